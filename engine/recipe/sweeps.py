@@ -8,6 +8,7 @@ from itertools import islice, product
 from math import prod
 from typing import Any, Final
 
+from engine.errors import listed
 from engine.recipe.methods import ADAPTER_KEYS, method_mapping, method_of
 from engine.recipe.metrics import primary
 from engine.recipe.model import Method, Recipe, Sweep
@@ -141,7 +142,7 @@ def value_words(value: Any) -> str:
 
 def sweep_words(sweep: Sweep) -> str:
     """Return a sweep in words: how many settings, of which keys, and what chooses."""
-    keys = " and ".join(varied(sweep))
+    keys = listed(varied(sweep))
     return f"{len(sweep.settings)} settings of {keys}, chosen by {sweep.choose_by} on the validation rows"
 
 

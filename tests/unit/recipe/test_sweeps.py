@@ -16,6 +16,7 @@ from engine.recipe.sweeps import (
     named,
     setting_words,
     settled,
+    sweep_words,
     value_words,
     values_of,
     varied,
@@ -46,6 +47,7 @@ def test_a_grid_is_every_combination_and_the_last_key_varies_fastest(tmp_path: P
     assert [(one.rank, one.epochs) for one in found.settings] == [(8, 1), (8, 2), (16, 1), (16, 2)]
     assert varied(found) == ("rank", "alpha", "epochs")
     assert found.choose_by == "macro_f1"
+    assert sweep_words(found).startswith("4 settings of rank, alpha and epochs, chosen by ")
 
 
 def test_what_is_worked_out_from_a_value_follows_it(tmp_path: Path) -> None:

@@ -195,6 +195,22 @@ def test_paths_of_the_repository_are_there(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_name_stands_in_the_file_that_a_page_names_for_it(page: Path) -> None:
+    text = " ".join(page.read_text("utf-8").split())
+    file = r"`((?:engine|tests|benchmarks)/[\w./-]+\.py)`"
+    named = re.findall(rf"`([\w.]+)`(?: and `\w+`)? (?:in|of) {file}", text)
+    named += [(name, path) for path, name in re.findall(rf"{file} \(`(\w+)`", text)]
+
+    missing = [
+        (name, path)
+        for name, path in named
+        if not re.search(rf"\b{name.split('.')[-1]}\b", (ROOT / path).read_text("utf-8"))
+    ]
+
+    assert missing == []
+
+
 def test_every_page_is_in_the_navigation_once_and_reached_from_the_index() -> None:
     groups = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
     named = [

@@ -275,8 +275,9 @@ def accepted_summary(recipe: Recipe) -> str:
 
 
 def accepted_steps(recipe: Recipe) -> tuple[str, ...]:
-    """Return what can be done with an accepted model."""
-    return (f'recipe try {recipe.name} "…"', f"recipe report {recipe.name}")
+    """Return what can be done with an accepted model; `recipe try` asks a GGUF file."""
+    asks = (f'recipe try {recipe.name} "…"',) if recipe.export.has_quantized_file else ()
+    return (*asks, f"recipe report {recipe.name}")
 
 
 def _summary(facts: ReportInputs) -> str:

@@ -95,12 +95,12 @@ def _use(report: Report) -> list[str]:
     if instruction:
         asked = "It was trained and judged with this instruction, followed by a blank line and the text:"
         parts += [asked, fenced(instruction, "text")]
-    commands = [f'recipe try {report.recipe_name} "…"']
+    commands = []
     if file:
-        commands += [f"llama-cli -m {file.name} --temp 0"]
+        commands += [f'recipe try {report.recipe_name} "…"', f"llama-cli -m {file.name} --temp 0"]
     if any(item.format == "ollama" for item in report.files):
         commands += [f"ollama create {report.recipe_name} -f Modelfile"]
-    return [*parts, fenced("\n".join(commands), "console")]
+    return [*parts, *([fenced("\n".join(commands), "console")] if commands else [])]
 
 
 def _answers_with(report: Report) -> str:

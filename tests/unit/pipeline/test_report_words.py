@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import Check, Status, Verdict, to_json
-from engine.pipeline.report import _summary
+from engine.pipeline.report import _summary, accepted_steps
 from engine.recipe.model import Export, MaxDrop
 
 BOUNDED: dict[str, Any] = {"max_drops": (MaxDrop(metric="macro_f1", max_drop=0.02),)}
@@ -86,3 +86,21 @@ def test_a_holdout_is_too_small_only_where_more_rows_would_decide(
     facts: Any = SimpleNamespace(state=state)
 
     assert _summary(facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("gguf", ('recipe try tiny "…"', "recipe report tiny")),
+        # R006: it asks a GGUF file
+        ("safetensors", ("recipe report tiny",)),
+        ("onnx", ("recipe report tiny",)),
+    ],
+)
+def test_a_model_without_a_file_for_llama_cpp_is_not_to_be_tried(
+    form: Any, expected: tuple[str, ...]
+) -> None:
+    export = Export(formats=(form,), quantizations=("Q4_K_M",), max_drops=(), thresholds=())
+    recipe: Any = SimpleNamespace(name="tiny", export=export)
+
+    assert accepted_steps(recipe) == expected

@@ -120,6 +120,14 @@ def test_the_best_baseline_is_best_in_its_direction() -> None:
     assert "few_shot" in best
 
 
+def test_the_card_of_a_model_without_a_gguf_file_names_no_command_that_asks_one() -> None:
+    report = reports.accepted()
+    files = tuple(one for one in report.files if one.format == "safetensors")
+
+    assert "recipe try" in render_card(report)
+    assert "recipe try" not in render_card(dataclasses.replace(report, files=files))
+
+
 def test_baselines_that_pass_are_listed() -> None:
     passing = [dataclasses.replace(one, passes=True) for one in reports.accepted().baselines[:3]]
 

@@ -40,7 +40,7 @@ from engine.runtime.training.parts import (
 )
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
-from engine.runtime.training.stopping import Patience, SaveAndStop
+from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
 
 TARGETS = "targets"
 """In the working directory of the process, which is the launch folder."""
@@ -108,7 +108,7 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
         )
         # In this order: what `Watch` has written the digests of is gone on from, and its step not saved again.
         looked_at = None if cfg.fsdp_config else written
-        return [KeepAdapters(), Watch(write_event, looked_at), SaveAndStop()]
+        return [KeepAdapters(), Watch(write_event, looked_at), SaveAndStop(), StaysEnded(trainer)]
 
 
 class EndTurns(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

@@ -126,6 +126,25 @@ def test_a_killed_training_with_options_ends_with_the_same_weights(
     assert weights(resumed) == weights(whole)
 
 
+@pytest.mark.parametrize("name", ["trl", "axolotl"])
+def test_a_training_that_was_killed_after_its_last_step_takes_no_further_one(
+    name: str, tmp_path: Path, pico_model: Path
+) -> None:
+    recipe = make_recipe(
+        name, epochs=2.0, max_steps=4, keep="last", early_stopping=None, scheduler="constant"
+    )
+    launch = make_launch(recipe, tmp_path, pico_model)
+    whole = load_backend(name).train(launch)
+    again = dataclasses.replace(launch, folder=tmp_path / "again")
+    shutil.copytree(launch.folder, again.folder, symlinks=True)
+
+    resumed = load_backend(name).train(again)
+
+    assert (resumed.resumed_from_step, resumed.steps, whole.steps) == (4, 4, 4)
+    assert weights(resumed) == weights(whole)
+    assert resumed.history == whole.history
+
+
 def test_frozen_weights_stay_as_they_were(tmp_path: Path, pico_model: Path) -> None:
     launch = launch_of(
         tmp_path, pico_model, kind="full", train_only=TrainOnly(layers="last_1"), learning_rate=1e-3

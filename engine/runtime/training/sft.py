@@ -48,7 +48,7 @@ from engine.runtime.training.parts import (
 )
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
-from engine.runtime.training.stopping import Patience, SaveAndStop
+from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
 from engine.values import dataclass
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -177,6 +177,7 @@ def train_on(
         KeepAdapters(),
         Watch(report, written),
         SaveAndStop(),
+        StaysEnded(trainer),
         *_patience(config),
     ]
     if config.get("shared_prefix"):

@@ -75,6 +75,30 @@ def _is_asked(args: TrainingArguments) -> bool:
     return number > 0
 
 
+class StaysEnded(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+    """Takes no step where the checkpoint that is gone on from was the last one that the training came to.
+
+    The trainer asks after a step whether it was the last one. A training that had ended within an epoch, by its number
+    of steps or by early stopping, and was killed before its result was kept, would take one more.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        """Take the trainer whose batches these are."""
+        self._trainer = trainer
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Leave nothing to train on, so that the trainer comes to its end."""
+        # Early stopping has looked at the validation rows once more by now.
+        if state.global_step and (
+            state.global_step >= state.max_steps or control.should_training_stop
+        ):
+            control.should_training_stop = True
+            control.should_log = control.should_evaluate = control.should_save = False
+            self._trainer.get_batch_samples = lambda *_: ([], None)
+
+
 class Patience(EarlyStoppingCallback):  # type: ignore[misc]  # transformers is untyped here
     """Early stopping that counts from the log, so that a training which goes on stops where it would have."""
 

@@ -32,7 +32,7 @@ def test_an_untouched_model_is_compared_and_nothing_changes(finished: Project, n
 
     assert outcome.code == 0, outcome.err
     assert "untouched (zero_shot), is " in outcome.out
-    assert "the accepted model on 40 holdout rows" in outcome.out
+    assert "the accepted model on 40 holdout rows" in " ".join(outcome.out.split())
     assert f"path: {newer}" in outcome.out
     assert "skipped" not in outcome.err
     assert {path: path.read_bytes() for path in finished.folder.glob("recipe*")} == before

@@ -292,7 +292,10 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
 def _splits(plan: DraftPlan) -> tuple[str, str, str]:
     if plan.by_files:
         counts = ", ".join(f"{count:,} {name}" for name, count in plan.by_split.items())
-        return "splits", plan.guess.split or "files", f"the data says it: {counts}"
+        drawn = (
+            "" if "validation" in plan.by_split else f"; {plan.sizes.validation} of train validate"
+        )
+        return "splits", plan.guess.split or "files", f"the data says it: {counts}{drawn}"
     sizes, rows = plan.sizes, plan.profile.rows
     used = plan.summary.rows_used if plan.summary else rows
     left = used - sizes.validation - sizes.holdout

@@ -142,6 +142,18 @@ def test_pairs_too_few_to_show_anything_are_called_so(folder: Path, run: Run) ->
     assert "rename the column" not in outcome.err
 
 
+def test_rows_that_are_drawn_to_validate_stand_beside_those_of_the_files(
+    folder: Path, run: Run
+) -> None:
+    table(folder / "train.csv", [("text", "label"), *labelled(120)])
+    table(folder / "test.csv", [("text", "label"), *labelled()[120:]])
+
+    shown = " ".join(run("init", "train.csv", "test.csv").out.split())
+
+    validation = yaml.safe_load((folder / "train.yaml").read_text("utf-8"))["splits"]["validation"]
+    assert f"120 train, 40 holdout; {validation} of train validate" in shown
+
+
 def test_numbers_of_tags_that_nothing_names_are_explained(folder: Path, run: Run) -> None:
     lines(
         folder / "tags.jsonl",

@@ -35,6 +35,9 @@ _PREVIOUS_AT: Final = ("acceptance", "over_previous")
 _TEACHER_AT: Final = ("acceptance", "against_teacher")
 _SYNTHETIC_AT: Final = ("acceptance", "over_without_synthetic")
 _AFTER_AT: Final = ("export", "after_quantization")
+_KEPT_BY_ALL: Final = {"min": 0, "max": 1, "max_drop": 1}
+"""The bounds of a share that it cannot miss."""
+_SIGNED: Final = ("mcc",)
 _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
 
@@ -231,6 +234,37 @@ def shares_are_shares(recipe: FilledText) -> Problems:
             if isinstance(bound, int | float) and bound > 1:
                 message = f"must be at most 1, not {show(bound)}"
                 yield recipe.problem("R108", message, at=(*at, word), hint=percent_hint(bound))
+
+
+@rule("task.kind", "acceptance", "export.after_quantization")
+def bounds_can_be_missed(recipe: FilledText) -> Problems:
+    """R466: a bound that every model keeps.
+
+    A share is never below 0 and never above 1, so such a bound holds nothing: whatever the model is worth, it passes.
+
+    Fix: Ask for what the model has to reach.
+
+    Wrong:
+        acceptance:
+          metrics:
+            macro_f1: {min: ▸0}
+
+    Right:
+        acceptance:
+          metrics:
+            macro_f1: {min: 0.80}
+    """
+    for at, spec, bounds in _known_bounds(recipe):
+        # a correlation may be below 0
+        if spec.unit != "share" or spec.name in _SIGNED:
+            continue
+        for word, kept in _KEPT_BY_ALL.items():
+            if word in bounds and bounds[word] == kept:
+                message = (
+                    f"every model keeps `{word}: {show(bounds[word])}`, so this bound holds nothing"
+                )
+                hint = "write what the model has to reach, or delete the bound"
+                yield recipe.warning("R466", message, at=(*at, word), hint=hint)
 
 
 @rule("task.kind", "acceptance", "splits")

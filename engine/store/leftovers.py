@@ -45,6 +45,9 @@ def remove_leftovers(store: Store) -> None:
     for log in _inside(root / "logs"):
         if _LOG.fullmatch(log.name):
             _remove_empty(root, log)
+    # of small records: the next write of the same one would remove it, and may never come
+    for path in (*_inside(root / "holdouts"), *_inside(root / "measured")):
+        _remove_part(root, path)
 
 
 def _remove_scratch(store: Store, folder: Path) -> None:
@@ -83,6 +86,14 @@ def _remove_empty(root: Path, log: Path) -> None:
     with contextlib.suppress(OSError), leases.abandoned(log) as is_abandoned:
         if is_abandoned and log.lstat().st_size == 0:
             writing.remove(log, below=root)
+
+
+def _remove_part(root: Path, part: Path) -> None:
+    if part.suffix != ".part":
+        return
+    with contextlib.suppress(OSError), leases.abandoned(part) as is_abandoned:
+        if is_abandoned:
+            writing.remove(part, below=root)
 
 
 def _inside(folder: Path) -> Iterator[Path]:

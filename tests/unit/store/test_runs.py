@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.files import leases
 from engine.files.leases import temporary_folder
 from engine.store import Store, make_key
 from engine.store.leftovers import remove_leftovers
@@ -136,3 +137,19 @@ def test_work_whose_deletion_was_killed_is_deleted_by_the_next_run(tmp_path: Pat
 
     assert kept.is_dir()
     assert not gone.exists()
+
+
+def test_half_a_record_is_removed_once_nobody_writes_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    record = store.root / "measured" / "one.json"
+    record.parent.mkdir()
+    record.write_text("{}", encoding="utf-8")
+    half = record.with_name(".one.json.ab12.part")
+
+    with half.open("w") as held:
+        assert leases.hold(held.fileno())
+        remove_leftovers(store)
+        assert half.exists()
+    remove_leftovers(store)
+
+    assert [*record.parent.iterdir()] == [record]

@@ -73,6 +73,7 @@ def test_rows_that_are_left_out_are_counted_by_a_length_that_is_trained(swept: P
     swept.edit(data__checks__truncation="drop")
 
     shown = swept.run("data", "recipe.yaml")
+    data = " ".join(shown.out.split())
     planned = json.loads(swept.run("plan", "recipe.yaml", "--format", "json").out)
     plan = " ".join(swept.run("plan", "recipe.yaml").out.split())
     compiled = swept.run("compile", "recipe.yaml")
@@ -82,8 +83,9 @@ def test_rows_that_are_left_out_are_counted_by_a_length_that_is_trained(swept: P
     assert trained["counted"]
     assert 45 < trained["train"] < 60
     left = f"{60 - trained['train']} left out, longer than {LENGTHS[0]} tokens"
-    for text in (shown.out, plan, compiled.err):
+    for text in (data, plan, compiled.err):
         assert f"{trained['train']} of 60 training rows are trained; {left}" in text
+    assert f"of the sweep's settings, max_length {LENGTHS[0]}:" in data
 
 
 def test_what_is_left_out_is_written_once_a_setting(swept: Project) -> None:

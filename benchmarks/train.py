@@ -4,7 +4,7 @@ Both train the same rows with the same base model (the quickstart's) on one core
 as compiled by default, all rows of a step at once; the plain way as before, eight rows at once, padded, which
 `attn_implementation: sdpa` asks for. Processor seconds of the steps after the first are compared, since other work on
 the machine changes wall clocks; the goal is 85 % of the ratio of tokens. The last columns set the products that the
-tokens of a step need (two of each weight, forward and backward) beside what one core does of them when it does nothing
+tokens of a step need (`train_operations.py`) beside what one core does of large ones when it does nothing
 else. `--busy 6` repeats the shared training beside so many processes that never rest: it should take no more
 processor time than alone, but for 30 %. `--unsloth PYTHON` names an environment with Unsloth, whose steps of the same
 rows are measured too.
@@ -193,12 +193,13 @@ def _line(case: str, backend: str, plain: dict[str, Any], shared: dict[str, Any]
 def _train(job: Job) -> dict[str, Any]:
     """Train, and return what a step after the first took, and what the trainer says of its batches."""
     with tempfile.TemporaryDirectory() as folder:
-        trained = load_backend(job.backend).train(_launch(job, Path(folder)))
+        launch = _launch(job, Path(folder))
+        trained = load_backend(job.backend).train(launch)
+        # Plain batches are no measure of the limit: they multiply padding too.
+        operations = _operations(launch, job) if job.way == "shared" else 0.0
     steps = trained.usage.steps
-    # Forward, and backward to the input: the base model's weights themselves learn nothing.
-    operations = 2 * 2 * _weights(job.root) * steps.tokens
     return {
-        "rate": operations / steps.cpu_seconds,
+        "rate": operations * steps.tokens / steps.cpu_seconds,
         "limit": _limit(job.precision),
         "tokens": steps.tokens / steps.count,
         "seconds": steps.cpu_seconds / steps.count,
@@ -209,14 +210,18 @@ def _train(job: Job) -> dict[str, Any]:
     }
 
 
-def _weights(root: Path) -> int:
-    """Return how many weights of the base model are multiplied with each token: all but embeddings and norms."""
-    from evaluate_model import base_model
-    from safetensors import safe_open
+def _operations(launch: Launch, job: Job) -> float:
+    """Return the operations that each token of the training rows needs."""
+    from train_operations import Sizes, operations_a_token
 
-    with safe_open(base_model(root) / "model.safetensors", framework="pt") as file:
-        shapes = [file.get_slice(name).get_shape() for name in file.keys() if "embed" not in name]  # noqa: SIM118 - no mapping
-    return sum(shape[0] * shape[1] for shape in shapes if len(shape) == 2)
+    from engine.runtime.rendering.chat import load_chat
+    from engine.runtime.training.sft import tokenised
+
+    rows = tokenised(launch.rows / "train.jsonl", load_chat(launch.base_model))
+    if rows is None:
+        raise SystemExit("no training rows")
+    sizes = Sizes.of(launch.base_model, _recipe(job).method.rank)
+    return operations_a_token(list(rows), sizes, BATCH)
 
 
 def _limit(precision: str) -> float:

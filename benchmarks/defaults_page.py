@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.render.markdown import table
+from engine.render.number_format import amount
 
 DEFAULT: Final = "{}"
 """The changes of a cell that has none."""
@@ -81,7 +82,7 @@ def _beside_baselines(cells: Iterable[Line], baselines: Iterable[Line]) -> str:
             _listed(scores[seed] for seed in seeds),
             f"{statistics.mean(scores.values()):.3f}",
             *(_listed(line[one] if line else None for line in beside) for one in BASELINES),
-            _listed(ahead, sign="+"),
+            _listed(ahead, signed=True),
         ])  # fmt: skip
     heads = (
         "set", "trained, by seed", "mean", *(f"`{one}`" for one in BASELINES),
@@ -90,13 +91,10 @@ def _beside_baselines(cells: Iterable[Line], baselines: Iterable[Line]) -> str:
     return table(heads, rows)
 
 
-def _listed(values: Iterable[float | None], *, sign: str = "") -> str:
-    texts = ("-" if value is None else _signed(value, sign) for value in values)
-    return ", ".join(texts)
-
-
-def _signed(value: float, sign: str) -> str:
-    return f"{value:{sign}.3f}".replace("-", "\N{MINUS SIGN}")
+def _listed(values: Iterable[float | None], *, signed: bool = False) -> str:
+    return ", ".join(
+        "-" if value is None else amount(value, decimals=3, signed=signed) for value in values
+    )
 
 
 def _changes(cells: Sequence[Line]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Problem, RecipeError
+from engine.errors import Problem, RecipeError, listed
 from engine.recipe.model import Method
 from engine.values import dataclass
 
@@ -80,10 +80,9 @@ def _indivisible(method: Method, ranks: Ranks) -> Problem | None:
     if method.batch_size % ranks.size == 0:
         return None
     fitting = [str(size) for size in sizes_of(method.batch_size)]
-    listed = " or ".join(filter(None, (", ".join(fitting[:-1]), fitting[-1])))
     return Problem(
         code="R433",
-        message=f"batch_size {method.batch_size} runs on {listed} processes, not {ranks.size}",
+        message=f"batch_size {method.batch_size} runs on {listed(fitting, 'or')} processes, not {ranks.size}",
         path="method.batch_size",
         hint="set `processes` of the profile to one of these, or another batch_size in the recipe, which is another "
         "training",

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from engine.evidence import Check, Comparison, Interval, Metric, Status
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.verdict import ROUNDING, hold_back, judge
+from engine.metrics.verdict import hold_back, judge
+from engine.recipe.metrics import ROUNDING
 from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
 from engine.values import dataclass
 

@@ -23,6 +23,7 @@ from statistics import NormalDist
 
 from engine.metrics.binomial import tail
 from engine.metrics.intervals import wilson
+from engine.recipe.metrics import ROUNDING
 from engine.values import dataclass
 
 OFTEN = 0.8
@@ -34,8 +35,6 @@ FEW_ROWS = 30
 MOST_ROWS = 1_000_000
 """More rows are not worth naming."""
 
-_ROUNDING = 1e-12
-"""As in `verdict`: a bound that an interval's end meets is kept."""
 _STEPS = 24
 """Of a bisection: finer than any number that is shown."""
 _RECALLS = (0.001, *(step / 20 for step in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.999)
@@ -149,14 +148,14 @@ def least_right(trials: int, rule: ThresholdRule) -> int | None:
 
 
 def _passes(right: int, trials: int, rule: ThresholdRule) -> bool:
-    if right / trials < rule.bound - _ROUNDING:
+    if right / trials < rule.bound - ROUNDING:
         return False
     if not rule.on_interval:
         return True
     if rule.is_exact:
         return tail(right, trials, rule.bound) <= (1 - rule.confidence) / 2
     interval = wilson(right, trials, confidence=rule.confidence)
-    return interval is not None and interval.low >= rule.bound - _ROUNDING
+    return interval is not None and interval.low >= rule.bound - ROUNDING
 
 
 # recipes of one repository ask much the same of as many rows
@@ -190,7 +189,7 @@ def rows_to_pass(value: float, rule: ThresholdRule, *, spread: Spread = ROWS) ->
 @lru_cache(maxsize=1024)
 def rows_to_show(value: float, rule: ThresholdRule) -> int | None:
     """Return about how many rows would show the bound if that share of them is right; None for too many."""
-    return _enough_rows(lambda rows: _passes(math.floor(rows * value + _ROUNDING), rows, rule))
+    return _enough_rows(lambda rows: _passes(math.floor(rows * value + ROUNDING), rows, rule))
 
 
 def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: float) -> float:
@@ -202,13 +201,13 @@ def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: flo
     """
     if rows <= 0:
         return 0.0
-    discordant = max(discordance, abs(gain), _ROUNDING)
-    error = math.sqrt(max(discordant - gain**2, _ROUNDING) / rows)
+    discordant = max(discordance, abs(gain), ROUNDING)
+    error = math.sqrt(max(discordant - gain**2, ROUNDING) / rows)
     if not rule.on_interval:
         return _NORMAL.cdf((gain - rule.bound) / error)
     quantile = _NORMAL.inv_cdf(0.5 + rule.confidence / 2)
     shrunk, widened = gain * rows / (rows + 2), (discordant * rows + 2) / (rows + 2)
-    reach = quantile * math.sqrt(max(widened - shrunk**2, _ROUNDING) / (rows + 2))
+    reach = quantile * math.sqrt(max(widened - shrunk**2, ROUNDING) / (rows + 2))
     shown = _NORMAL.cdf((shrunk - reach - rule.bound) / (error * rows / (rows + 2)))
     if rule.bound < 0:
         return shown

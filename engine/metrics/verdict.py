@@ -19,13 +19,10 @@ from engine.metrics.intervals import independent_difference
 from engine.metrics.power import FEW_ROWS, MOST_ROWS, round_up
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
-from engine.recipe.metrics import is_lower_better, primary
+from engine.recipe.metrics import ROUNDING, is_lower_better, keeps_bound, primary
 from engine.recipe.model import Acceptance, Direction, MaxDrop, Recipe, Task, Threshold
 
 DecideOn = Literal["lower_bound", "point"]
-
-ROUNDING = 1e-12
-"""Differences of fractions are off by less; a value this close to the bound is equal to it."""
 
 
 def verdict(checks: Iterable[Check]) -> Verdict:
@@ -230,9 +227,9 @@ def _decide(
     got = metric.value
     if got is None or not _is_measured(metric):
         return Status.FAIL, f"not computed: {metric.undefined or 'not a number'}"
-    if not _keeps(got, direction=direction, bound=bound):
+    if not keeps_bound(got, direction=direction, bound=bound):
         return Status.FAIL, ""
-    if decide_on == "point" or _keeps(
+    if decide_on == "point" or keeps_bound(
         _worse_end(metric, direction=direction), direction=direction, bound=bound
     ):
         return Status.PASS, ""
@@ -253,10 +250,3 @@ def _worse_end(metric: Metric, *, direction: Direction) -> float:
 
 def _is_measured(metric: Metric) -> bool:
     return metric.n > 0 and metric.value is not None and math.isfinite(metric.value)
-
-
-def _keeps(value: float, *, direction: Direction, bound: float) -> bool:
-    """Say whether a value is on the right side; False for NaN, which compares with nothing."""
-    if direction == "min":
-        return value >= bound - ROUNDING
-    return value <= bound + ROUNDING

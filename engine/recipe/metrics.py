@@ -13,6 +13,8 @@ from engine.kinds import KINDS, MetricSpec
 from engine.kinds.metrics import LIKELIHOOD
 from engine.recipe.patterns import schema_at
 
+ROUNDING: Final = 1e-12
+"""Differences of fractions are off by less; a value this close to the bound is equal to it."""
 FREE: Final = ("valid_output", "schema_validity", "type_errors")
 """Measured by free decoding: under a constraint they would say nothing."""
 LIKELIHOODS: Final = tuple(spec.name for spec in LIKELIHOOD)
@@ -44,6 +46,13 @@ def spec_of(name: str, kind: str) -> MetricSpec | None:
         if spec.name == bare and bool(dot) == bool(spec.of):
             return spec
     return None
+
+
+def keeps_bound(value: float, *, direction: str, bound: float) -> bool:
+    """Tell whether a value is on the right side of a `min` or `max`; False for NaN, which compares with nothing."""
+    if direction == "min":
+        return value >= bound - ROUNDING
+    return value <= bound + ROUNDING
 
 
 def is_lower_better(name: str, kind: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from functools import partial
 
 from engine.evidence import (
     BaselineResult,
@@ -19,6 +20,7 @@ from engine.evidence import (
     Verdict,
 )
 from engine.evidence.verdicts import DIFFERENCES
+from engine.recipe.metrics import keeps_bound
 from engine.render.blocks import Absent, Estimate, Muted
 from engine.render.metric_format import (
     decimals_of,
@@ -66,8 +68,6 @@ _NAMES = {
     "ends_turn": "end of turn",
 }
 _COMMAND = "recipe "
-_EQUAL = 1e-12
-"""As in `engine.metrics.verdict`: what is off by less keeps the bound."""
 _MOST_DECIMALS = 12
 
 
@@ -174,10 +174,7 @@ def _enough_decimals(check: Check, value: float | None) -> int:
     if value is None or not math.isfinite(value):
         return usual
 
-    def keeps(number: float) -> bool:
-        off = number - check.bound if check.direction == "min" else check.bound - number
-        return off >= -_EQUAL
-
+    keeps = partial(keeps_bound, direction=check.direction, bound=check.bound)
     enough = (
         decimals
         for decimals in range(usual, _MOST_DECIMALS)

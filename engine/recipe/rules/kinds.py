@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from engine.errors import listed
 from engine.kinds import KINDS, Kind
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath, dotted
@@ -107,12 +108,6 @@ def keys_fit_the_kind(recipe: FilledText) -> Problems:
         readers = tuple(name for name, other in KINDS.items() if key in other.reads)
         message = f"means nothing to kind {kind.name}; it is for {listed(readers)}"
         yield recipe.problem("R241", message, at=path, key=True, hint="delete it")
-
-
-def listed(names: tuple[str, ...]) -> str:
-    """Return names as a sentence lists them: `a, b and c`."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 @rule("task.kind", "data.answer")

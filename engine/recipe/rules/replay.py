@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.errors import listed
 from engine.kinds import KINDS
 from engine.recipe.references import REPLAY_SOURCES
-from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import FilledText

@@ -6,9 +6,9 @@ import codecs
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from engine.errors import listed
 from engine.recipe.formats import FORMATS, format_of
 from engine.recipe.references import REPLAY_SOURCES
-from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.teacher import SOURCES, written_sources

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from engine.errors import listed
 from engine.kinds import KINDS
 from engine.recipe.baselines import name_of, written_baselines
-from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.teacher import MODEL, NAME, RATIOS, SOURCES, written_sources
 from engine.recipe.text.source import FilledText

@@ -41,7 +41,11 @@ def run(options: argparse.Namespace) -> None:
     lines = [
         f"{options.config.name}: {found.tool}, {len(found.taken)} keys taken, {len(found.left_out)} left out"
     ]
-    for title, pairs in (("taken", found.taken), ("left out", found.left_out)):
+    for title, pairs in (
+        ("taken", found.taken),
+        ("left out", found.left_out),
+        ("not stated there: the recipe's own defaults apply", found.unstated),
+    ):
         lines += [title] if pairs else []
         first = max((len(key) for key, _ in pairs), default=0)
         for key, what in pairs:

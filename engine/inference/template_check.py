@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 CLOSED = re.compile(r"<(\w+)>\s*</\1>|\[(\w+)\]\s*\[/\2\]")
 """A block with nothing in it, such as `<think></think>`."""
 ROLES = ("system", "user", "assistant")
-PASSED_ON: Final = frozenset(ROLES)
-"""Roles whose texts every template writes as they are; white space at the ends is left to it."""
 MARK: Final = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")
 """What families of models write around turns."""
 TWICE: Final = re.compile(rf"({MARK.pattern})\s*\1")

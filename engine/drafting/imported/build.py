@@ -18,10 +18,11 @@ from engine.drafting.imported.sources import ON_HUB, sources_of
 from engine.errors import RecipeError, Severity
 from engine.kinds import KINDS
 from engine.recipe import check_recipe
+from engine.recipe.model import Recipe
+from engine.recipe.text.dump import resolved_mapping
 from engine.trust.allowed import Allowed
 from engine.values import dataclass
 
-MOST_CHECKS: Final = 40
 HOLDOUT: Final = 0.2
 """Share of the rows that judges, where the other tool had none: it has no split that only judges."""
 VALIDATION: Final = 0.1
@@ -39,9 +40,10 @@ LOSSES: Final = {
     "simpo": "simpo",
     "kto": "kto",
 }
+BATCH_ROWS: Final = ("micro_batch_size", "per_device_train_batch_size")
+BATCH_PASSES: Final = "gradient_accumulation_steps"
 METHODS: Final = ("lora", "qlora", "full", "none")
 """What LLaMA-Factory and Axolotl train of a model that a recipe can train too."""
-PEFT_DEFAULTS: Final = {"lora_r": 8, "lora_rank": 8}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class Imported:
     """(key, ours)."""
     left_out: list[tuple[str, str]] = field(default_factory=list)
     """(key, why)."""
+    unstated: list[tuple[str, str]] = field(default_factory=list)
+    """(our key, our default beside the tool's) of what the config leaves to the tool, where the two differ."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -93,7 +97,8 @@ def imported(config: Config, target: Path) -> Imported:
         else:
             result.taken.append((key, ours))
     _fill(draft)
-    _settle(draft, target)
+    recipe = _settle(draft, target)
+    result.unstated = _unstated(draft, resolved_mapping(recipe))
     return result
 
 
@@ -158,11 +163,24 @@ def _fill(draft: _Draft) -> None:
     if "max_samples" in found:
         draft.put("data.sample", {"rows": found["max_samples"]})
     _splits(draft, found)
-    draft.value["method"] = {"kind": _method_kind(found)}
+    _fill_method(draft, found, kind)
+    _hosted(draft, found)
+    metric = KINDS[kind].draft
+    if metric.metric:
+        bound = "max" if metric.threshold > 1 else "min"
+        draft.put("acceptance.metrics", {metric.metric: {bound: metric.threshold}})
+
+
+def _fill_method(draft: _Draft, found: Mapping[str, Any], kind: str) -> None:
+    """Write how it is trained."""
+    kind_of_method = _method_kind(draft.config, found)
+    draft.value["method"] = {"kind": kind_of_method}
+    if kind_of_method == "qlora" and "method.kind" not in dict(draft.result.taken).values():
+        draft.result.notes.append("it loads the model in 4 bits by default: method.kind is qlora")
     lost: list[tuple[str, str]] = []
     if str(other := found.get("finetuning_type") or found.get("adapter") or "lora") not in METHODS:
         key = "finetuning_type" if found.get("finetuning_type") else "adapter"
-        lost.append((key, f"no method is `{other}`: method.kind is {_method_kind(found)}"))
+        lost.append((key, f"no method is `{other}`: method.kind is {kind_of_method}"))
     if (loss := found.get("loss_type")) and (kind != "preference" or _loss(loss) not in LOSSES):
         lost.append(
             ("loss_type", "no such loss: method.preference has dpo, ipo, orpo, simpo and kto")
@@ -177,14 +195,10 @@ def _fill(draft: _Draft) -> None:
     draft.result.taken = [one for one in draft.result.taken if one[0] not in dict(lost)]
     draft.result.left_out += lost
     _batches(draft, found)
+    _steps(draft, found)
     _constant_rate(draft, found)
     _preference(draft, found, kind)
     _precision(draft, found)
-    _hosted(draft, found)
-    metric = KINDS[kind].draft
-    if metric.metric:
-        bound = "max" if metric.threshold > 1 else "min"
-        draft.put("acceptance.metrics", {metric.metric: {bound: metric.threshold}})
 
 
 def _hosted(draft: _Draft, found: Mapping[str, Any]) -> None:
@@ -272,7 +286,7 @@ def _leave_out(draft: _Draft, keys: Sequence[str], why: str) -> None:
     draft.result.left_out += lost
 
 
-def _method_kind(found: Mapping[str, Any]) -> str:
+def _method_kind(config: Config, found: Mapping[str, Any]) -> str:
     kind = str(found.get("adapter") or found.get("finetuning_type") or "").lower()
     # Axolotl without an adapter trains every weight.
     is_full = (
@@ -280,18 +294,56 @@ def _method_kind(found: Mapping[str, Any]) -> str:
         or ("base_model" in found and not kind)
         or found.get("full_finetuning") is True
     )
+    stated = config.settings.keys() & {"load_in_4bit", "load_in_8bit", "load_in_16bit"}
     is_4bit = (
-        found.get("load_in_4bit") is True or found.get("quantization_bit") == 4 or kind == "qlora"
+        found.get("load_in_4bit", not stated and config.unstated.get("load_in_4bit")) is True
+        or found.get("quantization_bit") == 4
+        or kind == "qlora"
     )
     return "full" if is_full else "qlora" if is_4bit else "lora"
 
 
 def _batches(draft: _Draft, found: Mapping[str, Any]) -> None:
-    """Ours is the whole batch: rows of a pass times passes."""
-    passes = found.get("gradient_accumulation_steps", 1)
-    rows = found.get("micro_batch_size", found.get("per_device_train_batch_size"))
-    if isinstance(rows, int) and isinstance(passes, int):
-        draft.put("method.batch_size", rows * passes)
+    """Ours is the whole batch: rows of a pass times passes, of which a config may leave one to its tool."""
+    if found.keys() & {*BATCH_ROWS, BATCH_PASSES}:
+        rows, passes = _batch({**draft.config.unstated, **found})
+        if isinstance(rows, int) and isinstance(passes, int):
+            draft.put("method.batch_size", rows * passes)
+
+
+def _batch(found: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the rows of a pass and the passes of a step."""
+    rows = next((found[key] for key in BATCH_ROWS if key in found), None)
+    return rows, found.get(BATCH_PASSES, 1)
+
+
+def _steps(draft: _Draft, found: Mapping[str, Any]) -> None:
+    """Write that a number of steps is not only the most of them: other tools take no other number of epochs then."""
+    steps = _positive(found.get("max_steps"))
+    if steps is not None:
+        draft.put("method.min_steps", steps)
+
+
+def _unstated(draft: _Draft, resolved: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return our defaults beside those of the tool, where the config says neither."""
+    config, method = draft.config, resolved["method"]
+    table = TABLES[config.tool]
+    stated = {table[key] for key in config.settings if key in table}
+    stated |= {"method.epochs"} if "max_steps" in config.settings else set()
+    stated |= {"method.warmup_ratio"} if "warmup_steps" in config.settings else set()
+    theirs = {table[key]: value for key, value in config.unstated.items() if key in table}
+    if None not in (batch := _batch(config.unstated)):
+        theirs["method.batch_size"] = batch[0] * batch[1]
+        stated |= {"method.batch_size"} & {f"method.{key}" for key in draft.value["method"]}
+    for passed_over in ("method.micro_batch_size", "method.kind"):
+        theirs.pop(passed_over, None)
+    return [
+        (path, f"{ours}, where the tool takes {value}")
+        for path, value in theirs.items()
+        if path not in stated
+        and (ours := method.get(path.removeprefix("method."))) is not None
+        and ours != value
+    ]
 
 
 def _preference(draft: _Draft, found: Mapping[str, Any], kind: str) -> None:
@@ -414,15 +466,15 @@ SIMPLE: Final[Mapping[str, Callable[[Any], Any]]] = {
 """Of each of our keys, the value that another tool's comes to; None where its own default says the same."""
 
 
-def _settle(draft: _Draft, target: Path) -> None:
+def _settle(draft: _Draft, target: Path) -> Recipe:
     """Take out, with its reason, whatever a rule of recipes refuses, until the recipe is valid."""
-    for _ in range(MOST_CHECKS):
+    while True:
         draft.result.text = _text(draft)
         recipe, problems = check_recipe(
             target, read=lambda _: draft.result.text.encode(), given=Allowed(everything=True)
         )
         if recipe is not None:
-            return
+            return recipe
         errors = [one for one in problems if one.severity is Severity.ERROR]
         paths = ((one.path or "").split("[")[0] for one in errors)
         path = next((one for one in paths if one and _can_go(draft, one)), "")

@@ -13,6 +13,7 @@ import yaml
 
 from engine.drafting.foreign_yaml import load_yaml, usual
 from engine.drafting.imported.keys import TABLES, known_keys
+from engine.drafting.imported.unstated import NONE_KNOWN, OF_TOOLS, of_script
 from engine.errors import RecipeError
 from engine.files.reading import parse_json, read_text
 from engine.recipe.formats import format_of
@@ -39,6 +40,8 @@ NO_SETTINGS: Final = (
 )  # fmt: skip
 """Arguments that are objects of the script, or are read apart."""
 MODALITY: Final = "modality"
+CALLED: Final = "called"
+"""Name of the pairs that hold what a script calls, as it writes it."""
 _UNPARSABLE: Final = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What Python raises of a script that is none, or nested too deep."""
 
@@ -50,6 +53,8 @@ class Config:
     tool: str
     path: Path
     settings: Mapping[str, Any]
+    unstated: Mapping[str, Any] = NONE_KNOWN
+    """What the tool takes for keys that do not stand in it."""
 
 
 def read_config(path: Path) -> Config:
@@ -58,8 +63,15 @@ def read_config(path: Path) -> Config:
         # A notebook holds pictures too; only its code counts.
         text = read_text(path) if path.suffix == ".ipynb" else read_text(path, limit=MAX_BYTES)
         if path.suffix in (".py", ".ipynb"):
-            found = _of_notebook(parse_json(text)) if path.suffix == ".ipynb" else _of_script(text)
-            return Config(tool="unsloth", path=path, settings=usual(_first(found)))
+            is_notebook = path.suffix == ".ipynb"
+            found = [*(_of_notebook(parse_json(text)) if is_notebook else _of_script(text))]
+            calls = {str(value) for name, value in found if name == CALLED}
+            return Config(
+                tool="unsloth",
+                path=path,
+                settings=usual(_first(pair for pair in found if pair[0] != CALLED)),
+                unstated=of_script(calls),
+            )
         value = parse_json(text) if path.suffix == ".json" else load_yaml(text, most=MAX_BYTES)
         if not isinstance(value, Mapping):
             raise _unknown(path, "it is no mapping of keys")
@@ -80,7 +92,8 @@ def read_config(path: Path) -> Config:
     is_asked = {"model", "training_file"} <= settings.keys()
     if str(settings.get("object", "")).startswith("fine_tuning.job") or is_asked:
         return Config(tool="openai", path=path, settings=_flat_job(settings))
-    return Config(tool=_tool(settings, path), path=path, settings=settings)
+    tool = _tool(settings, path)
+    return Config(tool=tool, path=path, settings=settings, unstated=OF_TOOLS[tool])
 
 
 def _first(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -194,6 +207,7 @@ def _of_script(text: str) -> Iterator[tuple[str, Any]]:
                 + [{one.arg: _value(one.value, names) for one in node.keywords if one.arg}],
             )
         if called in CALLS:
+            yield CALLED, ast.unparse(node.func)
             yield from _settings_of(node, called, names)
 
 

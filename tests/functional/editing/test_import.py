@@ -99,7 +99,9 @@ CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
     ("listed.json", json.dumps({"object": "list", "data": [JOB], "has_more": False}), {"method.batch_size": 16}),
     ("plain.py", PLAIN, {
         "base_model.hub": "owner/model", "method.kind": "qlora", "task.kind": "preference", "method.preference": {"loss": "ipo", "beta": 0.2}, "method.rank": 16}),
-    ("train.ipynb", json.dumps(NOTEBOOK), {"method.max_steps": 60, "method.batch_size": 8}),
+    ("train.ipynb", json.dumps(NOTEBOOK), {"method.max_steps": 60, "method.min_steps": 60, "method.batch_size": 8}),
+    ("quiet.py", SCRIPT.replace(", load_in_4bit=True", "").replace("per_device_train_batch_size=2, ", ""), {"method.kind": "qlora", "method.batch_size": 16}),
+    ("passes.yaml", yaml.safe_dump({k: v for k, v in LLAMAFACTORY.items() if k != "per_device_train_batch_size"}), {"method.batch_size": 64}),
 ]  # fmt: skip
 
 
@@ -299,3 +301,40 @@ def test_no_file_is_overwritten(folder: Path, run: Run) -> None:
 
     assert "R005" in run("import", "axolotl.yaml").err
     assert (folder / "axolotl.recipe.yaml").read_text(encoding="utf-8") == "mine\n"
+
+
+LEAST = {"model_name_or_path": "owner/model", "stage": "sft", "dataset": "owner/rows"}
+UNSTATED = [
+    (
+        "a.yaml",
+        yaml.safe_dump(LEAST),
+        {
+            "method.learning_rate": "0.0002, where the tool takes 5e-05",
+            "method.rank": "16, where the tool takes 8",
+            "method.max_length": "512, where the tool takes 2048",
+        },
+    ),
+    ("a.py", PLAIN, {"method.learning_rate": "4e-05, where the tool takes 1e-06"}),
+    (
+        "a.py",
+        SCRIPT.replace("learning_rate=2e-4, ", "").replace("lora_alpha=16, ", ""),
+        {
+            "method.learning_rate": "0.0002, where the tool takes 5e-05",
+            "method.alpha": "32, where the tool takes 16",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "says"), UNSTATED)
+def test_what_a_config_leaves_to_its_tool_is_named_where_a_recipe_differs(
+    folder: Path, run: Run, name: str, text: str, says: dict[str, str]
+) -> None:
+    (folder / name).write_text(text, encoding="utf-8")
+
+    lines = run("import", name).out.partition("own defaults apply")[2].splitlines()
+
+    shown = dict(line.strip().split(maxsplit=1) for line in lines if line.startswith("  method"))
+    assert says.items() <= shown.items()
+    # What it states, and what says the same here and there, is not among them.
+    assert not {"method.batch_size", "method.epochs", "method.kind"} & shown.keys()

@@ -165,6 +165,8 @@ def resolve(text: FilledText) -> Recipe:
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
+        # R218 refuses a recipe that says it beside an empty list, so the resolved one must not say it either.
+        stop_if_baseline_passes=filled["stop_if_baseline_passes"] and filled.get("baselines") != [],
         method=method_of(filled["method"], filled),
         method_defaults=method_defaults(filled["method"], filled),
         sweep=sweep_of(filled),

@@ -44,7 +44,7 @@ def _broken(one: Rule, recipe: FilledText, *, is_sound: bool) -> tuple[Problem, 
     """Return how a recipe breaks a rule; nothing where the rule cannot read one that is refused anyway."""
     try:
         return tuple(one.check(recipe))
-    except (AttributeError, LookupError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         # A rule may look at a key beside those that it names, and that one may be the one that is wrong.
         if is_sound:
             raise

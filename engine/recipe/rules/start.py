@@ -85,7 +85,7 @@ def sizes_divide(recipe: FilledText) -> Problems:
           kind: full
     """
     blank = blank_of(recipe)
-    if blank is None:
+    if blank is None or blank["heads"] < 1:
         return
     width, heads = blank["width"], blank["heads"]
     if width % (2 * heads):

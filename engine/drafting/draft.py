@@ -28,6 +28,7 @@ from engine.errors import DataError, RecipeError, Severity
 from engine.kinds import AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
+from engine.recipe.text.lookalike import unlike
 from engine.recipe.text.write import create
 from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
@@ -35,6 +36,8 @@ from engine.trust.allowed import Allowed
 from engine.values import dataclass
 
 MOST_COLUMNS: Final = 8
+MOST_NAMED: Final = 4
+"""Labels whose spellings are named, and spellings of each."""
 WIDEST: Final = 44
 
 DROPPABLE: Final = frozenset(
@@ -277,8 +280,9 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     if guess.system:
         yield "system", " ".join(guess.system.split()), "every row begins with it"
     if guess.label and not guess.shape:
-        spelled = plan.relabelled()
-        more = f"; {len(spelled)} of them are other spellings" if spelled else ""
+        spelled = len(plan.relabelled())
+        others = "is another spelling" if spelled == 1 else "are other spellings"
+        more = f"; {spelled} of them {others}" if spelled else ""
         yield plan.kind.draft.target, guess.label, f"{guess.why_label}{more}"
     yield _splits(plan)
     # The first is `leakage`, which every draft has.
@@ -317,6 +321,7 @@ def notes(plan: DraftPlan) -> Iterator[str]:
     yield from _unread_texts(plan)
     yield from _separated(plan)
     yield from _too_long(plan)
+    yield from _spellings(plan)
     for label, count, other in plan.misspelled():
         where = counted(count, "row")
         yield f"`{label}` stands in {where}: if it is `{other}` misspelled, say so under data.label.relabel"
@@ -327,6 +332,20 @@ def notes(plan: DraftPlan) -> Iterator[str]:
     if named and all(map(WORDLESS.fullmatch, named)):
         words = "numbers" if named[0].strip("-")[:1].isdigit() else "true and false"
         yield f"the labels are {words}: `data.label.relabel` gives them words, which a model knows more about"
+
+
+def _spellings(plan: DraftPlan) -> Iterator[str]:
+    """Yield which spellings are taken for one label, how often each stands there, and what merges them."""
+    spelled = sorted(plan.spellings().items(), key=lambda one: -one[1].total())
+    for label, counts in spelled[:MOST_NAMED]:
+        usual = counts.most_common(MOST_NAMED)
+        shown = ", ".join(f"`{one}`{unlike(one, label)} {count:,}" for one, count in usual)
+        more = f" and {len(counts) - MOST_NAMED} more" if len(counts) > MOST_NAMED else ""
+        yield f"rows of each spelling that is taken for `{label}`: {shown}{more}"
+    if spelled:
+        left = len(spelled) - MOST_NAMED
+        more = f", and those of {counted(left, 'more label')}" if left > 0 else ""
+        yield f"`data.label.relabel` merges them{more}, as rows are read; the file stays as it is"
 
 
 def _unused_rows(plan: DraftPlan) -> Iterator[str]:

@@ -16,6 +16,7 @@ from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.turn_answers import column_of, schema_at
 from engine.errors import RecipeError
 from engine.kinds import KINDS
+from engine.recipe.text.lookalike import folded
 from engine.recipe.text.nearest import nearest
 
 PROMPTS: Final = (
@@ -250,8 +251,9 @@ def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) 
     if column is None:
         return None
     count = len(column.values)
-    if count < roles.SEVERAL:
-        raise _cannot(profile, f"`{column.name}` says the same in every row")
+    if len(set(map(folded, column.values))) < roles.SEVERAL:
+        ways = f", in {count} spellings" if count > 1 else ""
+        raise _cannot(profile, f"`{column.name}` says the same in every row{ways}")
     if column.is_number and count > roles.NOT_A_CLASS:
         why = f"numbers from {min(map(float, column.values)):g} to {max(map(float, column.values)):g}, put into bins"
     else:

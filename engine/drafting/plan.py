@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -23,6 +22,7 @@ from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.prompt import unnamed_labels
+from engine.recipe.text.lookalike import folded
 from engine.values import dataclass
 
 MANY_CLASSES: Final = 12
@@ -160,20 +160,43 @@ class DraftPlan:
             if near := get_close_matches(label.lower(), others, 1, cutoff=0.75):
                 yield label, rows, near[0]
 
-    def relabelled(self) -> dict[str, str]:
-        """Labels that a reader takes for another one, by their blanks or their case."""
-        if self.kind.answer is not AnswerForm.LABEL or self.bins():
+    def spellings(self) -> dict[str, Counter[str]]:
+        """Return each label that stands there in another spelling too: how often each of them does.
+
+        They are one label where a recipe refuses both: they differ in case, blanks or letters that look alike.
+        """
+        if not self.kind.has_labels or self.bins():
             return {}
         found: dict[str, Counter[str]] = {}
-        for label, count in self.column.values.items():
-            folded = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
-            found.setdefault(folded, Counter())[label] = count
-        renamed: dict[str, str] = {}
-        for spellings in found.values():
+        for label, count in self._label_counts().items():
+            found.setdefault(folded(label), Counter())[label] = count
+        spelled: dict[str, Counter[str]] = {}
+        for counts in found.values():
             # Without blanks at its ends first, then the commonest.
-            best = max(spellings, key=lambda one: (one == one.strip(), spellings[one]))
-            renamed |= {one: best.strip() for one in spellings if one != best.strip()}
-        return renamed
+            best = max(counts, key=lambda one: (one == one.strip(), counts[one])).strip()
+            if counts.keys() != {best}:
+                spelled[best] = counts
+        return spelled
+
+    def _label_counts(self) -> Counter[str]:
+        """How often each label stands there, as a recipe without `relabel` reads it."""
+        separator = self.guess.separator
+        if self.kind.answer is not AnswerForm.LABELS or not separator:
+            return self.column.values
+        counts: Counter[str] = Counter()
+        for text, rows in self.column.values.items():
+            for label in filter(None, map(str.strip, text.split(separator))):
+                counts[label] += rows
+        return counts
+
+    def relabelled(self) -> dict[str, str]:
+        """Spellings that a reader takes for another label."""
+        return {
+            one: label
+            for label, counts in self.spellings().items()
+            for one in counts
+            if one != label
+        }
 
     def instruction(self) -> str:
         """Return what stands before each text; empty where the rows say it themselves."""

@@ -8,6 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +20,11 @@ from engine.drafting.choices import DraftOptions
 from engine.drafting.gather import Gathered, gather
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
+from engine.drafting.layouts.reshape import plain_name
+from engine.drafting.layouts.step import columns_of
 from engine.drafting.plain_tools import with_plain_tools
 from engine.drafting.plan import DraftPlan, row_sizes
+from engine.drafting.profile import Profile
 from engine.drafting.roles import LABEL_NAMES, other_texts, rank, tells_apart, without_whole
 from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
 from engine.drafting.writer import Writer
@@ -92,7 +96,7 @@ def draft(
 
     """
     rows_file = target.with_name(f"{target.name.removesuffix('.yaml')}.rows.jsonl")
-    found = _gathered(files, wishes.encoding, rows_file)
+    found = _gathered(files, wishes, rows_file)
     if wishes.base_model is None:
         found = with_plain_tools(found, rows_file)
     if not found.rows:
@@ -117,8 +121,7 @@ def _drafted(
     model: Reference,
     wishes: DraftOptions,
 ) -> RecipeDraft:
-    profile, name = gathered.profile, files[0].absolute().name
-    profile = profile if wishes.text else without_whole(profile)
+    profile, name = _profile(gathered, wishes), files[0].absolute().name
     if profile.rows < FEWEST_ROWS:
         raise _too_few(name, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
     found = guess(profile, wishes)
@@ -156,15 +159,26 @@ def _drafted(
     )
 
 
-def _gathered(files: Sequence[Path], encoding: str, rows_file: Path) -> Gathered:
+def _profile(gathered: Gathered, wishes: DraftOptions) -> Profile:
+    """Return what the columns hold that a draft may use."""
+    return gathered.profile if wishes.text else without_whole(gathered.profile)
+
+
+def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> Gathered:
     found: Sequence[Path] = files
     try:
         with unpacked(files) as found:
             # What an archive was unpacked to is gone when the draft is read.
             is_packed = list(found) != list(files)
-            return gather(
-                inputs_of(found), encoding=encoding, rows_file=rows_file, must_write=is_packed
-            )
+            read = partial(
+                gather, inputs_of(found), encoding=wishes.encoding, rows_file=rows_file,
+                must_write=is_packed,
+            )  # fmt: skip
+            kept = read(keep_names=True)
+            if all(name == plain_name(name) for name in columns_of(kept.profile.kept)):
+                return kept
+            renamed = read()
+            return kept if _needs_no_names(kept, renamed, wishes) else renamed
     except DataError as error:
         hint = "name its encoding, as in --encoding cp1250; UTF-8, UTF-16 and cp1252 are recognised without"
         problems = [
@@ -178,6 +192,22 @@ def _gathered(files: Sequence[Path], encoding: str, rows_file: Path) -> Gathered
                 for problem in problems
             ]
         raise DataError(problems) from None
+
+
+def _needs_no_names(kept: Gathered, renamed: Gathered, wishes: DraftOptions) -> bool:
+    """Whether the files can be read as they stand: no column that a draft uses, or offers, has to be renamed."""
+    if kept.rows:
+        return False
+    profile = _profile(kept, wishes)
+    try:
+        found, other = guess(profile, wishes), guess(_profile(renamed, wishes), wishes)
+    except RecipeError:
+        return False
+    offered = other_texts(profile, (*found.texts, found.label, found.split))
+    text, label = (profile.columns.get(name) for name in (found.text, found.label))
+    if text is not None and label is not None:
+        offered.append(tells_apart(profile, text, label))
+    return found == other and all(name == plain_name(name) for name in offered)
 
 
 def _too_few(name: str, why: str) -> RecipeError:

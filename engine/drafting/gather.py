@@ -48,10 +48,17 @@ class Gathered:
         return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
 
 
-def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool = False) -> Gathered:
+def gather(
+    inputs: Inputs,
+    *,
+    encoding: str,
+    rows_file: Path,
+    must_write: bool = False,
+    keep_names: bool = False,
+) -> Gathered:
     """Return the rows of the files; `rows_file` is where rows would be written that have to be.
 
-    DataError where a file cannot be read.
+    `keep_names` leaves columns that no template can name as they are called. DataError where a file cannot be read.
     """
     parts = [(part, drafted_encoding(part.path, encoding)) for part in inputs.parts]
     foreign, whys = _foreign(parts, inputs)
@@ -66,7 +73,7 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
         is_labelled = bool(called) and are_classes(called, sample)
         # A label beside the lines is the answer, whatever else stands beside them.
         is_settled = inputs.beside and _has_label(sample) and not inputs.names
-        whys = [] if is_settled else reshaped(sample, inputs.names)[1]
+        whys = [] if is_settled else reshaped(sample, inputs.names, keep_names=keep_names)[1]
         if not whys and any(map(may_say_split, columns_of(sample))):
             # The first rows may be of one split.
             found = splits([row.values for reading in readings for row in reading.rows()])
@@ -83,7 +90,7 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
             for part, reading in read
         ]  # fmt: skip
     rows = list(_marked(foreign))
-    turned, more_whys = reshaped(rows, inputs.names)
+    turned, more_whys = reshaped(rows, inputs.names, keep_names=keep_names)
     whys = [*whys, *(why for why in more_whys if why not in whys)]
     reading = Reading(path=rows_file, format="jsonl", why="; ".join(whys))
     made = (

@@ -55,11 +55,13 @@ BELOW: Final = (
 LONGEST_LABEL: Final = 60
 
 
-def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row], list[str]]:
+def reshaped(
+    rows: Sequence[Row], names: Names | None = None, *, keep_names: bool = False
+) -> tuple[list[Row], list[str]]:
     """Return the rows in a form that a recipe can name, and what was done to them; nothing where nothing had to be.
 
-    `names` are those of the numbers of labels, where a file beside the rows says them. RecipeError R030 for more
-    columns than are looked at.
+    `names` are those of the numbers of labels, where a file beside the rows says them. `keep_names` leaves columns
+    that no template can name as they are called. RecipeError R030 for more columns than are looked at.
     """
     if (count := len(columns_of(rows))) > MOST_COLUMNS:
         raise RecipeError.one(
@@ -77,10 +79,11 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
     if step := _tried(splits, found):
         found = [new for row in found for new in _turned(step[0], row) or ()]
         whys.append(step[1])
+    attempts = [attempt for attempt in ATTEMPTS if attempt is not _odd_names or not keep_names]
     for _ in range(MOST_STEPS):
         sample = found[:LOOKED_AT]
         step = _tried(lambda rows: named_labels(rows, names), sample) if names else None
-        step = step or next((one for attempt in ATTEMPTS if (one := _tried(attempt, sample))), None)
+        step = step or next((one for attempt in attempts if (one := _tried(attempt, sample))), None)
         if step is None:
             break
         turn, why = step
@@ -114,13 +117,13 @@ def _turned(turn: Turned, row: Row) -> list[dict[str, Any]] | None:
 
 def _odd_names(rows: Sequence[Row]) -> Recognised:
     """Names of columns that no template can name: with blanks at their ends, line breaks or braces."""
-    renamed = {name: _plain_name(name) for name in columns_of(rows)}
+    renamed = {name: plain_name(name) for name in columns_of(rows)}
     odd = [name for name, plain in renamed.items() if name != plain]
     if not odd or len(set(renamed.values())) < len(renamed):
         return None
 
     def turn(row: Row) -> Iterator[dict[str, Any]]:
-        yield {renamed.get(name, _plain_name(name)): value for name, value in row.items()}
+        yield {renamed.get(name, plain_name(name)): value for name, value in row.items()}
 
     return (
         turn,
@@ -128,7 +131,8 @@ def _odd_names(rows: Sequence[Row]) -> Recognised:
     )
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return the name of a column as a template can name it."""
     plain = " ".join(re.sub(r"[{}]", "", name).split())
     # A dot divides a path, and no part of it is empty.
     plain = plain if all(plain.split(".")) else " ".join(plain.replace(".", " ").split())

@@ -1,0 +1,36 @@
+"""Columns that no template can name: the rows are written anew where a draft needs one of them, and only there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import main
+from support.project import rows
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_copied"),
+    [
+        (("text", "label", " agent {x}"), False),
+        ((" text", "label", "agent"), True),
+        (("text", " label ", "agent"), True),
+        (("text", "label", "an answer {x}"), True),
+    ],
+)
+def test_rows_are_written_anew_only_where_a_column_that_is_used_needs_a_name(
+    columns: tuple[str, ...], is_copied: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # The last is of texts, which the draft offers for the input.
+    third = "as written by agent {n} in call {n}" if "answer" in columns[2] else "agent"
+    lines = [(text, label, third.format(n=n)) for n, (text, label) in enumerate(rows(120))]
+    text = "".join(json.dumps(dict(zip(columns, line, strict=True))) + "\n" for line in lines)
+    (tmp_path / "rows.jsonl").write_text(text, encoding="utf-8")
+
+    assert main(["init", "rows.jsonl", "-o", "draft.yaml"]) == 0
+
+    assert (tmp_path / "draft.rows.jsonl").exists() is is_copied
+    assert main(["data", "--no-tokens", "draft.yaml"]) == 0

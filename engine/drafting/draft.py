@@ -18,6 +18,7 @@ from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.archives import unpacked
 from engine.drafting.choices import DraftOptions
 from engine.drafting.gather import Gathered, gather
+from engine.drafting.groups import groupings
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
 from engine.drafting.layouts.reshape import plain_name
@@ -32,6 +33,7 @@ from engine.errors import DataError, RecipeError, Severity
 from engine.kinds import AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
+from engine.recipe.text.dump import spelled_in_flow
 from engine.recipe.text.lookalike import unlike
 from engine.recipe.text.write import create
 from engine.render.number_format import counted
@@ -131,7 +133,9 @@ def _drafted(
         readings=gathered.readings,
         sizes=sizes_for(profile.rows),
         row_sizes=row_sizes(found, profile.kept),
+        groupings=groupings(profile, found),
     )
+    plan.group = plan.groups_first()
     plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
     if none := plan.no_labels():
         count = sum(plan.column.values[one] for one in none)
@@ -274,6 +278,8 @@ def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     few = {"D311", "D312", "D361", "D362"} & {problem.code for problem in prepared.problems}
     if refusing:
         plan.checks |= refusing
+    elif plan.group is not None:
+        plan.group = None
     elif few and plan.kind.has_labels and "missing_classes" not in plan.checks:
         plan.checks["missing_classes"] = ("warn", "some have too few rows to be judged")
     elif plan.sizes.holdout > FEWEST:
@@ -333,10 +339,11 @@ def _splits(plan: DraftPlan) -> tuple[str, str, str]:
     sizes, rows = plan.sizes, plan.profile.rows
     used = plan.summary.rows_used if plan.summary else rows
     left = used - sizes.validation - sizes.holdout
+    together = f"; those of one `{plan.group.name}` stay together" if plan.group else ""
     return (
         "splits",
         f"holdout {sizes.holdout}",
-        f"of {rows:,} rows; {sizes.validation} for validation, about {left:,} left to train on",
+        f"of {rows:,} rows; {sizes.validation} for validation, about {left:,} left to train on{together}",
     )
 
 
@@ -346,6 +353,7 @@ def notes(plan: DraftPlan) -> Iterator[str]:
     if rows < FEW_ROWS and not plan.by_files:
         yield f"{rows:,} rows are few: a holdout of {plan.sizes.holdout} decides little"
         yield "`splits.folds` in its place judges every row once"
+    yield from _ungrouped(plan)
     yield from _unused_rows(plan)
     yield from _unused_labels(plan)
     yield from _unread_texts(plan)
@@ -362,6 +370,20 @@ def notes(plan: DraftPlan) -> Iterator[str]:
     if named and all(map(WORDLESS.fullmatch, named)):
         words = "numbers" if named[0].strip("-")[:1].isdigit() else "true and false"
         yield f"the labels are {words}: `data.label.relabel` gives them words, which a model knows more about"
+
+
+def _ungrouped(plan: DraftPlan) -> Iterator[str]:
+    """Yield the columns by which rows belong together and are not divided, and what would keep them together."""
+    for one in plan.groupings if not plan.by_files else ():
+        if one == plan.group:
+            continue
+        by = spelled_in_flow({"group": one.name})
+        filled = f", once its {counted(one.empty, 'empty row')} are filled" if one.empty else ""
+        other = f" in place of `{plan.group.name}`" if plan.group else ""
+        yield (
+            f"{one.repeated:,} rows have the `{one.name}` of an earlier row, and rows of one may resemble each other:"
+            f" splits.by: {by}{other} keeps them in one split{filled}"
+        )
 
 
 def _spellings(plan: DraftPlan) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from engine.data.examples.template import found_at
 from engine.data.splitting.column import place_of
 from engine.drafting.choices import Guess
+from engine.drafting.groups import Grouping
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import LABEL_NAMES, SEVERAL, in_order, labels_of, rank
@@ -76,6 +77,10 @@ class DraftPlan:
     sizes: Sizes
     row_sizes: tuple[int, ...] = ()
     """Tokens that each row that was looked at may come to, without what is asked."""
+    groupings: tuple[Grouping, ...] = ()
+    """Columns by which rows belong together."""
+    group: Grouping | None = None
+    """The one by which they are divided."""
     checks: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Check: (action, why)."""
     summary: DataSummary | None = None
@@ -90,6 +95,12 @@ class DraftPlan:
     def by_files(self) -> bool:
         """Whether the file says which rows are for what."""
         return any(reading.into for reading in self.readings) or bool(self.guess.split)
+
+    def groups_first(self) -> Grouping | None:
+        """Return the column by which the rows are to be divided; None where nothing is sure, or the data says it."""
+        first = next(iter(self.groupings), None)
+        is_free = not self.by_files and not self.kind.group
+        return first if first and first.is_sure and not first.empty and is_free else None
 
     @property
     def by_split(self) -> Mapping[str, int]:

@@ -250,6 +250,11 @@ class Writer:
         if plan.kind.group:
             yield _aside(f"splits: {{{sizes}}}", f"rows of one {plan.kind.group} stay together")
             return
+        if plan.group is not None:
+            by = spelled_in_flow({"group": plan.group.name})
+            why = f"rows of one {plan.group.name} stay together"
+            yield _aside(f"splits: {{by: {by}, {sizes}}}", why)
+            return
         by = "stratified" if plan.kind.has_labels else "random"
         yield _aside(f"splits: {{by: {by}, {sizes}}}", "the holdout only judges")
 

@@ -183,9 +183,10 @@ class Reader:
         if device.kind == "cpu":
             torch.set_num_threads(device.threads)
         self._model = load_whole(folder, dtype=DTYPES[precision], use_safetensors=True).eval()
-        self._weights: Weights = self._model.state_dict()
         self._device = torch.device(device.kind)
         self._model.to(self._device)
+        # Behind the move: those of before stay where they were, and no model on a GPU can be asked with them.
+        self._weights: Weights = self._model.state_dict()
         self.config = self._model.config
         tokenizer = kept_tokenizer(folder)
         # With the first token that the model is used to, and without a last one.
@@ -560,7 +561,7 @@ def _profile(weight: torch.Tensor, size: int, at: int | None = None) -> torch.Te
         # Along rows sums are faster than the norm of the library.
         found = (found * found).sum(0).sqrt() if is_input else found.norm(dim=1)
     if found.ndim != 1:
-        return torch.empty(0)
+        return found.new_empty(0)
     found = found.abs().clamp_min(TINY).log()
     found -= found.mean()
     profile: torch.Tensor = found / found.norm().clamp_min(TINY)

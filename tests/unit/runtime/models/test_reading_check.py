@@ -13,7 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from engine.environment import Device
 from engine.errors import Severity
-from engine.runtime.models.reading_check import likelier_exchanges, likelier_swaps, reading_problems
+from engine.runtime.models.reading_check import (
+    Reader,
+    _profile,
+    likelier_exchanges,
+    likelier_swaps,
+    reading_problems,
+)
 from support.clean_models import MODELS, make_clean_model
 from support.pico import make_pico_model
 from support.trained_pico import LAYERS, make_trained_pico
@@ -173,3 +179,17 @@ def test_layers_of_different_kinds_are_not_compared() -> None:
 
 def test_a_tiny_model_has_not_been_trained(tmp_path: Path) -> None:
     assert found(make_pico_model(tmp_path)) == []
+
+
+def test_other_ways_are_asked_with_weights_where_the_model_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Stands for a GPU: whatever is moved there is no longer the tensor that it was.
+    elsewhere = Device(kind="meta", name="test", memory_bytes=1, cores=1, bf16=False)
+    monkeypatch.setattr(Reader, "_first_nats", lambda _: torch.zeros(1))
+
+    reader = Reader(make_trained_pico(tmp_path), device=elsewhere, precision="fp32")
+
+    assert {weight.device.type for weight in reader._weights.values()} == {"meta"}
+    profiles = [_profile(weight, size=1) for weight in reader._weights.values()]
+    assert {profile.device.type for profile in profiles} == {"meta"}

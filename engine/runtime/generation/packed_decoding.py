@@ -32,6 +32,7 @@ from engine.runtime.scoring.packed_cache import (
     plain_logits,
     prefill,
     refuse_other_logits,
+    room_for_states,
 )
 from engine.values import dataclass
 
@@ -102,9 +103,10 @@ class _Packed:
         self._order = deque(sorted(range(len(rows)), key=lambda index: -len(rows[index])))
         longest = self._order[0]
         states, (self._plain,) = prefill(loaded, rows[longest])
-        count = max(
-            STORE_BYTES[loaded.device.type] // bytes_per_token(states), self._needs(longest)
-        )
+        room = room_for_states(loaded.device, STORE_BYTES[loaded.device.type])
+        # What all rows together need is enough: more would only be cleared, and be missing elsewhere.
+        everything = sum(map(self._needs, range(len(rows))))
+        count = max(min(room // bytes_per_token(states), everything), self._needs(longest))
         self._slots, self._free = count, list(range(count))
         self._cache = PackedCache(states, prefix=self._prefix, slots=count)
 

@@ -34,6 +34,12 @@ UNKNOWN = ("softcap", "s_aux", "position_bias")
 """What some models ask of attention, and this one does not do."""
 
 
+SHARE_OF_GPU = 8
+"""Keys and values take at most the whole memory of a GPU divided by this."""
+SCORE_BYTES = 256 << 20
+"""Scores that are computed at a time where no kernel computes them: of a long prompt they would take gigabytes."""
+
+
 States = Sequence[tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of each layer, [1, heads, tokens, size]."""
 
@@ -259,6 +265,14 @@ def feed(loaded: LoadedModel, state: Any, tokens: Sequence[int]) -> tuple[Any, t
     return output.past_key_values, output.logits[0]
 
 
+def room_for_states(device: torch.device, most: int) -> int:
+    """Return the bytes that keys and values of rows in flight may take: `most`, or what a GPU can spare."""
+    if device.type != "cuda":
+        return most
+    # Of all of its memory, not of what is free now: how rows are batched must not depend on that.
+    return min(most, torch.cuda.get_device_properties(device).total_memory // SHARE_OF_GPU)
+
+
 def bytes_per_token(states: States) -> int:
     """Return what the keys and values of one token take, all layers together."""
     return sum(state[..., :1, :].nbytes for layer in states for state in layer)
@@ -356,6 +370,17 @@ def _attention(
             query, key, value, attn_mask=mask, scale=scale
         )
         return out, total
+    each = 4 * query[:, :, :1, :1].numel() * key.shape[2]
+    count = max(1, SCORE_BYTES // each)
+    if query.shape[2] > count:
+        parts = [
+            _attention(
+                query[:, :, part], key, value, None if mask is None else mask[:, :, part], scale
+            )
+            for part in (slice(at, at + count) for at in range(0, query.shape[2], count))
+        ]
+        outs, totals = zip(*parts, strict=True)
+        return torch.cat(outs, dim=2), torch.cat(totals, dim=2)
     # In float32: sums of exponentials over a long context lose digits in 16 bit, and the two parts are joined by them.
     scores = torch.matmul(query, key.transpose(2, 3)).float() * scale
     if mask is not None:

@@ -30,6 +30,7 @@ from engine.runtime.scoring.packed_cache import (
     plain_logits,
     prefill,
     refuse_other_logits,
+    room_for_states,
 )
 from engine.values import dataclass
 
@@ -135,9 +136,8 @@ class PackedSearch:
         per_token = bytes_per_token(states)
         everything = sum(map(len, rows.own)) + len(rows.own) * self._branch_slots
         # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
-        self._room = max(
-            min(STORE_BYTES[kind] // max(per_token, 1), everything), longest + self._branch_slots
-        )
+        room = room_for_states(loaded.device, STORE_BYTES[kind]) // max(per_token, 1)
+        self._room = max(min(room, everything), longest + self._branch_slots)
         self._lanes = Lanes(loaded.device)
         # Branches without any behind them are not in `_needs`: they hold slots for one pass only.
         self._free = list(range(self._room + self._lanes.count * self._tokens))

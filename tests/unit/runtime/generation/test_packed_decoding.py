@@ -15,6 +15,7 @@ from engine.runtime.generation.grammar import Grammar
 from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring import packed_cache
+from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 
 SCHEMA: dict[str, Any] = {
@@ -162,3 +163,21 @@ def test_a_row_that_rounding_moved_is_outvoted_by_its_own_neighbours(
     assert len(found) == len(ALIKE)
     assert len(apart) == 4
     assert max(apart) < 1e-3
+
+
+def test_no_more_room_is_taken_than_all_rows_need(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = list[int]()
+
+    class Cache(packed_cache.PackedCache):
+        def __init__(self, states: Any, *, prefix: int, slots: int) -> None:
+            taken.append(slots)
+            super().__init__(states, prefix=prefix, slots=slots)
+
+    monkeypatch.setattr(module, "PackedCache", Cache)
+
+    generate(pico, UNLIKE, max_new_tokens=MOST, progress=progress)
+
+    rows = [pico.chat.token_ids(prompt) for prompt in UNLIKE]
+    assert taken == [sum(len(row) - common_prefix(rows) + MOST + 1 for row in rows)]

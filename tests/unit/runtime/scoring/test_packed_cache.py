@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from engine.runtime.scoring import packed_cache
 from engine.runtime.scoring.packed_cache import (
     Piece,
     UnsupportedModelError,
@@ -14,6 +18,7 @@ from engine.runtime.scoring.packed_cache import (
     _attention,
     _group,
     refuse_other_logits,
+    room_for_states,
 )
 
 
@@ -31,6 +36,45 @@ def test_the_kernel_and_plain_arithmetic_agree(*, masked: bool) -> None:
 
     torch.testing.assert_close(out, plain[..., :16])
     torch.testing.assert_close(total, plain_total)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_scores_of_long_rows_are_computed_a_part_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, *, masked: bool
+) -> None:
+    draw = torch.Generator().manual_seed(3)
+    query, key = (torch.randn(2, 3, size, 16, generator=draw) for size in (50, 70))
+    value = torch.randn(2, 3, 70, 17, generator=draw)  # of another size: no kernel for it
+    hidden = torch.randn(2, 1, 50, 70, generator=draw) if masked else None
+    whole = _attention(query, key, value, hidden, 0.25)
+    most = 4 * 2 * 3 * 70 * 8
+    monkeypatch.setattr(packed_cache, "SCORE_BYTES", most)
+    sizes = list[int]()
+
+    plain: Any = TorchDispatchMode
+
+    class Sizes(plain):  # type: ignore[misc]
+        def __torch_dispatch__(self, call: Any, _: Any, given: Any = (), named: Any = None) -> Any:
+            made = call(*given, **(named or {}))
+            sizes.append(made.nbytes if isinstance(made, torch.Tensor) else 0)
+            return made
+
+    with Sizes():
+        parts = _attention(query, key, value, hidden, 0.25)
+
+    torch.testing.assert_close(parts, whole)
+    assert max(sizes) <= max(most, *(one.nbytes for one in (query, key, value)))
+
+
+@pytest.mark.parametrize(("gib", "room"), [(80, 8), (24, 3), (8, 1)])
+def test_states_leave_a_small_gpu_its_memory(
+    monkeypatch: pytest.MonkeyPatch, gib: int, room: int
+) -> None:
+    whole = SimpleNamespace(total_memory=gib << 30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: whole)
+
+    assert room_for_states(torch.device("cuda"), 8 << 30) == room << 30
+    assert room_for_states(torch.device("cpu"), 8 << 30) == 8 << 30
 
 
 def _piece(tokens: int, seen: int = 0) -> Piece:

@@ -15,6 +15,7 @@ import torch
 from engine.progress import Progress
 from engine.runtime.generation.packed_decoding import decode
 from engine.runtime.models.load import LoadedModel, not_a_number
+from engine.runtime.models.wide import in_64_bits
 from engine.values import dataclass
 
 
@@ -59,7 +60,7 @@ def _drawn(logits: torch.Tensor, samples: Sequence[SampledText]) -> list[int]:
     """Return a token of each row, `logits` [n, V]: the first whose summed probability exceeds a number from 0 to 1."""
     if not bool(logits.isfinite().all()):
         raise not_a_number("X612", "the probabilities of a sampled text are not numbers")
-    sums = logits.double().softmax(-1).cumsum(-1)
+    sums = in_64_bits(logits).softmax(-1).cumsum(-1)
     # Relative to the last sum, which rounding leaves beside 1.
     wanted = torch.tensor([one.draw.random() for one in samples], dtype=torch.float64)
     bounds = wanted.to(sums.device)[:, None] * sums[:, -1:]

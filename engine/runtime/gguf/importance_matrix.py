@@ -23,6 +23,7 @@ from engine.files.reading import json_lines
 from engine.progress import Progress
 from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.models.wide import in_64_bits
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.packing import trained_rows
 from engine.values import dataclass
@@ -87,7 +88,7 @@ def squares(loaded: LoadedModel, rows: Sequence[Sequence[int]], *, progress: Pro
 def _adder(name: str, sums: dict[str, torch.Tensor]) -> Any:
     def add(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         # In float64: sums over thousands of tokens lose digits in 16 and 32 bits.
-        given = inputs[0].reshape(-1, inputs[0].shape[-1]).double()
+        given = in_64_bits(inputs[0].reshape(-1, inputs[0].shape[-1]))
         total = given.square().sum(0)
         sums[name] = sums[name] + total if name in sums else total
 

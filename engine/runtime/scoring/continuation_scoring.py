@@ -16,6 +16,7 @@ import torch
 
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
+from engine.runtime.models.wide import in_64_bits
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import common_prefix
@@ -186,7 +187,7 @@ def _forward(loaded: LoadedModel, cache: PackedCache, items: Sequence[_Item]) ->
     places = {at: row for row, at in enumerate(scored)}
     at = torch.tensor([places[place] for place in where], device=loaded.device)
     wanted = torch.tensor(targets, device=loaded.device)
-    nlls = iter((logits.logsumexp(-1)[at] - logits[at, wanted]).double().tolist())
+    nlls = iter(in_64_bits(logits.logsumexp(-1)[at] - logits[at, wanted]).tolist())
     return [[sum(islice(nlls, sum(row.learned))) for row in item.choices] for item in items]
 
 

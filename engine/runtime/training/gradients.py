@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+from engine.runtime.models.wide import in_64_bits
 from engine.values import dataclass
 
 Batch = Mapping[str, Any]
@@ -85,7 +86,7 @@ def difference(one: Gradients, other: Gradients) -> float:
     Infinite where only one of them is 0, NaN where a number is not finite.
     """
     squares = (
-        float((a.double() - b.double()).square().sum())
+        float((in_64_bits(a) - in_64_bits(b)).square().sum())
         for a, b in zip(one.tensors, other.tensors, strict=True)
     )
     norm = math.sqrt(_dot(one.tensors, one.tensors))
@@ -154,7 +155,8 @@ def undisturbed(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _dot(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> float:
-    return sum(float((a.double() * b.double()).sum()) for a, b in zip(one, other, strict=True))
+    pairs = zip(one, other, strict=True)
+    return sum(float((in_64_bits(a) * in_64_bits(b)).sum()) for a, b in pairs)
 
 
 def _relative(apart: float, size: float) -> float:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import torch
 
+from engine.runtime.models.wide import in_64_bits
 from engine.values import dataclass
 
 SAMPLED: Final = 32
@@ -140,7 +141,7 @@ class TakenSteps:
         ]
         if not grown or self._args.fp16 or self._args.world_size > 1:
             return ""
-        before, after = (torch.cat([*parts]).double() for parts in zip(*grown, strict=True))
+        before, after = (in_64_bits(torch.cat([*parts])) for parts in zip(*grown, strict=True))
         length = float(before.norm())
         if not length or not math.isfinite(float(before.sum() + after.sum())):
             return ""
@@ -219,7 +220,9 @@ def _spread(numbers: Sequence[float], weights: Sequence[Weight]) -> torch.Tensor
     """Return a number of each tensor beside each of its values."""
     device = weights[0].device
     sizes = torch.tensor([len(_some(one)) for one in weights], device=device)
-    return torch.tensor(numbers, device=device, dtype=torch.float64).repeat_interleave(sizes)
+    # An Apple GPU has none wider than 32 bits.
+    wide = torch.float32 if device.type == "mps" else torch.float64
+    return torch.tensor(numbers, device=device, dtype=wide).repeat_interleave(sizes)
 
 
 def _kept(state: Mapping[str, Any], key: str, weight: Weight) -> torch.Tensor:

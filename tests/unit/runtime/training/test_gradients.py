@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.runtime.training.gradients import agreement, keep_unpacked
+from engine.runtime.training.gradients import Gradients, agreement, difference, keep_unpacked
+from support.apple import on_apple_gpu
 from support.pico import make_pico_model
 
 
@@ -79,3 +80,13 @@ def test_asking_leaves_modes_gradients_and_random_numbers_as_they_were(base: Pat
     assert [module.training for module in model.modules()] == modes
     assert torch.random.get_rng_state().equal(state)
     assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_gradients_of_an_apple_gpu_are_compared_elsewhere() -> None:
+    import torch
+
+    one, two = (on_apple_gpu(torch.tensor([3.0, size])) for size in (4.0, 4.5))
+
+    found = difference(Gradients(loss=1.0, tensors=[one]), Gradients(loss=1.0, tensors=[two]))
+
+    assert found == pytest.approx(0.1)

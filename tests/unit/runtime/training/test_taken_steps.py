@@ -11,6 +11,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from engine.runtime.training.taken_steps import TakenSteps
+from support.apple import on_apple_gpu
 
 ARGS = SimpleNamespace(
     adam_beta1=0.9,
@@ -63,6 +64,14 @@ def trained(
 @pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
 def test_sound_steps_are_not_named(kind: Any, size: float) -> None:
     assert trained(kind=kind, size=size) == []
+
+
+def test_gradients_of_an_apple_gpu_are_compared_in_64_bits_elsewhere() -> None:
+    def move(optimizer: Any) -> None:
+        for weight in optimizer.param_groups[0]["params"]:
+            weight.grad = on_apple_gpu(weight.grad)
+
+    assert trained(before=move, size=1e-6) == []
 
 
 def test_weights_that_change_between_steps_are() -> None:

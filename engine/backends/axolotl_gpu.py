@@ -75,7 +75,8 @@ def in_words(recipe: Recipe, setting: CompileInputs) -> str:
     if setting.device.kind != "cuda":
         return ""
     if not _rounds(setting):
-        return f"fused AdamW; no fused kernels in {setting.precision}"
+        emulated = setting.precision == "bf16"
+        return f"fused AdamW; no fused kernels in {'emulated ' * emulated}{setting.precision}"
     parts = ["fused AdamW", "TF32"]
     if LIGER in setting.kernels:
         parts.append("Liger's rotary positions, norms and gates")
@@ -143,7 +144,9 @@ def _loss_reason(recipe: Recipe, setting: CompileInputs) -> str:
 
 
 def _rounds(setting: CompileInputs) -> bool:
-    return setting.device.kind == "cuda" and setting.precision == "bf16"
+    # Before Ampere bfloat16 can be asked for too, and is emulated: transformers refuses TF32 there, and neither
+    # Triton's kernels nor flash attention have it.
+    return setting.device.kind == "cuda" and setting.precision == "bf16" and setting.device.bf16
 
 
 def _holds_bf16(method: Method) -> bool:

@@ -150,10 +150,11 @@ def test_flash_attention_is_for_long_plain_rows(
     [
         setting(precision="fp32"),
         setting(precision="fp16"),
+        setting(device=dataclasses.replace(GPU, bf16=False)),
         setting((), device=CPU),
         setting((), device=dataclasses.replace(CPU, kind="mps")),
     ],
-    ids=["fp32", "fp16", "CPU", "Apple"],
+    ids=["fp32", "fp16", "emulated bf16", "CPU", "Apple"],
 )
 def test_other_precisions_and_devices_get_no_kernels(given: CompileInputs) -> None:
     config = compiled(given, **DROPS)

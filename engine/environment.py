@@ -273,6 +273,8 @@ AMPERE = 8.0
 """The first NVIDIA compute capability with bfloat16 matrix units."""
 NVIDIA_SECONDS = 20.0
 """For `nvidia-smi`, which hangs where a driver does."""
+DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""One of them is there where `nvidia-smi` can answer: of Linux, and of Linux within Windows (WSL 2)."""
 _SMI_FIELDS = "uuid,name,memory.total,compute_cap"
 _SLICE = re.compile(r"^\s+MIG (?P<profile>\S+)\s.*UUID: (?P<uuid>MIG-[^)]+)\)")
 
@@ -312,7 +314,8 @@ def _gpu(line: str) -> Device:
     return Device(
         kind="cuda",
         name=name,
-        memory_bytes=int(mebibytes) << 20,
+        # `[N/A]` of a chip that has none of its own and takes the machine's.
+        memory_bytes=int(mebibytes) << 20 if mebibytes.isdecimal() else _memory(),
         cores=_cores(),
         bf16=float(capability) >= AMPERE,
         visible=uuid,
@@ -338,7 +341,7 @@ def _smi_slice(entry: str, gpus: list[Device]) -> Device | None:
 
 def _smi(*words: str) -> str:
     """Return what `nvidia-smi` says; nothing where it is not there or fails."""
-    if not Path("/dev/nvidiactl").exists():
+    if not any(driver.exists() for driver in DRIVERS):
         return ""
     try:
         return _answer_of("nvidia-smi", *words, seconds=NVIDIA_SECONDS)

@@ -80,6 +80,28 @@ def test_memory_and_bf16_are_those_of_the_gpu_that_is_seen(detect: Detect) -> No
     assert (device.memory_bytes >> 20, device.bf16) == (15360, False)
 
 
+def test_a_gpu_without_memory_of_its_own_has_the_machines(
+    detect: Detect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = "GPU-dddd4444-0000, NVIDIA GB10, [N/A], 12.1\n"
+    monkeypatch.setattr(environment, "_smi", lambda *_: shares)
+
+    device = detect(None)
+
+    assert (device.kind, device.name, device.bf16) == ("cuda", "NVIDIA GB10", True)
+    assert device.memory_bytes == environment._memory()
+
+
+def test_gpus_are_seen_by_either_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    linux, windows = tmp_path / "nvidiactl", tmp_path / "dxg"
+    monkeypatch.setattr(environment, "DRIVERS", (linux, windows))
+    monkeypatch.setattr(environment, "_answer_of", lambda *_, **__: GPUS)
+
+    assert environment._smi("-L") == ""
+    windows.touch()
+    assert environment._smi("-L") == GPUS
+
+
 def test_a_part_of_a_gpu_has_memory_of_its_own(detect: Detect) -> None:
     assert detect("MIG-33334444-0000").memory_bytes == 5 << 30
 

@@ -28,6 +28,7 @@ from engine.files import leases
 from engine.process import interrupts
 from engine.process.caches import caches, confined_cache, confined_variables
 from engine.process.confine import Rights
+from engine.process.gpu_memory import give_back
 from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
 from engine.process.library_settings import INSTRUCTIONS
 from engine.process.waiting import waiting
@@ -327,6 +328,8 @@ def start(
     confined to these, its folder, and caches of its kind; without, it keeps ours. With `keeps_home` home and caches are
     those of `variables`, as far as `rights` has them.
     """
+    # A trainer that is started after models were asked in this process would find a GPU full of what they left.
+    give_back()
     if rights is not None:
         rights = replace(rights, read=(*rights.read, *bytecode_read()))
     if rights is not None and keeps_home:

@@ -6,6 +6,7 @@ no network. `engine.process.confine` takes away the rest.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -36,10 +37,11 @@ SETTINGS: Final = (
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 SHARED_MEMORY: Final = "/dev/shm"
 """joblib and torch share arrays there."""
+DEV: Final = Path("/dev")
 GPUS: Final = ("nvidia*", "dri", "kfd", "dxg")
 """Below /dev, by maker."""
-PROCESSES: Final = 2048
-"""And threads, of one child and what it starts."""
+PROCESSES, PROCESSES_PER_CORE = 2048, 64
+"""And threads, of one child and what it starts: libraries of each process start one a core, some of them two."""
 PER_CORE: Final = 64 << 20
 """Stacks and heaps of a thread."""
 
@@ -178,7 +180,7 @@ def rights_of(
         devices=(*DEVICES, *(gpus() if policy.uses_gpu else ())),
         network=policy.network,
         limits=limits,
-        processes=PROCESSES,
+        processes=max(PROCESSES, PROCESSES_PER_CORE * (os.cpu_count() or 1)),
     )
 
 
@@ -247,7 +249,24 @@ def machine_limits() -> dict[str, int]:
 @cache
 def gpus() -> tuple[str, ...]:
     """Return the devices of GPUs."""
-    return tuple(sorted(str(path) for name in GPUS for path in Path("/dev").glob(name)))
+    _make_unified_memory()
+    return tuple(sorted(str(path) for name in GPUS for path in DEV.glob(name)))
+
+
+def _make_unified_memory() -> None:
+    """Make the device that CUDA asks for, where nobody has used CUDA since the machine was started.
+
+    CUDA has the driver's helper make it, which runs with root's rights, and a confined process cannot start it so.
+    """
+    if (DEV / "nvidiactl").exists() and not (DEV / "nvidia-uvm").exists():
+        from engine.process.start import (
+            answer_of,
+            program,
+        )  # where there is nothing to make, nothing is started
+
+        # Without it CUDA says what is missing.
+        with contextlib.suppress(OSError):
+            answer_of(program("nvidia-modprobe")("-u", "-c", "0"))
 
 
 def linked(folder: Path) -> Iterator[str]:

@@ -13,8 +13,11 @@ from engine.errors import EngineError, EnvironmentProblem, StageError, first_lin
 from engine.store import storage_problem
 from engine.store.store import FULL_DISK, size_problem
 
-NO_MEMORY: Final = ("can't allocate memory", "out of memory", "cannot allocate memory")
-"""What torch's allocators write; their errors are RuntimeErrors."""
+NO_MEMORY: Final = (
+    *("can't allocate memory", "out of memory", "cannot allocate memory"),
+    *("cublas_status_alloc_failed", "cudnn_status_alloc_failed"),
+)
+"""What torch's allocators write, and libraries of GPUs in their own way; their errors are RuntimeErrors."""
 NO_SIZE: Final = ("(os error 27)", "file too large")
 """What libraries written in Rust make of EFBIG."""
 NO_PLACE: Final = (

@@ -40,6 +40,7 @@ from engine.backends.resuming import train_on
 from engine.compute.ranks import ONE, divided, for_ranks
 from engine.environment import CUDA_VISIBLE, one_device
 from engine.errors import StageError
+from engine.failures import NO_MEMORY
 from engine.files.reading import parse_json
 from engine.process import interrupts
 from engine.process import start as processes
@@ -430,11 +431,12 @@ class _EventLog:
 def _failure(tool: str, code: int, monitor: events.TrainingMonitor, log: Path) -> StageError:
     ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
     tail = "\n".join(tail_of(log))
+    hint = "run the same command again: it continues from the last checkpoint"
+    # Our own kills end in other errors, so SIGKILL is the kernel's.
+    if code == -signal.SIGKILL:
+        hint = "lower method.micro_batch_size: the machine ran out of memory"
+    elif any(text in tail.lower() for text in NO_MEMORY):
+        hint = "lower method.micro_batch_size, or set method.gradient_checkpointing: memory ran out"
     return StageError.one(
-        "B411",
-        f"{tool} {ended} {monitor.where}; last lines of its log:\n{tail}",
-        # Our own kills end in other errors, so SIGKILL is the kernel's.
-        hint="lower method.micro_batch_size: the machine ran out of memory"
-        if code == -signal.SIGKILL
-        else "run the same command again: it continues from the last checkpoint",
+        "B411", f"{tool} {ended} {monitor.where}; last lines of its log:\n{tail}", hint=hint
     )

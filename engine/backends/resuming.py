@@ -14,6 +14,7 @@ from engine.backends import events, trainer_state
 from engine.backends.base import Launch, Trained, keeps_best
 from engine.backends.usage import UsageMeter
 from engine.errors import StageError
+from engine.failures import NO_MEMORY
 from engine.values import dataclass
 
 Run = Callable[[Path | None, events.TrainingMonitor], None]
@@ -22,7 +23,7 @@ FAILED = "B411"
 """The code of a trainer that ended with an error of its own."""
 OTHER_EPOCHS = "B422"
 NOT_OF_A_CHECKPOINT = (
-    "out of memory", "memoryerror", "cannot allocate memory", "can't allocate memory", "sigkill",
+    *NO_MEMORY, "memoryerror", "sigkill",
     "no space left", "disk quota", "file too large", "no room on ray", "ray lost a machine",
 )  # fmt: skip
 """In the message of a failure that another checkpoint would not mend."""

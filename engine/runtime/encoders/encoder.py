@@ -19,6 +19,7 @@ from engine.progress import Progress
 from engine.runtime.encoders.folder import EncoderSettings, encoder_settings
 from engine.runtime.encoders.pooling import TextEncoder, batches
 from engine.runtime.models.files import require_vocabulary
+from engine.runtime.models.torch_device import torch_device
 from engine.runtime.models.weights import weight_files
 from engine.values import dataclass
 
@@ -82,7 +83,8 @@ class Encoder(TextEncoder):
 
 
 def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
-    """Load from safetensors only, without remote code. StageError X694, X695, X696."""
+    """Load from safetensors only, without remote code. StageError X694, X695, X696, EnvironmentProblem B435."""
+    where = torch_device(device)
     require_vocabulary(folder)
     settings = encoder_settings(folder)
     transformers_logging.disable_progress_bar()
@@ -101,7 +103,7 @@ def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
             output_loading_info=True,
             dtype=torch.float32,
         )
-        model = model.to(torch.device(device.kind)).eval()
+        model = model.to(where).eval()
     missing = sorted(key for key in loading["missing_keys"] if not key.startswith(UNUSED))
     if missing or tokenizer.pad_token is None:
         lacks = f"weights lack `{missing[0]}`" if missing else "tokenizer has no padding token"

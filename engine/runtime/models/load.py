@@ -16,6 +16,7 @@ from engine.environment import Device
 from engine.errors import StageError
 from engine.failures import library_errors
 from engine.runtime.models.files import require_settings
+from engine.runtime.models.torch_device import torch_device
 from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.training.fused_lora import fuse
 from engine.values import dataclass
@@ -58,8 +59,9 @@ def load_model(
     """Load from safetensors only, without remote code, onto `device` in bf16, fp16 or fp32.
 
     The adapter stays beside the weights: it is what was trained, before any merge. StageError X604
-    when the model cannot be loaded, X605 when a tensor of the adapter found no place in it.
+    when the model cannot be loaded, X605 when a tensor of the adapter found no place in it. EnvironmentProblem B435.
     """
+    where = torch_device(device)
     chat = kept_chat(model_dir, asks=None)
     transformers_logging.disable_progress_bar()
     if device.kind == "cpu":
@@ -80,7 +82,7 @@ def load_model(
                 trust_remote_code=False,
             )
         _check_every_tensor_is_used(model, adapter)
-    model = model.to(torch.device(device.kind)).eval()
+    model = model.to(where).eval()
     # The product that it was trained with; PEFT would compute the adapter in 32 bits, at the cost of most of a layer.
     fuse(model, on=True)
     return LoadedModel(

@@ -33,6 +33,7 @@ from engine.files.reading import read_json
 from engine.runtime.models.load import DTYPES, load_whole
 from engine.runtime.models.one_thread import one_thread
 from engine.runtime.models.tensor_check import FLOATS, NORM, SAME_MODEL
+from engine.runtime.models.torch_device import torch_device
 from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 from engine.values import dataclass
@@ -183,7 +184,7 @@ class Reader:
         if device.kind == "cpu":
             torch.set_num_threads(device.threads)
         self._model = load_whole(folder, dtype=DTYPES[precision], use_safetensors=True).eval()
-        self._device = torch.device(device.kind)
+        self._device = torch_device(device)
         self._model.to(self._device)
         # Behind the move: those of before stay where they were, and no model on a GPU can be asked with them.
         self._weights: Weights = self._model.state_dict()

@@ -30,6 +30,7 @@ from trl import SFTConfig, SFTTrainer
 from engine.environment import Device
 from engine.process import interrupts
 from engine.runtime.models.load import whole_model
+from engine.runtime.models.torch_device import torch_device
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.packing import trained_rows
 from engine.runtime.training import usage
@@ -130,9 +131,10 @@ def train(
 ) -> None:
     """Train as the compiled config says, leaving transformers checkpoints in `folders.output`.
 
-    `when_ready` is called once there is a trainer that can save a checkpoint.
+    `when_ready` is called once there is a trainer that can save a checkpoint. EnvironmentProblem B435.
     """
     transformers_logging.disable_progress_bar()
+    torch_device(device)
     usage.begin(device.kind)
     if device.kind == "cpu":
         torch.set_num_threads(device.threads)

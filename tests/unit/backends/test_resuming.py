@@ -39,6 +39,7 @@ def test_not_where_it_has_broken_off_before() -> None:
         (broke_off(message="process 1 was killed by SIGKILL"), True),
         (broke_off("B450", "it did nothing for 10 min"), True),
         (broke_off(message="CUDA error: out of memory"), False),
+        (broke_off(message="CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), False),
         (broke_off(message="OSError: No space left on device"), False),
         (broke_off(message="trl exited with 1: no room on Ray within 60 seconds"), False),
         (broke_off(message="trl exited with 1: Ray lost a machine of the training"), True),

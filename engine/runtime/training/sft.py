@@ -171,8 +171,8 @@ def train_on(
     written: Written | None = None,
 ) -> None:
     """Train with a trainer that was made, from a checkpoint or from the start, telling what happens."""
-    # Weights that are divided among processes have to be of one type.
-    if config.get("adapter_precision") == "fp32" and not config.get("fsdp"):
+    # FSDP2 asks for one type of those that are trained, whatever the others have.
+    if config.get("adapter_precision") == "fp32":
         keep_full_precision(trainer.model)
     callbacks: list[TrainerCallback] = [
         # Before `Watch`, whose digests make a checkpoint one to go on from: its step is not saved again then.

@@ -120,6 +120,8 @@ class TrainingMonitor:
             self._step(int(event["step"]))
         elif kind == "log":
             self._measured(event)
+        else:
+            self._note(event)
 
     def handle_other(self, rank: int, event: Mapping[str, Any]) -> None:
         """Take an event of a further process: what it took, and what refuses a training. As `handle`."""
@@ -235,6 +237,13 @@ class TrainingMonitor:
         self._facts["shared_prefix"] = {key: one for key, one in event.items() if key != "event"}
         if not event["used"]:
             self._progress.note(f"batches are plain: {event['reason']}")
+
+    def _note(self, event: Mapping[str, Any]) -> None:
+        if event["event"] == "passed_over":
+            self._progress.note(
+                f"{event['steps']} of {self.steps} steps changed nothing: their gradients overflowed in fp16, and the"
+                " loss was then scaled down"
+            )
 
     def _measured(self, event: Mapping[str, Any]) -> None:
         # Schedules rise to the rate of the method, and fall from it.

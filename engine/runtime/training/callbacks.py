@@ -39,7 +39,7 @@ Event = Mapping[str, Any]
 before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
 come `validation_rows`, `padded_row`, `labels`, `base_loss`, `ahead`, `first_rows`, `still`, `first_loss`, `optimizer`,
 `moved` (`engine.runtime.training.first_step`), at any step `fed`, `taken` and `saved_weights`, after each epoch `rows`
-(`engine.runtime.training.rows_seen`), before the end `kept_rows`.
+(`engine.runtime.training.rows_seen`), before the end `kept_rows`, and `passed_over` where fp16 lost steps.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
 the tokens that went through the model, padding included.
@@ -57,7 +57,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._report = report
         self._first_step = FirstStep(written, report) if written else None
         self._counts_steps = False
-        self._overflows = 0
+        self._overflows = self._passed_over = 0
         self._still = StillWeights()
         self._taken_steps: TakenSteps | None = None
         self._is_first = True
@@ -207,6 +207,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._first_step.kept(given["model"], args)
             if not args.fp16:
                 self._report_steps(state, given)
+        if self._passed_over:
+            self._report({"event": "passed_over", "steps": self._passed_over})
         self._report({"event": "end", "step": state.global_step, **self._taken()})
 
     def on_log(
@@ -221,6 +223,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         numbers = {name: float(value) for name, value in (logs or {}).items() if name in NUMBERS}
         if args.fp16 and self._is_passed_over(numbers):
             del numbers["grad_norm"]
+            self._passed_over += 1
         bad = {name: str(value) for name, value in numbers.items() if not math.isfinite(value)}
         if bad:
             self._report({"event": "nonfinite", "step": state.global_step, **bad})

@@ -238,3 +238,11 @@ def test_a_loss_that_is_no_number_after_a_step_ends_the_training_at_once() -> No
     found.handle({"event": "nonfinite", "step": 1, "loss": "nan"})
 
     assert found.is_broken
+
+
+def test_steps_that_fp16_has_lost_are_noted() -> None:
+    progress = RecordedProgress()
+
+    monitor(progress).handle({"event": "passed_over", "steps": 3})
+
+    assert progress.notes[0].startswith("3 of 6 steps changed nothing")

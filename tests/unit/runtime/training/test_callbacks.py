@@ -172,6 +172,18 @@ def test_in_fp16_a_step_whose_gradients_overflow_ends_nothing(tmp_path: Path, ba
     assert logged(tmp_path, [bad], fp16=False) == (["nonfinite", "log"], True)
 
 
+def test_steps_that_fp16_has_lost_are_counted(tmp_path: Path) -> None:
+    events: list[dict[str, Any]] = []
+    watch = Watch(lambda event: events.append(dict(event)))
+    args, state, control = begin(watch, tiny(), tmp_path)
+    args.fp16 = True
+    for norm in (float("inf"), float("nan"), 1.0, float("inf")):
+        watch.on_log(args, state, control, logs={"loss": 1.0, "grad_norm": norm})
+    watch.on_train_end(args, state, control)
+
+    assert {"event": "passed_over", "steps": 3} in events
+
+
 def test_in_fp16_gradients_that_overflow_at_any_scale_end_the_training(tmp_path: Path) -> None:
     norms = [float("nan")] * MOST_OVERFLOWS
     finite = [*norms, 1.0, *norms]

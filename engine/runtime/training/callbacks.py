@@ -265,7 +265,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             return
 
         def record(module: torch.nn.Module, given: Any, result: Any) -> None:
-            self._product_dtype = str(result.dtype).removeprefix("torch.")
+            # Layers of 4-bit weights cast their input to that, and the product back to what came in.
+            multiplied = getattr(module, "compute_dtype", None) or result.dtype
+            self._product_dtype = str(multiplied).removeprefix("torch.")
             # Once is enough, and a hook costs a call in every pass.
             handle.remove()
 

@@ -184,6 +184,20 @@ def test_steps_that_fp16_has_lost_are_counted(tmp_path: Path) -> None:
     assert {"event": "passed_over", "steps": 3} in events
 
 
+def test_the_first_product_of_4_bit_weights_is_what_is_multiplied(tmp_path: Path) -> None:
+    import torch
+
+    events: list[dict[str, Any]] = []
+    watch, model = Watch(lambda event: events.append(dict(event))), tiny()
+    # As layers of 4-bit weights name it: their product is cast back to the 32 bits of a norm before them.
+    model.out.compute_dtype = torch.bfloat16
+    args, state, control = begin(watch, model, tmp_path)
+    model(torch.tensor([[1]]))
+    watch.on_log(args, state, control, logs={"loss": 1.0})
+
+    assert events[-1]["product_dtype"] == "bfloat16"
+
+
 def test_in_fp16_gradients_that_overflow_at_any_scale_end_the_training(tmp_path: Path) -> None:
     norms = [float("nan")] * MOST_OVERFLOWS
     finite = [*norms, 1.0, *norms]

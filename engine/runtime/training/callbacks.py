@@ -65,7 +65,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._product_dtype: str | None = None
         self._clock = usage.Stopwatch()
         self._kind = "cpu"
-        self._tokens = 0
+        self._tokens = self._peak = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -171,6 +171,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if counted is not None:
             self._report({"event": "optimizer", "steps": counted, "step": state.global_step})
 
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Look at a GPU's peak: Axolotl forgets it with each line that it logs, as at the end of an evaluation."""
+        if self._kind == "cuda":
+            self._look_at_peak()
+
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
@@ -245,8 +252,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def _taken(self) -> dict[str, Any]:
         """Return what was taken since the last look."""
         tokens, self._tokens = self._tokens, 0
-        peak = usage.peak_bytes(self._kind)
-        return {**self._clock.lap(), "tokens": tokens, "peak_bytes": peak}
+        self._look_at_peak()
+        return {**self._clock.lap(), "tokens": tokens, "peak_bytes": self._peak}
+
+    def _look_at_peak(self) -> None:
+        self._peak = max(self._peak, usage.peak_bytes(self._kind))
 
     def _count_tokens(self, model: torch.nn.Module) -> None:
         """Count what goes through the model, padding included."""

@@ -218,6 +218,26 @@ def test_the_events_add_up(tmp_path: Path) -> None:
     assert meter.usage.peak_bytes >= meter.usage.ready_bytes > 0
 
 
+def test_the_peak_of_an_evaluation_outlives_axolotls_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[dict[str, Any]] = []
+    watch = Watch(lambda event: events.append(dict(event)))
+    given = begin(watch, tiny(), tmp_path)
+    now = {"peak": 5}
+    monkeypatch.setattr(usage, "peak_bytes", lambda _: now["peak"])
+    monkeypatch.setattr(watch, "_kind", "cuda")
+    watch._peak = 0
+
+    for now["peak"] in (7, 90, 8):
+        watch.on_prediction_step(*given)
+    # Its own log, which comes before this, has set the allocator's peak back.
+    now["peak"] = 5
+    watch.on_evaluate(*given)
+
+    assert events[-1]["peak_bytes"] == 90
+
+
 def test_an_earlier_peak_is_forgotten() -> None:
     import torch
 

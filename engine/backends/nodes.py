@@ -22,8 +22,8 @@ from engine.backends.events import LOG
 from engine.backends.launch_folder import lay_out, tail_of
 from engine.compute.jobs import Machine
 from engine.compute.ranks import Ranks
-from engine.environment import CUDA_VISIBLE
-from engine.errors import StageError
+from engine.environment import CUDA_VISIBLE, detect_device, devices_for
+from engine.errors import EngineError, StageError
 from engine.files.reading import read_json
 from engine.files.typed_json import from_json, to_json
 from engine.files.writing import write_text
@@ -144,12 +144,24 @@ def serve(folder: Path, node: Machine) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def _own_gpus(assignment: SharedTraining) -> dict[str, str]:
+    """Return which GPUs a machine has: its own name them, and not those of the first machine, by their UUIDs.
+
+    EnvironmentProblem B431 where it has fewer than its processes need.
+    """
+    if (named := os.environ.get(CUDA_VISIBLE)) is not None:
+        return {CUDA_VISIBLE: named}
+    if not assignment.has_gpus:
+        return {}
+    return {CUDA_VISIBLE: ",".join(devices_for(detect_device(), assignment.ranks, os.environ))}
+
+
 def _serve(place: Path, assignment: SharedTraining, node: Machine) -> None:
     """Start this machine's share of a training, and end it with the training."""
     log = place / f"log-{node.number}"
     try:
         code = train_share(place, assignment, node, log)
-    except (OSError, ValueError) as error:
+    except (EngineError, OSError, ValueError) as error:
         write_text(place / f"failed-{node.number}", f"{error}")
         return
     # Beyond 128: it was asked to end.
@@ -164,14 +176,13 @@ def train_share(
     """Start a machine's share of a training, end it where the training ends, and return its status.
 
     What its processes write goes to `log`, else to that of the training. OSError where this machine does not see its
-    files, ValueError for what is no training.
+    files, ValueError for what is no training, EnvironmentProblem B431 where it has too few GPUs.
     """
     if not TRAINS.fullmatch(assignment.module):
         raise ValueError(f"`{assignment.module}` is no module that trains")
     launch, reads = Path(assignment.launch), [Path(one) for one in assignment.reads]
     command = assignment.group(node.number)
-    # Which GPUs it has, each machine says for itself.
-    own = {name: value for name, value in os.environ.items() if name == CUDA_VISIBLE}
+    own = _own_gpus(assignment)
     missing = [str(path) for path in (launch, *reads) if not path.exists()]
     if missing:
         raise FileNotFoundError(f"this machine does not see {missing[0]}")

@@ -121,7 +121,9 @@ def _run(
         strategy = ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
             group, placement_group_bundle_index=node
         )
-        share = {"num_gpus": training.ranks} if training.has_gpus else {"num_cpus": training.ranks}
+        # Ray adds a core to each task by itself, of which a bundle of GPUs has none.
+        gpus = {"num_gpus": training.ranks, "num_cpus": 0}
+        share = gpus if training.has_gpus else {"num_cpus": training.ranks}
         return ray.remote(function).options(max_retries=0, scheduling_strategy=strategy, **share)
 
     try:

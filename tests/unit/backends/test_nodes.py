@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
+from engine import environment
+from engine.backends import nodes
 from engine.backends.nodes import FILE, assigned
+from engine.environment import detect_device
 from support.shared_trainings import TRAINING
 
 
@@ -26,3 +31,18 @@ def test_one_process_alone_has_no_group() -> None:
     assert alone.group(0).name == TRAINING.module
     assert alone.group(0).arguments == TRAINING.arguments
     assert TRAINING.group(0).name == "engine.process.rank_group"
+
+
+def test_each_machine_names_its_own_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = "GPU-1111, NVIDIA H100, 81559, 9.0\nGPU-2222, NVIDIA H100, 81559, 9.0\n"
+    monkeypatch.setattr(environment, "_smi", lambda *_: here)
+    monkeypatch.setattr(nodes, "detect_device", detect_device.__wrapped__)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    training = dataclasses.replace(
+        TRAINING, ranks=2, has_gpus=True, variables={"CUDA_VISIBLE_DEVICES": "GPU-aaaa,GPU-bbbb"}
+    )
+
+    assert nodes._own_gpus(TRAINING) == {}
+    assert nodes._own_gpus(training) == {"CUDA_VISIBLE_DEVICES": "GPU-1111,GPU-2222"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    assert nodes._own_gpus(training) == {"CUDA_VISIBLE_DEVICES": "1,0"}

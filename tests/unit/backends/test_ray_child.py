@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +21,11 @@ class LostError(Exception):
     """As Ray's own errors are."""
 
 
-def ray_that(*, has_room: bool, fails: Exception | None = None) -> Any:
-    """Stands for the package: its calls, none of its processes."""
+def ray_that(
+    *, has_room: bool, fails: Exception | None = None, asked: list[Any] | None = None
+) -> Any:
+    """Stands for the package: its calls, none of its processes; bundles and tasks are written to `asked`."""
+    asked = [] if asked is None else asked
 
     def get(_: object) -> Any:
         if fails is not None:
@@ -31,11 +35,20 @@ def ray_that(*, has_room: bool, fails: Exception | None = None) -> Any:
     group = SimpleNamespace(wait=lambda _seconds: has_room)
     task = SimpleNamespace(remote=lambda *_: None)
     strategies = SimpleNamespace(PlacementGroupSchedulingStrategy=lambda *_, **__: None)
-    util = SimpleNamespace(placement_group=lambda *_, **__: group, scheduling_strategies=strategies)
+
+    def placed(bundles: Any, **_: Any) -> Any:
+        asked.extend(bundles)
+        return group
+
+    def options(**given: Any) -> Any:
+        asked.append(given)
+        return task
+
+    util = SimpleNamespace(placement_group=placed, scheduling_strategies=strategies)
     return SimpleNamespace(
         util=util,
         exceptions=SimpleNamespace(RayError=LostError),
-        remote=lambda _: SimpleNamespace(options=lambda **_: task),
+        remote=lambda _: SimpleNamespace(options=options),
         get=get,
     )
 
@@ -69,6 +82,20 @@ def test_a_machine_that_is_lost_before_the_first_process_ends_it_as_a_later_one_
         in capsys.readouterr().err
     )
     assert (tmp_path / nodes.END).exists()
+
+
+def test_a_task_asks_for_what_its_bundle_has(tmp_path: Path) -> None:
+    asked = list[Any]()
+    ray = ray_that(has_room=True, fails=LostError("it died"), asked=asked)
+    training = replace(TRAINING, has_gpus=True, ranks=8)
+    with pytest.raises(SystemExit):
+        ray_child._run(ray, tmp_path, training, is_local=False, begun=never)
+
+    bundle, *_, task = asked
+    # Ray's own, of each task: `ray._common.ray_option_utils`.
+    wanted = {"num_cpus": 1, "num_gpus": 0, **task}
+    assert wanted["num_gpus"] == bundle["GPU"] == 8
+    assert wanted["num_cpus"] <= bundle.get("CPU", 0)
 
 
 UNREACHABLE = """

@@ -1,11 +1,13 @@
 """Rows with their answers, in the format of the file that is written: JSON lines, CSV, TSV or Parquet.
 
 Every column of the rows stays, in its order, and the answers stand behind them. What a table has no form for (lists,
-objects) stands there as JSON; so does a column of Parquet whose values have no type in common.
+objects) stands there as JSON; so does a column of Parquet whose values have no type in common. The answers to a table
+are written as it is: divided by the same sign, in UTF-16 or with a byte order mark where it has one.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -16,7 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from engine.data.examples.label import NUMBER
-from engine.data.reading.row import Row
+from engine.data.reading.row import Row, Trouble
+from engine.data.reading.tables import DELIMITERS
+from engine.data.reading.text import open_bytes
 from engine.data.review_file import FORMULA
 from engine.errors import RecipeError
 from engine.files.writing import output
@@ -27,8 +31,10 @@ from engine.runs.predict_rows import (
     PROBABILITY,
     AnsweredRows,
     RowAnswer,
+    RowFile,
     Summary,
 )
+from engine.values import dataclass
 
 WRITTEN: Final = ("jsonl", "csv", "tsv", "parquet")
 GROUP: Final = 10_000
@@ -66,8 +72,8 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
         elif form == "jsonl":
             _write_jsonl(stream, rows)
         else:
-            dialect = {"csv": "excel", "tsv": "excel-tab"}[form]
-            _write_table(stream, _watched(rows, summary), columns, dialect=dialect)
+            layout = _TableLayout.of(answered.rows, form)
+            _write_table(stream, _watched(rows, summary), columns, layout)
     return summary
 
 
@@ -116,11 +122,42 @@ def _write_jsonl(stream: BinaryIO, rows: Iterable[Mapping[str, Any]]) -> None:
     stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TableLayout:
+    """How a table is written."""
+
+    delimiter: str
+    encoding: str
+
+    @classmethod
+    def of(cls, rows: RowFile, form: str) -> _TableLayout:
+        """Return that of the rows that were asked, as far as it is one of the format that is written."""
+        asked = format_of(rows.path.name, rows.source.format)
+        delimiter = rows.source.delimiter if form == asked else ""
+        encoding = _encoding(rows) if asked in DELIMITERS else "utf-8"
+        return cls(delimiter=delimiter or DELIMITERS[form], encoding=encoding)
+
+
+def _encoding(rows: RowFile) -> str:
+    """Return an encoding that holds every answer: UTF-8, or UTF-16, with a byte order mark where the rows have one."""
+    written_in = rows.source.encoding.lower().replace("_", "-")
+    if written_in.startswith("utf-16"):
+        return "utf-16"
+    with open_bytes(rows.path, Trouble(rows.path.name)) as stream:
+        has_mark = stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    return "utf-8-sig" if has_mark else "utf-8"
+
+
 def _write_table(
-    stream: BinaryIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, dialect: str
+    stream: BinaryIO,
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    layout: _TableLayout,
 ) -> None:
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-    table = csv.DictWriter(text, columns, dialect=dialect, lineterminator="\n", restval="")
+    text = io.TextIOWrapper(stream, encoding=layout.encoding, newline="", write_through=True)
+    table = csv.DictWriter(
+        text, columns, delimiter=layout.delimiter, lineterminator="\n", restval=""
+    )
     table.writeheader()
     for row in rows:
         table.writerow({name: _cell(row.get(name)) for name in columns})

@@ -176,3 +176,25 @@ def test_a_bound_on_probabilities_that_answers_do_not_have_is_refused() -> None:
         ECHO.task.threshold(0.5)
     assert (ECHO.task.threshold(None), ECHO.task.threshold(0.0)) == (None, 0.0)
     assert LABELS.task.threshold(0.5) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "asked_in", "delimiter", "output", "written"),
+    [
+        ("rows.csv", "utf-8", ";", "out.csv", "name;text;prediction;probability\nzoé;one, two;a;0.5\n"),
+        ("rows.csv", "utf-8-sig", "|", "out.csv", "\ufeffname|text|prediction|probability\nzoé|one, two|a|0.5\n"),
+        ("rows.csv", "utf-8", ";", "out.tsv", "name\ttext\tprediction\tprobability\nzoé\tone, two\ta\t0.5\n"),
+        ("rows.tsv", "utf-16", "\t", "out.tsv", "name\ttext\tprediction\tprobability\nzoé\tone, two\ta\t0.5\n"),
+        ("rows.tsv", "utf-8", "\t", "out.csv", 'name,text,prediction,probability\nzoé,"one, two",a,0.5\n'),
+    ],
+)  # fmt: skip
+def test_answers_to_a_table_are_written_as_it_is(
+    tmp_path: Path, name: str, asked_in: str, delimiter: str, output: str, written: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(f"name{delimiter}text\nzoé{delimiter}one, two\n".encode(asked_in))
+
+    write_answers(asked(path, LABELS), tmp_path / output)
+
+    encoding = "utf-16" if asked_in == "utf-16" else "utf-8"
+    assert (tmp_path / output).read_bytes().decode(encoding) == written

@@ -26,6 +26,7 @@ from engine.estimate.shape import ModelShape
 from engine.estimate.workload import Lengths, Workload, mean, padded
 from engine.recipe.methods import unset_options
 from engine.recipe.model import Method, Recipe
+from engine.render.number_format import epochs
 from engine.values import dataclass
 
 KEPT_ADAPTERS = 8
@@ -332,16 +333,13 @@ def _disk(method: Method, trained: int, plan: Schedule | None) -> tuple[int, int
 
 def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
     least = " at most" if method.early_stopping else ""
-    epochs = _epochs(method, work, plan)
+    seen = epochs(_epochs(method, work, plan))
     if method.tokens is not None:
         return (
             f"{method.tokens:,} tokens in batches of {method.batch_size} rows of "
-            f"{method.max_length}: {plan.steps}{least}, {epochs:.3g} epochs of {work.train_rows} rows"
+            f"{method.max_length}: {plan.steps}{least}, {seen} of {work.train_rows} rows"
         )
-    return (
-        f"{work.train_rows} rows in batches of {method.batch_size}, {epochs:.3g} epochs: "
-        f"{plan.steps}{least}"
-    )
+    return f"{work.train_rows} rows in batches of {method.batch_size}, {seen}: {plan.steps}{least}"
 
 
 def _epochs(method: Method, work: Workload, plan: Schedule) -> float:

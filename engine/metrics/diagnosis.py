@@ -135,8 +135,9 @@ def _flat_at_the_usual_rate(case: TrainedCase) -> Diagnosis | None:
         case,
         Fit.NOISE_CEILING,
         case.on_train(),
-        f"the training loss is flat after {training.epochs:g} epochs ({losses.middle:.3f} in the middle third of "
-        f"the steps, {losses.end:.3f} in the last): the answers contradict each other, or the base model is too small",
+        f"the training loss is flat after {round(training.epochs, 1):g} epochs ({losses.middle:.3f} in the middle"
+        f" third of the steps, {losses.end:.3f} in the last): the answers contradict each other, or the base model"
+        " is too small",
         edits=edits,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome
 from engine.render import blocks
-from engine.render.number_format import DASH, interval, number, p_value
+from engine.render.number_format import DASH, duration, interval, number, p_value
 
 _COLUMNS = "metric | >newcomer | >accepted | >difference | >p, by Holm | "
 
@@ -52,7 +52,7 @@ def challenge_markdown(result: Challenge) -> str:
     facts = (
         ("accepted model", f"run {result.run}, {result.accepted}"),
         ("holdout", f"{result.rows} rows, sha256 {result.holdout}"),
-        ("started", f"{result.started}, {result.seconds} s"),
+        ("started", f"{result.started}, {duration(result.seconds)}"),
     )
     remarks = (*result.costs, *result.notes)
     parts = [

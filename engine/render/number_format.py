@@ -68,9 +68,9 @@ def counted(value: int, noun: str) -> str:
 
 
 def epochs(value: float) -> str:
-    """`1 epoch`, `2.5 epochs`, `0.235 epochs`."""
-    shown = f"{value:.3g}" if value < 100 else f"{value:g}"
-    return f"{shown} epoch{'' if value == 1 else 's'}"
+    """`1 epoch`, `2.5 epochs`, `0.235 epochs`, `1200 epochs`."""
+    shown = f"{value:.3g}" if value < 100 else f"{value:.0f}"
+    return f"{shown} epoch{'' if shown == '1' else 's'}"
 
 
 def millions(value: int) -> str:

@@ -305,3 +305,15 @@ def test_epochs_are_those_that_the_trainer_counts(tmp_path: Path) -> None:
     found = dict(estimate_from(recipe, CPU, Known(shape=None, workload=work)).derived)
 
     assert found["steps"] == "20 rows in batches of 6, 2.3 epochs: 9"
+
+
+@pytest.mark.parametrize(("asked", "seen"), [(1, "1 epoch"), (1000, "1000 epochs")])
+def test_epochs_of_a_plan_are_counted_as_those_of_a_run(
+    asked: int, seen: str, tmp_path: Path
+) -> None:
+    work = dataclasses.replace(EXACT, train_rows=20)
+    recipe = recipe_in(tmp_path, epochs=asked, batch_size=2, micro_batch_size=2, min_steps=1)
+
+    found = dict(estimate_from(recipe, CPU, Known(shape=None, workload=work)).derived)
+
+    assert found["steps"] == f"20 rows in batches of 2, {seen}: {10 * asked}"

@@ -38,6 +38,8 @@ def test_estimates_are_rough(seconds: float, expected: str) -> None:
         (3, "3 epochs"),
         (4 / 17, "0.235 epochs"),
         (1200, "1200 epochs"),
+        (2012 / 17, "118 epochs"),
+        (0.9999, "1 epoch"),
     ],
 )
 def test_epochs(epochs: float, expected: str) -> None:

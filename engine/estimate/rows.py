@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, Final
 
 from engine.estimate.base_model import tokenizer_file
 from engine.estimate.row_tokens import RowSample, sampled_examples, sampled_sources
@@ -17,6 +18,8 @@ from engine.estimate.workload import (
     Workload,
     capped,
     in_blocks,
+    lengths_of,
+    mean,
     packed,
     rows_in,
     without_longer,
@@ -25,10 +28,18 @@ from engine.files.reading import read_json
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import FACTS, rendered_key
 from engine.store import Artifact, Store
-from engine.training.trained_rows import TrainedRows, lacks_replay, trained_rows
+from engine.training.trained_rows import (
+    TrainedRows,
+    lacks_replay,
+    replayed_texts,
+    replayed_tokens,
+    trained_rows,
+)
 
 Sampler = Callable[[], RowSample]
 """Gives the tokens of some rows, whatever the method is; reads them when it is first called."""
+_PARTS: Final = 1000
+"""By which rows are counted where only their lengths beside each other matter."""
 
 
 def known_rows(
@@ -39,9 +50,14 @@ def known_rows(
     Where only the tokenizer can count them and has not, the share of a sample that is trained says about how many.
     """
     rows = trained_rows(recipe, store, data, base_model)
-    if rows is None or not _is_sampled(recipe, rows):
+    if rows is None:
+        return None
+    sample = sampler(recipe, store, data, base_model)
+    if _is_sampled(recipe, rows):
+        rows = _scaled(recipe, rows, sample())
+    if not lacks_replay(recipe, data):
         return rows
-    return _scaled(recipe, rows, _sample(recipe, store, data, base_model))
+    return _with_texts(recipe, rows, sample, _replayed_lengths(recipe, store, base_model))
 
 
 def changes_with_length(recipe: Recipe) -> bool:
@@ -69,6 +85,49 @@ def _scaled(recipe: Recipe, rows: TrainedRows, sample: RowSample) -> TrainedRows
         validation=about(rows.validation, sample.validation),
         estimated=True,
     )
+
+
+def _with_texts(
+    recipe: Recipe, rows: TrainedRows, sample: Sampler, lengths: Lengths
+) -> TrainedRows:
+    """Return rows with about as many replayed texts as have their share of the learned tokens."""
+    own, tokens = rows.train - rows.replayed, rows.replayed_tokens
+    if not tokens and (not recipe.task.spec.has_turns or recipe.method.loss_on == "everything"):
+        each = mean(trained_lengths(recipe, sample().train))
+        tokens = replayed_tokens(recipe, own * each)
+    # Before the tokens of answers are counted, nothing better is known than that texts are like rows.
+    texts = replayed_texts(recipe, tokens, mean(lengths)) or rows.replayed
+    return replace(rows, train=own + texts, replayed=texts)
+
+
+def _replayed_lengths(recipe: Recipe, store: Store, base_model: Mapping[str, Any]) -> Lengths:
+    """Return the lengths of some of the texts that are to be replayed, as they are trained.
+
+    As long as a row may be where they are packed, where the base model writes them, and where none can be read.
+    """
+    replay, limit = recipe.data.replay, recipe.method.max_length
+    longest = ((limit, 1),)
+    if replay is None or replay.is_sampled or recipe.method.packing:
+        return longest
+    # Only with replay: it brings the checks of rows.
+    from engine.data.unlabelled import read_without_answers, without_answers
+
+    task = replace(without_answers(recipe.task), input=replay.input)
+    data = read_without_answers(recipe.data, replay.sources)
+    tokenizer = tokenizer_file(recipe.base_model, store, base_model.get("sha256"))
+    found = sampled_sources(replace(recipe, task=task, data=data), tokenizer)
+    return in_blocks(found.train, limit) or longest
+
+
+def _together(own: Lengths, texts: Lengths, rows: TrainedRows) -> Lengths:
+    """Return the lengths of rows and of replayed texts, as many of each as are trained."""
+    if not own or not rows.replayed or rows.train <= rows.replayed:
+        return own
+    counted: Counter[int] = Counter()
+    for lengths, many in ((own, rows.train - rows.replayed), (texts, rows.replayed)):
+        for tokens, count in lengths:
+            counted[tokens] += round(_PARTS * count * many / rows_in(lengths))
+    return lengths_of(+counted)
 
 
 def _sample(
@@ -109,7 +168,11 @@ def workload_of(
     rows = trained_rows(recipe, store, data, base_model)
     if rows is not None and _is_sampled(recipe, rows):
         rows = _scaled(recipe, rows, sampled)
-    return _estimated(recipe, sampled, rows)
+    texts: Lengths = ()
+    if rows is not None and lacks_replay(recipe, data):
+        texts = _replayed_lengths(recipe, store, base_model)
+        rows = _with_texts(recipe, rows, lambda: sampled, texts)
+    return _estimated(recipe, sampled, rows, texts=texts)
 
 
 def counted_rows(rendered: Artifact) -> Workload | None:
@@ -142,7 +205,10 @@ def counted_by(recipe: Recipe) -> str:
     return f"the stage `{maker}`" if maker else "`recipe data`"
 
 
-def _estimated(recipe: Recipe, sample: RowSample, rows: TrainedRows | None) -> Workload:
+def _estimated(
+    recipe: Recipe, sample: RowSample, rows: TrainedRows | None, *, texts: Lengths
+) -> Workload:
+    """Return what is known of rows that are not counted; `texts` are the lengths of those that are replayed."""
     known = f"rows are counted by {counted_by(recipe)}"
     if rows is not None:
         known = f"{rows.given} training rows{_before(recipe, rows)}"
@@ -153,6 +219,7 @@ def _estimated(recipe: Recipe, sample: RowSample, rows: TrainedRows | None) -> W
             how = f"the characters of {sample.rows} rows, by their scripts"
         known += f"; their tokens are an estimate from {how} (`--probe` or a run counts all)"
         train = trained_lengths(recipe, sample.train)
+        train = train if rows is None or not texts else _together(train, texts, rows)
         validation = trained_lengths(recipe, sample.validation)
     else:
         known += f"; every row is taken as long as max_length allows, {limit} tokens"

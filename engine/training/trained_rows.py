@@ -42,6 +42,8 @@ class TrainedRows:
     """Rows of train that it left out for tokens of the chat template."""
     replayed: int = 0
     """Texts of `train` that are no rows of the task, where each is a row; about so many before they are taken."""
+    replayed_tokens: float = 0.0
+    """Learned tokens that these are to have, before they are taken; 0 where those of the rows are not counted."""
     is_measured: bool = False
     """The tokenizer has read the rows of the data: nothing but replayed text can change their number."""
 
@@ -86,9 +88,10 @@ def trained_rows(
     train, validation = rows if facts is None else _rows_of(facts)
     found = {} if facts is None else facts["train"]
     changes = what_changes_rows(recipe, data) if facts is None else ""
-    replayed = found.get("replayed", 0)
+    replayed, wanted = found.get("replayed", 0), 0.0
     if lacks_replay(recipe, data):
-        replayed = _replayed_texts(recipe, train, facts)
+        wanted = _replayed_tokens(recipe, facts)
+        replayed = replayed_texts(recipe, wanted) or _as_many_as_rows(recipe, train)
         train, changes = train + replayed, changes or _REPLAYED
     return TrainedRows(
         train=train,
@@ -99,6 +102,7 @@ def trained_rows(
         left_out=found.get("left_out", 0),
         left_out_marked=found.get("left_out_marked", 0),
         replayed=replayed,
+        replayed_tokens=wanted,
         is_measured=facts is not None,
     )
 
@@ -108,18 +112,30 @@ def lacks_replay(recipe: Recipe, data: Artifact | None) -> bool:
     return recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file())
 
 
-def _replayed_texts(recipe: Recipe, rows: int, facts: Mapping[str, Any] | None) -> int:
-    """Return about how many texts are replayed beside so many rows.
-
-    By the learned tokens of the rows, as if each text were as long as a row may be; before these are counted, as if
-    texts were like rows.
-    """
+def replayed_tokens(recipe: Recipe, learned: float) -> float:
+    """Return the tokens of the text that is replayed beside rows of so many learned tokens."""
     share = recipe.data.replay.share if recipe.data.replay else 0.0
-    if facts is None:
-        return round(rows / (1 - share)) - rows
+    return learned * share / (1 - share)
+
+
+def replayed_texts(recipe: Recipe, tokens: float, each: float = 0.0) -> int:
+    """Return about how many texts have so many tokens together; 0 for none.
+
+    `each`: the tokens of a text; 0 where they are not known, so that it is taken to be as long as a row may be.
+    """
+    return max(1, round(tokens / (each or recipe.method.max_length))) if tokens else 0
+
+
+def _replayed_tokens(recipe: Recipe, facts: Mapping[str, Any] | None) -> float:
+    """Return the tokens of the text that is replayed; 0 before those of the rows are counted."""
     learned = "tokens" if recipe.method.loss_on == "everything" else "supervised_tokens"
-    wanted = float(facts["train"][learned]) * share / (1 - share)
-    return max(1, round(wanted / recipe.method.max_length))
+    return 0.0 if facts is None else replayed_tokens(recipe, float(facts["train"][learned]))
+
+
+def _as_many_as_rows(recipe: Recipe, rows: int) -> int:
+    """Return how many texts are replayed beside so many rows if they were like them."""
+    share = recipe.data.replay.share if recipe.data.replay else 0.0
+    return round(rows / (1 - share)) - rows
 
 
 def replay_words(recipe: Recipe) -> str:

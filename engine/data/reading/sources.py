@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from engine.data.reading.formats import source_format
 from engine.data.reading.row import Row, RowBatch
@@ -17,6 +17,12 @@ from engine.sources import fetch_columns, fetch_source
 from engine.store import Cached, sha256_of
 from engine.values import dataclass
 
+READER_REVISIONS: Final[Mapping[str, int]] = {"tsv": 2}
+"""Of the readers of `quoting: auto` that now refuse, or read otherwise, what an earlier version took.
+
+TSV that was written with quotes was read with them. Bump it when a reader changes: what is stored was read by the
+earlier one. Formats that are not named keep the keys that they have had.
+"""
 EVERY = 5000
 """Rows between two lines of progress."""
 
@@ -56,10 +62,13 @@ def source_slice(source: Source, name: str) -> dict[str, Any]:
     # A key that is not written stands in no slice: those of other recipes stay as they were.
     unwritten = {name for name in ("split_at", "delimiter") if not getattr(source, name)}
     apart = {"ref", *unwritten}
+    format_ = source_format(source, _parts(source)[-1])
+    is_revised = source.quoting == "auto" and format_ in READER_REVISIONS
     return {
         **{one.name: getattr(source, one.name) for one in fields(source) if one.name not in apart},
         "name": name,
-        "format": source_format(source, _parts(source)[-1]),
+        "format": format_,
+        **({"reader": READER_REVISIONS[format_]} if is_revised and format_ else {}),
         # The name without its folder: a file that is moved keeps the stage key; its bytes count
         # apart.
         "columns": {file.column: PurePosixPath(file.written).name for file in source.columns},

@@ -165,6 +165,7 @@ def test_the_bytes_of_every_file_stand_in_the_identity(tmp_path: Path) -> None:
     [
         {"records": "a"},
         {"explode": "a"},
+        {"quoting": "double"},
         {"weight": 2.0},
         {"into": "train"},
         {"header": ("a",)},
@@ -174,3 +175,16 @@ def test_the_bytes_of_every_file_stand_in_the_identity(tmp_path: Path) -> None:
 )
 def test_everything_that_decides_rows_stands_in_the_key(changes: dict[str, Any]) -> None:
     assert source_slice(source(**changes), "x") != source_slice(source(), "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "quoting", "is_read_anew"),
+    [("r.tsv", "auto", True), ("r.tsv.gz", "auto", True), ("r.tsv", "none", False), ("r.csv", "auto", False)],
+)  # fmt: skip
+def test_rows_that_an_earlier_reader_took_with_their_quotes_are_read_anew(
+    name: str, quoting: str, is_read_anew: bool
+) -> None:
+    """They were refused since, but what was stored of them was used without a look at the file."""
+    found = source_slice(source(ref=at(Path(f"/{name}")), quoting=quoting), name)
+
+    assert ("reader" in found) is is_read_anew

@@ -195,8 +195,8 @@ def _fill_method(draft: _Draft, found: Mapping[str, Any], kind: str) -> None:
     draft.result.taken = [one for one in draft.result.taken if one[0] not in dict(lost)]
     draft.result.left_out += lost
     _batches(draft, found)
-    _steps(draft, found)
     _constant_rate(draft, found)
+    _steps(draft, found)
     _preference(draft, found, kind)
     _precision(draft, found)
 
@@ -318,10 +318,20 @@ def _batch(found: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _steps(draft: _Draft, found: Mapping[str, Any]) -> None:
-    """Write that a number of steps is not only the most of them: other tools take no other number of epochs then."""
+    """Write that a number of steps is not only the most of them, and which share of it warms up.
+
+    Other tools count no epochs where they are given steps.
+    """
     steps = _positive(found.get("max_steps"))
     if steps is not None:
         draft.put("method.min_steps", steps)
+    warm = _number(draft.config.settings.get("warmup_steps"))
+    if warm is None or "warmup_ratio" in draft.value["method"] or not (warm < 1 or steps):
+        return
+    # Below 1 it is a share already (transformers 5).
+    draft.put("method.warmup_ratio", warm if warm < 1 else round(min(warm / steps, 1.0), 4))
+    draft.result.left_out = [one for one in draft.result.left_out if one[0] != "warmup_steps"]
+    draft.result.taken.append(("warmup_steps", "method.warmup_ratio"))
 
 
 def _unstated(draft: _Draft, resolved: Mapping[str, Any]) -> list[tuple[str, str]]:

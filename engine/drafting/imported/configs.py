@@ -248,9 +248,20 @@ def _calls(node: ast.expr, names: Mapping[str, ast.expr]) -> bool:
 
 
 def _value(node: ast.expr, names: Mapping[str, ast.expr]) -> Any:
-    """Return a literal, through one name; `EXPRESSION` for what only running it would tell."""
+    """Return a literal, or a product of two, each through one name; `EXPRESSION` for what running it would tell."""
     if isinstance(node, ast.Name) and node.id in names:
         node = names[node.id]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        # `lora_alpha=2 * rank`, as many scripts write it.
+        sides = [
+            _literal(names.get(getattr(one, "id", ""), one)) for one in (node.left, node.right)
+        ]
+        is_known = all(type(side) in (int, float) for side in sides)
+        return sides[0] * sides[1] if is_known else EXPRESSION
+    return _literal(node)
+
+
+def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (TypeError, *_UNPARSABLE):

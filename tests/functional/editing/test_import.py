@@ -101,6 +101,8 @@ CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
         "base_model.hub": "owner/model", "method.kind": "qlora", "task.kind": "preference", "method.preference": {"loss": "ipo", "beta": 0.2}, "method.rank": 16}),
     ("train.ipynb", json.dumps(NOTEBOOK), {"method.max_steps": 60, "method.min_steps": 60, "method.batch_size": 8}),
     ("quiet.py", SCRIPT.replace(", load_in_4bit=True", "").replace("per_device_train_batch_size=2, ", ""), {"method.kind": "qlora", "method.batch_size": 16}),
+    ("warm.py", SCRIPT.replace("max_steps=60", "max_steps=60, warmup_steps=5").replace("lora_alpha=16", "lora_alpha=2 * rank").replace("max_seq_length = 2048", "rank = 12"), {"method.warmup_ratio": 0.0833, "method.alpha": 24}),
+    ("share.yaml", yaml.safe_dump({**{k: v for k, v in LLAMAFACTORY.items() if k != "warmup_ratio"}, "warmup_steps": 0.03}), {"method.warmup_ratio": 0.03}),
     ("passes.yaml", yaml.safe_dump({k: v for k, v in LLAMAFACTORY.items() if k != "per_device_train_batch_size"}), {"method.batch_size": 64}),
 ]  # fmt: skip
 
@@ -210,6 +212,16 @@ def test_data_sets_that_a_file_lists_are_taken(folder: Path, run: Run) -> None:
         {"path": "data/mine.json"}, {"hub": "owner/pairs", "split": "train_prefs"},
     ]  # fmt: skip
     assert "`data/none.yaml` lists the data sets, and is not here" in run("import", "b.yaml").out
+
+
+def test_steps_that_warm_up_an_unknown_number_of_steps_are_left_out(folder: Path, run: Run) -> None:
+    script = SCRIPT.replace("max_steps=60", "warmup_steps=5, seed=2 * len(rows)")
+    (folder / "a.py").write_text(script, encoding="utf-8")
+
+    _, _, left_out = run("import", "a.py").out.partition("left out\n")
+
+    assert re.search(r"warmup_steps +method\.warmup_ratio is the share", left_out)
+    assert re.search(r"seed +the script computes it", left_out)
 
 
 def test_no_rows_that_steer_are_not_called_taken(folder: Path, run: Run) -> None:

@@ -33,9 +33,9 @@ from engine.evidence import (
 from engine.files.typed_json import from_json
 from engine.metrics.verdict import missed_by_file
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
+from engine.pipeline.baseline_steps import export_commands, steps_of_passing
 from engine.pipeline.power import measured_discordance, power_estimates
 from engine.recipe import dump_resolved
-from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import (
     GRAPH_FORMATS,
     BaseModel,
@@ -315,11 +315,10 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
     if facts.state.outcome == "accepted":
         return accepted_steps(facts.state.trained)
     if facts.state.outcome in ("refused", "inconclusive"):
-        return (*_advice(facts, diagnosis), f"recipe report {name}")
+        return (*_advice(facts, diagnosis), *_exports(facts), f"recipe report {name}")
     if facts.state.outcome == "baseline_passes":
         return (
-            "ship the baseline that passes, or raise the thresholds if they are too low",
-            *_exports(facts),
+            *steps_of_passing(facts.state.trained, _passing(facts), shown),
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
         )
     if facts.state.outcome in (
@@ -358,15 +357,18 @@ def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
 
 
 def _exports(facts: ReportInputs) -> tuple[str, ...]:
-    """The commands that export the baselines which pass."""
-    recipe, shown = facts.state.trained, facts.recipe_file
-    kinds = {one.name: one.kind for one in recipe.baselines}
-    passing = [one.name for one in results.baselines(facts.state.artifacts, recipe) if one.passes]
-    return tuple(
-        f"recipe export baseline {shown} --baseline {name}"
-        for name in passing
-        if kinds.get(name) in EXPORTABLE
-    )
+    """The commands that export baselines which pass, where the trained model is not enough better than one."""
+    artifacts = facts.state.artifacts
+    gate = results.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
+    missed = {one.kind for one in gate.checks if one.status is Status.FAIL}
+    if "over_baselines" not in missed:
+        return ()
+    return tuple(export_commands(facts.state.trained, _passing(facts), facts.recipe_file))
+
+
+def _passing(facts: ReportInputs) -> list[str]:
+    found = results.baselines(facts.state.artifacts, facts.state.trained)
+    return [one.name for one in found if one.passes]
 
 
 def _power(facts: ReportInputs) -> tuple[str, ...]:

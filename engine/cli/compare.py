@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli.output import show_result
 from engine.cli.place import add_flag, add_shared, store_of
+from engine.values.numbers import bounds, decimal
 
 if TYPE_CHECKING:
     from engine.runs.compare import RunComparison
@@ -53,9 +54,11 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
         if one.difference is None:
             continue
         ends = one.interval
-        bounds = f"[{ends.low:+.3f}, {ends.high:+.3f}]" if ends else "too few rows"
+        spread = bounds(ends.low, ends.high) if ends else "too few rows"
         p_value = "" if one.p_adjusted is None else f"{one.p_adjusted:.3g} ({one.test})"
-        lines.append(f"  {one.metric:<22}{one.difference:>+11.3f}  {bounds:<20}{p_value}".rstrip())
+        lines.append(
+            f"  {one.metric:<22}{decimal(one.difference, signed=True):>11}  {spread:<20}{p_value}".rstrip()
+        )
     lines += ["", "more is better for the second run, of every metric"]
     for what, run_ in (("first", first), ("second", second)):
         name, size = size_of(run_.report)

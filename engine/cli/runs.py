@@ -15,6 +15,7 @@ from engine.kinds import KINDS
 from engine.recipe.metrics import primary
 from engine.runs.leaving import size_of
 from engine.store.runs import Runs, is_ours, read_file, read_record
+from engine.values.numbers import decimal
 
 RESULTS = ("baseline", "metric", "value", "bytes")
 """What the report of a run may say of it."""
@@ -92,7 +93,7 @@ def _usual(task: Mapping[str, Any]) -> str:
 def _table(found: list[dict[str, Any]]) -> list[str]:
     rows = [("recipe/run", "outcome", "main metric", "size", "took")]
     for one in found:
-        value = "" if one["value"] is None else f"{one['metric']} {one['value']:.3f}"
+        value = "" if one["value"] is None else f"{one['metric']} {decimal(one['value'])}"
         value += f" by {one['baseline']}" if one["baseline"] else ""
         size = "" if one["bytes"] is None else f"{one['bytes'] / 1e6:.1f} MB"
         took = f"{one['seconds']:,.1f} s"

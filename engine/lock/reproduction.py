@@ -38,6 +38,7 @@ from engine.recipe.metrics import FREE, LIKELIHOODS, primary
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.values import dataclass
+from engine.values.numbers import bounds, decimal
 
 Artifacts = Mapping[str, Artifact]
 MAKERS = ("train", "merge", "quantize")
@@ -356,11 +357,11 @@ def _tests(
 
 def _test_text(test: Equivalence) -> str:
     interval, margin = test.interval, test.margin
-    values = f"{test.metric} {test.found:.3f}, in the lock {test.locked:.3f}"
+    values = f"{test.metric} {decimal(test.found)}, in the lock {decimal(test.locked)}"
     if interval is None or margin is None:
         return f"{values}, and nothing says how large the noise is ({test.margin_from})"
     how = "within" if test.holds else "not within"
-    spread = f"[{interval.low:+.3f}, {interval.high:+.3f}]"
+    spread = bounds(interval.low, interval.high)
     return f"{values}: the difference {spread} is {how} ±{margin:.3f}"
 
 

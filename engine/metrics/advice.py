@@ -21,6 +21,7 @@ from engine.metrics.power import FEW_ROWS
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
 from engine.values import dataclass
+from engine.values.numbers import decimal
 
 OTHER_KINDS = (
     "drop", *OF_FORMS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",
@@ -173,7 +174,7 @@ def _of_texts(scores: Scores, task: Task, judging: Sequence[Check], beside: Besi
     lines += _almost(scores)
     named = {check.metric for check in judging}
     lines += [
-        f"training moved {x.metric} by {x.difference:+.3f} against {x.name}"
+        f"training moved {x.metric} by {decimal(x.difference, signed=True)} against {x.name}"
         for x in beside.comparisons
         if x.metric in named and x.name in UNTRAINED and x.difference is not None
     ]
@@ -187,7 +188,9 @@ def _how_far(check: Check) -> list[str]:
         return []
     side = "below" if check.direction == "min" else "above"
     off = abs(check.bound - check.got)
-    return [f"{check.name} is {check.got:.3f}, {off:.3f} {side} the bound of {check.bound:g}"]
+    return [
+        f"{check.name} is {decimal(check.got)}, {decimal(off)} {side} the bound of {check.bound:g}"
+    ]
 
 
 def _learned(judging: Sequence[Check], seen: Scores | None) -> list[str]:
@@ -208,7 +211,7 @@ def _learned(judging: Sequence[Check], seen: Scores | None) -> list[str]:
                 "so it is not for want of rows like those: a larger base model, more epochs or a higher "
                 "learning rate would help"
             )
-        return [f"{check.name} is {value:.3f} on the rows it was trained on, {why}"]
+        return [f"{check.name} is {decimal(value)} on the rows it was trained on, {why}"]
     return []
 
 

@@ -43,8 +43,10 @@ def lines(
     found, ends = list[Comparison](), list[Interval | None]()
     for name, answers in candidates.items():
         models = pair(answers, accepted, judging)
-        found += comparisons_with(name, models, metrics)
-        surely = comparisons_with(name, replace(models, judging=wider), metrics, tested=())
+        compared = surely = comparisons_with(name, models, metrics)
+        if len(candidates) > 1:  # else at the same confidence
+            surely = comparisons_with(name, replace(models, judging=wider), metrics, tested=())
+        found += compared
         ends += [one.interval for one in surely]
     found_lines = []
     for one, end in zip(corrected(found), ends, strict=True):

@@ -16,6 +16,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Direction, Drift
 from engine.values import dataclass
+from engine.values.numbers import decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,6 @@ def _bounds(drift: Drift) -> dict[str, float]:
 
 
 def _note(score: DriftScore) -> str:
-    before, after = ("none" if one is None else f"{one:.3f}" for one in (score.before, score.after))
+    before, after = ("none" if one is None else decimal(one) for one in (score.before, score.after))
     unit = "nats a token" if score.name == CHOSEN_LOG_PROBABILITY else "tokens an answer"
     return f"{unit}, base {before}, tuned {after}"

@@ -29,6 +29,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Forgetting
 from engine.values import dataclass
+from engine.values.numbers import decimal
 
 OVERALL = "all"
 METHOD = "Bonett and Price, paired"
@@ -109,7 +110,7 @@ def judge_forgetting(
     note = f"probes answered right, base {_share(overall.before)}, tuned {_share(overall.after)}"
     worst = max(result.probes, key=lambda probe: probe.drop.value or 0.0)
     if len(result.probes) > 1 and (worst.drop.value or 0.0) > 0:
-        note += f"; most lost in {worst.name} {worst.kind} ({worst.drop.value or 0.0:.3f})"
+        note += f"; most lost in {worst.name} {worst.kind} ({decimal(worst.drop.value or 0.0)})"
     drop, note = replace(overall.drop, name="forgetting"), f"{note}; p: McNemar's exact test"
     check = judge(drop, "max", forgetting.max_drop, decide_on=acceptance.decide_on, note=note)
     return (replace(check, p_value=overall.p_value), *text)
@@ -213,4 +214,4 @@ def _scores(
 
 
 def _share(metric: Metric) -> str:
-    return "none" if metric.value is None else f"{metric.value:.3f}"
+    return "none" if metric.value is None else decimal(metric.value)

@@ -19,6 +19,7 @@ from engine.evidence import (
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.values import dataclass
+from engine.values.numbers import bounds, decimal
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the training rows; each holds the rows of the smaller ones."""
@@ -157,17 +158,17 @@ def _message(
 ) -> str:
     before, after = (round(100 * point.share) for point in points[-2:])
     called = METRICS_CALLED.get(metric, metric)
-    step = f"{gain.value:+.3f} {called} from {before} to {after} % of the rows"
+    step = f"{decimal(gain.value, signed=True)} {called} from {before} to {after} % of the rows"
     if gain.rises:
         best = max(classes, key=lambda label: classes[label].value, default=None)
         more = f"; `{best}` gains most" if best and classes[best].value > 0 else ""
         return f"{_called(model)} still gains: {step}{more}"
     if gain.is_flat:
         return f"{_called(model)} has flattened: {step}"
-    bounds = f"[{gain.interval.low:+.3f}, {gain.interval.high:+.3f}]"
+    ends = bounds(gain.interval.low, gain.interval.high)
     return (
         f"whether more rows would help {_called(model)} cannot be decided with "
-        f"{points[-1].scores.rows} judged rows: {step} {bounds}"
+        f"{points[-1].scores.rows} judged rows: {step} {ends}"
     )
 
 

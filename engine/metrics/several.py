@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.evidence import Check, Status
+from engine.values.numbers import decimal
 
 
 def corrected_confidence(confidence: float, files: int) -> float:
@@ -29,7 +30,7 @@ def passes_among(check: Check, wider: Check, files: int) -> Check:
     why = f"one of {files} files leaves"
     if wider.interval is not None:
         end = wider.interval.low if wider.direction == "min" else wider.interval.high
-        why += f": at {100 * wider.interval.confidence:.3g} % the {check.decided_on} is {end:.4g}"
+        why += f": at {100 * wider.interval.confidence:.3g} % the {check.decided_on} is {decimal(end, 4)}"
     parts = (why, wider.note if wider.status is not Status.PASS else check.note)
     status = Status.PASS if wider.status is Status.PASS else Status.INCONCLUSIVE
     return replace(check, status=status, note="; ".join(filter(None, parts)))

@@ -26,6 +26,7 @@ from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_fast, is_slow
 from engine.recipe.metrics import is_lower_better, primary, spec_of
 from engine.recipe.model import Recipe
 from engine.values import dataclass
+from engine.values.numbers import decimal
 
 ENOUGH: Final = 0.9
 """What a model that learned its training rows reaches on them, where each has one right answer."""
@@ -257,5 +258,5 @@ def metric_of(scores: Scores | None, name: str) -> Metric:
 def value_words(metric: Metric) -> str:
     """A value with its interval."""
     interval = metric.interval
-    reach = f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else ""
-    return f"{metric.value or 0.0:.3f}{reach}"
+    reach = f" [{decimal(interval.low)}, {decimal(interval.high)}]" if interval else ""
+    return f"{decimal(metric.value or 0.0)}{reach}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from engine.evidence import Interval
+from engine.values.numbers import MINUS, decimal
 
 _MINUTE = 60.0
 _HOUR = 3600.0
 _KILO = 1000
 _SIZES = ("B", "kB", "MB", "GB", "TB")
-MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 """Stands where a number does not apply."""
 
@@ -91,12 +91,7 @@ def amount(value: float | None, *, decimals: int, signed: bool = False) -> str:
     """A measured number with so many decimals, grouped from five digits on; None is `not computed`."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    grouped = "," if abs(value) >= 10 * _KILO else ""
-    text = f"{abs(value):{grouped}.{decimals}f}"
-    # What is rounded to zero has no sign: there is no `-0.000`.
-    is_zero = not any(digit in text for digit in "123456789")
-    sign = "" if is_zero else MINUS if value < 0 else "+" if signed else ""
-    return sign + text
+    return decimal(value, decimals, signed=signed)
 
 
 def threshold(value: float) -> str:

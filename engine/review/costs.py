@@ -19,6 +19,7 @@ from engine.review.compare import Versions
 from engine.review.reruns import start_identity
 from engine.review.version import Side
 from engine.store import Store
+from engine.values.numbers import MINUS, decimal
 
 UNKNOWN: Final = "not known"
 _OF_TRAINING: Final = (
@@ -61,7 +62,8 @@ def _trainings(versions: Versions) -> Iterator[Cost]:
     """How many models the sweeps train; the other numbers are of one training by `method`."""
     old, new = (len(methods_of(side.recipe)) for side in (versions.old, versions.new))
     if old != new:
-        says = f"{new - old:+d}: every setting of `sweep` is one; the other numbers are of one by `method`"
+        more = decimal(new - old, 0, signed=True)
+        says = f"{more}: every setting of `sweep` is one; the other numbers are of one by `method`"
         yield Cost(name="trainings", before=count(old), after=count(new), says=says)
 
 
@@ -84,7 +86,7 @@ def _numbers(old: TrainingEstimate, new: TrainingEstimate, device: Device) -> It
             yield Cost(name=name, before="", after="", says=f"{UNKNOWN}: {why or 'as the rows'}")
         elif before != after:
             by = f", {how} for this {device.kind} ({basis})" if how else ""
-            shown, sign = (words(int(before)), words(int(after))), "+" if after >= before else "-"
+            shown, sign = (words(int(before)), words(int(after))), "+" if after >= before else MINUS
             says = f"{sign}{words(abs(int(after - before)))}{by}"
             yield Cost(name=name, before=shown[0], after=shown[1], says=says)
 
@@ -100,5 +102,7 @@ def _money(old: TrainingEstimate, new: TrainingEstimate, price: Price | None) ->
     before, after = price.of(old.seconds), price.of(new.seconds)
     currency = f" {price.currency}" if price.currency else ""
     shown = [f"{value:.2f}{currency}" for value in (before, after)]
-    says = f"{after - before:+.2f}{currency} for the training, by {price.source}"
+    says = (
+        f"{decimal(after - before, 2, signed=True)}{currency} for the training, by {price.source}"
+    )
     yield Cost(name="cost", before=shown[0], after=shown[1], says=says)

@@ -123,7 +123,7 @@ def test_the_same_run_has_no_difference(runs: Callable[..., None], run: Run) -> 
     out = run("compare", "tickets", "tickets").out
 
     assert "0 rows turned" in out
-    assert "  macro_f1                   +0.000" in out
+    assert "  macro_f1                    0.000" in out
 
 
 def test_different_holdouts_are_refused_and_the_shared_rows_counted(

@@ -6,6 +6,7 @@ import pytest
 
 from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison
 from engine.metrics.challenge import best_of, lines, overall, stand
+from engine.metrics.comparing import comparisons_with
 from engine.metrics.predictions import Judging, Prediction
 from support.tasks import task
 
@@ -53,6 +54,25 @@ def test_a_newcomer_is_better_as_good_worse_or_unknown(
 def test_an_undecided_comparison_says_how_many_rows_would_decide() -> None:
     assert (compared(178, 180, margins={"accuracy": 0.015}).rows or 0) > 200
     assert compared(180, 180).rows is None
+
+
+@pytest.mark.parametrize(("ways", "times"), [(1, 1), (2, 4)])
+def test_one_way_to_answer_is_compared_once(
+    ways: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several, intervals are wider by their number, and are computed besides."""
+    calls: list[str] = []
+
+    def counted(name: str, *rest: Any, **options: Any) -> list[Comparison]:
+        calls.append(name)
+        return comparisons_with(name, *rest, **options)
+
+    monkeypatch.setattr("engine.metrics.challenge.comparisons_with", counted)
+    candidates = {f"way {number}": answered(180) for number in range(ways)}
+    judging = Judging(task=TASK, confidence=0.95, seed=7)
+    found = lines(answered(170), candidates, ["accuracy"], judging, margins={})
+
+    assert (len(found), len(calls)) == (ways, times)
 
 
 def test_a_wider_margin_makes_more_as_good() -> None:

@@ -69,7 +69,7 @@ def test_many_rows_that_answer_alike_have_flattened(answers: Answers) -> None:
     assert found.rising is False
     assert found.rising_classes == ()
     assert found.message == (
-        "the tuned model has flattened: +0.000 macro-F1 from 50 to 100 % of the rows"
+        "the tuned model has flattened: 0.000 macro-F1 from 50 to 100 % of the rows"
     )
 
 
@@ -79,7 +79,7 @@ def test_few_rows_that_answer_alike_cannot_tell(answers: Answers) -> None:
     found = curve(rows, rows, rows)
 
     assert found.rising is None
-    assert "cannot be decided with 40 judged rows: +0.000 macro-F1" in found.message
+    assert "cannot be decided with 40 judged rows: 0.000 macro-F1" in found.message
 
 
 def test_a_surely_worse_model_has_flattened(answers: Answers) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.evidence import FactComparison, Report, Reproduction
 from engine.render import blocks
 from engine.render.metric_format import value_of
-from engine.render.number_format import DASH, percent
+from engine.render.number_format import DASH, interval, percent
 from engine.render.report.sections import report_section
 
 _LEAD = (
@@ -74,8 +74,7 @@ def _tested_rows(result: Reproduction) -> list[list[str]]:
     """Each metric that was tested for equivalence."""
     rows = []
     for test in result.equivalence:
-        interval = test.interval
-        spread = f"[{interval.low:+.3f}, {interval.high:+.3f}]" if interval else DASH
+        spread = interval(test.interval, signed=True) or DASH
         margin = DASH if test.margin is None else f"±{test.margin:.3f}"
         values = [value_of(test.metric, value) for value in (test.locked, test.found)]
         rows.append(

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from engine.evidence import Report, StageCost, StageRecord, StageStatus
 from engine.render import blocks
-from engine.render.number_format import DASH, MINUS, duration, size
+from engine.render.number_format import DASH, duration, size
 from engine.render.report.sections import report_section
+from engine.values.numbers import decimal
 
 _IDLE = (StageStatus.REUSED, StageStatus.SKIPPED)
 _BASES = {
@@ -88,4 +89,4 @@ def _beside(write: Callable[[float], str], *found: float | None) -> list[str]:
     """An estimate, what it came to, and how far it was off: `+12 %` is too high."""
     *amounts, error = found
     shown = [DASH if amount is None else write(amount) for amount in amounts]
-    return [*shown, DASH if error is None else f"{100 * error:+.0f} %".replace("-", MINUS)]
+    return [*shown, DASH if error is None else f"{decimal(100 * error, 0, signed=True)} %"]

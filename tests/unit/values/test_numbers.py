@@ -1,0 +1,47 @@
+"""Numbers with their sign: one minus sign in all that people read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import engine
+from engine.values.numbers import MINUS, bounds, decimal
+
+SIGNED = re.compile(r":[<>^]?\d*\+[\d.,]*[defg%]\}")
+"""A format that writes a sign of its own: a hyphen for a minus."""
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "expected"),
+    [
+        (0.0214, True, "+0.021"),
+        (0.0214, False, "0.021"),
+        (-0.0121, True, f"{MINUS}0.012"),
+        (-0.0121, False, f"{MINUS}0.012"),
+        (-0.0001, True, "0.000"),
+        (12345.6, True, "+12,345.600"),
+    ],
+)
+def test_a_number_has_one_minus_sign_and_zero_has_none(
+    value: float, signed: bool, expected: str
+) -> None:
+    assert decimal(value, signed=signed) == expected
+
+
+def test_ends_of_a_difference_have_their_signs() -> None:
+    assert bounds(-0.0201, 0.0042) == f"[{MINUS}0.020, +0.004]"
+    assert bounds(-2, 3, 0) == f"[{MINUS}2, +3]"
+
+
+def test_nothing_else_writes_the_sign_of_a_number() -> None:
+    root = Path(engine.__file__).parent
+    found = {
+        f"{path.relative_to(root)}: {match[0]}"
+        for path in root.rglob("*.py")
+        for match in SIGNED.finditer(path.read_text(encoding="utf-8"))
+    }
+
+    assert not found

@@ -35,6 +35,8 @@ OPENING: Final = 20
 """Tokens of the system message that many chat templates write where there is none, about."""
 TURN: Final = 5
 """Tokens that a chat template writes around a turn, about."""
+BEFORE_TEXT: Final = 3
+"""Of these, those before the turn's text."""
 SAMPLE: Final = 300
 """Rows of each source that are looked at where the data stage has not run."""
 EXAMPLES: Final = 3000
@@ -122,9 +124,16 @@ def _sample(
     return RowSample(
         train=found,
         validation=found if validation is train else lengths(validation),
-        shared=math.floor(asked),
+        shared=math.floor(_common_start(task, train, asked)),
         from_characters=tokenizer is None,
     )
+
+
+def _common_start(task: Task, rows: Sequence[_Texts], asked: float) -> float:
+    """Return the tokens that all rows begin with: what the template opens with, and what the task asks."""
+    if not task.spec.has_turns or any(row.has_system for row in rows):
+        return 0.0  # documents, or rows that begin with system messages of their own
+    return (TURN if task.system else OPENING) + BEFORE_TEXT + asked
 
 
 CountTokens = Callable[[str], float]

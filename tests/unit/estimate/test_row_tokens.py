@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.data.examples.example import iter_examples
 from engine.estimate.row_tokens import OPENING, TURN, RowSample, sampled_sources
 from engine.estimate.rows import trained_lengths
 from engine.estimate.workload import in_blocks, mean, without_longer
+from engine.recipe import load_recipe
 from engine.recipe.model import PathRef, Recipe
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.key import LengthLimits
@@ -62,6 +64,34 @@ def test_a_system_message_is_counted_in_place_of_the_template_s_own(tmp_path: Pa
     sampled = sampled_sources(with_task(recipe, system="You sort the mail of a bank."), None)
 
     assert tokens(sampled) == pytest.approx(tokens(without) - OPENING + TURN + 9, abs=2)
+
+
+@pytest.mark.parametrize("system", ["", "You sort the mail of a bank."])
+def test_rows_share_what_the_template_opens_with(system: str, tmp_path: Path) -> None:
+    """A short question is not all that the rows have in common."""
+    recipe = with_task(recipe_in(tmp_path), instruction="Spam?", system=system)
+    sample = sampled_sources(recipe, None)
+    ((row, _), *_) = sampled_sources(with_rows(recipe, ["a"]), None).train
+
+    assert sample.shared > (OPENING if not system else 2 * TURN)
+    assert sample.shared < row
+
+
+def test_rows_with_system_messages_of_their_own_have_no_known_start(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    chats = [[{"role": "system", "content": "Be kind."}, *turns], turns]
+    lines = [json.dumps({"messages": messages}) for messages in chats]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    fields = yaml.safe_load(recipe_in(tmp_path).file.read_text(encoding="utf-8"))
+    changes = {"task": {"kind": "chat"}, "data": {"sources": [{"path": "rows.jsonl"}]}}
+    changes["acceptance"] = {"metrics": {"perplexity": {"max": 9}}}
+    (tmp_path / "chat.yaml").write_text(yaml.safe_dump(fields | changes), encoding="utf-8")
+    mixed = sampled_sources(load_recipe(tmp_path / "chat.yaml")[0], None)
+    (tmp_path / "rows.jsonl").write_text(lines[1], encoding="utf-8")
+    plain = sampled_sources(load_recipe(tmp_path / "chat.yaml")[0], None)
+
+    assert (mixed.rows, mixed.shared) == (2, 0)
+    assert (plain.rows, plain.shared > OPENING) == (1, True)
 
 
 def test_other_scripts_take_more_tokens_than_english(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
 from engine.kinds import AnswerForm
 from engine.recipe.model import FROM_TRAIN, Data, SplitName, Splits, Task
+from engine.recipe.validation_rows import asked_sizes
 from engine.values import dataclass
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
@@ -256,10 +257,11 @@ def _report_sizes(work: Preparation, division: Division) -> None:
         work.findings.report("splits", "warn", drawn, message=message)
     if splits.by not in ("group", "time") or division.problems:
         return
+    sizes = asked_sizes(splits)
     missed = [
         f"{name}: {rows:,} rows, {asked:,} asked for"
         for name in IN_ORDER
-        if isinstance(asked := getattr(splits, name), int)
+        if isinstance(asked := sizes[name], int)
         and (rows := len(division.rows(work.pool, name))) != asked
     ]
     if missed:

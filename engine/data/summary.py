@@ -14,6 +14,7 @@ from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.weights import seen
 from engine.evidence import DataSummary, SourceSummary, SplitSummary
 from engine.recipe.model import SplitName
+from engine.recipe.validation_rows import asked_sizes
 
 
 def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataSummary:
@@ -47,7 +48,7 @@ def _split_of(outcome: Outcome, row: int) -> str:
 def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummary:
     work, pool = outcome.work, outcome.work.pool
     counts = count_labels(pool, examples.rows)
-    asked, division = getattr(work.splits, name), outcome.division
+    asked, division = asked_sizes(work.splits)[name], outcome.division
     left_out = Counter(check for place, check in division.dropped.values() if place.split == name)
     return SplitSummary(
         name=name,

@@ -7,6 +7,7 @@ from engine.data.token_estimate import estimated_tokens
 from engine.estimate.teacher import answer_tokens, mean_length, price_of
 from engine.recipe.model import Recipe
 from engine.recipe.synthesis import judge_of, most_kept, synthesis_of
+from engine.recipe.validation_rows import asked_sizes
 from engine.store import Artifact, Store
 from engine.values import dataclass
 
@@ -64,7 +65,7 @@ def synthesis_estimate(recipe: Recipe, store: Store, data: Artifact | None) -> S
 
 
 def _most_kept(recipe: Recipe, data: Artifact | None) -> int | None:
-    value, train = synthesis_of(recipe), recipe.splits.train
+    value, train = synthesis_of(recipe), asked_sizes(recipe.splits)["train"]
     if data is not None:
         sizes = {split.name: split.rows for split in data_summary(data).splits}
         train = sizes["train"]

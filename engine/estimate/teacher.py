@@ -12,6 +12,7 @@ from engine.estimate.rows import sampled_rows
 from engine.estimate.workload import rows_in
 from engine.recipe.model import Endpoint, Recipe, Teacher
 from engine.recipe.prompt import answer_text
+from engine.recipe.validation_rows import asked_sizes
 from engine.store import Artifact, Store
 from engine.training.soft_targets import MOST
 from engine.values import dataclass
@@ -106,7 +107,7 @@ def soft_estimate(
 def _trained_rows(recipe: Recipe, teacher: Teacher, data: Artifact | None) -> int | None:
     if data is not None:
         return next(one.rows for one in data_summary(data).splits if one.name == "train")
-    own, sources = recipe.splits.train, teacher.inputs.sources
+    own, sources = asked_sizes(recipe.splits)["train"], teacher.inputs.sources
     if not isinstance(own, int) or (sources and not teacher.inputs.rows):
         return None
     return own + teacher.inputs.rows
@@ -115,9 +116,11 @@ def _trained_rows(recipe: Recipe, teacher: Teacher, data: Artifact | None) -> in
 def _sizes(recipe: Recipe, data: Artifact | None) -> dict[str, int | None]:
     if data is not None:
         return {split.name: split.rows for split in data_summary(data).splits}
-    sizes = {name: getattr(recipe.splits, name) for name in ("validation", "holdout")}
     # a fraction of rows that nobody has counted is no number
-    return {name: size if isinstance(size, int) else None for name, size in sizes.items()}
+    return {
+        name: size if isinstance(size, int) else None
+        for name, size in asked_sizes(recipe.splits).items()
+    }
 
 
 def mean_length(recipe: Recipe, store: Store, data: Artifact | None) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.recipe.model import FROM_TRAIN, Size, Splits, ValidationSize
+from engine.recipe.model import FROM_TRAIN, Size, SplitName, Splits, ValidationSize
 
 SHARE: Final = 0.15
 """Of the training rows."""
@@ -36,6 +36,12 @@ def sizes_in_rows(train: Size, validation: ValidationSize) -> tuple[Size, Valida
     if validation != FROM_TRAIN or not isinstance(train, int):
         return train, validation
     return train - drawn_rows(train), drawn_rows(train)
+
+
+def asked_sizes(splits: Splits) -> dict[SplitName, ValidationSize]:
+    """Return the size of each split that a recipe asks for, after rows of train were drawn for validation."""
+    train, validation = sizes_in_rows(splits.train, splits.validation)
+    return {"train": train, "validation": validation, "holdout": splits.holdout}
 
 
 def stated_sizes(splits: Splits, rows: int) -> dict[str, Size]:

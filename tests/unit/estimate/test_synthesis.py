@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from engine.estimate.synthesis import SynthesisEstimate, synthesis_estimate
 from engine.recipe import load_recipe
+from engine.recipe.model import FROM_TRAIN
 from engine.store import Store
 from support.project import BASE, rows
 
@@ -49,6 +51,14 @@ def test_at_most_a_share_of_the_training_rows_is_kept(tmp_path: Path) -> None:
     assert estimated(tmp_path, keep={"max_share": 0.25}).most_kept == 20
     assert estimated(tmp_path, rows=10).most_kept == 10
     assert estimated(tmp_path, keep={"max_share": 0.6}).most_kept == 90, "90 of 150"
+
+
+def test_training_rows_that_validate_allow_no_share(tmp_path: Path) -> None:
+    estimated(tmp_path)
+    recipe, _ = load_recipe(tmp_path / "recipe.yaml")
+    drawn = replace(recipe, splits=replace(recipe.splits, validation=FROM_TRAIN))
+
+    assert synthesis_estimate(drawn, Store(tmp_path / "store"), None).most_kept == 30
 
 
 def test_without_a_price_no_cost_is_made_up(tmp_path: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from engine.environment import Device
 from engine.estimate.teacher import TeacherEstimate, soft_estimate, teacher_estimate
 from engine.recipe import load_recipe
+from engine.recipe.model import FROM_TRAIN
 from engine.store import Store
+from support.estimates import CPU
 from support.project import BASE, rows
 
 SERVED = {"endpoint": "http://localhost:8000/v1", "model": "m"}
@@ -53,15 +55,28 @@ def test_without_a_number_of_rows_or_a_price_nothing_is_made_up(tmp_path: Path) 
     assert free.cost is None
 
 
+def test_training_rows_that_validate_are_asked_as_such(tmp_path: Path) -> None:
+    estimated(tmp_path, model={"path": "base"}, asked=100)
+    recipe, _ = load_recipe(tmp_path / "recipe.yaml")
+    assert recipe.teacher is not None
+    drawn = replace(recipe, splits=replace(recipe.splits, validation=FROM_TRAIN))
+    store = Store(tmp_path / "store")
+
+    found = teacher_estimate(drawn, recipe.teacher, store, None)
+    soft = soft_estimate(drawn, store, None, device=CPU)
+
+    assert (found.validation, soft.rows) == (30, 30 + 100)
+    assert found.read_tokens is not None
+
+
 @pytest.mark.parametrize(("asked", "rows"), [(100, 160), (0, None)])
 def test_probabilities_are_asked_of_every_training_row(
     tmp_path: Path, asked: int, rows: int | None
 ) -> None:
     estimated(tmp_path, model={"path": "base"}, asked=asked)
     recipe, _ = load_recipe(tmp_path / "recipe.yaml")
-    device = Device(kind="cpu", name="a CPU", memory_bytes=1 << 33, cores=2, bf16=False)
 
-    found = soft_estimate(recipe, Store(tmp_path / "store"), None, device=device)
+    found = soft_estimate(recipe, Store(tmp_path / "store"), None, device=CPU)
 
     assert (found.rows, found.counted) == (rows, False)
     assert (found.tokens is None) is (rows is None)

@@ -76,14 +76,16 @@ def _firewall_line(proof: Firewall) -> str:
 
 def split_lines(summary: DataSummary) -> tuple[str, ...]:
     """`train 382 of 400 asked: 18 dropped by leakage; no unused rows left`, for each split that checks made smaller."""
-    return tuple(
-        _split_line(split) for split in summary.splits if split.asked is not None and split.left_out
-    )
+    return tuple(_split_line(split) for split in summary.splits if split.left_out)
 
 
 def _split_line(split: SplitSummary) -> str:
     why = ", ".join(f"{count(rows)} dropped by {check}" for check, rows in split.left_out.items())
-    head = f"{split.name} {count(split.rows)} of {count(split.asked or 0)} asked: {why}"
+    asked = split.asked
+    if asked is None:  # a share or all: nothing is replaced
+        drawn = split.rows + sum(split.left_out.values())
+        return f"{split.name} {count(split.rows)} of {count(drawn)} drawn: {why}"
+    head = f"{split.name} {count(split.rows)} of {count(asked)} asked: {why}"
     if split.name != "train":
         return head
     if split.groups is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.row import Row
-from engine.recipe.model import Checks, Data, LabelSpec, Splits, Task
+from engine.recipe.model import FROM_TRAIN, Checks, Data, LabelSpec, Splits, Task
 from engine.render.report.sections.data import split_lines
 from support.prepared import Pair, find_leaks, pairs, run, sentence
 
@@ -117,6 +117,37 @@ def test_validation_is_not_refilled_and_says_what_is_missing() -> None:
     )
 
 
+def test_training_rows_that_validate_are_not_missing_in_train() -> None:
+    got = divided(values(leaky(160, 100)), asked(validation=FROM_TRAIN))
+    train, validation, _ = got.summary.splits
+    filled, missing = split_lines(got.summary)
+
+    assert (train.rows, train.asked, validation.asked) == (30, 30, 30)
+    assert filled.startswith(f"train 30 of 30 asked: {train.replaced} dropped by leakage, ")
+    assert missing == (
+        f"validation {validation.rows} of 30 asked: {30 - validation.rows} dropped by leakage"
+    )
+
+
+def test_whole_groups_are_measured_by_what_is_left_to_train() -> None:
+    got = divided(values(pairs(160)), asked("group", "group", validation=FROM_TRAIN))
+    of_sizes = [one for one in got.summary.findings if "stay together" in one.message]
+
+    assert not any("60 asked for" in line for one in of_sizes for line in one.examples)
+
+
+def test_shares_and_all_that_is_left_tell_what_was_drawn() -> None:
+    shares = asked(train=0.5, validation=0.2, holdout=0.3)
+    for splits in (asked(train="all"), shares):
+        got = divided(values(leaky(160, 100)), splits)
+        train = train_of(got)
+        drawn = train.rows + train.left_out["leakage"]
+
+        assert split_lines(got.summary)[0] == (
+            f"train {train.rows} of {drawn} drawn: {drawn - train.rows} dropped by leakage"
+        )
+
+
 @pytest.mark.parametrize("by", ["random", "stratified", "time"])
 def test_dividing_again_with_the_record_gives_the_same_splits(by: str) -> None:
     column = "at" if by == "time" else ""
@@ -173,4 +204,3 @@ def test_shares_ask_for_no_number_of_rows() -> None:
 
     assert train_of(got).asked is None
     assert train_of(got).replaced == 0
-    assert split_lines(got.summary) == ()

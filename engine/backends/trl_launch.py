@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from engine.backends.resuming import train_on
 from engine.errors import EngineError, StageError, first_line
 from engine.failures import as_engine_error
 from engine.process import start as processes
+from engine.process.gpu_memory import give_back
 from engine.process.kept_imports import kept_imports
 from engine.process.start import Command
 
@@ -137,6 +139,10 @@ def _run(
             hint="lower method.micro_batch_size if memory ran out; running again continues "
             "from the last checkpoint",
         ) from error
+    finally:
+        # A trainer and its callbacks refer to each other: until they are looked for, weights and optimizer stay.
+        gc.collect()
+        give_back()
 
 
 def _logged(launch: Launch, monitor: events.TrainingMonitor) -> Callable[[Mapping[str, Any]], None]:

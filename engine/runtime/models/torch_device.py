@@ -15,7 +15,7 @@ def torch_device(device: Device) -> torch.device:
     if device.kind == "cuda" and not torch.cuda.is_available():
         raise EnvironmentProblem.one(
             "B435",
-            f"torch {torch.__version__} cannot use the {device.name} that is here: {_reason()}",
+            f"torch {torch.__version__} cannot use the {device.name or 'GPU'} that is here: {_reason()}",
             hint=f"install a torch with CUDA that the driver knows, or {HIDE}",
         )
     return torch.device(device.kind)

@@ -38,7 +38,7 @@ from engine.backends.launch_folder import (
 from engine.backends.nodes import GRACE_SECONDS, GROUP
 from engine.backends.resuming import train_on
 from engine.compute.ranks import ONE, divided, for_ranks
-from engine.environment import CUDA_VISIBLE, one_device
+from engine.environment import CUBLAS, CUDA_VISIBLE, one_device
 from engine.errors import StageError
 from engine.failures import NO_MEMORY
 from engine.files.reading import parse_json
@@ -55,8 +55,7 @@ from engine.values import dataclass
 POLL_SECONDS = 0.3
 
 SET_VARIABLES: dict[str, str] = {
-    # cuBLAS promises equal results from run to run with a fixed workspace only.
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    **CUBLAS,
     "MKL_DYNAMIC": "FALSE",
     "OMP_DYNAMIC": "FALSE",
 }

@@ -134,7 +134,13 @@ def test_this_process_is_restricted_too(detect: Detect) -> None:
 
     restrict_to(detect("2,0"), variables)
 
-    assert variables == {"CUDA_VISIBLE_DEVICES": "2", "PATH": "/bin"}
+    fixed = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    assert variables == {"CUDA_VISIBLE_DEVICES": "2", "PATH": "/bin", **fixed}
+
+    variables = {"CUBLAS_WORKSPACE_CONFIG": ":16:8"}
+    restrict_to(detect("2,0"), variables)
+
+    assert variables["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
 def test_a_process_of_the_cpu_sees_no_gpu() -> None:

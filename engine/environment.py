@@ -109,9 +109,13 @@ def own_llama_cpp() -> tuple[Path, Path] | None:
     return Path(folder) / "convert_hf_to_gguf.py", quantizer
 
 
+VLLM_PYTHON = "VLLM_PYTHON"
+"""The environment variable."""
+
+
 def vllm_python() -> str | None:
     """The Python of the environment in which the user installed vLLM; None without `VLLM_PYTHON`."""
-    return os.environ.get("VLLM_PYTHON") or None
+    return os.environ.get(VLLM_PYTHON) or None
 
 
 def unsloth_python() -> str | None:

@@ -115,7 +115,7 @@ def in_force() -> str:
     if _Own.rights is None:
         return f"child processes only: {found.words.removeprefix('confined: ')}"
     if _Own.rights.network == LOOPBACK:
-        return f"confined: landlock {found.landlock}, sockets for the processes of one training"
+        return f"confined: landlock {found.landlock}, sockets for the processes that it starts"
     if _Own.rights.network == OPEN:
         return f"confined: landlock {found.landlock}, network for what is fetched and asked only"
     if _Own.has_helper:

@@ -37,15 +37,17 @@ def rights_of_a_run(
     project: Iterable[Path],
     reads: Sequence[Path],
     writes: Iterable[Path],
-    is_remote: bool,
+    network: str = NONE,
     reads_hub: bool = False,
     variables: Mapping[str, str] = os.environ,
 ) -> Rights:
     """Return the rights of a run; `project` are the folders whose files it may read, hidden names left out.
 
-    `is_remote`: it fetches or asks a server by itself, so the network stays. `reads_hub`: another process fetches, and
-    it reads what that leaves in the caches of the hub.
+    `network` is OPEN where it fetches or asks a server by itself, and LOOPBACK where it starts what opens sockets to
+    itself: what is taken from this process no child of it can have. `reads_hub`: another process fetches, and it reads
+    what that leaves in the caches of the hub.
     """
+    is_remote = network == OPEN
     base = policies.base_rights()
     home = Path(os.path.expanduser("~"))  # `Path.home` fails for a user without one
     tops = [folder.resolve() for folder in project]
@@ -68,7 +70,7 @@ def rights_of_a_run(
         listed=(*base.listed, *map(str, tops)),
         write=(policies.SHARED_MEMORY, *(str(folder.resolve()) for folder in kept)),
         devices=(*policies.DEVICES, "/dev/tty", "/dev/pts", *policies.gpus(), *process),
-        network=OPEN if is_remote else NONE,
+        network=network,
         limits=policies.machine_limits(),
     )
 

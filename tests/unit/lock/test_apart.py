@@ -41,7 +41,7 @@ def tried(call):
 with ExitStack() as held:
     apart.begin(lock_path(recipe), held)
     confine_main(rights_of_a_run(
-        project=[Path()], reads=[recipe], writes=[store], is_remote=False
+        project=[Path()], reads=[recipe], writes=[store]
     ))
     print(json.dumps({
         "reads a lock that is not there": read_lock(lock_path(recipe)) is None,

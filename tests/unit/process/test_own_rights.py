@@ -24,19 +24,26 @@ from pathlib import Path
 from engine.process import confine
 from engine.process.own_rights import rights_of_a_run, rights_of_fetching
 
-project, store, is_remote = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "remote"
+project, store = Path(sys.argv[1]), Path(sys.argv[2])
+network = {"local": confine.NONE, "vllm": confine.LOOPBACK, "remote": confine.OPEN}[sys.argv[3]]
 home = Path.home()
 before = confine.in_force()
 confine.confine_main(rights_of_a_run(
-    project=[project], reads=[home / "allowed"], writes=[store], is_remote=is_remote,
+    project=[project], reads=[home / "allowed"], writes=[store], network=network,
 ))
 
 def tried(call):
     try:
         call()
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         return type(error).__name__
     return "done"
+
+def gather():
+    # As vLLM begins, whose one process is a group of its own.
+    import torch
+    at = f"file://{tempfile.mkdtemp()}/group"
+    torch.distributed.init_process_group("gloo", init_method=at, rank=0, world_size=1)
 
 def taken():
     # not touched, and by parts that the kernel would give each
@@ -69,6 +76,7 @@ print(json.dumps({
     "writes its caches": tried(lambda: (home / ".cache" / "slm-recipe" / "x").write_text("x")),
     "writes temporary files": tried(lambda: tempfile.TemporaryFile().close()),
     "opens a socket": tried(lambda: socket.socket().close()),
+    "gathers alone": tried(gather),
     "starts this Python": tried(lambda: subprocess.run([sys.executable, "-I", "-c", ""], check=True)),
     "before": before,
     "takes more memory than there is": taken(),
@@ -141,6 +149,13 @@ def test_the_network_stays_where_something_is_fetched_or_asked() -> None:
     assert _found("remote")["reads the home folder"] == "PermissionError"
 
 
+def test_libraries_of_vllm_find_each_other() -> None:
+    assert _found("vllm")["gathers alone"] == "done"
+    assert _found("local")["gathers alone"] == "RuntimeError"
+    assert _found("vllm")["reads the home folder"] == "PermissionError"
+    assert _found("vllm")["after"].endswith("sockets for the processes that it starts")
+
+
 def test_the_report_says_what_is_confined() -> None:
     number = available().landlock
 
@@ -154,7 +169,6 @@ def test_the_caches_of_the_hub_are_there_before_they_are_allowed(tmp_path: Path)
         project=[],
         reads=[],
         writes=[],
-        is_remote=False,
         reads_hub=True,
         variables={"HF_HOME": str(tmp_path)},
     )
@@ -173,7 +187,7 @@ def test_files_that_the_users_variables_name_are_read(tmp_path: Path) -> None:
     named = [tmp_path / "own.pem", tmp_path / "pip.conf"]
 
     fetching = rights_of_fetching(tmp_path, [], variables)
-    own = rights_of_a_run(project=[], reads=[], writes=[], is_remote=False, variables=variables)
+    own = rights_of_a_run(project=[], reads=[], writes=[], variables=variables)
 
     assert [str(one) in fetching.read for one in named] == [True, True]
     assert [str(one) in own.read for one in named] == [True, False]
@@ -195,6 +209,6 @@ def test_who_fetches_keeps_archives_for_all_projects_of_the_user(
 def test_the_key_of_a_shared_store_is_read_wherever_it_is(tmp_path: Path) -> None:
     variables = {"SLM_RECIPE_STORE_KEY_FILE": str(tmp_path / "key")}
 
-    own = rights_of_a_run(project=[], reads=[], writes=[], is_remote=False, variables=variables)
+    own = rights_of_a_run(project=[], reads=[], writes=[], variables=variables)
 
     assert str(tmp_path / "key") in own.read

@@ -65,7 +65,7 @@ with ExitStack() as held:
     named = Named(packages=("toy",), servers=(base, "http://127.0.0.1:9"))
     begin(named, rights_of_fetching(folder, []), held)
     confine_main(
-        rights_of_a_run(project=[], reads=[], writes=[folder], is_remote=False), has_helper=True
+        rights_of_a_run(project=[], reads=[], writes=[folder]), has_helper=True
     )
     print(json.dumps({
         "opens a socket": tried(lambda: socket.socket().close()),

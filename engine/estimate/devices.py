@@ -125,7 +125,13 @@ def _known_gpu(device: Device) -> DeviceFacts | None:
     # Boards of one name differ in memory only (A100 of 40 and of 80 GB), and drivers do not
     # name it.
     far = {facts.name: abs(facts.memory_bytes - device.memory_bytes) for facts in fitting}
-    return min(fitting, key=lambda facts: (-len(_model(facts.name)), far[facts.name]), default=None)
+    # Of the two forms of one board drivers name PCIe alone.
+    other = {facts.name: ("pcie" in facts.name) != ("pcie" in words) for facts in fitting}
+    return min(
+        fitting,
+        key=lambda facts: (-len(_model(facts.name)), far[facts.name], other[facts.name]),
+        default=None,
+    )
 
 
 def _model(name: str) -> set[str]:

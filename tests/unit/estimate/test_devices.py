@@ -41,6 +41,8 @@ def test_a_card_without_bfloat16_computes_in_32_bits_by_itself() -> None:
         ("Tesla T4", 15, "t4"),
         ("Tesla V100-SXM2-32GB", 32, "v100-32gb"),
         ("NVIDIA H200", 140, "h200"),
+        ("NVIDIA H100 80GB HBM3", 80, "h100-sxm"),
+        ("NVIDIA H100 PCIe", 80, "h100-pcie"),
     ],
 )
 def test_a_detected_gpu_is_found_in_the_table(detected: str, gib: int, name: str) -> None:

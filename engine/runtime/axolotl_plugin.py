@@ -31,6 +31,7 @@ from engine.runtime.training.callbacks import Watch
 from engine.runtime.training.event_file import write_event
 from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.one_device import whole_on_gpu
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import (
     counted,
@@ -53,7 +54,12 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """
 
     def load_datasets(self, cfg: Any, preprocess: bool) -> None:  # noqa: FBT001 - Axolotl's signature
-        """Have the rows prepared in this process where the config asks for one: datasets would start six for that."""
+        """Have the rows prepared in this process where the config asks for one, and weights put on one device.
+
+        datasets would start six processes for the rows.
+        """
+        # The loader of models reads it before it calls any plugin.
+        cfg.device_map = whole_on_gpu(cfg.device_map)
         self._processes = cfg.dataset_num_proc
         if self._processes == 1:
             cfg.dataset_num_proc = 0

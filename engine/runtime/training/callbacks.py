@@ -269,19 +269,29 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         model.register_forward_pre_hook(count, with_kwargs=True)
 
     def _watch_first_product(self, model: torch.nn.Module) -> None:
-        """Record the dtype of the first linear layer's result: what is multiplied, whatever flags say."""
-        layer = next((item for item in model.modules() if isinstance(item, torch.nn.Linear)), None)
-        if layer is None:
+        """Record the dtype of the first linear layer's result: what is multiplied, whatever flags say.
+
+        Of the block that it is in where nobody asks the layer: Unsloth multiplies by its weights itself.
+        """
+        linear = (path for path, item in model.named_modules() if isinstance(item, torch.nn.Linear))
+        path = next(linear, None)
+        if path is None:
             return
 
         def record(module: torch.nn.Module, given: Any, result: Any) -> None:
+            made = result[0] if isinstance(result, tuple) else result
+            if not isinstance(made, torch.Tensor):
+                return
             # Layers of 4-bit weights cast their input to that, and the product back to what came in.
-            multiplied = getattr(module, "compute_dtype", None) or result.dtype
+            multiplied = getattr(module, "compute_dtype", None) or made.dtype
             self._product_dtype = str(multiplied).removeprefix("torch.")
             # Once is enough, and a hook costs a call in every pass.
-            handle.remove()
+            for handle in handles:
+                handle.remove()
 
-        handle = layer.register_forward_hook(record)
+        block = path.removesuffix(".base_layer").rpartition(".")[0]
+        watched = (model.get_submodule(path), model.get_submodule(block))
+        handles = [module.register_forward_hook(record) for module in watched]
 
 
 def model_facts(model: torch.nn.Module) -> dict[str, Any]:

@@ -198,6 +198,28 @@ def test_the_first_product_of_4_bit_weights_is_what_is_multiplied(tmp_path: Path
     assert events[-1]["product_dtype"] == "bfloat16"
 
 
+def test_the_first_product_is_known_where_nobody_asks_the_layer(tmp_path: Path) -> None:
+    """As in Unsloth's kernels, which read the weights of layers."""
+    import torch
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q_proj = torch.nn.Linear(4, 4, bias=False, dtype=torch.bfloat16)
+
+        def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return states.bfloat16() @ self.q_proj.weight, None
+
+    events: list[dict[str, Any]] = []
+    watch, model = Watch(lambda event: events.append(dict(event))), torch.nn.Sequential(Block())
+    args, state, control = begin(watch, model, tmp_path)
+    model(torch.ones(1, 4))
+    watch.on_log(args, state, control, logs={"loss": 1.0})
+
+    assert events[-1]["product_dtype"] == "bfloat16"
+    assert not model[0]._forward_hooks
+
+
 def test_in_fp16_gradients_that_overflow_at_any_scale_end_the_training(tmp_path: Path) -> None:
     norms = [float("nan")] * MOST_OVERFLOWS
     finite = [*norms, 1.0, *norms]

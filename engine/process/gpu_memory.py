@@ -9,8 +9,10 @@ from typing import Any
 
 def give_back() -> None:
     """Give back what torch keeps of a GPU; nothing where it was not imported, or has used none."""
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
+    cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)
+    # Another thread may be importing it.
+    has_used = getattr(cuda, "is_initialized", None)
+    if has_used is not None and has_used():
         # A trainer and its model refer to each other, and are let go of here.
         gc.collect()
-        torch.cuda.empty_cache()
+        cuda.empty_cache()

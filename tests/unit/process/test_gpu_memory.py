@@ -21,3 +21,9 @@ def test_a_child_finds_what_this_process_does_not_need(
     processes.ask(processes.program("true"))
 
     assert found == given
+
+
+def test_a_torch_that_is_being_imported_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace())
+
+    assert processes.ask(processes.program("true")).status == 0

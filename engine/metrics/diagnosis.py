@@ -41,6 +41,8 @@ WIDE_GAP: Final = 0.1
 """A gap that surely exceeds this is overfitting whatever the losses say."""
 NOISY: Final = 0.05
 """Share of rows with a doubtful label from which it is taken for a ceiling."""
+WRONG_A_DOUBT: Final = 1.8
+"""Wrong labels for each doubted one, at most: precision over recall of planted errors, measured in `label_errors`."""
 LONG: Final = 5
 """Epochs after which a loss that no longer falls has had its time."""
 _NO_EDIT: Final = "rate, length and rank leave nothing to raise: a larger base model may learn more"
@@ -72,14 +74,19 @@ def _at_label_ceiling(case: TrainedCase) -> Diagnosis | None:
     accuracy = metric_of(case.evidence.holdout, "accuracy")
     if share < NOISY or accuracy.interval is None or (case.is_low and not case.had_its_time):
         return None
-    ceiling = 1 - share
-    if not accuracy.interval.low <= ceiling <= accuracy.interval.high:
+    highest = 1 - share
+    # What was learned by heart is no ceiling, unless it is just what the doubted labels leave.
+    lowest = highest if case.is_gap_above(WIDE_GAP) else 1 - WRONG_A_DOUBT * share
+    if accuracy.interval.low > highest or accuracy.interval.high < lowest:
         return None
+    at_most = f"{highest:.2f}"
+    if accuracy.interval.high < highest:
+        at_most = f"{lowest:.2f} to {highest:.2f}, as not every wrong label is doubted,"
     return _found(
         case,
         Fit.NOISE_CEILING,
         f"{share:.0%} of the rows have a doubtful label, and accuracy on the holdout is {value_words(accuracy)}: "
-        f"no more than about {ceiling:.2f} can be measured with such labels",
+        f"no more than about {at_most} can be measured with such labels",
         "correcting the rows that the data checks name comes before any tuning",
     )
 

@@ -55,6 +55,28 @@ def test_doubtful_labels_excuse_no_training_that_was_too_short(
     assert found(0.8, 0.8, 0.8, training=training(losses), data=doubtful).fit is fit
 
 
+@pytest.mark.parametrize(
+    ("train", "unseen", "fit"),
+    [
+        (0.85, 0.84, Fit.NOISE_CEILING),
+        (0.77, 0.76, Fit.UNDERFITTED),
+        (0.99, 0.82, Fit.OVERFITTED),
+        (0.99, 0.90, Fit.NOISE_CEILING),
+    ],
+)
+def test_wrong_labels_that_nobody_doubts_lower_the_ceiling(
+    train: float, unseen: float, fit: Fit
+) -> None:
+    """Of 800 labels 80 are doubted and up to 144 wrong; what was learned by heart is no ceiling below the first."""
+    long = training(levelling(2.0, 0.8))
+
+    diagnosis = found(train, unseen, unseen, training=long, data=data(label_errors=80))
+
+    assert diagnosis.fit is fit
+    if unseen == 0.84 and fit is Fit.NOISE_CEILING:
+        assert "no more than about 0.82 to 0.90, as not" in diagnosis.reasons[0]
+
+
 def test_of_contradicting_rows_half_are_wrong() -> None:
     assert found(data=data(conflicting_labels=128)).fit is Fit.NOISE_CEILING
     assert found(data=data(conflicting_labels=64)).fit is Fit.FITS

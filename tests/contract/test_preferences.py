@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,21 @@ def test_the_first_step_of_dpo_costs_ln_2(tmp_path: Path, pico_model: Path) -> N
 
     first = next(point.loss for point in history if point.loss is not None)
     assert first == pytest.approx(math.log(2), abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_loss_is_trained_on_4_bit_weights_in_16_bits(
+    loss: str, tmp_path: Path, pico_model: Path
+) -> None:
+    recipe = preference_recipe("trl", loss, kind="qlora")
+    launch = preference_launch(recipe, tmp_path, pico_model)
+    setting = replace(launch.setting, precision="bf16")
+    config = load_backend("trl").compile(recipe, setting).text
+
+    trained = load_backend("trl").train(replace(launch, setting=setting, config=config))
+
+    assert trained.steps == 2
+    assert trained.facts["product_dtype"] == "bfloat16"
 
 
 @pytest.mark.parametrize("loss", ["dpo", "kto"])

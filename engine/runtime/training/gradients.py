@@ -25,6 +25,8 @@ FOR_THE_LOSS = ("target_tokens", "target_log_probabilities")
 """Of a batch, what the loss reads and not the model (`engine.runtime.training.soft_targets`)."""
 TOKENS = 64
 """Of one row, from its end."""
+IDS = ("input_ids", "prompt_ids", "prompt_input_ids")
+"""Columns of a row's tokens: those of answers, of DPO, IPO and KTO, and of ORPO and SimPO."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ def agreement(
     if not has_4bit_weights(model):
         return None
     # Every token counts as learned: which loss it is does not matter, only that it is the same twice.
-    ids = list(rows[0].get("input_ids") or rows[0]["prompt_ids"])[-TOKENS:]
+    ids = next(list(row[name]) for row in rows for name in IDS if row.get(name))[-TOKENS:]
     whole = [{"input_ids": ids, "labels": ids}]
     # Trainers on preferences have batches of another form.
     plain = {name: torch.tensor([ids]) for name in ("input_ids", "labels")}

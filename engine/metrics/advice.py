@@ -31,7 +31,7 @@ OF_EXPORT = (*OF_FORMS, "drop", "weights", "ends_turn", "reload", "task_file")
 OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
 """Checks that rows of a kind say nothing about: what they ask for stands beside each."""
 REMEDIES = {
-    "over_baselines": "the baseline is as good; ship it, or give training more rows",
+    "over_baselines": "the baseline is as good: use it where it meets the thresholds, or give training more rows",
     "over_previous": "the last accepted model is better; keep it",
     "over_without_synthetic": "the synthetic rows do not help: train without data.synthesize, or ask for other rows",
     "against_teacher": "the student is too far below its teacher: more rows without labels, or a larger student",
@@ -50,7 +50,7 @@ REMEDIES = {
 }
 """What a check that failed asks for, by its kind, or by the metric of a threshold."""
 UNDERFITTED_REMEDIES = {
-    "over_baselines": "the baseline is as good; ship it, unless training longer changes that",
+    "over_baselines": "the baseline is as good: train longer, or use it where it meets the thresholds",
 }
 """The same where training did too little: none asks for rows."""
 PLAIN = ("overfitting", "forgetting", "drift", "valid_output")

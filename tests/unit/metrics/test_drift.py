@@ -87,7 +87,7 @@ def test_each_bound_is_a_check_of_its_own() -> None:
         ("drift", "chosen_log_probability", Status.FAIL),
         ("drift", "answer_length", Status.PASS),
     ]
-    assert "base -2.200, tuned -2.700" in checks[0].note
+    assert "base \u22122.200, tuned \u22122.700" in checks[0].note
 
 
 def test_what_was_not_measured_passes_nothing_and_what_is_not_bounded_is_not_checked() -> None:

@@ -338,15 +338,15 @@ def _unstated(draft: _Draft, resolved: Mapping[str, Any]) -> list[tuple[str, str
     """Return our defaults beside those of the tool, where the config says neither."""
     config, method = draft.config, resolved["method"]
     table = TABLES[config.tool]
+    # What became of other keys, as of the two that make a batch, stands in the draft.
     stated = {table[key] for key in config.settings if key in table}
+    stated |= {f"method.{key}" for key in draft.value["method"]}
     stated |= {"method.epochs"} if "max_steps" in config.settings else set()
     stated |= {"method.warmup_ratio"} if "warmup_steps" in config.settings else set()
     theirs = {table[key]: value for key, value in config.unstated.items() if key in table}
+    theirs.pop("method.micro_batch_size", None)
     if None not in (batch := _batch(config.unstated)):
         theirs["method.batch_size"] = batch[0] * batch[1]
-        stated |= {"method.batch_size"} & {f"method.{key}" for key in draft.value["method"]}
-    for passed_over in ("method.micro_batch_size", "method.kind"):
-        theirs.pop(passed_over, None)
     return [
         (path, f"{ours}, where the tool takes {value}")
         for path, value in theirs.items()

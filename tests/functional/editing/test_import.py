@@ -335,6 +335,9 @@ UNSTATED = [
             "method.alpha": "32, where the tool takes 16",
         },
     ),
+    # One factor of the batch, and 4 bits that no key says.
+    ("a.yaml", yaml.safe_dump({**LEAST, "per_device_train_batch_size": 1}), {}),
+    ("a.py", SCRIPT.replace(", load_in_4bit=True", ""), {}),
 ]
 
 

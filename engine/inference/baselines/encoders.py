@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,12 @@ def _facts(encoder: Encoder, fold: Fold) -> dict[str, object]:
 def _crossing(rows: Sequence[Example], *, seed: int) -> list[int]:
     """Return the fold of each row, -1 for those beyond the bound."""
     taken = beginning(rows, MOST_CROSSED, seed=seed)
-    numbers = zip(taken, inner_folds(taken, INNER_FOLDS, seed=seed), strict=True)
-    by_id = {row.id: number for row, number in numbers}
+    numbers = inner_folds(taken, INNER_FOLDS, seed=seed)
+    if len(set(numbers)) == 1:
+        # One group, or one text: kept together, none of its rows would be left to learn from.
+        apart = [replace(row, group=str(place)) for place, row in enumerate(taken)]
+        numbers = inner_folds(apart, INNER_FOLDS, seed=seed)
+    by_id = {row.id: number for row, number in zip(taken, numbers, strict=True)}
     return [by_id.get(row.id, -1) for row in rows]
 
 

@@ -108,9 +108,13 @@ def linear_answers(
 def _cross_validated(
     rows: LabelledTexts, features: str, folds: np.ndarray, *, seed: int
 ) -> dict[float, float]:
-    """Return macro-F1 over all rows, each judged by what was learned without its fold, by C."""
-    found = {c: np.empty_like(rows.labels) for c in GRIDS[features]}
-    for fold in sorted(set(folds.tolist())):
+    """Return macro-F1 over all rows, each judged by what was learned without its fold, by C.
+
+    A single fold leaves nothing to learn from: every C is then as good.
+    """
+    found = {c: np.zeros_like(rows.labels) for c in GRIDS[features]}
+    numbers = sorted(set(folds.tolist()))
+    for fold in numbers if len(numbers) > 1 else ():
         learned = rows.part(np.flatnonzero(folds != fold))
         places = np.flatnonzero(folds == fold)
         tfidf = _tfidf(learned, features)

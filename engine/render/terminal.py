@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
 
-from rich.console import Console, JustifyMethod, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -154,10 +154,14 @@ def text(words: str, style: str = "") -> Text:
     return Text(printable(words), STYLES.get(style, ""))
 
 
-def unbroken(words: Text) -> Text:
-    """The text on one line however narrow the terminal is, such as a path that is copied."""
+def unbroken(words: Text) -> RenderableType:
+    """The text on one line however narrow the terminal is, such as a path that is copied.
+
+    It stands by itself: in a grid, or indented, it is cut at the width.
+    """
     words.no_wrap, words.overflow = True, "ignore"
-    return words
+    # rich joins the texts that it is given into another one, which wraps.
+    return Group(words)
 
 
 def styled(spans: Line) -> Text:

@@ -36,9 +36,8 @@ def closing_block(
         unmet = [check for check in checks_of(report.gate, report.verify) if is_open(check)]
         parts += [terminal.text(report.summary), *check_rows(unmet)]
     parts += map(terminal.text, (*_sentences(report), *events))
-    parts.append(terminal.grid(_places(report, store)))
     head = terminal.text(word, status.value).append_text(name)
-    shown = [head, *map(terminal.indented, parts)]
+    shown = [head, *map(terminal.indented, parts), *_places(report, store)]
     return terminal.terminal_text(shown, width=width, colour=colour)
 
 
@@ -52,7 +51,7 @@ def _sentences(report: Report) -> Iterator[str]:
         yield lead + "; ".join(step.rstrip(".") for step in advice)
 
 
-def _places(report: Report, store: str) -> Iterator[list[RenderableType]]:
+def _places(report: Report, store: str) -> Iterator[RenderableType]:
     """Where the files are, and commands: each whole, to be copied."""
     folder = PurePosixPath(report.run_directory)
     commands, _ = commands_and_advice(report, store=store)
@@ -66,4 +65,7 @@ def _places(report: Report, store: str) -> Iterator[list[RenderableType]]:
         rows.append(("report", str(folder / "report.html")))
     rows += [("try it" if step.startswith("recipe try") else "next", step) for step in commands]
     for name, text in rows:
-        yield [terminal.text(name.ljust(7), "quiet"), terminal.unbroken(terminal.text(text))]
+        head = terminal.text(f"  {name.ljust(7)}  ", "quiet")
+        yield terminal.unbroken(
+            terminal.text("").append_text(head).append_text(terminal.text(text))
+        )

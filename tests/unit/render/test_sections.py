@@ -178,3 +178,13 @@ def test_commands_of_a_run_name_the_store_that_it_was_given(make: Callable[[], R
     for command in commands:
         assert f"{command} --store 'my results'\n" in elsewhere
         assert f"{command}\n" in here
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_paths_and_commands_of_a_run_are_whole_on_a_narrow_terminal(colour: bool) -> None:
+    report = reports.accepted()
+    narrow = closing_block(report, store="/results/" + "long/" * 30, colour=colour, width=40)
+
+    assert f"{report.run_directory}/report.html\n" in narrow
+    for command in report.next_steps:
+        assert f"{command} --store {'/results/' + 'long/' * 30}\n" in narrow

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from engine.artifacts.results import LEFT_OUT, write_json
+from engine.artifacts.results import LEFT_OUT, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.splitting.subsets import Fold
 from engine.evidence import to_json
 from engine.inference import predict
-from engine.inference.baselines.notes import note
-from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
+from engine.inference.baselines.notes import choices, note
+from engine.inference.baselines.runner import FACTS, Asker, Models, facts_of, reference_name
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
@@ -31,7 +31,7 @@ from engine.training.svm_curve import svm_curve
 from engine.training.teacher_tokens import refuse_other_tokenizer
 from engine.training.train import start_ahead
 
-REVISION = 6
+REVISION = 7
 NEEDS = ("data", "holdout")
 USES = ("base_model", "device")
 TOOLS = ("numpy", "scikit-learn", "torch", "transformers", "vllm")
@@ -93,6 +93,8 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
     scores = score(predictions, Judging.of(recipe))
     facts = facts_of(made)
     crossed = f"; {len(folds)} folds, each judged by what never saw it" if len(folds) > 1 else ""
+    if chosen := choices(baseline, recipe.task, folds, [read_json(one, FACTS) for one in made]):
+        crossed += f": {chosen}"
     return {
         "name": baseline.name,
         "scores": to_json(scores),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from engine.data.splitting.subsets import Fold
@@ -32,9 +33,7 @@ def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any
     """Return who answered, with how many shots, constrained or not, and what else is to be known."""
     task = recipe.task
     if baseline.kind == "majority":
-        answer = most_frequent(fold.train, task)
-        shown = answer if len(answer) <= SHOWN else f"{answer[: SHOWN - 1]}…"
-        return f"always `{shown}`, most frequent in training"
+        return f"always {_most_frequent(fold, task)}, most frequent in training"
     if baseline.kind in ALWAYS_ALIKE:
         return ALWAYS_ALIKE[baseline.kind]
     if baseline.kind == "tfidf_svm":
@@ -47,6 +46,27 @@ def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any
         return note_of(baseline.endpoint, facts, shots=facts["shots"])
     remarks = "".join(f"; {remark}" for remark in facts.get("remarks", ()))
     return f"{_who(baseline)}, {_how(baseline, task, facts)}{remarks}"
+
+
+def choices(
+    baseline: Baseline, task: Task, folds: Sequence[Fold], facts: Sequence[Mapping[str, Any]]
+) -> str:
+    """Return what was chosen in how many of the folds; empty where it was the same in all, or nothing was chosen.
+
+    `facts` are those of each fold; `note` knows the first one.
+    """
+    found = list[str]()
+    if baseline.kind == "majority":
+        found = [_most_frequent(fold, task) for fold in folds]
+    elif baseline.kind == "encoder_linear":
+        found = [f"{one['variant']} with C {one['c']:g}" for one in facts]
+    counted = Counter(found).most_common()
+    return ", ".join(f"{chosen} in {count}" for chosen, count in counted if len(counted) > 1)
+
+
+def _most_frequent(fold: Fold, task: Task) -> str:
+    answer = most_frequent(fold.train, task)
+    return f"`{answer if len(answer) <= SHOWN else f'{answer[: SHOWN - 1]}…'}`"
 
 
 def _of_encoder(baseline: Baseline, task: Task, facts: Mapping[str, Any], *, rows: int) -> str:

@@ -311,7 +311,7 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
     name, shown, error = facts.state.trained.name, facts.recipe_file, facts.state.error
     if facts.state.outcome in ("failed", "interrupted"):
         hints = [problem.hint for problem in (error.problems if error else ())]
-        return (*(hint for hint in hints if hint), f"recipe run {shown}")
+        return (*dict.fromkeys(hint for hint in hints if hint), f"recipe run {shown}")
     if facts.state.outcome == "accepted":
         return accepted_steps(facts.state.trained)
     if facts.state.outcome in ("refused", "inconclusive"):

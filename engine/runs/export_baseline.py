@@ -21,7 +21,7 @@ from engine.data.examples.template import parse_template
 from engine.data.splitting.subsets import Fold
 from engine.environment import detect_device, version_of
 from engine.errors import RecipeError, StageError
-from engine.evidence import BaselineResult, Report
+from engine.evidence import BaselineResult, Report, StageStatus
 from engine.files.new_folder import new_folder
 from engine.inference.baselines.export import (
     REQUIRED,
@@ -52,6 +52,7 @@ from engine.values import dataclass
 
 SUMS = "SHA256SUMS"
 STAGE = "baseline"
+_DONE = (StageStatus.RAN, StageStatus.REUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,11 @@ def _rows(artifact: Artifact, split: str) -> tuple[Example, ...]:
 
 
 def _artifact(record: Mapping[str, Any], store: Store, stage: str) -> Artifact:
-    key = record.get("stages", {}).get(stage, {}).get("key", "")
+    left = record.get("stages", {}).get(stage, {})
+    key = left.get("key", "")
+    if left.get("status") not in _DONE:
+        why = f"the run ended before stage {stage} was done"
+        raise _nothing(why, "recipe run RECIPE goes on; or name a run that got there: recipe runs")
     found = store.whole(key) if key and stage in record.get("payloads", {}) else None
     if found is None:
         raise _lost(stage)

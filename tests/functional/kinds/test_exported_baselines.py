@@ -205,6 +205,15 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(project: Project)
     assert not [name for name in before if name.startswith(".tiny")]
 
 
+def test_a_run_that_ended_before_its_baselines_is_named(project: Project) -> None:
+    project.edit(splits__seed=8)
+    assert project.run("run", "recipe.yaml", "--until", "data").code == 0
+    outcome = project.run("export", "baseline", "recipe.yaml")
+
+    assert outcome.code == 2
+    assert "the run ended before stage baseline was done" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import Check, Status, Verdict, to_json
-from engine.pipeline.report import _summary, accepted_steps
+from engine.pipeline.report import _next_steps, _summary, accepted_steps
 from engine.recipe.model import Export, MaxDrop
 
 BOUNDED: dict[str, Any] = {"max_drops": (MaxDrop(metric="macro_f1", max_drop=0.02),)}
@@ -104,3 +104,16 @@ def test_a_model_without_a_file_for_llama_cpp_is_not_to_be_tried(
     recipe: Any = SimpleNamespace(name="tiny", export=export)
 
     assert accepted_steps(recipe) == expected
+
+
+def test_a_hint_that_many_problems_share_is_one_step() -> None:
+    hints = ("add rows", "add rows", None, "enlarge the split", "add rows")
+    problems = [SimpleNamespace(hint=hint) for hint in hints]
+    state = SimpleNamespace(
+        trained=SimpleNamespace(name="tiny"),
+        outcome="failed",
+        error=SimpleNamespace(problems=problems),
+    )
+    facts: Any = SimpleNamespace(state=state, recipe_file="tiny.yaml")
+
+    assert _next_steps(facts, None) == ("add rows", "enlarge the split", "recipe run tiny.yaml")

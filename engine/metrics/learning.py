@@ -82,7 +82,12 @@ def learning_curve(
         return unknown_curve(model, points, judged_on=judged_on, reason=reason)
     gain, classes = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
     if gain is None:
-        reason = f"{metric} is undefined for one of the last two"
+        is_known = points[-2].scores.metric(metric).value is not None
+        reason = (
+            "the judged rows, or groups of them, are too few for an interval"
+            if is_known
+            else f"{metric} is undefined for one of the last two"
+        )
         return unknown_curve(model, points, judged_on=judged_on, reason=reason)
     rows = points[-1].scores.classes
     many = [row.label for row in rows if row.support >= FEW_ROWS]

@@ -75,6 +75,9 @@ def content_of(file: str, encoding: str) -> str:
 
 def answers_to(texts: Sequence[str]) -> Any:
     """Return the answer of the model to each text."""
+    if str(HERE) not in sys.path:
+        # With -P or PYTHONSAFEPATH, Python does not look beside a program for modules.
+        sys.path.insert(0, str(HERE))
     try:
         from classifier import classify  # takes seconds; unreadable rows are refused before
     except ModuleNotFoundError as error:
@@ -145,7 +148,7 @@ def table(rows: Iterable[list[str]]) -> Iterator[dict[str, str]]:
 
 
 def json_value(line: str) -> Any:
-    """Return the value of a line. ValueError where it is no JSON, or a key stands twice in an object."""
+    """Return the value of a line. ValueError where it is no JSON, a key stands twice, or half a character is named."""
 
     def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
@@ -155,7 +158,12 @@ def json_value(line: str) -> Any:
     def refuse(name: str) -> None:
         raise ValueError(f"{name} is not JSON")
 
-    return json.loads(line, object_pairs_hook=to_object, parse_constant=refuse)
+    value = json.loads(line, object_pairs_hook=to_object, parse_constant=refuse)
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("half a surrogate pair is no character") from error
+    return value
 
 
 def text_of(row: Any) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -170,3 +171,15 @@ def test_fields_of_answers_have_curves_of_their_own() -> None:
     assert found.rising is True
     assert found.rising_classes == ("x",)
     assert "field F1 from 50 to 100 % of the rows; `x` gains most" in found.message
+
+
+def test_rows_of_one_group_say_that_there_is_no_interval(answers: Answers) -> None:
+    half, whole = (
+        [replace(row, group="one speaker") for row in answers({"a": right, "b": "bbbb"})]
+        for right in ("aabb", "aaab")
+    )
+
+    assert curve(half, whole).message == (
+        "whether more rows would help the SVM cannot be decided: "
+        "the judged rows, or groups of them, are too few for an interval"
+    )

@@ -57,6 +57,15 @@ def test_a_row_is_read_as_the_engine_reads_it(row: dict[str, Any], folder: Path)
     assert answered.stdout == f"{parse_template(TEMPLATE).fill(row)[0]!r}\n"
 
 
+def test_its_neighbours_are_found_where_python_does_not_look_beside_programs(folder: Path) -> None:
+    rows = folder / "rows.txt"
+    rows.write_text("x\n", encoding="utf-8")
+    command = [sys.executable, "-P", "-S", str(folder / "predict.py"), str(rows)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (ended.stdout, ended.stderr) == ("'x'\n", "")
+
+
 def test_what_cannot_be_read_is_named(folder: Path) -> None:
     (folder / "rows.txt").write_bytes("first\nzwölf\n".encode("latin-1"))
     other = predicted(folder, folder / "rows.txt")
@@ -89,6 +98,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "binary.csv": (b"text,label\nx\0,a\n", "holds the character U+0000"),
     "twice.jsonl": (b'{"text": "x", "text": "y"}\n', "row 1: a key stands twice in an object"),
     "nan.jsonl": (b'{"text": "x"}\n{"text": NaN}\n', "row 2: NaN is not JSON"),
+    "half.jsonl": (
+        b'{"text": "x"}\n{"text": "\\ud83d"}\n',
+        "row 2: half a surrogate pair is no character",
+    ),
     "header.csv": (b"text,label\n", "has no rows"),
 }
 

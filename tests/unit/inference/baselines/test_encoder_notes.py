@@ -65,7 +65,7 @@ def chosen(folder: Path, kind: BaselineKind, folds: list[Fold], *facts: dict[str
     return choices(Baseline(kind=kind, name=kind), task, folds, facts)
 
 
-def test_what_differs_between_folds_is_told(tmp_path: Path) -> None:
+def test_what_differs_between_folds_is_named(tmp_path: Path) -> None:
     folds = folds_of("negative", "positive", "positive")
     other = LINEAR | {"variant": "alone", "c": 10.0}
 
@@ -75,7 +75,7 @@ def test_what_differs_between_folds_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_nothing_is_told_of_folds_that_chose_alike(tmp_path: Path) -> None:
+def test_nothing_is_named_of_folds_that_chose_alike(tmp_path: Path) -> None:
     folds = folds_of("negative", "negative")
 
     assert chosen(tmp_path, "majority", folds, {}, {}) == ""

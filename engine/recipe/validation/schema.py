@@ -22,7 +22,8 @@ from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import did_you_mean, nearest
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.fits import fits
-from engine.recipe.validation.schema_errors import SchemaError, percent_hint, schema_errors
+from engine.recipe.validation.schema_errors import SchemaError, schema_errors
+from engine.recipe.validation.type_hints import hint_for_type
 
 if TYPE_CHECKING:
     from jsonschema.validators import Draft202012Validator
@@ -186,7 +187,7 @@ def _problem(error: SchemaError, source: SourceText, schema: Schema | None) -> P
     if error.code == "R104" and schema is not None:
         hint = _hint_for_unknown(error.path, error.known, schema)
     elif error.code == "R106":
-        hint = hint or _hint_for_type(error, source)
+        hint = hint or hint_for_type(error, source, expand)
     return source.problem(error.code, error.message, at=error.path, key=error.at_key, hint=hint)
 
 
@@ -213,42 +214,3 @@ def _sections_with(name: str, schema: Schema) -> list[str]:
     ]
     depth = min(map(len, found), default=0)
     return [".".join(path) for path in found if len(path) == depth]
-
-
-def _hint_for_type(error: SchemaError, source: SourceText) -> str | None:
-    written = source.owner(error.path).written.get(error.path)
-    if error.wanted == "string":
-        if written:
-            return f'write it in quotes: "{written}"'
-        text = _text_at(error.path, source)
-        # Without quotes, the template `{text}` is a mapping to YAML.
-        return f'write it in quotes: "{text}"' if text.startswith("{") else None
-    if error.wanted == "boolean" and written is not None:
-        # YAML 1.1 read these as booleans, and people still write them.
-        claims = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-        meant = claims.get(written.lower(), written.lower())
-        return f"write `{meant}`" if meant in ("true", "false") else None
-    if error.wanted == "array" and isinstance(error.got, str) and "," in error.got:
-        return f"write it in brackets: [{error.got}]"
-    if error.wanted in ("number", "integer") and isinstance(error.got, str):
-        return _hint_for_number(error.got)
-    return None
-
-
-def _hint_for_number(text: str) -> str | None:
-    bare = text.replace("_", "").replace(",", "").strip()
-    share = bare.rstrip("% ")
-    if bare.endswith("%") and share.replace(".", "", 1).isdecimal():
-        return percent_hint(float(share))
-    # With leading zeros a number is text to the strict loader.
-    digits = bare.lstrip("0") if bare.isdigit() else bare
-    return f"write `{digits}`" if digits.replace(".", "", 1).isdecimal() else None
-
-
-def _text_at(path: KeyPath, source: SourceText) -> str:
-    source = source.owner(path)
-    span = source.values.get(path)
-    if span is None:
-        return ""
-    rest = source.lines[span.line - 1][span.column - 1 :]
-    return rest[: rest.find("}") + 1] if "}" in rest else ""

@@ -41,6 +41,8 @@ class SchemaError:
     wanted: str = ""
     """Where the type is wrong: JSON Schema's name of the right one."""
     got: object = None
+    schema: Mapping[str, Any] = field(default=_NOTHING)
+    """Where the type is wrong: what the schema says of the right one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,9 @@ def _wrong_type(broken: _Broken) -> Iterator[SchemaError]:
     wanted, got = str(broken.rule), broken.value
     message = f"must be {_KINDS.get(wanted, wanted)}, not {_kind(got)}"
     message = "has no value" if got is None else message
-    yield broken.error("R106", message, wanted=wanted, got=got, at_key=got is None)
+    yield broken.error(
+        "R106", message, wanted=wanted, got=got, at_key=got is None, schema=broken.schema
+    )
 
 
 def _kind(value: object) -> str:

@@ -44,10 +44,59 @@ def found(old: str, new: str) -> list[Problem]:
         ("min: 0.80", "min: 80", "for 80 percent write `0.8`"),
         ("[billing, bug]", "billing, bug", "write it in brackets: [billing, bug]"),
         ("task:", "task", "write `KEY: VALUE`"),
+        ("kind: lora", 'kind: lora, learning_rate: "5e-4"', "write `5e-4`"),
+        ("kind: lora", 'kind: lora, epochs: "3,5"', "write `3.5`"),
+        ("kind: lora", 'kind: lora, epochs: "007"', "write `7`"),
+        ("kind: lora", 'kind: lora, batch_size: "1_024"', "write `1024`"),
+        ("kind: lora", 'kind: lora, batch_size: "1,024"', "write `1024`"),
+        ("kind: lora", 'kind: lora, batch_size: "16.0"', "write `16`"),
+        ("min: 0.80", 'min: "0,80"', "write `0.80`"),
+        ("min: 0.80", 'min: "0,800"', "write `0.800`"),
+        ("min: 0.80", 'min: "7,5%"', "for 7.5 percent write `0.075`"),
+        ("method: {kind: lora}", "method: lora", "write `{kind: lora}`"),
+        ("{min: 0.80}", "0.80", "write `{min: 0.80}` or `{max: 0.80}`"),
+        ("{min: 0.80}", '">= 0.80"', "such as `{min: 0.8}`"),
+        ("{column: topic}", "topic", "write `{column: topic}`"),
+        ("{column: topic}", '"a: b"', 'write `{column: "a: b"}`'),
+        ("method:", "export: {formats: gguf}\nmethod:", "write `[gguf]`"),
+        ("method:", "sweep: {grid: {rank: 8}}\nmethod:", "write `[8]`"),
+        (
+            "\n    - package: tickets==1.0\n      file: rows.csv",
+            " rows.csv",
+            "write `[{path: rows.csv}]`",
+        ),
+        (
+            "- package: tickets==1.0\n      file: rows.csv",
+            "- data/rows.csv",
+            "write `{hub: data/rows.csv}` or `{path: data/rows.csv}`",
+        ),
+        (
+            "- package: tickets==1.0\n      file",
+            "  package: tickets==1.0\n      file",
+            "put it into a list: begin it with `- `, on a line of its own",
+        ),
+        (
+            "method:",
+            "baselines: tfidf_svm\nmethod:",
+            "such as `[majority, tfidf_svm]`",
+        ),
     ],
 )
 def test_a_usual_slip_is_answered_with_what_to_write(old: str, new: str, hint: str) -> None:
     assert hint in [problem.hint for problem in found(old, new)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("kind: lora", 'kind: lora, batch_size: "16,5"'),
+        ("kind: lora", 'kind: lora, epochs: "1.000,5"'),
+        ("kind: lora", 'kind: lora, epochs: "a few"'),
+        ("min: 0.80", 'min: "-5%"'),
+    ],
+)
+def test_a_number_that_may_be_another_one_is_not_proposed(old: str, new: str) -> None:
+    assert [problem.hint for problem in found(old, new)] == [None]
 
 
 def test_a_key_without_a_colon_is_shown_where_it_stands() -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+import re
+from collections.abc import Iterator
+from typing import Any, Final
 
 from engine.cli.output import show
 from engine.cli.place import add_flag
 from engine.errors import RecipeError
 from engine.recipe.shipped import schema_text
+
+_ITEM: Final = re.compile(r"\.?\[[0-9]*\]")
+"""An item of a list, as messages and reviews name it: a key is the same in each."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,12 +35,17 @@ def run(options: argparse.Namespace) -> None:
 def _explained(key: str, root: dict[str, Any]) -> str:
     node = root
     walked: list[str] = []
-    for part in key.replace("[]", "").split("."):
+    is_own_name = False
+    for part in _ITEM.sub("", key).split("."):
         found = _children(node, root)
-        if part not in found:
+        own = next(_values_of_own_names(node, root), None)
+        if part in found:
+            node, is_own_name = _resolved(found[part], root), False
+        elif own is not None:
+            node, is_own_name = own, True
+        elif not is_own_name:  # such a name may hold points: `f1.billing`
             raise _unknown(part, walked, list(found))
         walked.append(part)
-        node = _resolved(found[part], root)
     return "\n".join(_lines(key, node, root))
 
 
@@ -44,7 +54,8 @@ def _unknown(part: str, walked: list[str], known: list[str]) -> RecipeError:
 
     near = get_close_matches(part, known, 1)
     where = f"`{'.'.join(walked)}`" if walked else "a recipe"
-    hint = f"did you mean `{near[0]}`?" if near else f"keys there: {', '.join(known)}"
+    keys = f"keys there: {', '.join(known)}" if known else None
+    hint = f"did you mean `{near[0]}`?" if near else keys
     return RecipeError.one("R104", f"{where} has no key `{part}`", hint=hint)
 
 
@@ -60,11 +71,24 @@ def _resolved(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 def _children(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     node = _resolved(node, root)
     found: dict[str, Any] = dict(node.get("properties", {}))
-    parts = [*node.get("oneOf", []), *node.get("anyOf", []), *node.get("allOf", [])]
-    for part in [*parts, *([node["items"]] if "items" in node else [])]:
+    for part in _parts(node):
         for name, child in _children(part, root).items():
             found.setdefault(name, child)
     return found
+
+
+def _parts(node: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = [*node.get("oneOf", []), *node.get("anyOf", []), *node.get("allOf", [])]
+    return [*parts, *([node["items"]] if "items" in node else [])]
+
+
+def _values_of_own_names(node: dict[str, Any], root: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a mapping holds whose names the user gives: labels, metrics, columns."""
+    node = _resolved(node, root)
+    if isinstance(node.get("additionalProperties"), dict):
+        yield _resolved(node["additionalProperties"], root)
+    for part in _parts(node):
+        yield from _values_of_own_names(part, root)
 
 
 def _lines(key: str, node: dict[str, Any], root: dict[str, Any]) -> list[str]:
@@ -73,6 +97,8 @@ def _lines(key: str, node: dict[str, Any], root: dict[str, Any]) -> list[str]:
         lines.append(f"  one of: {', '.join(json.dumps(value) for value in node['enum'])}")
     if "default" in node:
         lines.append(f"  default: {json.dumps(node['default'], ensure_ascii=False)}")
+    elif "x-default" in node:
+        lines.append(f"  default: {node['x-default']}")
     examples = node.get("examples", [])[:2]
     lines += [f"  example: {json.dumps(value, ensure_ascii=False)}" for value in examples]
     children = _children(node, root)

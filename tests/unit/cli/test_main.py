@@ -132,6 +132,34 @@ def test_a_key_of_the_schema_is_explained(capsys: pytest.CaptureFixture[str]) ->
     assert "default: 16" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("data.sources[0].path", "A file or folder"),
+        ("data.sources[].path", "A file or folder"),
+        ("acceptance.metrics.macro_f1", "keys: min, max"),
+        ("acceptance.metrics.f1.billing.min", "Must be at least this."),
+        ("export.after_quantization.agreement.min", "Must be at least this."),
+        ("data.label.bins.negative.max", "Largest value."),
+    ],
+)
+def test_a_key_is_explained_as_messages_name_it(
+    key: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["schema", key]) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_a_default_that_is_worked_out_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "method.alpha"]) == 0
+    assert "default: 2 * rank; 8 with rslora" in capsys.readouterr().out
+
+
+def test_of_a_key_that_holds_no_others_none_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "method.rank.x"]) == 2
+    assert "keys there" not in capsys.readouterr().err
+
+
 def test_an_unknown_key_of_the_schema_suggests(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "method.rnk"]) == 2
     assert "did you mean `rank`?" in capsys.readouterr().err

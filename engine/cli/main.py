@@ -55,6 +55,20 @@ VERBS: dict[str, str] = {
 """Every verb is the module of that name in `engine.cli` (`try_` and `import_` for two), imported when it is called."""
 
 
+class _Paragraphs(argparse.HelpFormatter):
+    """Breaks the lines of each paragraph by itself; commands, which are indented, stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        from textwrap import TextWrapper  # only for a help text, as argparse has it
+
+        # An option stays whole, too.
+        wrapper = TextWrapper(width, indent, indent, break_on_hyphens=False)
+        return "\n\n".join(
+            part if part.startswith(" ") else wrapper.fill(part)
+            for part in text.strip("\n").split("\n\n")
+        )
+
+
 class _Parser(argparse.ArgumentParser):
     """Usage mistakes end with the same exit code as mistakes in a recipe."""
 
@@ -104,7 +118,9 @@ def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     if not words or words[0] not in VERBS:
         return _without_verb(words)
     verb = _imported(words[0], has_own_process=has_own_process)
-    parser = _Parser(prog=f"recipe {words[0]}", description=verb.__doc__)
+    parser = _Parser(
+        prog=f"recipe {words[0]}", description=verb.__doc__, formatter_class=_Paragraphs
+    )
     verb.configure(parser)
     options = parser.parse_args(words[1:])
     options.has_own_process, options.words = has_own_process, tuple(words[1:])

@@ -127,6 +127,19 @@ def test_what_init_writes_is_valid_where_it_is_written(
         assert main(["validate", f"{name}/{name}.yaml"]) == 0, name
 
 
+def test_help_shows_commands_on_lines_of_their_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main(["drift", "--help"])
+
+    lines = capsys.readouterr().out.splitlines()
+
+    assert "    recipe drift tickets new.json" in lines
+    assert "lengths, abstentions." in lines
+
+
 def test_a_key_of_the_schema_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "method.rank"]) == 0
     assert "default: 16" in capsys.readouterr().out

@@ -32,6 +32,7 @@ MOST_ROWS = 10**8
 """Of a file of counts; what draws from two of them takes a few times as many."""
 MOST_LABELS = 1000
 """As many as a task can have."""
+_COUNTED = "recipe predict MODEL ROWS --keep-counts FILE writes them"
 
 Nearness = Callable[[Sequence[str]], Sequence[float | None]]
 """How similar the nearest training row is to each text, 0 to 1; None where that is not known."""
@@ -75,14 +76,19 @@ def read_counts(path: Path) -> RowCounts:
     """Read such a file. DataError D429 for one that is none."""
     try:
         data = read_json(path)
+    except FileNotFoundError as error:
+        raise DataError.one("D429", f"there is no file `{path}`", hint=_COUNTED) from error
+    except (OSError, ValueError) as error:
+        raise _no_counts(path) from error
+    try:
         # a schema of another version has no counts that this one reads
         return _counted(from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError.one(
-            "D429",
-            f"`{path.name}` holds no counts of answered rows",
-            hint="recipe predict MODEL ROWS --keep-counts FILE writes them",
-        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_counts(path) from error
+
+
+def _no_counts(path: Path) -> DataError:
+    return DataError.one("D429", f"`{path.name}` holds no counts of answered rows", hint=_COUNTED)
 
 
 def _counted(found: RowCounts) -> RowCounts:

@@ -13,6 +13,7 @@ from engine.errors import DataError
 from engine.files.reading import require_data
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal
+from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import names_in
 from engine.recipe.validation.schema_errors import show
 from engine.sources.digest import DigestMemory
@@ -61,10 +62,8 @@ def _require(ref: PathRef) -> None:
     except (OSError, ValueError) as error:
         raise _unreadable(ref, error) from None
     if not is_there:
-        from difflib import get_close_matches  # only for a mistake
-
-        near = get_close_matches(ref.path.name, names_in(ref.path.parent), n=1)
-        hint = f"did you mean `{near[0]}`?" if near else None
+        near = nearest_file(ref.path.name, names_in(ref.path.parent))
+        hint = did_you_mean(near) if near else None
         raise DataError.one("D320", f"`{ref.written}` does not exist", hint=hint)
 
 

@@ -16,7 +16,7 @@ from engine.recipe.references import references_of, written_paths, written_refer
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.globs import is_pattern
-from engine.recipe.text.nearest import did_you_mean, nearest
+from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import absolute, names_in
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
@@ -172,7 +172,7 @@ def _nearby(recipe: FilledText, path: Path, written: str) -> str | None:
     # A hint would name files of a folder that the recipe may not look into.
     if not recipe.judge.may_list(path.parent):
         return None
-    near = nearest(path.name, names_in(path.parent))
+    near = nearest_file(path.name, names_in(path.parent))
     return did_you_mean(f"{written.removesuffix(path.name)}{near}") if near else None
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from engine.errors import Problem, RecipeError
 from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import did_you_mean, nearest
+from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import absolute, names_in
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
@@ -83,7 +83,7 @@ def _of_the_child(error: RecipeError, child: SourceText, named: str) -> Iterator
 def _nearby(child: SourceText, named: str) -> str | None:
     folder = absolute(named, child.path.parent).parent
     names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
-    near = nearest(posixpath.basename(named), names)
+    near = nearest_file(posixpath.basename(named), names)
     return did_you_mean(posixpath.join(posixpath.dirname(named), near)) if near else None
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
+
+_ENDINGS: Final = re.compile(r"(?<=.)(?:\.[a-z]{1,8})+$", re.IGNORECASE)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -13,6 +17,18 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     by_shape = {_shape(candidate): candidate for candidate in reversed(list(known))}
     found = get_close_matches(_shape(name), by_shape, n=1, cutoff=0.6)
     return by_shape[found[0]] if found else None
+
+
+def nearest_file(name: str, known: Iterable[str]) -> str | None:
+    """Return the known file name most like `name`: `test.csv` and `tickets.csv` have only their ending in common."""
+    ending = name.rpartition(".")[2]
+    # Of two files of one name, that with the same ending is kept.
+    by_stem = {
+        _ENDINGS.sub("", other): other
+        for other in sorted(known, key=lambda other: other.endswith(ending))
+    }
+    found = nearest(_ENDINGS.sub("", name), by_stem)
+    return by_stem[found] if found else None
 
 
 def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) -> str | None:

@@ -22,7 +22,7 @@ from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
 from engine.recipe.model import Json
 from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
-from engine.recipe.text.nearest import did_you_mean
+from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import is_text, names_in
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
@@ -271,10 +271,8 @@ def _too_large(file: str, size: int) -> RecipeError:
 
 def _nearby(path: Path) -> str | None:
     found = [name for name in names_in(path.parent) if name.endswith((".yaml", ".yml"))]
-    from difflib import get_close_matches  # only on this path
-
-    near = get_close_matches(path.name, found, n=1)
-    return did_you_mean(str(path.parent / near[0])) if near else None
+    near = nearest_file(path.name, found)
+    return did_you_mean(str(path.parent / near)) if near else None
 
 
 def split_lines(text: str) -> tuple[str, ...]:

@@ -49,6 +49,13 @@ def test_counts_that_no_rows_give_are_refused(tmp_path: Path, changes: dict[str,
         read_counts(path)
 
 
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"D429.*there is no file") as caught:
+        read_counts(tmp_path / "counts.json")
+
+    assert caught.value.problems[0].hint is not None
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "counts.json"
     path.write_text(text_of(), encoding="utf-8")

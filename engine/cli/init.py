@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 
 from engine.cli.output import refuse_taken, show
 from engine.errors import RecipeError, StoreError
 from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
+from engine.recipe.text.nearest import did_you_mean, nearest, nearest_file
+from engine.recipe.text.paths import names_in
 from engine.recipe.text.write import create
 from engine.trust.access import NOTHING
 
@@ -58,15 +59,23 @@ def run(options: argparse.Namespace) -> None:
         if os.path.exists(options.start):
             _draft(options)
             return
-        near = get_close_matches(options.start, shipped, 1)
-        hint = f"did you mean `{near[0]}`?" if near else "recipe init lists them"
-        looks_like_a_path = "." in options.start or os.sep in options.start
-        what = "no file and no shipped recipe" if looks_like_a_path else "no shipped recipe"
-        raise RecipeError.one("R004", f"{what} is called `{options.start}`", hint=hint)
+        raise _neither(options.start, list(shipped))
     target = options.output or Path(f"{options.start}.yaml")
     copied = _copy(shipped[options.start], target)
     _take_for_own(target)
     show("\n".join([*(f"wrote {path}" for path in copied), f"next: recipe validate {target}"]))
+
+
+def _neither(start: str, shipped: list[str]) -> RecipeError:
+    looks_like_a_path = "." in start or os.sep in start
+    what = "no file and no shipped recipe" if looks_like_a_path else "no shipped recipe"
+    near = nearest(start, shipped)
+    if looks_like_a_path:
+        folder, name = os.path.split(start)
+        beside = nearest_file(name, names_in(Path(folder)))
+        near = f"{start.removesuffix(name)}{beside}" if beside else None
+    hint = did_you_mean(near) if near else "recipe init lists them"
+    return RecipeError.one("R004", f"{what} is called `{start}`", hint=hint)
 
 
 def _take_for_own(target: Path) -> None:

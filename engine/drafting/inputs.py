@@ -12,6 +12,8 @@ from typing import Final
 from engine.data.splitting.column import PLACES
 from engine.drafting.layouts.label_names import Names, names_in
 from engine.errors import DataError
+from engine.recipe.text.nearest import did_you_mean, nearest_file
+from engine.recipe.text.paths import names_in as entries_of
 from engine.values import dataclass
 
 SKIPPED: Final = re.compile(
@@ -122,7 +124,9 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     # A handbook or a knowledge base: each page is a text.
     are_pages = not data
     files = data or [file for file in files if PAGE.match(file.name)]
+    unread = [path.name for path in paths if path not in files and not path.is_dir()]
     files, left = _labelled(files, paths)
+    left += (f"left out, no file of rows: {', '.join(unread)}",) if unread else ()
     files, more = _of_rasa(files)
     left += more
     called = {file: names for file in files if (names := names_in(file))}
@@ -180,6 +184,11 @@ def _labelled(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], tup
 def _files(paths: Sequence[Path]) -> Iterable[Path]:
     count = 0
     for path in paths:
+        # Of two files that are named, one that is missed would be the test file.
+        if not path.exists():
+            near = nearest_file(path.name, entries_of(path.parent))
+            hint = did_you_mean(str(path.with_name(near))) if near else None
+            raise DataError.one("D320", f"`{path}` does not exist", hint=hint)
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in found:
             hidden = path.is_dir() and any(

@@ -127,6 +127,25 @@ def test_what_init_writes_is_valid_where_it_is_written(
         assert main(["validate", f"{name}/{name}.yaml"]) == 0, name
 
 
+@pytest.mark.parametrize(
+    ("start", "hint"),
+    [
+        ("ticket.csv", "did you mean `tickets.csv`?"),
+        ("./ticket.csv", "did you mean `./tickets.csv`?"),
+        ("rows.csv", "recipe init lists them"),
+        ("nowhere/ticket.csv", "recipe init lists them"),
+        ("quickstrat", "did you mean `quickstart`?"),
+    ],
+)
+def test_a_file_that_init_does_not_find_is_looked_for_beside_it(
+    start: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("tickets.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+
+    assert main(["init", start]) == 2
+    assert hint in capsys.readouterr().err
+
+
 def test_help_shows_commands_on_lines_of_their_own(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,8 @@ NF4 = 0.516
 """Bytes of a 4-bit weight with its doubly quantized scales."""
 SHARED = {"q_proj": "x", "k_proj": "x", "v_proj": "x", "gate_proj": "y", "up_proj": "y"}
 """Matrices that read the same input, which is kept once for all of them."""
+OF_ATTENTION = "o_proj"
+"""Reads what attention gives, which is kept for its own way back: 32 bits are not kept twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,13 +208,13 @@ def _block(shape: ModelShape, method: Method, *, precision: str) -> float:
     narrow = precision != "fp32"
     if method.kind == "full":
         return 28 * hidden + 8 * inner if narrow else 40 * hidden + 16 * inner
-    frozen = 16 * hidden + 6 * inner if narrow else 20 * hidden + 12 * inner
+    frozen = 16 * hidden + 6 * inner if narrow else 24 * hidden + 12 * inner
     return frozen + _beside(shape, method, narrow=narrow)
 
 
 def _beside(shape: ModelShape, method: Method, *, narrow: bool) -> float:
     """Return what the adapters of one block keep: their inputs, dropped anew for each where rows are dropped."""
-    total, shared = 0.0, set()
+    total, shared = 0.0, {OF_ATTENTION}
     for one in targets(shape, method):
         share = one.count / max(1, layers_back(shape, method))
         if method.dropout:

@@ -77,6 +77,27 @@ def test_full_training_holds_weights_optimizer_and_what_the_way_back_needs(tmp_p
     assert sum(found.parts().values()) == found.total
 
 
+@pytest.mark.parametrize(
+    ("targets", "dropout", "of_hidden", "of_inner"),
+    [
+        ("all_linear", 0.0, 32, 16),
+        ("all_linear", 0.1, 72, 20),
+        ("attention", 0.1, 56, 12),
+        (["o_proj"], 0.0, 24, 12),
+        (["q_proj"], 0.1, 32, 12),
+        (["down_proj"], 0.1, 24, 20),
+    ],
+)
+def test_a_block_keeps_what_was_counted_in_a_real_one(
+    tmp_path: Path, targets: Any, dropout: float, of_hidden: int, of_inner: int
+) -> None:
+    """In 32 bits, by `torch.autograd.graph.saved_tensors_hooks` on Llama models of three shapes."""
+    one = method(tmp_path, target_modules=targets, dropout=dropout)
+    found = peak(shape(), one, Batch(rows=8, length=60), precision="fp32", backend="trl", process=0)
+
+    assert found.activations == 8 * 60 * (2 * (of_hidden * 64 + of_inner * 128) + 8 * 64)
+
+
 def test_with_a_tiny_batch_the_optimizers_step_is_the_peak(tmp_path: Path) -> None:
     found = peak(
         shape(), method(tmp_path, kind="full"), Batch(rows=1, length=2),

@@ -28,7 +28,7 @@ _THOUSANDS: Final = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 def hint_for_type(
     error: SchemaError, source: SourceText, expand: Callable[[Schema], Schema]
 ) -> str | None:
-    """Return what to write instead, or None where nothing can be told; `expand` replaces references of a schema."""
+    """Return what to write instead, or None where that is not known; `expand` replaces references of a schema."""
     written = source.owner(error.path).written.get(error.path)
     wanted, got = error.wanted, error.got
     if wanted == "string":
@@ -117,8 +117,8 @@ class _Value:
     spelled: str
 
     def goes_into(self, schema: Schema) -> bool:
-        said = {word: schema[word] for word in _OF_ONE_VALUE if word in schema}
-        return bool(said) and fits(self.value, said)
+        words = {word: schema[word] for word in _OF_ONE_VALUE if word in schema}
+        return bool(words) and fits(self.value, words)
 
 
 def _ways(value: _Value, schema: Schema, expand: Callable[[Schema], Schema]) -> Iterator[str]:

@@ -165,7 +165,7 @@ def test_a_key_of_the_schema_is_explained(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "shown"),
     [
         ("data.sources[0].path", "A file or folder"),
         ("data.sources[].path", "A file or folder"),
@@ -176,13 +176,15 @@ def test_a_key_of_the_schema_is_explained(capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_a_key_is_explained_as_messages_name_it(
-    key: str, said: str, capsys: pytest.CaptureFixture[str]
+    key: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["schema", key]) == 0
-    assert said in capsys.readouterr().out
+    assert shown in capsys.readouterr().out
 
 
-def test_a_default_that_is_worked_out_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_default_that_is_worked_out_is_explained_in_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["schema", "method.alpha"]) == 0
     assert "default: 2 * rank; 8 with rslora" in capsys.readouterr().out
 

@@ -49,7 +49,7 @@ def test_counts_that_no_rows_give_are_refused(tmp_path: Path, changes: dict[str,
         read_counts(path)
 
 
-def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_called_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"D429.*there is no file") as caught:
         read_counts(tmp_path / "counts.json")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ def report_bug(bug: BaseException, words: Sequence[str]) -> int:
     trace = "".join(traceback.format_exception(bug))
     text = _readable(
         f"recipe {__version__}, Python {platform.python_version()}, {_system()}\n"
-        f"command: recipe {' '.join(words)}\n\n{trace}"
+        f"command: recipe {shlex.join(words)}\n\n{trace}"
     )
     kind = _readable(f"{type(bug).__name__}: {bug}".splitlines()[0])
     write_error(f"I900  this is a bug in the engine: {kind}\n")

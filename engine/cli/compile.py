@@ -24,6 +24,7 @@ from engine.files.writing import COMPILED
 from engine.pipeline.plan import Plan, collect_inputs, plan_run
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import named, setting_words, settled, values_of
+from engine.recipe.text.paths import as_typed
 from engine.stages.compile import compile_recipe
 from engine.store import Store
 from engine.training.trained_rows import rows_note
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
             else "teacher"
             if recipe.rows_added_by
             else "splits",
-            hint=f"recipe run {options.recipe} --until {recipe.rows_added_by or 'data'}",
+            hint=f"recipe run {as_typed(options.recipe)} --until {recipe.rows_added_by or 'data'}",
         )
     config = compile_recipe(recipe, device, train_rows=rows.train, validation_rows=rows.validation)
     of = "; ".join(filter(None, (of, rows_note(recipe, rows))))

@@ -20,6 +20,7 @@ from engine.environment import vllm_python
 from engine.errors import EngineError, EnvironmentProblem
 from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import sources_at
+from engine.recipe.text.paths import as_argument
 from engine.store.remote.place import SharedPlace
 from engine.trust.hosts import parse_address
 from engine.values import dataclass
@@ -236,7 +237,7 @@ def require_trusted(recipe: Recipe, *, is_unconfined: bool) -> None:
         "X811",
         f"what `{recipe.file.name}` names would run with all your rights: {available().words}",
         hint=(
-            f"recipe trust {recipe.file.name} if it is yours, --unconfined for this call, or a container: "
+            f"recipe trust {as_argument(recipe.file)} if it is yours, --unconfined for this call, or a container: "
             'docker run --network none -v "$PWD":/w'
         ),
     )

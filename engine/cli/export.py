@@ -11,7 +11,7 @@ from engine.cli.output import refuse_taken, show_result
 from engine.cli.place import add_flag, add_shared, log_file, recipe_name, store_of
 from engine.cli.report import find_run
 from engine.errors import RecipeError
-from engine.recipe.text.paths import as_argument
+from engine.recipe.text.paths import as_argument, as_typed
 
 ONLY_OF = {"bundle": ("key", "with_model", "with_row_texts"), "baseline": ("baseline",)}
 """Options that one kind of export has and the other has not."""
@@ -80,7 +80,7 @@ def _export_bundle(options: argparse.Namespace) -> None:
     lines = [f"{made.file}  {contents}", f"signed by key {made.key}"]
     if made.is_new_key:
         lines.append(f"a new key of yours stands in {key_place()}: keep it, and publish its sha256")
-    lines.append(f"check it: recipe verify {made.file}")
+    lines.append(f"check it: recipe verify {as_typed(made.file)}")
     show_result(options, {"schema": "bundle.v1", **fields}, "\n".join(lines))
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from engine.cli.output import refuse_taken, show
+from engine.recipe.text.paths import as_typed
 from engine.recipe.text.write import create
 from engine.trust.access import NOTHING
 
@@ -52,5 +53,6 @@ def run(options: argparse.Namespace) -> None:
             lines += wrapped(f"  {key:<{first}}  {what}", width=width, indent=" " * (first + 4))
     for note in found.notes:
         lines += wrapped(f"note: {note}", width=width, indent="  ")
-    lines += [f"wrote {target}", f"next: recipe validate {target} && recipe data {target}"]
+    typed = as_typed(target)
+    lines += [f"wrote {target}", f"next: recipe validate {typed} && recipe data {typed}"]
     show("\n".join(lines))

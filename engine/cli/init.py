@@ -13,7 +13,7 @@ from engine.errors import RecipeError, StoreError
 from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.nearest import did_you_mean, nearest, nearest_file
-from engine.recipe.text.paths import names_in
+from engine.recipe.text.paths import as_typed, names_in
 from engine.recipe.text.write import create
 from engine.trust.access import NOTHING
 
@@ -63,7 +63,11 @@ def run(options: argparse.Namespace) -> None:
     target = options.output or Path(f"{options.start}.yaml")
     copied = _copy(shipped[options.start], target)
     _take_for_own(target)
-    show("\n".join([*(f"wrote {path}" for path in copied), f"next: recipe validate {target}"]))
+    show(
+        "\n".join(
+            [*(f"wrote {path}" for path in copied), f"next: recipe validate {as_typed(target)}"]
+        )
+    )
 
 
 def _neither(start: str, shipped: list[str]) -> RecipeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 import threading
 from pathlib import Path
@@ -141,7 +142,7 @@ def _call(words: list[str], seconds: float | None, cancelled: threading.Event) -
                     child.stop()
                     break
             code = child.wait()
-        found: dict[str, Any] = {"command": f"recipe {' '.join(words)}", "exit_code": code}
+        found: dict[str, Any] = {"command": f"recipe {shlex.join(words)}", "exit_code": code}
         result = _text(out)
         found["result"], found["left_out"] = bounded(_parsed(result))
         if message := _text(errors).strip():

@@ -14,6 +14,7 @@ from engine.cli.place import add_flag, add_recipe, add_shared, read_recipe, stor
 from engine.errors import RecipeError, StageError
 from engine.files.reading import json_lines, read_json
 from engine.recipe.model import Recipe
+from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
 
 SHOWN = 10
@@ -80,7 +81,7 @@ def _made(recipe: Recipe, store: Store, shown: Path) -> Artifact:
             "X754",
             "the rows of this recipe are not written yet",
             path="data.synthesize",
-            hint=f"recipe run {shown} --until synthesize",
+            hint=f"recipe run {as_typed(shown)} --until synthesize",
         )
     return made
 
@@ -111,7 +112,7 @@ def _write_review(recipe: Recipe, made: Artifact, options: argparse.Namespace) -
     show(
         f"wrote {file.written}: {len(rows)} rows\n"
         "write yes or no in the column `ok` of each row, then: "
-        f"recipe run {options.recipe}"
+        f"recipe run {as_typed(options.recipe)}"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.cli.output import show, show_problems
 from engine.cli.place import add_flag, add_format
 from engine.errors import ExitCode, Problem, Severity
+from engine.recipe.text.paths import as_typed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +72,7 @@ def _parent(path: Path) -> tuple[tuple[Problem, ...], str]:
 def _could_be(path: Path) -> str:
     return (
         f"{path}: nothing is wrong with what it says; it is incomplete, as the parent of other recipes "
-        f"may be: recipe validate --parent {path}"
+        f"may be: recipe validate --parent {as_typed(path)}"
     )
 
 

@@ -35,6 +35,7 @@ from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.recipe.text.dump import spelled_in_flow
 from engine.recipe.text.lookalike import unlike
+from engine.recipe.text.paths import as_typed
 from engine.recipe.text.write import create
 from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
@@ -491,7 +492,8 @@ def draft_message(found: RecipeDraft, *, file: str, target: str, width: int) -> 
         line = f"wrote {os.path.relpath(found.written)} (its rows: {'; '.join(found.whys)})"
         lines += wrapped(line, width=width, indent="  ")
     lines.append(f"wrote {target} ({len(found.text.splitlines())} lines)")
-    lines.append(f"next: recipe validate {target} && recipe data {target}")
+    typed = as_typed(target)
+    lines.append(f"next: recipe validate {typed} && recipe data {typed}")
     return "\n".join(lines)
 
 

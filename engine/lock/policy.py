@@ -19,6 +19,7 @@ from engine.lock.input_check import InputCheck, changed_since, device_of_lock
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
+from engine.recipe.text.paths import as_argument
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
 from engine.values import dataclass
@@ -191,7 +192,7 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     recipe, accepted = policy.recipe, policy.accepted
     for one in moving_references(recipe):
         yield f"it can move: {one.message}", one.path, "pin it: recipe pin RECIPE"
-    run = f"recipe run {recipe.file.name}"
+    run = f"recipe run {as_argument(recipe.file)}"
     if accepted is None:
         what = "holds no accepted run" if path.exists() else "is not there"
         yield f"`{path.name}` {what}", "", f"run it without --frozen first: {run}"

@@ -8,6 +8,7 @@ from typing import Final
 from engine.errors import listed
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.model import Recipe
+from engine.recipe.text.paths import as_typed
 
 MODEL: Final = "model"
 SHIP: Final = "ship the baseline that passes, or raise the thresholds if they are too low"
@@ -45,7 +46,7 @@ def export_commands(recipe: Recipe, passing: Collection[str], recipe_file: str) 
         return
     for one in recipe.baselines:
         if one.name in passing and one.kind in EXPORTABLE:
-            yield f"recipe export baseline {recipe_file} --baseline {one.name}"
+            yield f"recipe export baseline {as_typed(recipe_file)} --baseline {one.name}"
 
 
 def _of(kinds: Mapping[str, str], among: Collection[str]) -> list[str]:

@@ -48,6 +48,7 @@ from engine.recipe.model import (
 )
 from engine.recipe.references import layers_in_words
 from engine.recipe.sweeps import methods_of
+from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
 from engine.values import dataclass
@@ -311,7 +312,7 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
     name, shown, error = facts.state.trained.name, facts.recipe_file, facts.state.error
     if facts.state.outcome in ("failed", "interrupted"):
         hints = [problem.hint for problem in (error.problems if error else ())]
-        return (*dict.fromkeys(hint for hint in hints if hint), f"recipe run {shown}")
+        return (*dict.fromkeys(hint for hint in hints if hint), f"recipe run {as_typed(shown)}")
     if facts.state.outcome == "accepted":
         return accepted_steps(facts.state.trained)
     if facts.state.outcome in ("refused", "inconclusive"):
@@ -327,12 +328,12 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
         results.NOTHING_ADDED,
     ):
         return _steps_before_training(facts)
-    return (f"recipe plan {shown}",)
+    return (f"recipe plan {as_typed(shown)}",)
 
 
 def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
     """What has to be done before rows that a model has answered or written are trained on."""
-    shown = facts.recipe_file
+    shown, typed = facts.recipe_file, as_typed(facts.recipe_file)
     if facts.state.outcome == results.TEACHER_NO_BETTER:
         return (
             "name a better teacher, or train without one",
@@ -342,17 +343,17 @@ def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
     if facts.state.outcome == results.NOTHING_ADDED:
         if found is not None and not found.kept:
             return (
-                f"recipe synthetic {shown} --refused",
+                f"recipe synthetic {typed} --refused",
                 "change the prompt, or name another model",
             )
         return ("give the teacher other rows, lower its keep.confidence, or name another one",)
     if found is None or found.review is None:
-        return (f"recipe synthetic {shown}",)
-    write = () if found.review.is_there else (f"recipe synthetic {shown} --review",)
+        return (f"recipe synthetic {typed}",)
+    write = () if found.review.is_there else (f"recipe synthetic {typed} --review",)
     return (
         *write,
         f"write yes or no in the column `ok` of {found.review.file}",
-        f"recipe run {shown}",
+        f"recipe run {typed}",
     )
 
 

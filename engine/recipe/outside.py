@@ -26,7 +26,7 @@ from engine.recipe.references import (
 )
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern, match, start_of
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import absolute, as_typed
 from engine.recipe.text.source import FilledText, SourceText
 from engine.recipe.validation.schema_errors import show
 from engine.trust.access import AccessCheck
@@ -193,7 +193,7 @@ def _hint(found: Sequence[Outside], file: Path | str) -> str:
     options = list(dict.fromkeys(one.option for one in found))
     words = " ".join(f"{name} {shlex.quote(value)}" for name, value in options)
     # Quoted: the user pastes this into a shell, and the names in it are the recipe author's.
-    return f"recipe trust {shlex.quote(str(file))}, or for one call: {words}"
+    return f"recipe trust {as_typed(file)}, or for one call: {words}"
 
 
 def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

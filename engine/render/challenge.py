@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome
+from engine.recipe.text.paths import as_typed
 from engine.render import blocks
 from engine.render.number_format import DASH, duration, interval, number, p_value
 
@@ -39,7 +40,7 @@ def challenge_text(result: Challenge, *, file: str, written: str, width: int = 1
         gap,
         *remarks,
         gap,
-        terminal.text(f"To adopt it, write in {file}, then `recipe run {file}`:"),
+        terminal.text(f"To adopt it, write in {file}, then `recipe run {as_typed(file)}`:"),
     ]
     shown = terminal.terminal_text(parts, width=width, colour=False)
     return f"{shown}{edit}\n\nreport: {written}"

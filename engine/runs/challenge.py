@@ -32,6 +32,7 @@ from engine.recipe.baselines import ASKS_BASE_MODEL
 from engine.recipe.metrics import FREE, primary
 from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.text.dump import reference_mapping
+from engine.recipe.text.paths import as_argument
 from engine.render.challenge import challenge_markdown, sentence
 from engine.render.number_format import duration, millions, size
 from engine.store import Artifact, Store
@@ -156,7 +157,7 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
         raise RecipeError.one(
             "R008",
             f"no model of `{recipe.name}` has been accepted yet",
-            hint=f"recipe run {recipe.file.name}",
+            hint=f"recipe run {as_argument(recipe.file)}",
         )
     stage, file = answers_of(recipe)
     artifact = store.whole(run.keys.get(stage) or "-")
@@ -164,7 +165,7 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
         raise RecipeError.one(
             "R011",
             f"the store no longer has the answers of the run `{run.folder.name}`",
-            hint=f"recipe run {recipe.file.name}",
+            hint=f"recipe run {as_argument(recipe.file)}",
         )
     report = parse_json(read_file(run.folder, "report.json"))
     return AcceptedModel(run=run, answers=read_predictions(artifact.file(file)), report=report)
@@ -187,7 +188,7 @@ def _require_same_rows(accepted: AcceptedModel, state: RunState) -> None:
         raise RecipeError.one(
             "R009",
             f"the holdout is no longer the one that `{accepted.run.folder.name}` was accepted on",
-            hint=f"recipe run {state.recipe.file.name}, then challenge its model",
+            hint=f"recipe run {as_argument(state.recipe.file)}, then challenge its model",
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -441,9 +442,8 @@ def _problem(rows: RowFile, row: Row) -> Problem | None:
     except MissingColumnError as error:
         near = difflib.get_close_matches(str(error), row.values, n=1)
         names = ", ".join(f"`{name}`" for name in [*row.values][:8])
-        hint = (
-            f"--input '{{{near[0] if near else 'COLUMN'}}}' names another column: there are {names}"
-        )
+        template = shlex.quote(f"{{{near[0] if near else 'COLUMN'}}}")
+        hint = f"--input {template} names another column: there are {names}"
         return Problem(code="D301", message=f"{row.origin} has no column `{error}`", hint=hint)
     except UnusableValueError as error:
         return Problem(code="D302", message=f"{row.origin} cannot be used: {excerpt(str(error))}")

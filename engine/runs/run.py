@@ -41,7 +41,7 @@ from engine.progress import Progress
 from engine.recipe import dump_resolved
 from engine.recipe.model import Recipe
 from engine.recipe.text.extends import with_parent_text
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import absolute, from_here
 from engine.runs.events import RecordedProgress, ended, events_of, files_and_end, keep, not_kept
 from engine.store import Artifact, Store, make_key
 from engine.store.leftovers import remove_leftovers
@@ -277,7 +277,7 @@ def _report(
     trained, base = state.trained, state.inputs.base_model
     facts = ReportInputs(
         state=state,
-        recipe_file=_as_typed(recipe.file),
+        recipe_file=from_here(recipe.file),
         recipe_text=ending.text,
         run_folder=run.as_posix() if run else "",
         warnings=[
@@ -309,14 +309,6 @@ def _as_written(recipe: Recipe) -> str:
         return text
     parent = absolute(recipe.extends, recipe.file.parent).read_text(encoding="utf-8-sig")
     return with_parent_text(text, parent, named=recipe.extends)
-
-
-def _as_typed(file: Path) -> str:
-    """The recipe's path from the current folder, or its name alone: reports hold no paths of a machine."""
-    try:
-        return file.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return file.name
 
 
 def _record(state: RunState, report: Report, code: ExitCode) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def checked_root(root: Path, *, is_named: bool, is_trusted: bool) -> Path:
             raise StoreError.one(
                 "E753",
                 f"`{root}` is a link, and nothing is read or written through it",
-                hint=f"delete it; or, if you made it, name it: --store {root}",
+                hint=f"delete it; or, if you made it, name it: --store {shlex.quote(str(root))}",
             )
         root = root.resolve()
     try:
@@ -42,7 +43,7 @@ def checked_root(root: Path, *, is_named: bool, is_trusted: bool) -> Path:
         raise StoreError.one(
             "E754",
             f"the store `{root.name}` {why}: what it holds could be anybody's",
-            hint=f"if you trust it: --store {root} --trust-store; else move it away",
+            hint=f"if you trust it: --store {shlex.quote(str(root))} --trust-store; else move it away",
         )
     _refuse_links(root)
     return root

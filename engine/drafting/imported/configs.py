@@ -17,6 +17,7 @@ from engine.drafting.imported.unstated import NONE_KNOWN, OF_TOOLS, of_script
 from engine.errors import RecipeError
 from engine.files.reading import parse_json, read_text
 from engine.recipe.formats import format_of
+from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import MAX_BYTES
 from engine.values import dataclass
 
@@ -113,7 +114,7 @@ def _unknown(path: Path, why: str) -> RecipeError:
     return RecipeError.one(
         "R425",
         f"`{path.name}` is no config that can be imported: {why}",
-        hint=f"it may hold rows: recipe init {path.name}"
+        hint=f"it may hold rows: recipe init {as_typed(path)}"
         if is_rows
         else "name an Axolotl or LLaMA-Factory YAML, a training script or notebook, or a job of OpenAI as JSON",
     )

@@ -17,7 +17,7 @@ from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.globs import is_pattern
 from engine.recipe.text.nearest import did_you_mean, nearest_file
-from engine.recipe.text.paths import absolute, names_in
+from engine.recipe.text.paths import absolute, as_typed, from_here, names_in
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.trust.hosts import parse_address
@@ -67,7 +67,7 @@ def references_stand_still(recipe: FilledText) -> Problems:
         return
     for at, written, what in written_references(recipe.filled):
         # A reference that the parent gives is to be pinned in the parent's file.
-        hint = _PIN.format(file=recipe.owner(at).file)
+        hint = _PIN.format(file=as_typed(recipe.owner(at).file))
         if "hub" in written and "revision" not in written:
             yield recipe.warning("R301", _LOOSE_HUB.format(what=what), at=at, hint=hint)
         if "package" in written and "sha256" not in written:
@@ -81,7 +81,7 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
 
     `allow_moving` is not looked at: a report lists them also where the recipe allows them.
     """
-    hint = f"{_PIN.format(file=recipe.file.name)}, or `allow_moving: true`"
+    hint = f"{_PIN.format(file=as_typed(from_here(recipe.file)))}, or `allow_moving: true`"
     found = [(at, _loose(ref, what), hint) for at, ref, what in references_of(recipe)]
     for position, baseline in enumerate(recipe.baselines):
         if baseline.endpoint is not None:

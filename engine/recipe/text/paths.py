@@ -41,4 +41,19 @@ def as_argument(path: Path) -> str:
         shown = os.path.relpath(path)
     except ValueError:  # on another drive
         shown = str(path)
-    return shlex.quote(shown)
+    return as_typed(shown)
+
+
+def as_typed(path: Path | str) -> str:
+    """Return a path as it was typed, for a command that is shown: quoted where a shell needs it."""
+    shown = str(path)
+    # a name that begins with `-` would be read as an option
+    return shlex.quote(f".{os.sep}{shown}" if shown.startswith("-") else shown)
+
+
+def from_here(path: Path) -> str:
+    """Return a path from the current folder, or its name alone: reports hold no paths of a machine."""
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.name

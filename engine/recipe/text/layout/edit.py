@@ -11,6 +11,7 @@ from typing import Any
 from engine.errors import RecipeError
 from engine.recipe.text.compose import KeyPath, dotted, is_plain_text
 from engine.recipe.text.layout.tree import Collection, parse
+from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
 from engine.values import dataclass
 
@@ -43,7 +44,7 @@ def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
             "this is written in a way that cannot be edited in place",
             path=dotted(first.at),
             place=source.place(first.at[:-1], key=True),
-            hint=f"recipe fmt {source.file}, and try again",
+            hint=f"recipe fmt {as_typed(source.file)}, and try again",
         )
     return text
 

@@ -62,7 +62,8 @@ def class_problems(
         if getattr(splits, name) and rows[name] and count < least and not is_explained:
             message = f"label `{label}` has {several(count, 'row')} in {name}, at least {least} are needed"
             message += f"; it has {several(total[label], 'row')} in all"
-            hint = _small_class_hint(-(-least * sum(total.values()) // rows[name]), splits)
+            needed = -(-least * sum(total.values()) // rows[name])
+            hint = _small_class_hint(needed, splits, has_enough=total[label] >= needed)
             yield split_problem(TOO_SMALL, message, name, hint)
 
 
@@ -99,9 +100,17 @@ def _one_class_hint(others: int, splits: Splits) -> str:
     return f"{several(others, 'row')} of other labels could be drawn: add such rows{larger}"
 
 
-def _small_class_hint(needed: int, splits: Splits) -> str:
+def _small_class_hint(needed: int, splits: Splits, *, has_enough: bool) -> str:
     if splits.by in ("files", "column"):
         return "add rows of that label, or write `data.checks.missing_classes: warn`"
+    sizes = (splits.train, splits.validation, splits.holdout)
+    if has_enough and splits.by == "stratified" and any(isinstance(one, float) for one in sizes):
+        return "write the sizes in rows: these are met label by label, and fractions by chance"
     other = "" if splits.by == "stratified" else ", or use `by: stratified`"
-    rows = several(needed, "row")
-    return f"about {rows} of that label in all would do; add rows, or enlarge the split{other}"
+    # what the draw has left out by chance is not mended by rows that are there already
+    rows = (
+        ""
+        if has_enough
+        else f"about {several(needed, 'row')} of that label in all would do; add rows, or "
+    )
+    return f"{rows}enlarge the split{other}"

@@ -117,6 +117,19 @@ def test_a_class_with_one_holdout_row_is_reported_with_what_it_needs() -> None:
     assert "label `b` has 1 row in holdout, at least 2 are needed; it has 3 rows" in found[0][2]
 
 
+def test_a_class_that_chance_left_out_is_not_asked_for_fewer_rows_than_it_has() -> None:
+    labels, hints = "abcdefghijklmnopqrst", set[str | None]()
+    for by in ("stratified", "random"):
+        splits = replace(asked(train=0.7, validation=0.1, holdout=0.2), by=by)
+        found = class_problems(*divided(some(400, labels), splits), tuple(labels), splits)
+        hints |= {one.hint for one in found}
+
+    assert hints == {
+        "write the sizes in rows: these are met label by label, and fractions by chance",
+        "enlarge the split, or use `by: stratified`",
+    }
+
+
 def test_a_validation_split_of_no_rows_is_not_missed() -> None:
     assert classes(some(12), asked(train=8, validation=0, holdout=4), "ab") == []
 

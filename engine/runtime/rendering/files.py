@@ -31,7 +31,7 @@ from engine.runtime.rendering.key import (
     rendered_payload,
 )
 from engine.runtime.rendering.packing import write_packed
-from engine.runtime.rendering.render_stats import RenderStats, together
+from engine.runtime.rendering.render_stats import MarkedText, RenderStats, together
 from engine.runtime.rendering.renderer import RenderableRow, RenderedRow, Renderer
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
@@ -193,7 +193,11 @@ def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> li
 
     """
     renderer, stats = _renderer(request), RenderStats()
-    stats.marked += ((row.origin, found) for row in rows if (found := renderer.marked(row)))
+    stats.marked += (
+        MarkedText(place=row.origin, markers=found)
+        for row in rows
+        if (found := renderer.marked(row))
+    )
     if problems := [*stats.problems(request.limits)]:
         raise DataError(problems)
     return [*stats.notes(request.limits)]
@@ -295,7 +299,7 @@ def _facts(stats: RenderStats, limits: LengthLimits) -> dict[str, Any]:
     if not stats.replayed:
         del facts["replayed"], facts["replayed_tokens"]
     return facts | {
-        "marked": [place for place, _ in stats.marked],
+        "marked": [one.place for one in stats.marked],
         "notes": [problem.headline() for problem in stats.notes(limits)],
         "lengths": sorted(stats.lengths.items()),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, fields
+from typing import Final
 
 from engine.errors import Problem, Severity
 from engine.runtime.rendering.key import LengthLimits
@@ -13,6 +14,23 @@ from engine.values import dataclass
 
 SHOWN = 10
 """Rows named in one message."""
+
+
+_REMEDIES: Final = {
+    "": "write the marker differently in the data, or `data.checks.template_tokens: drop`",
+    "task.labels": "rename the label, and lead the data's value to it by `data.label.relabel`",
+}
+"""What helps a text with tokens of the chat template, by the key of the recipe that says it; no key for a row's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedText:
+    """A text that holds tokens of the chat template."""
+
+    place: str
+    markers: tuple[str, ...]
+    key: str = ""
+    """The key of the recipe that says it; empty for a row's."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,8 +55,8 @@ class RenderStats:
     overlong: list[str] = field(default_factory=list)
     """Those of `dropped` that are over the limit."""
     truncated: list[str] = field(default_factory=list)
-    marked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    """Place and markers of each text that holds tokens of the chat template."""
+    marked: list[MarkedText] = field(default_factory=list)
+    """Each text that holds tokens of the chat template."""
     unsupervised: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
     """Chats of which only the last learned turn is trained."""
@@ -92,11 +110,11 @@ class RenderStats:
                 noun, are = ("row" if self.given == 1 else "rows"), ("is" if rows == 1 else "are")
                 yield _warning(code, f"{rows} of {self.given} {noun} {are} {what}")
         if self.marked and limits.template_tokens == "warn":
-            first, markers = self.marked[0]
+            first = self.marked[0]
             yield _warning(
                 "D392",
                 f"{len(self.marked)} texts hold tokens of the chat template,"
-                f" first {first} (`{'`, `'.join(markers)}`)",
+                f" first {first.place} (`{'`, `'.join(first.markers)}`)",
             )
         if self.rewritten:
             yield _warning(
@@ -112,7 +130,9 @@ class RenderStats:
                 code="D414",
                 message=f"all {self.given} rows of {split} are left out, {self.left_out} of them for their length",
                 path="data.checks.truncation" if self.left_out else "data.checks.template_tokens",
-                hint="raise method.max_length, or say data.checks.truncation: warn",
+                hint="raise method.max_length, or say data.checks.truncation: warn"
+                if self.left_out
+                else "write the markers differently in the data",
             )
 
     def one_thumb(self) -> Iterator[Problem]:
@@ -150,15 +170,14 @@ class RenderStats:
         """Texts with markers could end their turn and speak as the assistant."""
         ours = action not in ("drop", "warn", "off")
         # No row can be left out for a text of the recipe's own.
-        own = ("task.", "label ") if action == "drop" else ()
-        found = [item for item in self.marked if ours or item[0].startswith(own)]
-        for place, markers in found[:SHOWN]:
+        found = [one for one in self.marked if ours or (one.key and action == "drop")]
+        for one in found[:SHOWN]:
             yield Problem(
                 code="D392",
-                message=f"{place}: the text holds `{'`, `'.join(markers)}`, "
+                message=f"{one.place}: the text holds `{'`, `'.join(one.markers)}`, "
                 "which the model's chat template uses to mark turns",
-                path=place if place.startswith("task.") else "data",
-                hint="write the marker differently in the data, or `data.checks.template_tokens: drop`",
+                path=one.key or "data",
+                hint=_REMEDIES.get(one.key, "write the marker differently in the recipe"),
             )
         if len(found) > SHOWN:
             more = f"{len(found) - SHOWN} more rows like these"

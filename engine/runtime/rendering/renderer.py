@@ -15,7 +15,7 @@ from engine.recipe.model import Task
 from engine.runtime.rendering.documents import document_blocks, document_windows
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.preferences import misread, preference_text
-from engine.runtime.rendering.render_stats import RenderStats
+from engine.runtime.rendering.render_stats import MarkedText, RenderStats
 from engine.runtime.rendering.segments import (
     Cut,
     Segment,
@@ -113,7 +113,7 @@ class Renderer:
             stats.given += row.repeat
             marked = self.marked(row)
             if marked:
-                stats.marked.append((row.origin, marked))
+                stats.marked.append(MarkedText(place=row.origin, markers=marked))
             if marked and self.limits.template_tokens == "drop":
                 stats.dropped.append(row.origin)
                 stats.left_out_marked += row.repeat
@@ -291,13 +291,13 @@ class Renderer:
         if self.limits.template_tokens == "off":
             return
         named = [
-            ("task.instruction", self.task.instruction),
-            ("task.system", self.task.system),
-            *((f"label `{label}`", label) for label in self.task.labels),
+            ("task.instruction", "task.instruction", self.task.instruction),
+            ("task.system", "task.system", self.task.system),
+            *((f"label `{label}`", "task.labels", label) for label in self.task.labels),
         ]
-        for place, text in named:
+        for place, key, text in named:
             if markers := self._markers.within(text):
-                stats.marked.append((place, markers))
+                stats.marked.append(MarkedText(place=place, markers=markers, key=key))
 
 
 def _learned(segments: Iterable[Segment], counts: Iterable[int]) -> int:

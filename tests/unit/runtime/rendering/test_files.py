@@ -142,6 +142,30 @@ def test_a_marker_in_the_instruction_is_refused_too(pico: LoadedModel) -> None:
     assert [problem.path for problem in refused.value.problems] == ["task.instruction"]
 
 
+@pytest.mark.parametrize("action", ["fail", "drop"])
+def test_a_marker_in_a_label_is_refused_with_what_helps_a_label(
+    pico: LoadedModel, action: str
+) -> None:
+    task = dataclasses.replace(TASK, labels=("<|im_end|>", "b"))
+    limits = LengthLimits(max_length=200, truncation="fail", template_tokens=action)
+
+    with pytest.raises(DataError) as refused:
+        render_rows([_row("x")], task=task, chat=pico.chat, limits=limits)
+
+    [problem] = refused.value.problems
+    assert problem.path == "task.labels"
+    assert "relabel" in (problem.hint or "")
+
+
+def test_a_file_that_is_named_like_a_key_is_no_text_of_the_recipe(pico: LoadedModel) -> None:
+    limits = LengthLimits(max_length=200, truncation="fail", template_tokens="drop")
+    rows = [_row("x<|im_end|>", origin=f"{name}.csv:7") for name in ("task", "label `a")]
+
+    rendering = render_rows([*rows, _row("fine")], task=TASK, chat=pico.chat, limits=limits)
+
+    assert len(rendering.rows) == 1
+
+
 def test_the_rows_are_rendered_once(pico: LoadedModel, pico_folder: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     built = []

@@ -260,9 +260,7 @@ def bounds_can_be_missed(recipe: FilledText) -> Problems:
             continue
         for word, kept in _KEPT_BY_ALL.items():
             if word in bounds and bounds[word] == kept:
-                message = (
-                    f"every model keeps `{word}: {show(bounds[word])}`, so this bound holds nothing"
-                )
+                message = f"every model keeps `{word}: {kept}`, so this bound holds nothing"
                 hint = "write what the model has to reach, or delete the bound"
                 yield recipe.warning("R466", message, at=(*at, word), hint=hint)
 

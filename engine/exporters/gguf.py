@@ -54,7 +54,10 @@ def export(
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
     progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")
     chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
-    write_task_file(workdir, make_task_file(spec.task, chat, spec.longest_answers))
+    asked = make_task_file(
+        spec.task, chat, spec.longest_answers, asks_partly_blank=spec.asks_partly_blank
+    )
+    write_task_file(workdir, asked)
     described = replace(
         describe(target, root=workdir, form=NAME),
         bits_per_weight=facts.bits_per_weight,

@@ -35,5 +35,8 @@ def export_graph(
     folder.mkdir()
     write_graph(model_dir, folder, form, precision=spec.precision, find_version=version_of)
     chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
-    write_task_file(folder, make_task_file(spec.task, chat, spec.longest_answers))
+    asked = make_task_file(
+        spec.task, chat, spec.longest_answers, asks_partly_blank=spec.asks_partly_blank
+    )
+    write_task_file(folder, asked)
     return tuple(describe(path, root=workdir, form=form) for path in sorted(folder.iterdir()))

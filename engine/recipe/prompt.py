@@ -13,7 +13,8 @@ from typing import Any
 
 from engine.kinds import AnswerForm
 from engine.recipe.answer_json import read_object, write_object
-from engine.recipe.model import Task
+from engine.recipe.model import Recipe, Task
+from engine.recipe.template import fields
 
 LABELS_TOKEN = "{labels}"  # noqa: S105 - a placeholder of the instruction, not a secret
 JSON_KEY = "label"
@@ -66,6 +67,11 @@ def joined_labels(task: Task, labels: Sequence[str]) -> str:
 def split_labels(target: str) -> list[str]:
     """Return the labels that `joined_labels` joined; labels hold no comma (R244)."""
     return [] if target == NO_LABEL else target.split(SEPARATOR)
+
+
+def asks_partly_blank(recipe: Recipe) -> bool:
+    """Tell whether rows with a blank column were trained on and judged, so that such rows are asked later, too."""
+    return recipe.data.checks.empty in ("warn", "off") and len({*fields(recipe.task.input)}) > 1
 
 
 def parse_answer(task: Task, text: str) -> str | None:

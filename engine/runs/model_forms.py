@@ -18,7 +18,7 @@ from engine.inference.predict import PredictionInputs
 from engine.parity.calibration import ADAPTER, as_file
 from engine.progress import Progress
 from engine.recipe.model import FewerLayers, PathRef, Recipe, Scratch
-from engine.recipe.prompt import parse_answer
+from engine.recipe.prompt import asks_partly_blank, parse_answer
 from engine.recipe.text.paths import absolute
 from engine.render.json import read_json
 from engine.runs.compare import recipe_of
@@ -95,7 +95,9 @@ class WeightsModel:
 
         task = self.recipe.task
         chat = load_chat(self.folder, asks=task.spec.has_turns)
-        made = make_task_file(task, chat, self.asked.answers)
+        made = make_task_file(
+            task, chat, self.asked.answers, asks_partly_blank=asks_partly_blank(self.recipe)
+        )
         return replace(made, calibration=self.calibration)
 
     @property

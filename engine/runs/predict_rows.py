@@ -47,7 +47,7 @@ from engine.runtime.rendering.windows import TooLong
 from engine.store import Store, product_key, sha256_of
 from engine.values import dataclass
 
-REVISION: Final = 3
+REVISION: Final = 4
 """Bumped when the same file and rows would now be answered otherwise."""
 PART: Final = 1024
 """Rows of one part: a killed call asks so many again, at most."""
@@ -139,6 +139,8 @@ class RowFile:
     path: Path
     source: Source
     template: Template
+    asks_partly_blank: bool = False
+    """As in `TaskFile`."""
     may_be_empty: bool = False
     """It came through a pipe, in which no rows are none; a file without any is more often a failed download."""
 
@@ -164,7 +166,12 @@ class RowFile:
             records="", explode="", columns=(), weight=1.0,
         )  # fmt: skip
         written = template or model.task.task.input
-        return cls(path=path, source=source, template=parse_template(written))
+        return cls(
+            path=path,
+            source=source,
+            template=parse_template(written),
+            asks_partly_blank=model.task.asks_partly_blank,
+        )
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows. DataError as `read_rows`."""
@@ -193,9 +200,8 @@ class RowFile:
             )
 
     def question(self, row: Row) -> str | None:
-        """Return the text of a row; None where a column that it is made of is blank."""
-        text, is_blank = self.template.fill(row.values)
-        return None if is_blank else text
+        """Return the text of a row; None for one that is not asked, as `Template.question`."""
+        return self.template.question(row.values, asks_partly_blank=self.asks_partly_blank)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,6 @@ from starlette.routing import Route
 
 from engine.data.examples.template import (
     MissingColumnError,
-    Template,
     UnusableValueError,
     parse_template,
 )
@@ -45,6 +44,7 @@ from engine.kinds import AnswerForm
 from engine.recipe.text.paths import is_text
 from engine.render.styled_text import cleaned, printable
 from engine.runs.predict_rows import RowAnswer
+from engine.runtime.rendering.task_file import TaskFile
 from engine.runtime.rendering.windows import too_long_words
 from engine.serving import openai
 from engine.serving.asker import ModelReply, OverloadedError, ServedModel
@@ -235,8 +235,7 @@ class Service:
         given = body if isinstance(body, Mapping) and len(body) == 1 else {}
         texts: Any = [given["text"]] if "text" in given else given.get("texts")
         if isinstance(rows := given.get("rows"), list):
-            template = parse_template(self.asker.task.task.input)
-            found = [_filled(template, row) for row in rows]
+            found = [_filled(self.asker.task, row) for row in rows]
             self._require_texts([text or "-" for text in found])
             return found
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -292,14 +291,14 @@ class Service:
         return {"prediction": value, "probability": probability, **more}
 
 
-def _filled(template: Template, row: Any) -> str | None:
-    """Return the text that a template makes of a row; None where a column that it is made of is blank."""
+def _filled(task_file: TaskFile, row: Any) -> str | None:
+    """Return the text that the task's template makes of a row; None for one that is not asked."""
     if not isinstance(row, Mapping):
         raise BadRequestError("a row is an object of columns")
     try:
-        text, is_blank = template.fill(row)
+        template = parse_template(task_file.task.input)
+        return template.question(row, asks_partly_blank=task_file.asks_partly_blank)
     except MissingColumnError as error:
         raise BadRequestError(f"a row has no column `{error}`") from error
     except UnusableValueError as error:
         raise BadRequestError(str(error)) from error
-    return None if is_blank else text

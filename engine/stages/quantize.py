@@ -21,6 +21,7 @@ from engine.files.typed_json import from_json
 from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import Recipe
+from engine.recipe.prompt import asks_partly_blank
 from engine.store import Artifact
 from engine.store.store import link_file
 from engine.training.rendered import rendered_rows
@@ -40,6 +41,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "formats": sorted(set(recipe.export.formats)),
         "quantizations": list(recipe.export.quantizations),
         "task": recipe.task,
+        **_blank_slice(recipe),
     }
     if recipe.export.graphs:
         slice_["graph"] = _graph_slice(recipe)
@@ -90,6 +92,7 @@ def _graph(context: StageContext, form: str) -> tuple[ExportedFile, ...]:
         "form": form,
         "task": asdict(context.recipe.task),
         **_graph_slice(context.recipe),
+        **_blank_slice(context.recipe),
     }
     made = context.cached("graph", payload, build)
     files = from_json(tuple[ExportedFile, ...], read_json(made, FILES))
@@ -101,7 +104,17 @@ def _graph(context: StageContext, form: str) -> tuple[ExportedFile, ...]:
 
 def _spec(context: StageContext, quantization: str) -> ExportSpec:
     task, threads = context.recipe.task, context.device.threads
-    return ExportSpec(task=task, quantization=quantization, threads=threads)
+    return ExportSpec(
+        task=task,
+        quantization=quantization,
+        threads=threads,
+        asks_partly_blank=asks_partly_blank(context.recipe),
+    )
+
+
+def _blank_slice(recipe: Recipe) -> Payload:
+    """Return what `task.json` says of rows with a blank column; nothing where it says nothing."""
+    return {"asks_partly_blank": True} if asks_partly_blank(recipe) else {}
 
 
 def _has_matrix(recipe: Recipe) -> bool:
@@ -172,6 +185,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
         "task": asdict(spec.task),
         "answers": list(spec.longest_answers),
         "versions": {tool: version_of(tool) for tool in TOOLS},
+        **_blank_slice(context.recipe),
     }
     made = context.cached("gguf", payload, build)
     files = from_json(list[ExportedFile], read_json(made, FILES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.errors import DataError
@@ -37,11 +37,26 @@ class Template:
         Text stands as it is; numbers, booleans, lists and objects in their compact JSON form.
         `MissingColumnError` when the row lacks a column, `UnusableValueError` for dates and bytes.
         """
-        texts = [as_text(lookup(values, column)) or "" for column in self.columns]
+        texts = self._texts(values)
+        return self._joined(texts), not all(map(str.strip, texts))
+
+    def question(self, values: Mapping[str, Any], *, asks_partly_blank: bool) -> str | None:
+        """Return the text of a row that a model is asked; None where a column that it names is blank.
+
+        With `asks_partly_blank`, None where every such column is. Raises as `fill`.
+        """
+        texts = self._texts(values)
+        is_enough = any if asks_partly_blank else all
+        return self._joined(texts) if is_enough(map(str.strip, texts)) else None
+
+    def _texts(self, values: Mapping[str, Any]) -> list[str]:
+        return [as_text(lookup(values, column)) or "" for column in self.columns]
+
+    def _joined(self, texts: Sequence[str]) -> str:
         parts = [self.pieces[0]]
         for text, literal in zip(texts, self.pieces[1:], strict=True):
             parts += (text, literal)
-        return "".join(parts), not all(map(str.strip, texts))
+        return "".join(parts)
 
 
 def parse_template(text: str) -> Template:

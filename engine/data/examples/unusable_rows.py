@@ -24,13 +24,19 @@ from engine.data.reading.row import SHOWN, Row, excerpt, several
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
-from engine.recipe.model import Data
+from engine.recipe.model import Data, Task
 
 _SPLIT_COLUMN: Final = {
     "column": ("D317", f"write one of {', '.join(SPLIT_NAMES)}"),
     "time": ("D318", "write times as 2026-01-31T12:00:00Z, or as seconds since 1970"),
 }
 """Code and hint of an unreadable value in the column of the splits, by `splits.by`."""
+
+
+def _blank(task: Task) -> str:
+    """Name what a row lacks: one of several columns may be blank, and the text is not empty for it."""
+    several_columns = len({*parse_template(task.input).columns}) > 1
+    return "a blank column in `task.input`" if several_columns else "an empty text"
 
 
 class UnusableRows:
@@ -53,6 +59,7 @@ class UnusableRows:
         self._incomplete = 0
         """Rows that lack one of them, or several."""
         self._empty, self._unanswered = Rejects(), Rejects()
+        self._blank = _blank(work.task)
         self._rejected: dict[str, dict[str, Rejects]] = defaultdict(lambda: defaultdict(Rejects))
         """By check and value."""
         self._labels, self._inputs, self._split_values = Rejects(), Rejects(), Rejects()
@@ -107,7 +114,7 @@ class UnusableRows:
         if not filled.lacks or action == "off":
             return True
         self._empty.add(origin)
-        self._findings.row("empty", origin, what="an empty text")
+        self._findings.row("empty", origin, what=self._blank)
         return action == "warn"
 
     def report(self, rows_read: int) -> None:
@@ -173,8 +180,8 @@ class UnusableRows:
         self._findings.drop(f"empty {answer}", answers.count)
         total = texts.count + answers.count
         message = ", ".join(
-            rows_that(count, f"has an empty {part}", f"have an empty {part}")
-            for count, part in ((texts.count, "text"), (answers.count, answer))
+            rows_that(count, f"has {part}", f"have {part}")
+            for count, part in ((texts.count, self._blank), (answers.count, f"an empty {answer}"))
             if count
         )
         if total:

@@ -53,6 +53,8 @@ class TaskFile:
     """Enough for the longest answer."""
     terminator: str = ""
     """Text that ends the model's turn."""
+    asks_partly_blank: bool = False
+    """Rows with a blank column were trained on and judged: only one without any text is not asked."""
     calibration: FileCalibration | None = None
     """What `calibration.json` beside it says; None where there is none."""
 
@@ -76,7 +78,9 @@ class TaskFile:
         return kept.abstain_below if given is None and kept is not None else given
 
 
-def make_task_file(task: Task, chat: Chat, longest: Sequence[str] = ()) -> TaskFile:
+def make_task_file(
+    task: Task, chat: Chat, longest: Sequence[str] = (), *, asks_partly_blank: bool = False
+) -> TaskFile:
     """Return how to ask a model of this chat for the task; `longest`: training's longest answers."""
     before, after, strips = _around(task, chat) if task.spec.has_turns else ("", "", False)
     answers = tuple(answer_text(task, label) + chat.terminator for label in task.labels)
@@ -91,6 +95,7 @@ def make_task_file(task: Task, chat: Chat, longest: Sequence[str] = ()) -> TaskF
         answers=answers if task.spec.answer is AnswerForm.LABEL else (),
         max_new_tokens=task.max_new_tokens or room,
         terminator=chat.terminator,
+        asks_partly_blank=asks_partly_blank,
     )
 
 
@@ -108,6 +113,8 @@ def write_task_file(folder: Path, task_file: TaskFile) -> None:
     """Write `task.json` into `folder`."""
     written = {"version": VERSION, **asdict(replace(task_file, calibration=None))}
     del written["calibration"]  # `verify` finds it, when this file is long written
+    if not task_file.asks_partly_blank:
+        del written["asks_partly_blank"]  # so that most files stay the bytes that locks name
     text = json.dumps(written, indent=2, ensure_ascii=False)
     (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
 
@@ -160,5 +167,6 @@ def _check(version: object, task_file: TaskFile) -> None:
     # The exact type: `true` is an int to `isinstance`.
     if type(task_file.max_new_tokens) is not int or not 0 < task_file.max_new_tokens <= MOST_TOKENS:
         raise ValueError("max_new_tokens")
-    if not isinstance(task.schema, dict | None) or not isinstance(task_file.strips, bool):
-        raise TypeError("schema or strips")
+    flags = task_file.strips, task_file.asks_partly_blank
+    if not isinstance(task.schema, dict | None) or not all(isinstance(one, bool) for one in flags):
+        raise TypeError("schema, strips or asks_partly_blank")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -33,12 +33,14 @@ class FunctionModel:
     of: Task
     function: Callable[[str], str]
     places: tuple[Path, ...] = ()
+    asks_partly_blank: bool = False
 
     @property
     def task(self) -> TaskFile:
         return TaskFile(
-            task=self.of, before="", after="", strips=False, answers=(), max_new_tokens=8
-        )
+            task=self.of, before="", after="", strips=False, answers=(), max_new_tokens=8,
+            asks_partly_blank=self.asks_partly_blank,
+        )  # fmt: skip
 
     def payload(self) -> dict[str, Any]:
         return {"model": "function"}
@@ -72,6 +74,18 @@ def asked(path: Path, model: FunctionModel) -> AnsweredRows:
     file = RowFile.of(path, model, format_="auto", template="")
     asking = Asking(store=Store(path.parent / ".recipe"), threads=1, progress=SilentProgress())
     return answer_rows(file, model, asking)
+
+
+@pytest.mark.parametrize(("asks", "expected"), [(False, [None, None]), (True, ["to x; ", None])])
+def test_a_row_with_a_blank_column_is_asked_where_training_had_such_rows(
+    tmp_path: Path, asks: bool, expected: list[str | None]
+) -> None:
+    of = replace(ECHO.of, input="{text}; {more}")
+    model = FunctionModel(of, ECHO.function, asks_partly_blank=asks)
+
+    rows = [{"text": "x", "more": None}, {"text": " ", "more": ""}]
+
+    assert [answer.answer for _, answer in answered(tmp_path, rows, model)] == expected
 
 
 @pytest.mark.parametrize("end", ["\x85", "\u2028", "\x1c", "\r"])

@@ -29,8 +29,13 @@ class Asked(ServedModel):
 
     __slots__ = ("answer", "texts")
 
-    def __init__(self, of: Task, answer: str, *, ended: bool = True) -> None:
-        file = TaskFile(task=of, before="", after="", strips=False, answers=(), max_new_tokens=8)
+    def __init__(
+        self, of: Task, answer: str, *, ended: bool = True, asks_partly_blank: bool = False
+    ) -> None:
+        file = TaskFile(
+            task=of, before="", after="", strips=False, answers=(), max_new_tokens=8,
+            asks_partly_blank=asks_partly_blank,
+        )  # fmt: skip
         super().__init__(task=file, threads=1, most_waiting=8)
         label = answer if of.spec.is_constrained and ended else None
         self.answer = Answer(
@@ -63,6 +68,16 @@ def test_a_row_with_a_blank_column_is_not_asked_as_in_predict() -> None:
 
     assert [one["prediction"] for one in found] == [None, "a", None]
     assert asked.texts == ["x: one"]
+
+
+def test_a_row_with_a_blank_column_is_asked_where_training_had_such_rows() -> None:
+    asked = Asked(LABELS, "a", asks_partly_blank=True)
+    rows = [{"title": "x", "text": " "}, {"title": None, "text": ""}]
+
+    found = client_of(asked).post("/predict", json={"rows": rows}).json()["predictions"]
+
+    assert [one["prediction"] for one in found] == ["a", None]
+    assert asked.texts == ["x:  "]
 
 
 @pytest.mark.parametrize(

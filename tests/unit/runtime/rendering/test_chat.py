@@ -130,6 +130,18 @@ def test_the_task_file_asks_as_training_did(
     assert chat.prompt(messages(task, text)) == read_task_file(tmp_path).prompt(text)
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_the_task_file_says_whether_rows_with_a_blank_column_are_asked(
+    pico_folder: Path, tmp_path: Path, asks: bool
+) -> None:
+    made = make_task_file(TASK, load_chat(pico_folder), asks_partly_blank=asks)
+    write_task_file(tmp_path, made)
+
+    # a file that says nothing of it is byte for byte what it was before there was such a word
+    assert ("asks_partly_blank" in (tmp_path / "task.json").read_text("utf-8")) is asks
+    assert read_task_file(tmp_path).asks_partly_blank is asks
+
+
 @pytest.mark.parametrize("text", [None, "{}", "[]", "not json", '{"version": 99}'])
 def test_a_task_file_that_is_not_one_is_refused(tmp_path: Path, text: Any) -> None:
     if text is not None:

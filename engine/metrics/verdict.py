@@ -158,10 +158,15 @@ def missed_by_file(quantized: Scores, free: Scores | None, recipe: Recipe) -> It
 
 
 def baseline_passes(scores: Scores, acceptance: Acceptance) -> bool:
-    """Tell whether one baseline already keeps every threshold, by the rule the model must keep."""
-    checks = judge_thresholds(
-        acceptance.metrics, named_metrics(scores), decide_on=acceptance.decide_on
-    )
+    """Tell whether one baseline already keeps every threshold, by the rule the model must keep.
+
+    It answers every row, so that the share of `acceptance.selective` has to be right of all of them.
+    """
+    bounds = acceptance.metrics
+    if acceptance.selective is not None:
+        right = acceptance.selective.accuracy
+        bounds = (*bounds, Threshold(metric="accuracy", direction="min", bound=right.min))
+    checks = judge_thresholds(bounds, named_metrics(scores), decide_on=acceptance.decide_on)
     return verdict(checks).status is Status.PASS
 
 

@@ -18,7 +18,7 @@ from engine.metrics.verdict import (
     rows_to_decide,
     verdict,
 )
-from engine.recipe.model import Acceptance, MaxDrop, Threshold
+from engine.recipe.model import Acceptance, Least, MaxDrop, Selective, Threshold
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
@@ -346,3 +346,17 @@ def test_a_baseline_passes_by_the_rule_the_model_must_keep(answers: Answers) -> 
     assert baseline_passes(scores, accepting(decide_on="point"))
     assert not baseline_passes(scores, accepting(decide_on="lower_bound"))
     assert not baseline_passes(scores, accepting(metrics=()))
+
+
+@pytest.mark.parametrize(("right", "passes"), [(0.85, True), (0.9, False)])
+def test_a_baseline_has_to_be_right_in_the_share_that_a_model_may_choose_rows_for(
+    right: float, passes: bool, answers: Answers
+) -> None:
+    scores = score(
+        answers({"a": "a" * 17 + "b" * 3, "b": "b" * 17 + "a" * 3}),
+        Judging(task=TASK, confidence=0.95, seed=7),
+    )
+    selective = Selective(accuracy=Least(min=right), coverage=Least(min=0.5))
+    asked = replace(accepting(decide_on="point"), selective=selective)
+
+    assert baseline_passes(scores, asked) is passes

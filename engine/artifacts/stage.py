@@ -73,6 +73,8 @@ class StageContext:
     """`cached(name, payload, build)`: an inner product with a key of its own, built at most once."""
     scratch_for: Callable[[str, Payload], Path]
     """`scratch_for(name, payload)`: a folder for work on that product, kept until the product is complete."""
+    made_anew: Cached | None = None
+    """As `cached`, built also where it is there; None unless `--force` names the stage."""
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Identity of what else the stage reads, by the names that its module's `references` gives."""
     recorded: Membership | None = None

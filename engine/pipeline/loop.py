@@ -278,6 +278,7 @@ def _context(
     planned: PlannedStage, key: StageKey, state: RunState, *, workdir: Path, progress: Progress
 ) -> StageContext:
     store, needs = state.store, needs_of(planned.name, state.recipe)
+    cached = partial(store.cached, waits=partial(note_waiting, progress))
     return StageContext(
         recipe=state.trained,
         device=state.inputs.device,
@@ -288,7 +289,8 @@ def _context(
         workdir=workdir,
         scratch=store.scratch(key.digest),
         progress=progress,
-        cached=partial(store.cached, waits=partial(note_waiting, progress)),
+        cached=cached,
+        made_anew=partial(cached, anew=True) if planned.reason == FORCED else None,
         scratch_for=store.scratch_for,
         references={
             name: state.inputs.references[name]

@@ -192,7 +192,9 @@ def _write(
         from engine.runtime.encoders.encoder import load_encoder  # brings torch
         from engine.runtime.encoders.folder import locate_encoder
 
-        device = detect_device()
+        # As many threads as in the run: another number of them can round otherwise.
+        threads = int(judged.report.environment.get("threads", 0))
+        device = replace(detect_device(), held_threads=threads)
         with named_errors(baseline):
             ref = _same_encoder(baseline.ref, judged, store, beside=beside)
             encoder = load_encoder(

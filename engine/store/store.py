@@ -185,10 +185,11 @@ class Store:
         payload: Mapping[str, Any],
         build: Build,
         *,
+        anew: bool = False,
         waits: Callable[[], object] = lambda: None,
     ) -> Artifact:
-        """The inner product `name` of a stage, keyed by its payload alone: built when it is absent, else reused."""
-        return self.put(name, product_key(name, payload), build, waits=waits)
+        """The inner product `name` of a stage, keyed by its payload alone: built when it is absent, or `anew`."""
+        return self.put(name, product_key(name, payload), build, anew=anew, waits=waits)
 
     def scratch_for(self, name: str, payload: Mapping[str, Any]) -> Path:
         """The folder for work in progress on that inner product; it outlives a killed process."""

@@ -22,7 +22,7 @@ from engine.inference.baselines.shots import shots_of
 from engine.inference.baselines.values import BaselinePredictions, Question, SeededDraws
 from engine.inference.preference import base_answers, longer_answer, untouched
 from engine.metrics.predictions import Prediction, write_predictions
-from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS
+from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS, LEARNED
 from engine.recipe.model import Baseline, Reference
 from engine.store import Artifact
 from engine.values import dataclass
@@ -144,7 +144,9 @@ class Asker:
             write_predictions(folder / predict.FILE, answered.predictions)
             write_json(folder / FACTS, answered.facts)
 
-        return self.context.cached("predictions", payload, build)
+        # Another machine may have made those that are there, and what is learned here may differ in a bit.
+        anew = self.context.made_anew if baseline.kind in LEARNED else None
+        return (anew or self.context.cached)("predictions", payload, build)
 
     def why_absent(self, baseline: Baseline) -> str:
         """Return why an optional encoder cannot be had; empty for what is there, and for all that must be."""

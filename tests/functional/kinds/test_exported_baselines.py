@@ -8,10 +8,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.environment import Device, detect_device
 from support.declared import import_skops, predict
 from support.encoders import make_tiny_encoder
 from support.project import Outcome, Project
@@ -252,6 +255,45 @@ def test_another_answer_than_the_judged_one_is_refused(
     assert outcome.code == 3
     assert "X698" in outcome.err
     assert not (project.folder / "tiny-tfidf_svm").exists()
+
+
+def test_a_forced_stage_fits_anew_what_another_machine_has_answered(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.runtime.text import svm
+
+    project.edit(splits__seed=8)
+    export = ("export", "baseline", "tiny", "--baseline", "tfidf_svm")
+    with monkeypatch.context() as there:
+        there.setattr(svm, "words_and_characters", one_letter)
+        project.run("run", "recipe.yaml", "--until", "baseline")
+    assert "X698" in project.run(*export).err
+    project.run("run", "recipe.yaml", "--until", "baseline", "--force", "baseline")
+    exported = project.run(*export)
+
+    assert exported.code == 0, exported.err
+
+
+def test_an_encoder_is_fitted_with_the_threads_of_the_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.runs import export_baseline
+    from engine.runtime.encoders import encoder
+
+    here, used = detect_device(), list[int]()
+
+    def load(*given: Any, device: Device, **named: Any) -> encoder.Encoder:
+        used.append(device.threads)
+        return load_encoder(*given, device=here, **named)
+
+    load_encoder = encoder.load_encoder
+    monkeypatch.setattr(encoder, "load_encoder", load)
+    other = replace(here, cores=here.cores + 5)
+    monkeypatch.setattr(export_baseline, "detect_device", lambda: other)
+    exported = project.run("export", "baseline", "tiny", "--baseline", "encoder_linear")
+
+    assert exported.code == 0, exported.err
+    assert used == [int(report(project.folder / ".recipe")["environment"]["threads"])]
 
 
 def one_letter() -> object:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,10 +110,24 @@ def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
         lacks = f"weights lack `{missing[0]}`" if missing else "tokenizer has no padding token"
         message = f"the encoder cannot be loaded: its {lacks}"
         raise StageError.one("X696", message, path="baselines", hint=LOADABLE)
+    settings = replace(settings, most_tokens=_most_tokens(model, settings.most_tokens))
     size = sum(one.path.stat().st_size for one in weight_files(folder))
     return Encoder(
         model=model, tokenizer=tokenizer, settings=settings, bytes=size, precision=precision
     )
+
+
+def _most_tokens(model: Any, named: int | None) -> int | None:
+    """Return how many tokens the encoder can read, `named` being what its files say.
+
+    RoBERTa and models like it number tokens from the place after the padding's: of 514 positions 512 are left.
+    """
+    found = [] if named is None else [named]
+    for name, part in model.named_modules():
+        first = getattr(part, "padding_idx", None)
+        if name.endswith("position_embeddings") and first is not None:
+            found.append(part.num_embeddings - first - 1)
+    return min(found, default=None)
 
 
 def require_lesson(texts: Sequence[str], labels: np.ndarray) -> None:

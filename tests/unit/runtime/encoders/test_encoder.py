@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import RobertaConfig, RobertaModel
 
 from engine.runtime.encoders.encoder import Encoder, load_encoder
 from engine.runtime.encoders.pooling import batches
@@ -64,6 +66,21 @@ def test_a_long_text_is_cut_and_no_text_is_no_vector(tmp_path: Path) -> None:
 
     assert np.allclose(vectors[0], vectors[1], atol=1e-5)
     assert encoder.vectors([], Quiet()).shape == (0, 32)
+
+
+def test_a_long_text_is_cut_to_the_positions_behind_that_of_the_padding(tmp_path: Path) -> None:
+    folder = make_tiny_encoder(tmp_path / "encoder")
+    words = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
+    config = RobertaConfig(
+        vocab_size=len(words), num_hidden_layers=1, max_position_embeddings=18, **sizes
+    )
+    RobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
+    encoder = load_encoder(folder, device=CPU, precision="fp32")
+    longest, longer = (encoder.vectors(["good " * count], Quiet()) for count in (14, 40))
+
+    assert encoder.settings.most_tokens == 16
+    assert np.allclose(longest, longer, atol=1e-5)
 
 
 def test_batches_hold_every_text_once_the_longest_first() -> None:

@@ -112,9 +112,23 @@ def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
         raise StageError.one("X696", message, path="baselines", hint=LOADABLE)
     settings = replace(settings, most_tokens=_most_tokens(model, settings.most_tokens))
     size = sum(one.path.stat().st_size for one in weight_files(folder))
-    return Encoder(
+    encoder = Encoder(
         model=model, tokenizer=tokenizer, settings=settings, bytes=size, precision=precision
     )
+    _require_vectors(encoder)
+    return encoder
+
+
+def _require_vectors(encoder: Encoder) -> None:
+    """Refuse what makes no vector of a text, such as a model whose decoder wants the beginning of an answer.
+
+    StageError X696.
+    """
+    refused = library_errors(
+        "X696", "the encoder makes no vectors", hint=LOADABLE, path="baselines"
+    )
+    with refused, torch.inference_mode():
+        encoder.unit_vectors(["a"]).reshape(1, encoder.width)
 
 
 def _most_tokens(model: Any, named: int | None) -> int | None:

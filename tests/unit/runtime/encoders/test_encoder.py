@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import RobertaConfig, RobertaModel
+from transformers import RobertaConfig, RobertaModel, T5Config, T5Model
 
+from engine.errors import StageError
 from engine.runtime.encoders.encoder import Encoder, load_encoder
 from engine.runtime.encoders.pooling import batches
 from support.encoders import make_tiny_encoder, sentence_files
@@ -81,6 +82,15 @@ def test_a_long_text_is_cut_to_the_positions_behind_that_of_the_padding(tmp_path
 
     assert encoder.settings.most_tokens == 16
     assert np.allclose(longest, longer, atol=1e-5)
+
+
+def test_a_model_that_makes_no_vectors_is_refused(tmp_path: Path) -> None:
+    folder = make_tiny_encoder(tmp_path / "encoder")
+    config = T5Config(vocab_size=100, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=1)
+    T5Model(config).save_pretrained(folder)
+
+    with pytest.raises(StageError, match=r"X696.*the encoder makes no vectors"):
+        load_encoder(folder, device=CPU, precision="fp32")
 
 
 def test_batches_hold_every_text_once_the_longest_first() -> None:

@@ -87,9 +87,10 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
     if artifact is None or not (artifact.path / file).is_file():
         outcome = record.get("outcome", "unknown")
         why = f"holds no answers of a tuned model (it ended: {outcome})"
-        raise _nothing(
-            folder, why, "recipe run RECIPE makes them; or name the store: --store FOLDER"
-        )
+        hint = "recipe run RECIPE makes them; or name the store: --store FOLDER"
+        if outcome == "baseline_passes":
+            hint = "set stop_if_baseline_passes: false in its recipe, and run that: it trains all the same"
+        raise _nothing(folder, why, hint)
     report = parse_json(read_file(folder, "report.json"))
     return FinishedRun(
         folder=folder,

@@ -59,7 +59,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
             ],
         }
         (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
-        stages = {} if outcome == "failed" else {"evaluate": {"status": "ran", "key": key.digest}}
+        evaluated = {"evaluate": {"status": "ran", "key": key.digest}}
+        stages = {} if outcome in ("failed", "baseline_passes") else evaluated
         record = {"started": name, "seconds": 61.5, "outcome": outcome, "stages": stages}
         Runs(tmp_path / ".recipe").record(folder, record)
 
@@ -154,3 +155,15 @@ def test_a_run_without_answers_is_reported(runs: Callable[..., None], run: Run) 
         "R031  run `tickets/2026-02` holds no answers of a tuned model (it ended: failed)"
         in outcome.err
     )
+
+
+def test_a_run_that_a_baseline_ended_says_what_trains_all_the_same(
+    runs: Callable[..., None], run: Run
+) -> None:
+    runs("2026-01", answers([]))
+    runs("2026-02", answers([]), outcome="baseline_passes")
+
+    outcome = run("compare", "tickets/2026-01", "tickets")
+
+    assert outcome.code == 2
+    assert "set stop_if_baseline_passes: false in its recipe" in outcome.err

@@ -16,6 +16,7 @@ from engine.training.trained_rows import TrainedRows
 
 DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
 SHARED = "no faster than one process, since processes of a CPU share its cores; each takes memory of its own"
+ELSEWHERE = "estimated for this machine's processor: --device NAME estimates for a GPU"
 ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot", "kubernetes": "Kubernetes"}
 NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
 
@@ -38,7 +39,9 @@ def compute_lines(
     together = (
         "weights and optimizer divided among them" if ranks.shard else "each with all weights"
     )
+    # A job gets the devices that its profile asks for, whatever this machine has.
     device = "sharing its cores" if kind == "cpu" else "one GPU each"
+    device = f"with {profile.device}" if profile.device else device
     yield f"{profile.name}: {ranks.size} processes on {_place(profile)}, {device}, {together}"
     for method in dict.fromkeys(methods_of(recipe)):
         division = divided(method, ranks)
@@ -54,7 +57,10 @@ def compute_lines(
             and (text := repeat_words(rows.train, division, ranks))
         ):
             yield text
-    yield SHARED if kind == "cpu" else DIVIDED
+    if kind == "cpu":
+        yield ELSEWHERE if profile.device else SHARED
+    else:
+        yield DIVIDED
     if ranks.shard:
         yield NOT_RUN
 

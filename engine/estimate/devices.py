@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import RecipeError
+from engine.recipe.text.nearest import did_you_mean, nearest
 from engine.render.number_format import counted
 from engine.values import dataclass
 
@@ -86,11 +87,7 @@ def named_device(name: str) -> Device:
     """Return the device of that name. RecipeError R040 for one that is not in the table."""
     found = [facts for facts in GPUS.values() if _plain(facts.name) == _plain(name)]
     if not found:
-        from difflib import get_close_matches  # only for a mistake
-
-        near = get_close_matches(name.lower(), GPUS, n=1)
-        known = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(GPUS)}"
-        raise RecipeError.one("R040", f"no device is known as `{name}`", hint=known)
+        raise RecipeError.one("R040", f"no device is known as `{name}`", hint=_meant(name))
     facts = found[0]
     return Device(
         kind="cuda",
@@ -99,6 +96,15 @@ def named_device(name: str) -> Device:
         cores=1,
         bf16=facts.native_bf16,
     )
+
+
+def _meant(name: str) -> str:
+    # Of an A100 there are boards of two sizes, of an H100 two forms.
+    longer = [one for one in GPUS if _plain(name) and _plain(one).startswith(_plain(name))]
+    if len(longer) > 1:
+        return f"there are {', '.join(longer)}"
+    near = longer[0] if longer else nearest(name, GPUS)
+    return did_you_mean(near) if near else f"known are {', '.join(GPUS)}"
 
 
 def facts_of(device: Device) -> DeviceFacts:

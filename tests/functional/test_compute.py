@@ -19,6 +19,7 @@ profiles:
   two: {processes: 2, retries: 3}
   six: {processes: 6}
   big: {processes: 2, shard: true}
+  hpc: {engine: slurm, device: "h100:8", processes: 8}
   spot: {engine: skypilot, store: "s3://b/r"}
   kube: {engine: kubernetes, image: slm-recipe, volume: {claim: team, path: /data}}
 """
@@ -43,6 +44,17 @@ def test_a_plan_shows_how_the_batch_is_divided_and_which_rows_are_seen_twice(
     assert "batch 8 = 4 rows x 1 pass x 2 processes (micro_batch_size 8 lowered)" in shown
     assert "3 rows are seen twice an epoch" in shown
     assert "each takes memory of its own" in shown
+
+
+def test_a_plan_of_a_job_claims_no_processor_of_the_devices_that_it_asks_for(
+    project: Project, compute: Path
+) -> None:
+    planned = project.run("plan", "recipe.yaml", "--on", "hpc", "--compute", str(compute))
+
+    shown = " ".join(planned.out.split())
+    assert "hpc: 8 processes on a machine of Slurm, with h100:8, each with all weights" in shown
+    assert "--device NAME estimates for a GPU" in shown
+    assert "shar" not in shown.partition("compute ")[2].partition("rows ")[0]
 
 
 def test_a_plan_says_the_same_as_json_and_has_the_keys_of_one_process(

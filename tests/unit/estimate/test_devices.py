@@ -19,11 +19,20 @@ def test_a_gpu_is_named_as_people_write_it(name: str) -> None:
     assert (device.kind, device.name, device.memory_bytes) == ("cuda", "rtx-4090", 24 << 30)
 
 
-def test_an_unknown_device_names_the_nearest() -> None:
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("rtx-4091", "did you mean `rtx-4090`?"),
+        ("h100", "there are h100-pcie, h100-sxm"),
+        ("A100", "there are a100-40gb, a100-80gb"),
+        ("h20", "did you mean `h200`?"),
+    ],
+)
+def test_an_unknown_device_names_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        named_device("rtx-4091")
+        named_device(name)
 
-    assert caught.value.problems[0].hint == "did you mean `rtx-4090`?"
+    assert caught.value.problems[0].hint == hint
 
 
 def test_a_card_without_bfloat16_computes_in_32_bits_by_itself() -> None:

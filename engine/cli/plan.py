@@ -30,12 +30,12 @@ from engine.cli.power_table import power_facts, under
 from engine.cli.probing import run_probe
 from engine.cli.synthesis_lines import synthesis_lines
 from engine.cli.teacher_lines import soft_lines, teacher_lines
-from engine.environment import detect_device
+from engine.environment import Device, detect_device
 from engine.errors import ExitCode
-from engine.estimate.devices import named_device
+from engine.estimate.devices import facts_of, named_device
 from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.fit import refuse_unfit
-from engine.estimate.prices import price_of
+from engine.estimate.prices import Price, price_of
 from engine.estimate.rows import known_rows
 from engine.estimate.run import (
     Forecast,
@@ -142,10 +142,22 @@ def run(options: argparse.Namespace) -> None:
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
-    facts += _estimated(plan, store, None if _is_over(rows) else found, explain=options.explain)
+    facts += [
+        *_estimated(plan, store, None if _is_over(rows) else found, explain=options.explain),
+        *_without_price(options.prices, price, device),
+    ]
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
+
+
+def _without_price(
+    prices: Path | None, price: Price | None, device: Device
+) -> list[tuple[str, str | Table]]:
+    """Say that a file that was named for its prices has none of the device."""
+    if prices is None or price is not None:
+        return []
+    return [("price", f"{prices.name} has none for {facts_of(device).name}")]
 
 
 def _is_over(rows: Sequence[PlanRow]) -> bool:

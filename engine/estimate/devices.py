@@ -85,7 +85,7 @@ GPUS: dict[str, DeviceFacts] = {
 
 def named_device(name: str) -> Device:
     """Return the device of that name. RecipeError R040 for one that is not in the table."""
-    found = [facts for facts in GPUS.values() if _plain(facts.name) == _plain(name)]
+    found = [facts for facts in GPUS.values() if plain_name(facts.name) == plain_name(name)]
     if not found:
         raise RecipeError.one("R040", f"no device is known as `{name}`", hint=_meant(name))
     facts = found[0]
@@ -100,7 +100,9 @@ def named_device(name: str) -> Device:
 
 def _meant(name: str) -> str:
     # Of an A100 there are boards of two sizes, of an H100 two forms.
-    longer = [one for one in GPUS if _plain(name) and _plain(one).startswith(_plain(name))]
+    longer = [
+        one for one in GPUS if plain_name(name) and plain_name(one).startswith(plain_name(name))
+    ]
     if len(longer) > 1:
         return f"there are {', '.join(longer)}"
     near = longer[0] if longer else nearest(name, GPUS)
@@ -147,7 +149,7 @@ def _model(name: str) -> set[str]:
     }
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return letters and digits alone: `RTX 4090` is `rtx-4090`."""
     return re.sub(r"[^a-z0-9]+", "", name.lower())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import Problem, RecipeError
-from engine.estimate.devices import facts_of
+from engine.estimate.devices import facts_of, plain_name
 from engine.files.user import config_folder
 from engine.recipe.model import Json
 from engine.recipe.text.source import SourceText, read_source
@@ -52,9 +52,11 @@ def price_of(device: Device, file: Path | None) -> Price | None:
     if problems:
         raise RecipeError(problems)
     currency = source.value.get(CURRENCY, "")
+    # As `--device` reads names: `RTX 4090` is `rtx-4090`.
+    prices = {plain_name(name): price for name, price in source.value.items()}
     # The name in the table first, then the driver's, then the kind: the closest price counts.
     for name in (facts_of(device).name, device.name, device.kind):
-        price = source.value.get(name)
+        price = prices.get(plain_name(name))
         if isinstance(price, int | float):
             return Price(
                 an_hour=float(price), currency=str(currency), source=f"{name} in {path.name}"

@@ -32,7 +32,7 @@ def hint_for_type(
     written = source.owner(error.path).written.get(error.path)
     wanted, got = error.wanted, error.got
     if wanted == "string":
-        return _for_text(written or _text_at(error.path, source))
+        return _for_text(written or _text_at(error.path, source), error.schema)
     if wanted == "boolean" and written is not None:
         # YAML 1.1 read these as booleans, and people still write them.
         claims = {"yes": "true", "on": "true", "no": "false", "off": "false"}
@@ -45,8 +45,13 @@ def hint_for_type(
     return None
 
 
-def _for_text(written: str) -> str | None:
-    return f'write it in quotes: "{written}"' if written else None
+def _for_text(written: str, schema: Schema) -> str | None:
+    if not written:
+        return None
+    if not _Value(written, written).goes_into(schema):  # `time: 8` is no `8h` in quotes, either
+        example = next(iter(schema.get("examples", ())), None)
+        return f"such as `{_flow(example)}`" if example else None
+    return f'write it in quotes: "{written}"'
 
 
 def _text_at(path: KeyPath, source: SourceText) -> str:
@@ -103,7 +108,8 @@ def _for_collection(
 
 def _one_key(schema: Schema, expand: Callable[[Schema], Schema]) -> dict[str, Any]:
     """Return the first key of a mapping that has no example of its own, with the example of that key."""
-    for name, below in schema.get("properties", {}).items():
+    keys = schema.get("properties", {})
+    for name, below in keys.items() if len(keys) <= _MOST_WAYS else ():
         for example in expand(below).get("examples", ()):
             return {name: example}
     return {}

@@ -91,6 +91,16 @@ def test_a_cost_stands_on_the_users_price(
     )
 
 
+def test_a_file_of_prices_without_the_device_is_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "mine.yaml").write_text("rtx-4090: 1\n", encoding="utf-8")
+
+    found = planned(project, capsys, "--prices", str(project / "mine.yaml"))
+
+    assert "mine.yaml has none for " in " ".join(found.split())
+
+
 def test_without_a_price_no_cost_is_reported(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

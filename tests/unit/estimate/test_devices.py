@@ -91,6 +91,13 @@ def test_the_kind_or_the_full_name_of_a_device_has_a_price_too(tmp_path: Path) -
     assert price_of(dataclasses.replace(CPU, kind="mps"), prices(tmp_path, '"a CPU": 1\n'))
 
 
+def test_a_price_names_a_gpu_as_people_write_it(tmp_path: Path) -> None:
+    found = price_of(named_device("rtx-4090"), prices(tmp_path, "RTX 4090: 0.44\n"))
+
+    assert found is not None
+    assert (found.an_hour, found.source) == (0.44, "rtx-4090 in prices.yaml")
+
+
 def test_a_device_without_a_price_costs_nothing_that_is_known(tmp_path: Path) -> None:
     assert price_of(CPU, prices(tmp_path, "l4: 0.6\n")) is None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import RecipeError
 from engine.runtime.rendering.calibration_file import FILE as CALIBRATION
-from engine.store.runs import Runs, require_exported, require_ours
+from engine.store.runs import Runs, is_ours, read_record, require_exported, require_ours
 
 
 def find_run(root: Path, reference: str) -> Path:
@@ -47,12 +47,20 @@ def exported_gguf(run: Path) -> Path:
     require_ours(run, "its model is not asked")
     files = sorted(run.glob("*.gguf"))
     if not files:
-        raise RecipeError.one(
-            "R006",
-            f"the run `{run.name}` left no GGUF file",
-            hint="only accepted runs with `gguf` among export.formats do; "
-            "of a baseline that passed, recipe export baseline makes a folder that answers",
+        hint = (
+            "only accepted runs with `gguf` among export.formats do; "
+            "of a baseline that passed, recipe export baseline makes a folder that answers"
         )
+        if earlier := _earlier_with_file(run):
+            hint = f"an earlier run did: name it as {earlier}"
+        raise RecipeError.one("R006", f"the run `{run.name}` left no GGUF file", hint=hint)
     # the file goes into a parser in C++, so not one byte may be another than the run's
     require_exported(run, [files[0].name], if_any=CALIBRATION)
     return files[0]
+
+
+def _earlier_with_file(run: Path) -> str:
+    """Return the name of the newest run before `run` that exported a GGUF file; empty where none did."""
+    before = (one for one in run.parent.iterdir() if one.name < run.name)
+    names = [one.name for one in before if any(one.glob("*.gguf")) and is_ours(read_record(one))]
+    return f"{run.parent.name}/{max(names)}" if names else ""

@@ -193,7 +193,7 @@ def _problem(error: SchemaError, source: SourceText, schema: Schema | None) -> P
 
 def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | None:
     name = str(path[-1])
-    by_alias = [key for key, below in known.items() if name in expand(below).get("x-aliases", ())]
+    by_alias = [key for key, below in known.items() if name in _aliases(expand(below))]
     near = by_alias[0] if by_alias else nearest(name, known)
     if near is not None:
         return did_you_mean(near)
@@ -203,6 +203,13 @@ def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | Non
     if 0 < len(known) <= MOST_KEYS_LISTED:
         return f"keys here are {', '.join(known)}"
     return None
+
+
+def _aliases(expanded: Schema) -> list[str]:
+    """Return the names that other tools give a key; a list of values to try has those of its values."""
+    items = expanded.get("items")
+    own: list[str] = expanded.get("x-aliases", [])
+    return own or (expand(items).get("x-aliases", []) if isinstance(items, Mapping) else [])
 
 
 def _sections_with(name: str, schema: Schema) -> list[str]:

@@ -12,10 +12,21 @@ from engine.backends.overrides import RANGES, override_problems
 from engine.backends.trl import VOCABULARY
 from engine.errors import RecipeError
 from engine.recipe.model import Scheduler
+from engine.recipe.validation.schema import expand, recipe_schema
 from support.backend_suite import SETTING
 from support.launches import make_recipe
 
 NUMBERS = frozenset({"int", "float"})
+
+
+def test_the_example_in_the_reference_is_taken() -> None:
+    """A recipe that names no backend is trained by Axolotl."""
+    section = expand(recipe_schema()["properties"]["backend"])
+    examples = expand(section["properties"]["overrides"])["examples"]
+
+    found = [override_problems(tuple(example.items()), vocabulary()) for example in examples]
+
+    assert found == [()] * len(examples)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,13 @@ def test_a_number_that_may_be_another_one_is_not_proposed(old: str, new: str) ->
     assert [problem.hint for problem in found(old, new)] == [None]
 
 
+@pytest.mark.parametrize(("key", "meant"), [("lr", "learning_rate"), ("lora_r", "rank")])
+def test_a_sweep_knows_the_names_of_other_tools_too(key: str, meant: str) -> None:
+    problems = found("acceptance:", f"sweep: {{grid: {{{key}: [8]}}}}\nacceptance:")
+
+    assert f"did you mean `{meant}`?" in [problem.hint for problem in problems]
+
+
 def test_a_key_without_a_colon_is_shown_where_it_stands() -> None:
     (problem,) = found("task:", "task")
 

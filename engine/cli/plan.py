@@ -372,7 +372,7 @@ def _power(plan: Plan) -> PowerEstimates:
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
     """What the recipe reads and asks beyond its project, and the servers on this machine that it asks."""
-    states = {True: "allowed", False: "not allowed: not read, and a run refuses it"}
+    states = {True: "allowed", False: "not allowed: nothing is read or sent, and a run refuses it"}
     text = [f"{one.reference} ({states[one.allowed]})" for one in found]
     asked = [*recipe.baselines, *(model for _, model in asked_models(recipe))]
     served = [one.endpoint.url for one in asked if one.endpoint]

@@ -68,6 +68,12 @@ class Address:
         return self.bare if is_usual else f"{self.bare}:{self.port}"
 
     @property
+    def encrypted(self) -> str:
+        """What to write to reach it by https: at the port that is stated, unless it is the one of http."""
+        is_usual = self.port in (_PORTS[self.scheme], _PORTS["https"])
+        return f"https://{self.bare}" if is_usual else f"https://{self.bare}:{self.port}"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether it is this machine itself, by its address or its reserved name."""
         if self.host == "localhost" or self.host.endswith(".localhost"):

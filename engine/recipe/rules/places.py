@@ -301,7 +301,7 @@ def endpoints_can_be_asked(recipe: FilledText) -> Problems:
             continue
         if variable and address.scheme != "https" and not address.is_loopback:
             message = f"${variable} would cross the network unencrypted"
-            hint = f"https://{address.name}, or delete `api_key_env`"
+            hint = f"{address.encrypted}, or delete `api_key_env`"
             yield recipe.problem("R311", message, at=(*at, "endpoint"), hint=hint)
 
 

@@ -166,7 +166,7 @@ def _address(url: str, key: str) -> Address:
         raise server_problem("E721", f"`{url}` cannot be reached: {error}") from None
     if key and address.scheme != "https" and not address.is_loopback:
         message = f"the key is not sent to `{url}`: it would cross the network unencrypted"
-        raise RecipeError.one("R311", message, path=PATH, hint=f"https://{address.name}")
+        raise RecipeError.one("R311", message, path=PATH, hint=address.encrypted)
     return address
 
 

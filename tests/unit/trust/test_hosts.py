@@ -7,6 +7,21 @@ from engine.trust.keys import is_never_sent
 
 
 @pytest.mark.parametrize(
+    ("url", "encrypted"),
+    [
+        ("http://rows.example/v1", "https://rows.example"),
+        ("http://rows.example:80", "https://rows.example"),
+        ("http://rows.example:8000/v1", "https://rows.example:8000"),
+        ("http://[2001:db8::1]:8000", "https://[2001:db8::1]:8000"),
+    ],
+)
+def test_an_address_in_the_open_is_written_anew_without_the_port_of_http(
+    url: str, encrypted: str
+) -> None:
+    assert parse_address(url).encrypted == encrypted
+
+
+@pytest.mark.parametrize(
     ("url", "name", "is_loopback"),
     [
         ("https://api.openai.com/v1", "api.openai.com", False),

@@ -283,7 +283,8 @@ def test_a_key_does_not_cross_the_network_in_the_open(
     with pytest.raises(EngineError) as raised:
         ask("http://rows.example/v1", tmp_path, key="THEIR_KEY")
 
-    assert raised.value.problems[0].code == "R311"
+    (problem,) = raised.value.problems
+    assert (problem.code, problem.hint) == ("R311", "https://rows.example")
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500])

@@ -30,6 +30,7 @@ _NAME_A_FORMAT: Final = (
     f"add `format:` with one of {', '.join(FORMATS)}; of a document, say"
     " whether a line (lines) or the file (text) is a row"
 )
+_WORKBOOKS: Final = (".xlsx", ".xls", ".ods")
 _UNWRITTEN: Final[tuple[object, ...]] = ([], {}, "", "auto", "utf-8")
 """Defaults: a resolved recipe spells them out."""
 _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
@@ -64,7 +65,8 @@ def _all_sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any
 def formats_are_known(recipe: FilledText) -> Problems:
     """R231: the file's name does not tell its format.
 
-    auto looks at the ending: .jsonl, .json, .csv, .tsv, .parquet, also before .gz, .zst.
+    auto looks at the ending: .jsonl, .json, .csv, .tsv, .parquet, .txt (lines), .xml, also before .gz, .zst, .bz2, .xz.
+    A workbook has no format of its own.
 
     Fix: Add format: to the source.
 
@@ -91,7 +93,13 @@ def formats_are_known(recipe: FilledText) -> Problems:
         if (name := next(unknown, None)) is not None:
             message = f"the name {show(name.rsplit('/', 1)[-1])} does not tell the format"
             key = "file" if "file" in written else "path"
-            yield recipe.problem("R231", message, at=(*at, key), hint=_NAME_A_FORMAT)
+            yield recipe.problem("R231", message, at=(*at, key), hint=_for_format(name))
+
+
+def _for_format(name: str) -> str:
+    if name.lower().endswith(_WORKBOOKS):
+        return "save the sheet as CSV; of an .xlsx `recipe init` writes the rows as JSON lines"
+    return _NAME_A_FORMAT
 
 
 def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:

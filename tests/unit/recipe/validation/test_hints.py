@@ -99,6 +99,17 @@ def test_a_number_that_may_be_another_one_is_not_proposed(old: str, new: str) ->
     assert [problem.hint for problem in found(old, new)] == [None]
 
 
+def test_a_workbook_is_no_file_that_a_format_would_open() -> None:
+    hints = {
+        name: problem.hint
+        for name in ("rows.xlsx", "rows.dat")
+        for problem in found("file: rows.csv", f"file: {name}")
+    }
+
+    assert "save the sheet as CSV" in (hints["rows.xlsx"] or "")
+    assert "add `format:`" in (hints["rows.dat"] or "")
+
+
 @pytest.mark.parametrize(("key", "meant"), [("lr", "learning_rate"), ("lora_r", "rank")])
 def test_a_sweep_knows_the_names_of_other_tools_too(key: str, meant: str) -> None:
     problems = found("acceptance:", f"sweep: {{grid: {{{key}: [8]}}}}\nacceptance:")

@@ -26,6 +26,7 @@ from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import validation_steers
 from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, written_settings
 from engine.recipe.text.source import FilledText
+from engine.recipe.validation.schema import definition
 from engine.recipe.validation_rows import has_validation
 
 _OF_A_METHOD: Final = (
@@ -126,10 +127,13 @@ def settings_differ(recipe: FilledText) -> Problems:
         hint = f"write it into `method`: {setting_words(settings[0].changes)}; or add a setting"
         yield recipe.problem("R284", message, at=settings[0].at, hint=hint)
     seen: list[Any] = []
+    known = definition("method")["properties"].keys()
     for number, setting in enumerate(settings, start=1):
         method = method_of(setting.within(recipe["method"]), recipe.filled)
         if method.kind == "full" and not setting.changes.keys().isdisjoint(ADAPTER_KEYS):
             continue  # R204 reports it
+        if setting.changes.keys() - known:
+            continue  # R104 reports it: a key that is none changes nothing
         if method in seen:
             message = f"setting {number} is an earlier one again: {setting_words(setting.changes)}"
             hint = "it would be trained twice for one answer: delete it"

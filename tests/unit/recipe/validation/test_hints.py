@@ -112,9 +112,9 @@ def test_a_workbook_is_no_file_that_a_format_would_open() -> None:
 
 @pytest.mark.parametrize(("key", "meant"), [("lr", "learning_rate"), ("lora_r", "rank")])
 def test_a_sweep_knows_the_names_of_other_tools_too(key: str, meant: str) -> None:
-    problems = found("acceptance:", f"sweep: {{grid: {{{key}: [8]}}}}\nacceptance:")
+    (problem,) = found("acceptance:", f"sweep: {{grid: {{{key}: [8, 16]}}}}\nacceptance:")
 
-    assert f"did you mean `{meant}`?" in [problem.hint for problem in problems]
+    assert (problem.code, problem.hint) == ("R104", f"did you mean `{meant}`?")
 
 
 def test_a_key_without_a_colon_is_shown_where_it_stands() -> None:

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     for name, what in (("first", "the run to compare with"), ("second", "the run that is judged")):
         parser.add_argument(
-            name, metavar="RUN", help=f"{what}: a run folder, RECIPE/RUN, or a recipe's name for its last run"
+            name, metavar="RUN", help=f"{what}: a run folder, RECIPE/RUN, or a recipe file or name for its last run"
         )  # fmt: skip
     add_flag(parser, "--all", f"list every turned row, not only {MOST}")
     add_flag(parser, "--shared", "where the holdouts differ, compare on the rows that both have")

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "model", metavar="MODEL",
-        help="a recipe's name, a run folder, or a .json file of counts of the holdout's rows",
+        help="a recipe file or name, a run folder, or a .json file of counts of the holdout's rows",
     )  # fmt: skip
     parser.add_argument("counts", metavar="COUNTS", type=Path, help="what --keep-counts wrote")
     add_shared(parser)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.bundle.archive import ENDING
 from engine.cli.output import refuse_taken, show_result
-from engine.cli.place import add_flag, add_shared, log_file, recipe_name, store_of
+from engine.cli.place import add_flag, add_shared, log_file, store_of
 from engine.cli.report import find_run
 from engine.errors import RecipeError
 from engine.recipe.text.paths import as_argument, as_typed
@@ -60,7 +60,7 @@ def _export_bundle(options: argparse.Namespace) -> None:
     from engine.bundle.build import make_bundle  # after the arguments are known good
     from engine.bundle.signing import key_place
 
-    folder = find_run(recipe_name(options.run), options)
+    folder = find_run(options.run, options)
     target = options.output or Path(f"{folder.parent.name}{ENDING}")
     if not (target.name.endswith(ENDING) and target.is_file()):
         refuse_taken(
@@ -93,7 +93,7 @@ def _export_baseline(options: argparse.Namespace) -> None:
     given = Path(options.run)
     # A path to an encoder stands in the run as the recipe writes it, which is from the recipe's folder.
     beside = given.parent if os.path.isfile(given) else Path()
-    run, root = find_run(recipe_name(options.run), options), store_of(options)
+    run, root = find_run(options.run, options), store_of(options)
     with others_to(log_file(root, "export")) as terminal:
         progress = open_progress("export", terminal) if is_live(terminal) else SilentProgress()
         try:

@@ -45,7 +45,7 @@ READ_AS = ("auto", *(name for name in FORMATS if name != "text"))
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
+        "model", metavar="MODEL", help="a recipe file or name, a run folder or a GGUF file"
     )
     parser.add_argument(
         "file", metavar="FILE", help="the rows; - reads them from stdin, as JSON lines"

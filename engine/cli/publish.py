@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.output import show_result
-from engine.cli.place import add_flag, add_shared, log_file, recipe_name, store_of
+from engine.cli.place import add_flag, add_shared, log_file, store_of
 from engine.cli.report import find_run
 from engine.errors import RecipeError
 from engine.render.number_format import size
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
             option = f"--{name.replace('_', '-')}"
             message = f"{option} is of `recipe publish --to {kind}`"
             raise RecipeError.one("R423", message, hint=f"leave {option} out")
-    folder, root = find_run(recipe_name(options.run), options), store_of(options)
+    folder, root = find_run(options.run, options), store_of(options)
     place = _place(options, root)
     from engine.files.leases import temporary_folder  # after the arguments are known good
     from engine.publish.contents import PublishOptions, gather

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
-from engine.cli.place import add_flag, add_format, add_store, store_of
+from engine.cli.place import add_flag, add_format, add_store, recipe_name, store_of
 from engine.errors import Problem, Severity, StoreError
 from engine.runs import find
 from engine.store.runs import is_ours, read_file, read_record, require_ours
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "run", metavar="RUN", nargs="?", default="",
-        help="a run folder, a recipe's name for its latest run; default: the newest of all",
+        help="a run folder, a recipe file or name for its latest run; default: the newest of all",
     )  # fmt: skip
     add_format(parser, *FILES, "text")
     add_flag(parser, "--open", "open the page in the browser")
@@ -80,14 +80,16 @@ def _not_made_here(run: Path) -> Problem:
 
 
 def find_run(reference: str, options: argparse.Namespace) -> Path:
-    """The run folder that `reference` means; with `--trust-store` it is taken over where it was not made here.
+    """The run folder that `reference` means, of a recipe's file the latest of that recipe.
+
+    With `--trust-store` it is taken over where it was not made here.
 
     Raises:
         RecipeError: there is none.
         StoreError: as `store_root`.
 
     """
-    folder = find.find_run(store_of(options), reference)
+    folder = find.find_run(store_of(options), recipe_name(reference))
     if options.trust_store and not is_ours(read_record(folder)):
         _take_over(folder)
     return folder

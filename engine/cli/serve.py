@@ -28,7 +28,7 @@ GRACE_SECONDS = 30
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
+        "model", metavar="MODEL", help="a recipe file or name, a run folder or a GGUF file"
     )
     add_form(parser)
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
+        "model", metavar="MODEL", help="a recipe file or name, a run folder or a GGUF file"
     )
     parser.add_argument("text", metavar="TEXT", help="the input; - reads it from standard input")
     add_threshold(parser)

@@ -14,6 +14,14 @@ def test_a_finished_run_is_shown_for_the_terminal(finished: Project) -> None:
         assert f"\n{title}\n" in outcome.out
 
 
+def test_a_recipes_file_means_its_latest_run(finished: Project) -> None:
+    by_name, by_file = (
+        finished.run("report", run, "--format", "text") for run in ("tiny", "recipe.yaml")
+    )
+
+    assert (by_file.code, by_file.out) == (0, by_name.out)
+
+
 def test_its_commands_name_the_store_that_it_was_given(finished: Project) -> None:
     (finished.folder / ".recipe").rename(finished.folder / "my results")
 

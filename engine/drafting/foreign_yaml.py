@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 
 from engine.files.reading import MAX_DEPTH
-from engine.recipe.text.compose import MAX_WHOLE
+from engine.recipe.text.compose import MAX_WHOLE, plain_value
 from engine.recipe.text.source import PARSER
 
 MOST_ROWS: Final = 8 << 20
 """Characters of a file of rows; libyaml reads about one million of them a second."""
 
 
-def load_yaml(text: str, *, most: int) -> Any:
+PLAIN: Final = "tag:slm-recipe,plain"
+"""Of a scalar without quotes in a file of rows."""
+
+
+class RowParser(PARSER):  # type: ignore[misc]
+    """Reads scalars without quotes as recipes do: `no`, `007`, `12:30` and dates are the texts that they look like.
+
+    YAML 1.1 makes false, 7, 750 and a date of them, so that the labels `yes` and `on` would be one.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[str | None, list[tuple[str, re.Pattern[str]]]]] = {
+        "<": [("tag:yaml.org,2002:merge", re.compile(r"<<\Z"))],
+        None: [(PLAIN, re.compile(""))],
+    }
+
+
+def _plain(_: RowParser, node: yaml.ScalarNode) -> Any:
+    try:
+        return plain_value(node.value)
+    except OverflowError as error:
+        raise ValueError("it holds a number that is not finite, or too large") from error
+
+
+RowParser.add_constructor(PLAIN, _plain)
+
+
+def load_rows(text: str) -> Any:
+    """Return the value of a file of rows in YAML. Raises as `load_yaml`."""
+    return load_yaml(text, most=MOST_ROWS, parser=RowParser)
+
+
+def load_yaml(text: str, *, most: int, parser: Any = PARSER) -> Any:
     """Return the value of a YAML text of at most so many characters, those of its aliases counted where they stand.
 
     yaml.YAMLError where it is none, ValueError where it is longer or nested too deep, and as `usual`.
@@ -44,7 +76,7 @@ def load_yaml(text: str, *, most: int) -> Any:
         opened[-1] = (anchor, before + size + 1)
         if before + size >= most:
             raise ValueError(f"its aliases make it longer than {most:,} characters")
-    loader = PARSER(text)
+    loader = parser(text)
     try:
         return usual(loader.get_single_data())
     finally:

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import yaml
 
+from engine.data.examples.template import as_text
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
-from engine.drafting.foreign_yaml import MOST_ROWS, load_yaml
+from engine.drafting.foreign_yaml import load_rows
 from engine.drafting.layouts.label_names import Names, coded, names_in_schema
 from engine.drafting.layouts.lines import (
     example_of_intent,
@@ -317,7 +318,7 @@ def _arrow_rows(path: Path, suffix: str) -> tuple[dict[str, Names], Rows | None]
 def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:
     """Read Rasa's `nlu`: intents with their examples, one a line; rows of a YAML list as they are."""
     try:
-        value = load_yaml(text, most=MOST_ROWS)
+        value = load_rows(text)
     except (yaml.YAMLError, ValueError) as error:
         raise DataError.one("D325", f"`{path.name}` is not YAML: {error}") from error
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
@@ -327,9 +328,9 @@ def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:
     if not isinstance(items, list):
         return _mapped_rows(value, path)
     rows = [
-        example_of_intent(line.strip().removeprefix("-").strip(), str(item["intent"]))
+        example_of_intent(line.strip().removeprefix("-").strip(), as_text(item["intent"]) or "")
         for item in items
-        if isinstance(item, Mapping) and isinstance(item.get("intent"), str)
+        if isinstance(item, Mapping) and isinstance(item.get("intent"), str | int | float)
         for line in _examples(item.get("examples"))
     ]
     return rows, "examples stand below their intents, as Rasa writes them"

@@ -213,6 +213,19 @@ def test_labels_without_words_are_reported(folder: Path, run: Run) -> None:
     assert "the labels are true and false" in drafted(folder, run, "rows.csv")
 
 
+def test_intents_that_yaml_1_1_takes_for_truth_values_are_kept(folder: Path, run: Run) -> None:
+    blocks = [
+        f"- intent: {name}\n  examples: |\n"
+        + "".join(f"    - {one}\n" for one, _ in labelled()[at::4])
+        for at, name in enumerate(("yes", "no", "on", "404"))
+    ]
+    text(folder / "nlu.yml", f"nlu:\n{''.join(blocks)}")
+    run("init", "nlu.yml", "-o", "draft.yaml")
+
+    labels = yaml.safe_load((folder / "draft.yaml").read_text("utf-8"))["task"]["labels"]
+    assert labels == ["404", "no", "on", "yes"]
+
+
 def test_yaml_without_rows_is_refused(folder: Path, run: Run) -> None:
     text(folder / "settings.yml", "port: 80\nhosts: {a: {b: c}}\n")
 

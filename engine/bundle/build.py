@@ -123,7 +123,7 @@ def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
     lock = read_lock(run / BUNDLED_LOCK) if BUNDLED_LOCK not in missing else None
     if lock is None or lock.accepted is None or missing:
         what = ", ".join(missing) or "an accepted run in its lock"
-        raise _unfit(f"the run has no {what}", f"recipe run {report.recipe_name} writes it")
+        raise _unfit(f"the run has no {what}", "recipe run RECIPE writes it")
     # an accepted run that repeats a lock within noise leaves the lock as it was, with the files
     # of another run
     if {file.name: file.sha256 for file in report.files} != lock.accepted.files:

@@ -124,7 +124,9 @@ def read_judged(run: Path, store: Store, *, name: str) -> JudgedBaseline:
     baseline = _chosen(recipe, results, name)
     result = results[baseline.name]
     if result.scores not in [one.scores for one in report.baselines if one.name == baseline.name]:
-        raise _nothing("the store holds other results than its report", f"recipe run {recipe.name}")
+        raise _nothing(
+            "the store holds other results than its report", "recipe run RECIPE makes both anew"
+        )
     data = _artifact(record, store, "data")
     held_out = store.whole(products("data", make_key(record["payloads"]["data"]))["holdout"])
     if held_out is None:

@@ -298,6 +298,16 @@ def test_a_refused_run_has_nothing_to_bundle(finished: Project) -> None:
     assert not (finished.folder / "a.tar").exists()
 
 
+def test_a_run_without_its_lock_names_no_command_that_cannot_be_given(finished: Project) -> None:
+    for lock in finished.folder.glob(".recipe/runs/*/*/recipe.lock.json"):
+        lock.unlink()
+
+    outcome = finished.run("export", "bundle")
+
+    # the recipe's name is no file that `recipe run` could read
+    assert "recipe run RECIPE writes it" in outcome.err
+
+
 def test_a_file_that_is_no_bundle_and_one_that_is_not_there(finished: Project) -> None:
     wrong = finished.run("verify", "recipe.yaml")
     absent = finished.run("verify", "nothing.tar")

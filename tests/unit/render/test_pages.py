@@ -53,6 +53,15 @@ each_report = pytest.mark.parametrize("name", REPORTS)
 HOSTILE = "<script>alert(1)</script>\"'&`|\x00\x1b[2J\u202eevil </style></code></pre>\n---\n# x"
 
 
+def test_names_of_another_direction_turn_nothing_beside_them_in_the_page() -> None:
+    """Two labels in Hebrew between commas would stand in the other order, and a number on the wrong side of one."""
+    style = re.search(r"<style>(.*?)</style>", render_html(reports.rich()), re.DOTALL)
+
+    assert style
+    isolated = re.findall(r"([^{}]*)\{[^{}]*unicode-bidi: ?isolate", style[1])
+    assert {one.strip() for rule in isolated for one in rule.split(",")} >= {".label", "code"}
+
+
 def hostile() -> Report:
     report = reports.rich()
     assert report.forgetting

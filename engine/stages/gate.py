@@ -35,7 +35,7 @@ from engine.recipe.metrics import FREE, LIKELIHOODS
 from engine.recipe.model import Acceptance, Recipe
 from engine.values import dataclass
 
-REVISION = 7
+REVISION = 8
 NEEDS = ("evaluate", "baseline")
 TOOLS = ("numpy",)
 

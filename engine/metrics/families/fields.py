@@ -27,7 +27,7 @@ def leaves_of(value: Any, known: Collection[str]) -> Leaves:
     What stands at a path in `known` is one value, or one for each item of a list, whatever it holds;
     elsewhere objects are walked through.
     """
-    return Counter(_leaves(value, "", frozenset(known)))
+    return Counter(_leaves(value, None, frozenset(known)))
 
 
 def canonical(value: Any) -> str:
@@ -84,15 +84,16 @@ def _is_of_type(error: ValidationError) -> bool:
     return bool(by_branch) and all(by_branch.values())
 
 
-def _leaves(value: Any, path: str, known: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _leaves(value: Any, path: str | None, known: frozenset[str]) -> Iterator[tuple[str, str]]:
+    # None is the object itself: a field may be called "".
     if isinstance(value, list):
         for item in value:
             yield from _leaves(item, path, known)
     elif isinstance(value, dict) and path not in known:
         for key, below in value.items():
-            yield from _leaves(below, f"{path}.{key}" if path else key, known)
+            yield from _leaves(below, key if path is None else f"{path}.{key}", known)
     else:
-        yield path, canonical(value)
+        yield path or "", canonical(value)
 
 
 def _plain(value: Any) -> Any:

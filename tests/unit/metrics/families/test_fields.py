@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.metrics.families.fields import canonical, fits, leaves_of
+from engine.recipe.metrics import leaves
 
 ORDER: dict[str, Any] = {
     "type": "object",
@@ -102,3 +103,12 @@ def test_one_alternative_that_fits_by_type_is_enough() -> None:
 
 def test_a_repeated_key_is_no_valid_output() -> None:
     assert fits('{"name": "a", "name": "b"}', ORDER) == (False, False)
+
+
+def test_a_field_without_a_name_is_one_field_and_not_the_whole_object() -> None:
+    schema: Any = {"properties": {"": {}, "a": {"properties": {"": {}, "b": {}}}}}
+    value = {"": 1, "a": {"": 2, "b": 3}}
+
+    found = leaves_of(value, leaves(schema))
+
+    assert found == Counter({("", "1"): 1, ("a.", "2"): 1, ("a.b", "3"): 1})

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.data.examples.template import as_text, found_at, lookup
 from engine.recipe.model import Bin, LabelSpec
+from engine.recipe.prompt import NO_LABEL
 from engine.recipe.text.lookalike import folded, unlike
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -92,6 +93,8 @@ def meant(value: str, labels: Sequence[str], *, several: bool) -> str:
 
     `several`: it may be labels with another separator between them.
     """
+    if several and value.casefold() == NO_LABEL:
+        return ": a row without labels is blank there"
     separator = _separator(value, labels) if several else None
     if separator is not None:
         return f', write `data.label.separator: "{separator}"`'

@@ -161,6 +161,7 @@ def test_a_label_is_named_only_where_one_is_nearest(
         ("bug; login", ', write `data.label.separator: ";"`'),
         ("bug|login|", ', write `data.label.separator: "|"`'),
         ("bugs", ", did you mean `bug`?"),
+        ("None", ": a row without labels is blank there"),
         ("bug; spam and more", ""),
         (";", ""),
     ],

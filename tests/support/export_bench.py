@@ -112,6 +112,7 @@ class Bench:
             base_model=PathRef(path=self.base, written="base"),
             method=SimpleNamespace(kind="full", seed=7, max_length=512, preference=None),
             splits=SimpleNamespace(seed=7),
+            data=SimpleNamespace(checks=SimpleNamespace(empty="fail")),
             backend=SimpleNamespace(precision="fp32"),
             acceptance=SimpleNamespace(
                 confidence=0.95, decide_on=self.decide_on, stride=None, selective=None

@@ -13,7 +13,10 @@ from engine.cli.report import find_run
 from engine.errors import RecipeError
 from engine.recipe.text.paths import as_argument, as_typed
 
-ONLY_OF = {"bundle": ("key", "with_model", "with_row_texts"), "baseline": ("baseline",)}
+ONLY_OF = {
+    "bundle": ("key", "overwrite", "with_model", "with_row_texts"),
+    "baseline": ("baseline",),
+}
 """Options that one kind of export has and the other has not."""
 
 
@@ -39,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--key", metavar="FILE", type=Path,
         help="bundle: an ed25519 private key (PEM) to sign with; default: your own, made when first needed",
     )  # fmt: skip
+    add_flag(parser, "--overwrite", "bundle: replace a file that is there")
     add_flag(parser, "--with-model", "bundle: put the model's files into it too")
     texts = "bundle: leave the texts of rows in it that findings quote and answers repeat"
     add_flag(parser, "--with-row-texts", texts)
@@ -62,11 +66,9 @@ def _export_bundle(options: argparse.Namespace) -> None:
 
     folder = find_run(options.run, options)
     target = options.output or Path(f"{folder.parent.name}{ENDING}")
-    if not (target.name.endswith(ENDING) and target.is_file()):
-        refuse_taken(
-            target,
-            hint=f"only a file that ends in {ENDING} is replaced: choose another place with -o",
-        )
+    # a link is not written through, nor a folder replaced
+    if not (options.overwrite and target.is_file()) or target.is_symlink():
+        refuse_taken(target, hint="--overwrite replaces a file, or choose another place with -o")
     made = make_bundle(
         folder,
         target,

@@ -89,14 +89,27 @@ def test_a_bundle_is_made_and_checked_by_the_command(finished: Project, home: Pa
     assert f"macro_f1 {accepted['metrics']['macro_f1']['value']:.3f} (" in checked.out
 
 
-def test_a_file_of_another_kind_is_not_written_over(finished: Project) -> None:
-    rows = finished.folder / "rows.csv"
-    before = rows.read_bytes()
+@pytest.mark.parametrize("name", ["rows.csv", "old.bundle.tar"])
+def test_a_file_is_written_over_only_where_that_is_asked_for(finished: Project, name: str) -> None:
+    place = finished.folder / name
+    if not place.exists():
+        place.write_bytes(b"evidence of an earlier model")
+    before = place.read_bytes()
 
-    made = finished.run("export", "bundle", "recipe.yaml", "-o", "rows.csv")
+    made = finished.run("export", "bundle", "recipe.yaml", "-o", name)
 
-    assert (made.code, "R005" in made.err) == (2, True)
-    assert rows.read_bytes() == before
+    assert (made.code, "R005" in made.err, "--overwrite" in made.err) == (2, True, True)
+    assert place.read_bytes() == before
+
+
+def test_an_earlier_bundle_is_replaced_where_that_is_asked_for(finished: Project) -> None:
+    place = finished.folder / "tiny.bundle.tar"
+    place.write_bytes(b"evidence of an earlier model")
+
+    made = finished.run("export", "bundle", "--overwrite")
+
+    assert made.code == 0, made.err
+    assert members(place)
 
 
 def test_texts_of_rows_leave_only_where_that_is_asked_for(finished: Project) -> None:

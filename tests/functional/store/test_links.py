@@ -171,13 +171,20 @@ def test_an_output_is_not_written_through_a_link(
     assert is_typed(outcome), outcome.err
 
 
-def test_a_bundle_is_not_written_through_a_link(finished: Project, outside: Path) -> None:
-    for name in ("tiny.bundle.tar", ".tiny.bundle.tar.part"):
-        (finished.folder / name).symlink_to(outside / ".bashrc")
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    # what is written aside has a name that nothing has
+    [("tiny.bundle.tar", (2, "R005")), (".tiny.bundle.tar.part", (0, ""))],
+)
+def test_a_bundle_is_not_written_through_a_link(
+    finished: Project, outside: Path, name: str, refusal: tuple[int, str]
+) -> None:
+    (finished.folder / name).symlink_to(outside / ".bashrc")
 
-    outcome = finished.run("export", "bundle", "tiny")
+    outcome = finished.run("export", "bundle", "tiny", "--overwrite")
 
-    assert (outcome.code, "X662" in outcome.err) == (3, True), outcome.err
+    code, problem = refusal
+    assert (outcome.code, problem in outcome.err) == (code, True), outcome.err
     assert seen(outside) == {".bashrc": MINE}
 
 

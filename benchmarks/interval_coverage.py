@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.metrics.families import labels as by_label
-from engine.metrics.families.classification import tabulate
+from engine.metrics.families.classification import measures, tabulate
 from engine.metrics.intervals import wilson, wilson_f1
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import draw, method, percentile_interval
@@ -80,9 +80,9 @@ def intervals(cells: Array, task: Task, *, seed: int) -> dict[str, tuple[float, 
     drawn = draw(table, seed=seed)[0]
     values = by_label.f1(drawn).mean(axis=-1)
     point = float(f1_by_class(matrix).mean())
-    recalls = by_label.recall(drawn).mean(axis=-1)
+    (measure,) = (one for one in measures(table) if one.name == "balanced_accuracy")
     balanced = percentile_interval(
-        recalls,
+        measure.drawn(drawn, table.sums()),
         float(recall_by_class(matrix).mean()),
         confidence=CONFIDENCE,
         method=method(table),

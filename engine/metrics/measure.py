@@ -41,12 +41,22 @@ class Measure:
     """(true positives, false ones of both sorts) of an F1 of single answers."""
     of_rows: str = ""
     """A share of all rows: the column, 0 or 1 a row, that tells the hits. McNemar's test holds."""
+    widening: Of | None = None
+    """By how much drawn values, which are shares, spread too little about their mean; None where they do not."""
     least_units: int = 1
     """With fewer rows there is no interval; with fewer than two groups there never is."""
 
     def has_interval(self, table: Table) -> bool:
         """Tell whether there are enough independent rows to say how sure the value is."""
         return table.units >= (self.least_units if table.groups is None else 2)
+
+    def drawn(self, draws: Sums, sums: Sums) -> Floats:
+        """Compute the value of every draw, shape (draws,), of rows whose sums are `sums`."""
+        values = self.value(draws)
+        if self.widening is None:
+            return values
+        center = values.mean()
+        return np.clip(center + (values - center) * self.widening(sums), 0.0, 1.0)
 
 
 def ratio(above: Floats, below: Floats) -> Floats:

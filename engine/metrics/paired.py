@@ -86,7 +86,7 @@ def difference(name: str, models: PairedTables, *, with_test: bool = True) -> Di
         metric = Metric(name=name, value=None, n=n, undefined=next(filter(None, reasons)))
         return Difference(metric=metric, p_value=None, test="")
     point = values[0] - values[1]
-    drawn = [m.value(s) for m, s in zip(measures, models.drawn, strict=True)]
+    drawn = [m.drawn(d, s) for m, d, s in zip(measures, models.drawn, sums, strict=True)]
     enough = measures[0].has_interval(models.tables[0])
     interval = percentile_interval(
         drawn[0] - drawn[1],

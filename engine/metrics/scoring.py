@@ -87,7 +87,7 @@ def metrics_of(
         # takes time.
         if not drawn:
             drawn.extend(draw(table, seed=seed))
-        values = measure.value(drawn[0])
+        values = measure.drawn(drawn[0], sums)
         return percentile_interval(values, value, confidence=confidence, method=method(table))
 
     return tuple(_metric(measure, sums, interval) for measure in measures)

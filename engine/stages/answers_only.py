@@ -23,7 +23,7 @@ from engine.recipe.teacher import without_soft_targets
 from engine.training.train import load_weights, refuse_unready
 from engine.training.variants import trained, training_slice, variant
 
-REVISION = 5
+REVISION = 6
 NEEDS = ("data", "training_rows", "holdout", "evaluate")
 AFTER = ("gate",)
 USES = ("base_model", "device", "kernels")

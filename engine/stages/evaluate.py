@@ -38,7 +38,7 @@ from engine.values import dataclass
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
-REVISION = 9
+REVISION = 10
 NEEDS = ("data", "holdout", "train")
 USES = ("base_model", "device")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")

@@ -35,7 +35,7 @@ from engine.recipe.metrics import FREE, LIKELIHOODS
 from engine.recipe.model import Acceptance, Recipe
 from engine.values import dataclass
 
-REVISION = 8
+REVISION = 9
 NEEDS = ("evaluate", "baseline")
 TOOLS = ("numpy",)
 

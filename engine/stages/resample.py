@@ -27,7 +27,7 @@ from engine.training.retraining import Part, answers, examples_left, folds_in
 from engine.training.train import refuse_unready
 from engine.training.variants import training_slice, variant
 
-REVISION = 9
+REVISION = 10
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets", "evaluate")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")

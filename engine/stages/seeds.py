@@ -28,7 +28,7 @@ from engine.training.at_once import VariantJob, results
 from engine.training.train import load_weights, refuse_unready
 from engine.training.variants import trained, training_slice, variant
 
-REVISION = 5
+REVISION = 6
 NEEDS = (
     "data",
     "synthetic_rows",

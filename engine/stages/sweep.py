@@ -40,7 +40,7 @@ from engine.training.variants import (
     weights,
 )
 
-REVISION = 3
+REVISION = 4
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
-REVISION = 17
+REVISION = 18
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
 TOOLS = ("inferna",)
 USES = ("device",)

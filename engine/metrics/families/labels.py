@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.evidence import ClassScores
-from engine.metrics.measure import Measure, no_rows, ratio
+from engine.metrics.measure import Measure, Of, no_rows, ratio
 from engine.metrics.table import Floats, Sums
 
 Part = Callable[[Sums], Floats]
@@ -34,6 +34,7 @@ def f1(sums: Sums) -> Floats:
 
 
 PARTS: dict[str, Part] = {"f1": f1, "precision": precision, "recall": recall}
+_BELOW = {"precision": "predicted", "recall": "support"}
 
 
 def averages(names: Sequence[str]) -> tuple[Measure, ...]:
@@ -46,10 +47,38 @@ def averages(names: Sequence[str]) -> tuple[Measure, ...]:
         return _no_answer if (how, part) == ("micro", "precision") else no_support
 
     return tuple(
-        Measure(name=f"{how}_{part}", value=average(part), undefined=undefined(how, part))
+        Measure(
+            name=f"{how}_{part}",
+            value=average(part),
+            undefined=undefined(how, part),
+            widening=widening(_BELOW[part]) if how == "macro" and part in _BELOW else None,
+        )
         for how, average in ways.items()
         for part in PARTS
     )
+
+
+def widening(below: str) -> Of:
+    """Return by how much a mean of shares over labels spreads too little in draws of `engine.metrics.resampling`.
+
+    `below` is the statistic that the shares are of. Of one of C labels, with n rows and a share p, draws vary by
+    p q / (n + 1), and by 2 (p p + q q) / (C (n + 1) (n + 2)) for a row that is added right and one that is added wrong;
+    the share itself by p q / (n - 1), as far as the same rows tell. p is taken with one row more of both sorts.
+    The factor is 1 or more.
+    """
+
+    def factor(sums: Sums) -> Floats:
+        rows = sums[below]
+        has_rows = rows > 0
+        share = (sums["right"] + 1) / (rows + 2)
+        product = share * (1 - share)
+        added = 2 * (1 - 2 * product) / (rows + 2) / np.maximum(has_rows.sum(axis=-1), 1)
+        drawn = (product + added) / (rows + 1)
+        true = product / np.maximum(rows - 1, 1)
+        sums_of = (np.where(has_rows, one, 0.0).sum(axis=-1) for one in (true, drawn))
+        return np.sqrt(np.maximum(ratio(*sums_of), 1.0))
+
+    return factor
 
 
 def by_label(

@@ -320,3 +320,26 @@ def test_probabilities_that_some_rows_lack_calibrate_nothing(answers: Answers) -
 
     assert scores.metric("ece").undefined == "answers have no probabilities"
     assert scores.calibration is None
+
+
+def test_intervals_of_means_over_labels_are_as_wide_as_chance_makes_them() -> None:
+    """Of 20 labels with five rows each, four of them right: 1.96 standard errors to both sides are 0.175."""
+    labels = tuple(map(str, range(20)))
+    rows = [
+        Prediction(
+            id=f"{place}-{row}",
+            target=label,
+            label=labels[place - 1] if row == 0 else label,
+            text="",
+            probability=None,
+        )
+        for place, label in enumerate(labels)
+        for row in range(5)
+    ]
+
+    found = {metric.name: metric for metric in judged(rows, labels).metrics}
+
+    for name in ("balanced_accuracy", "macro_recall", "macro_precision"):
+        interval = found[name].interval
+        assert interval is not None
+        assert interval.high - interval.low > 0.155

@@ -28,18 +28,34 @@ class TooSlowError(BaseException):
 
 @contextlib.contextmanager
 def processor_time(seconds: float) -> Iterator[None]:
-    """Raise TooSlowError where what is done inside takes more processor time than that.
+    """Raise TooSlowError where what is done inside takes more processor time than that, whatever became of it then.
+
+    A library that is stopped anywhere may fail in its own way: torch, while it changes a mode, with an empty stack.
 
     Without effect outside the main thread and on Windows, where Python has no timer that interrupts a computation.
     """
     if not _has_timer():
         yield
         return
+    is_over = False
+
+    def stop(_: int, __: FrameType | None) -> None:
+        nonlocal is_over
+        is_over = True
+        raise TooSlowError
+
     # Not SIGALRM, whose only timer belongs to `engine.process.interrupts`.
-    before = signal.signal(signal.SIGVTALRM, _stop)
+    before = signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
+    except Exception as error:
+        if is_over:
+            raise TooSlowError from error
+        raise
+    else:
+        if is_over:
+            raise TooSlowError
     finally:
         # The timer goes first: by default the signal ends a process.
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
@@ -69,7 +85,3 @@ def more_memory(most: int) -> Iterator[None]:
 
 def _has_timer() -> bool:
     return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-
-
-def _stop(_: int, __: FrameType | None) -> None:
-    raise TooSlowError

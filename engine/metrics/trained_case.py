@@ -62,11 +62,29 @@ class TrainedCase:
     def __init__(self, recipe: Recipe, evidence: TrainedEvidence) -> None:
         self.recipe, self.method, self.training = recipe, recipe.method, evidence.training
         self.evidence = evidence
-        task = recipe.task
-        self.name = primary(task.kind, answer_pattern=task.answer_pattern)
-        self.is_lower_better = is_lower_better(self.name, task.kind)
-        spec = spec_of(self.name, task.kind)
+        kind = recipe.task.kind
+        self.name = self._judged_metric()
+        self.is_lower_better = is_lower_better(self.name, kind)
+        spec = spec_of(self.name, kind)
         self.is_share = spec is not None and spec.unit == "share"
+
+    def _judged_metric(self) -> str:
+        """The main metric; of free text, where only a threshold says what is low, the first that has one.
+
+        The main metric comes first where it has a threshold too, or where none of those that have was measured.
+        """
+        task = self.recipe.task
+        main = primary(task.kind, answer_pattern=task.answer_pattern)
+        bounded = [bound.metric for bound in self.recipe.acceptance.metrics]
+        if task.spec.has_one_answer or main in bounded:
+            return main
+        sides = (self.evidence.train, self._unseen_scores)
+        known = (
+            name
+            for name in bounded
+            if all(metric_of(side, name).interval is not None for side in sides)
+        )
+        return next(known, main)
 
     @property
     def why_unknown(self) -> str:
@@ -97,12 +115,12 @@ class TrainedCase:
 
     @cached_property
     def train(self) -> Metric:
-        """The main metric on training rows."""
+        """The judged metric on training rows."""
         return metric_of(self.evidence.train, self.name)
 
     @cached_property
     def unseen(self) -> Metric:
-        """The main metric on validation rows, or on the holdout where they are few."""
+        """The judged metric on validation rows, or on the holdout where they are few."""
         return metric_of(self._unseen_scores, self.name)
 
     @cached_property
@@ -204,7 +222,8 @@ class TrainedCase:
     def checkpoints(self) -> Checkpoints:
         """The judged checkpoints, and which of them is the model."""
         return Checkpoints(
-            judged=tuple(self.evidence.checkpoints),
+            # each has its main metric alone, which need not be the judged one
+            judged=tuple(one for one in self.evidence.checkpoints if one.metric.name == self.name),
             kept_step=self.training.kept_step,
             is_lower_better=self.is_lower_better,
         )
@@ -240,12 +259,12 @@ class TrainedCase:
     # Sentences.
 
     def on_train(self) -> str:
-        """The main metric on training rows, in words."""
+        """The judged metric on training rows, in words."""
         rows = self.evidence.train.rows if self.evidence.train else 0
         return f"{self.name} is {value_words(self.train)} on {rows} training rows"
 
     def on_both(self) -> str:
-        """The main metric on training and on unseen rows, in words."""
+        """The judged metric on training and on unseen rows, in words."""
         return f"{self.on_train()}, {value_words(self.unseen)} on {self.unseen_called} rows"
 
 

@@ -337,37 +337,6 @@ def test_a_validation_loss_that_still_falls_names_longer_training() -> None:
     assert diagnosis.yaml == "method: {epochs: 10}"
 
 
-# Kinds whose metric is no share, or whose rows have many right answers.
-
-
-def test_free_text_is_held_to_the_threshold_of_the_recipe_alone() -> None:
-    writer = recipe("generation")
-    unbound = replace(writer, acceptance=replace(writer.acceptance, metrics=()))
-    bound = Threshold(metric="rouge_l", direction="min", bound=0.5)
-    strict = replace(writer, acceptance=replace(writer.acceptance, metrics=(bound,)))
-    writer_task = replace(writer.task, answer_pattern="")
-
-    for one, fit in ((unbound, Fit.FITS), (strict, Fit.UNDERFITTED)):
-        given = replace(one, task=writer_task)
-        assert found(0.4, 0.4, 0.4, of=given, name="rouge_l").fit is fit
-
-
-def test_less_is_better_for_bits_per_byte() -> None:
-    chat = recipe("chat")
-    bound = Threshold(metric="bits_per_byte", direction="max", bound=0.5)
-    strict = replace(chat, acceptance=replace(chat.acceptance, metrics=(bound,)))
-    turned = training(LEARNED, TURNED)
-
-    def of(train: float, unseen: float, **more: Any) -> Fit:
-        return found(train, unseen, unseen, name="bits_per_byte", **more).fit
-
-    assert of(0.6, 0.6, of=chat) is Fit.FITS
-    assert of(0.6, 0.6, of=strict) is Fit.UNDERFITTED
-    assert of(0.2, 0.9, of=chat) is Fit.FITS
-    assert of(0.2, 0.9, of=chat, training=turned) is Fit.OVERFITTED
-    assert of(0.9, 0.2, of=chat, training=turned) is Fit.FITS
-
-
 # A sweep.
 
 

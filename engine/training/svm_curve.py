@@ -31,7 +31,7 @@ def svm_curve(
     """Return the curve of the SVM at 25, 50 and 100 % of the training rows."""
     recipe = context.recipe
     judged_on = "validation" if validation else f"{INNER_FOLDS}-fold inside the training rows"
-    reason = _too_few(train, recipe.task.labels, crossed=not validation)
+    reason = _why_none(context, train, crossed=not validation)
     if reason:
         return unknown_curve(MODEL, judged_on=judged_on, reason=reason)
     payload = {
@@ -67,12 +67,15 @@ def _file(part: float) -> str:
     return f"predictions.{round(100 * part)}.jsonl"
 
 
-def _too_few(train: Sequence[Example], labels: Sequence[str], *, crossed: bool) -> str:
+def _why_none(context: StageContext, train: Sequence[Example], *, crossed: bool) -> str:
     """Say why the smallest part would be no training at all; empty where it is one."""
+    labels, seed = context.recipe.task.labels, context.recipe.splits.seed
     # Where rows are cross-validated, each model learns from four of five parts.
     smallest = SHARES[0] * len(train) * (1 - 1 / INNER_FOLDS if crossed else 1)
     if smallest < len(labels):
         return f"25 % of {len(train)} training rows are fewer than the {len(labels)} labels"
+    if crossed and not inner_folds(train, INNER_FOLDS, seed=seed):
+        return "the training rows are all of one group, or one text: none can be held apart"
     return ""
 
 

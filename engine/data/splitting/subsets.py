@@ -67,10 +67,15 @@ def _kind(row: Example) -> str:
 
 
 def inner_folds(rows: Sequence[Example], count: int, *, seed: int) -> list[int]:
-    """Number each row with a fold from 0: labels evenly spread, equal texts and groups together."""
+    """Number each row with a fold from 0: labels evenly spread, each group and equal texts of no group together.
+
+    Empty where all rows stand together: without their fold there would be nothing to learn from.
+    """
     members: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         members[row.group or content_key(row.input).hex()].append(place)
+    if len(members) < 2:
+        return []
     order = sorted(members, key=lambda unit: sha256(f"{seed}:{unit}".encode()).digest())
     order.sort(key=lambda unit: rows[members[unit][0]].target)
     numbers = [0] * len(rows)

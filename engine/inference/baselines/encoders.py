@@ -82,14 +82,14 @@ def _facts(encoder: Encoder, fold: Fold) -> dict[str, object]:
 
 
 def _crossing(rows: Sequence[Example], *, seed: int) -> list[int]:
-    """Return the fold of each row, -1 for those beyond the bound."""
+    """Return the fold of each row, -1 for those beyond the bound and for a row that is alone."""
     taken = beginning(rows, MOST_CROSSED, seed=seed)
     numbers = inner_folds(taken, INNER_FOLDS, seed=seed)
-    if len(set(numbers)) == 1:
-        # One group, or one text: kept together, none of its rows would be left to learn from.
+    if not numbers:
+        # One group, or one text: only C is chosen here, and some of its rows tell more of it than none.
         apart = [replace(row, group=str(place)) for place, row in enumerate(taken)]
         numbers = inner_folds(apart, INNER_FOLDS, seed=seed)
-    by_id = {row.id: number for row, number in zip(taken, numbers, strict=True)}
+    by_id = {row.id: number for row, number in zip(taken, numbers, strict=False)}
     return [by_id.get(row.id, -1) for row in rows]
 
 

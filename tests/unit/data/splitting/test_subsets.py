@@ -89,6 +89,13 @@ def test_inner_folds_are_even_and_keep_groups_and_equal_texts_together() -> None
     assert sorted(Counter(numbers[:80]).values()) == [16] * 5
 
 
+@pytest.mark.parametrize("group", ["one speaker", ""])
+def test_rows_that_all_stand_together_have_no_folds(group: str) -> None:
+    found = [replace(row, input="the film was good", group=group) for row in rows(10)]
+
+    assert inner_folds(found, 5, seed=7) == []
+
+
 def folded() -> tuple[list[Example], list[Example], list[Example]]:
     train = [row for fold in (1, 2) for row in rows(10, fold=fold, start=100 * fold)]
     validation = [row for fold in (1, 2) for row in rows(2, fold=fold, start=100 * fold + 50)]

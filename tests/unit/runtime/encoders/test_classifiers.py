@@ -86,9 +86,9 @@ def test_rows_without_a_fold_train_and_choose_nothing(encoder: Encoder) -> None:
     assert found.scores == alone.scores
 
 
-def test_rows_of_a_single_fold_leave_the_least_c(encoder: Encoder) -> None:
+def test_where_no_row_has_a_fold_it_is_the_least_c(encoder: Encoder) -> None:
     train, judged = labelled(encoder, TRAIN, LABELS), labelled(encoder, JUDGED, RIGHT)
-    found = linear_answers(train, None, judged, folds=[0] * len(TRAIN), seed=7)
+    found = linear_answers(train, None, judged, folds=[-1] * len(TRAIN), seed=7)
 
     assert (found.features, found.c) == (ALONE, GRIDS[ALONE][0])
     assert found.scores == {ALONE: 0.0, BESIDE: 0.0}

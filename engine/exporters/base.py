@@ -56,6 +56,17 @@ def gguf_name(quantization: str) -> str:
     return f"model-{quantization}.gguf"
 
 
+def write_task(model_dir: Path, spec: ExportSpec, folder: Path) -> None:
+    """Write `task.json`, which says how to ask the model of `model_dir`, into `folder`."""
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
+    from engine.runtime.rendering.task_file import make_task_file, write_task_file
+
+    chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
+    blank = spec.asks_partly_blank
+    asked = make_task_file(spec.task, chat, spec.longest_answers, asks_partly_blank=blank)
+    write_task_file(folder, asked)
+
+
 def describe(path: Path, *, root: Path, form: str) -> ExportedFile:
     """Return a file's description, named relative to `root`."""
     return ExportedFile(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.errors import Problem
 from engine.evidence import ExportedFile
-from engine.exporters.base import ExportSpec, describe, gguf_name
+from engine.exporters.base import ExportSpec, describe, gguf_name, write_task
 from engine.progress import Progress
 from engine.runtime.gguf.required import missing_tools
 
@@ -31,12 +31,7 @@ def export(
 ) -> tuple[ExportedFile, ...]:
     """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
     from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf  # no plan writes
-    from engine.runtime.rendering.chat import kept_chat  # brings transformers
-    from engine.runtime.rendering.task_file import (  # brings transformers
-        FILE,
-        make_task_file,
-        write_task_file,
-    )
+    from engine.runtime.rendering.task_file import FILE  # brings transformers
 
     tools = find_tools()
     target = workdir / gguf_name(spec.quantization)
@@ -53,11 +48,7 @@ def export(
     facts = read_facts(target, spec.quantization)
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
     progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")
-    chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
-    asked = make_task_file(
-        spec.task, chat, spec.longest_answers, asks_partly_blank=spec.asks_partly_blank
-    )
-    write_task_file(workdir, asked)
+    write_task(model_dir, spec, workdir)
     described = replace(
         describe(target, root=workdir, form=NAME),
         bits_per_weight=facts.bits_per_weight,

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.environment import version_of
 from engine.errors import Problem
 from engine.evidence import ExportedFile
-from engine.exporters.base import ExportSpec, describe
+from engine.exporters.base import ExportSpec, describe, write_task
 from engine.runtime.graph.convert import missing_tools, write_graph
 
 
@@ -25,18 +25,8 @@ def export_graph(
     form: str, model_dir: Path, spec: ExportSpec, workdir: Path
 ) -> tuple[ExportedFile, ...]:
     """Write the folder of a format. Errors: those of `write_graph`."""
-    from engine.runtime.rendering.chat import kept_chat  # brings transformers
-    from engine.runtime.rendering.task_file import (  # brings transformers
-        make_task_file,
-        write_task_file,
-    )
-
     folder = workdir / form
     folder.mkdir()
     write_graph(model_dir, folder, form, precision=spec.precision, find_version=version_of)
-    chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
-    asked = make_task_file(
-        spec.task, chat, spec.longest_answers, asks_partly_blank=spec.asks_partly_blank
-    )
-    write_task_file(folder, asked)
+    write_task(model_dir, spec, folder)
     return tuple(describe(path, root=workdir, form=form) for path in sorted(folder.iterdir()))

@@ -50,7 +50,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
     """Return the metrics, those of single labels last."""
     return (
         share_of_rows("accuracy", "correct"),
-        Measure(name="balanced_accuracy", value=_balanced, widening=labels.widening("support")),
+        Measure(name="balanced_accuracy", value=_balanced, widening=labels.WIDENINGS["recall"]),
         *labels.averages(table.names),
         Measure(name="mcc", value=_correlation, undefined=_one_class(table.names)),
         *calibration.MEASURES,

@@ -34,28 +34,6 @@ def f1(sums: Sums) -> Floats:
 
 
 PARTS: dict[str, Part] = {"f1": f1, "precision": precision, "recall": recall}
-_BELOW = {"precision": "predicted", "recall": "support"}
-
-
-def averages(names: Sequence[str]) -> tuple[Measure, ...]:
-    """Return F1, precision and recall in each of their averages."""
-    ways = {"macro": _macro, "micro": _micro, "weighted": _weighted}
-
-    def undefined(how: str, part: str) -> Callable[[Sums], str]:
-        if how == "macro":
-            return lacking(names)
-        return _no_answer if (how, part) == ("micro", "precision") else no_support
-
-    return tuple(
-        Measure(
-            name=f"{how}_{part}",
-            value=average(part),
-            undefined=undefined(how, part),
-            widening=widening(_BELOW[part]) if how == "macro" and part in _BELOW else None,
-        )
-        for how, average in ways.items()
-        for part in PARTS
-    )
 
 
 def widening(below: str) -> Of:
@@ -79,6 +57,31 @@ def widening(below: str) -> Of:
         return np.sqrt(np.maximum(ratio(*sums_of), 1.0))
 
     return factor
+
+
+WIDENINGS = {"precision": widening("predicted"), "recall": widening("support")}
+"""Of means over labels, by their part; F1 is no share."""
+
+
+def averages(names: Sequence[str]) -> tuple[Measure, ...]:
+    """Return F1, precision and recall in each of their averages."""
+    ways = {"macro": _macro, "micro": _micro, "weighted": _weighted}
+
+    def undefined(how: str, part: str) -> Callable[[Sums], str]:
+        if how == "macro":
+            return lacking(names)
+        return _no_answer if (how, part) == ("micro", "precision") else no_support
+
+    return tuple(
+        Measure(
+            name=f"{how}_{part}",
+            value=average(part),
+            undefined=undefined(how, part),
+            widening=WIDENINGS.get(part) if how == "macro" else None,
+        )
+        for how, average in ways.items()
+        for part in PARTS
+    )
 
 
 def by_label(

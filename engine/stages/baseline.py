@@ -31,7 +31,7 @@ from engine.training.svm_curve import svm_curve
 from engine.training.teacher_tokens import refuse_other_tokenizer
 from engine.training.train import start_ahead
 
-REVISION = 9
+REVISION = 10
 NEEDS = ("data", "holdout")
 USES = ("base_model", "device")
 TOOLS = ("numpy", "scikit-learn", "torch", "transformers", "vllm")

@@ -51,7 +51,7 @@ from engine.training.added_rows import AddedRows, baseline_on, count_labels, kee
 from engine.training.rendered import check_rendering
 from engine.values import dataclass
 
-REVISION = 4
+REVISION = 5
 NEEDS = ("data", "holdout")
 AFTER = ("baseline",)
 USES = ("base_model", "device")

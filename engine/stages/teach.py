@@ -50,7 +50,7 @@ from engine.training.rendered import check_rendering
 from engine.training.teacher_tokens import refuse_other_tokenizer
 from engine.values import dataclass
 
-REVISION = 4
+REVISION = 5
 NEEDS = ("data", "holdout")
 AFTER = ("baseline",)
 USES = ("base_model", "device")

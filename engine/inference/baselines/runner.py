@@ -17,8 +17,7 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import version_of
 from engine.errors import EngineError, Problem
 from engine.inference import predict
-from engine.inference.baselines import compression, floors
-from engine.inference.baselines.shots import shots_of
+from engine.inference.baselines import compression, floors, shots
 from engine.inference.baselines.values import BaselinePredictions, Question, SeededDraws
 from engine.inference.preference import base_answers, longer_answer, untouched
 from engine.metrics.predictions import Prediction, write_predictions
@@ -186,6 +185,9 @@ class Asker:
             "answering": predict.REVISION,
             "versions": {tool: version_of(tool) for tool in TOOLS[who]},
         }
+        if shots.has_shots(baseline):
+            # a teacher's rows bring the examples themselves
+            payload.setdefault("shown", shots.REVISION)
         if who == "model":
             payload["base_model"] = self._identity(baseline)
             payload["device"] = context.device.kind
@@ -237,7 +239,7 @@ class Asker:
             baseline=baseline,
             asked=predict.PredictionInputs.of(recipe, fold.train),
             fold=fold,
-            shots=shots_of(baseline, task, fold.train, fold.judged, seed=seed),
+            shots=shots.shots_of(baseline, task, fold.train, fold.judged, seed=seed),
         )
         answered = self._put(question, payload)
         most = max(map(len, question.shots), default=0)

@@ -120,6 +120,19 @@ def test_a_row_is_never_shown_its_own_text() -> None:
         assert len(shots) == 4
 
 
+@pytest.mark.parametrize("kind", ["few_shot", "model"])
+def test_a_row_is_never_shown_its_own_text_among_drawn_ones(kind: str) -> None:
+    train, asked = examples(20), labels_of(("negative", "positive"))
+    judged = [*examples(60)[40:], *(replace(row, input=row.input.upper()) for row in train)]
+    baseline = Baseline(kind=kind, name=kind, shots=4)  # type: ignore[arg-type]
+    found = shots_of(baseline, asked, train, judged, seed=7)
+
+    for row, shots in zip(judged, found, strict=True):
+        assert row.input.lower() not in [text.lower() for text, _ in shots]
+        assert Counter(label for _, label in shots) == {"negative": 2, "positive": 2}
+    assert Counter(found).most_common(1) == [(found[0], len(judged) - 4)]
+
+
 def test_each_baseline_has_its_own_shots() -> None:
     train, judged, asked = examples(40), examples(60)[40:], labels_of(("negative", "positive"))
 

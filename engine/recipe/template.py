@@ -7,6 +7,9 @@ from typing import Final
 
 _PIECE: Final = re.compile(r"(?P<literal>\{\{|\}\}|[^{}]+)|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])")
 
+WORD: Final = re.compile(r"\w+(?:[.-]\w+)*")
+_LAST_WORD: Final = re.compile(rf"{WORD.pattern}$")
+
 
 class TemplateError(Exception):
     """The template cannot be read; the text says why, `hint` what to write."""
@@ -26,7 +29,7 @@ def pieces(template: str) -> tuple[tuple[str, bool], ...]:
         if piece["stray"] is not None:
             raise TemplateError(
                 f"`{piece['stray']}` at character {piece.start() + 1} has no partner",
-                hint=f"write `{piece['stray'] * 2}` for a literal brace",
+                hint=_with_partner(template, piece.start()),
             )
         if piece["literal"] is not None:
             found.append(({"{{": "{", "}}": "}"}.get(piece["literal"], piece["literal"]), False))
@@ -39,6 +42,18 @@ def pieces(template: str) -> tuple[tuple[str, bool], ...]:
             )
         found.append((name, True))
     return tuple(found)
+
+
+def _with_partner(template: str, place: int) -> str:
+    """Return the hint for a brace without its partner: the column that it was probably written for, or the literal."""
+    brace = template[place]
+    literal = f"write `{brace * 2}` for a literal brace"
+    word = WORD.match(template, place + 1) if brace == "{" else _LAST_WORD.search(template[:place])
+    return (
+        f"write `{{{word[0]}}}` for the column, or {literal.removeprefix('write ')}"
+        if word
+        else literal
+    )
 
 
 def fields(template: str) -> tuple[str, ...]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from engine.data.checks.findings import Rejects, drop_reason, written
 from engine.data.checks.rows.texts import rows_that
 from engine.data.examples.label import NoBinError, NoNumberError, meant
+from engine.data.examples.named_columns import (
+    NO_HEADER,
+    columns_named,
+    has_column,
+    is_without_header,
+    optional_columns,
+)
 from engine.data.examples.template import (
     MissingColumnError,
     UnusableValueError,
     as_text,
-    found_at,
     lookup,
     parse_template,
 )
@@ -24,7 +30,7 @@ from engine.data.reading.row import SHOWN, Row, excerpt, several
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
-from engine.recipe.model import Data, Task
+from engine.recipe.model import Task
 
 _SPLIT_COLUMN: Final = {
     "column": ("D317", f"write one of {', '.join(SPLIT_NAMES)}"),
@@ -46,14 +52,16 @@ class UnusableRows:
         """Begin with no row; what is known of single rows goes into the findings at once."""
         self._task, self._data, self._work = work.task, work.data, work
         self._findings = work.findings
-        self._keys = dict(columns_named(work))
-        self._optional = frozenset(_optional(work.data))
+        self._keys = dict(columns_named(work.task, work.data, work.splits))
+        self._optional = frozenset(optional_columns(work.data))
         """Columns that a row may lack, such as those of an answer's fields, but not every row."""
         self._unseen = set(self._optional)
         """Those of them that no row had so far."""
         self._first = ""
         """Where the first row stands."""
         self._columns: list[str] = []
+        self._is_headed = True
+        """Whether the first file has names of columns where such stand."""
         self._missing: dict[tuple[str, str], Rejects] = defaultdict(Rejects)
         """By key of the recipe and column."""
         self._incomplete = 0
@@ -66,7 +74,10 @@ class UnusableRows:
 
     def note_columns(self, row: Row) -> None:
         """Remember which columns the rows have; of every row, usable or not."""
-        self._columns = self._columns or list(row.values)
+        if not self._columns:
+            self._columns = list(row.values)
+            file, labels = row.origin.rpartition(":")[0], self._task.labels
+            self._is_headed = not is_without_header(file, self._columns, labels)
         self._first = self._first or row.origin
         # A misspelt one would leave its field out of every answer, and nothing else would tell.
         if self._unseen:
@@ -156,6 +167,8 @@ class UnusableRows:
                 "other rows have it: write it in these rows too, or take these rows out of the file"
             )
         near = difflib.get_close_matches(column, self._columns, n=1)
+        if not near and not self._is_headed:
+            return NO_HEADER
         if not near and path == "task.input" and self._columns:
             return f"name columns of the file in task.input, such as `{{{self._columns[0]}}}`"
         return f"did you mean `{near[0]}`?" if near else None
@@ -218,35 +231,3 @@ class UnusableRows:
             wrong = "an answer that does not fit task.schema"
             return f"has {wrong}", f"have {wrong}"
         return "is not laid out as its shape says", "are not laid out as their shape says"
-
-
-_NOTHING: Final = object()
-
-
-def has_column(values: Mapping[str, Any], column: str) -> bool:
-    """Tell whether a row has a column, or a value at its path."""
-    return found_at(values, column, _NOTHING) is not _NOTHING
-
-
-def columns_named(work: Preparation) -> Iterator[tuple[str, str]]:
-    """Yield (column, key of the recipe that names it)."""
-    label, answer = work.data.label, work.data.answer
-    if work.task.input:
-        yield from ((column, "task.input") for column in parse_template(work.task.input).columns)
-    if label is not None:
-        yield label.column, "data.label.column"
-    if answer is not None:
-        columns = (answer.column, *answer.references, *_optional(work.data))
-        yield from ((column, "data.answer") for column in columns if column)
-    if work.splits.column and work.splits.column != work.task.spec.group:
-        yield work.splits.column, "splits.by"
-
-
-def _optional(data: Data) -> tuple[str, ...]:
-    answer, label = data.answer, data.label
-    labels = (label.column,) if label is not None and label.missing else ()
-    if answer is None:
-        return labels
-    spans = (answer.spans.column,) if answer.spans is not None else ()
-    whole = (answer.column,) if answer.missing and answer.column else ()
-    return (*(column for _, column in answer.fields), *spans, *whole)

@@ -23,7 +23,11 @@ from engine.recipe.validation.schema_errors import show
 from engine.trust.hosts import parse_address
 from engine.trust.keys import is_never_sent
 
-_ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:[/\\]")
+_HOME: Final = r"~(?:$|[^/\\]*[/\\])"
+_ABSOLUTE: Final = re.compile(rf"[/\\]|[A-Za-z]:[/\\]|{_HOME}")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_FILLED_BY_SHELLS: Final = re.compile(rf"\$\w|\$\{{|%\w+%|{_HOME}")
+RELATIVE: Final = "write it relative to the recipe's folder"
 _LOOSE_HUB: Final = "reference can move: hub {what} without revision"
 _LOOSE_PACKAGE: Final = "reference can move: package without sha256"
 _SERVED: Final = "reference can move: a server may serve another model tomorrow"
@@ -131,7 +135,8 @@ def paths_exist(recipe: FilledText) -> Problems:
         fault = fault_of_file(path)
         if fault == ABSENT:
             message = f"no such file or folder: {show(written)}"
-            yield recipe.problem("R302", message, at=at, hint=_nearby(recipe, path, written))
+            hint = hint_of_path(written) or _nearby(recipe, path, written)
+            yield recipe.problem("R302", message, at=at, hint=hint)
         elif fault == FOLDER:
             if wanted := _instead_of_folder(written, what, str(at[-1])):
                 message = f"{show(written)} is a folder; name {wanted}"
@@ -164,6 +169,15 @@ def fault_of_file(path: Path) -> str | None:
         return FOLDER
     except (OSError, ValueError) as error:
         return (getattr(error, "strerror", None) or str(error)).lower()
+    return None
+
+
+def hint_of_path(written: str) -> str | None:
+    """Return what to write in the place of what is no path; None where it may be one."""
+    if _ADDRESS.match(written):
+        return "download it and name the file; what is on the Hugging Face hub is named by `hub`"
+    if _FILLED_BY_SHELLS.match(written):
+        return f"`$NAME`, `%NAME%` and `~` are not filled in: {RELATIVE}"
     return None
 
 
@@ -326,8 +340,7 @@ def paths_travel(recipe: FilledText) -> Problems:
     for at, written, _ in written_paths(recipe.filled):
         if is_of_one_machine(written):
             message = f"{show(written)} exists on one machine only"
-            hint = "write it relative to the recipe's folder"
-            yield recipe.warning("R303", message, at=at, hint=hint)
+            yield recipe.warning("R303", message, at=at, hint=RELATIVE)
 
 
 @rule(*PLACE_KEYS)

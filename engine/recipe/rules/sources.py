@@ -9,7 +9,13 @@ from typing import Any, Final
 from engine.errors import listed
 from engine.recipe.formats import FORMATS, format_of
 from engine.recipe.references import REPLAY_SOURCES
-from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
+from engine.recipe.rules.places import (
+    RELATIVE,
+    climbs,
+    fault_of_file,
+    hint_of_path,
+    is_of_one_machine,
+)
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.teacher import SOURCES, written_sources
 from engine.recipe.text.compose import KeyPath
@@ -193,10 +199,11 @@ def column_files_are_there(recipe: FilledText) -> Problems:
             elif not recipe.judge.may_read(place):
                 continue  # R306 reports it
             elif (fault := fault_of_file(place)) is not None:
-                yield recipe.problem("R302", f"{show(file)}: {fault}", at=at)
+                hint = hint_of_path(file)
+                yield recipe.problem("R302", f"{show(file)}: {fault}", at=at, hint=hint)
             elif is_of_one_machine(file):
                 message = f"{show(file)} exists on one machine only"
-                yield recipe.warning("R303", message, at=at)
+                yield recipe.warning("R303", message, at=at, hint=RELATIVE)
 
 
 @rule("data.sources", "data.replay", "teacher")

@@ -10,7 +10,7 @@ from engine.recipe.patterns import UNREADABLE, compiled
 from engine.recipe.prompt import LABELS_TOKEN, unnamed_labels
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.rule import Problems, rule
-from engine.recipe.template import TemplateError, fields
+from engine.recipe.template import WORD, TemplateError, fields
 from engine.recipe.text.lookalike import folded, unlike
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
@@ -134,13 +134,16 @@ def input_is_a_template(recipe: FilledText) -> Problems:
     """
     at = ("task", "input")
     try:
-        names = fields(recipe["task"]["input"])
+        written = recipe["task"]["input"]
+        names = fields(written)
     except TemplateError as error:
         yield recipe.problem("R215", str(error), at=at, hint=error.hint)
         return
     if not names:
         message = "names no column, so every row would read the same"
-        yield recipe.problem("R215", message, at=at, hint='name one in braces: "{text}"')
+        # a single word is the name of one, without its braces
+        name = written if WORD.fullmatch(written) else "text"
+        yield recipe.problem("R215", message, at=at, hint=f'name one in braces: "{{{name}}}"')
 
 
 @rule("task.kind", "task.instruction", "task.system", "task.labels")

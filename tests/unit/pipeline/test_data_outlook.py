@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+from engine.data.examples.named_columns import NO_HEADER
 from engine.data.membership import membership_from_json
 from engine.data.prepare import prepare
 from engine.data.reading.sources import fetch_all, read_all
@@ -130,6 +131,21 @@ def test_each_local_file_is_reported_with_its_columns(tmp_path: Path) -> None:
     assert shapes(recipe_of(tmp_path)) == [
         ("old.csv", "columns text, label"),
         ("new.csv", "columns text, label"),
+    ]
+
+
+def test_a_column_that_a_file_lacks_is_named_before_anything_runs(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path)
+    (tmp_path / "old.csv").write_text("text,topic\nfine,positive\n", encoding="utf-8")
+    (tmp_path / "new.csv").write_text("fine,positive\nbad,negative\n", encoding="utf-8")
+
+    assert shapes(recipe) == [
+        ("old.csv", "columns text, topic; none is `label` (data.label.column)"),
+        (
+            "new.csv",
+            "columns fine, positive; none is `text` (task.input) or `label` (data.label.column): "
+            + NO_HEADER,
+        ),
     ]
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from engine.data.examples.named_columns import NO_HEADER
 from engine.data.prepare import prepare
 from engine.data.reading.row import Row
 from engine.errors import DataError
 from engine.recipe.model import AnswerSpec, SpanSpec, Splits
-from support.tasks import NO_CHECKS, answer, data, task
+from support.tasks import NO_CHECKS, answer, data, label, task
 
 SPLITS = Splits(
     by="random", column="", train=0.6, validation=0.2, holdout=0.2, folds=0, seed=7
@@ -48,3 +49,26 @@ def test_a_column_that_some_rows_lack_is_no_mistake() -> None:
     prepared = run(answer(fields=(("city", "city"), ("zip", "zip"))))
 
     assert prepared.summary.rows_read == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("first", "file", "hint"),
+    [
+        (("the train was late again today", "1"), "r.csv", NO_HEADER),
+        (("late train", "bug"), "r.csv.gz", NO_HEADER),
+        (("late train", "bug"), "r.jsonl", "name columns of the file"),
+        (("message", "bug", "billing"), "r.csv", "name columns of the file"),
+        (("message", "topic"), "r.tsv", "name columns of the file"),
+        (("the text of the ticket", "topic"), "r.csv", "name columns of the file"),
+    ],
+)
+def test_a_file_whose_first_line_is_a_row_is_reported(
+    first: tuple[str, ...], file: str, hint: str
+) -> None:
+    rows = [Row(origin=f"{file}:2", values=dict.fromkeys(first, "x"))]
+    asked = task("classification", labels=("bug", "billing"), input="{subject}")
+    with pytest.raises(DataError) as caught:
+        prepare(rows, asked, data=data(label=label(column="x"), checks=NO_CHECKS), splits=SPLITS)
+
+    (problem,) = [one for one in caught.value.problems if one.path == "task.input"]
+    assert str(problem.hint).startswith(hint)

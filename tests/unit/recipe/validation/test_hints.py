@@ -41,6 +41,19 @@ def found(old: str, new: str) -> list[Problem]:
     [
         ("validation: 30", "validation: 10%", "for 10 percent write `0.1`"),
         ("min: 0.80", "min: 80%", "for 80 percent write `0.8`"),
+        ("  labels:", "  input: subject\n  labels:", 'name one in braces: "{subject}"'),
+        ("  labels:", "  input: A ticket.\n  labels:", 'name one in braces: "{text}"'),
+        (
+            "  labels:",
+            '  input: "{subject"\n  labels:',
+            "write `{subject}` for the column, or `{{` for a literal brace",
+        ),
+        (
+            "  labels:",
+            "  input: Of a.b}\n  labels:",
+            "write `{a.b}` for the column, or `}}` for a literal brace",
+        ),
+        ("  labels:", '  input: "{text} {"\n  labels:', "write `{{` for a literal brace"),
         ("min: 0.80", "min: 80", "for 80 percent write `0.8`"),
         ("[billing, bug]", "billing, bug", "write it in brackets: [billing, bug]"),
         ("task:", "task", "write `KEY: VALUE`"),
@@ -154,3 +167,29 @@ def test_a_key_that_nobody_asks_for_is_missing_beside_a_strange_one() -> None:
         ("R240", "data.label"),
         ("R104", "data.colour"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "hints"),
+    [
+        ("https://example.org/rows.csv", ["download it and name the file; what is on the Hug"]),
+        ("$HOME/rows.csv", ["`$NAME`, `%NAME%` and `~` are not filled in: write it relative"]),
+        ("${HOME}/rows.csv", ["`$NAME`, `%NAME%` and `~` are not filled in: write it relative"]),
+        ("%USERPROFILE%/rows.csv", ["`$NAME`, `%NAME%` and `~` are not filled in"]),
+        ("~/rows.csv", ["`$NAME`, `%NAME%` and `~` are not", "write it relative to the recipe's"]),
+        ("~me/rows.csv", ["`$NAME`, `%NAME%` and `~` are not", "write it relative to the rec"]),
+        ("~rows.csv", ["did you mean `rows.csv`?"]),
+    ],
+)
+def test_what_is_no_path_has_a_hint_that_says_so(
+    path: str, hints: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("text,topic\na,bug\n", encoding="utf-8")
+    source = "package: tickets==1.0\n      file: rows.csv"
+    file = tmp_path / "r.yaml"
+    file.write_text(RECIPE.replace(source, f'path: "{path}"'), encoding="utf-8")
+    problems = check_recipe(file)[1]
+
+    assert [problem.code for problem in problems] == ["R302", "R303"][: len(hints)]
+    for problem, hint in zip(problems, hints, strict=True):
+        assert str(problem.hint).startswith(hint)

@@ -128,7 +128,8 @@ def _run(words: Sequence[str], *, has_own_process: bool) -> int:
         code = verb.run(options)
         return ExitCode.ACCEPTED if code is None else int(code)
     except EngineError as error:
-        return _report_error(error, as_json=getattr(options, "format", "text") == "json")
+        as_json = getattr(options, "format", "text") == "json"
+        return _report_error(error, as_json=as_json, recipe=getattr(options, "recipe", None))
 
 
 def _imported(name: str, *, has_own_process: bool) -> Any:
@@ -190,13 +191,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _report_error(error: EngineError, *, as_json: bool) -> int:
+def _report_error(error: EngineError, *, as_json: bool, recipe: object = None) -> int:
     from engine.cli.output import show_problems  # light verbs without errors skip it
 
     # Then there is no stdout for JSON.
     lost = any(problem.code == "E741" for problem in error.problems)
+    problems = error.problems
+    if isinstance(recipe, Path):
+        from engine.recipe.placed import placed  # reads YAML
+
+        problems = placed(problems, recipe)
     try:
-        show_problems(error.problems, as_json=as_json and not lost)
+        show_problems(problems, as_json=as_json and not lost)
         flush()
     # The problems were the result, and there is no room for them.
     except EngineError as full:

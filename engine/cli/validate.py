@@ -50,12 +50,13 @@ def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
     from engine.backends import check_backend
     from engine.recipe import check_recipe
     from engine.recipe.parents import as_parent
+    from engine.recipe.placed import placed
 
     recipe, found = check_recipe(path)
     if recipe is None:
         parent = as_parent(found)
         return found, _could_be(path) if parent.is_sound and parent.left_open else ""
-    found = (*found, *check_backend(recipe))
+    found = (*found, *placed(check_backend(recipe), path))
     return found, "" if _is_wrong(found) else f"{path}: valid"
 
 

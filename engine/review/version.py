@@ -108,8 +108,9 @@ def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tu
     recipe, problems = check_recipe(path, read=tree.reader)
     if recipe is not None:
         from engine.backends import check_backend  # only of a recipe
+        from engine.recipe.placed import placed
 
-        problems = (*problems, *check_backend(recipe))
+        problems = (*problems, *placed(check_backend(recipe), path, read=tree.reader))
     if recipe is None or any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
     # Patterns were read from the disk of today; a revision had other files.

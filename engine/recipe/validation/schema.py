@@ -2,10 +2,10 @@
 
 The schema is the table of keys; this module holds none. Besides JSON Schema's own words it reads four annotations:
 `x-expects` (what a value must be, in words), `x-default` (what absence means where no constant can say it), `x-aliases`
-(names that other tools give the same key) and `x-partial` (a mapping that says only what it changes of another: what is
-absent has no default). `engine.recipe.text.extends` reads `x-path` (a local path) and `x-whole` (a mapping that is
-replaced whole), `engine.recipe.weakening` what a change of a key does to the evidence. Of `x-path` and `x-sends` (rows,
-or a key, to a server) a test asks whether `engine.recipe.outside` knows the key.
+(names that other tools give the same key, or one value of it, `NAME: VALUE`) and `x-partial` (a mapping that says only
+what it changes of another: what is absent has no default). `engine.recipe.text.extends` reads `x-path` (a local path)
+and `x-whole` (a mapping that is replaced whole), `engine.recipe.weakening` what a change of a key does to the evidence.
+Of `x-path` and `x-sends` (rows, or a key, to a server) a test asks whether `engine.recipe.outside` knows the key.
 """
 
 from __future__ import annotations
@@ -193,11 +193,13 @@ def _problem(error: SchemaError, source: SourceText, schema: Schema | None) -> P
 
 def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | None:
     name = str(path[-1])
-    by_alias = [key for key, below in known.items() if name in _aliases(expand(below))]
+    by_alias = [one for key, below in known.items() for one in _meant(name, key, expand(below))]
+    elsewhere = _sections_with(name, schema)
+    if not by_alias and not elsewhere:
+        by_alias = _meant_elsewhere(name, schema)
     near = by_alias[0] if by_alias else nearest(name, known)
     if near is not None:
         return did_you_mean(near)
-    elsewhere = _sections_with(name, schema)
     if len(elsewhere) == 1:
         return f"it belongs under `{elsewhere[0]}`"
     if 0 < len(known) <= MOST_KEYS_LISTED:
@@ -205,19 +207,35 @@ def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | Non
     return None
 
 
-def _aliases(expanded: Schema) -> list[str]:
-    """Return the names that other tools give a key; a list of values to try has those of its values."""
+def _meant(name: str, key: str, expanded: Schema) -> Iterator[str]:
+    """Yield a key, or one with its value, to which another tool gives that name; a list of values has those of each."""
     items = expanded.get("items")
     own: list[str] = expanded.get("x-aliases", [])
-    return own or (expand(items).get("x-aliases", []) if isinstance(items, Mapping) else [])
+    for alias in own or (expand(items).get("x-aliases", []) if isinstance(items, Mapping) else []):
+        known, _, value = alias.partition(": ")
+        if name == known:
+            yield f"{key}: {value}" if value else key
+
+
+def _meant_elsewhere(name: str, schema: Schema) -> list[str]:
+    """Return the key of another section to which other tools give that name; nothing where there are several."""
+    found = {
+        path: one
+        for path, expanded in walk(schema)
+        # deeper ones have common words, such as `count`
+        if _can_be_named(path) and len(path) == 2
+        for one in _meant(name, ".".join(path), expanded)
+    }
+    return list(found.values()) if len(found) == 1 else []
+
+
+def _can_be_named(path: tuple[str, ...]) -> bool:
+    """Tell whether a path of the schema is that of one key of a recipe."""
+    return len(path) > 1 and "[]" not in path and "*" not in path
 
 
 def _sections_with(name: str, schema: Schema) -> list[str]:
     """Return the sections that have a key of that name; the outermost ones, where some lie deeper."""
-    found = [
-        path[:-1]
-        for path, _ in walk(schema)
-        if path[-1] == name and len(path) > 1 and "[]" not in path and "*" not in path
-    ]
+    found = [path[:-1] for path, _ in walk(schema) if path[-1] == name and _can_be_named(path)]
     depth = min(map(len, found), default=0)
     return [".".join(path) for path in found if len(path) == depth]

@@ -88,6 +88,16 @@ def found(old: str, new: str) -> list[Problem]:
             "  package: tickets==1.0\n      file",
             "put it into a list: begin it with `- `, on a line of its own",
         ),
+        ("kind: lora", "kind: lora, bf16: true", "did you mean `backend.precision`?"),
+        ("kind: lora", "kind: lora, optim: sgd", "did you mean `backend.overrides`?"),
+        ("kind: lora", "kind: lora, load_in_4bit: true", "did you mean `kind: qlora`?"),
+        ("kind: lora", "kind: lora, val_set_size: 0.1", "did you mean `splits.validation`?"),
+        ("method:", "load_in_4bit: true\nmethod:", "did you mean `method.kind: qlora`?"),
+        (
+            "kind: lora",
+            "kind: lora, gradient_accumulation_steps: 4",
+            "did you mean `batch_size`?",
+        ),
         (
             "method:",
             "baselines: tfidf_svm\nmethod:",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from engine.values import dataclass
 
@@ -86,11 +86,33 @@ class Problem:
     place: Place | None = None
     severity: Severity = Severity.ERROR
 
+    def __post_init__(self) -> None:
+        """Escape what a quoted text may hold and nobody sees; a line break of a message of several lines stays."""
+        object.__setattr__(self, "message", _seen(self.message))
+        object.__setattr__(self, "path", _seen(self.path).replace("\n", r"\n"))
+        object.__setattr__(self, "hint", self.hint and _seen(self.hint))
+
     def headline(self) -> str:
         """The one line that suffices: place, code, key, what is wrong."""
         subject = f"{self.path}: " if self.path else ""
         spot = f"{self.place.spot}  " if self.place else ""
         return f"{spot}{self.code}  {subject}{self.message}"
+
+
+_ESCAPES: Final = {
+    point: f"\\x{point:02x}"
+    if point < 0x100
+    else f"\\u{point:04x}"  # latin-1, as `printable` has it
+    for first, last in ((0, 0x1F), (0x7F, 0x9F), (0x2028, 0x202E), (0x2066, 0x2069))
+    for point in range(first, last + 1)
+}
+"""Control characters, further ends of lines, and characters that turn the direction of what follows."""
+
+
+def _seen(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "\n".join(part.translate(_ESCAPES) for part in text.split("\n"))
 
 
 class EngineError(Exception):

@@ -138,6 +138,8 @@ class SourceText:
     ) -> Problem:
         """Return an error about the value at `at`, or about its key."""
         place = self.place(at, key=key)
+        # one line each: what breaks one is a text of the recipe that is quoted
+        message, hint = message.replace("\n", r"\n"), hint and hint.replace("\n", r"\n")
         return Problem(code=code, message=message, path=dotted(at), hint=hint, place=place)
 
     def warning(

@@ -203,3 +203,11 @@ def test_what_is_no_path_has_a_hint_that_says_so(
     assert [problem.code for problem in problems] == ["R302", "R303"][: len(hints)]
     for problem, hint in zip(problems, hints, strict=True):
         assert str(problem.hint).startswith(hint)
+
+
+@pytest.mark.parametrize("written", ["\\r", "\\n", "\\t", "\\u2028"])
+def test_a_label_of_several_lines_is_quoted_on_one(written: str) -> None:
+    problems = found("[billing, bug]", f'[billing, "bug{written}x"]')
+
+    assert "R211" in [problem.code for problem in problems]
+    assert not [one for one in problems if not f"{one.message}{one.hint}".isprintable()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from engine.errors import listed
 from engine.evidence import (
     Check,
     Comparison,
@@ -102,7 +103,7 @@ def what_would_help(
         lines += _BY_ANSWER[task.spec.answer](scores, task, judging, beside)
         lines += _rows_or_training(judging, beside)
     remedies = REMEDIES | (UNDERFITTED_REMEDIES if beside.is_underfitted else {})
-    lines += [line for check in open_checks for line in _about(check, remedies)]
+    lines += _asked_for(open_checks, remedies)
     return tuple(dict.fromkeys(lines))
 
 
@@ -273,17 +274,24 @@ def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
     return [f"{whose} still rises: more rows would help{most}"]
 
 
-def _about(check: Check, remedies: Mapping[str, str]) -> list[str]:
-    """Say what one check that did not pass asks for."""
-    if check.got is None or check.status is Status.INCONCLUSIVE:
-        return [f"{check.name}: {check.note.partition(';')[0]}"]
+def _asked_for(checks: Sequence[Check], remedies: Mapping[str, str]) -> list[str]:
+    """Say what the checks that did not pass ask for, a remedy once with all checks that it is for."""
+    names: dict[str, list[str]] = {}
+    for check in checks:
+        if check.got is None or check.status is Status.INCONCLUSIVE:
+            names.setdefault(check.note.partition(";")[0], []).append(check.name)
+        elif (about := _remedy_of(check)) in remedies:
+            named = names.setdefault(remedies[about], [])
+            named += [] if about in PLAIN else [check.name]
+    return [f"{listed(named)}: {what}" if named else what for what, named in names.items()]
+
+
+def _remedy_of(check: Check) -> str:
+    """Return under which word a remedy stands; nothing for a check that has none."""
     # The remedy says that the baseline is as good, which is wrong where something was gained.
-    if check.kind == "over_baselines" and check.got > 0:
-        return []
-    about = check.metric if check.kind == THRESHOLD else check.kind
-    if about not in remedies:
-        return []
-    return [remedies[about] if about in PLAIN else f"{check.name}: {remedies[about]}"]
+    if check.kind == "over_baselines" and (check.got or 0) > 0:
+        return ""
+    return check.metric if check.kind == THRESHOLD else check.kind
 
 
 def _times(count: int) -> str:

@@ -93,6 +93,19 @@ def test_each_kind_of_refusal_has_a_remedy(answers: Answers) -> None:
     )
 
 
+def test_a_remedy_of_several_checks_stands_once(answers: Answers) -> None:
+    found = ("over_baselines.macro_f1", "over_baselines.accuracy", "agreement")
+    checks = [check for name in found for check in refused(name, got=-0.1).checks]
+    lines = advice(
+        answers({"a": "a" * 40, "b": "b" * 40}), Verdict(status=Status.FAIL, checks=tuple(checks))
+    )
+
+    assert [line.partition(": ")[0] for line in lines] == [
+        "over_baselines.macro_f1 and over_baselines.accuracy",
+        "agreement",
+    ]
+
+
 def test_a_verdict_that_passed_needs_no_advice(answers: Answers) -> None:
     assert advice(answers({"a": "ab", "b": "ab"}), refused("macro_f1", Status.PASS)) == ()
 

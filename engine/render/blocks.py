@@ -6,8 +6,10 @@ drawing, or a tuple of them. A plain string is shown as it is; only `Prose` give
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from engine.evidence import CalibrationBin, Interval, Metric, Status
 from engine.render.number_format import DASH
@@ -39,6 +41,17 @@ class Prose(str):
     """A sentence; text between backticks is code."""
 
     __slots__ = ()
+
+    def pieces(self) -> list[tuple[str, bool]]:
+        """Return the sentence in pieces, and of each whether it is code.
+
+        Code ends at a backtick where a word ends: a label that holds one stays whole.
+        """
+        found = _QUOTED.split(self)
+        return [(piece, at % 2 == 1) for at, piece in enumerate(found) if piece]
+
+
+_QUOTED: Final = re.compile(r"(?<![\w`])`(.+?)`(?![\w`])")
 
 
 class Label(str):

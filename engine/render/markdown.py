@@ -36,11 +36,10 @@ def plain(text: str) -> str:
 
 def prose(text: str) -> str:
     """A sentence; what stands between backticks is set as code."""
-    pieces = text.split("`")
-    # A backtick without a partner opens no code.
-    if len(pieces) % 2 == 0:
+    pieces = blocks.Prose(text).pieces()
+    if not any(is_code for _, is_code in pieces):
         return plain(text)
-    return "".join(code(piece) if at % 2 else _inline(piece) for at, piece in enumerate(pieces))
+    return "".join(code(piece) if is_code else _inline(piece) for piece, is_code in pieces)
 
 
 def _inline(text: str) -> str:

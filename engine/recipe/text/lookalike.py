@@ -31,11 +31,18 @@ _UNSEEN: Final = re.compile(
 """Characters without a glyph that are no format characters: fillers and variation selectors."""
 _JOINERS: Final = "\u200c\u200d"
 """Persian, Indic scripts and emoji need them within a word."""
+_TAGS: Final = {ord(letter): 0xE0000 + ord(letter) for letter in "bceglnstw"}
+_FLAGS: Final = re.compile("(\U0001f3f4(?:gbeng|gbsct|gbwls)\U000e007f)".translate(_TAGS))
+"""England, Scotland and Wales: the flags of tag letters that fonts draw."""
 
 
 def folded(text: str) -> str:
     """Return what texts that look alike share: NFKC, case, blanks, unseen characters and letters drawn alike."""
-    seen = "".join(one for one in text if unicodedata.category(one) != "Cf")
+    parts = (
+        part if at % 2 else "".join(one for one in part if unicodedata.category(one) != "Cf")
+        for at, part in enumerate(_FLAGS.split(text))
+    )
+    seen = "".join(parts)
     plain = unicodedata.normalize("NFKC", _UNSEEN.sub("", seen)).translate(_ALIKE)
     return " ".join(plain.casefold().translate(_ALIKE).split())
 
@@ -54,8 +61,9 @@ def _points(text: str, other: str) -> str:
 
 def unseen(text: str) -> str:
     """Return the first character of a text that nobody sees, joiners between letters apart; empty without one."""
-    inner = text.strip(_JOINERS)
-    joined = inner.translate(dict.fromkeys(map(ord, _JOINERS))) if inner == text else text
+    plain = _FLAGS.sub("", text)
+    inner = plain.strip(_JOINERS)
+    joined = inner.translate(dict.fromkeys(map(ord, _JOINERS))) if inner == plain else plain
     # U+FE0F asks for the coloured form of the emoji before it.
     found = (one for one in joined if one != "\ufe0f")
     return next(

@@ -218,10 +218,7 @@ inline.register(blocks.Strip, draw_strip)
 
 @inline.register
 def _(cell: blocks.Prose) -> Markup:
-    pieces = cell.split("`")
-    if len(pieces) % 2 == 0:
-        return escaped(cell)
-    return join(tag("code", piece) if at % 2 else piece for at, piece in enumerate(pieces))
+    return join(tag("code", piece) if is_code else piece for piece, is_code in cell.pieces())
 
 
 @inline.register

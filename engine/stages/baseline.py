@@ -99,6 +99,6 @@ def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str
         "name": baseline.name,
         "scores": to_json(scores),
         "seconds": round(sum(one.seconds for one in made), 3),
-        "note": note(baseline, recipe, folds[0], facts) + crossed,
+        "note": note(baseline, recipe, folds[0], facts, others=folds[1:]) + crossed,
         "facts": facts,
     }

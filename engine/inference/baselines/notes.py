@@ -29,19 +29,29 @@ ALWAYS_ALIKE = {
 """Notes on baselines that work alike in every run."""
 
 
-def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any]) -> str:
-    """Return who answered, with how many shots, constrained or not, and what else is to be known."""
-    task = recipe.task
+def note(
+    baseline: Baseline,
+    recipe: Recipe,
+    fold: Fold,
+    facts: Mapping[str, Any],
+    *,
+    others: Sequence[Fold] = (),
+) -> str:
+    """Return who answered, with how many shots, constrained or not, and what else is to be known.
+
+    `facts` are those of the first fold, `others` the further ones.
+    """
+    task, rows = recipe.task, _train_rows([fold, *others])
     if baseline.kind == "majority":
         return f"always {_most_frequent(fold, task)}, most frequent in training"
     if baseline.kind in ALWAYS_ALIKE:
         return ALWAYS_ALIKE[baseline.kind]
     if baseline.kind == "tfidf_svm":
         each = ", one for each label" if task.spec.answer is AnswerForm.LABELS else ""
-        rows = len(fold.train)
-        return f"TF-IDF of words and characters, linear SVM{each} on {rows} train rows"
+        return f"TF-IDF of words and characters, linear SVM{each} on {rows}"
     if baseline.kind in ENCODERS:
-        return _of_encoder(baseline, task, facts, rows=len(fold.train))
+        first = " in the first fold" if others else ""
+        return _of_encoder(baseline, task, facts, rows=rows, first=first)
     if baseline.endpoint is not None:
         return note_of(baseline.endpoint, facts, shots=facts["shots"])
     remarks = "".join(f"; {remark}" for remark in facts.get("remarks", ()))
@@ -69,13 +79,21 @@ def _most_frequent(fold: Fold, task: Task) -> str:
     return f"`{answer if len(answer) <= SHOWN else f'{answer[: SHOWN - 1]}…'}`"
 
 
-def _of_encoder(baseline: Baseline, task: Task, facts: Mapping[str, Any], *, rows: int) -> str:
+def _train_rows(folds: Sequence[Fold]) -> str:
+    sizes = {len(fold.train) for fold in folds}
+    span = f"{min(sizes)} to {max(sizes)}" if len(sizes) > 1 else f"{min(sizes)}"
+    return f"{span} train rows"
+
+
+def _of_encoder(
+    baseline: Baseline, task: Task, facts: Mapping[str, Any], *, rows: str, first: str
+) -> str:
     each = ", one for each label" if task.spec.answer is AnswerForm.LABELS else ""
     how = f"tuned for {facts.get('epochs', 0)} epochs with a head{each}"
     if baseline.kind == "encoder_linear":
         scores = ", ".join(f"{name} {one:.3f}" for name, one in facts["macro_f1"].items())
         how = f"frozen, {facts['variant']}: {facts['model']}{each}, C {facts['c']:g}"
-        how += f" (macro-F1 by {facts['chosen_by']}: {scores})"
+        how += f" (macro-F1 by {facts['chosen_by']}{first}: {scores})"
     foreign = ""
     split = facts.get("split_words", 0.0)
     if baseline.ref == DEFAULT_ENCODER and split > MOST_SPLIT:
@@ -83,7 +101,7 @@ def _of_encoder(baseline: Baseline, task: Task, facts: Mapping[str, Any], *, row
             "; the encoder was trained on English; these texts seem to be in another language: "
         )
         foreign += f"{100 * split:.0f} % of their words are no words to it"
-    return f"encoder `{_encoder_name(baseline)}` {how}, on {rows} train rows{foreign}"
+    return f"encoder `{_encoder_name(baseline)}` {how}, on {rows}{foreign}"
 
 
 def _encoder_name(baseline: Baseline) -> str:

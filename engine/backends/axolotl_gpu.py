@@ -67,7 +67,12 @@ def tf32(setting: CompileInputs) -> Line:
     """Return whether what is left of 32-bit products may round to TF32: where products are of bf16 anyway."""
     if _rounds(setting):
         return "tf32", True, "default: products are of bf16, which rounds more"
-    return "tf32", False, "default: fp32 means fp32"
+    if setting.device.kind != "cuda":
+        return "tf32", False, "default: a format of NVIDIA GPUs"
+    if not setting.device.bf16:
+        return "tf32", False, "default: this GPU has none; it came with bf16"
+    exact = "fp32 means" if setting.precision == "fp32" else "what fp16 leaves in 32 bits stays"
+    return "tf32", False, f"default: {exact} fp32"
 
 
 def in_words(recipe: Recipe, setting: CompileInputs) -> str:

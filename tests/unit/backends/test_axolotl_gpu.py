@@ -164,6 +164,23 @@ def test_other_precisions_and_devices_get_no_kernels(given: CompileInputs) -> No
     assert (config["tf32"], config["optimizer"]) == (False, "adamw_torch_fused")
 
 
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (setting(precision="fp32"), "fp32 means fp32"),
+        (setting(precision="fp16"), "what fp16 leaves in 32 bits stays fp32"),
+        (setting(device=dataclasses.replace(GPU, bf16=False)), "this GPU has none"),
+        (setting((), precision="fp32", device=CPU), "a format of NVIDIA GPUs"),
+        (setting((), device=CPU), "a format of NVIDIA GPUs"),
+    ],
+)
+def test_that_nothing_rounds_to_tf32_has_its_own_reason(given: CompileInputs, reason: str) -> None:
+    lines = axolotl.compile(make_recipe("axolotl"), given).lines
+
+    origin = next(line.origin for line in lines if line.key == "tf32")
+    assert origin.startswith(f"default: {reason}")
+
+
 def test_no_package_is_looked_for_without_a_gpu() -> None:
     assert axolotl.kernels(CPU) == ()
     assert load_backend("trl").kernels(GPU) == ()

@@ -27,6 +27,7 @@ from engine.data.examples.template import (
 from engine.data.kinds.base import Filled, RejectedError
 from engine.data.preparation import Preparation
 from engine.data.reading.row import SHOWN, Row, excerpt, several
+from engine.data.reading.tables import READ_QUOTES
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
@@ -166,6 +167,8 @@ class UnusableRows:
             return (
                 "other rows have it: write it in these rows too, or take these rows out of the file"
             )
+        if f'"{column}"' in self._columns:
+            return READ_QUOTES
         near = difflib.get_close_matches(column, self._columns, n=1)
         if not near and not self._is_headed:
             return NO_HEADER

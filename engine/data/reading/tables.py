@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import Final
 
 from engine.data import row_order
 from engine.data.reading.row import MOST, Row, RowBatch, Trouble, excerpt
@@ -16,6 +17,7 @@ from engine.recipe.formats import format_of
 from engine.recipe.model import Source
 from engine.values import dataclass
 
+READ_QUOTES: Final = "if quotes stand around the cells, write `quoting: double` in the source"
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 NAMES = {",": "comma", "\t": "tab"}
 SHOWN = 12
@@ -171,13 +173,20 @@ class _Table:
                 self._add_ending(line, message)
                 return None
             self._note_other()
-            is_more = len(fields) > len(self.header) and self.is_quoted
             # Once: every other row has the same reason.
-            hint = f"a field that holds `{self.delimiter}` stands in quotes" if is_more else None
-            trouble.add("D324", message, line=line, hint=None if trouble.count else hint)
+            hint = None if trouble.count else self._hint_for_more(fields)
+            trouble.add("D324", message, line=line, hint=hint)
             return None
         self._note_other()
         return trouble.row(f":{line}", dict(zip(self.header, fields, strict=True)))
+
+    def _hint_for_more(self, fields: list[str]) -> str | None:
+        """Return why a row may have more fields than the header."""
+        if len(fields) <= len(self.header):
+            return None
+        if self.is_quoted:
+            return f"a field that holds `{self.delimiter}` stands in quotes"
+        return READ_QUOTES if any(one.startswith('"') for one in fields) else None
 
     def _add_ending(self, line: int, message: str) -> None:
         """Keep a row with a delimiter too many. DataError with the one after `MOST`."""

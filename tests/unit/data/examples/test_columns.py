@@ -9,6 +9,7 @@ import pytest
 from engine.data.examples.named_columns import NO_HEADER
 from engine.data.prepare import prepare
 from engine.data.reading.row import Row
+from engine.data.reading.tables import READ_QUOTES
 from engine.errors import DataError
 from engine.recipe.model import AnswerSpec, SpanSpec, Splits
 from support.tasks import NO_CHECKS, answer, data, label, task
@@ -56,6 +57,7 @@ def test_a_column_that_some_rows_lack_is_no_mistake() -> None:
     [
         (("the train was late again today", "1"), "r.csv", NO_HEADER),
         (("late train", "bug"), "r.csv.gz", NO_HEADER),
+        (('"subject"', '"topic"'), "r.tsv", READ_QUOTES),
         (("late train", "bug"), "r.jsonl", "name columns of the file"),
         (("message", "bug", "billing"), "r.csv", "name columns of the file"),
         (("message", "topic"), "r.tsv", "name columns of the file"),

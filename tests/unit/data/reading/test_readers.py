@@ -363,6 +363,7 @@ ROW = '{"text": "a", "label": "b"}'
         ("r.json", f"{ROW}\n{ROW}\n", "`format: jsonl`"),
         ("r.csv", "PAR1\0\0", "`format: parquet`"),
         ("r.csv", "text,label\none, two,b\n", "stands in quotes"),
+        ("r.tsv", 'text\tlabel\n"one\ttwo"\tb\n', "write `quoting: double`"),
         ("r.csv", 'text,label\n"one "two" three",b\n', "is written twice"),
         ("r.jsonl", "{'text': 'a', 'label': 'b'}\n", "write each row with json.dumps"),
     ],

@@ -21,6 +21,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import ROUNDING, is_lower_better, keeps_bound, primary
 from engine.recipe.model import Acceptance, Direction, MaxDrop, Recipe, Task, Threshold
+from engine.values.numbers import shortest
 
 DecideOn = Literal["lower_bound", "point"]
 
@@ -150,10 +151,10 @@ def missed_by_file(quantized: Scores, free: Scores | None, recipe: Recipe) -> It
             continue
         check = judge(metric, one.direction, one.bound, decide_on="point")
         if check.status is Status.FAIL:
-            got = check.note if metric.value is None else f"{metric.value:.4g}"
+            got = check.note if metric.value is None else shortest(metric.value, 4)
             yield (
                 f"the quantized file misses a threshold of the tuned model: {one.metric} {got}, {one.direction} "
-                f"{one.bound:g}; export.after_quantization bounds no {one.metric}"
+                f"{shortest(one.bound)}; export.after_quantization bounds no {one.metric}"
             )
 
 

@@ -10,6 +10,7 @@ from engine.evidence.review import Finding
 from engine.lock.file import Accepted, MetricFacts
 from engine.recipe.model import Recipe
 from engine.review.compare import Versions
+from engine.values.numbers import shortest
 
 _CODES: Final = ("W101", "W102")
 _AT: Final = "acceptance.metrics."
@@ -44,7 +45,9 @@ def _with_value(one: Finding, accepted: Accepted, versions: Versions) -> Finding
     before, now = (
         _passes(facts, metric, side.recipe, end) for side in (versions.old, versions.new)
     )
-    return _with_words(one, f"the accepted model has {facts['value']:.3g}: {_PASSES[before, now]}")
+    return _with_words(
+        one, f"the accepted model has {shortest(facts['value'], 3)}: {_PASSES[before, now]}"
+    )
 
 
 def _with_words(one: Finding, says: str) -> Finding:
@@ -58,9 +61,10 @@ def _by_threshold(path: str, accepted: Accepted, versions: Versions) -> Iterator
         facts = accepted.metrics.get(bound.metric)
         if facts is None or facts["value"] is None:
             continue
-        ends = [f"{facts[end]:.3g}" for end in ("low", "high") if facts[end] is not None]
+        known = (facts["low"], facts["high"])
+        ends = [shortest(end, 3) for end in known if end is not None]
         span = f" ({' to '.join(ends)})" if ends else ""
-        says = f"the accepted model has {bound.metric} {facts['value']:.3g}{span}"
+        says = f"the accepted model has {bound.metric} {shortest(facts['value'], 3)}{span}"
         # the interval of another confidence is not in the lock
         passes = tuple(_passes(facts, bound.metric, recipe, bound.direction) for recipe in sides)
         yield f"{says}: {_PASSES[passes]}" if path == DECIDES else says
@@ -73,8 +77,8 @@ def _of_a_comparison(path: str, accepted: Accepted) -> str:
     if facts is None or facts["value"] is None:
         return ""
     return (
-        f"the accepted model has {metric} {facts['value']:.3g} on the holdout; what this bound compares it with is "
-        "in its report"
+        f"the accepted model has {metric} {shortest(facts['value'], 3)} on the holdout; what this bound compares "
+        "it with is in its report"
     )
 
 

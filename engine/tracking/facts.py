@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.tracking import stream
 from engine.values import dataclass
+from engine.values.numbers import shortest
 
 SHOWN = {"loss": "loss", "eval_loss": "validation_loss"}
 
@@ -43,9 +44,10 @@ def _metrics(event: Mapping[str, Any]) -> EventFacts:
 
 def _check(event: Mapping[str, Any]) -> EventFacts:
     name = f"{event['stage']}/check/{event['name']}"
-    bound = f"{'at least' if event['direction'] == 'min' else 'at most'} {event['bound']:g}"
+    bound = f"{'at least' if event['direction'] == 'min' else 'at most'} {shortest(event['bound'])}"
     got = event.get("got")
-    text = f"{event['status']}: {'not known' if got is None else f'{got:.4g}'}, {bound} asked"
+    shown = "not known" if got is None else shortest(got, 4)
+    text = f"{event['status']}: {shown}, {bound} asked"
     return EventFacts(numbers={} if got is None else {name: float(got)}, texts={name: text})
 
 

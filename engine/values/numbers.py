@@ -18,6 +18,11 @@ def decimal(value: float, decimals: int = 3, *, signed: bool = False) -> str:
     return sign + text
 
 
+def shortest(value: float, figures: int = 6) -> str:
+    """`0.81` for 0.810: as many figures as it takes, and at most so many."""
+    return f"{MINUS if value < 0 else ''}{abs(value):.{figures}g}"
+
+
 def bounds(low: float, high: float, decimals: int = 3) -> str:
     """`[+0.004, +0.020]`: the ends of an interval of a difference."""
     return f"[{decimal(low, decimals, signed=True)}, {decimal(high, decimals, signed=True)}]"

@@ -75,3 +75,16 @@ def test_the_accepted_value_stands_beside_other_bounds(
     (found,) = review(*sides, store=Store(tmp_path / "store"), device=CPU).findings
 
     assert found.says.removeprefix("; ").endswith(says)
+
+
+def test_a_value_below_zero_has_a_minus_sign(tmp_path: Path) -> None:
+    base = next(one for one in cases() if one.name == "another run is accepted")
+    case = replace(base, new_lock="accepted", edit=(("min_gain: 0.05", "min_gain: 0.01"),))
+    sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
+    accepted = sides[1].lock.accepted if sides[1].lock else None
+    assert accepted is not None
+    accepted.metrics["macro_f1"]["value"] = -0.0312
+
+    found = review(*sides, store=Store(tmp_path / "store"), device=CPU).findings
+
+    assert "has macro_f1 \u22120.0312 on the holdout" in " ".join(one.says for one in found)

@@ -39,6 +39,21 @@ EVENTS: dict[str, tuple[dict[str, Any], EventFacts]] = {
             texts={"gate/check/macro_f1": "fail: 0.71, at least 0.75 asked"},
         ),
     ),
+    "a check below zero": (
+        {
+            "event": "check",
+            "stage": "gate",
+            "name": "mcc",
+            "status": "fail",
+            "got": -0.0312,
+            "direction": "min",
+            "bound": -0.01,
+        },
+        EventFacts(
+            numbers={"gate/check/mcc": -0.0312},
+            texts={"gate/check/mcc": "fail: \u22120.0312, at least \u22120.01 asked"},
+        ),
+    ),
     "a check without a number": (
         {
             "event": "check",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine.values.numbers import MINUS, bounds, decimal
+from engine.values.numbers import MINUS, bounds, decimal, shortest
 
 SIGNED = re.compile(r":[<>^]?\d*\+[\d.,]*[defg%]\}")
 """A format that writes a sign of its own: a hyphen for a minus."""
@@ -45,3 +45,19 @@ def test_nothing_else_writes_the_sign_of_a_number() -> None:
     }
 
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("value", "figures", "expected"),
+    [
+        (0.81, 3, "0.81"),
+        (-0.1234, 3, f"{MINUS}0.123"),
+        (-0.0, 3, "0"),
+        (12, 6, "12"),
+        (-1e-05, 6, f"{MINUS}1e-05"),
+    ],
+)
+def test_a_number_of_few_figures_has_the_same_sign(
+    value: float, figures: int, expected: str
+) -> None:
+    assert shortest(value, figures) == expected

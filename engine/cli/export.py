@@ -88,6 +88,7 @@ def _export_bundle(options: argparse.Namespace) -> None:
 
 def _export_baseline(options: argparse.Namespace) -> None:
     from engine.cli.streams import others_to  # after the arguments are known good
+    from engine.render.number_format import size
     from engine.render.progress import SilentProgress, is_live, open_progress
     from engine.runs.export_baseline import export_baseline
     from engine.store import Store
@@ -109,10 +110,16 @@ def _export_baseline(options: argparse.Namespace) -> None:
             )
         finally:
             progress.close()
-    fields = {"folder": str(made.folder), "baseline": made.name, "rows": made.rows}
+    fields = {
+        "folder": str(made.folder),
+        "baseline": made.name,
+        "rows": made.rows,
+        "bytes": made.bytes,
+    }
     place = as_argument(made.folder)
     lines = [
-        f"{made.folder}  {len(made.files) + 1} files",  # SHA256SUMS does not hold its own digest
+        # SHA256SUMS does not hold its own digest
+        f"{made.folder}  {len(made.files) + 1} files, {size(made.bytes)}",
         f"{made.name}: {made.rows} of {made.rows} holdout rows answered as in the report",
         f"use it: pip install -r {place}/requirements.txt && python {place}/predict.py rows.csv",
     ]

@@ -80,6 +80,8 @@ class ExportedBaseline:
     """Of the holdout, each of which it answers as in the report."""
     files: Mapping[str, str]
     """sha256 by name."""
+    bytes: int
+    """Of all its files: a report has the size of an encoder only, without what is learned from its vectors."""
 
 
 def export_baseline(
@@ -105,8 +107,13 @@ def export_baseline(
         _refuse_other_answers(folder, judged)
         _describe(folder, judged)
         files = _sum_up(folder)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return ExportedBaseline(
-        folder=target, name=judged.baseline.name, rows=len(judged.predictions), files=files
+        folder=target,
+        name=judged.baseline.name,
+        rows=len(judged.predictions),
+        files=files,
+        bytes=size,
     )
 
 

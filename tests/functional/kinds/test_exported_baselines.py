@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from engine.environment import Device, detect_device
+from engine.render.number_format import size
 from support.declared import import_skops, predict
 from support.encoders import make_tiny_encoder
 from support.project import Outcome, Project
@@ -110,8 +111,9 @@ def test_without_its_packages_the_program_names_what_to_install(
     command = [sys.executable, "-S", str(folder / "predict.py"), str(rows)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={})
 
-    files = sum(path.is_file() for path in folder.iterdir())
-    assert (made.code, made.out.splitlines()[0]) == (0, f"tiny-tfidf_svm  {files} files")
+    sizes = [path.stat().st_size for path in folder.iterdir() if path.is_file()]
+    whole = f"{len(sizes)} files, {size(sum(sizes))}"
+    assert (made.code, made.out.splitlines()[0]) == (0, f"tiny-tfidf_svm  {whole}")
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert f"is not installed: pip install -r {folder / 'requirements.txt'}" in ended.stderr

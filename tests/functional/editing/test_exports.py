@@ -245,5 +245,8 @@ def test_calls_of_tools_are_shown_without_a_tokenizer(folder: Path, run: Run) ->
         for one, label in labelled()
     ])  # fmt: skip
     run("init", "calls.jsonl")
+    # The rows as they came: those that `init` wrote beside them have the calls in the turns' text.
+    recipe = folder / "calls.yaml"
+    text(recipe, recipe.read_text("utf-8").replace("calls.rows.jsonl", "calls.jsonl"))
 
     assert "assistant: ⟦[{" in run("data", "--no-tokens", "calls.yaml").out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.pipeline.plan import Plan
-from engine.recipe.teacher import soft_targets_of
+from engine.recipe.teacher import is_baseline, soft_targets_of
 from engine.store import Store
 
 
@@ -28,7 +28,8 @@ def teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
     ends = ", and ends there where a cheap baseline is as good"
     stops = ends if teacher.stop_if_teacher_is_no_better else ""
     asked = f"{rows} and {held}" if teacher.inputs.sources else held
-    yield f"`{teacher.model.name}` is asked {judged}{stops}; then {asked}"
+    learned = " is trained on the training rows and" if is_baseline(teacher) else ""
+    yield f"`{teacher.model.name}`{learned} is asked {judged}{stops}; then {asked}"
     if found.read_tokens is not None and found.written_tokens is not None:
         cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
         yield f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written{cost}"

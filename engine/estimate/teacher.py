@@ -12,6 +12,7 @@ from engine.estimate.rows import sampled_rows
 from engine.estimate.workload import rows_in
 from engine.recipe.model import Endpoint, Recipe, Teacher
 from engine.recipe.prompt import answer_text
+from engine.recipe.teacher import is_baseline
 from engine.recipe.validation_rows import asked_sizes
 from engine.store import Artifact, Store
 from engine.training.soft_targets import MOST
@@ -49,7 +50,8 @@ def teacher_estimate(
     rows = teacher.inputs.rows or (None if teacher.inputs.sources else 0)
     read = written = cost = None
     length = mean_length(recipe, store, data)
-    if None not in (validation, rows, holdout) and length:
+    # a baseline reads no prompt
+    if None not in (validation, rows, holdout) and length and not is_baseline(teacher):
         asked = (validation or 0) + (rows or 0) + (holdout or 0)
         read = round(asked * length * (1 + teacher.model.shots))
         written = round(asked * answer_tokens(recipe))

@@ -19,6 +19,7 @@ from engine.inference.baselines.runner import Asker
 from engine.inference.baselines.shots import shots_of
 from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import Prediction, read_predictions
+from engine.recipe.baselines import LEARNED
 from engine.recipe.model import Baseline
 from engine.store import Artifact
 from engine.values import dataclass
@@ -39,15 +40,25 @@ class TeacherAnswers:
 
 
 def ask_teacher(
-    asker: Asker, teacher: Baseline, rows: Sequence[Example], *, shown: Sequence[Example]
+    asker: Asker,
+    teacher: Baseline,
+    rows: Sequence[Example],
+    *,
+    shown: Sequence[Example],
+    validation: Sequence[Example] = (),
 ) -> TeacherAnswers:
-    """Return the answers to rows without labels; its shots are drawn from `shown`."""
+    """Return the answers to rows without labels.
+
+    A model draws its shots from `shown`; a baseline is trained on them, and chooses by `validation`.
+    """
     made: list[Artifact] = []
     predictions: list[Prediction] = []
-    for number, part in enumerate(batched(rows, PART, strict=False)):
+    # A baseline is trained for each part anew.
+    size = len(rows) if teacher.kind in LEARNED else PART
+    for number, part in enumerate(batched(rows, size, strict=False) if rows else ()):
         # the number stands in no key: it is where the part happens to be
-        asker.context.progress.update(number * PART, len(rows), "rows asked")
-        fold = Fold(number=0, train=tuple(shown), validation=(), judged=part)
+        asker.context.progress.update(number * size, len(rows), "rows asked")
+        fold = Fold(number=0, train=tuple(shown), validation=tuple(validation), judged=part)
         made.append(asker.product(teacher, fold, rows=_asked(asker, teacher, fold)))
         predictions += read_predictions(made[-1].file(predict.FILE))
     return TeacherAnswers(predictions=predictions, products=made)
@@ -56,6 +67,12 @@ def ask_teacher(
 def _asked(asker: Asker, teacher: Baseline, fold: Fold) -> dict[str, str]:
     """Return what stands for the rows and their shots, so that other labelled rows ask nothing again."""
     recipe = asker.context.recipe
+    if teacher.kind in LEARNED:
+        return {
+            "rows": _digest(row.input for row in fold.judged),
+            "data": asker.context.inputs["data"],
+            "judged": "without labels",
+        }
     seed = recipe.splits.seed
     shots = shots_of(teacher, recipe.task, fold.train, fold.judged, seed=seed)
     return {

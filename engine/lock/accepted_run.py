@@ -31,6 +31,7 @@ from engine.lock.hardware import TRAINER, read_basis
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.parity.files import exported_files
+from engine.recipe.baselines import LEARNED
 from engine.recipe.digest import recipe_digest, section_digests
 from engine.recipe.model import GRAPH_FORMATS, Baseline, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import base_reference
@@ -133,7 +134,8 @@ def _reference(model: Baseline) -> dict[str, str]:
     if model.endpoint is not None:
         return {"endpoint": model.endpoint.url, "model": model.endpoint.model}
     place = model.ref or model.gguf
-    return reference_mapping(place) if place else {}
+    named = {"baseline": model.kind} if model.kind in LEARNED else {}
+    return named | (reference_mapping(place) if place else {})
 
 
 def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFacts:

@@ -16,7 +16,8 @@ JUDGE: Final[KeyPath] = (*SYNTHESIZE, "keep", "agreement", "judge")
 
 def asked_models(recipe: Recipe) -> Iterator[tuple[KeyPath, Baseline]]:
     """Yield each model beside the baselines that a recipe asks, at the key that names it."""
-    if recipe.teacher is not None:
+    # one of the baselines stands among them already
+    if recipe.teacher is not None and recipe.teacher.model.kind == "model":
         yield TEACHER, recipe.teacher.model
     if (value := recipe.data.synthesize) is not None:
         yield WRITER, value.teacher

@@ -19,6 +19,7 @@ from engine.recipe.methods import method_of
 from engine.recipe.model import (
     FROM_TRAIN,
     Acceptance,
+    Baseline,
     ColumnFile,
     Data,
     Export,
@@ -161,10 +162,10 @@ def resolve(text: FilledText) -> Recipe:
         file=text.path,
         task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
         base_model=base_model(filled["base_model"], folder),
-        teacher=_teacher(filled.get("teacher"), folder, text.judge),
+        teacher=_teacher(filled, folder, text.judge),
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),
-        baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
+        baselines=_baselines(filled, folder),
         # R218 refuses a recipe that says it beside an empty list, so the resolved one must not say it either.
         stop_if_baseline_passes=filled["stop_if_baseline_passes"] and filled.get("baselines") != [],
         method=method_of(filled["method"], filled),
@@ -175,11 +176,16 @@ def resolve(text: FilledText) -> Recipe:
     )
 
 
-def _teacher(written: Written | None, folder: Path, judge: AccessCheck) -> Teacher | None:
+def _baselines(filled: Written, folder: Path) -> tuple[Baseline, ...]:
+    return tuple(baseline(item, folder) for item in written_baselines(filled))
+
+
+def _teacher(filled: Written, folder: Path, judge: AccessCheck) -> Teacher | None:
+    written = filled.get("teacher")
     if written is None:
         return None
     sources = _sources(written_sources(written), folder, judge)
-    return teacher_of(written, sources, folder)
+    return teacher_of(written, sources, folder, baselines=_baselines(filled, folder))
 
 
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:

@@ -37,17 +37,41 @@ SYNTHETIC_SUFFIX: Final = "_synthetic_rows"
 """The same, on synthetic rows."""
 
 
-def teacher_of(written: Mapping[str, Any], sources: Sequence[Source], folder: Path) -> Teacher:
-    """Return the value of a checked section; `sources` are those of its inputs."""
+def teacher_of(
+    written: Mapping[str, Any],
+    sources: Sequence[Source],
+    folder: Path,
+    *,
+    baselines: Sequence[Baseline],
+) -> Teacher:
+    """Return the value of a checked section; `sources` are those of its inputs, `baselines` those of its recipe."""
     bound = written["keep"].get("confidence")
     rows = written.get("inputs", {}).get("rows", 0)
     return Teacher(
-        model=baseline({"model": {"name": NAME, **written["model"]}}, folder),
+        model=_model_of(written["model"], folder, baselines),
         inputs=TeacherInputs(sources=tuple(sources), rows=int(rows)),
         min_confidence=None if bound is None else float(bound["min"]),
         stop_if_teacher_is_no_better=written["stop_if_teacher_is_no_better"],
         soft=_soft_of(written),
     )
+
+
+def _model_of(written: Any, folder: Path, baselines: Sequence[Baseline]) -> Baseline:
+    if isinstance(written, str):
+        # as a teacher it has to be there
+        return replace(next(one for one in baselines if one.name == written), optional=False)
+    return baseline({"model": {"name": NAME, **written}}, folder)
+
+
+def model_keys(written: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the keys of a written section's model; none where it is one of the recipe's baselines."""
+    model = written["model"]
+    return model if isinstance(model, Mapping) else {}
+
+
+def is_baseline(teacher: Teacher) -> bool:
+    """Return whether the teacher is one of the recipe's baselines, trained on its rows."""
+    return teacher.model.kind in LEARNED
 
 
 def written_sources(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -43,7 +43,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import score, values_of
 from engine.recipe.baselines import as_written, written_model
 from engine.recipe.model import Baseline, Recipe, Reference, Source, Teacher
-from engine.recipe.teacher import on_added_rows, written_keep
+from engine.recipe.teacher import is_baseline, on_added_rows, written_keep
 from engine.store import Artifact
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
@@ -75,7 +75,9 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "task": predict.task_slice(recipe.task),
         "input": recipe.task.input,
         "teacher": {
-            "model": written_model(teacher.model),
+            "model": as_written(teacher.model)
+            if is_baseline(teacher)
+            else written_model(teacher.model),
             "rows": teacher.inputs.rows,
             "keep": written_keep(teacher),
             # one that is no better is not asked: what it leaves then is another thing
@@ -136,8 +138,13 @@ def _teacher(recipe: Recipe) -> Teacher:
 
 
 def _cheap(recipe: Recipe) -> tuple[Baseline, ...]:
-    """Return the baselines that a teacher has to beat: those that ask no other model and tune none."""
-    return tuple(one for one in recipe.baselines if one.kind not in ("model", "encoder_tuned"))
+    """Return the baselines that a teacher has to beat: those that ask no other model and tune none, and not itself."""
+    own = _teacher(recipe).model.name
+    return tuple(
+        one
+        for one in recipe.baselines
+        if one.kind not in ("model", "encoder_tuned") and one.name != own
+    )
 
 
 @dataclass(slots=True)
@@ -203,7 +210,7 @@ class _Teaching:
         fold = self._fold(self.train, self.validation)
         key = {"data": self.context.inputs["data"], "judged": "validation"}
         made = self.asker.product(baseline, fold, rows=key)
-        if baseline is self.teacher.model:
+        if baseline.name == self.teacher.model.name:
             self.made.append(made)
         return read_predictions(made.file(predict.FILE))
 
@@ -241,7 +248,13 @@ class _Teaching:
     ) -> tuple[list[Example], TeacherResult]:
         """Ask the rows, write down what became of each, and return those that are learned from."""
         recipe = self.context.recipe
-        asked = ask_teacher(self.asker, self.teacher.model, rows.rows, shown=self.train)
+        asked = ask_teacher(
+            self.asker,
+            self.teacher.model,
+            rows.rows,
+            shown=self.train,
+            validation=self.validation,
+        )
         self.made += asked.products
         read = answered_rows(recipe.task, recipe.data)
         kept: list[Example] = []

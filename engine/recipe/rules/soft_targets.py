@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.sweeps import written_settings
-from engine.recipe.teacher import MODEL, OF_SOFT
+from engine.recipe.teacher import MODEL, OF_SOFT, model_keys
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
@@ -66,7 +66,11 @@ def teacher_gives_probabilities(recipe: FilledText) -> Problems:
     teacher = recipe.filled.get("teacher")
     if not teacher or teacher.get("targets") != "soft":
         return
-    model = teacher["model"]
+    model = model_keys(teacher)
+    if not model:
+        message = "a baseline answers with labels, and knows no tokens"
+        hint = "set `targets: answers`, or name a model by hub, path or package"
+        yield recipe.problem("R373", message, at=("teacher", "targets"), hint=hint)
     for key in (one for one in _WHY if one in model):
         message, hint = _WHY[key]
         yield recipe.problem("R373", message, at=("teacher", "targets"), hint=hint)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from engine.errors import listed
 from engine.kinds import KINDS
-from engine.recipe.baselines import name_of, written_baselines
+from engine.recipe.baselines import LEARNED, kind_and_spec, name_of, written_baselines
 from engine.recipe.rules.rule import Problems, rule
-from engine.recipe.teacher import MODEL, NAME, RATIOS, SOURCES, written_sources
+from engine.recipe.teacher import MODEL, NAME, RATIOS, SOURCES, model_keys, written_sources
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import are_drawn_from_train
@@ -46,9 +46,10 @@ def teacher_fits_the_kind(recipe: FilledText) -> Problems:
 
 @rule("teacher")
 def confidence_is_known(recipe: FilledText) -> Problems:
-    """R321: answers of a server are kept by a confidence that it does not give.
+    """R321: answers of a server, or of a baseline, are kept by a confidence that it does not give.
 
-    Servers return texts; how probable an answer was is known of models that run here only.
+    Servers return texts, and a linear model or an encoder gives no probability that holds; how probable an answer was
+    is known of language models that run here only.
 
     Fix: Delete `keep.confidence`, or name the teacher by hub, path, package or gguf.
 
@@ -66,8 +67,12 @@ def confidence_is_known(recipe: FilledText) -> Problems:
           inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher = recipe.filled.get("teacher")
-    if teacher and "endpoint" in teacher["model"] and "confidence" in teacher["keep"]:
-        message = "a server does not say how probable its answers are"
+    if not teacher or "confidence" not in teacher["keep"]:
+        return
+    is_baseline = isinstance(teacher["model"], str)
+    if is_baseline or "endpoint" in model_keys(teacher):
+        who = "a baseline" if is_baseline else "a server"
+        message = f"{who} does not say how probable its answers are"
         at = ("teacher", "keep", "confidence")
         yield recipe.problem("R321", message, at=at, key=True, hint="delete it")
 
@@ -187,13 +192,49 @@ def teacher_has_its_own_name(recipe: FilledText) -> Problems:
           inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher = recipe.filled.get("teacher")
-    if not teacher:
+    if not teacher or isinstance(teacher["model"], str):
         return
     name = teacher["model"].get("name", NAME)
     if name in [name_of(one) for one in written_baselines(recipe.filled)]:
         message = f"a baseline is called {show(name)} too"
         at = (*MODEL, "name") if "name" in teacher["model"] else MODEL
         yield recipe.problem("R325", message, at=at, hint="give it a name of its own")
+
+
+@rule("baselines", "teacher")
+def teacher_is_a_baseline_that_learns(recipe: FilledText) -> Problems:
+    """R328: a teacher whose name is that of no baseline that learns from rows.
+
+    A word as `teacher.model` names one of the recipe's baselines: it is trained on the training rows, and answers the
+    rows without labels. A baseline that learns nothing from rows has nothing to teach, and what a prompt makes of the
+    base model is asked as a model with `shots`.
+
+    Fix: Name a baseline that learns (tfidf_svm, encoder_linear, encoder_tuned) and stands in `baselines`.
+
+    Wrong:
+        baselines: [majority, tfidf_svm]
+        teacher:
+          model: ▸majority
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    Right:
+        baselines: [majority, tfidf_svm]
+        teacher:
+          model: tfidf_svm
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    teacher = recipe.filled.get("teacher")
+    if not teacher or not isinstance(teacher["model"], str):
+        return
+    named = {name_of(one): kind_and_spec(one)[0] for one in written_baselines(recipe.filled)}
+    if named.get(teacher["model"]) in LEARNED:
+        return
+    learned = [name for name, kind in named.items() if kind in LEARNED]
+    message = f"{show(teacher['model'])} is no baseline of this recipe that learns from rows"
+    hint = f"name {listed(learned, 'or')}"
+    if not learned:
+        hint = f"add {listed(LEARNED, 'or')} to `baselines`"
+    yield recipe.problem("R328", message, at=MODEL, hint=hint)
 
 
 @rule("base_model", "teacher")
@@ -220,7 +261,7 @@ def teacher_is_another_model(recipe: FilledText) -> Problems:
     teacher, base = recipe.filled.get("teacher"), recipe["base_model"]
     if not teacher or not {"hub", "path", "package"} & set(base) or "keep_layers" in base:
         return
-    model = teacher["model"]
+    model = model_keys(teacher)
     is_same = all(model.get(key) == base.get(key) for key in ("hub", "path", "package", "file"))
     if is_same and not model.get("shots"):
         message = "the teacher is the base model: there is little to learn of its answers"
@@ -251,8 +292,8 @@ def bounds_against_a_teacher(recipe: FilledText) -> Problems:
 
     R327: the size or the speed of a teacher that is not loaded here.
 
-    What a server runs is not known, and llama.cpp computes in other ways than the student does: the relation would
-    tell of two programs and not of two models.
+    What a server runs is not known, llama.cpp computes in other ways than the student does, and a baseline is no
+    language model: the relation would tell of two programs and not of two models.
 
     Fix: Delete the bound, or name the teacher by hub, path or package.
 
@@ -282,7 +323,7 @@ def bounds_against_a_teacher(recipe: FilledText) -> Problems:
         message = "there is no teacher to compare with"
         yield recipe.problem("R326", message, at=at, key=True, hint="name a `teacher`")
         return
-    elsewhere = {"endpoint", "gguf"} & set(teacher["model"])
-    for name in (one for one in RATIOS if one in bounds and elsewhere):
+    is_loaded = not {"hub", "path", "package"}.isdisjoint(model_keys(teacher))
+    for name in (one for one in RATIOS if one in bounds and not is_loaded):
         message = f"`{name}` is known of a teacher that is named by hub, path or package"
         yield recipe.problem("R327", message, at=(*at, name), key=True, hint="delete it")

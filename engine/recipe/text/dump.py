@@ -42,6 +42,7 @@ from engine.recipe.synthesis import written_keep as written_synthesis_keep
 from engine.recipe.synthesis import written_review
 from engine.recipe.teacher import (
     OF_SOFT,
+    is_baseline,
     written_against_teacher,
     written_keep,
     written_soft,
@@ -188,7 +189,7 @@ def _teacher(teacher: Teacher) -> dict[str, Any]:
     return to_mapping(
         teacher,
         definition("teacher"),
-        model=_asked_model(teacher.model),
+        model=teacher.model.name if is_baseline(teacher) else _asked_model(teacher.model),
         inputs={"sources": sources, "rows": inputs.rows} if sources else None,
         **{key: soft.get(key) for key in ("targets", *OF_SOFT)},
         keep=written_keep(teacher) or None,

@@ -43,7 +43,7 @@ def new_texts(count: int) -> list[str]:
     return [text for text, _ in rows(count + 20, seed=5) if text not in known][:count]
 
 
-def with_teacher(project: Project, model: dict[str, Any], **more: Any) -> None:
+def with_teacher(project: Project, model: dict[str, Any] | str, **more: Any) -> None:
     inputs = {"sources": [{"path": "unlabelled.csv"}]} | more.pop("inputs", {})
     more = {"stop_if_teacher_is_no_better": False} | more
     project.edit(
@@ -251,6 +251,44 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
     assert teacher["cost"] is None
 
 
+def test_a_baseline_teaches_what_it_learned_of_the_training_rows(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    texts = new_texts(UNLABELLED)
+    write_unlabelled(project, texts)
+    make_tiny_encoder(project.folder / "encoder")
+    with_teacher(project, "encoder_linear", stop_if_teacher_is_no_better=True)
+    project.edit(
+        baselines=["majority", {"encoder_linear": {"path": "encoder", "optional": True}}],
+        stop_if_baseline_passes=False,
+        acceptance__against_teacher={"macro_f1": {"max_drop": 0.9}},
+    )
+    planned = project.run("plan", str(project.recipe))
+    outcome = project.run("run", str(project.recipe), "--until", "gate")
+    found = found_in(project)
+    teacher, trained = (
+        found["teacher"],
+        {one["name"]: one["rows"] for one in found["data"]["splits"]},
+    )
+
+    assert "`encoder_linear` is trained on the training rows and is asked" in " ".join(
+        planned.out.split()
+    )
+    assert outcome.code == 0, outcome.err
+    assert (teacher["name"], teacher["is_better"]) == ("encoder_linear", True)
+    assert list(teacher["baselines"]) == ["majority"], "it has not to beat itself"
+    assert teacher["asked"] == teacher["kept"] > 40
+    assert found["training"]["rows"] == trained["train"] + teacher["kept"]
+    right = [
+        line["answer"] == oracle({"messages": [{"content": texts[_line_of(line) - 2]}]})
+        for line in _answers(project)
+    ]
+    assert sum(right) / len(right) > 0.8
+    assert found["against_teacher"]["comparisons"], "the student is compared with it on the holdout"
+    assert "model: encoder_linear" in found["resolved_recipe"]
+
+
 def test_objects_are_answered_and_learned_too(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +329,10 @@ def test_objects_are_answered_and_learned_too(
     assert teacher["refused"] == {"does not fit the schema": 1}
     answers = {line["answer"] for line in _answers(project) if line["kept"]}
     assert '{"thing":"item1"}' in answers
+
+
+def _line_of(answer: dict[str, Any]) -> int:
+    return int(answer["origin"].rpartition(":")[2])
 
 
 def _answers(project: Project) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from support.project import BASE, rows
 SERVED = {"endpoint": "http://localhost:8000/v1", "model": "m"}
 
 
-def estimated(folder: Path, *, model: dict[str, Any], asked: int) -> TeacherEstimate:
+def estimated(folder: Path, *, model: dict[str, Any] | str, asked: int) -> TeacherEstimate:
     (folder / "base").mkdir(exist_ok=True)
     (folder / "base" / "config.json").write_text("{}", encoding="utf-8")
     lines = ["text,label", *(f"{text},{label}" for text, label in rows(140))]
@@ -49,10 +49,12 @@ def test_a_served_teacher_costs_by_rows_and_their_tokens(tmp_path: Path) -> None
 def test_without_a_number_of_rows_or_a_price_nothing_is_made_up(tmp_path: Path) -> None:
     every = estimated(tmp_path, model=SERVED, asked=0)
     free = estimated(tmp_path, model={"path": "base"}, asked=10)
+    baseline = estimated(tmp_path, model="tfidf_svm", asked=10)
 
     assert (every.rows, every.read_tokens, every.cost) == (None, None, None)
     assert free.read_tokens is not None
     assert free.cost is None
+    assert (baseline.rows, baseline.read_tokens) == (10, None), "it reads no prompts"
 
 
 def test_training_rows_that_validate_are_asked_as_such(tmp_path: Path) -> None:

@@ -507,7 +507,7 @@ class Teacher:
     """A model that answers rows without labels, which are then trained on."""
 
     model: Baseline
-    """Of the kind `model`, asked as a baseline is."""
+    """Of the kind `model`, asked as a baseline is; or one of the recipe's own that learn from rows."""
     inputs: TeacherInputs
     min_confidence: float | None
     """`keep.confidence.min`: answers below it are left out; None keeps all."""

@@ -89,7 +89,8 @@ class Problem:
     def __post_init__(self) -> None:
         """Escape what a quoted text may hold and nobody sees; a line break of a message of several lines stays."""
         object.__setattr__(self, "message", _seen(self.message))
-        object.__setattr__(self, "path", _seen(self.path).replace("\n", r"\n"))
+        path = _seen(self.path).replace("\n", r"\n").replace("\t", r"\t")
+        object.__setattr__(self, "path", path)
         object.__setattr__(self, "hint", self.hint and _seen(self.hint))
 
     def headline(self) -> str:
@@ -103,16 +104,19 @@ _ESCAPES: Final = {
     point: f"\\x{point:02x}"
     if point < 0x100
     else f"\\u{point:04x}"  # latin-1, as `printable` has it
-    for first, last in ((0, 0x1F), (0x7F, 0x9F), (0x2028, 0x202E), (0x2066, 0x2069))
+    for first, last in ((0, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0x2028, 0x202E), (0x2066, 0x2069))
     for point in range(first, last + 1)
 }
-"""Control characters, further ends of lines, and characters that turn the direction of what follows."""
+"""Control characters, further ends of lines, and characters that turn the direction of what follows.
+
+Tabs stay: the last lines of a tool's log have them.
+"""
 
 
 def _seen(text: str) -> str:
     if text.isprintable():
         return text
-    return "\n".join(part.translate(_ESCAPES) for part in text.split("\n"))
+    return text.translate(_ESCAPES)
 
 
 class EngineError(Exception):

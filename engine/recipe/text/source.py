@@ -139,7 +139,7 @@ class SourceText:
         """Return an error about the value at `at`, or about its key."""
         place = self.place(at, key=key)
         # one line each: what breaks one is a text of the recipe that is quoted
-        message, hint = message.replace("\n", r"\n"), hint and hint.replace("\n", r"\n")
+        message, hint = message.translate(_BREAKS), hint and hint.translate(_BREAKS)
         return Problem(code=code, message=message, path=dotted(at), hint=hint, place=place)
 
     def warning(
@@ -167,6 +167,7 @@ class FilledText(SourceText):
         return cls(**{one.name: getattr(source, one.name) for one in fields(source)}, filled=filled)
 
 
+_BREAKS: Final = {ord("\n"): r"\n", ord("\t"): r"\t"}
 STDIN: Final = Path("-")
 """A recipe that is written to standard input; what it names is relative to the current folder."""
 

@@ -120,7 +120,7 @@ def show(value: object) -> str:
     if value is None:
         return "nothing"
     text = str(value).lower() if isinstance(value, bool) else visible(str(value))
-    text = text.replace("\n", r"\n")
+    text = text.replace("\n", r"\n").replace("\t", r"\t")
     return f"`{text[:_LONGEST_SHOWN]}…`" if len(text) > _LONGEST_SHOWN else f"`{text}`"
 
 

@@ -169,7 +169,9 @@ class UnusableRows:
             )
         if f'"{column}"' in self._columns:
             return READ_QUOTES
-        near = difflib.get_close_matches(column, self._columns, n=1)
+        # a column that another key names is not the one that was meant
+        free = [one for one in self._columns if one not in self._keys]
+        near = difflib.get_close_matches(column, free, n=1)
         if not near and not self._is_headed:
             return NO_HEADER
         if not near and path == "task.input" and self._columns:

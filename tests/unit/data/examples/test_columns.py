@@ -74,3 +74,14 @@ def test_a_file_whose_first_line_is_a_row_is_reported(
 
     (problem,) = [one for one in caught.value.problems if one.path == "task.input"]
     assert str(problem.hint).startswith(hint)
+
+
+def test_a_column_that_another_key_names_is_not_proposed() -> None:
+    rows = [Row(origin="r.csv:2", values={"text": "x", "label": "bug"})]
+    asked = task("classification", labels=("bug", "billing"), input="{text}")
+    with pytest.raises(DataError) as caught:
+        prepare(
+            rows, asked, data=data(label=label(column="intent"), checks=NO_CHECKS), splits=SPLITS
+        )
+
+    assert [problem.hint for problem in caught.value.problems] == [None]

@@ -201,7 +201,7 @@ def teacher_has_its_own_name(recipe: FilledText) -> Problems:
         yield recipe.problem("R325", message, at=at, hint="give it a name of its own")
 
 
-@rule("baselines", "teacher")
+@rule("task.kind", "baselines", "teacher")
 def teacher_is_a_baseline_that_learns(recipe: FilledText) -> Problems:
     """R328: a teacher whose name is that of no baseline that learns from rows.
 
@@ -230,10 +230,16 @@ def teacher_is_a_baseline_that_learns(recipe: FilledText) -> Problems:
     if named.get(teacher["model"]) in LEARNED:
         return
     learned = [name for name, kind in named.items() if kind in LEARNED]
+    task = KINDS.get(recipe["task"]["kind"])
+    fitting = [one for one in LEARNED if task and task.can_be_answered_by(one)]
     message = f"{show(teacher['model'])} is no baseline of this recipe that learns from rows"
-    hint = f"name {listed(learned, 'or')}"
-    if not learned:
-        hint = f"add {listed(LEARNED, 'or')} to `baselines`"
+    hint = "name a model by hub, path, package, gguf or endpoint"
+    if learned or fitting:
+        hint = (
+            f"name {listed(learned, 'or')}"
+            if learned
+            else f"add {listed(fitting, 'or')} to `baselines`"
+        )
     yield recipe.problem("R328", message, at=MODEL, hint=hint)
 
 

@@ -158,7 +158,7 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
     from evaluate_model import base_model
 
     rows = load_set(cell.set, rows=cell.rows, seed=cell.seed)
-    recipe = _recipe(cell, rows)
+    recipe = make_recipe(cell, rows)
     base = base_model(store)
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +170,7 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
         kept = {
             step: found for step, found in trained.checkpoints if step in {last, trained.kept_step}
         }
-        scores = {step: _score(recipe, rows, base, found) for step, found in kept.items()}
+        scores = {step: score_of(recipe, rows, base, found) for step, found in kept.items()}
     losses = [one.loss for one in trained.history if one.loss is not None]
     validation = [one.eval_loss for one in trained.history if one.eval_loss is not None]
     return {
@@ -188,7 +188,7 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
     }
 
 
-def _recipe(cell: Cell, rows: DevelopmentSet) -> Recipe:
+def make_recipe(cell: Cell, rows: DevelopmentSet) -> Recipe:
     """Return the quickstart's recipe with the task and the method of a cell."""
     recipe, _ = load_recipe(ROOT / "recipes" / "quickstart.yaml")
     changed = {**DEFAULTS, **json.loads(cell.changes)}
@@ -204,7 +204,7 @@ def _recipe(cell: Cell, rows: DevelopmentSet) -> Recipe:
     return replace(recipe, task=rows.task, method=method, backend=backend)
 
 
-def _score(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> float:
+def score_of(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> float:
     """Return the macro-F1 of an adapter on the test rows."""
     from engine.inference import predict
     from engine.metrics.predictions import Judging

@@ -41,9 +41,8 @@ def load_set(name: str, *, rows: int, seed: int) -> DevelopmentSet:
 
     Test rows are the same for every seed and size; training and validation rows are drawn by the seed.
     """
-    instruction, read = SETS[name]
-    unique = {text: label for text, label in read() if text.strip() and is_development(text)}
-    ordered = sorted(unique.items(), key=lambda row: _digest(row[0]))
+    instruction, _ = SETS[name]
+    ordered = _ordered(name)
     test, rest = ordered[:TEST], ordered[TEST:]
     random.Random(seed).shuffle(rest)  # noqa: S311 - repeatable
     found = Counter(label for _, label in ordered)
@@ -60,6 +59,25 @@ def load_set(name: str, *, rows: int, seed: int) -> DevelopmentSet:
     if len(rest) < rows:
         raise ValueError(f"{name} has {len(rest)} rows to train on, not {rows}")
     return DevelopmentSet(task=task, train=rest[:rows], validation=validation, test=test)
+
+
+def left_rows(name: str, drawn: DevelopmentSet) -> Rows:
+    """Return the development rows of a set that are neither trained on nor validated, its test rows first."""
+    used = {text for text, _ in (*drawn.train, *drawn.validation)}
+    return [row for row in _ordered(name) if row[0] not in used]
+
+
+def texts_of_results(name: str) -> list[str]:
+    """Return the texts of the half that tunes no default, without their labels."""
+    _, read = SETS[name]
+    texts = {text for text, _ in read() if text.strip() and not is_development(text)}
+    return sorted(texts, key=_digest)
+
+
+def _ordered(name: str) -> Rows:
+    _, read = SETS[name]
+    unique = {text: label for text, label in read() if text.strip() and is_development(text)}
+    return sorted(unique.items(), key=lambda row: _digest(row[0]))
 
 
 def is_development(text: str) -> bool:

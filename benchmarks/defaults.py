@@ -18,7 +18,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from defaults_page import BASELINES, DEFAULT, TITLES, Line, read_lines, with_grid
 from defaults_sets import DevelopmentSet, load_set
@@ -28,6 +28,9 @@ from engine.backends import load_backend
 from engine.environment import detect_device
 from engine.recipe import load_recipe
 from engine.recipe.model import Method, Recipe
+
+if TYPE_CHECKING:
+    from engine.runtime.encoders.encoder import Encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("defaults.jsonl")
@@ -114,7 +117,8 @@ def main() -> int:
         for place in places:
             cell = Cell(**asdict(place), changes=changes)
             if not _is_known(RESULTS, asdict(cell)):
-                _keep(RESULTS, asdict(cell) | measure(cell, options.store))
+                rows = load_set(cell.set, rows=cell.rows, seed=cell.seed)
+                _keep(RESULTS, asdict(cell) | measure(cell, rows, options.store))
     return 0
 
 
@@ -132,18 +136,13 @@ def _keep(path: Path, line: Line) -> None:
 
 def ask_baselines(place: Place, store: Path) -> dict[str, float]:
     """Return the macro-F1 of the linear baselines on the rows that the cells of a set are judged by."""
-    from encoders import CPU, linear, macro_f1
+    from encoders import linear, macro_f1
 
-    from engine.recipe.baselines import DEFAULT_ENCODER
-    from engine.runtime.encoders.encoder import load_encoder
-    from engine.runtime.encoders.folder import locate_encoder
     from engine.runtime.encoders.linear import ALONE, BESIDE
     from engine.runtime.text.svm import tfidf_svm
-    from engine.store import Store
 
     found = load_set(place.set, rows=place.rows, seed=place.seed)
-    folder = locate_encoder(DEFAULT_ENCODER, Store(store).cached, Silent())
-    encoder = load_encoder(folder, device=CPU, precision="fp32")
+    encoder = default_encoder(store)
     texts, labels = zip(*found.train, strict=True)
     answers = (
         tfidf_svm(texts, labels, [text for text, _ in found.test], seed=place.seed),
@@ -153,12 +152,24 @@ def ask_baselines(place: Place, store: Path) -> dict[str, float]:
     return dict(zip(BASELINES, scores, strict=True))
 
 
-def measure(cell: Cell, store: Path) -> dict[str, Any]:
-    """Train a cell; return the scores of the last step and of the step of lowest validation loss, and what it took."""
+def default_encoder(store: Path) -> Encoder:
+    """Return the encoder of a recipe that names none."""
+    from encoders import CPU
+
+    from engine.recipe.baselines import DEFAULT_ENCODER
+    from engine.runtime.encoders.encoder import load_encoder
+    from engine.runtime.encoders.folder import locate_encoder
+    from engine.store import Store
+
+    folder = locate_encoder(DEFAULT_ENCODER, Store(store).cached, Silent())
+    return load_encoder(folder, device=CPU, precision="fp32")
+
+
+def measure(cell: Cell, rows: DevelopmentSet, store: Path) -> dict[str, Any]:
+    """Train a cell on its rows; return the scores of its last step and lowest validation loss, and what it took."""
     from evaluate_model import base_model
 
-    rows = load_set(cell.set, rows=cell.rows, seed=cell.seed)
-    recipe = make_recipe(cell, rows)
+    recipe = _recipe(cell, rows)
     base = base_model(store)
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +181,7 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
         kept = {
             step: found for step, found in trained.checkpoints if step in {last, trained.kept_step}
         }
-        scores = {step: score_of(recipe, rows, base, found) for step, found in kept.items()}
+        scores = {step: _score(recipe, rows, base, found) for step, found in kept.items()}
     losses = [one.loss for one in trained.history if one.loss is not None]
     validation = [one.eval_loss for one in trained.history if one.eval_loss is not None]
     return {
@@ -188,7 +199,7 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
     }
 
 
-def make_recipe(cell: Cell, rows: DevelopmentSet) -> Recipe:
+def _recipe(cell: Cell, rows: DevelopmentSet) -> Recipe:
     """Return the quickstart's recipe with the task and the method of a cell."""
     recipe, _ = load_recipe(ROOT / "recipes" / "quickstart.yaml")
     changed = {**DEFAULTS, **json.loads(cell.changes)}
@@ -204,7 +215,7 @@ def make_recipe(cell: Cell, rows: DevelopmentSet) -> Recipe:
     return replace(recipe, task=rows.task, method=method, backend=backend)
 
 
-def score_of(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> float:
+def _score(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> float:
     """Return the macro-F1 of an adapter on the test rows."""
     from engine.inference import predict
     from engine.metrics.predictions import Judging

@@ -69,14 +69,16 @@ def left_rows(name: str, drawn: DevelopmentSet) -> Rows:
 
 def texts_of_results(name: str) -> list[str]:
     """Return the texts of the half that tunes no default, without their labels."""
-    _, read = SETS[name]
-    texts = {text for text, _ in read() if text.strip() and not is_development(text)}
-    return sorted(texts, key=_digest)
+    return [text for text, _ in _ordered(name, development=False)]
 
 
-def _ordered(name: str) -> Rows:
+def _ordered(name: str, *, development: bool = True) -> Rows:
     _, read = SETS[name]
-    unique = {text: label for text, label in read() if text.strip() and is_development(text)}
+    unique = {
+        text: label
+        for text, label in read()
+        if text.strip() and is_development(text) is development
+    }
     return sorted(unique.items(), key=lambda row: _digest(row[0]))
 
 

@@ -13,25 +13,16 @@ import json
 import os
 import random
 import sys
-import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from defaults import ROOT, Cell, make_recipe, score_of
+from defaults import ROOT, Cell, default_encoder, measure
 from defaults_page import TITLES
 from defaults_sets import DevelopmentSet, Rows, left_rows, load_set, texts_of_results
-from encoders import CPU, linear, macro_f1
-from evaluate_model import base_model
-from launching import Silent, make_launch
+from encoders import linear, macro_f1
 
-from engine.backends import load_backend
-from engine.recipe.baselines import DEFAULT_ENCODER
-from engine.runtime.encoders.encoder import load_encoder
-from engine.runtime.encoders.folder import locate_encoder
 from engine.runtime.encoders.linear import ALONE, BESIDE
-from engine.store import Store
 
 MOST = 1000
 """Rows that are judged."""
@@ -63,10 +54,8 @@ def compare(name: str, options: argparse.Namespace, *, seed: int) -> dict[str, A
     rows = load_set(name, rows=options.rows, seed=seed)
     judged = left_rows(name, rows)[:MOST]
     texts = texts_of_results(name)[: options.texts]
-    folder = locate_encoder(DEFAULT_ENCODER, Store(options.store).cached, Silent())
-    encoder = load_encoder(folder, device=CPU, precision="fp32")
     asked: Rows = [*((text, "") for text in texts), *judged]
-    answers = linear(encoder, rows.train, asked, (ALONE, BESIDE))
+    answers = linear(default_encoder(options.store), rows.train, asked, (ALONE, BESIDE))
     taught = [*rows.train, *zip(texts, answers, strict=False)]
     random.Random(seed).shuffle(taught)  # noqa: S311 - repeatable
     plain = train(replace(rows, test=judged), name, options.store, changes={}, seed=seed)
@@ -86,16 +75,9 @@ def train(
 ) -> dict[str, float]:
     """Train with the defaults, but for changes; return macro-F1 on the test rows, steps and CPU seconds."""
     cell = Cell(set=name, rows=len(rows.train), seed=seed, changes=json.dumps(changes))
-    recipe, base = make_recipe(cell, rows), base_model(store)
-    started = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        splits = {"train": rows.train, "validation": rows.validation}
-        launch = make_launch(recipe, splits, base, Path(folder), truncation="cut")
-        trained = load_backend("trl").train(launch)
-        seconds = time.process_time() - started
-        _, adapter = max(trained.checkpoints)
-        score = score_of(recipe, rows, base, adapter)
-    return {"macro_f1": score, "steps": trained.steps, "cpu_seconds": round(seconds)}
+    found = measure(cell, rows, store)
+    of_interest = {"last": "macro_f1", "steps": "steps", "cpu_seconds": "cpu_seconds"}
+    return {called: found[key] for key, called in of_interest.items()}
 
 
 if __name__ == "__main__":

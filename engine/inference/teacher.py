@@ -54,8 +54,8 @@ def ask_teacher(
     made: list[Artifact] = []
     predictions: list[Prediction] = []
     # A baseline is trained for each part anew.
-    size = len(rows) if teacher.kind in LEARNED else PART
-    for number, part in enumerate(batched(rows, size, strict=False) if rows else ()):
+    size = max(PART, len(rows)) if teacher.kind in LEARNED else PART
+    for number, part in enumerate(batched(rows, size, strict=False)):
         # the number stands in no key: it is where the part happens to be
         asker.context.progress.update(number * size, len(rows), "rows asked")
         fold = Fold(number=0, train=tuple(shown), validation=tuple(validation), judged=part)
@@ -68,6 +68,7 @@ def _asked(asker: Asker, teacher: Baseline, fold: Fold) -> dict[str, str]:
     """Return what stands for the rows and their shots, so that other labelled rows ask nothing again."""
     recipe = asker.context.recipe
     if teacher.kind in LEARNED:
+        # all labelled rows decide what it answers
         return {
             "rows": _digest(row.input for row in fold.judged),
             "data": asker.context.inputs["data"],

@@ -5,7 +5,7 @@ Constant defaults come from the schema; those that depend on other keys stand in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -156,16 +156,17 @@ def _in_order(problems: Iterable[Problem], source: SourceText) -> tuple[Problem,
 def resolve(text: FilledText) -> Recipe:
     """Return the recipe that a checked file, with defaults filled in, stands for."""
     filled, folder = text.filled, text.path.parent
+    baselines = tuple(baseline(item, folder) for item in written_baselines(filled))
     return from_mapping(
         Recipe,
         filled,
         file=text.path,
         task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
         base_model=base_model(filled["base_model"], folder),
-        teacher=_teacher(filled, folder, text.judge),
+        teacher=_teacher(filled.get("teacher"), folder, text.judge, baselines),
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),
-        baselines=_baselines(filled, folder),
+        baselines=baselines,
         # R218 refuses a recipe that says it beside an empty list, so the resolved one must not say it either.
         stop_if_baseline_passes=filled["stop_if_baseline_passes"] and filled.get("baselines") != [],
         method=method_of(filled["method"], filled),
@@ -176,16 +177,13 @@ def resolve(text: FilledText) -> Recipe:
     )
 
 
-def _baselines(filled: Written, folder: Path) -> tuple[Baseline, ...]:
-    return tuple(baseline(item, folder) for item in written_baselines(filled))
-
-
-def _teacher(filled: Written, folder: Path, judge: AccessCheck) -> Teacher | None:
-    written = filled.get("teacher")
+def _teacher(
+    written: Written | None, folder: Path, judge: AccessCheck, baselines: Sequence[Baseline]
+) -> Teacher | None:
     if written is None:
         return None
     sources = _sources(written_sources(written), folder, judge)
-    return teacher_of(written, sources, folder, baselines=_baselines(filled, folder))
+    return teacher_of(written, sources, folder, baselines=baselines)
 
 
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:

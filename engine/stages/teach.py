@@ -41,9 +41,9 @@ from engine.inference.sampling import judged_validation
 from engine.inference.teacher import ask_teacher, kept_by_confidence, why_refused
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import score, values_of
-from engine.recipe.baselines import as_written, written_model
+from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference, Source, Teacher
-from engine.recipe.teacher import is_baseline, on_added_rows, written_keep
+from engine.recipe.teacher import on_added_rows, written_keep
 from engine.store import Artifact
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
@@ -75,9 +75,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "task": predict.task_slice(recipe.task),
         "input": recipe.task.input,
         "teacher": {
-            "model": as_written(teacher.model)
-            if is_baseline(teacher)
-            else written_model(teacher.model),
+            "model": as_written(teacher.model),
             "rows": teacher.inputs.rows,
             "keep": written_keep(teacher),
             # one that is no better is not asked: what it leaves then is another thing

@@ -15,7 +15,6 @@ from engine.review import answers, comparisons, pins, synthetic, validation
 from engine.review.accepted import with_accepted
 from engine.review.compare import ChangedKey, Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
-from engine.review.ease import with_ease
 from engine.review.files import bytes_changed
 from engine.review.hidden import measured_otherwise
 from engine.review.holdout import judge_holdout
@@ -43,7 +42,6 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     judges = judges_of(versions, rows)
     findings = founded(findings, judges, versions)
     findings += unreported(findings, judges, versions)
-    findings = with_ease(findings, judges, versions, rows)
     findings = with_accepted(findings, versions)
     findings = waived(_distinct(findings), waivers_of(versions.new), waivers_of(versions.old))
     found_paths = {one.path for one in findings}

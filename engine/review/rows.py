@@ -152,11 +152,6 @@ class RowDivider:
         prepared = self._divided(side)
         return None if isinstance(prepared, str) else _judging(prepared, side.recipe.splits.folds)
 
-    def training(self, side: Side) -> Iterable[Example] | None:
-        """Return the rows of a version that the model learns from; None where rows are not read here."""
-        prepared = self._divided(side)
-        return None if isinstance(prepared, str) else prepared.train
-
     def divides(self, side: Side) -> bool | str:
         """Return True where the rows of a version are divided here, else why they are not."""
         prepared = self._divided(side)

@@ -98,7 +98,7 @@ def test_the_share_of_new_judges_is_reported(tmp_path: Path) -> None:
     (found,) = reviewed(pair, tmp_path).findings
 
     assert (found.code, found.path) == ("W206", "data.sources[2]")
-    assert found.says.startswith("`more.csv`: 40 of 70 rows that judge are new; ")
+    assert found.says == "`more.csv`: 40 of 70 rows that judge are new"
 
 
 def test_rows_that_are_rewritten_until_they_judge_are_no_growth(tmp_path: Path) -> None:

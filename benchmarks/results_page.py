@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from results_cases import AGREEMENT, BITS, CASES, DROP, FLOOR, GAIN, QUANTIZATIONS, SEEDS, Group
-from results_table import COLUMNS, TUNED, Line, Number, Results, read_results, table_text
+from results_table import (
+    COLUMNS,
+    TUNED,
+    Line,
+    Number,
+    Results,
+    RunFacts,
+    read_results,
+    table_text,
+)
 from ways_page import section as ways_section
 from ways_table import TABLE as WAYS_TABLE
 from ways_table import WaysTable, read_table
@@ -95,6 +104,7 @@ def page(results: Results, ways: WaysTable | None = None) -> str:
     parts = [_head(results)]
     parts += [_section(group, lines) for group, lines in groups.items() if lines]
     parts += [
+        _exported_files(results.lines),
         _refusals(results.lines),
         ways_section(ways) if ways else "",
         METHOD,
@@ -232,6 +242,43 @@ def _verdicts(line: Line) -> str:
         (outcome,) = counts
         return outcome if len(line.runs) == 1 else f"{outcome}, all {len(line.runs)}"
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+
+
+def _exported_files(lines: Sequence[Line]) -> str:
+    """Return the score of each exported file, and its gain over the best baseline on the same holdout."""
+    rows = [
+        [line.name, str(run.seed), run.exported, *_file_and_gain(line, run)]
+        for line in lines
+        for run in line.runs
+        if run.exported
+    ]
+    if not rows:
+        return ""
+    heads = ("set", "seed", "file", "metric", "score", "tuned model", "best baseline", "difference")
+    return f"""\
+## The exported files
+
+What users get: the score of the file of each accepted run, next to the tuned model's and the best baseline's on the
+same holdout rows.
+
+{table(heads, rows)}"""
+
+
+def _file_and_gain(line: Line, run: RunFacts) -> list[str]:
+    better = min if is_lower_better(line.metric, line.kind) else max
+    values = {
+        name: measured.value for name, measured in run.scores.items() if measured.value is not None
+    }
+    baselines = [name for name in values if name not in (TUNED, *QUANTIZATIONS)]
+    best = better(baselines, key=lambda name: values[name])
+    file = run.scores[run.exported]
+    return [
+        _metric(line),
+        f"{file.value:.3f} ({file.low:.3f} to {file.high:.3f})",
+        f"{values[TUNED]:.3f}",
+        f"{_head_of(best)} {values[best]:.3f}",
+        f"{values[run.exported] - values[best]:+.3f}",
+    ]
 
 
 def _refusals(lines: Sequence[Line]) -> str:

@@ -132,6 +132,19 @@ def test_refusals_say_what_was_measured_and_what_was_asked(found: Results) -> No
     assert "no report" in line_of(text, "pidgin")
 
 
+def test_the_score_of_each_exported_file_is_set_against_the_best_baseline(found: Results) -> None:
+    text = page(found).partition("## The exported files")[2].partition("## Where")[0]
+
+    (run, *_) = next(line for line in found.lines if line.name == "tweets").runs
+    scores = {name: one.value for name, one in run.scores.items() if one.value is not None}
+    best = max(scores[name] for name in scores if name in ("majority", "tfidf_svm", "zero_shot"))
+    cells = line_of(text, "tweets | 1")
+    assert cells[1:3] == ["1", "Q4_K_M"]
+    assert cells[4].startswith(f"{scores['Q4_K_M']:.3f} (")
+    assert cells[-1].strip(" |") == f"{scores['Q4_K_M'] - best:+.3f}"
+    assert "refused" not in text
+
+
 def test_sets_of_development_stand_apart(found: Results) -> None:
     text = page(found)
 

@@ -57,7 +57,7 @@ from engine.pipeline.plan import (
     moving,
     plan_run,
 )
-from engine.pipeline.power import power_estimates
+from engine.pipeline.power import measured_discordance, power_estimates
 from engine.pipeline.preflight import missing_here, require_backend, require_ranks
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.asked_models import asked_models
@@ -367,7 +367,9 @@ def _where(plan: Plan) -> str:
 
 def _power(plan: Plan) -> PowerEstimates:
     """What the holdout can show, once data has counted it or the recipe says it."""
-    return power_estimates(plan.recipe, plan.stage("data").reused)
+    stored = {stage.name: stage.reused for stage in plan.stages if stage.reused}
+    differ = measured_discordance(plan.recipe, stored)
+    return power_estimates(plan.recipe, stored.get("data"), discordance=differ)
 
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:

@@ -30,6 +30,14 @@ MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Discordance:
+    """The share of rows on which only one of two models is right, and which two were compared."""
+
+    share: float = BASELINE_DISCORDANCE
+    source: str = "a guess"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgingRows:
     """The rows that will decide."""
 
@@ -160,26 +168,22 @@ def estimate_power(
     judges: JudgingRows,
     *,
     has_baselines: bool = True,
-    discordance: float | None = None,
+    discordance: Discordance | None = None,
 ) -> PowerEstimates:
-    """Return an estimate for each threshold, and what they assume.
-
-    `discordance` between model and baseline is given once it has been measured.
-    """
+    """Return an estimate for each threshold, and what they assume; without a discordance from answers it is guessed."""
     of = _Estimator(acceptance, task, judges)
     gains = acceptance.over_baselines if has_baselines else ()
-    differ = BASELINE_DISCORDANCE if discordance is None else discordance
+    differ = discordance or Discordance()
     found = [one for threshold in acceptance.metrics for one in of.threshold(threshold)]
-    found += [of.gain(gain, differ) for gain in gains]
+    found += [of.gain(gain, differ.share) for gain in gains]
     found += [of.drop(drop) for drop in acceptance.over_previous]
     found += [of.selective(acceptance.selective)] if acceptance.selective else []
     given = list(of.taken_for_granted())
     if any(of.is_predicted(gain.metric) for gain in gains):
-        known = "a guess" if discordance is None else "measured"
         # over several that are equally good, each is one more chance to fail
         given.append(
-            f"only one of model and best baseline is right on {_rate(differ)} rows ({known}) and the other"
-            " baselines are clearly worse"
+            f"only one of model and best baseline is right on {_rate(differ.share)} rows ({differ.source}) and the"
+            " other baselines are clearly worse"
         )
     if any(of.is_predicted(drop.metric) for drop in acceptance.over_previous):
         given.append(

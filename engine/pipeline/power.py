@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.artifacts.results import data_summary
+from engine.artifacts.results import baselines, data_summary
 from engine.evidence import DataSummary
 from engine.lock.previous import answers_of
+from engine.metrics.advice import UNTRAINED
 from engine.metrics.families.fields import is_right
-from engine.metrics.power_text import JudgingRows, PowerEstimates, estimate_power
+from engine.metrics.power_text import Discordance, JudgingRows, PowerEstimates, estimate_power
 from engine.metrics.predictions import read_predictions
+from engine.metrics.scoring import named_metrics
+from engine.recipe.metrics import is_lower_better
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 
@@ -22,7 +25,7 @@ UNCOUNTED = "What the holdout can show is known after data: its rows are not cou
 
 
 def power_estimates(
-    recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
+    recipe: Recipe, data: Artifact | None, *, discordance: Discordance | None = None
 ) -> PowerEstimates:
     """Return the power of each threshold on the holdout, or a note that its rows are not counted yet."""
     if not recipe.task.spec.is_measured or not recipe.acceptance.metrics:
@@ -40,20 +43,45 @@ def power_estimates(
     )
 
 
-def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> float | None:
-    """Return on which share of rows only one of tuned model and a baseline is right, the largest one.
+def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> Discordance | None:
+    """Return on which share of rows only one of the tuned model and the best baseline is right.
 
-    None before both have answered, and for kinds without one right answer a row.
+    Before the model is trained, the untrained base model is its stand-in, where it has answered. None before two
+    models have, and for kinds without one right answer a row.
     """
-    stage, file = answers_of(recipe)
-    if not recipe.task.spec.has_one_answer or not {stage, "baseline"} <= artifacts.keys():
+    gains, (stage, file) = recipe.acceptance.over_baselines, answers_of(recipe)
+    if not gains or not recipe.task.spec.has_one_answer or "baseline" not in artifacts:
         return None
-    tuned = _right(artifacts[stage].file(file))
-    found = [
-        [hit != tuned.get(key) for key, hit in _right(baseline).items()]
-        for baseline in artifacts["baseline"].path.glob("predictions.*.jsonl")
-    ]
-    return max((sum(differs) / len(differs) for differs in found if differs), default=None)
+    answers = {
+        found.name.split(".", 1)[1].removesuffix(".jsonl"): _right(found)
+        for found in artifacts["baseline"].path.glob("predictions.*.jsonl")
+    }
+    answers = {name: answers[name] for name in _best_first(recipe, artifacts) if name in answers}
+    stand_in = next((name for name in reversed(UNTRAINED) if name in answers), None)
+    if stage in artifacts:
+        model, words = _right(artifacts[stage].file(file)), "measured, the tuned model against {}"
+    elif stand_in is not None:
+        model = answers.pop(stand_in)
+        words = f"`{stand_in}` against {{}}, a stand-in until the model is trained"
+    else:
+        return None
+    shares = {
+        name: sum(hit != model.get(key) for key, hit in asked.items()) / len(asked)
+        for name, asked in answers.items()
+        if asked
+    }
+    best = next(iter(shares), None)
+    return (
+        None if best is None else Discordance(share=shares[best], source=words.format(f"`{best}`"))
+    )
+
+
+def _best_first(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> list[str]:
+    """Name the baselines by what they reach on the first metric of `over_baselines`."""
+    metric, kind = recipe.acceptance.over_baselines[0].metric, recipe.task.kind
+    found = {one.name: named_metrics(one.scores)[metric] for one in baselines(artifacts, recipe)}
+    known = {name: one.value for name, one in found.items() if one.value is not None}
+    return sorted(known, key=known.__getitem__, reverse=not is_lower_better(metric, kind))
 
 
 def _right(file: Path) -> dict[str, bool]:

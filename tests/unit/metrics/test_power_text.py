@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.metrics.power_text import JudgingRows, estimate_power
+from engine.metrics.power_text import Discordance, JudgingRows, estimate_power
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 from support.tasks import task
 
@@ -157,7 +157,8 @@ def test_a_gain_says_what_is_missed_what_is_found_and_what_it_stands_on() -> Non
 
 
 def test_a_measured_discordance_takes_the_place_of_the_guess() -> None:
-    *_, given = power_lines(gaining("accuracy", 0.05), discordance=0.08)
+    found = Discordance(share=0.08, source="measured")
+    *_, given = power_lines(gaining("accuracy", 0.05), discordance=found)
 
     assert "is right on 8 of 100 rows (measured)" in given
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.evidence import DataSummary, SplitSummary, to_json
+from engine.evidence import DataSummary, Metric, Scores, SplitSummary, to_json
+from engine.metrics.power_text import Discordance
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.pipeline.power import UNCOUNTED, measured_discordance, power_estimates
-from engine.recipe.model import Threshold
+from engine.recipe.model import MinGain, Threshold
 from engine.store import make_key
 from support.stage_bench import Bench, make_bench
 
@@ -72,32 +74,78 @@ def test_nothing_is_reported_where_nothing_is_gated(bench: Bench) -> None:
     assert power_estimates(bench.recipe, None).lines == ()
 
 
-def test_the_discordance_is_measured_once_both_have_answered(bench: Bench) -> None:
-    def answers(right: str) -> list[Prediction]:
-        return [
-            Prediction(
-                id=f"{n:016x}",
-                target="negative",
-                label="negative" if hit == "1" else None,
-                text="",
-                probability=None,
-            )
-            for n, hit in enumerate(right)
+def answers(right: str) -> list[Prediction]:
+    return [
+        Prediction(
+            id=f"{n:016x}",
+            target="negative",
+            label="negative" if hit == "1" else None,
+            text="",
+            probability=None,
+        )
+        for n, hit in enumerate(right)
+    ]
+
+
+def put_answers(bench: Bench, stage: str, **models: str) -> None:
+    """Store the answers of models, as rows that are right (1) or not, and their accuracy."""
+
+    def build(folder: Path) -> None:
+        for name, right in models.items():
+            write_predictions(folder / f"predictions.{name}.jsonl", answers(right))
+        scored = [
+            {"name": name, "scores": to_json(accuracy(right)), "note": "", "seconds": 0.0}
+            for name, right in models.items()
         ]
+        (folder / "baselines.json").write_text(json.dumps(scored), encoding="utf-8")
 
-    def put(name: str, **files: list[Prediction]) -> None:
-        def build(folder: Path) -> None:
-            for file, rows in files.items():
-                write_predictions(folder / f"predictions.{file}.jsonl", rows)
+    key = make_key({"test": stage, "models": sorted(models)})
+    bench.artifacts[stage] = bench.store.put(stage, key, build)
 
-        bench.artifacts[name] = bench.store.put(name, make_key({"test": name}), build)
 
-    put("evaluate", holdout=answers("1110"))
+def accuracy(right: str) -> Scores:
+    value = right.count("1") / len(right)
+    metric = Metric(name="accuracy", value=value, n=len(right))
+    return Scores(rows=len(right), metrics=(metric,), classes=(), confusion=())
+
+
+#                     0123456789
+ASKED = {
+    "majority": "1110000000",
+    "few_shot": "0000001111",
+    "tfidf_svm": "1111110000",
+}
+"""Right answers: the majority 3 of 10, the base model with examples 4, the SVM, the best of them, 6."""
+
+
+def test_the_discordance_is_that_of_the_tuned_model_and_the_best_baseline(bench: Bench) -> None:
+    """The largest one over all baselines was called that of the best."""
+    bench.accept(over_baselines=(MinGain(metric="accuracy", min_gain=0.05),))
+    put_answers(bench, "baseline", **ASKED)
+    put_answers(bench, "evaluate", holdout="1111111100")
+
+    found = measured_discordance(bench.recipe, bench.artifacts)
+
+    # against the SVM rows 6 and 7 differ; against few_shot 0 to 5, 8 and 9
+    assert found == Discordance(share=0.2, source="measured, the tuned model against `tfidf_svm`")
+
+
+def test_before_training_another_pair_is_named_and_not_called_measured(bench: Bench) -> None:
+    bench.accept(over_baselines=(MinGain(metric="accuracy", min_gain=0.05),))
+    put_answers(bench, "baseline", **ASKED)
+
+    found = measured_discordance(bench.recipe, bench.artifacts)
+
+    stand_in = "`few_shot` against `tfidf_svm`, a stand-in until the model is trained"
+    assert found == Discordance(share=1.0, source=stand_in)
+    line = power_estimates(bench.recipe, counted(bench, split("holdout", 10)), discordance=found)
+    assert f"on 100 of 100 rows ({stand_in})" in line.note
+
+
+def test_without_two_models_that_have_answered_nothing_is_measured(bench: Bench) -> None:
+    bench.accept(over_baselines=(MinGain(metric="accuracy", min_gain=0.05),))
     assert measured_discordance(bench.recipe, bench.artifacts) is None
 
-    put(
-        "baseline",
-        majority=answers("0011"),
-        tfidf_svm=answers("1100"),
-    )
-    assert measured_discordance(bench.recipe, bench.artifacts) == 0.75
+    put_answers(bench, "baseline", tfidf_svm="10")
+
+    assert measured_discordance(bench.recipe, bench.artifacts) is None

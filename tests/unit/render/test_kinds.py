@@ -178,7 +178,7 @@ def test_the_evidence_of_each_part_is_there(render: Render) -> None:
         "no difference shown",
         "all probes",
         "Checkpoints on the validation rows",
-        "What the holdout can show, estimated before training",
+        "What the holdout can show",
         "0.0415, at most 0.688",
         "300 of 300 the same",
         "cost 0.0065",

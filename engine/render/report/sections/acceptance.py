@@ -35,7 +35,7 @@ def acceptance(report: Report) -> blocks.Section:
     shown: tuple[blocks.Block, ...] = (absent(report, "gate"),)
     if gate:
         shown = (check_table(gate, "Checks on the tuned model"), *interval_methods(gate.checks))
-    title = "What the holdout can show, estimated before training"
+    title = "What the holdout can show"
     power: tuple[blocks.Block, ...] = (
         (blocks.Heading(title), *blocks.bullets(report.power)) if report.power else ()
     )

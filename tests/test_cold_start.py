@@ -133,7 +133,7 @@ SPARED = {
     },
     ("plan", QUICKSTART): {
         "rich.console", "rich.table", "engine.data.prepare", "engine.data.reading.readers",
-        "engine.data.row_index", "engine.backends.ahead", "engine.pipeline.loop",
+        "engine.data.row_index", "engine.pipeline.loop",
         "engine.process.start", "engine.process.confine", "engine.runtime.gguf.convert",
     },
 }  # fmt: skip

@@ -19,7 +19,6 @@ from engine.store import Artifact, Cached
 from engine.values import dataclass
 
 if TYPE_CHECKING:
-    from engine.backends.ahead import Ahead
     from engine.runtime.models.start import TrainingText
 
 Payload = Mapping[str, Any]
@@ -85,8 +84,6 @@ class StageContext:
     """The processes that train together; in no key, since they learn what one would."""
     at_once: AtOnce | None = None
     """Trainings beside the model that run at the same time; None for one after the other. In no key."""
-    ahead: Ahead | None = None
-    """Where the process that trains is started before it is needed; None where it will not be."""
 
     @property
     def precision(self) -> str:

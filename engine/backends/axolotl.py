@@ -144,13 +144,6 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
     return to_config(lines, f"axolotl {PINNED}; {COMPILED}: `recipe compile` writes it")
 
 
-def start_ahead(launch: Launch) -> None:
-    """Start the process, which imports for seven seconds."""
-    from engine.backends.axolotl_launch import start_ahead as started  # which no plan needs
-
-    started(launch)
-
-
 def train(launch: Launch) -> Trained:
     """Train in a process of its own, or go on from the last complete checkpoint. StageError B41x, B42x."""
     from engine.backends.axolotl_launch import train as launched  # which no plan needs

@@ -35,12 +35,6 @@ def train(launch: Launch) -> Trained:
     return process_training.train(launch, _program(launch))
 
 
-def start_ahead(launch: Launch) -> None:
-    """Start the process before the config is known."""
-    if launch.ranks.size == 1:
-        process_training.start_ahead(launch, _program(launch))
-
-
 def _program(launch: Launch) -> TrainingProgram:
     together = launch.ranks.size > 1
     name = LAUNCH if together else CONFIG
@@ -52,7 +46,6 @@ def _program(launch: Launch) -> TrainingProgram:
         folders=FOLDERS,
         config=as_yaml(config_of_ranks(launch)) if together else None,
         imports="engine.runtime.axolotl_plugin",
-        can_wait=True,
     )
 
 

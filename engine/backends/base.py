@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import yaml
 
@@ -24,9 +24,6 @@ from engine.progress import Progress
 from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
 from engine.recipe.teacher import soft_targets_of
 from engine.values import dataclass
-
-if TYPE_CHECKING:
-    from engine.backends.ahead import Ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +76,6 @@ class Launch:
     """Folder with the soft targets of the rows; None where only answers are learned."""
     ranks: Ranks = ONE
     """The processes that train together; `config` is that of one, however many there are."""
-    ahead: Ahead | None = None
-    """Where a process is started before it is needed; None for nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,15 +134,8 @@ class BackendModule(Protocol):
     def compile(self, recipe: Recipe, setting: CompileInputs) -> BackendConfig:
         """Return the config, byte-equal for equal arguments. RecipeError B4xx."""
 
-    def start_ahead(self, launch: Launch) -> None:
-        """Start what `train` will need, as far as base model and device say it; nothing where that gains nothing."""
-
     def train(self, launch: Launch) -> Trained:
         """Train, or go on from the last complete checkpoint in `launch.folder`. StageError B4xx."""
-
-
-def nothing_ahead(_: Launch) -> None:
-    """Start nothing: of backends that train in this process, or whose own starts quickly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

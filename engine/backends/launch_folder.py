@@ -15,8 +15,6 @@ TARGETS = "targets"
 """The soft targets of the rows, where they are learned."""
 ROWS = ("train.jsonl", "validation.jsonl")
 TAIL_LINES = 12
-WAITS = "--wait"
-"""Argument of a program that imports what it needs and reads a line before it begins (`engine.backends.ahead`)."""
 
 
 def lay_out(

@@ -25,7 +25,6 @@ from engine.backends.base import (
     accumulation,
     bounded,
     falling_steps,
-    nothing_ahead,
     schedule,
     with_overrides,
 )
@@ -149,9 +148,6 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
     return BackendConfig(text=_nested(lines), lines=tuple(lines))
-
-
-start_ahead = nothing_ahead
 
 
 def train(launch: Launch) -> Trained:

@@ -21,7 +21,6 @@ from typing import Any
 import yaml
 
 from engine.backends import events, nodes
-from engine.backends.ahead import Ahead, Asked, Waiting
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.backends.launch_folder import (
@@ -31,13 +30,12 @@ from engine.backends.launch_folder import (
     OUTPUT,
     ROWS,
     TARGETS,
-    WAITS,
     lay_out,
     tail_of,
 )
 from engine.backends.nodes import GRACE_SECONDS, GROUP
 from engine.backends.resuming import train_on
-from engine.compute.ranks import ONE, divided, for_ranks
+from engine.compute.ranks import divided, for_ranks
 from engine.environment import CUBLAS, CUDA_VISIBLE, one_device
 from engine.errors import StageError
 from engine.failures import NO_MEMORY
@@ -88,8 +86,6 @@ class TrainingProgram:
     """As one of several processes takes it; None for one process, which takes the compiled one."""
     imports: str = "-"
     """The module that brings its libraries: several processes on a CPU share one import of it."""
-    can_wait: bool = False
-    """With `WAITS` behind its arguments it imports its libraries, and begins when it reads a line."""
 
 
 def train(launch: Launch, program: TrainingProgram) -> Trained:
@@ -100,8 +96,6 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
             is not the training that was planned.
 
     """
-    # First, since it brings the launch folder.
-    waiting = _waiting(launch, program)
     prepare(launch, program.folders)
     output = launch.folder / OUTPUT
     if program.config is not None:
@@ -111,45 +105,15 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
         # Events of an earlier attempt would be counted as steps of this one.
         for name in event_files(launch):
             (launch.folder / name).unlink(missing_ok=True)
-        nonlocal waiting
-        ready, waiting = waiting, None
         command = program.command(f"{OUTPUT}/{resume.name}" if resume else None)
         with _other_machines(launch, program, command) as (group, place):
-            code = _run(launch, program, group, monitor, place, ready)
+            code = _run(launch, program, group, monitor, place)
         # Before the exit code, which is that of our own kill where a loss was not a number.
         monitor.refuse_nonfinite()
         if code != 0:
             raise _failure(program.tool, code, monitor, launch.folder / LOG)
 
     return train_on(launch, output, run, cpu_seconds=lambda: 0.0)
-
-
-def start_ahead(launch: Launch, program: TrainingProgram) -> None:
-    """Start the process that a training like this will need; its folder and rows are not known yet."""
-    if (ahead := _ahead(launch, program)) is not None:
-        asked = _asked(program, reads=(launch.base_model,))
-        ahead.start(asked, parent=launch.folder.parent, log=LOG)
-
-
-def _waiting(launch: Launch, program: TrainingProgram) -> Waiting | None:
-    if (ahead := _ahead(launch, program)) is None:
-        return None
-    return ahead.take(_asked(program, reads=_read_of(launch)), launch.folder)
-
-
-def _ahead(launch: Launch, program: TrainingProgram) -> Ahead | None:
-    """Return where the process of a training is started before it is needed; None for one that is not.
-
-    Such a process may read the base model and its launch folder, and no soft targets: where these are is known later.
-    """
-    is_alone = launch.ranks == ONE and launch.targets is None
-    return launch.ahead if program.can_wait and is_alone else None
-
-
-def _asked(program: TrainingProgram, *, reads: tuple[Path, ...]) -> Asked:
-    command = program.command(None)(WAITS)
-    rights = rights_of(TRAINING, command, reads=reads)
-    return Asked(command=command, variables=program.variables, rights=rights)
 
 
 def prepare(launch: Launch, folders: tuple[str, ...] = (OUTPUT,)) -> None:
@@ -277,19 +241,12 @@ def _run(
     command: processes.Command,
     monitor: events.TrainingMonitor,
     place: Path | None,
-    waiting: Waiting | None,
 ) -> int:
     """Run the process to its end, telling progress; when we are asked to end it saves a checkpoint and ends first.
 
-    `place` is the folder of what other machines do. StageError B411 where one of them failed. One that is `waiting`
-    goes on.
+    `place` is the folder of what other machines do. StageError B411 where one of them failed.
     """
-    started = (
-        _started(launch, program, command)
-        if waiting is None
-        else _gone_on(launch, waiting, program)
-    )
-    with started as child:
+    with _started(launch, program, command) as child:
         with child, interrupts.deferred():
             event_log = _EventLogs(launch)
             try:
@@ -327,17 +284,6 @@ def _started(
             errors=processes.STDOUT,
             rights=_rights(launch, command),
         )
-
-
-@contextlib.contextmanager
-def _gone_on(
-    launch: Launch, waiting: Waiting, program: TrainingProgram
-) -> Iterator[processes.Child]:
-    """Yield one that was started ahead, and has what it works with now."""
-    names = event_files(launch)
-    lay_out(waiting.folder, launch.folder.absolute(), program.folders, events=names)
-    waiting.go_on()
-    yield waiting.child
 
 
 def _rights(launch: Launch, command: processes.Command) -> Rights | None:

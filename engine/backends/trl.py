@@ -21,7 +21,6 @@ from engine.backends.base import (
     bounded,
     dpo_losses,
     keeps_best,
-    nothing_ahead,
     rate_schedule,
     schedule,
     shares_prefix,
@@ -170,9 +169,6 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
     return to_config(lines, f"trl; {COMPILED}: `recipe compile` writes it")
-
-
-start_ahead = nothing_ahead
 
 
 def train(launch: Launch) -> Trained:

@@ -19,7 +19,6 @@ from engine.backends.base import (
     Launch,
     Line,
     Trained,
-    nothing_ahead,
     shares_prefix,
     to_config,
     with_overrides,
@@ -199,9 +198,6 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
     return to_config(lines, f"unsloth {PINNED}; {COMPILED}: `recipe compile` writes it")
-
-
-start_ahead = nothing_ahead
 
 
 def train(launch: Launch) -> Trained:

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from engine.artifacts import results
 from engine.artifacts.readable import is_readable
 from engine.artifacts.stage import AtOnce, StageContext
-from engine.backends.ahead import Ahead
 from engine.compute.ranks import ONE, Ranks
 from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
@@ -63,7 +62,6 @@ class RunState:
     error: EngineError | None = None
     ranks: Ranks = ONE
     at_once: int = 1
-    ahead: Ahead | None = None
 
     @property
     def outcome(self) -> str:
@@ -110,17 +108,9 @@ def run_stages(
         ranks=options.ranks,
         at_once=options.at_once,
     )
-    with interrupts.uninterrupted(), Ahead() as ahead:
-        state.ahead = ahead if _comes_to("train", recipe, options) else None
+    with interrupts.uninterrupted():
         _run_all(state, options, watcher)
     return state
-
-
-def _comes_to(name: str, recipe: Recipe, options: RunOptions) -> bool:
-    """Tell whether a run that nothing stops has that stage."""
-    names = stages_of(recipe)
-    last = names.index(options.until) if options.until in names else len(names)
-    return name in names[: last + 1]
 
 
 def _run_all(state: RunState, options: RunOptions, watcher: Watcher) -> None:
@@ -300,7 +290,6 @@ def _context(
         previous=planned.previous,
         ranks=state.ranks,
         at_once=AtOnce(most=state.at_once, root=store.root, find=store.whole),
-        ahead=state.ahead,
     )
 
 

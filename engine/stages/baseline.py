@@ -29,7 +29,6 @@ from engine.training.rendered import render_by_length
 from engine.training.retraining import folds_in
 from engine.training.svm_curve import svm_curve
 from engine.training.teacher_tokens import refuse_other_tokenizer
-from engine.training.train import start_ahead
 
 REVISION = 10
 NEEDS = ("data", "holdout")
@@ -69,7 +68,6 @@ def run(context: StageContext) -> None:
     base = cache(context.base_model_folder)
     # before anything is asked, as with rows that cannot be trained on
     refuse_other_tokenizer(context)
-    start_ahead(context, base())
     check_base_model(context, base())
     render_by_length(context, base())
     asker = Asker(context=context, models=Models(context, base))

@@ -29,8 +29,6 @@ def remove_leftovers(store: Store) -> None:
     """Remove half-built results, scratch of finished ones, runs without a record, empty logs and temporary folders."""
     leases.remove_temporary()
     root = store.root
-    # launch folders of trainings that were started ahead and never got their name
-    leases.remove_temporary(root / SCRATCH)
     for folder in _inside(root / "tmp"):
         _remove_unlocked(store, folder)
     for folder in _inside(root / SCRATCH):

@@ -182,9 +182,8 @@ def _next(lines: queue.Queue[_Line]) -> _Line:
 
 def _order(job: VariantJob[Any], context: StageContext, parallel: AtOnce) -> str:
     """Return the line that asks for a job."""
-    # Without what only this process has: it would not even be pickled, as a process that was started ahead.
-    sent = replace(context, cached=_unset, made_anew=None, scratch_for=_unset)
-    sent = replace(sent, at_once=None, ahead=None)
+    # Without what only this process has: it would not even be pickled.
+    sent = replace(context, cached=_unset, made_anew=None, scratch_for=_unset, at_once=None)
     sent = replace(sent, progress=None)  # type: ignore[arg-type]
     order = (str(Path.cwd()), str(parallel.root), job.call, sent)
     return f"{base64.b64encode(pickle.dumps(order)).decode('ascii')}\n"

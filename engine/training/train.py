@@ -160,28 +160,7 @@ def make_launch(training: Training, context: StageContext) -> Launch:
         progress=context.progress,
         targets=targets_of(context),
         ranks=context.ranks,
-        ahead=context.ahead,
     )
-
-
-def start_ahead(context: StageContext, base: Path) -> None:
-    """Start the process that will train a base model, while what comes before is computed on another core."""
-    if context.ahead is None or soft_targets_of(context.recipe) is not None:
-        return
-    launch = Launch(
-        config="",
-        rows=base,
-        base_model=base,
-        folder=context.scratch,
-        method=context.recipe.method,
-        setting=CompileInputs(
-            device=context.device, precision=context.precision, train_rows=0, validation_rows=0
-        ),
-        progress=context.progress,
-        ranks=context.ranks,
-        ahead=context.ahead,
-    )
-    load_backend(context.recipe.backend.name).start_ahead(launch)
 
 
 def targets_of(context: StageContext) -> Path | None:

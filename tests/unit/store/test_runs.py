@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from engine.files import leases
-from engine.files.leases import temporary_folder
 from engine.store import Store, make_key
 from engine.store.leftovers import remove_leftovers
 from engine.store.runs import RECORD, UNFINISHED, Runs, _held, latest_accepted, write_text
@@ -112,19 +111,6 @@ def test_what_killed_runs_left_in_a_store_is_removed_and_what_others_build_stays
     ]
     live.close()
     assert store.get(done.digest) is not None
-
-
-def test_a_launch_folder_that_never_got_its_name_is_removed(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    (tmp_path / "scratch").mkdir()
-    with temporary_folder(tmp_path / "scratch") as held:
-        left = tmp_path / "scratch" / "recipe-work-left"
-        left.mkdir()
-        (left / "train.log").touch()
-
-        remove_leftovers(store)
-
-        assert [path.name for path in (tmp_path / "scratch").iterdir()] == [held.name]
 
 
 def test_work_whose_deletion_was_killed_is_deleted_by_the_next_run(tmp_path: Path) -> None:

@@ -15,12 +15,9 @@ from typing import Any
 import pytest
 
 from engine.artifacts.stage import AtOnce, StageContext
-from engine.backends.ahead import Ahead, Asked
 from engine.errors import StageError, StoreError
-from engine.process.confine import Rights
 from engine.process.library_settings import INSTRUCTIONS
 from engine.process.own_rights import TOOLS
-from engine.process.start import environment, program
 from engine.store import Store
 from engine.training import at_once
 from engine.training.at_once import VariantJob, results
@@ -109,16 +106,6 @@ def test_what_children_measure_and_remark_is_shown_once(context: StageContext) -
     kept: Any = context.progress
     assert kept.steps == [(1, 2, {"loss": 0.5}, "seed 7")]
     assert sorted(kept.notes) == ["1 is squared", "2 rows were cut"]
-
-
-def test_children_start_while_a_process_of_this_one_waits(
-    context: StageContext, tmp_path: Path
-) -> None:
-    asked = Asked(command=program("sleep")("60"), variables=environment(), rights=Rights())
-    with Ahead() as ahead:
-        ahead.start(asked, parent=tmp_path, log="train.log")
-        assert ahead._waiting is not None
-        assert results(squares(1, 2), replace(context, ahead=ahead)) == [1, 4]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says where a process may run")

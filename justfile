@@ -16,11 +16,15 @@ beside: checks scale browser fuzz
 
 # what reads the code and the docs without running tests
 [parallel]
-checks: lint types docs audit
+checks: lint types docs audit image
 
 # ask the advisory database about every pinned package; where it cannot be reached, say so
 audit:
     uv run python .ci/audit.py
+
+# build the image of the Dockerfile and validate a recipe in it; where there is no Docker, say so
+image:
+    if docker info >/dev/null 2>&1; then docker build --tag slm-recipe . && docker run --rm --volume "$PWD":/work:ro slm-recipe validate recipes/quickstart.yaml; else echo "no Docker here: the image was not built"; fi
 
 # write the code as the formatter does, and mend what can be mended
 format:

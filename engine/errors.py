@@ -6,8 +6,10 @@ that is not an `EngineError` is a bug.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from engine.values import dataclass
@@ -163,13 +165,20 @@ class EnvironmentProblem(EngineError):
     """Something outside the recipe is missing: an extra, a tool, a device, disk space."""
 
 
+def install_hint(extras: str) -> str:
+    """Return the command that adds extras (`gguf,serve`) to this program: in a clone, or where it was installed."""
+    if (Path(__file__).parents[1] / "pyproject.toml").is_file():
+        return f"uv sync {' '.join(f'--extra {extra}' for extra in extras.split(','))}"
+    return f"uv pip install --python {sys.prefix} 'slm-recipe[{extras}]'"
+
+
 @contextmanager
 def needs_extra(message: str, extra: str, *, instead: str = "", path: str = "") -> Iterator[None]:
     """Around an import: E701 where a package of that extra is not installed; `instead` ends the hint."""
     try:
         yield
     except ImportError as error:
-        hint = f"pip install 'slm-recipe[{extra}]'{instead}"
+        hint = install_hint(extra) + instead
         raise EnvironmentProblem.one("E701", message, hint=hint, path=path) from error
 
 

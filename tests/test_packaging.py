@@ -140,5 +140,5 @@ def test_a_run_without_extras_says_which_to_install(installed: Path, tmp_path: P
 
     assert result.returncode == 3
     assert "B402" in result.stderr
-    assert "pip install" in result.stderr
+    assert "uv pip install" in result.stderr
     assert not (tmp_path / ".recipe" / "store").exists()

@@ -13,7 +13,7 @@ from engine.data.membership import Membership
 from engine.environment import Device
 from engine.metrics.comparing import Earlier
 from engine.metrics.predictions import Prediction
-from engine.progress import Progress
+from engine.progress import NamedProgress, Progress
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Cached
 from engine.values import dataclass
@@ -89,6 +89,10 @@ class StageContext:
     def precision(self) -> str:
         """What models are trained and run in: `bf16`, `fp16` or `fp32`, never `auto`."""
         return self.device.precision(self.recipe.backend.precision)
+
+    def progress_of(self, name: str) -> Progress:
+        """Return the progress of what is evaluated under a name: a split, a baseline, a file."""
+        return NamedProgress(of=name, inner=self.progress)
 
     def examples(self, split: str) -> list[Example]:
         """Read the rows of `train`, `validation` or `holdout`, of a stage that needs them."""

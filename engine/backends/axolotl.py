@@ -38,7 +38,7 @@ from engine.backends.base import (
 from engine.backends.checks import device_problems
 from engine.backends.overrides import idle, idle_of_adam, override_problems
 from engine.environment import Device, version_of
-from engine.errors import Problem, RecipeError
+from engine.errors import Problem, RecipeError, install_hint
 from engine.files.writing import COMPILED
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Json, Method, Preference, Recipe
@@ -121,7 +121,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
                 code="B402",
                 message="axolotl is not installed",
                 path="backend.name",
-                hint="pip install 'slm-recipe[axolotl]', or set backend.name: trl",
+                hint=f"{install_hint('axolotl')}, or set backend.name: trl",
             )
         )
     elif installed != PINNED:
@@ -130,7 +130,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
                 code="B403",
                 message=f"axolotl {installed} is installed, configs are compiled for {PINNED}",
                 path="backend.name",
-                hint=f"pip install 'axolotl=={PINNED}'",
+                hint=f"uv pip install 'axolotl=={PINNED}'",
             )
         )
     return (*problems, *device_problems(recipe, device))

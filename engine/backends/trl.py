@@ -31,7 +31,7 @@ from engine.backends.base import (
 from engine.backends.checks import device_problems
 from engine.backends.overrides import RANGES, Vocabulary, idle_of_adam, override_problems
 from engine.environment import Device, version_of
-from engine.errors import Problem, RecipeError
+from engine.errors import Problem, RecipeError, install_hint
 from engine.files.writing import COMPILED
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Json, Method, Preference, Recipe
@@ -158,7 +158,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
         code="B402",
         message=f"not installed: {', '.join(missing)}",
         path="backend.name",
-        hint="pip install 'slm-recipe[train]'",
+        hint=install_hint("train"),
     )
     return (absent, *problems)
 

@@ -26,7 +26,7 @@ from engine.backends.base import (
 from engine.backends.checks import device_problems, option_problems, soft_problems
 from engine.backends.overrides import RANGES, Vocabulary, idle_of_adam, override_problems
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
-from engine.errors import Problem, RecipeError, Severity
+from engine.errors import Problem, RecipeError, Severity, install_hint
 from engine.files.writing import COMPILED
 from engine.recipe.model import Json, Method, Recipe
 
@@ -130,9 +130,7 @@ def _not_trained(method: Method) -> Iterator[Problem]:
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
     """Return what is missing for Unsloth here, and what it would change of the recipe on this device."""
     absent = [name for name in REQUIRED if version_of(name) is None]
-    missing = [
-        _problem("B402", f"not installed: {', '.join(absent)}", "pip install 'slm-recipe[train]'")
-    ]
+    missing = [_problem("B402", f"not installed: {', '.join(absent)}", install_hint("train"))]
     return (
         *(missing if absent else []),
         *_missing(packages()),

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import EngineError, EnvironmentProblem, RecipeError, StoreError
+from engine.errors import EngineError, EnvironmentProblem, RecipeError, StoreError, install_hint
 from engine.files.reading import parse_json, read_bytes
 from engine.files.user import config_folder
 from engine.values import dataclass
@@ -190,7 +190,7 @@ def require(*names: str) -> None:
         raise EnvironmentProblem.one(
             "X660",
             f"signatures need {' and '.join(missing)}",
-            hint="pip install 'slm-recipe[bundle]'",
+            hint=install_hint("bundle"),
         )
 
 

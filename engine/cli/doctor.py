@@ -13,7 +13,7 @@ from engine.backends import unsloth
 from engine.cli.output import show_result
 from engine.cli.place import add_format, add_store, store_root
 from engine.environment import EXTRAS, detect_device, unsloth_python, version_of
-from engine.errors import ExitCode
+from engine.errors import ExitCode, install_hint
 from engine.process.confine import available
 from engine.render.number_format import counted
 
@@ -57,9 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         # the extras in one command; the rest is no matter of packages
         extras = [what[7:-1] for what, _, _ in missing if what.startswith("extra [")]
-        end = f"{len(missing)} missing" + (
-            f": pip install 'slm-recipe[{','.join(extras)}]'" if extras else ""
-        )
+        end = f"{len(missing)} missing" + (f": {install_hint(','.join(extras))}" if extras else "")
     show_result(options, fields, "\n".join([*lines, "", end]))
     return ExitCode.FAILED if missing else ExitCode.ACCEPTED
 
@@ -94,9 +92,9 @@ def _extras() -> list[Row]:
         absent = [name for name, version in found.items() if version is None]
         text = ", ".join(f"{name} {version}" for name, version in found.items())
         if absent:
-            text = f"missing {', '.join(absent)}: pip install 'slm-recipe[{extra}]'"
+            text = f"missing {', '.join(absent)}: {install_hint(extra)}"
             if use := USED_BY.get(extra):
-                text = f"not installed; for {use}: pip install 'slm-recipe[{extra}]'"
+                text = f"not installed; for {use}: {install_hint(extra)}"
         rows.append((f"extra [{extra}]", not absent or extra in USED_BY, text))
     return rows
 

@@ -54,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train so many seeds, settings, folds or curve points at once (default: `parallel` of the profile, or 1)",
     )  # fmt: skip
     add_quiet(parser)
+    add_flag(parser, "--verbose", "show every check, what is fetched, and all that a stage found")
     add_unconfined(parser)
     add_shared(parser, allow=True)
     parser.add_argument(
@@ -111,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
                     events=events,
                 ),
                 lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
-                watcher=Console(terminal, quiet=options.quiet),
+                watcher=Console(terminal, quiet=options.quiet, verbose=options.verbose),
             )
     show_problems([*result.warnings, *not_followed])
     if result.error is not None:

@@ -20,7 +20,7 @@ from engine.cli.numbers import seconds, whole
 from engine.cli.place import STORE, add_flag, add_store, store_of
 from engine.cli.predict import add_form, add_threshold, asked_model, calibration_lines
 from engine.cli.terminal import write_error
-from engine.errors import EnvironmentProblem, RecipeError
+from engine.errors import EnvironmentProblem, RecipeError, install_hint
 
 GRACE_SECONDS = 30
 
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
         from engine.serving.connection import BoundedConnection
     except ImportError as error:
         raise EnvironmentProblem.one(
-            "X646", f"`{error.name}` is not installed", hint="pip install 'slm-recipe[gguf,serve]'"
+            "X646", f"`{error.name}` is not installed", hint=install_hint("gguf,serve")
         ) from error
     from engine.environment import VLLM_PYTHON, detect_device
     from engine.render.progress import SilentProgress

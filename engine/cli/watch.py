@@ -12,16 +12,15 @@ from engine.evidence import (
     Scores,
     StageRecord,
     StageStatus,
-    Status,
     TrainingSummary,
 )
 from engine.files.typed_json import from_json
 from engine.progress import Progress
 from engine.recipe.model import Recipe
-from engine.render.checks_text import check_lines
+from engine.render.checks_text import check_lines, verdict_line
 from engine.render.labels import find_metric
 from engine.render.metric_format import metric_text, prose_name, value_of
-from engine.render.number_format import percent
+from engine.render.number_format import duration, percent
 from engine.render.progress import (
     PlainProgress,
     SilentProgress,
@@ -52,6 +51,8 @@ from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]
 
+MOST = 3
+"""Lines of a stage, unless everything is shown."""
 JUDGES = ("gate", "verify")
 """Stages that end with a verdict."""
 
@@ -59,15 +60,19 @@ JUDGES = ("gate", "verify")
 class Console:
     """The watcher of `recipe run`."""
 
-    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
-        """`stream` is where it is shown; `quiet` shows nothing before the final result."""
-        self._stream, self._quiet = stream, quiet
+    def __init__(self, stream: TextIO, *, quiet: bool, verbose: bool = False) -> None:
+        """`stream` is where it is shown; `quiet` shows nothing before the final result, `verbose` more than is new."""
+        self._stream, self._quiet, self._verbose = stream, quiet, verbose
         self._open: TerminalProgress | PlainProgress | SilentProgress = SilentProgress()
         self._skipped: list[str] = []
 
     def stage(self, name: str) -> Progress:
         """Open the live line of a stage."""
-        self._open = SilentProgress() if self._quiet else open_progress(name, self._stream)
+        self._open = (
+            SilentProgress()
+            if self._quiet
+            else open_progress(name, self._stream, verbose=self._verbose)
+        )
         return self._open
 
     def ended(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
@@ -80,13 +85,16 @@ class Console:
             return
         found = record.stage in artifacts
         text = _LINES[record.stage](artifacts, recipe) if found else record.status.value
-        if record.status is StageStatus.REUSED:
+        is_reused = record.status is StageStatus.REUSED
+        if is_reused and self._verbose:
             text += f"\nreused: {record.reason}"
-        self._write(record.stage, text, record.seconds)
+        took = "reused" if is_reused else duration(record.seconds)
+        drawn = self._write(record.stage, text, took)
         if found and record.stage in JUDGES:
             checks = results.verdict(artifacts, record.stage)
+            most = len(checks.checks) if self._verbose else max(0, MOST - drawn)
             colour, width = has_colour(self._stream), columns(self._stream)
-            self._stream.write(check_lines(checks, colour=colour, width=width))
+            self._stream.write(check_lines(checks, most=most, colour=colour, width=width))
             self._stream.flush()
 
     def close(self) -> None:
@@ -97,19 +105,27 @@ class Console:
         """Name all skipped stages, and why, in one line at the end."""
         self._skipped.append(record.stage)
         if record.stage == STAGES[-1]:
-            self._write("skipped", f"{', '.join(self._skipped)}: {record.reason}", None)
+            self._write("skipped", f"{', '.join(self._skipped)}: {record.reason}", "")
 
-    def _write(self, stage: str, text: str, seconds: float | None) -> None:
-        colour, width = has_colour(self._stream), columns(self._stream)
-        self._stream.write(stage_result(stage, text, seconds=seconds, colour=colour, width=width))
+    def _write(self, stage: str, text: str, took: str) -> int:
+        """Show the result of a stage, and return the lines that it takes."""
+        shown = stage_result(
+            stage,
+            text,
+            took=took,
+            most=0 if self._verbose else MOST,
+            colour=has_colour(self._stream),
+            width=columns(self._stream),
+        )
+        self._stream.write(shown)
         self._stream.flush()
+        return shown.count("\n")
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
     summary = results.data_summary(artifacts["data"])
-    sizes = " / ".join(f"{split.rows} {split.name}" for split in summary.splits)
-    warned = [f.message for f in summary.findings if f.action == "warn" and f.count]
-    return "\n".join([data_line(summary), sizes, *warned])
+    warned = [one.message for one in summary.findings if one.action == "warn" and one.count]
+    return "\n".join([data_line(summary), *warned])
 
 
 def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -207,9 +223,7 @@ def _seeds(artifacts: Artifacts, recipe: Recipe) -> str:
 
 
 def _verdict(artifacts: Artifacts, stage: str) -> str:
-    answer = results.verdict(artifacts, stage)
-    passed = sum(check.status is Status.PASS for check in answer.checks)
-    return f"{answer.status.value}: {passed} of {len(answer.checks)} checks hold"
+    return verdict_line(results.verdict(artifacts, stage))
 
 
 def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -226,7 +240,7 @@ def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = results.read_json(artifacts["verify"], "verify.json")
     ladder = [from_json(FormResult, item) for item in found.get("ladder", ())]
     shown = ladder_lines(ladder, metric=recipe.headline) or _exported_scores(found, recipe)
-    return "\n".join(filter(None, [shown, _verdict(artifacts, "verify")]))
+    return "\n".join(filter(None, [_verdict(artifacts, "verify"), shown]))
 
 
 def _exported_scores(found: Mapping[str, Any], recipe: Recipe) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.compute.ranks import Ranks
-from engine.errors import EnvironmentProblem, Problem, RecipeError
+from engine.errors import EnvironmentProblem, Problem, RecipeError, install_hint
 from engine.files.reading import parse_json
 from engine.files.user import config_folder
 from engine.recipe.shipped import schema_text
@@ -171,7 +171,7 @@ def refuse_unready(profile: ComputeProfile, variables: Mapping[str, str] = os.en
         raise EnvironmentProblem.one(
             "X853",
             f"profile `{profile.name}`: Ray is not installed in this environment",
-            hint="pip install 'slm-recipe[ray]', here and on the machines of the cluster",
+            hint=f"{install_hint('ray')}, here and on the machines of the cluster",
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name, write_task
-from engine.progress import Progress
+from engine.progress import Progress, mention
 from engine.runtime.gguf.required import missing_tools
 
 NAME = "gguf"
@@ -47,7 +47,7 @@ def export(
     # Read back: llama.cpp stores tensors whose rows do not fit the blocks in other types than the one asked for.
     facts = read_facts(target, spec.quantization)
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
-    progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")
+    mention(progress, f"{target.name}: tensors as {stored} · made with {tools.origin}")
     write_task(model_dir, spec, workdir)
     described = replace(
         describe(target, root=workdir, form=NAME),

@@ -51,7 +51,7 @@ def predict_merged(
 
         model = context.artifacts["merge"].file("model")
         loaded = load_model(model, device=context.device, precision=precision)
-        progress = context.progress
+        progress = context.progress_of("merged")
         if with_free:
             judged, free = predict.judged_and_free(loaded, asked, examples, progress=progress)
         else:

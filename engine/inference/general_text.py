@@ -100,7 +100,8 @@ def likelihoods(
     }
 
     def build(folder: Path) -> None:
-        found = predict.judged(load(), asked, rows, progress=context.progress)
+        progress = context.progress_of("tuned model" if model else "base model")
+        found = predict.judged(load(), asked, rows, progress=progress)
         write_predictions(folder / predict.FILE, found)
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -53,7 +53,8 @@ def base_answers(
 
         base = context.base_model_folder()
         loaded = load_model(base, device=context.device, precision=context.precision)
-        found = predict.judged(loaded, asked, rows, progress=context.progress)
+        progress = context.progress_of("base model")
+        found = predict.judged(loaded, asked, rows, progress=progress)
         write_predictions(folder / predict.FILE, found)
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -33,7 +33,7 @@ def measured(
             # answer stands on it
             threads=context.device.cores,
             workdir=context.scratch,
-            progress=context.progress,
+            progress=context.progress_of("speed"),
         )
         found = {"speed": answers.speed, "peak_memory_bytes": answers.peak_memory_bytes}
         (folder / FILE).write_text(json.dumps(found), encoding="utf-8")

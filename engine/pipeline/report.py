@@ -276,9 +276,12 @@ def accepted_summary(recipe: Recipe) -> str:
 
 
 def accepted_steps(recipe: Recipe) -> tuple[str, ...]:
-    """Return what can be done with an accepted model; `recipe try` asks a GGUF file."""
-    asks = (f'recipe try {recipe.name} "…"',) if recipe.export.has_quantized_file else ()
-    return (*asks, f"recipe report {recipe.name}")
+    """Return what can be done with an accepted model; `recipe try` and `recipe serve` ask a GGUF file."""
+    name, page = recipe.name, f"recipe report {recipe.name} --open"
+    if not recipe.export.has_quantized_file:
+        return (page,)
+    publish = f"recipe publish {name} --to hub --name OWNER/{name}"
+    return (f'recipe try {name} "…"', page, f"recipe serve {name}", publish)
 
 
 def _summary(facts: ReportInputs) -> str:
@@ -316,7 +319,7 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
     if facts.state.outcome == "accepted":
         return accepted_steps(facts.state.trained)
     if facts.state.outcome in ("refused", "inconclusive"):
-        return (*_advice(facts, diagnosis), *_exports(facts), f"recipe report {name}")
+        return (*_advice(facts, diagnosis), *_exports(facts), f"recipe report {name} --open")
     if facts.state.outcome == "baseline_passes":
         return (
             *steps_of_passing(facts.state.trained, _passing(facts), shown),
@@ -328,7 +331,7 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
         results.NOTHING_ADDED,
     ):
         return _steps_before_training(facts)
-    return (f"recipe plan {as_typed(shown)}",)
+    return (f"recipe run {as_typed(shown)}",)
 
 
 def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:

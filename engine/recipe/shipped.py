@@ -27,5 +27,5 @@ def _folder(name: str) -> Path:
     raise EnvironmentProblem.one(
         "E702",
         f"the installation lacks its `{name}` folder",
-        hint="pip install --force-reinstall slm-recipe",
+        hint="install it again, from a clone of its repository: uv tool install --reinstall .",
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 
 from engine.evidence import Check, Status, Verdict
 from engine.render import terminal
-from engine.render.labels import check_title, got_interval, got_value, required
-from engine.render.number_format import p_value
+from engine.render.labels import check_title, got_interval, got_value, is_open, required
+from engine.render.number_format import counted, p_value
 from engine.render.progress import STAGE_WIDTH, WIDTH
 
 _COMPARED = {
@@ -20,9 +21,24 @@ _COMPARED = {
 }
 
 
-def check_lines(verdict: Verdict, *, colour: bool, width: int = WIDTH) -> str:
-    """The checks below the line of their stage."""
-    rows = (terminal.indented(part, STAGE_WIDTH) for part in check_rows(verdict.checks))
+def verdict_line(verdict: Verdict) -> str:
+    """`pass: 5 checks hold, 1 warning`."""
+    found = Counter(check.status for check in verdict.checks)
+    hold = found[Status.PASS]
+    parts = [f"{counted(hold, 'check')} hold{'s' if hold == 1 else ''}"]
+    for status, word in ((Status.FAIL, "failed"), (Status.INCONCLUSIVE, "inconclusive")):
+        parts += [f"{found[status]} {word}"] if found[status] else []
+    parts += [counted(found[Status.WARN], "warning")] if found[Status.WARN] else []
+    return f"{verdict.status.value}: {', '.join(parts)}"
+
+
+def check_lines(
+    verdict: Verdict, *, most: int | None = None, colour: bool, width: int = WIDTH
+) -> str:
+    """The checks below the line of their stage; of all the first `most`, those that are open before the others."""
+    shown = sorted(verdict.checks, key=lambda check: not is_open(check))
+    shown = [check for check in verdict.checks if check in shown[:most]]
+    rows = (terminal.indented(part, STAGE_WIDTH) for part in check_rows(shown))
     return terminal.terminal_text(rows, width=width, colour=colour)
 
 

@@ -185,13 +185,18 @@ def _heightened(cell: list[Line], height: int, width: int, *, is_bottom: bool) -
 
 def _wrapped(shown: str, room: int) -> list[str]:
     """Break a text between words, and a word that is longer than a line within it."""
+    return [_cut(line, room) for line in wrapped(shown, room, folds=True)]
+
+
+def wrapped(shown: str, room: int, *, folds: bool = False) -> list[str]:
+    """Break a text between words; a word that is longer than a line, such as a path, is whole unless it `folds`."""
     cuts, taken = [0], 0
     for match in _WORD.finditer(shown):
         start, word = match.start(), match[0]
         length = cell_len(word.rstrip())
         if length <= room - taken:
             taken += cell_len(word)
-        elif length > room:
+        elif length > room and folds:
             for piece in chop_cells(word, room):
                 cuts.append(start)
                 start, taken = start + len(piece), cell_len(piece)
@@ -202,7 +207,7 @@ def _wrapped(shown: str, room: int) -> list[str]:
     lines = (
         shown[start:end] for start, end in zip(cuts, ends, strict=True) if start < end or not shown
     )
-    return [_cut(line.rstrip(), room) for line in lines] or [""]
+    return [line.rstrip() for line in lines] or [""]
 
 
 def _cut(line: str, room: int) -> str:

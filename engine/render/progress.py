@@ -11,18 +11,20 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TextIO
 
-from engine.render.number_format import about
-from engine.render.styled_text import Line, cells, crop, line, pad, printable, to_text
+from engine.render.number_format import about, size
+from engine.render.styled_text import Line, Span, cells, crop, line, pad, printable, to_text
 
 WIDTH = 100
 """Columns used at most, and where the terminal does not tell its own."""
 STAGE_WIDTH = 10
 """Columns of the stage name at the start of every line."""
-_BAR_WIDTH = 16
+_BAR_WIDTH, _NARROW_BAR = 16, 8
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_ALWAYS = 2
+"""Spans of a live line that are followed by others: the stage and the bar, then what is counted."""
 _REDRAW_SECONDS = 0.1
 _PLAIN_SECONDS = 10.0
 _PLAIN_PATIENCE_SECONDS = 60.0
@@ -75,8 +77,10 @@ class Pace:
 class _Progress:
     """What both kinds share: a stage's name, a pace, a lock, and silence after `close`."""
 
-    def __init__(self, stage: str, stream: TextIO, *, clock: Clock = time.monotonic) -> None:
-        self._stage, self._stream, self._clock = stage, stream, clock
+    def __init__(
+        self, stage: str, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic
+    ) -> None:
+        self._stage, self._stream, self._clock, self._verbose = stage, stream, clock, verbose
         self._pace, self._lock, self._closed = Pace(), threading.Lock(), False
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
@@ -95,6 +99,12 @@ class _Progress:
             if not self._closed:
                 self._keep(text)
 
+    def mention(self, text: str) -> None:
+        """Show what is done now; the line stays only where everything is shown."""
+        with self._lock:
+            if not self._closed:
+                (self._keep if self._verbose else self._pass)(text)
+
     def close(self) -> None:
         """Write nothing more."""
         with self._lock:
@@ -111,6 +121,9 @@ class _Progress:
     def _keep(self, text: str) -> None:
         raise NotImplementedError
 
+    def _pass(self, text: str) -> None:
+        """Show a line until the next one; a log has none of it."""
+
     def _erase(self) -> None:
         """Take away what would not stay."""
 
@@ -119,10 +132,16 @@ class TerminalProgress(_Progress):
     """One line at the bottom of the terminal, redrawn at most ten times a second."""
 
     def __init__(
-        self, stage: str, stream: TextIO, *, colour: bool = True, clock: Clock = time.monotonic
+        self,
+        stage: str,
+        stream: TextIO,
+        *,
+        colour: bool = True,
+        verbose: bool = False,
+        clock: Clock = time.monotonic,
     ) -> None:
         """`stream` must be a terminal that understands carriage return and erase-to-end-of-line."""
-        super().__init__(stage, stream, clock=clock)
+        super().__init__(stage, stream, verbose=verbose, clock=clock)
         self._colour, self._blocks = colour, _can_write(stream, "█▌…")
         self._drawn_at = -_REDRAW_SECONDS
         self._line: Line = ()
@@ -133,15 +152,21 @@ class TerminalProgress(_Progress):
         return is_due
 
     def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
-        head, text = pad(f"{self._stage} ", STAGE_WIDTH), f"  {_count(done, total, unit)}"
-        bar = _bar(done, total, blocks=self._blocks)
-        shown = _facts(done, total, unit, facts=facts, pace=self._pace)
-        self._draw(line((head, "strong"), (bar, "bar"), text, shown))
+        width = _BAR_WIDTH if columns(self._stream) >= WIDTH else _NARROW_BAR
+        bar = _bar(done, total, width, blocks=self._blocks)
+        head, *shown = _facts(done, total, unit, facts=facts, pace=self._pace)
+        self._draw(line(self._head(), (bar, "bar"), f"  {head}", *(f"  {one}" for one in shown)))
 
     def _keep(self, text: str) -> None:
         kept = line(" " * STAGE_WIDTH + printable(text))
         self._stream.write("\r\x1b[K" + to_text([kept], colour=self._colour))
         self._draw(self._line)
+
+    def _pass(self, text: str) -> None:
+        self._draw(line(self._head(), printable(text)))
+
+    def _head(self) -> Span:
+        return pad(f"{self._stage} ", STAGE_WIDTH), "strong"
 
     def _erase(self) -> None:
         """The stage's result line takes the place of the live one."""
@@ -159,24 +184,25 @@ class TerminalProgress(_Progress):
 
 
 class PlainProgress(_Progress):
-    """Plain lines, no control characters: start, end, and at most one each ten seconds."""
+    """Plain lines, no control characters: at most one each ten seconds."""
 
-    def __init__(self, stage: str, stream: TextIO, *, clock: Clock = time.monotonic) -> None:
-        super().__init__(stage, stream, clock=clock)
-        self._written_at, self._written_share = 0.0, 0.0
+    def __init__(
+        self, stage: str, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic
+    ) -> None:
+        super().__init__(stage, stream, verbose=verbose, clock=clock)
+        self._written_at, self._written_share = clock(), 0.0
 
     def _is_due(self, now: float, done: int, total: int, *, is_fresh: bool) -> bool:
         share, waited = done / total if total else 0.0, now - self._written_at
+        self._written_share = 0.0 if is_fresh else self._written_share
         moved = share - self._written_share >= _PLAIN_SHARE or waited >= _PLAIN_PATIENCE_SECONDS
-        is_done = share >= 1.0 > self._written_share
-        if not (is_fresh or is_done or (waited >= _PLAIN_SECONDS and moved)):
+        if not (waited >= _PLAIN_SECONDS and moved):
             return False
         self._written_at, self._written_share = now, share
         return True
 
     def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
-        shown = _facts(done, total, unit, facts=facts, pace=self._pace)
-        self._keep(f"{_count(done, total, unit)}{shown}")
+        self._keep("  ".join(_facts(done, total, unit, facts=facts, pace=self._pace)))
 
     def _keep(self, text: str) -> None:
         self._stream.write(pad(f"{self._stage} ", STAGE_WIDTH) + printable(text).rstrip() + "\n")
@@ -197,12 +223,17 @@ class SilentProgress:
 
 
 def open_progress(
-    stage: str, stream: TextIO, *, environ: Mapping[str, str] = os.environ
+    stage: str,
+    stream: TextIO,
+    *,
+    verbose: bool = False,
+    environ: Mapping[str, str] = os.environ,
 ) -> TerminalProgress | PlainProgress:
     """The progress that fits the stream: live on a terminal, plain elsewhere."""
     if is_live(stream, environ=environ):
-        return TerminalProgress(stage, stream, colour=has_colour(stream, environ=environ))
-    return PlainProgress(stage, stream)
+        colour = has_colour(stream, environ=environ)
+        return TerminalProgress(stage, stream, colour=colour, verbose=verbose)
+    return PlainProgress(stage, stream, verbose=verbose)
 
 
 def is_live(stream: TextIO, *, environ: Mapping[str, str] = os.environ) -> bool:
@@ -216,20 +247,26 @@ def has_colour(stream: TextIO, *, environ: Mapping[str, str] = os.environ) -> bo
 
 
 def _count(done: int, total: int, unit: str) -> str:
-    """`3/9 steps`, or `3 steps` where nobody knows how many there will be."""
+    """`3/9 steps`, or `3 steps` where nobody knows how many there will be; `21 of 93 MB`."""
+    if unit == "bytes":
+        return f"{size(done)} of {size(total)}" if total else size(done)
     return f"{done}/{total} {unit}" if total else f"{done} {unit}"
 
 
-def _facts(done: int, total: int, unit: str, *, facts: Mapping[str, str], pace: Pace) -> str:
-    """Facts, the rate and the time left, two spaces before each."""
-    shown = [_fact(name, value) for name, value in facts.items()]
-    rate, left = pace.per_second(), pace.seconds_left()
-    if rate is not None:
-        if not any("/s" in fact for fact in shown):
-            shown.append(_rate(rate, unit))
-        if done < total and left is not None:
-            shown.append(f"about {about(left)} left")
-    return "".join(f"  {printable(fact)}" for fact in shown)
+def _facts(
+    done: int, total: int, unit: str, *, facts: Mapping[str, str], pace: Pace
+) -> Iterator[str]:
+    """What is counted, the time left, what else is known, and the rate: the last ones are left out first."""
+    yield printable(" ".join(filter(None, (facts.get("of"), _count(done, total, unit)))))
+    rate, left, run = pace.per_second(), pace.seconds_left(), facts.get("run")
+    if done < total and left is not None:
+        yield f"about {about(left)} left{f', run {run}' if run else ''}"
+    elif run:
+        yield f"run: {run} left"
+    shown = [_fact(name, value) for name, value in facts.items() if name not in ("of", "run")]
+    yield from map(printable, shown)
+    if rate is not None and not any("/s" in fact for fact in shown):
+        yield _rate(rate, unit)
 
 
 def _fact(name: str, value: str) -> str:
@@ -239,28 +276,30 @@ def _fact(name: str, value: str) -> str:
 
 
 def _rate(rate: float, unit: str) -> str:
+    if unit == "bytes":
+        return f"{size(round(rate))}/s"
     if rate >= 1:
         return f"{rate:.0f} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"
     return f"{1 / rate:.1f} s/{unit.removesuffix('s')}"
 
 
-def _bar(done: int, total: int, *, blocks: bool) -> str:
+def _bar(done: int, total: int, width: int, *, blocks: bool) -> str:
     share = min(1.0, max(0.0, done / total)) if total else 0.0
     if not blocks:
-        return ("#" * int(share * _BAR_WIDTH)).ljust(_BAR_WIDTH, ".")
-    full, eighth = divmod(int(share * _BAR_WIDTH * 8), 8)
-    return ("█" * full + (_EIGHTHS[eighth] if eighth else "")).ljust(_BAR_WIDTH)
+        return ("#" * int(share * width)).ljust(width, ".")
+    full, eighth = divmod(int(share * width * 8), 8)
+    return ("█" * full + (_EIGHTHS[eighth] if eighth else "")).ljust(width)
 
 
 def _fitted(spans: Line, room: int) -> Line:
-    """As many spans as fit, the last of them cropped."""
-    kept = []
+    """As many spans as fit, each whole; what is counted, which is the third, is cropped."""
+    kept: list[Span] = []
     for text, style in spans:
         shown = crop(text, room)
+        if shown != text and len(kept) > _ALWAYS:
+            break
         kept.append((shown, style))
         room -= cells(shown)
-        if shown != text:
-            break
     return tuple(kept)
 
 

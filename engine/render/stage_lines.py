@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
 from engine.errors import listed
@@ -23,7 +23,6 @@ from engine.render.number_format import (
     amount,
     count,
     counted,
-    duration,
     epochs,
     millions,
     percent,
@@ -38,23 +37,37 @@ from engine.render.report.sections.export import (
     sample_text,
 )
 from engine.render.report.sections.training import packed
+from engine.render.styled_text import cells
 
 _TIME_WIDTH = 13
 _ROOM = WIDTH - STAGE_WIDTH - _TIME_WIDTH
 
 
 def stage_result(
-    stage: str, text: str, *, seconds: float | None, colour: bool, width: int = WIDTH
+    stage: str,
+    text: str,
+    *,
+    took: str,
+    colour: bool,
+    width: int = WIDTH,
+    most: int = 0,
 ) -> str:
-    """The result of a finished stage: its name, the text (wrapped and indented), the time at right."""
-    row = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    row.add_column(width=STAGE_WIDTH - 2)
-    row.add_column(ratio=1)
-    row.add_column(width=_TIME_WIDTH - 2, justify="right")
-    time = duration(seconds) if seconds is not None else ""
-    lines = Text("\n").join(map(terminal.text, text.splitlines()))
-    row.add_row(terminal.text(stage, "strong"), lines, terminal.text(time, "quiet"))
-    return terminal.terminal_text([row], width=width, colour=colour)
+    """The result of a finished stage: its name, the text (wrapped and indented), the time at right.
+
+    Of the text as many lines as fit in `most` drawn ones, 0 for all, and the first in any case.
+    """
+    room = width - STAGE_WIDTH - _TIME_WIDTH
+    drawn: list[Text] = []
+    for line in text.splitlines() or [""]:
+        # the time takes its room from the first one only
+        shown = terminal.broken(terminal.text(line), width - STAGE_WIDTH if drawn else room)
+        if drawn and most and len(drawn) + len(shown) > most:
+            break
+        drawn += shown
+    drawn[0].append(" " * max(2, width - STAGE_WIDTH - cells(drawn[0].plain + took)))
+    drawn[0].append_text(terminal.text(took, "quiet"))
+    part = terminal.Hanging(terminal.text(stage, "strong"), STAGE_WIDTH, Group(*drawn))
+    return terminal.terminal_text([part], width=width, colour=colour)
 
 
 def dropped_words(data: DataSummary) -> str:
@@ -63,15 +76,20 @@ def dropped_words(data: DataSummary) -> str:
 
 
 def data_line(data: DataSummary) -> str:
-    """`800 rows read, 700 used (12 duplicate, …); 0 in two splits (exact 0, near 0)`."""
+    """`800 rows read, 700 used (12 duplicate, …); 400 train / 300 holdout; 0 in two splits (exact 0, near 0)`."""
     dropped = dropped_words(data)
     used = f"{count(data.rows_read)} rows read, {count(data.rows_used)} used"
-    overlap = data.overlap_exact + data.overlap_near
-    proof = f"exact {data.overlap_exact}, near {data.overlap_near}"
     left_out = f" ({dropped})" if dropped else ""
+    sizes = " / ".join(f"{split.rows} {split.name}" for split in data.splits)
+    overlap = data.overlap_exact + data.overlap_near
+    proof = f"{overlap} in two splits (exact {data.overlap_exact}, near {data.overlap_near})"
+    warned = [one for one in data.findings if one.action == "warn" and one.count]
+    found = ", ".join(f"{count(one.count)} {one.check}" for one in warned)
+    seen = f"; to look at: {found}" if found else ""
     kept = [recorded_line(data.recorded)] if data.recorded else []
-    split = split_lines(data)
-    return _joined((f"{used}{left_out}", f"{overlap} in two splits ({proof})", *split, *kept), "; ")
+    return "\n".join(
+        filter(None, [f"{used}{left_out}", sizes, f"{proof}{seen}", *split_lines(data), *kept])
+    )
 
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
@@ -134,7 +152,6 @@ def ladder_lines(ladder: Sequence[FormResult], *, metric: str) -> str:
         return ""
     shown = f"{ladder_summary(ladder, metric)}   {prose_name(metric)}".split(" · ")
     lines = [_joined(shown, " · ")]
-    lines += [f"{rung.name} was {text}" for rung in ladder if (text := sample_text(rung))]
     broken = ((rung, "; ".join(map(check_sentence, broken_checks(rung)))) for rung in ladder)
     lines += [f"{rung.name} {rung_answer(rung)}: {why}" for rung, why in broken if why]
     taken = [rung for rung in ladder if rung.verdict is None or rung.verdict.status is Status.PASS]
@@ -146,6 +163,7 @@ def ladder_lines(ladder: Sequence[FormResult], *, metric: str) -> str:
     elif kept and kept.mean_shift is not None:
         shift = f"{kept.mean_shift:.4f} nats on average"
         lines.append(f"{kept.name} moved log-probabilities by {shift}")
+    lines += [f"{rung.name} was {text}" for rung in ladder if (text := sample_text(rung))]
     return "\n".join(lines)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
 
-from rich.console import Console, Group, JustifyMethod, RenderableType
-from rich.padding import Padding
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from engine.evidence import Status
 from engine.render import blocks
-from engine.render.styled_text import STYLES, Line, printable
+from engine.render.layout import wrapped
+from engine.render.styled_text import STYLES, Line, cells, printable
+from engine.values import dataclass
 
 _STYLES: Mapping[type[object], str] = {
     blocks.Strong: "strong",
@@ -23,6 +26,9 @@ _STYLES: Mapping[type[object], str] = {
 }
 """Of pieces of text; others have none."""
 _INDENT = 2
+_BOUND = "\ue000"
+"""A blank within a command, where no line is broken; of the characters that mean nothing."""
+_COMMAND = re.compile("`[^`\n]+`")
 
 
 def terminal_text(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
@@ -41,9 +47,30 @@ def terminal_text(parts: Iterable[RenderableType], *, width: int, colour: bool) 
     with console.capture() as shown:
         for part in parts:
             # Else rich cuts what is too wide, such as a path that is to be copied.
-            console.print(part, crop=False)
+            console.print(_unbroken(part, width), crop=False)
     # rich fills the lines of a table with blanks.
-    return "".join(line.rstrip() + "\n" for line in shown.get().splitlines())
+    lines = shown.get().replace(_BOUND, " ").splitlines()
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """What is drawn to the right of a head; unlike in a grid or a padding, what is too wide is not cut."""
+
+    head: Text
+    width: int
+    part: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        room = options.update_width(max(1, options.max_width - self.width))
+        head = [Segment(self.head.plain, console.get_style(str(self.head.style)))]
+        shown = _unbroken(self.part, room.max_width)
+        for line in Segment.split_lines(console.render(shown, room)):
+            yield from Segment.adjust_line_length(head, self.width)
+            yield from line
+            yield Segment.line()
+            head = []
 
 
 def section(part: blocks.Section) -> Iterable[RenderableType]:
@@ -57,7 +84,7 @@ def section(part: blocks.Section) -> Iterable[RenderableType]:
 
 def indented(part: RenderableType, by: int = _INDENT) -> RenderableType:
     """Moved to the right."""
-    return Padding(part, (0, 0, 0, by))
+    return Hanging(Text(""), by, part)
 
 
 @singledispatch
@@ -84,12 +111,15 @@ def _(block: blocks.Heading) -> Iterable[RenderableType]:
 @renderables.register
 def _(block: blocks.Bullets) -> Iterable[RenderableType]:
     for item in block.items:
-        yield text("- ").append_text(inline(item))
+        yield Hanging(text("- "), 2, inline(item))
 
 
 @renderables.register
 def _(block: blocks.Facts) -> Iterable[RenderableType]:
-    yield grid([[text(name, "quiet"), inline(value)] for name, value in block.rows])
+    names = [text(name, "quiet") for name, _ in block.rows]
+    width = 2 + max((cells(name.plain) for name in names), default=0)
+    for name, (_, value) in zip(names, block.rows, strict=True):
+        yield Hanging(name, width, inline(value))
 
 
 @renderables.register
@@ -150,18 +180,33 @@ def grid(rows: Iterable[Sequence[RenderableType]]) -> RenderableType:
 
 
 def text(words: str, style: str = "") -> Text:
-    """Text with nothing that a terminal would obey."""
-    return Text(printable(words), STYLES.get(style, ""))
+    """Text with nothing that a terminal would obey; a command between backticks is not broken."""
+    shown = _COMMAND.sub(lambda found: bound(found[0]), printable(words))
+    return Text(shown, STYLES.get(style, ""))
 
 
-def unbroken(words: Text) -> RenderableType:
-    """The text on one line however narrow the terminal is, such as a path that is copied.
+def broken(words: Text, room: int) -> list[Text]:
+    """Lines of a text that wraps between words; one that is longer than a line, such as a path, sticks out."""
+    lines = []
+    for paragraph in words.split(allow_blank=True):
+        at = 0
+        for line in wrapped(paragraph.plain, room):
+            at = paragraph.plain.index(line, at)
+            shown = paragraph[at : at + len(line)]
+            shown.no_wrap, shown.overflow = True, "ignore"
+            at += len(line)
+            lines.append(shown)
+    return lines
 
-    It stands by itself: in a grid, or indented, it is cut at the width.
-    """
-    words.no_wrap, words.overflow = True, "ignore"
-    # rich joins the texts that it is given into another one, which wraps.
-    return Group(words)
+
+def _unbroken(part: RenderableType, room: int) -> RenderableType:
+    """Return a text in lines in which no word is broken; rich breaks those that are too long."""
+    return Group(*broken(part, room)) if isinstance(part, Text) else part
+
+
+def bound(words: str) -> str:
+    """The words as one that is never broken, such as a command that is copied."""
+    return words.replace(" ", _BOUND)
 
 
 def styled(spans: Line) -> Text:

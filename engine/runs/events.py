@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
 from engine.artifacts import results
 from engine.environment import tool_versions
 from engine.errors import ExitCode, Problem, Severity
+from engine.estimate.actuals import Rest
 from engine.evidence import FormResult, Report, Scores, StageRecord, StageStatus
 from engine.files.typed_json import from_json
 from engine.pipeline.loop import RunOptions
 from engine.pipeline.report import describe
-from engine.progress import MeasuredProgress, Progress
+from engine.progress import MeasuredProgress, Progress, mention
 from engine.recipe.model import PathRef, Recipe
+from engine.render.progress import Pace
 from engine.store import Artifact
 from engine.store.runs import write_text
 from engine.tracking import stream
@@ -34,14 +37,25 @@ class RecordedProgress:
     stage: str
     inner: Progress
     events: EventStream
+    rest: Rest
+    pace: Pace = field(default_factory=Pace)
+    began: float = field(default_factory=time.monotonic)
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Show how far it is."""
+        """Show how far it is, and the time that the run takes."""
+        now = time.monotonic()
+        self.pace.add(now, done, total=total, unit=unit)
+        if run := self.rest.words(now - self.began, self.pace.seconds_left() if total else None):
+            facts["run"] = run
         self.inner.update(done, total, unit, **facts)
 
     def note(self, text: str) -> None:
         """Show one line that stays; the stream has none of it, since it may name anything."""
         self.inner.note(text)
+
+    def mention(self, text: str) -> None:
+        """Show what is done now; the stream has none of it either."""
+        mention(self.inner, text)
 
     def measured(
         self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from engine import errors
 from engine.errors import EngineError, EnvironmentProblem, Problem, Severity
 from engine.files.reading import parse_json
-from engine.progress import Progress
+from engine.progress import Progress, mention
 from engine.trust.hosts import Address
 from engine.values import dataclass
 
@@ -158,6 +158,8 @@ def _show(found: Mapping[str, Any], progress: Progress | None) -> None:
         return
     if "note" in found:
         progress.note(str(found["note"]))
+    elif "now" in found:
+        mention(progress, str(found["now"]))
     elif "done" in found:
         done, total, unit, facts = found["done"]
         progress.update(done, total, unit, **facts)

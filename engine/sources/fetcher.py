@@ -82,6 +82,10 @@ class Fetcher:
         """Pass a line on."""
         self._write({"note": text})
 
+    def mention(self, text: str) -> None:
+        """Pass on what is done now."""
+        self._write({"now": text})
+
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         """Pass on how far it is."""
         self._write({"done": [done, total, unit, facts]})

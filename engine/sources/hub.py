@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError, EngineError, EnvironmentProblem, first_line, needs_extra
-from engine.progress import Progress
+from engine.progress import Progress, mention
 from engine.recipe.model import HubRef, Source
 from engine.sources.apart import apart
 from engine.sources.hub_digests import require_cached
@@ -61,7 +61,7 @@ def fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
     with _translated_errors(ref):
         from huggingface_hub import hf_hub_download  # an extra, and slow to import
 
-        progress.note(f"fetching {file} of {ref.repo}")
+        mention(progress, f"fetching {file} of {ref.repo}")
         with fetching():
             path = Path(hf_hub_download(ref.repo, file, repo_type="dataset", revision=ref.revision))
         require_cached(path, ref.repo)
@@ -74,7 +74,7 @@ def write_rows(ref: HubRef, config: str, split: str, folder: Path, progress: Pro
         place = {"config": config, "split": split, "folder": str(folder.resolve())}
         helper.ask("hub_rows", {"repo": ref.repo, "revision": ref.revision, **place}, progress)
         return
-    progress.note(f"fetching {split or 'the only split'} of {ref.repo}")
+    mention(progress, f"fetching {split or 'the only split'} of {ref.repo}")
     rows = load_rows(ref, config, split)
     for column, names in _class_names(rows).items():
         progress.note(f"{column} holds numbers: {names}")
@@ -125,7 +125,7 @@ def fetch_snapshot(
     from huggingface_hub import snapshot_download  # only where the hub is used
     from huggingface_hub.errors import HfHubHTTPError
 
-    progress.note(f"fetching {ref.repo} from the hub")
+    mention(progress, f"fetching {ref.repo} from the hub")
     try:
         with fetching():
             return Path(

@@ -20,7 +20,7 @@ from engine.errors import DataError, needs_extra
 from engine.files import leases
 from engine.files.digests import sha256_of
 from engine.files.user import packages_folder
-from engine.progress import Progress
+from engine.progress import Progress, mention
 from engine.sources.kept_archives import keep, take
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
@@ -61,7 +61,7 @@ def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
     """
     kept = wanted.sha256 and take(wanted.name, wanted.version, wanted.sha256, folder)
     if kept:
-        progress.note(f"{kept.name} comes from the cache: {packages_folder()}")
+        mention(progress, f"{kept.name} comes from the cache: {packages_folder()}")
         return kept
     path = _download(wanted, folder, progress)
     if wanted.sha256:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from engine.progress import Progress
+from engine.progress import Progress, mention
 from engine.recipe.model import PackageRef
 from engine.sources.apart import apart
 from engine.sources.archive import extract, extract_folder, safe_steps
@@ -25,7 +25,7 @@ def fetch_package_file(ref: PackageRef, cached: Cached, progress: Progress) -> P
     payload = {"archive": digest, "file": ref.file}
 
     def build(folder: Path) -> None:
-        progress.note(f"unpacking {name} from {archive.name}")
+        mention(progress, f"unpacking {name} from {archive.name}")
         extract(archive, ref.file, folder / name)
 
     return cached("package_file", payload, build).file(name)
@@ -42,7 +42,7 @@ def fetch_package_folder(
     payload = {"archive": digest, "folder": ref.file, "wanted": list(wanted)}
 
     def build(folder: Path) -> None:
-        progress.note(f"unpacking {ref.file} from {archive.name}")
+        mention(progress, f"unpacking {ref.file} from {archive.name}")
         extract_folder(archive, ref.file, folder / FOLDER, wanted=wanted)
 
     return cached("package_folder", payload, build).file(FOLDER)
@@ -53,7 +53,7 @@ def _fetch_archive(ref: PackageRef, cached: Cached, progress: Progress) -> tuple
     payload = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
 
     def build(folder: Path) -> None:
-        progress.note(f"fetching {ref.name} {ref.version} from the package index")
+        mention(progress, f"fetching {ref.name} {ref.version} from the package index")
         if (helper := apart()) is not None:
             helper.ask("archive", {**payload, "folder": str(folder.resolve())}, progress)
             return

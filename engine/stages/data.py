@@ -22,6 +22,7 @@ from engine.data.row_fingerprints import Fingerprints
 from engine.data.splitting.refilling import may_replace
 from engine.errors import Problem
 from engine.evidence import to_json
+from engine.progress import mention
 from engine.recipe.model import Recipe
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def run(context: StageContext) -> None:
     if prepared.problems:
         raise UnfitDataError([_listed(one, listed) for one in prepared.problems], prepared)
     if listed:
-        context.progress.note(f"every row of every finding: {listed}")
+        mention(context.progress, f"every row of every finding: {listed}")
     prepared.train.write(context.workdir / "train.jsonl")
     prepared.validation.write(context.workdir / "validation.jsonl")
     write_json(context.workdir / "summary.json", to_json(prepared.summary), indent=2)

@@ -109,11 +109,12 @@ def _written(
         from engine.runtime.generation.generate import generate  # brings torch
 
         loaded, task = load(), context.recipe.task
+        progress = context.progress_of("tuned model" if model else "base model")
         chat = loaded.chat
         answer = len(chat.token_ids(longest + chat.terminator))
         most = task.max_new_tokens or TOKENS_TO_LONGEST * answer
         prompts = [chat.prompt(asked_turns(task, row)) for row in rows]
-        answers = generate(loaded, prompts, max_new_tokens=most, progress=context.progress)
+        answers = generate(loaded, prompts, max_new_tokens=most, progress=progress)
         found = {
             row.id: len(chat.token_ids(answer.text))
             for row, answer in zip(rows, answers, strict=True)

@@ -161,7 +161,7 @@ def _predictions(
         payload["free"] = True
 
     def build(folder: Path) -> None:
-        rows, progress = part.rows, context.progress
+        rows, progress = part.rows, context.progress_of(part.name)
         judged, free = list[Prediction](), list[Prediction]()
         if rows and part.is_free_too and recipe.teacher is None:
             judged, free = predict.judged_and_free(loaded(), asked, rows, progress=progress)

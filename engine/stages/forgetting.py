@@ -27,6 +27,7 @@ from engine.inference import predict
 from engine.inference.general_text import documents, judging_of, likelihoods, text_slice
 from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_scores
 from engine.metrics.predictions import Prediction
+from engine.progress import Progress
 from engine.recipe.model import GeneralText, Probe, Recipe, Source
 from engine.recipe.probes import probes_of
 from engine.store import Artifact
@@ -167,14 +168,13 @@ def _answers(
     }
 
     def build(folder: Path) -> None:
-        _ask(folder / ANSWERS, load(), items, context)
+        progress = context.progress_of("tuned model" if model else "base model")
+        _ask(folder / ANSWERS, load(), items, progress)
 
     return context.cached("probe_answers", payload, build)
 
 
-def _ask(
-    file: Path, loaded: LoadedModel, items: Sequence[ProbeItem], context: StageContext
-) -> None:
+def _ask(file: Path, loaded: LoadedModel, items: Sequence[ProbeItem], progress: Progress) -> None:
     """Write the log-likelihood of every option, one line an item, in order. StageError X616."""
     from engine.runtime.scoring.continuation_scoring import continuations  # brings torch
 
@@ -185,7 +185,7 @@ def _ask(
         # for all that share it
         for before, same in groupby(item.options, key=itemgetter(0))
     ]
-    scored = continuations(loaded, asked, progress=context.progress)
+    scored = continuations(loaded, asked, progress=progress)
     found = (one for choices in scored for one in choices)
     with file.open("w", encoding="utf-8") as stream:
         for item in items:

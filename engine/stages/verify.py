@@ -187,7 +187,7 @@ class _ParityChain:
                 self.examples,
                 chat=self.chat,
                 workdir=self.context.scratch,
-                progress=self.context.progress,
+                progress=self.context.progress_of(name),
             )
             facts = {**found.facts, "other_prompts": self._other_prompts(folder)}
             store_predictions(target, found.judged, found.free, facts)
@@ -426,7 +426,8 @@ class _ParityChain:
         leaves = name in self.recipe.export.quantizations
 
         def build(folder: Path) -> None:
-            asker = self._asker(path, [self.examples[row] for row in places], modelfile=modelfile)
+            rows = [self.examples[row] for row in places]
+            asker = self._asker(path, rows, name=name, modelfile=modelfile)
             predictions = replace(asker, is_whole=leaves).ask(free=free)
             # `task.json` stands beside the files that leave, and not beside the 16-bit one
             others = self._other_prompts(self.context.artifacts["quantize"].path) if leaves else 0
@@ -446,7 +447,7 @@ class _ParityChain:
         return self._rated(cached_predictions(self.context, QUANTIZED, self.asked, payload, build))
 
     def _asker(
-        self, path: Path, rows: Sequence[Example], *, modelfile: str
+        self, path: Path, rows: Sequence[Example], *, name: str, modelfile: str
     ) -> predict_gguf.GgufAsker:
         return predict_gguf.GgufAsker(
             asked=self.asked,
@@ -456,7 +457,7 @@ class _ParityChain:
             modelfile=modelfile,
             threads=self.context.device.threads,
             workdir=self.context.scratch,
-            progress=self.context.progress,
+            progress=self.context.progress_of(name),
         )
 
     def _rated(self, found: Predictions) -> Predictions:

@@ -15,7 +15,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import EnvironmentProblem, Problem, RecipeError, Severity
+from engine.errors import EnvironmentProblem, Problem, RecipeError, Severity, install_hint
 from engine.files.reading import read_text
 from engine.files.writing import make_folder, open_new
 from engine.process import policies, start
@@ -116,7 +116,7 @@ def require_package(package: str, option: str, extra: str) -> None:
         raise EnvironmentProblem.one(
             "E701",
             f"{option} needs `{package}`, which is not installed",
-            hint=f"pip install 'slm-recipe[{extra}]'",
+            hint=install_hint(extra),
         )
 
 

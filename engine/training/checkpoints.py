@@ -96,8 +96,9 @@ def _predictions(
     def build(folder: Path) -> None:
         base = reference_of(context, asked, rows)
         loaded = load_trained(context.artifacts["train"], context, step=step)
+        progress = context.progress_of(f"step {step}")
         # the curve is of the metric alone, which needs no probabilities
-        predictions = predict.judged(loaded, asked, rows, progress=context.progress, shares=False)
+        predictions = predict.judged(loaded, asked, rows, progress=progress, shares=False)
         write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return read_predictions(context.cached("predictions", payload, build).file(predict.FILE))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from engine.backends import load_backend
 from engine.environment import version_of
 from engine.files.digests import FILE as DIGESTS
 from engine.files.digests import changed_files, read_digests, write_digests
-from engine.progress import MeasuredProgress, Progress
+from engine.progress import NamedProgress
 from engine.recipe.model import Method, Recipe
 from engine.recipe.teacher import soft_slice, soft_targets_of
 from engine.store import Artifact
@@ -27,29 +26,6 @@ from engine.values import dataclass
 WEIGHTS = "swept"
 RESULT = "result"
 """In the folder of a training, what becomes its artifact."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedProgress:
-    """Progress that says which training it tells of."""
-
-    of: str
-    inner: Progress
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Say how far it is, with the name of the part."""
-        self.inner.update(done, total, unit, of=self.of, **facts)
-
-    def note(self, text: str) -> None:
-        """Say one line that stays."""
-        self.inner.note(f"{self.of}: {text}")
-
-    def measured(
-        self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
-    ) -> None:
-        """Pass on what a step measured, with the name of the part."""
-        if isinstance(self.inner, MeasuredProgress):
-            self.inner.measured(step, steps, numbers, of=of or self.of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

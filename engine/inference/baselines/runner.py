@@ -257,13 +257,14 @@ class Asker:
             raise AssertionError(baseline)  # one is filled in where the recipe names none
         context = self.context
         encoder, task = self.models.encoder(baseline.ref), context.recipe.task
-        seed, progress = context.recipe.splits.seed, context.progress
+        seed, progress = context.recipe.splits.seed, context.progress_of(baseline.name)
         ask = encoders.linear if baseline.kind == "encoder_linear" else encoders.tuned
         return ask(encoder, fold, task, seed=seed, progress=progress)
 
     def _put(self, question: Question, payload: Payload) -> BaselinePredictions:
         """Put a question to the model that a baseline names."""
-        baseline, progress = question.baseline, self.context.progress
+        baseline = question.baseline
+        progress = self.context.progress_of(baseline.name)
         if who_answers(baseline) == "model":
             from engine.inference.baselines.models import ask_model  # brings torch
 

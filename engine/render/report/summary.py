@@ -15,6 +15,9 @@ from engine.render.number_format import duration, size
 from engine.render.progress import WIDTH
 from engine.render.report.sections import report_sections
 
+_HEAD = 11
+"""Columns before a place or a command."""
+
 
 def closing_block(
     report: Report,
@@ -65,7 +68,5 @@ def _places(report: Report, store: str) -> Iterator[RenderableType]:
         rows.append(("report", str(folder / "report.html")))
     rows += [("try it" if step.startswith("recipe try") else "next", step) for step in commands]
     for name, text in rows:
-        head = terminal.text(f"  {name.ljust(7)}  ", "quiet")
-        yield terminal.unbroken(
-            terminal.text("").append_text(head).append_text(terminal.text(text))
-        )
+        head = terminal.text(f"  {name}", "quiet")
+        yield terminal.Hanging(head, _HEAD, terminal.text(terminal.bound(text)))

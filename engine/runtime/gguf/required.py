@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.environment import own_llama_cpp
-from engine.errors import Problem
+from engine.errors import Problem, install_hint
 
 PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
 
@@ -17,7 +17,7 @@ def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
         hint = "$LLAMA_CPP_DIR must hold a built llama.cpp"
     else:
         absent = [name for name in PACKAGES if find_version(name) is None]
-        hint = "pip install 'slm-recipe[gguf]'"
+        hint = install_hint("gguf")
     if not absent:
         return None
     return Problem(code="X630", message=f"GGUF export needs {', '.join(absent)}", hint=hint)

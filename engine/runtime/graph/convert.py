@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.environment import EXTRAS
-from engine.errors import EnvironmentProblem, Problem
+from engine.errors import EnvironmentProblem, Problem, install_hint
 from engine.process.policies import GRAPH_CONVERTER
 from engine.process.start import module
 from engine.runtime.models.files import require_data
@@ -37,7 +37,7 @@ def missing_tools(form: str, find_version: Callable[[str], str | None]) -> Probl
         code="X814",
         message=f"the export to `{form}` needs {', '.join(absent)}",
         path="export.formats",
-        hint=f"pip install 'slm-recipe[{extras}]'",
+        hint=install_hint(extras),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.environment import version_of
-from engine.errors import EnvironmentProblem, RecipeError, StageError
+from engine.errors import EnvironmentProblem, RecipeError, StageError, install_hint
 from engine.files.reading import MOST_ANSWERS, read_json
 from engine.kinds import KINDS, Decoding
 from engine.process.policies import LLAMA
@@ -156,9 +156,8 @@ def ask_gguf(
 def require_llama() -> None:
     """EnvironmentProblem X640 where llama.cpp is not installed."""
     if version_of("inferna") is None:
-        raise EnvironmentProblem.one(
-            "X640", "llama.cpp is not installed", hint="pip install 'slm-recipe[gguf]'"
-        )
+        hint = install_hint("gguf")
+        raise EnvironmentProblem.one("X640", "llama.cpp is not installed", hint=hint)
 
 
 def from_json(found: dict[str, Any], request: Request) -> GgufAnswers:

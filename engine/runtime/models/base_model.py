@@ -19,7 +19,7 @@ from engine.errors import StageError
 from engine.failures import library_errors
 from engine.files.reading import open_regular, require_regular
 from engine.process.limits import more_memory
-from engine.progress import Progress
+from engine.progress import Progress, mention
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
 from engine.runtime.models.files import (
     UNREAD,
@@ -159,7 +159,7 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     from engine.runtime.models.load import load_whole
 
     with _alone(gguf) as (folder, name), read_once():
-        progress.note(f"dequantizing {gguf.name} to bfloat16")
+        mention(progress, f"dequantizing {gguf.name} to bfloat16")
         dequantizing = GgufConfig(dequantize=True)
         with _room_for(gguf):
             model = load_whole(

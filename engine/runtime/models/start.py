@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.progress import Progress
+from engine.progress import Progress, mention
 from engine.recipe.model import BaseModel, FewerLayers, NewTokenizer, Scratch
 from engine.runtime.models.base_model import (
     FOLDER,
@@ -84,7 +84,7 @@ def _byte_pairs(new: NewTokenizer, start: Start, cached: Cached, progress: Progr
     payload = {"byte_pairs": new.size, "text": text.digest, "made": REVISION}
 
     def build(folder: Path) -> None:
-        progress.note(f"training a tokenizer of {new.size:,} tokens on the training split")
+        mention(progress, f"training a tokenizer of {new.size:,} tokens on the training split")
         write_byte_pairs(text.texts(), folder / FOLDER, size=new.size)
 
     return cached("tokenizer", payload, build).file(FOLDER)
@@ -100,7 +100,7 @@ def _blank(blank: Scratch, start: Start, cached: Cached, progress: Progress) -> 
 
         target = folder / FOLDER
         target.mkdir()
-        progress.note("writing a blank model")
+        mention(progress, "writing a blank model")
         copy_tokenizer(tokenizer, target)
         facts = write_blank_model(blank, target)
         counted = {"bytes_per_token": _bytes_a_token(target, start)}
@@ -121,7 +121,7 @@ def _fewer(base: FewerLayers, start: Start, cached: Cached, progress: Progress) 
         from engine.runtime.models.fewer_layers import write_fewer_layers
 
         target = folder / FOLDER
-        progress.note("leaving layers of the base model out")
+        mention(progress, "leaving layers of the base model out")
         facts = write_fewer_layers(whole, target, base.keep_layers)
         _write_facts(folder, {"kind": "fewer_layers", **facts})
         validated_folder(target)

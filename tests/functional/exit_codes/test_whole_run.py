@@ -107,6 +107,7 @@ def test_a_second_run_does_nothing_and_says_the_same(finished: Project) -> None:
     after = report(root)
 
     assert again.code == 0, again.err
+    assert len((again.err + again.out).splitlines()) <= 40
     assert statuses(root) == dict.fromkeys(PLAIN, "reused")
     changing = {"costs", "notes", "reproduction", "run_directory", "seconds", "stages", "started"}
     assert {k: v for k, v in after.items() if k not in changing} == {

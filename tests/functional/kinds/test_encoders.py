@@ -215,7 +215,7 @@ def test_an_encoder_that_two_baselines_share_is_looked_for_once(
         {kind: {**NOT_THERE, "optional": True}} for kind in ("encoder_linear", "encoder_tuned")
     ]
     project.edit(baselines=["majority", *given])
-    outcome = until_baseline(project)
+    outcome = project.run("run", "recipe.yaml", "--until", "baseline", "--verbose")
     found = report(project.folder / ".recipe")
 
     assert outcome.code == 0, outcome.err

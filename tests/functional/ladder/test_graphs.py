@@ -157,5 +157,5 @@ def test_a_run_does_not_begin_without_the_runtime(
 
     assert (outcome.code, run_folders(finished.folder / ".recipe")) == (3, before), outcome.err
     assert "X814" in outcome.err
-    assert "pip install 'slm-recipe[onnx]'" in outcome.err
+    assert "uv sync --extra onnx" in outcome.err
     assert "X814" in planned.out

@@ -28,7 +28,7 @@ def test_extras_that_only_some_recipes_ask_for_are_no_obstacle(
 
     out = capsys.readouterr().out
     assert out.endswith("everything a run needs is there\n")
-    assert "not installed; for `export.formats: [onnx]`: pip install 'slm-recipe[onnx]'" in out
+    assert "not installed; for `export.formats: [onnx]`: uv sync --extra onnx" in out
 
 
 def test_the_last_line_installs_all_that_a_run_lacks(
@@ -40,8 +40,7 @@ def test_the_last_line_installs_all_that_a_run_lacks(
     assert main(["doctor"]) == 3
 
     assert (
-        capsys.readouterr().out.splitlines()[-1]
-        == "2 missing: pip install 'slm-recipe[train,gguf]'"
+        capsys.readouterr().out.splitlines()[-1] == "2 missing: uv sync --extra train --extra gguf"
     )
     assert main(["doctor", "--format", "json"]) == 3
     found = json.loads(capsys.readouterr().out)

@@ -16,7 +16,9 @@ from engine.recipe.metrics import headline
 from support import reports
 
 
-def stage_lines(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path: Path) -> str:
+def stage_lines(
+    stage: str, left: dict[str, Any], task: dict[str, str], tmp_path: Path, verbose: bool = False
+) -> str:
     """The lines of one stage, which left these JSON files."""
     for name, data in left.items():
         (tmp_path / name).write_text(json.dumps(data), encoding="utf-8")
@@ -28,7 +30,7 @@ def stage_lines(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path
     )
     record = StageRecord(stage=stage, status=StageStatus.RAN, key="", reason="", seconds=1.0)
     stream = io.StringIO()
-    Console(stream, quiet=False).ended(record, {stage: artifact}, recipe)  # type: ignore[arg-type,dict-item]
+    Console(stream, quiet=False, verbose=verbose).ended(record, {stage: artifact}, recipe)  # type: ignore[arg-type,dict-item]
     return stream.getvalue()
 
 
@@ -48,7 +50,23 @@ def test_verify_tells_the_main_metric_of_the_kind_form_by_form(tmp_path: Path) -
 
     assert "adapter 0.881 · merged 0.881 · f16 0.881 · Q4_K_M 0.877   field F1" in shown
     assert "Q4_K_M agrees on 293 of 300 rows" in shown
-    assert "pass: 8 of 8 checks hold" in shown
+    assert "pass: 8 checks hold" in shown
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_stage_takes_three_lines_unless_everything_is_shown(
+    verbose: bool, tmp_path: Path
+) -> None:
+    report = reports.extraction()
+
+    shown = stage_lines(
+        "verify", {"verify.json": verified(report)}, {"kind": "extraction"}, tmp_path, verbose
+    )
+
+    assert report.verify is not None
+    rows = [line for line in shown.splitlines() if line.rstrip().endswith("pass")]
+    assert len(rows) == (len(report.verify.checks) if verbose else 0)
+    assert (len(shown.splitlines()) <= 3) is not verbose
 
 
 def test_a_training_without_synthetic_rows_is_named(tmp_path: Path) -> None:

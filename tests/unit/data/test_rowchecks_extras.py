@@ -20,7 +20,7 @@ def test_without_ftfy_the_check_and_its_extra_are_named(monkeypatch: pytest.Monk
     [problem] = raised.value.problems
     assert problem.code == "E701"
     assert problem.hint is not None
-    assert problem.hint.startswith("pip install 'slm-recipe[data]'")
+    assert problem.hint.startswith("uv sync --extra data")
 
 
 def test_without_py3langid_the_check_and_its_extra_are_named(
@@ -38,4 +38,4 @@ def test_without_py3langid_the_check_and_its_extra_are_named(
     [problem] = raised.value.problems
     assert problem.code == "E701"
     assert problem.hint is not None
-    assert problem.hint.startswith("pip install 'slm-recipe[data]'")
+    assert problem.hint.startswith("uv sync --extra data")

@@ -91,10 +91,18 @@ def test_a_holdout_is_too_small_only_where_more_rows_would_decide(
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
-        ("gguf", ('recipe try tiny "…"', "recipe report tiny")),
+        (
+            "gguf",
+            (
+                'recipe try tiny "…"',
+                "recipe report tiny --open",
+                "recipe serve tiny",
+                "recipe publish tiny --to hub --name OWNER/tiny",
+            ),
+        ),
         # R006: it asks a GGUF file
-        ("safetensors", ("recipe report tiny",)),
-        ("onnx", ("recipe report tiny",)),
+        ("safetensors", ("recipe report tiny --open",)),
+        ("onnx", ("recipe report tiny --open",)),
     ],
 )
 def test_a_model_without_a_file_for_llama_cpp_is_not_to_be_tried(

@@ -121,12 +121,12 @@ def test_the_lines_of_a_run_are_the_golden_ones(golden: Golden) -> None:
     baselines = baseline_lines(report.baselines, metric="macro_f1")
     verified = ladder_lines(report.ladder, metric="macro_f1")
     shown = (
-        stage_result("data", data_line(report.data), seconds=0.4, colour=False)
-        + stage_result("baseline", baselines, seconds=31.2, colour=False)
-        + stage_result("train", training_line(report.training), seconds=171.4, colour=False)
+        stage_result("data", data_line(report.data), took="0.4 s", colour=False)
+        + stage_result("baseline", baselines, took="31.2 s", colour=False)
+        + stage_result("train", training_line(report.training), took="2 min 51 s", colour=False)
         + check_lines(report.gate, colour=False)
-        + stage_result("quantize", file_line(report.files), seconds=5.2, colour=False)
-        + stage_result("verify", verified, seconds=19.4, colour=False)
+        + stage_result("quantize", file_line(report.files), took="5.2 s", colour=False)
+        + stage_result("verify", verified, took="19.4 s", colour=False)
         + check_lines(report.verify, colour=False)
     )
 
@@ -294,7 +294,7 @@ def test_hostile_text_cannot_break_out_of_markdown() -> None:
 def test_hostile_text_reaches_no_terminal() -> None:
     shown = closing_block(dataclasses.replace(hostile(), outcome="inconclusive"), colour=False)
     shown += stage_result(
-        "verify", ladder_lines(hostile().ladder, metric="macro_f1"), seconds=1.0, colour=False
+        "verify", ladder_lines(hostile().ladder, metric="macro_f1"), took="1.0 s", colour=False
     )
 
     assert not set("\x00\x1b\u202e") & set(shown)

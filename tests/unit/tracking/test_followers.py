@@ -85,7 +85,7 @@ def test_a_missing_package_names_its_extra(kind: str, monkeypatch: pytest.Monkey
 
     [problem] = raised.value.problems
     assert problem.code == "E701"
-    assert problem.hint == f"pip install 'slm-recipe[{kind}]'"
+    assert problem.hint == f"uv sync --extra {kind}"
 
 
 def no_address(url: str, **_: Any) -> Any:

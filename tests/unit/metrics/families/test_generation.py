@@ -209,4 +209,4 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     with pytest.raises(EnvironmentProblem, match="needs rouge-score and sacrebleu") as raised:
         overlap.overlap("not asked before", ("a",))
 
-    assert raised.value.problems[0].hint == "pip install 'slm-recipe[metrics]'"
+    assert raised.value.problems[0].hint == "uv sync --extra metrics"

@@ -86,8 +86,8 @@ def test_what_is_missing_is_named_with_its_extra() -> None:
     problems = [missing_tools(form, find_version) for form in ("onnx", "openvino")]
 
     assert [one and (one.code, one.message, one.hint) for one in problems] == [
-        ("X814", "the export to `onnx` needs onnxruntime", "pip install 'slm-recipe[onnx]'"),
-        ("X814", "the export to `openvino` needs openvino", "pip install 'slm-recipe[openvino]'"),
+        ("X814", "the export to `onnx` needs onnxruntime", "uv sync --extra onnx"),
+        ("X814", "the export to `openvino` needs openvino", "uv sync --extra openvino"),
     ]
 
 

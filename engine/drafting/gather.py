@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.data.reading.row import Row, Trouble
+from engine.data.reading.row import Row, RowLengths, Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.encodings import WESTERN, drafted_encoding
 from engine.drafting.inputs import GivenFile, Inputs
@@ -132,6 +132,10 @@ def _foreign(
         rows = None if part.label and part.suffix == ".txt" else foreign_rows(part.path, coding)
         if rows is None:
             return None, []
+        lengths, trouble = RowLengths(), Trouble(part.path.name)
+        for at, values in enumerate(rows[0], 1):
+            lengths.add(trouble.row(f"#{at}", values))
+        lengths.check(trouble)
         found.append((part, list(rows[0])))
         whys.append(rows[1])
     return found, list(dict.fromkeys(whys))

@@ -15,7 +15,7 @@ from engine.data.reading.formats import source_format
 from engine.data.reading.json_rows import read_json, read_json_lines
 from engine.data.reading.parquet import read_parquet
 from engine.data.reading.plain import read_document, read_lines, read_paragraphs
-from engine.data.reading.row import Row, RowBatch, Trouble
+from engine.data.reading.row import Row, RowBatch, RowLengths, Trouble
 from engine.data.reading.tables import read_table
 from engine.data.reading.xml_rows import read_xml
 from engine.progress import Progress
@@ -71,13 +71,14 @@ def read_batches(
         rows = explode(_each(each), source.explode, size=size, trouble=trouble, progress=progress)
     else:
         rows = _rows(path, source, beside, trouble)
-    count = 0
+    lengths = RowLengths()
     for row in rows:
-        count += 1 if isinstance(row, Row) else len(row)
+        lengths.add(row)
         yield row
     trouble.raise_any()
-    if not count:
+    if not lengths.rows:
         raise trouble.stop("D321", "has no rows")
+    lengths.check(trouble)
 
 
 def _rows(

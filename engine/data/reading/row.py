@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import Any, Protocol
+from itertools import accumulate
+from typing import Any, Final, Protocol
 
 from engine.errors import DataError, Place, Problem
 from engine.values import dataclass
@@ -14,6 +17,12 @@ SHOWN = 20
 MOST = 10_000
 """Problems of one file after which the rest of it is not read: a file of brackets can hold millions."""
 EXCERPT = 60
+LONGER: Final = 1000
+"""Times the median length from which a row is taken for many that were read as one."""
+PART: Final = 0.01
+"""Share of a file's characters that such a row has too: among millions of documents some are as long."""
+FEWEST: Final = 20
+"""Rows below which a median says nothing, and characters as which a shorter median counts."""
 JOINERS = "\u200c\u200d"
 """Within words of Persian and Hindi, and within emoji: no letter of theirs is seen without them."""
 
@@ -107,6 +116,80 @@ class Trouble:
         """Raise what was found; nothing when nothing was."""
         if self.kept:
             raise self.error()
+
+
+class RowLengths:
+    """How many rows of a file have each length, in characters, and the longest row."""
+
+    def __init__(self) -> None:
+        """Begin with no row."""
+        self._counts: Counter[int] = Counter()
+        self._longest = (-1, "")
+
+    @property
+    def rows(self) -> int:
+        """How many were counted."""
+        return self._counts.total()
+
+    def add(self, some: Row | RowBatch) -> None:
+        """Count a row, or those of a batch."""
+        if isinstance(some, Row):
+            length, origin = characters(some.values), some.origin
+            self._counts[length] += 1
+        elif not len(some):
+            return
+        else:
+            lengths = _lengths(some)
+            self._counts.update(lengths.tolist())
+            at = lengths.argmax()
+            length, origin = int(lengths[at]), f"{some.origin}{some.numbers[at]}"
+        if length > self._longest[0]:
+            self._longest = length, origin
+
+    def check(self, trouble: Trouble) -> None:
+        """DataError D349 where a row is so long that it must be many that were read as one."""
+        lengths = sorted(self._counts)
+        below = [*accumulate(self._counts[length] for length in lengths)]
+        median = lengths[bisect_left(below, self.rows / 2)]
+        longest, origin = self._longest
+        whole = sum(length * count for length, count in self._counts.items())
+        if self.rows < FEWEST or longest < max(LONGER * max(median, FEWEST), PART * whole):
+            return
+        line = origin.rpartition(":")[2]
+        raise trouble.stop(
+            "D349",
+            f"row {origin} has {longest:,} characters, {longest // max(median, 1):,} times those of the median row"
+            f" ({median:,}): many rows were read as one",
+            line=int(line) if line.isdecimal() else None,
+            hint="look there for a quote that is not closed or a missing blank line; cut a text that is so long",
+        )
+
+
+def _lengths(batch: RowBatch) -> Any:
+    import numpy as np  # as batches do
+    from pyarrow import compute, types
+
+    lengths = np.zeros(len(batch), np.int64)
+    for column in batch.columns.columns:
+        if types.is_string(column.type):
+            lengths += compute.fill_null(compute.utf8_length(column), 0).to_numpy()
+    # Rows that need more than columns have nothing in them.
+    empty = np.flatnonzero(lengths == 0)
+    lengths[empty] = [characters(row.values) for row in batch.rows(empty)]
+    return lengths
+
+
+def characters(value: object) -> int:
+    """Return how many characters the texts in a value have."""
+    count, left = 0, [value]
+    # Not by calls of itself: JSON may be deeper than Python calls.
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            count += len(one)
+        elif isinstance(one, Mapping | list):
+            left += one.values() if isinstance(one, Mapping) else one
+    return count
 
 
 def first_repeated(names: Iterable[str]) -> str | None:

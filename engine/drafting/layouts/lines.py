@@ -140,11 +140,13 @@ def _blocks(lines: Sequence[str], width: int) -> Iterator[list[list[str]]]:
     block: list[list[str]] = []
     for line in [*lines, ""]:
         row = line.split("\t") if "\t" in line else line.split()
-        if len(row) == width and not row[0].startswith("-DOCSTART-"):
-            block.append(row)
-        elif block and not line.strip():
-            yield block
+        # A blank line may hold tabs, as many as a line of words has.
+        if not line.strip():
+            if block:
+                yield block
             block = []
+        elif len(row) == width and not row[0].startswith("-DOCSTART-"):
+            block.append(row)
 
 
 def _abstracts(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:

@@ -14,7 +14,7 @@ import yaml
 
 from functional.editing.test_layouts import at, divided_by
 from support.layout_exports import sheets
-from support.layout_files import labelled, lines, table, text
+from support.layout_files import labelled, lines, table, tagged, text
 from support.layout_office import OFFICE, listed, tasks
 from support.layout_table import Layout
 from support.project import Outcome
@@ -59,6 +59,32 @@ def test_how_many_rows_hold_no_answer_is_reported(folder: Path, run: Run) -> Non
 
     assert "tasks.json: 120 rows" in message
     assert "40 of 160 rows hold no answer that can be used and are left out" in message
+
+
+def _words(divider: str) -> str:
+    """Return sentences of tagged words, with what stands on the line between two."""
+    whole = ["".join(f"{w}\t{t}\n" for w, t in zip(*one, strict=True)) for one in tagged()]
+    return f"{divider}\n".join(whole)
+
+
+@pytest.mark.parametrize("blank", ["", "\t", " ", "\u00a0", "\r"])
+def test_any_blank_line_ends_a_sentence_of_tagged_words(folder: Path, run: Run, blank: str) -> None:
+    text(folder / "words.tsv", _words(blank))
+
+    drafted(folder, run, "words.tsv")
+
+    made = (folder / "draft.rows.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in made] == [" ".join(one) for one, _ in tagged()]
+
+
+def test_sentences_that_nothing_divides_are_refused(folder: Path, run: Run) -> None:
+    text(folder / "words.conll", f"{_words('')}\n{_words('. O') * 100}")
+
+    outcome = run("init", "words.conll", "-o", "draft.yaml")
+
+    assert outcome.code == 3
+    assert "D349" in outcome.err
+    assert "row words.conll#121 has" in outcome.err
 
 
 def test_sheets_that_are_not_read_are_named(folder: Path, run: Run) -> None:

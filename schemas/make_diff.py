@@ -30,9 +30,9 @@ def schema() -> dict[str, Any]:
     verdict = {"enum": [gate.value for gate in review.Gate]}
     gate = _object(
         "What became of the evidence.",
-        verdict={"description": "`weaker`: an alarm.", **verdict},
+        verdict={"description": "`weaker`: an alarm; `redrawn`: other rows judge.", **verdict},
         unwaived={
-            "description": "Weakenings, and what is not known, that nobody waived.",
+            "description": "Weakenings, other draws of the holdout, and what is not known, that nobody waived.",
             "type": "integer",
         },
         findings=_list("Finding"),

@@ -16,6 +16,8 @@ class Effect(StrEnum):
     WEAKER = "weaker"
     UNKNOWN = "not known"
     """It was not compared, so it may be weaker."""
+    REDRAWN = "redrawn"
+    """Other rows judge, by another seed or as rows were added: no bound is lower and no row that judged is lost."""
     STRONGER = "stronger"
 
 
@@ -24,6 +26,7 @@ class Gate(StrEnum):
 
     WEAKER = "weaker"
     UNKNOWN = "not known"
+    REDRAWN = "redrawn"
     WAIVED = "weaker, as waived"
     STAYS = "stays"
     STRONGER = "stronger"
@@ -61,7 +64,7 @@ class Finding:
 
     @property
     def alarms(self) -> bool:
-        """Whether the evidence got weaker, or may have, and nobody waived it."""
+        """Whether the evidence got weaker or is of other rows, or may be, and nobody waived it."""
         return self.effect is not Effect.STRONGER and not self.waiver
 
 
@@ -69,10 +72,9 @@ def gate_of(findings: Iterable[Finding]) -> Gate:
     """Return what became of a gate: one weakening that nobody waived is enough for an alarm."""
     listed = tuple(findings)
     alarms = {finding.effect for finding in listed if finding.alarms}
-    if Effect.WEAKER in alarms:
-        return Gate.WEAKER
     if alarms:
-        return Gate.UNKNOWN
+        # Of an effect and of what it does to the gate, the name is the same; the gravest decides.
+        return Gate(next(effect for effect in Effect if effect in alarms))
     if any(finding.effect is not Effect.STRONGER for finding in listed):
         return Gate.WAIVED
     return Gate.STRONGER if listed else Gate.STAYS

@@ -73,11 +73,17 @@ def recorded_outlook(recipe: Recipe, recorded: Membership) -> Recorded | None:
 
 
 def divided(
-    recipe: Recipe, recorded: Membership | None, *, most_bytes: int, with_extras: bool = False
+    recipe: Recipe,
+    recorded: Membership | None,
+    *,
+    most_bytes: int,
+    with_extras: bool = False,
+    refused: bool = False,
 ) -> Prepared | None:
     """The splits as a run would draw them; None where only a run can tell: see `recorded_outlook`.
 
-    `with_extras` reads Parquet and languages too, by libraries that a plan does not load, where they are installed.
+    `with_extras` reads Parquet and languages too, by libraries that a plan does not load, where they are installed;
+    `refused` returns what a run would refuse too, with its problems.
     """
     sources, checks = recipe.data.sources, recipe.data.checks
     readable = _is_readable if with_extras else _is_light
@@ -106,7 +112,7 @@ def divided(
         )
     except (DataError, OSError, _FarError):
         return None
-    return None if prepared.problems else prepared
+    return None if prepared.problems and not refused else prepared
 
 
 def _moving(checks: Checks) -> Checks:

@@ -103,7 +103,7 @@ def other_content(
     if judged is None:
         # Rows cannot be distinguished here: lines that are gone may be rows that judged.
         says = "lines of it are gone or changed; whether such rows judged is not known here"
-        others = [one for one in changed if not _only_grew(versions, one)]
+        others = [one for one in changed if not only_grew(versions, one)]
         yield from (finding("W206", one.path, says) for one in others)
         return
     path = changed[0].path
@@ -115,7 +115,7 @@ def other_content(
         yield finding("W703", path, says)
 
 
-def _only_grew(versions: Versions, source: Paired) -> bool:
+def only_grew(versions: Versions, source: Paired) -> bool:
     """Return whether every line of the old files is still in the new ones."""
     old, new = _files(versions, source, old=True), _files(versions, source)
     if old is None or new is None:

@@ -18,7 +18,7 @@ from engine.review.data_checks import decides, judge_checks
 from engine.review.files import bytes_changed
 from engine.review.hidden import measured_otherwise
 from engine.review.holdout import judge_holdout
-from engine.review.judges import founded, judges_of, unreported
+from engine.review.judges import founded, judges_of, redrawn, unreported
 from engine.review.locks import judge_record, lock_changes
 from engine.review.prompt import prompt_leaks
 from engine.review.rows import RowDivider
@@ -42,6 +42,7 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     judges = judges_of(versions, rows)
     findings = founded(findings, judges, versions)
     findings += unreported(findings, judges, versions)
+    findings = redrawn(findings, judges, versions)
     findings = with_accepted(findings, versions)
     findings = waived(_distinct(findings), waivers_of(versions.new), waivers_of(versions.old))
     found_paths = {one.path for one in findings}

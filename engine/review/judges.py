@@ -7,12 +7,13 @@ no finding speaks of becomes one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Checks, PathRef
 from engine.review.compare import Versions, finding, finding_of
-from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows
+from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows, only_grew
 from engine.review.rows import JudgedRows, RowDivider
 from engine.review.sources import Paired
 from engine.store import sha256_of
@@ -29,6 +30,15 @@ _OF_DATA: Final = ("data.", INPUT, "splits.folds", "splits.seed")
 _OF_ROWS: Final = frozenset({"W125", "W201", "W202", "W203", "W205", "W206", "W207"})
 _OF_ANSWERS: Final = frozenset({"W701", "W702", "W703"})
 _OF_MORE: Final = _OF_ROWS | {"W301"}
+_OF_DRAW: Final = frozenset({"W201", "W203", "W206"})
+_DRAWS: Final = (
+    "splits.seed",
+    "splits.holdout",
+    "data.sample.seed",
+    "data.sample.rows",
+    "task.labels",
+)
+"""Keys that decide which rows judge and, by such a finding, nothing else."""
 MOST_NEW: Final = 0.25
 """Share of judges that a file may bring by growing: beyond it, the old ones no longer decide."""
 _PINS: Final = ("W502",)
@@ -84,6 +94,20 @@ def _is_unfounded(one: Finding, local: set[str]) -> bool:
     if one.code in _PINS:
         return one.path.rpartition(".")[0] in local
     return one.code in OF_THE_JUDGES and one.path.startswith(_OF_DATA)
+
+
+def redrawn(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:
+    """Return the findings; those of another draw alone, by a seed, a size or added rows, weaken nothing."""
+    rows, drawn = judges.rows, {*_DRAWS}
+    # A source that only brings rows, none of which changes, repeats or contradicts an old one.
+    if rows is None or not (rows.has_echoes or rows.otherwise):
+        drawn |= {one.path for one in versions.sources if not one.old or only_grew(versions, one)}
+    return [
+        replace(one, effect=Effect.REDRAWN)
+        if one.effect is Effect.WEAKER and one.path in drawn and one.code in _OF_DRAW
+        else one
+        for one in findings
+    ]
 
 
 def unreported(

@@ -9,6 +9,7 @@ from dataclasses import field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from engine.data.checks.findings import drop_reason
 from engine.data.examples.example import Example, content_key
 from engine.data.membership import KEY_BYTES
 from engine.lock.draw import needs_record
@@ -28,7 +29,8 @@ _BY_TEXT: Final = ("stratified", "random", "files", "column")
 """Ways of dividing whose record knows rows by their text."""
 NOT_HERE: Final = "its rows are not read here"
 TOO_MANY: Final = "its rows are too many to be divided here"
-UNUSABLE: Final = "its rows cannot be divided, and `recipe data` says why"
+UNUSABLE: Final = "its rows cannot be divided"
+CONTRADICTED: Final = drop_reason("conflicting_labels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,8 @@ class JudgedRows:
     """They did not judge before."""
     now: int = 0
     """That judge now."""
+    has_echoes: bool = False
+    """Rows of any split have the text of a new one, which repeats or contradicts them."""
     repeated: int = 0
     """They judge more often than before."""
     rewritten: int = 0
@@ -137,12 +141,16 @@ class RowDivider:
         )
         both = was.keys() & now.keys()
         gone, come = was.keys() - now.keys(), now.keys() - was.keys()
+        texts, new_texts = _texts(before), _texts(after)
+        left_out = [one.summary.dropped.get(CONTRADICTED, 0) for one in (before, after)]
+        echoes = (new_texts - texts).keys() & texts.keys()
         return JudgedRows(
             rows=len(was),
             gone=len(gone),
+            has_echoes=bool(echoes) or left_out[1] > left_out[0],
             otherwise=sum(was[text].keys() != now[text].keys() for text in both),
             come=len(come),
-            rewritten=len(_texts(before) - _texts(after)) if come and not gone else 0,
+            rewritten=len(texts.keys() - new_texts.keys()) if come and not gone else 0,
             now=len(now),
             repeated=sum(now[text].total() > was[text].total() for text in both),
         )
@@ -178,8 +186,13 @@ class RowDivider:
             return "its lock cannot be read"
         from engine.pipeline.data_outlook import divided  # only where rows are read
 
-        prepared = divided(_without_doubts(local), recorded, most_bytes=size, with_extras=True)
-        return UNUSABLE if prepared is None else prepared
+        prepared = divided(
+            _without_doubts(local), recorded, most_bytes=size, with_extras=True, refused=True
+        )
+        if prepared is None:
+            return f"{UNUSABLE}, and `recipe data` says why"
+        why = [problem.message for problem in prepared.problems]
+        return f"{UNUSABLE}: {why[0]}" if why else prepared
 
 
 def _key(side: Side) -> str:
@@ -206,9 +219,11 @@ def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, Counter[str]]:
     return found
 
 
-def _texts(prepared: Prepared) -> set[bytes]:
+def _texts(prepared: Prepared) -> Counter[bytes]:
     """The keys of all rows that are in a split."""
-    return {content_key(row.input) for row in chain.from_iterable(_splits(prepared).values())}
+    return Counter(
+        content_key(row.input) for row in chain.from_iterable(_splits(prepared).values())
+    )
 
 
 def _judging(prepared: Prepared, folds: int) -> Iterable[Example]:

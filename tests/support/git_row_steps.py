@@ -65,6 +65,33 @@ def too_few_rows(team: Team) -> None:
     path.write_text("".join(lines[:50]), encoding="utf-8")
 
 
+def more_rows(team: Team) -> None:
+    """Thirty rows behind the others; where no lock holds the holdout, it is drawn anew."""
+    path = team.folder / ROWS
+    head, *lines = path.read_text("utf-8").splitlines(keepends=True)
+    added = [line.replace(",", " again,", 1) for line in lines[:30]]
+    path.write_text("".join([head, *lines, *added]), encoding="utf-8")
+
+
+def more_rows_and_an_answer(team: Team) -> None:
+    """The same, and one of the old rows has another answer."""
+    more_rows(team)
+    path = team.folder / ROWS
+    head, first, *lines = path.read_text("utf-8").splitlines(keepends=True)
+    text, topic, channel = first.split(",")
+    other = "how_to" if topic == "bug" else "bug"
+    path.write_text("".join([head, f"{text},{other},{channel}", *lines]), encoding="utf-8")
+
+
+def other_seed(team: Team) -> None:
+    team.git.edit(RECIPE, "seed: 7", "seed: 8")
+
+
+def other_seed_and_lower(team: Team) -> None:
+    other_seed(team)
+    team.git.edit(RECIPE, *LOWER)
+
+
 def fewer_rows(team: Team) -> None:
     fewer(team.folder / ROWS)
 

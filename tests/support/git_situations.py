@@ -20,6 +20,7 @@ COMPARED: Final = "not everything could be compared"
 UNSURE: Final = f"🟡 1 recipe changed: {COMPARED}"
 INVALID: Final = "🔴 1 recipe changed: 1 not valid"
 GONE: Final = "🔴 1 recipe changed: 1 gone, and with it what judges its model"
+REDRAWN: Final = "🟡 1 recipe changed: the holdout is redrawn in 1"
 WAIVED: Final = "🟡 1 recipe changed: the gate got weaker as waived in 1"
 REFUSED: Final = "🔴 Nothing was compared"
 NONE: Final = "⚪ No recipe changed"
@@ -103,6 +104,12 @@ def _all() -> tuple[Situation, ...]:
         ("no repository", nothing, s.no_repository, REFUSED, 2),
         # Rows.
         ("fewer rows", nothing, r.fewer_rows, WEAKER, 1),
+        ("more rows", nothing, r.more_rows, REDRAWN, 0),
+        ("more rows around a recorded holdout", t.sound_lock, r.more_rows, GREEN, 0),
+        ("more rows, and another answer of an old one", nothing, r.more_rows_and_an_answer, WEAKER, 1),
+        ("another seed", nothing, r.other_seed, REDRAWN, 0),
+        ("another seed, and the recorded holdout given up", t.sound_lock, r.other_seed, REDRAWN, 0),
+        ("another seed and a lower bound", nothing, r.other_seed_and_lower, WEAKER, 1),
         ("answers in a file beside the texts", r.answers_beside, t.harmless, GREEN, 0),
         ("other answers in a file beside the texts", r.answers_beside, r.other_answers_beside, WEAKER, 1),
         ("fewer rows of two recipes", r.second_recipe, r.fewer_rows,

@@ -28,11 +28,13 @@ Judges = Mapping[str, Counter[str]]
 FOUND: Final = "found"
 MISSED: Final = "missed"
 STRONGER: Final = "called stronger"
+TOO_MILD: Final = "called a redraw"
+"""Rows are gone from the data, or have another answer, and the review says that others were drawn."""
 QUIET: Final = "quiet"
 FALSE_ALARM: Final = "false alarm"
 LEFT_OUT: Final = "left out"
 """The change makes no other judges where it should, or others where it should not; or a run would refuse the data."""
-WRONG: Final = (MISSED, STRONGER, FALSE_ALARM)
+WRONG: Final = (MISSED, STRONGER, TOO_MILD, FALSE_ALARM)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +59,9 @@ class JudgedPairs:
             return LEFT_OUT
         gate = gate_of(judge(Versions(old=old, new=new), self._rows)[0])
         if not changes:
-            return FALSE_ALARM if gate is Gate.WEAKER else QUIET
+            return FALSE_ALARM if gate in (Gate.WEAKER, Gate.REDRAWN) else QUIET
+        if gate is Gate.REDRAWN:
+            return FOUND if keeps_rows(pair) else TOO_MILD
         if gate is Gate.WEAKER:
             return FOUND
         return STRONGER if gate is Gate.STRONGER else MISSED
@@ -101,3 +105,19 @@ def judges(side: Side) -> Judges | None:
             answer = f"{row.target}\0{json.dumps(row.payload, sort_keys=True)}"
             found.setdefault(normalised(row.input), Counter())[answer] += 1
     return found
+
+
+def keeps_rows(pair: Pair) -> bool:
+    """Tell whether every row of the old files is in the new ones, and no new one contradicts or repeats it."""
+    # A plain text is made of all its columns, the answer too.
+    of_text = ("text", "topic", "other") if pair.old.kind == "text" else ("text",)
+    old, new = (
+        [
+            (tuple(map(row.get, of_text)), row["topic"])
+            for rows in one.files.values()
+            for row in rows
+        ]
+        for one in (pair.old, pair.new)
+    )
+    come = Counter(new) - Counter(old)
+    return set(old) <= set(new) and not {text for text, _ in come} & {text for text, _ in old}

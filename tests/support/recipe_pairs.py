@@ -43,7 +43,7 @@ class Case:
     """Edits that both versions have."""
     edit: tuple[tuple[str, str], ...]
     expect: tuple[str, ...]
-    """CODE PATH of every finding that weakens the evidence."""
+    """CODE PATH of every finding that weakens the evidence; with `redrawn` behind it, of one that draws other rows."""
     also: tuple[str, ...]
     """CODE PATH of every finding that strengthens it."""
     lock: str

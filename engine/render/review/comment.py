@@ -36,6 +36,7 @@ _STATES: Final = {
     Gate.WEAKER.value: "the gate got weaker in {}",
     "gone": "{} gone, and with it what judges its model",
     Gate.UNKNOWN.value: "not known in {} whether the gate got weaker",
+    Gate.REDRAWN.value: "the holdout is redrawn in {}",
     Gate.WAIVED.value: "the gate got weaker as waived in {}",
 }
 _RED: Final = ("not valid", Gate.WEAKER.value, "gone")

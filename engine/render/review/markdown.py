@@ -66,7 +66,7 @@ def _title(code_of: str) -> str:
 
 
 def _effect(row: ChangedRow) -> str:
-    word = f"**{row.effect}**" if row.effect in ("weaker", "not known") else row.effect
+    word = f"**{row.effect}**" if row.effect in ("weaker", "not known", "redrawn") else row.effect
     return f"{word} ({row.code})"
 
 

@@ -21,6 +21,7 @@ class GateWords(NamedTuple):
 GATES: Final = {
     Gate.WEAKER: GateWords("The gate got weaker", "🔴", "fail"),
     Gate.UNKNOWN: GateWords("The gate is not known to be as strong as before", "🟡", "warn"),
+    Gate.REDRAWN: GateWords("The holdout is redrawn", "🟡", "warn"),
     Gate.WAIVED: GateWords("The gate got weaker, as waived", "🟡", "warn"),
     Gate.STAYS: GateWords("The gate stays", "⚪", "strong"),
     Gate.STRONGER: GateWords("The gate got stronger", "🟢", "pass"),
@@ -115,5 +116,5 @@ def _row(path: str, change: Finding | Change | Cost) -> ChangedRow:
 
 
 def weakened(review: Review) -> int:
-    """How many findings that weaken the evidence, or may, nobody waived."""
+    """How many findings that nobody waived weaken the evidence, redraw the holdout, or may do so."""
     return sum(finding.alarms for finding in review.findings)

@@ -151,6 +151,8 @@ def test_sizes_that_the_rows_no_longer_give_are_not_known(way: str, tmp_path: Pa
     result = reviewed(Pair(name=way, old=old, new=new, locked=True), tmp_path)
 
     assert result.gate in (Gate.UNKNOWN, Gate.WEAKER)
+    (unknown,) = [one for one in result.findings if one.effect is Effect.UNKNOWN]
+    assert "55 rows are needed (30 train + 5 validation + 20 holdout), there are 24" in unknown.says
 
 
 @pytest.mark.parametrize(("way", "found"), [("folds", ["W125"]), ("random shares", [])])

@@ -127,7 +127,7 @@ def task_slice(task: Task) -> dict[str, Any]:
 
 def counted_bytes(task: Task) -> dict[str, str]:
     """Return of what bytes are counted, for keys; nothing for turns, so that their keys stay as they were."""
-    return {} if task.spec.has_turns else {"bytes": "of the document"}
+    return {} if task.spec.has_turns else {"bytes": "of the document, all of whose tokens count"}
 
 
 def judged(
@@ -275,10 +275,19 @@ def _rejected(part: RenderedRow, found: Likelihood) -> dict[str, Any]:
     return {"rejected_nats": found.nll, "rejected_tokens": found.tokens, "rejected_bytes": size}
 
 
-def scored_parts(rendered: Iterable[Sequence[RenderedRow]]) -> list[tuple[Segment, ...]]:
-    """Return what is scored of rendered rows, in the order of `likelihood_predictions`."""
+def scored_parts(
+    rendered: Iterable[Sequence[RenderedRow]], ending: str
+) -> list[tuple[Segment, ...]]:
+    """Return what is scored of rendered rows, in the order of `likelihood_predictions`.
+
+    A text that nothing precedes is read after the `ending` of another one: its first token would cost nothing
+    otherwise, while its bytes count and baselines pay for them.
+    """
+    from engine.runtime.rendering.segments import Segment  # brings torch
+
+    opening = Segment(text=ending, supervised=False)
     return [
-        segments
+        (opening, *segments) if any(one.supervised for one in segments[:1]) else segments
         for parts in rendered
         for segments in (
             *(one.segments for one in parts),
@@ -408,7 +417,7 @@ def _likelihoods(
 
     renderer = asked.renderer(loaded.chat)
     made = [_rendered(renderer, row) for row in examples]
-    found = likelihood(loaded, scored_parts(made), progress=progress)
+    found = likelihood(loaded, scored_parts(made, renderer.ending), progress=progress)
     return likelihood_predictions(examples, made, found, task=asked.task)
 
 

@@ -165,7 +165,7 @@ class GgufAsker:
 
         renderer = self.asked.renderer(self.chat)
         made = [renderer.render(row) for row in self.examples]
-        parts = scored_parts(made)
+        parts = scored_parts(made, renderer.ending)
         tokens = [token_row(self.chat, segments) for segments in parts]
         texts = [segment.text for segments in parts for segment in segments]
         expected, sent = self._sent(made) if self.is_whole else ([], [])
@@ -179,7 +179,9 @@ class GgufAsker:
         )
         answers = self._answers(request)
         pairs = zip(self.examples, made, strict=True)
-        owners = [row for row, rows in pairs for one in scored_parts([rows]) for _ in one]
+        owners = [
+            row for row, rows in pairs for one in scored_parts([rows], renderer.ending) for _ in one
+        ]
         by_llama = same_readings(owners, self._ids(texts), answers.token_ids)
         if not answers.is_finite:
             return self._silent(answers, by_llama)

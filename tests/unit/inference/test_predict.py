@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from engine.data.examples.example import Example
 from engine.errors import DataError
 from engine.inference import predict as answering
 from engine.inference.predict import PredictionInputs
+from engine.metrics.predictions import Judging
+from engine.metrics.scoring import score
 from engine.recipe.model import Recipe, Task
 from support.pico import make_pico_model
 from support.stage_bench import CPU, Quiet, make_bench
@@ -61,6 +64,29 @@ def _pair(*chosen: str) -> Example:
     asked = [{"role": "user", "content": "is this good?"}]
     return _row(
         "is this good?", chosen[-1], {"messages": asked, "chosen": answer, "rejected": other}
+    )
+
+
+@pytest.mark.parametrize("max_length", [8, 128])
+def test_every_token_of_a_document_costs_bits(loaded: Any, recipe: Recipe, max_length: int) -> None:
+    uniform = copy.copy(loaded)
+    object.__setattr__(uniform, "model", copy.deepcopy(loaded.model))
+    for weights in uniform.model.parameters():
+        weights.data.zero_()
+    asked = replace(_asked(recipe, "text"), max_length=max_length)
+    texts = ["a", "the film was good", "not bad at all, said one who had seen it twice"]
+
+    found = answering.judged(uniform, asked, [_row(one, "") for one in texts], progress=Quiet())
+
+    # each token is as probable as any of the vocabulary, the first of a text and of a block too
+    blocks = [
+        part.answer for text in texts for part in asked.renderer(loaded.chat).render(_row(text, ""))
+    ]
+    tokens = sum(len(loaded.chat.token_ids(block)) for block in blocks)
+    scores = score(found, Judging(task=asked.task, confidence=0.95, seed=7))
+    per_byte = tokens / sum(map(len, texts))
+    assert scores.metric("bits_per_byte").value == pytest.approx(
+        math.log2(loaded.vocabulary) * per_byte
     )
 
 

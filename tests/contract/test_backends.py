@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from engine.backends import BACKENDS, load_backend
 from engine.backends.base import Trained
+from engine.recipe.shipped import schema_text
 from engine.runtime.training.checks import adapter_norm
 from support.backend_suite import CompileSuite, TrainSuite, finished
 from support.launches import make_launch, make_recipe
@@ -63,3 +65,9 @@ def test_no_backend_is_left_out() -> None:
     # It compiles pre-training of whole models, and is held to its maker's own parser: tests/unit/backends.
     compiled_only = {"nanotron"}
     assert {suite.name for suite in suites} | compiled_only == set(BACKENDS)
+
+
+def test_recipes_may_name_every_backend_and_no_other() -> None:
+    assert json.loads(schema_text("recipe.schema.json"))["$defs"]["backend"]["properties"]["name"][
+        "enum"
+    ] == sorted(BACKENDS)

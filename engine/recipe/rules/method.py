@@ -552,29 +552,6 @@ def seeds_are_further_ones(recipe: FilledText) -> Problems:
             yield recipe.problem("R273", message, at=("method", "seeds", number), hint=hint)
 
 
-@rule("backend")
-def backend_is_known(recipe: FilledText) -> Problems:
-    """R220: no such backend.
-
-    Backends are axolotl, nanotron, trl and unsloth.
-
-    Fix: Write backend: {name: axolotl}.
-
-    Wrong:
-        backend:
-          name: ▸axolotle
-
-    Right:
-        backend:
-          name: axolotl
-    """
-    name = recipe["backend"]["name"]
-    if name not in BACKENDS:
-        hint = suggestion(name, BACKENDS, f"backends are {', '.join(BACKENDS)}")
-        message = f"no such backend: {show(name)}"
-        yield recipe.problem("R220", message, at=("backend", "name"), hint=hint)
-
-
 @rule("learning_curve", "splits")
 def curves_have_validation(recipe: FilledText) -> Problems:
     """R270: a learning curve without validation rows.

@@ -177,9 +177,14 @@ def failed(name: str, code: ExitCode) -> Stop:
 
 
 def _refusal(name: str, answer: Verdict) -> Stop | None:
+    # `verify` judges what is made of a model that has passed
+    what = ": the exported file does not pass" if name == "verify" else ""
     words = {
-        Status.FAIL: ("refused", f"refused by {name}"),
-        Status.INCONCLUSIVE: ("inconclusive", f"{name} could not decide"),
+        Status.FAIL: ("refused", f"refused by {name}{what}"),
+        Status.INCONCLUSIVE: (
+            "inconclusive",
+            f"{name} could not decide{what and ' on the exported file'}",
+        ),
     }
     if answer.status not in words:
         return None

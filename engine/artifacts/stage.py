@@ -33,10 +33,10 @@ TRAINED_ON = (SYNTHETIC_ROWS, TRAINING_ROWS, REPLAYED_ROWS)
 
 
 class PreviousModel(Protocol):
-    """The last accepted model, as the gate needs it (`engine.lock.previous.Previous`)."""
+    """The last accepted model, as `gate` and `verify` need it (`engine.lock.previous.Previous`)."""
 
-    def earlier(self, tuned: Sequence[Prediction], *, recipe: Recipe) -> Earlier:
-        """Return its answers, if they are to the same rows as the tuned model's."""
+    def earlier(self, rows: Sequence[Prediction], *, recipe: Recipe, form: str = "") -> Earlier:
+        """Return its answers, if they are to the same rows: those of its exported form, where that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class StageContext:
     recorded: Membership | None = None
     """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
     previous: PreviousModel | None = None
-    """Gate: the last accepted model; None where there is no other than this one."""
+    """Gate and verify: the last accepted model; None where there is no other than this one."""
     ranks: Ranks = ONE
     """The processes that train together; in no key, since they learn what one would."""
     at_once: AtOnce | None = None

@@ -17,6 +17,7 @@ from engine.evidence import (
     BaselineResult,
     Check,
     Comparison,
+    FormResult,
     Metric,
     Report,
     Scores,
@@ -78,12 +79,25 @@ def comparison_problems(found: Contents) -> Iterator[str]:
         if baseline.passes and recipe.stop_if_baseline_passes:
             yield f"baseline {baseline.name} passes, so nothing should have been trained"
     yield from _majority(found)
-    yield from _compared_with(report, recipe)
-    yield from _differences(report, recipe)
-    if (judged := _judged(report, recipe)) is not None:
-        rivals = {one.name: one.scores for one in report.baselines}
-        yield from comparison_statistics(report.comparisons, judged, rivals, recipe)
-    yield from _corrected(report.comparisons, recipe)
+    rivals = {one.name: one.scores for one in report.baselines}
+    # with folds, an exported form is compared by what it changes of the tuned model
+    exported = () if recipe.splits.folds else exported_rungs(report, recipe)
+    if not found.is_of_this_version:
+        exported = [rung for rung in exported if rung.comparisons]
+    sides = [(report.comparisons, _judged(report, recipe))]
+    for comparisons, judged in [*sides, *((rung.comparisons, rung.scores) for rung in exported)]:
+        yield from _compared_with(comparisons, report, recipe)
+        yield from _differences(comparisons, judged, report, recipe)
+        if judged is not None:
+            yield from comparison_statistics(comparisons, judged, rivals, recipe)
+        yield from _corrected(comparisons, recipe)
+
+
+def exported_rungs(report: Report, recipe: Recipe) -> list[FormResult]:
+    """Return the rungs of the ladder that are exported."""
+    names = {*recipe.export.graphs, *(["merged"] if "safetensors" in recipe.export.formats else [])}
+    quantized = report.ladder[-1:] if recipe.export.has_quantized_file else ()
+    return [*(rung for rung in report.ladder if rung.name in names), *quantized]
 
 
 def _of_metrics(recipe: Recipe, baseline: BaselineResult) -> Acceptance:
@@ -162,15 +176,11 @@ def by_itself(gate: str, check: Check) -> Iterator[str]:
 
 def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     """Yield the checks of the gate, judged again from the numbers of the report."""
-    acceptance, compared = recipe.acceptance, report.comparisons
+    acceptance = recipe.acceptance
     chosen = _judged(report, recipe) or Scores(rows=0, metrics=(), classes=(), confusion=())
     metrics = named_metrics(chosen, free=report.free)
     yield from judge_thresholds(acceptance.metrics, metrics, decide_on=acceptance.decide_on)
-    yield from judge_gains(compared, acceptance)
-    has_previous = any(one.name == PREVIOUS for one in compared)
-    # any text will do: only the note of a check says when it was accepted
-    earlier = Earlier(accepted="before") if has_previous else Earlier()
-    yield from judge_previous(compared, acceptance, earlier=earlier)
+    yield from compared_again(report.comparisons, acceptance)
     if acceptance.max_overfitting_gap is not None:
         yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
@@ -178,6 +188,15 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     yield from judge_selective(abstention_of(report, ADAPTER), acceptance)
     yield from judge_against_teacher(report.against_teacher, acceptance, rows=chosen.rows)
     yield from judge_without_synthetic(report.without_synthetic, acceptance)
+
+
+def compared_again(comparisons: Sequence[Comparison], acceptance: Acceptance) -> Iterator[Check]:
+    """Yield the checks on a form of the model against the baselines and the last accepted model."""
+    yield from judge_gains(comparisons, acceptance)
+    has_previous = any(one.name == PREVIOUS for one in comparisons)
+    # any text will do: only the note of a check says when it was accepted
+    earlier = Earlier(accepted="before") if has_previous else Earlier()
+    yield from judge_previous(comparisons, acceptance, earlier=earlier)
 
 
 def abstention_of(report: Report, form: str) -> Abstention | None:
@@ -218,7 +237,7 @@ def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
         if right.status is Status.FAIL:
             yield f"gate: {right.name} fails by the scores: {right.note}"
         for check in found:
-            yield from _unlike(f"gate: {check.name}", check, right, is_loose=False)
+            yield from unlike_check(f"gate: {check.name}", check, right, is_loose=False)
 
 
 def _compared(
@@ -235,10 +254,11 @@ def _compared(
         yield f"gate has a check of {key[0]}, which the recipe does not ask for"
     for key in found.keys() & wanted.keys():
         name = f"gate: {key[0]}"
-        yield from _unlike(name, found[key], wanted[key], is_loose=key[0] in loose)
+        yield from unlike_check(name, found[key], wanted[key], is_loose=key[0] in loose)
 
 
-def _unlike(name: str, check: Check, right: Check, *, is_loose: bool) -> Iterator[str]:
+def unlike_check(name: str, check: Check, right: Check, *, is_loose: bool) -> Iterator[str]:
+    """Yield what a check says otherwise than one that was judged again; where it is loose, of its bound alone."""
     yield from other_bound(name, check, right.bound, right.decided_on)
     yield from unequal(
         (check.direction, right.direction, "{name} is a `{}`, it should be a `{}`"), name=name
@@ -263,7 +283,9 @@ def other_bound(name: str, check: Check, bound: float, decided_on: str) -> Itera
         )
 
 
-def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
+def _compared_with(
+    comparisons: Sequence[Comparison], report: Report, recipe: Recipe
+) -> Iterator[str]:
     """Yield the comparisons that are missing, or of a metric that nobody asked for."""
     acceptance = recipe.acceptance
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
@@ -272,12 +294,12 @@ def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
     there = {one.name for one in report.baselines}
     asked = [one.name for one in all_baselines(recipe) if one.name in there or not one.optional]
     wanted = {(name, metric) for name in asked for metric in gained}
-    found = {(one.name, one.metric) for one in report.comparisons if one.name != PREVIOUS}
+    found = {(one.name, one.metric) for one in comparisons if one.name != PREVIOUS}
     for name, metric in sorted(wanted - found):
         yield f"there is no comparison with {name} in {metric}"
     for name, metric in sorted(found - wanted):
         yield f"the comparison with {name} in {metric} is not asked for"
-    for one in report.comparisons:
+    for one in comparisons:
         if one.name == PREVIOUS and one.metric not in kept:
             yield f"the comparison with the last accepted model in {one.metric} is not asked for"
         value, interval = one.difference, one.interval
@@ -287,11 +309,13 @@ def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
             yield f"the gain in {one.metric} over {one.name} is outside of its interval"
 
 
-def _differences(report: Report, recipe: Recipe) -> Iterator[str]:
+def _differences(
+    comparisons: Sequence[Comparison], judged: Scores | None, report: Report, recipe: Recipe
+) -> Iterator[str]:
     """Yield the comparisons whose difference is not that of both models' scores."""
-    tuned = by_name(_judged(report, recipe))
+    tuned = by_name(judged)
     baselines = {one.name: by_name(one.scores) for one in report.baselines}
-    for one in report.comparisons:
+    for one in comparisons:
         mine, its = tuned.get(one.metric), baselines.get(one.name, {}).get(one.metric)
         if one.name not in (PREVIOUS, *baselines):
             yield f"a comparison is with `{one.name}`, which is no baseline"

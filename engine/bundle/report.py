@@ -13,6 +13,7 @@ from engine.files.typed_json import brief_text
 from engine.lock.file import MetricFacts
 from engine.process.version import __version__
 from engine.recipe.metrics import primary
+from engine.render.labels import file_metric
 from engine.render.metric_format import value_of
 
 OWN_KEY = (
@@ -68,9 +69,10 @@ def _facts(found: Contents) -> Iterator[str]:
     accepted = found.accepted
     yield f"recipe digest {accepted.recipe['digest']}"
     yield f"accepted on {accepted.finished}, by the clock of its maker"
-    for name, metric in _scores(found).items():
-        value, low, high = (value_of(name, metric[part]) for part in ("value", "low", "high"))
-        yield f"{name} {value} ({low} to {high}) on {metric['n']} rows of the holdout"
+    for whose, scores in (("exported file", _of_file(found)), ("tuned model", _scores(found))):
+        for name, metric in scores.items():
+            value, low, high = (value_of(name, metric[part]) for part in ("value", "low", "high"))
+            yield f"{whose}: {name} {value} ({low} to {high}) on {metric['n']} rows of the holdout"
     yield f"recomputed here: {RECOMPUTED}"
     yield f"only stated by its signer, and denied by nothing here: {'; '.join(STATED)}"
     if has_row_texts(found.report, found.recipe):
@@ -92,7 +94,8 @@ def _facts_json(found: Contents) -> dict[str, Any]:
     return {
         "recipe_digest": found.accepted.recipe["digest"],
         "accepted": found.accepted.finished,
-        "metrics": _scores(found),
+        "metrics": _of_file(found),
+        "tuned": _scores(found),
         "recomputed": RECOMPUTED,
         "only_stated": {words: list(paths) for words, paths in STATED.items()},
         "pages_written_with": found.written_with,
@@ -101,8 +104,24 @@ def _facts_json(found: Contents) -> dict[str, Any]:
 
 
 def _scores(found: Contents) -> dict[str, MetricFacts]:
-    """Return the main metric of the kind, and those that the recipe bounds."""
+    """Return the main metric of the kind, and those that the recipe bounds, of the tuned model."""
     recipe, metrics = found.recipe, found.accepted.metrics
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     names = dict.fromkeys((main, *(bound.metric for bound in recipe.acceptance.metrics)))
     return {name: metrics[name] for name in names if name in metrics}
+
+
+def _of_file(found: Contents) -> dict[str, MetricFacts]:
+    """Return the same of the exported file."""
+    known = {name: file_metric(found.report, name) for name in _scores(found)}
+    ends = {name: one.interval for name, one in known.items() if one}
+    return {
+        name: {
+            "value": one.value,
+            "low": interval.low if (interval := ends[name]) else None,
+            "high": interval.high if interval else None,
+            "n": one.n,
+        }
+        for name, one in known.items()
+        if one is not None
+    }

@@ -29,7 +29,10 @@ def all_scores(report: Report) -> Iterator[tuple[str, Scores]]:
     yield from ((f"baseline {one.name}", one.scores) for one in report.baselines)
     for curve in report.learning_curves:
         yield from ((f"learning curve of {curve.model}", point.scores) for point in curve.points)
-    yield from ((f"rung {one.name}", one.scores) for one in report.ladder)
+    for one in report.ladder:
+        yield f"rung {one.name}", one.scores
+        if one.free is not None:
+            yield f"rung {one.name}, free decoding", one.free
 
 
 def unlike(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:

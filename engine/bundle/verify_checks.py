@@ -6,15 +6,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from engine.bundle.contents import Contents
-from engine.bundle.gate_checks import abstention_of, by_itself, gained, other_bound, status_problems
+from engine.bundle.gate_checks import (
+    abstention_of,
+    by_itself,
+    compared_again,
+    exported_rungs,
+    gained,
+    other_bound,
+    status_problems,
+    unlike_check,
+)
 from engine.bundle.scores import by_name, same, span, unequal
-from engine.evidence import Check, FormResult, Metric, Report, Scores
+from engine.evidence import Check, FormResult, Metric, Report, Scores, Status
+from engine.evidence.verdicts import EXPORTED, SELECTIVE
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
+from engine.metrics.scoring import named_metrics
 from engine.metrics.selective_checks import judge_selective
-from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, SAMPLE, SAMPLED
+from engine.metrics.verdict import judge_thresholds
+from engine.parity.calibration import ADAPTER
+from engine.parity.ladder import (
+    LARGEST_QUANTIZED,
+    LARGEST_SHIFT,
+    MEAN_SHIFT,
+    SAMPLE,
+    SAMPLED,
+    lowered,
+)
 from engine.recipe.metrics import FREE, PHYSICAL, primary
 from engine.recipe.model import GRAPH_FORMATS, MaxDrop, Recipe
+from engine.stages.gate import Answers, moved_checks
 
 AGREEMENT = "agreement"
 WHOLE = (
@@ -42,17 +63,63 @@ def verify_problems(found: Contents) -> Iterator[str]:
     yield from status_problems("verify", report.verify, found)
     if report.verify is None:
         return
-    checks = report.verify.checks
+    checks = [*report.verify.checks, *_spot_checks(report)]
     yield from _missing(checks, recipe, is_of_this_version=found.is_of_this_version)
-    yield from _bounds(checks, recipe)
+    yield from _bounds(checks, found)
     for check in checks:
         yield from by_itself("verify", check)
         if check.kind in ("shift", "largest_shift"):
             yield from _shift(check, report)
     yield from _rungs(report, recipe)
+    if found.is_of_this_version:
+        yield from _acceptance(report, recipe)
     if recipe.export.has_quantized_file:
-        yield from _quantized(report, recipe)
+        yield from _quantized(found)
         yield from _selective(report, recipe)
+
+
+def _spot_checks(report: Report) -> Iterator[Check]:
+    """Yield the checks on a sample of the rows, which stand with their rung alone."""
+    for rung in report.ladder:
+        if rung.sampled_of is not None and rung.verdict is not None:
+            yield from rung.verdict.checks
+
+
+def _acceptance(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield where an exported form is judged otherwise by `acceptance` than its own numbers give."""
+    for rung in exported_rungs(report, recipe):
+        prefix = f"{rung.name}." if rung.name in EXPORTED else ""
+        checks = rung.verdict.checks if rung.verdict else ()
+        there = {(check.name, check.direction): check for check in checks}
+        for right in _accepted_again(rung, report, recipe):
+            name = f"{prefix}{right.name}"
+            found = there.get((name, right.direction))
+            if found is None:
+                yield f"verify has no check of {name}, which the recipe asks for"
+            else:
+                yield from unlike_check(f"verify: {name}", found, right, is_loose=False)
+
+
+def _accepted_again(rung: FormResult, report: Report, recipe: Recipe) -> Iterator[Check]:
+    """Yield the checks of `acceptance` on an exported form, judged again from the numbers of the report."""
+    acceptance, bounds = recipe.acceptance, recipe.acceptance.metrics
+    if rung.name in GRAPH_FORMATS:
+        bounds = tuple(one for one in bounds if one.metric not in FREE)
+    if rung.name not in EXPORTED:
+        bounds = tuple(one for one in recipe.file_thresholds if one.metric != AGREEMENT)
+    if not recipe.splits.folds:
+        metrics = named_metrics(rung.scores, free=rung.free)
+        yield from judge_thresholds(bounds, metrics, decide_on=acceptance.decide_on)
+        yield from compared_again(rung.comparisons, acceptance)
+    elif (held := _rung(report, ADAPTER)) is not None and report.gate is not None:
+        sides = ((rung.scores, rung.free), (held.scores, report.free))
+        file, tuned = (Answers(scores=one, free=free, predictions=()) for one, free in sides)
+        moved = moved_checks(report.gate.checks, file, bounds, tuned, recipe)
+        yield from (one for one in moved if one.kind != SELECTIVE)
+
+
+def _rung(report: Report, name: str) -> FormResult | None:
+    return next((rung for rung in report.ladder if rung.name == name), None)
 
 
 def _missing(checks: Sequence[Check], recipe: Recipe, *, is_of_this_version: bool) -> Iterator[str]:
@@ -63,27 +130,33 @@ def _missing(checks: Sequence[Check], recipe: Recipe, *, is_of_this_version: boo
     if export.has_quantized_file:
         wanted = ["parity.merged", "parity.f16", *graphs]
         wanted += [] if recipe.task.spec.by_likelihood else ["token_parity"]
-        wanted += [bound.metric for bound in export.thresholds]
+        wanted += [bound.metric for bound in export.thresholds if bound.metric == AGREEMENT]
         wanted += [f"drop.{drop.metric}" for drop in export.max_drops]
         # earlier versions did not compare each tensor, and read no rows of likelihoods back
         wanted += ["weights", "token_parity"] if is_of_this_version else []
+        wanted += [] if is_of_this_version else [bound.metric for bound in export.thresholds]
     missing = [name for name in dict.fromkeys(wanted) if name not in names]
     yield from (f"verify has no check of {name}, which the recipe asks for" for name in missing)
 
 
-def _bounds(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
+def _bounds(checks: Sequence[Check], found: Contents) -> Iterator[str]:
     """Yield the checks whose bound, direction or what decides is not that of the recipe."""
-    wanted = _wanted(recipe)
+    wanted = _wanted(found)
     by_key: dict[tuple[str, str], Wanted] = {(one[0], one[1]): one for one in wanted}
     for check in checks:
         right = by_key.get((check.name, check.direction))
+        if right is not None and check.kind == "parity" and check.direction == "min":
+            ties = (rung.ties or 0 for rung in found.report.ladder if rung.name == check.label)
+            low = lowered(right[2], next(ties, 0), check.n)
+            right = (*right[:2], low, right[3])
         if right is not None:
             yield from other_bound(f"verify: {check.name}", check, *right[2:])
         elif any(one[0] == check.name for one in wanted):
             yield f"verify: {check.name} has another direction than the recipe's"
 
 
-def _wanted(recipe: Recipe) -> list[Wanted]:
+def _wanted(contents: Contents) -> list[Wanted]:
+    recipe = contents.recipe
     export, parity = recipe.export, ("min", recipe.export.min_parity)
     forms = [("max", 1 - export.min_parity) if recipe.task.spec.by_likelihood else parity]
     if recipe.task.spec.is_decoded:
@@ -92,7 +165,7 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
     found: list[Wanted] = [(f"parity.{name}", *form, "point") for name in SAME for form in forms]
     found += [(name, "min", 1.0, "point") for name in WHOLE]
     found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
-    for bound in export.thresholds:
+    for bound in recipe.file_thresholds if contents.is_of_this_version else export.thresholds:
         # size and speed are measured once and have no interval
         is_point = recipe.acceptance.decide_on == "point" or bound.metric in PHYSICAL
         end = "lower bound" if bound.direction == "min" else "upper bound"
@@ -147,8 +220,11 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     # quantizations that were tried and failed stand in the ladder too; the last one leaves
     counted = [rung for rung in report.ladder if rung.name in wanted or rung is report.ladder[-1]]
     for rung in counted:
+        is_spot = rung.sampled_of is not None
         for check in rung.verdict.checks if rung.verdict else ():
-            if check not in report.verify.checks:
+            if is_spot and check.status is not Status.PASS:
+                yield f"the spot check of {rung.name} does not hold: {check.name}"
+            elif not is_spot and check not in report.verify.checks:
                 yield f"verify has not the check of {check.name} that the rung {rung.name} has"
 
 
@@ -187,8 +263,8 @@ def _between(below: FormResult, rung: FormResult, report: Report, recipe: Recipe
         right = 1 - len(rung.flips) / max(rung.scores.rows, 1)
         if not same(rung.agreement.value, right) or rung.agreement.n != rung.scores.rows:
             yield f"rung {rung.name} agrees in {rung.agreement.value}, {len(rung.flips)} answers changed"
-    checks = report.verify.checks if report.verify and rung.agreement is not None else ()
-    for check in checks:
+    checks = [*report.verify.checks, *_spot_checks(report)] if report.verify else []
+    for check in checks if rung.agreement is not None else ():
         if check.name == f"parity.{rung.name}":
             yield from _parity(check, below, rung, recipe)
     earlier = {one.label: one.f1 for one in below.scores.classes}
@@ -202,7 +278,9 @@ def _between(below: FormResult, rung: FormResult, report: Report, recipe: Recipe
 def _parity(check: Check, below: FormResult, rung: FormResult, recipe: Recipe) -> Iterator[str]:
     """Yield where a rung that should lose nothing is judged by another agreement, or another loss, than it shows."""
     if check.direction == "min":
-        right = _firm_agreement(rung)
+        if (rung.ties or 0) > len(rung.flips):
+            yield f"rung {rung.name} counts {rung.ties} ties of {len(rung.flips)} changed answers"
+        right = rung.agreement.value if rung.agreement else None
     elif rung.sampled_of is not None:
         # the form before shows its score of all rows only
         return
@@ -212,15 +290,6 @@ def _parity(check: Check, below: FormResult, rung: FormResult, recipe: Recipe) -
         known = one is not None and two is not None and None not in (one.value, two.value)
         right = gained(one.value, two.value, metric, recipe) if known else None  # type: ignore[union-attr,arg-type]
     yield from unequal((check.got, right, _OF_RUNG), name=check.name)
-
-
-def _firm_agreement(rung: FormResult) -> float | None:
-    """Return the share of rows whose answer stayed, or changed where rounding explains it."""
-    if rung.agreement is None or rung.agreement.value is None or not rung.ties:
-        return rung.agreement.value if rung.agreement else None
-    if rung.ties > len(rung.flips):
-        return None
-    return rung.agreement.value + rung.ties / max(rung.agreement.n, 1)
 
 
 def _has_only_labels(one: Scores, other: Scores, recipe: Recipe) -> bool:
@@ -239,8 +308,9 @@ def _same_scores(name: str, one: Scores, other: Scores) -> Iterator[str]:
         yield f"{name}: the confusion matrix is not that of the report"
 
 
-def _quantized(report: Report, recipe: Recipe) -> Iterator[str]:
-    """Yield where the checks of the file that leaves are not those of its scores."""
+def _quantized(found: Contents) -> Iterator[str]:
+    """Yield where the checks of the quantized file are not those of its scores."""
+    report, recipe = found.report, found.recipe
     scores = report.quantized
     if scores is None:
         yield "the report has no scores of the quantized file"
@@ -252,38 +322,37 @@ def _quantized(report: Report, recipe: Recipe) -> Iterator[str]:
             yield f"the rung that leaves is `{last.name}`, which is none of the recipe's quantizations"
         elif not any(last.name in file.name for file in report.files):
             yield f"no file is of the quantization `{last.name}`"
-    yield from _of_file(report, recipe, by_name(scores))
+    yield from _of_file(found, by_name(scores))
     yield from _agreement(report, recipe, scores)
 
 
 def _agreement(report: Report, recipe: Recipe, scores: Scores) -> Iterator[str]:
     """Yield where the agreement with the merged model is not what the changed answers leave."""
-    merged = _merged(report)
+    merged = _rung(report, "merged")
     if report.agreement is None or merged is None:
         return
     most = 1 - len(report.flips) / max(scores.rows, 1)
-    is_exact = _has_only_labels(merged, scores, recipe)
+    is_exact = _has_only_labels(merged.scores, scores, recipe)
     if report.agreement > most + NEAR or (is_exact and not same(report.agreement, most)):
         changed = f"{len(report.flips)} of {scores.rows} answers changed"
         yield f"agreement is {report.agreement:g} although {changed}"
 
 
-def _merged(report: Report) -> Scores | None:
-    return next((rung.scores for rung in report.ladder if rung.name == "merged"), None)
-
-
-def _of_file(report: Report, recipe: Recipe, metrics: Mapping[str, Metric]) -> Iterator[str]:
+def _of_file(found: Contents, metrics: Mapping[str, Metric]) -> Iterator[str]:
+    report, recipe = found.report, found.recipe
     checks = report.verify.checks if report.verify else ()
     for bound in recipe.export.thresholds:
         for check in checks:
             asked = (check.name, check.direction) == (bound.metric, bound.direction)
             if asked and bound.metric not in FREE:
                 yield from _of_scores(check, metrics, report)
-    merged = _merged(report)
+    # earlier versions compared with the merged model alone
+    names = ("merged", ADAPTER) if found.is_of_this_version else ("merged",)
+    forms = [rung.scores for rung in report.ladder if rung.name in names]
     for drop in recipe.export.max_drops:
         for check in checks:
             if check.name == f"drop.{drop.metric}" and drop.metric not in FREE:
-                yield from _of_drop(check, drop, by_name(merged), metrics, recipe)
+                yield from _of_drop(check, drop, forms, metrics, recipe)
 
 
 def _of_scores(check: Check, metrics: Mapping[str, Metric], report: Report) -> Iterator[str]:
@@ -302,14 +371,17 @@ def _of_scores(check: Check, metrics: Mapping[str, Metric], report: Report) -> I
 def _of_drop(
     check: Check,
     drop: MaxDrop,
-    merged: Mapping[str, Metric],
+    forms: Sequence[Scores],
     quantized: Mapping[str, Metric],
     recipe: Recipe,
 ) -> Iterator[str]:
-    one, two = merged.get(drop.metric), quantized.get(drop.metric)
-    if one is None or two is None or one.value is None or two.value is None:
+    """Yield where a drop is not the largest that the scores of earlier forms give."""
+    before = [by_name(scores).get(drop.metric) for scores in forms]
+    values = [one.value for one in before if one is not None and one.value is not None]
+    after = quantized.get(drop.metric)
+    if len(values) < len(forms) or after is None or after.value is None:
         yield f"verify: {check.name} stands on scores that are not there"
         return
-    lost = gained(one.value, two.value, drop.metric, recipe)
+    lost = max(gained(value, after.value, drop.metric, recipe) for value in values)
     if not same(check.got, lost):
         yield f"verify: {check.name} got {check.got}, the scores say {lost:g}"

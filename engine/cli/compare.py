@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show_result
@@ -11,6 +12,7 @@ from engine.cli.place import add_flag, add_shared, store_of
 from engine.values.numbers import bounds, decimal
 
 if TYPE_CHECKING:
+    from engine.evidence import Comparison
     from engine.runs.compare import RunComparison
 
 MOST = 10
@@ -49,17 +51,10 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
     first, second = found.first, found.second
     shared = ", the rows that both holdouts have" if found.partial else ""
     lines = [f"{second.name} against {first.name} on {found.rows:,} rows{shared}", ""]
-    lines.append(_head(found))
-    for one in found.comparisons:
-        if one.difference is None:
-            continue
-        ends = one.interval
-        spread = bounds(ends.low, ends.high) if ends else "too few rows"
-        p_value = "" if one.p_adjusted is None else f"{one.p_adjusted:.3g} ({one.test})"
-        lines.append(
-            f"  {one.metric:<22}{decimal(one.difference, signed=True):>11}  {spread:<20}{p_value}".rstrip()
-        )
-    lines += ["", "more is better for the second run, of every metric"]
+    lines += [_head(found), *_differences(found.comparisons), ""]
+    if found.tuned:
+        lines += ["  tuned models", *_differences(found.tuned), ""]
+    lines.append("more is better for the second run, of every metric")
     for what, run_ in (("first", first), ("second", second)):
         name, size = size_of(run_.report)
         speed = speed_of(run_.report)
@@ -68,13 +63,25 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
     return [*lines, "", *_turned(found, every=every)]
 
 
+def _differences(comparisons: Iterable[Comparison]) -> Iterator[str]:
+    for one in comparisons:
+        if one.difference is None:
+            continue
+        ends = one.interval
+        spread = bounds(ends.low, ends.high) if ends else "too few rows"
+        p_value = "" if one.p_adjusted is None else f"{one.p_adjusted:.3g} ({one.test})"
+        lost = decimal(one.difference, signed=True)
+        yield f"  {one.metric:<22}{lost:>11}  {spread:<20}{p_value}".rstrip()
+
+
 def _head(found: RunComparison) -> str:
     """Name the columns: at which confidence intervals are, and whether p-values are corrected for their number."""
     ends = (one.interval for one in found.comparisons if one.interval)
     confidence = next((f"{100 * end.confidence:.3g} % interval" for end in ends), "interval")
     tests = sum(one.p_adjusted is not None for one in found.comparisons)
     p_value = f"p after Holm, {tests} tests" if tests > 1 else "p" if tests else ""
-    return f"  {'':<22}{'difference':>11}  {confidence:<20}{p_value}".rstrip()
+    what = "exported files" if found.of_files else "tuned models"
+    return f"  {what:<22}{'difference':>11}  {confidence:<20}{p_value}".rstrip()
 
 
 def _turned(found: RunComparison, *, every: bool) -> list[str]:

@@ -17,7 +17,7 @@ from engine.runs.leaving import size_of
 from engine.store.runs import Runs, is_ours, read_file, read_record
 from engine.values.numbers import decimal
 
-RESULTS = ("baseline", "metric", "value", "bytes")
+RESULTS = ("baseline", "metric", "value", "tuned", "bytes")
 """What the report of a run may say of it."""
 
 
@@ -65,7 +65,8 @@ def _summary(folder: Path) -> dict[str, Any]:
 def _results(folder: Path) -> dict[str, Any]:
     """Return `RESULTS` by the report of a run, without what it does not say.
 
-    The value is that of a baseline where one passed and nothing was trained: the first one, which is the simplest.
+    The value is that of the exported file, `tuned` that of the tuned model; where nothing is exported both are its. Of
+    a baseline where one passed and nothing was trained: the first one, which is the simplest.
     """
     try:
         report = parse_json(read_file(folder, "report.json"))
@@ -77,11 +78,19 @@ def _results(folder: Path) -> dict[str, Any]:
     passed = [one for one in report.get("baselines", ()) if one.get("passes")]
     if passed and report.get("outcome") == "baseline_passes":
         results["baseline"], scores = passed[0]["name"], passed[0]["scores"]
-    if found := next((one for one in scores.get("metrics", ()) if one["name"] == main), None):
-        results |= {"metric": main, "value": found["value"]}
+    if (tuned := _value(scores, main)) is not None:
+        # the check, which with folds is of all rows
+        verify = {one["name"]: one["got"] for one in (report.get("verify") or {}).get("checks", ())}
+        value = verify.get(main, _value(report.get("quantized") or scores, main))
+        own = {} if "baseline" in results else {"tuned": tuned}
+        results |= {"metric": main, "value": value, **own}
     if size := size_of(report)[1]:
         results["bytes"] = size
     return results
+
+
+def _value(scores: Mapping[str, Any], metric: str) -> float | None:
+    return next((one["value"] for one in scores.get("metrics", ()) if one["name"] == metric), None)
 
 
 def _usual(task: Mapping[str, Any]) -> str:
@@ -95,6 +104,8 @@ def _table(found: list[dict[str, Any]]) -> list[str]:
     for one in found:
         value = "" if one["value"] is None else f"{one['metric']} {decimal(one['value'])}"
         value += f" by {one['baseline']}" if one["baseline"] else ""
+        # what users get leads
+        value += "" if one["tuned"] in (None, one["value"]) else f" (tuned {decimal(one['tuned'])})"
         size = "" if one["bytes"] is None else f"{one['bytes'] / 1e6:.1f} MB"
         took = f"{one['seconds']:,.1f} s"
         outcome = one["outcome"] if one["made_here"] else f"{one['outcome']} (not made here)"

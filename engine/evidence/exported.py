@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence.measures import Metric, Scores
-from engine.evidence.verdicts import Verdict
+from engine.evidence.verdicts import Comparison, Verdict
 from engine.values import dataclass
 
 
@@ -56,3 +56,7 @@ class FormResult:
     verdict: Verdict | None = None
     """What this rung had to keep; None where nothing was asked of it."""
     note: str = ""
+    free: Scores | None = None
+    """By free decoding, of an exported form whose `acceptance` that decides."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Of an exported form with the baselines and the last accepted model, as the tuned model's."""

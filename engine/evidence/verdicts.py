@@ -35,6 +35,8 @@ OF_MODELS: Final = (
     "overfitting", "forgetting", "ended", "free_output", "weights", "finite", "ends_turn", "reload", "task_file",
 )  # fmt: skip
 """Kinds of which a verdict has one at most: their name says all."""
+EXPORTED: Final = ("merged", "onnx", "openvino")
+"""Exported forms beside the quantized file: their name begins that of each check of `acceptance` on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Check:
     """One threshold, compared with what was measured."""
 
     name: str
-    """The metric, or `over_baselines.macro_f1`, `overfitting`, `agreement`, `token_parity`, …"""
+    """The metric, or `over_baselines.macro_f1`, `onnx.macro_f1`, `overfitting`, `agreement`, `token_parity`, …"""
     status: Status
     got: float | None
     direction: str
@@ -60,9 +62,15 @@ class Check:
 
     # Derived and never written: digests in locks and bundles are of the JSON, which older versions read too.
     @property
+    def asked(self) -> str:
+        """The name without the exported form that the check is of: as the tuned model's check is named."""
+        first, _, rest = self.name.partition(".")
+        return rest if first in EXPORTED else self.name
+
+    @property
     def kind(self) -> str:
         """One of `DIFFERENCES`, `OF_FORMS` and `OF_MODELS`, `DRIFT`, `SELECTIVE`, or `THRESHOLD`."""
-        first = self.name.partition(".")[0]
+        first = self.asked.partition(".")[0]
         known = (*DIFFERENCES, *OF_FORMS, *OF_MODELS, DRIFT, SELECTIVE)
         return first if first in known else THRESHOLD
 
@@ -70,13 +78,13 @@ class Check:
     def metric(self) -> str:
         """The metric as recipes name it, such as `f1.billing`; empty for what is no metric."""
         if self.kind in DIFFERENCES:
-            return self.name.partition(".")[2]
-        return self.name if self.kind == THRESHOLD else ""
+            return self.asked.partition(".")[2]
+        return self.asked if self.kind == THRESHOLD else ""
 
     @property
     def label(self) -> str:
         """The class of `f1.billing`, the form of `shift.f16`, the end of `drift.` and `selective.`; else empty."""
-        name = self.name if self.kind in (*OF_FORMS, DRIFT, SELECTIVE) else self.metric
+        name = self.asked if self.kind in (*OF_FORMS, DRIFT, SELECTIVE) else self.metric
         return name.partition(".")[2]
 
 

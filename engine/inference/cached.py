@@ -33,9 +33,12 @@ class Predictions:
 def predict_merged(
     context: StageContext, examples: Sequence[Example], asked: predict.PredictionInputs
 ) -> Predictions:
-    """Return the merged model's predictions; free decoding only where a threshold asks for it."""
-    drops = context.recipe.export.max_drops
-    with_free = asked.task.spec.is_constrained and any(drop.metric in FREE for drop in drops)
+    """Return the merged model's predictions; free decoding only where a bound is on what it shows."""
+    export = context.recipe.export
+    bounds = [drop.metric for drop in export.max_drops]
+    if "safetensors" in export.formats:
+        bounds += [bound.metric for bound in context.recipe.acceptance.metrics]
+    with_free = asked.task.spec.is_constrained and not {*FREE}.isdisjoint(bounds)
     precision = context.precision
     payload = {
         "model": context.inputs["merge"],

@@ -53,6 +53,8 @@ class Previous:
     """What the lock says of it, where its answers are those of the lock."""
     holdout: str = ""
     """sha256 of the rows of this run's holdout, to compare with the lock's; empty while they are not drawn."""
+    exported: Artifact | None = None
+    """The artifact of its exported forms' answers; None where the store no longer has it."""
 
     def identity(self) -> dict[str, Any]:
         """What stands for it in a key."""
@@ -63,16 +65,22 @@ class Previous:
         answers = self.answers.digest() if self.answers else None
         return {"file": self.file, "answers": answers}
 
-    def earlier(self, tuned: Sequence[Prediction], *, recipe: Recipe) -> Earlier:
-        """Return its answers, if they are to the same rows as the tuned model's."""
+    def earlier(self, rows: Sequence[Prediction], *, recipe: Recipe, form: str = "") -> Earlier:
+        """Return its answers, if they are to the same rows: those of its exported form, where that is known."""
         if self.locked is not None:
-            return _of_lock(self, self.locked, tuned, recipe)
+            return _of_lock(self, self.locked, rows, recipe)
         accepted = _day(self.run.started if self.run else "")
-        if self.answers is None or not (self.answers.path / self.file).is_file():
+        found, file, source = self.answers, self.file, ""
+        name = f"predictions.{form}.jsonl"
+        if form and self.exported is not None and (self.exported.path / name).is_file():
+            found, file, source = self.exported, name, "its exported file"
+        if found is None or not (found.path / file).is_file():
             return Earlier(accepted=accepted, why_not=GONE)
-        answers = read_predictions(self.answers.file(self.file))
-        why_not = _why_not(tuned, answers)
-        return Earlier(answers=() if why_not else answers, accepted=accepted, why_not=why_not)
+        answers = read_predictions(found.file(file))
+        why_not = _why_not(rows, answers)
+        return Earlier(
+            answers=() if why_not else answers, accepted=accepted, why_not=why_not, source=source
+        )
 
 
 def find_previous(
@@ -94,8 +102,8 @@ def find_previous(
     run = next((run for run in accepted if run.keys.get("train") != train), None)
     found = None
     if run is not None:
-        key = run.keys.get(stage)
-        found = Previous(run=run, answers=store.get(key) if key else None, file=file)
+        answers, exported = (store.get(run.keys.get(one) or "-") for one in (stage, "verify"))
+        found = Previous(run=run, answers=answers, file=file, exported=exported)
     if locked is None:
         return found
     origin = _origin(accepted, store, locked)

@@ -50,6 +50,11 @@ REMEDIES = {
     "drop": "a quantization with more bits, such as Q8_0, changes fewer answers",
 }
 """What a check that failed asks for, by its kind, or by the metric of a threshold."""
+LOST_IN_FILE = (
+    "the tuned model keeps its bounds, the exported file does not: a quantization with more bits, such as Q8_0,"
+    " changes fewer answers"
+)
+"""What a bound of the tuned model asks for that only the exported file misses."""
 UNDERFITTED_REMEDIES = {
     "over_baselines": "the baseline is as good: train longer, or use it where it meets the thresholds",
 }
@@ -76,6 +81,8 @@ class Beside:
     learned_from: Scores | None = None
     """On rows that it was trained on."""
     diagnosis: Diagnosis | None = None
+    is_of_file: bool = False
+    """Whether the tuned model passed and an exported file did not, so that training is not what it wants."""
 
     @property
     def is_underfitted(self) -> bool:
@@ -97,12 +104,15 @@ def what_would_help(
         for check in open_checks
         if check.kind not in OTHER_KINDS and check.metric not in OTHER_METRICS
     ]
+    remedies = REMEDIES | (UNDERFITTED_REMEDIES if beside.is_underfitted else {})
+    if beside.is_of_file:
+        missed = (_remedy_of(check) for check in judging)
+        return tuple(_asked_for(open_checks, {**remedies, **dict.fromkeys(missed, LOST_IN_FILE)}))
     is_about_training = any(check.kind not in OF_EXPORT for check in open_checks)
     lines = list(_edit(beside.diagnosis)) if beside.diagnosis and is_about_training else []
     if any(check.metric not in FREE for check in judging):
         lines += _BY_ANSWER[task.spec.answer](scores, task, judging, beside)
         lines += _rows_or_training(judging, beside)
-    remedies = REMEDIES | (UNDERFITTED_REMEDIES if beside.is_underfitted else {})
     lines += _asked_for(open_checks, remedies)
     return tuple(dict.fromkeys(lines))
 

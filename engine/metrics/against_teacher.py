@@ -71,17 +71,16 @@ def judge_against_teacher(
     found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
 ) -> tuple[Check, ...]:
     """Judge every bound of `acceptance.against_teacher`; nothing where the recipe has none. What is missing fails."""
-    return tuple(_checks(found, acceptance, rows=rows))
+    drops = judge_teacher_drops(found.comparisons if found else (), acceptance)
+    return (*drops, *judge_ratios(found, acceptance, rows=rows))
 
 
-def _checks(
-    found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
+def judge_teacher_drops(
+    comparisons: Sequence[Comparison], acceptance: Acceptance
 ) -> Iterator[Check]:
-    bounds = acceptance.against_teacher
-    if bounds is None:
-        return
-    compared = {one.metric: one for one in found.comparisons} if found else {}
-    for drop in bounds.drops:
+    """Judge what answers lose against the teacher's."""
+    compared = {one.metric: one for one in comparisons}
+    for drop in acceptance.against_teacher.drops if acceptance.against_teacher else ():
         comparison = compared.get(drop.metric)
         if comparison is None:
             name = f"{NAME}.{drop.metric}"
@@ -89,10 +88,17 @@ def _checks(
             yield judge(missing, "max", drop.max_drop, decide_on=acceptance.decide_on)
         else:
             yield judge_drop(drop, comparison, f"`{comparison.name}`", acceptance, name=NAME)
+
+
+def judge_ratios(
+    found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
+) -> Iterator[Check]:
+    """Judge size and speed against the teacher's."""
+    bounds = acceptance.against_teacher
     size, speed = (found.size_ratio, found.speed_ratio) if found else (None, None)
-    if bounds.max_parameters is not None:
+    if bounds is not None and bounds.max_parameters is not None:
         yield _ratio("parameters", size, "max", bounds.max_parameters, rows=rows)
-    if bounds.min_speed is not None:
+    if bounds is not None and bounds.min_speed is not None:
         yield _ratio("rows_per_second", speed, "min", bounds.min_speed, rows=rows)
 
 

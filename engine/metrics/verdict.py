@@ -10,7 +10,7 @@ pass rarer, not likelier, and need no correction. A number that is not there nev
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -19,9 +19,9 @@ from engine.metrics.intervals import independent_difference
 from engine.metrics.power import FEW_ROWS, MOST_ROWS, round_up
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
-from engine.recipe.metrics import ROUNDING, is_lower_better, keeps_bound, primary
-from engine.recipe.model import Acceptance, Direction, MaxDrop, Recipe, Task, Threshold
-from engine.values.numbers import shortest
+from engine.recipe.metrics import PHYSICAL, ROUNDING, is_lower_better, keeps_bound, primary
+from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
+from engine.values.numbers import decimal
 
 DecideOn = Literal["lower_bound", "point"]
 
@@ -56,7 +56,9 @@ def judge_thresholds(
         name = threshold.metric
         metric = metrics.get(name) or Metric(name=name, value=None, n=0, undefined="not measured")
         note, bound = (notes or {}).get(name, ""), threshold.bound
-        check = judge(metric, threshold.direction, bound, decide_on=decide_on, note=note)
+        # size and speed have no interval
+        by = "point" if name in PHYSICAL else decide_on
+        check = judge(metric, threshold.direction, bound, decide_on=by, note=note)
         checks.append(hold_back(check, name, n=metric.n, rows=rows))
     return tuple(checks)
 
@@ -80,29 +82,39 @@ def hold_back(check: Check, metric: str, *, n: int, rows: int = 0) -> Check:
 
 def judge_drops(
     max_drops: Sequence[MaxDrop],
-    *,
-    merged: Sequence[Prediction],
-    quantized: Sequence[Prediction],
+    before: Mapping[str, Sequence[Prediction]],
+    after: Sequence[Prediction],
     judging: Judging,
 ) -> tuple[Check, ...]:
-    """Compare what quantization lost, merged minus quantized on the same rows, with `max_drop`.
+    """Compare what a form loses against each earlier one, by name, on the same rows, with `max_drop`.
 
-    Where less of a metric is better, quantized minus merged. Decided on the point: quantization
-    changes few rows, and a bound as small as 0.02 would take thousands of holdout rows to prove. The
-    interval is shown; `agreement` bounds the changed rows.
+    The largest loss decides, and all are named. Where less of a metric is better, the signs are the other way. Decided
+    on the point: quantization changes few rows, and a bound as small as 0.02 would take thousands of holdout rows to
+    prove. The interval is shown; `agreement` bounds the changed rows.
     """
     from engine.metrics.paired import paired_difference  # brings numpy
 
     checks = []
     for drop in max_drops:
-        sides = [("merged", merged), ("quantized", quantized)]
-        if judging.is_lower_better(drop.metric):
-            sides.reverse()
-        (first, more), (second, less) = sides
-        difference = paired_difference(drop.metric, more, less, judging)
-        note = f"{first} minus {second}, on the same rows"
-        check = judge(difference.metric, "max", drop.max_drop, decide_on="point", note=note)
-        checks.append(replace(check, name=f"drop.{drop.metric}", p_value=difference.p_value))
+        is_turned = judging.is_lower_better(drop.metric)
+        sides = {
+            name: (after, rows) if is_turned else (rows, after) for name, rows in before.items()
+        }
+        found = {
+            name: paired_difference(drop.metric, *side, judging) for name, side in sides.items()
+        }
+        values = {name: one.metric.value for name, one in found.items()}
+        # an unknown loss is the worst of all
+        worst = max(
+            found.values(),
+            key=lambda one: math.inf if one.metric.value is None else one.metric.value,
+        )
+        lost = (
+            f"{'unknown' if x is None else decimal(x)} from {name}" for name, x in values.items()
+        )
+        note = f"lost on the same rows: {', '.join(lost)}{'; the larger decides' if len(found) > 1 else ''}"
+        check = judge(worst.metric, "max", drop.max_drop, decide_on="point", note=note)
+        checks.append(replace(check, name=f"drop.{drop.metric}", p_value=worst.p_value))
     return tuple(checks)
 
 
@@ -135,27 +147,6 @@ def judge_gap(
     )
     note = f"{name} on {sides[0][0]} rows minus {sides[1][0]} rows"
     return (judge(gap, "max", max_gap, decide_on="point", note=note),)
-
-
-def missed_by_file(quantized: Scores, free: Scores | None, recipe: Recipe) -> Iterator[str]:
-    """Yield the thresholds of the tuned model that its quantized file misses and the recipe does not bound for it.
-
-    By the measured values, and for people: only `export.after_quantization` decides on the file.
-    """
-    export = recipe.export
-    asked = {one.metric for one in export.thresholds} | {one.metric for one in export.max_drops}
-    metrics = named_metrics(quantized, free=free)
-    for one in recipe.acceptance.metrics:
-        metric = metrics.get(one.metric)
-        if one.metric in asked or metric is None:
-            continue
-        check = judge(metric, one.direction, one.bound, decide_on="point")
-        if check.status is Status.FAIL:
-            got = check.note if metric.value is None else shortest(metric.value, 4)
-            yield (
-                f"the quantized file misses a threshold of the tuned model: {one.metric} {got}, {one.direction} "
-                f"{shortest(one.bound)}; export.after_quantization bounds no {one.metric}"
-            )
 
 
 def baseline_passes(scores: Scores, acceptance: Acceptance) -> bool:

@@ -1,7 +1,7 @@
 """The parity ladder: every form of the model between training and the file, evaluated on the same holdout. Pure.
 
-A form is compared with the one before it. Merging and converting to 16 bits lose next to nothing, so their
-answers must agree but for ties; quantizing loses something, and the recipe's bounds say how much it may.
+A form is compared with the one before it. Merging and converting to 16 bits lose next to nothing, so next to all of
+their answers must stay; quantizing loses something, and the recipe's bounds say how much it may.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ LARGEST_SHIFT: Mapping[str, float] = {"fp32": 0.03, "bf16": 0.5, "fp16": 0.2}
 """How far log-probabilities may move, in nats, where nothing should be lost; by what models are run in.
 
 Measured (docs/explanation/what-may-be-lost.md): several times what sound models show, and less than damaged ones.
+"""
+MOST_TIES = 0.1
+"""Share of rows by which answers near a tie may lower the bound of parity.
+
+Sound merges in bf16 changed 19 of 600 answers of a model of headlines, and 5 of 154 of one of 77 intents; of 60 rows
+0.1 are six, which 3.2 % of changes exceed once in 300 times.
 """
 SPARED = 100
 """One row in so many may move further.
@@ -133,9 +139,10 @@ def parity(
     """Check a rung that should lose nothing: agreement with the one before, its bits per byte, or its score.
 
     The score where answers are written token by token: one tie that rounding decides otherwise changes the rest of an
-    answer, so that sound models of 16 bits agree on 85 to 98 % of them. Labels must agree but for ties, and so must the
-    answers of a sample: the score of an answer that was wrong before stays as it is whatever becomes of it, and F1 over
-    all labels is undefined of one row.
+    answer, so that sound models of 16 bits agree on 85 to 98 % of them. Labels must agree, and so must the answers of a
+    sample: the score of an answer that was wrong before stays as it is whatever becomes of it, and F1 over all labels
+    is undefined of one row. Rounding decides labels near a tie, so the bound is lower by those that changed, up to
+    `MOST_TIES`.
     """
     bound, confidence = recipe.export.min_parity, recipe.acceptance.confidence
     same = agreement(before.predictions, form.predictions, confidence=confidence)
@@ -146,18 +153,14 @@ def parity(
         if recipe.task.spec.is_decoded and form.sampled_of is None:
             main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
             drops = [MaxDrop(metric=main, max_drop=1 - bound)]
-            (check,) = judge_drops(
-                drops, merged=before.predictions, quantized=form.predictions, judging=judging
-            )
+            earlier = {before.name: before.predictions}
+            (check,) = judge_drops(drops, earlier, form.predictions, judging)
             return replace(check, name=f"parity.{form.name}", note=f"{note}; what `{main}` lost")
-        ties = _ties(before, form, precision)
-        kept = [
-            one if at in ties else two
-            for at, (one, two) in enumerate(zip(before.predictions, form.predictions, strict=True))
-        ]
-        firm = agreement(before.predictions, kept, confidence=confidence)
-        note = f"{note}, {len(ties)} of them ties" if ties else note
-        check = judge(firm, "min", bound, decide_on="point", note=note)
+        ties = len(_ties(before, form, precision))
+        if ties:
+            near = f"within {LARGEST_SHIFT[precision]:g} nats of a tie"
+            note = f"{note}; {ties} of them {near}, which lower the bound from {bound:g}"
+        check = judge(same, "min", lowered(bound, ties, same.n), decide_on="point", note=note)
         return replace(check, name=f"parity.{form.name}")
     bits = [_bits_per_byte(one) for one in (before, form)]
     change = None if None in bits or not bits[0] else abs(bits[1] / bits[0] - 1)  # type: ignore[operator]
@@ -167,6 +170,11 @@ def parity(
     note = f"{note}: relative change of bits per byte"
     check = judge(metric, "max", 1 - bound, decide_on="point", note=note)
     return replace(check, name=f"parity.{form.name}")
+
+
+def lowered(bound: float, ties: int, rows: int) -> float:
+    """Return the bound of the share of answers that stay, where so many others were near a tie before."""
+    return bound - min(ties / max(rows, 1), MOST_TIES)
 
 
 def _bits_per_byte(form: ModelForm) -> float | None:

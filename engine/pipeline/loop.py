@@ -253,7 +253,10 @@ def _run(
 
 def _require_whole(planned: PlannedStage, store: Store) -> None:
     """DamagedError where the answers of the last accepted model, which decide, have a byte that changed."""
-    answers = planned.previous.answers if planned.previous else None
+    previous = planned.previous
+    answers = previous.answers if previous else None
+    if previous is not None and planned.name == "verify":
+        answers = previous.exported or answers
     if answers is not None and store.whole(answers.key) is None:
         raise DamagedError(answers, "a file does not have its digest")
 

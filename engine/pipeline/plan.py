@@ -97,7 +97,7 @@ class PlannedStage:
     held: ExpectedDraw | None = None
     """Data: what the lock holds the splits to; None for the other stages."""
     previous: Previous | None = None
-    """Gate: the last accepted model, if it is another one; None for the other stages."""
+    """Gate, and verify where it bounds a drop: the last accepted model, if it is another one; else None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,10 +259,12 @@ class _Planner:
             # after `inputs_of`, whose digest must not hold the record: it is what the record is
             # looked up by
             payload[RECORDED] = held.digest
-        if name == "gate":
+        if name == "gate" or (name == "verify" and self.recipe.acceptance.over_previous):
             previous = self._previous_model()
             # in the key, so that a verdict is reached anew once another model has been accepted
             payload[PAYLOAD] = previous.identity() if previous else None
+        if name == "verify" and previous is not None and previous.exported is not None:
+            payload["exported"] = previous.exported.digest()
         key = make_key(payload)
         reused = self._stored(name, key)
         return PlannedStage(

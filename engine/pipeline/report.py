@@ -31,7 +31,6 @@ from engine.evidence import (
     Waived,
 )
 from engine.files.typed_json import from_json
-from engine.metrics.verdict import missed_by_file
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.baseline_steps import export_commands, steps_of_passing
 from engine.pipeline.power import measured_discordance, power_estimates
@@ -83,9 +82,6 @@ def assemble(facts: ReportInputs) -> Report:
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     diagnosis = diagnosed(artifacts, recipe)
     quantized = _scores_in(verification.get("scores", {}).get("quantized"))
-    missed = (
-        missed_by_file(quantized, _scores_in(verification.get("free")), recipe) if quantized else ()
-    )
     return Report(
         schema="report.v1",
         recipe_name=recipe.name,
@@ -122,7 +118,7 @@ def assemble(facts: ReportInputs) -> Report:
         flips=tuple(verification.get("flips", ())),
         ladder=tuple(from_json(FormResult, rung) for rung in verification.get("ladder", ())),
         files=exported_files(artifacts),
-        warnings=(*facts.warnings, *missed),
+        warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
         resolved_recipe=dump_resolved(state.recipe),
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
@@ -265,14 +261,8 @@ def _model(base: BaseModel) -> str:
 
 def accepted_summary(recipe: Recipe) -> str:
     """Return the sentence on an accepted run."""
-    export, also = recipe.export, ""
-    if export.has_quantized_file:
-        is_bounded = export.thresholds or export.max_drops or recipe.acceptance.selective
-        bounds = (
-            "every bound that is set on it" if is_bounded else "no bound, for none is set on it"
-        )
-        also = f", and the quantized file {bounds}"
-    return f"{recipe.name} meets every threshold{also}"
+    file = "quantized" if recipe.export.has_quantized_file else "exported"
+    return f"{recipe.name} meets every threshold, and so does the {file} file"
 
 
 def accepted_steps(recipe: Recipe) -> tuple[str, ...]:
@@ -386,7 +376,8 @@ def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]
 
     recipe, artifacts = facts.state.trained, facts.state.artifacts
     scores = results.scores(artifacts)
-    gate = results.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
+    is_of_file = "verify" in artifacts
+    gate = results.verdict(artifacts, "verify" if is_of_file else "gate")
     judged = results.folds(artifacts, recipe) or scores["holdout"]
     beside = Beside(
         curves=results.curves(artifacts),
@@ -394,6 +385,7 @@ def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]
         power=_power(facts),
         learned_from=scores.get("train"),
         diagnosis=diagnosis,
+        is_of_file=is_of_file,
     )
     return what_would_help(judged, gate, task=recipe.task, beside=beside)
 

@@ -967,6 +967,16 @@ class Recipe:
         return headline(self.task.kind, bounded, answer_pattern=self.task.answer_pattern)
 
     @property
+    def file_thresholds(self) -> tuple[Threshold, ...]:
+        """What the quantized file must keep: the tuned model's bounds and its own, the stricter of two on a metric."""
+        strictest: dict[tuple[str, str], Threshold] = {}
+        for one in (*self.acceptance.metrics, *self.export.thresholds):
+            known = strictest.setdefault((one.metric, one.direction), one)
+            if (one.bound > known.bound) == (one.direction == "min"):
+                strictest[one.metric, one.direction] = one
+        return tuple(strictest.values())
+
+    @property
     def calibrates(self) -> bool:
         """Whether a temperature is fitted to the answers to validation rows."""
         return bool(self.export.calibrate) or self.acceptance.selective is not None

@@ -19,7 +19,7 @@ from engine.evidence import (
     Status,
     Verdict,
 )
-from engine.evidence.verdicts import DIFFERENCES
+from engine.evidence.verdicts import DIFFERENCES, EXPORTED, THRESHOLD
 from engine.recipe.metrics import keeps_bound
 from engine.render.blocks import Absent, Estimate, Muted
 from engine.render.metric_format import (
@@ -132,6 +132,9 @@ def is_difference(check: Check) -> bool:
 
 def check_title(name: str) -> str:
     """The check's name for people; metrics keep the name they have in the recipe."""
+    form, _, rest = name.partition(".")
+    if rest and form in EXPORTED:
+        return f"{form} {check_title(rest)}"
     for prefix, title in _TITLES.items():
         if name.startswith(prefix):
             return title.format(name.removeprefix(prefix))
@@ -206,6 +209,16 @@ def find_metric(scores: Scores | None, name: str) -> Metric | None:
     return next((metric for metric in metrics if metric.name == name), None)
 
 
+def file_metric(report: Report, name: str) -> Metric | None:
+    """A metric of the quantized file, or of what is exported last; with folds as its check has it, of all rows."""
+    last = report.ladder[-1] if report.ladder and report.verify else None
+    form = "" if report.quantized or last is None else f"{last.name}."
+    for check in checks_of(report.verify):
+        if check.name == f"{form}{name}" and check.got is not None:
+            return Metric(name=name, value=check.got, n=check.n, interval=check.interval)
+    return find_metric(report.quantized or (last.scores if last else None), name)
+
+
 def best_baseline(baselines: Sequence[BaselineResult], metric: str) -> tuple[str, Metric] | None:
     """The baseline whose value is best in the metric's direction, with its name; the first of equals."""
     sign = -1 if is_lower_better(metric) else 1
@@ -262,11 +275,18 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
                 "exported file",
                 scores,
                 note,
-                _passes(report.verify),
+                file_passes(report),
                 bytes=file.bytes if file else None,
             )
         )
     return tuple(rows)
+
+
+def file_passes(report: Report) -> bool | None:
+    """Tell whether the exported file keeps every bound; None where an earlier version did not evaluate all of them."""
+    asked = {check.name for check in checks_of(report.gate) if check.kind == THRESHOLD}
+    there = {check.name for check in checks_of(report.verify)}
+    return _passes(report.verify) if asked <= there else None
 
 
 def _passes(verdict: Verdict | None) -> bool | None:

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from engine.evidence import Interval, Metric, Report, Scores
+from engine.evidence.verdicts import EXPORTED
 from engine.kinds import KINDS, AnswerForm, Decoding, Kind, MetricSpec
 from engine.recipe.metrics import OF_FILES
 from engine.render.number_format import DASH, amount, interval, threshold
 
 PREFIXES: Final = (
+    *(f"{form}." for form in EXPORTED),
     *("over_baselines.", "over_previous.", "over_without_synthetic.", "against_teacher."),
     *("drop.", "parity."),
 )
@@ -53,8 +55,7 @@ _UNKNOWN: Final = Kind(
 def metric_name(name: str) -> str:
     """Return the metric a check is about, without what stands before it."""
     for prefix in PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
+        name = name.removeprefix(prefix)
     return name
 
 

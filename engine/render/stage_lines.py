@@ -163,7 +163,7 @@ def ladder_lines(ladder: Sequence[FormResult], *, metric: str) -> str:
     elif kept and kept.mean_shift is not None:
         shift = f"{kept.mean_shift:.4f} nats on average"
         lines.append(f"{kept.name} moved log-probabilities by {shift}")
-    lines += [f"{rung.name} was {text}" for rung in ladder if (text := sample_text(rung))]
+    lines += [f"{rung.name} {text}" for rung in ladder if (text := sample_text(rung))]
     return "\n".join(lines)
 
 

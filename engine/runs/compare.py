@@ -24,6 +24,7 @@ from engine.store.runs import read_file, read_record, require_ours
 from engine.values import dataclass
 
 RESOLVED = "recipe.resolved.yaml"
+QUANTIZED = "predictions.quantized.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,9 @@ class FinishedRun:
     folder: Path
     recipe: Recipe
     answers: Sequence[Prediction]
+    """Of the tuned model."""
+    exported: Sequence[Prediction]
+    """Of the quantized file, which are fewer with folds; empty without one."""
     report: Mapping[str, Any]
     texts: Mapping[str, str]
     """What was asked, by row; empty where the store no longer has it."""
@@ -66,7 +70,11 @@ class RunComparison:
     """That both were judged on."""
     partial: bool
     """Whether these are only the rows that the two holdouts share."""
+    of_files: bool
+    """Whether what is compared are the exported files, and not the tuned models."""
     comparisons: tuple[Comparison, ...]
+    tuned: tuple[Comparison, ...]
+    """Of the tuned models, where the files are compared: in the main metric."""
     changed: tuple[ChangedAnswer, ...]
 
 
@@ -92,10 +100,13 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
             hint = "set stop_if_baseline_passes: false in its recipe, and run that: it trains all the same"
         raise _nothing(folder, why, hint)
     report = parse_json(read_file(folder, "report.json"))
+    verified = store.whole(record["stages"].get("verify", {}).get("key") or "-")
+    quantized = verified.path / QUANTIZED if verified and not recipe.splits.folds else None
     return FinishedRun(
         folder=folder,
         recipe=recipe,
         answers=read_predictions(artifact.file(file)),
+        exported=read_predictions(quantized) if quantized and quantized.is_file() else (),
         report=report,
         texts=_texts(record, store),
     )
@@ -142,17 +153,23 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
     chosen = set(both)
     # those of the first are in the order of its own recipe
     is_same = first.recipe.task.labels == second.recipe.task.labels
-    one = [
-        row if is_same else replace(row, probabilities=())
-        for row in first.answers
-        if row.id in chosen
-    ]
-    two = [row for row in second.answers if row.id in chosen]
+    tuned, files = (
+        (
+            [row if is_same else replace(row, probabilities=()) for row in one if row.id in chosen],
+            [row for row in two if row.id in chosen],
+        )
+        for one, two in ((first.answers, second.answers), (first.exported, second.exported))
+    )
+    of_files = all(files)
+    one, two = files if of_files else tuned
+    tested = _comparisons(second.recipe, tuned[1], tuned[0]) if of_files else ()
     return RunComparison(
         first=first,
         second=second,
         rows=len(both),
         partial=partial,
+        of_files=of_files,
+        tuned=tested[:1],
         comparisons=_comparisons(second.recipe, two, one),
         changed=tuple(
             _changed_answers(one, {row.id: row for row in two}, {**first.texts, **second.texts})
@@ -246,6 +263,8 @@ def as_json(found: RunComparison) -> dict[str, Any]:
         "second": run_facts(found.second),
         "rows": found.rows,
         "shared_only": found.partial,
+        "of": "exported files" if found.of_files else "tuned models",
         "metrics": [asdict(one) for one in found.comparisons],
+        "tuned": [asdict(one) for one in found.tuned],
         "flips": [asdict(one) for one in found.changed],
     }

@@ -3,23 +3,35 @@
 The questions are those of `acceptance`: do the metrics keep their thresholds, does the model gain
 enough over every baseline on the same rows, does it lose too much against the last accepted one, and
 has it not learned its training rows by heart. With folds all but the last are asked of all rows, each
-answered by the model that did not see it.
+answered by the model that did not see it. `verify` decides what answers to the holdout decide on each
+exported file too, by the same functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, field, replace
 from typing import Any
 
 from engine.artifacts import results
 from engine.artifacts.stage import Payload, StageContext
-from engine.evidence import Comparison, Scores, StudentAgainstTeacher, Verdict, to_json
+from engine.evidence import (
+    Abstention,
+    Check,
+    Comparison,
+    Metric,
+    Scores,
+    Status,
+    StudentAgainstTeacher,
+    to_json,
+)
+from engine.evidence.verdicts import DIFFERENCES, THRESHOLD
 from engine.lock.previous import answers_of
 from engine.metrics.against_teacher import (
     against_teacher,
     compare_with_teacher,
-    judge_against_teacher,
+    judge_ratios,
+    judge_teacher_drops,
 )
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.drift import judge_drift
@@ -28,12 +40,13 @@ from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.metrics.selective_checks import judge_selective
-from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
+from engine.metrics.verdict import DecideOn, judge, judge_gap, judge_thresholds, verdict
 from engine.metrics.without_synthetic import compare_with_smaller, judge_without_synthetic
 from engine.parity.calibration import calibrated_model
-from engine.recipe.metrics import FREE, LIKELIHOODS
-from engine.recipe.model import Acceptance, Recipe
+from engine.recipe.metrics import FREE, LIKELIHOODS, is_lower_better
+from engine.recipe.model import Acceptance, Direction, Recipe, Threshold
 from engine.values import dataclass
+from engine.values.numbers import decimal
 
 REVISION = 9
 NEEDS = ("evaluate", "baseline")
@@ -41,19 +54,39 @@ TOOLS = ("numpy",)
 
 FILE = "verdict.json"
 COMPARISONS = "comparisons.json"
+OF_TRAINING = ("max_overfitting_gap", "forgetting", "forgetting_text", "drift")
+"""Of its slice of `acceptance`: what no exported file is judged by again."""
 HOW_MEASURED = "free decoding: what a caller without a grammar gets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _JudgedScores:
-    """What the tuned model is judged by."""
+class Answers:
+    """What a form of the model is judged by."""
 
+    form: str = ""
+    """`merged`, `onnx`, `quantized`, …; empty for the tuned model."""
     scores: Scores
     """By constrained decoding, where answers have a form."""
     free: Scores | None
     """None where the answers themselves are free, or none are given."""
-    predictions: list[Prediction]
+    predictions: Sequence[Prediction]
     """The same, on the rows that the baselines answered too."""
+    abstention: Abstention | None = None
+    others: Mapping[str, Metric] = field(default_factory=dict)
+    """What else was measured of a file, by name."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """How, by the name of the metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedAnswers:
+    """What answers to the holdout decide of `acceptance`."""
+
+    checks: tuple[Check, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    """With the baselines and the last accepted model."""
+    with_teacher: tuple[Comparison, ...] = ()
+    without_synthetic: tuple[Comparison, ...] = ()
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
@@ -102,60 +135,150 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 
 def run(context: StageContext) -> None:
     """Write `verdict.json` and `comparisons.json`."""
-    judged = _judged(context)
-    previous = context.previous
-    since = previous.earlier(judged.predictions, recipe=context.recipe) if previous else Earlier()
-    comparisons = _compare(context, judged, since)
-    beside = _against_teacher(context, judged)
-    taught = judge_against_teacher(beside, context.recipe.acceptance, rows=judged.scores.rows)
-    found = _judge(context, judged, comparisons, since)
-    smaller = _without_synthetic(context, judged)
-    gained = judge_without_synthetic(smaller, context.recipe.acceptance)
-    # a temperature alone decides nothing: it is shown with the file that leaves
+    # a temperature alone decides nothing: it is shown with the exported file
     sure = calibrated_model(context) if context.recipe.acceptance.selective else None
-    held = judge_selective(sure.abstention if sure else None, context.recipe.acceptance)
-    found = verdict((*found.checks, *taught, *gained, *held))
+    answers = replace(_tuned(context), abstention=sure.abstention if sure else None)
+    judged = judge_answers(context, answers, context.recipe.acceptance.metrics)
+    beside = _against_teacher(context, answers, judged.with_teacher)
+    found = verdict((*judged.checks, *_of_training(context, answers, beside)))
     if sure is not None:
         results.write_json(context.workdir / results.CALIBRATED, [to_json(sure)])
-    if smaller:
-        results.write_json(
-            context.workdir / results.WITHOUT_SYNTHETIC, [to_json(one) for one in smaller]
-        )
+    if judged.without_synthetic:
+        smaller = [to_json(one) for one in judged.without_synthetic]
+        results.write_json(context.workdir / results.WITHOUT_SYNTHETIC, smaller)
     if beside is not None:
         results.write_json(context.workdir / results.AGAINST_TEACHER, to_json(beside))
     results.write_json(
-        context.workdir / COMPARISONS, [to_json(comparison) for comparison in comparisons]
+        context.workdir / COMPARISONS, [to_json(comparison) for comparison in judged.comparisons]
     )
     results.write_json(context.workdir / FILE, to_json(found))
 
 
-def _compare(
-    context: StageContext, judged: _JudgedScores, since: Earlier
-) -> tuple[Comparison, ...]:
-    judging, acceptance = Judging.of(context.recipe), context.recipe.acceptance
+def judge_answers(
+    context: StageContext,
+    answers: Answers,
+    thresholds: Sequence[Threshold],
+    *,
+    confidence: float | None = None,
+) -> JudgedAnswers:
+    """Judge all of `acceptance` that answers decide, of the tuned model and of every exported form.
+
+    `confidence` is the recipe's where left out.
+    """
+    recipe, confidence = context.recipe, confidence or context.recipe.acceptance.confidence
+    acceptance = replace(recipe.acceptance, confidence=confidence)
+    judging = replace(Judging.of(recipe), confidence=confidence)
+    rows, previous = answers.predictions, context.previous
+    since = previous.earlier(rows, recipe=recipe, form=answers.form) if previous else Earlier()
     rivals = Rivals(judging=judging, baselines=_baselines(context), earlier=since)
-    return compare(judged.predictions, rivals, acceptance=acceptance, main=judging.main)
+    compared = compare(rows, rivals, acceptance=acceptance, main=judging.main)
+    taught, smaller = tuple[Comparison, ...](), tuple[Comparison, ...]()
+    if (teacher := results.teacher(context.artifacts)) is not None:
+        its = read_predictions(context.artifacts["teach"].file(results.TEACHER_ANSWERS))
+        taught = compare_with_teacher(rows, its, judging, acceptance=acceptance, name=teacher.name)
+    if acceptance.over_without_synthetic:
+        its = read_predictions(context.artifacts["resample"].file(results.ANSWERS_WITHOUT))
+        smaller = compare_with_smaller(rows, its, judging, acceptance)
+    metrics = {**named_metrics(answers.scores, free=answers.free), **answers.others}
+    how = {**dict.fromkeys(FREE, HOW_MEASURED), **likelihood_notes(recipe), **answers.notes}
+    return JudgedAnswers(
+        comparisons=compared,
+        with_teacher=taught,
+        without_synthetic=smaller,
+        checks=(
+            *judge_thresholds(thresholds, metrics, decide_on=acceptance.decide_on, notes=how),
+            *judge_gains(compared, acceptance),
+            *judge_previous(compared, acceptance, earlier=since),
+            *judge_teacher_drops(taught, acceptance),
+            *judge_without_synthetic(smaller, acceptance),
+            *judge_selective(answers.abstention, acceptance),
+        ),
+    )
 
 
-def _against_teacher(context: StageContext, judged: _JudgedScores) -> StudentAgainstTeacher | None:
+def judge_exported(
+    context: StageContext,
+    answers: Answers,
+    thresholds: Sequence[Threshold],
+    *,
+    tuned: Answers,
+    confidence: float | None = None,
+) -> JudgedAnswers:
+    """Judge an exported form as `judge_answers` does; `tuned` are the gated model's answers to the same rows.
+
+    With folds the gate's checks are of all rows, of which the form has answered fold 1: each is moved by what the form
+    changes there. Thresholds that the gate has none of are decided on fold 1.
+    """
+    recipe = context.recipe
+    if not recipe.splits.folds:
+        return judge_answers(context, answers, thresholds, confidence=confidence)
+    before = results.verdict(context.artifacts, "gate").checks
+    return JudgedAnswers(checks=moved_checks(before, answers, thresholds, tuned, recipe))
+
+
+def moved_checks(
+    gate: Sequence[Check],
+    answers: Answers,
+    thresholds: Sequence[Threshold],
+    tuned: Answers,
+    recipe: Recipe,
+) -> tuple[Check, ...]:
+    """Return the checks of the gate, which are of all folds, as what a form changes on fold 1 moves them."""
+    before, after = (named_metrics(one.scores, free=one.free) for one in (tuned, answers))
+    bounds: dict[tuple[str, str], Threshold] = {
+        (one.metric, one.direction): one for one in thresholds
+    }
+    checks: list[Check] = []
+    for check in gate:
+        own, metric = bounds.pop((check.name, check.direction), None), check.metric
+        if own is None and check.kind not in DIFFERENCES:
+            continue
+        bound = check.bound if own is None else own.bound
+        was, became = (side[metric].value if metric in side else None for side in (before, after))
+        checks.append(_moved(replace(check, bound=bound), was, became, answers, recipe))
+    decide_on, metrics = recipe.acceptance.decide_on, {**after, **answers.others}
+    rest = judge_thresholds([*bounds.values()], metrics, decide_on=decide_on, notes=answers.notes)
+    return (*checks, *rest, *judge_selective(answers.abstention, recipe.acceptance))
+
+
+def _moved(
+    check: Check, was: float | None, became: float | None, answers: Answers, recipe: Recipe
+) -> Check:
+    """Return a check of all folds, moved by what its metric changes from one form to the next on fold 1."""
+    rows = f"the {answers.scores.rows} rows of fold 1 that the form was evaluated on"
+    if check.got is None:
+        return check
+    if was is None:
+        note = f"{rows} do not show it"
+        return replace(check, status=Status.WARN, got=None, interval=None, note=note)
+    moved = (became or 0.0) - was
+    note = f"of all rows by folds, and {decimal(moved, signed=True)} of {check.metric} on {rows}"
+    # a difference counts what is gained or, with a maximum, lost
+    is_loss = check.direction == "max"
+    if check.kind != THRESHOLD and is_lower_better(check.metric, recipe.task.kind) != is_loss:
+        moved = 0.0 - moved
+    interval = check.interval
+    if interval is not None:
+        interval = replace(interval, low=interval.low + moved, high=interval.high + moved)
+    value = None if became is None else check.got + moved
+    metric = Metric(name=check.name, value=value, n=check.n, interval=interval)
+    direction: Direction = "max" if is_loss else "min"
+    decide_on: DecideOn = "point" if check.decided_on == "point" else "lower_bound"
+    return judge(metric, direction, check.bound, decide_on=decide_on, note=note)
+
+
+def _against_teacher(
+    context: StageContext, answers: Answers, compared: tuple[Comparison, ...]
+) -> StudentAgainstTeacher | None:
     """Compare with the teacher; None without one."""
-    recipe, teacher = context.recipe, results.teacher(context.artifacts)
+    teacher = results.teacher(context.artifacts)
     if teacher is None:
         return None
-    answers = read_predictions(context.artifacts["teach"].file(results.TEACHER_ANSWERS))
-    compared = compare_with_teacher(
-        judged.predictions,
-        answers,
-        Judging.of(recipe),
-        acceptance=recipe.acceptance,
-        name=teacher.name,
-    )
-    evaluated = context.artifacts["evaluate"]
-    speed = results.read_json(evaluated, results.SPEED)
+    speed = results.read_json(context.artifacts["evaluate"], results.SPEED)
     training = results.read_json(context.artifacts["train"], "training.json")
     return against_teacher(
-        judged.predictions,
-        answers,
+        answers.predictions,
+        read_predictions(context.artifacts["teach"].file(results.TEACHER_ANSWERS)),
         compared,
         teacher=teacher,
         parameters=training["total_parameters"],
@@ -163,45 +286,25 @@ def _against_teacher(context: StageContext, judged: _JudgedScores) -> StudentAga
     )
 
 
-def _without_synthetic(context: StageContext, judged: _JudgedScores) -> tuple[Comparison, ...]:
-    """Compare with the training without synthetic rows; nothing where the recipe bounds no gain over it."""
-    acceptance = context.recipe.acceptance
-    if not acceptance.over_without_synthetic:
-        return ()
-    answers = read_predictions(context.artifacts["resample"].file(results.ANSWERS_WITHOUT))
-    judging = Judging.of(context.recipe)
-    return compare_with_smaller(judged.predictions, answers, judging, acceptance)
-
-
-def _judge(
-    context: StageContext,
-    judged: _JudgedScores,
-    comparisons: Sequence[Comparison],
-    since: Earlier,
-) -> Verdict:
+def _of_training(
+    context: StageContext, answers: Answers, beside: StudentAgainstTeacher | None
+) -> Iterator[Check]:
+    """Yield the checks on what was trained, which no exported file is evaluated by again."""
     recipe, acceptance = context.recipe, context.recipe.acceptance
     scores = results.scores(context.artifacts)
-    thresholds = judge_thresholds(
-        acceptance.metrics,
-        named_metrics(judged.scores, free=judged.free),
-        decide_on=acceptance.decide_on,
-        notes=dict.fromkeys(FREE, HOW_MEASURED) | likelihood_notes(recipe),
-    )
-    gains = judge_gains(comparisons, acceptance)
-    kept = judge_previous(comparisons, acceptance, earlier=since)
-    gap = judge_gap(
+    yield from judge_ratios(beside, acceptance, rows=answers.scores.rows)
+    yield from judge_gap(
         acceptance.max_overfitting_gap,
         train=scores["train"],
         validation=scores["validation"],
         train_rows=results.read_json(context.artifacts["evaluate"], "sampling.json")["train"]["of"],
         task=recipe.task,
     )
-    forgotten = judge_forgetting(
-        acceptance.forgetting, results.forgetting(context.artifacts), acceptance
-    )
-    drifted = judge_drift(acceptance.drift, results.drift(context.artifacts), acceptance)
-    ended = judge_endings(recipe.task, judged.predictions, scores=judged.scores, free=judged.free)
-    return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *drifted, *ended))
+    forgotten = results.forgetting(context.artifacts)
+    yield from judge_forgetting(acceptance.forgetting, forgotten, acceptance)
+    yield from judge_drift(acceptance.drift, results.drift(context.artifacts), acceptance)
+    rows, judged = answers.predictions, answers.scores
+    yield from judge_endings(recipe.task, rows, scores=judged, free=answers.free)
 
 
 def likelihood_notes(recipe: Recipe) -> dict[str, str]:
@@ -213,12 +316,12 @@ def likelihood_notes(recipe: Recipe) -> dict[str, str]:
     return dict.fromkeys(LIKELIHOODS, words)
 
 
-def _judged(context: StageContext) -> _JudgedScores:
+def _tuned(context: StageContext) -> Answers:
     """Return the holdout's answers; with folds those of all rows."""
     folds = bool(context.recipe.splits.folds)
     stage, file = answers_of(context.recipe)
     scores = results.scores(context.artifacts, folds=folds)
-    return _JudgedScores(
+    return Answers(
         scores=scores["folds" if folds else "holdout"],
         free=scores.get("free"),
         predictions=read_predictions(context.artifacts[stage].file(file)),

@@ -1,19 +1,21 @@
 """The forms of the model that follow training are evaluated on the same holdout, one after the other, and compared.
 
-Merging and converting to 16 bits must change next to no answer (`engine.parity.ladder`). Of the quantized
-files the smallest is evaluated first, run by llama.cpp as its users will run it; the first that keeps every
-bound of the recipe is the one that leaves. A rung that fails ends the ladder.
+Merging and converting to 16 bits must change next to no answer (`engine.parity.ladder`). Each exported form is
+judged by what answers decide of `acceptance`, as the tuned model was (`engine.stages.gate`). Of the quantized files the
+smallest is evaluated first, run by llama.cpp as its users will run it; the first that keeps every bound of the recipe
+is exported. A rung that fails ends the ladder.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.artifacts import results
 from engine.artifacts.results import CALIBRATED, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
@@ -39,16 +41,17 @@ from engine.inference.cached import (
 from engine.inference.preference import Reference, rated, reference_in
 from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
-from engine.metrics.scoring import agreement, named_metrics, score
-from engine.metrics.selective_checks import judge_selective
+from engine.metrics.scoring import agreement, score
 from engine.metrics.several import corrected_confidence, is_proved, passes_among
-from engine.metrics.verdict import judge_drops, judge_thresholds, point_check, verdict
+from engine.metrics.verdict import judge_drops, point_check, verdict
 from engine.parity import calibration, ladder, speed
 from engine.parity import files as parity_files
 from engine.parity.ladder import ModelForm
-from engine.recipe.metrics import FREE, PHYSICAL
+from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.runtime.graph.files import RUNTIMES
+from engine.stages import gate
+from engine.stages.gate import Answers, JudgedAnswers
 from engine.store import Artifact
 from engine.values import dataclass
 
@@ -56,8 +59,8 @@ if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
-REVISION = 18
-NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
+REVISION = 19
+NEEDS = ("data", "holdout", "baseline", "evaluate", "merge", "quantize")
 TOOLS = ("inferna",)
 USES = ("device",)
 
@@ -86,19 +89,27 @@ class _Tried:
         return self.result.verdict
 
 
+def also_needs(recipe: Recipe) -> tuple[str, ...]:
+    """Return whose answers an exported form is compared with besides; with folds the gate, whose checks are moved."""
+    has = {
+        "teach": recipe.teacher,
+        "resample": recipe.acceptance.over_without_synthetic,
+        "gate": recipe.splits.folds,
+    }
+    return tuple(name for name, there in has.items() if there)
+
+
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the task, the export with its bounds, how bounds are decided, and the precision."""
+    """Return the task, the bounds of `acceptance`, the export with its own, and the precision."""
+    bounds = gate.recipe_slice(recipe)["acceptance"]
     return {
+        "acceptance": {name: bounds[name] for name in bounds if name not in gate.OF_TRAINING},
         "task": recipe.task,
         "export": _export_slice(recipe),
-        "confidence": recipe.acceptance.confidence,
-        "decide_on": recipe.acceptance.decide_on,
         "precision": recipe.backend.precision,
         "max_length": recipe.method.max_length,
         **predict.stride_slice(recipe),
         "seed": recipe.method.seed,
-        # only where it is asked for, so that the keys of everybody else do not change
-        **({"selective": recipe.acceptance.selective} if recipe.acceptance.selective else {}),
     }
 
 
@@ -136,6 +147,14 @@ class _ParityChain:
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""
         self.tried: list[_Tried] = []
+        evaluated = context.artifacts["evaluate"]
+        scores = results.scores(context.artifacts)
+        self.tuned = Answers(
+            scores=scores["holdout"],
+            free=scores.get("free"),
+            predictions=read_predictions(evaluated.file("predictions.holdout.jsonl")),
+        )
+        """The gated model's, to the rows that every form is asked."""
         self.merged = Predictions(judged=[], free=[], facts={})
         self.graphs: dict[str, Sequence[Prediction]] = {}
         self.base: Reference = {}
@@ -157,8 +176,7 @@ class _ParityChain:
 
     def lossless(self) -> None:
         """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
-        answers = self.context.artifacts["evaluate"].file("predictions.holdout.jsonl")
-        adapter = read_predictions(answers)
+        adapter = self.tuned.predictions
         self._add_form("adapter", adapter)
         # what the tuned model was measured against, the files are too
         self.base = reference_in(adapter)
@@ -166,6 +184,8 @@ class _ParityChain:
         if not self.recipe.export.has_quantized_file:
             self.checks.append(_reloads(adapter, self.merged.judged))
         self._add_form("merged", self.merged.judged)
+        if "safetensors" in self.recipe.export.formats:
+            self._accept("merged", self.merged)
         for form in self.recipe.export.graphs:
             if not self.is_over:
                 self._graph(form)
@@ -209,6 +229,27 @@ class _ParityChain:
         ]
         self.results.append(self._result(form, merged, checks, precision=precision))
         self.checks += checks
+        self._accept(name, found)
+
+    def _accept(self, name: str, found: Predictions) -> None:
+        """Judge the last rung, an exported form that is not quantized, by `acceptance`."""
+        rung, bounds = self.results[-1], self.recipe.acceptance.metrics
+        free = self._free(found)
+        if free is None and self.recipe.task.spec.is_constrained:
+            # a graph is asked for the most probable label, so it has no free output
+            bounds = tuple(one for one in bounds if one.metric not in FREE)
+        answers = Answers(form=name, scores=rung.scores, free=free, predictions=found.judged)
+        judged = gate.judge_exported(self.context, answers, bounds, tuned=self.tuned)
+        checks = [replace(one, name=f"{name}.{one.name}") for one in judged.checks]
+        self.checks += checks
+        checks = [*(rung.verdict.checks if rung.verdict else ()), *checks]
+        self.results[-1] = replace(
+            rung, verdict=verdict(checks), free=free, comparisons=judged.comparisons
+        )
+
+    def _free(self, found: Predictions, judging: Judging | None = None) -> Scores | None:
+        has_free = self.recipe.task.spec.is_constrained and found.free
+        return score(found.free, judging or self.judging) if has_free else None
 
     def _sixteen_bit(self) -> None:
         """Ask the 16-bit file a sample of the rows, and all of them where the sample does not show it sound."""
@@ -239,8 +280,9 @@ class _ParityChain:
     def _add(self, form: ModelForm, before: ModelForm | None, checks: list[Check]) -> None:
         precision = self.context.precision
         self.results.append(self._result(form, before, checks, precision=precision))
-        self.checks += checks
+        # a spot check is shown with its rung; where it does not hold, all rows decide
         if form.sampled_of is None:
+            self.checks += checks
             self._last = form
 
     def _lossless_checks(
@@ -298,22 +340,24 @@ class _ParityChain:
         calibrated = calibration.calibrated_file(
             self.context, quantization, asker_of, predictions.judged, digest=digest
         )
+        judged = self._accepted(predictions, timed, calibrated)
         checks = [
+            *judged.checks,
             *ladder.token_checks(predictions.facts, ollama_leaves=leaves),
             ladder.weight_check(*self._weights(path, digest=digest)),
             *(ladder.quantized_shift(form, self._last) if self._last else ()),
             *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.judged)),
             *judge_endings(task, predictions.judged, scores=whole, free=free),
             *self._drops(predictions),
-            *self._bounded(predictions, timed, calibrated),
         ]
+        result = self._result(form, self._last, checks)
         # `_last` stays the last form that should lose nothing, whatever was tried before
         return _Tried(
             quantization=quantization,
             predictions=predictions,
             free=free,
             agreement=same.value,
-            result=self._result(form, self._last, checks),
+            result=replace(result, free=free, comparisons=judged.comparisons),
             calibrated=calibrated,
         )
 
@@ -323,22 +367,22 @@ class _ParityChain:
         """Return the scores of a quantized file, those of its free answers, and its agreement with the merged model."""
         scores = score(predictions.judged, judging)
         whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
-        free = score(predictions.free, judging) if self.recipe.task.spec.is_constrained else None
-        merged = self.merged.judged
+        merged, free = self.merged.judged, self._free(predictions, judging)
         return whole, free, agreement(merged, predictions.judged, confidence=judging.confidence)
 
-    def _bounded(
+    def _accepted(
         self, predictions: Predictions, timed: dict[str, Any], calibrated: CalibratedForm | None
-    ) -> list[Check]:
-        """Judge the thresholds, and where one of several files leaves, once more at the confidence that asks for."""
-        checks = self._bounds(predictions, timed, calibrated, self.judging)
+    ) -> JudgedAnswers:
+        """Judge a quantized file, and where one of several is exported, once more at the confidence that asks for."""
+        judged = self._bounds(predictions, timed, calibrated, self.judging)
         files = len(self.recipe.export.quantizations)
-        if files == 1 or not any(is_proved(check) for check in checks):
-            return checks
+        if files == 1 or not any(is_proved(check) for check in judged.checks):
+            return judged
         confidence = corrected_confidence(self.judging.confidence, files)
         judging = replace(self.judging, confidence=confidence)
         wider = self._bounds(predictions, timed, calibrated, judging)
-        return [passes_among(*both, files) for both in zip(checks, wider, strict=True)]
+        pairs = zip(judged.checks, wider.checks, strict=True)
+        return replace(judged, checks=tuple(passes_among(*both, files) for both in pairs))
 
     def _result(
         self,
@@ -382,17 +426,16 @@ class _ParityChain:
         found = read_json(self.context.cached("weights", payload, build), WEIGHTS)
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
-    def _drops(self, predictions: Predictions) -> list[Check]:
-        judge = partial(judge_drops, judging=self.judging)
-        drops = self.recipe.export.max_drops
-        held = [drop for drop in drops if drop.metric not in FREE]
-        loose = [drop for drop in drops if drop.metric in FREE]
-        if not self.recipe.task.spec.is_constrained:
-            held, loose = [*drops], []
-        return [
-            *judge(held, merged=self.merged.judged, quantized=predictions.judged),
-            *judge(loose, merged=self.merged.free, quantized=predictions.free),
-        ]
+    def _drops(self, found: Predictions) -> Iterator[Check]:
+        """Judge what is lost against the tuned model and the merged one."""
+        names = ("the tuned model", "the merged one")
+        for drop in self.recipe.export.max_drops:
+            before, after = [self.tuned.predictions, self.merged.judged], found.judged
+            if drop.metric in FREE and self.recipe.task.spec.is_constrained:
+                path = self.context.artifacts["evaluate"].file("predictions.free.jsonl")
+                before, after = [read_predictions(path), self.merged.free], found.free
+            forms = dict(zip(names, before, strict=True))
+            yield from judge_drops([drop], forms, after, self.judging)
 
     def _bounds(
         self,
@@ -400,20 +443,27 @@ class _ParityChain:
         timed: dict[str, Any],
         calibrated: CalibratedForm | None,
         judging: Judging,
-    ) -> list[Check]:
-        """Judge the thresholds; size and speed have no interval and are judged by their value."""
+    ) -> JudgedAnswers:
         whole, free, same = self._measured(predictions, timed, judging)
-        metrics = {**named_metrics(whole, free=free), "agreement": same}
-        notes = speed.notes(timed, cores=self.context.device.cores)
-        checks: list[Check] = []
-        for threshold in self.recipe.export.thresholds:
-            is_physical = threshold.metric in PHYSICAL
-            decide_on = "point" if is_physical else self.recipe.acceptance.decide_on
-            checks += judge_thresholds([threshold], metrics, decide_on=decide_on, notes=notes)
         abstention = calibrated.abstention if calibrated else None
         if calibrated and judging != self.judging:
             abstention = calibration.abstention_at(calibrated, predictions.judged, judging)
-        return [*checks, *judge_selective(abstention, self.recipe.acceptance)]
+        answers = Answers(
+            form=QUANTIZED,
+            scores=whole,
+            free=free,
+            predictions=predictions.judged,
+            abstention=abstention,
+            others={"agreement": same},
+            notes=speed.notes(timed, cores=self.context.device.cores),
+        )
+        return gate.judge_exported(
+            self.context,
+            answers,
+            self.recipe.file_thresholds,
+            tuned=self.tuned,
+            confidence=judging.confidence,
+        )
 
     def _gguf(
         self, path: Path, *, name: str, digest: str, free: bool, rows: Sequence[int] | None = None
@@ -514,7 +564,7 @@ class _ParityChain:
     def result(self) -> dict[str, Any]:
         """Return what `verify.json` holds."""
         last = self.tried[-1] if self.tried else None
-        checks = [*self.checks, *(last.verdict.checks if last else ())]
+        checks = [*(last.verdict.checks if last else ()), *self.checks]
         passed = last is not None and last.verdict.status is Status.PASS
         merged = next((one.scores for one in self.results if one.name == "merged"), None)
         facts = last.predictions.facts if last else {}

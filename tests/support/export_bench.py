@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import Example, read_examples, write_examples
 from engine.environment import Device
+from engine.evidence import to_json
 from engine.inference import predict as answering
-from engine.metrics.predictions import write_predictions
-from engine.recipe.model import Export, MaxDrop, PathRef, Task, Threshold
+from engine.metrics.predictions import Judging, Prediction, write_predictions
+from engine.metrics.scoring import score
+from engine.recipe.model import (
+    Acceptance,
+    Export,
+    MaxDrop,
+    MinGain,
+    PathRef,
+    Recipe,
+    Task,
+    Threshold,
+)
 from engine.runtime.models.load import load_model
+from engine.stages import merge, quantize
+from support.pico import make_pico_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
 TASK = Task(
@@ -28,6 +41,7 @@ TASK = Task(
     schema=None,
     output="text",
 )
+SILENT: Any = SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None)
 TEXTS = ("a fine film", "a dull plot", "so so 12 ½", "日本", "it was it", "x", "not bad", "hm")
 
 
@@ -62,6 +76,10 @@ class Bench:
     thresholds: tuple[Threshold, ...] = ()
     max_drops: tuple[MaxDrop, ...] = ()
     decide_on: str = "point"
+    metrics: tuple[Threshold, ...] = ()
+    """Of `acceptance`."""
+    over_baselines: tuple[MinGain, ...] = ()
+    folds: int = 0
     built: list[str] = field(default_factory=list)
     artifacts: dict[str, Folder] = field(default_factory=dict)
 
@@ -92,11 +110,13 @@ class Bench:
                 recipe=self.recipe(),
                 base_model={},
                 device=CPU,
-                artifacts={name: self.artifacts[name] for name in stage.NEEDS},
+                artifacts=self.artifacts,
                 inputs=dict.fromkeys(stage.NEEDS, "key"),
+                previous=None,
                 workdir=workdir,
                 scratch=scratch,
-                progress=SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None),
+                progress=SILENT,
+                progress_of=lambda _name: SILENT,
                 cached=self.cached,
                 precision="fp32",
                 examples=self.examples,
@@ -107,15 +127,19 @@ class Bench:
         return workdir
 
     def recipe(self) -> Any:
-        return SimpleNamespace(
+        found = SimpleNamespace(
             task=TASK,
             base_model=PathRef(path=self.base, written="base"),
             method=SimpleNamespace(kind="full", seed=7, max_length=512, preference=None),
-            splits=SimpleNamespace(seed=7),
+            splits=SimpleNamespace(seed=7, folds=self.folds),
             data=SimpleNamespace(checks=SimpleNamespace(empty="fail")),
             backend=SimpleNamespace(precision="fp32"),
-            acceptance=SimpleNamespace(
-                confidence=0.95, decide_on=self.decide_on, stride=None, selective=None
+            acceptance=Acceptance(
+                confidence=0.95,
+                decide_on=self.decide_on,  # type: ignore[arg-type]
+                metrics=self.metrics,
+                over_baselines=self.over_baselines,
+                max_overfitting_gap=None,
             ),
             calibrates=False,
             export=Export(
@@ -126,6 +150,23 @@ class Bench:
                 thresholds=self.thresholds,
             ),
         )
+        found.file_thresholds = cast("property", Recipe.file_thresholds).fget(found)  # type: ignore[misc]
+        return found
+
+
+def scored(rows: Sequence[Prediction]) -> Any:
+    """Return the scores of answers as stages write them."""
+    return to_json(score(rows, Judging(task=TASK, confidence=0.95, seed=7)))
+
+
+def baseline(root: Path, rows: Sequence[Prediction]) -> Path:
+    """What a baseline of these answers leaves."""
+    folder = root / "baseline"
+    folder.mkdir(exist_ok=True)
+    result = {"name": "svm", "scores": scored(rows), "seconds": 0.1, "note": ""}
+    (folder / "baselines.json").write_text(json.dumps([result]), encoding="utf-8")
+    write_predictions(folder / "predictions.svm.jsonl", rows)
+    return folder
 
 
 def evaluated(root: Path, model: Path, rows: list[Example]) -> Path:
@@ -134,7 +175,39 @@ def evaluated(root: Path, model: Path, rows: list[Example]) -> Path:
     folder.mkdir()
     asked = answering.PredictionInputs(task=TASK, max_length=512, answers=())
     loaded = load_model(model, device=CPU, precision="fp32")
-    silent = SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None)
-    predictions = answering.judged(loaded, asked, rows, progress=silent)
+    predictions, free = answering.judged_and_free(loaded, asked, rows, progress=SILENT)
     write_predictions(folder / "predictions.holdout.jsonl", predictions)
+    write_predictions(folder / "predictions.free.jsonl", free)
+    scores = {"holdout": scored(predictions), "free": scored(free)}
+    (folder / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     return folder
+
+
+def exporting(root: Path) -> Bench:
+    """Return a bench in `root` whose trained model is merged and quantized; its baseline answers nothing."""
+    trained = make_pico_model(root / "train" / "model", seed=1).parent
+    holdout = root / "holdout"
+    holdout.mkdir()
+    rows = [
+        Example(id=f"{index:016x}", origin="x", input=text, target=TASK.labels[index % 2])
+        for index, text in enumerate(TEXTS)
+    ]
+    write_examples(holdout / "holdout.jsonl", rows)
+    data = root / "data"
+    data.mkdir()
+    write_examples(data / "train.jsonl", rows)
+    bench = Bench(root=root, base=make_pico_model(root / "base"))
+    wrong = [
+        Prediction(id=row.id, target=row.target, label=None, text="?", probability=None)
+        for row in rows
+    ]
+    bench.artifacts |= {
+        "train": Folder(trained),
+        "holdout": Folder(holdout),
+        "data": Folder(data),
+        "evaluate": Folder(evaluated(root, trained / "model", rows)),
+        "baseline": Folder(baseline(root, wrong)),
+    }
+    bench.run(merge)
+    bench.run(quantize)
+    return bench

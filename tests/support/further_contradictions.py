@@ -52,7 +52,39 @@ def _repeats(verdict: str, **facts: Any) -> Change:
     return put(found, "reproduction")
 
 
+def _of_file(name: str, **facts: Any) -> Change:
+    """Change a check on an exported form, or leave it out, in verdict and rung alike."""
+
+    def change(forge: Forge) -> None:
+        rungs = [rung["verdict"] for rung in forge.report["ladder"] if rung["verdict"]]
+        for verdict in (forge.report["verify"], *rungs):
+            for check in [one for one in verdict["checks"] if one["name"] == name]:
+                check.update(facts)
+                if not facts:
+                    verdict["checks"].remove(check)
+
+    return change
+
+
 FURTHER: dict[str, tuple[Change, str]] = {
+    "a bound not evaluated on the file": (_of_file("macro_f1"), "verify has no check of macro_f1"),
+    "a bound not evaluated on the merged model": (
+        _of_file("merged.macro_f1"),
+        "verify has no check of merged.macro_f1",
+    ),
+    "a bound of the file lowered": (
+        _of_file("macro_f1", bound=0.001),
+        "verify: macro_f1 is bound by 0.001",
+    ),
+    "a score of the file made up": (
+        _of_file("merged.macro_f1", got=0.99),
+        "verify: merged.macro_f1 got 0.99",
+    ),
+    "a gain of the file made up": (
+        put(0.9, "ladder", -1, "comparisons", 0, "difference"),
+        "is 0.9, the scores say",
+    ),
+    "more ties than changed answers": (put(40, "ladder", 1, "ties"), "ties of"),
     "a p-value that no draws give": (_p_value(0.73), "give the p-value 0.73"),
     "a p-value surer than its interval": (_p_value(20 / 2001), "deny each other"),
     "a comparison by another test": (put("exact test", "comparisons", 0, "test"), "its test is"),

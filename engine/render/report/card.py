@@ -118,6 +118,9 @@ def _answers_with(report: Report) -> str:
 def _evidence(report: Report) -> list[str]:
     """The checks, and what each section gives to the card."""
     parts = ["## Evidence"]
+    if report.verify:
+        caption = "The exported file, on holdout rows it never saw"
+        parts.append(markdown(check_table(report.verify, caption)))
     if report.gate:
         folds = "rows, each by the model that never saw it"
         rows = folds if report.folds else "holdout rows it never saw"
@@ -125,11 +128,7 @@ def _evidence(report: Report) -> list[str]:
         parts.append(markdown(check_table(report.gate, caption)))
     sections = report_sections(report).values()
     lines = [line for part in sections for line in part.card if line]
-    parts += map(markdown, bullets(lines))
-    if report.verify:
-        caption = "The exported file, run with llama.cpp on the same rows"
-        parts.append(markdown(check_table(report.verify, caption)))
-    return parts
+    return [*parts, *map(markdown, bullets(lines))]
 
 
 def _unmeasured(report: Report) -> str:

@@ -11,6 +11,7 @@ from engine.render.labels import (
     check_title,
     checks_of,
     commands_and_advice,
+    file_metric,
     find_metric,
     got,
     is_open,
@@ -22,7 +23,7 @@ from engine.render.labels import (
     why_absent,
 )
 from engine.render.metric_format import direction, interval_of, is_lower_better, value_of
-from engine.render.number_format import DASH, count, duration, percent, size
+from engine.render.number_format import DASH, count, duration, size
 from engine.values import dataclass
 
 
@@ -49,10 +50,14 @@ def top(report: Report, *, store: str = "") -> Top:
     outcome, status = outcome_of(report)
     training = report.training
     trained = f"{duration(training.seconds)} of training" if training else "no training in this run"
+    tuned = _tuned(report, find_metric(report.holdout, metric))
+    scores = [("exported file", _exported(report, metric)), ("tuned model", tuned)]
+    # what users get leads, where there is such a file
+    (first, leading), second = scores if file_metric(report, metric) else reversed(scores)
     figures = (
-        (f"{metric}, holdout{lower}", _tuned(report, find_metric(report.holdout, metric))),
+        (f"{metric}, {first}{lower}", leading),
+        second,
         ("best baseline", _best_baseline(report, metric)),
-        ("exported file", _exported(report, metric)),
         ("wall time", blocks.Estimate(duration(report.seconds), trained)),
     )
     return Top(
@@ -104,12 +109,9 @@ def _best_baseline(report: Report, metric: str) -> blocks.Estimate:
 
 
 def _exported(report: Report, metric: str) -> blocks.Estimate:
-    measured = find_metric(report.quantized, metric)
+    measured = file_metric(report, metric)
     if measured is None or measured.value is None:
         return blocks.Estimate(DASH, why_absent(report, "verify"))
     file = quantized_file(report)
-    parts = [size(file.bytes)] if file else []
-    last = report.ladder[-1].agreement if report.ladder else None
-    same = last.value if last else report.agreement
-    parts += [f"{percent(same)} agreement"] if same is not None else []
-    return blocks.Estimate(value_of(metric, measured.value), ", ".join(parts))
+    parts = [interval_of(metric, measured.interval), *([size(file.bytes)] if file else [])]
+    return blocks.Estimate(value_of(metric, measured.value), " · ".join(filter(None, parts)))

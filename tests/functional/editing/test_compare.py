@@ -38,20 +38,35 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     store = Store(tmp_path / ".recipe")
     resolved = dump_resolved(load_recipe(EXAMPLE)[0])
 
-    def write(name: str, predictions: Sequence[Prediction], *, outcome: str = "accepted") -> None:
-        key = make_key({"name": name})
+    def write(
+        name: str,
+        predictions: Sequence[Prediction],
+        *,
+        outcome: str = "accepted",
+        file: Sequence[Prediction] = (),
+    ) -> None:
+        key, verified = make_key({"name": name}), make_key({"file of": name})
         store.put(
             "evaluate", key,
             lambda folder: write_predictions(folder / "predictions.holdout.jsonl", predictions),
         )  # fmt: skip
+        if file:
+            store.put(
+                "verify", verified,
+                lambda folder: write_predictions(folder / "predictions.quantized.jsonl", file),
+            )  # fmt: skip
         folder = tmp_path / ".recipe" / "runs" / "tickets" / name
         folder.mkdir(parents=True)
         (folder / "recipe.resolved.yaml").write_text(resolved, encoding="utf-8")
-        right = sum(row.label == row.target for row in predictions) / len(predictions)
+        right, of_file = (
+            sum(row.label == row.target for row in rows) / max(len(rows), 1)
+            for rows in (predictions, file)
+        )
         report = {
             "outcome": outcome,
             "task": {"kind": "classification"},
             "holdout": {"metrics": [{"name": "macro_f1", "value": right}]},
+            "quantized": {"metrics": [{"name": "macro_f1", "value": of_file}]} if file else None,
             "files": [
                 {"name": "model/model.safetensors", "format": "safetensors", "bytes": 269_000_000},
                 {"name": "model.gguf", "format": "gguf", "bytes": 105_000_000},
@@ -60,6 +75,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
         }
         (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
         evaluated = {"evaluate": {"status": "ran", "key": key.digest}}
+        evaluated |= {"verify": {"status": "ran", "key": verified.digest}} if file else {}
         stages = {} if outcome in ("failed", "baseline_passes") else evaluated
         record = {"started": name, "seconds": 61.5, "outcome": outcome, "stages": stages}
         Runs(tmp_path / ".recipe").record(folder, record)
@@ -98,6 +114,27 @@ def test_a_better_model_gains_and_its_turned_rows_are_listed(
     )
     assert "  … and 10 more: --all" in outcome.out
     assert "more: --all" not in run("compare", "tickets/2026-01", "tickets", "--all").out
+
+
+def test_the_exported_file_leads_and_the_tuned_model_follows(
+    runs: Callable[..., None], run: Run
+) -> None:
+    runs("2026-01", answers(range(6)), file=answers(range(12)))
+    runs("2026-02", answers([]), file=answers(range(9)))
+
+    found = json.loads(run("compare", "tickets/2026-01", "tickets", "--format", "json").out)
+    listed = run("runs").out
+
+    assert found["of"] == "exported files"
+    metrics = {one["metric"]: one["difference"] for one in found["metrics"]}
+    assert metrics["accuracy"] == pytest.approx(3 / 60)
+    # macro-F1 of two labels of 30 rows each, three of each wrong: 27 of 30 both ways
+    assert [(one["metric"], one["difference"]) for one in found["tuned"]] == [
+        ("macro_f1", pytest.approx(6 / 60))
+    ]
+    assert len(found["flips"]) == 3
+    assert "macro_f1 0.850 (tuned 1.000)" in listed
+    assert "macro_f1 0.800 (tuned 0.900)" in listed
 
 
 def test_the_difference_is_that_of_the_paired_test(runs: Callable[..., None], run: Run) -> None:

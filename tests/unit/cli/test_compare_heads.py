@@ -22,7 +22,8 @@ from engine.evidence import Interval
 def test_heads_name_confidence_and_correction(p_values: list[float | None], end: str) -> None:
     interval = Interval(low=-0.1, high=0.1, confidence=0.9, method="wilson")
     found: Any = SimpleNamespace(
-        comparisons=[SimpleNamespace(interval=interval, p_adjusted=value) for value in p_values]
+        of_files=False,
+        comparisons=[SimpleNamespace(interval=interval, p_adjusted=value) for value in p_values],
     )
 
     assert _head(found).endswith(end)

@@ -301,23 +301,27 @@ def test_overfitting_that_cannot_be_measured_fails(answers: Answers) -> None:
     assert "validation: no rows of `b`" in check.note
 
 
-@pytest.mark.parametrize(("max_drop", "expected"), [(0.05, Status.PASS), (0.04, Status.FAIL)])
-def test_a_drop_is_merged_minus_quantized_on_the_point(
+@pytest.mark.parametrize(("max_drop", "expected"), [(0.10, Status.PASS), (0.09, Status.FAIL)])
+def test_a_drop_is_the_larger_of_both_earlier_forms_on_the_point(
     max_drop: float, expected: Status, answers: Answers
 ) -> None:
     (check,) = judge_drops(
         (MaxDrop(metric="accuracy", max_drop=max_drop),),
-        judging=Judging(task=TASK, confidence=0.95, seed=7),
-        merged=answers({"a": "a" * 10, "b": "b" * 10}),
-        quantized=answers({"a": "a" * 9 + "b", "b": "b" * 10}),
+        {
+            "the tuned model": answers({"a": "a" * 10, "b": "b" * 10}),
+            "the merged one": answers({"a": "a" * 9 + "b", "b": "b" * 10}),
+        },
+        answers({"a": "a" * 8 + "bb", "b": "b" * 10}),
+        Judging(task=TASK, confidence=0.95, seed=7),
     )
 
     assert (check.name, check.status, check.decided_on) == ("drop.accuracy", expected, "point")
-    assert pytest.approx(0.05) == check.got
+    assert pytest.approx(0.10) == check.got
     assert check.interval is not None
+    assert "0.100 from the tuned model, 0.050 from the merged one; the larger decides" in check.note
 
 
-def test_where_less_is_better_a_drop_is_quantized_minus_merged(answers: Answers) -> None:
+def test_where_less_is_better_a_drop_is_how_much_more_there_is(answers: Answers) -> None:
     sure = [
         replace(row, probability=0.9, probabilities=(0.9, 0.1)) for row in answers({"a": "a" * 40})
     ]
@@ -325,16 +329,13 @@ def test_where_less_is_better_a_drop_is_quantized_minus_merged(answers: Answers)
         replace(row, probability=0.6, probabilities=(0.6, 0.4)) for row in answers({"a": "a" * 40})
     ]
 
-    (check,) = judge_drops(
-        (MaxDrop(metric="brier", max_drop=0.1),),
-        judging=Judging(task=TASK, confidence=0.95, seed=7),
-        merged=sure,
-        quantized=unsure,
-    )
+    judging = Judging(task=TASK, confidence=0.95, seed=7)
+    drops = (MaxDrop(metric="brier", max_drop=0.1),)
+    (check,) = judge_drops(drops, {"merged": sure}, unsure, judging)
 
     assert (check.status, check.direction) == (Status.FAIL, "max")
     assert check.got == pytest.approx(2 * 0.4**2 - 2 * 0.1**2)
-    assert check.note == "quantized minus merged, on the same rows"
+    assert check.note == "lost on the same rows: 0.300 from merged"
 
 
 def test_a_baseline_passes_by_the_rule_the_model_must_keep(answers: Answers) -> None:

@@ -19,25 +19,29 @@ BOUNDED: dict[str, Any] = {"max_drops": (MaxDrop(metric="macro_f1", max_drop=0.0
 @pytest.mark.parametrize(
     ("form", "bounds", "expected"),
     [
-        ("safetensors", {}, "tiny meets every threshold"),
+        (
+            "safetensors",
+            {},
+            "tiny meets every threshold, and so does the exported file",
+        ),
         (
             "gguf",
             BOUNDED,
-            "tiny meets every threshold, and the quantized file every bound that is set on it",
+            "tiny meets every threshold, and so does the quantized file",
         ),
         (
             "ollama",
             BOUNDED,
-            "tiny meets every threshold, and the quantized file every bound that is set on it",
+            "tiny meets every threshold, and so does the quantized file",
         ),
         (
             "gguf",
             {},
-            "tiny meets every threshold, and the quantized file no bound, for none is set on it",
+            "tiny meets every threshold, and so does the quantized file",
         ),
     ],
 )
-def test_only_a_file_that_was_asked_for_is_praised(
+def test_an_accepted_run_names_the_file_that_was_evaluated(
     form: Any, bounds: dict[str, Any], expected: str
 ) -> None:
     export = Export(

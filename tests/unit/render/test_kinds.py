@@ -87,8 +87,8 @@ def test_the_metric_with_the_threshold_is_shown_where_the_main_one_has_none() ->
     report = dataclasses.replace(reports.rich(), headline="accuracy")
 
     assert main_metric(report) == "accuracy"
-    assert "accuracy, holdout" in render_html(report)
-    assert "macro_f1, holdout" not in render_html(report)
+    assert "accuracy, exported file" in render_html(report)
+    assert "macro_f1, exported file" not in render_html(report)
     # what was compared without a gain asked for is the kind's own
     assert "Against tfidf_svm: macro_f1" in render_card(report).replace("\\", "")
 
@@ -224,9 +224,9 @@ def test_a_form_that_was_asked_a_sample_says_so_and_shows_no_score_beside_the_ot
     lines = ladder_lines(ladder, metric="macro_f1")
     page = render_markdown(dataclasses.replace(report, ladder=ladder))
 
-    assert "f16 was evaluated on a sample, 64 of 300 rows" in lines
+    assert "f16 spot check on 64 of 300 rows" in lines
     assert "f16 0.897" not in lines
-    assert "evaluated on a sample, 64 of 300 rows" in page
+    assert "spot check on 64 of 300 rows" in page
     (row,) = (line for line in page.splitlines() if line.startswith("| `f16` | holds |"))
     assert row.split(" | ")[2] == DASH
 

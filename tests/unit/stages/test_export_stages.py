@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from gguf import GGUFReader
 
-from engine.data.examples.example import Example, write_examples
-from engine.evidence import ExportedFile, FormResult, Scores, Verdict
+from engine.evidence import (
+    ExportedFile,
+    FormResult,
+    Scores,
+    Verdict,
+)
 from engine.files.typed_json import from_json
 from engine.parity import ladder as rungs
 from engine.parity.files import leaving
@@ -20,35 +24,13 @@ from engine.recipe.model import MaxDrop, Threshold
 from engine.runtime.llama import chat as gguf_chat
 from engine.runtime.llama import client as llama
 from engine.runtime.llama.chat import FileTokenizer
-from engine.stages import merge, quantize, verify
-from support.export_bench import TASK, TEXTS, Bench, Folder, evaluated
-from support.pico import make_pico_model
+from engine.stages import quantize, verify
+from support.export_bench import Bench, exporting
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    root = tmp_path_factory.mktemp("bench")
-    trained = make_pico_model(root / "train" / "model", seed=1).parent
-    holdout = root / "holdout"
-    holdout.mkdir()
-    rows = [
-        Example(id=f"{index:016x}", origin="x", input=text, target=TASK.labels[index % 2])
-        for index, text in enumerate(TEXTS)
-    ]
-    write_examples(holdout / "holdout.jsonl", rows)
-    data = root / "data"
-    data.mkdir()
-    write_examples(data / "train.jsonl", rows)
-    bench = Bench(root=root, base=make_pico_model(root / "base"))
-    bench.artifacts |= {
-        "train": Folder(trained),
-        "holdout": Folder(holdout),
-        "data": Folder(data),
-        "evaluate": Folder(evaluated(root, trained / "model", rows)),
-    }
-    bench.run(merge)
-    bench.run(quantize)
-    return bench
+    return exporting(tmp_path_factory.mktemp("bench"))
 
 
 def _verify(bench: Bench) -> dict[str, Any]:
@@ -85,12 +67,7 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
 
     checks = [check.name for check in from_json(Verdict, result["verdict"]).checks]
     assert checks == [
-        "parity.merged",
-        "shift.merged",
-        "largest_shift.merged",
-        "parity.f16",
-        "shift.f16",
-        "largest_shift.f16",
+        "agreement",
         "token_parity.training",
         "token_parity",
         "token_parity.ollama",
@@ -101,7 +78,12 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
         "shift.Q8_0",
         "free_output",
         "drop.macro_f1",
-        "agreement",
+        "parity.merged",
+        "shift.merged",
+        "largest_shift.merged",
+        "parity.f16",
+        "shift.f16",
+        "largest_shift.f16",
     ]
     assert (
         result["token_parity"],

@@ -148,7 +148,7 @@ def _rung_row(ladder: Sequence[FormResult], at: int, metric: str) -> blocks.Row:
     notes = [*map(check_sentence, broken_checks(rung)), *([] if is_plain else [rung.note])]
     if sample := sample_text(rung):
         notes.append(
-            f"{sample}: it does not leave, and all are asked where the sample does not hold"
+            f"{sample}; it is not exported, and is evaluated on all where that does not hold"
         )
     return blocks.Row(cells=cells, note="; ".join(notes))
 
@@ -160,15 +160,16 @@ def _main(rung: FormResult, metric: str) -> str | blocks.Estimate:
 
 
 def sample_text(rung: FormResult) -> str:
-    """`evaluated on a sample, 64 of 300 rows`; empty for a form that was evaluated on all rows."""
+    """`spot check on 1 of 300 rows: 0 answers changed`; empty for a form that was evaluated on all rows."""
     if rung.sampled_of is None:
         return ""
-    return f"evaluated on a sample, {count(rung.scores.rows)} of {count(rung.sampled_of)} rows"
+    found = f"spot check on {count(rung.scores.rows)} of {count(rung.sampled_of)} rows"
+    return f"{found}: {count(len(rung.flips))} answers changed" if rung.agreement else found
 
 
 def _changed(rung: FormResult) -> str:
-    """`19, 17 ties`."""
-    return count(len(rung.flips)) + (f", {count(rung.ties)} ties" if rung.ties else "")
+    """`19, 17 near a tie`."""
+    return count(len(rung.flips)) + (f", {count(rung.ties)} near a tie" if rung.ties else "")
 
 
 def _agreement(same: Metric | None) -> str:

@@ -124,7 +124,8 @@ def _odd() -> list[Case]:
             tried = {"pipe": "mkfifo", "holes": "truncate -s 1T", "device": "ln -s /dev/zero"}.get(
                 put.__name__, "mkdir"
             )
-            asks = (ask("run recipe.yaml", 2, code),)
+            refused = "R302" if code == "R306" and place != "parent" else code
+            asks = (ask("run recipe.yaml", 2, code), ask("plan recipe.yaml", 2, refused))
             group = "no file in the place of one"
             make = _recipe(changes, more)
             found.append(

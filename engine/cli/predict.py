@@ -65,7 +65,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="format of FILE where its name does not tell it",
     )  # fmt: skip
     parser.add_argument(
-        "--encoding", default="utf-8", help="of FILE (default: utf-8; UTF-16 is seen by itself)"
+        "--encoding",
+        default="utf-8",
+        help="of FILE (default: utf-8; UTF-16 and cp1252 are recognised)",
     )
     add_threshold(parser)
     parser.add_argument(
@@ -78,7 +80,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the rows with their answers."""
-    from engine.runs.predict_output import output_format  # brings the readers of data
+    from engine.drafting.encodings import note_of_encoding  # brings the readers of data
+    from engine.runs.predict_output import output_format
 
     output: Path | None = options.output
     if output is not None:
@@ -102,6 +105,8 @@ def run(options: argparse.Namespace) -> None:
             write_file(options.keep_counts, counts)
         answered.forget()
     if not options.quiet:
+        if note := note_of_encoding([path.name], options.encoding, answered.rows.source.encoding):
+            write_error(f"{note}\n")
         write_error(_words(summary, answered, time.monotonic() - started))
 
 
@@ -143,7 +148,9 @@ def _for_command_line(problem: Problem) -> Problem:
     if found := re.search(r"`format: (\w+)`", problem.hint or ""):
         return replace(problem, hint=f"--read-as {found[1]}, or another format")
     if problem.code == "D322":
-        return replace(problem, hint="--encoding latin-1, or the file's real one")
+        from engine.drafting.encodings import RECOGNISED
+
+        return replace(problem, hint=RECOGNISED)
     return problem
 
 

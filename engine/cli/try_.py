@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
     # bytes that are no UTF-8 come as half surrogates, from words and from stdin in some locales
     if not is_text(text):
-        raise DataError.one("D322", "the text is not UTF-8", hint="iconv -f latin-1 -t utf-8")
+        raise DataError.one("D322", "the text is not UTF-8", hint="iconv -f cp1252 -t utf-8")
     gguf = named_gguf(options)
     confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
     from engine.runtime.llama.client import answer_text  # only where a model is asked

@@ -17,6 +17,7 @@ from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.archives import unpacked
 from engine.drafting.choices import DraftOptions
+from engine.drafting.encodings import RECOGNISED
 from engine.drafting.gather import Gathered, gather
 from engine.drafting.groups import groupings
 from engine.drafting.guess import guess
@@ -185,9 +186,8 @@ def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> G
             renamed = read()
             return kept if _needs_no_names(kept, renamed, wishes) else renamed
     except DataError as error:
-        hint = "name its encoding, as in --encoding cp1250; UTF-8, UTF-16 and cp1252 are recognised without"
         problems = [
-            replace(problem, hint=hint) if problem.code == "D322" else problem
+            replace(problem, hint=RECOGNISED) if problem.code == "D322" else problem
             for problem in error.problems
         ]
         # What an archive was unpacked to is no place that the user knows.

@@ -1,10 +1,10 @@
-"""How a file to draft from is encoded: what was asked, UTF-16 by its first bytes, or cp1252 where all of it fits."""
+"""How a file that no recipe describes is encoded: as asked, UTF-16 by its first bytes, or cp1252 where all of it fits."""
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,10 @@ WORD: Final = re.compile(r"[^\W\d_]{2,}")
 INSIDE: Final = re.compile(r"(?<=[^\W\d_])(?:[^\x00-\x7f](?=[^\W\d_])|[\u201a\u201e\xbf\xa1])")
 """A sign between two letters, or one after a letter that only stands before words."""
 UTF8: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+RECOGNISED: Final = (
+    "name its encoding, as in --encoding cp1250; UTF-8, UTF-16 and cp1252 are recognised without"
+)
+"""What to do where the encoding of a file is not recognised."""
 MOSTLY_UTF8: Final = 0.1
 """Share of the bytes beyond ASCII that are UTF-8, from which a file is UTF-8 with damage."""
 
@@ -43,15 +47,24 @@ def encoding_of(path: Path, asked: str) -> str:
 
 
 def drafted_encoding(path: Path, asked: str) -> str:
-    """Return the encoding that a draft states: as `encoding_of`, and cp1252 where the file is that and not UTF-8.
+    """Return the encoding that a file is taken for: as `encoding_of`, and cp1252 where the file is that and not UTF-8.
 
-    A guess, as every line of a draft: a run reads what the recipe states and nothing else.
+    A guess, for a draft and for a file to label: a run reads what the recipe states and nothing else.
     """
     found = encoding_of(path, asked)
     is_text = not path.is_dir() and not is_workbook(path) and format_of(path.name) != "parquet"
     if found.lower() not in ("utf-8", "utf8") or not is_text:
         return found
     return WESTERN if _is_western(path) else found
+
+
+def note_of_encoding(files: Sequence[str], asked: str, found: str) -> str:
+    """Return what is to be known of files that are read in an encoding nobody named; empty for none."""
+    if not files or found != WESTERN or asked == WESTERN:
+        return ""
+    first = f"`{files[0]}` is" if len(files) == 1 else f"{len(files):,} files (`{files[0]}`) are"
+    what = f"read as {WESTERN} (Windows, western Europe)"
+    return f"{first} not UTF-8: {what}; if accents look wrong, --encoding names another"
 
 
 def _is_western(path: Path) -> bool:

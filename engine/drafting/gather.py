@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.data.reading.row import Row, RowLengths, Trouble
 from engine.data.reading.text import chunks
-from engine.drafting.encodings import WESTERN, drafted_encoding
+from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding
 from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.layouts.classes import are_classes
 from engine.drafting.layouts.foreign import foreign_rows
@@ -107,12 +107,9 @@ def gather(
 
 def _encodings(parts: Sequence[tuple[GivenFile, str]], asked: str) -> tuple[str, ...]:
     """Return what is to be known of files that are read in an encoding nobody named."""
-    names = [part.path.name for part, coding in parts if coding == WESTERN != asked]
-    if not names:
-        return ()
-    first = f"`{names[0]}` is" if len(names) == 1 else f"{len(names):,} files (`{names[0]}`) are"
-    why = "if accents look wrong in `recipe data`, --encoding names another"
-    return (f"{first} not UTF-8: read as {WESTERN} (Windows, western Europe); {why}",)
+    names = [part.path.name for part, coding in parts if coding == WESTERN]
+    note = note_of_encoding(names, asked, WESTERN)
+    return (note,) if note else ()
 
 
 def _foreign(

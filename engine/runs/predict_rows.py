@@ -28,7 +28,7 @@ from engine.data.examples.template import (
 )
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN, Row, excerpt
-from engine.drafting.encodings import encoding_of
+from engine.drafting.encodings import drafted_encoding
 from engine.drafting.reading import delimiter_of, quoting_of
 from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError
@@ -155,7 +155,7 @@ class RowFile:
         """
         if path.is_dir():
             raise DataError.one("D320", f"`{path}` is a folder: name one file of rows")
-        written_in = encoding_of(path, encoding)
+        written_in = drafted_encoding(path, encoding)
         form = format_of(path.name, format_)
         source = Source(
             ref=PathRef(path=path, written=str(path)),

@@ -195,7 +195,7 @@ def _decode(
             "D322",
             f"is not {error.encoding}: byte 0x{got:02x} at offset {offset:,}",
             line=line + before.count("\n"),
-            hint="add `encoding: latin-1` (or the file's real encoding) to the source",
+            hint="add `encoding: cp1252` (or the file's real encoding) to the source",
         ) from error
     if "\0" in text:
         line += text.count("\n", 0, text.index("\0"))

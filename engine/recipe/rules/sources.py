@@ -413,7 +413,7 @@ def encodings_exist(recipe: FilledText) -> Problems:
 
     The file cannot be decoded.
 
-    Fix: Usual: utf-8, latin-1, cp1252, utf-16.
+    Fix: Usual: utf-8, cp1252, utf-16, latin-1.
 
     Wrong:
         data:

@@ -66,7 +66,7 @@ def content_of(file: str, encoding: str) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         name = error.encoding.upper()
         sys.exit(
-            f"{file} is not {name}: look at line {line}, or name its --encoding, such as latin-1"
+            f"{file} is not {name}: look at line {line}, or name its --encoding, such as cp1252"
         )
     if "\0" in text:
         sys.exit(f"{file} holds the character U+0000: it is no text, or needs --encoding utf-16-le")

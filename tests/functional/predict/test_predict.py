@@ -259,11 +259,22 @@ def test_tables_of_spreadsheets_are_read(
     assert json.loads(outcome.out)["text"] == "a lovely film"
 
 
+def test_a_file_of_windows_is_read_as_cp1252(finished: Project) -> None:
+    rows = finished.folder / "new.csv"
+    text = "\u201cA lovely film\u201d, she said \u2013 it\u2019s caf\u00e9 noir"
+    rows.write_bytes(f'id,text\n1,"{text}"\n'.encode("cp1252"))
+
+    outcome = finished.run("predict", NAME, str(rows))
+
+    assert json.loads(outcome.out)["text"] == text
+    assert "`new.csv` is not UTF-8: read as cp1252" in outcome.err
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "content", "hint"),
     [
-        ("new.csv", "text\né\n".encode("latin-1"), "--encoding latin-1"),
+        ("new.csv", "text\n\u0437\u0438\u043c\u0430\n".encode("cp1251"), "--encoding cp1250"),
         ("new.jsonl", b'[{"text": "x"}]', "--read-as json"),
         ("new", b"text\nx\n", "--read-as jsonl"),
     ],

@@ -72,7 +72,7 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     absent = predicted(folder, folder / "none.txt")
 
     assert (other.returncode, absent.returncode) == (1, 1)
-    assert other.stderr.endswith("look at line 2, or name its --encoding, such as latin-1\n")
+    assert other.stderr.endswith("look at line 2, or name its --encoding, such as cp1252\n")
     assert absent.stderr == f"{folder / 'none.txt'} cannot be read: No such file or directory\n"
 
 

@@ -1,4 +1,4 @@
-"""How a file that no recipe describes is encoded: as asked, UTF-16 by its first bytes, or cp1252 where all of it fits."""
+"""How a file that no recipe describes is encoded: as asked, UTF-16 by its first bytes, or cp1252 where it fits."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from engine.bundle.contents import (
     REPORT,
     RESOLVED,
     STATEMENT,
+    WRITTEN,
     ContentsError,
     pages_of,
     read_contents,
@@ -140,8 +141,12 @@ def as_they_leave(
     """Return report and files as a bundle holds them: without texts of rows unless asked, pages of this version."""
     if not with_row_texts:
         report = without_row_texts(report, recipe_of(evidence[RESOLVED], RESOLVED))
-    # the folders above it are the maker's own
-    report = replace(report, run_directory=PurePosixPath(report.run_directory).name)
+    # the folders above them are the maker's own; the recipe is in the bundle
+    report = replace(
+        report,
+        run_directory=PurePosixPath(report.run_directory).name,
+        command=f"recipe run {WRITTEN}" if report.command else "",
+    )
     pages = {name: render(report).encode() for name, render in pages_of().items()}
     return report, {**evidence, REPORT: render_json(report).encode(), **pages}
 

@@ -11,7 +11,10 @@ from engine.evidence import DataFinding, Flip, FormResult, Report
 from engine.kinds import AnswerForm
 from engine.recipe.model import Recipe
 
-LEFT_OUT: Final = "Texts of rows are left out of this bundle: findings name their places, changed answers are numbered."
+LEFT_OUT: Final = (
+    "Texts of rows are left out of this bundle: findings name their places, "
+    "changed answers are numbered, wrong rows are not shown."
+)
 """A note of a report without them."""
 _OF_CLASSES: Final = ("imbalance", "missing_classes", "splits")
 """Checks whose examples name classes or splits, and quote no row."""
@@ -28,7 +31,7 @@ def without_row_texts(report: Report, recipe: Recipe) -> Report:
     # where answers are labels of the task, they are no texts
     if recipe.task.spec.answer not in (AnswerForm.LABEL, AnswerForm.LABELS):
         flips, ladder = tuple(map(_plain_flip, flips)), tuple(map(_plain_rung, ladder))
-    found = replace(report, data=data, flips=flips, ladder=ladder)
+    found = replace(report, data=data, flips=flips, ladder=ladder, mistakes=())
     return report if found == report else replace(found, notes=(*found.notes, LEFT_OUT))
 
 

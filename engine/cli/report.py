@@ -9,9 +9,10 @@ import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.cli.output import show, show_problems
+from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import add_flag, add_format, add_store, recipe_name, store_of
 from engine.errors import Problem, Severity, StoreError
+from engine.evidence import to_json
 from engine.runs import find
 from engine.store.runs import is_ours, read_file, read_record, require_ours
 
@@ -26,7 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "run", metavar="RUN", nargs="?", default="",
         help="a run folder, a recipe file or name for its latest run; default: the newest of all",
     )  # fmt: skip
-    add_format(parser, *FILES, "text")
+    add_format(parser, *FILES, "text", "csv")
+    wrong = "the validation rows that are answered wrongly, with whole texts: as text, json or csv"
+    add_flag(parser, "--mistakes", wrong)
     add_flag(parser, "--open", "open the page in the browser")
     add_store(parser)
 
@@ -43,10 +46,33 @@ def run(options: argparse.Namespace) -> None:
         return
     if not is_ours(read_record(folder)):
         show_problems([_not_made_here(folder)])
-    if options.format == "text":
+    if options.mistakes or options.format == "csv":
+        _show_mistakes(folder, options)
+    elif options.format == "text":
         show(_as_text(folder, options.store or ""))
     else:
         show(read_file(folder, FILES[options.format]).decode("utf-8", "replace"))
+
+
+def _show_mistakes(run: Path, options: argparse.Namespace) -> None:
+    from engine.render.progress import has_colour  # after the arguments are known good
+    from engine.render.report.sections.mistakes import mistake_table
+    from engine.render.terminal import renderables, terminal_text
+    from engine.runs.mistakes import as_csv, mistakes_of
+    from engine.store import Store
+
+    rows = mistakes_of(run, Store(store_of(options)))
+    if options.format == "json":
+        show_json(to_json(rows))
+    elif options.format == "csv":
+        show(as_csv(rows))
+    else:
+        drawn = renderables(mistake_table(rows))
+        show(terminal_text(drawn, width=_width(), colour=has_colour(sys.stdout)))
+
+
+def _width() -> int:
+    return min(max(shutil.get_terminal_size((100, 24)).columns, NARROWEST), WIDEST)
 
 
 def _as_text(run: Path, store: str) -> str:
@@ -64,9 +90,7 @@ def _as_text(run: Path, store: str) -> str:
         what = f"`{file}` is no report that this version reads"
         hint = "--format markdown shows the report as it was written"
         raise StoreError.one("E758", f"{what} ({error})", hint=hint) from error
-    columns = shutil.get_terminal_size((100, 24)).columns
-    width = min(max(columns, NARROWEST), WIDEST)
-    return render_terminal(report, store=store, width=width, colour=has_colour(sys.stdout))
+    return render_terminal(report, store=store, width=_width(), colour=has_colour(sys.stdout))
 
 
 def _not_made_here(run: Path) -> Problem:

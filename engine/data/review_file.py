@@ -48,7 +48,7 @@ def review_text(rows: Iterable[Example], *, suffix: str) -> str:
     writer.writeheader()
     for entry in entries:
         # the id stands for the row when it is read back, so what is shown may be changed
-        shown = {name: _inert(value) for name, value in entry.items()}
+        shown = {name: inert(value) for name, value in entry.items()}
         writer.writerow(shown)
     return stream.getvalue()
 
@@ -117,5 +117,6 @@ def _entries(text: str, suffix: str, shown: str) -> Iterable[tuple[int, Mapping[
 HINT: Final = "write it anew under another name: recipe synthetic RECIPE --review"
 
 
-def _inert(value: str) -> str:
+def inert(value: str) -> str:
+    """Return a cell that a spreadsheet shows and does not compute."""
     return f"'{value}" if value.startswith(FORMULA) else value

@@ -27,6 +27,7 @@ from engine.evidence.measures import (
     ClassScores,
     Interval,
     Metric,
+    Mistake,
     Scores,
 )
 from engine.evidence.repeats import (

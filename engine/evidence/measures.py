@@ -31,6 +31,23 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A row that the tuned model answers wrongly."""
+
+    id: str
+    origin: str
+    """Where the row is, such as `reviews.csv:17`."""
+    text: str
+    expected: str
+    answer: str
+    """As the model wrote it; of a preference the rejected answer."""
+    confidence: float | None
+    """The probability of the answer; None where it is not known."""
+    differs: tuple[str, ...] = ()
+    """Of an object the fields that differ, with both values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScores:
     """One row of the table by class, or for extraction by field of the answer."""
 

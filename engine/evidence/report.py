@@ -10,7 +10,7 @@ from engine.evidence.calibrated import CalibratedForm
 from engine.evidence.data import DataSummary, HoldoutUse, SplitLengths
 from engine.evidence.diagnosis import Diagnosis
 from engine.evidence.exported import ExportedFile, FormResult
-from engine.evidence.measures import Scores
+from engine.evidence.measures import Mistake, Scores
 from engine.evidence.notebook import ShownInNotebooks
 from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.replay import ReplayResult
@@ -189,3 +189,7 @@ class Report(ShownInNotebooks):
     """The tuned model, then the file that leaves; empty where the recipe asks for no calibration."""
     headline: str = ""
     """The metric that summaries show: that of the kind, or the first with a threshold where that has none."""
+    mistakes: tuple[Mistake, ...] = ()
+    """Wrong validation rows of the tuned model, the most confident first: 20 of them, long texts cut."""
+    command: str = ""
+    """What runs the recipe again."""

@@ -25,6 +25,7 @@ KIND = Kind(
     ),
     metric_family="engine.metrics.families.classification",
     primary="macro_f1",
+    right_share="accuracy",
     compared_by=("accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc"),
     baselines=("majority", "tfidf_svm", "encoder_linear", "zero_shot", "few_shot"),
     more_baselines=("encoder_tuned", "retrieved_few_shot", "model"),

@@ -27,6 +27,7 @@ KIND = Kind(
     ),
     metric_family="engine.metrics.families.extraction",
     primary="field_f1",
+    right_share="exact_match",
     compared_by=("exact_match", "field_precision", "field_recall", "field_f1", "macro_field_f1"),
     baselines=("majority", "zero_shot", "few_shot", "retrieved_few_shot"),
     more_baselines=("model",),

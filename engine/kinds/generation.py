@@ -29,6 +29,7 @@ KIND = Kind(
     metric_packages=("rouge-score", "sacrebleu"),
     primary="rouge_l",
     primary_with_pattern="answer_match",
+    right_share="exact_match",
     compared_by=("exact_match", "normalised_match", "answer_match", "rouge_l", "chrf", "bleu"),
     baselines=("majority", "zero_shot", "few_shot", "retrieved_few_shot"),
     more_baselines=("model",),

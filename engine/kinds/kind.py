@@ -127,6 +127,8 @@ class Kind:
     """The metric shown where there is room for one number, such as in curves."""
     primary_with_pattern: str = ""
     """The same for a task with `task.answer_pattern`; empty for `primary`."""
+    right_share: str = ""
+    """The share of right rows; empty where no row is right or wrong."""
     compared_by: tuple[str, ...] = ()
     """Metrics of the tables that compare models."""
     baselines: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ KIND = Kind(
     ),
     metric_family="engine.metrics.families.multilabel",
     primary="macro_f1",
+    right_share="accuracy",
     compared_by=("accuracy", "macro_f1", "micro_f1", "weighted_f1", "hamming_loss"),
     baselines=("majority", "tfidf_svm", "encoder_linear", "zero_shot", "few_shot"),
     more_baselines=("encoder_tuned", "retrieved_few_shot", "model"),

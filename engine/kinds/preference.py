@@ -25,6 +25,7 @@ KIND = Kind(
     ),
     metric_family="engine.metrics.families.preference",
     primary="preference_accuracy",
+    right_share="preference_accuracy",
     compared_by=("preference_accuracy",),
     baselines=("longer_answer", "untouched"),
     judged_by="which of two answers got likelier",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.artifacts import results
+from engine.artifacts.mistakes import first_wrong_rows
 from engine.artifacts.results import read_json
 from engine.environment import Device, tool_versions
 from engine.evidence import (
@@ -154,6 +155,8 @@ def assemble(facts: ReportInputs) -> Report:
         costs=tuple(facts.costs),
         lengths=tuple(facts.lengths),
         headline=recipe.headline,
+        mistakes=first_wrong_rows(artifacts, recipe.task),
+        command=f"recipe run {as_typed(facts.recipe_file)}",
     )
 
 

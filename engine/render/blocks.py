@@ -146,19 +146,6 @@ class Track(Drawing):
     tone: str = "plain"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar(Track):
-    """A value as a bar from the start of its axis, with its interval; the threshold runs on from row to row."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strip(Drawing):
-    """Stretches of one thin bar: (start, width, tone), in percent."""
-
-    parts: tuple[tuple[float, float, str], ...]
-    tall: bool = False
-
-
 Piece = str | Estimate | Badge | PageOnly
 Cell = Piece | tuple[Piece, ...]
 
@@ -185,7 +172,6 @@ class Row:
     cells: tuple[Cell, ...]
     note: str = ""
     """A sentence about it."""
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,11 +182,9 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     layout: str = ""
-    """`cards` on phones, `bars` for drawn bars; else a box that scrolls, `narrow`, `tall`, `stacked` or a mix."""
+    """`cards` on phones; else a box that scrolls, `narrow`, `tall`, `stacked` or a mix."""
     legend: str = ""
     """What lines in its drawings mean."""
-    scale: Axis | None = None
-    """Of the bars."""
 
     @property
     def notes_below(self) -> bool:
@@ -324,6 +308,8 @@ class Section:
     lead: str = ""
     drawing_lead: str = ""
     """How its drawings are read, which only the page has."""
+    is_open: bool = False
+    """The page shows it unfolded: what every reader needs."""
     card: tuple[str, ...] = ()
     """Sentences that the model card takes from it; empty ones are none."""
     closing: tuple[str, ...] = ()
@@ -386,7 +372,6 @@ def table(
     layout: str = "",
     *,
     legend: str = "",
-    scale: Axis | None = None,
 ) -> Table:
     """A table of rows of cells; columns given as text are read by `columns_of`."""
     return Table(
@@ -395,7 +380,6 @@ def table(
         rows=tuple(row if isinstance(row, Row) else Row(cells=tuple(row)) for row in rows),
         layout=layout,
         legend=legend,
-        scale=scale,
     )
 
 

@@ -54,19 +54,35 @@ _TITLES = {
     "drop.": "{} drop",
     "drift.": "{} drift",
     "selective.": "{} where it is sure",
-    "parity.": "{} parity",
-    "shift.": "{} shift",
-    "largest_shift.": "{} largest shift",
-    "token_parity.": "token parity, {}",
+    "parity.": "{}: same answers",
+    "shift.": "{}: mean probability change",
+    "largest_shift.": "{}: largest probability change",
+    "token_parity.": "same tokens: {}",
 }
 _NAMES = {
-    "token_parity": "token parity",
+    "token_parity": "same tokens: llama.cpp",
+    "token_parity.ollama": "same tokens: Ollama",
+    "token_parity.template": "same prompts: the file's template",
+    "token_parity.users": "same tokens: users' prompts",
+    "token_parity.corpus": "same tokens: texts of all kinds",
+    "weights": "same weights as 16-bit file",
     "overfitting": "overfitting gap",
     "task_file": "task file",
-    "free_output": "free output",
+    "free_output": "usable without constraint",
     "ended": "answers that end",
     "ends_turn": "end of turn",
 }
+_EXPLANATIONS = {
+    "macro_f1": "precision and recall in one number, each label counting the same",
+    "f1": "precision and recall of it in one number",
+    "accuracy": "share of right answers",
+    "exact_match": "share of answers that are right as a whole",
+    "field_f1": "precision and recall of values, over all fields",
+    "rouge_l": "how much wording answer and expected answer share, in order",
+    "bits_per_byte": "how many bits the model needs for a byte of text",
+    "agreement": "share of rows that the file answers as the merged model does",
+}
+"""Of checks whose note is empty, by metric."""
 _COMMAND = "recipe "
 _MOST_DECIMALS = 12
 
@@ -75,8 +91,6 @@ _MOST_DECIMALS = 12
 class ComparedModel:
     """One row of the comparison: a baseline, the tuned model or its quantized file."""
 
-    kind: str
-    """`baseline`, `tuned` or `quantized`."""
     name: str
     scores: Scores
     note: str
@@ -135,10 +149,18 @@ def check_title(name: str) -> str:
     form, _, rest = name.partition(".")
     if rest and form in EXPORTED:
         return f"{form} {check_title(rest)}"
+    if name in _NAMES:
+        return _NAMES[name]
     for prefix, title in _TITLES.items():
         if name.startswith(prefix):
             return title.format(name.removeprefix(prefix))
-    return _NAMES.get(name, name)
+    return name
+
+
+def explanation(check: Check) -> str:
+    """What the check is about, in a line."""
+    name = "" if is_difference(check) else check.metric.partition(".")[0]
+    return check.note or _EXPLANATIONS.get(name, "")
 
 
 def sign(direction: str) -> str:
@@ -247,31 +269,22 @@ def main_metric(report: Report) -> str:
     return next((name for name in gated if find_metric(report.holdout, name)), name)
 
 
-def main_check(report: Report) -> Check | None:
-    """The check on the main metric, which carries its threshold."""
-    name = main_metric(report)
-    return next((check for check in checks_of(report.gate) if check.name == name), None)
-
-
 def compared_models(report: Report) -> tuple[ComparedModel, ...]:
     """Baselines in the recipe's order, then the tuned model, then the quantized file."""
     rows = [
-        ComparedModel(
-            "baseline", item.name, item.scores, item.note, item.passes, item.seconds, item.bytes
-        )
+        ComparedModel(item.name, item.scores, item.note, item.passes, item.seconds, item.bytes)
         for item in report.baselines
     ]
     if report.holdout:
         seen = "; each row by the model that did not see it" if report.folds else ""
         note = f"after training, {judged_by(report)}{seen}"
         scores = report.folds or report.holdout
-        rows.append(ComparedModel("tuned", "tuned model", scores, note, _passes(report.gate)))
+        rows.append(ComparedModel("tuned model", scores, note, _passes(report.gate)))
     if report.quantized:
         file = quantized_file(report)
         note, scores = file.name if file else "", report.quantized
         rows.append(
             ComparedModel(
-                "quantized",
                 "exported file",
                 scores,
                 note,
@@ -374,7 +387,7 @@ def confused_pairs(
 
     Invalid output is a prediction called `invalid output`. Empty for kinds without one label a row.
     """
-    if not scores.confusion:
+    if len(scores.confusion) != len(labels):
         return ()
     columns = (*labels, "invalid output")
     pairs = [

@@ -156,6 +156,14 @@ def primary_of(report: Report) -> str:
     return kind_of(report).primary_metric(str(report.task.get("answer_pattern") or ""))
 
 
+def right_share(report: Report) -> str:
+    """The share of rows that are answered rightly; empty where answers are only more or less alike."""
+    kind, pattern = kind_of(report), report.task.get("answer_pattern")
+    if pattern and kind.primary_with_pattern:
+        return kind.primary_with_pattern
+    return "" if kind.decoding is Decoding.FREE else kind.right_share
+
+
 def short_list(kind: Kind, main: str, scores: Iterable[Scores]) -> tuple[str, ...]:
     """The metrics models are compared by: the main one first, then those of the kind that any has."""
     names = {metric.name for item in scores for metric in item.metrics}

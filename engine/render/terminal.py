@@ -222,7 +222,8 @@ def inline(cell: blocks.Cell) -> Text:
 
 @inline.register(tuple)
 def _(cell: tuple[blocks.Cell, ...]) -> Text:
-    return text(" ").join(shown for part in cell if (shown := inline(part)))
+    parts = (inline(part.strip() if type(part) is str else part) for part in cell)
+    return text(" ").join(part for part in parts if part)
 
 
 @inline.register

@@ -86,7 +86,7 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
     require_ours(folder, "it is not compared")
     path = folder / RESOLVED
     if not path.is_file():
-        raise _nothing(folder, "has no resolved recipe", "run its recipe again")
+        raise no_answers(folder, "has no resolved recipe", "run its recipe again")
     recipe = recipe_of(folder)
     stage, file = answers_of(recipe)
     record = read_record(folder)
@@ -98,7 +98,7 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
         hint = "recipe run RECIPE makes them; or name the store: --store FOLDER"
         if outcome == "baseline_passes":
             hint = "set stop_if_baseline_passes: false in its recipe, and run that: it trains all the same"
-        raise _nothing(folder, why, hint)
+        raise no_answers(folder, why, hint)
     report = parse_json(read_file(folder, "report.json"))
     verified = store.whole(record["stages"].get("verify", {}).get("key") or "-")
     quantized = verified.path / QUANTIZED if verified and not recipe.splits.folds else None
@@ -120,7 +120,8 @@ def recipe_of(folder: Path) -> Recipe:
     return load_recipe(folder / "recipe.yaml", read=lambda file: read_file(folder, file.name))[0]
 
 
-def _nothing(folder: Path, why: str, hint: str) -> RecipeError:
+def no_answers(folder: Path, why: str, hint: str) -> RecipeError:
+    """Return the error of a run whose answers are not there."""
     return RecipeError.one("R031", f"run `{folder.parent.name}/{folder.name}` {why}", hint=hint)
 
 

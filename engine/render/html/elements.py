@@ -7,7 +7,7 @@ from functools import singledispatch
 
 from engine.evidence import Status
 from engine.render import blocks
-from engine.render.html.bars import axis_scale, draw_bar, draw_strip, draw_track
+from engine.render.html.bars import draw_track
 from engine.render.html.charts import line_chart, reliability_chart
 from engine.render.html.markup import Markup, escaped, join, tag
 
@@ -80,18 +80,15 @@ element.register(blocks.ReliabilityChart, reliability_chart)
 @element.register
 def _(block: blocks.Table) -> Markup:
     shown = blocks.filled(block, drawn=True)
-    is_boxed = block.layout not in ("cards", "bars")
+    is_boxed = block.layout != "cards"
     caption = _caption(block.caption + (f"; {block.legend}" if block.legend else ""))
     body = [line for row in shown.rows for line in _rows(shown, row)]
-    if block.scale:
-        scale = tag("td", axis_scale(block.scale))
-        body.append(tag("tr", tag("th"), scale, tag("td"), class_="scale"))
     heads = (_head(column) for column in shown.columns if column.kind != "under")
     head = tag("thead", tag("tr", *heads, role="row"), role="rowgroup")
     content = tag(
         "table",
         caption,
-        head if block.scale is None else "",
+        head,
         tag("tbody", *body, role="rowgroup"),
         # Where CSS lays a table out as cards, screen readers need the role to take it for one.
         role="table",
@@ -121,7 +118,7 @@ def _rows(block: blocks.Table, row: blocks.Row) -> list[Markup]:
                 tag("td", inline(cell), role="cell", class_=column.kind or None, data_name=name)
             )
     is_below = bool(row.note) and block.notes_below
-    shown = [tag("tr", *cells, role="row", class_="noted" if is_below else row.tone or None)]
+    shown = [tag("tr", *cells, role="row", class_="noted" if is_below else None)]
     if is_below:
         below = tag("td", tag("div", note), colspan=len(cells))
         shown.append(tag("tr", below, class_="because"))
@@ -212,8 +209,6 @@ def _(cell: blocks.Details) -> Markup:
 
 
 inline.register(blocks.Track, draw_track)
-inline.register(blocks.Bar, draw_bar)
-inline.register(blocks.Strip, draw_strip)
 
 
 @inline.register

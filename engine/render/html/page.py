@@ -38,7 +38,12 @@ def html_page(
         [
             tag("a", "Skip to the verdict", href="#verdict", class_="skip"),
             tag("header", *header),
-            tag("div", contents, tag("main", top, *parts, id="verdict"), class_="page"),
+            tag(
+                "div",
+                contents,
+                tag("main", top, *parts, id="verdict"),
+                class_="page",
+            ),
             tag("footer", *(tag("p", line) for line in footer)),
         ],
         "\n",
@@ -51,7 +56,13 @@ def _section(anchor: str, section: Section) -> Markup:
     words = " ".join(filter(None, (section.lead, section.drawing_lead)))
     lead = tag("p", words, class_="lead") if words else ""
     blocks = map(element, section.blocks)
-    return tag("section", heading, lead, *blocks, id=anchor, aria_labelledby=f"{anchor}-title")
+    named = f"{anchor}-title"
+    if section.is_open:
+        return tag("section", heading, lead, *blocks, id=anchor, aria_labelledby=named)
+    # A browser unfolds what a link leads into, so the anchor is within.
+    body = tag("div", lead, *blocks, id=anchor)
+    fold = tag("details", tag("summary", heading), body, class_="fold")
+    return tag("section", fold, aria_labelledby=named)
 
 
 def _head(title: str) -> Markup:

@@ -38,11 +38,12 @@ def render_html(report: Report) -> str:
 def _banner(head: Top, sentence: str) -> Markup:
     seal = tag("span", GLYPHS[head.status], aria_hidden="true", class_="seal")
     outcome = tag("p", head.outcome, class_="outcome")
-    summary = tag("p", inline(Prose(sentence)), class_="summary")
+    answer = tag("p", inline(Prose(head.answer)), class_="summary")
+    why = tag("p", inline(Prose(sentence)), class_="fine")
     steps = tag("ul", *(tag("li", inline(step)) for step in head.next_steps))
     return tag(
         "section",
-        tag("div", seal, tag("div", outcome, summary), class_="answer"),
+        tag("div", seal, tag("div", outcome, answer, why), class_="answer"),
         *map(element, head.checks),
         tag("div", tag("h2", head.next_title), steps, class_="next") if head.next_steps else "",
         class_=f"banner {head.status.value}",
@@ -56,7 +57,8 @@ def render_markdown(report: Report) -> str:
     parts = [
         f"# {markdown.plain(report.recipe_name)}: {head.outcome}",
         markdown.plain(report.description),
-        f"**{markdown.plain(report.summary)}**",
+        f"**{markdown.prose(head.answer)}**",
+        markdown.plain(report.summary),
         markdown.plain(" · ".join(head.made)),
         *map(markdown.markdown, head.checks),
         "\n".join(f"- {markdown.inline(step)}" for step in head.next_steps),
@@ -72,6 +74,7 @@ def render_terminal(report: Report, *, store: str = "", width: int, colour: bool
     sections = report_sections(report).values()
     parts = [
         outcome.append_text(terminal.text(f"  {report.recipe_name}")),
+        terminal.text(head.answer.replace("`", "")),
         terminal.text(report.summary),
         terminal.text(" · ".join(head.made), "quiet"),
         gap,

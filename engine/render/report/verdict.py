@@ -1,16 +1,20 @@
-"""The top of a report: what was decided, on which numbers, and what to do next."""
+"""The top of a report: whether the model can be shipped, which file, how good, and what to do next."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from engine.evidence import Check, Metric, Report, Status
+from engine.kinds import AnswerForm
 from engine.render import blocks
 from engine.render.labels import (
     best_baseline,
     check_title,
     checks_of,
     commands_and_advice,
+    estimate,
     file_metric,
     find_metric,
     got,
@@ -19,12 +23,30 @@ from engine.render.labels import (
     outcome_of,
     quantized_file,
     required,
-    undefined,
+    shown_model,
     why_absent,
 )
-from engine.render.metric_format import direction, interval_of, is_lower_better, value_of
-from engine.render.number_format import DASH, count, duration, size
+from engine.render.metric_format import (
+    column_name,
+    kind_of,
+    lower_note,
+    right_share,
+    value_of,
+)
+from engine.render.number_format import DASH, counted, duration, size
+from engine.render.report.sections.export import speed_facts
 from engine.values import dataclass
+
+_SHIP = {
+    "accepted": "You can ship it",
+    "refused": "Do not ship it",
+    "inconclusive": "Do not ship it yet",
+    "baseline_passes": "You can ship `{}`, without training",
+}
+_RIGHT = {
+    AnswerForm.LABELS: " with every label right",
+    AnswerForm.OBJECT: " with every field right",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +57,8 @@ class Top:
     """Method, base model, and when."""
     status: Status
     outcome: str
+    answer: str
+    """Whether to ship what, and how good it is, in a sentence."""
     checks: tuple[blocks.Block, ...]
     """Those that did not pass, or how many did; then the main figures."""
     next_title: str
@@ -42,33 +66,67 @@ class Top:
 
 
 def top(report: Report, *, store: str = "") -> Top:
-    """Outcome, sentence, checks, figures, next steps; `store` as for `commands_and_advice`."""
-    metric = main_metric(report)
-    lower = f", {direction(metric)}" if is_lower_better(metric) else ""
+    """Outcome, sentences, checks, figures, next steps; `store` as for `commands_and_advice`."""
     when = f"{datetime.fromisoformat(report.started).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     commands, advice = commands_and_advice(report, store=store)
     outcome, status = outcome_of(report)
-    training = report.training
-    trained = f"{duration(training.seconds)} of training" if training else "no training in this run"
-    tuned = _tuned(report, find_metric(report.holdout, metric))
-    scores = [("exported file", _exported(report, metric)), ("tuned model", tuned)]
-    # what users get leads, where there is such a file
-    (first, leading), second = scores if file_metric(report, metric) else reversed(scores)
-    figures = (
-        (f"{metric}, {first}{lower}", leading),
-        second,
-        ("best baseline", _best_baseline(report, metric)),
-        ("wall time", blocks.Estimate(duration(report.seconds), trained)),
-    )
     return Top(
         # the method without "on" and the model's short name, which the base model begins with
         made=(report.method.partition(" on ")[0], report.base_model, when),
         status=status,
         outcome=outcome.capitalize(),
-        checks=(*_checks(report), blocks.Facts(figures, kind="figures")),
+        answer=_answer(report),
+        checks=(*_checks(report), blocks.Facts(tuple(_figures(report)), kind="figures")),
         next_title="What would help" if advice else "Next",
-        next_steps=(*map(blocks.Prose, advice), *map(blocks.Code, commands)),
+        # whoever reads this has the report
+        next_steps=(
+            *map(blocks.Prose, advice),
+            *(blocks.Code(one) for one in commands if not one.startswith("recipe report")),
+        ),
     )
+
+
+def _leading(report: Report, name: str) -> tuple[str, Metric | None]:
+    """A metric of what would be shipped, after its name: the file, else the tuned model, or a baseline that passes."""
+    if metric := file_metric(report, name):
+        return "the exported file", metric
+    model, scores = shown_model(report) or ("", None)
+    return model, find_metric(report.folds or scores, name)
+
+
+def _answer(report: Report) -> str:
+    """Say whether it can be shipped, how many of 100 rows are right, and of how many in the best cheaper way."""
+    kind, share = kind_of(report), right_share(report)
+    name = share or main_metric(report)
+    model, mine = _leading(report, name)
+    if report.outcome not in _SHIP or mine is None:
+        return "There is nothing to ship."
+    lead = _SHIP[report.outcome].format(model)
+    if mine.value is None:
+        return f"{lead}."
+    best = best_baseline(report.baselines, name) if report.holdout else None
+    other = ""
+    if best:
+        # a model behind a server may cost more than this one
+        is_cheaper = best[0] != "model" and kind.can_be_answered_by(best[0])
+        value = _of_hundred(best[1])[1] if share else value_of(name, best[1].value)
+        other = f"; the best {'cheaper' if is_cheaper else 'other'} way, `{best[0]}`, gets {value}"
+    rows, right = _of_hundred(mine)
+    if not share:
+        value = f"{value_of(name, mine.value)} {column_name(name)}{lower_note(name)}"
+        return f"{lead}: on unseen texts it gets {value}{other}."
+    if kind.by_likelihood:
+        return f"{lead}: of {rows} unseen pairs it prefers the better answer in {right}{other}."
+    how = _RIGHT.get(kind.answer, " right")
+    return f"{lead}: of {rows} unseen texts it answers {right}{how}{other}."
+
+
+def _of_hundred(share: Metric) -> tuple[int, int]:
+    """So many rows, and how many of them are right; of fewer than a hundred the rows that were asked."""
+    of, value = min(100, share.n), share.value or 0.0
+    right = round(value * of)
+    # all and none are written only where it is so
+    return of, min(max(right, int(value > 0)), of - int(value < 1))
 
 
 def _checks(report: Report) -> tuple[blocks.Block, ...]:
@@ -77,10 +135,10 @@ def _checks(report: Report) -> tuple[blocks.Block, ...]:
         return (blocks.Bullets(unmet, kind="open-checks"),)
     if not checks:
         return ()
-    passed = sum(check.status is Status.PASS for check in checks)
-    warned = len(checks) - passed
-    tally = f"{passed} of {len(checks)} {'check passes' if len(checks) == 1 else 'checks pass'}"
-    warns = f", {warned} {'warns' if warned == 1 else 'warn'}" if warned else ""
+    found = Counter(check.status for check in checks)
+    passed, warned = found[Status.PASS], found[Status.WARN]
+    tally = f"{passed} of {counted(passed, 'check')} pass{'es' if passed == 1 else ''}"
+    warns = f", {counted(warned, 'warning')}" if warned else ""
     return (blocks.Paragraph(f"{tally}{warns}.", "tally"),)
 
 
@@ -89,29 +147,20 @@ def _open_check(check: Check) -> blocks.Cell:
     return blocks.status_badge(check.status), " ", blocks.Code(check_title(check.name)), numbers
 
 
-def _tuned(report: Report, metric: Metric | None) -> blocks.Estimate:
-    if report.holdout is None or metric is None:
-        return blocks.Estimate(DASH, why_absent(report, "evaluate"))
-    if metric.value is None:
-        return blocks.Estimate(DASH, undefined(metric))
-    rows = f"on {count(report.holdout.rows)} rows"
-    interval = interval_of(metric.name, metric.interval)
-    return blocks.Estimate(value_of(metric.name, metric.value), f"{interval} {rows}".strip())
-
-
-def _best_baseline(report: Report, metric: str) -> blocks.Estimate:
-    best = best_baseline(report.baselines, metric)
-    if best is not None:
-        return blocks.Estimate(value_of(metric, best[1].value), best[0])
-    states = (item.status.value for item in report.stages if item.stage == "baseline")
-    done = any(state in ("ran", "reused") for state in states)
-    return blocks.Estimate(DASH, "none was asked for" if done else why_absent(report, "baseline"))
-
-
-def _exported(report: Report, metric: str) -> blocks.Estimate:
-    measured = file_metric(report, metric)
-    if measured is None or measured.value is None:
-        return blocks.Estimate(DASH, why_absent(report, "verify"))
-    file = quantized_file(report)
-    parts = [interval_of(metric, measured.interval), *([size(file.bytes)] if file else [])]
-    return blocks.Estimate(value_of(metric, measured.value), " · ".join(filter(None, parts)))
+def _figures(report: Report) -> Iterator[tuple[str, blocks.Cell]]:
+    """Score, file, speed and time; a score that does not hold is listed with its check."""
+    name, checks = main_metric(report), checks_of(report.gate, report.verify)
+    if not any(one.asked == name and is_open(one) for one in checks):
+        model, metric = _leading(report, name)
+        missing = blocks.Estimate(DASH, why_absent(report, "evaluate"))
+        title = f"{name}, {model.removeprefix('the ')}".removesuffix(", ")
+        yield title, estimate(metric) if metric else missing
+    file, known = quantized_file(report), dict(speed_facts(report))
+    missing = blocks.Estimate(DASH, why_absent(report, "quantize"))
+    yield "file", blocks.Estimate(size(file.bytes), file.name) if file else missing
+    if "speed" in known:
+        first = known.get("first token after", DASH)
+        yield "speed", blocks.Estimate(known["speed"], f"first token after {first}")
+    training = report.training
+    trained = f"{duration(training.seconds)} of training" if training else "no training in this run"
+    yield "made in", blocks.Estimate(duration(report.seconds), trained)

@@ -28,7 +28,7 @@ def test_its_commands_name_the_store_that_it_was_given(finished: Project) -> Non
     outcome = finished.run("report", "tiny", "--format", "text", "--store", "my results")
 
     assert outcome.code == 0
-    assert "\nrecipe report tiny --store 'my results'\n" in outcome.out
+    assert "\nrecipe serve tiny --store 'my results'\n" in outcome.out
 
 
 def test_a_report_that_is_none_is_named(finished: Project) -> None:

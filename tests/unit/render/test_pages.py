@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
-from engine.evidence import Flip, Report, Status, Waived
+from engine.evidence import Flip, Mistake, Report, Status, Waived
 from engine.render.checks_text import check_lines
 from engine.render.json import read_json, render_json
 from engine.render.plan_table import PlanRow, plan_table
@@ -70,6 +70,8 @@ def hostile() -> Report:
     flip = Flip(id=HOSTILE, target=HOSTILE, before=HOSTILE, after=None)
     probe = dataclasses.replace(report.forgetting.probes[0], name=HOSTILE, kind=HOSTILE)
     labels = (HOSTILE, "positive")
+    names = ("id", "origin", "text", "expected", "answer")
+    wrong = Mistake(**dict.fromkeys(names, HOSTILE), confidence=0.9, differs=(HOSTILE,))
     findings = tuple(
         dataclasses.replace(item, message=HOSTILE, examples=(HOSTILE,))
         for item in report.data.findings
@@ -104,6 +106,8 @@ def hostile() -> Report:
         versions={HOSTILE: HOSTILE},
         environment={HOSTILE: HOSTILE},
         data=dataclasses.replace(report.data, findings=findings, dropped={HOSTILE: 3}),
+        mistakes=(wrong,),
+        command=HOSTILE,
     )
 
 
@@ -143,7 +147,7 @@ def test_a_check_that_warns_is_not_counted_as_one_that_passes() -> None:
 
     text = render_markdown(dataclasses.replace(report, gate=gate))
 
-    assert "8 of 9 checks pass, 1 warns." in text
+    assert "8 of 8 checks pass, 1 warning." in text
 
 
 def test_blocks_of_documents_are_not_called_documents() -> None:

@@ -111,7 +111,7 @@ def test_the_diagnosis_and_its_edit_stand_in_every_form() -> None:
     closing = closing_block(report, colour=False)
 
     for text in (render_html(report), render_markdown(report)):
-        assert "Diagnosis: underfitted" in text
+        assert "What would make it better" in text
         assert "method: {epochs: 5}" in text
     assert "method.epochs    1         5" in render_terminal(report, width=80, colour=False)
     assert "diagnosis: underfitted: macro_f1 is 0.330 [0.290, 0.370] on 200 training" in closing

@@ -12,6 +12,7 @@ from engine.render.labels import (
     absent,
     check_sentence,
     check_title,
+    explanation,
     got_interval,
     got_value,
     is_difference,
@@ -62,7 +63,7 @@ def interval_methods(checks: Sequence[Check]) -> tuple[blocks.Paragraph, ...]:
 
 
 def _row(check: Check, scores: blocks.Axis) -> blocks.Row:
-    is_signed = is_difference(check)
+    is_signed, title = is_difference(check), check_title(check.name)
     own = around([(check.got, check.interval)], check.bound, has_zero=is_signed)
     track = blocks.Track(
         label=check_sentence(check),
@@ -75,7 +76,7 @@ def _row(check: Check, scores: blocks.Axis) -> blocks.Row:
         tone=check.status.value,
     )
     cells = (
-        blocks.Code(check_title(check.name)),
+        title if " " in title else blocks.Code(title),
         blocks.Estimate(got_value(check), got_interval(check)),
         track,
         required(check),
@@ -83,7 +84,7 @@ def _row(check: Check, scores: blocks.Axis) -> blocks.Row:
         count(check.n),
         blocks.status_badge(check.status),
     )
-    return blocks.Row(cells=cells, note=check.note)
+    return blocks.Row(cells=cells, note=explanation(check))
 
 
 def _is_score(check: Check) -> bool:

@@ -1,4 +1,4 @@
-"""Against what else there is: baselines as bars, all their numbers, and the paired comparisons."""
+"""Against what else there is: the baselines and their numbers, and the paired comparisons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.evidence import Comparison, Report
 from engine.render import blocks
-from engine.render.axes import above, around
+from engine.render.axes import around
 from engine.render.labels import (
     ComparedModel,
     absent,
@@ -15,13 +15,11 @@ from engine.render.labels import (
     compared_models,
     estimate,
     find_metric,
-    main_check,
     main_metric,
 )
 from engine.render.metric_format import (
     column_name,
     interval_of,
-    is_share,
     kind_of,
     lower_note,
     short_list,
@@ -52,11 +50,10 @@ _TONES = {"better": "pass", "worse": "fail"}
 def baselines(report: Report) -> blocks.Section:
     """Baselines and the tuned model side by side on the same holdout rows."""
     models = compared_models(report)
-    parts: list[blocks.Block] = [_bars(report, models)] if models else [absent(report, "baseline")]
+    parts: list[blocks.Block] = [_numbers(report, models) if models else absent(report, "baseline")]
     if metrics := list(dict.fromkeys(item.metric for item in report.comparisons)):
         parts += [blocks.Heading("How much better, row by row"), blocks.Paragraph(_PAIRED, "lead")]
         parts += [block for metric in metrics for block in _comparisons(report, metric)]
-    parts += [_numbers(report, models)] if models else []
     # what is compared without a gain asked for is the kind's own metric, which need not be the report's
     shown = main_metric(report) if main_metric(report) in metrics else "".join(metrics[:1])
     lines = [comparison_line(item) for item in report.comparisons if item.metric == shown]
@@ -77,59 +74,22 @@ def _best_baseline(report: Report) -> list[str]:
     return [f"best of {len(report.baselines)} baselines without fine-tuning: {shown}"]
 
 
-def _bars(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
-    metric, check = main_metric(report), main_check(report)
-    limit = check.bound if check else None
-    axis = _axis(models, metric, limit)
-    return blocks.table(
-        f"{metric} on the holdout{lower_note(metric)}",
-        ("model | :drawn", blocks.Column(blocks.Code(metric), "got")),
-        (_bar_row(model, metric, axis, limit) for model in models),
-        "bars",
-        legend="" if limit is None else f"the line is the threshold {threshold_of(metric, limit)}",
-        scale=axis,
-    )
-
-
-def _axis(models: Sequence[ComparedModel], metric: str, limit: float | None) -> blocks.Axis:
-    """From 0 to 1 for shares; for all else from 0 to a round number above everything."""
-    if is_share(metric):
-        return blocks.Axis(0.0, 1.0)
-    values = [find_metric(model.scores, metric) for model in models]
-    tops = [m.interval.high if m.interval else m.value or 0.0 for m in values if m]
-    return blocks.Axis(*above([*tops, limit or 0.0]))
-
-
-def _bar_row(
-    model: ComparedModel, metric: str, axis: blocks.Axis, limit: float | None
-) -> blocks.Row:
-    measured = find_metric(model.scores, metric)
-    shown = estimate(measured)
-    bar = blocks.Bar(
-        label=f"{model.name}: {shown}",
-        axis=axis,
-        value=measured.value if measured else None,
-        interval=measured.interval if measured else None,
-        threshold=limit,
-        tone=model.kind,
-    )
-    return blocks.Row(cells=(model.name, bar, shown), note=model.note, tone=model.kind)
-
-
 def _numbers(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
     names = short_list(kind_of(report), main_metric(report), [model.scores for model in models])
     passes = {None: DASH, True: "yes", False: "no"}
-    rows: list[list[blocks.Cell]] = []
+    rows: list[blocks.Row] = []
     for model in models:
         found = (find_metric(model.scores, name) for name in names)
         values = (estimate(metric) if metric else DASH for metric in found)
         time = duration(model.seconds) if model.seconds is not None else DASH
         weights = size(model.bytes) if model.bytes is not None else DASH
-        rows.append([model.name, *values, time, weights, passes[model.passes]])
+        cells = (model.name, *values, time, weights, passes[model.passes])
+        rows.append(blocks.Row(cells=cells, note=model.note))
     columns = blocks.columns_of(
         "model", *blocks.numbers(map(column_name, names)), ">time | >size | >passes"
     )
-    return blocks.table("Side by side on the holdout", columns, rows, "stacked")
+    caption = f"Side by side on the holdout{lower_note(main_metric(report))}"
+    return blocks.table(caption, columns, rows, "stacked")
 
 
 def _comparisons(report: Report, metric: str) -> list[blocks.Block]:

@@ -30,7 +30,9 @@ def classes(report: Report) -> blocks.Section | None:
     model, scores = found
     is_long = len(scores.classes) > _FEW_LABELS
     rows = sorted(scores.classes, key=_weakness) if is_long else scores.classes
-    columns = f"{words.singular} | >precision | >recall | >F1 | :drawn | >{words.support} | >{words.predicted}"
+    columns = (
+        f"{words.singular} | >precision | >recall | >F1 | >{words.support} | >{words.predicted}"
+    )
     order, layout = ("weakest first", "tall") if is_long else ("in the recipe's order", "")
     caption = f"Every {words.singular} on the holdout, {order}"
     cells = (_row(scores, item, words.support) for item in rows)
@@ -43,12 +45,6 @@ def classes(report: Report) -> blocks.Section | None:
     return blocks.Section(title=words.title, lead=lead, blocks=(shown,))
 
 
-def f1_meter(value: float | None) -> blocks.Strip:
-    """F1 as a thin bar."""
-    parts = () if value is None else ((0.0, 100.0 * value, "tuned"),)
-    return blocks.Strip(label=f"F1 {number(value)}", parts=parts)
-
-
 def _weakness(item: ClassScores) -> float:
     return -1.0 if item.f1 is None else item.f1
 
@@ -59,7 +55,6 @@ def _row(scores: Scores, item: ClassScores, support: str) -> list[blocks.Cell]:
         _share(item.precision, "never predicted"),
         _share(item.recall, f"no {support}"),
         estimate(find_metric(scores, f"f1.{item.label}")),
-        f1_meter(item.f1),
         count(item.support),
         count(item.predicted),
     ]

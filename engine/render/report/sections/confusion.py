@@ -1,16 +1,15 @@
-"""Where the model errs: the confusion matrix, and the most frequent mistakes."""
+"""Which labels the model takes for others: the confusion matrix."""
 
 from __future__ import annotations
 
-from engine.evidence import Report, Scores
+from engine.evidence import Report
 from engine.kinds import AnswerForm
 from engine.render import blocks
-from engine.render.labels import absent, confused_pairs, shown_model
+from engine.render.labels import absent, shown_model
 from engine.render.metric_format import kind_of
 from engine.render.number_format import count
 from engine.render.report.sections import report_section
 
-_PAIRS = 12
 _LEAD = "Rows are what is true, columns what {model} answered."
 _DRAWING = "Shades are shares of the row: blue where it is right, red where it is not."
 
@@ -31,19 +30,5 @@ def confusion(report: Report) -> blocks.Section | None:
         answers=(*labels, "invalid output"),
         counts=scores.confusion,
     )
-    shown = (matrix, _mistakes(scores, labels))
     lead = _LEAD.format(model=model)
-    return blocks.Section(title="Confusion", lead=lead, drawing_lead=_DRAWING, blocks=shown)
-
-
-def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
-    pairs = confused_pairs(scores, labels, most=_PAIRS)
-    if not pairs:
-        return blocks.Paragraph("No holdout row was labelled wrongly.", "fine")
-    support = {item.label: item.support for item in scores.classes}
-    rows = []
-    for target, answer, wrong in pairs:
-        share = f"{count(wrong)} of {count(support[target])}"
-        rows.append([blocks.Code(target), blocks.Code(answer), count(wrong), share])
-    columns = "true | answer | >rows | >of all rows of that label"
-    return blocks.table("Most frequent mistakes", columns, rows, "narrow")
+    return blocks.Section(title="Confusion", lead=lead, drawing_lead=_DRAWING, blocks=(matrix,))

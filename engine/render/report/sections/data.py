@@ -114,7 +114,7 @@ def _splits(summary: DataSummary, labels: tuple[str, ...]) -> blocks.Block:
     columns = blocks.columns_of(
         "split | >rows | >seen in an epoch | >groups | from | to",
         *blocks.numbers(names),
-        "balance:drawn | digest",
+        "digest",
     )
     rows = [_split_row(split, labels, is_short=is_short) for split in summary.splits]
     return blocks.table("Splits", columns, rows)
@@ -136,18 +136,8 @@ def _split_row(
         first,
         last,
         *by_label,
-        _balance(split, labels) if labels else "",
         blocks.Code(split.digest[:_DIGEST]),
     ]
-
-
-def _balance(split: SplitSummary, labels: tuple[str, ...]) -> blocks.Strip:
-    """The rows of each label as parts of one bar."""
-    counts = [split.labels.get(label, 0) for label in labels]
-    shares = [100.0 * rows / (sum(counts) or 1) for rows in counts]
-    parts = ((sum(shares[:at]), share, f"part{at % 2}") for at, share in enumerate(shares))
-    named = ", ".join(f"{label} {rows}" for label, rows in zip(labels, counts, strict=True))
-    return blocks.Strip(label=f"{split.name}: {named}", parts=tuple(parts), tall=True)
 
 
 def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[blocks.Block, ...]:

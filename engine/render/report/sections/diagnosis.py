@@ -15,7 +15,7 @@ _LEAD = {
 }
 
 
-@report_section("diagnosis", at=15)
+@report_section("diagnosis", at=6)
 def diagnosis(report: Report) -> blocks.Section | None:
     """Nothing where no trained model was judged."""
     found = report.diagnosis
@@ -28,7 +28,8 @@ def diagnosis(report: Report) -> blocks.Section | None:
         shown.append(blocks.Listing(title="In the recipe", text=found.yaml, is_open=True))
     is_plain = report.outcome == "accepted" and found.fit is Fit.FITS and not found.edits
     return blocks.Section(
-        title=f"Diagnosis: {fit_words(found)}",
+        is_open=True,
+        title="What would make it better" if found.edits else f"Diagnosis: {fit_words(found)}",
         lead=_LEAD[found.fit],
         blocks=tuple(shown),
         closing=() if is_plain else (_closing(found),),

@@ -17,8 +17,8 @@ from engine.render.labels import (
     is_open,
     main_metric,
 )
-from engine.render.metric_format import kind_of, metric_text, prose_name, value_of, whole_list
-from engine.render.number_format import DASH, amount, count, number, percent, size
+from engine.render.metric_format import kind_of, metric_text, prose_name, value_of
+from engine.render.number_format import DASH, amount, count, percent, size
 from engine.render.report.sections import report_section
 from engine.render.report.sections.acceptance import check_table, interval_methods
 from engine.render.styled_text import crop
@@ -40,7 +40,7 @@ _TITLES = {
     "first_token_milliseconds": "first token after",
     "peak_memory_megabytes": "peak memory",
 }
-_MOST_DELTAS, _MOST_FLIPS, _LONGEST_ANSWER = 12, 40, 160
+_MOST_FLIPS, _LONGEST_ANSWER = 40, 160
 
 
 @report_section("export", at=140)
@@ -58,11 +58,6 @@ def export(report: Report) -> blocks.Section:
     else:
         caption = "Checks on the exported file, run with llama.cpp"
         parts += [check_table(verify, caption), *interval_methods(verify.checks)]
-        parts += _before_and_after(report)
-    if report.agreement is not None:
-        agreed = percent(report.agreement)
-        text = f"The exported file agrees with the merged model on {agreed} of the holdout."
-        parts.append(blocks.Paragraph(text, "fine"))
     summary = ladder_summary(report.ladder, metric)
     is_judged_again = verify is not None and verify.status is not Status.PASS
     is_refused = summary and is_judged_again and report.outcome != "accepted"
@@ -129,7 +124,7 @@ def _ladder(report: Report, metric: str) -> list[blocks.Block]:
     heading = blocks.Heading("From the adapter to the file")
     has_shift = any(rung.mean_shift is not None for rung in ladder)
     shift = [blocks.Paragraph(_SHIFT, "fine")] if has_shift else []
-    return [heading, blocks.Paragraph(_LADDER, "lead"), shown, *shift, *_deltas(report)]
+    return [heading, blocks.Paragraph(_LADDER, "lead"), shown, *shift]
 
 
 def _rung_row(ladder: Sequence[FormResult], at: int, metric: str) -> blocks.Row:
@@ -235,58 +230,10 @@ def _before(ladder: Sequence[FormResult], at: int) -> str:
     return known[-1] if known else "before"
 
 
-def _deltas(report: Report) -> list[blocks.Block]:
-    """F1 by label or field, minus the rung before; the largest losses first."""
-    rungs = [rung for rung in report.ladder if rung.class_deltas]
-    if not rungs:
-        return []
-    deltas = [dict(rung.class_deltas) for rung in rungs]
-    labels = list(dict.fromkeys(label for rung in deltas for label in rung))
-    rows = [(label, [rung.get(label) for rung in deltas]) for label in labels]
-    moved = [row for row in rows if any(value is None or value for value in row[1])]
-    moved.sort(key=lambda row: min(-1.0 if value is None else value for value in row[1]))
-    what = kind_of(report).counts_by or "label"
-    if not moved:
-        return [blocks.Paragraph(f"No {what}'s F1 changed on the way.", "fine")]
-    shown = moved[:_MOST_DELTAS]
-    left_out = len(rows) - len(shown)
-    others = f"; {count(left_out)} more changed less or not at all" if left_out else ""
-    caption = f"F1 by {what}, change against the form before, largest losses first{others}"
-    cells = [[blocks.Label(label), *map(_signed, values)] for label, values in shown]
-    columns = blocks.columns_of(what, *blocks.numbers(rung.name for rung in rungs))
-    return [blocks.table(caption, columns, cells, "narrow")]
-
-
-def _signed(value: float | None) -> str:
-    return DASH if value is None else number(value, signed=True)
-
-
-def _before_and_after(report: Report) -> list[blocks.Block]:
-    if report.quantized is None or report.holdout is None:
-        return []
-    rows: list[list[blocks.Cell]] = []
-    for name in whole_list(kind_of(report), report.holdout):
-        before, after = find_metric(report.holdout, name), find_metric(report.quantized, name)
-        if before is None or after is None or before.value is None or after.value is None:
-            continue
-        values = (value_of(name, metric.value) for metric in (before, after))
-        change = value_of(name, after.value - before.value, signed=True)
-        rows.append([blocks.Code(name), *values, change])
-    columns = "metric | >tuned | >exported | >change"
-    shown = blocks.table("Before and after, on the holdout", columns, rows, "narrow")
-    return [shown] if rows else []
-
-
 def _flips(report: Report) -> list[blocks.Block]:
-    """The rows that changed, step by step; of reports without a ladder those of quantization."""
+    """The rows that changed, step by step."""
     steps = [(_before(report.ladder, at), rung) for at, rung in enumerate(report.ladder)]
     changes = [((before, rung.name), rung.flips) for before, rung in steps if rung.flips]
-    if not report.ladder and report.flips:
-        flips = (
-            Flip(id=str(x["id"]), target=str(x["target"]), before=x["merged"], after=x["quantized"])
-            for x in report.flips
-        )
-        changes = [(("merged", "quantized"), tuple(flips))]
     if not changes and (report.ladder or report.quantized) and not kind_of(report).by_likelihood:
         return [blocks.Paragraph("No row's answer changed on the way into the file.", "fine")]
     return [_flip_table(report, forms, flips) for forms, flips in changes]

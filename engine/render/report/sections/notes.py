@@ -7,7 +7,7 @@ from engine.render import blocks
 from engine.render.report.sections import report_section
 
 
-@report_section("notes", at=0)
+@report_section("notes", at=8)
 def notes(report: Report) -> blocks.Section | None:
     """Nothing where there are none."""
     warning, waived = blocks.Strong("Warning"), blocks.Strong("Waived")
@@ -18,4 +18,5 @@ def notes(report: Report) -> blocks.Section | None:
     if not items:
         return None
     listed = blocks.Bullets(tuple(items))
-    return blocks.Section(title="Notes", blocks=(listed,), closing=tuple(lines))
+    is_open = bool(report.warnings or report.waivers)
+    return blocks.Section(title="Notes", is_open=is_open, blocks=(listed,), closing=tuple(lines))

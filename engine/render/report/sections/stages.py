@@ -20,39 +20,22 @@ _BASES = {
     "run": "measured by an earlier run of the same training",
     "last run": "as long as its last run",
 }
-_NARROWEST = 0.6
-"""Percent of the bar that the shortest stage takes, so that it is seen."""
 
 
 @report_section("stages", at=150)
 def stages(report: Report) -> blocks.Section:
-    """Every stage in order, with its part of the run's time."""
-    columns = "stage | status | >time | :drawn | why | key"
-    total = sum(_busy(item) for item in report.stages) or 1.0
-    rows, start = [], 0.0
-    for item in report.stages:
-        rows.append(_row(item, start / total, total))
-        start += _busy(item)
-    shown = blocks.table("Stages in order", columns, rows, "stages")
+    """Every stage in order."""
+    columns = "stage | status | >time | why | key"
+    shown = blocks.table("Stages in order", columns, map(_row, report.stages), "stages")
     return blocks.Section(title="Stages", blocks=(shown, *_costs(report.costs)))
 
 
-def _busy(item: StageRecord) -> float:
-    return 0.0 if item.status in _IDLE else item.seconds
-
-
-def _row(item: StageRecord, start: float, total: float) -> list[blocks.Cell]:
-    is_idle = item.status in _IDLE
-    # A short part is drawn wider than it is, and has to end within the bar.
-    left_, width = min(100 * start, 100 - _NARROWEST), max(_NARROWEST, 100 * _busy(item) / total)
-    label = f"{item.stage} {item.status.value}, {duration(item.seconds)}"
-    drawn = blocks.Strip(label=label, parts=((left_, width, item.status.value),))
+def _row(item: StageRecord) -> list[blocks.Cell]:
     problems = (part for problem in item.problems for part in (" ", blocks.Failure(problem)))
     return [
         item.stage,
         blocks.Badge(item.status.value, item.status.value),
-        blocks.Muted(DASH) if is_idle else duration(item.seconds),
-        "" if is_idle else drawn,
+        blocks.Muted(DASH) if item.status in _IDLE else duration(item.seconds),
         (blocks.Prose(item.reason), *problems),
         blocks.Code(item.key[:8]) if item.key else blocks.Muted(DASH),
     ]

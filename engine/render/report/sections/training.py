@@ -1,4 +1,4 @@
-"""How the model was trained: losses, checkpoints, and how train, validation and holdout compare."""
+"""How the model was trained: losses and checkpoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from engine.evidence import CheckpointScore, PrefixSharing, Report, TrainingSummary
 from engine.render import blocks
 from engine.render.axes import above, nice_range
-from engine.render.labels import absent, estimate, find_metric, judged_by, main_metric
+from engine.render.labels import absent, estimate
 from engine.render.metric_format import direction, value_of
 from engine.render.number_format import (
     DASH,
@@ -29,14 +29,13 @@ _MOST_TICKS = 5
 
 @report_section("training", at=90)
 def training(report: Report) -> blocks.Section:
-    """The loss curves, what was trained, and how train, validation and holdout compare."""
+    """The loss curves, and what was trained."""
     summary = report.training
     if summary is None:
         return blocks.Section(title="Training", blocks=(absent(report, "train"),))
     checkpoints = _checkpoints(report.checkpoints, summary)
     facts = blocks.Facts(_facts(report, summary))
-    parts = (_losses(summary), *checkpoints, facts, _generalisation(report))
-    return blocks.Section(title="Training", blocks=parts)
+    return blocks.Section(title="Training", blocks=(_losses(summary), *checkpoints, facts))
 
 
 def _losses(summary: TrainingSummary) -> blocks.Block:
@@ -179,20 +178,3 @@ def _batches(sharing: PrefixSharing) -> str:
         "rows share the tokens that they begin with; loss and gradients differ from plain batches "
         f"by {sharing.difference or 0.0:.1e}"
     )
-
-
-def _generalisation(report: Report) -> blocks.Block:
-    metric = main_metric(report)
-    sets = {
-        "train": report.train_scores,
-        "validation": report.validation_scores,
-        "holdout": report.holdout,
-        "holdout, free decoding": report.free,
-    }
-    known = ((name, scores) for name, scores in sets.items() if scores)
-    rows = [(name, estimate(find_metric(s, metric)), count(s.rows)) for name, s in known]
-    if not rows:
-        return absent(report, "evaluate")
-    columns = blocks.columns_of("rows of", blocks.Column(blocks.Code(metric), "number"), ">rows")
-    caption = f"The tuned model on what it saw and what it never saw, {judged_by(report)}"
-    return blocks.table(caption, columns, rows, "narrow")

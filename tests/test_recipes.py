@@ -10,6 +10,7 @@ import pytest
 
 from engine.backends import check_backend
 from engine.environment import Device
+from engine.kinds import KINDS
 from engine.pipeline.plan import collect_inputs, plan_run
 from engine.pipeline.preflight import refuse_unmeasured
 from engine.recipe import check_recipe, load_recipe, moving_references
@@ -18,6 +19,10 @@ from engine.stages.compile import compile_recipe
 from engine.store import Store
 from support.data_stage import run as run_data
 from support.paths import ROOT
+from support.results import put_report  # noqa: F401 # says where the benchmarks are
+
+# after `support.results`
+import recipe_rows  # isort: skip
 
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 
@@ -27,7 +32,7 @@ GPU = Device(kind="cuda", name="test", memory_bytes=1, cores=8, bf16=True)
 
 
 def test_all_shipped_recipes_are_found() -> None:
-    assert len(RECIPES) == 12
+    assert len(RECIPES) == 14
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -75,9 +80,22 @@ def test_the_recipes_cover_methods_outputs_and_backends() -> None:
 def test_the_recipes_show_other_kinds_and_other_ways_to_divide() -> None:
     recipes = [load_recipe(path)[0] for path in RECIPES]
 
-    assert {"extraction", "chat"} < {recipe.task.kind for recipe in recipes}
+    kinds = {recipe.task.kind for recipe in recipes}
+    assert set(KINDS) - {"generation", "text", "multilabel"} == kinds
     assert "group" in {recipe.splits.by for recipe in recipes}
     assert any(source.weight != 1 for recipe in recipes for source in recipe.data.sources)
+
+
+def test_a_recipe_is_shipped_for_every_way_to_train() -> None:
+    found = {path.stem: load_recipe(path)[0] for path in RECIPES}
+
+    assert found["review-folds"].splits.folds
+    assert found["shop-replies"].method.preference
+
+
+def test_the_rows_of_the_shop_are_those_that_their_program_writes() -> None:
+    for name, text in recipe_rows.files().items():
+        assert (ROOT / "recipes" / "data" / name).read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -53,11 +53,12 @@ from engine.pipeline.plan import (
     Plan,
     PlannedStage,
     collect_inputs,
+    counted_data,
     holdout_line,
     moving,
     plan_run,
 )
-from engine.pipeline.power import measured_discordance, power_estimates
+from engine.pipeline.power import measured_discordance, power_estimates, too_few_groups
 from engine.pipeline.preflight import missing_here, require_backend, require_ranks
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.asked_models import asked_models
@@ -115,10 +116,14 @@ def run(options: argparse.Namespace) -> None:
     if options.probe:
         run_probe(options, recipe, warnings, root=root)
     require_backend(recipe, device, until="data")  # what is wrong on every machine
-    missing = () if options.device else missing_here(recipe, device)
     price = price_of(device, options.prices)
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
     plan = plan_run(recipe, store, inputs=inputs, previous=previous)
+    power = _power(plan)
+    missing = (
+        *(() if options.device else missing_here(recipe, device)),
+        *too_few_groups(recipe, power),
+    )
     ranks, elsewhere = profile.ranks, bool(options.device)
     require_ranks(recipe, device, ranks)
     found = forecast(plan, store, price=price, elsewhere=elsewhere, ranks=ranks)
@@ -126,12 +131,11 @@ def run(options: argparse.Namespace) -> None:
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
         downloads = [asdict(one) for one in downloads_of(plan, store)]
-        shown = _json(plan, found, counted, root=root, outside=outside)
+        shown = _json(plan, found, counted, root=root, outside=outside, power=power)
         shown |= {"downloads": downloads, "refused": [one.headline() for one in missing]}
         show_json(shown | compute_facts(profile, plan.trained or recipe, counted))
         return
     show_problems(warnings)
-    colour = has_colour(sys.stdout)
     rows = _rows(plan, found, counted)
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
@@ -144,10 +148,12 @@ def run(options: argparse.Namespace) -> None:
     facts += under("outside", _outside(recipe, outside))
     facts += [
         *_estimated(plan, store, None if _is_over(rows) else found, explain=options.explain),
+        *power_facts(power),
+        *(("waived", f"{one.what}: {one.why}") for one in recipe.waivers),
         *_without_price(options.prices, price, device),
     ]
     closing = ". ".join(moving(recipe))
-    width = columns(sys.stdout)
+    colour, width = has_colour(sys.stdout), columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
 
 
@@ -168,12 +174,11 @@ def _is_over(rows: Sequence[PlanRow]) -> bool:
 def _estimated(
     plan: Plan, store: Store, found: Forecast | None, *, explain: bool
 ) -> list[tuple[str, str | Table]]:
-    """Return what is asked and fetched, what it takes, what the holdout can show, and what was waived."""
+    """Return what is asked and fetched, and what it takes."""
     facts = _asked_and_fetched(plan, store)
     facts += [] if found is None else estimate_lines(found, explain=explain)
     facts += under("method", _worked_out(plan.recipe)) if explain else []
-    facts += power_facts(_power(plan))
-    return [*facts, *(("waived", f"{one.what}: {one.why}") for one in plan.recipe.waivers)]
+    return facts
 
 
 def _row_facts(
@@ -369,7 +374,7 @@ def _power(plan: Plan) -> PowerEstimates:
     """What the holdout can show, once data has counted it or the recipe says it."""
     stored = {stage.name: stage.reused for stage in plan.stages if stage.reused}
     differ = measured_discordance(plan.recipe, stored)
-    return power_estimates(plan.recipe, stored.get("data"), discordance=differ)
+    return power_estimates(plan.recipe, counted_data(plan), discordance=differ)
 
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
@@ -389,8 +394,8 @@ def _json(
     *,
     root: Path,
     outside: Sequence[Outside],
+    power: PowerEstimates,
 ) -> dict[str, object]:
-    power = _power(plan)
     return {
         "schema": "plan.v1",
         "recipe": plan.recipe.name,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.metrics.power import OFTEN, SELDOM
-from engine.metrics.power_text import PowerEstimate, PowerEstimates
+from engine.metrics.power_text import PowerEstimate, PowerEstimates, judging_rows
 from engine.render import blocks
-from engine.render.number_format import DASH, count, counted
+from engine.render.number_format import DASH, count
 
 Fact = str | blocks.Table
-_COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at | >rows for {OFTEN:.2f}"
+_COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at"
 
 
 def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:
@@ -18,7 +18,8 @@ def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:
     shown = [one for one in found.estimates if not one.note]
     parts: list[Fact] = []
     if shown:
-        parts.append(blocks.table(_caption(shown), _COLUMNS, map(_cells, shown)))
+        columns = f"{_COLUMNS} | >{shown[0].unit}s for {OFTEN:.2f}"
+        parts.append(blocks.table(_caption(shown), columns, map(_cells, shown)))
     parts += [note for one in found.estimates for note in _notes(one)]
     parts += [found.note] if found.note else []
     return under("power", parts)
@@ -33,7 +34,7 @@ def _caption(shown: list[PowerEstimate]) -> str:
     """Say on how many rows, and which end of the interval decides."""
     ends = {one.decided_on for one in shown}
     end = "lower bound (max: the upper)" if len(ends) > 1 else ends.pop()
-    return f"on {counted(shown[0].rows, 'holdout row')}, decided on the {end}"
+    return f"on {judging_rows(shown[0].rows, shown[0].groups)}, decided on the {end}"
 
 
 def _cells(one: PowerEstimate) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
     work, pool = outcome.work, outcome.work.pool
     counts = count_labels(pool, examples.rows)
     asked, division = asked_sizes(work.splits)[name], outcome.division
+    group_of = Counter(pool.unit[row] for row in examples.rows) if pool.unit else Counter[int]()
     left_out = Counter(check for place, check in division.dropped.values() if place.split == name)
     return SplitSummary(
         name=name,
@@ -56,7 +57,8 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
         labels={label: counts.get(label, 0) for label in work.task.labels},
         digest=examples.digest(),
         seen=seen(examples.rows, outcome.repeats if name == "train" else {}),
-        groups=len({pool.unit[row] for row in examples.rows}) if pool.unit else None,
+        groups=len(group_of) if pool.unit else None,
+        group_sizes=tuple(sorted(Counter(group_of.values()).items())),
         span=_span(pool, examples) if pool.time and not pool.is_by_place else None,
         asked=asked if isinstance(asked, int) else None,
         left_out=dict(sorted(left_out.items())),

@@ -39,6 +39,7 @@ from engine.lock.repair import is_readable, repaired, unwritable
 from engine.lock.seal import key_path, make_key
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
+from engine.pipeline.power import power_estimates, too_few_groups
 from engine.recipe.model import Checks, Recipe
 from engine.recipe.references import has_new_tokenizer
 from engine.recipe.sweeps import by_length, own_words
@@ -119,6 +120,8 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
             if not problems and folder is not None and counts_after_rendering(recipe):
                 watcher.stage("rows").note("counting the tokens of every row")
                 problems += _render(recipe, store, found, folder)
+    if found.data is not None and found.summary is not None:
+        problems += too_few_groups(recipe, power_estimates(recipe, found.summary))
     if found.data is not None and not problems:
         view = replace(view, training=_training(recipe, store, found))
     code = found.error.exit_code if found.error else ExitCode.ACCEPTED

@@ -34,6 +34,8 @@ class SplitSummary:
     """Rows of one epoch: train with its weights; for the others, `rows`."""
     groups: int | None = None
     """Different groups; None unless divided by group."""
+    group_sizes: tuple[tuple[int, int], ...] = ()
+    """(rows, groups of so many rows), from the smallest on; empty unless divided by group."""
     span: tuple[str, str] | None = None
     """First and last time, as written; None unless divided by time."""
     asked: int | None = None
@@ -138,6 +140,11 @@ class DataSummary:
     recorded: Recorded | None = None
     """None where no holdout was recorded before, or nothing has to be held (fractions move no row)."""
     folds: int = 0
+
+    @property
+    def rows_beside_holdout(self) -> int:
+        """Rows of train and validation, once all that a check drops is left out."""
+        return sum(split.rows for split in self.splits if split.name != "holdout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

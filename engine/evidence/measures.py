@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.values import dataclass
 
 
@@ -14,6 +16,13 @@ class Interval:
     confidence: float
     method: str
     """`bayesian bootstrap (2000 draws, two rows added)`, `wilson`, …"""
+
+    # Derived and never written: digests in locks and bundles are of the JSON, which older versions read too.
+    @property
+    def groups(self) -> int:
+        """How many groups were resampled, as the method says it; 0 where rows were."""
+        found = re.search(r" of (\d+) groups", self.method)
+        return int(found[1]) if found else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from statistics import NormalDist
 
 from engine.evidence import Interval, Metric
+
+_STEPS = 40
+"""Of a bisection."""
 
 
 def wilson(successes: float, trials: float, *, confidence: float) -> Interval | None:
@@ -33,6 +37,41 @@ def wilson(successes: float, trials: float, *, confidence: float) -> Interval | 
     low = 0.0 if successes == 0 else max(0.0, center - half)
     high = 1.0 if successes == trials else min(1.0, center + half)
     return Interval(low=low, high=high, confidence=confidence, method="wilson")
+
+
+GroupSizes = tuple[tuple[int, int], ...]
+"""(rows, groups of so many rows)."""
+
+
+@lru_cache(maxsize=64)
+def effective_groups(sizes: GroupSizes, confidence: float) -> float:
+    """Return as how many independent rows groups count, where a model is right on all of them or none.
+
+    All of them right, so many rows have the interval of Wilson that these groups have by resampling: there the share
+    that is wrong is W m / (S + W m + V n), with S the sum of all sizes, each times a unit exponential weight, and m and
+    n the sizes of the two groups that are added, drawn as often as they have rows. Groups of one size count as their
+    number, a few large ones among many small ones as few.
+    """
+    rows, miss = sum(size * count for size, count in sizes), (1 - confidence) / 2
+
+    def exceeds(odds: float) -> float:
+        """Return the chance that what is wrong is more than `odds` times what is right."""
+        chance = 0.0
+        for size, count in sizes:
+            rate = odds / size
+            added = sum(n * many / (1 + rate * n) for n, many in sizes) / rows
+            others = math.exp(-sum(many * math.log1p(rate * n) for n, many in sizes))
+            chance += size * count / rows * others * added
+        return chance
+
+    low, high = 0.0, 1.0
+    while exceeds(high) > miss:
+        low, high = high, 2 * high
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if exceeds(middle) > miss else (low, middle)
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    return z * z / high  # Wilson's lower end for n right of n is n / (n + z²)
 
 
 def wilson_f1(right: int, wrong: int, *, confidence: float) -> Interval | None:

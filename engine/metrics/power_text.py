@@ -6,12 +6,15 @@ Estimates, made before training, with a note that says what they assume.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Literal
 
+from engine.evidence import DataSummary
 from engine.kinds import AnswerForm
 from engine.metrics import power
+from engine.metrics.intervals import GroupSizes, effective_groups
 from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Spread, ThresholdRule
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Selective, Task, Threshold
@@ -44,8 +47,29 @@ class JudgingRows:
     rows: int
     classes: Mapping[str, int] = field(default_factory=dict)
     """Rows by label; empty where nothing is counted yet, or rows have no labels."""
-    groups: int | None = None
-    """Groups that the rows belong to; None where each row stands for itself."""
+    group_sizes: GroupSizes = ()
+    """Of the groups that the rows belong to; empty where each row is independent."""
+
+    @classmethod
+    def of(cls, summary: DataSummary) -> JudgingRows | None:
+        """Return the rows that judge: the holdout's, with folds all of them; None where there are none."""
+        labels, sizes, rows = Counter[str](), Counter[int](), 0
+        for split in summary.splits:
+            if summary.folds or split.name == "holdout":
+                labels.update(split.labels)
+                sizes.update(dict(split.group_sizes))
+                rows += split.rows
+        groups = tuple(sorted(sizes.items())) if sizes.keys() - {1} else ()
+        return cls(rows=rows, classes=dict(labels), group_sizes=groups) if rows else None
+
+    @property
+    def groups(self) -> int:
+        """Groups of rows; 0 where each row is independent."""
+        return sum(count for _, count in self.group_sizes)
+
+    def independent(self, confidence: float) -> float:
+        """Return as how many independent rows they count: groups by their sizes."""
+        return effective_groups(self.group_sizes, confidence) if self.groups else self.rows
 
     def portions(self, labels: tuple[str, ...]) -> tuple[float, ...]:
         """Return the share of each class; equal shares while they are not counted."""
@@ -67,6 +91,10 @@ class PowerEstimate:
     """`lower bound`, `upper bound` or `point`."""
     rows: int
     """Of the holdout."""
+    groups: int = 0
+    """Of these rows; 0 where each is independent."""
+    is_out_of_reach: bool = False
+    """Whether even a model without an error misses the bound on these groups."""
     is_max: bool = False
     """Whether smaller values are better."""
     passes_at: float | None = None
@@ -77,7 +105,7 @@ class PowerEstimate:
     """The better true value, gain or change that `power` and `rows_needed` are of; None with a `note`."""
     power: float | None = None
     rows_needed: int | None = None
-    """Holdout rows that give 0.80 at `asked_at`; None where no number does."""
+    """Holdout rows (groups, where rows have these) that give 0.80 at `asked_at`; None where no number does."""
     note: str = ""
     """A sentence instead of numbers: the threshold cannot pass, nothing is known, or it is of some rows."""
 
@@ -105,13 +133,18 @@ class PowerEstimate:
         return f"{min(99, math.floor(self.power * 100 + 1e-9)) / 100:.2f}"
 
     @property
+    def unit(self) -> str:
+        """Return what judges: `row` or `group`."""
+        return "group" if self.groups else "row"
+
+    @property
     def sentence(self) -> str:
         """Return the whole estimate as a sentence."""
         if self.note:
             return self.note
         end = f" ({self.decided_on})" if self.kind == "threshold" else ""
         over = " over a baseline" if self.kind == "min_gain" else ""
-        rows = _count(self.rows, "holdout row")
+        rows = judging_rows(self.rows, self.groups)
         start = f"{self.metric} `{self.threshold}{end}`{over} on {rows}"
         says = {"threshold": self._of_value, "min_gain": self._of_gain, "max_drop": self._of_drop}
         return f"{start}: {says[self.kind]()}."
@@ -143,8 +176,8 @@ class PowerEstimate:
         return self.power is not None and self.power >= OFTEN
 
     def _enough_rows(self, *, asked: bool = False) -> str:
-        needed = self.rows_needed
-        number = f"{needed:,} holdout rows give" if needed else "no number of rows gives"
+        needed, unit = self.rows_needed, f"{self.unit}s"
+        number = f"{needed:,} holdout {unit} give" if needed else f"no number of {unit} gives"
         return f"{number} power {OFTEN:.2f}{f' at {self.asked_text}' if asked else ''}"
 
 
@@ -222,7 +255,7 @@ class _Estimator:
         if spread is None:
             yield from [estimate] if note else ()
             return
-        rows = self.judges.rows
+        rows = self.trials
         better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
         better = 1.0 if better > 1 - 0.5 / rows else better
         lucky = power.passing_value(rule, rows=rows, spread=spread, rate=SELDOM)
@@ -233,13 +266,17 @@ class _Estimator:
             # power is computed for values of which the larger is better
             return 1 - value if is_max and value is not None else value
 
+        # of other metrics it depends on which classes the groups hold
+        spec, is_grouped = spec_of(threshold.metric, self.task.kind), self.judges.groups > 0
+        is_of_all = spec is not None and (spec.is_row_share or spec.name == "macro_f1")
         yield replace(
             estimate,
+            is_out_of_reach=is_grouped and is_of_all and not power.pass_rate(1.0, rule, rows=rows),
             passes_at=own(power.passing_value(rule, rows=rows, spread=spread)),
             seldom_at=own(lucky),
             asked_at=own(better),
             power=power.pass_rate(better, rule, rows=rows, spread=spread),
-            rows_needed=power.rows_to_pass(better, rule, spread=spread),
+            rows_needed=self._needed(power.rows_to_pass(better, rule, spread=spread)),
         )
 
     def gain(self, gain: MinGain, discordance: float) -> PowerEstimate:
@@ -247,7 +284,7 @@ class _Estimator:
         if not self.is_predicted(gain.metric):
             return self._unknown(gain.metric, "min_gain", gain.min_gain)
         rule, bigger = self._rule(gain.min_gain), gain.min_gain + BETTER_BY
-        rows = self.judges.rows * self._paired_rows(gain.metric)
+        rows = self.trials * self._paired_rows(gain.metric)
         needed = power.found_gain(rule, rows=rows, discordance=discordance)
         missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
         return replace(
@@ -267,20 +304,22 @@ class _Estimator:
 
     def selective(self, selective: Selective) -> PowerEstimate:
         """Say which model shows the accuracy of its answers where it answers no more rows than it has to."""
-        least, every = selective.accuracy.min, self.judges.rows
-        rule = replace(self._rule(least), is_exact=True)
-        answered = max(1, math.floor(every * selective.coverage.min))
+        least, judges = selective.accuracy.min, self.judges
+        rule = replace(self._rule(least), is_exact=not judges.groups)
+        answered = max(1, math.floor(self.trials * selective.coverage.min))
         better = least + min(BETTER_BY, (1 - least) / 2)
         passes = power.passing_value(rule, rows=answered)
         needed = power.rows_to_pass(better, rule)
-        which = f"if it answers {selective.coverage.min:.0%} of {_count(every, 'holdout row')}"
+        every = judging_rows(judges.rows, judges.groups)
+        which = f"if it answers {selective.coverage.min:.0%} of {every}"
         if passes is None:
             text = f"power below {OFTEN:.2f} at every true accuracy there"
         else:
             text = f"power {OFTEN:.2f} at a true accuracy of {_rounded(passes, up=True)} there"
         if needed and needed > answered:
-            whole = power.round_up(needed / selective.coverage.min)
-            text += f"; {whole:,} holdout rows give power {OFTEN:.2f} at {_number(better)}"
+            whole = self._needed(power.round_up(needed / selective.coverage.min))
+            unit = "groups" if judges.groups else "rows"
+            text += f"; {whole:,} holdout {unit} give power {OFTEN:.2f} at {_number(better)}"
         estimate = self._estimate("selective.accuracy", f"min {_number(least)}", rule)
         start = f"selective.accuracy `{estimate.threshold} ({estimate.decided_on})` {which}"
         return replace(estimate, note=f"{start}: {text}.")
@@ -296,13 +335,14 @@ class _Estimator:
     ) -> PowerEstimate:
         """Return how often a true difference of `at` passes."""
         per_row = self._paired_rows(metric)
-        rows = self.judges.rows * per_row
+        rows = self.trials * per_row
+        needed = power.rows_to_find(at, rule, discordance=discordance, per_row=per_row)
         return replace(
             self._estimate(metric, f"{kind} {_number(rule.bound)}", rule),
             kind=kind,
             asked_at=at,
             power=power.gain_rate(at, rule, rows=rows, discordance=discordance),
-            rows_needed=power.rows_to_find(at, rule, discordance=discordance, per_row=per_row),
+            rows_needed=self._needed(needed),
         )
 
     def _estimate(
@@ -314,9 +354,20 @@ class _Estimator:
             threshold=text,
             decided_on=end if rule.on_interval else "point",
             rows=self.judges.rows,
+            groups=self.judges.groups,
             is_max=is_max,
             note=note,
         )
+
+    @property
+    def trials(self) -> float:
+        """Return as how many independent rows those of the holdout count."""
+        return self.judges.independent(self.acceptance.confidence)
+
+    def _needed(self, rows: int | None) -> int | None:
+        """Return how many groups like those of the holdout count as so many rows; without groups, the rows."""
+        groups = self.judges.groups
+        return power.round_up(rows * groups / self.trials) if rows and groups else rows
 
     def _rule(self, bound: float) -> ThresholdRule:
         on_interval = self.acceptance.decide_on == "lower_bound"
@@ -410,10 +461,10 @@ class _Estimator:
         specs = [spec_of(metric, task.kind) for metric in filter(self.is_predicted, bounds)]
         if any(x and not (x.is_row_share or x.of or x.name in MACRO) for x in specs):
             yield "scores of rows scatter as far as they can"
-        if judges.groups is not None and judges.groups < judges.rows:
+        if judges.groups:
             yield (
-                f"rows of a group are no more alike than others (at worst {judges.rows} rows count as "
-                f"{judges.groups}, the number of groups)"
+                f"rows of a group are right or wrong together ({judging_rows(judges.rows, judges.groups)} count as "
+                f"{self.trials:.0f} independent ones)"
             )
 
 
@@ -437,6 +488,11 @@ def _rounded(value: float | None, *, up: bool) -> str:
 
 def _rate(share: float) -> str:
     return f"{round(share * 100)} of 100"
+
+
+def judging_rows(rows: int, groups: int) -> str:
+    """Return how many holdout rows judge, and in how many groups."""
+    return f"{_count(rows, 'holdout row')}{f' in {_count(groups, "group")}' if groups else ''}"
 
 
 def _count(number: int, noun: str) -> str:

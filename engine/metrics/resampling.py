@@ -75,7 +75,7 @@ def _pools(table: Table) -> list[Floats]:
     """
     units = np.arange(table.rows) if table.groups is None else table.groups
     if not table.names or "support" not in table.columns:
-        return [np.unique(units)]
+        return [units]
     held = sparse.csc_array(table.block("support"))
     held.eliminate_zeros()
     pools = [held.indices[low:high] for low, high in pairwise(held.indptr)]

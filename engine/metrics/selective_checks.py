@@ -47,5 +47,6 @@ def _with_rows(check: Check, coverage: Metric, confidence: float, note: str) -> 
     if rows is None:
         return check
     whole = round_up(rows / coverage.value)
-    enough = f"about {rows:,} answered rows would decide, {whole:,} of the holdout (an estimate)"
+    what = "groups" if check.interval is not None and check.interval.groups else "rows"
+    enough = f"about {rows:,} answered {what} would decide, {whole:,} of the holdout (an estimate)"
     return replace(check, note="; ".join(part for part in (enough, note) if part))

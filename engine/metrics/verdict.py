@@ -200,8 +200,8 @@ def point_check(
 def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float) -> int | None:
     """Estimate how many rows would decide, if the value stays and its interval shrinks with √rows.
 
-    Rows of the kind that `metric.n` counts, rounded up to two digits; None where no number of rows
-    would do, or only more than a million.
+    Rows of the kind that `metric.n` counts, groups where these were resampled; rounded up to two digits. None where no
+    number would do, or only more than a million.
     """
     got = metric.got if isinstance(metric, Check) else metric.value
     if got is None or metric.interval is None:
@@ -212,10 +212,8 @@ def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float
     # Written as `not >`, so that NaN ends here too.
     if margin <= ROUNDING or not reach > margin:
         return None
-    rows = metric.n * (reach / margin) ** 2
-    if rows > MOST_ROWS:
-        return None
-    return round_up(rows)
+    enough = (metric.interval.groups or metric.n) * (reach / margin) ** 2
+    return None if enough > MOST_ROWS else round_up(enough)
 
 
 def _decide(
@@ -235,7 +233,8 @@ def _decide(
     rows = rows_to_decide(metric, direction=direction, bound=bound)
     if rows is None:
         return Status.INCONCLUSIVE, "too close to the bound for more rows to decide"
-    return Status.INCONCLUSIVE, f"about {rows:,} rows would decide (an estimate)"
+    what = "groups" if metric.interval.groups else "rows"
+    return Status.INCONCLUSIVE, f"about {rows:,} {what} would decide (an estimate)"
 
 
 def _worse_end(metric: Metric, *, direction: Direction) -> float:

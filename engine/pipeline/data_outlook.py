@@ -16,7 +16,7 @@ from engine.data.membership import Membership
 from engine.data.reading.row import excerpt
 from engine.data.reading.sources import Fetched, fetch_all, read_all, source_names
 from engine.errors import DataError
-from engine.evidence import Recorded
+from engine.evidence import DataSummary
 from engine.recipe.formats import format_of
 from engine.recipe.model import Checks, PathRef, Recipe, Source
 from engine.render.progress import SilentProgress
@@ -62,14 +62,14 @@ def shapes(recipe: Recipe) -> list[tuple[str, str]]:
     return [*formats, *([("…", f"{more} more {'file' if more == 1 else 'files'}")] if more else [])]
 
 
-def recorded_outlook(recipe: Recipe, recorded: Membership) -> Recorded | None:
-    """What becomes of the recorded holdout and the rows that are new; None where only a run can tell.
+def outlook(recipe: Recipe, recorded: Membership | None) -> DataSummary | None:
+    """What a run would count; None where only a run can tell.
 
     That is where a source is not a local file, the files are larger than `MOST_BYTES` together,
     a heavy check leaves rows out, or the rows cannot be read or divided.
     """
     prepared = divided(recipe, recorded, most_bytes=MOST_BYTES)
-    return None if prepared is None else prepared.summary.recorded
+    return None if prepared is None else prepared.summary
 
 
 def divided(
@@ -80,7 +80,7 @@ def divided(
     with_extras: bool = False,
     refused: bool = False,
 ) -> Prepared | None:
-    """The splits as a run would draw them; None where only a run can tell: see `recorded_outlook`.
+    """The splits as a run would draw them; None where only a run can tell: see `outlook`.
 
     `with_extras` reads Parquet and languages too, by libraries that a plan does not load, where they are installed;
     `refused` returns what a run would refuse too, with its problems.

@@ -18,11 +18,12 @@ from engine.artifacts.readable import is_readable
 from engine.artifacts.stage import AtOnce, StageContext
 from engine.compute.ranks import ONE, Ranks
 from engine.environment import restrict_to
-from engine.errors import EngineError, ExitCode, StageError
+from engine.errors import DataError, EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
 from engine.failures import as_engine_error
 from engine.lock.input_check import InputCheck
 from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, plan_run, products
+from engine.pipeline.power import power_estimates, too_few_groups
 from engine.process import interrupts
 from engine.progress import Progress, note_waiting
 from engine.recipe.model import Recipe
@@ -170,6 +171,7 @@ def _attempt(
     planned = _with_whole(planned, store)
     reused = planned.reused
     try:
+        _require_enough_groups(state)
         with interrupts.interruptible():
             # a reused stage has nothing to show, unless its inputs are looked at
             progress = watcher.stage(planned.name) if input_check or reused is None else None
@@ -202,6 +204,14 @@ def _attempt(
     if not built or artifact.taken_from:
         return _record(planned, StageStatus.REUSED, reason=_origin(artifact))
     return _record(planned, StageStatus.RAN, since=started)
+
+
+def _require_enough_groups(state: RunState) -> None:
+    """Refuse what comes after data where even a faultless model would not pass."""
+    if (data := state.artifacts.get("data")) and state.recipe.splits.by == "group":
+        power = power_estimates(state.recipe, results.data_summary(data))
+        if problems := too_few_groups(state.recipe, power):
+            raise DataError(problems)
 
 
 def _require_passed(name: str, state: RunState) -> None:

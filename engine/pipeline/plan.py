@@ -12,6 +12,7 @@ from engine.artifacts.results import data_summary
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINED_ON, TRAINING_ROWS
 from engine.backends import load_backend
 from engine.environment import Device, version_of
+from engine.evidence import DataSummary
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
 from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
@@ -224,15 +225,26 @@ def holdout_line(plan: Plan) -> str:
     data = plan.stage("data")
     if data.held is None or data.held.match is LockMatch.NEW:
         return ""
-    if data.reused is not None:
-        became = data_summary(data.reused).recorded
-        return recorded_line(became) if became else about_holdout(data.held)
-    if data.held.match is not LockMatch.KEPT or data.held.recorded is None:
+    is_known = data.reused is not None
+    if not is_known and (data.held.match is not LockMatch.KEPT or data.held.recorded is None):
         return ""
-    from engine.pipeline.data_outlook import recorded_outlook  # only where rows are new
+    summary = counted_data(plan)
+    if summary and summary.recorded:
+        return recorded_line(summary.recorded)
+    return about_holdout(data.held) if is_known else UNKNOWN
 
-    outlook = recorded_outlook(plan.recipe, data.held.recorded)
-    return recorded_line(outlook) if outlook else UNKNOWN
+
+def counted_data(plan: Plan) -> DataSummary | None:
+    """What the data stage counted, or would count of local rows where a lock or groups make that worth a look."""
+    data = plan.stage("data")
+    recorded = data.held.recorded if data.held else None
+    if data.reused is not None:
+        return data_summary(data.reused)
+    if recorded is None and plan.recipe.splits.by != "group":
+        return None
+    from engine.pipeline.data_outlook import outlook  # only where rows are new
+
+    return outlook(plan.recipe, recorded)
 
 
 @dataclass(slots=True)

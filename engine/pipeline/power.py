@@ -5,16 +5,21 @@ Read by the plan before anything is trained, and by the report.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.artifacts.results import baselines, data_summary
+from engine.artifacts.results import baselines
+from engine.errors import Problem
 from engine.evidence import DataSummary
 from engine.lock.previous import answers_of
 from engine.metrics.advice import UNTRAINED
 from engine.metrics.families.fields import is_right
-from engine.metrics.power_text import Discordance, JudgingRows, PowerEstimates, estimate_power
+from engine.metrics.power_text import (
+    Discordance,
+    JudgingRows,
+    PowerEstimates,
+    estimate_power,
+)
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import is_lower_better
@@ -25,12 +30,11 @@ UNCOUNTED = "What the holdout can show is known after data: its rows are not cou
 
 
 def power_estimates(
-    recipe: Recipe, data: Artifact | None, *, discordance: Discordance | None = None
+    recipe: Recipe, summary: DataSummary | None, *, discordance: Discordance | None = None
 ) -> PowerEstimates:
     """Return the power of each threshold on the holdout, or a note that its rows are not counted yet."""
     if not recipe.task.spec.is_measured or not recipe.acceptance.metrics:
         return PowerEstimates()
-    summary = None if data is None else data_summary(data)
     judges = _judges(recipe, summary)
     if judges is None:
         return PowerEstimates(note=UNCOUNTED)
@@ -40,6 +44,21 @@ def power_estimates(
         judges,
         has_baselines=bool(recipe.baselines),
         discordance=discordance,
+    )
+
+
+def too_few_groups(recipe: Recipe, found: PowerEstimates) -> tuple[Problem, ...]:
+    """Return the bounds that no model can keep on the groups of the holdout."""
+    folds = "" if recipe.splits.folds else ", let all groups judge (`splits.folds`)"
+    return tuple(
+        Problem(
+            code="D437",
+            message=f"can never pass: {one.sentence.removesuffix('.')}",
+            path=f"acceptance.metrics.{one.metric}",
+            hint=f"add groups{folds} or lower the bound",
+        )
+        for one in found.estimates
+        if one.is_out_of_reach
     )
 
 
@@ -89,18 +108,10 @@ def _right(file: Path) -> dict[str, bool]:
 
 
 def _judges(recipe: Recipe, summary: DataSummary | None) -> JudgingRows | None:
-    """Return the rows that will decide: the holdout's, with folds all of them; None while unknown."""
+    """Return the rows that will decide; None while unknown."""
     splits = recipe.splits
-    if summary is None:
-        # a number of rows is known before they are read, a fraction is not
-        is_counted = isinstance(splits.holdout, int) and splits.holdout > 0 and not splits.folds
-        return JudgingRows(rows=int(splits.holdout)) if is_counted else None
-    judging = [split for split in summary.splits if splits.folds or split.name == "holdout"]
-    labels: Counter[str] = Counter()
-    for split in judging:
-        labels.update(split.labels)
-    groups = [split.groups for split in judging if split.groups is not None]
-    rows = sum(split.rows for split in judging)
-    if not rows:
-        return None
-    return JudgingRows(rows=rows, classes=dict(labels), groups=sum(groups) if groups else None)
+    if summary is not None:
+        return JudgingRows.of(summary)
+    # a number of rows is known before they are read, a fraction is not
+    is_counted = isinstance(splits.holdout, int) and splits.holdout > 0 and not splits.folds
+    return JudgingRows(rows=int(splits.holdout)) if is_counted else None

@@ -371,7 +371,8 @@ def _passing(facts: ReportInputs) -> list[str]:
 def _power(facts: ReportInputs) -> tuple[str, ...]:
     recipe, artifacts = facts.state.trained, facts.state.artifacts
     differ = measured_discordance(recipe, artifacts)
-    return power_estimates(recipe, artifacts.get("data"), discordance=differ).lines
+    summary = results.data_summary(artifacts["data"]) if "data" in artifacts else None
+    return power_estimates(recipe, summary, discordance=differ).lines
 
 
 def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:

@@ -59,6 +59,8 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "splits": recipe.splits,
         # only where it can change a split: other keys are those of versions that replaced nothing
         **({"replaces_dropped": True} if may_replace(data, recipe.splits) else {}),
+        # likewise: many small groups, with the labels in equal shares
+        **({"groups": 2} if recipe.splits.by == "group" else {}),
     }
 
 

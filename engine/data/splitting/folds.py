@@ -74,12 +74,20 @@ def _folds(units: Units, folds: int, *, stratified: bool) -> dict[int, int]:
 
 
 def _level(units: Units, folds: int) -> dict[int, int]:
-    """Return the folds of whole groups: the largest first, each into the smallest fold."""
-    sizes = [0] * folds
+    """Return the folds of whole groups: the largest first, each where the fewest rows and rows of its labels are."""
+    every = units.labels(range(len(units))) + Counter({"": len(units.rows)})
+    having = [Counter[str]() for _ in range(folds)]
     found: dict[int, int] = {}
+
+    def crowd(fold: int, own: Counter[str]) -> tuple[int, int]:
+        there = having[fold]
+        # whole numbers, in parts of 2**32: floats could break ties differently on another machine
+        return sum((rows * there[one] << 32) // every[one] for one, rows in own.items()), fold
+
     for unit in sorted(range(len(units)), key=lambda one: (-units.size(one), one)):
-        found[unit] = min(range(folds), key=lambda fold: (sizes[fold], fold))
-        sizes[found[unit]] += units.size(unit)
+        own = units.labels([unit]) + Counter({"": units.size(unit)})
+        _, found[unit] = min(crowd(fold, own) for fold in range(folds))
+        having[found[unit]] += own
     return found
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import chain
+from typing import Final
 
 from engine.data.row_index import Assignment, Pool
 from engine.data.row_order import Numbers, grouped, picked, starts, without
@@ -12,6 +14,8 @@ from engine.errors import Problem
 from engine.recipe.model import BY_ORDER
 from engine.values import dataclass
 
+MANY_GROUPS: Final = 30
+"""Groups that a split has at least, where there are enough small ones."""
 Stratum = tuple[str, ...]
 Chosen = dict[Assignment, Sequence[int]]
 """Units of each split."""
@@ -48,6 +52,10 @@ class Units:
     def stratum(self, unit: int) -> Stratum:
         """Return the labels of its first row."""
         return self.pool.labels(self.rows[self.starts[unit]])
+
+    def labels(self, units: Sequence[int]) -> Counter[str]:
+        """Return how many rows of some units have each label."""
+        return Counter(chain.from_iterable(map(self.pool.labels, self.rows_of(units))))
 
     def place(self, unit: int) -> int:
         """Return the split that a file or column says its first row belongs to."""
@@ -128,16 +136,45 @@ def take(
     """
     if rows >= units.total(among):
         return among, []
+    if units.by == "group":
+        taken = _many_groups(units, among, rows)
+        taken += _nearest(units, among, set(taken), rows - units.total(taken))
+        return sorted(taken), without(among, set(taken))
     strata: Mapping[Stratum, Sequence[int]] = {(): among}
     if stratified:
         strata = _by_stratum(units, among)
     weights = {stratum: units.total(members) for stratum, members in strata.items()}
-    taken: list[int] = []
+    taken = []
     for stratum, share in apportion(rows, weights).items():
         taken += _fitting(units, strata[stratum], share)
-    if units.by == "group":
-        taken += _nearest(units, among, set(taken), rows - units.total(taken))
     return sorted(taken), without(among, set(taken))
+
+
+def _many_groups(units: Units, among: Sequence[int], rows: int) -> list[int]:
+    """Return groups of up to `rows` rows: so small that there are many, and the labels in equal shares if possible.
+
+    The bound on their size is doubled where smaller groups are used up, and labels that have their share are taken
+    only with more rows of others.
+    """
+    labels, total = {unit: units.labels([unit]) for unit in among}, units.total(among)
+    every = units.labels(among).items()
+    room = Counter({label: -(-count * rows // total) for label, count in every})
+    taken: list[int] = []
+    largest, left, waiting = max(1, rows // MANY_GROUPS), rows, list(among)
+    while left and largest <= rows:
+        for quarters in (4, 3):  # of a group's rows, those of labels that are still wanted
+            passed = []
+            for unit in waiting:
+                size, own = units.size(unit), labels[unit]
+                if size > min(largest, left) or 4 * (own & room).total() < quarters * own.total():
+                    passed.append(unit)
+                    continue
+                taken.append(unit)
+                left -= size
+                room -= own
+            waiting = passed
+        largest = rows if largest < rows < 2 * largest else 2 * largest
+    return [*taken, *_fitting(units, waiting, left)]
 
 
 def _by_stratum(units: Units, among: Sequence[int]) -> dict[Stratum, array[int]]:

@@ -189,10 +189,40 @@ def test_uneven_classes_ask_more_of_a_macro_average() -> None:
     assert passing(COUNTED) < passing(JudgingRows(rows=300, classes={"a": 270, "b": 30}))
 
 
-def test_groups_are_mentioned() -> None:
-    *_, given = power_lines(least("accuracy", 0.8), replace(COUNTED, groups=40))
+def test_groups_count_by_their_number_and_more_groups_are_proposed() -> None:
+    """They counted as their rows, so that five groups were promised what no model reaches on them."""
+    groups = replace(COUNTED, group_sizes=((7, 40), (20, 1)))
+    line, given = power_lines(least("accuracy", 0.8), groups)
 
-    assert "at worst 300 rows count as 40" in given
+    assert line == (
+        "accuracy `min 0.80 (lower bound)` on 300 holdout rows in 41 groups: power 0.80 at a true accuracy of 0.958, "
+        "0.07 at 0.85; 560 holdout groups give power 0.80."
+    )
+    assert "(300 holdout rows in 41 groups count as 36 independent ones)" in given
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most"),
+    [
+        (((14, 5),), 0.541),  # five equal groups: 0.025 ** (1 / 6)
+        (((2, 1), (5, 2), (10, 1), (100, 1)), 0.207),
+    ],
+)
+def test_a_bound_that_no_model_keeps_on_so_few_groups_is_found(
+    sizes: tuple[tuple[int, int], ...], most: float
+) -> None:
+    rows = sum(size * count for size, count in sizes)
+
+    def is_found(bound: float, sizes: tuple[tuple[int, int], ...], **changes: Any) -> bool:
+        acceptance = replace(least("macro_f1", bound), **changes)
+        judges = JudgingRows(rows=rows, group_sizes=sizes)
+        return estimate_power(acceptance, TASK, judges).estimates[0].is_out_of_reach
+
+    assert is_found(0.8, sizes)
+    # as many rows as the groups count are a whole number, so near the bound it errs by one
+    assert not is_found(most - 0.1, sizes)
+    assert not is_found(0.8, sizes, decide_on="point")
+    assert not is_found(0.8, ())
 
 
 def test_uncounted_classes_are_taken_for_equally_large() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from engine.evidence import Interval, Metric
 from engine.metrics import resampling
 from engine.metrics.families import classification, labels
+from engine.metrics.intervals import effective_groups, wilson
 from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import DRAWS, draw, percentile_interval, swap
@@ -235,3 +237,35 @@ def test_the_groups_of_each_label_are_added_as_often(answers: Answers) -> None:
 def scored(rows: list[Prediction]) -> dict[str, Metric]:
     found = score(rows, Judging(task=TASK, confidence=0.95, seed=7))
     return {metric.name: metric for metric in found.metrics}
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[14] * 5, [100, 10, 5, 5, 2], [5] * 20, [30, 20, 15, *[5] * 10, *[2] * 48], [70, *[2] * 50]],
+    ids=str,
+)
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_power_counts_groups_as_their_intervals_do(sizes: list[int], metric: str) -> None:
+    """A model without an error: what is planned with is the interval that it gets."""
+    rows = [
+        Prediction(
+            id=f"{group}-{number}",
+            target="ab"[number % 2],
+            label="ab"[number % 2],
+            text="",
+            probability=None,
+            group=f"g{group}",
+        )
+        for group, size in enumerate(sizes)
+        for number in range(size)
+    ]
+    counted = tuple(sorted(Counter(sizes).items()))
+
+    count = effective_groups(counted, 0.95)
+    planned = wilson(count, count, confidence=0.95)
+    got = score(rows, Judging(task=TASK, confidence=0.95, seed=1)).metric(metric).interval
+
+    assert planned is not None
+    assert got is not None
+    assert f"of {len(sizes)} groups" in got.method
+    assert planned.low == pytest.approx(got.low, abs=0.025)

@@ -361,3 +361,15 @@ def test_a_baseline_has_to_be_right_in_the_share_that_a_model_may_choose_rows_fo
     asked = replace(accepting(decide_on="point"), selective=selective)
 
     assert baseline_passes(scores, asked) is passes
+
+
+def test_where_groups_were_resampled_groups_would_decide() -> None:
+    metric = measured(0.85, 0.75, 0.95, n=300)
+    assert metric.interval is not None
+    of_groups = "bayesian bootstrap of 12 groups (2000 draws, two groups added)"
+    metric = replace(metric, interval=replace(metric.interval, method=of_groups))
+
+    check = judge(metric, direction="min", bound=0.8, decide_on="lower_bound")
+
+    # the interval is to be half as wide
+    assert "about 48 groups would decide (an estimate)" in check.note

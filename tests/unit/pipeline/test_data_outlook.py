@@ -16,9 +16,8 @@ from engine.data.examples.named_columns import NO_HEADER
 from engine.data.membership import membership_from_json
 from engine.data.prepare import prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.evidence import Recorded
 from engine.pipeline import data_outlook
-from engine.pipeline.data_outlook import HEAVY, WATCHING, divided, recorded_outlook, shapes
+from engine.pipeline.data_outlook import HEAVY, WATCHING, divided, outlook, shapes
 from engine.recipe import load_recipe
 from engine.recipe.model import Checks, Recipe
 from engine.render.progress import SilentProgress
@@ -56,40 +55,42 @@ def test_it_predicts_what_the_data_stage_then_does(tmp_path: Path) -> None:
         stream.write("".join(f"{text},{label}\n" for text, label in rows(152)[140:]))
     recipe = load_recipe(tmp_path / "recipe.yaml")[0]
 
-    outlook = recorded_outlook(recipe, before)
+    summary = outlook(recipe, before)
 
-    assert outlook is not None
-    assert outlook == run_of(recipe, recorded=before).summary.recorded
-    assert outlook.kept == 40
-    assert sum((outlook.new_rows or {}).values()) == 12
+    assert summary is not None
+    found = summary.recorded
+    assert found is not None
+    assert found == run_of(recipe, recorded=before).summary.recorded
+    assert found.kept == 40
+    assert sum((found.new_rows or {}).values()) == 12
 
 
 def test_what_only_a_run_can_tell_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipe_of(tmp_path)
-    assert isinstance(recorded_outlook(recipe, NOTHING), Recorded)
+    assert outlook(recipe, NOTHING) is not None
 
     hub = recipe_of(tmp_path, data={"sources": [{"hub": "some/rows", "split": "train"}]})
-    assert recorded_outlook(hub, NOTHING) is None
+    assert outlook(hub, NOTHING) is None
     for check in HEAVY:
         change: dict[str, Any] = {check: "drop"}
         checks = dataclasses.replace(recipe.data.checks, **change)
         heavy = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, checks=checks))
-        assert recorded_outlook(heavy, NOTHING) is None
+        assert outlook(heavy, NOTHING) is None
     monkeypatch.setattr(data_outlook, "MOST_BYTES", 100)
-    assert recorded_outlook(recipe, NOTHING) is None
+    assert outlook(recipe, NOTHING) is None
 
 
 def test_dropped_mojibake_is_left_to_the_run_where_ftfy_is_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipe_of(tmp_path, data={"checks": {"leakage": "warn", "mojibake": "drop"}})
-    assert isinstance(recorded_outlook(recipe, NOTHING), Recorded)
+    assert outlook(recipe, NOTHING) is not None
 
     monkeypatch.setitem(sys.modules, "ftfy", None)
 
-    assert recorded_outlook(recipe, NOTHING) is None
+    assert outlook(recipe, NOTHING) is None
 
 
 def test_a_review_reads_parquet_and_languages_where_their_libraries_are(
@@ -116,7 +117,7 @@ def test_rows_that_cannot_be_read_are_left_to_the_run(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path)
     (tmp_path / "new.csv").write_bytes(b"text,label\n\xff\xfe,positive\n")
 
-    assert recorded_outlook(recipe, NOTHING) is None
+    assert outlook(recipe, NOTHING) is None
 
 
 def test_every_check_is_known_to_move_rows_or_not() -> None:

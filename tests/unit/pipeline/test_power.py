@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,8 +19,8 @@ def split(name: str, rows: int, **labels: int) -> SplitSummary:
     return SplitSummary(name=name, rows=rows, seen=rows, labels=labels, digest="")
 
 
-def counted(bench: Bench, *splits: SplitSummary) -> Any:
-    summary = DataSummary(
+def counted(*splits: SplitSummary) -> DataSummary:
+    return DataSummary(
         rows_read=0,
         rows_used=0,
         dropped={},
@@ -30,7 +29,6 @@ def counted(bench: Bench, *splits: SplitSummary) -> Any:
         overlap_exact=0,
         overlap_near=0,
     )
-    return bench.put("data", {"summary.json": to_json(summary)})
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_the_classes_of_the_counted_holdout_are_used(bench: Bench) -> None:
-    data = counted(bench, split("train", 400), split("holdout", 200, negative=20, positive=180))
+    data = counted(split("train", 400), split("holdout", 200, negative=20, positive=180))
 
     [line] = power_estimates(bench.recipe, data).lines
 
@@ -52,10 +50,12 @@ def test_the_classes_of_the_counted_holdout_are_used(bench: Bench) -> None:
 
 def test_with_folds_all_rows_judge(bench: Bench) -> None:
     recipe = replace(bench.recipe, splits=replace(bench.recipe.splits, folds=5))
-    data = counted(
-        bench,
-        split("train", 240, negative=120, positive=120),
-        split("holdout", 60, negative=30, positive=30),
+    data = replace(
+        counted(
+            split("train", 240, negative=120, positive=120),
+            split("holdout", 60, negative=30, positive=30),
+        ),
+        folds=5,
     )
 
     assert power_estimates(recipe, None).lines == (UNCOUNTED,)
@@ -65,7 +65,7 @@ def test_with_folds_all_rows_judge(bench: Bench) -> None:
 
 
 def test_an_empty_holdout_shows_nothing(bench: Bench) -> None:
-    assert power_estimates(bench.recipe, counted(bench, split("holdout", 0))).lines == (UNCOUNTED,)
+    assert power_estimates(bench.recipe, counted(split("holdout", 0))).lines == (UNCOUNTED,)
 
 
 def test_nothing_is_reported_where_nothing_is_gated(bench: Bench) -> None:
@@ -138,7 +138,7 @@ def test_before_training_another_pair_is_named_and_not_called_measured(bench: Be
 
     stand_in = "`few_shot` against `tfidf_svm`, a stand-in until the model is trained"
     assert found == Discordance(share=1.0, source=stand_in)
-    line = power_estimates(bench.recipe, counted(bench, split("holdout", 10)), discordance=found)
+    line = power_estimates(bench.recipe, counted(split("holdout", 10)), discordance=found)
     assert f"on 100 of 100 rows ({stand_in})" in line.note
 
 

@@ -28,7 +28,7 @@ from engine.drafting.plain_tools import with_plain_tools
 from engine.drafting.plan import DraftPlan, row_sizes
 from engine.drafting.profile import Profile
 from engine.drafting.roles import LABEL_NAMES, other_texts, rank, tells_apart, without_whole
-from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
+from engine.drafting.sizes import FOLDED, Sizes, sizes_for
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
 from engine.kinds import AnswerForm
@@ -59,7 +59,7 @@ DROPPABLE: Final = frozenset(
     }
 )
 COMPARED: Final = 5_000
-"""Rows up to which a draft compares official splits; `recipe data` compares those of any number."""
+"""Rows up to which a draft compares what trains with the holdout; `recipe data` compares any number."""
 MOST_TRIES: Final = 16
 ENTITY: Final = re.compile(r"&(?:amp|lt|gt|quot|nbsp|apos|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
 WORDLESS: Final = re.compile(r"(?i)-?\d+(\.\d+)?|true|false|[tf]")
@@ -133,10 +133,12 @@ def _drafted(
         guess=found,
         profile=profile,
         readings=gathered.readings,
-        sizes=sizes_for(profile.rows),
+        sizes=sizes_for(profile.rows, is_folded=False),
         row_sizes=row_sizes(found, profile.kept),
         groupings=groupings(profile, found),
     )
+    if not plan.by_files and plan.kind.draft.metric != "perplexity":  # which is no share of rows
+        plan.sizes = sizes_for(profile.rows, is_folded=True)
     plan.group = plan.groups_first()
     plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
     if none := plan.no_labels():
@@ -153,7 +155,8 @@ def _drafted(
         if not _improve(plan, prepared):
             raise _too_few(name, prepared.problems[0].message)
         recipe = _checked(writer)
-    _refuse_copies(plan, recipe, name)
+    if profile.rows <= COMPARED:
+        _leave_out_copies(plan, recipe, name)
     return RecipeDraft(
         text=writer.text(),
         reasons=tuple(reasons(plan)),
@@ -244,17 +247,16 @@ def _checked(writer: Writer) -> Recipe:
     return recipe
 
 
-def _refuse_copies(plan: DraftPlan, recipe: Recipe, name: str) -> None:
-    """Refuse official splits of which the one to train on stands in the one that judges: no row would be left."""
-    if not plan.by_files or plan.profile.rows > COMPARED:
-        return
+def _leave_out_copies(plan: DraftPlan, recipe: Recipe, name: str) -> None:
+    """Count what is left to train on; refuse official splits of which nothing is."""
     found = _prepared(recipe, off=[one for one in _QUIET if one != "leakage"])
-    if any(problem.code == "D435" for problem in found.problems):
+    if plan.by_files and any(problem.code == "D435" for problem in found.problems):
         raise RecipeError.one(
             "R030",
             f"every training row of `{name}` stands in its holdout too, so none would be left to train on",
             hint="name files whose rows differ, or one of them: its rows are divided",
         )
+    plan.summary = found.summary
 
 
 def _prepared(recipe: Recipe, *, off: Collection[str] | None = None) -> Prepared:
@@ -276,11 +278,13 @@ def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
         for finding in prepared.summary.findings
         if finding.action == "fail" and finding.count and finding.check not in plan.checks
     }
-    few = {"D311", "D312", "D361", "D362"} & {problem.code for problem in prepared.problems}
+    few = {"D311", "D312", "D361", "D362", "D363"} & {one.code for one in prepared.problems}
     if refusing:
         plan.checks |= refusing
     elif plan.group is not None:
         plan.group = None
+    elif few and plan.sizes.folds:
+        plan.sizes = sizes_for(plan.profile.rows, is_folded=False)
     elif few and plan.kind.has_labels and "missing_classes" not in plan.checks:
         plan.checks["missing_classes"] = ("warn", "some have too few rows to be judged")
     elif plan.sizes.holdout > FEWEST:
@@ -338,22 +342,22 @@ def _splits(plan: DraftPlan) -> tuple[str, str, str]:
         )
         return "splits", plan.guess.split or "files", f"the data says it: {counts}{drawn}"
     sizes, rows = plan.sizes, plan.profile.rows
-    used = plan.summary.rows_used if plan.summary else rows
-    left = used - sizes.validation - sizes.holdout
+    splits = plan.summary.splits if plan.summary else ()
+    trained = sum(one.rows for one in splits if one.name == "train")
+    up_to = "" if rows <= COMPARED else "up to "
+    left = f"{sizes.validation} for validation, {up_to}{trained:,} left to train on"
     together = f"; those of one `{plan.group.name}` stay together" if plan.group else ""
-    return (
-        "splits",
-        f"holdout {sizes.holdout}",
-        f"of {rows:,} rows; {sizes.validation} for validation, about {left:,} left to train on{together}",
-    )
+    if sizes.folds:
+        judged = f"each of {rows:,} rows judges once, by a model that has not seen it: {sizes.folds} trainings"
+        return "splits", f"{sizes.folds} folds", f"{judged}; {left} in each{together}"
+    return "splits", f"holdout {sizes.holdout}", f"of {rows:,} rows; {left}{together}"
 
 
 def notes(plan: DraftPlan) -> Iterator[str]:
     """Yield what the person should know."""
     rows = plan.profile.rows
-    if rows < FEW_ROWS and not plan.by_files:
-        yield f"{rows:,} rows are few: a holdout of {plan.sizes.holdout} decides little"
-        yield "`splits.folds` in its place judges every row once"
+    if rows < FOLDED.start and not plan.by_files:
+        yield f"{rows:,} rows are few: a good model may well end undecided"
     yield from _ungrouped(plan)
     yield from _unused_rows(plan)
     yield from _unused_labels(plan)

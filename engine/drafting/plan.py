@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from difflib import get_close_matches
-from statistics import NormalDist
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
@@ -17,10 +16,12 @@ from engine.drafting.groups import Grouping
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import LABEL_NAMES, SEVERAL, in_order, labels_of, rank
-from engine.drafting.sizes import Sizes
+from engine.drafting.sizes import CONFIDENCE, Sizes, shown_bound
 from engine.drafting.token_estimate import CAUTION, are_english, tokens_of
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
+from engine.metrics.power import ROWS, macro_f1
+from engine.metrics.power_text import JudgingRows
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.prompt import unnamed_labels
 from engine.recipe.text.lookalike import folded
@@ -293,14 +294,21 @@ class DraftPlan:
             threshold = 0.7 if labels <= VERY_MANY_LABELS else 0.6
         if is_lower_better(metric, self.kind.name):
             return f"{{{metric}: {{max: {threshold:g}}}}}"
-        found = f"{metric}: {{min: {threshold:.2f}}}"
+        judges, is_macro = self.judges, metric == "macro_f1"
+        spread = macro_f1(judges.portions(tuple(self.labels()))) if is_macro else ROWS
+        rows = judges.independent(CONFIDENCE)
+        found = f"{metric}: {{min: {shown_bound(threshold, rows=rows, spread=spread):.2f}}}"
         if self.kind.answer is AnswerForm.LABEL:
-            rows = self.by_split.get("holdout", self.sizes.holdout)
-            # Less than 0.95 where even a faultless model's lower bound on so few rows is below it:
-            # the lower end of Wilson's interval when every row is right.
-            best = rows / (rows + NormalDist().inv_cdf(0.975) ** 2)
-            found += f", valid_output: {{min: {min(0.95, int(best * 100 - 1) / 100):.2f}}}"
+            found += f", valid_output: {{min: {shown_bound(0.95, rows=rows):.2f}}}"
         return f"{{{found}}}"
+
+    @property
+    def judges(self) -> JudgingRows:
+        """The rows that judge, as they were divided; before that, as many as are asked for."""
+        if self.summary and (found := JudgingRows.of(self.summary)):
+            return found
+        rows = self.profile.rows if self.sizes.folds else self.sizes.holdout
+        return JudgingRows(rows=self.by_split.get("holdout", rows))
 
     def _listed_bytes(self) -> int:
         """Bytes of all labels in a prompt."""

@@ -246,7 +246,11 @@ class Writer:
             by = f"{{column: {spelled_in_flow(column)}}}" if column else "files"
             yield _aside(f"splits: {{by: {by}{rest}}}", "the data says which rows are for what")
             return
-        sizes = f"train: all, validation: {plan.sizes.validation}, holdout: {plan.sizes.holdout}"
+        folds, why = plan.sizes.folds, "the holdout only judges"
+        judging = f"holdout: {plan.sizes.holdout}"
+        if folds:
+            judging, why = f"folds: {folds}", f"each row judges once: {folds} trainings"
+        sizes = f"train: all, validation: {plan.sizes.validation}, {judging}"
         if plan.kind.group:
             yield _aside(f"splits: {{{sizes}}}", f"rows of one {plan.kind.group} stay together")
             return
@@ -256,7 +260,7 @@ class Writer:
             yield _aside(f"splits: {{by: {by}, {sizes}}}", why)
             return
         by = "stratified" if plan.kind.has_labels else "random"
-        yield _aside(f"splits: {{by: {by}, {sizes}}}", "the holdout only judges")
+        yield _aside(f"splits: {{by: {by}, {sizes}}}", why)
 
     def _acceptance(self) -> Iterator[str]:
         found = self.plan.metrics()

@@ -164,7 +164,7 @@ def _firewall(summary: DataSummary) -> str:
         return f"holdout rows that also stand in train or validation: {overlap}"
     left = f"{count(wall.left_exact)} exact and {count(wall.left_near)} near matches of the holdout"
     found = f"found {count(wall.found_exact)} exact, {count(wall.found_near)} near"
-    where = f"are left in {count(wall.compared)} rows of train and validation"
+    where = f"are left in {count(summary.rows_beside_holdout)} rows of train and validation"
     return f"{left} {where} ({found}; {count(wall.removed)} rows removed). Compared: {wall.method}"
 
 

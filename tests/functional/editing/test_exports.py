@@ -131,7 +131,7 @@ def test_rows_that_no_split_uses_are_counted(folder: Path, run: Run) -> None:
     message = drafted(folder, run, "rows.csv")
 
     assert "note: not used of 320 rows: 160 duplicate" in message
-    assert "about 50 left to train on" in message
+    assert "left to train on in each" in message
 
 
 def test_a_label_that_may_be_misspelled_is_named(folder: Path, run: Run) -> None:

@@ -60,18 +60,19 @@ def _overlap(summary: DataSummary) -> blocks.Paragraph:
 
 def _firewall_lines(summary: DataSummary, use: HoldoutUse | None) -> tuple[str, ...]:
     """Every sentence on how the holdout was kept apart and how often it was used."""
-    lines = [_firewall_line(summary.firewall)] if summary.firewall else []
+    beside = counted(summary.rows_beside_holdout, "row")
+    lines = [_firewall_line(summary.firewall, beside)] if summary.firewall else []
     lines += [recorded_line(summary.recorded)] if summary.recorded else []
     return (*lines, *([use_line(use)] if use else []))
 
 
-def _firewall_line(proof: Firewall) -> str:
-    """`…: 500 rows compared; found 2 equal and 1 near holdout rows, 3 rows left out; left 0 equal, 0 near`."""
+def _firewall_line(proof: Firewall, beside: str) -> str:
+    """`…: found 2 equal and 1 near, 3 rows left out; left 0 equal and 0 near in 497 rows of …`."""
     found = f"found {count(proof.found_exact)} equal and {count(proof.found_near)} near"
-    left_out = f", {counted(proof.removed, 'row')} of train and validation left out"
+    left_out = f", {counted(proof.removed, 'row')} left out"
     removed = left_out if proof.removed else ""
     left_ = f"left {count(proof.left_exact)} equal and {count(proof.left_near)} near"
-    return f"{proof.method}: {counted(proof.compared, 'row')} compared; {found}{removed}; {left_}"
+    return f"{proof.method}: {found}{removed}; {left_} in {beside} of train and validation"
 
 
 def split_lines(summary: DataSummary) -> tuple[str, ...]:

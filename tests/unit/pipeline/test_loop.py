@@ -19,7 +19,6 @@ def test_a_run_does_not_count_the_rows_that_one_before_it_has_scored(
     seen = list[int]()
     nothing: Any = MagicMock()
     monkeypatch.setattr(loop, "restrict_to", nothing)
-    monkeypatch.setattr(loop, "_comes_to", lambda *_: False)
     monkeypatch.setattr(loop, "_run_all", lambda *_: seen.append(SCORED.total()))
     SCORED[b"{}", False, "bf16", "cpu"] += 300
 

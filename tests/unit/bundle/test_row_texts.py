@@ -7,6 +7,8 @@ from dataclasses import replace
 from engine.bundle.contents import recipe_of
 from engine.bundle.row_texts import LEFT_OUT, has_row_texts, without_row_texts
 from engine.evidence import DataFinding, Flip, Report
+from engine.render.json import render_json
+from engine.render.report.page import render_html
 from support.reports import accepted, generation, rich
 
 HEAD = b"""recipe: v1
@@ -52,6 +54,18 @@ def test_an_example_keeps_the_place_of_its_row_alone() -> None:
     assert without_row_texts(plain, OF_LABELS) is plain
     assert has_row_texts(report, OF_LABELS)
     assert not has_row_texts(plain, OF_LABELS)
+
+
+def test_no_wrong_row_is_in_a_page_that_is_published_and_their_number_is() -> None:
+    report = rich()
+    texts = [row.text for row in report.mistakes]
+
+    plain = without_row_texts(report, OF_LABELS)
+
+    assert texts
+    assert all(text in render_html(report) for text in texts)
+    assert not any(text in render_html(plain) + render_json(plain) for text in texts)
+    assert "7 of 100 validation rows are answered wrongly" in render_html(plain)
 
 
 def test_what_names_classes_stays() -> None:

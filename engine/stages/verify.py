@@ -336,7 +336,7 @@ class _ParityChain:
         whole, free, same = self._measured(predictions, timed, self.judging)
         form = ModelForm(name=quantization, predictions=predictions.judged, scores=whole)
         leaves = "ollama" in self.recipe.export.formats
-        asker_of = partial(self._asker, path, modelfile="")
+        asker_of = partial(self._asker, path, name=quantization, modelfile="")
         calibrated = calibration.calibrated_file(
             self.context, quantization, asker_of, predictions.judged, digest=digest
         )

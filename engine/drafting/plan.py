@@ -60,12 +60,64 @@ FLAG_NAME: Final = re.compile(
     r"(?i)(?:(?P<verb>is|has|was)[_ ])?(?P<what>[^\W\d][\w -]{1,30}?)\s*\??"
 )
 """The name of a column of yes and no: `urgent`, `is_spam`, `refund wanted?`."""
+FLAGS: Final = (["is"], ["has"], ["was"])
 NA_AT_MOST: Final = 0.1
 """Share of the rows up to which `NA`, as R writes it, is no label; of more, it may be the class of all the others."""
 FEW_OF_ALL: Final = 0.02
 """Share of the rows up to which a label may be another one misspelled."""
 MANY_ASKED: Final = 400
 """Bytes of all labels from which they are most of a prompt."""
+
+
+def _plural(noun: str) -> str:
+    """Return the plural of one of `NOUNS`."""
+    if noun.endswith("y"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
+NOUNS: Final = (
+    *(
+        "label",
+        "category",
+        "class",
+        "intent",
+        "topic",
+        "sentiment",
+        "emotion",
+        "target",
+        "tag",
+        "rating",
+        "score",
+    ),
+    *(
+        "kind",
+        "type",
+        "genre",
+        "queue",
+        "department",
+        "reason",
+        "component",
+        "team",
+        "priority",
+        "urgency",
+        "language",
+    ),
+    *(
+        "severity",
+        "mood",
+        "tone",
+        "status",
+        "product",
+        "group",
+        "domain",
+        "subject",
+        "theme",
+        "answer",
+    ),
+)
+"""What columns of labels are often called."""
+PLURALS: Final = {_plural(noun): noun for noun in NOUNS}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -214,25 +266,51 @@ class DraftPlan:
         """Return what stands before each text; empty where the rows say it themselves."""
         if self.guess.instruction:
             return self.guess.instruction
-        draft, last = self.kind.draft, self.guess.label.rsplit(".", 1)[-1]
-        # `messages.2.content`, `tags.0`: the place of the label, and not what it is called.
-        last = "label" if re.search(r"\.\d+(\.|$)", self.guess.label) else last
-        # "Which is spam is it" asks nothing.
-        if asked := self._yes_or_no(last):
+        draft, names = self.kind.draft, ", ".join(self.fields)
+        if asked := self._yes_or_no(self._label_name):
             return asked
-        is_word = re.fullmatch(r"(?!(?:is|has|was)[_ ])[A-Za-z_ ]{2,30}", last)
-        word = last.replace("_", " ") if is_word else "label"
-        # "Which of these label apply" asks for one.
-        if self.kind.answer is AnswerForm.LABELS and not word.lower().endswith("s"):
-            word += "s"
         # The system message may say them already.
         is_listed = self._listed_bytes() <= MOST_ASKED and bool(
             unnamed_labels(self.labels(), self.guess.system)
         )
+        is_listed |= 0 < _bytes(names) <= MANY_ASKED
         # Not `format`: `{labels}` stays for each prompt to fill in.
-        return (
-            draft.instruction if is_listed else draft.short_instruction or draft.instruction
-        ).replace("{word}", word)
+        text = draft.instruction if is_listed else draft.short_instruction or draft.instruction
+        return text.replace("{word}", self.word).replace("{fields}", names)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of an answer that is an object."""
+        guess = self.guess
+        if self.kind.answer is not AnswerForm.OBJECT:
+            return ()
+        spans = guess.spans.names if guess.spans is not None else ()
+        return tuple(spans) or tuple(name for name, _ in guess.properties) or guess.fields
+
+    @property
+    def _label_name(self) -> str:
+        """What the column of the labels is called: `messages.2.content` and `tags.0` say where they are only."""
+        label = self.guess.label
+        return "label" if re.search(r"\.\d+(\.|$)", label) else label.rsplit(".", 1)[-1]
+
+    @property
+    def word(self) -> str:
+        """What the labels are called, as a noun: a known one by itself, any other name of a column as a quotation.
+
+        So `Which {word} is it` and `Which of these {word} apply` are English, whatever the column is called.
+        """
+        name, several = self._label_name, self.kind.answer is AnswerForm.LABELS
+        *before, last = re.sub(r"(?<=[a-z])(?=[A-Z])|[_\s]+", " ", name).lower().split() or [""]
+        noun = last if last in NOUNS else PLURALS.get(last, "")
+        if (
+            noun
+            and all(word.isascii() and word.isalpha() for word in before)
+            and before[:1] not in FLAGS
+        ):
+            return " ".join([*before, _plural(noun) if several else noun])
+        if not re.fullmatch(r"[^\W_][\w .#/-]{1,39}", name):
+            return "labels" if several else "label"
+        return f"values of `{name}`" if several else f"`{name}`"
 
     def _yes_or_no(self, column: str) -> str:
         """Return what a column of yes and no asks, as its name says it; empty where that says nothing."""
@@ -242,8 +320,8 @@ class DraftPlan:
             return ""
         if len(labels) != SEVERAL or not any(labels <= flags for flags in YES_AND_NO):
             return ""
-        verb = (found["verb"] or "is").capitalize()
-        return f"{verb} it {found['what'].replace('_', ' ').strip()}: {{labels}}?"
+        # "Is it complaint", "Has it refund": what a word can stand behind is not known.
+        return f"Does `{found['what'].replace('_', ' ').strip()}` apply: {{labels}}?"
 
     def why_instruction(self) -> str:
         """Return what is to be known of the instruction."""

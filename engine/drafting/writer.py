@@ -85,10 +85,7 @@ class Writer:
     def _head(self) -> Iterator[str]:
         stem = self.name.split(".")[0] or "draft"
         name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_") or "draft"
-        # `messages.2.content` says where the label stands, and not what it is.
-        label = self.plan.guess.label
-        label = "label" if re.search(r"\.\d+(\.|$)", label) else label
-        description = self.plan.kind.draft.description.replace("{label}", label)
+        description = self.plan.kind.draft.description.replace("{word}", self.plan.word)
         yield "recipe: v1"
         yield f"name: {spelled(name[:64])}"
         yield f"description: {spelled(description)}"

@@ -37,7 +37,8 @@ KIND = Kind(
         description="Take a text apart into its fields.",
         metric="field_f1",
         threshold=0.7,
-        instruction="Take the text apart into its fields.",
+        instruction="Take the text apart into its fields: {fields}.",
+        short_instruction="Take the text apart into its fields.",
         target="fields",
     ),
 )

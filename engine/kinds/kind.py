@@ -71,14 +71,14 @@ class Draft:
     """What `recipe init` writes for a kind, before a person edits it."""
 
     description: str = "Write as the examples are written."
-    """`{label}` is the column of the labels."""
+    """`{word}` is what the labels are called."""
     metric: str = ""
     """The bounded metric; empty for a kind that cannot be judged."""
     threshold: float = 0.0
     instruction: str = ""
-    """`{word}` is what the labels are called, `{labels}` is filled in by each prompt."""
+    """`{word}` is what the labels are called, `{fields}` those of an answer; `{labels}` is filled in by each prompt."""
     short_instruction: str = ""
-    """The same where the labels are too many to list."""
+    """The same where the labels, or the fields, are too many to list."""
     target: str = "label"
     """What the column of the answers is called."""
 

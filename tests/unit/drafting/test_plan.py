@@ -38,15 +38,26 @@ def test_more_rows_do_not_have_the_labels_put_together_more_often(
 @pytest.mark.parametrize(
     ("column", "answers", "asked"),
     [
-        ("spam?", ("no", "yes"), "Is it spam: {labels}?"),
-        ("is_late_delivery", ("0", "1"), "Is it late delivery: {labels}?"),
-        ("has_refund", ("False", "True"), "Has it refund: {labels}?"),
+        ("spam?", ("no", "yes"), "Does `spam` apply: {labels}?"),
+        ("is_late_delivery", ("0", "1"), "Does `late delivery` apply: {labels}?"),
+        ("has_refund", ("False", "True"), "Does `refund` apply: {labels}?"),
         ("label", ("0", "1"), "Which label is it: {labels}?"),
         ("kind", ("yes", "no"), "Which kind is it: {labels}?"),
         ("urgency", ("high", "low"), "Which urgency is it: {labels}?"),
+        ("Categories", ("high", "low"), "Which category is it: {labels}?"),
+        ("sentimentLabel", ("high", "low"), "Which sentiment label is it: {labels}?"),
+        ("ticket_classes", ("high", "low"), "Which ticket class is it: {labels}?"),
+        ("is_topic", ("high", "low"), "Which `is_topic` is it: {labels}?"),
+        ("Urteil", ("gut", "schlecht"), "Which `Urteil` is it: {labels}?"),
+        ("Stufe2", ("high", "low"), "Which `Stufe2` is it: {labels}?"),
+        (
+            "\u30ab\u30c6\u30b4\u30ea",
+            ("high", "low"),
+            "Which `\u30ab\u30c6\u30b4\u30ea` is it: {labels}?",
+        ),
     ],
 )
-def test_a_column_of_yes_and_no_is_asked_by_its_name(
+def test_a_column_of_labels_is_asked_by_its_name_as_a_noun(
     column: str, answers: tuple[str, str], asked: str, tmp_path: Path
 ) -> None:
     lines = [f"a long message of customer number {n},{answers[n % 2]}" for n in range(120)]

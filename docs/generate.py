@@ -57,7 +57,8 @@ EXIT_CODES = {
     ExitCode.REFUSED: """\
 refused: by a gate, by a holdout too small to decide, by a teacher no better than a baseline, by synthetic rows that \
 are not reviewed, or where no row was added; `run --frozen`: not reproduced; `verify`: not verified; `fmt --check`, \
-`diff` and `ci` with their flags: found what the flag names; `store verify`: damaged results""",
+`diff` and `ci` with their flags: found what the flag names; `drift`: the rows \
+differ; `store verify`: damaged results""",
     ExitCode.USAGE: "the recipe or the command line is wrong",
     ExitCode.FAILED: """\
 the data, a stage or the environment failed; the same command continues once what the message names is put right""",

@@ -23,7 +23,7 @@ from engine.cli.watch import Artifacts, Console
 from engine.evidence import StageRecord
 from engine.progress import Progress
 from engine.recipe.model import Recipe
-from engine.render.progress import columns, has_colour, is_live
+from engine.render.progress import columns, has_colour
 
 NARROWEST = 60
 """Columns below which lines are left to the terminal to wrap."""
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"
     with others_to(log) as terminal:
-        live = _Live(terminal, quiet=as_json or not is_live(terminal))
+        live = _Live(terminal, quiet=False)
         mended = repair_lock(recipe, root=root, watcher=live) if options.repair_lock else ""
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
@@ -102,7 +102,7 @@ def _recounted(recipe_file: Path) -> str:
 
 
 class _Live(Console):
-    """Progress on a terminal while it happens, and nothing that stays: the view says what came of it."""
+    """Progress while it happens, as that of a run, and no results of stages: the view says what came of it."""
 
     def stage(self, name: str) -> Progress:
         """Open the live line of a stage, in place of the one before."""

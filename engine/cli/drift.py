@@ -3,8 +3,9 @@
     recipe predict tickets new.csv -o answered.csv --keep-counts new.json
     recipe drift tickets new.json
 
-Counts hold no text of a row. A difference says that what comes in is no longer what the model was judged on; how many
-answers are right it does not say, and neither does the lack of one.
+The exit code is 1 where the rows differ, 0 where no difference is shown. Counts hold no text of a row. A difference
+says that what comes in is no longer what the model was judged on; how many answers are right it does not say, and
+neither does the lack of one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from engine.cli.output import show_result
 from engine.cli.place import add_shared, store_of
 from engine.cli.report import find_run
+from engine.errors import ExitCode, listed
 from engine.render.number_format import number
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Print what differs, with tests and effect sizes."""
+def run(options: argparse.Namespace) -> ExitCode:
+    """Print whether the rows drifted, and what differs, with tests and effect sizes; 1 for drift."""
     from engine.metrics.row_drift import differences  # brings numpy
     from engine.runs.row_drift import holdout_counts, read_counts, require_comparable
     from engine.store import Store
@@ -58,14 +60,18 @@ def run(options: argparse.Namespace) -> None:
     found = differences(reference, now, confidence=CONFIDENCE)
     fields = {
         "schema": "drift.v1",
+        "drift": any(one.differs for one in found),
         "rows": {"holdout": reference.rows, "new": now.rows},
         "differences": [asdict(one) for one in found],
     }
     show_result(options, fields, "\n".join(_lines(reference, now, found)))
+    return ExitCode.REFUSED if fields["drift"] else ExitCode.ACCEPTED
 
 
 def _lines(reference: RowCounts, now: RowCounts, found: Sequence[CountDifference]) -> list[str]:
-    lines = [f"{now.rows:,} rows against {reference.rows:,} of the holdout"]
+    differing = listed([one.what for one in found if one.differs])
+    answer = f"DRIFT in {differing}" if differing else "NO DRIFT SHOWN"
+    lines = [f"{answer}: {now.rows:,} rows against {reference.rows:,} of the holdout"]
     for one in found:
         verdict = "differs" if one.differs else "no difference shown"
         size = f"{_WORDS[one.what]} {number(one.effect)}"

@@ -1,7 +1,7 @@
 """Serve the verbs to a coding agent over stdio, by the Model Context Protocol.
 
 An agent's settings name the command `recipe mcp` and the folder that it works in. It may check, plan, look at the data,
-explain, compare and read reports there; `run` is offered with `--allow-run` only.
+draft, explain, compare and read reports there; `run` and `predict` are offered with `--allow-run` only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.errors import needs_extra
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_flag(parser, "--allow-run", "offer `run` too, which trains and takes long")
+    add_flag(parser, "--allow-run", "offer `run` and `predict` too, which take long")
 
 
 def run(options: argparse.Namespace) -> None:

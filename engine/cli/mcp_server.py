@@ -86,7 +86,7 @@ def server_of(*, allow_run: bool) -> Server[Any, Any]:
                 name=name,
                 description=one.description,
                 inputSchema=one.schema(),
-                annotations=types.ToolAnnotations(readOnlyHint=not one.is_heavy),
+                annotations=types.ToolAnnotations(readOnlyHint=not (one.is_heavy or one.writes)),
             )
             for name, one in offered.items()
         ]

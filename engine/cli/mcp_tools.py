@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from engine.errors import RecipeError
+from engine.kinds import KINDS
 from engine.stages import STAGES
 from engine.values import dataclass
 
@@ -47,7 +48,9 @@ class VerbTool:
     words: Callable[[Mapping[str, str]], Words]
     """The words of the command line, without `recipe`."""
     is_heavy: bool = False
-    """It trains; offered with `--allow-run` only."""
+    """It takes minutes to hours; offered with `--allow-run` only."""
+    writes: bool = False
+    """It writes a file that the call names; never over one that is there."""
 
     def schema(self) -> dict[str, Any]:
         """Return its arguments as JSON Schema."""
@@ -76,6 +79,21 @@ def _diff(given: Mapping[str, str]) -> Words:
     new = [given["new"]] if given.get("new") else []
     since = ["--from", given["since"]] if given.get("since") else []
     return ["diff", given["old"], *new, *since, *_JSON]
+
+
+def _init(given: Mapping[str, str]) -> Words:
+    output = ["-o", given["output"]] if given.get("output") else []
+    named = [
+        word
+        for key in ("kind", "text", "label")
+        if given.get(key)
+        for word in (f"--{key}", given[key])
+    ]
+    return ["init", given["data"], *output, *named]
+
+
+def _predict(given: Mapping[str, str]) -> Words:
+    return ["predict", given["model"], given["rows"], "-o", given["output"]]
 
 
 def _run(given: Mapping[str, str]) -> Words:
@@ -134,6 +152,41 @@ TOOLS: Final[Mapping[str, VerbTool]] = MappingProxyType(
                 "since": ToolArgument(description="a revision of git to compare `old` with"),
             },
             words=_diff,
+        ),
+        "init": VerbTool(
+            description="Draft a recipe from a data file: kind, columns, splits, thresholds; each line is a guess.",
+            arguments={
+                "data": ToolArgument(
+                    description="a file of rows, or a folder", is_required=True, is_path=True
+                ),
+                "output": ToolArgument(
+                    description="the recipe to write; default: the data file's name with .yaml",
+                    is_path=True,
+                ),
+                "kind": ToolArgument(description="kind of task", choices=tuple(KINDS)),
+                "text": ToolArgument(description="column of the text"),
+                "label": ToolArgument(description="column of the label or the answer"),
+            },
+            words=_init,
+            writes=True,
+        ),
+        "predict": VerbTool(
+            description="Label a file of rows with an exported model; each row with its answer and probability.",
+            arguments={
+                "model": ToolArgument(
+                    description="a recipe's name, a run folder or a GGUF file",
+                    is_required=True,
+                    is_path=True,
+                ),
+                "rows": ToolArgument(description="the rows", is_required=True, is_path=True),
+                "output": ToolArgument(
+                    description="the file to write: .jsonl, .csv, .tsv or .parquet",
+                    is_required=True,
+                    is_path=True,
+                ),
+            },
+            words=_predict,
+            is_heavy=True,
         ),
         "run": VerbTool(
             description="Do the whole job: data, baselines, training, gate, merge, quantize, verify, report. Takes"

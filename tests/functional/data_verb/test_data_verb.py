@@ -35,6 +35,19 @@ def test_it_shows_where_rows_come_from_and_how_one_reads(project: Project) -> No
     assert max(map(len, shown.out.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_progress_is_shown_without_a_terminal(
+    project: Project, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("_PLAIN_SECONDS", "_PLAIN_PATIENCE_SECONDS"):
+        monkeypatch.setattr(f"engine.render.progress.{limit}", 0)
+
+    shown = project.run("data", str(project.recipe), "--format", form)
+
+    assert re.search(r"^data +\S", shown.err, flags=re.MULTILINE)
+    assert "\x1b" not in shown.err
+
+
 def test_json_has_the_counts_the_lengths_and_the_segments(project: Project) -> None:
     found = seen(project)
 

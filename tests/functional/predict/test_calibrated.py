@@ -202,9 +202,10 @@ def test_counts_of_new_rows_are_compared_with_the_holdouts(project: Project) -> 
     outcome = project.run("predict", "tiny", str(rows), "--keep-counts", str(kept))
     drift = project.run("drift", "tiny", str(kept), "--format", "json")
 
-    assert (outcome.code, drift.code) == (0, 0), outcome.err + drift.err
-    assert not any(text in kept.read_text("utf-8") for text in texts)
     found = json.loads(drift.out)
+    assert (outcome.code, drift.code) == (0, int(found["drift"])), outcome.err + drift.err
+    assert found["drift"] == any(one["differs"] for one in found["differences"])
+    assert not any(text in kept.read_text("utf-8") for text in texts)
     assert found["rows"] == {"holdout": 40, "new": 40}
     assert {one["what"] for one in found["differences"]} == {
         "labels",
@@ -225,6 +226,22 @@ def test_a_holdout_whose_rows_are_gone_is_not_counted(project: Project) -> None:
         holdout_counts(run_folder(project), Store(project.folder / ".recipe"))
 
     assert caught.value.problems[0].code == "D432"
+
+
+def test_drift_is_the_first_line_and_the_exit_code(project: Project) -> None:
+    reference = holdout_counts(run_folder(project), Store(project.folder / ".recipe"))
+    same, other = project.folder / "same.json", project.folder / "other.json"
+    (one, _), (two, _) = reference.labels
+    for path, first in ((same, 20), (other, 40)):
+        counts = replace(reference, labels=((one, first), (two, 40 - first)))
+        path.write_text(counts_text(counts), encoding="utf-8")
+
+    alike = project.run("drift", str(same), str(same))
+    unlike = project.run("drift", str(same), str(other))
+
+    assert (alike.code, unlike.code) == (0, 1)
+    assert alike.out.startswith("NO DRIFT SHOWN: 40 rows against 40 of the holdout\n")
+    assert unlike.out.startswith("DRIFT in labels: 40 rows against 40 of the holdout\n")
 
 
 def test_few_rows_are_not_compared(project: Project) -> None:

@@ -26,6 +26,16 @@ CALLS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {"old": "a.yaml", "since": "main"},
         ["diff", "a.yaml", "--from", "main", "--format", "json"],
     ),
+    "init": (
+        "init",
+        {"data": "rows.csv", "output": "r.yaml", "kind": "classification", "label": "topic"},
+        ["init", "rows.csv", "-o", "r.yaml", "--kind", "classification", "--label", "topic"],
+    ),
+    "predict": (
+        "predict",
+        {"model": "tiny", "rows": "new.csv", "output": "answered.csv"},
+        ["predict", "tiny", "new.csv", "-o", "answered.csv"],
+    ),
     "run": (
         "run",
         {"recipe": "r.yaml", "until": "data"},
@@ -45,6 +55,9 @@ HOSTILE: dict[str, tuple[str, dict[str, Any]]] = {
     "very long": ("validate", {"recipe": "a" * (MOST_LETTERS + 1)}),
     "the root": ("validate", {"recipe": "/etc/passwd"}),
     "the folder above": ("report", {"run": "../other"}),
+    "a draft outside": ("init", {"data": "rows.csv", "output": "../r.yaml"}),
+    "rows outside": ("predict", {"model": "m", "rows": "/etc/passwd", "output": "a.csv"}),
+    "a kind that is none": ("init", {"data": "rows.csv", "kind": "x"}),
     "behind a link": ("diff", {"old": "link/r.yaml"}),
     "a choice that is none": ("report", {"format": "html"}),
     "a stage that is none": ("run", {"recipe": "r.yaml", "until": "nothing"}),
@@ -91,7 +104,7 @@ def test_nothing_trains_without_the_users_word() -> None:
     with pytest.raises(RecipeError, match="there is no tool `run`"):
         words_of("run", {"recipe": "r.yaml"}, allow_run=False)
 
-    assert [name for name, one in TOOLS.items() if one.is_heavy] == ["run"]
+    assert [name for name, one in TOOLS.items() if one.is_heavy] == ["predict", "run"]
 
 
 def test_a_message_that_is_too_long_is_read_and_not_held() -> None:

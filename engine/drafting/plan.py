@@ -320,7 +320,7 @@ class DraftPlan:
             return ""
         if len(labels) != SEVERAL or not any(labels <= flags for flags in YES_AND_NO):
             return ""
-        # "Is it complaint", "Has it refund": what a word can stand behind is not known.
+        # "Is it parcel", "Has it refund": what a word can stand behind is not known.
         return f"Does `{found['what'].replace('_', ' ').strip()}` apply: {{labels}}?"
 
     def why_instruction(self) -> str:

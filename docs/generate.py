@@ -1,4 +1,4 @@
-"""Write the reference pages from the schema, the parsers and the code table; the index and llms.txt from zensical.toml.
+"""Write the reference pages from schema, parsers and codes; the list of pages and llms.txt from zensical.toml.
 
     python docs/generate.py [--check]
 
@@ -30,6 +30,7 @@ from engine.process.policies import POLICIES, Policy
 from engine.recipe.rules import all_codes
 from engine.recipe.shipped import schema_text
 from engine.recipe.validation.schema import part_schema, recipe_schema
+from engine.render.number_format import about, millions, size
 
 DOCS = Path(__file__).parent
 SITE = DOCS.parent / "zensical.toml"
@@ -71,12 +72,34 @@ the data, a stage or the environment failed; the same command continues once wha
     ExitCode.UNREAD: "nobody reads the progress of a run any more (a closed pipe); the same command continues",
     ExitCode.TERMINATED: "interrupted by SIGTERM; the same command continues",
 }
-INDEX = """\
-# slm-recipe
+BASE_MODELS = """\
+# Base models
 
-One YAML file says what a small language model is for, what data it learns from, and what it must prove. The engine
-trains it, judges it on rows that it never saw, quantizes it, and writes a report that a sceptic can check. Begin with
-[your own CSV](tutorial/first-recipe.md); `recipe VERB --help` and `recipe explain CODE` help on the command line.
+A decoder of Hugging Face transformers can be the base model: of the hub, of a package, or a folder or GGUF file on
+disk. Here are ten that are small enough for this work. Names are those of the hub, as `recipe init rows.csv
+--base-model NAME` takes them; licences and languages are what the model cards stated in {cards}. Read the card before
+you ship.
+"""
+COSTS = """
+Without `--base-model` a draft takes a packaged SmolLM2-135M-Instruct, which needs no hub; the quickstart trains it
+too. The others were not run for this page. SmolLM2 reads English: for rows in another language take a model that
+lists it.
+
+## Memory and time, estimated
+
+Of LoRA (rank 16), or of QLoRA where only that fits, for two epochs of 1,000 rows of 128 tokens, two rows at once. The
+CPU is {cpu}; GPUs are an RTX 4060 (8 GB) and an RTX 4090 (24 GB), with gradient checkpointing, and a tenth of their
+memory left free. Nothing here was measured: `python benchmarks/base_models.py` computes it anew, and [how good that
+is](../explanation/estimates.md) was measured for small models on a CPU. `recipe plan` estimates your own recipe.
+"""
+ROOM = 0.9
+"""Of a GPU's memory, what an estimate may take."""
+GIGABYTES = {"8 GB": 8e9, "24 GB": 24e9}
+NO_ROOM = "does not fit"
+EVERY_PAGE = """\
+# Every page
+
+`recipe VERB --help`, `recipe schema KEY` and `recipe explain CODE` answer on the command line.
 """
 LIMITS = """\
 # Limits and confinement
@@ -220,7 +243,8 @@ def _put_before(pattern: str, new: str, text: str) -> str:
 def pages() -> dict[str, str]:
     """Return every generated page by its path below docs/."""
     return {
-        "index.md": index_page(),
+        "pages.md": list_of_pages(),
+        "reference/base-models.md": base_models_page(),
         "reference/recipe.md": recipe_page(),
         "reference/cli.md": cli_page(),
         "reference/errors.md": errors_page(),
@@ -228,9 +252,9 @@ def pages() -> dict[str, str]:
     }
 
 
-def index_page() -> str:
+def list_of_pages() -> str:
     """Return every page by its title, in the groups of the site's navigation."""
-    parts = [NOTE.format(source="zensical.toml"), INDEX]
+    parts = [NOTE.format(source="zensical.toml"), EVERY_PAGE]
     for group in tomllib.loads(_read(SITE))["project"]["nav"]:
         for name, paths in group.items() if isinstance(group, dict) else ():
             lines = "".join(f"- [{_title(path)}]({path})\n" for path in paths)
@@ -260,6 +284,45 @@ def _first_words(path: str) -> str:
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(first.split()))
     sentence = re.match(r".*?[.:](?= |$)", plain)
     return f": {sentence[0].rstrip('.:')}" if sentence else ""
+
+
+def base_models_page() -> str:
+    """Return the table of base models, with what the estimator computes for them."""
+    table = json.loads(_read(DOCS / "base-models.json"))
+    parts = [
+        NOTE.format(source="docs/base-models.json"),
+        BASE_MODELS.format(cards=table["cards_as_of"]),
+    ]
+    facts = [
+        "| `--base-model` | parameters | Q4_K_M | licence | languages |",
+        "|---|---|---|---|---|",
+    ]
+    costs = [
+        "| model | CPU: memory, time | 8 GB GPU | 24 GB GPU: time |",
+        "|---|---|---|---|",
+    ]
+    for model in table["models"]:
+        name, found = model["name"], model["estimated"]
+        sizes = f"{millions(model['parameters'])} | {size(model['file_bytes'])}"
+        facts.append(f"| `{name}` | {sizes} | {model['licence']} | {model['languages']} |")
+        cpu = found["cpu lora"]
+        large = _fitting(found, "24 GB")
+        time = f", {about(found['24 GB lora']['seconds'])}" if large != NO_ROOM else ""
+        costs.append(
+            f"| {name.partition('/')[2]} | {size(cpu['memory_bytes'])}, {about(cpu['seconds'])} | "
+            f"{_fitting(found, '8 GB')} | {large}{time} |"
+        )
+    costs_text = COSTS.format(cpu=table["cpu"])
+    return "\n".join([*parts, "\n".join(facts), costs_text, "\n".join(costs), ""])
+
+
+def _fitting(found: dict[str, Any], gpu: str) -> str:
+    """Return the first way to train that fits, with its memory."""
+    for kind in ("lora", "qlora"):
+        one = found[f"{gpu} {kind}"]
+        if one["memory_bytes"] <= ROOM * GIGABYTES[gpu]:
+            return f"{kind} ({size(one['memory_bytes'])})"
+    return NO_ROOM
 
 
 def _title(path: str) -> str:

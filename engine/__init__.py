@@ -25,7 +25,7 @@ The packages, from the command line down; each imports only from those below it:
 - `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
 - `estimate`: parameters, memory, disk, time and cost before a run, and beside what it took.
 - `pipeline`: the plan, the loop, what is refused before a run, the report's values.
-- `stages`: the boxes of the picture in the README, and those in brackets above.
+- `stages`: the boxes of the picture in `docs/explanation/architecture.md`, and those in brackets above.
 - `training`: rendered rows to weights, for the model and its variants (seeds, sweep, curve).
 - `lock`: the recorded draw, the accepted run, and whether a later run reproduces it.
 - `parity`: whether merged, converted and quantized forms still answer as the trained one.

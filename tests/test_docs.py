@@ -211,7 +211,7 @@ def test_a_name_stands_in_the_file_that_a_page_names_for_it(page: Path) -> None:
     assert missing == []
 
 
-def test_every_page_is_in_the_navigation_once_and_reached_from_the_index() -> None:
+def test_every_page_is_in_the_navigation_once_and_in_the_list_of_pages() -> None:
     groups = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
     named = [
         page
@@ -220,10 +220,18 @@ def test_every_page_is_in_the_navigation_once_and_reached_from_the_index() -> No
         for page in pages
     ]
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    linked = set(LINK.findall((DOCS / "index.md").read_text("utf-8")))
+    linked = set(LINK.findall((DOCS / "pages.md").read_text("utf-8")))
 
     assert sorted(named) == sorted(pages)
-    assert pages - linked == {"index.md"}
+    assert pages - linked == {"index.md", "pages.md"}
+
+
+def test_the_front_page_has_a_picture_and_leads_to_the_list_of_pages() -> None:
+    text = (DOCS / "index.md").read_text("utf-8")
+
+    assert "![" in text
+    assert "pages.md" in LINK.findall(text)
+    assert len(LINK.findall(text)) < 20
 
 
 def generator() -> ModuleType:

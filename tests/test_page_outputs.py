@@ -126,6 +126,7 @@ COMPARED = [
     (TUTORIAL, "recipe plan tickets.yaml", 1, tickets),
     (CLASSES, "recipe validate tickets.yaml", 1, a_bound_out_of_reach),
     (START, "recipe init tickets.csv", 1, the_table_alone),
+    ("../README", "recipe init tickets.csv", 1, the_table_alone),
     (SHARE, "recipe validate shared/*.yaml recipes/*.yaml", 1, a_parent_and_a_recipe),
     (LATER, "recipe plan tickets.yaml", 1, twelve_new_rows),
     (REVIEW, "recipe diff recipes/tickets.yaml --from main", 1, a_weaker_gate),
@@ -139,6 +140,8 @@ OF_RUNS = {
         "how-to/check-recipes-in-ci",
         "recipe ci --from origin/main --output comment.md --fail-on weaker-gate",
     ),
+    ("how-to/install", "recipe validate recipes/quickstart.yaml"),
+    ("../README", 'uv run recipe try review-sentiment "An hour of my life I will not get back."'),
     ("how-to/pin-what-can-move", "recipe pin tickets.yaml"),
     ("how-to/publish-a-bundle", "recipe export bundle tickets.yaml -o tickets.bundle.tar"),
     (
@@ -215,6 +218,7 @@ def test_a_page_shows_lines_of_a_plan(
 
 def test_every_output_of_a_command_is_compared_or_named_as_one_that_is_not() -> None:
     pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")}
+    pages.add("../README")
     shows = {(page, words) for page in pages for words, _ in outputs(page)}
 
     assert shows == {(page, words) for page, words, *_ in COMPARED} | OF_RUNS

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.paths import ROOT
 from support.results import put_report
 
 # after `support.results`, which says where they are
@@ -193,8 +194,14 @@ def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Pat
     assert [path.name for path in files] == ["results.json", "results.md", "README.md"]
     again = written_pages(tmp_path / "docs" / "results.json", readme)
     assert {path: path.read_text("utf-8") for path in again} == again
-    assert readme.read_text("utf-8").startswith("a\n<!-- results: begin -->\nMeasured on 2 CPU")
-    assert "old" not in readme.read_text("utf-8")
+    assert readme.read_text("utf-8").startswith("a\n<!-- results: begin -->\nOn 2 CPU")
+    assert "\nold\n" not in readme.read_text("utf-8")
+
+
+def test_the_table_of_the_readme_is_that_of_the_results() -> None:
+    readme = ROOT / "README.md"
+
+    assert written_pages(ROOT / "docs/results.json", readme)[readme] == readme.read_text("utf-8")
 
 
 def test_means_of_the_table_are_those_of_its_runs(found: Results, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ GPUS: dict[str, DeviceFacts] = {
     for facts in (
         _gpu("rtx-3060", 12, bandwidth=360, bf16=25.6, fp32=12.7),
         _gpu("rtx-3090", 24, bandwidth=936, bf16=71, fp32=35.6),
+        _gpu("rtx-4060", 8, bandwidth=272, bf16=30.2, fp32=15.1),
         _gpu("rtx-4070", 12, bandwidth=504, bf16=58.3, fp32=29.1),
         _gpu("rtx-4080", 16, bandwidth=717, bf16=97.5, fp32=48.7),
         _gpu("rtx-4090", 24, bandwidth=1008, bf16=165.2, fp32=82.6),

@@ -201,7 +201,9 @@ def broken(words: Text, room: int) -> list[Text]:
 
 def _unbroken(part: RenderableType, room: int) -> RenderableType:
     """Return a text in lines in which no word is broken; rich breaks those that are too long."""
-    return Group(*broken(part, room)) if isinstance(part, Text) else part
+    if isinstance(part, Text) and not part.no_wrap:
+        return Group(*broken(part, room))
+    return part
 
 
 def bound(words: str) -> str:

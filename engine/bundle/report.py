@@ -10,6 +10,7 @@ from engine.bundle.quantities import RECOMPUTED, STATED
 from engine.bundle.row_texts import has_row_texts
 from engine.bundle.verify import BundleVerdict, Checking
 from engine.files.typed_json import brief_text
+from engine.lock.accepted_run import metric_facts
 from engine.lock.file import MetricFacts
 from engine.process.version import __version__
 from engine.recipe.metrics import primary
@@ -80,8 +81,8 @@ def _facts(found: Contents) -> Iterator[str]:
     if not found.is_of_this_version:
         maker = brief_text(str(found.report.versions.get("slm-recipe", "of an unknown version")))
         yield (
-            f"it says that slm-recipe {maker} ran it: summary, advice, revisions of stages, the compiled config and "
-            "what a lock of this version holds were not compared"
+            f"it says that slm-recipe {maker} ran it: summary, advice, revisions of stages, the compiled config, "
+            "bounds of `acceptance` on exported files and what a lock of this version holds were not compared"
         )
     if found.written_with != __version__:
         yield (
@@ -114,14 +115,4 @@ def _scores(found: Contents) -> dict[str, MetricFacts]:
 def _of_file(found: Contents) -> dict[str, MetricFacts]:
     """Return the same of the exported file."""
     known = {name: file_metric(found.report, name) for name in _scores(found)}
-    ends = {name: one.interval for name, one in known.items() if one}
-    return {
-        name: {
-            "value": one.value,
-            "low": interval.low if (interval := ends[name]) else None,
-            "high": interval.high if interval else None,
-            "n": one.n,
-        }
-        for name, one in known.items()
-        if one is not None
-    }
+    return {name: metric_facts(metric) for name, metric in known.items() if metric is not None}

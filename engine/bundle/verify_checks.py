@@ -18,7 +18,7 @@ from engine.bundle.gate_checks import (
 )
 from engine.bundle.scores import by_name, same, span, unequal
 from engine.evidence import Check, FormResult, Metric, Report, Scores, Status
-from engine.evidence.verdicts import EXPORTED, SELECTIVE
+from engine.evidence.verdicts import DIFFERENCES, EXPORTED, SELECTIVE
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.scoring import named_metrics
@@ -64,7 +64,7 @@ def verify_problems(found: Contents) -> Iterator[str]:
     if report.verify is None:
         return
     checks = [*report.verify.checks, *_spot_checks(report)]
-    yield from _missing(checks, recipe, is_of_this_version=found.is_of_this_version)
+    yield from _missing(checks, found)
     yield from _bounds(checks, found)
     for check in checks:
         yield from by_itself("verify", check)
@@ -122,9 +122,9 @@ def _rung(report: Report, name: str) -> FormResult | None:
     return next((rung for rung in report.ladder if rung.name == name), None)
 
 
-def _missing(checks: Sequence[Check], recipe: Recipe, *, is_of_this_version: bool) -> Iterator[str]:
+def _missing(checks: Sequence[Check], found: Contents) -> Iterator[str]:
     names = {check.name for check in checks}
-    export = recipe.export
+    recipe, export = found.recipe, found.recipe.export
     graphs = [f"{kind}.{form}" for form in export.graphs for kind in ("parity", "token_parity")]
     wanted = ["parity.merged", "reload", *graphs]
     if export.has_quantized_file:
@@ -133,10 +133,22 @@ def _missing(checks: Sequence[Check], recipe: Recipe, *, is_of_this_version: boo
         wanted += [bound.metric for bound in export.thresholds if bound.metric == AGREEMENT]
         wanted += [f"drop.{drop.metric}" for drop in export.max_drops]
         # earlier versions did not compare each tensor, and read no rows of likelihoods back
-        wanted += ["weights", "token_parity"] if is_of_this_version else []
-        wanted += [] if is_of_this_version else [bound.metric for bound in export.thresholds]
+        if found.is_of_this_version:
+            wanted += ["weights", "token_parity", *(one[0] for one in _gated_differences(found))]
+        else:
+            wanted += [bound.metric for bound in export.thresholds]
     missing = [name for name in dict.fromkeys(wanted) if name not in names]
     yield from (f"verify has no check of {name}, which the recipe asks for" for name in missing)
+
+
+def _gated_differences(found: Contents) -> list[Wanted]:
+    """Return what the gate bounds of the difference to another model, as the quantized file has it too."""
+    checks = found.report.gate.checks if found.report.gate else ()
+    return [
+        (one.name, one.direction, one.bound, one.decided_on)
+        for one in checks
+        if one.kind in DIFFERENCES
+    ]
 
 
 def _bounds(checks: Sequence[Check], found: Contents) -> Iterator[str]:
@@ -162,7 +174,8 @@ def _wanted(contents: Contents) -> list[Wanted]:
     if recipe.task.spec.is_decoded:
         # reports of earlier versions bound the agreement, which is the stricter one
         forms.append(("max", 1 - export.min_parity))
-    found: list[Wanted] = [(f"parity.{name}", *form, "point") for name in SAME for form in forms]
+    found = [*_gated_differences(contents)]
+    found += [(f"parity.{name}", *form, "point") for name in SAME for form in forms]
     found += [(name, "min", 1.0, "point") for name in WHOLE]
     found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
     for bound in recipe.file_thresholds if contents.is_of_this_version else export.thresholds:
@@ -278,6 +291,8 @@ def _between(below: FormResult, rung: FormResult, report: Report, recipe: Recipe
 def _parity(check: Check, below: FormResult, rung: FormResult, recipe: Recipe) -> Iterator[str]:
     """Yield where a rung that should lose nothing is judged by another agreement, or another loss, than it shows."""
     if check.direction == "min":
+        if rung.ties and same(check.bound, recipe.export.min_parity):
+            return  # earlier versions left ties out of the share; of this one the bound is refused
         if (rung.ties or 0) > len(rung.flips):
             yield f"rung {rung.name} counts {rung.ties} ties of {len(rung.flips)} changed answers"
         right = rung.agreement.value if rung.agreement else None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
 from engine.artifacts import results
 from engine.evidence import (
     ExportedFile,
     FormResult,
-    Scores,
     StageRecord,
     StageStatus,
     TrainingSummary,
@@ -19,8 +18,8 @@ from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.render.checks_text import check_lines, verdict_line
 from engine.render.labels import find_metric
-from engine.render.metric_format import metric_text, prose_name, value_of
-from engine.render.number_format import duration, percent
+from engine.render.metric_format import prose_name, value_of
+from engine.render.number_format import duration
 from engine.render.progress import (
     PlainProgress,
     SilentProgress,
@@ -239,21 +238,8 @@ def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = results.read_json(artifacts["verify"], "verify.json")
     ladder = [from_json(FormResult, item) for item in found.get("ladder", ())]
-    shown = ladder_lines(ladder, metric=recipe.headline) or _exported_scores(found, recipe)
+    shown = ladder_lines(ladder, metric=recipe.headline)
     return "\n".join(filter(None, [_verdict(artifacts, "verify"), shown]))
-
-
-def _exported_scores(found: Mapping[str, Any], recipe: Recipe) -> str:
-    """The exported file in one line, where no ladder leads to it."""
-    if found["scores"]["quantized"] is None:
-        return ""
-    scores, metric = from_json(Scores, found["scores"]["quantized"]), recipe.headline
-    shown = metric_text(find_metric(scores, metric))
-    value = f"{recipe.export.quantizations[0]} {prose_name(metric)} {shown}"
-    if found["agreement"] is None:
-        return value
-    agreed = round(found["agreement"] * scores.rows)
-    return f"{value}\nagrees on {agreed} of {scores.rows} rows ({percent(found['agreement'])})"
 
 
 _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {

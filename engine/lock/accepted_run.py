@@ -262,15 +262,19 @@ def _is_recorded(name: str, recipe: Recipe) -> bool:
 
 def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, MetricFacts]:
     """Return what was measured on the holdout as a lock holds it."""
+    found = holdout_metrics(artifacts).items()
+    return {name: metric_facts(metric) for name, metric in found if _is_recorded(name, recipe)}
+
+
+def metric_facts(metric: Metric) -> MetricFacts:
+    """Return a metric as a lock holds it."""
+    ends = metric.interval
+    low, high = (ends.low, ends.high) if ends else (None, None)
     return {
-        name: {
-            "value": _rounded(metric.value),
-            "low": _rounded(metric.interval.low if metric.interval else None),
-            "high": _rounded(metric.interval.high if metric.interval else None),
-            "n": metric.n,
-        }
-        for name, metric in holdout_metrics(artifacts).items()
-        if _is_recorded(name, recipe)
+        "value": _rounded(metric.value),
+        "low": _rounded(low),
+        "high": _rounded(high),
+        "n": metric.n,
     }
 
 

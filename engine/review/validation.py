@@ -71,21 +71,21 @@ def choice_of_the_model(versions: Versions) -> Iterator[Finding]:
 
 
 def uncovered(versions: Versions) -> Iterator[Finding]:
-    """W118: the gate judges the model before it is quantized."""
+    """W118: nothing bounds what quantization may lose of a model that is better than `acceptance` asks."""
     old, new = versions.old.recipe.export, versions.new.recipe.export
     if covers(new) or not new.has_quantized_file:
         return
     formats, quantization = versions.find("export.formats"), versions.find("export.quantization")
     if formats and not old.has_quantized_file:
-        says = "a quantized file leaves, and no bound says how good it must be"
+        says = "a quantized file is exported, and no bound says how much it may lose"
         yield finding_of(formats, "W118", says)
     if quantization and old.has_quantized_file and bits(new) < bits(old):
-        says = "fewer bits, and no bound says how good the file must be"
+        says = "fewer bits, and no bound says how much the file may lose"
         yield finding_of(quantization, "W118", says)
 
 
 def covers(export: Export) -> bool:
-    """Return whether a bound says how good the quantized file must be."""
+    """Return whether a bound of its own says how good the quantized file must be."""
     named = {one.metric for one in export.max_drops} | {one.metric for one in export.thresholds}
     return bool(named - _OF_THE_MACHINE)
 

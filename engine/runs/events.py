@@ -177,8 +177,6 @@ def _scores(stage: str, artifacts: Artifacts, recipe: Recipe) -> Iterator[tuple[
         found = results.read_json(artifacts["verify"], "verify.json")
         rungs = [from_json(FormResult, one) for one in found.get("ladder", ())]
         yield from ((one.name, one.scores) for one in rungs)
-        if not rungs and found["scores"]["quantized"] is not None:
-            yield "quantized", from_json(Scores, found["scores"]["quantized"])
 
 
 def _is_plain(value: Any) -> bool:

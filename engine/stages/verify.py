@@ -567,13 +567,11 @@ class _ParityChain:
         checks = [*(last.verdict.checks if last else ()), *self.checks]
         passed = last is not None and last.verdict.status is Status.PASS
         merged = next((one.scores for one in self.results if one.name == "merged"), None)
-        facts = last.predictions.facts if last else {}
         kept = (
             calibration.written_calibration(last.calibrated, self.context.workdir)
             if last and passed
             else None
         )
-        parity = facts.get("parity")
         flips = ladder.flips(self.merged.judged, last.predictions.judged) if last else ()
         return {
             "verdict": to_json(verdict(checks)),
@@ -587,9 +585,6 @@ class _ParityChain:
                 {"id": one.id, "target": one.target, "merged": one.before, QUANTIZED: one.after}
                 for one in flips
             ],
-            "token_parity": parity["llama_cpp"] if parity else None,
-            "parity": parity,
-            "llama_cpp": facts.get("version"),
             "quantizations": list(self.recipe.export.quantizations),
             "exported": last.quantization if last and passed else None,
             "ladder": [to_json(one) for one in self.results],

@@ -77,15 +77,6 @@ def test_a_training_without_synthetic_rows_is_named(tmp_path: Path) -> None:
     assert "trained without the synthetic rows as well" in shown
 
 
-def test_verify_without_a_ladder_tells_the_file(tmp_path: Path) -> None:
-    left = {**verified(reports.accepted()), "ladder": []}
-
-    shown = stage_lines("verify", {"verify.json": left}, {"kind": "classification"}, tmp_path)
-
-    assert "Q4_K_M macro-F1 0.893 [0.857, 0.926]" in shown
-    assert "agrees on 296 of 300 rows (98.7 %)" in shown
-
-
 @pytest.mark.parametrize(
     ("report", "task", "expected"),
     [

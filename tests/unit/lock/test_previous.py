@@ -87,6 +87,28 @@ def test_answers_to_the_same_rows_are_read(bench: Bench) -> None:
     )
 
 
+def test_an_exported_form_is_compared_with_the_earlier_one_where_that_is_known(
+    bench: Bench,
+) -> None:
+    run = accepted(bench, "older", rows(3))
+    key = make_key({"test": "older file"})
+    answers = [*rows(3)[:2], replace(rows(3)[2], label=None)]
+
+    def build(folder: Path) -> None:
+        write_predictions(folder / "predictions.quantized.jsonl", answers)
+
+    bench.store.put("verify", key, build)
+    run = replace(run, keys={**run.keys, "verify": key.digest})
+    found = find_previous(bench.recipe, bench.store, [run], train="mine")
+
+    assert found is not None
+    of_file = found.earlier(rows(3), recipe=bench.recipe, form="quantized")
+    assert (of_file.answers, of_file.source) == (answers, "its exported file")
+    for form in ("", "onnx"):
+        earlier = found.earlier(rows(3), recipe=bench.recipe, form=form)
+        assert (earlier.answers, earlier.source) == (rows(3), "")
+
+
 def test_answers_that_are_gone_cannot_be_compared(bench: Bench) -> None:
     found = find_previous(bench.recipe, bench.store, [accepted(bench, "x", None)], train="mine")
 

@@ -57,6 +57,19 @@ def test_the_most_confused_labels_are_named_worst_first(answers: Answers) -> Non
     assert lines == ("`b` is taken for `a` 19 times", "`a` is taken for `b` 3 times")
 
 
+def test_a_bound_that_only_the_file_misses_asks_for_more_bits(answers: Answers) -> None:
+    scores = score(
+        answers({"a": "a" * 40 + "b" * 3, "b": "b" * 40}),
+        Judging(task=TASK, confidence=0.95, seed=7),
+    )
+
+    lines = what_would_help(scores, refused("macro_f1"), task=TASK, beside=Beside(is_of_file=True))
+
+    assert len(lines) == 1
+    assert lines[0].startswith("macro_f1: the tuned model keeps its bounds")
+    assert "Q8_0" in lines[0]
+
+
 def test_outputs_that_are_no_label_are_counted(answers: Answers) -> None:
     lines = advice(answers({"a": "a" * 40, "b": "b" * 40 + "--"}), refused("accuracy"))
 

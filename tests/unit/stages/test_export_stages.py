@@ -85,10 +85,7 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
         "shift.f16",
         "largest_shift.f16",
     ]
-    assert (
-        result["token_parity"],
-        result["verdict"]["status"],
-    ) == ({"same": 8, "of": 8, "first_different": None}, "pass")
+    assert result["verdict"]["status"] == "pass"
     assert [from_json(Scores, result["scores"][name]).rows for name in ("merged", "quantized")] == [
         8,
         8,

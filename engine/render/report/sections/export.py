@@ -13,6 +13,7 @@ from engine.render.labels import (
     check_sentence,
     checks_of,
     estimate,
+    file_metric,
     find_metric,
     is_open,
     main_metric,
@@ -89,19 +90,8 @@ def _files(files: Sequence[ExportedFile]) -> blocks.Table:
 def speed_facts(report: Report) -> list[tuple[str, str]]:
     """Name and value of all that was measured of the file beside its answers; empty where nothing was."""
     titles = ((spec.name, _TITLES[spec.name]) for spec in OF_FILES if spec.name in _TITLES)
-    measured = ((title, _measured(report, name)) for name, title in titles)
+    measured = ((title, file_metric(report, name)) for name, title in titles)
     return [(title, metric_text(metric)) for title, metric in measured if metric is not None]
-
-
-def _measured(report: Report, name: str) -> Metric | None:
-    """From the scores of the file, else from the check on it."""
-    for scores in (report.quantized, *(rung.scores for rung in reversed(report.ladder))):
-        if (metric := find_metric(scores, name)) is not None:
-            return metric
-    check = next((check for check in checks_of(report.verify) if check.name == name), None)
-    if check is None or check.got is None:
-        return None
-    return Metric(name=name, value=check.got, n=check.n, interval=check.interval)
 
 
 def machine(report: Report) -> str:

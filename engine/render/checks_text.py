@@ -62,8 +62,10 @@ def _title(check: Check, checks: Sequence[Check]) -> str:
     title = _COMPARED.get(check.kind)
     if title is None:
         return check_title(check.name)
-    alone = sum(item.kind == check.kind for item in checks) == 1
-    return title if alone else f"{check.metric} {title}"
+    form = check.name.removesuffix(check.asked)
+    others = [one for one in checks if (one.kind, one.name) == (check.kind, f"{form}{one.asked}")]
+    title = title if len(others) == 1 else f"{check.metric} {title}"
+    return f"{form.removesuffix('.')} {title}".lstrip()
 
 
 def _required(check: Check) -> str:

@@ -52,6 +52,32 @@ def test_a_refused_model_is_not_merged_until_the_threshold_is_lowered(project: P
 
 
 @pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
+def test_a_file_that_misses_a_bound_which_the_tuned_model_keeps_is_refused(
+    project: Project,
+) -> None:
+    export = {"formats": ["gguf"], "quantization": "Q8_0"}
+    project.edit(export=export, acceptance__decide_on="point", data__checks={"leakage": "off"})
+    accepted = project.run("run", str(project.recipe))
+    first = report(accepted, project)
+    tuned, file = (
+        next(one["value"] for one in scores["metrics"] if one["name"] == "brier")
+        for scores in (first["holdout"], first["quantized"])
+    )
+
+    project.edit(acceptance__metrics={"brier": {"max": (tuned + file) / 2}})
+    refused = project.run("run", str(project.recipe))
+    second = report(refused, project)
+
+    assert tuned < file
+    assert (accepted.code, refused.code) == (0, 1), refused.err
+    assert [second[name]["status"] for name in ("gate", "verify")] == ["pass", "fail"]
+    assert (second["outcome"], second["files"][0]["name"]) == ("refused", "model-Q8_0.gguf")
+    assert "exported file" in second["summary"]
+    assert len([*project.folder.rglob("runs/tiny/*/*.gguf")]) == 1
+    assert json.loads((project.folder / "recipe.lock.json").read_text())["accepted"]["metrics"]
+
+
+@pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
 def test_a_baseline_that_is_enough_ends_the_run_before_training(project: Project) -> None:
     project.edit(
         data__checks={"leakage": "off"},

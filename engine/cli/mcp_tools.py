@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -156,13 +157,8 @@ TOOLS: Final[Mapping[str, VerbTool]] = MappingProxyType(
         "init": VerbTool(
             description="Draft a recipe from a data file: kind, columns, splits, thresholds; each line is a guess.",
             arguments={
-                "data": ToolArgument(
-                    description="a file of rows, or a folder", is_required=True, is_path=True
-                ),
-                "output": ToolArgument(
-                    description="the recipe to write; default: the data file's name with .yaml",
-                    is_path=True,
-                ),
+                "data": replace(_RECIPE, description="a file of rows, or a folder"),
+                "output": ToolArgument(description="the recipe to write", is_path=True),
                 "kind": ToolArgument(description="kind of task", choices=tuple(KINDS)),
                 "text": ToolArgument(description="column of the text"),
                 "label": ToolArgument(description="column of the label or the answer"),
@@ -173,17 +169,9 @@ TOOLS: Final[Mapping[str, VerbTool]] = MappingProxyType(
         "predict": VerbTool(
             description="Label a file of rows with an exported model; each row with its answer and probability.",
             arguments={
-                "model": ToolArgument(
-                    description="a recipe's name, a run folder or a GGUF file",
-                    is_required=True,
-                    is_path=True,
-                ),
-                "rows": ToolArgument(description="the rows", is_required=True, is_path=True),
-                "output": ToolArgument(
-                    description="the file to write: .jsonl, .csv, .tsv or .parquet",
-                    is_required=True,
-                    is_path=True,
-                ),
+                "model": replace(_RECIPE, description="a recipe's name, run folder or GGUF file"),
+                "rows": replace(_RECIPE, description="the rows"),
+                "output": replace(_RECIPE, description="to write: .jsonl, .csv, .tsv or .parquet"),
             },
             words=_predict,
             is_heavy=True,

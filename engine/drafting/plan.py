@@ -77,45 +77,10 @@ def _plural(noun: str) -> str:
 
 
 NOUNS: Final = (
-    *(
-        "label",
-        "category",
-        "class",
-        "intent",
-        "topic",
-        "sentiment",
-        "emotion",
-        "target",
-        "tag",
-        "rating",
-        "score",
-    ),
-    *(
-        "kind",
-        "type",
-        "genre",
-        "queue",
-        "department",
-        "reason",
-        "component",
-        "team",
-        "priority",
-        "urgency",
-        "language",
-    ),
-    *(
-        "severity",
-        "mood",
-        "tone",
-        "status",
-        "product",
-        "group",
-        "domain",
-        "subject",
-        "theme",
-        "answer",
-    ),
-)
+    "label", "category", "class", "intent", "topic", "sentiment", "emotion", "target", "tag", "rating", "score", "kind",
+    "type", "genre", "queue", "department", "reason", "component", "team", "priority", "urgency", "language",
+    "severity", "mood", "tone", "status", "product", "group", "domain", "subject", "theme", "answer",
+)  # fmt: skip
 """What columns of labels are often called."""
 PLURALS: Final = {_plural(noun): noun for noun in NOUNS}
 

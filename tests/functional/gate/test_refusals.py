@@ -37,7 +37,7 @@ def test_a_refused_model_is_not_merged_until_the_threshold_is_lowered(project: P
     assert refused.code == 1, refused.err
     assert first["gate"]["status"] in ("fail", "inconclusive")
     assert {statuses(first)[stage] for stage in AFTER_GATE} == {"skipped"}
-    assert first["next_steps"]
+    assert "recipe report tiny --mistakes" in first["next_steps"]
 
     project.edit(acceptance__metrics={"macro_f1": {"min": 0.01}})
     accepted = project.run("run", str(project.recipe))

@@ -418,7 +418,9 @@ def _fold_notes(folds: Scores | None, recipe: Recipe) -> tuple[str, ...]:
     if folds is None:
         return ()
     how = f"the gate judged the method on {folds.rows} rows by {recipe.splits.folds} trainings"
-    return (f"{how}, each row by the model that did not see it; a file by what it changes on fold 1",)
+    return (
+        f"{how}, each row by the model that did not see it; a file by what it changes on fold 1",
+    )
 
 
 def _reuse_notes(records: Sequence[StageRecord]) -> tuple[str, ...]:

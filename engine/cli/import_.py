@@ -1,4 +1,4 @@
-"""Start a recipe from the config of another tool: Axolotl, LLaMA-Factory, an Unsloth script, an OpenAI job."""
+"""Start a recipe from the config of another tool: Axolotl, LLaMA-Factory, a job of OpenAI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "config", metavar="FILE", type=Path,
-        help="an Axolotl or LLaMA-Factory YAML, a training script or notebook, or a fine-tuning job as JSON",
+        help="an Axolotl or LLaMA-Factory YAML, or a fine-tuning job of OpenAI as JSON",
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path,

@@ -45,10 +45,6 @@ CONFIGS: Final[Mapping[str, tuple[str, str, Ask]]] = {
         ("data that is a list of lists", "c.yaml", "base_model: owner/m\ndatasets: [[a], null, 2020-01-01]\n", ""),
         ("a name that is a number", "c.yaml", "model_name_or_path: owner/m\nstage: sft\ndataset: 5\n", ""),
         ("a name of 6,000 characters", "c.yaml", f"base_model: {'y/' * 3000}\ndatasets: [owner/d]\n", ""),
-        ("a script of 100,000 signs", "c.py", f"x={'-' * 100_000}1\n", "R425"),
-        ("a script whose value is deep", "c.py", f"SFTConfig(learning_rate={'+'.join('1' * 5000)})\n", ""),
-        ("a script whose warning has an escape", "c.py", "SFTConfig(seed=1)\nx = '\\\x1b[31m'\n", ""),
-        ("a notebook whose cells are a number", "c.ipynb", '{"cells": 5}', ""),
         ("a job whose method is a list", "c.json", json.dumps({**JOB, "method": {"type": ["a"]}}), ""),
         ("a job that only validates", "c.json", json.dumps({"object": "fine_tuning.job", "validation_file": "x"}), ""),
     )

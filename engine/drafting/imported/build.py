@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from engine.drafting.imported.columns import columns_of
-from engine.drafting.imported.configs import EXPRESSION, MODALITY, Config
+from engine.drafting.imported.configs import Config
 from engine.drafting.imported.keys import TABLES, why_left_out
 from engine.drafting.imported.sources import ON_HUB, sources_of
 from engine.errors import RecipeError, Severity
@@ -89,9 +89,7 @@ def imported(config: Config, target: Path) -> Imported:
     table = TABLES[config.tool]
     for key, value in config.settings.items():
         ours = table.get(key)
-        if value is EXPRESSION:
-            result.left_out.append((key, "the script computes it: write the value into the recipe"))
-        elif ours is None or value is None:
+        if ours is None or value is None:
             why = why_left_out(config.tool, key) if ours is None else "it is not set"
             result.left_out.append((key, why))
         else:
@@ -104,12 +102,9 @@ def imported(config: Config, target: Path) -> Imported:
 
 def _refuse_other_trainings(config: Config) -> None:
     found = config.settings
-    asked = str(
-        found.get("stage") or found.get("rl") or found.get("trainer") or found.get("type") or ""
-    ).lower()
+    asked = str(found.get("stage") or found.get("rl") or found.get("type") or "").lower()
     if (
         asked in ("rm", "ppo", "grpo", "gdpo", "ebft", "reinforcement")
-        or asked.startswith("grpo")
         or found.get("reward_model") is True
         or found.get("process_reward_model")
     ):
@@ -135,8 +130,6 @@ def _refuse_other_trainings(config: Config) -> None:
 
 def _modality(found: Mapping[str, Any]) -> str:
     """Return what rows of another kind than text a config trains on; empty for text."""
-    if MODALITY in found:
-        return str(found[MODALITY])
     keys = (
         "processor_type",
         "image_max_pixels",
@@ -181,9 +174,9 @@ def _fill_method(draft: _Draft, found: Mapping[str, Any], kind: str) -> None:
     if str(other := found.get("finetuning_type") or found.get("adapter") or "lora") not in METHODS:
         key = "finetuning_type" if found.get("finetuning_type") else "adapter"
         lost.append((key, f"no method is `{other}`: method.kind is {kind_of_method}"))
-    if (loss := found.get("loss_type")) and (kind != "preference" or _loss(loss) not in LOSSES):
+    if (loss := found.get("pref_loss")) and (kind != "preference" or _loss(loss) not in LOSSES):
         lost.append(
-            ("loss_type", "no such loss: method.preference has dpo, ipo, orpo, simpo and kto")
+            ("pref_loss", "no such loss: method.preference has dpo, ipo, orpo, simpo and kto")
         )
     for key, ours in draft.result.taken:
         simple = SIMPLE.get(ours)
@@ -289,11 +282,7 @@ def _leave_out(draft: _Draft, keys: Sequence[str], why: str) -> None:
 def _method_kind(config: Config, found: Mapping[str, Any]) -> str:
     kind = str(found.get("adapter") or found.get("finetuning_type") or "").lower()
     # Axolotl without an adapter trains every weight.
-    is_full = (
-        kind in ("full", "freeze")
-        or ("base_model" in found and not kind)
-        or found.get("full_finetuning") is True
-    )
+    is_full = kind in ("full", "freeze") or ("base_model" in found and not kind)
     stated = config.settings.keys() & {"load_in_4bit", "load_in_8bit", "load_in_16bit"}
     is_4bit = (
         found.get("load_in_4bit", not stated and config.unstated.get("load_in_4bit")) is True
@@ -361,14 +350,12 @@ def _preference(draft: _Draft, found: Mapping[str, Any], kind: str) -> None:
         return
     asked = str(
         found.get("rl")
-        or found.get("loss_type")
         or found.get("pref_loss")
         or found.get("stage")
-        or found.get("trainer")
         or found.get("type")
         or "dpo"
     ).lower()
-    loss = LOSSES.get(_loss(asked).removesuffix("trainer"), "dpo")
+    loss = LOSSES.get(_loss(asked), "dpo")
     draft.put("method.preference", {"loss": loss})
     beta = next(
         (

@@ -87,20 +87,6 @@ LLAMAFACTORY: Final[Mapping[str, str]] = {
     "pref_beta": "method.preference.beta",
     "default_system": "task.system",
 }
-UNSLOTH: Final[Mapping[str, str]] = {
-    **SHARED,
-    "model_name": "base_model",
-    "max_seq_length": "method.max_length",
-    "max_length": "method.max_length",
-    "r": "method.rank",
-    "target_modules": "method.target_modules",
-    "load_dataset": "data.sources",
-    "full_finetuning": "method.kind",
-    "use_gradient_checkpointing": "method.gradient_checkpointing",
-    "trainer": "task.kind",
-    "beta": "method.preference.beta",
-    "loss_type": "method.preference.loss",
-}
 OPENAI: Final[Mapping[str, str]] = {
     "n_epochs": "method.epochs",
     "batch_size": "method.batch_size",
@@ -114,7 +100,6 @@ OPENAI: Final[Mapping[str, str]] = {
 TABLES: Final = {
     "axolotl": AXOLOTL,
     "llamafactory": LLAMAFACTORY,
-    "unsloth": UNSLOTH,
     "openai": OPENAI,
 }
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from engine.drafting.foreign_yaml import load_yaml
-from engine.drafting.imported.configs import EXPRESSION, Config
+from engine.drafting.imported.configs import Config
 from engine.files.reading import read_json, read_text
 from engine.recipe.formats import format_of
 from engine.recipe.text.source import MAX_BYTES
@@ -210,32 +210,6 @@ def _dataset_info(folder: Path, named: str) -> Any:
         return {}
 
 
-def _of_unsloth(config: Config, found: Mapping[str, Any]) -> Found:
-    trainer = str(found.get("trainer") or "").lower()
-    kind = "preference" if trainer.startswith(("dpo", "orpo", "kto")) else "chat"
-    given = found.get("load_dataset") or []
-    words = [one for one in given if isinstance(one, str)]
-    more = next((one for one in given if isinstance(one, Mapping)), {})
-    files = more.get("data_files")
-    # Of several files the first, of files by split those to train on.
-    files = files.get("train", "") if isinstance(files, Mapping) else files
-    files = files[0] if isinstance(files, list) and files else files
-    if isinstance(files, str) and files:
-        return kind, [_hub_or_path(files, config.path.parent)], []
-    if not words or words[0] in READERS:
-        return kind, [], []
-    source = _hub_or_path(words[0], config.path.parent)
-    if "hub" in source:
-        source |= {"config": words[1]} if words[1:] else {}
-        split = more.get("split")
-        source["split"] = str(split).split("[")[0] if split not in (None, EXPRESSION) else "train"
-    return (
-        kind,
-        [source],
-        ["what the script does to the rows is not run: its rows are read by their shape"],
-    )
-
-
 def _job_file(named: object) -> str:
     """Return what a file of a job is called here: its id has no ending."""
     name = str(named)
@@ -259,6 +233,5 @@ def _of_openai(config: Config, found: Mapping[str, Any]) -> Found:
 _READERS: Final = {
     "axolotl": _of_axolotl,
     "llamafactory": _of_llamafactory,
-    "unsloth": _of_unsloth,
     "openai": _of_openai,
 }

@@ -53,13 +53,6 @@ LIMITS: Final[Sequence[Limit]] = (
         CHARACTERS,
         "D336",
     ),
-    ("a tag or a comment of an XML file", "data/reading/xml_rows:MOST_HELD", BYTES, "D336"),
-    (
-        "how much longer than the median row of its file a row may be",
-        "data/reading/row:LONGER",
-        "times",
-        "D349",
-    ),
     ("what a packed file unpacks to", "sources/streams:StreamLimits.bytes", BYTES, "D345"),
     (
         "the same, beyond 32 MiB, as a multiple of the packed size",

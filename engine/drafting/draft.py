@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from engine.data.checks.rows.languages import unspoken
 from engine.data.examples.template import found_at
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
@@ -160,7 +161,7 @@ def _drafted(
     return RecipeDraft(
         text=writer.text(),
         reasons=tuple(reasons(plan)),
-        notes=(*gathered.notes, *notes(plan)),
+        notes=(*gathered.notes, *notes(plan, model)),
         rows=profile.rows,
         columns=tuple(profile.kept[0]),
         written=gathered.readings[0].path if gathered.rows else None,
@@ -353,11 +354,16 @@ def _splits(plan: DraftPlan) -> tuple[str, str, str]:
     return "splits", f"holdout {sizes.holdout}", f"of {rows:,} rows; {left}{together}"
 
 
-def notes(plan: DraftPlan) -> Iterator[str]:
+def notes(plan: DraftPlan, model: Reference) -> Iterator[str]:
     """Yield what the person should know."""
     rows = plan.profile.rows
     if rows < FOLDED.start and not plan.by_files:
         yield f"{rows:,} rows are few: a good model may well end undecided"
+    texts = (
+        str(found_at(row, name) or "") for row in plan.profile.kept for name in plan.guess.texts
+    )
+    if why := unspoken(model, texts):
+        yield f"{why}: name one of that language with --base-model"
     yield from _ungrouped(plan)
     yield from _unused_rows(plan)
     yield from _unused_labels(plan)

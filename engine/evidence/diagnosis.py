@@ -35,6 +35,8 @@ class Diagnosis:
     fit: Fit
     reasons: tuple[str, ...]
     """The numbers that it stands on, or why it is not known; the one that decided first."""
+    cause: str = ""
+    """What helps before any setting of the training: a base model of the rows' language, rows of a label."""
     edits: tuple[RecipeEdit, ...] = ()
     """To be made together; empty where no edit is known to help."""
     yaml: str = ""

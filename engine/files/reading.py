@@ -25,7 +25,7 @@ _LARGE: Final = 1 << 30
 _MOST_HOLLOW: Final = 100
 """Times that a large file may be longer than what is stored of it; file systems that compress reach a few."""
 
-KINDS: Final = (
+_KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -169,6 +169,6 @@ def _too_deep(depth: int) -> ValueError:
 def _require_regular(mode: int, path: Path | str) -> None:
     if stat.S_ISREG(mode):
         return
-    kind = next((name for test, name in KINDS if test(mode)), "no regular file")
+    kind = next((name for test, name in _KINDS if test(mode)), "no regular file")
     number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
     raise OSError(number, f"is {kind}, not a file", str(path))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.errors import listed
 from engine.evidence import (
@@ -27,19 +26,17 @@ from engine.values.numbers import decimal
 OTHER_KINDS = (
     "drop", *OF_FORMS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",
 )  # fmt: skip
-OF_EXPORT = (*OF_FORMS, "drop", "weights", "ends_turn", "reload", "task_file")
-"""Checks of the forms that the model leaves in, which no other training would pass."""
 OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
 """Checks that rows of a kind say nothing about: what they ask for stands beside each."""
 REMEDIES = {
-    "over_baselines": "the baseline is as good: use it where it meets the thresholds, or give training more rows",
+    "over_baselines": "the baseline is as good or better: use it where it passes, or give training more rows",
     "over_previous": "the last accepted model is better; keep it",
     "over_without_synthetic": "the synthetic rows do not help: train without data.synthesize, or ask for other rows",
     "against_teacher": "the student is too far below its teacher: more rows without labels, or a larger student",
     "teacher_ratio": "the student is too large or too slow for its teacher: start from a smaller base model",
     "overfitting": "train rows are answered better than validation rows: fewer epochs or more rows",
     "forgetting": "training unlearned other things: a lower learning rate, fewer epochs, a lower rank",
-    "drift": "training moved the answers too far: a lower learning rate, or method.preference.answer_weight",
+    "drift": "training moved the answers too far: a lower learning rate, or more answer_weight where the loss has one",
     "valid_output": "free output is often no answer: say its form in task.instruction",
     "free_output": "free output is no answer or never ends: where training rows are answered well, the chat"
     " template's end of a turn or the base model is the cause; else train longer",
@@ -56,17 +53,18 @@ LOST_IN_FILE = (
 )
 """What a bound of the tuned model asks for that only the exported file misses."""
 UNDERFITTED_REMEDIES = {
-    "over_baselines": "the baseline is as good: train longer, or use it where it meets the thresholds",
+    "over_baselines": "the baseline is as good or better: train longer, or use it where it passes",
 }
 """The same where training did too little: none asks for rows."""
 PLAIN = ("overfitting", "forgetting", "drift", "valid_output")
 """Remedies that name what they are about."""
+OF_TRAINING = ("over_baselines", "overfitting", "free_output", "ended")
+"""Remedies that ask for rows or another training, which help only after the first cause."""
 UNTRAINED = ("zero_shot", "few_shot")
 """Baselines that are the base model itself."""
 MOST_PAIRS = 2
 """Confused pairs, fields, labels named."""
 _SETTLED = (Status.PASS, Status.WARN)
-_COMPARED = ("over_baselines", "over_previous", "over_without_synthetic", "against_teacher")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +74,14 @@ class Beside:
     curves: Sequence[LearningCurve] = ()
     """The tuned model's counts, and the SVM's where there is no other."""
     comparisons: Sequence[Comparison] = ()
-    power: Sequence[str] = ()
-    """What the holdout can show, a sentence a bound."""
-    learned_from: Scores | None = None
-    """On rows that it was trained on."""
     diagnosis: Diagnosis | None = None
     is_of_file: bool = False
     """Whether the tuned model passed and an exported file did not, so that training is not what it wants."""
+
+    @property
+    def cause(self) -> str:
+        """What comes before rows and training."""
+        return self.diagnosis.cause if self.diagnosis else ""
 
     @property
     def is_underfitted(self) -> bool:
@@ -105,51 +104,41 @@ def what_would_help(
         if check.kind not in OTHER_KINDS and check.metric not in OTHER_METRICS
     ]
     remedies = REMEDIES | (UNDERFITTED_REMEDIES if beside.is_underfitted else {})
+    if beside.cause:
+        remedies = {about: what for about, what in remedies.items() if about not in OF_TRAINING}
     if beside.is_of_file:
         missed = (_remedy_of(check) for check in judging)
         return tuple(_asked_for(open_checks, {**remedies, **dict.fromkeys(missed, LOST_IN_FILE)}))
-    is_about_training = any(check.kind not in OF_EXPORT for check in open_checks)
+    is_about_training = any(check.kind not in OF_FORMS for check in open_checks)
     lines = list(_edit(beside.diagnosis)) if beside.diagnosis and is_about_training else []
     if any(check.metric not in FREE for check in judging):
-        lines += _BY_ANSWER[task.spec.answer](scores, task, judging, beside)
-        lines += _rows_or_training(judging, beside)
+        lines += _of_answers(scores, task, judging, beside)
+        lines += [] if beside.cause or beside.is_underfitted else _more_rows(beside.curves)
     lines += _asked_for(open_checks, remedies)
     return tuple(dict.fromkeys(lines))
 
 
 def _edit(diagnosis: Diagnosis) -> Iterator[str]:
-    """The edit of the recipe that the training asks for, with the values as they are."""
-    if diagnosis.edits:
+    """The cause that comes first, or the edit of the recipe that the training asks for, with the values as they are."""
+    if diagnosis.cause:
+        yield diagnosis.cause
+    elif diagnosis.edits:
         changes = (f"{one.key} from {one.current} to {one.proposed}" for one in diagnosis.edits)
         yield f"change {', '.join(changes)}"
 
 
-def _rows_or_training(judging: Sequence[Check], beside: Beside) -> list[str]:
-    """Whether training or rows fall short. Rows are not asked for where training did too little."""
-    if beside.is_underfitted:
-        return []
-    is_known = beside.diagnosis is not None and beside.diagnosis.fit is not Fit.NOT_KNOWN
-    learned = [] if is_known else _learned(judging, beside.learned_from)
-    return [*learned, *(_more_rows(beside.curves) or _not_carried_over(beside))]
+def _of_answers(scores: Scores, task: Task, judging: Sequence[Check], beside: Beside) -> list[str]:
+    match task.spec.answer:
+        case AnswerForm.LABEL:
+            return [*_confusions(scores, task.labels), *_invalid(scores), *_rare(scores)]
+        case AnswerForm.LABELS:
+            return [*_of_sets(scores), *_rare(scores)]
+        case AnswerForm.OBJECT:
+            return [*_of_fields(scores), *_rare(scores)]
+    return _of_texts(scores, judging, beside)
 
 
-def _not_carried_over(beside: Beside) -> list[str]:
-    """Ask for rows where those it learned from are answered well, others are not, and no edit is known to help."""
-    found, seen = beside.diagnosis, beside.learned_from
-    if found is None or seen is None or found.fit is not Fit.OVERFITTED or found.edits:
-        return []
-    if any(curve.rising is False for curve in beside.curves):
-        return []
-    return [
-        f"what it learned from {seen.rows:,} rows does not carry over to others: more rows would help"
-    ]
-
-
-def _of_labels(scores: Scores, task: Task, _judging: Sequence[Check], _beside: Beside) -> list[str]:
-    return [*_confusions(scores, task.labels), *_invalid(scores), *_rare(scores)]
-
-
-def _of_sets(scores: Scores, _task: Task, _judging: Sequence[Check], _beside: Beside) -> list[str]:
+def _of_sets(scores: Scores) -> list[str]:
     """Name the labels that are most often missed or given in vain."""
     wrong = [
         (row.support - right, row.predicted - right, row)
@@ -157,73 +146,32 @@ def _of_sets(scores: Scores, _task: Task, _judging: Sequence[Check], _beside: Be
         for right in [round((row.recall or 0.0) * row.support)]
     ]
     worst = sorted(wrong, key=lambda item: -item[0] - item[1])[:MOST_PAIRS]
-    lines = [
+    return [
         f"`{row.label}` is missed {_times(missed)} and given {_times(vain)} where it is not"
         for missed, vain, row in worst
         if missed or vain
     ]
-    return [*lines, *_rare(scores)]
 
 
-def _of_fields(
-    scores: Scores, _task: Task, _judging: Sequence[Check], _beside: Beside
-) -> list[str]:
+def _of_fields(scores: Scores) -> list[str]:
     """Name the fields that are worst."""
     known = [row for row in scores.classes if row.f1 is not None and row.f1 < 1 and row.support]
     worst = sorted(known, key=lambda row: row.f1 or 0.0)[:MOST_PAIRS]
-    lines = [
+    return [
         f"field `{row.label}` has an F1 of {row.f1 or 0.0:.2f} on {row.support} values"
         for row in worst
     ]
-    return [*lines, *_rare(scores)]
 
 
-def _of_texts(scores: Scores, task: Task, judging: Sequence[Check], beside: Beside) -> list[str]:
-    """Say how far off it is, what training changed, and what so few rows can show."""
-    del task
-    lines = [line for check in judging for line in _how_far(check)]
-    lines += _almost(scores)
+def _of_texts(scores: Scores, judging: Sequence[Check], beside: Beside) -> list[str]:
+    """Return which outputs are nearly right, and what training changed."""
     named = {check.metric for check in judging}
-    lines += [
+    moved = [
         f"training moved {x.metric} by {decimal(x.difference, signed=True)} against {x.name}"
         for x in beside.comparisons
         if x.metric in named and x.name in UNTRAINED and x.difference is not None
     ]
-    bounded = [check for check in judging if check.kind not in _COMPARED]
-    lines += [line for check in bounded for line in _power_of(check.name, beside.power)]
-    return lines
-
-
-def _how_far(check: Check) -> list[str]:
-    if check.got is None or check.status is not Status.FAIL or check.kind in _COMPARED:
-        return []
-    side = "below" if check.direction == "min" else "above"
-    off = abs(check.bound - check.got)
-    return [
-        f"{check.name} is {decimal(check.got)}, {decimal(off)} {side} the bound of {check.bound:g}"
-    ]
-
-
-def _learned(judging: Sequence[Check], seen: Scores | None) -> list[str]:
-    """Say whether the rows that were trained on are answered well enough: what is wrong differs.
-
-    One line, of the first bound that the rows can say something about.
-    """
-    values = {} if seen is None else {metric.name: metric.value for metric in seen.metrics}
-    for check in judging:
-        value = values.get(check.name)
-        if check.status is not Status.FAIL or value is None:
-            continue
-        met = value >= check.bound if check.direction == "min" else value <= check.bound
-        if met:
-            why = "what it learned does not carry over: more rows, or fewer epochs, would help"
-        else:
-            why = (
-                "so it is not for want of rows like those: a larger base model, more epochs or a higher "
-                "learning rate would help"
-            )
-        return [f"{check.name} is {decimal(value)} on the rows it was trained on, {why}"]
-    return []
+    return [*_almost(scores), *moved]
 
 
 def _almost(scores: Scores) -> list[str]:
@@ -235,10 +183,6 @@ def _almost(scores: Scores) -> list[str]:
         return []
     outputs = "1 output is" if rows == 1 else f"{rows} outputs are"
     return [f"{outputs} right but for case, punctuation or white space"]
-
-
-def _power_of(metric: str, power: Sequence[str]) -> list[str]:
-    return [line for line in power if f" {metric} " in f" {line}"][:1]
 
 
 def _confusions(scores: Scores, labels: Sequence[str]) -> list[str]:
@@ -306,14 +250,3 @@ def _remedy_of(check: Check) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-_BY_ANSWER: Final[
-    Mapping[AnswerForm, Callable[[Scores, Task, Sequence[Check], Beside], list[str]]]
-] = {
-    AnswerForm.LABEL: _of_labels,
-    AnswerForm.LABELS: _of_sets,
-    AnswerForm.OBJECT: _of_fields,
-    AnswerForm.TEXT: _of_texts,
-    AnswerForm.NONE: _of_texts,
-}

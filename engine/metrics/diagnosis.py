@@ -7,6 +7,7 @@ speaks only beyond chance: it compares ends of intervals, never two points.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from engine.evidence import Diagnosis, Fit, Metric, RecipeEdit
@@ -65,7 +66,16 @@ def diagnose(recipe: Recipe, evidence: TrainedEvidence) -> Diagnosis:
     if reason := case.why_unknown:
         return Diagnosis(fit=Fit.NOT_KNOWN, reasons=(reason,))
     # The last rule always speaks.
-    return next(found for rule in _RULES if (found := rule(case)) is not None)
+    found = next(found for rule in _RULES if (found := rule(case)) is not None)
+    if found.fit is Fit.FITS and evidence.passes is not False:
+        return found
+    # One cause first: what another setting would not help is not given one.
+    why, cause = case.cause
+    return (
+        replace(found, reasons=(why, *found.reasons), edits=(), yaml="", cause=cause)
+        if cause
+        else found
+    )
 
 
 def _at_label_ceiling(case: TrainedCase) -> Diagnosis | None:
@@ -233,17 +243,27 @@ def _too_much(case: TrainedCase, *reasons: str) -> Diagnosis:
     return _found(case, Fit.OVERFITTED, *reasons, *([] if edits else [no_edit]), edits=edits)
 
 
-def _fits(case: TrainedCase) -> Diagnosis:
-    """Nothing speaks against it; where validation still gained at the end, longer training is named."""
+def _still_gaining(case: TrainedCase) -> Diagnosis | None:
+    """The gate did not pass, and validation still gained at the end."""
     losses = case.validation_losses
-    if losses is not None and losses.is_falling and not case.training.stopped_early:
-        return _found(
-            case,
-            Fit.FITS,
-            case.on_both(),
-            f"the validation loss still fell at the end, to {losses.last:.3f}: longer training may gain more",
-            edits=to_train_on(case.method, case.training),
-        )
+    if (
+        case.evidence.passes is not False
+        or losses is None
+        or not losses.is_falling
+        or case.training.stopped_early
+    ):
+        return None
+    return _found(
+        case,
+        Fit.UNDERFITTED,
+        case.on_both(),
+        f"the validation loss still fell at the end, to {losses.last:.3f}: longer training may gain more",
+        edits=to_train_on(case.method, case.training),
+    )
+
+
+def _fits(case: TrainedCase) -> Diagnosis:
+    """Nothing speaks against it."""
     return _found(case, Fit.FITS, case.on_both())
 
 
@@ -255,6 +275,7 @@ _RULES: Final[tuple[Callable[[TrainedCase], Diagnosis | None], ...]] = (
     _underfitted,
     _form_not_learned,
     _overfitted,
+    _still_gaining,
     _fits,
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final, Literal
 
 from engine.evidence import CheckpointScore, RecipeEdit, TrainingSummary
@@ -16,9 +17,12 @@ from engine.recipe.method_defaults import (
     USUAL_ALPHA_OF_RSLORA,
     blank_rate,
     learned_of,
+    size_of,
     usual_rate,
 )
 from engine.recipe.model import FROM_TRAIN, Method, Recipe, Scratch, Splits
+from engine.recipe.references import base_reference
+from engine.recipe.text.dump import reference_mapping
 from engine.recipe.validation_rows import stated_sizes
 from engine.values import dataclass
 
@@ -40,26 +44,34 @@ CHECKPOINT_GAIN: Final = 0.02
 
 
 def rate_of(recipe: Recipe, training: TrainingSummary) -> float:
-    """Return the learning rate that a recipe of the same kind gets by itself."""
-    method, weights = recipe.method, training.total_parameters
-    if isinstance(recipe.base_model, Scratch):
-        return blank_rate(weights)
-    return usual_rate(
-        weights,
-        is_full=method.kind == "full",
+    """Return the learning rate that a recipe gets automatically whose base model's name gives its size."""
+    return _usual_rates(recipe, training)[0]
+
+
+def _usual_rates(recipe: Recipe, training: TrainingSummary) -> tuple[float, ...]:
+    """Return the rates for the weights that were trained, and for those that the base model's name gives."""
+    base, trained = recipe.base_model, training.total_parameters
+    if isinstance(base, Scratch):
+        return (blank_rate(trained),)
+    reference = base_reference(base)
+    named = size_of(reference and reference_mapping(reference))
+    rate = partial(
+        usual_rate,
+        is_full=recipe.method.kind == "full",
         learns=learned_of(recipe.task.spec),
-        has_loraplus=method.loraplus_lr_ratio != 1,
+        has_loraplus=recipe.method.loraplus_lr_ratio != 1,
     )
+    return rate(trained), rate(named)
 
 
 def is_slow(recipe: Recipe, training: TrainingSummary) -> bool:
     """Tell whether the rate is below half of the usual one."""
-    return recipe.method.learning_rate < rate_of(recipe, training) / 2
+    return recipe.method.learning_rate < min(_usual_rates(recipe, training)) / 2
 
 
 def is_fast(recipe: Recipe, training: TrainingSummary) -> bool:
     """Tell whether the rate is above ten times the usual one."""
-    return recipe.method.learning_rate > FAST * rate_of(recipe, training)
+    return recipe.method.learning_rate > FAST * max(_usual_rates(recipe, training))
 
 
 def to_learn_more(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
+from engine.errors import listed
 from engine.evidence import (
     BaselineResult,
     CheckpointScore,
@@ -36,6 +37,9 @@ APART: Final = 0.05
 """By which validation and holdout surely differ where they are not drawn alike."""
 FOLDS_THAT_LEAVE_NONE: Final = 2
 """With them the second training has no rows to draw validation rows from."""
+FEW_OF_LABEL: Final = 10
+"""Training rows below which a label is hardly learned, however often they are seen."""
+MOST_NAMED: Final = 3
 FEWEST_ROWS: Final = 30
 """Of a set, below which its score says too little."""
 
@@ -54,6 +58,10 @@ class TrainedEvidence:
     checkpoints: Sequence[CheckpointScore] = ()
     baselines: Sequence[BaselineResult] = ()
     data: DataSummary | None = None
+    passes: bool | None = None
+    """Whether the gate passed; None before it."""
+    unspoken: str = ""
+    """That the rows are in a language that the base model was not trained on; empty where nothing says it."""
 
 
 class TrainedCase:
@@ -257,6 +265,29 @@ class TrainedCase:
         return float(doubted / (data.rows_used + data.dropped.get("in no split", 0)))
 
     # Sentences.
+
+    @property
+    def cause(self) -> tuple[str, str]:
+        """What comes before steps and rate, and what to do: the base model's language, then the rows of a label."""
+        if self.evidence.unspoken:
+            return (
+                self.evidence.unspoken,
+                "a base model of the rows' language, before rows and epochs",
+            )
+        splits = self.evidence.data.splits if self.evidence.data else ()
+        counts = next((one.labels for one in splits if one.name == "train"), {})
+        few = [
+            (f"{rows} of `{label}`", f"`{label}`")
+            for label, rows in counts.items()
+            if rows < FEW_OF_LABEL
+        ]
+        if not few:
+            return "", ""
+        held, named = (listed(one) for one in zip(*few[:MOST_NAMED], strict=True))
+        return (
+            f"the training rows hold only {held}",
+            f"more rows of {named}, before epochs and rate",
+        )
 
     def on_train(self) -> str:
         """The judged metric on training rows, in words."""

@@ -46,7 +46,7 @@ from engine.recipe.model import (
     Recipe,
     Scratch,
 )
-from engine.recipe.references import layers_in_words
+from engine.recipe.references import base_reference, layers_in_words
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
@@ -169,10 +169,16 @@ def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
     training = results.read_as(TrainingSummary, artifacts, "train", "training.json")
     if training is None or "evaluate" not in artifacts:
         return None
-    from engine.metrics.diagnosis import diagnose  # only after a training
+    from engine.data.checks.rows.languages import unspoken  # only after a training
+    from engine.data.examples.example import iter_examples
+    from engine.metrics.diagnosis import diagnose
     from engine.metrics.trained_case import TrainedEvidence
 
     scores = results.scores(artifacts)
+    passes = None
+    if "gate" in artifacts:
+        passes = results.verdict(artifacts, "gate").status is Status.PASS
+    rows = iter_examples(artifacts["data"].file("train.jsonl"))
     evidence = TrainedEvidence(
         training=training,
         train=scores.get("train"),
@@ -183,6 +189,10 @@ def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
         checkpoints=results.checkpoints(artifacts),
         baselines=results.baselines(artifacts, recipe) if "baseline" in artifacts else (),
         data=results.read_as(DataSummary, artifacts, "data", "summary.json"),
+        passes=passes,
+        unspoken=""
+        if passes
+        else unspoken(base_reference(recipe.base_model), (one.input for one in rows)),
     )
     return diagnose(recipe, evidence)
 
@@ -387,8 +397,6 @@ def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]
     beside = Beside(
         curves=results.curves(artifacts),
         comparisons=results.comparisons(artifacts),
-        power=_power(facts),
-        learned_from=scores.get("train"),
         diagnosis=diagnosis,
         is_of_file=is_of_file,
     )

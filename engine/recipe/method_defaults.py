@@ -165,7 +165,7 @@ def _rate(recipe: Mapping[str, Any], *, is_full: bool, has_loraplus: bool) -> Me
     if is_blank(recipe.get("base_model")):
         why = "a blank model has everything to learn, the larger in the smaller steps"
         return MethodDefault(key="learning_rate", value=blank_rate(weights), reason=why)
-    rate = usual_rate(weights or _USUAL, is_full=is_full, learns=learns, has_loraplus=has_loraplus)
+    rate = usual_rate(weights, is_full=is_full, learns=learns, has_loraplus=has_loraplus)
     why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
     if is_full:
         why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"
@@ -179,10 +179,14 @@ def _rate(recipe: Mapping[str, Any], *, is_full: bool, has_loraplus: bool) -> Me
 
 
 def usual_rate(
-    weights: float, *, is_full: bool, learns: Learns = Learns.LABELS, has_loraplus: bool = False
+    weights: float | None,
+    *,
+    is_full: bool,
+    learns: Learns = Learns.LABELS,
+    has_loraplus: bool = False,
 ) -> float:
-    """Return the learning rate of a base model with so many weights; with LoRA+ that of A."""
-    rate = _MEASURED_RATE * min(1.0, (_MEASURED / weights) ** _FALL)
+    """Return the learning rate of a base model with so many weights, None where unknown; with LoRA+ that of A."""
+    rate = _MEASURED_RATE * min(1.0, (_MEASURED / (weights or _USUAL)) ** _FALL)
     rate = _one_digit(rate * _OF_FULL if is_full else rate)
     if learns is not Learns.LABELS:
         rate = _one_digit(rate * (_OF_TEXTS if learns is Learns.TEXTS else _OF_PREFERENCES))

@@ -19,9 +19,9 @@ from engine.process.limits import TooSlowError, processor_time
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-SECONDS: Final = 1.0
+SECONDS: Final = 5.0
 """Of processor time for one text; what an expression without nested repeats needs is thousandths of it."""
-TOGETHER: Final = 3.0
+TOGETHER: Final = 15.0
 """Of processor time for all texts, from which each is asked how long it took."""
 USUAL: Final = 0.02
 """Of processor time for one text of many, at most; a large object takes a thousandth."""

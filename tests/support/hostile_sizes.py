@@ -105,17 +105,7 @@ def _parquet(column: pa.Array) -> bytes:
     return out.getvalue()
 
 
-def _attributes() -> bytes:
-    written = " ".join(f'a{at}="v{at}"' for at in range(1_700_000))
-    return f"<rows><row {written}>fine</row></rows>".encode()
-
-
 ROWS: Final[Mapping[str, tuple[str, Callable[[], bytes], str]]] = {
-    "a quote that is never closed over 80 MB": (
-        "rows.csv", lambda: b'text,label\nfine,a\n"' + b"words go on, and on\n" * 4_000_000, "D324"),
-    "a tag with 30 MB of attributes": ("rows.xml", _attributes, "D336"),
-    "many rows that are one": (
-        "rows.jsonl", lambda: b'{"text": "x y", "label": "a"}\n' * 50 + b'{"text": "' + b"x y " * 9000 + b'", "label": "a"}\n', "D349"),
     "a field of 20 million characters": (
         "rows.csv", lambda: b'text,label\n"' + b"x " * 10_000_000 + b'",a\n', "D324"),
     "200,000 rows that are lists": ("rows.json", lambda: b"[" + b"[]," * 200_000 + b"[]]", "D326"),
@@ -127,7 +117,7 @@ ROWS: Final[Mapping[str, tuple[str, Callable[[], bytes], str]]] = {
 def _put(name: str, content: Callable[[], bytes]) -> Put:
     def make(victim: Victim) -> None:
         (victim.clone / name).write_bytes(content())
-        write(victim.clone, **source(name, **({"records": "row"} if name.endswith(".xml") else {})))
+        write(victim.clone, **source(name))
 
     return make
 
@@ -254,41 +244,6 @@ def _schemas() -> list[Case]:
     ]  # fmt: skip
 
 
-BACKTRACKING: Final[Mapping[str, tuple[Mapping[str, Any], Callable[[int], Mapping[str, str]]]]] = {
-    "on one value": (
-        {"properties": {"city": {"pattern": "(a+)+$"}}}, lambda at: {"city": f"{'a' * 40}! {at}"}),
-    "on many values, each for a second or less": (
-        {"properties": {"city": {"pattern": "(a+)+$"}}}, lambda at: {"city": f"{'a' * 22}! {at}"}),
-    "on the name of a field": (
-        {"patternProperties": {"(a+)+$": {}}}, lambda at: {f"{'a' * 40}! {at}": "x"}),
-}  # fmt: skip
-
-
-def _backtracking() -> list[Case]:
-    def make(schema: Mapping[str, Any], answer: Callable[[int], Mapping[str, str]]) -> Put:
-        def put(victim: Victim) -> None:
-            found = [{"text": f"text {at}", "answer": answer(at)} for at in range(200)]
-            victim.write("rows.jsonl", "".join(json.dumps(row) + "\n" for row in found))
-            task = {"kind": "extraction", "instruction": "Which?", "input": "{text}",
-                    "schema": {"type": "object", **schema}}  # fmt: skip
-            data = {"answer": {"column": "answer"}, **source("rows.jsonl")["data"]}
-            data.pop("label", None)
-            write(
-                victim.clone,
-                task=task,
-                data=data,
-                acceptance={"metrics": {"field_f1": {"min": 0.5}}},
-            )
-
-        return put
-
-    return [
-        Case(group="patterns that take exponential time", what=what, tried=json.dumps(schema),
-             make=make(schema, answer), asks=(ask(READ[-1], 3, "D425"),))
-        for what, (schema, answer) in BACKTRACKING.items()
-    ]  # fmt: skip
-
-
 COUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "numbers beyond 64 bits": {"confidence": [10**30] * 20},
     "less than none": {"labels": [["a", -5]]},
@@ -311,13 +266,4 @@ def _counts() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Final = (
-    *_recipes(),
-    *_patterns(),
-    *_rows(),
-    *_keys(),
-    *_models(),
-    *_schemas(),
-    *_backtracking(),
-    *_counts(),
-)
+CASES: Final = (*_recipes(), *_patterns(), *_rows(), *_keys(), *_models(), *_schemas(), *_counts())

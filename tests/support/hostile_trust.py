@@ -124,8 +124,7 @@ def _odd() -> list[Case]:
             tried = {"pipe": "mkfifo", "holes": "truncate -s 1T", "device": "ln -s /dev/zero"}.get(
                 put.__name__, "mkdir"
             )
-            refused = "R302" if code == "R306" and place != "parent" else code
-            asks = (ask("run recipe.yaml", 2, code), ask("plan recipe.yaml", 2, refused))
+            asks = (ask("run recipe.yaml", 2, code),)
             group = "no file in the place of one"
             make = _recipe(changes, more)
             found.append(

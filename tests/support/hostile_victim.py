@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +27,6 @@ KEY: Final = "sk-live-0123456789abcdef"
 HIDDEN: Final = ("hunter2", KEY)
 """What no verb may show."""
 CODE: Final = re.compile(r"\b[A-Z]\d{3}\b")
-SECONDS: Final = 20.0
-"""Of processor time, that no verb of a case may take."""
-MEMORY: Final = 1 << 20
-"""KiB that it may take at once, beyond what the process has."""
 MINE: Final = "user"
 """The folder below the home that holds the engine's own settings and state."""
 CLONE: Final = "clone"
@@ -88,10 +83,6 @@ class Victim:
     before: Mapping[str, str] = field(default_factory=dict)
     """What stands in the home outside the clone, before a verb is typed."""
     seen: Seen = field(default_factory=Seen)
-    seconds: float = 0.0
-    """Of processor time: the most that a verb took."""
-    memory: int = 0
-    """KiB: the same of memory."""
 
     @property
     def clone(self) -> Path:
@@ -130,13 +121,10 @@ class Victim:
                 mock.patch("sys.stdin", open(os.devnull, encoding="utf-8")) as nothing,  # noqa: PTH123
                 contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), watched() as seen,
             ):  # fmt: skip
-                begun, before = time.process_time(), _peak(is_new=True)
                 try:
                     code = main(list(words))
                 except SystemExit as stop:
                     code = stop.code if isinstance(stop.code, int) else 1
-                self.seconds = max(self.seconds, time.process_time() - begun)
-                self.memory = max(self.memory, _peak() - before)
             nothing.close()
             self.seen.opened |= seen.opened
             self.seen.asked |= seen.asked
@@ -161,8 +149,6 @@ class Victim:
             "a secret is shown": any(one in shown for one in HIDDEN),
             "code ran": self.ran.exists(),
             "written outside": self.outside() != self.before,
-            f"{self.seconds:.0f} s of processor time": self.seconds > SECONDS,
-            f"{self.memory >> 10} MiB of memory": self.memory > MEMORY,
         }
         return [
             *(what for what, is_so in found.items() if is_so),
@@ -179,17 +165,6 @@ class Victim:
             if top.name not in (CLONE, MINE)
             for path in (top, *sorted(top.rglob("*")))
         }
-
-
-def _peak(*, is_new: bool = False) -> int:
-    """KiB that this process had at most, since the last call with `is_new`; 0 where Linux does not say it."""
-    status, refs = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not (status.exists() and refs.exists()):
-        return 0
-    if is_new:
-        refs.write_text("5", encoding="ascii")
-    found = re.search(r"VmHWM:\s*(\d+)", status.read_text(encoding="ascii"))
-    return int(found[1]) if found else 0
 
 
 def make_victim(folder: Path) -> Victim:

@@ -65,8 +65,6 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | R
                 # The reader goes on behind the broken row: later problems of the file are seen too.
                 hint = None if trouble.count else 'a quote within quotes is written twice: ""'
                 trouble.add("D324", _csv_fault(error), line=number, hint=hint)
-                if "field larger" in str(error):  # where the next row begins nobody knows
-                    raise trouble.error() from error
                 continue
             if row is not None:
                 yield row

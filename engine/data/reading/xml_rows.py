@@ -21,8 +21,6 @@ from engine.recipe.model import Source
 from engine.recipe.text.nearest import nearest
 
 PIECE = 1 << 16
-MOST_HELD = 1 << 20
-"""Bytes of one tag: a million attributes take ten seconds."""
 DEEPEST = 1000
 """Levels of elements."""
 SHOWN = 12
@@ -60,7 +58,7 @@ class _Element:
         self.attributes = {f"@{name}": value for name, value in attributes.items()}
         self.children: dict[str, list[str]] = defaultdict(list)
         self.parts: list[str] = []
-        self.size = sum(map(len, attributes.values()))
+        self.size = 0
         self._child_start = 0
 
     def add(self, text: str) -> None:
@@ -93,7 +91,6 @@ class _RowHandlers:
         self._count = 0
         self._seen: Counter[str] = Counter()
         self._has_doctype = False
-        self._fed = 0
         self._parser = expat.ParserCreate(encoding)
         # Otherwise expat calls the handler again for every line and entity of a text.
         self._parser.buffer_text = True
@@ -119,10 +116,6 @@ class _RowHandlers:
             message = "is in an encoding that XML is not read in"
             hint = "add `encoding:` to the source"
             raise self._trouble.stop("D322", message, line=1, hint=hint) from error
-        self._fed += len(piece)
-        # What the parser has not seen the end of it holds, and reads anew with each piece.
-        if not final and self._fed - max(self._parser.CurrentByteIndex, 0) > MOST_HELD:
-            raise self._stop("D336", f"a tag or a comment is longer than {MOST_HELD:,} bytes")
         ready, self._ready = self._ready, []
         yield from ready
 

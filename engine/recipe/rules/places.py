@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import Problem
-from engine.files.reading import KINDS, require_data
+from engine.files.reading import require_data
 from engine.recipe.asked_models import asked_models
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
@@ -45,7 +45,6 @@ PLACE_KEYS: Final = (
 """What the rules about places read."""
 ABSENT: Final = "no such file"
 FOLDER: Final = "is a folder"
-NO_FILE: Final = {f"is {kind}, not a file" for _, kind in KINDS}
 
 
 @rule("allow_moving", *PLACE_KEYS)
@@ -131,7 +130,9 @@ def paths_exist(recipe: FilledText) -> Problems:
         path = absolute(written, recipe.path.parent)
         if what == "data set" and is_pattern(written, recipe.path.parent):
             continue  # R250 reports it
-        fault = fault_of_file(recipe, path)
+        if not recipe.judge.may_read(path):
+            continue  # R306 reports it
+        fault = fault_of_file(path)
         if fault == ABSENT:
             message = f"no such file or folder: {show(written)}"
             hint = hint_of_path(written) or _nearby(recipe, path, written)
@@ -157,16 +158,8 @@ def _instead_of_folder(written: str, what: str, key: str) -> str:
     )
 
 
-def fault_of_file(recipe: FilledText, path: Path) -> str | None:
-    """Return why a path leads to no file that can be read; None where it does. Nothing is opened.
-
-    Outside of what the recipe may read, which R306 reports, only a device or a pipe is one.
-    """
-    fault = _fault(path)
-    return fault if fault in NO_FILE or recipe.judge.may_read(path) else None
-
-
-def _fault(path: Path) -> str | None:
+def fault_of_file(path: Path) -> str | None:
+    """Return why a path leads to no file that can be read; None where it does. Nothing is opened."""
     try:
         # By its kind and size only: to open a named pipe would wait for ever.
         require_data(path)

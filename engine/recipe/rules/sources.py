@@ -196,7 +196,9 @@ def column_files_are_there(recipe: FilledText) -> Problems:
                 if climbs(file):
                     message = f"{show(file)} must be a relative path without `..`"
                     yield recipe.problem("R304", message, at=at)
-            elif (fault := fault_of_file(recipe, place)) is not None:
+            elif not recipe.judge.may_read(place):
+                continue  # R306 reports it
+            elif (fault := fault_of_file(place)) is not None:
                 hint = hint_of_path(file)
                 yield recipe.problem("R302", f"{show(file)}: {fault}", at=at, hint=hint)
             elif is_of_one_machine(file):

@@ -101,7 +101,7 @@ def test_each_kind_of_refusal_has_a_remedy(answers: Answers) -> None:
     for name in ("overfitting", "valid_output", "agreement", "drop.macro_f1", "schema_validity"):
         assert len(advice(rows, refused(name))) == 1
     assert (
-        "as good: use it where it meets the thresholds"
+        "as good or better: use it where it passes"
         in advice(rows, refused("over_baselines.accuracy", got=-0.1))[0]
     )
 
@@ -184,25 +184,22 @@ def test_the_edit_of_the_recipe_comes_before_everything_else(answers: Answers, f
     assert any("more rows" in line for line in lines) is (fit is Fit.OVERFITTED)
 
 
-@pytest.mark.parametrize(
-    ("fit", "rising", "asks"),
-    [(Fit.OVERFITTED, None, True), (Fit.OVERFITTED, False, False), (Fit.FITS, None, False)],
-)
-def test_rows_are_asked_for_where_those_it_learned_from_are_all_that_it_answers_well(
-    answers: Answers, fit: Fit, *, rising: bool | None, asks: bool
-) -> None:
+def test_a_first_cause_is_advised_and_neither_rows_nor_another_training(answers: Answers) -> None:
     scores = score(answers({"a": "abb", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
-    beside = Beside(
-        curves=(curve("tuned", rising=rising),),
-        learned_from=score(
-            answers({"a": "aaa", "b": "bb"}), Judging(task=TASK, confidence=0.95, seed=7)
-        ),
-        diagnosis=replace(diagnosis(fit), edits=()),
+    found = replace(diagnosis(Fit.FITS), edits=(), cause="a base model of the rows' language")
+    beside = Beside(curves=(curve("tuned", rising=True),), diagnosis=found)
+    open_checks = (
+        *refused("macro_f1").checks,
+        *refused("over_baselines.macro_f1", got=-0.1).checks,
     )
-    lines = what_would_help(scores, refused("macro_f1"), task=TASK, beside=beside)
+    verdict = Verdict(status=Status.FAIL, checks=open_checks)
 
-    expected = "what it learned from 5 rows does not carry over to others: more rows would help"
-    assert (expected in lines) is asks
+    lines = what_would_help(scores, verdict, task=TASK, beside=beside)
+
+    assert lines[0] == "a base model of the rows' language"
+    assert not any(
+        word in line for line in lines for word in ("more rows", "train longer", "epochs")
+    )
 
 
 @pytest.mark.parametrize("name", ["parity.f16", "drop.macro_f1", "weights"])
@@ -210,7 +207,7 @@ def test_what_only_a_form_of_the_model_does_asks_for_no_other_training(
     answers: Answers, name: str
 ) -> None:
     scores = score(answers({"a": "a", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
-    beside = Beside(diagnosis=diagnosis(Fit.UNDERFITTED))
+    beside = Beside(diagnosis=diagnosis(Fit.UNDERFITTED), is_of_file=True)
     lines = what_would_help(scores, refused(name), task=TASK, beside=beside)
 
     assert not any("method.epochs" in line for line in lines)
@@ -256,11 +253,7 @@ def of_class(label: str, f1: float, *, recall: float, support: int, predicted: i
     )
 
 
-def test_advice_on_a_generator_is_how_far_off_it_is_and_what_training_changed() -> None:
-    power = (
-        "numeric_match `min 0.40` on 200 holdout rows: power 0.80 at a true numeric_match of 0.497.",
-        "valid_output `min 0.90` on 200 holdout rows: power 0.80 at a true valid_output of 0.99.",
-    )
+def test_advice_on_a_generator_is_what_is_nearly_right_and_what_training_changed() -> None:
     comparison = Comparison(
         name="zero_shot",
         metric="numeric_match",
@@ -273,47 +266,12 @@ def test_advice_on_a_generator_is_how_far_off_it_is_and_what_training_changed() 
     )
     scores = scored(metric("exact_match", 0.0), metric("normalised_match", 0.02))
 
-    lines = advice_lines(
-        "generation", "numeric_match", scores, comparisons=(comparison,), power=power
-    )
+    lines = advice_lines("generation", "numeric_match", scores, comparisons=(comparison,))
 
     assert lines == (
-        "numeric_match is 0.030, 0.370 below the bound of 0.4",
         "4 outputs are right but for case, punctuation or white space",
         "training moved numeric_match by +0.010 against zero_shot",
-        power[0],
     )
-
-
-@pytest.mark.parametrize(
-    ("seen", "expected"),
-    [
-        (0.05, "not for want of rows"),
-        (0.95, "does not carry over"),
-    ],
-)
-def test_the_rows_that_were_trained_on_tell_what_is_wrong(seen: float, expected: str) -> None:
-    learned_from = scored(metric("numeric_match", seen))
-
-    lines = advice_lines("generation", "numeric_match", scored(), learned_from=learned_from)
-
-    (line,) = [line for line in lines if "rows it was trained on" in line]
-    assert line.startswith(f"numeric_match is {seen:.3f}")
-    assert expected in line
-
-
-def test_nothing_is_reported_of_training_rows_where_the_metric_is_not_known_on_them() -> None:
-    lines = advice_lines("generation", "numeric_match", scored(), learned_from=scored())
-
-    assert not any("trained on" in line for line in lines)
-
-
-def test_a_text_that_surprises_too_much_gets_a_number() -> None:
-    verdict = refused("bits_per_byte", direction="max", got=1.4, bound=1.1)
-
-    lines = what_would_help(scored(metric("bits_per_byte", 1.4)), verdict, task=task("text"))
-
-    assert lines == ("bits_per_byte is 1.400, 0.300 above the bound of 1.1",)
 
 
 def test_the_worst_fields_of_an_answer_are_named() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.evidence import Fit
+from engine.evidence import DataSummary, Fit, SplitSummary
 from engine.recipe.model import EarlyStopping, MethodDefault, Sweep, Threshold
 from support.trained import (
     LEARNED,
@@ -17,6 +17,7 @@ from support.trained import (
     UNDONE,
     baseline,
     checkpoint,
+    data,
     falling,
     found,
     levelling,
@@ -330,11 +331,58 @@ def test_a_good_training_fits() -> None:
     assert not diagnosis.edits
 
 
-def test_a_validation_loss_that_still_falls_names_longer_training() -> None:
-    diagnosis = found(training=training(LEARNED, (1.0, 0.8, 0.6, 0.5, 0.4)))
+@pytest.mark.parametrize(
+    ("passes", "fit", "edit"),
+    [(True, Fit.FITS, ""), (False, Fit.UNDERFITTED, "method: {epochs: 10}")],
+)
+def test_longer_training_is_proposed_where_the_gate_did_not_pass_alone(
+    passes: bool, fit: Fit, edit: str
+) -> None:
+    still_falling = training(LEARNED, (1.0, 0.8, 0.6, 0.5, 0.4))
 
-    assert diagnosis.fit is Fit.FITS
-    assert diagnosis.yaml == "method: {epochs: 10}"
+    diagnosis = found(training=still_falling, passes=passes)
+
+    assert (diagnosis.fit, diagnosis.yaml) == (fit, edit)
+    assert ("longer training" in " ".join(diagnosis.reasons)) is bool(edit)
+
+
+# One cause first.
+
+KOREAN = "the rows are in Korean and the base model was trained on English"
+
+
+def few_negatives(rows: int) -> DataSummary:
+    train = SplitSummary(
+        name="train", rows=200 + rows, labels={"positive": 200, "negative": rows}, digest=""
+    )
+    return replace(data(), splits=(train,))
+
+
+@pytest.mark.parametrize(
+    ("unspoken", "rows", "reason", "cause"),
+    [
+        (KOREAN, 5, KOREAN, "a base model of the rows' language, before rows and epochs"),
+        ("", 5, "the training rows hold only 5 of `negative`",
+         "more rows of `negative`, before epochs and rate"),
+        ("", 10, "macro_f1 is 0.500 [0.460, 0.540] on 200 training rows", ""),
+    ],
+)  # fmt: skip
+def test_language_comes_before_rows_of_a_label_and_these_before_steps(
+    unspoken: str, rows: int, reason: str, cause: str
+) -> None:
+    short = training(falling(2.0, 1.9, 25))
+
+    diagnosis = found(0.5, 0.5, training=short, data=few_negatives(rows), unspoken=unspoken)
+
+    assert (diagnosis.fit, diagnosis.reasons[0]) == (Fit.UNDERFITTED, reason)
+    assert diagnosis.cause == cause
+    assert (diagnosis.yaml == "") is bool(cause)
+
+
+def test_no_cause_is_looked_for_where_the_gate_passed() -> None:
+    diagnosis = found(data=few_negatives(5), unspoken=KOREAN, passes=True)
+
+    assert (diagnosis.fit, diagnosis.cause) == (Fit.FITS, "")
 
 
 # A sweep.

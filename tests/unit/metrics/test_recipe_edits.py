@@ -10,6 +10,7 @@ from engine.metrics.losses import training_losses, validation_losses
 from engine.metrics.recipe_edits import (
     Checkpoints,
     edit_of,
+    is_fast,
     is_slow,
     rate_of,
     to_keep,
@@ -56,6 +57,21 @@ def test_the_rate_that_a_kind_gets_by_itself_is_the_usual_one(name: str, written
     summary = training(SHORT, total_parameters=360_000_000)
     assert rate_of(found, summary) == found.method.learning_rate
     assert not is_slow(found, summary)
+
+
+@pytest.mark.parametrize("weights", [135e6, 1.5e9, 8e9])
+def test_the_rate_that_a_recipe_gets_without_a_known_size_is_neither_slow_nor_fast(
+    weights: float,
+) -> None:
+    path = EXAMPLES / "valid" / "minimal.yaml"
+    text = path.read_text(encoding="utf-8").replace("SmolLM2-360M-Instruct", "Model")
+    text = text.replace("kind: lora", "kind: full")
+    found, _ = load_recipe(path, read=lambda _: text.encode())
+    summary = training(SHORT, total_parameters=int(weights))
+
+    assert found.method.learning_rate == pytest.approx(4e-5)
+    assert not is_slow(found, summary)
+    assert not is_fast(found, summary)
 
 
 def test_the_rate_of_a_blank_model_is_near_the_one_that_it_gets_by_itself() -> None:
@@ -121,7 +137,7 @@ def test_where_bounds_decide_the_steps_edits_go_on_from_the_epochs_that_were_tra
     ("method", "expected"),
     [
         ({"epochs": 0.5}, "method: {epochs: 5}"),
-        ({"learning_rate": 4e-4}, "method: {learning_rate: 0.001, epochs: 10}"),
+        ({"learning_rate": 3e-4}, "method: {learning_rate: 0.001, epochs: 10}"),
         ({"batch_size": 16, "micro_batch_size": 4}, "method: {batch_size: 8}"),
         ({"kind": "full", "batch_size": 16, "learning_rate": 1e-4}, "method: {epochs: 10}"),
     ],

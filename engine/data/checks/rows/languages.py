@@ -9,14 +9,19 @@ is not plainly English costs about 50 to 150 microseconds, others about 5.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
-from engine.errors import needs_extra
+from engine.errors import listed, needs_extra
+from engine.recipe.model import PathRef, Reference
+from engine.recipe.text.dump import reference_mapping
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -82,6 +87,19 @@ NAMES: Final[dict[str, str]] = {
     "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese",
     "yo": "Yoruba", "zh": "Chinese",
 }  # fmt: skip
+FAMILIES: Final = {
+    "smollm3": "en fr es de it pt",
+    "smollm|tinyllama|pythia|gpt-?2|gpt-?neo|olmo|mobilellm|cerebras-gpt|gemma-2": "en",
+    r"llama-?3\.[123]": "en de fr it pt hi es th",
+    "falcon-?3": "en fr es pt",
+    "granite-3": "en de es fr ja pt ar cs it ko nl zh",
+    "lfm2": "en ar zh fr de ja ko es",
+}
+"""Languages of base models by the name of their family, as their cards give them; those of a hundred are left out."""
+MOST_OF_CARD: Final = 20_000
+"""Characters of a model's card that are read."""
+ASKED_ROWS: Final = 200
+"""Whose languages are compared with those of a base model."""
 
 
 class LanguagesCheck(TraitCheck):
@@ -166,6 +184,36 @@ def main_language(texts: Iterable[str]) -> str:
     known = {one: count for one, count in traits.items() if one != UNKNOWN}
     main = max(known, key=lambda one: (known[one], one), default="")
     return main if main and known[main] >= MAIN_SHARE * sum(known.values()) else ""
+
+
+def spoken(base: Reference) -> list[str]:
+    """Return the languages of a base model: of its card, or of the family that its name shows; none where unknown."""
+    if isinstance(base, PathRef) and not base.withheld and (base.path / "README.md").is_file():
+        with (base.path / "README.md").open(encoding="utf-8", errors="replace") as card:
+            head = card.read(MOST_OF_CARD).partition("\n---")[0]
+        value, *lines = head.partition("\nlanguage:")[2].splitlines() or [""]
+        items = value.strip(" []").split(",") if value.strip() else takewhile(_is_item, lines)
+        if codes := [
+            code for one in items if re.fullmatch("[a-z]{2,3}", code := one.strip(" -\"'"))
+        ]:
+            return codes
+    name = " ".join(map(str, reference_mapping(base).values())).lower()
+    return next(
+        (codes.split() for family, codes in FAMILIES.items() if re.search(family, name)), []
+    )
+
+
+def _is_item(line: str) -> bool:
+    return line.lstrip().startswith("-")
+
+
+def unspoken(base: Reference | None, texts: Iterable[str]) -> str:
+    """Return, in words, that texts are in a language that a base model was not trained on; empty for nothing known."""
+    codes = spoken(base) if base is not None and find_spec("py3langid") else []
+    main = main_language(islice(texts, ASKED_ROWS)) if codes else ""
+    if not main or any(_close(main, code) for code in codes):
+        return ""
+    return f"the rows are in {named(main)} and the base model was trained on {listed([*map(named, codes)])}"
 
 
 def is_surely_other(text: str, main: str) -> bool:

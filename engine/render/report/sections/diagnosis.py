@@ -7,7 +7,7 @@ from engine.render import blocks
 from engine.render.report.sections import report_section
 
 _LEAD = {
-    Fit.UNDERFITTED: "Training did too little: the model has not learned the rows that it was trained on.",
+    Fit.UNDERFITTED: "Training did too little.",
     Fit.OVERFITTED: "Training learned rows by heart: others are answered worse than those that it was trained on.",
     Fit.FITS: "Training did enough: nothing points at too little or too much of it.",
     Fit.NOISE_CEILING: "The labels of the rows allow no more than this.",

@@ -20,6 +20,7 @@ import pytest
 
 from engine.cli.main import VERBS, main
 from engine.errors import Problem
+from engine.kinds import KINDS
 from engine.recipe import check_recipe
 from engine.recipe.parents import check_parent
 from support.golden import Golden
@@ -35,6 +36,9 @@ TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
 """A block of code: how far it is indented, in which language, and its lines; `yaml fragment` is yaml."""
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+OF_EVERY_KIND = {"share-settings-between-recipes.md"}
+"""Pages whose recipes happen to be of one kind, and which are about all."""
+KIND = re.compile(r"^ *(?:task: {)?kind: (\w+)", flags=re.MULTILINE)
 SECTION = re.compile(r"^(?=[a-z_]+:)", flags=re.MULTILINE)
 MISSING_FILES = {"R302", "R250"}
 USERS_WORD = {"R306", "R307", "R308"}
@@ -106,6 +110,26 @@ def test_every_recipe_and_fragment_is_as_right_or_wrong_as_it_says(
     codes = {problem.code for problem in problems_of(recipe, tmp_path)}
 
     assert codes == ({wrong[1]} if wrong else set())
+
+
+def test_a_page_about_one_kind_of_task_names_no_key_that_it_refuses() -> None:
+    """Of a page whose whole recipes are of one kind, each key that it names in a sentence."""
+    keys = {key for kind in KINDS.values() for key in kind.reads}
+    wrong = []
+    for page in PAGES:
+        kinds = {
+            found[1]
+            for language, text in code_of(page)
+            if language == "yaml" and "recipe: v1" in text and (found := KIND.search(text))
+        }
+        if len(kinds) == 1 and page.name not in OF_EVERY_KIND:
+            named = set(
+                re.findall(r"`((?:task|data)\.[a-z_.]+)", BLOCK.sub("", page.read_text("utf-8")))
+            )
+            refused = (named & keys) - set(KINDS[kinds.pop()].reads)
+            wrong += [(page.name, key) for key in refused]
+
+    assert wrong == []
 
 
 def commands() -> list[Any]:

@@ -146,11 +146,9 @@ def no_better(found: TeacherResult) -> str:
     mine = found.value
     known = {name: value for name, value in found.baselines.items() if value is not None}
     ahead = max(known, key=lambda name: found.sign * known[name], default="")
-    score = "has no score" if mine is None else f"reaches {found.metric} {mine:.3f}"
-    against = f", {ahead} {known[ahead]:.3f}" if ahead else ""
-    return (
-        f"the teacher `{found.name}` {score} on the validation rows{against}: not asked for labels"
-    )
+    score = "has no score" if mine is None else f"has {found.metric} {mine:.3f}"
+    against = f" and {ahead} {known[ahead]:.3f}" if ahead else ""
+    return f"on the validation rows the teacher `{found.name}` {score}{against}"
 
 
 NOTHING_ADDED = "nothing_added"

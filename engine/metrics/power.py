@@ -186,12 +186,6 @@ def rows_to_pass(value: float, rule: ThresholdRule, *, spread: Spread = ROWS) ->
     return _enough_rows(lambda rows: pass_rate(value, rule, rows=rows, spread=spread) >= OFTEN)
 
 
-@lru_cache(maxsize=1024)
-def rows_to_show(value: float, rule: ThresholdRule) -> int | None:
-    """Return about how many rows would show the bound if that share of them is right; None for too many."""
-    return _enough_rows(lambda rows: _passes(math.floor(rows * value + ROUNDING), rows, rule))
-
-
 def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: float) -> float:
     """Return how often a true gain is found, where `rule.bound` is the gain that must be shown.
 

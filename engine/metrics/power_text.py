@@ -106,6 +106,8 @@ class PowerEstimate:
     power: float | None = None
     rows_needed: int | None = None
     """Holdout rows (groups, where rows have these) that give 0.80 at `asked_at`; None where no number does."""
+    is_judged: bool = False
+    """Whether the check of the threshold says how many rows would decide, so that the sentence does not."""
     note: str = ""
     """A sentence instead of numbers: the threshold cannot pass, nothing is known, or it is of some rows."""
 
@@ -151,34 +153,36 @@ class PowerEstimate:
 
     def _of_value(self) -> str:
         if self.passes_at is None:
-            return f"power below {OFTEN:.2f} at every true value; {self._enough_rows(asked=True)}"
+            return f"power below {OFTEN:.2f} at every true value{self._enough_rows(asked=True)}"
         text = f"power {OFTEN:.2f} at a true {self.metric} of {self.passes_text}"
         if self.seldom_at is not None:
             return f"{text}; {self.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}"
         text = f"{text}, {self.power_text} at {self.asked_text}"
-        return text if self._is_enough else f"{text}; {self._enough_rows()}"
+        return text if self._is_enough else f"{text}{self._enough_rows()}"
 
     def _of_gain(self) -> str:
         more_rows = self._enough_rows(asked=True)
         if self.passes_at is None or self.asked_at is None:
-            return f"power below {OFTEN:.2f} at every true gain; {more_rows}"
+            return f"power below {OFTEN:.2f} at every true gain{more_rows}"
         text = f"power {OFTEN:.2f} at a true gain of {self.passes_text}"
         if self.seldom_at is not None:
             text += f", {SELDOM:.2f} at {self.seldom_text}"
-        return text if self.passes_at <= self.asked_at else f"{text}; {more_rows}"
+        return text if self.passes_at <= self.asked_at else f"{text}{more_rows}"
 
     def _of_drop(self) -> str:
         text = f"power {self.power_text} for a model as good as the previous one"
-        return text if self._is_enough else f"{text}; {self._enough_rows()}"
+        return text if self._is_enough else f"{text}{self._enough_rows()}"
 
     @property
     def _is_enough(self) -> bool:
         return self.power is not None and self.power >= OFTEN
 
     def _enough_rows(self, *, asked: bool = False) -> str:
+        if self.is_judged:
+            return ""
         needed, unit = self.rows_needed, f"{self.unit}s"
         number = f"{needed:,} holdout {unit} give" if needed else f"no number of {unit} gives"
-        return f"{number} power {OFTEN:.2f}{f' at {self.asked_text}' if asked else ''}"
+        return f"; {number} power {OFTEN:.2f}{f' at {self.asked_text}' if asked else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

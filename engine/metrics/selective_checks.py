@@ -8,7 +8,7 @@ from typing import Final
 from engine.evidence import Abstention, Check, Metric, Status
 from engine.evidence.verdicts import SELECTIVE
 from engine.metrics.binomial import EXACT
-from engine.metrics.power import ThresholdRule, round_up, rows_to_show
+from engine.metrics.power import OFTEN, ThresholdRule, round_up, rows_to_pass
 from engine.metrics.verdict import judge, rows_to_decide
 from engine.recipe.model import Acceptance
 
@@ -41,12 +41,13 @@ def _with_rows(check: Check, coverage: Metric, confidence: float, note: str) -> 
         return check
     if check.interval is not None and check.interval.method == EXACT:
         rule = ThresholdRule(bound=check.bound, confidence=confidence, is_exact=True)
-        rows = rows_to_show(check.got, rule)
+        rows = rows_to_pass(check.got, rule)
     else:
         rows = rows_to_decide(check, direction="min", bound=check.bound)
     if rows is None:
         return check
     whole = round_up(rows / coverage.value)
     what = "groups" if check.interval is not None and check.interval.groups else "rows"
-    enough = f"about {rows:,} answered {what} would decide, {whole:,} of the holdout (an estimate)"
+    would = f"about {rows:,} answered {what} would decide with power {OFTEN:.2f}"
+    enough = f"{would}, {whole:,} of the holdout (an estimate)"
     return replace(check, note="; ".join(part for part in (enough, note) if part))

@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from statistics import NormalDist
+from typing import Final, Literal
 
 from engine.evidence import Check, Metric, Scores, Status, Verdict
 from engine.metrics.intervals import independent_difference
-from engine.metrics.power import FEW_ROWS, MOST_ROWS, round_up
+from engine.metrics.power import FEW_ROWS, MOST_ROWS, OFTEN, round_up
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import PHYSICAL, ROUNDING, is_lower_better, keeps_bound, primary
@@ -24,6 +25,7 @@ from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
 from engine.values.numbers import decimal
 
 DecideOn = Literal["lower_bound", "point"]
+CLOSE: Final = "too close to the bound for more rows to decide"
 
 
 def verdict(checks: Iterable[Check]) -> Verdict:
@@ -198,7 +200,7 @@ def point_check(
 
 
 def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float) -> int | None:
-    """Estimate how many rows would decide, if the value stays and its interval shrinks with √rows.
+    """Estimate how many rows decide with power 0.80, if the value is true and its interval shrinks with √rows.
 
     Rows of the kind that `metric.n` counts, groups where these were resampled; rounded up to two digits. None where no
     number would do, or only more than a million.
@@ -212,6 +214,9 @@ def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float
     # Written as `not >`, so that NaN ends here too.
     if margin <= ROUNDING or not reach > margin:
         return None
+    # The value of so many rows scatters too: four times in five it is no further below than this.
+    normal = NormalDist()
+    reach *= 1 + normal.inv_cdf(OFTEN) / normal.inv_cdf(0.5 + metric.interval.confidence / 2)
     enough = (metric.interval.groups or metric.n) * (reach / margin) ** 2
     return None if enough > MOST_ROWS else round_up(enough)
 
@@ -232,9 +237,10 @@ def _decide(
         return Status.INCONCLUSIVE, "there is no interval: too few rows, or groups of them"
     rows = rows_to_decide(metric, direction=direction, bound=bound)
     if rows is None:
-        return Status.INCONCLUSIVE, "too close to the bound for more rows to decide"
+        return Status.INCONCLUSIVE, CLOSE
     what = "groups" if metric.interval.groups else "rows"
-    return Status.INCONCLUSIVE, f"about {rows:,} {what} would decide (an estimate)"
+    would = f"about {rows:,} {what} would decide with power {OFTEN:.2f} (an estimate)"
+    return Status.INCONCLUSIVE, would
 
 
 def _worse_end(metric: Metric, *, direction: Direction) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from engine.artifacts.mistakes import first_wrong_rows
 from engine.artifacts.results import read_json
 from engine.environment import Device, tool_versions
 from engine.evidence import (
+    Check,
     DataSummary,
     Diagnosis,
     FormResult,
@@ -32,6 +34,7 @@ from engine.evidence import (
     Waived,
 )
 from engine.files.typed_json import from_json
+from engine.metrics.verdict import CLOSE
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.baseline_steps import export_commands, steps_of_passing
 from engine.pipeline.power import measured_discordance, power_estimates
@@ -51,6 +54,7 @@ from engine.recipe.sweeps import methods_of
 from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
+from engine.store.store import SCRATCH
 from engine.values import dataclass
 
 if TYPE_CHECKING:
@@ -292,12 +296,13 @@ def _summary(facts: ReportInputs) -> str:
     name = recipe.name
     if facts.state.outcome == "inconclusive":
         return f"{_why_undecided(facts.state.artifacts, name)}: {why}"
+    if facts.state.outcome == results.INTERRUPTED:
+        return f"the run was {why}: {_continuation(facts.state)}"
     return {
         "accepted": accepted_summary(recipe),
         "refused": f"{name} is not good enough to ship: {why}",
         "baseline_passes": f"no training needed: {why}",
         "failed": f"the run could not finish: {why}",
-        "interrupted": f"the run was {why}: the same command goes on from there",
         results.TEACHER_NO_BETTER: f"nothing was trained: {why}",
         results.NOT_REVIEWED: f"nothing was trained: {why}",
         results.NOTHING_ADDED: f"nothing was trained: {why}",
@@ -305,13 +310,33 @@ def _summary(facts: ReportInputs) -> str:
     }[facts.state.outcome]
 
 
+def _continuation(state: RunState) -> str:
+    """What the same command does after an interruption."""
+    from engine.backends.trainer_state import (
+        checkpoints,
+        is_complete,
+    )  # only where there may be any
+
+    keys = [one.key for one in state.records if one.status is StageStatus.INTERRUPTED]
+    outputs = [at for key in keys if (at := state.store.root / SCRATCH / key / "output").is_dir()]
+    saved = [step for output in outputs for step, at in checkpoints(output) if is_complete(at)]
+    if saved:
+        return f"the same command continues from step {max(saved)} of the training"
+    again = "; the training starts again, for no checkpoint was saved" if outputs else ""
+    return f"the same command reuses what is finished{again}"
+
+
 def _why_undecided(artifacts: Mapping[str, Artifact], name: str) -> str:
     verdict = results.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
     undecided = [one for one in verdict.checks if one.status is Status.INCONCLUSIVE]
-    # without a value there is nothing that more rows would decide, such as answers that are gone
-    if undecided and all(one.got is None for one in undecided):
+    # where answers are gone, or the value is at its bound, more rows would decide nothing
+    if undecided and not any(map(_may_be_decided, undecided)):
         return f"it cannot be decided whether {name} is good enough"
     return f"the holdout is too small to decide whether {name} is good enough"
+
+
+def _may_be_decided(check: Check) -> bool:
+    return check.got is not None and CLOSE not in check.note
 
 
 def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:
@@ -383,7 +408,10 @@ def _power(facts: ReportInputs) -> tuple[str, ...]:
     recipe, artifacts = facts.state.trained, facts.state.artifacts
     differ = measured_discordance(recipe, artifacts)
     summary = results.data_summary(artifacts["data"]) if "data" in artifacts else None
-    return power_estimates(recipe, summary, discordance=differ).lines
+    found = power_estimates(recipe, summary, discordance=differ)
+    # Where the gate has judged, its checks say how many rows would decide at the measured value.
+    judged = (replace(one, is_judged="gate" in artifacts) for one in found.estimates)
+    return replace(found, estimates=tuple(judged)).lines
 
 
 def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from engine.evidence import (
     Verdict,
 )
 from engine.evidence.verdicts import DIFFERENCES, EXPORTED, THRESHOLD
+from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.metrics import keeps_bound
 from engine.render.blocks import Absent, Estimate, Muted
 from engine.render.metric_format import (
@@ -256,8 +257,10 @@ def shown_model(report: Report) -> tuple[str, Scores] | None:
     """
     if report.holdout is not None:
         return "the tuned model", report.holdout
-    # of several the first, which is what the next steps name first, too
-    return next(((item.name, item.scores) for item in report.baselines if item.passes), None)
+    # of several the first that has learned something, which the next steps name first, too
+    passing = [item for item in report.baselines if item.passes]
+    passing.sort(key=lambda item: item.name not in (*EXPORTABLE, *ASKS_BASE_MODEL))
+    return (passing[0].name, passing[0].scores) if passing else None
 
 
 def main_metric(report: Report) -> str:
@@ -321,6 +324,11 @@ def absent(report: Report, stage: str) -> Absent:
     return Absent(why_absent(report, stage))
 
 
+def untrained(report: Report) -> str:
+    """A sentence behind what says how a model is trained, where none was."""
+    return "" if report.training else " No model was trained on it in this run."
+
+
 def why_absent(report: Report, stage: str) -> str:
     """Why a result of that stage is not there, as a sentence without a full stop."""
     record = next((item for item in report.stages if item.stage == stage), None)
@@ -331,9 +339,9 @@ def why_absent(report: Report, stage: str) -> str:
         StageStatus.FAILED: "failed",
         StageStatus.INTERRUPTED: "was interrupted",
     }.get(record.status, "left no such result")
-    reason = "; ".join(record.problems) or record.reason
-    if record.status in (StageStatus.RAN, StageStatus.REUSED):
-        reason = ""
+    # of a stage that began, `reason` is why it did
+    whys = {StageStatus.SKIPPED: record.reason, StageStatus.FAILED: "; ".join(record.problems)}
+    reason = whys.get(record.status, "")
     return f"not computed: the {stage} stage {status}" + (f" ({reason})" if reason else "")
 
 

@@ -48,7 +48,7 @@ from engine.recipe.model import Acceptance, Direction, Recipe, Threshold
 from engine.values import dataclass
 from engine.values.numbers import decimal
 
-REVISION = 9
+REVISION = 10
 NEEDS = ("evaluate", "baseline")
 TOOLS = ("numpy",)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from engine.evidence import Check, Metric, Report, Status
+from engine.evidence import Check, Metric, Report, StageStatus, Status
 from engine.kinds import AnswerForm
 from engine.render import blocks
 from engine.render.labels import (
@@ -43,6 +43,7 @@ _SHIP = {
     "inconclusive": "Do not ship it yet",
     "baseline_passes": "You can ship `{}`, without training",
 }
+_UNFINISHED = (StageStatus.FAILED, StageStatus.INTERRUPTED)
 _RIGHT = {
     AnswerForm.LABELS: " with every label right",
     AnswerForm.OBJECT: " with every field right",
@@ -162,5 +163,7 @@ def _figures(report: Report) -> Iterator[tuple[str, blocks.Cell]]:
         first = known.get("first token after", DASH)
         yield "speed", blocks.Estimate(known["speed"], f"first token after {first}")
     training = report.training
-    trained = f"{duration(training.seconds)} of training" if training else "no training in this run"
+    begun = any(one.stage == "train" and one.status in _UNFINISHED for one in report.stages)
+    trained = "the training did not finish" if begun else "no training in this run"
+    trained = f"{duration(training.seconds)} of training" if training else trained
     yield "made in", blocks.Estimate(duration(report.seconds), trained)

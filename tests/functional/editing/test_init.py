@@ -373,26 +373,6 @@ def test_a_hostile_file_is_refused_as_a_run_would(folder: Path, run: Run) -> Non
     assert "deep.json:1  D32" in outcome.err
 
 
-def test_the_languages_of_the_base_model_are_named_where_rows_are_in_another(
-    folder: Path, run: Run
-) -> None:
-    said = {
-        "gut": "Ich war mit dem Service sehr zufrieden",
-        "schlecht": "Der Kaffee war leider kalt",
-    }
-    lines = [
-        (f"{text}, Besuch Nummer {at} im {THINGS[0]}", mood)
-        for at in range(60)
-        for mood, text in said.items()
-    ]
-    table(folder / "cafe.csv", [("text", "mood"), *lines])
-
-    told = " ".join(run("init", "cafe.csv").out.split())
-
-    assert "the rows are in German and the base model was trained on English" in told
-    assert "--base-model" in told
-
-
 def test_a_column_of_splits_is_no_label(folder: Path, run: Run) -> None:
     lines = [
         ("text", "query-split"),

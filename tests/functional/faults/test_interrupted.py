@@ -53,6 +53,28 @@ def test_ctrl_c_in_a_stage_keeps_what_was_finished(
     assert statuses(root) == only(stage)
 
 
+def test_ctrl_c_before_a_checkpoint_says_that_the_training_starts_again(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = finished.folder / ".recipe"
+    forget(root, "train")
+    module: Any = load_stage("train")
+    real = module.run
+
+    def interrupted(context: StageContext) -> None:
+        real(replace(context, progress=Impatient(1)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run", interrupted)
+        assert finished.run("run", "recipe.yaml").code == 130
+
+    assert not list(root.glob("scratch/*/output/checkpoint-*"))
+    assert report(root)["summary"] == (
+        "the run was interrupted in stage train: the same command reuses what is finished; the training starts "
+        "again, for no checkpoint was saved"
+    )
+
+
 def test_ctrl_c_while_training_keeps_the_checkpoints(
     finished: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +90,8 @@ def test_ctrl_c_while_training_keeps_the_checkpoints(
         patch.setattr(module, "run", interrupted)
         assert finished.run("run", "recipe.yaml").code == 130
     assert is_whole(root)
+    saved = max(int(at.name.partition("-")[2]) for at in root.glob("scratch/*/output/checkpoint-*"))
+    assert report(root)["summary"].endswith(f"continues from step {saved} of the training")
 
     assert finished.run("run", "recipe.yaml").code == 0
     assert 0 < report(root)["training"]["resumed_from_step"] < 13

@@ -105,7 +105,7 @@ def test_too_few_rows_are_inconclusive_and_say_how_many_would_do() -> None:
 
     assert accuracy.status is Status.INCONCLUSIVE
     assert accuracy.note == (
-        "about 72 answered rows would decide, 110 of the holdout (an estimate); "
+        "about 72 answered rows would decide with power 0.80, 110 of the holdout (an estimate); "
         "answers from a probability of 0.795 on"
     )
     assert found.chance == 0

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from engine.evidence import Check, Interval, Metric, Scores, Status
+from engine.metrics.intervals import wilson
+from engine.metrics.power import OFTEN, ThresholdRule, pass_rate
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.verdict import (
@@ -142,8 +144,26 @@ def test_an_inconclusive_check_says_about_how_many_rows_would_decide() -> None:
 
     check = judge(metric, direction="min", bound=0.8, decide_on="lower_bound")
 
-    assert rows_to_decide(metric, direction="min", bound=0.8) == 1200
-    assert "about 1,200 rows would decide (an estimate)" in check.note
+    assert rows_to_decide(metric, direction="min", bound=0.8) == 2500
+    assert "about 2,500 rows would decide with power 0.80 (an estimate)" in check.note
+
+
+@pytest.mark.parametrize(("right", "of", "bound"), [(86, 100, 0.8), (50, 60, 0.75), (93, 100, 0.9)])
+def test_so_many_rows_decide_four_times_in_five_and_half_of_them_do_not(
+    right: int, of: int, bound: float
+) -> None:
+    interval = wilson(right, of, confidence=0.95)
+    metric = Metric(name="accuracy", value=right / of, n=of, interval=interval)
+
+    rows = rows_to_decide(metric, direction="min", bound=bound)
+
+    rule = ThresholdRule(bound=bound, confidence=0.95)
+    assert rows is not None
+    assert (
+        pass_rate(right / of, rule, rows=rows)
+        >= OFTEN
+        > pass_rate(right / of, rule, rows=rows // 2)
+    )
 
 
 @pytest.mark.parametrize("value", [0.8, 0.8001])
@@ -372,4 +392,4 @@ def test_where_groups_were_resampled_groups_would_decide() -> None:
     check = judge(metric, direction="min", bound=0.8, decide_on="lower_bound")
 
     # the interval is to be half as wide
-    assert "about 48 groups would decide (an estimate)" in check.note
+    assert "about 99 groups would decide with power 0.80 (an estimate)" in check.note

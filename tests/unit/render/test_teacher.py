@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from engine.evidence import (
     Comparison,
     Interval,
@@ -97,6 +99,27 @@ def test_a_teacher_that_was_not_asked_says_so_and_a_report_without_one_shows_not
     assert found is not None
 
     assert teacher_line(found) == (
-        "teacher larger: no better than a cheap baseline, not asked for labels"
+        "teacher larger: no better than a cheap baseline, so it labelled no rows"
     )
     assert "Teacher" not in render_markdown(reports.accepted())
+
+
+@pytest.mark.parametrize(
+    ("asked", "trained", "expected"),
+    [
+        (0, False, "it labelled no rows, and nothing was trained."),
+        (985, False, "No model was trained on it in this run."),
+        (985, True, "learned as faithfully as what it gets right.\n"),
+    ],
+)
+def test_a_student_is_called_trained_only_where_one_was(
+    asked: int, trained: bool, expected: str
+) -> None:
+    report = taught(is_better=bool(asked), asked=asked)
+    if not trained:
+        report = replace(report, training=None)
+
+    lead = render_markdown(report).partition("## Teacher\n\n")[2].partition("\n\n")[0]
+
+    assert expected in f"{lead}\n"
+    assert "was trained on its answers" not in lead

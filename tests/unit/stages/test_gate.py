@@ -110,7 +110,7 @@ def test_a_model_that_may_be_good_enough_is_not_decided(bench: Bench) -> None:
     found = answer(bench)
 
     assert found.status is Status.INCONCLUSIVE
-    assert "rows would decide (an estimate)" in found.checks[0].note
+    assert "rows would decide with power 0.80 (an estimate)" in found.checks[0].note
 
 
 def test_a_model_no_better_than_a_baseline_is_refused(bench: Bench) -> None:

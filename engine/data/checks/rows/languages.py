@@ -186,7 +186,7 @@ def main_language(texts: Iterable[str]) -> str:
     return main if main and known[main] >= MAIN_SHARE * sum(known.values()) else ""
 
 
-def spoken(base: Reference) -> list[str]:
+def languages_of(base: Reference) -> list[str]:
     """Return the languages of a base model: of its card, or of the family that its name shows; none where unknown."""
     if isinstance(base, PathRef) and not base.withheld and (base.path / "README.md").is_file():
         with (base.path / "README.md").open(encoding="utf-8", errors="replace") as card:
@@ -209,7 +209,7 @@ def _is_item(line: str) -> bool:
 
 def unspoken(base: Reference | None, texts: Iterable[str]) -> str:
     """Return, in words, that texts are in a language that a base model was not trained on; empty for nothing known."""
-    codes = spoken(base) if base is not None and find_spec("py3langid") else []
+    codes = languages_of(base) if base is not None and find_spec("py3langid") else []
     main = main_language(islice(texts, ASKED_ROWS)) if codes else ""
     if not main or any(_close(main, code) for code in codes):
         return ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from engine.evidence import ReplayResult, Report
 from engine.render import blocks
+from engine.render.labels import untrained
 from engine.render.number_format import count, counted, duration, percent
 from engine.render.report.sections import report_section
 
 _LEAD = (
-    "General text was trained beside the rows, so that less of what the base model knew is forgotten. It is no row of "
+    "General text is trained on with the rows, so that less of what the base model knew is forgotten. It is no row of "
     "the task and judges nothing. "
 )
 _WHOSE = {
@@ -37,7 +38,7 @@ def replay(report: Report) -> blocks.Section | None:
     facts += [("sampling took", duration(result.seconds))] if result.sampled else []
     return blocks.Section(
         title="Replay",
-        lead=_LEAD + _WHOSE[result.sampled],
+        lead=_LEAD + _WHOSE[result.sampled] + untrained(report),
         blocks=(blocks.Facts(tuple(facts)),),
         card=(replay_line(result),),
     )

@@ -10,14 +10,14 @@ from engine.evidence import (
     SoftTargetsResult,
 )
 from engine.render import blocks
-from engine.render.labels import estimate, find_metric
+from engine.render.labels import estimate, find_metric, untrained
 from engine.render.metric_format import column_name, interval_of, prose_name, value_of
 from engine.render.number_format import DASH, count, counted, duration, p_values, percent
 from engine.render.report.sections import report_section
 
 _LEAD = (
-    "The student learned its teacher's probabilities of each answer's tokens beside the answers. They were asked once "
-    "and kept; validation and holdout have none."
+    "A student learns its teacher's probabilities of each answer's tokens, not the answers alone. They were computed "
+    "once and kept; validation and holdout have none."
 )
 _BESIDE = (
     "The same rows trained twice: with the teacher's probabilities, and from the answers alone. Paired on the same "
@@ -49,7 +49,7 @@ def soft_targets(report: Report) -> blocks.Section | None:
     facts += [("divergence", _divergence(learned))] if learned else []
     return blocks.Section(
         title="Soft targets",
-        lead=_LEAD,
+        lead=_LEAD + untrained(report),
         blocks=(blocks.Facts(tuple(facts)),),
         card=(soft_line(found),),
     )

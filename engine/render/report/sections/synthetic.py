@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from engine.evidence import Diversity, Report, SyntheticResult
 from engine.render import blocks
+from engine.render.labels import untrained
 from engine.render.metric_format import column_name, interval_of, value_of
 from engine.render.number_format import DASH, count, counted, duration, p_values, percent
 from engine.render.report.sections import report_section
 
 _LEAD = (
-    "A model wrote rows after examples of the training rows, and they are trained on beside these. Rows that judge "
-    "were shown to nobody: what stands too near one of them was refused, and counted."
+    "A model writes rows after examples of the training rows, and the rows that are kept are trained on with these. "
+    "Holdout rows were shown to nobody: rows that are too near one of them were refused, and counted."
 )
 
 
@@ -24,7 +25,9 @@ def synthetic(report: Report) -> blocks.Section | None:
     parts += [_diversity(found.diversity)] if found.diversity else []
     parts += [_gain(report)] if report.without_synthetic else []
     lines = synthetic_lines(found)
-    return blocks.Section(title="Synthetic rows", lead=_LEAD, blocks=tuple(parts), card=lines)
+    return blocks.Section(
+        title="Synthetic rows", lead=_LEAD + untrained(report), blocks=tuple(parts), card=lines
+    )
 
 
 def synthetic_lines(found: SyntheticResult) -> tuple[str, ...]:

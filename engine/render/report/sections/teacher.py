@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.evidence import Comparison, Report, StudentAgainstTeacher, TeacherResult
 from engine.render import blocks
-from engine.render.labels import estimate, find_metric
+from engine.render.labels import estimate, find_metric, untrained
 from engine.render.metric_format import column_name, interval_of, lower_note, prose_name, value_of
 from engine.render.number_format import (
     DASH,
@@ -19,8 +19,11 @@ from engine.render.number_format import (
 from engine.render.report.sections import report_section
 
 _LEAD = (
-    "Another model answered rows without labels, and the student was trained on its answers beside the labelled "
-    "rows. What a teacher gets wrong is learned as faithfully as what it gets right."
+    "Another model labels rows that have no label, and a student is trained on them and on the labelled rows. What a "
+    "teacher gets wrong is learned as faithfully as what it gets right."
+)
+_NO_BETTER = (
+    "The teacher is no better than a cheap baseline: it labelled no rows, and nothing was trained."
 )
 
 
@@ -34,15 +37,16 @@ def teacher(report: Report) -> blocks.Section | None:
     parts += [_validation(result)] if result.validation else []
     parts += [_rows(result)] if result.read else []
     parts += [_confidence(result)] if result.confidence else []
+    lead = _LEAD + untrained(report) if result.is_better or result.asked else _NO_BETTER
     return blocks.Section(
-        title="Teacher", lead=_LEAD, blocks=tuple(parts), card=(teacher_line(result),)
+        title="Teacher", lead=lead, blocks=tuple(parts), card=(teacher_line(result),)
     )
 
 
 def teacher_line(result: TeacherResult) -> str:
     """What became of the rows, in one line."""
     if not result.is_better and not result.asked:
-        return f"teacher {result.name}: no better than a cheap baseline, not asked for labels"
+        return f"teacher {result.name}: no better than a cheap baseline, so it labelled no rows"
     kept = f"{count(result.kept)} of {counted(result.asked, 'answer')} kept"
     right = find_metric(result.validation, result.metric)
     shown = value_of(result.metric, right.value if right else None)

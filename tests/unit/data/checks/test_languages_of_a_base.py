@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.checks.rows.languages import spoken, unspoken
+from engine.data.checks.rows.languages import languages_of, unspoken
 from engine.recipe.model import HubRef, PathRef
 
 KOREAN = ["이 영화는 정말 재미있고 감동적이어서 다시 보고 싶습니다"] * 20
@@ -32,7 +32,7 @@ def of_card(folder: Path, head: str) -> PathRef:
 def test_a_card_says_the_languages_and_else_the_name_of_the_family(
     head: str, codes: list[str], tmp_path: Path
 ) -> None:
-    assert spoken(of_card(tmp_path, head)) == codes
+    assert languages_of(of_card(tmp_path, head)) == codes
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_a_teacher_that_is_no_better_ends_the_run_before_it_is_asked_for_labels(
 
     assert (outcome.code, found["outcome"]) == (1, "teacher_no_better")
     assert asked == 20, "the validation rows, and no other"
-    assert "the teacher `teacher` reaches macro_f1" in found["summary"]
+    assert "the teacher `teacher` has macro_f1" in found["summary"]
     assert found["training"] is None
     assert anyway.code == 0, anyway.err
     assert found_in(project)["teacher"]["asked"] > 30

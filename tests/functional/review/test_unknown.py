@@ -120,12 +120,12 @@ def test_seeds_of_three_recipes_raise_three_alarms(team: Team, root: Path) -> No
     assert all("25 of 60 new holdout rows were training rows" in one["says"] for one in found)
 
 
-def test_rows_that_a_recipe_cannot_use_are_unknown_and_lead_to_the_verb_that_says_why(
+def test_rows_that_a_recipe_cannot_use_are_unknown_and_the_reason_is_named(
     team: Team,
 ) -> None:
     team.git.edit(RECIPE, "labels: [billing, bug, how_to]", "labels: [billing, bug]")
 
     found = team.found("--from", "main")[RECIPE]["diff"]["gate"]["findings"]
 
-    why = "its rows cannot be divided, and `recipe data` says why"
+    why = "its rows cannot be divided: 94 rows have a label that is not one of the task's"
     assert why in " ".join(one["says"] for one in found)

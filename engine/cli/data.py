@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from engine.cli.confinement import Needs, add_unconfined, confine_run
+from engine.cli.confinement import add_unconfined, confine_run
 from engine.cli.numbers import whole
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -44,10 +44,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="show this row as the model sees it: its id, or FILE:LINE (default: the first)",
     )  # fmt: skip
     add_flag(parser, "--no-tokens", "do not fetch the base model's tokenizer: count characters")
-    mend = "first mend a lock whose recorded rows cannot be read; its holdout stays"
-    add_flag(parser, "--repair-lock", mend)
-    seal = "first make a key beside the lock, and encrypt with it what the lock says of single rows"
-    add_flag(parser, "--seal-lock", seal)
     recount = "first write into the lock how often its holdout was used, by all branches that its history in git has"
     add_flag(parser, "--recount-lock", recount)
     add_unconfined(parser)
@@ -57,13 +53,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what is known of the data; 0 when a run would accept it."""
     from engine.data_view.rows import ViewOptions
-    from engine.data_view.view import look, repair_lock, seal_lock
+    from engine.data_view.view import look
     from engine.pipeline.preflight import refuse_outside  # after the arguments are known good
     from engine.render.data import data_json, data_text
 
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
-    sealed = seal_lock(recipe.file) if options.seal_lock else ""
     recounted = _recounted(recipe.file) if options.recount_lock else ""
     given = options.examples
     wish = ViewOptions(
@@ -73,16 +68,15 @@ def run(options: argparse.Namespace) -> int:
         tokens=not options.no_tokens,
     )
     root, warnings = store_and_warnings(options, warnings)
-    confine_run(options, recipe, root, Needs(writes_lock=options.repair_lock))
+    confine_run(options, recipe, root)
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"
     with others_to(log) as terminal:
         live = _Live(terminal, quiet=False)
-        mended = repair_lock(recipe, root=root, watcher=live) if options.repair_lock else ""
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
-    for done in filter(None, (sealed, recounted, mended)):
-        write_error(f"{done}\n")
+    if recounted:
+        write_error(f"{recounted}\n")
     if as_json:
         show_json(data_json(looked.view, looked.problems))
         return looked.code

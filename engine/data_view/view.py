@@ -34,9 +34,6 @@ from engine.estimate.rows import known_rows
 from engine.evidence import DataSummary
 from engine.evidence.data_view import DataView, TrainingRows
 from engine.kinds import Turns
-from engine.lock.file import lock_path, read_lock, write_lock
-from engine.lock.repair import is_readable, repaired, unwritable
-from engine.lock.seal import key_path, make_key
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
 from engine.pipeline.power import power_estimates, too_few_groups
@@ -183,55 +180,6 @@ def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | Non
     )
 
 
-def seal_lock(recipe_file: Path) -> str:
-    """Encrypt what a lock says of single rows, with a key that is made beside it; return what was done, in one line.
-
-    Raises:
-        DataError: D38x it is no lock; D402 its key cannot be used.
-        StoreError: D401 the lock, or its key, cannot be written.
-
-    """
-    path = lock_path(recipe_file)
-    lock = read_lock(path)
-    if lock is None:
-        return f"`{path.name}` is not there: there is nothing to seal"
-    try:
-        is_new = make_key(path)
-        write_lock(path, lock)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    key = key_path(path).name
-    keep = f"keep `{key}` safe and out of version control: without it nobody reads the holdout"
-    return f"`{path.name}` is sealed{f'; {keep}' if is_new else f' with `{key}`'}"
-
-
-def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
-    """Write the lock anew where its recorded rows cannot be read, and return what was done, in one line.
-
-    Raises:
-        DataError: D38x it is no lock; D400 its holdout cannot be recovered any more.
-        StoreError: D401 the lock cannot be written.
-
-    """
-    path = lock_path(recipe.file)
-    lock = read_lock(path)
-    if lock is None or "holdout" not in lock.splits:
-        return f"`{path.name}` records no holdout: there is nothing to repair"
-    if is_readable(recipe, lock):
-        return f"the rows that `{path.name}` records can be read: there is nothing to repair"
-    store = Store(root, versions=tool_versions())
-
-    def draw() -> Artifact | None:
-        return _run_data(recipe, store, watcher, held=False).artifacts.get("data")
-
-    found = repaired(recipe, lock, store, draw=draw)
-    try:
-        write_lock(path, found.lock)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    return f"`{path.name}` is repaired and holds the same holdout; its rows are from {found.source}"
-
-
 def _max_length(recipe: Recipe) -> int:
     """Return the length that no row may exceed: of a sweep's settings the smallest, which all rows have to fit."""
     return by_length(recipe)[0].method.max_length
@@ -262,12 +210,9 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     return replace(found, summary=summary, error=state.error)
 
 
-def _run_data(recipe: Recipe, store: Store, watcher: Watcher, *, held: bool = True) -> RunState:
-    """Run the data stage, on splits that are `held` to what the lock records or drawn afresh."""
-    device = detect_device()
-    inputs = collect_inputs(recipe, store, device)
-    if not held:
-        inputs = replace(inputs, lock=None)
+def _run_data(recipe: Recipe, store: Store, watcher: Watcher) -> RunState:
+    """Run the data stage."""
+    inputs = collect_inputs(recipe, store, detect_device())
     state = run_stages(
         recipe, store, inputs=inputs, options=RunOptions(until="data"), watcher=watcher
     )

@@ -13,9 +13,8 @@ from typing import Any
 
 from engine.data.membership import Membership, keys_of, membership_from_json
 from engine.errors import DataError
-from engine.lock.file import Lock, LockedSplit, lock_path
+from engine.lock.file import Lock, LockedSplit, how_to_restore, lock_path
 from engine.recipe.model import BY_ORDER, Recipe, Splits
-from engine.recipe.text.paths import as_argument
 from engine.store import make_key
 from engine.values import dataclass
 
@@ -138,15 +137,10 @@ def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:
     except ValueError as error:
         raise _no_record(recipe, f"records no readable rows: {error}") from error
     for split, part in lock.splits.items():
-        keys = recorded_keys(part)
+        keys = len(keys_of(part.members or ""))
         if keys > part.rows and not _may_hold_left_out(split, part):
             raise _no_record(recipe, f"records {keys:,} rows of {split}, which has {part.rows:,}")
     return found
-
-
-def recorded_keys(part: LockedSplit) -> int:
-    """Return how many different rows a split records. ValueError where they cannot be read."""
-    return len(keys_of(part.members)) if part.members is not None else 0
 
 
 def _may_hold_left_out(split: str, part: LockedSplit) -> bool:
@@ -158,13 +152,8 @@ def _may_hold_left_out(split: str, part: LockedSplit) -> bool:
 
 
 def _no_record(recipe: Recipe, why: str) -> DataError:
-    name = lock_path(recipe.file).name
-    return DataError.one(
-        "D383",
-        f"`{name}` {why}",
-        hint=f"recipe data {as_argument(recipe.file)} --repair-lock keeps the recorded holdout; "
-        f"or take `{name}` back from version control",
-    )
+    path = lock_path(recipe.file)
+    return DataError.one("D383", f"`{path.name}` {why}", hint=how_to_restore(path))
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from engine.files import writing
 from engine.files.reading import MAX_BYTES, parse_json, read_text
 from engine.files.typed_json import Count, JsonTypeError, Scalar, Time, brief, brief_text, from_json
 from engine.lock.apart import apart_for
-from engine.lock.seal import key_of, opened, sealed
+from engine.recipe.text.paths import as_argument
 from engine.values import dataclass
 
 SCHEMA = "lock.v1"
@@ -263,7 +263,7 @@ def read_lock(path: Path) -> Lock | None:
     """The lock at `path`, or None when there is no file.
 
     Raises:
-        DataError: the file cannot be read, is not JSON, is not a lock of this version, or is sealed with another key.
+        DataError: the file cannot be read, is not JSON, or is not a lock of this version.
 
     """
     apart = apart_for(path)
@@ -294,7 +294,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
         OSError: the folder cannot be written; EFBIG where the lock would be larger than what is read again.
 
     """
-    text = _text_for(path, lock)
+    text = lock_text(lock)
     if len(text.encode()) > MAX_BYTES:
         raise OSError(
             errno.EFBIG, f"the lock would be larger than {MAX_BYTES / 1e6:.0f} MB", path.name
@@ -303,20 +303,9 @@ def write_lock(path: Path, lock: Lock) -> bool:
     return writing.replace_text(path, text) if apart is None else apart.write(text)
 
 
-def _text_for(path: Path, lock: Lock) -> str:
-    """The text of the file at `path`: sealed where the lock has a key."""
-    key = key_of(path)
-    plain = _plain(lock)
-    return _json(plain if key is None else sealed(plain, key))
-
-
 def lock_text(lock: Lock) -> str:
     """The file's text: the same for the same lock, whatever order its parts were made in."""
-    return _json(_plain(lock))
-
-
-def _json(plain: dict[str, Any]) -> str:
-    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(_plain(lock), ensure_ascii=False, indent=2) + "\n"
 
 
 def _plain(lock: Lock) -> dict[str, Any]:
@@ -358,15 +347,17 @@ def _parse(path: Path, data: Any) -> Lock:
             f"`{path.name}` is not a lock that this version writes{f': {named}' if named else ''}",
             hint=f"move `{path.name}` away, or install the version of slm-recipe that wrote it",
         )
-    data = opened(data, path)
+    if "sealed" in data:
+        why = f"`{path.name}` is sealed with a key, and this version reads plain locks only"
+        hint = "restore its last plain version with git, or move it away: the next run draws another holdout"
+        raise DataError.one("D381", why, hint=hint)
     try:
         return _lock({key: value for key, value in data.items() if key != "schema"})
     except ValueError as error:
         raise DataError.one(
             "D382",
             f"`{path.name}` does not hold what a lock holds: {error}",
-            hint=f"take `{path.name}` back from version control; without it the next run draws "
-            "and records the holdout anew",
+            hint=how_to_restore(path),
         ) from error
 
 
@@ -393,6 +384,14 @@ def _unreadable(path: Path, why: str) -> DataError:
     return DataError.one(
         "D380",
         f"cannot read `{path.name}`: {why}",
-        hint="keep one side of the conflict whole, then `recipe data RECIPE --recount-lock` adds up the uses of both; "
-        "or take the file back from version control: without it the next run draws the holdout anew",
+        hint="keep one side of a merge conflict whole, then `recipe data RECIPE --recount-lock` adds up the uses of "
+        f"both; otherwise {how_to_restore(path)}",
+    )
+
+
+def how_to_restore(path: Path) -> str:
+    """The hint of every error that names an unusable lock: git has the file, and nothing else has its holdout."""
+    return (
+        f"`git checkout -- {as_argument(path)}` restores the committed lock; without the file the next run draws "
+        "and records another holdout"
     )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from engine.errors import EngineError
+from engine.errors import EngineError, StoreError
 from engine.evidence.review import Finding
 from engine.lock.file import (
     SUFFIX,
@@ -23,7 +23,6 @@ from engine.lock.file import (
     read_lock,
     write_lock,
 )
-from engine.lock.repair import unwritable
 from engine.render.number_format import counted
 from engine.review.compare import finding
 from engine.review.listing import names_in
@@ -177,7 +176,11 @@ def recount_lock(recipe_file: Path) -> str:
     try:
         write_lock(path, replace(lock, holdout=replace(lock.holdout, looks=uses)))
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise StoreError.one(
+            "D401",
+            f"`{path.name}` cannot be written: {error.strerror or error}",
+            hint="make the folder of the recipe writable",
+        ) from error
     return f"`{path.name}` counts {counted(uses, 'use')} of the holdout now, as its history does, not {looks}"
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from engine.data.membership import joined_parts, keys_of
-from engine.data_view.view import seal_lock
 from engine.lock.file import Wear, lock_path, read_lock, write_lock
 from support.recipe_pairs import write_case_lock
 from support.review_team import LOWER, RECIPE, Step, Team, sound_lock
@@ -102,17 +101,6 @@ def reverted_and_counted(team: Team) -> None:
 def earlier_run(team: Team) -> None:
     write_case_lock(team.folder / RECIPE, "older")
     team.git.commit()
-
-
-def sealed(team: Team) -> None:
-    sound_lock(team)
-    seal_lock(team.folder / RECIPE)
-    team.git.write({".gitignore": "*.key\n"})
-
-
-def key_gone(team: Team) -> None:
-    looks(team, 3)
-    (team.folder / "recipes" / "tickets.lock.key").unlink()
 
 
 # Locks that somebody edits by hand.

@@ -172,8 +172,6 @@ def _all() -> tuple[Situation, ...]:
         ("the lock under another name", t.sound_lock, t.lock_renamed, WEAKER, 1),
         ("one use more", t.sound_lock, t.more_looks, GREEN, 0),
         ("uses turned back", t.sound_lock, k.looks_turned_back, WEAKER, 1),
-        ("a sealed lock, uses turned back", k.sealed, k.looks_turned_back, WEAKER, 1),
-        ("a sealed lock whose key is not here", k.sealed, k.key_gone, INVALID, 2),
         ("other numbers in the accepted run", k.accepted, k.edited_record, WEAKER, 1),
         ("two branches used the holdout, one use counted", nothing, k.two_looked, WEAKER, 1),
         ("two branches used the holdout, both counted", nothing, k.both_counted, GREEN, 0),

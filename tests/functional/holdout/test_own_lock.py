@@ -7,7 +7,6 @@ import csv
 import json
 import random
 import shlex
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from engine.data.membership import keys_of
+from support.git_repository import repository
 from support.paths import ROOT
 from support.project import BASE, Outcome, rows
 
@@ -300,25 +300,15 @@ def test_a_lock_of_an_older_version_is_read_and_written_right(here: Path, run: R
     assert len(keys_of(found["splits"]["train"]["members"])) <= found["splits"]["train"]["rows"]
 
 
-def command_of(hint: str) -> list[str]:
-    """The command that an error names: what stands behind `recipe`, up to its explanation."""
-    words = shlex.split(hint[hint.index("recipe data") :])
-    return words[1 : words.index("--repair-lock") + 1]
-
-
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize(
-    ("split_", "store", "source"),
-    [
-        ("train", "kept", "an earlier run of this store"),
-        ("holdout", "gone", "the data, which still give the holdout"),
-    ],
-)
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("split_", ["train", "holdout"])
 @pytest.mark.parametrize("damage", ["not base64!", "AAAA", "more"])
-def test_a_broken_record_is_refused_and_the_command_that_is_named_repairs_it(
-    damage: str, split_: str, store: str, source: str, here: Path, run: Run
+def test_a_broken_record_is_refused_and_the_command_that_is_named_restores_it(
+    damage: str, split_: str, here: Path, run: Run
 ) -> None:
+    git = repository(here, {".gitignore": ".recipe/\n"})
     lock = leaking(here, run)
+    git.commit()
     broken = json.loads(json.dumps(lock))
     part = broken["splits"][split_]
     many = b"".join(bytes([number]) * 8 for number in range(part["rows"] + 1))
@@ -326,62 +316,16 @@ def test_a_broken_record_is_refused_and_the_command_that_is_named_repairs_it(
     if damage == "more":  # without `left_out` it would be what older versions wrote
         part.setdefault("left_out", "")
     write_lock(broken)
-    start = sentences()
-    if store == "gone":
-        shutil.rmtree(here / ".recipe")
-    else:
-        start = added(start)
-    write_rows(here, start)
-    if store == "gone":  # other inputs, which still give the holdout
-        write_recipe(here, {"data__checks": checks(leakage="drop", languages="off")})
+    before = Path(LOCK).read_bytes()
+    write_rows(here, added(sentences()))
 
-    refused = run("data", "recipe.yaml", "--no-tokens")
-    repaired = run(*command_of(refused.err), "--no-tokens")
-    again = run(*command_of(refused.err), "--no-tokens")
+    refused = run("run", "recipe.yaml", "--until", "data", "-q")
+    untouched = Path(LOCK).read_bytes()
+    command = refused.err.partition("`git ")[2].partition("`")[0]
+    git.run(*shlex.split(command))
     found = drawn(run)
 
-    assert refused.code == 3
-    assert "D383" in refused.err
-    assert repaired.code == 0, repaired.err
-    assert source in repaired.err
-    assert "there is nothing to repair" in again.err
+    assert (refused.code, "D383" in refused.err) == (3, True)
+    assert untouched == before
     assert found["splits"]["holdout"] == lock["splits"]["holdout"]
     assert found["holdout"] == lock["holdout"]
-
-
-def on_a_fresh_machine(here: Path, run: Run, split_: str) -> dict[str, Any]:
-    """The lock with a split that cannot be read, other data, and no store; returns it as it was."""
-    lock = leaking(here, run)
-    broken = json.loads(json.dumps(lock))
-    broken["splits"][split_]["members"] = "AAAA"
-    write_lock(broken)
-    shutil.rmtree(here / ".recipe")
-    write_rows(here, [row for row in added(sentences()) if not row["text"].endswith(" too")])
-    return lock
-
-
-def test_a_holdout_that_can_be_read_is_kept_without_the_rows_that_cannot(
-    here: Path, run: Run
-) -> None:
-    lock = on_a_fresh_machine(here, run, "train")
-
-    repaired = run("data", "recipe.yaml", "--repair-lock", "--no-tokens")
-    found = drawn(run)
-
-    assert (
-        "the lock itself: its holdout can be read, train and the rows in no split" in repaired.err
-    )
-    assert not keys(lock, "holdout") & keys(found, "train")
-    assert not keys(lock, "holdout") & keys(found, "validation")
-    assert found["holdout"]["redraws"] == 0
-
-
-def test_a_holdout_that_nothing_tells_is_not_drawn_anew(here: Path, run: Run) -> None:
-    on_a_fresh_machine(here, run, "holdout")
-    before = Path(LOCK).read_bytes()
-
-    refused = run("data", "recipe.yaml", "--repair-lock", "--no-tokens")
-
-    assert refused.code == 3
-    assert "D400" in refused.err
-    assert Path(LOCK).read_bytes() == before

@@ -107,7 +107,6 @@ def test_verbs_that_run_a_recipe_give_up_what_it_does_not_need(
     ("words", "begun"),
     [
         (["run"], ["recipe.lock.json"]),
-        (["data", "--repair-lock"], ["recipe.lock.json"]),
         (["data"], []),
         (["plan", "--probe"], []),
         (["challenge", "--base-model", "newer"], []),

@@ -152,6 +152,8 @@ def test_recorded_rows_that_were_changed_are_reported(recipe: Recipe, text: str)
     (problem,) = caught.value.problems
     assert problem.code == "D383"
     assert "quickstart.lock.json" in problem.message
+    assert problem.hint is not None
+    assert "git checkout -- " in problem.hint
 
 
 def test_the_order_of_labels_and_bins_is_no_redraw(recipe: Recipe) -> None:

@@ -30,11 +30,11 @@ def odd(project: Project, pico: Path) -> Path:
     return project.recipe.rename(folder / f"{ODD}.yaml")
 
 
-def test_a_stopped_run_shows_what_plans_it(project: Project, odd: Path) -> None:
+def test_a_stopped_run_shows_what_continues_it(project: Project, odd: Path) -> None:
     outcome = project.run("run", str(odd), "--until", "data", "--quiet")
 
-    words = shown(outcome.out, "plan")
-    assert project.run(*words).code == 0, words
+    words = shown(outcome.out, "run")
+    assert project.run(*words, "--until", "data").code == 0, words
 
 
 def test_a_failed_run_shows_what_goes_on(project: Project, odd: Path) -> None:

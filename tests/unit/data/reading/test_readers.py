@@ -287,7 +287,7 @@ def test_a_wrong_byte_is_reported_with_its_offset_and_a_fix(tmp_path: Path) -> N
     assert problem.code == "D322"
     assert "byte 0xe9 at offset 1,600,007" in problem.message
     assert problem.hint is not None
-    assert "encoding: latin-1" in problem.hint
+    assert "encoding: cp1252" in problem.hint
     assert read(tmp_path, "r.csv", content, encoding="latin-1")[-1] == {"a": "café", "b": "z"}
 
 

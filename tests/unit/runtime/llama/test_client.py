@@ -168,7 +168,7 @@ def test_without_llama_cpp_the_extra_is_named(
     with pytest.raises(EnvironmentProblem) as caught:
         choose_gguf(tmp_path, ["a"], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
 
-    assert "slm-recipe[gguf]" in (caught.value.problems[0].hint or "")
+    assert "uv sync --extra gguf" in (caught.value.problems[0].hint or "")
 
 
 def test_a_killed_tool_is_reported_with_its_signal() -> None:

@@ -139,10 +139,11 @@ What follows a run for a tracker or a message (`--track`, `--notify`) is started
 events, writes its own folder, and has a network only where a URL was named: to any host, as the kernel cannot hold it
 to one.
 
-Where no bytecode of the libraries lies beside them, as after an installation by uv, one more process compiles them
-while the first run goes on, which says so, into `~/.cache/slm-recipe-bytecode` (or below `XDG_CACHE_HOME`): about 125
-MB, which can be deleted at any time. It sees no file of yours and alone may write that folder; all others only read
-it. Where `PYTHONPYCACHEPREFIX` names a folder, that one is read, and nothing is compiled.
+Where no bytecode of the libraries lies beside them, as after an installation by uv, a child of the first run imports
+them while that goes on, which says so, and ends with it. Its bytecode is kept in `~/.cache/slm-recipe-bytecode` (or
+below `XDG_CACHE_HOME`), about 125 MB, which can be deleted at any time. It is started before the run gives up its
+rights and reads nothing of a recipe; what is confined only reads that folder. Where `PYTHONPYCACHEPREFIX` names a
+folder, that one is read, and nothing is compiled.
 
 ## git, and small tools
 

@@ -66,6 +66,7 @@ def confine_run(
     """
     if not options.has_own_process:
         return
+    from engine.process.bytecode import keep_bytecode
     from engine.process.confine import LOOPBACK, NONE, OPEN, available
     from engine.process.own_rights import rights_of_a_run
     from engine.recipe.outside import named_of
@@ -76,7 +77,9 @@ def confine_run(
         require_trusted(recipe, is_unconfined=options.unconfined)
         sys.stderr.write(f"{available().words}\n")
         return
-    _keep_bytecode(is_quiet=getattr(options, "quiet", False))
+    is_compiling = keep_bytecode(_held_to_the_end()) is not None
+    if is_compiling and not getattr(options, "quiet", False):
+        sys.stderr.write("the installed libraries are compiled once, while this goes on\n")
     needs = needs or Needs()
     others, shared = needs.others, needs.shared
     named = [one for _, one in named_of(recipe)]
@@ -177,14 +180,14 @@ def confine_asking(
     """
     if not options.has_own_process:
         return
-    from engine.process.bytecode import read_bytecode
+    from engine.process.bytecode import keep_bytecode
     from engine.process.confine import LOOPBACK, NONE, available
     from engine.process.own_rights import rights_of_a_run
 
     if not available().landlock:
         sys.stderr.write(f"{available().words}\n")
         return
-    read_bytecode()
+    keep_bytecode()
     _make_key()
     rights = rights_of_a_run(
         project=(),
@@ -208,14 +211,6 @@ def _held_to_the_end() -> ExitStack:
     held = ExitStack()
     atexit.register(held.close)
     return held
-
-
-def _keep_bytecode(*, is_quiet: bool) -> None:
-    """Have libraries' bytecode read; one line on stderr where it is made first, which takes processor time."""
-    from engine.process.bytecode import keep_bytecode
-
-    if keep_bytecode(_held_to_the_end()) is not None and not is_quiet:
-        sys.stderr.write("the installed libraries are compiled once, while this goes on\n")
 
 
 def _make_key() -> None:

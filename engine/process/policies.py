@@ -145,16 +145,8 @@ LOCK_WRITER: Final = Policy(
     memory=Size(times=0, more=2 * GIB),
     file=Size(times=0, more=GIB),
 )
-COMPILER: Final = Policy(
-    name="the process that compiles libraries",
-    reads="nothing more",
-    writes="the folder of their bytecode",
-    memory=Size(times=0, more=6 * GIB),
-    file=Size(times=0, more=GIB),
-)
 POLICIES: Final = (
     *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, VLLM, TRAINING, BASELINE, LOCK_WRITER),
-    COMPILER,
 )
 """git, whose rights `engine.review.git` says, and short questions to tools of the user's own stand apart."""
 

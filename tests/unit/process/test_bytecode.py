@@ -47,20 +47,17 @@ def _made(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "pycache_prefix", None)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
-    for name in ("LIBRARIES", "MODULES"):
-        monkeypatch.setattr(bytecode, name, (LIBRARY,))
-    monkeypatch.setattr(bytecode, "PACKAGE", package.parent)
+    monkeypatch.setattr(bytecode, "MODULES", (LIBRARY,))
     policies.base_rights.cache_clear()
     return package
 
 
 def _keep() -> bool:
-    """Have it kept; whether a process was started for that, whose end is waited for."""
+    """Have it kept; whether a child was started for that, whose work is waited for."""
     with ExitStack() as held:
         child = bytecode.keep_bytecode(held)
         if child is not None:
-            with child:
-                assert child.wait() == 0
+            assert child.wait() == 0
         return child is not None
 
 
@@ -107,6 +104,17 @@ def test_it_is_compiled_once_and_again_for_another_version(
 
     assert started == [True, False, True]
     assert _as_seen_by_a_child()[0] == "upgraded"
+
+
+def test_what_compiles_ends_with_what_holds_it(library: Path) -> None:
+    library.write_text("while True:\n    pass\n", encoding="utf-8")
+
+    with ExitStack() as held:
+        child = bytecode.keep_bytecode(held)
+        assert child is not None
+        assert not child.has_ended()
+
+    assert child.status == 0
 
 
 def test_what_the_installer_compiled_stays_in_use(library: Path) -> None:

@@ -28,7 +28,6 @@ profiles:
   ray: {engine: ray, address: local, nodes: 2}
   slurm: {engine: slurm, nodes: 2, time: 1h}
   sky: {engine: skypilot, device: "H100:8", spot: true}
-  kube: {engine: kubernetes, image: recipe, volume: {claim: team, path: /data}}
 """
 
 LIGHT = [
@@ -39,7 +38,7 @@ LIGHT = [
     ["plan", QUICKSTART, "--store", "STORE", "--device", "rtx-4090", "--explain"],
     *(
         ["plan", QUICKSTART, "--store", "STORE", "--compute", "COMPUTE", "--on", name]
-        for name in ("box", "ray", "slurm", "sky", "kube")
+        for name in ("box", "ray", "slurm", "sky")
     ),
     ["compile", QUICKSTART],
     ["diff", QUICKSTART, "recipes/ticket-topics.yaml"],

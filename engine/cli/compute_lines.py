@@ -17,7 +17,7 @@ from engine.training.trained_rows import TrainedRows
 DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
 SHARED = "no faster than one process, since processes of a CPU share its cores; each takes memory of its own"
 ELSEWHERE = "estimated for this machine's processor: --device NAME estimates for a GPU"
-ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot", "kubernetes": "Kubernetes"}
+ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot"}
 NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from engine.cli.output import show
 from engine.cli.place import add_compute
 from engine.cli.terminal import write_error
-from engine.compute.jobs import ClusterJob, Machine, sky_task, slurm_script, train_job
-from engine.compute.profile import KUBERNETES, LOCAL, RAY, SLURM, ComputeProfile
+from engine.compute.jobs import ClusterJob, Machine, sky_task, slurm_script
+from engine.compute.profile import LOCAL, RAY, SLURM, ComputeProfile
 from engine.compute.ranks import Ranks
 from engine.environment import Device
 from engine.errors import ExitCode, RecipeError
@@ -54,8 +54,6 @@ def job_text(job: ClusterJob) -> str:
     """Return the file of a job as its engine reads it. RecipeError R450 for a bound of cost without a price."""
     if job.profile.engine == SLURM:
         return slurm_script(job)
-    if job.profile.engine == KUBERNETES:
-        return train_job(job)
     return sky_task(job, seconds=_affordable_seconds(job.profile))
 
 

@@ -1,4 +1,4 @@
-"""Job files: a profile as Slurm, SkyPilot or Kubernetes reads it, around the `recipe run` of the command line.
+"""Job files: a profile as Slurm or SkyPilot reads it, around the `recipe run` of the command line.
 
 Pure and light. Keys of a profile are closed, and words of the command line are quoted: nothing of a recipe's text is in
 a job file.
@@ -29,10 +29,6 @@ MEETING: Final = "RECIPE_MEETING"
 HEADER: Final = f"# slm-recipe {__version__}; {COMPILED}: `recipe compile --on` writes it"
 NOTICE_SECONDS: Final = 90
 """Between the signal and the end of a job whose time is over, or that has to go: for a checkpoint."""
-VOLUME: Final = "project"
-"""What a TrainJob calls the volume with the project."""
-LONGEST: Final = 41
-"""Of what follows `recipe-` in the name of a TrainJob: names of its machines are longer, and end at 63."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,69 +202,6 @@ def _run_lines(job: ClusterJob, recipe: Iterable[str], seconds: int | None) -> I
     yield 'own="$(mktemp)"'
     yield from _written_profile("$own", job.profile)
     yield f'{shlex.join([*(limit if seconds else []), *inner])} "$own"'
-
-
-def train_job(job: ClusterJob) -> str:
-    """Return the TrainJob (Kubeflow Trainer) for `kubectl apply`, under a name that no other one has.
-
-    The volume holds the project and its store, and the image has slm-recipe.
-    """
-    profile = job.profile
-    if profile.volume is None:
-        raise AssertionError(profile)
-    volume = profile.volume
-    limits: dict[str, str] = {}
-    if profile.device:
-        device, _, number = profile.device.partition(":")
-        limits[device] = number or "1"
-    if profile.cores:
-        limits["cpu"] = str(profile.cores)
-    if profile.memory:
-        limits["memory"] = profile.memory
-    *before, run = _run_lines(job, ["recipe"], None)
-    folder = "/".join(filter(None, (volume.path, volume.folder)))
-    # the run itself gets the signal with which Kubernetes ends a container
-    lines = [f"cd {shlex.quote(folder)} || exit 1", *before, f"exec {run}"]
-    pod = {
-        "terminationGracePeriodSeconds": NOTICE_SECONDS,
-        "volumes": [{"name": VOLUME, "persistentVolumeClaim": {"claimName": volume.claim}}],
-        "containers": [
-            {"name": "node", "volumeMounts": [{"name": VOLUME, "mountPath": volume.path}]}
-        ],
-    }
-    replicated = {"name": "node", "template": {"spec": {"template": {"spec": pod}}}}
-    name = f"recipe-{job.files.rpartition('/')[2][-LONGEST:].replace('_', '-')}"
-    found = {
-        "apiVersion": "trainer.kubeflow.org/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": name}
-        | ({"namespace": profile.namespace} if profile.namespace else {}),
-        "spec": {
-            "runtimeRef": {"name": profile.runtime},
-            "trainer": {
-                "image": profile.image,
-                "command": ["sh", "-c"],
-                "args": [_Block(_unexpanded("\n".join(lines) + "\n"))],
-                "numNodes": profile.nodes,
-                "numProcPerNode": profile.processes,
-            }
-            | ({"resourcesPerNode": {"limits": limits}} if limits else {}),
-            "runtimePatches": [
-                {
-                    "manager": "slm-recipe",
-                    "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": [replicated]}}},
-                }
-            ],
-        }
-        # of all starts of the container together, where a limit inside of it would be one of each
-        | ({"activeDeadlineSeconds": profile.time} if profile.time else {}),
-    }
-    return f"{HEADER}\n{yaml.dump(found, Dumper=_TaskDumper, sort_keys=False)}"
-
-
-def _unexpanded(text: str) -> str:
-    """Return words of a container as Kubernetes leaves them: it takes `$(NAME)` for a variable and `$$` for `$`."""
-    return re.sub(r"\$(?=[$(])", "$$", text)
 
 
 class _Block(str):

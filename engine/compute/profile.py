@@ -28,30 +28,22 @@ FILE: Final = "compute.yaml"
 LOCAL: Final = "local"
 SLURM: Final = "slurm"
 SKYPILOT: Final = "skypilot"
-KUBERNETES: Final = "kubernetes"
 RAY: Final = "ray"
 RUN: Final = (LOCAL, SLURM, RAY)
 """The engines that `recipe run` starts."""
-HANDED_IN: Final[Mapping[str, str]] = {
-    SKYPILOT: "sky jobs launch FILE",
-    KUBERNETES: "kubectl apply -f FILE",
-}
+HANDED_IN: Final[Mapping[str, str]] = {SKYPILOT: "sky jobs launch FILE"}
 """How a person hands in the jobs of the others."""
 SECONDS: Final[Mapping[str, int]] = {"m": 60, "h": 3600, "d": 86400}
 OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "address": ("ray",),
-    "cores": ("slurm", "skypilot", "kubernetes"),
-    "device": ("slurm", "skypilot", "kubernetes"),
-    "image": ("kubernetes",),
+    "cores": ("slurm", "skypilot"),
+    "device": ("slurm", "skypilot"),
     "max_cost": ("skypilot",),
-    "memory": ("slurm", "skypilot", "kubernetes"),
-    "namespace": ("kubernetes",),
-    "nodes": ("ray", "slurm", "kubernetes"),
+    "memory": ("slurm", "skypilot"),
+    "nodes": ("ray", "slurm"),
     "options": ("slurm",),
-    "runtime": ("kubernetes",),
     "spot": ("skypilot",),
-    "time": ("slurm", "skypilot", "kubernetes"),
-    "volume": ("kubernetes",),
+    "time": ("slurm", "skypilot"),
 }
 """Keys that mean something to some engines only."""
 
@@ -63,18 +55,6 @@ class StorePlace:
     url: str
     trust: str = "write"
     """`read`: results are taken from it, and none are put there; `write`: both."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectVolume:
-    """Where a job of Kubernetes finds the project."""
-
-    claim: str
-    """A PersistentVolumeClaim that is there."""
-    path: str
-    """Where the job has it."""
-    folder: str = ""
-    """The project in it; empty where it holds nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +81,6 @@ class ComputeProfile:
     spot: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     max_cost: float | None = None
-    image: str | None = None
-    volume: ProjectVolume | None = None
-    namespace: str | None = None
-    runtime: str = "torch-distributed"
-    """Of Kubeflow Trainer: a ClusterTrainingRuntime."""
     store: StorePlace | None = None
 
     @property
@@ -212,14 +187,6 @@ def _unfit(source: SourceText) -> Iterator[Problem]:
                 at=("profiles", name),
                 hint="set `store` to a bucket, in the profile or for the whole file",
             )
-        if engine == KUBERNETES:
-            yield from _no_train_job(source, name, keys)
-        elif "/" in keys.get("device", ""):
-            yield unfit(
-                f"a resource of Kubernetes is no device of the engine `{engine}`",
-                at=("profiles", name, "device"),
-                hint="name the device and its number, such as H100:8",
-            )
         # The Ray of one machine has nowhere to place variants that `parallel` does not know by itself.
         places_variants = keys.get("parallel", 1) > 1 and keys.get("address", LOCAL) != LOCAL
         is_one = keys.get("nodes", 1) * keys.get("processes", 1) == 1
@@ -238,36 +205,10 @@ def _unfit(source: SourceText) -> Iterator[Problem]:
             )
 
 
-def _no_train_job(source: SourceText, name: str, keys: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield R432 for what a job of Kubernetes lacks, and for what it cannot be."""
-    unfit = partial(source.problem, "R432", key=True)
-    for key, need in (("image", "a container with slm-recipe"), ("volume", "the project's folder")):
-        if key not in keys:
-            yield unfit(
-                f"a job of Kubernetes needs {need}, and `{key}` does not say which",
-                at=("profiles", name),
-                hint=f"set `{key}`",
-            )
-    if keys.get("nodes", 1) > 1:
-        yield unfit(
-            "machines of a job meet under a name that is made when it starts, and a TrainJob makes none",
-            at=("profiles", name, "nodes"),
-            hint="leave nodes out: `processes` share one machine",
-        )
-    if "/" not in keys.get("device", "/"):
-        yield unfit(
-            "a device of Kubernetes is a resource of its machines",
-            at=("profiles", name, "device"),
-            hint="name the resource and its number, such as nvidia.com/gpu:8",
-        )
-
-
 def _profile(name: str, keys: Mapping[str, Any], shared: StorePlace | None) -> ComputeProfile:
     given = dict(keys)
     time = given.pop("time", None)
     seconds = int(time[:-1]) * SECONDS[time[-1]] if time else None
-    if "volume" in given:
-        given["volume"] = ProjectVolume(**given["volume"])
     return ComputeProfile(
         **given | {"name": name, "time": seconds, "store": _store(given.get("store")) or shared}
     )

@@ -21,7 +21,6 @@ profiles:
   big: {processes: 2, shard: true}
   hpc: {engine: slurm, device: "h100:8", processes: 8}
   spot: {engine: skypilot, store: "s3://b/r"}
-  kube: {engine: kubernetes, image: slm-recipe, volume: {claim: team, path: /data}}
 """
 
 
@@ -83,7 +82,7 @@ def test_a_plan_says_the_same_as_json_and_has_the_keys_of_one_process(
         *product(("plan", "run"), ("six",), ("R433",)),
         *product(("plan", "run"), ("too",), ("R431",)),
         *product(("plan", "run"), ("big",), ("B434",)),
-        *product(("run",), ("spot", "kube"), ("R434",)),
+        *product(("run",), ("spot",), ("R434",)),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_done(
@@ -120,13 +119,9 @@ profiles:
   j: {engine: skypilot, device: "H100:eight", store: "s3://b/r"}
   k: {engine: skypilot, spot: maybe, store: "s3://b/r"}
   l: {engine: skypilot, max_cost: -1, store: "s3://b/r"}
-  m: {engine: kubernetes, image: "a b", volume: {claim: team, path: /data}}
-  n: {engine: kubernetes, image: a, volume: {claim: team}}
-  o: {engine: kubernetes, image: a, volume: {claim: team, path: ../data}}
-  p: {engine: kubernetes, image: a, volume: {claim: 'team; rm', path: /data}}
-  q: {engine: kubernetes, image: a, volume: {claim: team, path: /data, mount: /data}}
+  m: {engine: kubernetes}
 """
-"""A mistake in each of seventeen."""
+"""A mistake in each of thirteen."""
 UNFIT = """\
 compute: v1
 profiles:
@@ -134,12 +129,6 @@ profiles:
   b: {engine: skypilot}
   c: {engine: ray}
   d: {nodes: 2}
-  e: {engine: kubernetes, image: a}
-  f: {engine: kubernetes, volume: {claim: team, path: /data}}
-  g: {engine: kubernetes, image: a, volume: {claim: team, path: /data}, nodes: 2}
-  h: {engine: kubernetes, image: a, volume: {claim: team, path: /data}, device: "H100:8"}
-  i: {engine: slurm, device: "nvidia.com/gpu:8"}
-  j: {engine: slurm, namespace: nlp}
 """
 """Profiles whose keys do not go together."""
 
@@ -149,7 +138,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that is there once a tool of a cluster was called."""
     folder, mark = tmp_path / "tools", tmp_path / "called"
     folder.mkdir()
-    for name in ("sbatch", "scontrol", "sinfo", "squeue", "srun", "ray", "sky", "kubectl"):
+    for name in ("sbatch", "scontrol", "sinfo", "squeue", "srun", "ray", "sky"):
         (folder / name).write_text(f"#!/bin/sh\ntouch '{mark}'\nexit 1\n", encoding="utf-8")
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -157,7 +146,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("verb", ["run", "compile", "plan"])
-@pytest.mark.parametrize(("text", "count"), [(WRONG, 17), (UNFIT, 10)])
+@pytest.mark.parametrize(("text", "count"), [(WRONG, 13), (UNFIT, 4)])
 def test_each_wrong_profile_is_shown_with_line_and_column_before_a_tool_is_called(
     verb: str, text: str, count: int, project: Project, compute: Path, called: Path
 ) -> None:

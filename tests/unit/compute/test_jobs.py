@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import subprocess
 import sys
@@ -13,16 +12,14 @@ import pytest
 import yaml
 
 from engine.compute.jobs import (
-    HEADER,
     MEETING,
     NODES,
     ClusterJob,
     sky_task,
     slurm_script,
     this_node,
-    train_job,
 )
-from engine.compute.profile import ComputeProfile, ProjectVolume, StorePlace, profile_of
+from engine.compute.profile import ComputeProfile, StorePlace, profile_of
 from engine.errors import RecipeError
 
 HPC = ComputeProfile(
@@ -33,68 +30,6 @@ SPOT = ComputeProfile(
     name="spot", engine="skypilot", device="H100:8", spot=True, processes=8,
     store=StorePlace(url="s3://b/r"),
 )  # fmt: skip
-
-KUBE = ComputeProfile(
-    name="kube", engine="kubernetes", device="nvidia.com/gpu:8", processes=8, memory="200G", retries=3,
-    image="registry.example.com/slm-recipe:1", namespace="nlp", time=8 * 3600,
-    volume=ProjectVolume(claim="team", path="/data", folder="tickets"),
-)  # fmt: skip
-TRAIN_JOB = """\
-apiVersion: trainer.kubeflow.org/v1alpha1
-kind: TrainJob
-metadata:
-  name: recipe-one
-  namespace: nlp
-spec:
-  runtimeRef:
-    name: torch-distributed
-  trainer:
-    image: registry.example.com/slm-recipe:1
-    command:
-    - sh
-    - -c
-    args:
-    - |
-      cd /data/tickets || exit 1
-      own="$$(mktemp)"
-      cat > "$own" <<'END'
-      compute: v1
-      profiles:
-        job:
-          engine: local
-          processes: 8
-          retries: 3
-      END
-      exec recipe run tickets.yaml --on job --compute "$own"
-    numNodes: 1
-    numProcPerNode: 8
-    resourcesPerNode:
-      limits:
-        nvidia.com/gpu: '8'
-        memory: 200G
-  runtimePatches:
-  - manager: slm-recipe
-    trainingRuntimeSpec:
-      template:
-        spec:
-          replicatedJobs:
-          - name: node
-            template:
-              spec:
-                template:
-                  spec:
-                    terminationGracePeriodSeconds: 90
-                    volumes:
-                    - name: project
-                      persistentVolumeClaim:
-                        claimName: team
-                    containers:
-                    - name: node
-                      volumeMounts:
-                      - name: project
-                        mountPath: /data
-  activeDeadlineSeconds: 28800
-"""
 
 
 def job(profile: ComputeProfile, folder: Path = Path("/data/team"), *words: str) -> ClusterJob:
@@ -218,44 +153,3 @@ def test_a_task_of_skypilot_takes_the_project_along_and_writes_into_the_store(
     written = task["run"].partition("<<'END'\n")[2].partition("END\n")[0]
     (tmp_path / "compute.yaml").write_text(written, encoding="utf-8")
     assert profile_of("job", tmp_path / "compute.yaml").store == StorePlace(url="s3://b/r")
-
-
-def test_a_job_of_kubernetes_is_a_train_job_with_the_project_on_a_volume() -> None:
-    assert train_job(job(KUBE)) == f"{HEADER}\n{TRAIN_JOB}"
-
-
-def test_a_name_of_a_train_job_is_one_that_kubernetes_takes() -> None:
-    long = replace(job(KUBE), files=f"/data/{'a_' * 32}-2026-01-31-235959-0f1e")
-    name = yaml.safe_load(train_job(long))["metadata"]["name"]
-
-    assert re.fullmatch(r"recipe-[a-z0-9-]+a--2026-01-31-235959-0f1e", name)
-    assert len(f"{name}-node-0-0-abcde") == 63
-
-
-def test_a_train_job_runs_the_words_as_they_were_given(tmp_path: Path) -> None:
-    (tmp_path / "a b").mkdir()
-    (tmp_path / "recipe").write_text(
-        '#!/bin/sh\nprintf "%s\\n" "$@"; pwd; cat "$8"\n', encoding="utf-8"
-    )
-    (tmp_path / "recipe").chmod(0o755)
-    place = ProjectVolume(claim="team", path=str(tmp_path), folder="a b")
-    words = ("a $(HOME) $$ $b.yaml", "--store", "$(touch gone)")
-    made = train_job(job(replace(KUBE, volume=place), Path("/data"), *words))
-    trainer = yaml.safe_load(made)["spec"]["trainer"]
-    done = subprocess.run(
-        [*trainer["command"], *(as_kubernetes_gives(one) for one in trainer["args"])],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "TMPDIR": str(tmp_path)},
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-    lines = done.stdout.splitlines()
-
-    assert lines[:6] == ["run", *words, "--on", "job"], done.stderr
-    assert lines[8] == str(tmp_path / "a b")
-    assert lines[9:11] == ["compute: v1", "profiles:"]
-    assert not list(tmp_path.rglob("gone"))
-
-
-def as_kubernetes_gives(text: str) -> str:
-    """Words of a container, whose variable HOME Kubernetes knows."""
-    known = {"$$": "$", "$(HOME)": "/root"}
-    return re.sub(r"\$\$|\$\(HOME\)", lambda found: known[found[0]], text)

@@ -67,7 +67,8 @@ def _total(found: Forecast) -> Iterator[str]:
     """Time, disk and cost of all stages, and what the time of training stands on."""
     others = ", ".join(found.untimed)
     if found.seconds is not None:
-        yield f"~{about(found.seconds)}{f' without {others}' if others else ''}"
+        known = about(found.seconds)
+        yield f"at least {known}: no time is known of {others}" if others else f"~{known}"
     elif others:
         yield f"no time is known of {others}"
     if found.disk_bytes is not None:
@@ -75,7 +76,8 @@ def _total(found: Forecast) -> Iterator[str]:
     if found.cost is not None and found.price is not None:
         price = found.price
         unit = f" {price.currency}" if price.currency else ""
-        yield f"~{found.cost:.2f}{unit} at {price.an_hour:g}{unit} an hour ({price.source})"
+        bound = "at least " if others else "~"
+        yield f"{bound}{found.cost:.2f}{unit} at {price.an_hour:g}{unit} an hour ({price.source})"
     if found.training.seconds is not None:
         otherwise = "training estimated, not measured: --probe measures 2 steps"
         yield _MEASURED.get(found.training.basis, otherwise)

@@ -11,6 +11,7 @@ import pytest
 from engine.cli.cost_text import estimate_lines
 from engine.cli.main import main
 from engine.estimate import TrainingEstimate
+from engine.estimate.prices import Price
 from engine.estimate.run import Forecast, StageForecast
 from support.estimates import CPU, recipe_in
 
@@ -139,8 +140,18 @@ def test_stages_whose_time_is_not_known_are_named_whether_or_not_others_are(
     none = Forecast(device=CPU, training=TrainingEstimate(), recipe=recipe, stages=stages)
     some = replace(none, stages={**stages, "train": StageForecast(seconds=60.0)})
 
+    euros = Price(an_hour=3.0, currency="EUR", source="prices.yaml")
+    costly, every = (
+        replace(some, price=euros),
+        replace(some, stages={"train": some.stages["train"]}),
+    )
+
+    [priced] = [text for name, text in estimate_lines(costly, explain=False) if name == "in all"]
     [total] = [text for name, text in estimate_lines(none, explain=False) if name == "in all"]
     [timed] = [text for name, text in estimate_lines(some, explain=False) if name == "in all"]
 
     assert total == "no time is known of data, verify"
-    assert timed.endswith("without data, verify")
+    assert timed == "at least 1 min: no time is known of data, verify"
+    assert "at least 0.05 EUR at 3" in priced
+    [whole] = [text for name, text in estimate_lines(every, explain=False) if name == "in all"]
+    assert whole == "~1 min"

@@ -22,7 +22,7 @@ from engine.cli.confinement import confine_asking
 from engine.cli.numbers import probability
 from engine.cli.output import refuse_taken, write_file
 from engine.cli.place import add_quiet, add_store, log_file, store_of
-from engine.cli.report import find_run, named_gguf
+from engine.cli.report import find_run
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.errors import DataError, Problem, RecipeError, StoreError
@@ -30,7 +30,8 @@ from engine.files import leases
 from engine.recipe.formats import FORMATS
 from engine.recipe.text.paths import is_text
 from engine.render.styled_text import cleaned
-from engine.runs.find import is_model_file
+from engine.runs.find import exported_gguf, is_model_file
+from engine.store.runs import ACCEPTED, read_record
 
 if TYPE_CHECKING:
     from engine.progress import Progress
@@ -70,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="of FILE (default: utf-8; UTF-16 and cp1252 are recognised)",
     )
     add_threshold(parser)
+    add_unaccepted(parser)
     parser.add_argument(
         "--keep-counts", metavar="FILE", type=Path,
         help="write counts of labels, probabilities and lengths, and no text, for recipe drift",
@@ -162,6 +164,19 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_unaccepted(parser: argparse.ArgumentParser) -> None:
+    """Whether the model of a run that was not accepted is queried, too."""
+    parser.add_argument(
+        "--unaccepted", action="store_true",
+        help="query the trained model of a run that was not accepted; each answer is marked",
+    )  # fmt: skip
+
+
+def is_unaccepted(options: argparse.Namespace, run: Path) -> bool:
+    """Tell whether a run was not accepted, and the options allow that."""
+    return getattr(options, "unaccepted", False) and read_record(run).get("outcome") != ACCEPTED
+
+
 def add_form(parser: argparse.ArgumentParser) -> None:
     """In which form a model is asked."""
     parser.add_argument(
@@ -174,20 +189,25 @@ def asked_model(
     options: argparse.Namespace, store: Store, progress: Progress
 ) -> ModelFile | WeightsModel:
     """Return the model that the options name, in its form. RecipeError R424; raises as `named_gguf`."""
-    if options.form == "gguf":
+    is_file = is_model_file(options.model)
+    form = options.form
+    run = None if is_file else find_run(options.model, options)
+    unaccepted = run is not None and is_unaccepted(options, run)
+    if unaccepted and form == "gguf":
+        form = "adapter"
+    if form == "gguf":
         from engine.runs.predict_rows import ModelFile
 
-        return ModelFile.of(named_gguf(options))
-    if is_model_file(options.model):
+        return ModelFile.of(exported_gguf(run) if run else Path(options.model))
+    if run is None:
         raise RecipeError.one(
             "R424",
-            f"`{options.model}` is a GGUF file, which has no form `{options.form}`",
+            f"`{options.model}` is a GGUF file, which has no form `{form}`",
             hint="name the recipe or its run, or leave --form out",
         )
     from engine.runs.model_forms import WeightsModel
 
-    run = find_run(options.model, options)
-    return WeightsModel.of(run, store, form=options.form, progress=progress)
+    return WeightsModel.of(run, store, form=form, progress=progress, unaccepted=unaccepted)
 
 
 def refuse_same(output: Path, counts: Path) -> None:
@@ -236,7 +256,12 @@ def _file(named: str) -> Iterator[Path]:
 def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     """Return what became of the rows, for a person."""
     asked = summary.rows - answered.resumed
-    lines = [
+    lines = (
+        []
+        if answered.outcome == ACCEPTED
+        else [f"the model was not accepted (its run ended `{answered.outcome}`)"]
+    )
+    lines += [
         f"{summary.rows:,} row{'' if summary.rows == 1 else 's'}, {asked / max(seconds, 1e-9):,.1f} a second"
     ]
     if answered.resumed:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from engine.cli.confinement import confine_asking
 from engine.cli.output import show_result
-from engine.cli.place import STORE, add_shared
-from engine.cli.predict import add_threshold
-from engine.cli.report import named_gguf
+from engine.cli.place import STORE, add_shared, log_file, store_of
+from engine.cli.predict import add_threshold, add_unaccepted, asked_model, is_unaccepted
+from engine.cli.report import find_run, named_gguf
+from engine.cli.streams import others_to
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.errors import DataError
@@ -19,6 +20,7 @@ from engine.files import leases
 from engine.kinds import KINDS, AnswerForm
 from engine.recipe.text.paths import is_text
 from engine.render.progress import SilentProgress
+from engine.runs.find import is_model_file
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import Answer
@@ -31,6 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("text", metavar="TEXT", help="the input; - reads it from standard input")
     add_threshold(parser)
+    add_unaccepted(parser)
+    parser.set_defaults(form="gguf")
     add_shared(parser)
 
 
@@ -41,19 +45,9 @@ def run(options: argparse.Namespace) -> None:
     # bytes that are no UTF-8 come as half surrogates, from words and from stdin in some locales
     if not is_text(text):
         raise DataError.one("D322", "the text is not UTF-8", hint="iconv -f cp1252 -t utf-8")
-    gguf = named_gguf(options)
-    confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
-    from engine.runtime.llama.client import answer_text  # only where a model is asked
-
-    with leases.temporary_folder() as folder:
-        answer = answer_text(
-            gguf,
-            text,
-            abstain_below=options.abstain_below,
-            threads=detect_device().cores,
-            workdir=folder,
-            progress=SilentProgress(),
-        )
+    run = None if is_model_file(options.model) else find_run(options.model, options)
+    unaccepted = run is not None and is_unaccepted(options, run)
+    answer = _of_weights(options, text) if unaccepted else _of_file(options, text)
     fields = {
         "schema": "answer.v1",
         "label": answer.label,
@@ -62,11 +56,45 @@ def run(options: argparse.Namespace) -> None:
         "abstain_below": answer.abstain_below,
         "free_text": answer.text,
         "free_text_is_valid": answer.is_valid,
+        **({"accepted": False} if unaccepted else {}),
     }
-    show_result(options, fields, _answer_lines(answer))
+    mark = "not accepted: " if unaccepted else ""
+    show_result(options, fields, f"{mark}{_answer_lines(answer)}")
     if options.format == "text" and answer.probability is not None:
         among = "labels'" if KINDS[answer.kind].answer is AnswerForm.LABEL else "allowed answers'"
         write_error(f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n")
+
+
+def _of_file(options: argparse.Namespace, text: str) -> Answer:
+    """Return the answer of the exported file."""
+    gguf = named_gguf(options)
+    confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
+    from engine.runtime.llama.client import answer_text  # only where a model is asked
+
+    with leases.temporary_folder() as folder:
+        return answer_text(
+            gguf,
+            text,
+            abstain_below=options.abstain_below,
+            threads=detect_device().cores,
+            workdir=folder,
+            progress=SilentProgress(),
+        )
+
+
+def _of_weights(options: argparse.Namespace, text: str) -> Answer:
+    """Return the answer of the trained model of a run that was not accepted."""
+    from engine.runtime.llama.client import held_answer, refuse_blank
+    from engine.store import Store
+
+    root = store_of(options)
+    with others_to(log_file(root, "try")):
+        model = asked_model(options, Store(root), SilentProgress())
+        confine_asking(options, model.places, root)
+        refuse_blank(text, model.task)
+        with model.held(threads=detect_device().cores) as ask:
+            (answer,) = ask([text], SilentProgress())
+    return held_answer(answer, model.task.threshold(options.abstain_below))
 
 
 def _answer_lines(answer: Answer) -> str:

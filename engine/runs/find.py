@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from engine.errors import RecipeError
 from engine.runtime.rendering.calibration_file import FILE as CALIBRATION
-from engine.store.runs import Runs, is_ours, read_record, require_exported, require_ours
+from engine.store.runs import ACCEPTED, Runs, is_ours, read_record, require_exported, require_ours
+
+UNACCEPTED: Final = (
+    "`recipe try` and `recipe predict` query it with --unaccepted, and mark each answer"
+)
+"""What can be done with the model of a run that was not accepted."""
 
 
 def find_run(root: Path, reference: str) -> Path:
@@ -53,7 +59,12 @@ def exported_gguf(run: Path) -> Path:
         )
         if earlier := _earlier_with_file(run):
             hint = f"an earlier run did: name it as {earlier}"
-        raise RecipeError.one("R006", f"the run `{run.name}` left no GGUF file", hint=hint)
+        record = read_record(run)
+        outcome, what = record.get("outcome"), f"the run `{run.name}` left no GGUF file"
+        if outcome != ACCEPTED and "train" in record.get("payloads", {}):
+            what = f"the model of `{run.parent.name}/{run.name}` was not accepted: it ended `{outcome}`"
+            hint = f"{UNACCEPTED}; {hint}" if earlier else UNACCEPTED
+        raise RecipeError.one("R006", what, hint=hint)
     # the file goes into a parser in C++, so not one byte may be another than the run's
     require_exported(run, [files[0].name], if_any=CALIBRATION)
     return files[0]

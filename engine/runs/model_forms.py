@@ -1,4 +1,4 @@
-"""The merged model or the adapter of an accepted run, asked by transformers with the scorer of `evaluate`."""
+"""The merged model or the adapter of a run, asked by transformers with the scorer of `evaluate`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from engine.recipe.prompt import asks_partly_blank, parse_answer
 from engine.recipe.text.paths import absolute
 from engine.render.json import read_json
 from engine.runs.compare import recipe_of
+from engine.runs.find import UNACCEPTED
 from engine.runs.predict_rows import Ask, require_answers
 from engine.runtime.llama.client import Answer
 from engine.runtime.rendering.calibration_file import FileCalibration
@@ -56,25 +57,33 @@ class WeightsModel:
     asked: PredictionInputs
     calibration: FileCalibration | None = None
     """That of the trained model; None where its recipe asks for none."""
+    outcome: str = ACCEPTED
+    """Of its run."""
     device: Device = field(default_factory=detect_device)
 
     @classmethod
-    def of(cls, run: Path, store: Store, *, form: str, progress: Progress) -> WeightsModel:
-        """Return a form of an accepted run. RecipeError R424 where the run or the store has it not, R316.
+    def of(
+        cls, run: Path, store: Store, *, form: str, progress: Progress, unaccepted: bool = False
+    ) -> WeightsModel:
+        """Return a form of a run, which was accepted or may be `unaccepted`.
+
+        RecipeError R424 where the run or the store has it not, R316. A full training has its model for an adapter.
 
         Raises further as `locate_start`, StoreError E751 for a run that was not made here.
         """
         require_ours(run, "its model is not asked")
         recipe, record = recipe_of(run), read_record(run)
         require_answers(recipe.task)
-        if record.get("outcome") != ACCEPTED:
+        outcome = str(record.get("outcome"))
+        if outcome != ACCEPTED and not unaccepted:
             why = f"`{run.parent.name}/{run.name}` was not accepted"
-            raise _none(form, why, "recipe runs lists the accepted ones")
-        if form == "adapter" and recipe.method.kind == "full":
+            raise _none(form, why, UNACCEPTED)
+        is_full = recipe.method.kind == "full"
+        if form == "adapter" and is_full and not unaccepted:
             raise _none(form, "a full training has no adapter", "leave --form out, or ask `merged`")
         data = _artifact(record, store, "data", form)
         made = _artifact(record, store, "merge" if form == "merged" else "train", form)
-        adapter = made.file("adapter") if form == "adapter" else None
+        adapter = made.file("adapter") if form == "adapter" and not is_full else None
         whole = (
             made.file("model") if adapter is None else _base(recipe, record, store, data, progress)
         )
@@ -86,6 +95,7 @@ class WeightsModel:
             adapter=adapter,
             asked=PredictionInputs.of(recipe, iter_examples(data.file("train.jsonl"))),
             calibration=_calibration(run) if recipe.calibrates else None,
+            outcome=outcome,
         )
 
     @cached_property

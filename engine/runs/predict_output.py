@@ -58,7 +58,7 @@ def output_format(path: Path) -> str:
 def added_columns(answered: AnsweredRows) -> tuple[str, ...]:
     """Return the names of the answers' columns."""
     more = () if answered.abstain_below is None else (ABSTAINED,)
-    return (PREDICTION, PROBABILITY, *more)
+    return (PREDICTION, PROBABILITY, *more, *answered.marks)
 
 
 def write_answers(answered: AnsweredRows, path: Path) -> Summary:
@@ -86,15 +86,13 @@ def write_lines(answered: AnsweredRows, write: Callable[[str], None]) -> Summary
 
 
 def _counted(answered: AnsweredRows, summary: Summary) -> Iterator[dict[str, Any]]:
-    has_bound = answered.abstain_below is not None
     for row, answer in answered:
         summary.add(row, answer)
-        yield _joined(row, answer, has_bound=has_bound)
+        yield _joined(row, answer, answered)
 
 
 def _joined_rows(answered: AnsweredRows) -> Iterator[dict[str, Any]]:
-    has_bound = answered.abstain_below is not None
-    return (_joined(row, answer, has_bound=has_bound) for row, answer in answered)
+    return (_joined(row, answer, answered) for row, answer in answered)
 
 
 def _watched(rows: Iterator[dict[str, Any]], summary: Summary) -> Iterator[dict[str, Any]]:
@@ -108,10 +106,16 @@ def _is_formula(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value)
 
 
-def _joined(row: Row, answer: RowAnswer, *, has_bound: bool) -> dict[str, Any]:
-    more = {ABSTAINED: answer.abstained} if has_bound else {}
+def _joined(row: Row, answer: RowAnswer, answered: AnsweredRows) -> dict[str, Any]:
+    more = {} if answered.abstain_below is None else {ABSTAINED: answer.abstained}
     probability = None if answer.probability is None else round(answer.probability, 6)
-    return {**row.values, PREDICTION: answer.answer, PROBABILITY: probability, **more}
+    return {
+        **row.values,
+        PREDICTION: answer.answer,
+        PROBABILITY: probability,
+        **more,
+        **answered.marks,
+    }
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -45,6 +45,7 @@ from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
 from engine.runtime.rendering.windows import SHOWN as MOST_NAMED
 from engine.runtime.rendering.windows import TooLong
 from engine.store import Store, product_key, sha256_of
+from engine.store.runs import ACCEPTED
 from engine.values import dataclass
 
 REVISION: Final = 4
@@ -52,6 +53,7 @@ REVISION: Final = 4
 PART: Final = 1024
 """Rows of one part: a killed call asks so many again, at most."""
 PREDICTION, PROBABILITY, ABSTAINED = "prediction", "probability", "abstained"
+IS_ACCEPTED: Final = "accepted"
 """Columns of the answers."""
 type FileStamp = tuple[int, int, int, int]
 """Device, number, bytes and time of a file."""
@@ -71,6 +73,10 @@ class AskedModel(Protocol):
     @property
     def places(self) -> tuple[Path, ...]:
         """Its files and folders, which asking it reads."""
+
+    @property
+    def outcome(self) -> str:
+        """Of its run: all but `accepted` marks its answers."""
 
     def payload(self) -> Mapping[str, Any]:
         """What its answers depend on, for the key of what is answered."""
@@ -98,6 +104,8 @@ class ModelFile:
 
     gguf: Path
     task: TaskFile
+    outcome: str = ACCEPTED
+    """No other run exports a file."""
 
     @classmethod
     def of(cls, gguf: Path) -> ModelFile:
@@ -256,6 +264,8 @@ class AnsweredRows:
     abstain_below: float | None
     model: str
     """sha256 of the file that was asked, or the key of the weights."""
+    outcome: str = ACCEPTED
+    """Of the run that made the model."""
     held: ExitStack = field(default_factory=ExitStack)
     """Keeps other calls from these answers."""
 
@@ -272,6 +282,11 @@ class AnsweredRows:
             length = given.get("too_long")
             yield row, replace(answer, too_long=TooLong(**length)) if length else answer
         self.rows.require(self.stamp)
+
+    @property
+    def marks(self) -> dict[str, bool]:
+        """What each answer of a model that was not accepted has besides."""
+        return {} if self.outcome == ACCEPTED else {IS_ACCEPTED: False}
 
     def close(self) -> None:
         """Let other calls have the answers."""
@@ -343,7 +358,9 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
     """
     stamp = rows.stamp()
     columns, count = _looked_through(rows)
-    refuse_taken_columns(columns, has_bound=asking.abstain_below is not None)
+    refuse_taken_columns(
+        columns, has_bound=asking.abstain_below is not None, is_marked=model.outcome != ACCEPTED
+    )
     kept, asked = model.task.calibration, model.payload()
     payload = {
         "revision": REVISION,
@@ -363,6 +380,7 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
         return AnsweredRows(
             rows=rows, task=model.task, folder=folder, columns=columns, count=count, resumed=resumed, stamp=stamp,
             abstain_below=asking.abstain_below, model=str(asked.get("gguf") or asked["model"]), held=stack.pop_all(),
+            outcome=model.outcome,
         )  # fmt: skip
 
 
@@ -403,9 +421,12 @@ def _ask_parts(
     return resumed
 
 
-def refuse_taken_columns(columns: Collection[str], *, has_bound: bool) -> None:
+def refuse_taken_columns(
+    columns: Collection[str], *, has_bound: bool, is_marked: bool = False
+) -> None:
     """RecipeError R318 where rows have a column of the answers already."""
-    names = (PREDICTION, PROBABILITY, *((ABSTAINED,) if has_bound else ()))
+    more = (*((ABSTAINED,) if has_bound else ()), *((IS_ACCEPTED,) if is_marked else ()))
+    names = (PREDICTION, PROBABILITY, *more)
     if taken := [name for name in names if name in columns]:
         raise RecipeError.one(
             "R318",

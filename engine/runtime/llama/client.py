@@ -232,20 +232,30 @@ def answer_text(
     `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
+    refuse_blank(text, task)
+    request = request_for(task, [text], free=True)
+    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    (answer,) = read_answers(task, answers, 1)
+    return held_answer(answer, task.threshold(abstain_below))
+
+
+def refuse_blank(text: str, task: TaskFile) -> None:
+    """RecipeError R437 for a blank text, of which only a model of kind `text` makes something."""
     if not text.strip() and not task.task.spec.by_likelihood:
         raise RecipeError.one(
             "R437", "the text is blank, so there is nothing to answer", hint="recipe try MODEL TEXT"
         )
-    request = request_for(task, [text], free=True)
-    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
-    (answer,) = read_answers(task, answers, 1)
+
+
+def held_answer(answer: Answer, abstain_below: float | None) -> Answer:
+    """Return an answer held to a threshold. RecipeError R449 for that to a text that is too long."""
     if answer.too_long is not None:
         raise RecipeError.one(
             "R449",
             f"the text {too_long_words(answer.too_long)}",
             hint="shorten it, or ask its parts",
         )
-    held = replace(answer, abstain_below=task.threshold(abstain_below))
+    held = replace(answer, abstain_below=abstain_below)
     return replace(held, label=None) if held.abstained else held
 
 

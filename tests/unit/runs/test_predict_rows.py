@@ -34,6 +34,7 @@ class FunctionModel:
     function: Callable[[str], str]
     places: tuple[Path, ...] = ()
     asks_partly_blank: bool = False
+    outcome: str = "accepted"
 
     @property
     def task(self) -> TaskFile:

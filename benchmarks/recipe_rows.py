@@ -1,7 +1,7 @@
 """The invented rows of an online shop that shipped recipes use: `python benchmarks/recipe_rows.py`.
 
-Writes recipes/data/shop-*.{csv,jsonl}: messages with a topic, messages without one, messages with several topics, and
-answers of which one is better. No row is of a real customer. The same program writes the same bytes.
+Writes recipes/data/shop-*.{csv,jsonl}: messages with several topics, and answers of which one is better. No row is of
+a real customer. The same program writes the same bytes.
 """
 
 from __future__ import annotations
@@ -12,16 +12,11 @@ import io
 import json
 import random
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 DATA: Final = Path(__file__).parents[1] / "recipes" / "data"
 SEED: Final = 7
-PARTS: Final = (("train", 4, 2), ("validation", 2, 1), ("holdout", 8, 1))
-"""Wordings of each topic in each split, and messages of each: no wording is in two of them."""
-LABELLED: Final = sum(wordings for _, wordings, _ in PARTS)
-"""Wordings of each topic that have a label; the others are in messages without one."""
 WORDINGS: Final = {
     "delivery": (
         "my parcel has been on its way for two weeks",
@@ -248,28 +243,6 @@ def messages(draw: random.Random, wordings: Sequence[str], count: int) -> Iterat
         yield f"{opening} {matter}{mark} {closing}"
 
 
-def labelled() -> list[dict[str, str]]:
-    """Return messages of one topic each, with the split that each is in."""
-    draw = random.Random(SEED)  # noqa: S311 - repeatable
-    rows = []
-    for topic, wordings in WORDINGS.items():
-        rest = iter(wordings)
-        for split, count, times in PARTS:
-            for wording in islice(rest, count):
-                texts = messages(draw, [wording], times)
-                rows += [{"message": text, "topic": topic, "split": split} for text in texts]
-    return _shuffled(draw, rows)
-
-
-def unlabelled() -> list[dict[str, str]]:
-    """Return messages of the other wordings, seven of each, without a topic."""
-    draw = random.Random(SEED + 1)  # noqa: S311 - repeatable
-    wordings = [one for every in WORDINGS.values() for one in every[LABELLED:]]
-    return _shuffled(
-        draw, [{"message": text} for one in wordings for text in messages(draw, [one], 7)]
-    )
-
-
 def several() -> list[dict[str, str]]:
     """Return messages of one to three topics."""
     draw = random.Random(SEED + 2)  # noqa: S311 - repeatable
@@ -297,8 +270,6 @@ def files() -> dict[str, str]:
     """Return the text of each file by its name."""
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in replies())
     return {
-        "shop-messages.csv": _csv(labelled()),
-        "shop-unlabelled.csv": _csv(unlabelled()),
         "shop-topics.csv": _csv(several()),
         "shop-replies.jsonl": "".join(lines),
     }

@@ -14,6 +14,7 @@ from engine.kinds import KINDS
 from engine.pipeline.plan import collect_inputs, plan_run
 from engine.pipeline.preflight import refuse_unmeasured
 from engine.recipe import check_recipe, load_recipe, moving_references
+from engine.recipe.model import FewerLayers, Scratch
 from engine.stages import stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store
@@ -32,7 +33,7 @@ GPU = Device(kind="cuda", name="test", memory_bytes=1, cores=8, bf16=True)
 
 
 def test_all_shipped_recipes_are_found() -> None:
-    assert len(RECIPES) == 14
+    assert len(RECIPES) == 20
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -81,7 +82,7 @@ def test_the_recipes_show_other_kinds_and_other_ways_to_divide() -> None:
     recipes = [load_recipe(path)[0] for path in RECIPES]
 
     kinds = {recipe.task.kind for recipe in recipes}
-    assert set(KINDS) - {"generation", "text", "multilabel"} == kinds
+    assert set(KINDS) - {"generation"} == kinds
     assert "group" in {recipe.splits.by for recipe in recipes}
     assert any(source.weight != 1 for recipe in recipes for source in recipe.data.sources)
 
@@ -90,6 +91,12 @@ def test_a_recipe_is_shipped_for_every_way_to_train() -> None:
     found = {path.stem: load_recipe(path)[0] for path in RECIPES}
 
     assert found["review-folds"].splits.folds
+    assert found["review-teacher"].teacher
+    assert found["review-synthetic"].data.synthesize
+    assert isinstance(found["review-student"].base_model, FewerLayers)
+    assert isinstance(found["review-scratch"].base_model, Scratch)
+    assert found["review-text"].task.kind == "text"
+    assert found["shop-topics"].task.kind == "multilabel"
     assert found["shop-replies"].method.preference
 
 

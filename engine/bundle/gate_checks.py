@@ -38,7 +38,7 @@ from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thre
 from engine.metrics.without_synthetic import judge_without_synthetic
 from engine.parity.calibration import ADAPTER
 from engine.recipe.metrics import FREE, is_lower_better, primary
-from engine.recipe.model import Acceptance, Recipe
+from engine.recipe.model import ONNX, Acceptance, Recipe
 from engine.recipe.teacher import all_baselines
 
 ENDINGS = ("free_output", "ended")
@@ -95,7 +95,8 @@ def comparison_problems(found: Contents) -> Iterator[str]:
 
 def exported_rungs(report: Report, recipe: Recipe) -> list[FormResult]:
     """Return the rungs of the ladder that are exported."""
-    names = {*recipe.export.graphs, *(["merged"] if "safetensors" in recipe.export.formats else [])}
+    forms = {"safetensors": "merged", ONNX: ONNX}
+    names = [forms.get(form) for form in recipe.export.formats]
     quantized = report.ladder[-1:] if recipe.export.has_quantized_file else ()
     return [*(rung for rung in report.ladder if rung.name in names), *quantized]
 

@@ -34,16 +34,13 @@ from engine.parity.ladder import (
     lowered,
 )
 from engine.recipe.metrics import FREE, PHYSICAL, primary
-from engine.recipe.model import GRAPH_FORMATS, MaxDrop, Recipe
+from engine.recipe.model import ONNX, MaxDrop, Recipe
 from engine.stages.gate import Answers, moved_checks
 
 AGREEMENT = "agreement"
-WHOLE = (
-    *("reload", "token_parity", "finite", "weights", "ends_turn"),
-    *(f"token_parity.{form}" for form in GRAPH_FORMATS),
-)
+WHOLE = ("reload", "token_parity", f"token_parity.{ONNX}", "finite", "weights", "ends_turn")
 """Checks that only all rows, or all tensors, keep."""
-SAME = ("merged", *GRAPH_FORMATS, "f16")
+SAME = ("merged", ONNX, "f16")
 """Rungs that should lose nothing against the one that they are compared with."""
 SAMPLES = (SAMPLE, 2, 3, 16, 64)
 """Rows that the 16-bit file is asked, and that earlier versions asked it."""
@@ -103,7 +100,7 @@ def _acceptance(report: Report, recipe: Recipe) -> Iterator[str]:
 def _accepted_again(rung: FormResult, report: Report, recipe: Recipe) -> Iterator[Check]:
     """Yield the checks of `acceptance` on an exported form, judged again from the numbers of the report."""
     acceptance, bounds = recipe.acceptance, recipe.acceptance.metrics
-    if rung.name in GRAPH_FORMATS:
+    if rung.name == ONNX:
         bounds = tuple(one for one in bounds if one.metric not in FREE)
     if rung.name not in EXPORTED:
         bounds = tuple(one for one in recipe.file_thresholds if one.metric != AGREEMENT)
@@ -125,7 +122,7 @@ def _rung(report: Report, name: str) -> FormResult | None:
 def _missing(checks: Sequence[Check], found: Contents) -> Iterator[str]:
     names = {check.name for check in checks}
     recipe, export = found.recipe, found.recipe.export
-    graphs = [f"{kind}.{form}" for form in export.graphs for kind in ("parity", "token_parity")]
+    graphs = [f"parity.{ONNX}", f"token_parity.{ONNX}"] if export.has_graph else []
     wanted = ["parity.merged", "reload", *graphs]
     if export.has_quantized_file:
         wanted = ["parity.merged", "parity.f16", *graphs]
@@ -218,8 +215,9 @@ def _shift(check: Check, report: Report) -> Iterator[str]:
 def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     """Yield where the ladder and the verdict differ: the last rung leaves, those below lose nothing."""
     rungs = {rung.name: rung for rung in report.ladder}
-    sixteen = ("f16",) if recipe.export.has_quantized_file else ()
-    wanted = ("adapter", "merged", *recipe.export.graphs, *sixteen)
+    export = recipe.export
+    graph, sixteen = [ONNX] * export.has_graph, ["f16"] * export.has_quantized_file
+    wanted = ("adapter", "merged", *graph, *sixteen)
     yield from (f"the ladder has no rung `{name}`" for name in wanted if name not in rungs)
     if not report.ladder or report.verify is None:
         return

@@ -26,7 +26,6 @@ USED_BY = {
     "mlflow": "tracking",
     "notify": "notifications",
     "onnx": "`export.formats: [onnx]`",
-    "openvino": "`export.formats: [openvino]`",
     "ray": "profiles with `engine: ray`",
     "serve": "`recipe serve`",
     "store": "a shared store",

@@ -36,7 +36,10 @@ OF_MODELS: Final = (
 )  # fmt: skip
 """Kinds of which a verdict has one at most: their name says all."""
 EXPORTED: Final = ("merged", "onnx", "openvino")
-"""Exported forms beside the quantized file: their name begins that of each check of `acceptance` on them."""
+"""Exported forms beside the quantized file: their name begins that of each check of `acceptance` on them.
+
+OpenVINO is in reports of earlier versions.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

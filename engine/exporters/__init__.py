@@ -14,7 +14,6 @@ EXPORTERS: dict[str, str] = {
     "gguf": "engine.exporters.gguf",
     "ollama": "engine.exporters.ollama",
     "onnx": "engine.exporters.onnx",
-    "openvino": "engine.exporters.openvino",
 }
 """In the order they run: a later one may refer to files of an earlier one it `REQUIRES`."""
 

@@ -29,7 +29,7 @@ class ExportSpec:
     asks_partly_blank: bool = False
     """Rows with a blank column are asked: see `engine.recipe.prompt.asks_partly_blank`."""
     precision: str = "fp32"
-    """Of the weights of a graph (`onnx`, `openvino`): fp32 or fp16."""
+    """Of the weights of a graph (`onnx`): fp32 or fp16."""
     importance: Path | None = None
     """The importance matrix to quantize with; None for none."""
 

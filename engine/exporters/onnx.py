@@ -1,16 +1,20 @@
-"""`onnx/model.onnx` for ONNX Runtime, with its weights, tokenizer, settings and `task.json` beside it."""
+"""`onnx/model.onnx` for ONNX Runtime, with its weights, tokenizer, settings and `task.json` beside it.
+
+`verify` runs the graph over the whole holdout, with the runtime that its users have.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.environment import version_of
 from engine.errors import Problem
 from engine.evidence import ExportedFile
-from engine.exporters.base import ExportSpec
-from engine.exporters.graph import check_graph, export_graph
+from engine.exporters.base import ExportSpec, describe, write_task
 from engine.progress import Progress
-from engine.runtime.graph.files import ONNX
+from engine.recipe.model import ONNX
+from engine.runtime.graph.convert import missing_tools, write_graph
 
 NAME = ONNX
 REQUIRES: tuple[str, ...] = ()
@@ -18,11 +22,16 @@ REQUIRES: tuple[str, ...] = ()
 
 def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
     """Return X814 when what writes the graph, or runs it, is not there."""
-    return check_graph(NAME, find_version)
+    problem = missing_tools(find_version)
+    return () if problem is None else (problem,)
 
 
 def export(
     model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write the folder `onnx`. Errors: those of `write_graph`."""
-    return export_graph(NAME, model_dir, spec, workdir)
+    folder = workdir / NAME
+    folder.mkdir()
+    write_graph(model_dir, folder, precision=spec.precision, find_version=version_of)
+    write_task(model_dir, spec, folder)
+    return tuple(describe(path, root=workdir, form=NAME) for path in sorted(folder.iterdir()))

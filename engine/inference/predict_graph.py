@@ -16,6 +16,7 @@ from engine.inference.predict import (
 )
 from engine.inference.predict_gguf import same_readings
 from engine.progress import Progress
+from engine.recipe.model import ONNX
 from engine.recipe.prompt import answer_text
 
 if TYPE_CHECKING:
@@ -54,5 +55,5 @@ def ask(
     own = [chat.token_ids(prompt) for prompt in prompts]
     silent = [predicted(row) for row in rows]
     judged = choice_predictions(task, rows, answers.choices) if answers.is_finite else silent
-    facts = {"parity": {graph.form: same_readings(rows, own, answers.token_ids)}}
+    facts = {"parity": {ONNX: same_readings(rows, own, answers.token_ids)}}
     return Predictions(judged=judged, free=[], facts={**facts, "is_finite": answers.is_finite})

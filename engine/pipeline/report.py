@@ -40,7 +40,7 @@ from engine.pipeline.baseline_steps import export_commands, steps_of_passing
 from engine.pipeline.power import measured_discordance, power_estimates
 from engine.recipe import dump_resolved
 from engine.recipe.model import (
-    GRAPH_FORMATS,
+    ONNX,
     BaseModel,
     FewerLayers,
     HubRef,
@@ -229,9 +229,8 @@ def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report, store
         for name, file in leaving_files(artifacts):
             if file.format not in IN_FOLDERS:
                 store.deliver(artifacts["quantize"], name, run / file.name)
-        for form in GRAPH_FORMATS:
-            if any(item.format == form for item in report.files):
-                store.deliver(artifacts["quantize"], form, run / form)
+        if any(item.format == ONNX for item in report.files):
+            store.deliver(artifacts["quantize"], ONNX, run / ONNX)
     if kept := calibration_file(artifacts):
         store.deliver(artifacts["verify"], kept.name, run / kept.name)
     if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):

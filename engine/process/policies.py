@@ -102,14 +102,14 @@ LLAMA: Final = Policy(
     file=Size(times=0, more=8 * GIB),
 )
 GRAPH_CONVERTER: Final = Policy(
-    name="the export to ONNX and OpenVINO",
+    name="the export to ONNX",
     reads="the model folder",
     writes="the folder of the files that it makes",
     memory=Size(times=10, more=8 * GIB),
     file=Size(times=3, more=GIB),
 )
 GRAPH: Final = Policy(
-    name="ONNX Runtime and OpenVINO, for answers",
+    name="ONNX Runtime, for answers",
     reads="the folder of the graph",
     writes="the folder of its answers",
     memory=Size(times=4, more=8 * GIB),

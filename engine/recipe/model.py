@@ -876,15 +876,15 @@ class Acceptance:
 
 MIN_PARITY: Final = 0.98
 """Where a recipe gives none."""
-GRAPH_FORMATS: Final = ("onnx", "openvino")
-"""Each a folder of its name."""
+ONNX: Final = "onnx"
+"""The format that is a graph, in a folder of its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
     """What leaves, and what the quantized file must still do."""
 
-    formats: tuple[Literal["safetensors", "gguf", "ollama", "onnx", "openvino"], ...]
+    formats: tuple[Literal["safetensors", "gguf", "ollama", "onnx"], ...]
     quantizations: tuple[str, ...]
     """llama.cpp's names, in the order of the recipe: Q4_K_M, Q8_0, …; the smallest that passes leaves."""
     max_drops: tuple[MaxDrop, ...]
@@ -898,7 +898,7 @@ class Export:
     min_parity: float = MIN_PARITY
     """Agreement of adapter and merged model, and of merged model and each form that should lose nothing."""
     graph_precision: Literal["fp32", "fp16"] | None = None
-    """Of the weights of graphs; None: fp32."""
+    """Of the weights of a graph; None: fp32."""
 
     def in_order(self) -> Export:
         """Return the same with its mappings and sets sorted: their order in the file says nothing."""
@@ -910,9 +910,9 @@ class Export:
         return not {"gguf", "ollama"}.isdisjoint(self.formats)
 
     @property
-    def graphs(self) -> tuple[str, ...]:
-        """The formats that are graphs for a runtime of their own, in the order they run."""
-        return tuple(name for name in GRAPH_FORMATS if name in self.formats)
+    def has_graph(self) -> bool:
+        """One of the formats is a graph for a runtime of its own."""
+        return ONNX in self.formats
 
 
 # The whole recipe, and what it waives.

@@ -20,7 +20,7 @@ from engine.exporters.base import ExportSpec
 from engine.files.typed_json import from_json
 from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
-from engine.recipe.model import Recipe
+from engine.recipe.model import ONNX, Recipe
 from engine.recipe.prompt import asks_partly_blank
 from engine.store import Artifact
 from engine.store.store import link_file
@@ -43,7 +43,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "task": recipe.task,
         **_blank_slice(recipe),
     }
-    if recipe.export.graphs:
+    if recipe.export.has_graph:
         slice_["graph"] = _graph_slice(recipe)
     if not _has_matrix(recipe):
         return slice_
@@ -57,8 +57,8 @@ def run(context: StageContext) -> None:
     if "safetensors" in in_order(export.formats):
         spec = _spec(context, export.quantizations[0])
         files += _export("safetensors", context, spec, context.workdir)
-    for form in export.graphs:
-        files += _graph(context, form)
+    if export.has_graph:
+        files += _graph(context)
     if export.has_quantized_file:
         files += _quantized(context)
     write_json(context.workdir / FILES, [to_json(file) for file in files], indent=2)
@@ -66,37 +66,35 @@ def run(context: StageContext) -> None:
 
 def _graph_slice(recipe: Recipe) -> Payload:
     """Return what a graph depends on besides the model; named only where one is asked for."""
-    from engine.runtime.graph.convert import REVISION as GRAPH_REVISION
-    from engine.runtime.graph.convert import tools_of  # only where a graph is asked for
+    from engine.runtime.graph import convert  # only where a graph is asked for
 
-    tools = sorted({tool for form in recipe.export.graphs for tool in tools_of(form)})
     return {
         "precision": recipe.export.graph_precision or "fp32",
-        "revision": GRAPH_REVISION,
-        "versions": {tool: version_of(tool) for tool in tools},
+        "revision": convert.REVISION,
+        "versions": {tool: version_of(tool) for tool in sorted(convert.TOOLS)},
     }
 
 
-def _graph(context: StageContext, form: str) -> tuple[ExportedFile, ...]:
-    """Build one graph at most once for a merged model, and link its folder into this artifact."""
+def _graph(context: StageContext) -> tuple[ExportedFile, ...]:
+    """Build the graph at most once for a merged model, and link its folder into this artifact."""
 
     def build(folder: Path) -> None:
         precision = context.recipe.export.graph_precision or "fp32"
         answers = PredictionInputs.of(context.recipe, context.examples("train")).answers
         spec = replace(_spec(context, ""), precision=precision, longest_answers=answers)
-        made = _export(form, context, spec, folder)
+        made = _export(ONNX, context, spec, folder)
         write_json(folder / FILES, [to_json(file) for file in made])
 
     payload = {
         "merge": context.inputs["merge"],
-        "form": form,
+        "form": ONNX,
         "task": asdict(context.recipe.task),
         **_graph_slice(context.recipe),
         **_blank_slice(context.recipe),
     }
     made = context.cached("graph", payload, build)
     files = from_json(tuple[ExportedFile, ...], read_json(made, FILES))
-    (context.workdir / form).mkdir()
+    (context.workdir / ONNX).mkdir()
     for file in files:
         link_file(made.file(file.name), context.workdir / file.name)
     return files

@@ -48,8 +48,8 @@ from engine.parity import calibration, ladder, speed
 from engine.parity import files as parity_files
 from engine.parity.ladder import ModelForm
 from engine.recipe.metrics import FREE
-from engine.recipe.model import Recipe
-from engine.runtime.graph.files import RUNTIMES
+from engine.recipe.model import ONNX, Recipe
+from engine.runtime.graph.files import RUNTIME
 from engine.stages import gate
 from engine.stages.gate import Answers, JudgedAnswers
 from engine.store import Artifact
@@ -118,8 +118,9 @@ def _export_slice(recipe: Recipe) -> Payload:
     for key in ("calibrate", "graph_precision"):
         if found[key] is None:
             del found[key]
-    versions = {form: version_of(RUNTIMES[form]) for form in recipe.export.graphs}
-    return found | ({"graphs": versions} if versions else {})
+    if recipe.export.has_graph:
+        found["graphs"] = {ONNX: version_of(RUNTIME)}
+    return found
 
 
 def run(context: StageContext) -> None:
@@ -156,7 +157,7 @@ class _ParityChain:
         )
         """The gated model's, to the rows that every form is asked."""
         self.merged = Predictions(judged=[], free=[], facts={})
-        self.graphs: dict[str, Sequence[Prediction]] = {}
+        self.graph: dict[str, Sequence[Prediction]] = {}
         self.base: Reference = {}
         self._last: ModelForm | None = None
         """The last one that should lose nothing and was evaluated on all rows."""
@@ -186,40 +187,39 @@ class _ParityChain:
         self._add_form("merged", self.merged.judged)
         if "safetensors" in self.recipe.export.formats:
             self._accept("merged", self.merged)
-        for form in self.recipe.export.graphs:
-            if not self.is_over:
-                self._graph(form)
+        if self.recipe.export.has_graph and not self.is_over:
+            self._graph()
         if self.is_over or not self.recipe.export.has_quantized_file:
             return
         self._sixteen_bit()
 
-    def _graph(self, name: str) -> None:
-        """Ask a graph all rows; it leaves as it is, and nothing is made of it."""
+    def _graph(self) -> None:
+        """Ask the graph all rows; it leaves as it is, and nothing is made of it."""
         from engine.runtime.graph.client import Graph  # only where a graph is asked for
 
         artifact, merged = self.context.artifacts["quantize"], self._last
-        folder, digests = artifact.file(name), _digests(artifact)
+        folder, digests = artifact.file(ONNX), _digests(artifact)
 
         def build(target: Path) -> None:
             found = predict_graph.ask(
-                Graph(folder=folder, form=name, threads=self.context.device.threads),
+                Graph(folder=folder, threads=self.context.device.threads),
                 self.asked,
                 self.examples,
                 chat=self.chat,
                 workdir=self.context.scratch,
-                progress=self.context.progress_of(name),
+                progress=self.context.progress_of(ONNX),
             )
             facts = {**found.facts, "other_prompts": self._other_prompts(folder)}
             store_predictions(target, found.judged, found.free, facts)
 
         payload = {
-            "files": {file: digests[file] for file in digests if file.startswith(f"{name}/")},
+            "files": {file: digests[file] for file in digests if file.startswith(f"{ONNX}/")},
             "asks": predict_graph.REVISION,
-            "runtime": version_of(RUNTIMES[name]),
+            "runtime": version_of(RUNTIME),
         }
-        found = cached_predictions(self.context, name, self.asked, payload, build)
-        self.graphs[name] = found.judged
-        form = ModelForm(name=name, predictions=found.judged, scores=self._score(found.judged))
+        found = cached_predictions(self.context, ONNX, self.asked, payload, build)
+        self.graph = {ONNX: found.judged}
+        form = ModelForm(name=ONNX, predictions=found.judged, scores=self._score(found.judged))
         bits = self.recipe.export.graph_precision or "fp32"
         precision = ladder.looser(self.context.precision, bits)
         checks = [
@@ -229,7 +229,7 @@ class _ParityChain:
         ]
         self.results.append(self._result(form, merged, checks, precision=precision))
         self.checks += checks
-        self._accept(name, found)
+        self._accept(ONNX, found)
 
     def _accept(self, name: str, found: Predictions) -> None:
         """Judge the last rung, an exported form that is not quantized, by `acceptance`."""
@@ -555,7 +555,7 @@ class _ParityChain:
 
     def predictions(self) -> dict[str, Sequence[Prediction]]:
         """Return what is kept beside the result; of quantized files that of the last one asked."""
-        kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.judged, **self.graphs}
+        kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.judged, **self.graph}
         if self.tried:
             last = self.tried[-1].predictions
             kept |= {QUANTIZED: last.judged, "quantized_free": last.free}

@@ -14,7 +14,7 @@ from engine.environment import Device, version_of
 from engine.exporters import EXPORTERS, in_order, load_exporter
 from engine.inference import predict, predict_graph
 from engine.inference.predict import PredictionInputs
-from engine.recipe.model import GRAPH_FORMATS
+from engine.recipe.model import ONNX
 from engine.runtime.graph.client import Graph
 from support.exporter_suite import SPEC, TASK, ExporterSuite
 from support.pico import make_pico_model
@@ -39,18 +39,15 @@ HERE = [name for name in EXPORTERS if not load_exporter(name).check(version_of)]
 """The formats whose libraries are installed."""
 
 
-def graphs(**more: pytest.MarkDecorator) -> list[Any]:
-    """Return the formats of graphs as parameters: an export takes ten seconds; `more` are marks by format."""
-    return [
-        pytest.param(
-            name,
-            marks=[
-                more.get(name, pytest.mark.slow),
-                pytest.mark.skipif(name not in HERE, reason=f"needs the extra {name}"),
-            ],
-        )
-        for name in GRAPH_FORMATS
-    ]
+GRAPH = [pytest.mark.slow, pytest.mark.skipif(ONNX not in HERE, reason="needs the extra onnx")]
+"""Marks of the graph, whose export takes ten seconds."""
+
+
+def of_graph(test: Any) -> Any:
+    """Mark a test as one of the graph."""
+    for mark in GRAPH:
+        test = mark(test)
+    return test
 
 
 class Exports(dict[str, Any]):
@@ -74,7 +71,9 @@ def exports(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Exports:
 
 
 @pytest.mark.parametrize(
-    "name", [*(name for name in EXPORTERS if name not in GRAPH_FORMATS), *graphs()], scope="class"
+    "name",
+    [pytest.param(name, marks=GRAPH if name == ONNX else ()) for name in EXPORTERS],
+    scope="class",
 )
 class TestExporter(ExporterSuite):
     @pytest.fixture
@@ -139,9 +138,9 @@ def test_the_task_stands_beside_the_gguf_file(exports: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("form", graphs())
+@of_graph
 def test_a_graph_answers_as_the_model_does(
-    form: str, model: Path, exports: dict[str, Any], tmp_path: Path
+    model: Path, exports: dict[str, Any], tmp_path: Path
 ) -> None:
     from engine.runtime.models.load import load_model
 
@@ -152,7 +151,7 @@ def test_a_graph_answers_as_the_model_does(
     ]
     device = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
     loaded = load_model(model, device=device, precision="fp32")
-    graph = Graph(folder=exports[form][1][0] / form, form=form, threads=1)
+    graph = Graph(folder=exports[ONNX][1][0] / ONNX, threads=1)
 
     found = predict_graph.ask(
         graph, asked, rows, chat=loaded.chat, workdir=tmp_path, progress=Silent()
@@ -162,31 +161,30 @@ def test_a_graph_answers_as_the_model_does(
     assert [one.label for one in found.judged] == [one.label for one in right]
     for one, other in zip(found.judged, right, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
-    assert found.facts["parity"][form] == {"same": 5, "of": 5, "first_different": None}
+    assert found.facts["parity"][ONNX] == {"same": 5, "of": 5, "first_different": None}
 
 
-@pytest.mark.parametrize("form", graphs(openvino=pytest.mark.thorough))
+@of_graph
 def test_the_same_model_gives_the_same_bytes_and_16_bits_are_half(
-    form: str, model: Path, exports: dict[str, Any], tmp_path: Path
+    model: Path, exports: dict[str, Any], tmp_path: Path
 ) -> None:
     again, half = tmp_path / "again", tmp_path / "half"
     for folder in (again, half):
         folder.mkdir()
 
-    files = load_exporter(form).export(model, SPEC, again, Silent())
-    halves = load_exporter(form).export(model, replace(SPEC, precision="fp16"), half, Silent())
+    files = load_exporter(ONNX).export(model, SPEC, again, Silent())
+    halves = load_exporter(ONNX).export(model, replace(SPEC, precision="fp16"), half, Silent())
 
-    assert files == exports[form][0]
+    assert files == exports[ONNX][0]
     sizes = [
-        sum(file.bytes for file in made if file.name.endswith((".data", ".bin")))
-        for made in (files, halves)
+        sum(file.bytes for file in made if file.name.endswith(".data")) for made in (files, halves)
     ]
     assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
 
 
-@pytest.mark.parametrize("form", graphs())
-def test_no_place_of_this_machine_stands_in_a_graph(form: str, exports: dict[str, Any]) -> None:
-    files, (workdir, _) = exports[form]
+@of_graph
+def test_no_place_of_this_machine_stands_in_a_graph(exports: dict[str, Any]) -> None:
+    files, (workdir, _) = exports[ONNX]
 
     texts = [(workdir / file.name).read_bytes() for file in files]
     assert not [text for text in texts for place in (b"site-packages", b"/tmp") if place in text]

@@ -1,9 +1,9 @@
-"""Rules about the exports to ONNX and OpenVINO."""
+"""Rules about the export to ONNX."""
 
 from __future__ import annotations
 
 from engine.kinds import KINDS, Decoding
-from engine.recipe.model import GRAPH_FORMATS
+from engine.recipe.model import ONNX
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.source import FilledText
 
@@ -12,11 +12,11 @@ from engine.recipe.text.source import FilledText
 def graphs_are_judged(recipe: FilledText) -> Problems:
     """R453: a graph for a task that it is not judged for.
 
-    ONNX and OpenVINO files are one pass over whole rows, without a cache of keys and values: they score labels, as
-    the other forms of the model do. Written answers would cost the whole prompt again for each token, and no file
+    An ONNX file is one pass over whole rows, without a cache of keys and values: it scores labels, as the other
+    forms of the model do. Written answers would cost the whole prompt again for each token, and no file
     leaves that was not evaluated on the holdout.
 
-    Fix: Leave onnx and openvino out of export.formats, or choose task.kind: classification.
+    Fix: Leave onnx out of export.formats, or choose task.kind: classification.
 
     Wrong:
         task:
@@ -38,23 +38,21 @@ def graphs_are_judged(recipe: FilledText) -> Problems:
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None or kind.decoding is Decoding.LABEL_SCORING:
         return
-    for place, form in enumerate(recipe["export"]["formats"]):
-        if form in GRAPH_FORMATS:
-            at = ("export", "formats", place)
-            message = (
-                f"{kind.name} has no labels that a file of the format {form} could be judged by"
-            )
-            hint = f"leave `{form}` out; gguf and safetensors take every kind"
-            yield recipe.problem("R453", message, at=at, hint=hint)
+    formats = recipe["export"]["formats"]
+    if ONNX in formats:
+        at = ("export", "formats", formats.index(ONNX))
+        message = f"{kind.name} has no labels that a file of the format {ONNX} could be judged by"
+        hint = f"leave `{ONNX}` out; gguf and safetensors take every kind"
+        yield recipe.problem("R453", message, at=at, hint=hint)
 
 
 @rule("export")
 def graph_precision_has_a_graph(recipe: FilledText) -> Problems:
     """R454: a precision of graphs without a graph.
 
-    Only onnx and openvino files have it; the key would do nothing.
+    Only onnx files have it; the key would do nothing.
 
-    Fix: Add onnx or openvino to export.formats, or delete the key.
+    Fix: Add onnx to export.formats, or delete the key.
 
     Wrong:
         export:
@@ -67,6 +65,6 @@ def graph_precision_has_a_graph(recipe: FilledText) -> Problems:
           graph_precision: fp16
     """
     at = ("export", "graph_precision")
-    if recipe.has(at) and {*GRAPH_FORMATS}.isdisjoint(recipe["export"]["formats"]):
-        message = "`graph_precision` speaks of an ONNX or OpenVINO file; formats name none"
+    if recipe.has(at) and ONNX not in recipe["export"]["formats"]:
+        message = "`graph_precision` speaks of an ONNX file; formats name none"
         yield recipe.problem("R454", message, at=at, key=True, hint="add `onnx` to formats")

@@ -11,6 +11,7 @@ from engine.files.reading import MOST_ANSWERS, read_json
 from engine.process.policies import GRAPH
 from engine.process.start import module
 from engine.progress import Progress
+from engine.recipe.model import ONNX
 from engine.runtime.graph.convert import missing_tools
 from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.tool_process import request_files, run_tool
@@ -24,7 +25,6 @@ class Graph:
     """An exported graph, and with how many threads it is run."""
 
     folder: Path
-    form: str
     threads: int
 
 
@@ -52,11 +52,10 @@ def ask_graph(
     `workdir` takes two small files, removed again. EnvironmentProblem X814 without the runtime, StageError X816 when
     it fails.
     """
-    if (problem := missing_tools(graph.form, version_of)) is not None:
+    if (problem := missing_tools(version_of)) is not None:
         raise EnvironmentProblem(problem)
     asked = {
         "folder": str(graph.folder.absolute()),
-        "form": graph.form,
         "threads": graph.threads,
         "prompts": list(prompts),
         "answers": list(answers),
@@ -65,7 +64,7 @@ def ask_graph(
         run_tool(
             module(WORKER)(str(request), str(result)),
             code="X816",
-            tool=graph.form,
+            tool=ONNX,
             policy=GRAPH,
             reads=(graph.folder,),
             writes=(workdir,),
@@ -74,5 +73,5 @@ def ask_graph(
         found = read_json(result, limit=MOST_ANSWERS)
     choices = choices_of(found.pop("choices"))
     if found["is_finite"] and len(choices) != len(prompts):
-        raise StageError.one("X816", f"{graph.form} answered {len(choices)} of {len(prompts)} rows")
+        raise StageError.one("X816", f"{ONNX} answered {len(choices)} of {len(prompts)} rows")
     return GraphAnswers(**found, choices=choices)

@@ -1,4 +1,4 @@
-"""A model folder as a graph: torch writes ONNX, OpenVINO reads that; what says how to ask it is put beside.
+"""A model folder as a graph, which torch writes as ONNX; what says how to ask it is put beside.
 
 The graph is one pass over whole rows, without a cache of keys and values: labels are scored by it as by the other
 forms, and text would be generated at the cost of the whole prompt for each token.
@@ -13,6 +13,7 @@ from engine.environment import EXTRAS
 from engine.errors import EnvironmentProblem, Problem, install_hint
 from engine.process.policies import GRAPH_CONVERTER
 from engine.process.start import module
+from engine.recipe.model import ONNX
 from engine.runtime.models.files import require_data
 from engine.runtime.tool_process import run_tool
 
@@ -20,34 +21,26 @@ REVISION = 1
 """Bumped when the same model would now give another graph."""
 WORKER = "engine.runtime.graph.convert_worker"
 MODEL_TOOLS = ("torch", "transformers")
+TOOLS = (*MODEL_TOOLS, *EXTRAS[ONNX])
+"""The distributions that write and run a graph."""
 
 
-def tools_of(form: str) -> tuple[str, ...]:
-    """Return the distributions that write and run a graph; its extra has the name of the format."""
-    return (*MODEL_TOOLS, *EXTRAS[form])
-
-
-def missing_tools(form: str, find_version: Callable[[str], str | None]) -> Problem | None:
+def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
     """Return X814 for what is missing to write graphs and ask them, if anything."""
-    absent = [name for name in tools_of(form) if find_version(name) is None]
+    absent = [name for name in TOOLS if find_version(name) is None]
     if not absent:
         return None
-    extras = form if {*absent}.isdisjoint(MODEL_TOOLS) else f"train,{form}"
+    extras = ONNX if {*absent}.isdisjoint(MODEL_TOOLS) else f"train,{ONNX}"
     return Problem(
         code="X814",
-        message=f"the export to `{form}` needs {', '.join(absent)}",
+        message=f"the export to `{ONNX}` needs {', '.join(absent)}",
         path="export.formats",
         hint=install_hint(extras),
     )
 
 
 def write_graph(
-    model: Path,
-    target: Path,
-    form: str,
-    *,
-    precision: str,
-    find_version: Callable[[str], str | None],
+    model: Path, target: Path, *, precision: str, find_version: Callable[[str], str | None]
 ) -> None:
     """Write the model into the folder `target` as a graph, with tokenizer and settings beside it.
 
@@ -55,15 +48,15 @@ def write_graph(
     """
     from engine.runtime.models.merge import copy_beside  # brings torch
 
-    problem = missing_tools(form, find_version)
+    problem = missing_tools(find_version)
     if problem is not None:
         raise EnvironmentProblem(problem)
     require_data(model)
     model, target = model.absolute(), target.absolute()
     run_tool(
-        module(WORKER)(str(model), str(target), form, precision),
+        module(WORKER)(str(model), str(target), precision),
         code="X815",
-        tool=f"the export to {form}",
+        tool=f"the export to {ONNX}",
         policy=GRAPH_CONVERTER,
         reads=(model,),
         writes=(target,),

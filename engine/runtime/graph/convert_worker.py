@@ -1,4 +1,4 @@
-"""Writes a model folder as a graph: `python -m engine.runtime.graph.convert_worker MODEL TARGET FORMAT PRECISION`.
+"""Writes a model folder as a graph: `python -m engine.runtime.graph.convert_worker MODEL TARGET PRECISION`.
 
 In a process of its own: tracing needs several times the memory of the model.
 """
@@ -13,12 +13,11 @@ import onnx_ir
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from engine.runtime.graph.files import GRAPHS, INPUTS, ONNX, OPENVINO, OUTPUT, graph_file
+from engine.runtime.graph.files import GRAPH, INPUTS, OUTPUT
 from engine.runtime.models.load import DTYPES, load_whole
 
 ROWS, TOKENS = 2, 11
 """Of the rows that are traced; both may be any other number later."""
-DATA = "model.onnx.data"
 
 
 class _Logits(torch.nn.Module):
@@ -54,20 +53,9 @@ def write_onnx(model: Path, target: Path, precision: str) -> None:
         raise RuntimeError("torch has written no graph")
     # Names of files and functions of this machine stand in it.
     graph: onnx_ir.Model = ClearMetadataAndDocStringPass()(program.model).model
-    onnx_ir.save(graph, target / GRAPHS[ONNX], external_data=DATA)
-
-
-def write_openvino(model: Path, target: Path, precision: str) -> None:
-    """Write `openvino_model.xml` and its weights, by way of an ONNX file."""
-    import openvino  # only where it is asked for
-
-    write_onnx(model, target, "fp32")
-    made = openvino.convert_model(target / GRAPHS[ONNX])
-    openvino.save_model(made, graph_file(target, OPENVINO), compress_to_fp16=precision == "fp16")
-    for name in (GRAPHS[ONNX], DATA):
-        (target / name).unlink()
+    onnx_ir.save(graph, target / GRAPH, external_data=f"{GRAPH}.data")
 
 
 if __name__ == "__main__":
-    _, source, out, form, bits = sys.argv
-    {ONNX: write_onnx, OPENVINO: write_openvino}[form](Path(source), Path(out), bits)
+    _, source, out, bits = sys.argv
+    write_onnx(Path(source), Path(out), bits)

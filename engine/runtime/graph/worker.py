@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from engine.files.reading import MOST_ANSWERS, read_json
-from engine.runtime.graph.files import INPUTS, ONNX, TOKENIZER, graph_file
+from engine.runtime.graph.files import GRAPH, INPUTS, TOKENIZER
 from engine.runtime.scoring.label_search import AnswerTree, Search, make_tree
 
 Logits = NDArray[np.float32]
@@ -27,44 +27,25 @@ Run = Callable[[Sequence[int]], Logits]
 """The tokens of a row to their logits, [tokens, vocabulary]."""
 
 
-def load(folder: Path, form: str, *, threads: int) -> Run:
-    """Return what runs the graph of a folder, in 32 bits where the graph leaves that open."""
-    path = graph_file(folder, form)
-    return _onnx(path, threads) if form == ONNX else _openvino(path, threads)
-
-
-def _onnx(path: Path, threads: int) -> Run:
+def load(folder: Path, *, threads: int) -> Run:
+    """Return what runs the graph of a folder, on the processor."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        folder / GRAPH, options, providers=["CPUExecutionProvider"]
+    )
 
     def run(tokens: Sequence[int]) -> Logits:
-        (logits,) = session.run(None, _inputs(tokens))
+        ids = np.array([tokens], dtype=np.int64)
+        inputs = zip(INPUTS, (ids, np.ones_like(ids)), strict=True)
+        (logits,) = session.run(None, dict(inputs))
         found: Logits = logits[0]
         return found
 
     return run
-
-
-def _openvino(path: Path, threads: int) -> Run:
-    import openvino
-
-    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.compile_model(path, "CPU", settings)
-
-    def run(tokens: Sequence[int]) -> Logits:
-        found: Logits = compiled(_inputs(tokens))[0][0]
-        return found
-
-    return run
-
-
-def _inputs(tokens: Sequence[int]) -> dict[str, NDArray[np.int64]]:
-    ids = np.array([tokens], dtype=np.int64)
-    return dict(zip(INPUTS, (ids, np.ones_like(ids)), strict=True))
 
 
 def answer(
@@ -111,7 +92,7 @@ def main(request: Path, result: Path) -> None:
         return [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
 
     rows = read(asked["prompts"])
-    run = load(folder, asked["form"], threads=asked["threads"])
+    run = load(folder, threads=asked["threads"])
     found = answer(run, rows, read(asked["answers"]), _print_done)
     result.write_text(json.dumps({**found, "token_ids": rows}), encoding="utf-8")
 

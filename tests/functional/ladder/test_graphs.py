@@ -1,6 +1,6 @@
-"""Exports to ONNX and OpenVINO are rungs of the ladder: what answers otherwise than the merged model does not leave.
+"""The export to ONNX is a rung of the ladder: what answers otherwise than the merged model is not exported.
 
-The runtimes are optional, so transformers stands in for them here; `tests/contract/test_exporters.py` runs them.
+The runtime is optional, so transformers takes its place here; `tests/contract/test_exporters.py` runs it.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ import pytest
 
 from engine.bundle.build import make_bundle
 from engine.bundle.verify import check_bundle
-from engine.exporters import graph as exporter
+from engine.exporters import onnx as exporter
 from engine.runtime.graph import client, worker
-from engine.runtime.graph.files import graph_file
+from engine.runtime.graph.files import GRAPH
 from engine.runtime.models.merge import copy_beside
 from support.project import Outcome, Project
 from support.runs import report, run_folders
 
 pytestmark = pytest.mark.thorough
 
-FORMS = ("onnx", "openvino")
 Damage = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture
-def runtimes(monkeypatch: pytest.MonkeyPatch) -> list[Damage]:
+def runtime(monkeypatch: pytest.MonkeyPatch) -> list[Damage]:
     """Graphs that are the weights under another name, run by transformers; what stands in the list damages them."""
     import torch
     from safetensors.torch import load_file, save_file
@@ -38,17 +37,17 @@ def runtimes(monkeypatch: pytest.MonkeyPatch) -> list[Damage]:
 
     damages: list[Damage] = []
 
-    def write_graph(model: Path, target: Path, form: str, **_named: Any) -> None:
+    def write_graph(model: Path, target: Path, **_named: Any) -> None:
         weights = load_file(model / "model.safetensors")
         for damage in damages:
             damage(weights)
-        save_file(weights, graph_file(target, form), metadata={"format": "pt"})
+        save_file(weights, target / GRAPH, metadata={"format": "pt"})
         copy_beside(model, target)
 
-    def load(folder: Path, form: str, *, threads: int) -> worker.Run:
-        beside = folder.parent / f"{form} as a model"
+    def load(folder: Path, *, threads: int) -> worker.Run:
+        beside = folder.parent / "onnx as a model"
         shutil.copytree(folder, beside, dirs_exist_ok=True)
-        shutil.move(graph_file(beside, form), beside / "model.safetensors")
+        shutil.move(beside / GRAPH, beside / "model.safetensors")
         model = AutoModelForCausalLM.from_pretrained(beside, dtype=torch.float32).eval()
         shutil.rmtree(beside)
 
@@ -78,50 +77,50 @@ def run(project: Project, formats: Sequence[str], **more: Any) -> tuple[Outcome,
 
 
 def test_graphs_are_asked_the_holdout_and_leave(
-    finished: Project, runtimes: list[Damage], tmp_path: Path
+    finished: Project, runtime: list[Damage], tmp_path: Path
 ) -> None:
-    outcome, found = run(finished, ["gguf", *FORMS])
+    outcome, found = run(finished, ["gguf", "onnx"])
 
     assert outcome.code == 0, outcome.err
     names = [rung["name"] for rung in found["ladder"]]
-    assert names == ["adapter", "merged", *FORMS, "f16", "Q4_K_M"]
+    assert names == ["adapter", "merged", "onnx", "f16", "Q4_K_M"]
     of_graphs = {one["name"] for one in found["verify"]["checks"] if "onnx" in one["name"]}
     kinds = ("parity", "shift", "largest_shift", "token_parity")
     assert of_graphs == {*(f"{kind}.onnx" for kind in kinds), "onnx.macro_f1"}
     notes = {rung["name"]: rung["note"] for rung in found["ladder"]}
-    assert {notes[name] for name in (*FORMS, "f16")} == {"compared with merged"}
+    assert {notes[name] for name in ("onnx", "f16")} == {"compared with merged"}
     files = [file["name"] for file in found["files"] if file["format"] == "onnx"]
     folder = run_folders(finished.folder / ".recipe")[-1]
     assert sorted(files) == sorted(f"onnx/{path.name}" for path in (folder / "onnx").iterdir())
     lock = json.loads((finished.folder / "recipe.lock.json").read_text(encoding="utf-8"))
-    assert {"onnx/model.onnx", "openvino/openvino_model.xml"} <= lock["accepted"]["files"].keys()
-    assert {*FORMS} <= lock["accepted"]["predictions"].keys()
+    assert "onnx/model.onnx" in lock["accepted"]["files"]
+    assert "onnx" in lock["accepted"]["predictions"]
 
 
 @pytest.mark.parametrize(
     ("damage", "check"),
     [
-        (lambda weights: weights["model.norm.weight"].mul_(-1), "shift.openvino"),
+        (lambda weights: weights["model.norm.weight"].mul_(-1), "shift.onnx"),
         (lambda weights: weights["model.norm.weight"].fill_(math.nan), "finite"),
     ],
     ids=["reversed", "no numbers"],
 )
 def test_a_graph_that_answers_otherwise_ends_the_ladder(
-    finished: Project, runtimes: list[Damage], damage: Damage, check: str
+    finished: Project, runtime: list[Damage], damage: Damage, check: str
 ) -> None:
-    runtimes.append(damage)
+    runtime.append(damage)
 
-    outcome, found = run(finished, ["gguf", "openvino"])
+    outcome, found = run(finished, ["gguf", "onnx"])
 
     assert outcome.code == 1, outcome.err
     assert check in [one["name"] for one in found["verify"]["checks"] if one["status"] == "fail"]
-    assert [rung["name"] for rung in found["ladder"]] == ["adapter", "merged", "openvino"]
+    assert [rung["name"] for rung in found["ladder"]] == ["adapter", "merged", "onnx"]
     folder = run_folders(finished.folder / ".recipe")[-1]
-    assert not (folder / "openvino").exists()
+    assert not (folder / "onnx").exists()
 
 
 def test_other_bits_of_the_weights_are_other_files(
-    finished: Project, runtimes: list[Damage]
+    finished: Project, runtime: list[Damage]
 ) -> None:
     run(finished, ["onnx"])
 
@@ -134,14 +133,14 @@ def test_other_bits_of_the_weights_are_other_files(
     assert (bounds["shift.merged"], bounds["shift.onnx"]) == (0.002, 0.02)
 
 
-def test_a_bundle_with_graphs_holds(finished: Project, runtimes: list[Damage]) -> None:
-    run(finished, ["gguf", *FORMS])
+def test_a_bundle_with_graphs_holds(finished: Project, runtime: list[Damage]) -> None:
+    run(finished, ["gguf", "onnx"])
 
     folder = run_folders(finished.folder / ".recipe")[-1]
     made = make_bundle(folder, finished.folder / "tiny.bundle.tar", with_model=True)
     checked = check_bundle(made.file)
 
-    assert {"model/onnx/model.onnx", "model/openvino/openvino_model.xml"} <= {*made.members}
+    assert "model/onnx/model.onnx" in made.members
     assert [claim.problem for claim in checked.claims if not claim.holds] == []
 
 

@@ -33,6 +33,8 @@ def check(name: str) -> Check:
         ("token_parity", "token_parity", "", ""),
         ("token_parity.ollama", "token_parity", "", "ollama"),
         ("overfitting", "overfitting", "", ""),
+        ("onnx.macro_f1", "threshold", "macro_f1", ""),
+        ("openvino.over_baselines.macro_f1", "over_baselines", "macro_f1", ""),
     ],
 )
 def test_a_check_has_a_kind_a_metric_and_a_label(

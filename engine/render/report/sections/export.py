@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evidence import Check, ExportedFile, Flip, FormResult, Metric, Report, Status
+from engine.evidence.verdicts import EXPORTED
 from engine.recipe.metrics import OF_FILES
-from engine.recipe.model import GRAPH_FORMATS
 from engine.render import blocks
 from engine.render.labels import (
     absent,
@@ -24,7 +24,7 @@ from engine.render.report.sections import report_section
 from engine.render.report.sections.acceptance import check_table, interval_methods
 from engine.render.styled_text import crop
 
-_LOSSLESS = ("adapter", "merged", *GRAPH_FORMATS, "f16")
+_LOSSLESS = ("adapter", *EXPORTED, "f16")
 """Rungs that store the same weights in another form; all others are quantizations."""
 _LADDER = (
     "Every form that the model takes on its way into the file, evaluated on the same holdout rows. "
@@ -212,10 +212,8 @@ def ladder_summary(ladder: Sequence[FormResult], metric: str) -> str:
 
 def _before(ladder: Sequence[FormResult], at: int) -> str:
     """What a form was compared with: the last one before it that should lose nothing and was evaluated on all rows."""
-    # a graph leaves by itself: what follows is not made of it
-    before = (
-        rung for rung in ladder[:at] if rung.name in _LOSSLESS and rung.name not in GRAPH_FORMATS
-    )
+    # nothing is made of a graph
+    before = (rung for rung in ladder[:at] if rung.name in ("adapter", "merged", "f16"))
     known = [rung.name for rung in before if rung.sampled_of is None]
     return known[-1] if known else "before"
 

@@ -70,7 +70,7 @@ def test_the_tokenizer_beside_the_graph_reads_the_prompts(
     prompts, answers = asked(pico)
     monkeypatch.setattr(worker, "load", lambda *_given, **_named: as_graph(pico))
     request, result = tmp_path / "request.json", tmp_path / "result.json"
-    folder = {"folder": str(pico.folder), "form": "onnx", "threads": 1}
+    folder = {"folder": str(pico.folder), "threads": 1}
     request.write_text(json.dumps({**folder, "prompts": prompts, "answers": answers}))
 
     worker.main(request, result)
@@ -81,21 +81,20 @@ def test_the_tokenizer_beside_the_graph_reads_the_prompts(
 
 def test_what_is_missing_is_named_with_its_extra() -> None:
     def find_version(name: str) -> str | None:
-        return None if name in ("onnxruntime", "openvino") else "1.0"
+        return None if name == "onnxruntime" else "1.0"
 
-    problems = [missing_tools(form, find_version) for form in ("onnx", "openvino")]
+    problem = missing_tools(find_version)
 
-    assert [one and (one.code, one.message, one.hint) for one in problems] == [
-        ("X814", "the export to `onnx` needs onnxruntime", "uv sync --extra onnx"),
-        ("X814", "the export to `openvino` needs openvino", "uv sync --extra openvino"),
-    ]
+    assert problem is not None
+    assert problem.message == "the export to `onnx` needs onnxruntime"
+    assert (problem.code, problem.hint) == ("X814", "uv sync --extra onnx")
 
 
 def test_without_the_runtime_nothing_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "version_of", lambda _name: None)
-    graph = Graph(folder=tmp_path, form="onnx", threads=1)
+    graph = Graph(folder=tmp_path, threads=1)
 
     with pytest.raises(EnvironmentProblem, match="X814"):
         ask_graph(graph, ["a"], ["b"], workdir=tmp_path, progress=SilentProgress())

@@ -16,8 +16,6 @@ KINDS = ("lora", "qlora", "full")
 BACKENDS = ("trl", "axolotl")
 WAYS = ("shared", "plain")
 """As compiled by default, rows sharing their common start; and as `attn_implementation: sdpa` asks, each by itself."""
-VLLM_WAYS = ("vllm", "engine")
-"""Who says the free text."""
 LABELS = ("delivery", "invoice", "account", "device")
 INSTRUCTION = "Which team takes the message? " + " ".join(
     f"Team {label} takes what is about a broken, late, lost, wrong, doubled or unwanted {label}, "
@@ -37,24 +35,14 @@ class Job:
     """One run of the engine."""
 
     path: str
-    """`trl/lora`, …, or `vllm`: what `--only` chooses by."""
+    """`trl/lora`, …: what `--only` chooses by."""
     way: str
-    """One of `WAYS`, or of `VLLM_WAYS`."""
+    """One of `WAYS`."""
 
     @property
     def name(self) -> str:
         """Of the job in the results."""
         return f"{self.path} {self.way}"
-
-    @property
-    def is_training(self) -> bool:
-        """Whether it measures training; else it measures how answers are generated."""
-        return self.path != "vllm"
-
-    @property
-    def until(self) -> str:
-        """The stage that is measured."""
-        return "train" if self.is_training else "evaluate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +58,6 @@ def jobs() -> Iterator[Job]:
     for kind in KINDS:
         for backend in BACKENDS:
             yield from (Job(path=f"{backend}/{kind}", way=way) for way in WAYS)
-    yield from (Job(path="vllm", way=way) for way in VLLM_WAYS)
 
 
 def base_model(given: str) -> dict[str, Any]:
@@ -99,45 +86,38 @@ def write_project(folder: Path, job: Job, base: dict[str, Any], size: Size) -> P
 
 def _recipe(job: Job, base: dict[str, Any], size: Size) -> dict[str, Any]:
     backend, _, kind = job.path.partition("/")
-    if not job.is_training:
-        backend, kind = "trl", "lora"
     return {
         "recipe": "v1",
         "name": job.path.replace("/", "-"),
         "allow_moving": True,
-        "task": _task(job),
+        "task": {
+            "kind": "classification", "labels": list(LABELS), "output": "text",
+            "instruction": INSTRUCTION, "input": "{text}",
+        },
         "base_model": base,
         "data": {
             "sources": [{"path": "rows.csv"}],
-            ("label" if job.is_training else "answer"): {"column": "label"},
+            "label": {"column": "label"},
             "checks": {"leakage": "off", "near_duplicates": "off", "duplicates": "off"},
         },
         "splits": {
-            "by": "stratified" if job.is_training else "random", "seed": 7,
+            "by": "stratified", "seed": 7,
             "train": size.steps * size.batch, "validation": VALIDATION, "holdout": HOLDOUT,
         },
-        "baselines": ["majority"] if job.is_training else [],
+        "baselines": ["majority"],
         "stop_if_baseline_passes": False,
         "method": {
             "kind": kind, "epochs": 1, "batch_size": size.batch, "micro_batch_size": size.batch, "max_length": 1024,
             "evaluations_per_epoch": 1, "seed": 7,
             **({"rank": 16, "dropout": 0.0} if kind != "full" else {}),
         },
-        "acceptance": {"metrics": {"accuracy" if job.is_training else "exact_match": {"min": 0.01}}},
+        "acceptance": {"metrics": {"accuracy": {"min": 0.01}}},
         "export": {"formats": ["safetensors"]},
         "backend": {
             "name": backend,
             **({"overrides": {"attn_implementation": "sdpa"}} if job.way == "plain" else {}),
         },
     }  # fmt: skip
-
-
-def _task(job: Job) -> dict[str, Any]:
-    if job.is_training:
-        kind = {"kind": "classification", "labels": list(LABELS), "output": "text"}
-    else:
-        kind = {"kind": "generation"}
-    return {**kind, "instruction": INSTRUCTION, "input": "{text}"}
 
 
 def _rows(count: int) -> Iterator[tuple[str, str]]:

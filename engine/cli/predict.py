@@ -117,7 +117,7 @@ def _answered(
 ) -> tuple[AnsweredRows, Path]:
     """Return the answers, and the place of the model that gave them."""
     from engine.cli.watch import Console  # only where something runs
-    from engine.environment import detect_device, vllm_python
+    from engine.environment import detect_device
     from engine.runs.predict_rows import Asking, RowFile, answer_rows
     from engine.store import Store
 
@@ -125,8 +125,7 @@ def _answered(
     model = asked_model(options, Store(root), watcher.stage("predict"))
     written = [one for one in (options.output, options.keep_counts) if one]
     output = [one.absolute().parent for one in written]
-    asks = vllm_python() is not None
-    confine_asking(options, model.places, root, reads=[path], writes=output, asks_vllm=asks)
+    confine_asking(options, model.places, root, reads=[path], writes=output)
     is_piped = options.file == "-" and options.read_as == "auto"
     given = "jsonl" if is_piped else options.read_as
     asking = Asking(

@@ -66,15 +66,13 @@ def run(options: argparse.Namespace) -> None:
         raise EnvironmentProblem.one(
             "X646", f"`{error.name}` is not installed", hint=install_hint("gguf,serve")
         ) from error
-    from engine.environment import VLLM_PYTHON, detect_device
+    from engine.environment import detect_device
     from engine.render.progress import SilentProgress
     from engine.runs.find import is_model_file
     from engine.runs.model_forms import WeightsModel
     from engine.serving.asker import ServedModel, ServedWeights
     from engine.store import Store
 
-    # It would be started anew for each request.
-    os.environ.pop(VLLM_PYTHON, None)
     model = asked_model(options, Store(store_of(options)), SilentProgress())
     bound = model.task.threshold(options.abstain_below)
     most, threads = options.most_waiting, detect_device().cores

@@ -14,7 +14,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.data.examples.example import Example
-from engine.environment import VLLM, version_of, vllm_python
 from engine.errors import DataError
 from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
@@ -86,11 +85,10 @@ class PredictionInputs:
         """Return what the predictions depend on, for their key."""
         digest = sha256("\0".join(self.answers).encode(errors="surrogatepass")).hexdigest()
         payload = {"task": task_slice(self.task), "max_length": self.max_length, "answers": digest}
-        vllm = None if self.task.spec.by_likelihood else version_of(VLLM)
         # only where they are used, so that the keys of everybody else do not change
         payload |= {"loss": self.loss} if self.loss else {}
         payload |= {"stride": self.stride} if self.stride else {}
-        return payload | ({VLLM: vllm} if vllm else {})
+        return payload
 
     def max_new_tokens(self, chat: Chat) -> int:
         """Return how many tokens an answer may have."""
@@ -373,21 +371,12 @@ def _generate(
     """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.generation.generate import generate  # brings torch
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
-    from engine.runtime.served.vllm import generate_with_vllm, reason_not_to_ask
 
     chat, most = loaded.chat, asked.max_new_tokens(loaded.chat)
-    # labels and grammars stay in the engine, which needs fewer tokens for them than any server
-    is_asked = grammar is None and vllm_python() is not None
-    if is_asked and (reason := reason_not_to_ask(loaded.adapter)):
-        progress.note(f"vLLM is not asked: {reason}")
-        is_asked = False
-    if is_asked:
-        answers = generate_with_vllm(loaded, prompts, max_new_tokens=most, progress=progress)
-    else:
-        constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)
-        answers = generate(
-            loaded, prompts, max_new_tokens=most, progress=progress, constraint=constraint or None
-        )
+    constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)
+    answers = generate(
+        loaded, prompts, max_new_tokens=most, progress=progress, constraint=constraint or None
+    )
     shows_probability = grammar is not None or asked.task.spec.decoding is Decoding.FREE
     return [
         generated(

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.backends import load_backend
 from engine.data.membership import RECORDED_ROWS
-from engine.environment import VLLM, Device, detect_device, tool_versions
+from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
 from engine.lock.accepted_run import accepted_of, used_versions
@@ -241,7 +241,7 @@ def _uncovered_seeds(
 
 def missing_facts(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
     """Yield the facts that an accepted run records, and this lock lacks."""
-    names = [name for name in used_versions(recipe, tool_versions()) if name != VLLM]
+    names = used_versions(recipe, tool_versions())
     if unnamed := [name for name in names if name not in accepted.versions]:
         yield f"the version of {', '.join(unnamed)}"
     yield from missing_parts(accepted)

@@ -61,6 +61,8 @@ UNUSABLE = {
 MOST_CHANGES = 3
 """Changed keys named in one reason."""
 
+KEYED_BY_VLLM = frozenset({"answers_only", "baseline", "evaluate", "resample", "seeds", "sweep"})
+"""Stages in whose keys the version of vLLM was: it stays there as None, so that what is stored is found."""
 PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", "revision")
 """Of a key's payload, in the order in which changes are listed."""
 
@@ -341,6 +343,8 @@ class _Planner:
             "needs": dict(needs),
             "versions": {tool: version_of(tool) for tool in tools_of(name)},
         }
+        if name in KEYED_BY_VLLM:
+            payload["versions"]["vllm"] = None
         if "sources" in uses:
             payload["sources"] = inputs.sources
         if "base_model" in uses:

@@ -18,7 +18,7 @@ HEAVY: Final = "torch"
 LARGE: Final = frozenset(
     {
         *(HEAVY, "transformers", "accelerate", "peft", "trl", "datasets", "bitsandbytes"),
-        *("axolotl", "scipy", "sklearn", "numba", "pandas", "pyarrow", "onnxruntime", "vllm"),
+        *("axolotl", "scipy", "sklearn", "numba", "pandas", "pyarrow", "onnxruntime"),
     }
 )
 """Libraries that are imported where they are first needed."""

@@ -23,7 +23,7 @@ HUB_FOLDERS: Final = (
     *("HF_ASSETS_CACHE", "HF_DATASETS_CACHE"),
 )
 HUB_CACHES: Final = HUB_FOLDERS[1:3]
-TOOLS: Final = ("VLLM_PYTHON", "UNSLOTH_PYTHON")
+TOOLS: Final = ("UNSLOTH_PYTHON",)
 CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables that say by which authorities servers are known."""
 INDEXES: Final = ("NETRC", "PIP_CONFIG_FILE", "UV_CONFIG_FILE")

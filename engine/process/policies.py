@@ -115,13 +115,6 @@ GRAPH: Final = Policy(
     memory=Size(times=4, more=8 * GIB),
     file=Size(times=0, more=8 * GIB),
 )
-VLLM: Final = Policy(
-    name="vLLM",
-    reads="its environment, the base model, the adapter",
-    writes="the folder of its answers",
-    network=LOOPBACK,
-    uses_gpu=True,
-)
 TRAINING: Final = Policy(
     name="Axolotl, Unsloth, and several processes of TRL",
     reads="the rows, the base model, the soft targets; of Unsloth its environment",
@@ -146,7 +139,7 @@ LOCK_WRITER: Final = Policy(
     file=Size(times=0, more=GIB),
 )
 POLICIES: Final = (
-    *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, VLLM, TRAINING, BASELINE, LOCK_WRITER),
+    *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, TRAINING, BASELINE, LOCK_WRITER),
 )
 """git, whose rights `engine.review.git` says, and short questions to tools of the user's own stand apart."""
 

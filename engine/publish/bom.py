@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from engine.environment import MISSING
 from engine.evidence import Metric, Report
 from engine.lock.file import Accepted
 from engine.publish.files import PublishedFile
@@ -118,7 +117,7 @@ def _data(accepted: Accepted | None) -> Iterator[dict[str, Any]]:
 
 def _software(report: Report) -> Iterator[dict[str, Any]]:
     for name, version in sorted(report.versions.items()):
-        if name == "python" or version in ("", MISSING):
+        if name == "python" or not version:
             continue
         yield {
             "type": "library",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -31,16 +31,14 @@ def run_tool(
     reads: Iterable[Path] = (),
     writes: Iterable[Path] = (),
     on_line: Callable[[str], None] = lambda _line: None,
-    variables: Sequence[str] = (),
 ) -> None:
     """Run a command to its end, handing over its output line by line.
 
     It runs by the rules of `engine.process.start`, in an empty folder: its arguments name files by absolute paths.
     It is confined as its `policy` says, to the files and folders that it `reads` and the existing folders that it
-    `writes`.
-    `variables` are prefixes of environment variables that it gets besides. StageError `code` with the last lines of
-    its error output when it cannot be started or fails, X800 when it hangs. OSError where it fails since the disk is
-    full, or a file as large as this process may write. On any exception in between, Ctrl-C among them, it is ended.
+    `writes`. StageError `code` with the last lines of its error output when it cannot be started or fails, X800 when it
+    hangs. OSError where it fails since the disk is full, or a file as large as this process may write. On any exception
+    in between, Ctrl-C among them, it is ended.
     """
     places = [*writes]
     # Errors go to a file: a second pipe that nobody reads would fill up and stop the tool.
@@ -49,7 +47,7 @@ def run_tool(
             child = processes.start(
                 command,
                 folder=folder,
-                variables=processes.environment(prefixes=variables),
+                variables=processes.environment(),
                 out=processes.PIPE,
                 errors=errors,
                 rights=rights_of(policy, command, reads=reads, writes=places),

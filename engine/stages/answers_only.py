@@ -27,7 +27,7 @@ REVISION = 6
 NEEDS = ("data", "training_rows", "holdout", "evaluate")
 AFTER = ("gate",)
 USES = ("base_model", "device", "kernels")
-TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
+TOOLS = ("numpy", "peft", "torch", "transformers")
 
 FILE = "answers_only.json"
 PREDICTIONS = "predictions.answers_only.jsonl"

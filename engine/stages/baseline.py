@@ -33,7 +33,7 @@ from engine.training.teacher_tokens import refuse_other_tokenizer
 REVISION = 10
 NEEDS = ("data", "holdout")
 USES = ("base_model", "device")
-TOOLS = ("numpy", "scikit-learn", "torch", "transformers", "vllm")
+TOOLS = ("numpy", "scikit-learn", "torch", "transformers")
 
 FILE = "baselines.json"
 CURVE = "svm_curve.json"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 REVISION = 10
 NEEDS = ("data", "holdout", "train")
 USES = ("base_model", "device")
-TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
+TOOLS = ("numpy", "peft", "torch", "transformers")
 
 SETS = ("holdout", "free", "train", "validation")
 """`free` is the holdout again, decoded freely; only where `holdout` is not."""

@@ -30,7 +30,7 @@ from engine.training.variants import training_slice, variant
 REVISION = 10
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets", "evaluate")
 USES = ("base_model", "device", "kernels")
-TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
+TOOLS = ("numpy", "peft", "torch", "transformers")
 
 CURVE = "curve.json"
 SCORES = "folds.json"

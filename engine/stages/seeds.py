@@ -40,7 +40,7 @@ NEEDS = (
 )
 AFTER = ("gate",)
 USES = ("base_model", "device", "kernels")
-TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
+TOOLS = ("numpy", "peft", "torch", "transformers")
 
 FILE = "seeds.json"
 PRODUCT = "seed"

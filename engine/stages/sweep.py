@@ -43,7 +43,7 @@ from engine.training.variants import (
 REVISION = 4
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets")
 USES = ("base_model", "device", "kernels")
-TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
+TOOLS = ("numpy", "peft", "torch", "transformers")
 
 FILE = "sweep.json"
 PRODUCT = "setting"

@@ -1,1 +1,1 @@
-"""Models behind an HTTP server or vLLM."""
+"""Models behind an HTTP server."""

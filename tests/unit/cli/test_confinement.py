@@ -10,9 +10,7 @@ import pytest
 import yaml
 
 from engine.cli.main import main
-from engine.environment import vllm_python
 from engine.process.confine import (
-    LOOPBACK,
     NONE,
     OPEN,
     Available,
@@ -176,33 +174,6 @@ def test_verbs_that_ask_a_model_keep_its_folder_and_no_network(
     assert (code, [one.network for one in given_up]) == (3, [NONE])
     assert str(tmp_path) in given_up[0].read
     assert str(tmp_path) not in given_up[0].write
-
-
-@pytest.mark.parametrize("words", [("run", "recipe.yaml"), ("predict", *ASKING["predict"])])
-def test_what_may_start_vllm_keeps_the_sockets_that_it_needs(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    given_up: list[Rights],
-    words: tuple[str, ...],
-) -> None:
-    monkeypatch.setenv("VLLM_PYTHON", sys.executable)
-    _folder(tmp_path)
-
-    _called(monkeypatch, *words)
-
-    assert [one.network for one in given_up] == [LOOPBACK]
-
-
-def test_a_server_asks_no_vllm_and_needs_no_further_socket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_up: list[Rights]
-) -> None:
-    monkeypatch.setenv("VLLM_PYTHON", sys.executable)
-    _folder(tmp_path)
-
-    _called(monkeypatch, "serve", *ASKING["serve"], "--port", "0")
-
-    assert [one.network for one in given_up] == [NONE]
-    assert vllm_python() is None
 
 
 def test_predict_keeps_the_folder_of_its_output(

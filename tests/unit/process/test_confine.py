@@ -250,7 +250,7 @@ def test_a_program_of_another_environment_may_read_that_environment(tmp_path: Pa
         (folder / "bin" / "python").chmod(0o700)
     (environment / "pyvenv.cfg").write_text(f"home = {base / 'bin'}\n")
 
-    rights = rights_of(policies.VLLM, program(environment / "bin" / "python"))
+    rights = rights_of(policies.TRAINING, program(environment / "bin" / "python"))
 
     assert {str(environment), str(base)} <= set(rights.execute)
 

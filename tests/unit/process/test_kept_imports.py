@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.process.kept_imports import HEAVY, keep_imports, kept_imports
+from engine.process.kept_imports import HEAVY, LARGE, keep_imports, kept_imports
 from support.paths import ROOT
 
-LIBRARY, SMALL = "vllm", "small_library"
-"""One that is no dependency, so that one made here is found under its name."""
+LIBRARY, SMALL = "large_library", "small_library"
 SAYS = "import gc\nCOLLECTS = gc.isenabled()\n"
 SCRIPT = """
 import gc, json
@@ -49,6 +48,7 @@ def test_where_a_model_may_be_loaded_nothing_is_kept(monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.setattr(f"{keep_imports.__module__}.LARGE", LARGE | {LIBRARY})
     keep_imports()
     monkeypatch.syspath_prepend(tmp_path)
     folder = tmp_path / LIBRARY

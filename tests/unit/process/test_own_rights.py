@@ -25,7 +25,7 @@ from engine.process import confine
 from engine.process.own_rights import rights_of_a_run, rights_of_fetching
 
 project, store = Path(sys.argv[1]), Path(sys.argv[2])
-network = {"local": confine.NONE, "vllm": confine.LOOPBACK, "remote": confine.OPEN}[sys.argv[3]]
+network = {"local": confine.NONE, "ranks": confine.LOOPBACK, "remote": confine.OPEN}[sys.argv[3]]
 home = Path.home()
 before = confine.in_force()
 confine.confine_main(rights_of_a_run(
@@ -40,7 +40,7 @@ def tried(call):
     return "done"
 
 def gather():
-    # As vLLM begins, whose one process is a group of its own.
+    # As each process of a training by several begins.
     import torch
     at = f"file://{tempfile.mkdtemp()}/group"
     torch.distributed.init_process_group("gloo", init_method=at, rank=0, world_size=1)
@@ -149,11 +149,11 @@ def test_the_network_stays_where_something_is_fetched_or_asked() -> None:
     assert _found("remote")["reads the home folder"] == "PermissionError"
 
 
-def test_libraries_of_vllm_find_each_other() -> None:
-    assert _found("vllm")["gathers alone"] == "done"
+def test_processes_of_one_training_find_each_other() -> None:
+    assert _found("ranks")["gathers alone"] == "done"
     assert _found("local")["gathers alone"] == "RuntimeError"
-    assert _found("vllm")["reads the home folder"] == "PermissionError"
-    assert _found("vllm")["after"].endswith("sockets for the processes that it starts")
+    assert _found("ranks")["reads the home folder"] == "PermissionError"
+    assert _found("ranks")["after"].endswith("sockets for the processes that it starts")
 
 
 def test_the_report_says_what_is_confined() -> None:

@@ -10,7 +10,7 @@ from support import reports
 
 
 def test_software_is_named_as_package_urls_write_it_and_only_where_it_is_there() -> None:
-    versions = {"python": "3.13.5", "torch": "2.14.1+cpu", "vllm": "missing", "trl": "1.0"}
+    versions = {"python": "3.13.5", "torch": "2.14.1+cpu", "trl": "1.0"}
     report = dataclasses.replace(reports.rich(), versions=versions)
 
     bill = json.loads(bill_of(report, (), None, run="r"))

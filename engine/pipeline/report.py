@@ -346,7 +346,11 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
     if facts.state.outcome == "accepted":
         return accepted_steps(facts.state.trained)
     if facts.state.outcome in ("refused", "inconclusive"):
-        looks = (f"recipe report {name} --mistakes", f"recipe report {name} --open")
+        looks = (
+            f"recipe report {name} --mistakes",
+            f'recipe try {name} --unaccepted "…"',
+            f"recipe report {name} --open",
+        )
         return (*_advice(facts, diagnosis), *_exports(facts), *looks)
     if facts.state.outcome == "baseline_passes":
         return (

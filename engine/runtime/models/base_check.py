@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import torch
 from safetensors import safe_open
+from torch import _C
+from torch.utils import _device
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
@@ -123,6 +125,7 @@ def _built(folder: Path) -> tuple[Any, list[str]]:
     except (StageError, EnvironmentProblem) as error:
         if not isinstance(error.__cause__, TooSlowError | MemoryError):
             raise
+        _leave_modes()
         message = "config.json asks for a model that takes too long, or too much memory, to build without its weights"
         raise StageError.one("X604", message, path="base_model", hint=LOADABLE) from error
     if other := sorted(map(_mismatch, loading.get("mismatched_keys", ()))):
@@ -136,6 +139,13 @@ def _built(folder: Path) -> tuple[Any, list[str]]:
             )
         )
     return whole_model(model, loading), [*map(str, loading.get("unexpected_keys", ()))]
+
+
+def _leave_modes() -> None:
+    """Leave the modes of torch that a stopped build is still in: later models would be built without weights too."""
+    while _C._len_torch_function_stack():  # noqa: SLF001 - torch has no public way
+        _C._pop_torch_function_stack()  # noqa: SLF001 - the same
+    _device.CURRENT_DEVICE = None
 
 
 def _mismatch(found: Any) -> tuple[str, str, str]:

@@ -143,8 +143,9 @@ def _built(folder: Path) -> tuple[Any, list[str]]:
 
 def _leave_modes() -> None:
     """Leave the modes of torch that a stopped build is still in: later models would be built without weights too."""
-    while _C._len_torch_function_stack():  # noqa: SLF001 - torch has no public way
-        _C._pop_torch_function_stack()  # noqa: SLF001 - the same
+    leave, depth = _C._pop_torch_function_stack, _C._len_torch_function_stack()  # noqa: SLF001 - there is no public way
+    for _ in range(depth):
+        leave()
     _device.CURRENT_DEVICE = None
 
 

@@ -109,9 +109,9 @@ docs-serve:
 reference:
     uv run python docs/generate.py
 
-# measure circles, packages, words and sizes of the code: just house --rev HEAD~5 --list
+# sizes, circles, names and words of the code, with those of the commit before: just house --list
 house *words:
-    uv run python .ci/house.py {{ words }}
+    uv run python .ci/house.py --since HEAD~1 {{ words }}
 
 # pin what uv installs, after a change of the dependencies; --upgrade takes the newest versions that fit
 pins *words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -35,12 +36,11 @@ def write(root: Path, **files: str) -> Path:
 
 @pytest.mark.thorough
 def test_every_bound_is_kept(house: ModuleType) -> None:
-    beyond = {
-        count.name: (count.value, count.items)
-        for count in house.measure(ROOT)
-        if count.verdict() == "beyond"
-    }
+    bounds = house.read_bounds()
+    counts = house.measure(ROOT)
+    beyond = {count.name: count.items for count in counts if house.is_beyond(count, bounds)}
 
+    assert {count.name for count in counts} == set(bounds)
     assert beyond == {}
 
 
@@ -110,14 +110,67 @@ def test_lines_of_code_are_those_that_run(house: ModuleType, tmp_path: Path) -> 
     assert counts["noqa in engine/"].value == 1
 
 
+def test_sizes_and_names_are_counted(house: ModuleType, tmp_path: Path) -> None:
+    once = "LIMIT = 3\n\ndef _f():\n    return g()\n\ndef g():\n    return _h() + _h() + _f\n\ndef _h():\n    pass\n"
+    text = (
+        f'"""A docstring of many words."""\nx: str = """{"word " * 40}\n"""\nshort = "two words"\n'
+    )
+    root = write(tmp_path, engine__a__same=once, engine__b__same=text, tests__unit__test_x="\n" * 7)
+    (root / "tests" / "unit" / "rows.jsonl").write_text("{}\n" * 5, encoding="utf-8")
+    counts = {count.name: count for count in house.measure(root)}
+
+    assert counts["private functions with one caller"].items == ("engine.a.same._f",)
+    assert counts["file names used twice or more"].items == ("same: engine.a.same engine.b.same",)
+    assert counts["module constants"].items == ("engine.a.same.LIMIT",)
+    assert counts["lines of prose in strings"].value == 2
+    assert counts["strings of over 160 characters"].items == ("engine.b.same:2 201",)
+    assert counts["lines of tests"].value == 7
+    assert counts["lines of fixtures"].value == 5
+
+
 def test_the_check_fails_beyond_a_bound(
     house: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = "noqa in engine/"
     monkeypatch.setattr(house, "measure", lambda _: [house.Count(name=name, value=3)])
-    monkeypatch.setattr(house, "BOUNDS", {name: ("<=", 2)})
+    monkeypatch.setattr(house, "read_bounds", lambda: {name: 2})
+    monkeypatch.setattr(house, "raised_bounds", lambda _: [])
 
     assert house.main(["--check"]) == 1
     assert "beyond" in capsys.readouterr().out
     assert house.main(["--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[name]["value"] == 3
+    assert json.loads(capsys.readouterr().out)[name] == {"value": 3, "bound": 2, "items": []}
+
+
+def test_a_bound_rises_only_with_a_decision_and_falls_freely(
+    house: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = ["lines in engine/", "module constants", house.AT_LEAST, "lines of tests"]
+    monkeypatch.setattr(house, "ROOT", tmp_path)
+    (tmp_path / ".ci").mkdir()
+    pages = tmp_path / "docs" / "decisions"
+    pages.mkdir(parents=True)
+    commit(tmp_path, dict(zip(names, [100, 10, 1.0, 50], strict=True)))
+    commit(tmp_path, dict(zip(names[:3], [90, 12, 0.5], strict=True)))
+
+    raised = house.raised_bounds(house.read_bounds())
+    assert [line.split(":")[0] for line in raised] == names[1:]
+
+    (pages / "0001-sizes.md").write_text(f"{names[1]} {names[2]} {names[3]}\n", encoding="utf-8")
+    commit(tmp_path, dict(zip(names, [90, 13, 0.4, 50], strict=True)))
+    assert house.raised_bounds(house.read_bounds()) == []
+
+    worse = house.Count(name=names[0], value=95)
+    better = house.Count(name=names[1], value=5)
+    assert house.lowered([worse, better], {names[0]: 90, names[1]: 13}) == {
+        names[0]: 90,
+        names[1]: 5,
+    }
+
+
+def commit(root: Path, bounds: dict[str, float]) -> None:
+    """Commit these bounds, and whatever else is there."""
+    (root / ".ci" / "bounds.json").write_text(json.dumps(bounds), encoding="utf-8")
+    git = ["git", "-C", str(root), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "bounds"]):
+        subprocess.run([*git, *words], check=True)

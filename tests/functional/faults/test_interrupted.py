@@ -53,20 +53,25 @@ def test_ctrl_c_in_a_stage_keeps_what_was_finished(
     assert statuses(root) == only(stage)
 
 
-def test_ctrl_c_before_a_checkpoint_says_that_the_training_starts_again(
-    finished: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = finished.folder / ".recipe"
-    forget(root, "train")
+def interrupt_training(project: Project, monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
+    """Train again, and stop at the report of progress with this number."""
+    forget(project.folder / ".recipe", "train")
     module: Any = load_stage("train")
     real = module.run
 
     def interrupted(context: StageContext) -> None:
-        real(replace(context, progress=Impatient(1)))
+        real(replace(context, progress=Impatient(after)))
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "run", interrupted)
-        assert finished.run("run", "recipe.yaml").code == 130
+        assert project.run("run", "recipe.yaml").code == 130
+
+
+def test_ctrl_c_before_a_checkpoint_says_that_the_training_starts_again(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = finished.folder / ".recipe"
+    interrupt_training(finished, monkeypatch, after=1)
 
     assert not list(root.glob("scratch/*/output/checkpoint-*"))
     assert report(root)["summary"] == (
@@ -79,16 +84,8 @@ def test_ctrl_c_while_training_keeps_the_checkpoints(
     finished: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = finished.folder / ".recipe"
-    forget(root, "train")
-    module: Any = load_stage("train")
-    real = module.run
+    interrupt_training(finished, monkeypatch, after=13)
 
-    def interrupted(context: StageContext) -> None:
-        real(replace(context, progress=Impatient(13)))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "run", interrupted)
-        assert finished.run("run", "recipe.yaml").code == 130
     assert is_whole(root)
     saved = max(int(at.name.partition("-")[2]) for at in root.glob("scratch/*/output/checkpoint-*"))
     assert report(root)["summary"].endswith(f"continues from step {saved} of the training")

@@ -48,7 +48,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_flag(parser, "--yes", "do it; without, it is only shown what would be written where")
     add_flag(parser, "--public", "hub: everybody may read it; without, the repository is private")
-    add_flag(parser, "--not-accepted", "publish a model that was NOT accepted; its card says so")
     parser.add_argument(
         "--key", metavar="FILE", type=Path,
         help="an ed25519 private key (PEM) that signs the bundle; default: your own, made when first needed",
@@ -87,7 +86,6 @@ def run(options: argparse.Namespace) -> None:
 
     wanted = PublishOptions(
         forms=tuple(dict.fromkeys(options.form)),
-        not_accepted=options.not_accepted,
         key=options.key,
         signing_key=options.sign_model,
         makes_key=options.yes,
@@ -156,8 +154,7 @@ def _lines(place: Destination, publication: Publication, done: Published | None)
         for file in publication.files
     ]
     files += [f"  {name:<{widest}}  made when it is published" for name in publication.later]
-    verdict = "accepted" if publication.is_accepted else "NOT ACCEPTED, and its card says so"
-    what = f"{publication.report.recipe_name} ({publication.run.name}, {verdict})"
+    what = f"{publication.report.recipe_name} ({publication.run.name})"
     if done is None:
         head = f"would publish {what} to {place.words()}"
         return [
@@ -178,7 +175,6 @@ def _json(
         "to": options.to,
         "name": options.name,
         "run": str(publication.run),
-        "accepted": publication.is_accepted,
         "forms": list(publication.forms),
         "files": [
             {"name": file.name, "bytes": file.bytes, "sha256": file.sha256}

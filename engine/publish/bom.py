@@ -20,7 +20,6 @@ from engine.render.labels import main_metric
 from engine.render.metric_format import kind_of
 from engine.render.report.card import scores_of
 from engine.render.styled_text import revealed
-from engine.store.runs import ACCEPTED
 
 SUFFIX: Final = ".cdx.json"
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
@@ -138,8 +137,6 @@ def _card(report: Report, form: str) -> dict[str, Any]:
         else "It was not judged on a holdout.",
         *([kind.card_limit] if kind.card_limit else []),
     ]
-    if report.outcome != ACCEPTED:
-        limits.insert(0, f"This model was NOT accepted: its run ended {report.outcome}.")
     return {
         "modelParameters": {
             "approach": {"type": "supervised"},

@@ -9,9 +9,8 @@ from typing import Final
 
 from engine.bundle.archive import ENDING
 from engine.evidence import Report
-from engine.render.markdown import code, fenced, joined, plain
+from engine.render.markdown import code, fenced, joined
 from engine.render.report.card import render_card
-from engine.store.runs import ACCEPTED
 
 RELATION: Final = {"gguf": "quantized", "merged": "finetune", "adapter": "adapter"}
 """How the hub calls what became of the base model."""
@@ -29,17 +28,7 @@ def published_card(report: Report, *, forms: Sequence[str], names: Sequence[str]
     entries = {**relation, "library_name": LIBRARY[forms[0]]}
     front = "".join(f"{name}: {json.dumps(value)}\n" for name, value in entries.items())
     card = card.replace("---\n", f"---\n{front}", 1)
-    if report.outcome != ACCEPTED:
-        card = _TITLE.sub(lambda title: f"{title[0]}\n{_warning(report)}\n", card, count=1)
     return joined([card.rstrip("\n"), *_published(report, forms, names, key)]) + "\n"
-
-
-def _warning(report: Report) -> str:
-    return (
-        f"> **This model was NOT accepted.** Its run ended {code(report.outcome)}: {plain(report.summary)}. "
-        "It was published all the same because its publisher asked for that by `--not-accepted`; "
-        "no signed evidence comes with it."
-    )
 
 
 def _published(report: Report, forms: Sequence[str], names: Sequence[str], key: str) -> list[str]:

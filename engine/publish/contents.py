@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from engine.bundle.archive import ENDING
 from engine.bundle.build import as_they_leave, make_bundle, report_of
@@ -23,7 +23,6 @@ from engine.store.runs import (
     ACCEPTED,
     BUNDLED_LOCK,
     read_file,
-    read_record,
     require_exported,
     require_ours,
 )
@@ -55,11 +54,6 @@ class Publication:
     """Files that are made only when it is published, so that a look makes no key."""
 
     @property
-    def is_accepted(self) -> bool:
-        """Whether the run accepted the model."""
-        return self.report.outcome == ACCEPTED
-
-    @property
     def bytes(self) -> int:
         """Of all files."""
         return sum(file.bytes for file in self.files)
@@ -75,8 +69,6 @@ class PublishOptions:
 
     forms: tuple[str, ...] = ()
     """Of `FORMS`; empty for the GGUF file, or the merged model where the run made no such file."""
-    not_accepted: bool = False
-    """Publish a model that was not accepted."""
     key: Path | None = None
     """The private key that signs the bundle; None for the user's own."""
     makes_key: bool = True
@@ -97,17 +89,16 @@ def gather(run: Path, store: Store, options: PublishOptions, work: Path) -> Publ
     """
     require_ours(run, "it is not published as yours")
     report = report_of(run)
-    is_accepted = report.outcome == ACCEPTED
-    if not is_accepted and not options.not_accepted:
+    if report.outcome != ACCEPTED:
         raise RecipeError.one(
             "R421",
             f"`{run.parent.name}/{run.name}` was not accepted: it ended `{report.outcome}`",
-            hint="publish an accepted run; --not-accepted publishes this one, and its card says so",
+            hint="publish an accepted run; `recipe predict --unaccepted` queries this one on this machine",
         )
-    known = _accepted_files(run, report) if is_accepted else _stored_files(run, store)
+    known = _accepted_files(run, report)
     forms = options.forms or (("gguf",) if known["gguf"] else ("merged",))
     made = _Gathered(report=report, files=[*_model_files(run, known, forms)])
-    if options.has_evidence and is_accepted and "gguf" in forms:
+    if options.has_evidence and "gguf" in forms:
         made.files += _holdout_counts(run, store, work)
     if options.has_evidence:
         _add_evidence(made, run, forms, options, work)
@@ -134,16 +125,15 @@ class _Gathered:
 def _add_evidence(
     made: _Gathered, run: Path, forms: tuple[str, ...], options: PublishOptions, work: Path
 ) -> None:
-    """Add card, report and, of an accepted model, the bundle; then the sums of all."""
+    """Add card, report and bundle; then the sums of all."""
     report = made.report
-    if report.outcome == ACCEPTED:
-        name = f"{report.recipe_name}{ENDING}"
-        if options.makes_key or options.key or key_place().exists():
-            bundle = make_bundle(run, work / name, key=options.key)
-            made.key = bundle.key
-            made.files.append(PublishedFile.of(name, bundle.file))
-        else:
-            made.later = (CARD, name, SUMS)  # the card names the key
+    name = f"{report.recipe_name}{ENDING}"
+    if options.makes_key or options.key or key_place().exists():
+        bundle = make_bundle(run, work / name, key=options.key)
+        made.key = bundle.key
+        made.files.append(PublishedFile.of(name, bundle.file))
+    else:
+        made.later = (CARD, name, SUMS)  # the card names the key
     evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
     made.report, pages = as_they_leave(report, evidence, with_row_texts=False)
     made.files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
@@ -207,28 +197,6 @@ def _accepted_files(run: Path, report: Report) -> Known:
         and sha256_of(run / name) == digest
     }
     return found
-
-
-def _stored_files(run: Path, store: Store) -> Known:
-    """Return what the stages of a run that was not accepted left in the store, every byte compared."""
-    record = read_record(run)
-    return {
-        "gguf": _of_stage(record, store, "quantize", ""),
-        "merged": _of_stage(record, store, "merge", "model/"),
-        "adapter": _of_stage(record, store, "train", "adapter/"),
-    }
-
-
-def _of_stage(record: Mapping[str, Any], store: Store, stage: str, start: str) -> dict[str, Path]:
-    key = record.get("stages", {}).get(stage, {}).get("key", "")
-    artifact = store.whole(key) if key else None
-    if artifact is None:
-        return {}
-    return {
-        entry.name: artifact.path / entry.name
-        for entry in artifact.files
-        if entry.name.startswith(start) and entry.name != "export.json"
-    }
 
 
 def _model_files(run: Path, known: Known, forms: Sequence[str]) -> Iterator[PublishedFile]:

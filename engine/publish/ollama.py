@@ -16,14 +16,12 @@ from typing import Final
 
 from engine.data.examples.example import Example, read_examples
 from engine.errors import EnvironmentProblem, RecipeError, StageError
-from engine.exporters.base import gguf_name
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.pipeline.plan import products
 from engine.process import start as processes
 from engine.process.start import program
 from engine.publish.contents import Publication
 from engine.publish.destination import Note, Published, other_file
-from engine.publish.files import PublishedFile
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer, question
 from engine.runs.compare import recipe_of
@@ -91,7 +89,8 @@ class Ollama:
         if _answer("show", "--modelfile", self.name, fails=True) is not None:
             hint = f"name another one, or remove it: ollama rm {self.name}"
             raise RecipeError.one("X830", f"Ollama has a model `{self.name}` already", hint=hint)
-        gguf, modelfile = file_and_modelfile(publication)
+        gguf = next(one for one in publication.files if one.name.endswith(".gguf"))
+        modelfile = next(one for one in publication.files if one.name == MODELFILE)
         asked, task = self._rows(publication), recipe_of(publication.run).task
         with tempfile.TemporaryDirectory(prefix="recipe-") as place:
             # the Modelfile names the file beside it
@@ -149,21 +148,6 @@ class Ollama:
                 hint=f"the model is there, and is not the one that was judged: ollama rm {self.name}",
             )
         return counted
-
-
-def file_and_modelfile(publication: Publication) -> tuple[PublishedFile, PublishedFile]:
-    """Return the GGUF file and its Modelfile.
-
-    A run that was not accepted leaves every quantization, each Modelfile in a folder of its own: then those of the one
-    that `verify` asked last, whose answers are compared.
-    """
-    ladder = publication.report.ladder
-    last = ladder[-1].name if ladder else ""
-    files = [one for one in publication.files if one.name.endswith(".gguf")]
-    modelfiles = [one for one in publication.files if one.name.rpartition("/")[2] == MODELFILE]
-    file = next((one for one in files if one.name == gguf_name(last)), files[0])
-    own = (one for one in modelfiles if one.name == f"{last}/{MODELFILE}")
-    return file, next(own, modelfiles[0])
 
 
 def _is_same(task: Task, expected: Prediction, found: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from engine.publish.bom import bill_of
-from engine.publish.files import PublishedFile
-from engine.render.json import read_json
 from support.project import Project
-from support.runs import run_folders
 
 pytestmark = pytest.mark.thorough
 
@@ -66,19 +61,6 @@ def test_cyclonedx_takes_the_bill(finished: Project) -> None:
     assert (
         valid_bill(b'{"bomFormat": "CycloneDX", "specVersion": "1.6", "nonsense": 1}') is not None
     )
-
-
-def test_a_bill_of_a_refused_model_says_so(accepted: Path) -> None:
-    (run,) = run_folders(accepted / ".recipe")
-    report = replace(read_json((run / "report.json").read_text("utf-8")), outcome="refused")
-    file = PublishedFile.of("model.gguf", run / "model-Q4_K_M.gguf")
-
-    bill = bill_of(report, [file], None, run=run.name)
-
-    assert bill == bill_of(report, [file], None, run=run.name)
-    card = json.loads(bill)["metadata"]["component"]["modelCard"]
-    assert "NOT accepted" in card["considerations"]["technicalLimitations"][0]
-    assert valid_bill(bill) is None
 
 
 def elliptic_key(folder: Path) -> Path:

@@ -7,7 +7,6 @@ import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -225,29 +224,14 @@ def test_what_cannot_be_published_there_is_refused(
     assert code in done.err
 
 
-@pytest.fixture
-def refused(finished: Project) -> Project:
-    """A run that its gate refused, after the accepted one."""
+def test_a_model_that_was_not_accepted_is_not_published(finished: Project) -> None:
     finished.edit(acceptance={"metrics": {"macro_f1": {"min": 0.99}}})
     assert finished.run("run", "recipe.yaml").code == 1
-    return finished
 
+    done = finished.run("publish", "tiny", "--to", "folder", "--name", "out", "--yes")
 
-def test_a_model_that_was_not_accepted_is_published_only_when_asked_and_its_card_says_so(
-    refused: Project,
-) -> None:
-    words = ("publish", "tiny", "--to", "folder", "--name", "out", "--yes")
-    plain = refused.run(*words)
-    done = refused.run(*words, "--not-accepted", "--form", "adapter")
-
-    found: Any = names(refused.folder / "out")
-    card = (refused.folder / "out" / "README.md").read_text("utf-8")
-    assert "R421" in plain.err
-    assert done.code == 0, done.err
-    assert "NOT ACCEPTED" in done.out
-    assert "**This model was NOT accepted.**" in card
-    assert "adapter_model.safetensors" in found
-    assert not [name for name in found if name.endswith(".bundle.tar")]
+    assert (done.code, "R421" in done.err) == (2, True)
+    assert not (finished.folder / "out").exists()
 
 
 def test_a_form_that_the_run_has_not_is_named(tmp_path: Path) -> None:

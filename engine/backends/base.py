@@ -76,6 +76,8 @@ class Launch:
     """Folder with the soft targets of the rows; None where only answers are learned."""
     ranks: Ranks = ONE
     """The processes that train together; `config` is that of one, however many there are."""
+    has_all_layers: bool = True
+    """False for a base model that was cut: it may predict badly until it is trained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ class TrainingMonitor:
         self._method, self._config = launch.method, yaml.safe_load(launch.config) or {}
         self._batch_size = launch.method.batch_size
         self._ranks = launch.ranks.size
+        self._has_all_layers = launch.has_all_layers
         self._others: dict[int, UsageMeter] = {}
         self._facts: dict[str, Any] = {}
         self._numbers: dict[str, str] = {}
@@ -111,7 +112,7 @@ class TrainingMonitor:
         elif kind == "soft_targets":
             self._learned_targets(float(event["divergence"]))
         elif kind in CHECKS:
-            CHECKS[kind](event)
+            self._check(event)
         elif kind == "kept_rows":
             self._facts[kind] = event["rows"]
         elif kind == "nonfinite":
@@ -123,12 +124,18 @@ class TrainingMonitor:
         else:
             self._note(event)
 
+    def _check(self, event: Mapping[str, Any]) -> None:
+        # What is left of a base model that was cut predicts badly until it is trained.
+        is_cut = event["event"] == "base_loss" and not self._has_all_layers
+        if not (is_cut and math.isfinite(float(event["loss"]))):
+            CHECKS[event["event"]](event)
+
     def handle_other(self, rank: int, event: Mapping[str, Any]) -> None:
         """Take an event of a further process: what it took, and what refuses a training. As `handle`."""
         meter = self._others.setdefault(rank, UsageMeter(began=self.meter.began))
         meter.take(event)
         if event["event"] in CHECKS:
-            CHECKS[event["event"]](event)
+            self._check(event)
 
     @property
     def usage(self) -> Usage:

@@ -18,6 +18,7 @@ from engine.compute.ranks import divided, repeated_rows
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import LearnedTargets, PrefixSharing, TrainingSummary, from_json, to_json
 from engine.files.reading import read_json
+from engine.recipe.model import FewerLayers
 from engine.recipe.teacher import soft_targets_of
 from engine.store import Artifact
 from engine.training.fit import refuse_unfit
@@ -160,6 +161,7 @@ def make_launch(training: Training, context: StageContext) -> Launch:
         progress=context.progress,
         targets=targets_of(context),
         ranks=context.ranks,
+        has_all_layers=not isinstance(context.recipe.base_model, FewerLayers),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ def monitor_of_two() -> TrainingMonitor:
     return TrainingMonitor(launch, UsageMeter(began=0.0))
 
 
-def monitor(progress: RecordedProgress | None = None, config: str = "") -> TrainingMonitor:
+def monitor(
+    progress: RecordedProgress | None = None, config: str = "", *, has_all_layers: bool = True
+) -> TrainingMonitor:
     """Of 24 rows in steps of 8, twice."""
     launch = Launch(
         config=config,
@@ -51,6 +54,7 @@ def monitor(progress: RecordedProgress | None = None, config: str = "") -> Train
         method=METHOD,
         setting=CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8),
         progress=progress or RecordedProgress(),
+        has_all_layers=has_all_layers,
     )
     return TrainingMonitor(launch, UsageMeter(began=0.0))
 
@@ -229,6 +233,18 @@ def test_a_loss_that_is_no_number_before_the_first_step_leaves_the_word_to_the_l
         found.handle({"event": "base_loss", "loss": "nan", "guess": 5.0})
 
     assert [problem.code for problem in refused.value.problems] == ["B428"]
+
+
+@pytest.mark.parametrize(("loss", "is_refused"), [("40.0", False), ("nan", True)])
+def test_a_cut_base_model_may_predict_badly_before_it_is_trained(
+    loss: str, is_refused: bool
+) -> None:
+    event = {"event": "base_loss", "loss": loss, "guess": 5.0}
+    with pytest.raises(StageError, match="B428"):
+        monitor().handle(event)
+
+    with pytest.raises(StageError, match="B428") if is_refused else nullcontext():
+        monitor(has_all_layers=False).handle(event)
 
 
 def test_a_loss_that_is_no_number_after_a_step_ends_the_training_at_once() -> None:

@@ -197,7 +197,7 @@ def test_other_rows_on_purpose_renew_the_lock(finished: Project) -> None:
     outcome = finished.run("run", "recipe.yaml", "--update-lock")
 
     assert outcome.code == 0, outcome.err
-    assert "the accepted run stands in recipe.lock.json" in outcome.out
+    assert "the accepted run is recorded in recipe.lock.json" in outcome.out
     assert report(finished.folder / ".recipe")["reproduction"] is None
     assert accepted(finished)["fingerprints"] != before["fingerprints"]
 

@@ -94,7 +94,7 @@ def require_answers(task: Task) -> None:
         raise RecipeError.one(
             "R316",
             f"a model of kind `{task.kind}` has no answer to a row",
-            hint="recipe try MODEL TEXT shows how it goes on with a text",
+            hint="recipe try MODEL TEXT shows how an accepted model continues a text",
         )
 
 

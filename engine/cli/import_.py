@@ -1,4 +1,4 @@
-"""Start a recipe from the config of another tool: Axolotl, LLaMA-Factory, a job of OpenAI."""
+"""Start a recipe from the config of another tool: Axolotl, LLaMA-Factory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "config", metavar="FILE", type=Path,
-        help="an Axolotl or LLaMA-Factory YAML, or a fine-tuning job of OpenAI as JSON",
+        help="an Axolotl or LLaMA-Factory YAML",
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path,
@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> None:
         ("not stated there: the recipe's own defaults apply", found.unstated),
     ):
         lines += [title] if pairs else []
-        first = max((len(key) for key, _ in pairs), default=0)
-        for key, what in pairs:
+        first = max(map(len, pairs), default=0)
+        for key, what in pairs.items():
             lines += wrapped(f"  {key:<{first}}  {what}", width=width, indent=" " * (first + 4))
     for note in found.notes:
         lines += wrapped(f"note: {note}", width=width, indent="  ")

@@ -45,8 +45,8 @@ CONFIGS: Final[Mapping[str, tuple[str, str, Ask]]] = {
         ("data that is a list of lists", "c.yaml", "base_model: owner/m\ndatasets: [[a], null, 2020-01-01]\n", ""),
         ("a name that is a number", "c.yaml", "model_name_or_path: owner/m\nstage: sft\ndataset: 5\n", ""),
         ("a name of 6,000 characters", "c.yaml", f"base_model: {'y/' * 3000}\ndatasets: [owner/d]\n", ""),
-        ("a job whose method is a list", "c.json", json.dumps({**JOB, "method": {"type": ["a"]}}), ""),
-        ("a job that only validates", "c.json", json.dumps({"object": "fine_tuning.job", "validation_file": "x"}), ""),
+        ("a job whose method is a list", "c.json", json.dumps({**JOB, "method": {"type": ["a"]}}), "R425"),
+        ("a job that only validates", "c.json", json.dumps({"object": "fine_tuning.job", "validation_file": "x"}), "R425"),
     )
 }  # fmt: skip
 

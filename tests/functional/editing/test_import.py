@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -31,11 +30,6 @@ LLAMAFACTORY = {
     "num_train_epochs": 3.0, "lr_scheduler_type": "cosine", "warmup_ratio": 0.1, "bf16": True, "ddp_timeout": 18000,
     "val_size": 0.1, "eval_steps": 500, "plot_loss": True, "report_to": "none",
 }  # fmt: skip
-JOB = {
-    "object": "fine_tuning.job", "id": "ftjob-x", "model": "gpt-4o-mini-2024-07-18", "created_at": 1, "status": "succeeded",
-    "fine_tuned_model": "ft:gpt-4o-mini:team::x", "training_file": "file-a", "validation_file": "file-b", "seed": 3,
-    "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3, "batch_size": 16, "learning_rate_multiplier": 1.8}}},
-}  # fmt: skip
 CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
     ("axolotl.yaml", yaml.safe_dump(AXOLOTL), {
         "method.kind": "qlora", "method.rank": 32, "method.batch_size": 8, "method.learning_rate": 0.0002, "task.kind": "generation",
@@ -61,18 +55,12 @@ CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
         "data.sources": [{"path": "data/pairs.json"}], "method.target_modules": "all_linear"}),
     ("sft.yaml", yaml.safe_dump({**LLAMAFACTORY, "stage": "sft", "quantization_bit": 4, "default_system": "Be brief."}), {
         "task.kind": "chat", "method.kind": "qlora", "task.system": "Be brief."}),
-    ("job.json", json.dumps(JOB), {
-        "task.kind": "generation", "method.epochs": 3, "method.batch_size": 16, "splits.by": "files", "baselines.1.model.model": "ft:gpt-4o-mini:team::x",
-        "data.sources.1": {"path": "file-b.jsonl", "into": "holdout"}}),
     ("constant.yaml", yaml.safe_dump({**AXOLOTL, "lr_scheduler": "constant"}), {
         "method.scheduler": "constant", "method.warmup_ratio": 0.0}),
     ("files.yaml", yaml.safe_dump({**AXOLOTL, "gradient_checkpointing": "offload", "datasets": [{"path": "json", "data_files": ["a.jsonl", "b.jsonl"], "type": "alpaca"}]}), {
         "data.sources": [{"path": "a.jsonl"}, {"path": "b.jsonl"}], "method.gradient_checkpointing": True}),
     ("column.yaml", yaml.safe_dump({**AXOLOTL, "datasets": None, "pretraining_dataset": [{"path": "owner/rows", "text_column": "body"}]}), {
         "task.kind": "text", "task.input": "{body}"}),
-    ("asked.json", json.dumps({"model": "gpt-4o-mini", "training_file": "file-a", "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}}), {
-        "method.epochs": 2, "data.sources": [{"path": "file-a.jsonl"}]}),
-    ("listed.json", json.dumps({"object": "list", "data": [JOB], "has_more": False}), {"method.batch_size": 16}),
     ("share.yaml", yaml.safe_dump({**{k: v for k, v in LLAMAFACTORY.items() if k != "warmup_ratio"}, "warmup_steps": 0.03}), {"method.warmup_ratio": 0.03}),
     ("passes.yaml", yaml.safe_dump({k: v for k, v in LLAMAFACTORY.items() if k != "per_device_train_batch_size"}), {"method.batch_size": 64}),
 ]  # fmt: skip
@@ -205,12 +193,6 @@ def test_no_rows_that_steer_are_not_called_taken(folder: Path, run: Run) -> None
     assert "val_set_size splits.validation is 0.1: rows that steer" in shown
 
 
-def test_several_jobs_are_refused(folder: Path, run: Run) -> None:
-    (folder / "jobs.json").write_text(json.dumps({"object": "list", "data": [JOB, JOB]}))
-
-    assert "it lists 2 jobs: keep the one that you mean" in run("import", "jobs.json").err
-
-
 def test_a_misspelt_key_is_not_taken_for_one_of_the_tool(folder: Path, run: Run) -> None:
     (folder / "axolotl.yaml").write_text(yaml.safe_dump(AXOLOTL), encoding="utf-8")
 
@@ -228,6 +210,7 @@ def test_a_misspelt_key_is_not_taken_for_one_of_the_tool(folder: Path, run: Run)
         ("a.yaml", "- 1\n", "R425"),
         ("a.yaml", "a: [\n", "R425"),
         ("a.json", '{"a": 1}', "R425"),
+        ("a.json", '{"object": "fine_tuning.job", "model": "m", "training_file": "f"}', "R425"),
         ("a.py", "model = SFTTrainer(model='owner/model')\n", "R425"),
         ("a.ipynb", '{"cells": [{"cell_type": "code", "source": ["x = 1"]}]}', "R425"),
         ("a.yaml", yaml.safe_dump({**LLAMAFACTORY, "stage": "rm"}), "R426"),
@@ -257,17 +240,6 @@ def test_a_misspelt_key_is_answered_with_the_nearest(folder: Path, run: Run) -> 
     (folder / "a.yaml").write_text(yaml.safe_dump(AXOLOTL), encoding="utf-8")
 
     assert "did you mean `sequence_len`?" in " ".join(run("import", "a.yaml").out.split())
-
-
-def test_keys_with_keys_below_them_are_not_named_as_left_out(folder: Path, run: Run) -> None:
-    job = JOB | {"training_file": "rows.jsonl"}
-    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-
-    lines = run("import", "job.json").out.splitlines()
-
-    assert not [line for line in lines if line.startswith(("  method ", "  hyperparameters "))]
-    value = yaml.safe_load((folder / "job.recipe.yaml").read_text(encoding="utf-8"))
-    assert value["data"]["sources"][0]["path"] == "rows.jsonl"
 
 
 def test_rows_in_the_place_of_a_config_are_named_as_rows(folder: Path, run: Run) -> None:

@@ -152,7 +152,6 @@ OF_RUNS = {
     ("how-to/reproduce-a-model", "recipe run tickets.yaml"),
     ("how-to/reproduce-a-model", "recipe run tickets.yaml --frozen"),
     ("how-to/share-a-store", "recipe run tickets.yaml"),
-    ("how-to/share-a-store", "recipe run tickets.yaml --trust-store"),
     ("how-to/ship-a-baseline", "recipe run tickets.yaml"),
     ("how-to/ship-a-baseline", "recipe export baseline tickets.yaml --baseline tfidf_svm"),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine import __version__
 from engine.backends import unsloth
 from engine.cli.output import show_result
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_format, add_store, store_of
 from engine.environment import EXTRAS, detect_device, unsloth_python, version_of
 from engine.errors import ExitCode, install_hint
 from engine.process.confine import available
@@ -41,12 +41,12 @@ Row = tuple[str, bool, str]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_format(parser, "text", "json")
-    add_store(parser, uses_results=False)
+    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when everything a default run needs is there, else 3."""
-    rows = [*_machine(options.store), *_extras(), *_llama_cpp(), _unsloth()]
+    rows = [*_machine(store_of(options)), *_extras(), *_llama_cpp(), _unsloth()]
     missing = [row for row in rows if not row[1]]
     checks = [{"what": what, "ok": ok, "found": found} for what, ok, found in rows]
     fields = {"schema": "doctor.v1", "ok": not missing, "checks": checks}
@@ -61,9 +61,8 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.FAILED if missing else ExitCode.ACCEPTED
 
 
-def _machine(store: str | None) -> list[Row]:
+def _machine(root: Path) -> list[Row]:
     device = detect_device()
-    root = store_root(store)
     # The store may not be there yet: then the nearest folder that is lies on the same disk.
     existing = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free

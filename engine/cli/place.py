@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import Problem, Severity
+from engine.errors import Problem
 from engine.recipe.model import Recipe
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed, from_options
@@ -18,36 +17,6 @@ if TYPE_CHECKING:
     from engine.compute.profile import ComputeProfile
 
 STORE = ".recipe"
-
-
-def store_root(option: str | None, *, trust: bool = False) -> Path:
-    """The store's folder: `--store`, or `.recipe` in the current folder.
-
-    With `trust` what it holds of others is taken over, and reported on stderr.
-
-    Raises:
-        StoreError: E753, E754 it is a link that nobody named, or open to others; E75x it cannot be taken over.
-
-    """
-    from engine.store.root import checked_root  # only verbs that have a store
-
-    named = Path(option) if option else Path(STORE)
-    root = checked_root(named, is_named=bool(option), is_trusted=trust)
-    if trust:
-        _take_over(root)
-    return root
-
-
-def _take_over(root: Path) -> None:
-    from engine.cli.output import show_problems  # only where it is asked for
-    from engine.store import Store
-    from engine.store.adopt import adopt
-
-    found = adopt(Store(root))
-    if found.taken:
-        sys.stderr.write(f"taken over, every digest right: {found.taken.words()}\n")
-    messages = (f"not taken over: {why}" for why in found.refused)
-    show_problems([Problem(code="E756", message=m, severity=Severity.WARNING) for m in messages])
 
 
 def add_flag(parser: argparse._ActionsContainer, name: str, does: str) -> None:
@@ -102,14 +71,11 @@ def _file(text: str) -> Path:
     return Path(text)
 
 
-def add_store(parser: argparse.ArgumentParser, *, uses_results: bool = True) -> None:
-    """Where results are kept, and, of a verb that uses them, whether those of others are taken over."""
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Where results are kept."""
     parser.add_argument(
         "--store", metavar="FOLDER", help="where results are kept (default: .recipe)"
     )
-    if uses_results:
-        does = "take over what the store holds of others or of earlier versions, if its digests are right"
-        add_flag(parser, "--trust-store", does)
 
 
 def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
@@ -164,8 +130,13 @@ def read_recipe(options: argparse.Namespace) -> tuple[Recipe, tuple[Problem, ...
 
 
 def store_of(options: argparse.Namespace) -> Path:
-    """The store's folder that the options of `add_store` name; as `store_root`."""
-    return store_root(options.store, trust=options.trust_store)
+    """The store's folder: `--store`, or `.recipe` in the current folder.
+
+    StoreError: E753, E754 it is a link that nobody named, or open to others.
+    """
+    from engine.store.root import checked_root  # only verbs that have a store
+
+    return checked_root(Path(options.store or STORE), is_named=bool(options.store))
 
 
 def store_and_warnings(
@@ -173,7 +144,7 @@ def store_and_warnings(
 ) -> tuple[Path, tuple[Problem, ...]]:
     """The same, and the warnings with those of what was not made here, and of variables that no library gets."""
     from engine.process.library_settings import taken_out_problem
-    from engine.store.adopt import foreign_problem  # only verbs that build on results
+    from engine.store.foreign_results import foreign_problem  # only verbs that build on results
 
     root = store_of(options)
     found = (foreign_problem(root), taken_out_problem())

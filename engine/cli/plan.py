@@ -74,7 +74,7 @@ from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
 from engine.stages import PRODUCTS, after_of, needs_of
 from engine.store import Artifact, Store, Stored
-from engine.store.adopt import WORDS, foreign_problem
+from engine.store.foreign_results import foreign_problem
 from engine.store.runs import Runs
 from engine.training.trained_rows import TrainedRows, replay_words, rows_note
 from engine.trust.access import AccessCheck
@@ -229,7 +229,7 @@ def _not_used(plan: Plan, root: Path) -> str:
     if not is_due and len(runs.of(plan.recipe.name)) == sum(1 for _ in runs.ours(plan.recipe.name)):
         return ""
     problem = foreign_problem(root)
-    return "" if problem is None else f"{problem.message} ({WORDS} takes them over)"
+    return "" if problem is None else problem.message
 
 
 def _rows(plan: Plan, found: Forecast, counted: TrainedRows | None) -> list[PlanRow]:

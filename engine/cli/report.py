@@ -6,7 +6,6 @@ import argparse
 import shutil
 import sys
 import webbrowser
-from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
@@ -98,7 +97,6 @@ def _not_made_here(run: Path) -> Problem:
         code="E751",
         message=f"`{run.parent.name}/{run.name}` was not made here, or by an earlier version: "
         "this is what somebody wrote",
-        hint="if you trust it, say so once: the same command with --trust-store",
         severity=Severity.WARNING,
     )
 
@@ -106,17 +104,12 @@ def _not_made_here(run: Path) -> Problem:
 def find_run(reference: str, options: argparse.Namespace) -> Path:
     """The run folder that `reference` means, of a recipe's file the latest of that recipe.
 
-    With `--trust-store` it is taken over where it was not made here.
-
     Raises:
         RecipeError: there is none.
-        StoreError: as `store_root`.
+        StoreError: as `store_of`.
 
     """
-    folder = find.find_run(store_of(options), recipe_name(reference))
-    if options.trust_store and not is_ours(read_record(folder)):
-        _take_over(folder)
-    return folder
+    return find.find_run(store_of(options), recipe_name(reference))
 
 
 def named_gguf(options: argparse.Namespace) -> Path:
@@ -127,12 +120,3 @@ def named_gguf(options: argparse.Namespace) -> Path:
     if find.is_model_file(options.model):
         return Path(options.model)
     return find.exported_gguf(find_run(options.model, options))
-
-
-def _take_over(run: Path) -> None:
-    """Take over a run folder that lies outside the store."""
-    from engine.store.adopt import adopt_run  # only where it is asked for
-
-    why = adopt_run(run, datetime.now(UTC).isoformat(timespec="seconds"))
-    if why:
-        raise StoreError.one("E756", f"`{run.parent.name}/{run.name}` is not taken over: {why}")

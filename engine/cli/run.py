@@ -141,6 +141,5 @@ def sharing_of(options: argparse.Namespace, written: StorePlace | None) -> Shari
     return Sharing(
         place=shared_place(named),
         gives=not (is_written and written and written.trust == "read"),
-        is_trusted=options.trust_store,
         is_required=options.frozen,
     )

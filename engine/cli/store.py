@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 
 from engine.cli.output import show_result
-from engine.cli.place import add_format, add_store, store_root
+from engine.cli.place import add_format, add_store, store_of
 from engine.errors import ExitCode
 
 
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "what", metavar="verify", choices=("verify",),
         help="verify: hash every file of every result and run; changes nothing",
     )  # fmt: skip
-    add_store(parser, uses_results=False)
+    add_store(parser)
     add_format(parser, "text", "json")
 
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
     progress = open_progress("verify", sys.stderr) if is_live(sys.stderr) else SilentProgress()
     try:
-        found = check_store(store_root(options.store), progress)
+        found = check_store(store_of(options), progress)
     finally:
         progress.close()
     lines = [f"damaged  {one.what} {one.name}: {one.why}" for one in found.damaged]

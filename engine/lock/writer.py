@@ -131,7 +131,9 @@ class LockWriter:
         """
         if self.now is not None and self._write(self.now) and self.accepts:
             name = lock_path(self.recipe.file).name
-            self.messages.append(f"the accepted run is recorded in {name}: commit it with the recipe")
+            self.messages.append(
+                f"the accepted run is recorded in {name}: commit it with the recipe"
+            )
 
     def _write(self, lock: Lock) -> bool:
         path = lock_path(self.recipe.file)

@@ -24,7 +24,7 @@ from engine.runs.find import exported_gguf, find_run, is_model_file
 from engine.runs.run import RunResult, run_recipe
 from engine.sources.online import quieten
 from engine.store import Store
-from engine.store.adopt import foreign_problem
+from engine.store.foreign_results import foreign_problem
 from engine.store.root import checked_root
 from engine.store.runs import Runs, read_file
 
@@ -186,4 +186,4 @@ def predict(
 def _root(store: Location | None) -> Path:
     """Return the store's folder, after the checks that the command line makes."""
     # whether others may be trusted is asked on the command line only
-    return checked_root(Path(store or STORE), is_named=store is not None, is_trusted=False)
+    return checked_root(Path(store or STORE), is_named=store is not None)

@@ -12,12 +12,12 @@ from engine.errors import Problem, StoreError
 from engine.store.store import storage_errors, storage_problem
 
 
-def checked_root(root: Path, *, is_named: bool, is_trusted: bool) -> Path:
+def checked_root(root: Path, *, is_named: bool) -> Path:
     """Return the folder of a store, whether or not it is there yet; a link that the user named is resolved.
 
     Raises:
         StoreError: E753 it is a link that nobody named, or holds links; E750 it is no folder; E754 it belongs
-            to another user or everybody may write there, and the user did not both name and trust it.
+            to another user or everybody may write there.
 
     """
     if os.path.islink(root) or root.is_junction():  # False for a name that is too long
@@ -37,13 +37,11 @@ def checked_root(root: Path, *, is_named: bool, is_trusted: bool) -> Path:
     if not stat.S_ISDIR(status.st_mode):
         raise storage_problem(OSError(errno.ENOTDIR, "it is not a folder"), root)
     why = _open_to_others(status)
-    # both words are needed: `--trust-store` alone could meet a store that came with a stranger's
-    # folder
-    if why and not (is_named and is_trusted):
+    if why:
         raise StoreError.one(
             "E754",
             f"the store `{root.name}` {why}: what it holds could be anybody's",
-            hint=f"if you trust it: --store {shlex.quote(str(root))} --trust-store; else move it away",
+            hint="take the permission away (chmod o-w), or use a store of your own: --store FOLDER",
         )
     _refuse_links(root)
     return root

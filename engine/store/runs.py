@@ -57,6 +57,11 @@ REPORTED: Final = (
 """Files of a run folder that verbs show or build on; those that are there stand in its record by digest."""
 
 
+SHARED_KEY: Final = (
+    "machines of yours share a key: SLM_RECIPE_STORE_KEY_FILE=FILE; else the stages run again"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedRun:
     """A run whose model was accepted, and where its results stand in the store."""
@@ -263,7 +268,7 @@ def require_ours(run: Path, what: str) -> None:
         raise StoreError.one(
             "E751",
             f"`{run.parent.name}/{run.name}` was not made here, or by an earlier version: {what}",
-            hint="if you trust it, say so once: the same command with --trust-store",
+            hint=SHARED_KEY,
         )
 
 

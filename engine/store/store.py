@@ -77,7 +77,7 @@ jobs/     scripts and logs of runs that were handed to a cluster.
 logs/     what the programs that runs start have written, and reports of bugs in the engine; safe to delete.
 locks/, tmp/ and digests.json  working files; safe to delete while nothing runs.
 
-Results are signed with a key in your state folder. `recipe run RECIPE --trust-store` takes over those of others.
+Results are signed with a key in your state folder.
 """
 
 
@@ -108,7 +108,9 @@ class Store:
                 self.move_aside(path, to="foreign", name=f"{SCRATCH}-{key}")
         self._make(path)
         if not (path / MARK).exists():
-            self.adopt_scratch(key)
+            text = json.dumps(sign(SCRATCH, {"schema": "scratch.v1", "key": key}))
+            with storage_errors(self.root):
+                writing.write_text(path / MARK, text + "\n", below=self.root)
         return path
 
     def has_scratch(self, key: str) -> bool:
@@ -126,12 +128,6 @@ class Store:
         # the mark names its key: copied into another folder, it would vouch for checkpoints that
         # came with that one
         return stat.S_ISDIR(mode) and is_ours and record.get("key") == key
-
-    def adopt_scratch(self, key: str) -> None:
-        """Sign a folder of work in progress: it is resumed from. StoreError, EnvironmentProblem as `put`."""
-        text = json.dumps(sign(SCRATCH, {"schema": "scratch.v1", "key": key}))
-        with storage_errors(self.root):
-            writing.write_text(self.root / SCRATCH / key / MARK, text + "\n", below=self.root)
 
     def stored(self, key: str) -> Stored:
         """What stands at the place of `key`; of files larger than `SMALL` by size and time."""

@@ -57,11 +57,10 @@ def machine(
     root: Path,
     objects: ObjectStore | None,
     *,
-    trusts: bool = False,
     required: bool = False,
     gives: bool = True,
 ) -> SharedStore:
     """A machine's own store in front of these objects; of a folder beside it without any."""
     place = shared_place(str(root.parent / "shared"))
-    sharing = Sharing(place=place, gives=gives, is_trusted=trusts, is_required=required)
+    sharing = Sharing(place=place, gives=gives, is_required=required)
     return SharedStore(root, sharing=sharing, objects=objects, versions={"engine": "1"})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,8 +39,6 @@ class Sharing:
     place: SharedPlace
     gives: bool = True
     """Whether results are given too, and not only taken."""
-    is_trusted: bool = False
-    """Results that others signed are taken too."""
     is_required: bool = False
     """A run without it is refused, rather than going on alone."""
 
@@ -114,7 +111,7 @@ class SharedStore(Store):
     def _take(self, manifest: SharedManifest) -> bool:
         """Bring an artifact into this store, under its lock; tell whether it is there now."""
         there = manifest.artifact
-        if not (manifest.is_ours or self._sharing.is_trusted):
+        if not manifest.is_ours:
             self._happened.others.append(there.stage)
             return False
 
@@ -137,9 +134,7 @@ class SharedStore(Store):
     def _place_taken(self, folder: Path, manifest: SharedManifest) -> None:
         there = manifest.artifact
         final = self._place(there.key)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        adopted = there.adopted if manifest.is_ours else now
-        text = manifest_text(replace(there, taken_from=self._sharing.place.url, adopted=adopted))
+        text = manifest_text(replace(there, taken_from=self._sharing.place.url))
         writing.write_text(folder / MANIFEST, text, below=self.root, durable=True)
         self._make(final.parent)
         self._make_room(there.key, final)
@@ -252,8 +247,7 @@ class SharedStore(Store):
                 _warning(
                     "X863",
                     f"{_named(happened.others)} in the shared store were made by others, and are not used",
-                    hint="machines that share a store share a key: SLM_RECIPE_STORE_KEY_FILE=FILE; "
-                    "or take theirs over: --trust-store",
+                    hint="machines that share a store share a key: SLM_RECIPE_STORE_KEY_FILE=FILE",
                 )
             )
         if happened.first:

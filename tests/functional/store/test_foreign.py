@@ -1,4 +1,4 @@
-"""A `.recipe` that came with a repository: shown as somebody else's, not used, taken over where its user says so."""
+"""A `.recipe` that came with a repository: shown as somebody else's, not used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.project import Outcome, Project
-from support.runs import PLAIN, report, run_folders, statuses
+from support.runs import report, run_folders, statuses
 
 pytestmark = pytest.mark.thorough
 
@@ -53,7 +53,6 @@ def test_a_plan_reuses_nothing_of_it_and_says_why(
         ("run", "baseline, evaluate"),  # the gate, whose rival is now the accepted run of the lock
     }  # fmt: skip
     assert "were not made here, or by an earlier version" in text.out
-    assert "--trust-store" in text.out
 
 
 def test_its_accepted_run_is_not_asked_compared_challenged_or_signed(stranger: Project) -> None:
@@ -68,7 +67,7 @@ def test_its_accepted_run_is_not_asked_compared_challenged_or_signed(stranger: P
 
         assert (words[0], outcome.code) == (words[0], 3)
         assert "E751" in outcome.err
-        assert "--trust-store" in outcome.err
+        assert "SLM_RECIPE_STORE_KEY_FILE" in outcome.err
     assert not list(stranger.folder.glob("*.tar"))
 
 
@@ -90,30 +89,11 @@ def test_a_run_says_how_much_it_does_not_use_and_builds_it_again(stranger: Proje
     assert outcome.code == 0, outcome.err
     assert outcome.err.count("E751") == 2  # the line, and where to read more
     assert "and 1 run in `.recipe` were not made here" in outcome.err
-    assert "the same command with --trust-store" in outcome.err
+    assert "SLM_RECIPE_STORE_KEY_FILE" in outcome.err
     assert statuses(root)["data"] == "ran"
     assert any("E751" in line for line in report(root)["warnings"])
     assert len(list((root / "foreign").iterdir())) >= 2  # data and its holdout
     assert stranger.run("plan", "recipe.yaml").out.count("reuse ") == 1
-
-
-@pytest.mark.parametrize("whose", ["stranger", "earlier"])
-def test_what_is_trusted_is_reused_and_the_report_says_whose_it_was(
-    whose: str, request: pytest.FixtureRequest
-) -> None:
-    project: Project = request.getfixturevalue(whose)
-    root = project.folder / ".recipe"
-
-    outcome = project.run("run", "recipe.yaml", "--trust-store")
-    again = project.run("run", "recipe.yaml")
-
-    assert outcome.code == 0, outcome.err
-    assert "taken over, every digest right" in outcome.err
-    assert "E751" not in outcome.err + again.err
-    assert statuses(root) == dict.fromkeys(PLAIN, "reused")
-    assert all("not made here, taken over" in record["reason"] for record in report(root)["stages"])
-    assert report(root)["reproduction"]["verdict"] == "reused, not reproduced"
-    assert project.run("export", "bundle", "tiny").code == 0
 
 
 def test_a_run_that_somebody_edited_is_not_built_on(finished: Project) -> None:

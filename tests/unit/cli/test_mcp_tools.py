@@ -45,7 +45,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 HOSTILE: dict[str, tuple[str, dict[str, Any]]] = {
     "no tool": ("rm", {}),
     "no argument": ("validate", {}),
-    "an argument that is none": ("plan", {"recipe": "r.yaml", "trust_store": "yes"}),
+    "an argument that is none": ("plan", {"recipe": "r.yaml", "update_lock": "yes"}),
     "an option": ("validate", {"recipe": "--allow-host"}),
     "a number": ("validate", {"recipe": 7}),
     "nothing": ("explain", {"code": ""}),

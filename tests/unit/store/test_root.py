@@ -12,10 +12,10 @@ from engine.errors import EngineError
 from engine.store.root import checked_root
 
 
-def code_of(root: Path, *, is_named: bool = False, is_trusted: bool = False) -> str:
+def code_of(root: Path, *, is_named: bool = False) -> str:
     """The code of the refusal; empty where the folder is taken."""
     try:
-        checked_root(root, is_named=is_named, is_trusted=is_trusted)
+        checked_root(root, is_named=is_named)
     except EngineError as error:
         return error.problems[0].code
     return ""
@@ -34,7 +34,7 @@ def test_a_link_is_refused_unless_its_user_names_it(tmp_path: Path, target: str)
     root.symlink_to(tmp_path / target)
 
     assert code_of(root) == "E753"
-    assert checked_root(root, is_named=True, is_trusted=False) == tmp_path / target
+    assert checked_root(root, is_named=True) == tmp_path / target
 
 
 @pytest.mark.parametrize("name", ["store", "README.txt", ".gitignore", "logs"])
@@ -44,7 +44,7 @@ def test_a_link_in_it_is_refused_even_where_it_is_named(tmp_path: Path, name: st
     root.mkdir()
     (root / name).symlink_to(tmp_path / "outside")
 
-    assert code_of(root, is_named=True, is_trusted=True) == "E753"
+    assert code_of(root, is_named=True) == "E753"
 
 
 @pytest.mark.parametrize("make", [Path.touch, os.mkfifo], ids=["file", "pipe"])
@@ -65,9 +65,8 @@ def test_a_folder_that_everybody_can_write_is_refused(tmp_path: Path, mode: int,
     root.chmod(mode)
 
     assert code_of(root) == code
-    assert code_of(root, is_trusted=True) == code
+    assert code_of(root) == code
     assert code_of(root, is_named=True) == code
-    assert code_of(root, is_named=True, is_trusted=True) == ""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="owners of POSIX")

@@ -142,6 +142,7 @@ OF_RUNS = {
     ),
     ("how-to/install", "recipe validate recipes/quickstart.yaml"),
     ("../README", 'uv run recipe try review-sentiment "An hour of my life I will not get back."'),
+    ("../README", "recipe run headlines.yaml"),
     ("how-to/pin-what-can-move", "recipe pin tickets.yaml"),
     ("how-to/publish-a-bundle", "recipe export bundle tickets.yaml -o tickets.bundle.tar"),
     (

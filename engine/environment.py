@@ -8,14 +8,13 @@ import os
 import platform
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json
 from engine.process.version import __version__
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
-
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

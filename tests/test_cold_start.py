@@ -119,7 +119,6 @@ def test_what_they_import_is_seen(loaded: list[set[str]]) -> None:
 
 
 OF_NO_VERB = {
-    "jsonschema",
     "engine.backends.process_training",
     *(f"engine.stages.{one}" for one in OPTIONAL),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,6 @@ from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.recipe.teacher import all_baselines
 from engine.store import Artifact, DamagedError, Store
-from engine.values import dataclass
 
 READ = "read.json"
 """What was read: digests of the sources and fingerprints of their rows, as the lock records them."""

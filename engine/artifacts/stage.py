@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +16,6 @@ from engine.metrics.predictions import Prediction
 from engine.progress import NamedProgress, Progress
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Cached
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.models.start import TrainingText

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,6 @@ from engine.evidence import HistoryPoint
 from engine.progress import Progress
 from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
 from engine.recipe.teacher import soft_targets_of
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

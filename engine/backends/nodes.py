@@ -14,7 +14,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +32,6 @@ from engine.process import start as processes
 from engine.process.confine import OPEN
 from engine.process.policies import TRAINING, Policy, rights_of
 from engine.runtime.training.event_file import files_of
-from engine.values import dataclass
 
 OVER_NETWORK: Final[Policy] = replace(TRAINING, network=OPEN)
 """Processes of several machines reach each other over the network, so none is taken from them."""

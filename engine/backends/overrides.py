@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
 from engine.errors import Problem
 from engine.recipe.model import Json
 from engine.recipe.text.nearest import nearest
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,6 @@ from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
 from engine.process.rank_group import free_port
 from engine.runtime.training.event_file import files_of
-from engine.values import dataclass
 
 POLL_SECONDS = 0.3
 

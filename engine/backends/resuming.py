@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.backends import events, trainer_state
@@ -15,7 +15,6 @@ from engine.backends.base import Launch, Trained, keeps_best
 from engine.backends.usage import UsageMeter
 from engine.errors import StageError
 from engine.failures import NO_MEMORY
-from engine.values import dataclass
 
 Run = Callable[[Path | None, events.TrainingMonitor], None]
 """Trains from a checkpoint, or from the start; StageError when it fails."""

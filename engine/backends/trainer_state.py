@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from engine.files.digests import changed_files, read_digests
 from engine.files.reading import parse_json, read_json
 from engine.recipe.model import Method
 from engine.runtime.training.patience import evaluations_since_best, scheduled_losses
-from engine.values import dataclass
 
 STATE = "trainer_state.json"
 SCHEDULER = "scheduler.pt"

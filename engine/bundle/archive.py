@@ -12,6 +12,7 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -19,7 +20,6 @@ from typing import IO, BinaryIO
 from engine.files.reading import open_regular
 from engine.files.typed_json import brief_text
 from engine.files.writing import refuse_link, replacing, top_of
-from engine.values import dataclass
 
 ENDING = ".bundle.tar"
 """Of a bundle's name, behind that of its recipe."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -41,7 +41,6 @@ from engine.store.runs import (
     require_exported,
     require_ours,
 )
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source
 from engine.render.json import read_json
 from engine.store.runs import BUNDLED_LOCK
-from engine.values import dataclass
 
 RESOLVED, WRITTEN, CONFIG = "recipe.resolved.yaml", "recipe.yaml", "backend-config.yaml"
 REPORT = "report.json"

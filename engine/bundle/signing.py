@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import EngineError, EnvironmentProblem, RecipeError, StoreError, install_hint
 from engine.files.reading import parse_json, read_bytes
 from engine.files.user import config_folder
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ed25519

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +37,6 @@ from engine.evidence import Report
 from engine.files.digests import sha256_of
 from engine.files.reading import parse_json, read_bytes, require_regular
 from engine.files.typed_json import brief_text
-from engine.values import dataclass
 
 MOST_KEY_BYTES: Final = 65_536
 _KEY_ID: Final = re.compile(r"[0-9a-fA-F]{64}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,7 +16,6 @@ from typing import Any, Final
 from engine.errors import RecipeError
 from engine.kinds import KINDS
 from engine.stages import STAGES
-from engine.values import dataclass
 
 MOST_LETTERS: Final = 400
 """Of one argument."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from textwrap import dedent
 from types import MappingProxyType
 from typing import Final
-
-from engine.values import dataclass
 
 AREAS: Final[Mapping[str, str]] = MappingProxyType(
     {

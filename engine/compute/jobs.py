@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -18,7 +19,6 @@ from engine.errors import RecipeError
 from engine.files.writing import COMPILED
 from engine.process.start import OWN_COMMAND
 from engine.process.version import __version__
-from engine.values import dataclass
 
 PROFILE: Final = "job"
 """The name of the profile that a job itself runs on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,6 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.nearest import with_suggestion
 from engine.recipe.text.source import SourceText, read_source
 from engine.recipe.validation.schema import Schema, check_structure
-from engine.values import dataclass
 
 FILE: Final = "compute.yaml"
 LOCAL: Final = "local"

@@ -7,12 +7,12 @@ device is asked to hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, RecipeError, listed
 from engine.recipe.model import Method
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

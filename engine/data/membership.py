@@ -9,10 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, cast
-
-from engine.values import dataclass
 
 LEFT_OUT = ".left_out"
 """Behind the name of a split, in records: the rows that were drawn for it and left out afterwards."""

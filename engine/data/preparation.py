@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.data.checks.findings import ByRow, Findings, Shown
 from engine.data.row_index import Pool
 from engine.data.splitting.recorded import RecordedSplits
 from engine.recipe.model import Data, Splits, Task
-from engine.values import dataclass
 
 Step = Callable[[str, int], None]
 """Is given what is done next, and with how many rows."""

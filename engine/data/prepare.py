@@ -7,7 +7,7 @@ the rows changes nothing but the origins of rows that repeat each other word for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data.checks import all_rows
@@ -39,7 +39,6 @@ from engine.evidence import DataSummary
 from engine.kinds import AnswerForm
 from engine.recipe.model import FROM_TRAIN, Data, SplitName, Splits, Task
 from engine.recipe.validation_rows import asked_sizes
-from engine.values import dataclass
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 

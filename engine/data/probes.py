@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,6 @@ from engine.recipe.model import Probe
 from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
 from engine.sources import fetch_source
 from engine.store import Cached
-from engine.values import dataclass
 
 BUILTIN: Final = "builtin"
 FOLDER: Final = Path(__file__).resolve().parents[1] / "probes"

@@ -10,11 +10,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from engine.data.membership import RECORDED_ROWS, joined_parts, parts_of
 from engine.data.reading.row import Row, RowBatch
-from engine.values import dataclass
 
 BYTES = 4
 

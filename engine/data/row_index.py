@@ -10,7 +10,7 @@ import hashlib
 import struct
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
@@ -19,7 +19,6 @@ from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
 from engine.data.row_order import only, runs, sorted_by
 from engine.data.spill import Spill
-from engine.values import dataclass
 
 
 class Assignment(IntEnum):

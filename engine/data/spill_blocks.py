@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import batched
 
 import numpy as np
@@ -17,7 +18,6 @@ from engine.data.similarity.shingles import comparable
 from engine.data.spill import Spill, SpilledRow, Texts, read_record
 from engine.runtime.text import rows as compiled
 from engine.runtime.text.sha256 import digests
-from engine.values import dataclass
 
 ORIGIN, INPUT, TARGET, MARK, PAYLOAD = range(5)
 """The fields of a row, in their order."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,6 @@ from engine.data.similarity.too_near import TooNear
 from engine.data.spill import Spill
 from engine.data.unlabelled import read_without_answers, without_answers
 from engine.recipe.model import Recipe
-from engine.values import dataclass
 
 ORIGIN: Final = "synthetic"
 LENGTH: Final = "longer or shorter than training rows"

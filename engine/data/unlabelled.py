@@ -8,7 +8,7 @@ counted by its reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,6 @@ from engine.data.spill import Spill
 from engine.errors import DataError
 from engine.evidence import DataFinding
 from engine.recipe.model import Checks, Data, Recipe, Source, SplitName, Splits, Task
-from engine.values import dataclass
 
 NEAR: Final[Mapping[SplitName, str]] = {
     "holdout": "near the holdout",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from engine.errors import EngineError, Problem, RecipeError
 from engine.evidence.data_view import Lengths, ShownExample, ShownRow, ShownSegment
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import RenderedRow, Renderer

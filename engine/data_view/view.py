@@ -9,7 +9,7 @@ and that result, which no run will use, is shown with what refuses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,6 @@ from engine.recipe.sweeps import by_length, own_words
 from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
 from engine.store import Artifact, Store
 from engine.training.trained_rows import rows_note
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import Renderer

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.drafting.objects import Spans, TurnColumns
 from engine.recipe.model import Reference
-from engine.values import dataclass
 
 CHOSEN: Final = "you chose it"
 

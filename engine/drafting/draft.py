@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +42,6 @@ from engine.recipe.text.write import create
 from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed
-from engine.values import dataclass
 
 MOST_COLUMNS: Final = 8
 MOST_NAMED: Final = 4

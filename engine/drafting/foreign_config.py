@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,6 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import MAX_BYTES
-from engine.values import dataclass
 
 TAKEN: Final = "import-taken.json"
 """[{to, as, both, axolotl, llamafactory, unstated}]: a key of a recipe, how its value is converted

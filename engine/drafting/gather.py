@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,6 @@ from engine.drafting.profile import Profile, profile_of
 from engine.drafting.reading import NoRowsError, Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import DataError
-from engine.values import dataclass
 
 LABEL: Final = "label"
 Values = Mapping[str, Any]

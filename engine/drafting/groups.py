@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from engine.data.examples.template import found_at
 from engine.drafting.choices import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.roles import ID_NAMES, TIME, TIMES
-from engine.values import dataclass
 
 WHOSE: Final = frozenset({
     "user", "username", "customer", "client", "patient", "participant", "person", "member",

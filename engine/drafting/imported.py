@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from engine.kinds import KINDS
 from engine.recipe import check_recipe
 from engine.recipe.text.dump import resolved_mapping
 from engine.trust.allowed import Allowed
-from engine.values import dataclass
 
 HOLDOUT: Final = 0.2
 """Share of the rows in the holdout: the other tools have no such split."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,6 @@ from engine.drafting.layouts.label_names import Names, names_in
 from engine.errors import DataError
 from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import names_in as entries_of
-from engine.values import dataclass
 
 SKIPPED: Final = re.compile(
     r"(?i)(readme|licen[cs]e|copying|citation|changelog|sample_?submission|dataset_infos?|dataset_dict|state(?=\.json)|stats|notice)"

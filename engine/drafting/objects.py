@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.drafting.layouts.spans import ENDS, NAMES, STARTS
 from engine.drafting.profile import Profile, leaves_of
-from engine.values import dataclass
 
 MOST_NAMES: Final = 60
 SPAN_ROWS: Final = 5000

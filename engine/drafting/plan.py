@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -25,7 +25,6 @@ from engine.metrics.power_text import JudgingRows
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.prompt import unnamed_labels
 from engine.recipe.text.lookalike import folded
-from engine.values import dataclass
 
 MANY_CLASSES: Final = 12
 CHOSEN: Final = "chosen"

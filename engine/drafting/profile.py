@@ -6,12 +6,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.data.reading.row import Row
-from engine.values import dataclass
 
 KEPT: Final = 20_000
 """Rows whose values are looked at; the others are counted."""

@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,7 +22,6 @@ from engine.files.reading import parse_json
 from engine.recipe.formats import format_of
 from engine.recipe.model import ColumnFile, PathRef, Source
 from engine.recipe.text.words import IN_WORD
-from engine.values import dataclass
 
 HEAD: Final = 1 << 20
 """Characters looked at to tell how a file is written."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from engine.metrics.power import ROWS, Spread, ThresholdRule, passing_value
-from engine.values import dataclass
 
 HOLDOUT_SHARE: Final = 0.25
 VALIDATION_SHARE: Final = 0.1

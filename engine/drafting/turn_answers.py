@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.data.examples.turns import ROLES
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.files.reading import parse_json
-from engine.values import dataclass
 
 TURNS: Final = ("messages", "conversations", "conversation")
 CONTENTS: Final = ("content", "value")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from unicodedata import normalize
@@ -16,7 +16,6 @@ from engine.kinds import AnswerForm, Turns
 from engine.recipe.model import HubRef, PathRef, Reference
 from engine.recipe.text.dump import reference_mapping, spelled, spelled_in_flow
 from engine.recipe.text.layout.format import WIDTH
-from engine.values import dataclass
 
 MOST_LINES: Final = 25
 WISHED: Final = 20

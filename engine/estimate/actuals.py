@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from engine.artifacts import results
 from engine.backends.usage import Usage
@@ -19,7 +19,6 @@ from engine.render.number_format import about
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store
 from engine.training.train import USAGE
-from engine.values import dataclass
 
 Artifacts = Mapping[str, Artifact]
 BEFORE = "before the run"

@@ -5,11 +5,12 @@ Without a measurement a speed is a share of the device's peak, which is an assum
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from engine.backends.usage import Spent, Usage
 from engine.estimate.memory import Batch, layers_back, rank_of, targets, trainable_parameters
 from engine.estimate.shape import ModelShape
 from engine.recipe.model import Method
-from engine.values import dataclass
 
 SHARE_OF_PEAK = {"lora": 0.42, "qlora": 0.42, "full": 0.55}
 """Of a CPU's peak of operations, what training reaches: fitted on one machine."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from engine.recipe.methods import OPTIONS, method_slice, unset_options
 from engine.recipe.model import Recipe
 from engine.store import make_key
 from engine.store.runs import write_text
-from engine.values import dataclass
 
 FOLDER = "measured"
 SCHEMA = "measured.v1"

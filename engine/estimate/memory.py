@@ -8,13 +8,12 @@ trainings on a CPU (`docs/explanation/estimates.md` has the numbers).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from engine.backends.options import numbered
 from engine.estimate.shape import Linear, ModelShape
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Method
-from engine.values import dataclass
 
 WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
 """Bytes of a number."""

@@ -9,6 +9,7 @@ cpu: 0.05
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import Device
@@ -17,7 +18,6 @@ from engine.estimate.devices import facts_of, plain_name
 from engine.files.user import config_folder
 from engine.recipe.model import Json
 from engine.recipe.text.source import SourceText, read_source
-from engine.values import dataclass
 
 CURRENCY = "currency"
 FILE = "prices.yaml"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.artifacts.stage import StageContext
@@ -33,7 +33,6 @@ from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.store import Artifact, Store, product_key
 from engine.training.rendered import rendered_rows
-from engine.values import dataclass
 
 STEPS = 3
 """One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""

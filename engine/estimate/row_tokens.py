@@ -11,7 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,6 @@ from engine.recipe.model import PathRef, Recipe, Source, Task
 from engine.recipe.prompt import question
 from engine.runtime.models.files import require_vocabulary
 from engine.store import Artifact
-from engine.values import dataclass
 
 OPENING: Final = 20
 """Tokens of the system message that many chat templates write where there is none, about."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.compute.ranks import ONE, Ranks
@@ -20,7 +20,6 @@ from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of, own_words, settled
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from engine.estimate.gguf_header import read_gguf
 from engine.files.reading import open_regular, parse_json, read_json
 from engine.recipe.model import Scratch
 from engine.recipe.references import layer_numbers
-from engine.values import dataclass
 
 _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000

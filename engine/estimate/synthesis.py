@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from engine.artifacts.results import data_summary
 from engine.data.token_estimate import estimated_tokens
 from engine.estimate.teacher import answer_tokens, mean_length, price_of
@@ -9,7 +11,6 @@ from engine.recipe.model import Recipe
 from engine.recipe.synthesis import judge_of, most_kept, synthesis_of
 from engine.recipe.validation_rows import asked_sizes
 from engine.store import Artifact, Store
-from engine.values import dataclass
 
 OBJECT_TOKENS = 12
 """Of an object around a written text, and of the words that ask for it, about."""

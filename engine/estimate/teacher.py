@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from engine.artifacts.results import data_summary
 from engine.data.token_estimate import estimated_tokens
 from engine.environment import Device
@@ -16,7 +18,6 @@ from engine.recipe.teacher import is_baseline
 from engine.recipe.validation_rows import asked_sizes
 from engine.store import Artifact, Store
 from engine.training.soft_targets import MOST
-from engine.values import dataclass
 
 MILLION = 1_000_000
 TARGET_BYTES = 6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from engine.backends import load_backend
 from engine.backends.base import (
@@ -27,7 +27,6 @@ from engine.estimate.workload import Lengths, Workload, mean, padded
 from engine.recipe.methods import unset_options
 from engine.recipe.model import Method, Recipe
 from engine.render.number_format import epochs
-from engine.values import dataclass
 
 KEPT_ADAPTERS = 8
 """Adapters of checkpoints that stay (`engine.runtime.training.adapter_checkpoints.MOST`)."""

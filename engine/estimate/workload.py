@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-
-from engine.values import dataclass
+from dataclasses import dataclass
 
 Lengths = tuple[tuple[int, int], ...]
 """(tokens, rows that have so many), shortest first."""

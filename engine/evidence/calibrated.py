@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from engine.evidence.measures import CalibrationBin, Metric
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

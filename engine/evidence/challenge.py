@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.evidence.verdicts import Comparison
-from engine.values import dataclass
 
 
 class ChallengeOutcome(StrEnum):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from engine.evidence.measures import Metric, Scores
 from engine.evidence.verdicts import Comparison, Verdict
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

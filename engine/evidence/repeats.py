@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.evidence.measures import Interval, Metric
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

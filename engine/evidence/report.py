@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -31,7 +31,6 @@ from engine.evidence.training import (
     TrainingSummary,
 )
 from engine.evidence.verdicts import BaselineResult, Comparison, Verdict
-from engine.values import dataclass
 
 
 class StageStatus(StrEnum):

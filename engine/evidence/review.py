@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.errors import Problem, Severity
-from engine.values import dataclass
 
 
 class Effect(StrEnum):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from engine.evidence.measures import Scores
 from engine.evidence.verdicts import Comparison
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.evidence.measures import Metric, Scores
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

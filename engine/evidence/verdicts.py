@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from engine.evidence.measures import Interval, Scores
-from engine.values import dataclass
 
 
 class Status(StrEnum):

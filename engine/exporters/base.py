@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,6 @@ from engine.evidence import ExportedFile
 from engine.progress import Progress
 from engine.recipe.model import Task
 from engine.store import sha256_of
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from engine.files.reading import read_json
 from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.recipe.metrics import FREE
-from engine.values import dataclass
 
 REVISION = 3
 """Bumped when the same model would now say something else."""

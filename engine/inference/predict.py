@@ -9,6 +9,7 @@ when nothing holds it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +24,6 @@ from engine.recipe.conversation import conversation
 from engine.recipe.model import Recipe, Task
 from engine.recipe.prompt import answer_text, messages, parse_answer
 from engine.runtime.rendering.key import LengthLimits, written_task
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

@@ -7,7 +7,7 @@ the chat templates in the file and in the Modelfile, and the prompts as the file
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.conversation import conversation
 from engine.recipe.prompt import parse_answer
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import GgufAnswers, Request

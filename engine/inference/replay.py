@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from engine.data.similarity.leakage import leaks
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.files.reading import json_lines
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

@@ -8,6 +8,7 @@ nothing. The machinery of the baselines does the asking.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import batched
 
@@ -22,7 +23,6 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.baselines import LEARNED
 from engine.recipe.model import Baseline
 from engine.store import Artifact
-from engine.values import dataclass
 
 PART = 256
 """Rows of one part: a killed run asks a local model so many again, at most."""

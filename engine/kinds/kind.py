@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
-
-from engine.values import dataclass
 
 Better = Literal["higher", "lower", "either"]
 Of = Literal["", "label", "field"]

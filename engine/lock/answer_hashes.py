@@ -12,13 +12,12 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from engine.kinds import AnswerForm
 from engine.lock.file import AnswerFacts
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
-from engine.values import dataclass
 
 BYTES = 4
 HASHES, LIKELIHOODS = "answers", "nats"

@@ -11,13 +11,12 @@ import json
 import os
 import threading
 from contextlib import ExitStack
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.process.start import Child

@@ -8,6 +8,7 @@ divided around the recorded rows. Any other draw starts afresh, and the lock cou
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +17,6 @@ from engine.errors import DataError
 from engine.lock.file import Lock, LockedSplit, how_to_restore, lock_path
 from engine.recipe.model import BY_ORDER, Recipe, Splits
 from engine.store import make_key
-from engine.values import dataclass
 
 DIGITS = 16
 """Hex digits of the digests that stand for a template or an answer in `draw`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -21,7 +21,6 @@ from engine.files.reading import MAX_BYTES, parse_json, read_text
 from engine.files.typed_json import Count, JsonTypeError, Scalar, Time, brief, brief_text, from_json
 from engine.lock.apart import apart_for
 from engine.recipe.text.paths import as_argument
-from engine.values import dataclass
 
 SCHEMA = "lock.v1"
 SUFFIX = ".lock.json"

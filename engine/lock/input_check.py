@@ -8,7 +8,7 @@ The first of them that differs is named, since it is the likely cause of those a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from engine.recipe.digest import changed_sections
 from engine.recipe.model import FewerLayers, HubRef, PathRef, Recipe, Scratch
 from engine.recipe.text.dump import base_model_mapping
 from engine.store import Artifact, Cached, sha256_of
-from engine.values import dataclass
 
 Artifacts = Mapping[str, Artifact]
 Survey = tuple[Mapping[str, Any], ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from engine.recipe.sweeps import methods_of
 from engine.recipe.text.paths import as_argument
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ another model has been accepted since.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +28,6 @@ from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store, make_key
 from engine.store.runs import AcceptedRun
-from engine.values import dataclass
 
 PAYLOAD = "previous"
 """The entry of the gate's key payload that names the answers."""

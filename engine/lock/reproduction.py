@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from engine.errors import EngineError, listed
@@ -37,7 +37,6 @@ from engine.metrics.predictions import Prediction
 from engine.recipe.metrics import FREE, LIKELIHOODS, primary
 from engine.recipe.model import Recipe
 from engine.store import Artifact
-from engine.values import dataclass
 from engine.values.numbers import bounds, decimal
 
 Artifacts = Mapping[str, Artifact]

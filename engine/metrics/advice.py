@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from engine.errors import listed
 from engine.evidence import (
@@ -20,7 +21,6 @@ from engine.kinds import AnswerForm
 from engine.metrics.power import FEW_ROWS
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
-from engine.values import dataclass
 from engine.values.numbers import decimal
 
 OTHER_KINDS = (

@@ -11,7 +11,7 @@ interval does: the best one by its score need not be the one that is hardest to 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.evidence import Check, Comparison, Interval, Metric, Status
@@ -19,7 +19,6 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import hold_back, judge
 from engine.recipe.metrics import ROUNDING
 from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.metrics.paired import PairedTables

@@ -7,7 +7,7 @@ the chosen ones. Both are compared with the untouched base model on the same row
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from engine.evidence import Check, DriftResult, DriftScore, Metric
 from engine.evidence.training import ANSWER_LENGTH, CHOSEN_LOG_PROBABILITY
@@ -15,7 +15,6 @@ from engine.evidence.verdicts import DRIFT
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Direction, Drift
-from engine.values import dataclass
 from engine.values.numbers import decimal
 
 

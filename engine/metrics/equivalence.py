@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -17,7 +17,6 @@ from engine.evidence import Equivalence, Interval, Metric
 from engine.metrics.intervals import wilson
 from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Task
-from engine.values import dataclass
 
 LEVEL = 0.05
 """Of each of the two tests."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from engine.evidence import (
@@ -28,7 +28,6 @@ from engine.metrics.intervals import wilson
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Forgetting
-from engine.values import dataclass
 from engine.values.numbers import decimal
 
 OVERALL = "all"

@@ -9,6 +9,7 @@ distinguished from chance promises little.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from engine.evidence import (
     CurvePoint,
@@ -18,7 +19,6 @@ from engine.evidence import (
 )
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
-from engine.values import dataclass
 from engine.values.numbers import bounds, decimal
 
 SHARES = (0.25, 0.5, 1.0)

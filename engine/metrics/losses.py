@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Final
 
 from engine.evidence import HistoryPoint
-from engine.values import dataclass
 
 FEWEST_LOSSES: Final = 9
 """Logged training losses, three for each third of the steps."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.metrics.table import Floats, Sums, Table
-from engine.values import dataclass
 
 Of = Callable[[Sums], Floats]
 """What is read from sums: shape (…)."""

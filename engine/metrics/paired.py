@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import bdtr
@@ -22,7 +22,6 @@ from engine.metrics.measure import Measure
 from engine.metrics.predictions import Judging, Prediction, has_shares_of
 from engine.metrics.resampling import draw, method, percentile_interval, swap
 from engine.metrics.table import Sums, Table, same_rows
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,14 +17,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
 from engine.metrics.binomial import tail
 from engine.metrics.intervals import wilson
 from engine.recipe.metrics import ROUNDING
-from engine.values import dataclass
 
 OFTEN = 0.8
 """Four times in five: the power that plans speak of."""

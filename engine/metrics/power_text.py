@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.evidence import DataSummary
@@ -18,7 +18,6 @@ from engine.metrics.intervals import GroupSizes, effective_groups
 from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Spread, ThresholdRule
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Selective, Task, Threshold
-from engine.values import dataclass
 
 BASELINE_DISCORDANCE = 0.2
 """Share of rows on which only one of model and baseline is right, before it is measured."""

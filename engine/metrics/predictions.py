@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Recipe, Task
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

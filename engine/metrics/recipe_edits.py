@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Literal
@@ -24,7 +25,6 @@ from engine.recipe.model import FROM_TRAIN, Method, Recipe, Scratch, Splits
 from engine.recipe.references import base_reference
 from engine.recipe.text.dump import reference_mapping
 from engine.recipe.validation_rows import stated_sizes
-from engine.values import dataclass
 
 FEW_STEPS: Final = 200
 """Optimizer steps below which a training is called short."""

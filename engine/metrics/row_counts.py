@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.evidence import RowCounts
-from engine.values import dataclass
 
 CONFIDENCE_BINS: Final = 20
 LENGTH_BINS: Final = 24

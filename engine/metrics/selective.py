@@ -11,7 +11,7 @@ have groups it is resampled, as everywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,7 +26,6 @@ from engine.metrics.selective_checks import ACCURACY, COVERAGE
 from engine.metrics.table import Floats, Table, flags, make_table
 from engine.metrics.temperature import calibrated, fit, reliability
 from engine.recipe.model import Acceptance, Selective
-from engine.values import dataclass
 
 GOOD_CHANCE: Final = 0.95
 POOR_CHANCE: Final = 0.5

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import StageError
 from engine.evidence import Metric, SweepResult, SweepSetting, TrainingSummary
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ and thousands of weighted sums give the interval. The matrices are sparse: a row
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from engine.metrics.predictions import Prediction
-from engine.values import dataclass
 
 Floats = NDArray[Any]
 """Counts, weights, or ratios of them."""

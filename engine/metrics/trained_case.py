@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -26,7 +27,6 @@ from engine.metrics.losses import (
 from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_fast, is_slow
 from engine.recipe.metrics import is_lower_better, primary, spec_of
 from engine.recipe.model import Recipe
-from engine.values import dataclass
 from engine.values.numbers import decimal
 
 ENOUGH: Final = 0.9

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ from engine.metrics.scoring import agreement
 from engine.metrics.verdict import judge, judge_drops, point_check, verdict
 from engine.recipe.metrics import primary
 from engine.recipe.model import MaxDrop, Recipe
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError

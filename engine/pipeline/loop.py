@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,6 @@ from engine.stages import after_of, load_stage, needs_of, references_of, stages_
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.store.remote.store import Sharing
 from engine.training.variants import discard
-from engine.values import dataclass
 
 
 class Watcher(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.artifacts import results
@@ -35,7 +35,6 @@ from engine.stages import (
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
 from engine.training.trained_rows import counted_rows, split_rows
-from engine.values import dataclass
 
 FORCED = "forced"
 UNFINISHED = "its last attempt did not finish"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,6 @@ from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
 from engine.store.store import SCRATCH
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.pipeline.loop import RunState

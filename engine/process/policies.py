@@ -10,13 +10,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.process.confine import LOOPBACK, NONE, Rights
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.process.start import Command

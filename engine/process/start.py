@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
@@ -32,7 +32,6 @@ from engine.process.gpu_memory import give_back
 from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
 from engine.process.library_settings import INSTRUCTIONS
 from engine.process.waiting import waiting
-from engine.values import dataclass
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,6 @@ from engine.store.runs import (
     require_exported,
     require_ours,
 )
-from engine.values import dataclass
 
 FORMS: Final = ("gguf", "merged", "adapter")
 CARD: Final = "README.md"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from engine.errors import Problem, StoreError
 from engine.publish.contents import Publication
-from engine.values import dataclass
 
 Note = Callable[[str], None]
 """Says how far publishing has come."""

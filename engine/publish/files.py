@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.store import sha256_of
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import RecipeError
@@ -10,7 +11,6 @@ from engine.files.new_folder import new_folder
 from engine.publish.contents import Publication
 from engine.publish.destination import Note, Published, other_file
 from engine.store import sha256_of
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import contextlib
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.bundle.contents import REPORT
@@ -30,7 +31,6 @@ from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
 from engine.trust.hosts import Address, parse_address
 from engine.trust.redaction import keep_secret, redacted
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

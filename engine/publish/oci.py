@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,6 @@ from engine.publish.contents import Publication
 from engine.publish.destination import Note, Published, other_file
 from engine.publish.files import PublishedFile
 from engine.store import sha256_of
-from engine.values import dataclass
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"

@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,6 @@ from engine.store.runs import read_record
 from engine.store.store import link_file
 from engine.trust.allowed import Allowed
 from engine.trust.hosts import parse_address
-from engine.values import dataclass
 
 COMMAND: Final = "ollama"
 MODELFILE: Final = "Modelfile"

@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urljoin
 
@@ -23,7 +23,6 @@ from engine.publish.oci import MANIFEST, TAG, Descriptor, artifact_of
 from engine.trust.allowed import Allowed
 from engine.trust.hosts import Address, parse_address
 from engine.trust.redaction import keep_secret, redacted
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -6,14 +6,13 @@ Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from engine.kinds import KINDS, Kind
 from engine.recipe.metrics import headline
-from engine.values import dataclass
 
 # What a recipe points at: models, data sets and files, on the hub, on the disk or in a package; and JSON.
 

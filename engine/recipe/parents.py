@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import Problem, RecipeError, Severity
@@ -11,7 +11,6 @@ from engine.recipe.resolve import OF_ABSENCE, check_recipe
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import read_source
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,13 @@ What stands at a mapping or a list holds for the keys inside, unless they say ot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 from engine.evidence.review import Area
 from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
-from engine.values import dataclass
 
 
 class Weaker(StrEnum):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from engine.evidence import BaselineResult, Report
 from engine.render.labels import main_metric
 from engine.render.markdown import code, joined, plain, prose, table
 from engine.render.metric_format import direction, kind_of, metric_text, short_list
 from engine.render.number_format import count
-from engine.values import dataclass
 
 _CHECKED = (
     "Before this folder was written, `predict.py` was evaluated on the holdout rows of the run: each answer is the one "

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.evidence import CalibrationBin, Interval, Metric, Status
 from engine.render.number_format import DASH
-from engine.values import dataclass
 
 _MOST_LABELS = 12
 """Of a matrix that is still read as a table; the most frequent mistakes are listed anyway."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from engine.evidence import (
@@ -33,7 +34,6 @@ from engine.render.metric_format import (
     value_of,
 )
 from engine.render.number_format import NOTHING, count, counted, p_values
-from engine.values import dataclass
 
 _OUTCOMES = {
     "accepted": ("ACCEPTED", Status.PASS),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from engine.render import blocks
 from engine.render.styled_text import Line, Span, printable, to_text
-from engine.values import dataclass
 
 _GAP = 2
 """Blanks behind each column but the last."""

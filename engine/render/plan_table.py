@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from engine.render import blocks
 from engine.render.layout import Grid, GridColumn, Part, Stack, grid_of, laid_out, text, width_of
 from engine.render.progress import WIDTH
 from engine.render.styled_text import printable
-from engine.values import dataclass
 
 _INDENT = 2
 _REASON_WIDTH = 45

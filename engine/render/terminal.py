@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import singledispatch
 
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
@@ -17,7 +17,6 @@ from engine.evidence import Status
 from engine.render import blocks
 from engine.render.layout import wrapped
 from engine.render.styled_text import STYLES, Line, cells, printable
-from engine.values import dataclass
 
 _STYLES: Mapping[type[object], str] = {
     blocks.Strong: "strong",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -19,7 +19,6 @@ from engine.recipe.text.source import MAX_BYTES
 from engine.review.listing import Moved
 from engine.review.recipe_file import ENDS, PLAIN, RecipeFile, dependencies, recipe_file
 from engine.review.repository import Repository
-from engine.values import dataclass
 
 COMMITTED = "what is committed is another version than the file on the disk, and was not compared"
 STAGED = "what is staged is another version than the file on the disk, and was not compared"

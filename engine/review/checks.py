@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -32,7 +32,6 @@ from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
 from engine.training.trained_rows import what_changes_rows
 from engine.trust.access import AccessCheck
-from engine.values import dataclass
 
 _ABSENT: Final = frozenset({"R302", "R250"})
 NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"

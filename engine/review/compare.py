@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,6 @@ from engine.review.file_tree import Disk
 from engine.review.flatten import Leaf, Leaves, leaves_of, source_leaves
 from engine.review.sources import Paired, listed_of, paired
 from engine.review.version import Side
-from engine.values import dataclass
 
 MOST: Final = 60
 """Characters of a value that are shown."""

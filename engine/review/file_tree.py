@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -25,7 +25,6 @@ from engine.review.large_files import is_pointer, pointer_of
 from engine.review.listing import Target
 from engine.review.patterns import matching
 from engine.trust.allowed import Allowed
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.review.repository import Repository

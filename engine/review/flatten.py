@@ -7,7 +7,7 @@ is. Mappings have no order; neither have sets, such as the export formats.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.dump import USUAL_PARITY
 from engine.recipe.validation.schema import recipe_schema, walk
-from engine.values import dataclass
 
 PROBES: Final = "acceptance.forgetting.probes"
 SOURCES: Final = "data.sources"

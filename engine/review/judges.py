@@ -7,7 +7,7 @@ no finding speaks of becomes one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.evidence.review import Effect, Finding
@@ -17,7 +17,6 @@ from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows, only
 from engine.review.rows import JudgedRows, RowDivider
 from engine.review.sources import Paired
 from engine.store import sha256_of
-from engine.values import dataclass
 
 INPUT: Final = "task.input"
 RECORD: Final = "lock.splits.holdout"

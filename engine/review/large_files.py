@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from engine.files.digests import sha256_of
 from engine.files.reading import open_regular
-from engine.values import dataclass
 
 MOST: Final = 1024
 """Bytes of a pointer, by the specification of git-lfs."""

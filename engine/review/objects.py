@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from engine.errors import RecipeError
 from engine.files.reading import MAX_BYTES
 from engine.review.git import Process, start_git
-from engine.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

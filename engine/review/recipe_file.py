@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from engine.recipe.text.source import MAX_BYTES, SourceText, parse_source
 from engine.review.listing import Target
 from engine.review.patterns import has_magic, matching
 from engine.review.repository import Repository
-from engine.values import dataclass
 
 ENDS: Final = (".yaml", ".yml")
 PLAIN: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final, Self
@@ -30,7 +30,6 @@ from engine.review.listing import (
 )
 from engine.review.objects import Objects, lacking
 from engine.review.own_history import require_own_history
-from engine.values import dataclass
 
 MOST_LINKS: Final = 40
 """Links followed on the way to one file, as by Linux."""

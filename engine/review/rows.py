@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,6 @@ from engine.recipe.model import PathRef, Recipe, Reference, Source
 from engine.review.sources import references_in
 from engine.review.version import Side
 from engine.store import make_key
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.data.prepare import Prepared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Reference, Source
@@ -11,7 +11,6 @@ from engine.recipe.references import GENERAL_TEXT
 from engine.recipe.text.compose import dotted
 from engine.review.flatten import PROBES
 from engine.review.version import Side
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,6 @@ from engine.review.compare import finding
 from engine.review.listing import names_in
 from engine.review.recipe_file import ENDS
 from engine.review.repository import Repository
-from engine.values import dataclass
 
 AT: Final = "lock.holdout.looks"
 LOST: Final = (

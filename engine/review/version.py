@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,6 @@ from engine.recipe.text.dump import resolved_mapping
 from engine.recipe.text.extends import extended
 from engine.recipe.text.source import SourceText, read_source
 from engine.review.file_tree import FileTree
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

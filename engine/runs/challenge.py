@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,6 @@ from engine.store.runs import (
     require_ours,
     write_text,
 )
-from engine.values import dataclass
 
 FOLDER = "challenges"
 """In the folder of the accepted run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,6 @@ from engine.store.runs import (
     read_record,
     require_exported,
 )
-from engine.values import dataclass
 
 LEFT_ALONE: Final = {
     Stored.FOREIGN: "it was not made here",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from engine.recipe.model import Recipe
 from engine.runs.leaving import size_of
 from engine.store import Store, make_key
 from engine.store.runs import read_file, read_record, require_ours
-from engine.values import dataclass
 
 RESOLVED = "recipe.resolved.yaml"
 QUANTIZED = "predictions.quantized.jsonl"

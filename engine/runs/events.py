@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from engine.store import Artifact
 from engine.store.runs import write_text
 from engine.tracking import stream
 from engine.tracking.stream import EventStream
-from engine.values import dataclass
 
 Artifacts = Mapping[str, Artifact]
 JUDGES = ("gate", "verify")

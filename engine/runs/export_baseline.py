@@ -11,7 +11,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,6 @@ from engine.sources import identity
 from engine.sources.digest import DigestMemory
 from engine.store import Artifact, Store, make_key, sha256_of
 from engine.store.runs import read_file, read_record, require_ours
-from engine.values import dataclass
 
 SUMS = "SHA256SUMS"
 STAGE = "baseline"

@@ -13,6 +13,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -34,7 +35,6 @@ from engine.runs.predict_rows import (
     RowFile,
     Summary,
 )
-from engine.values import dataclass
 
 WRITTEN: Final = ("jsonl", "csv", "tsv", "parquet")
 GROUP: Final = 10_000

@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import batched
 from pathlib import Path
@@ -46,7 +46,6 @@ from engine.runtime.rendering.windows import SHOWN as MOST_NAMED
 from engine.runtime.rendering.windows import TooLong
 from engine.store import Store, product_key, sha256_of
 from engine.store.runs import ACCEPTED
-from engine.values import dataclass
 
 REVISION: Final = 4
 """Bumped when the same file and rows would now be answered otherwise."""

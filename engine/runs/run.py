@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.artifacts import results
@@ -49,7 +49,6 @@ from engine.store.remote.store import open_store
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 from engine.tracking.stream import STAGE_BEGUN, EventStream
 from engine.training.row_lengths import row_lengths
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,6 @@ from engine.compute.jobs import ClusterJob, slurm_script
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import Finished, ask, program
 from engine.store.runs import Runs
-from engine.values import dataclass
 
 SCRIPT, LOG, CODE = "job.sh", "log", "code"
 POLL_SECONDS: Final = 2.0

@@ -14,7 +14,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from prometheus_client import (
@@ -49,7 +49,6 @@ from engine.runtime.rendering.windows import too_long_words
 from engine.serving import openai
 from engine.serving.asker import ModelReply, OverloadedError, ServedModel
 from engine.serving.openai import BadRequestError
-from engine.values import dataclass
 
 BAD, UNAUTHORIZED, SLOW, TOO_LARGE, WRONG_TYPE = 400, 401, 408, 413, 415
 BROKEN, BUSY, LATE = 500, 503, 504

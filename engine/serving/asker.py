@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,6 @@ from engine.runs.model_forms import WeightsModel
 from engine.runtime.llama.client import Answer, Request, read_answers, request_for
 from engine.runtime.llama.held import HeldModel, held_model
 from engine.runtime.rendering.task_file import TaskFile
-from engine.values import dataclass
 
 BATCH: Final = 64
 """Questions that are asked together, at most."""

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from engine import errors
@@ -20,7 +20,6 @@ from engine.errors import EngineError, EnvironmentProblem, Problem, Severity
 from engine.files.reading import parse_json
 from engine.progress import Progress, mention
 from engine.trust.hosts import Address
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.process.confine import Rights

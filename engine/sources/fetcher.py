@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -22,7 +23,6 @@ from engine.recipe.model import HubRef
 from engine.sources.online import quieten
 from engine.trust.hosts import Address, parse_address
 from engine.trust.resolving import UnresolvedError, UnsafeAddressError, places_of
-from engine.values import dataclass
 
 CONNECT_SECONDS: Final = 10.0
 CHUNK: Final = 1 << 16

@@ -13,6 +13,7 @@ import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ from engine.progress import Progress, mention
 from engine.sources.kept_archives import keep, take
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from packaging.version import Version

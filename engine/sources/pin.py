@@ -6,7 +6,7 @@ Nothing is written before everything has been found: a recipe is pinned whole or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,10 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
-
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

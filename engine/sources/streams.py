@@ -12,12 +12,12 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular
-from engine.values import dataclass
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,6 @@ from engine.store import Artifact
 from engine.training.checkpoints import write_curve
 from engine.training.train import SUMMARY, load_trained, refuse_another_model
 from engine.training.variants import machine
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

@@ -10,7 +10,7 @@ exported file too, by the same functions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.artifacts import results
@@ -45,7 +45,6 @@ from engine.metrics.without_synthetic import compare_with_smaller, judge_without
 from engine.parity.calibration import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS, is_lower_better
 from engine.recipe.model import Acceptance, Direction, Recipe, Threshold
-from engine.values import dataclass
 from engine.values.numbers import decimal
 
 REVISION = 10

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -49,7 +49,6 @@ from engine.recipe.synthesis import (
 from engine.recipe.teacher import on_added_rows
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
-from engine.values import dataclass
 
 REVISION = 5
 NEEDS = ("data", "holdout")

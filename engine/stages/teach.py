@@ -14,7 +14,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -48,7 +48,6 @@ from engine.store import Artifact
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
 from engine.training.teacher_tokens import refuse_other_tokenizer
-from engine.values import dataclass
 
 REVISION = 5
 NEEDS = ("data", "holdout")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,6 @@ from engine.runtime.graph.files import RUNTIME
 from engine.stages import gate
 from engine.stages.gate import Answers, JudgedAnswers
 from engine.store import Artifact
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError

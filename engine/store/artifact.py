@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, StoreError
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
-
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -15,7 +15,6 @@ from typing import Any, Final
 from engine.files.reading import read_json
 from engine.store.artifact import Artifact, FileEntry
 from engine.store.signature import Origin, origin_of, sign
-from engine.values import dataclass
 
 NAME: Final = "artifact.json"
 SCHEMA: Final = "artifact.v1"

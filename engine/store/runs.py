@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,6 @@ from engine.files.digests import sha256_of
 from engine.files.reading import parse_json, read_bytes, read_json
 from engine.store.signature import Origin, origin_of, sign
 from engine.store.store import storage_errors, storage_problem
-from engine.values import dataclass
 
 RECORD = "run.json"
 UNFINISHED: Final = ".unfinished"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.tracking import stream
-from engine.values import dataclass
 from engine.values.numbers import shortest
 
 SHOWN = {"loss": "loss", "eval_loss": "validation_loss"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Artifact
-from engine.values import dataclass
 
 FIRST = 0
 """The number of the only fold there is."""

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -34,7 +34,6 @@ from engine.process.start import PIPE, Child, Command, environment, module, star
 from engine.progress import MeasuredProgress
 from engine.render.progress import SilentProgress
 from engine.store import Artifact, StageKey, product_key
-from engine.values import dataclass
 
 CHILD: Final = "engine.training.at_once_child"
 NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", *TOOLS)

@@ -13,7 +13,7 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -24,7 +24,6 @@ from engine.process import interrupts
 from engine.progress import note_waiting
 from engine.store import DamagedError, Store
 from engine.training.at_once import as_event
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +26,6 @@ from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact
 from engine.training.train import Training, load_trained, train_rows
 from engine.training.variants import TrainingVariant, machine, variant
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import batched
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.artifacts.stage import StageContext
 from engine.environment import version_of
 from engine.store import Artifact
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,6 @@ from engine.recipe.teacher import soft_targets_of
 from engine.store import Artifact
 from engine.training.fit import refuse_unfit
 from engine.training.soft_targets import STAGE as SOFT_TARGETS
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

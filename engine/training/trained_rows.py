@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.backends.base import schedule
@@ -16,7 +17,6 @@ from engine.runtime.rendering.key import (
     rendered_key,
 )
 from engine.store import Artifact, Store
-from engine.values import dataclass
 
 _WEIGHTED: Final = "sources are weighted"
 _REPLAYED: Final = "text is replayed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from engine.store.store import GONE
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import STAGE as SOFT_TARGETS
 from engine.training.train import USAGE, Training, setting_of, train_rows
-from engine.values import dataclass
 
 WEIGHTS = "swept"
 RESULT = "result"

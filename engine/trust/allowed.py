@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,6 @@ from engine.files.user import config_folder
 from engine.trust.hosts import Address, parse_host
 from engine.trust.keys import HOSTS
 from engine.trust.project import lies_below, real_place
-from engine.values import dataclass
 
 SETTINGS: Final = "settings.yaml"
 

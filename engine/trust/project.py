@@ -6,10 +6,9 @@ import os
 import stat
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from engine.values import dataclass
 
 STORE: Final = ".recipe"
 """The one name with a dot in front that belongs to a project: the engine's own."""

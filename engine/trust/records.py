@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,6 @@ from engine.files.user import state_folder
 from engine.files.writing import write_text
 from engine.trust.allowed import projects
 from engine.trust.project import lies_below, real_place
-from engine.values import dataclass
 
 SCHEMA: Final = "trust.v1"
 _FOLDER: Final = "trust"

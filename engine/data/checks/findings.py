@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,6 @@ from engine.data.row_index import Pool
 from engine.data.spill import close_quietly
 from engine.errors import Problem
 from engine.evidence import DataFinding
-from engine.values import dataclass
 
 PLACES: Final = 10
 """Rows named in a finding."""

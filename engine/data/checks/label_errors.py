@@ -16,13 +16,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 from engine.data.examples.example import normalised
 from engine.data.similarity.near import TextStore
 from engine.data.spill import Texts
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,11 +11,10 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.recipe.text.words import WORD
-from engine.values import dataclass
 
 PRECISION: Final = 0.95
 """Of the rows that hold the mark, the share that has its label."""

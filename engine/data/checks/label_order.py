@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from engine.data.checks.label_errors import judge_unseen, key_of
-from engine.values import dataclass
 
 MOST: Final = 2_000
 """Rows that are looked at: the first ones, as they stand."""

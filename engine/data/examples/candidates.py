@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.data.checks.findings import Quote, Rejects, drop_reason
@@ -26,7 +26,6 @@ from engine.data.reading.row import Row, RowBatch, several
 from engine.data.row_index import Assignment, Traits, drawn
 from engine.data.splitting.column import NoMarkError, group_key, mark_of, place_of, seconds_of
 from engine.data.splitting.spellings import GroupSpellings, TimeSpellings
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.data.examples.column_rows import ColumnReader

@@ -7,6 +7,7 @@ would do with the others what is done here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,6 @@ from engine.data.spill_blocks import Block, block_of, joined_bytes
 from engine.kinds import AnswerForm
 from engine.recipe.model import Data, LabelSpec, Task
 from engine.runtime.text import rows as compiled
-from engine.values import dataclass
 
 Offsets = NDArray[np.int64]
 

@@ -6,11 +6,9 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

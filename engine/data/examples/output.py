@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Final
@@ -29,7 +30,6 @@ from engine.data.spill import SpilledRow
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall, Recorded
 from engine.recipe.model import SplitName
-from engine.values import dataclass
 
 SORTED_IN_MEMORY: Final = 500_000
 """Lines that are sorted at once for a digest; more are sorted in files and merged."""

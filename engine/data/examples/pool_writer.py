@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from engine.data import row_order
@@ -18,7 +18,6 @@ from engine.data.kinds.base import Filled
 from engine.data.preparation import Preparation
 from engine.data.row_index import Traits, before_key, drawn
 from engine.data.spill import SpilledRow, written_record
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.data.examples.column_rows import ColumnReader, PlainRows

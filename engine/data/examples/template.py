@@ -6,10 +6,10 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import DataError
-from engine.values import dataclass
 
 # Doubled braces come first: `{{name}}` is text, and no column in braces.
 PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")

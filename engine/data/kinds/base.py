@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine.recipe.model import Data, Task
-from engine.values import dataclass
 
 Values = Mapping[str, Any]
 """A row of a file: its values by column."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from engine.data.reading.strict_json import BLANK, StrictJsonError, kind_of_valu
 from engine.data.reading.text import chunks, line_blocks, split_lines
 from engine.recipe.model import Source
 from engine.recipe.text.nearest import nearest
-from engine.values import dataclass
 
 SHOWN = 12
 """Arrays of a document that are offered to choose from."""

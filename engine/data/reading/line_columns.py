@@ -7,6 +7,7 @@ that way has to be gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from engine.data.reading.row import Row, Trouble
 from engine.runtime.text import fields as compiled
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from engine.data.reading.text import LIMITS, MAX_LINE, require_rows, unreadable
 from engine.errors import needs_extra
 from engine.recipe.model import Source
 from engine.sources.streams import kind_of
-from engine.values import dataclass
 
 MOST_ROWS = 8192
 """Of a batch, and of batches that are looked at together; fewer where rows are large."""

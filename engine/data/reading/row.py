@@ -5,12 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Final, Protocol
 
 from engine.errors import DataError, Place, Problem
-from engine.values import dataclass
 
 SHOWN = 20
 """Problems of one file that are shown; the others are counted."""

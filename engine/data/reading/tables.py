@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,6 @@ from engine.data.reading.row import MOST, Row, RowBatch, Trouble, excerpt
 from engine.data.reading.text import MAX_LINE, line_blocks, split_lines
 from engine.recipe.formats import format_of
 from engine.recipe.model import Source
-from engine.values import dataclass
 
 READ_QUOTES: Final = "if quotes stand around the cells, write `quoting: double` in the source"
 DELIMITERS = {"csv": ",", "tsv": "\t"}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 
 from engine.data.similarity.shingles import (
@@ -23,7 +24,6 @@ from engine.data.similarity.shingles import (
     similarity_of,
 )
 from engine.data.spill import Texts
-from engine.values import dataclass
 
 MANY = 20_000
 """Rows from which the compiled way pays for its start (about a second)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,6 @@ from engine.data.similarity.shingles import (
     similarity_of,
 )
 from engine.errors import needs_extra
-from engine.values import dataclass
 
 MANY = 5_000
 """Rows from which the compiled way pays for its start (one to two seconds)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -12,7 +13,6 @@ from engine.data.row_index import Assignment, Pool
 from engine.data.row_order import Numbers, grouped, picked, starts, without
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER
-from engine.values import dataclass
 
 MANY_GROUPS: Final = 30
 """Groups that a split has at least, where there are enough small ones."""

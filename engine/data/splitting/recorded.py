@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, cast
 
@@ -17,7 +18,6 @@ from engine.data.row_order import only
 from engine.data.splitting.groups import Chosen, Units, take
 from engine.evidence import Recorded
 from engine.recipe.model import Size
-from engine.values import dataclass
 
 JUDGING: Final = (Assignment.HOLDOUT, Assignment.VALIDATION)
 """In the order in which they are drawn."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -31,7 +31,6 @@ from engine.data.splitting.iterative import stratify
 from engine.data.splitting.recorded import RecordedSplits, divide_held
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER, FROM_TRAIN, Size, SplitName, Splits
-from engine.values import dataclass
 
 ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
 """In which splits are drawn."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from engine.data.examples.example import Example, content_key
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Final
@@ -19,7 +20,6 @@ from xml.parsers import expat
 from engine.data.splitting.column import PLACES
 from engine.drafting.layouts.classes import are_classes
 from engine.errors import DataError
-from engine.values import dataclass
 
 SUFFIXES: Final = (".xlsx", ".xlsm")
 LARGEST: Final = 1 << 28

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.recipe.text.words import IN_WORD
-from engine.values import dataclass
 
 STARTS: Final = (
     *("start", "start_offset", "startindex", "start_index", "start_char", "start_pos", "begin"),

@@ -10,7 +10,7 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,6 @@ from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import Task
 from engine.runtime import baseline_folder, encoders
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.encoders.encoder import Encoder

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS, LEARNED
 from engine.recipe.model import Baseline, Reference
 from engine.store import Artifact
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.encoders.encoder import Encoder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.data.splitting.subsets import Fold
@@ -12,7 +12,6 @@ from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import answer_text
-from engine.values import dataclass
 
 SEEDS = 1 << 31
 """Servers take seeds below it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import batched
 from typing import Any, Final
@@ -38,7 +38,6 @@ from engine.recipe.model import Baseline, Recipe, Task
 from engine.recipe.synthesis import judge_of, synthesis_of
 from engine.recipe.text.compose import dotted
 from engine.store import Artifact
-from engine.values import dataclass
 
 PART: Final = 32
 """Rows of one part."""

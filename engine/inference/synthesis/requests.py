@@ -10,7 +10,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -20,7 +20,6 @@ from engine.kinds import AnswerForm
 from engine.recipe.model import Recipe, Synthesize, Task
 from engine.recipe.prompt import joined_labels
 from engine.recipe.synthesis import LABEL, synthesis_of
-from engine.values import dataclass
 
 DEFINITIONS: Final = ("$defs", "definitions")
 """Of a JSON Schema: references to them start at its root."""

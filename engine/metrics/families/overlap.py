@@ -9,6 +9,7 @@ numbers in lower case without stemming, in any script, an accent written apart f
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -18,7 +19,6 @@ from engine.errors import needs_extra
 from engine.metrics.measure import ratio
 from engine.metrics.table import Floats
 from engine.recipe.text.words import WORD
-from engine.values import dataclass
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
 ORDERS = 4

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import yaml
 
 from engine.errors import Place, Problem, RecipeError
 from engine.recipe.model import Json
-from engine.values import dataclass
 
 Event = Any
 """One of PyYAML's parser events, which share no useful type."""

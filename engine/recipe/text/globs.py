@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
 from engine.recipe.text.paths import absolute, is_text
 from engine.trust.access import AccessCheck
-from engine.values import dataclass
 
 _MAGIC = re.compile(r"[*?\[]")
 _ANY_FOLDERS = "**"

@@ -11,7 +11,7 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,6 @@ from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import is_text, names_in
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
-from engine.values import dataclass
 
 MAX_BYTES: Final = 1024 * 1024
 

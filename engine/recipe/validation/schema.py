@@ -21,7 +21,6 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import did_you_mean, nearest
 from engine.recipe.text.source import SourceText
-from engine.recipe.validation.fits import fits
 from engine.recipe.validation.schema_errors import SchemaError, schema_errors
 from engine.recipe.validation.type_hints import hint_for_type
 
@@ -159,8 +158,6 @@ def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[P
 
     Another schema than the recipe's has no `$ref`.
     """
-    if fits(source.value, recipe_schema() if schema is None else schema):
-        return ()
     found: dict[tuple[str, KeyPath], Problem] = {}
     checked = _validator() if schema is None else validator(schema)
     for violation in checked.iter_errors(source.value):

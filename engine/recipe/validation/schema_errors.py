@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.recipe.text.compose import KeyPath, visible
 from engine.recipe.text.nearest import suggestion
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from engine.recipe.patterns import validator
 from engine.recipe.text.compose import KeyPath, is_plain_text
 from engine.recipe.text.source import SourceText
-from engine.recipe.validation.fits import fits
 from engine.recipe.validation.schema_errors import SchemaError, percent_hint
-from engine.values import dataclass
 
 Schema = Mapping[str, Any]
 
@@ -124,7 +124,7 @@ class _Value:
 
     def goes_into(self, schema: Schema) -> bool:
         words = {word: schema[word] for word in _OF_ONE_VALUE if word in schema}
-        return bool(words) and fits(self.value, words)
+        return bool(words) and validator(words).is_valid(self.value)
 
 
 def _ways(value: _Value, schema: Schema, expand: Callable[[Schema], Schema]) -> Iterator[str]:

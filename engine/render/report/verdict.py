@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from engine.evidence import Check, Metric, Report, StageStatus, Status
@@ -35,7 +36,6 @@ from engine.render.metric_format import (
 )
 from engine.render.number_format import DASH, counted, duration, size
 from engine.render.report.sections.export import speed_facts
-from engine.values import dataclass
 
 _SHIP = {
     "accepted": "You can ship it",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
-from engine.values import dataclass
 
 
 class GateWords(NamedTuple):

@@ -7,6 +7,7 @@ Those files are the ones that sentence-transformers writes beside the model: `mo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from engine.runtime.models.files import read_settings, unreadable
 from engine.runtime.rendering.windows import WINDOWS
 from engine.sources.package import fetch_package_folder
 from engine.store import Cached
-from engine.values import dataclass
 
 REVISION = 1
 """Bumped when the same reference would now give other vectors."""

@@ -8,6 +8,7 @@ its size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,6 @@ from sklearn.svm import LinearSVC
 from engine.runtime.encoders.encoder import require_lesson, teaches_nothing
 from engine.runtime.text.classifier import fit_classifier
 from engine.runtime.text.tfidf import words_and_characters
-from engine.values import dataclass
 
 ALONE, BESIDE = "alone", "beside TF-IDF"
 GRIDS: Mapping[str, tuple[float, ...]] = {

@@ -11,6 +11,7 @@ import contextlib
 import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.encoders.encoder import Encoder, require_lesson
 from engine.runtime.encoders.pooling import batches
-from engine.values import dataclass
 
 BATCH = 16
 EPOCHS, FEWEST_EPOCHS = 10, 2

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,7 +34,6 @@ from engine.runtime.scoring.packed_cache import (
     refuse_other_logits,
     room_for_states,
 )
-from engine.values import dataclass
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """In one forward pass, unless the rows in flight have more."""

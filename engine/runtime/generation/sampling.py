@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,7 +16,6 @@ from engine.progress import Progress
 from engine.runtime.generation.packed_decoding import decode
 from engine.runtime.models.load import LoadedModel, not_a_number
 from engine.runtime.models.wide import in_64_bits
-from engine.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,11 +6,10 @@ No torch: llama.cpp's worker decodes by it, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import exp
 from typing import TYPE_CHECKING
-
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.generation.grammar import Matcher

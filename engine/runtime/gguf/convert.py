@@ -10,6 +10,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
 from engine.store.store import out_of_room
-from engine.values import dataclass
 
 SIXTEEN_BIT = ("F16", "BF16")
 SUPER_BLOCK, BLOCK = 256, 32

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.models.wide import in_64_bits
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.packing import trained_rows
-from engine.values import dataclass
 
 REVISION = 1
 """Bumped when the same model and rows would now give another matrix."""

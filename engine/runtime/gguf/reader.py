@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import StageError
-from engine.values import dataclass
 
 
 class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here

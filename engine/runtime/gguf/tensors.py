@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 
 from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.one_thread import one_thread
-from engine.values import dataclass
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "F32": (1e-6, 1e-6),

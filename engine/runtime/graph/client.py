@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import version_of
@@ -15,7 +16,6 @@ from engine.recipe.model import ONNX
 from engine.runtime.graph.convert import missing_tools
 from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.tool_process import request_files, run_tool
-from engine.values import dataclass
 
 WORKER = "engine.runtime.graph.worker"
 

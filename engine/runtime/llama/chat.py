@@ -7,12 +7,12 @@ transformers knows it or not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
 from engine.runtime.rendering.chat import Chat, chat_of
-from engine.values import dataclass
 
 BOS, EOS = "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"
 TEMPLATE, TOKENS = "tokenizer.chat_template", "tokenizer.ggml.tokens"

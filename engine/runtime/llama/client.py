@@ -7,7 +7,7 @@ its last words, not the end of the run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +29,6 @@ from engine.runtime.rendering.windows import TooLong, too_long, too_long_words
 from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.scoring.temperature import tempered
 from engine.runtime.tool_process import request_files, run_tool
-from engine.values import dataclass
 
 WORKER = "engine.runtime.llama.worker"
 

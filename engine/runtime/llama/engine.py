@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ from inferna.llama import llama_cpp
 from numpy.typing import NDArray
 
 from engine.runtime.scoring.label_search import common_prefix
-from engine.values import dataclass
 
 Logits = NDArray[np.float32]
 """Of one position, by token of the vocabulary."""

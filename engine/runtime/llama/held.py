@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -29,7 +29,6 @@ from engine.runtime.llama.client import (
 )
 from engine.runtime.tool_process import failure, hanging
 from engine.store.store import out_of_room
-from engine.values import dataclass
 
 SERVICE: Final = "engine.runtime.llama.service"
 TOOL: Final = "llama.cpp"

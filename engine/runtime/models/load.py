@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from engine.runtime.models.files import require_settings
 from engine.runtime.models.torch_device import torch_device
 from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.training.fused_lora import fuse
-from engine.values import dataclass
 
 LOADABLE = "it needs config.json and safetensors of an architecture transformers knows"
 RETRAIN = "train again: `recipe run RECIPE --force train`"

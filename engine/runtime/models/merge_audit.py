@@ -8,6 +8,7 @@ factors must be the base's bytes.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from engine.errors import StageError
 from engine.files.reading import read_json
 from engine.runtime.models.one_thread import one_thread
 from engine.store import sha256_of
-from engine.values import dataclass
 
 PREFIX = "base_model.model."
 DIGITS = {torch.float32: 24, torch.float64: 24, torch.float16: 11, torch.bfloat16: 8}

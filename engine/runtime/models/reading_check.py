@@ -14,6 +14,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +37,6 @@ from engine.runtime.models.tensor_check import FLOATS, NORM, SAME_MODEL
 from engine.runtime.models.torch_device import torch_device
 from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
-from engine.values import dataclass
 
 REVISION: Final = 5
 """Bumped when the same model would now be judged otherwise."""

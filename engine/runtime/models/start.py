@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,6 @@ from engine.runtime.models.base_model import (
     validated_folder,
 )
 from engine.store import Cached, sha256_of
-from engine.values import dataclass
 
 FACTS: Final = "start.json"
 """Beside a folder that was made of another model, or of none: how, as JSON."""

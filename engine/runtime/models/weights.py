@@ -6,13 +6,13 @@ Source: https://github.com/huggingface/safetensors, "Format".
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
 from engine.files.reading import open_regular, parse_json, read_json
-from engine.values import dataclass
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
 from engine.files.reading import read_json
-from engine.values import dataclass
 
 FILE = "calibration.json"
 VERSION = 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,6 @@ from engine.failures import library_errors
 from engine.runtime.models.files import require_vocabulary
 from engine.runtime.rendering.chat_template import left_open, with_fixed_date
 from engine.runtime.rendering.templating import within_limits
-from engine.values import dataclass
 
 KEPT: Final = 4
 """Of a base model and a merged one, with and without a need of a chat template."""

@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from os.path import commonprefix
 from pathlib import Path
@@ -36,7 +36,6 @@ from engine.runtime.rendering.renderer import RenderableRow, RenderedRow, Render
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
 from engine.store import Artifact, Cached
-from engine.values import dataclass
 
 SPLITS = ("train", "validation")
 LONGEST = 10

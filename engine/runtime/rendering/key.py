@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.recipe.model import Recipe, Task
 from engine.store import StageKey, product_key
-from engine.values import dataclass
 
 REVISION = 3
 """Bumped when the same examples would now give other rows."""

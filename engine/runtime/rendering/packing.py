@@ -11,12 +11,12 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row, token_rows
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from engine.errors import Problem, Severity
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.windows import rows_are
-from engine.values import dataclass
 
 SHOWN = 10
 """Rows named in one message."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import StageError
@@ -24,7 +24,6 @@ from engine.runtime.rendering.segments import (
     cut_reply,
     cut_turns,
 )
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers

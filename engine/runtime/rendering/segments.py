@@ -8,10 +8,10 @@ counts when the template writes the earlier ones as they were learned (some leav
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.recipe.conversation import Conversation
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers

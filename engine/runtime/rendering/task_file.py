@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from engine.kinds import AnswerForm
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.rendering.calibration_file import FileCalibration, read_calibration
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
-from engine.values import dataclass
 
 WINDOWS = ("max_position_embeddings", "n_positions", "seq_length")
 """What configurations call it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -28,7 +29,6 @@ from engine.runtime.scoring.packed_cache import (
     attending,
     prefill,
 )
-from engine.values import dataclass
 
 CLOSE = {torch.float32: 1e-2, torch.bfloat16: 0.5, torch.float16: 0.1}
 """Nats of the first choice that differ by more show that the model attends in another way."""

@@ -23,10 +23,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-from engine.values import dataclass
 
 TOLERANCE = 1e-3
 """Probabilities are known to this: what has not been looked into may hold this share of the rest."""

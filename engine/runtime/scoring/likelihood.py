@@ -8,6 +8,7 @@ one of them is decided, a few positions at a time, so the vocabulary costs no me
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -15,7 +16,6 @@ from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, causal_model, not_a_number
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row
 from engine.runtime.scoring.plain_check import refuse_other_nats
-from engine.values import dataclass
 
 TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
 """Padded tokens in one forward pass, unless one row has more."""

@@ -16,6 +16,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice, starmap
 from typing import Any
 
@@ -24,7 +25,6 @@ from transformers import Cache, DynamicCache
 from transformers.modeling_utils import AttentionInterface
 
 from engine.runtime.models.load import LoadedModel, attention_of, causal_model
-from engine.values import dataclass
 
 NAME = "recipe_packed"
 """Of the attention function, while it is registered."""

@@ -14,7 +14,7 @@ import itertools
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -32,7 +32,6 @@ from engine.runtime.scoring.packed_cache import (
     refuse_other_logits,
     room_for_states,
 )
-from engine.values import dataclass
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
 """In one forward pass, unless one row has more."""

@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -29,7 +29,6 @@ from engine.runtime.served.http_client import (
 )
 from engine.store.store import storage_problem
 from engine.trust.redaction import redacted_value
-from engine.values import dataclass
 
 AT_ONCE = 4
 """Rows under way at a time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -28,7 +29,6 @@ from engine.runtime.served.http_client import (
     server_problem,
 )
 from engine.trust.keys import is_never_sent
-from engine.values import dataclass
 
 MOST_NAMED = 5
 """Models named in one message."""

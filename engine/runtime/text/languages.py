@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.runtime.text.compiled import compiled
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

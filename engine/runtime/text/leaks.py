@@ -10,6 +10,8 @@ functions are compiled into it: after a change there, this file wants a touch.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,6 @@ from engine.runtime.text.near import (
     shingle_sets,
     unique,
 )
-from engine.values import dataclass
 
 BITS_A_SHINGLE = 32
 """Of the bitmap: about one shingle in 32 that is not in it is taken for one that is."""

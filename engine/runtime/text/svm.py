@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from sklearn.svm import LinearSVC
 from engine.errors import StageError
 from engine.runtime.text.classifier import fit_classifier
 from engine.runtime.text.tfidf import words_and_characters
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

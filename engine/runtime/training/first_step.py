@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import batched, islice
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,6 @@ from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
 from engine.runtime.training.rows_seen import RowsSeen, digest_of
 from engine.runtime.training.shared_prefix import allowed_difference
 from engine.runtime.training.trained_parts import TrainedParts
-from engine.values import dataclass
 
 Report = Callable[[Mapping[str, Any]], None]
 Row = Mapping[str, Sequence[int]]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import TrainingArguments
 
 from engine.runtime.models.wide import in_64_bits
-from engine.values import dataclass
 
 Batch = Mapping[str, Any]
 Collator = Callable[[Sequence[Mapping[str, Any]]], Batch]

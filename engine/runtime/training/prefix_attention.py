@@ -11,7 +11,7 @@ of a lane instead, and the start itself goes through in blocks, which leaves out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,6 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from engine.runtime.scoring.packed_cache import UNKNOWN, UnsupportedModelError
-from engine.values import dataclass
 
 NAME = "recipe_shared_prefix"
 """Of the attention function among transformers' own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import batched
 from pathlib import Path
@@ -50,7 +51,6 @@ from engine.runtime.training.parts import (
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
-from engine.values import dataclass
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 NOT_ARGUMENTS = frozenset(

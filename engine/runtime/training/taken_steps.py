@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import torch
 
 from engine.runtime.models.wide import in_64_bits
-from engine.values import dataclass
 
 SAMPLED: Final = 32
 """Numbers of each tensor that are followed, about."""

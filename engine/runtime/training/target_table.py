@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.runtime.rendering.packing import IGNORED
-from engine.values import dataclass
 
 FILE = "targets.safetensors"
 Row = Mapping[str, Sequence[int]]

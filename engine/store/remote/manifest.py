@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -17,7 +17,6 @@ from engine.files.reading import parse_json
 from engine.store.artifact import Artifact, FileEntry
 from engine.store.key import make_key
 from engine.store.manifest import Stored, judged, manifest_record
-from engine.values import dataclass
 
 SCHEMA: Final = "shared.v1"
 PART: Final = 2_000_000

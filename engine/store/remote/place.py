@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import RecipeError
-from engine.values import dataclass
 
 VARIABLE: Final = "SLM_RECIPE_STORE_REMOTE"
 BUCKETS: Final = ("s3", "gs", "az")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,6 @@ from engine.store.remote.objects import ObjectStore, UnreachableError, connect
 from engine.store.remote.place import SharedPlace
 from engine.store.remote.transfer import RefusedError, fetch, find, send
 from engine.store.store import Build, Store, storage_errors
-from engine.values import dataclass
 
 FETCHED: Final = frozenset(
     {"package", "package_file", "package_folder", "hub_rows", "base-model", "tokenizer"}

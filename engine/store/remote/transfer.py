@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -27,7 +28,6 @@ from engine.store.remote.manifest import (
     shared_text,
 )
 from engine.store.remote.objects import ObjectStore, OversizeError
-from engine.values import dataclass
 
 INCOMING: Final = "incoming"
 """Folder of a store: files that are being taken from a shared one, `<key>/files/`."""

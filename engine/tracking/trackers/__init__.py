@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from engine.tracking.facts import EventFacts
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

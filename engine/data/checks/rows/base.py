@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.data.checks.rows.texts import rows_that, texts
 from engine.data.kinds.base import Filled
 from engine.recipe.model import CheckAction
-from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.data.spill_blocks import Block

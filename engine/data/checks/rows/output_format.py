@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
-from engine.values import dataclass
 
 RARE: Final = 0.10
 USUAL: Final = 0.85

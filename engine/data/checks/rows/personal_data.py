@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.data.checks.rows.base import RowCheck
 from engine.data.checks.rows.personal_patterns import PersonalSpan, find_personal
 from engine.data.checks.rows.texts import rewritten, texts
 from engine.data.kinds.base import Filled
-from engine.values import dataclass
 
 NAMES: Final[dict[str, str]] = {
     "EMAIL": "an e-mail address",

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from engine.data.checks.rows import checksums
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ next, unless it is indented like the block that ends there. A blank line belongs
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from engine.recipe.text.layout.tree import At, Collection, Item, Parsed, ScalarSpan
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import reduce
 from itertools import count
 from operator import getitem
@@ -13,7 +14,6 @@ from engine.recipe.text.compose import KeyPath, dotted, is_plain_text
 from engine.recipe.text.layout.tree import Collection, parse
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
-from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

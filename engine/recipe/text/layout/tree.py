@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
 from engine.recipe.text.source import PARSER, split_lines
-from engine.values import dataclass
 
 At = tuple[int, int]
 """Line and column, both from 0."""

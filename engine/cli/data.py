@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from engine.cli.confinement import add_unconfined, confine_run
 from engine.cli.numbers import whole
@@ -18,7 +17,6 @@ from engine.cli.place import (
     store_and_warnings,
 )
 from engine.cli.streams import others_to
-from engine.cli.terminal import write_error
 from engine.cli.watch import Artifacts, Console
 from engine.evidence import StageRecord
 from engine.progress import Progress
@@ -44,8 +42,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="show this row as the model sees it: its id, or FILE:LINE (default: the first)",
     )  # fmt: skip
     add_flag(parser, "--no-tokens", "do not fetch the base model's tokenizer: count characters")
-    recount = "first write into the lock how often its holdout was used, by all branches that its history in git has"
-    add_flag(parser, "--recount-lock", recount)
     add_unconfined(parser)
     add_shared(parser, allow=True)
 
@@ -59,7 +55,6 @@ def run(options: argparse.Namespace) -> int:
 
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
-    recounted = _recounted(recipe.file) if options.recount_lock else ""
     given = options.examples
     wish = ViewOptions(
         examples=given if given is not None else 10 if options.label else 1,
@@ -75,8 +70,6 @@ def run(options: argparse.Namespace) -> int:
         live = _Live(terminal, quiet=False)
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
-    if recounted:
-        write_error(f"{recounted}\n")
     if as_json:
         show_json(data_json(looked.view, looked.problems))
         return looked.code
@@ -87,12 +80,6 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     show_problems(looked.problems)
     return looked.code
-
-
-def _recounted(recipe_file: Path) -> str:
-    from engine.review.uses import recount_lock  # reads git, for this flag only
-
-    return recount_lock(recipe_file)
 
 
 class _Live(Console):

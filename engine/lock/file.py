@@ -383,8 +383,7 @@ def _unreadable(path: Path, why: str) -> DataError:
     return DataError.one(
         "D380",
         f"cannot read `{path.name}`: {why}",
-        hint="keep one side of a merge conflict whole, then `recipe data RECIPE --recount-lock` adds up the uses of "
-        f"both; otherwise {how_to_restore(path)}",
+        hint=f"keep one side of a merge conflict whole; otherwise {how_to_restore(path)}",
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from engine.backends.base import steps_of
 from engine.environment import Device
-from engine.errors import DataError, Problem, RecipeError, Severity
+from engine.errors import DataError, EngineError, Problem, RecipeError, Severity
 from engine.evidence.review import Checked, Comment, Effect, Finding, Review
-from engine.lock.file import lock_path
+from engine.lock.file import Accepted, lock_from_text, lock_path
 from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
@@ -27,7 +28,6 @@ from engine.review.findings import waived
 from engine.review.repository import Repository
 from engine.review.review import review
 from engine.review.rows import RowDivider
-from engine.review.uses import locks_touched, merged_alike, with_history
 from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
 from engine.training.trained_rows import what_changes_rows
@@ -36,6 +36,8 @@ from engine.trust.access import AccessCheck
 _ABSENT: Final = frozenset({"R302", "R250"})
 NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"
 """Codes of findings that need no comparison."""
+OLDER_RUN: Final = "W124"
+TAKEN_BACK: Final = "an acceptance was taken back: this is the accepted run of commit "
 IS_GONE: Final = "nothing judges its model any more"
 NO_COMPARISON: Final = "the old version is not valid, so there is nothing to compare with"
 NOT_REACHED: Final = "this clone does not reach where the work began"
@@ -100,22 +102,13 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
     repository = what.repository
     moved = repository.moved(what.commit, None)
     touched = [*touched_recipes(repository, what.commit, moved)]
-    known = names_of(moved)
-    locks = locks_touched(repository, what.commit)
-    for path in merged_alike(repository, locks - known):
-        if path not in {one.path for one in touched}:
-            why = f"its lock {lock_path(Path(path)).name}, on two branches"
-            status = ChangeStatus.CHANGED
-            touched.append(Touched(path=path, status=status, was=path, why=(why,)))
     # One for all recipes, so that its limit holds for the whole review.
     rows = RowDivider()
     waivers: list[str] = []
     with revisions(repository, what.commit, None, names_of(moved)) as (before, after):
         trees = (before, after)
         checked = [
-            _Check(what=what, touched=one, trees=trees, waivers=waivers, locks=locks | known).made(
-                store, device, rows
-            )
+            _Check(what=what, touched=one, trees=trees, waivers=waivers).made(store, device, rows)
             for one in touched
         ]
     return Comment(
@@ -165,8 +158,6 @@ class _Check:
     trees: tuple[FileTree, FileTree]
     waivers: list[str]
     """Reasons that new versions give for recipes that are gone; added to."""
-    locks: frozenset[str]
-    """Locks that the work touched, among other files: only their history can have lost a use."""
 
     @property
     def repository(self) -> Repository:
@@ -207,18 +198,35 @@ class _Check:
             unseen += (_finding(NO_OLD, Effect.UNKNOWN, why),)
         else:
             result = review(old, new, store=store, device=device, rows=rows)
-            result = self._with_history(result, new, before)
+            result = self._with_history(result, new)
             found = replace(found, review=result, plan_before=tuple(plan_lines(old.recipe)))
         return replace(found, findings=tuple(waived(unseen, waivers_of(new), before)))
 
-    def _with_history(self, result: Review, new: Side, before: Mapping[str, str]) -> Review:
-        """The review of a recipe with a lock, with what the history of that says."""
+    def _with_history(self, result: Review, new: Side) -> Review:
+        """The review, where an older accepted run is no weakening if the old version's history has it."""
+        older = [one for one in result.findings if one.code == OLDER_RUN and not one.waiver]
         lock = self.repository.named(lock_path(new.path))
-        if new.lock is None or lock is None or lock not in self.locks:
+        if not older or lock is None or new.lock is None or new.lock.accepted is None:
             return result
-        found = with_history(result.findings, new.lock, lock, self.repository, self.what.commit)
-        more = waived(found[: len(found) - len(result.findings)], waivers_of(new), before)
-        return replace(result, findings=(*more, *found[len(more) :]))
+        commit = self._commit_of(new.lock.accepted, lock)
+        if not commit:
+            return result
+        findings = (
+            replace(one, waiver=TAKEN_BACK + commit[:12]) if one in older else one
+            for one in result.findings
+        )
+        return replace(result, findings=tuple(findings))
+
+    def _commit_of(self, accepted: Accepted, lock: str) -> str:
+        """The commit before the work began whose lock has this accepted run; empty for none."""
+        words = ("rev-list", "--full-history", self.what.commit, "--", f":(top,literal){lock}")
+        for commit in self.repository.output(*words).decode().split():
+            # Conflicts that were committed, or another tool's file.
+            with suppress(EngineError, OSError, UnicodeDecodeError, RecursionError):
+                text = self.repository.recorded(commit, lock).decode("utf-8")
+                if lock_from_text(self.repository.root / lock, text).accepted == accepted:
+                    return commit
+        return ""
 
     def _note_waivers(self, new: Side, before: Mapping[str, str]) -> None:
         why = waivers_of(new).get(GONE, "")

@@ -57,29 +57,6 @@ def marks_in_the_lock(team: Team) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def two_looked(team: Team) -> None:
-    """Both branches used the holdout once; the merge of equal lines counts one use."""
-    git = team.git
-    sound_lock(team)
-    git.commit()
-    git.run("branch", "--force", "main")
-    looks(team, 3)
-    git.commit()
-    git.run("checkout", "--quiet", "main")
-    looks(team, 3)
-    # Else the commit would be the very same one.
-    git.write({"notes.txt": "x\n"})
-    git.commit()
-    git.run("checkout", "--quiet", "work")
-    git.run("merge", "--quiet", "--no-edit", "main")
-
-
-def both_counted(team: Team) -> None:
-    two_looked(team)
-    looks(team, 4)
-    team.git.commit()
-
-
 def acceptance_reverted(team: Team) -> None:
     """Main accepted a run; the work takes that commit back by `git revert`."""
     git = team.git

@@ -173,8 +173,6 @@ def _all() -> tuple[Situation, ...]:
         ("one use more", t.sound_lock, t.more_looks, GREEN, 0),
         ("uses turned back", t.sound_lock, k.looks_turned_back, WEAKER, 1),
         ("other numbers in the accepted run", k.accepted, k.edited_record, WEAKER, 1),
-        ("two branches used the holdout, one use counted", nothing, k.two_looked, WEAKER, 1),
-        ("two branches used the holdout, both counted", nothing, k.both_counted, GREEN, 0),
         ("an acceptance taken back by git revert", nothing, k.acceptance_reverted, WEAKER, 1),
         ("an acceptance taken back, its use counted", nothing, k.reverted_and_counted, WAIVED, 0),
         ("an earlier accepted run that main never had", k.accepted, k.earlier_run, WEAKER, 1),

@@ -36,7 +36,7 @@ class Guess:
     system: str = ""
     """The system message that all rows share."""
     instruction: str = ""
-    """What all rows are asked in the same words."""
+    """The question that all rows ask in the same words."""
     properties: tuple[tuple[str, dict[str, Any]], ...] = ()
     """Extraction: the schema of the objects in the column of the answer, by field."""
     pair: tuple[str, ...] = ()
@@ -48,6 +48,13 @@ class Guess:
     def texts(self) -> tuple[str, ...]:
         """The columns of the text."""
         return self.inputs or ((self.text,) if self.text else ())
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """All columns that the task reads."""
+        spans = (self.spans.column,) if self.spans else ()
+        label = () if self.fields or not self.label else (self.label,)
+        return (*self.texts, *self.fields, *self.pair, *spans, *label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,10 +154,10 @@ class DraftPlan:
             return []
         if scale := self.bins():
             return [label for label, _, _ in scale]
-        separator = self.guess.separator if self.kind.answer is AnswerForm.LABELS else None
+        separator = self.guess.separator if self.kind.answer is AnswerForm.LABELS else ""
         renamed = self.relabelled()
         # What they are renamed to need not stand in the rows: each may have a blank before it.
-        found = {renamed.get(label, label) for label in labels_of(self.column, separator or None)}
+        found = {renamed.get(label, label) for label in labels_of(self.column, separator)}
         return in_order(found - set(self.no_labels()))
 
     def no_labels(self) -> list[str]:

@@ -34,3 +34,13 @@ def test_rows_are_written_anew_only_where_a_column_that_is_used_needs_a_name(
 
     assert (tmp_path / "draft.rows.jsonl").exists() is is_copied
     assert main(["data", "--no-tokens", "draft.yaml"]) == 0
+
+
+def test_a_column_whose_name_has_a_comma_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [{"text": text, "City, State": label} for text, label in rows(120)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+
+    assert main(["init", "rows.jsonl", "--label", "City, State", "-o", "draft.yaml"]) == 0

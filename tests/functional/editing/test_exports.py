@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a case of a table is one line
 """`recipe init` on what companies export: the right recipe, and nothing left out without a word."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -124,32 +126,33 @@ def test_dates_of_a_workbook_are_written_as_dates(folder: Path, run: Run) -> Non
     assert found[7]["text"] == "7"
 
 
-def test_rows_that_no_split_uses_are_counted(folder: Path, run: Run) -> None:
-    found = [(one, label) for one, label in labelled() for _ in range(2)]
-    table(folder / "rows.csv", [("text", "label"), *found])
+ROWS = labelled()
+PLAIN = ("text", "label")
+NOTES = {
+    "rows in no split": (PLAIN, [one for one in ROWS for _ in range(2)], ("note: not used of 320 rows: 160 duplicate", "left to train on in each")),
+    "a label misspelled": (PLAIN, [(t, ("yes", "no")[n % 2] if n else "yess") for n, (t, _) in enumerate(ROWS)], ("`yess` stands in 1 row: if it is `yes` misspelled",)),
+    "other labels": (("text", "unit", "desk"), [(*one, "ab"[n % 2]) for n, one in enumerate(ROWS)], ("else --label unit",)),
+    "a text not read": (("subject", "body", "label"), [(f"About {n} and {one[1]}", *one) for n, one in enumerate(ROWS)], ('not read: `subject`; task.input: "{subject}\\n{body}"',)),
+    "labels without words": (("text", "is_spam"), [(t, ("TRUE", "FALSE")[n % 2]) for n, (t, _) in enumerate(ROWS)], ("the labels are true and false",)),
+    "long rows": (PLAIN, [(f"{n} {'so on ' * 2000}" if n < 3 else t, label) for n, (t, label) in enumerate(ROWS)], ("2048 tokens, the most that a draft asks for", "note: 3 rows may be longer than 2048 tokens")),
+    "most rows long": (PLAIN, [(f"{n} and {'so on ' * 1500}", "ab"[n % 2]) for n in range(60)], ("max_length 4096 tokens, from the longest row",)),
+    "two ratings": (("text", "valence", "arousal"), [(t, n % 59 / 10 - 3, n % 43 / 7) for n, (t, _) in enumerate(ROWS)], ("label valence numbers from -3 to 2.8, put into bins; else --label arousal",)),
+    "a rating of most rows": (("text", "score"), [(t, n % 97 if n % 7 else "") for n, (t, _) in enumerate(ROWS)], ("numbers from 0 to 96, put into bins", "checks.empty drop")),
+    "answers to most rows": (("question", "answer"), [(t, f"{t[::-1]} so" if n % 4 else "") for n, (t, _) in enumerate(ROWS)], ("kind generation", "checks.empty drop 40 rows")),
+    "decimal commas": (("text", "similarity score"), [(t, f"{n % 50 / 10:.1f}".replace(".", ",")) for n, (t, _) in enumerate(ROWS)], ("kind text", "holds numbers with a decimal comma")),
+    "entities of HTML": (PLAIN, [(f"{t} &amp; so", label) for t, label in ROWS], ("note: 160 texts hold entities of HTML (`&amp;`",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("header", "rows", "shown"), NOTES.values(), ids=NOTES)
+def test_what_the_user_should_know_is_reported(
+    folder: Path, run: Run, header: tuple[str, ...], rows: list[Any], shown: tuple[str, ...]
+) -> None:
+    table(folder / "rows.csv", [header, *rows])
 
     message = drafted(folder, run, "rows.csv")
 
-    assert "note: not used of 320 rows: 160 duplicate" in message
-    assert "left to train on in each" in message
-
-
-def test_a_label_that_may_be_misspelled_is_named(folder: Path, run: Run) -> None:
-    found = [
-        (one, ("yes", "no")[at % 2] if at else "yess") for at, (one, _) in enumerate(labelled())
-    ]
-    table(folder / "rows.csv", [("text", "label"), *found])
-
-    message = drafted(folder, run, "rows.csv")
-
-    assert "`yess` stands in 1 row: if it is `yes` misspelled" in message
-
-
-def test_other_columns_that_sort_the_rows_are_named(folder: Path, run: Run) -> None:
-    found = [(one, label, "ab"[at % 2]) for at, (one, label) in enumerate(labelled())]
-    table(folder / "rows.csv", [("text", "unit", "desk"), *found])
-
-    assert "else --label unit" in drafted(folder, run, "rows.csv")
+    assert [one for one in shown if one not in message] == []
 
 
 def test_an_archive_says_why_its_rows_are_written(folder: Path, run: Run) -> None:
@@ -177,37 +180,6 @@ def test_a_document_of_an_office_program_is_no_archive(folder: Path, run: Run) -
     assert (outcome.code, "is a document of an office program" in outcome.err) == (3, True)
 
 
-def test_texts_that_the_input_does_not_name_are_reported(folder: Path, run: Run) -> None:
-    found = [(f"About {at} and {label}", one, label) for at, (one, label) in enumerate(labelled())]
-    table(folder / "rows.csv", [("subject", "body", "label"), *found])
-
-    assert 'not read: `subject`; task.input: "{subject}\\n{body}"' in drafted(
-        folder, run, "rows.csv"
-    )
-
-
-def test_rows_that_may_be_too_long_are_counted(folder: Path, run: Run) -> None:
-    found = [
-        (f"{at} {'so on ' * 2000}" if at < 3 else one, label)
-        for at, (one, label) in enumerate(labelled())
-    ]
-    table(folder / "rows.csv", [("text", "label"), *found])
-
-    message = drafted(folder, run, "rows.csv")
-
-    assert "2048 tokens, the most that a draft asks for" in message
-    assert "note: 3 rows may be longer than 2048 tokens" in message
-
-
-def test_where_most_rows_are_long_the_draft_takes_them(folder: Path, run: Run) -> None:
-    found = [(f"{at} and {'so on ' * 1500}", "ab"[at % 2]) for at in range(60)]
-    table(folder / "rows.csv", [("text", "label"), *found])
-
-    message = drafted(folder, run, "rows.csv")
-
-    assert ("max_length 4096 tokens" in message, "may be longer" in message) == (True, False)
-
-
 def test_a_column_of_bytes_is_no_text(folder: Path, run: Run) -> None:
     columns = {"text": [one.encode() for one, _ in labelled()], "label": [b for _, b in labelled()]}
     pq.write_table(pa.table(columns), folder / "rows.parquet")
@@ -230,13 +202,6 @@ def test_texts_that_a_table_does_not_list_are_counted(folder: Path, run: Run) ->
     text(folder / "tickets" / "texts" / "more.txt", "One that nobody has sorted")
 
     assert "left out, files without a row: 1" in drafted(folder, run, "tickets")
-
-
-def test_labels_without_words_are_reported(folder: Path, run: Run) -> None:
-    found = [(one, ("TRUE", "FALSE")[at % 2]) for at, (one, _) in enumerate(labelled())]
-    table(folder / "rows.csv", [("text", "is_spam"), *found])
-
-    assert "the labels are true and false" in drafted(folder, run, "rows.csv")
 
 
 def test_intents_that_yaml_1_1_takes_for_truth_values_are_kept(folder: Path, run: Run) -> None:

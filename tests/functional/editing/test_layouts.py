@@ -93,15 +93,6 @@ def test_what_was_laid_out_anew_is_reported(folder: Path, run: Run) -> None:
     )
 
 
-def test_entities_of_html_are_named(folder: Path, run: Run) -> None:
-    table(
-        folder / "rows.csv",
-        [("text", "label"), *((f"{one} &amp; so", label) for one, label in labelled())],
-    )
-
-    assert "note: 160 texts hold entities of HTML (`&amp;`" in run("init", "rows.csv").out
-
-
 def test_a_test_file_without_labels_does_not_judge(folder: Path, run: Run) -> None:
     table(folder / "train.csv", [("text", "label"), *labelled()])
     table(folder / "test.csv", [("text",), *((one,) for one, _ in labelled(40))])

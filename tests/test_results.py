@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -15,7 +14,7 @@ import yaml
 
 from engine.recipe import check_recipe
 from engine.recipe.baselines import BASELINES
-from support.paths import EXAMPLES
+from support.reports import report_fields
 from support.results import SharedSources, made_case
 
 # after `support.results`, which says where they are
@@ -151,7 +150,7 @@ class Engine:
         runs = store / "runs" / recipe["name"]
         run = runs / f"run-{len(list(runs.glob('*')))}"
         run.mkdir(parents=True)
-        shutil.copyfile(EXAMPLES / "reports" / f"{report}.json", run / "report.json")
+        (run / "report.json").write_text(json.dumps(report_fields(report)), encoding="utf-8")
         (run / "model-Q4_K_M.gguf").write_bytes(b"model")
         (run / "run.json").write_text("{}", encoding="utf-8")
         for stage in ("package", "merge"):

@@ -20,9 +20,9 @@ from support.hostile_table import Ask, Case, ask
 from support.hostile_texts import ESC, spoiled
 from support.hostile_victim import Victim, git
 from support.outside_cases import FIELDS, SECRET, write
+from support.reports import report_fields
 
 Put = Callable[[Victim], object]
-EXAMPLES: Final = Path(__file__).parents[1] / "examples" / "reports"
 AXOLOTL: Final = "base_model: owner/m\ndatasets: [{path: owner/d, type: alpaca}]\n"
 FACTORY: Final = "model_name_or_path: owner/m\nstage: sft\ndataset: mine\n"
 JOB: Final = {"object": "fine_tuning.job", "training_file": "f"}
@@ -273,7 +273,7 @@ def _served() -> list[Case]:
 
 def _published() -> str:
     """The README of a published folder, with escapes in every text of its report."""
-    report = json.loads((EXAMPLES / "rich.json").read_text("utf-8"))
+    report = report_fields("rich")
     card = published_card(from_json(Report, spoiled(report)), forms=("gguf",), names=(), key="")
     return "clean" if not RAW.search(card.replace("\r", "")) and not set(TAGS) & set(card) else card
 

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ from support.hostile_places import project
 from support.hostile_table import Ask, Case, ask
 from support.hostile_victim import KEY, Victim
 from support.outside_cases import FIELDS
+from support.reports import report_fields
 
 ESC: Final = "\x1b]0;x\x07\x1b[2J\x9b31m\u202e@team"
 """A title for the window, a cleared screen, a colour in one sign, a turned direction, and a mention."""
@@ -54,10 +54,7 @@ def escapes(victim: Victim) -> None:
         victim.write(name, escaped)
     victim.write("raw.yaml", f"recipe: v1\nname: {ESC}\n")
     victim.write("locked.lock.json", json.dumps({"schema": ESC, "recipe": ESC, "draw": {ESC: ESC}}))
-    report = json.loads(
-        (Path(__file__).parents[1] / "examples" / "reports" / "rich.json").read_text("utf-8")
-    )
-    victim.write(f"{RUN}/report.json", json.dumps(spoiled(report)))
+    victim.write(f"{RUN}/report.json", json.dumps(spoiled(report_fields("rich"))))
     victim.write(f"{RUN}/report.md", f"# {ESC}\n")
     victim.write(f"{RUN}/recipe.resolved.yaml", escaped)
     record = {

@@ -1,10 +1,15 @@
-"""Reports for tests of rendering, read from `tests/examples/reports`. Every number in them is made up."""
+"""Reports for tests of rendering, read from `tests/examples/reports`. Every number in them is made up.
+
+A file has what differs from the report that it is `like`; `"free": "holdout"` stands for the same scores.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from engine.evidence import Flip, Report, Scores, Status, Verdict
 from engine.render.json import read_json
@@ -13,9 +18,23 @@ from support.paths import EXAMPLES
 FOLDER = EXAMPLES / "reports"
 
 
+def report_fields(name: str) -> dict[str, Any]:
+    """Return a report of the folder as JSON data."""
+    fields = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    like = fields.pop("like", "")
+    fields = _merged(report_fields(like), fields) if like else fields
+    return {**fields, "free": fields["holdout"] if fields["free"] == "holdout" else fields["free"]}
+
+
+def _merged(base: Any, changes: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(changes, dict)):
+        return changes
+    return {**base, **{name: _merged(base.get(name), one) for name, one in changes.items()}}
+
+
 def read_report(name: str) -> Report:
     """Return a report of the folder; a changed one is made of it by `dataclasses.replace`."""
-    return read_json((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return read_json(json.dumps(report_fields(name)))
 
 
 accepted = partial(read_report, "accepted")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import shutil
+import json
 import sys
 from pathlib import Path
 
 from engine.recipe.model import PackageRef
-from support.paths import EXAMPLES, ROOT, SHARED_DATA
+from support.paths import ROOT, SHARED_DATA
+from support.reports import report_fields
 
 # at the end: `evaluate` and `data` there must not hide a library of that name
 sys.path.append(str(ROOT / "benchmarks"))
@@ -36,7 +37,7 @@ def put_report(work: Path, case: str, seed: int, report: str, *, folder: str = "
     """Lay one of the example reports where a run would have left it."""
     place = work / case / f"seed-{seed}" / folder
     place.mkdir(parents=True)
-    shutil.copyfile(EXAMPLES / "reports" / f"{report}.json", place / "report.json")
+    (place / "report.json").write_text(json.dumps(report_fields(report)), encoding="utf-8")
     (place / "run.json").write_text("{}", encoding="utf-8")
     return place
 

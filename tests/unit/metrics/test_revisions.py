@@ -17,6 +17,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.stages import load_stage
 from support.golden import Golden
+from support.json_records import record_lines
 from support.paths import GOLDEN, ROOT
 from support.tasks import task
 
@@ -118,7 +119,7 @@ def test_scores_change_only_with_the_revisions_of_the_stages_that_keep_them(
 
     golden(
         name,
-        json.dumps(shown, indent=1) + "\n",
+        record_lines(shown) + "\n",
         by=lambda text: without_revisions(json.loads(text)),
     )
 

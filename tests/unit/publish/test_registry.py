@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.errors import EngineError
-from engine.evidence import Report, from_json
 from engine.publish.contents import Publication
 from engine.publish.files import PublishedFile
 from engine.publish.registry import Registry
 from engine.runtime.served import connection
 from engine.trust.access import NOTHING
-from support.paths import TESTS
 from support.registry_server import USER, RegistryServer, registry_server
+from support.reports import read_report
 
-REPORT = TESTS / "examples" / "reports" / "rich.json"
 ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "no place for the upload": ({"location": ""}, "X835"),
     "a port that is none": ({"location": "http://127.0.0.1:99999/x"}, "X83[56]"),
@@ -39,7 +36,7 @@ def publication(folder: Path) -> Publication:
     path.write_bytes(b"GGUF")
     return Publication(
         run=folder / "run",
-        report=from_json(Report, json.loads(REPORT.read_text("utf-8"))),
+        report=read_report("rich"),
         forms=("gguf",),
         files=(PublishedFile.of("model.gguf", path),),
         key="",

@@ -21,37 +21,51 @@ from engine.process.waiting import wait_briefly
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-VERBS: dict[str, str] = {
-    "init": "start a recipe: copy a shipped one, or draft one from a data file",
-    "import": "start a recipe from the config of another tool",
-    "validate": "check recipes: all problems at once",
-    "fmt": "lay recipes out: one fact a line, keys in order, comments kept",
-    "pin": "fix every reference that can move, in the file",
-    "data": "show the rows, what is wrong with them, and how the model sees one",
-    "synthetic": "show the rows that a model has written, or write the file to review them in",
-    "plan": "show what a run would do, reuse and wait for",
-    "trust": "say that a recipe may read and ask what it names outside its project",
-    "diff": "show what a change of a recipe means: the gate first",
-    "ci": "check every changed recipe of a repository, for a pull request",
-    "compile": "write the training backend's config",
-    "run": "do it: data, baselines, training, gate, merge, quantize, verify, report",
-    "report": "show or re-render the report of a run",
-    "runs": "list the runs: when, what they came to, the main metric, how long",
-    "compare": "compare two runs on the same holdout rows, with every row that turned",
-    "try": "ask an accepted model something",
-    "predict": "label a file of rows with an accepted model",
-    "drift": "compare counts of labelled rows with those of the holdout",
-    "serve": "answer over HTTP with an accepted model",
-    "challenge": "compare a newer base model with the accepted model",
-    "store": "read all that a store holds: what is damaged",
-    "export": "put an accepted model's evidence into one signed file",
-    "publish": "put an accepted model where people fetch models, and read it back",
-    "verify": "check such a file offline: digests, verdicts, who signed",
-    "schema": "print the recipe schema, or explain one key",
-    "explain": "explain an error code",
-    "mcp": "serve the verbs to a coding agent, by the Model Context Protocol",
-    "doctor": "show what this machine has, and what is missing",
+GROUPS: dict[str, dict[str, str]] = {
+    "start": {
+        "init": "start a recipe: copy a shipped one, or draft one from a data file",
+        "import": "start a recipe from the config of another tool",
+        "doctor": "show what this machine has, and what is missing",
+    },
+    "look": {
+        "validate": "check recipes: all problems at once",
+        "data": "show the rows, what is wrong with them, and how the model sees one",
+        "plan": "show what a run would do, reuse and wait for",
+        "schema": "print the recipe schema, or explain one key",
+        "explain": "explain an error code",
+        "compile": "write the training backend's config",
+    },
+    "run": {
+        "run": "do it: data, baselines, training, gate, merge, quantize, verify, report",
+        "runs": "list the runs: when, what they came to, the main metric, how long",
+        "report": "show the report of a run, its mistakes, or write its pages again",
+        "compare": "compare two runs on the same holdout rows, with every row that turned",
+        "challenge": "compare a newer base model with the accepted model",
+    },
+    "use": {
+        "try": "query a model with one text",
+        "predict": "label a file of rows with a model",
+        "serve": "answer over HTTP with an accepted model",
+        "drift": "compare counts of labelled rows with those of the holdout",
+        "mcp": "serve the verbs to a coding agent, by the Model Context Protocol",
+    },
+    "review": {
+        "diff": "show what a change of a recipe means: the gate first",
+        "ci": "check every changed recipe of a repository, for a pull request",
+        "fmt": "lay recipes out: one fact a line, keys in order, comments kept",
+        "pin": "fix every reference that can move, in the file",
+        "synthetic": "show the rows that a model has written, or write the file to review them in",
+        "trust": "let a recipe read and query what it names outside its project",
+    },
+    "keep": {
+        "export": "put an accepted model's evidence into one signed file",
+        "publish": "put an accepted model where people fetch models, and read it back",
+        "verify": "check such a file offline: digests, verdicts, who signed",
+        "store": "read all that a store holds: what is damaged",
+    },
 }
+"""Verbs by what a person wants to do."""
+VERBS: dict[str, str] = {name: text for verbs in GROUPS.values() for name, text in verbs.items()}
 """Every verb is the module of that name in `engine.cli` (`try_` and `import_` for two), imported when it is called."""
 
 
@@ -178,11 +192,14 @@ def _without_verb(words: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    verbs = "\n".join(f"  {name:<9} {text}" for name, text in VERBS.items())
+    verbs = "\n\n".join(
+        "\n".join([f"{group}:", *(f"  {name:<9}  {text}" for name, text in of_group.items())])
+        for group, of_group in GROUPS.items()
+    )
     parser = _Parser(
         prog="recipe",
         description="One recipe in, a gated and quantized small language model out.",
-        epilog=f"verbs:\n{verbs}\n\nrecipe VERB --help tells more.",
+        epilog=f"{verbs}\n\nrecipe VERB --help tells more.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="recipe VERB [OPTIONS]",
     )

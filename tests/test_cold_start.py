@@ -130,7 +130,7 @@ SPARED = {
         "engine.data.checks", "engine.data.prepare", "engine.data.row_index", "engine.process.start",
     },
     ("plan", QUICKSTART): {
-        "rich.console", "rich.table", "engine.data.prepare", "engine.data.reading.readers",
+        "engine.data.prepare", "engine.data.reading.readers",
         "engine.data.row_index", "engine.pipeline.loop",
         "engine.process.start", "engine.process.confine", "engine.runtime.gguf.convert",
     },

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+
 from engine.render import blocks
-from engine.render.layout import Grid, GridColumn, Part, Stack, grid_of, laid_out, text, width_of
 from engine.render.progress import WIDTH
-from engine.render.styled_text import printable
+from engine.render.terminal import grid, indented, rich_table, terminal_text, text
 
 _INDENT = 2
 _REASON_WIDTH = 45
@@ -38,36 +41,35 @@ def plan_table(
     width: int = WIDTH,
 ) -> str:
     """The plan: a title, a table of stage, state, why and cost, named facts, and a closing sentence."""
-    room = width - 2 * _INDENT - max((len(name) for name, _ in facts), default=0)
-    named = tuple(((printable(name), "quiet"), _shown(fact, room)) for name, fact in facts)
-    gap: tuple[int, Part] = (0, ("", ""))
-    parts: list[tuple[int, Part]] = [(0, (printable(title), "strong")), gap]
-    parts.append((_INDENT, _stages(rows, width)))
+    parts: list[RenderableType] = [text(title, "strong"), text(""), indented(_stages(rows, width))]
     if facts:
-        parts += [gap, (_INDENT, Grid(columns=(GridColumn(), GridColumn()), rows=named))]
-    parts += [gap, (0, text(closing))] if closing else []
-    return laid_out(parts, width=width, colour=colour)
+        room = width - 2 * _INDENT - max(len(name) for name, _ in facts)
+        named = [(text(name, "quiet"), _shown(fact, room)) for name, fact in facts]
+        parts += [text(""), indented(grid(named))]
+    parts += [text(""), text(closing)] if closing else []
+    return terminal_text(parts, width=width, colour=colour)
 
 
-def _stages(rows: Sequence[PlanRow], width: int) -> Grid:
+def _stages(rows: Sequence[PlanRow], width: int) -> Table:
     states = (blocks.Strong(row.state) if row.state == "run" else row.state for row in rows)
     cells = ((row.stage, state, row.why, row.cost) for row, state in zip(rows, states, strict=True))
-    shown = grid_of(blocks.table("", "stage | state | why | cost", cells))
+    shown = rich_table(blocks.table("", "stage | state | why | cost", cells))
+    cost = shown.columns[-1]
     # a cost stays on one line where that leaves room for the reasons, which are sentences
-    fits = max((len(row.cost) for row in rows), default=0) <= width - _REASON_WIDTH
+    cost.no_wrap = max((len(row.cost) for row in rows), default=0) <= width - _REASON_WIDTH
     # at the bottom, so that a reason that takes two lines is read without the cost in between
-    cost = GridColumn(wraps=not fits, is_bottom=True)
-    return Grid(columns=(*shown.columns[:-1], cost), rows=shown.rows, has_head=True)
+    cost.vertical = "bottom"
+    return shown
 
 
-def _shown(fact: str | blocks.Table, width: int) -> Part:
-    """A fact's sentence, or its table under its caption."""
+def _shown(fact: str | blocks.Table, width: int) -> RenderableType:
+    """Return a fact's sentence, or its table under its caption."""
     if isinstance(fact, str):
         return text(fact)
-    table = grid_of(blocks.filled(fact))
-    _, wide = width_of(table, 10 * width)
+    table = rich_table(blocks.filled(fact))
     # where it is a little too wide, the head of the last column is set on two lines, and no cell
-    wraps = wide - width > _HEAD_GIVES
-    *others, last = table.columns
-    columns = (*(GridColumn(is_right=one.is_right, wraps=wraps) for one in others), last)
-    return Stack((text(fact.caption), Grid(columns=columns, rows=table.rows, has_head=True)))
+    console = Console(width=10 * width)
+    wraps = Measurement.get(console, console.options, table).maximum - width > _HEAD_GIVES
+    for column in table.columns[:-1]:
+        column.no_wrap = not wraps
+    return Group(text(fact.caption), table)

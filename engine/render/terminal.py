@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.table import Table as RichTable
@@ -15,7 +16,6 @@ from rich.text import Text
 
 from engine.evidence import Status
 from engine.render import blocks
-from engine.render.layout import wrapped
 from engine.render.styled_text import STYLES, Line, cells, printable
 
 _STYLES: Mapping[type[object], str] = {
@@ -27,6 +27,7 @@ _STYLES: Mapping[type[object], str] = {
 _INDENT = 2
 _BOUND = "\ue000"
 """A blank within a command, where no line is broken; of the characters that mean nothing."""
+_WORD = re.compile(r"\s*\S+\s*")
 _COMMAND = re.compile("`[^`\n]+`")
 
 
@@ -184,12 +185,25 @@ def text(words: str, style: str = "") -> Text:
     return Text(shown, STYLES.get(style, ""))
 
 
+def _wrapped(shown: str, room: int) -> list[str]:
+    """Break a text between words; a word that is longer than a line, such as a path, stays intact."""
+    cuts, taken = [0], 0
+    for match in _WORD.finditer(shown):
+        width = cell_len(match[0].rstrip())
+        if taken and width > room - taken:
+            cuts.append(match.start())
+            taken = 0
+        taken += cell_len(match[0])
+    ends = [*cuts[1:], len(shown)]
+    return [shown[start:end].rstrip() for start, end in zip(cuts, ends, strict=True)]
+
+
 def broken(words: Text, room: int) -> list[Text]:
     """Lines of a text that wraps between words; one that is longer than a line, such as a path, sticks out."""
     lines = []
     for paragraph in words.split(allow_blank=True):
         at = 0
-        for line in wrapped(paragraph.plain, room):
+        for line in _wrapped(paragraph.plain, room):
             at = paragraph.plain.index(line, at)
             shown = paragraph[at : at + len(line)]
             shown.no_wrap, shown.overflow = True, "ignore"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import pytest
 
 SLOWEST = 40
 """So many single tests are listed."""
+_RECORD = re.compile(r"\{([^{}]+)\}")
 _BEFORE = pytest.StashKey[float]()
 
 
@@ -100,4 +102,6 @@ class _Sums:
             "files": {name: self._files[name].to_json() for name in sorted(self._files)},
             "slowest": {name: one.to_json() for name, one in slowest[:SLOWEST]},
         }
-        self._file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2)
+        records = _RECORD.sub(lambda found: f"{{{' '.join(found[1].split())}}}", text)
+        self._file.write_text(records + "\n", encoding="utf-8")

@@ -48,7 +48,7 @@ def test_it_is_accepted_and_beats_every_baseline(report: dict[str, Any]) -> None
     }
 
     assert report["outcome"] == "accepted"
-    assert set(baselines) == {"majority", "tfidf_svm", "zero_shot", "few_shot"}
+    assert {*baselines} == {"majority", "tfidf_svm", "encoder_linear", "zero_shot", "few_shot"}
     assert tuned > max(baselines.values())
     assert report["verify"]["status"] == "pass"
     assert report["training"]["precision"] in ("bf16", "fp32")

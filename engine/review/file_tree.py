@@ -20,10 +20,10 @@ from engine.errors import Place, RecipeError
 from engine.files import reading
 from engine.recipe.model import Json, PathRef, Recipe, Source
 from engine.recipe.outside import refuse_leading_out
+from engine.recipe.text.globs import match_listed
 from engine.recipe.text.source import Reader, read_bytes
 from engine.review.large_files import is_pointer, pointer_of
 from engine.review.listing import Target
-from engine.review.patterns import matching
 from engine.trust.allowed import Allowed
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class Revision:
                 named = self.repository.named(one.ref.path)
                 if named is None or not _touches((named,), self.changed):
                     files.setdefault(named or str(one.ref.path), one.ref.path)
-        matched = matching(ref.pattern, recipe.file.parent, files.values())
+        matched = match_listed(ref.pattern, recipe.file.parent, files.values())
         return [
             replace(source, ref=replace(ref, path=path, written=written))
             for written, path in matched

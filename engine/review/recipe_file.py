@@ -13,10 +13,10 @@ from engine.errors import RecipeError
 from engine.files.reading import read_bytes
 from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
+from engine.recipe.text.globs import has_magic, match_listed
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import MAX_BYTES, SourceText, parse_source
 from engine.review.listing import Target
-from engine.review.patterns import has_magic, matching
 from engine.review.repository import Repository
 
 ENDS: Final = (".yaml", ".yml")
@@ -127,7 +127,7 @@ def _matching(
     yield from (name for name in names if name.startswith(f"{place}/"))
     if has_magic(place):
         changed = [repository.root / name for name in names]
-        for _, path in matching(place, repository.root, changed):
+        for _, path in match_listed(place, repository.root, changed):
             yield path.relative_to(repository.root).as_posix()
         start = place[: re.search(r"[*?\[]", place).start()]  # type: ignore[union-attr]
         for link in repository.links():

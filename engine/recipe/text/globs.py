@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,7 +31,7 @@ class Matches:
 
 def is_pattern(written: str, folder: Path) -> bool:
     """Tell whether a path is a pattern; a file whose very name looks like one is a file."""
-    if _MAGIC.search(written) is None:
+    if not has_magic(written):
         return False
     try:
         return not absolute(written, folder).exists()
@@ -42,7 +42,7 @@ def is_pattern(written: str, folder: Path) -> bool:
 
 def start_of(written: str, folder: Path) -> Path | None:
     """Return the folder that a pattern starts from; None for a path without variable parts."""
-    if _MAGIC.search(written) is None:
+    if not has_magic(written):
         return None
     prefix, first, _ = _split(written)
     return absolute(f"{prefix}/" if prefix or first else ".", folder)
@@ -90,6 +90,31 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
         files=tuple(_written(prefix, names, first) for names in sorted(found)),
         links=tuple(_written(prefix, names, first) for names in sorted(search.links)),
     )
+
+
+def match_listed(written: str, folder: Path, files: Iterable[Path]) -> list[tuple[str, Path]]:
+    """Return each file of a list that a pattern in `folder` matches, as a recipe would write it, in order."""
+    prefix, first, variable = _split(written)
+    start = start_of(written, folder) or folder
+    below = {path.relative_to(start).parts: path for path in files if start in path.parents}
+    names = (one for one in sorted(below) if _fit(one, variable))
+    return [(_written(prefix, one, first), below[one]) for one in names]
+
+
+def _fit(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Tell whether the parts of a pattern match the names of a path."""
+    part, rest = parts[0], parts[1:]
+    if part == _ANY_FOLDERS:
+        is_further = len(names) > 1 and not names[0].startswith(".") and _fit(names[1:], parts)
+        return is_further or _fit(names, rest or ("*",))
+    if not _fits(names[0], part) or bool(rest) != (len(names) > 1):
+        return False
+    return not rest or _fit(names[1:], rest)
+
+
+def has_magic(path: str) -> bool:
+    """Tell whether a path holds characters that stand for others."""
+    return _MAGIC.search(path) is not None
 
 
 def _written(prefix: str, names: tuple[str, ...], first: int) -> str:

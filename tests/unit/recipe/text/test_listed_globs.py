@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.recipe.text.globs import match
-from engine.review.patterns import matching
+from engine.recipe.text.globs import match, match_listed
 
 FILES = (
     "a.csv",
@@ -35,7 +34,7 @@ def test_the_same_files_match(tmp_path: Path, pattern: str) -> None:
         path.write_text("x", encoding="utf-8")
     on_disk = match(pattern, folder).files
 
-    found = matching(pattern, folder, [folder / name for name in reversed(FILES)])
+    found = match_listed(pattern, folder, [folder / name for name in reversed(FILES)])
 
     assert tuple(written for written, _ in found) == on_disk
     assert all(path.is_file() for _, path in found)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from engine.evidence import Metric, Report
+from engine.evidence import Interval, Metric, Report
 from engine.lock.file import Accepted
 from engine.publish.files import PublishedFile
 from engine.render.labels import main_metric
@@ -40,7 +40,12 @@ def bill_of(
     `form` is the one whose numbers it has, as in `render_card`.
     """
     model = f"{report.recipe_name}@{run}"
-    parts = [*_files(files), *_base(report, accepted), *_data(accepted), *_software(report)]
+    parts = [
+        *(_component("file", f"file:{one.name}", one.name, sha256=one.sha256) for one in files),
+        _base(report, accepted),
+        *_data(accepted),
+        *_software(report),
+    ]
     # its files are what it is; the others are what it was made of
     uses = [one["bom-ref"] for one in parts if one["type"] != "file"]
     bill = {
@@ -67,65 +72,43 @@ def bill_of(
     return (revealed(json.dumps(bill, indent=1, ensure_ascii=False)) + "\n").encode()
 
 
-def _files(files: Sequence[PublishedFile]) -> Iterator[dict[str, Any]]:
-    for file in files:
-        yield {
-            "type": "file",
-            "bom-ref": f"file:{file.name}",
-            "name": file.name,
-            "hashes": [_sha256(file.sha256)],
-        }
+def _component(
+    kind: str, ref: str, name: str, *, sha256: Any = None, **more: Any
+) -> dict[str, Any]:
+    hashes = {"hashes": [{"alg": "SHA-256", "content": sha256}]} if isinstance(sha256, str) else {}
+    return {"type": kind, "bom-ref": ref, "name": name, **hashes, **more}
 
 
-def _base(report: Report, accepted: Accepted | None) -> Iterator[dict[str, Any]]:
-    found: dict[str, Any] = {
-        "type": "machine-learning-model",
-        "bom-ref": "base-model",
-        "name": report.base_model,
-    }
-    known = accepted.base_model.get("reference", {}) if accepted else {}
+def _base(report: Report, accepted: Accepted | None) -> dict[str, Any]:
+    facts: Mapping[str, Any] = accepted.base_model if accepted else {}
+    known = facts.get("reference", {})
+    version = {}
     if known.get("repo") and known.get("revision"):
-        found["version"] = known["revision"]
-        found["purl"] = f"pkg:huggingface/{known['repo']}@{known['revision']}"
-    digests = accepted.base_model.get("files", {}) if accepted else {}
-    found["components"] = [
-        {
-            "type": "file",
-            "bom-ref": f"base-model:{name}",
-            "name": name,
-            "hashes": [_sha256(digest)],
-        }
-        for name, digest in sorted(digests.items())
+        purl = f"pkg:huggingface/{known['repo']}@{known['revision']}"
+        version = {"version": known["revision"], "purl": purl}
+    files = [
+        _component("file", f"base-model:{name}", name, sha256=digest)
+        for name, digest in sorted(facts.get("files", {}).items())
         if isinstance(digest, str)
     ]
-    yield found
+    kind = "machine-learning-model"
+    return _component(kind, "base-model", report.base_model, **version, components=files)
 
 
 def _data(accepted: Accepted | None) -> Iterator[dict[str, Any]]:
-    """Yield the sources, which leave by name and digest alone."""
+    """Yield the sources, of which only name and digest are published."""
     for number, source in enumerate(accepted.sources if accepted else (), start=1):
-        digest = source.get("sha256")
-        found: dict[str, Any] = {
-            "type": "data",
-            "bom-ref": f"data:{number}",
-            "name": str(source.get("name") or f"source {number}"),
-            "data": [{"type": "dataset"}],
-        }
-        yield found | ({"hashes": [_sha256(digest)]} if isinstance(digest, str) else {})
+        name = str(source.get("name") or f"source {number}")
+        kind = [{"type": "dataset"}]
+        yield _component("data", f"data:{number}", name, sha256=source.get("sha256"), data=kind)
 
 
 def _software(report: Report) -> Iterator[dict[str, Any]]:
     for name, version in sorted(report.versions.items()):
-        if name == "python" or not version:
-            continue
-        yield {
-            "type": "library",
-            "bom-ref": f"pypi:{name}",
-            "name": name,
-            "version": version,
+        if name != "python" and version:
             # a local version such as 2.14.1+cpu has a sign that some readers take for a blank
-            "purl": f"pkg:pypi/{name}@{quote(version, safe='')}",
-        }
+            purl = f"pkg:pypi/{name}@{quote(version, safe='')}"
+            yield _component("library", f"pypi:{name}", name, version=version, purl=purl)
 
 
 def _card(report: Report, form: str) -> dict[str, Any]:
@@ -146,7 +129,7 @@ def _card(report: Report, form: str) -> dict[str, Any]:
         },
         "quantitativeAnalysis": {
             "performanceMetrics": [
-                _metric(one, is_main=one.name == main_metric(report))
+                _metric(one, one.interval, is_main=one.name == main_metric(report))
                 for one in (scores.metrics if scores else ())
                 if one.value is not None and one.interval is not None
             ]
@@ -155,18 +138,14 @@ def _card(report: Report, form: str) -> dict[str, Any]:
     }
 
 
-def _metric(metric: Metric, *, is_main: bool) -> dict[str, Any]:
+def _metric(metric: Metric, interval: Interval, *, is_main: bool) -> dict[str, Any]:
     """Return a metric of the holdout with its interval; numbers are texts in this format."""
-    found: dict[str, Any] = {
+    return {
         "type": metric.name,
         "value": f"{metric.value:.4f}",
         "slice": f"holdout, {metric.n} rows{', the main metric' if is_main else ''}",
+        "confidenceInterval": {
+            "lowerBound": f"{interval.low:.4f}",
+            "upperBound": f"{interval.high:.4f}",
+        },
     }
-    if metric.interval is not None:
-        bounds = {"lowerBound": metric.interval.low, "upperBound": metric.interval.high}
-        found["confidenceInterval"] = {name: f"{value:.4f}" for name, value in bounds.items()}
-    return found
-
-
-def _sha256(digest: str) -> dict[str, str]:
-    return {"alg": "SHA-256", "content": digest}

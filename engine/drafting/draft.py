@@ -23,8 +23,8 @@ from engine.drafting.gather import Gathered, gather
 from engine.drafting.groups import groupings
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
-from engine.drafting.layouts.reshape import plain_name
-from engine.drafting.layouts.step import columns_of
+from engine.drafting.layouts.labels import plain_name
+from engine.drafting.layouts.layout import columns_of
 from engine.drafting.plain_tools import with_plain_tools
 from engine.drafting.plan import DraftPlan, row_sizes
 from engine.drafting.profile import Profile

@@ -16,9 +16,9 @@ from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encodin
 from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.layouts.classes import are_classes
 from engine.drafting.layouts.foreign import foreign_rows
+from engine.drafting.layouts.labels import may_say_split, splits
+from engine.drafting.layouts.layout import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.layouts.reshape import reshaped
-from engine.drafting.layouts.step import LOOKED_AT, SPLIT, columns_of
-from engine.drafting.layouts.wrapped import may_say_split, splits
 from engine.drafting.listed import listed_texts
 from engine.drafting.profile import Profile, profile_of
 from engine.drafting.reading import NoRowsError, Reading, readings_of

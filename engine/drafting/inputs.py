@@ -24,8 +24,6 @@ UNLABELLED: Final = re.compile(
     r"(?i)(?:.*[-_. ])?(?:masked|unlabell?ed|unsup(?:ervised)?|no_?labels?)(?:[-_. ].*)?"
 )
 """Names of files and folders whose rows have no answers, or none that is true."""
-USER_SAYS: Final = re.compile(r"(.+)_usersays_[\w-]+\.json", re.IGNORECASE)
-"""Files of Dialogflow that hold what users say for one intent."""
 PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
 MORE_PLACES: Final = {
     "trainset": "train",
@@ -70,6 +68,9 @@ TABLES: Final = (
     ".arrow",
     ".xml",
     ".xlsx",
+    ".xlsm",
+    ".xls",
+    ".ods",
 )
 
 
@@ -135,9 +136,6 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
         raise DataError.one(
             "D320", f"`{paths[0]}` holds no file of data", hint="name the files themselves"
         )
-    if intents := [file for file in files if USER_SAYS.fullmatch(file.name)]:
-        parts = [GivenFile(path=file, label=_intent_of(file)) for file in intents]
-        return Inputs(parts=tuple(parts), notes=left)
     parts, more = _settled([GivenFile(path=file, into=_split_of(file, paths)) for file in files])
     found = _pages(parts) if are_pages else _of_parts(parts)
     # Files of another format may have named the only other split.
@@ -158,11 +156,6 @@ def _of_rasa(files: list[Path]) -> tuple[list[Path], tuple[str, ...]]:
     if not kept or not left:
         return files, ()
     return kept, (f"left out, without examples of Rasa: {', '.join(left)}",)
-
-
-def _intent_of(file: Path) -> str:
-    found = USER_SAYS.fullmatch(file.name)
-    return found[1] if found else ""
 
 
 def _labelled(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:

@@ -19,6 +19,7 @@ from support.forked_verbs import RAW
 from support.hostile_table import Ask, Case, ask
 from support.hostile_texts import ESC, spoiled
 from support.hostile_victim import Victim, git
+from support.layout_files import sheet_parts
 from support.outside_cases import FIELDS, SECRET, write
 from support.reports import report_fields
 
@@ -98,7 +99,7 @@ def _imports() -> list[Case]:
 SHEET: Final = ("<worksheet><sheetData>", "</sheetData></worksheet>")
 WORKBOOKS: Final[Mapping[str, tuple[str, Callable[[], str], str]]] = {
     "nothing in it": ("", lambda: "", ""),
-    "rows of 16,384 cells": ('<c r="XFD1">', lambda: '<row><c r="XFD1"><v>1</v></c></row>' * 400, ""),
+    "cells far apart": ('<c r="XFD400">', lambda: '<row><c r="A1"><v>1</v></c></row><row><c r="XFD400"><v>1</v></c></row>', ""),
     "1,000 levels": ("<a><a>", lambda: "<a>" * 1000, ""),
     "a name of an encoding that is none": ("encoding='rot13'", lambda: "", "<?xml version='1.0' encoding='rot13'?>"),
     "a document type": ("<!DOCTYPE>", lambda: "", "<!DOCTYPE a [<!ENTITY b SYSTEM '/etc/passwd'>]>"),
@@ -120,6 +121,8 @@ def _workbook(
 ) -> None:
     path = victim.clone / "rows.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED if change else zipfile.ZIP_DEFLATED) as book:
+        if not change:
+            sheet_parts(book, ["Sheet1"])
         book.writestr("xl/worksheets/sheet1.xml", f"{head}{SHEET[0]}{rows()}{SHEET[1]}")
     if change:
         at, value = change

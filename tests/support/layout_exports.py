@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from support.layout_files import (
     tags_of,
     text,
     turns,
+    workbook,
 )
 from support.layout_table import TOPIC, Layout
 
@@ -47,37 +48,6 @@ def archive(path: Path, files: dict[str, Sequence[Sequence[Any]]]) -> None:
             stream = io.StringIO(newline="")
             csv.writer(stream).writerows([("text", "label"), *rows])
             book.writestr(name, stream.getvalue())
-
-
-def sheets(path: Path, tables: Mapping[str, Sequence[Sequence[str]]]) -> None:
-    """Write a workbook of several sheets, with the texts in the cells themselves."""
-    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    with zipfile.ZipFile(path, "w") as book:
-        named = "".join(
-            f'<sheet name="{name}" sheetId="{at}" r:id="r{at}"/>'
-            for at, name in enumerate(tables, 1)
-        )
-        book.writestr(
-            "xl/workbook.xml",
-            f'<workbook {space} xmlns:r="{relation}"><sheets>{named}</sheets></workbook>',
-        )
-        parts = "".join(
-            f'<Relationship Id="r{at}" Target="worksheets/sheet{at}.xml"/>'
-            for at, _ in enumerate(tables, 1)
-        )
-        book.writestr("xl/_rels/workbook.xml.rels", f"<Relationships>{parts}</Relationships>")
-        for at, rows in enumerate(tables.values(), 1):
-            cells = "".join(
-                "<row>"
-                + "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row)
-                + "</row>"
-                for row in rows
-            )
-            book.writestr(
-                f"xl/worksheets/sheet{at}.xml",
-                f"<worksheet {space}><sheetData>{cells}</sheetData></worksheet>",
-            )
 
 
 def named_beside(path: Path, file: str, names: str) -> None:
@@ -159,19 +129,6 @@ def named_parquet(path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(kept), path)
 
 
-def says(path: Path) -> None:
-    for name in NAMES:
-        found = [
-            {"id": str(at), "data": [{"text": t}], "isTemplate": False}
-            for at, (t, l) in enumerate(labelled())
-            if l == name
-        ]
-        path.joinpath("intents").mkdir(parents=True, exist_ok=True)
-        document(path / "intents" / f"{name}_usersays_en.json", found)
-        document(path / "intents" / f"{name}.json", {"name": name, "responses": []})
-    document(path / "agent.json", {"language": "en"})
-
-
 def in_template(path: Path, form: str) -> None:
     lines(path, [{"text": form.format(q=q, a=a)} for q, a in answered()])
 
@@ -207,8 +164,8 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="keys.json", write=lambda p: document(p, dict(labelled())), kind="classification", says={**TOPIC}),
     Layout(name="one.zip", write=lambda p: archive(p, {"rows.csv": labelled()}), kind="classification", says={**TOPIC}),
     Layout(name="two.zip", write=lambda p: archive(p, {"set/train.csv": labelled()[:120], "set/test.csv": labelled()[120:], "__MACOSX/set/._train.csv": []}), kind="classification", says={**TOPIC}, splits="column"),
-    Layout(name="splits.xlsx", write=lambda p: sheets(p, {"train": [("text", "label"), *labelled()[:120]], "test": [("text", "label"), *labelled()[120:]]}), kind="classification", says={**TOPIC}, splits="column"),
-    Layout(name="classes.xlsx", write=lambda p: sheets(p, {name: [("text",), *((t,) for t, l in labelled() if l == name)] for name in NAMES}), kind="classification", says={**TOPIC}),
+    Layout(name="splits.xlsx", write=lambda p: workbook(p, {"train": [("text", "label"), *labelled()[:120]], "test": [("text", "label"), *labelled()[120:]]}), kind="classification", says={**TOPIC}, splits="column"),
+    Layout(name="classes.xlsx", write=lambda p: workbook(p, {name: [("text",), *((t,) for t, l in labelled() if l == name)] for name in NAMES}), kind="classification", says={**TOPIC}),
     Layout(name="id2label", write=lambda p: named_beside(p, "train.jsonl", "id2label.json"), kind="classification", says={"task.labels": NAMES}),
     Layout(name="from_one", write=lambda p: named_beside(p, "train.csv", "classes.txt"), kind="classification", says={"task.labels": NAMES}),
     Layout(name="tweets", write=tweets, kind="classification", says={"task.labels": NAMES}, splits="column"),
@@ -217,7 +174,6 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="moses", write=moses, kind="generation", says={"data.answer.column": "de"}, splits="files"),
     Layout(name="movies", write=movies, kind="classification", says={**TOPIC}, splits="column"),
     Layout(name="masked", write=lambda p: [csv_pairs(p / name, rows) for name, rows in (("train.csv", labelled()[:110]), ("test.csv", labelled()[110:]), ("test_masked_label.csv", [(t, NAMES[0]) for t, _ in labelled()[110:]]))], kind="classification", says={**TOPIC}, splits="files"),
-    Layout(name="agent", write=says, kind="classification", says={**TOPIC}),
     Layout(name="two_flags.csv", write=lambda p: table(p, [("text", "billing", "delivery"), *((t, n % 2, n // 2 % 2) for n, (t, _) in enumerate(labelled()))]), kind="multilabel"),
     Layout(name="object_flags.jsonl", write=lambda p: lines(p, [{"text": t, "labels": {name: name in tags_of(n) for name in ("plot", "cast", "music", "other")}} for n, (t, _) in enumerate(labelled())]), kind="multilabel", says={"task.labels": ["cast", "music", "other", "plot"]}),
     Layout(name="cats.jsonl", write=lambda p: lines(p, [{"text": t, "cats": {name: float(name == l) for name in NAMES}} for t, l in labelled()]), kind="classification", says={"task.labels": NAMES}),
@@ -225,12 +181,8 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="list_codes.jsonl", write=lambda p: lines(p, [{"text": t, "labels": [n % 4, 4 + n % 3][: n % 2 + 1]} for n, (t, _) in enumerate(labelled())]), kind="multilabel"),
     Layout(name="studio_stars.json", write=lambda p: document(p, [{"data": {"text": t}, "annotations": [{"result": [{"from_name": "stars", "type": "rating", "value": {"rating": code(l) + 1}}]}]} for t, l in labelled()]), kind="classification", says={"data.label.column": "stars"}),
     Layout(name="prodigy_binary.jsonl", write=lambda p: lines(p, [{"text": t, "label": "SPAM", "answer": ("accept", "reject")[code(l) % 2]} for t, l in labelled()]), kind="classification", says={"task.labels": ["SPAM", "not SPAM"]}),
-    Layout(name="argilla1.jsonl", write=lambda p: lines(p, [{"text": t, "inputs": {"text": t}, "prediction": [{"label": l, "score": 0.9}], "annotation": l, "metadata": {}, "status": "Validated"} for t, l in labelled()]), kind="classification", says={**TOPIC}),
     Layout(name="argilla2.jsonl", write=lambda p: lines(p, [{"id": str(n), "fields": {"text": t}, "responses": {"topic": [{"value": l, "status": "submitted"}]}, "suggestions": {}} for n, (t, l) in enumerate(labelled())]), kind="classification", says={"data.label.column": "topic"}),
-    Layout(name="argilla_feedback.jsonl", write=lambda p: lines(p, [{"text": t, "topic": [{"user_id": None, "value": "draft", "status": "discarded"}, {"user_id": None, "value": l, "status": "submitted"}], "topic-suggestion": "x", "metadata": "{}"} for t, l in labelled()]), kind="classification", says={"data.label.column": "topic", "task.labels": NAMES}),
     Layout(name="argilla_spans.jsonl", write=lambda p: lines(p, [{"text": t, "spans.responses": [marks(found)], "spans.responses.users": ["u"], "spans.suggestion": None} for t, found in spans()]), kind="extraction", says=MARKED),
-    Layout(name="vertex.jsonl", write=lambda p: lines(p, [{"textContent": t, "classificationAnnotation": {"displayName": l}, "dataItemResourceLabels": {"aiplatform.googleapis.com/ml_use": "test" if n // 4 % 4 == 3 else "training"}} for n, (t, l) in enumerate(labelled())]), kind="classification", says={**TOPIC}, splits="column"),
-    Layout(name="vertex_spans.jsonl", write=lambda p: lines(p, [{"textContent": t, "textSegmentAnnotations": marks(found, ("startOffset", "endOffset", "displayName"))} for t, found in spans()]), kind="extraction", says=MARKED),
     Layout(name="gliner.json", write=lambda p: document(p, [{"tokenized_text": w, "ner": [[at, at, tag[2:]] for at, tag in enumerate(t) if tag != "O"]} for w, t in tagged()]), kind="extraction", says=MARKED),
     Layout(name="spert.json", write=lambda p: document(p, [{"tokens": w, "entities": [{"start": at, "end": at + 1, "type": tag[2:]} for at, tag in enumerate(t) if tag != "O"]} for w, t in tagged()]), kind="extraction", says=MARKED),
     Layout(name="spacy2.json", write=lambda p: document(p, [{"id": n, "paragraphs": [{"sentences": [{"tokens": [{"orth": w, "ner": t.replace("B-", "U-")} for w, t in zip(*one, strict=True)]}]}]} for n, one in enumerate(tagged())]), kind="extraction", says=MARKED),

@@ -12,7 +12,7 @@ import io
 import json
 import random
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape as xml
@@ -136,25 +136,41 @@ def turns(
     return [{keys[0]: who, keys[1]: what} for who, what in found]
 
 
-def workbook(path: Path, rows: Sequence[Sequence[Any]]) -> None:
-    """Write a workbook with shared strings, as Excel does."""
-    strings: dict[str, int] = {}
-    body = []
-    for number, row in enumerate(rows, 1):
-        cells = []
-        for at, cell in enumerate(row):
-            place = f"{chr(65 + at)}{number}"
-            if isinstance(cell, int | float):
-                cells.append(f'<c r="{place}"><v>{cell}</v></c>')
-            elif cell:
-                index = strings.setdefault(cell, len(strings))
-                cells.append(f'<c r="{place}" t="s"><v>{index}</v></c>')
-        body.append(f'<row r="{number}">{"".join(cells)}</row>')
+def workbook(path: Path, tables: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+    """Write a workbook, with the texts in the cells themselves."""
     space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    shared = "".join(f'<si><t xml:space="preserve">{xml(one)}</t></si>' for one in strings)
     with zipfile.ZipFile(path, "w") as book:
-        book.writestr("xl/sharedStrings.xml", f"<sst {space}>{shared}</sst>")
-        book.writestr("xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData>{''.join(body)}</sheetData></worksheet>")  # fmt: skip
+        sheet_parts(book, list(tables))
+        for at, rows in enumerate(tables.values(), 1):
+            texts = (
+                [f'<c t="inlineStr"><is><t>{xml(str(x))}</t></is></c>' for x in row] for row in rows
+            )
+            body = "".join(f"<row>{''.join(row)}</row>" for row in texts)
+            sheet = f"<worksheet {space}><sheetData>{body}</sheetData></worksheet>"
+            book.writestr(f"xl/worksheets/sheet{at}.xml", sheet)
+
+
+def sheet_parts(book: zipfile.ZipFile, names: Sequence[str]) -> None:
+    """Write the parts of a workbook that list its sheets."""
+    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    related = "http://schemas.openxmlformats.org/package/2006/relationships"
+    listed = "".join(
+        f'<sheet name="{name}" sheetId="{at}" r:id="r{at}"/>' for at, name in enumerate(names, 1)
+    )
+    parts = "".join(
+        f'<Relationship Id="r{at}" Type="{office}/worksheet" Target="worksheets/sheet{at}.xml"/>'
+        for at, _ in enumerate(names, 1)
+    )
+    main = f'<Relationship Id="r1" Type="{office}/officeDocument" Target="xl/workbook.xml"/>'
+    book.writestr("_rels/.rels", f'<Relationships xmlns="{related}">{main}</Relationships>')
+    book.writestr(
+        "xl/workbook.xml",
+        f'<workbook xmlns="{space}" xmlns:r="{office}"><sheets>{listed}</sheets></workbook>',
+    )
+    book.writestr(
+        "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{related}">{parts}</Relationships>'
+    )
 
 
 def official(

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from support.layout_exports import sheets
 from support.layout_files import answered, document, labelled, lines, table, text
+from support.layout_files import workbook as sheets
 from support.layout_table import Layout
 
 TEAMS: tuple[tuple[str, str], ...] = tuple(labelled())

@@ -25,7 +25,7 @@ from engine.drafting.layouts.lines import (
     rows_of_marked_lines,
 )
 from engine.drafting.layouts.nested import rows_of_document
-from engine.drafting.layouts.sheets import SUFFIXES, rows_below_header, rows_of_workbook
+from engine.drafting.layouts.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
 from engine.drafting.reading import NAME, divider_of
 from engine.drafting.roles import ANSWER_NAMES, ID_NAMES, LABEL_NAMES, TEXT_NAMES, rank
 from engine.errors import DataError, needs_extra

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
+from engine.drafting.layouts.layout import LOOKED_AT, SPLIT, Row, columns_of
 from engine.drafting.layouts.spans import TAGS, are_tags, text_of_words
-from engine.drafting.layouts.step import LOOKED_AT, SPLIT, Row, columns_of
 
 SPEAKERS: Final = ("role", "speaker", "from", "author", "sender", "speaker_id", "speaker_idx")
 TEXTS: Final = ("content", "text", "message", "utterance", "value")
@@ -38,7 +38,7 @@ def gathered_words(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
         # Only the first word of a sentence may name it.
         if row.get(sentence) not in (None, "") and row[sentence] != at:
             if gathered:
-                found.append({**text_of_words(*zip(*gathered, strict=True)).row(), **kept})
+                found.append({**text_of_words(*zip(*gathered, strict=True)), **kept})
             gathered, at = [], row[sentence]
             kept = {SPLIT: row[SPLIT]} if SPLIT in row else {}
         if row.get(words) and TAGS.match(str(row.get(tags))):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
-from engine.drafting.layouts.step import Recognised, Row, columns_of
+from engine.drafting.layouts.layout import Recognised, Rows, columns_of
 from engine.errors import DataError
 from engine.files.reading import parse_json
 
@@ -21,8 +21,10 @@ NAMED: Final = re.compile(
 """Names of the files that name labels."""
 LARGEST: Final = 1 << 18
 MOST_NAMES: Final = 1000
-LONGEST: Final = 80
 LABELS: Final = re.compile(r"(?i)label|class|categor|target|intent|topic|sentiment|emotion|tag|^y$")
+CODE: Final = re.compile(r"\d{1,6}")
+JOINED: Final = re.compile(r"\d{1,4}(?:\s*[,;|]\s*\d{1,4})+")
+"""Numbers of several labels in one text, as GoEmotions writes them: `3,27`."""
 Names = Mapping[int, str]
 
 
@@ -36,7 +38,7 @@ def names_in(path: Path) -> Names | None:
         return None
     found = _of_json(text) if path.suffix.lower() == ".json" else _of_lines(text)
     is_usable = 2 <= len(found) <= MOST_NAMES and len(set(found.values())) == len(found)
-    return found if is_usable and max(map(len, found.values())) <= LONGEST else None
+    return found if is_usable and max(map(len, found.values())) <= 80 else None
 
 
 def _of_json(text: str) -> dict[int, str]:
@@ -44,10 +46,10 @@ def _of_json(text: str) -> dict[int, str]:
         value: Any = parse_json(text)
         if isinstance(value, list) and all(isinstance(one, str) for one in value):
             return dict(enumerate(value))
-        if isinstance(value, Mapping) and all(isinstance(one, str) for one in value.values()):
-            return {int(str(code)): name for code, name in value.items()}
         if isinstance(value, dict) and all(type(one) is int for one in value.values()):
             return {code: name for name, code in value.items()}
+        if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
+            return {int(str(code)): name for code, name in value.items()}
     return {}
 
 
@@ -64,56 +66,58 @@ def _of_lines(text: str) -> dict[int, str]:
     return {} if is_table else dict(enumerate(lines))
 
 
-def named_labels(rows: Sequence[Row], names: Names) -> Recognised:
+def named_labels(rows: Rows, names: Names) -> Recognised:
     """Recognise the column, or the lists, whose numbers are those of the names."""
     for name in sorted(columns_of(rows), key=lambda one: not LABELS.search(one)):
         values = {code for row in rows for code in _codes(row.get(name))}
         if len(values) < 2 or not (LABELS.search(name) or len(values) == len(names)):
             continue
         # A list without numbers is counted from 0, and by some tools from 1.
-        from_one = min(names) == 0 and min(values) >= 1 and max(values) == len(names)
-        first = 1 if from_one else 0
-        if not {one - first for one in values} <= names.keys():
-            continue
-        named = {code + first: one for code, one in names.items()}
-        return coded({name: named}, listed=any(_joined(row.get(name)) for row in rows))
+        first = int(min(names) == 0 and min(values) >= 1 and max(values) == len(names))
+        if {one - first for one in values} <= names.keys():
+            named = {code + first: one for code, one in names.items()}
+            is_listed = any(JOINED.fullmatch(str(row.get(name))) for row in rows)
+            return coded({name: named}, listed=is_listed)
     return None
 
 
 def coded(columns: Mapping[str, Names], *, listed: bool = False) -> Recognised:
-    """Return what puts names in the place of the numbers in columns; `listed` where a row may have several."""
+    """Return what replaces the numbers in columns by names; `listed` where a row may have several."""
 
-    def turn(row: Row) -> Iterator[dict[str, Any]]:
-        found = {key: _named(row.get(key), names) for key, names in columns.items() if key in row}
-        if listed:
-            found = {key: one if isinstance(one, list) else [one] for key, one in found.items()}
-        yield {**row, **found}
+    def named(value: object, names: Names) -> object:
+        found = _named(value, names)
+        return [found] if listed and not isinstance(found, list) else found
 
     shown = ", ".join(f"`{name}`" for name in columns)
-    return turn, f"the numbers in {shown} have names"
+    return (
+        lambda row: [{**row, **{key: named(row.get(key), names) for key, names in columns.items() if key in row}}],
+        f"the numbers in {shown} have names",
+    )  # fmt: skip
+
+
+def _items(value: object) -> list[Any] | None:
+    """Return the items of a list, or of a text that lists numbers; None for any other value."""
+    if isinstance(value, str) and JOINED.fullmatch(value):
+        return re.split(r"\s*[,;|]\s*", value)
+    return value if isinstance(value, list) else None
 
 
 def _codes(value: object) -> list[int]:
-    found: list[Any] = value if isinstance(value, list) else _joined(value) or [value]
-    whole = [int(str(one)) for one in found if re.fullmatch(r"\d{1,6}", str(one))]
-    # A value that is no number stands for none of the names.
-    return whole if len(whole) == len([one for one in found if one not in (None, "")]) else [-1]
-
-
-def _joined(value: object) -> list[str]:
-    """Return the numbers that a text lists, as GoEmotions writes several labels: `3,27`."""
-    is_list = isinstance(value, str) and re.fullmatch(r"\d{1,4}(?:\s*[,;|]\s*\d{1,4})+", value)
-    return re.split(r"\s*[,;|]\s*", str(value)) if is_list else []
+    found = _items(value)
+    filled = [
+        str(one) for one in (found if found is not None else [value]) if one not in (None, "")
+    ]
+    # A value that is no number is none of the names.
+    return list(map(int, filled)) if all(map(CODE.fullmatch, filled)) else [-1]
 
 
 def _named(value: object, names: Names) -> object:
-    if joined := _joined(value):
-        return [_named(one, names) for one in joined]
-    if isinstance(value, list):
-        return [_named(one, names) for one in value]
-    is_code = re.fullmatch(r"\d{1,6}", str(value)) is not None
+    if (items := _items(value)) is not None:
+        return [_named(one, names) for one in items]
     # `datasets` writes -1 where a row has no label.
-    return names.get(int(str(value)), value) if is_code else None if value in (-1, None) else value
+    if value in (-1, None):
+        return None
+    return names.get(int(str(value)), value) if CODE.fullmatch(str(value)) else value
 
 
 def names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:

@@ -117,7 +117,7 @@ def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> tuple[Rows, st
         return None
     word_at = _word_column(words, at % width)
     rows = [
-        text_of_words([row[word_at] for row in block], [row[at] for row in block]).row()
+        text_of_words([row[word_at] for row in block], [row[at] for row in block])
         for block in _blocks(lines, width)
     ]
     return rows, "each line holds a word and its tag"

@@ -104,7 +104,7 @@ def formats_are_known(recipe: FilledText) -> Problems:
 
 def _for_format(name: str) -> str:
     if name.lower().endswith(_WORKBOOKS):
-        return "save the sheet as CSV; of an .xlsx `recipe init` writes the rows as JSON lines"
+        return "save the sheet as CSV, or let `recipe init` write its rows as JSON lines"
     return _NAME_A_FORMAT
 
 

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from functional.editing.test_layouts import at, divided_by
-from support.layout_exports import sheets
 from support.layout_files import labelled, lines, table, tagged, text
+from support.layout_files import workbook as sheets
 from support.layout_office import OFFICE, listed, tasks
 from support.layout_table import Layout
 from support.project import Outcome
@@ -90,40 +90,10 @@ def test_sentences_that_nothing_divides_are_refused(folder: Path, run: Run) -> N
 
 
 def test_sheets_that_are_not_read_are_named(folder: Path, run: Run) -> None:
-    tables = {
-        "Tickets": [("message", "team"), *labelled()],
-        "Owners": [("team", "owner"), ("billing", "A")],
-    }
-    sheets(folder / "book.xlsx", tables)
+    owners = [("team", "owner"), ("billing", "A")]
+    sheets(folder / "book.xlsx", {"Tickets": [("message", "team"), *labelled()], "Owners": owners})
 
     assert "of its sheets `Tickets` is read, `Owners` not" in drafted(folder, run, "book.xlsx")
-
-
-def test_dates_of_a_workbook_are_written_as_dates(folder: Path, run: Run) -> None:
-    sheets(folder / "plain.xlsx", {"Sheet1": [("when", "text", "label")]})
-    cells = [
-        f'<row><c s="1"><v>{45658 + at / 2}</v></c><c s="2"><v>{at}</v></c>'
-        f'<c t="inlineStr"><is><t>{one}</t></is></c></row>'
-        for at, (one, _) in enumerate(labelled())
-    ]
-    styles = (
-        '<styleSheet><numFmts><numFmt numFmtId="170" formatCode="0 &quot;days&quot;"/></numFmts><cellStyleXfs><xf/>'
-        '</cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/></cellXfs></styleSheet>'
-    )
-    with zipfile.ZipFile(folder / "plain.xlsx") as book:
-        parts = {name: book.read(name).decode() for name in book.namelist()}
-    with zipfile.ZipFile(folder / "book.xlsx", "w") as book:
-        for name, part in parts.items():
-            book.writestr(name, part.replace("</sheetData>", f"{''.join(cells)}</sheetData>"))
-        book.writestr("xl/styles.xml", styles)
-
-    drafted(folder, run, "book.xlsx")
-
-    found = [
-        json.loads(one) for one in (folder / "draft.rows.jsonl").read_text("utf-8").splitlines()
-    ]
-    assert [row["when"] for row in found[:2]] == ["2025-01-01", "2025-01-01T12:00:00"]
-    assert found[7]["text"] == "7"
 
 
 ROWS = labelled()
@@ -163,21 +133,20 @@ def test_an_archive_says_why_its_rows_are_written(folder: Path, run: Run) -> Non
     assert "(its rows: an archive is not read where" in drafted(folder, run, "rows.zip")
 
 
-def test_an_archive_without_data_is_named_itself(folder: Path, run: Run) -> None:
-    with zipfile.ZipFile(folder / "pages.zip", "w") as archive:
-        archive.writestr("a.png", "x")
+@pytest.mark.parametrize(
+    ("name", "part", "says"),
+    [
+        ("pages.zip", "a.png", "D320  `pages.zip` holds no file of data"),
+        ("letter.docx", "[Content_Types].xml", "is a document of an office program"),
+    ],
+)
+def test_an_archive_without_data_is_refused(
+    folder: Path, run: Run, name: str, part: str, says: str
+) -> None:
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        archive.writestr(part, "x")
 
-    assert "D320  `pages.zip` holds no file of data" in run("init", "pages.zip").err
-
-
-def test_a_document_of_an_office_program_is_no_archive(folder: Path, run: Run) -> None:
-    with zipfile.ZipFile(folder / "letter.docx", "w") as archive:
-        archive.writestr("[Content_Types].xml", "<Types/>")
-        archive.writestr("word/document.xml", "<document/>")
-
-    outcome = run("init", "letter.docx")
-
-    assert (outcome.code, "is a document of an office program" in outcome.err) == (3, True)
+    assert says in run("init", name).err
 
 
 def test_a_column_of_bytes_is_no_text(folder: Path, run: Run) -> None:
@@ -187,14 +156,6 @@ def test_a_column_of_bytes_is_no_text(folder: Path, run: Run) -> None:
     outcome = run("init", "rows.parquet")
 
     assert (outcome.code, "`text` holds bytes" in outcome.err) == (2, True)
-
-
-def test_a_page_of_html_is_no_table_of_rows(folder: Path, run: Run) -> None:
-    text(folder / "page.html", "<html><body><table><tr><td>a</td></tr></table></body></html>")
-
-    outcome = run("init", "page.html")
-
-    assert (outcome.code, "`page.html` is a page of HTML" in outcome.err) == (3, True)
 
 
 def test_texts_that_a_table_does_not_list_are_counted(folder: Path, run: Run) -> None:
@@ -217,12 +178,21 @@ def test_intents_that_yaml_1_1_takes_for_truth_values_are_kept(folder: Path, run
     assert labels == ["404", "no", "on", "yes"]
 
 
-def test_yaml_without_rows_is_refused(folder: Path, run: Run) -> None:
-    text(folder / "settings.yml", "port: 80\nhosts: {a: {b: c}}\n")
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("settings.yml", "port: 80\nhosts: {a: {b: c}}\n", "D326"),
+        ("page.html", "<html><body><table><tr><td>a</td></tr></table></body></html>", "`page.html` is a page of HTML"),
+    ],
+)  # fmt: skip
+def test_a_file_without_rows_is_refused(
+    folder: Path, run: Run, name: str, content: str, says: str
+) -> None:
+    text(folder / name, content)
 
-    outcome = run("init", "settings.yml")
+    outcome = run("init", name)
 
-    assert (outcome.code, "D326" in outcome.err) == (3, True)
+    assert (outcome.code, says in outcome.err) == (3, True)
 
 
 def test_calls_of_tools_are_shown_without_a_tokenizer(folder: Path, run: Run) -> None:

@@ -10,18 +10,16 @@ The pages are committed; `tests/test_docs.py` fails when one is out of date.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import re
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from difflib import ndiff
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
-from engine.cli.main import VERBS
+from engine.cli.verbs import VERBS, declare
 from engine.codes import AREAS, Code
 from engine.codes.limits import rows as limits_of_code
 from engine.errors import ExitCode
@@ -345,14 +343,16 @@ def recipe_page() -> str:
 
 def cli_page() -> str:
     """Return every verb with its arguments, and the exit codes."""
-    parts = [NOTE.format(source="the `configure` of each verb in engine/cli"), "# Commands\n"]
-    for verb, purpose in VERBS.items():
-        module = importlib.import_module(f"engine.cli.{verb}{'_' if iskeyword(verb) else ''}")
-        parser = argparse.ArgumentParser(prog=f"recipe {verb}")
-        module.configure(parser)
+    parts = [
+        NOTE.format(source="engine/cli/verbs.json, and the docstring of each verb's module,"),
+        "# Commands\n",
+    ]
+    for name, verb in VERBS.items():
+        parser = argparse.ArgumentParser(prog=f"recipe {name}")
+        declare(parser, verb.arguments)
         rows = [(_flags(action), _meaning(action)) for action in parser._actions]  # noqa: SLF001 - no public way
-        doc = (module.__doc__ or purpose).strip()
-        parts.append(f"## recipe {verb}\n\n{doc}\n\n{_table(('argument', 'meaning'), rows)}")
+        doc = (verb.module().__doc__ or verb.purpose).strip()
+        parts.append(f"## recipe {name}\n\n{doc}\n\n{_table(('argument', 'meaning'), rows)}")
     codes = [(str(int(code)), EXIT_CODES[code]) for code in ExitCode]
     parts.append(f"## Exit codes\n\n{_table(('code', 'meaning'), codes)}")
     return "\n".join(parts)

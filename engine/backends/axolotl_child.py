@@ -8,6 +8,7 @@ file is loaded. Before training begins SIGTERM ends the process; while it trains
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import runpy
@@ -15,7 +16,6 @@ import sys
 
 from engine.process import interrupts
 from engine.process.installed_packages import read_quickly
-from engine.process.kept_imports import kept_imports
 
 LIBRARIES = (
     *("engine.runtime.axolotl_plugin", "axolotl.cli.args", "axolotl.cli.checks"),
@@ -29,9 +29,10 @@ def main() -> None:
     """Train."""
     read_quickly()
     sys.argv[0] = "axolotl.cli.train"
-    with kept_imports():
-        for name in LIBRARIES:
-            importlib.import_module(name)
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    # What is imported stays: looking it through takes seconds at the end of the process.
+    gc.freeze()
     try:
         runpy.run_module("axolotl.cli.train", run_name="__main__", alter_sys=True)
     except interrupts.Interrupted as asked:

@@ -29,7 +29,6 @@ from engine.errors import EngineError, StageError, first_line
 from engine.failures import as_engine_error
 from engine.process import start as processes
 from engine.process.gpu_memory import give_back
-from engine.process.kept_imports import kept_imports
 from engine.process.start import Command
 
 ROWS_AND_PASSES = ("per_device_train_batch_size", "gradient_accumulation_steps")
@@ -51,8 +50,7 @@ def train(launch: Launch) -> Trained:
         return _train_apart(launch)
     output = _prepare(launch)
     # Before the time is taken.
-    with kept_imports():
-        import_module("engine.runtime.training.sft")
+    import_module("engine.runtime.training.sft")
 
     def run(resume: Path | None, monitor: events.TrainingMonitor) -> None:
         _run(launch, output, resume, monitor)

@@ -6,13 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine.cli.confinement import Needs, add_unconfined, confine_run
+from engine.cli.confinement import Needs, confine_run
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
-    add_flag,
-    add_quiet,
-    add_recipe,
-    add_shared,
     allowed,
     log_file,
     read_recipe,
@@ -20,19 +16,6 @@ from engine.cli.place import (
 )
 from engine.cli.streams import others_to
 from engine.render.progress import columns
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_recipe(parser)
-    parser.add_argument(
-        "--base-model", metavar="MODEL", required=True,
-        help="the newer model: owner/name@COMMIT, a path, or package==version//file",
-    )  # fmt: skip
-    add_flag(parser, "--train", "train it as the recipe says first; default: ask it untouched")
-    add_quiet(parser)
-    add_unconfined(parser)
-    add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -11,9 +11,8 @@ import argparse
 import os
 from pathlib import Path
 
-from engine.cli.diff import add_fail_on
 from engine.cli.output import refuse_taken, show, show_json
-from engine.cli.place import add_format, add_store, store_of
+from engine.cli.place import store_of
 from engine.environment import detect_device
 from engine.errors import EngineError, EnvironmentProblem, ExitCode
 from engine.evidence.review import Comment
@@ -23,18 +22,6 @@ from engine.render.number_format import counted
 
 MOST = 200
 """Characters of a path that are shown."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "--from", dest="since", metavar="REV",
-        help="compare with where the work on HEAD left this revision (default: the main branch)",
-    )  # fmt: skip
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write the comment there")
-    add_format(parser, "markdown", "json")
-    add_fail_on(parser, "a gate")
-    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show_result
-from engine.cli.place import add_flag, add_shared, store_of
+from engine.cli.place import store_of
 from engine.values.numbers import bounds, decimal
 
 if TYPE_CHECKING:
@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 MOST = 10
 """Turned rows that are shown."""
 WIDEST = 60
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    for name, what in (("first", "the run to compare with"), ("second", "the run that is judged")):
-        parser.add_argument(
-            name, metavar="RUN", help=f"{what}: a run folder, RECIPE/RUN, or a recipe file or name for its last run"
-        )  # fmt: skip
-    add_flag(parser, "--all", f"list every turned row, not only {MOST}")
-    add_flag(parser, "--shared", "where the holdouts differ, compare on the rows that both have")
-    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from engine.cli.output import refuse_taken, show, show_json, show_problems, write_file
 from engine.cli.place import (
-    add_compute,
-    add_flag,
-    add_recipe,
-    add_shared,
     compute_of,
     read_recipe,
     store_of,
@@ -28,15 +23,6 @@ from engine.recipe.text.paths import as_typed
 from engine.stages.compile import compile_recipe
 from engine.store import Store
 from engine.training.trained_rows import rows_note
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_recipe(parser)
-    parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="write it there")
-    add_flag(parser, "--explain", "say where each line comes from")
-    add_compute(parser)
-    add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -42,14 +42,6 @@ class Needs:
     """The lock beside the recipe may be written."""
 
 
-def add_unconfined(parser: argparse.ArgumentParser) -> None:
-    """Whether a recipe that nobody trusts is run where this machine cannot confine it."""
-    parser.add_argument(
-        "--unconfined", action="store_true",
-        help="run a recipe that you do not trust where this machine cannot confine it",
-    )  # fmt: skip
-
-
 def confine_run(
     options: argparse.Namespace,
     recipe: Recipe,

@@ -6,13 +6,9 @@ import argparse
 import os
 import sys
 
-from engine.cli.confinement import add_unconfined, confine_run
-from engine.cli.numbers import whole
+from engine.cli.confinement import confine_run
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
-    add_flag,
-    add_recipe,
-    add_shared,
     read_recipe,
     store_and_warnings,
 )
@@ -25,25 +21,6 @@ from engine.render.progress import columns, has_colour
 
 NARROWEST = 60
 """Columns below which lines are left to the terminal to wrap."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_recipe(parser, reads_stdin=True)
-    parser.add_argument(
-        "--examples", metavar="N", type=whole(0),
-        help="examples of each class (default: 1; with --class: 10)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--class", metavar="LABEL", dest="label", default="", help="only this class"
-    )
-    parser.add_argument(
-        "--row", metavar="ROW", default="",
-        help="show this row as the model sees it: its id, or FILE:LINE (default: the first)",
-    )  # fmt: skip
-    add_flag(parser, "--no-tokens", "do not fetch the base model's tokenizer: count characters")
-    add_unconfined(parser)
-    add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,36 +6,13 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_flag, add_format, add_store, store_of
+from engine.cli.place import store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.evidence.review import Gate, Review
 from engine.render.progress import columns, has_colour
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("old", metavar="OLD", type=Path, help="a recipe; with --from, the file")
-    parser.add_argument("new", metavar="NEW", type=Path, nargs="?", help="the other recipe")
-    parser.add_argument(
-        "--from", dest="since", metavar="REV", help="the old version: OLD as git has it there"
-    )
-    parser.add_argument(
-        "--to", metavar="REV", help="the new version (default: the file as it is now)"
-    )
-    add_format(parser, "text", "markdown", "json")
-    add_flag(parser, "--exit-code", "exit with 1 where the versions differ in meaning")
-    add_fail_on(parser, "the gate")
-    add_store(parser)
-
-
-def add_fail_on(parser: argparse.ArgumentParser, gate: str) -> None:
-    """Which outcome of a comparison is a failure."""
-    weaker = f"exit with 1 where {gate} got weaker, or may have, and no waiver says why"
-    parser.add_argument("--fail-on", choices=("weaker-gate",), help=weaker)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine import __version__
 from engine.backends import unsloth
 from engine.cli.output import show_result
-from engine.cli.place import add_format, add_store, store_of
+from engine.cli.place import store_of
 from engine.environment import EXTRAS, detect_device, unsloth_python, version_of
 from engine.errors import ExitCode, install_hint
 from engine.process.confine import available
@@ -36,12 +36,6 @@ USED_BY = {
 """Extras that a run does without unless it is asked for what they are for."""
 
 Row = tuple[str, bool, str]
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_format(parser, "text", "json")
-    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.cli.output import show_result
-from engine.cli.place import add_shared, store_of
+from engine.cli.place import store_of
 from engine.cli.report import find_run
 from engine.errors import ExitCode, listed
 from engine.render.number_format import number
@@ -33,16 +33,6 @@ _WORDS: Final = {
     "similarity": "largest distance of similarities to the nearest training row",
     "abstained": "difference of abstentions",
 }
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "model", metavar="MODEL",
-        help="a recipe file or name, a run folder, or a .json file of counts of the holdout's rows",
-    )  # fmt: skip
-    parser.add_argument("counts", metavar="COUNTS", type=Path, help="what --keep-counts wrote")
-    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> ExitCode:

@@ -15,13 +15,6 @@ from engine.errors import RecipeError
 from engine.recipe.rules import all_codes, code_page
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "code", metavar="CODE", nargs="?", help="such as R104, or skill; default: list the codes"
-    )
-
-
 def run(options: argparse.Namespace) -> None:
     """Print the page of one code, or the list of all."""
     if not options.code:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.bundle.archive import ENDING
 from engine.cli.output import refuse_taken, show_result
-from engine.cli.place import add_flag, add_shared, log_file, store_of
+from engine.cli.place import log_file, store_of
 from engine.cli.report import find_run
 from engine.errors import RecipeError
 from engine.recipe.text.paths import as_argument, as_typed
@@ -18,35 +18,6 @@ ONLY_OF = {
     "baseline": ("baseline",),
 }
 """Options that one kind of export has and the other has not."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "what", metavar="bundle|baseline", choices=tuple(ONLY_OF),
-        help="bundle: the evidence of an accepted model; baseline: one that needs no training",
-    )  # fmt: skip
-    parser.add_argument(
-        "run", metavar="RUN", nargs="?", default="",
-        help="a run folder, a recipe file or name for its latest run; default: the newest of all",
-    )  # fmt: skip
-    parser.add_argument(
-        "-o", "--output", metavar="PLACE", type=Path,
-        help="where to (default: the file NAME.bundle.tar, or the folder NAME-BASELINE)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--baseline", metavar="NAME", default="",
-        help="baseline: which one; default: the best of those that pass",
-    )  # fmt: skip
-    parser.add_argument(
-        "--key", metavar="FILE", type=Path,
-        help="bundle: an ed25519 private key (PEM) to sign with; default: your own, made when first needed",
-    )  # fmt: skip
-    add_flag(parser, "--overwrite", "bundle: replace a file that is there")
-    add_flag(parser, "--with-model", "bundle: put the model's files into it too")
-    texts = "bundle: leave the texts of rows in it that findings quote and answers repeat"
-    add_flag(parser, "--with-row-texts", texts)
-    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> None:

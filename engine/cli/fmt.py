@@ -8,22 +8,11 @@ from difflib import unified_diff
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
-from engine.cli.place import add_flag
 from engine.cli.terminal import write
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.trust.access import NOTHING
 
 STDIN = Path("-")
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "recipes", metavar="FILE", nargs="+", type=Path,
-        help="recipe files; `-` reads one from stdin and writes it to stdout",
-    )  # fmt: skip
-    add_flag(parser, "--check", "write nothing; exit 1 if a file would change")
-    add_flag(parser, "--diff", "write nothing; show what would change")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,19 +15,6 @@ if TYPE_CHECKING:
     from engine.tracking.followers import Follower
 
 
-def add_following(parser: argparse.ArgumentParser) -> None:
-    """Declare both options."""
-    parser.add_argument(
-        "--track", metavar="KIND[=WHERE]", action="append", default=[],
-        help="follow the run with mlflow, tensorboard, trackio or wandb, in this folder or on this server;"
-        " may be repeated",
-    )  # fmt: skip
-    parser.add_argument(
-        "--notify", metavar="URL", action="append", default=[],
-        help="send one line to this apprise address, or env:NAME, at the end; may be repeated",
-    )  # fmt: skip
-
-
 def followers_of(options: argparse.Namespace) -> list[Follower]:
     """Return what is to follow the run, refused before anything else happens where it cannot. As `tracker_of`."""
     if not (options.track or options.notify):

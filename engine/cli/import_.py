@@ -12,18 +12,6 @@ from engine.recipe.text.write import create
 from engine.trust.access import NOTHING
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "config", metavar="FILE", type=Path,
-        help="an Axolotl or LLaMA-Factory YAML",
-    )  # fmt: skip
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path,
-        help="default: the config's name with .recipe.yaml, here",
-    )  # fmt: skip
-
-
 def run(options: argparse.Namespace) -> None:
     """Write one recipe, never over a file that exists, and name every key that is not in it."""
     from engine.drafting.draft import wrapped  # only here: light help

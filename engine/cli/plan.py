@@ -12,15 +12,9 @@ from pathlib import Path
 from engine.artifacts import results
 from engine.backends import load_backend
 from engine.cli.compute_lines import compute_facts, compute_lines
-from engine.cli.confinement import add_unconfined
 from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
-    add_allow,
-    add_compute,
-    add_flag,
-    add_recipe,
-    add_shared,
     allowed,
     compute_of,
     read_recipe,
@@ -83,26 +77,6 @@ from engine.trust.hosts import parse_address
 DRAWN = frozenset({"random", "stratified"})
 GIVEN_BY_DATA = frozenset({"files", "column"})
 """Ways of dividing where the data say which rows belong to a split."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_recipe(parser, reads_stdin=True)
-    add_shared(parser)
-    parser.add_argument(
-        "--device", metavar="NAME", help="estimate for another device, such as rtx-4090"
-    )
-    parser.add_argument(
-        "--prices",
-        metavar="FILE",
-        type=Path,
-        help="what an hour on a device costs (default: slm-recipe/prices.yaml in your config folder)",
-    )
-    add_compute(parser)
-    add_flag(parser, "--probe", "run 2 real training steps first, and estimate by them")
-    add_flag(parser, "--explain", "say how each number of the estimate was derived")
-    add_unconfined(parser)
-    add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> None:

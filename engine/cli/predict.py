@@ -19,16 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.confinement import confine_asking
-from engine.cli.numbers import probability
 from engine.cli.output import refuse_taken, write_file
-from engine.cli.place import add_quiet, add_store, log_file, store_of
+from engine.cli.place import log_file, store_of
 from engine.cli.report import find_run
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.errors import DataError, Problem, RecipeError, StoreError
 from engine.files import leases
-from engine.recipe.formats import FORMATS
-from engine.recipe.text.paths import is_text
 from engine.render.styled_text import cleaned
 from engine.runs.find import exported_gguf, is_model_file
 from engine.store.runs import ACCEPTED, read_record
@@ -39,45 +36,6 @@ if TYPE_CHECKING:
     from engine.runs.predict_rows import AnsweredRows, ModelFile, Summary
     from engine.runtime.rendering.calibration_file import FileCalibration
     from engine.store import Store
-
-READ_AS = ("auto", *(name for name in FORMATS if name != "text"))
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "model", metavar="MODEL", help="a recipe file or name, a run folder or a GGUF file"
-    )
-    parser.add_argument(
-        "file", metavar="FILE", help="the rows; - reads them from stdin, as JSON lines"
-    )
-    add_form(parser)
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path,
-        help="where rows and answers go: .jsonl, .csv, .tsv or .parquet",
-    )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    parser.add_argument(
-        "--input", metavar="TEMPLATE", default="", type=_utf8,
-        help="the question of a row: '{title}: {text}'",
-    )  # fmt: skip
-    parser.add_argument(
-        "--read-as", metavar="FORMAT", choices=READ_AS, default="auto",
-        help="format of FILE where its name does not tell it",
-    )  # fmt: skip
-    parser.add_argument(
-        "--encoding",
-        default="utf-8",
-        help="of FILE (default: utf-8; UTF-16 and cp1252 are recognised)",
-    )
-    add_threshold(parser)
-    add_unaccepted(parser)
-    parser.add_argument(
-        "--keep-counts", metavar="FILE", type=Path,
-        help="write counts of labels, probabilities and lengths, and no text, for recipe drift",
-    )  # fmt: skip
-    add_quiet(parser)
-    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -155,33 +113,9 @@ def _for_command_line(problem: Problem) -> Problem:
     return problem
 
 
-def add_threshold(parser: argparse.ArgumentParser) -> None:
-    """Below which probability a model gives no answer."""
-    parser.add_argument(
-        "--abstain-below", metavar="P", type=probability,
-        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
-    )  # fmt: skip
-
-
-def add_unaccepted(parser: argparse.ArgumentParser) -> None:
-    """Whether the model of a run that was not accepted is queried, too."""
-    parser.add_argument(
-        "--unaccepted", action="store_true",
-        help="query the trained model of a run that was not accepted; each answer is marked",
-    )  # fmt: skip
-
-
 def is_unaccepted(options: argparse.Namespace, run: Path) -> bool:
     """Tell whether a run was not accepted, and the options allow that."""
     return getattr(options, "unaccepted", False) and read_record(run).get("outcome") != ACCEPTED
-
-
-def add_form(parser: argparse.ArgumentParser) -> None:
-    """In which form a model is asked."""
-    parser.add_argument(
-        "--form", choices=("gguf", "merged", "adapter"), default="gguf",
-        help="gguf: the file that ships (default); merged or adapter: a run's model by transformers",
-    )  # fmt: skip
 
 
 def asked_model(
@@ -189,7 +123,7 @@ def asked_model(
 ) -> ModelFile | WeightsModel:
     """Return the model that the options name, in its form. RecipeError R424; raises as `named_gguf`."""
     is_file = is_model_file(options.model)
-    form = options.form
+    form = getattr(options, "form", "gguf")
     run = None if is_file else find_run(options.model, options)
     unaccepted = run is not None and is_unaccepted(options, run)
     if unaccepted and form == "gguf":
@@ -307,10 +241,3 @@ def calibration_lines(kept: FileCalibration | None, bound: float | None) -> list
             f"{bound:.4g} is the model's own threshold; --abstain-below 0 answers every row"
         )
     return lines
-
-
-def _utf8(text: str) -> str:
-    """Refuse what was no text on the command line: its bytes come as half surrogates, which no file takes."""
-    if not is_text(text):
-        raise argparse.ArgumentTypeError("is not UTF-8")
-    return text

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.output import show_result
-from engine.cli.place import add_flag, add_shared, log_file, store_of
+from engine.cli.place import log_file, store_of
 from engine.cli.report import find_run
 from engine.errors import RecipeError
 from engine.render.number_format import size
@@ -25,50 +25,8 @@ if TYPE_CHECKING:
     from engine.publish.contents import Publication
     from engine.publish.destination import Destination, Note, Published
 
-PLACES = ("hub", "ollama", "oci", "folder")
-FORMS = ("gguf", "merged", "adapter")
 ONLY_OF = {"public": "hub", "key_from": "oci", "allow_key": "oci", "allow_host": "ollama"}
 """Options of one place."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "run", metavar="RUN", nargs="?", default="",
-        help="a run folder, a recipe file or name for its latest run; default: the newest of all",
-    )  # fmt: skip
-    parser.add_argument("--to", choices=PLACES, required=True, help="the kind of place")
-    parser.add_argument(
-        "--name", metavar="NAME", required=True,
-        help="hub: OWNER/NAME; ollama: NAME[:TAG]; oci: HOST/REPOSITORY[:TAG] or ./FOLDER; folder: a new one",
-    )  # fmt: skip
-    parser.add_argument(
-        "--form", choices=FORMS, action="append", default=[],
-        help="in which form the model leaves; may be repeated (default: gguf)",
-    )  # fmt: skip
-    add_flag(parser, "--yes", "do it; without, it is only shown what would be written where")
-    add_flag(parser, "--public", "hub: everybody may read it; without, the repository is private")
-    parser.add_argument(
-        "--key", metavar="FILE", type=Path,
-        help="an ed25519 private key (PEM) that signs the bundle; default: your own, made when first needed",
-    )  # fmt: skip
-    parser.add_argument(
-        "--sign-model", metavar="FILE", type=Path,
-        help="an elliptic private key (PEM, P-256) that signs all files together, by OpenSSF Model Signing",
-    )  # fmt: skip
-    parser.add_argument(
-        "--key-from", metavar="VARIABLE", default="",
-        help="oci: environment variable with the registry's key, USER:PASSWORD or a token",
-    )  # fmt: skip
-    parser.add_argument(
-        "--allow-key", metavar="NAME=HOST", action="append", default=[],
-        help="oci: that key may go to this host too, where the registry has its tokens from",
-    )  # fmt: skip
-    parser.add_argument(
-        "--allow-host", metavar="HOST", action="append", default=[],
-        help="ollama: rows of the holdout may be sent to this host, or HOST:PORT",
-    )  # fmt: skip
-    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> None:

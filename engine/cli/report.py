@@ -9,7 +9,7 @@ import webbrowser
 from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_flag, add_format, add_store, recipe_name, store_of
+from engine.cli.place import recipe_name, store_of
 from engine.errors import Problem, Severity, StoreError
 from engine.evidence import to_json
 from engine.runs import find
@@ -18,19 +18,6 @@ from engine.store.runs import is_ours, read_file, read_record, require_ours
 FILES = {"markdown": "report.md", "json": "report.json", "html": "report.html"}
 NARROWEST, WIDEST = 60, 140
 """Columns of a report on the terminal."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "run", metavar="RUN", nargs="?", default="",
-        help="a run folder, a recipe file or name for its latest run; default: the newest of all",
-    )  # fmt: skip
-    add_format(parser, *FILES, "text", "csv")
-    wrong = "the validation rows that are answered wrongly, with whole texts: as text, json or csv"
-    add_flag(parser, "--mistakes", wrong)
-    add_flag(parser, "--open", "open the page in the browser")
-    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -6,16 +6,10 @@ import argparse
 import os
 import sys
 
-from engine.cli.confinement import Needs, add_unconfined, confine_run
-from engine.cli.following import add_following, followed, followers_of
-from engine.cli.numbers import whole
+from engine.cli.confinement import Needs, confine_run
+from engine.cli.following import followed, followers_of
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
-    add_compute,
-    add_flag,
-    add_quiet,
-    add_recipe,
-    add_shared,
     compute_of,
     log_file,
     read_recipe,
@@ -25,43 +19,8 @@ from engine.cli.streams import others_to
 from engine.cli.watch import Console
 from engine.compute.jobs import this_node
 from engine.compute.profile import SLURM, StorePlace
-from engine.stages import STAGES
 from engine.store.remote.place import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
-
-MOST_AT_ONCE = 1024
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_recipe(parser)
-    parser.add_argument("--until", metavar="STAGE", choices=STAGES, help="stop after this stage")
-    parser.add_argument(
-        "--force", metavar="STAGE", choices=STAGES, action="append", default=[],
-        help="run this stage even if its result is there; may be repeated",
-    )  # fmt: skip
-    lock = parser.add_mutually_exclusive_group()
-    frozen = (
-        "refuse whatever the lock does not cover: another recipe, other versions, what can move"
-    )
-    add_flag(lock, "--frozen", frozen)
-    update = "compare nothing with the lock, and let an accepted run take its place"
-    add_flag(lock, "--update-lock", update)
-    add_following(parser)
-    add_compute(parser)
-    parser.add_argument(
-        "--parallel", metavar="N", type=whole(1, MOST_AT_ONCE),
-        help="train so many seeds, settings, folds or curve points at once (default: `parallel` of the profile, or 1)",
-    )  # fmt: skip
-    add_quiet(parser)
-    add_flag(parser, "--verbose", "show every check, what is fetched, and all that a stage found")
-    add_unconfined(parser)
-    add_shared(parser, allow=True)
-    parser.add_argument(
-        "--store-remote", metavar="URL",
-        help="take results from this shared store, and give it new ones: a folder, s3://, gs:// or az:// "
-        f"(default: {VARIABLE}, else `store` of compute.yaml)",
-    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.output import show_result
-from engine.cli.place import add_shared, recipe_name, store_of
+from engine.cli.place import recipe_name, store_of
 from engine.errors import RecipeError, StoreError
 from engine.files.reading import parse_json
 from engine.kinds import KINDS
@@ -19,15 +19,6 @@ from engine.values.numbers import decimal
 
 RESULTS = ("baseline", "metric", "value", "tuned", "bytes")
 """What the report of a run may say of it."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "recipe", metavar="RECIPE", nargs="?", default="",
-        help="a recipe's name, or its file (default: all recipes)",
-    )  # fmt: skip
-    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> None:

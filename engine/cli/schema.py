@@ -9,21 +9,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from engine.cli.output import show
-from engine.cli.place import add_flag
 from engine.errors import RecipeError
 from engine.recipe.shipped import schema_text
 
 _ITEM: Final = re.compile(r"\.?\[[0-9]*\]")
 """An item of a list, as messages and reviews name it: a key is the same in each."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("key", metavar="KEY", nargs="?", help="such as method.rank; default: all")
-    part = (
-        "the schema for editors of a parent, or of a recipe that extends one: nothing is required"
-    )
-    add_flag(parser, "--part", part)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -16,42 +16,12 @@ import socket
 from pathlib import Path
 
 from engine.cli.confinement import confine_asking
-from engine.cli.numbers import seconds, whole
-from engine.cli.place import STORE, add_flag, add_store, store_of
-from engine.cli.predict import add_form, add_threshold, asked_model, calibration_lines
+from engine.cli.place import STORE, store_of
+from engine.cli.predict import asked_model, calibration_lines
 from engine.cli.terminal import write_error
 from engine.errors import EnvironmentProblem, RecipeError, install_hint
 
 GRACE_SECONDS = 30
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "model", metavar="MODEL", help="a recipe file or name, a run folder or a GGUF file"
-    )
-    add_form(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=whole(0, 65_535), default=8000, help="0 takes a free one (default: 8000)"
-    )
-    parser.add_argument(
-        "--allowed-host", metavar="NAME", action="append", default=[],
-        help="what clients call the server, besides localhost; may be repeated",
-    )  # fmt: skip
-    parser.add_argument(
-        "--key-from", metavar="VARIABLE", help="environment variable with the key that clients send"
-    )
-    add_threshold(parser)
-    parser.add_argument(
-        "--most-waiting", metavar="N", type=whole(1), default=1024,
-        help="texts that may wait before further ones are refused (default: 1024)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--seconds", metavar="S", type=seconds, default=30.0, help="for one answer (default: 30)"
-    )
-    add_flag(parser, "--log-requests", "write a line for each request to standard error")
-    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> None:

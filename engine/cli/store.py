@@ -7,18 +7,8 @@ import sys
 from dataclasses import asdict
 
 from engine.cli.output import show_result
-from engine.cli.place import add_format, add_store, store_of
+from engine.cli.place import store_of
 from engine.errors import ExitCode
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "what", metavar="verify", choices=("verify",),
-        help="verify: hash every file of every result and run; changes nothing",
-    )  # fmt: skip
-    add_store(parser)
-    add_format(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:

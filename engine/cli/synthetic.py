@@ -8,33 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.cli.numbers import whole
 from engine.cli.output import show, show_json, show_problems, write_file
-from engine.cli.place import add_flag, add_recipe, add_shared, read_recipe, store_of
+from engine.cli.place import read_recipe, store_of
 from engine.errors import RecipeError, StageError
 from engine.files.reading import json_lines, read_json
 from engine.recipe.model import Recipe
 from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
 
-SHOWN = 10
-"""Rows that are shown where nothing else is asked for."""
 WIDTH = 160
 """Characters of a row in a line."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_recipe(parser)
-    add_flag(
-        parser, "--review", "write drawn rows to data.synthesize.review; a file there is left alone"
-    )
-    add_flag(parser, "--refused", "show the refused rows, each with the reason")
-    parser.add_argument(
-        "--rows", metavar="N", type=whole(0), default=SHOWN,
-        help=f"show at most so many rows (default: {SHOWN}; 0 for all)",
-    )  # fmt: skip
-    add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> None:

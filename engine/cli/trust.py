@@ -12,18 +12,8 @@ import argparse
 from pathlib import Path
 
 from engine.cli.output import show_result
-from engine.cli.place import add_flag, add_format
 from engine.errors import RecipeError
 from engine.trust.records import TrustRecord, forget, records
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", nargs="?", type=Path, help="the recipe file")
-    way = parser.add_mutually_exclusive_group()
-    add_flag(way, "--list", "show every recipe that you trust")
-    add_flag(way, "--forget", "take your word for this recipe back")
-    add_format(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from engine.cli.confinement import confine_asking
 from engine.cli.output import show_result
-from engine.cli.place import STORE, add_shared, log_file, store_of
-from engine.cli.predict import add_threshold, add_unaccepted, asked_model, is_unaccepted
+from engine.cli.place import STORE, log_file, store_of
+from engine.cli.predict import asked_model, is_unaccepted
 from engine.cli.report import find_run, named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write_error
@@ -24,18 +24,6 @@ from engine.runs.find import is_model_file
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import Answer
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "model", metavar="MODEL", help="a recipe file or name, a run folder or a GGUF file"
-    )
-    parser.add_argument("text", metavar="TEXT", help="the input; - reads it from standard input")
-    add_threshold(parser)
-    add_unaccepted(parser)
-    parser.set_defaults(form="gguf")
-    add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> None:

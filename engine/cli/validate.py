@@ -7,22 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
-from engine.cli.place import add_flag, add_format
 from engine.errors import ExitCode, Problem, Severity
 from engine.recipe.text.paths import as_typed
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "recipes", metavar="RECIPE", nargs="+", type=Path, help="recipe files; - for standard input"
-    )
-    parent = (
-        "the files are parents: what they leave open is no mistake; a file that another one here "
-        "extends is taken for a parent without being asked"
-    )
-    add_flag(parser, "--parent", parent)
-    add_format(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,25 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from engine.cli.output import show_result
-from engine.cli.place import add_format
 from engine.errors import ExitCode
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the file to check")
-    parser.add_argument(
-        "--model", metavar="FILE", type=Path,
-        help="a file or folder that should be of the bundle's model",
-    )  # fmt: skip
-    parser.add_argument(
-        "--key", metavar="PUBKEY",
-        help="the key that must have signed it: its sha256 (64 hex digits), or the file of the public key (PEM)",
-    )  # fmt: skip
-    add_format(parser, "text", "json")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ first one ended is how the group ends. Standard library only.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import runpy
@@ -18,7 +19,6 @@ import socket
 import sys
 import time
 
-from engine.process.kept_imports import kept_imports
 from engine.process.launcher import tell_when_gone
 
 LOOPBACK = "127.0.0.1"
@@ -33,9 +33,9 @@ def main() -> None:
     given = dict(os.environ)
     # Libraries of other systems start threads that no fork survives.
     if imports != "-" and sys.platform == "linux":
+        importlib.import_module(imports)
         # A fork that collects garbage would copy every page of the libraries.
-        with kept_imports():
-            importlib.import_module(imports)
+        gc.freeze()
     if at == "-":
         at = f"{LOOPBACK}:{free_port()}"
     # SIGTERM reaches the whole group: each process answers for itself. Until here it ends this one.

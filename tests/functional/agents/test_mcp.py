@@ -60,7 +60,7 @@ def test_an_agent_reads_plans_and_is_refused(finished: Project) -> None:
         ("run", {"recipe": "recipe.yaml"}),
     )
 
-    assert names == {"validate", "plan", "data", "explain", "schema", "report", "diff"}
+    assert names == {"validate", "plan", "data", "explain", "schema", "report", "diff", "init"}
     wrong, planned, report, shown, skill, absent, outside, trained = answers
     assert (wrong[1], wrong[0]["exit_code"]) == (True, 2)
     assert "R104" in {one["code"] for one in wrong[0]["result"]["problems"]}

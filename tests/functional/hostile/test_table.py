@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.main import VERBS
+from engine.cli.verbs import VERBS
 from support import hostile_texts, hostile_trust
 from support.hostile_table import PAGE, Case, all_cases, listed, sampled
 

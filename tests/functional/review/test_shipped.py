@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.cli.main import VERBS
+from engine.cli.verbs import VERBS
 from support.git_repository import SETTINGS, repository
 from support.recipe_pairs import CASES
 

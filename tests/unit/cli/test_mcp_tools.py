@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import subprocess
 import sys
 from io import StringIO
@@ -13,13 +12,14 @@ from typing import Any
 import pytest
 
 from engine.cli.mcp_tools import MOST_LETTERS, TOOLS, words_of
+from engine.cli.verbs import VERBS, declare
 from engine.errors import RecipeError
 
 CALLS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "validate": ("validate", {"recipe": "r.yaml"}, ["validate", "r.yaml", "--format", "json"]),
     "explain one": ("explain", {"code": "R104"}, ["explain", "R104"]),
     "explain all": ("explain", {}, ["explain"]),
-    "the newest report": ("report", {}, ["report", "--format", "markdown"]),
+    "the newest report": ("report", {}, ["report"]),
     "a report": ("report", {"run": "t/1", "format": "json"}, ["report", "t/1", "--format", "json"]),
     "diff": (
         "diff",
@@ -75,7 +75,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_call_is_a_command_that_the_verb_reads(name: str) -> None:
     tool, given, words = CALLS[name]
     parser = argparse.ArgumentParser(exit_on_error=False)
-    importlib.import_module(f"engine.cli.{tool}").configure(parser)
+    declare(parser, VERBS[tool].arguments)
 
     assert words == words_of(tool, given, allow_run=True)
     assert parser.parse_args(words[1:])
@@ -104,7 +104,7 @@ def test_nothing_trains_without_the_users_word() -> None:
     with pytest.raises(RecipeError, match="there is no tool `run`"):
         words_of("run", {"recipe": "r.yaml"}, allow_run=False)
 
-    assert [name for name, one in TOOLS.items() if one.is_heavy] == ["predict", "run"]
+    assert [name for name, one in TOOLS.items() if "is_heavy" in one] == ["run", "predict"]
 
 
 def test_a_message_that_is_too_long_is_read_and_not_held() -> None:

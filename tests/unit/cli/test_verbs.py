@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.cli.main import main
-from engine.cli.numbers import probability, seconds, whole
+from engine.cli.verbs import probability, seconds, whole
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,161 @@
+"""The verbs as one table, `verbs.json`: group, purpose, arguments, and what an agent may call.
+
+The parser, the help texts, the reference page (`docs/generate.py`) and the tools of `recipe mcp` come from it. Each
+verb is the module of that name in `engine.cli` (`try_` and `import_` for two) with a function `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from keyword import iskeyword
+from pathlib import Path
+from typing import Any, Final
+
+from engine.files.reading import parse_json
+
+_TABLE = parse_json(Path(__file__).with_suffix(".json").read_bytes())
+_ONE_OF = "one of"
+"""A group of which one at most is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb of the command line."""
+
+    name: str
+    group: str
+    purpose: str
+    arguments: Sequence[Mapping[str, Any]]
+    """`names`, `help`, `group`, and what argparse takes besides; `type` and `choices` may name what is below."""
+    tool: Mapping[str, Any] | None = None
+    """What an agent may call, with the arguments of the tool, each with the name of the verb's: an agent gives no
+    consent, so options that let a recipe reach out, trust a store or renew a lock are not among them."""
+
+    def module(self) -> Any:
+        """Import the module that does it."""
+        return importlib.import_module(
+            f"engine.cli.{self.name}{'_' if iskeyword(self.name) else ''}"
+        )
+
+
+def declare(parser: argparse.ArgumentParser, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Declare the arguments of a verb."""
+    groups: dict[str, argparse._ActionsContainer] = {"": parser}
+    for row in rows:
+        group = row.get("group", "")
+        if group not in groups and group == _ONE_OF:
+            groups[group] = parser.add_mutually_exclusive_group()
+        elif group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        groups[group].add_argument(*row["names"], **_options_of(row))
+
+
+def _options_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what argparse takes for an argument."""
+    found = {name: one for name, one in row.items() if name not in ("names", "group")}
+    if found.pop("flag", False):
+        found["action"] = "store_true"
+    if found.pop("repeated", False):
+        found |= {"action": "append", "default": []}
+    if "type" in found:
+        name, *bounds = found["type"].split()
+        found["type"] = whole(int(bounds[0]), float(bounds[1])) if bounds else _TYPES[name]
+    if isinstance(found.get("choices"), str):
+        found["choices"] = choices_of(found["choices"])
+    return found
+
+
+def choices_of(name: str) -> tuple[str, ...]:
+    """Return the choices that a row names, which are those of other tables."""
+    # What light verbs have no argument of is not imported for them.
+    if name == "stages":
+        from engine.stages import STAGES
+
+        return tuple(STAGES)
+    if name == "kinds":
+        from engine.kinds import KINDS
+
+        return tuple(KINDS)
+    from engine.recipe.formats import FORMATS
+
+    return ("auto", *(one for one in FORMATS if one != "text"))
+
+
+def whole(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Return what reads a whole number from `least` to `most`."""
+    bound = f"from {least} to {most:,.0f}" if most < math.inf else f"{least} or more"
+
+    def read(text: str) -> int:
+        # more digits than any number that is meant; beyond Python's own limit `int` raises in words of its own
+        number = int(text) if text.isdecimal() and len(text) <= 12 else -1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"a whole number, {bound}, not `{text}`")
+        return number
+
+    return read
+
+
+def seconds(text: str) -> float:
+    """Read a time above 0 that ends."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"seconds above 0, not `{text}`")
+    return value
+
+
+def probability(text: str) -> float:
+    """Read a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"a number from 0 to 1, not `{text}`")
+    return value
+
+
+def utf8(text: str) -> str:
+    """Refuse what was no text on the command line: its bytes come as half surrogates, which no file takes."""
+    if any("\ud800" <= one <= "\udfff" for one in text):
+        raise argparse.ArgumentTypeError("is not UTF-8")
+    return text
+
+
+def file(text: str) -> Path:
+    """Refuse standard input, for a verb that writes next to the recipe."""
+    if text == "-":
+        raise argparse.ArgumentTypeError(
+            "a file is needed here: results and a lock are kept beside it"
+        )
+    return Path(text)
+
+
+_TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
+    "file": file,
+    "path": Path,
+    "probability": probability,
+    "seconds": seconds,
+    "utf8": utf8,
+}
+
+
+def shared(name: str) -> list[Mapping[str, Any]]:
+    """Return rows that several verbs have."""
+    return list(_TABLE["shared"][name])
+
+
+def _verb(name: str, row: Mapping[str, Any]) -> Verb:
+    arguments: list[Mapping[str, Any]] = []
+    for one in row["arguments"]:
+        arguments += shared(one) if isinstance(one, str) else [one]
+    return Verb(name, row["group"], row["purpose"], arguments, row.get("tool"))
+
+
+VERBS: Final = {name: _verb(name, row) for name, row in _TABLE["verbs"].items()}

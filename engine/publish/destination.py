@@ -29,13 +29,15 @@ class Published:
 
 
 class Destination(Protocol):
-    """One kind of place."""
+    """One kind of place. `check` was called before `publish`."""
 
     def words(self) -> str:
         """Return where the files would go, and who could read them."""
 
     def takes(self, name: str) -> bool:
         """Tell whether a file of a publication goes there."""
+        del name
+        return True
 
     def check(self, publication: Publication) -> None:
         """Refuse what can be seen to fail without reaching anything outside this machine. EngineError."""

@@ -6,15 +6,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import RecipeError
-from engine.files.new_folder import new_folder
+from engine.files.new_folder import new_folder, require_absent
 from engine.publish.contents import Publication
-from engine.publish.destination import Note, Published, other_file
+from engine.publish.destination import Destination, Note, Published, other_file
 from engine.store import sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folder:
+class Folder(Destination):
     """A new folder."""
 
     folder: Path
@@ -23,20 +22,10 @@ class Folder:
         """Return where the files would go."""
         return f"the new folder {self.folder}"
 
-    def takes(self, name: str) -> bool:
-        """Tell whether a file of a publication goes there."""
-        del name
-        return True
-
     def check(self, publication: Publication) -> None:
         """RecipeError X830 where something stands there."""
         del publication
-        if self.folder.exists() or self.folder.is_symlink():
-            raise RecipeError.one(
-                "X830",
-                f"`{self.folder}` is there already: nothing is overwritten",
-                hint="name another folder with --name FOLDER",
-            )
+        require_absent(self.folder, code="X830", option="--name FOLDER")
 
     def publish(self, publication: Publication, note: Note) -> Published:
         """Write the folder whole or not at all. RecipeError, StoreError X830; StoreError X832."""

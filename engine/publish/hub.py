@@ -23,7 +23,7 @@ from engine.errors import (
     needs_extra,
 )
 from engine.publish.contents import SUMS, Publication
-from engine.publish.destination import Note, Published, require_sent
+from engine.publish.destination import Destination, Note, Published, require_sent
 from engine.publish.files import PublishedFile
 from engine.publish.model_signature import FILE as SIGNATURE
 from engine.render.styled_text import printable
@@ -41,7 +41,7 @@ LOGIN: Final = "hf auth login, or set HF_TOKEN to a token that may write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hub:
+class Hub(Destination):
     """A repository of models on the hub."""
 
     repo: str
@@ -61,11 +61,6 @@ class Hub:
         """Return where the files would go, and who could read them."""
         readers = "public: everybody can read it" if self.is_public else "private"
         return f"{_endpoint()}/{self.repo}, {readers}"
-
-    def takes(self, name: str) -> bool:
-        """Tell whether a file of a publication goes there."""
-        del name
-        return True
 
     def check(self, publication: Publication) -> None:
         """EnvironmentProblem X836 where the token would travel without encryption."""

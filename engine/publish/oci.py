@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from engine.bundle.archive import ENDING
 from engine.errors import RecipeError
-from engine.files.new_folder import new_folder
+from engine.files.new_folder import new_folder, require_absent
 from engine.publish.contents import Publication
-from engine.publish.destination import Note, Published, other_file
+from engine.publish.destination import Destination, Note, Published, other_file
 from engine.publish.files import PublishedFile
 from engine.store import sha256_of
 
@@ -154,7 +154,7 @@ def _json(value: Any) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OciLayout:
+class OciLayout(Destination):
     """A new folder with an OCI image layout, which tools such as `oras`, `skopeo` and `crane` copy on."""
 
     folder: Path
@@ -164,11 +164,6 @@ class OciLayout:
         """Return where the files would go."""
         return f"an OCI layout in the new folder {self.folder}, tag {self.tag}"
 
-    def takes(self, name: str) -> bool:
-        """Tell whether a file of a publication goes there."""
-        del name
-        return True
-
     def check(self, publication: Publication) -> None:
         """RecipeError X830 where something stands there, R420 for no tag."""
         del publication
@@ -176,16 +171,10 @@ class OciLayout:
             raise RecipeError.one(
                 "R420", f"`{self.tag}` is no tag", hint="letters, digits, `_`, `.`, `-`"
             )
-        if self.folder.exists() or self.folder.is_symlink():
-            raise RecipeError.one(
-                "X830",
-                f"`{self.folder}` is there already: nothing is overwritten",
-                hint="name another folder with --name ./FOLDER",
-            )
+        require_absent(self.folder, code="X830", option="--name ./FOLDER")
 
     def publish(self, publication: Publication, note: Note) -> Published:
         """Write the layout whole or not at all, and read it back. RecipeError, StoreError X830; StoreError X832."""
-        self.check(publication)
         found = artifact_of(publication)
         with new_folder(self.folder, code="X830", option="--name ./FOLDER") as folder:
             blobs = folder / "blobs" / "sha256"

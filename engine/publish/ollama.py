@@ -22,7 +22,7 @@ from engine.pipeline.plan import products
 from engine.process import start as processes
 from engine.process.start import program
 from engine.publish.contents import Publication
-from engine.publish.destination import Note, Published, other_file
+from engine.publish.destination import Destination, Note, Published, other_file
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer, question
 from engine.runs.compare import recipe_of
@@ -46,7 +46,7 @@ BLOB: Final = re.compile(r"^FROM .*sha256[-:]([0-9a-f]{64})\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ollama:
+class Ollama(Destination):
     """A model of a name in the user's Ollama."""
 
     name: str
@@ -85,7 +85,6 @@ class Ollama:
 
         EnvironmentProblem X833, StageError X834 where Ollama fails or answers otherwise; StoreError X832.
         """
-        self.check(publication)
         if _answer("show", "--modelfile", self.name, fails=True) is not None:
             hint = f"name another one, or remove it: ollama rm {self.name}"
             raise RecipeError.one("X830", f"Ollama has a model `{self.name}` already", hint=hint)

@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 from engine.errors import EnvironmentProblem, RecipeError, needs_extra
 from engine.files.reading import parse_json
 from engine.publish.contents import Publication
-from engine.publish.destination import Note, Published, require_sent
+from engine.publish.destination import Destination, Note, Published, require_sent
 from engine.publish.oci import MANIFEST, TAG, Descriptor, artifact_of
 from engine.trust.allowed import Allowed
 from engine.trust.hosts import Address, parse_address
@@ -40,7 +40,7 @@ ABSENT: Final = (DENIED, FORBIDDEN, NOT_FOUND)
 
 
 @dataclass(slots=True, kw_only=True)
-class Registry:
+class Registry(Destination):
     """A tag of a repository in a registry."""
 
     name: str
@@ -78,11 +78,6 @@ class Registry:
         readers = "who may read it is the registry's setting"
         return f"the registry {self.address.name}, {self.repository}:{self.tag}; {readers}"
 
-    def takes(self, name: str) -> bool:
-        """Tell whether a file of a publication goes there."""
-        del name
-        return True
-
     def check(self, publication: Publication) -> None:
         """EnvironmentProblem X835 where the key's variable is empty."""
         del publication
@@ -97,7 +92,6 @@ class Registry:
 
         EnvironmentProblem X835 the registry refuses or is not reached, X836 a key would go elsewhere; StoreError X832.
         """
-        self.check(publication)
         found = artifact_of(publication)
         with needs_extra("publishing to a registry needs httpx", "packages"):
             import httpx

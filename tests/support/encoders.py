@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,15 +31,6 @@ def sentence_files(*modules: str, pooling: Mapping[str, Any]) -> dict[str, Any]:
     """Return the files that sentence-transformers writes, for `make_tiny_encoder`."""
     listed = [{"type": f"sentence_transformers.models.{name}"} for name in modules or MODULES]
     return {"modules": listed, "1_Pooling__config": dict(pooling)}
-
-
-def zipped(folder: Path, archive: Path, *, below: str = "") -> Path:
-    """Write the files of a folder into a zip archive."""
-    with zipfile.ZipFile(archive, "w") as packed:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                packed.write(path, f"{below}{path.relative_to(folder).as_posix()}")
-    return archive
 
 
 def _write(folder: Path) -> None:

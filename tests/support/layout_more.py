@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.layout_files import answered, document, labelled, lines, table, tags_of, text
+from support.layout_files import answered, labelled, lines, table, tags_of, text
 from support.layout_table import Layout
 
 NAMES = sorted({label for _, label in labelled()})
@@ -169,19 +169,6 @@ def translated(path: Path) -> None:
             path / f"{name}.de",
             "".join(f"{'ja ' * (at * 7 % 11 + 1)}{at}\n" for at in range(len(some))),
         )
-
-
-def of_no_class(path: Path) -> None:
-    """Write pairs below their splits, of which one holds a single label, as CLINC has them."""
-    pairs = [list(pair) for pair in labelled()]
-    nothing = [[f"{question[:30]} {at}", "oos"] for at, (question, _) in enumerate(answered())]
-    parts = {
-        "oos_train": nothing[:20],
-        "train": pairs[:100],
-        "test": pairs[100:],
-        "oos_test": nothing[20:40],
-    }
-    document(path, parts)
 
 
 Written = tuple[str, Any, str, dict[str, Any], str]

@@ -165,28 +165,6 @@ def pairs_left_out(part: str) -> Prepare:
     return prepare
 
 
-def merged_bytes(change: Callable[[dict[str, Any]], object]) -> Prepare:
-    """Damage the merged weights before they are looked at."""
-
-    def prepare(_: Project, patch: Patch) -> None:
-        from safetensors.torch import load_file, save_file
-
-        from engine.runtime.models import merge
-
-        real = merge._check_complete
-
-        def check(adapter: Path, done: Any) -> None:
-            real(adapter, done)
-            for file in sorted(adapter.parents[3].glob("**/tmp/**/model/model.safetensors")):
-                tensors = load_file(file)
-                change(tensors)
-                save_file(tensors, file, metadata={"format": "pt"})
-
-        patch.setattr(merge, "_check_complete", check)
-
-    return prepare
-
-
 DOWN = "model.layers.1.mlp.down_proj.weight"
 NORM = "model.layers.0.input_layernorm.weight"
 EMBEDDING = "model.embed_tokens.weight"

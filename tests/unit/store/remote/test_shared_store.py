@@ -166,12 +166,6 @@ def _blob(change: Callable[[bytes], bytes | None]) -> Callable[[Held, Artifact],
     return edit
 
 
-def _under_another_key(there: Held, given: Artifact) -> None:
-    there.held[artifact_name(KEY.digest)] = there.held.pop(artifact_name(given.key)).replace(
-        b'"stage": "train"}', b'"stage": "trail"}'
-    )
-
-
 def _first_file(**fields: Any) -> Callable[[Held, Artifact], None]:
     return _signed(lambda record: record["files"][0].update(fields))
 

@@ -50,11 +50,11 @@ class Guess:
         return self.inputs or ((self.text,) if self.text else ())
 
     @property
-    def used(self) -> tuple[str, ...]:
-        """All columns that the task reads."""
-        spans = (self.spans.column,) if self.spans else ()
-        label = () if self.fields or not self.label else (self.label,)
-        return (*self.texts, *self.fields, *self.pair, *spans, *label)
+    def needed(self) -> tuple[str, ...]:
+        """The columns that every row must have; fields of an answer may be absent."""
+        is_object = bool(self.fields or self.spans or self.properties)
+        label = () if is_object or not self.label else (self.label,)
+        return (*self.texts, *self.pair, *label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import os
-import re
 import textwrap
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from engine.data.checks.rows.languages import unspoken
-from engine.data.examples.template import found_at
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.archives import unpacked
-from engine.drafting.choices import DraftOptions
+from engine.drafting.choices import DraftOptions, Guess
+from engine.drafting.draft_notes import COMPARED, notes, reasons
 from engine.drafting.encodings import RECOGNISED
 from engine.drafting.gather import Gathered, gather
 from engine.drafting.groups import groupings
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
 from engine.drafting.layouts.labels import plain_name
-from engine.drafting.layouts.layout import columns_of
-from engine.drafting.plain_tools import with_plain_tools
-from engine.drafting.plan import DraftPlan, row_sizes
+from engine.drafting.layouts.layout import SPLIT, columns_of
+from engine.drafting.plain_tools import rewritten, split_rows, with_plain_tools
+from engine.drafting.plan import DraftPlan, Sizes, sizes_for
 from engine.drafting.profile import Profile
-from engine.drafting.roles import LABEL_NAMES, other_texts, rank, tells_apart, without_whole
-from engine.drafting.sizes import FOLDED, Sizes, sizes_for
+from engine.drafting.roles import other_texts, tells_apart, without_whole
+from engine.drafting.token_estimate import row_sizes
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
-from engine.kinds import AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
-from engine.recipe.text.dump import spelled_in_flow
-from engine.recipe.text.lookalike import unlike
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.write import create
 from engine.render.number_format import counted
@@ -44,26 +38,13 @@ from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed
 
 MOST_COLUMNS: Final = 8
-MOST_NAMED: Final = 4
-"""Labels whose spellings are named, and spellings of each."""
 WIDEST: Final = 44
 
-DROPPABLE: Final = frozenset(
-    {
-        "conflicting_labels",
-        "leakage",
-        "empty",
-        "unknown_labels",
-        "schema_violations",
-        "template_tokens",
-    }
+DROPPABLE: Final = (
+    *("conflicting_labels", "leakage", "empty"),
+    *("unknown_labels", "schema_violations", "template_tokens"),
 )
-COMPARED: Final = 5_000
-"""Rows up to which a draft compares what trains with the holdout; `recipe data` compares any number."""
 MOST_TRIES: Final = 16
-ENTITY: Final = re.compile(r"&(?:amp|lt|gt|quot|nbsp|apos|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
-WORDLESS: Final = re.compile(r"(?i)-?\d+(\.\d+)?|true|false|[tf]")
-"""Labels that say nothing of what they mean."""
 FEWEST: Final = 2
 """Rows of a holdout."""
 FEWEST_ROWS: Final = 4
@@ -103,32 +84,52 @@ def draft(
     found = _gathered(files, wishes, rows_file)
     if wishes.base_model is None:
         found = with_plain_tools(found, rows_file)
-    if not found.rows:
-        return _drafted(
-            found, files, target, model=wishes.base_model or default_model, wishes=wishes
-        )
-    create(rows_file, found.content())
+    profile, name = _profile(found, wishes), files[0].absolute().name
+    if profile.rows < FEWEST_ROWS:
+        raise _too_few(name, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
+    guessed = guess(profile, wishes)
+    lacking = [
+        one
+        for one in guessed.needed
+        if (column := profile.columns.get(one)) and column.present < len(profile.kept)
+    ]
+    if lacking and not guessed.shape and all("." not in one for one in lacking):
+        found = _without_lacking(found, lacking, rows_file)
+        profile = _profile(found, wishes)
+        guessed = guess(profile, wishes)
+    if found.rows:
+        create(rows_file, found.content())
     try:
         return _drafted(
-            found, files, target, model=wishes.base_model or default_model, wishes=wishes
+            found,
+            profile,
+            guessed,
+            name=name,
+            target=target,
+            model=wishes.base_model or default_model,
         )
     except BaseException:
-        rows_file.unlink()
+        if found.rows:
+            rows_file.unlink()
         raise
 
 
+def _without_lacking(found: Gathered, columns: Sequence[str], rows_file: Path) -> Gathered:
+    """Return the rows that have all these columns, to be written to `rows_file`: a recipe reads no others."""
+    given = split_rows(found)
+    rows = [
+        {SPLIT: split, **row} if split else row
+        for split, row in given
+        if all(name in row for name in columns)
+    ]
+    names = " and ".join(f"`{name}`" for name in columns)
+    why = f"{len(given) - len(rows):,} of {len(given):,} rows have no {names} and are left out"
+    return rewritten(found, rows, rows_file, why)
+
+
 def _drafted(
-    gathered: Gathered,
-    files: Sequence[Path],
-    target: Path,
-    *,
-    model: Reference,
-    wishes: DraftOptions,
+    gathered: Gathered, profile: Profile, found: Guess, *, name: str, target: Path, model: Reference
 ) -> RecipeDraft:
-    profile, name = _profile(gathered, wishes), files[0].absolute().name
-    if profile.rows < FEWEST_ROWS:
-        raise _too_few(name, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
-    found = guess(profile, wishes)
     plan = DraftPlan(
         guess=found,
         profile=profile,
@@ -139,7 +140,9 @@ def _drafted(
     )
     if not plan.by_files and plan.kind.draft.metric != "perplexity":  # which is no share of rows
         plan.sizes = sizes_for(profile.rows, is_folded=True)
-    plan.group = plan.groups_first()
+    first = next(iter(plan.groupings), None)
+    if first and first.is_sure and not first.empty and not plan.by_files and not plan.kind.group:
+        plan.group = first
     plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
     if none := plan.no_labels():
         count = sum(plan.column.values[one] for one in none)
@@ -156,7 +159,15 @@ def _drafted(
             raise _too_few(name, prepared.problems[0].message)
         recipe = _checked(writer)
     if profile.rows <= COMPARED:
-        _leave_out_copies(plan, recipe, name)
+        # Count what is left to train on; of official splits that may be nothing.
+        prepared = _prepared(recipe, off=[one for one in _QUIET if one != "leakage"])
+        if plan.by_files and any(problem.code == "D435" for problem in prepared.problems):
+            raise RecipeError.one(
+                "R030",
+                f"every training row of `{name}` stands in its holdout too, so none would be left to train on",
+                hint="name files whose rows differ, or one of them: its rows are divided",
+            )
+        plan.summary = prepared.summary
     return RecipeDraft(
         text=writer.text(),
         reasons=tuple(reasons(plan)),
@@ -247,18 +258,6 @@ def _checked(writer: Writer) -> Recipe:
     return recipe
 
 
-def _leave_out_copies(plan: DraftPlan, recipe: Recipe, name: str) -> None:
-    """Count what is left to train on; refuse official splits of which nothing is."""
-    found = _prepared(recipe, off=[one for one in _QUIET if one != "leakage"])
-    if plan.by_files and any(problem.code == "D435" for problem in found.problems):
-        raise RecipeError.one(
-            "R030",
-            f"every training row of `{name}` stands in its holdout too, so none would be left to train on",
-            hint="name files whose rows differ, or one of them: its rows are divided",
-        )
-    plan.summary = found.summary
-
-
 def _prepared(recipe: Recipe, *, off: Collection[str] | None = None) -> Prepared:
     """Divide the rows once."""
     fetched = fetch_all(recipe.data.sources, _never, SilentProgress())
@@ -307,181 +306,6 @@ _QUIET: Final = (
 def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:
     # Local files are not fetched.
     raise AssertionError(_name)
-
-
-def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
-    """Yield what was guessed, and why."""
-    guess = plan.guess
-    for reading in plan.readings[:1]:
-        if reading.says_format or reading.header:
-            yield "format", reading.format, reading.why
-    yield "kind", guess.kind, guess.why_kind
-    if guess.text and not guess.shape:
-        yield "text", ", ".join(guess.texts), guess.why_text
-    if guess.system:
-        yield "system", " ".join(guess.system.split()), "every row begins with it"
-    if guess.label and not guess.shape:
-        spelled = len(plan.relabelled())
-        others = "is another spelling" if spelled == 1 else "are other spellings"
-        more = f"; {spelled} of them {others}" if spelled else ""
-        yield plan.kind.draft.target, guess.label, f"{guess.why_label}{more}"
-    yield _splits(plan)
-    # The first is `leakage`, which every draft has.
-    for check, (action, why) in list(plan.checks.items())[1:]:
-        yield f"checks.{check}", action, why
-    length, _ = plan.max_length()
-    from_what = "the most that a draft asks for" if plan.too_long else "from the longest row"
-    yield "max_length", str(length), f"tokens, {from_what}; `recipe data` counts them"
-
-
-def _splits(plan: DraftPlan) -> tuple[str, str, str]:
-    if plan.by_files:
-        counts = ", ".join(f"{count:,} {name}" for name, count in plan.by_split.items())
-        drawn = (
-            "" if "validation" in plan.by_split else f"; {plan.sizes.validation} of train validate"
-        )
-        return "splits", plan.guess.split or "files", f"the data says it: {counts}{drawn}"
-    sizes, rows = plan.sizes, plan.profile.rows
-    splits = plan.summary.splits if plan.summary else ()
-    trained = sum(one.rows for one in splits if one.name == "train")
-    up_to = "" if rows <= COMPARED else "up to "
-    left = f"{sizes.validation} for validation, {up_to}{trained:,} left to train on"
-    together = f"; those of one `{plan.group.name}` stay together" if plan.group else ""
-    if sizes.folds:
-        judged = f"each of {rows:,} rows judges once, by a model that has not seen it: {sizes.folds} trainings"
-        return "splits", f"{sizes.folds} folds", f"{judged}; {left} in each{together}"
-    return "splits", f"holdout {sizes.holdout}", f"of {rows:,} rows; {left}{together}"
-
-
-def notes(plan: DraftPlan, model: Reference) -> Iterator[str]:
-    """Yield what the person should know."""
-    rows = plan.profile.rows
-    if rows < FOLDED.start and not plan.by_files:
-        yield f"{rows:,} rows are few: a good model may well end undecided"
-    texts = (
-        str(found_at(row, name) or "") for row in plan.profile.kept for name in plan.guess.texts
-    )
-    if why := unspoken(model, texts):
-        yield f"{why}: name one of that language with --base-model"
-    yield from _ungrouped(plan)
-    yield from _unused_rows(plan)
-    yield from _unused_labels(plan)
-    yield from _unread_texts(plan)
-    yield from _separated(plan)
-    yield from _too_long(plan)
-    yield from _spellings(plan)
-    for label, count, other in plan.misspelled():
-        where = counted(count, "row")
-        yield f"`{label}` stands in {where}: if it is `{other}` misspelled, say so under data.label.relabel"
-    yield from _entities(plan)
-    if not plan.kind.is_measured:
-        yield f"{plan.guess.kind} is read and checked; a whole run of it is not there yet"
-    named = plan.labels() if plan.kind.answer is AnswerForm.LABEL else []
-    if named and all(map(WORDLESS.fullmatch, named)):
-        words = "numbers" if named[0].strip("-")[:1].isdigit() else "true and false"
-        yield f"the labels are {words}: `data.label.relabel` gives them words, which a model knows more about"
-
-
-def _ungrouped(plan: DraftPlan) -> Iterator[str]:
-    """Yield the columns by which rows belong together and are not divided, and what would keep them together."""
-    for one in plan.groupings if not plan.by_files else ():
-        if one == plan.group:
-            continue
-        by = spelled_in_flow({"group": one.name})
-        filled = f", once its {counted(one.empty, 'empty row')} are filled" if one.empty else ""
-        other = f" in place of `{plan.group.name}`" if plan.group else ""
-        yield (
-            f"{one.repeated:,} rows have the `{one.name}` of an earlier row, and rows of one may resemble each other:"
-            f" splits.by: {by}{other} keeps them in one split{filled}"
-        )
-
-
-def _spellings(plan: DraftPlan) -> Iterator[str]:
-    """Yield which spellings are taken for one label, how often each stands there, and what merges them."""
-    spelled = sorted(plan.spellings().items(), key=lambda one: -one[1].total())
-    for label, counts in spelled[:MOST_NAMED]:
-        usual = counts.most_common(MOST_NAMED)
-        shown = ", ".join(f"`{one}`{unlike(one, label)} {count:,}" for one, count in usual)
-        more = f" and {len(counts) - MOST_NAMED} more" if len(counts) > MOST_NAMED else ""
-        yield f"rows of each spelling that is taken for `{label}`: {shown}{more}"
-    if spelled:
-        left = len(spelled) - MOST_NAMED
-        more = f", and those of {counted(left, 'more label')}" if left > 0 else ""
-        yield f"`data.label.relabel` merges them{more}, as rows are read; the file stays as it is"
-
-
-def _unused_rows(plan: DraftPlan) -> Iterator[str]:
-    """Yield how many rows are in no split, and why."""
-    if plan.summary and plan.summary.dropped:
-        dropped = plan.summary.dropped
-        whys = ", ".join(f"{count:,} {why}" for why, count in dropped.items())
-        yield f"not used of {plan.profile.rows:,} rows: {whys}"
-
-
-def _unread_texts(plan: DraftPlan) -> Iterator[str]:
-    """Yield which columns of texts the input does not name, where rows are sorted."""
-    guess = plan.guess
-    if plan.kind.has_labels and guess.texts and not guess.shape and not guess.system:
-        left = other_texts(plan.profile, (*guess.texts, guess.label, guess.split))[:3]
-        if left:
-            names = ", ".join(f"`{name}`" for name in left)
-            both = [name for name in plan.profile.columns if name in (*left, *guess.texts)]
-            asked = "\\n".join(f"{{{name}}}" for name in both)
-            yield f'not read: {names}; task.input: "{asked}" takes them too'
-
-
-def _separated(plan: DraftPlan) -> Iterator[str]:
-    """Yield which column tells texts apart that stand with several labels, and are left out for it."""
-    guess, columns = plan.guess, plan.profile.columns
-    is_sorted = plan.kind.answer is AnswerForm.LABEL and guess.text in columns
-    if not is_sorted or "conflicting_labels" not in plan.checks or len(guess.texts) != 1:
-        return
-    if name := tells_apart(plan.profile, columns[guess.text], columns[guess.label]):
-        yield (
-            f"texts have a label for each `{name}`:"
-            f' task.input: "{{{name}}}\\n{{{guess.text}}}" tells them apart, and keeps them'
-        )
-
-
-def _too_long(plan: DraftPlan) -> Iterator[str]:
-    """Yield how many rows may be longer than the longest that a draft asks for."""
-    if plan.too_long:
-        rows, length = counted(plan.too_long, "row"), plan.max_length()[0]
-        yield (
-            f"{rows} may be longer than {length} tokens and would be left out: `recipe data` counts them;"
-            " method.max_length takes more where the base model does"
-        )
-
-
-def _unused_labels(plan: DraftPlan) -> Iterator[str]:
-    """Yield why a column with the name of a label is none, where the rows are taken for plain text."""
-    is_plain = plan.kind.name == "text"
-    for column in plan.profile.columns.values() if not plan.kind.has_turns else ():
-        if is_plain and column.is_decimal:
-            one = next(iter(column.values))
-            yield (
-                f"`{column.name}` holds numbers with a decimal comma (`{one}`): written with a point, they could be"
-                " the label"
-            )
-        if column.name == plan.guess.text or rank(column.name, LABEL_NAMES) >= len(LABEL_NAMES):
-            continue
-        if len(column.values) == 1:
-            yield f"`{column.name}` says the same in every row, so it is no label"
-        elif len(column.values) > 1 and column.filled < len(plan.profile.kept):
-            empty = len(plan.profile.kept) - column.filled
-            yield f"`{column.name}` is empty in {empty:,} rows; --label {column.name} takes the others"
-
-
-def _entities(plan: DraftPlan) -> Iterator[str]:
-    """Yield how many texts hold entities of HTML, which a model would learn to read and to write."""
-    texts = [
-        str(found_at(row, name) or "") for row in plan.profile.kept for name in plan.guess.texts
-    ]
-    held = [found[0] for text in texts if (found := ENTITY.search(text))]
-    if held:
-        usual = ", ".join(f"`{one}`" for one, _ in Counter(held).most_common(3))
-        rows = f"{len(held):,} texts hold" if held[1:] else "1 text holds"
-        yield f"{rows} entities of HTML ({usual}): Python's html.unescape turns them into characters"
 
 
 def draft_message(found: RecipeDraft, *, file: str, target: str, width: int) -> str:

@@ -1,42 +1,37 @@
-"""What a draft asks for while it is checked: its labels, its prompt, its lengths, and what is good enough."""
+"""What a draft asks for while it is checked: its labels, its prompt, its sizes, and what is good enough."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Final
 
-from engine.data.examples.template import found_at
 from engine.data.splitting.column import place_of
 from engine.drafting.choices import Guess
 from engine.drafting.groups import Grouping
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
-from engine.drafting.roles import LABEL_NAMES, SEVERAL, in_order, labels_of, rank
-from engine.drafting.sizes import CONFIDENCE, Sizes, shown_bound
-from engine.drafting.token_estimate import CAUTION, are_english, tokens_of
+from engine.drafting.roles import (
+    LABEL_NAMES,
+    NAMES,
+    NOT_A_CLASS,
+    SEVERAL,
+    in_order,
+    labels_of,
+    rank,
+)
+from engine.drafting.token_estimate import CAUTION, estimate, tokens_of
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
-from engine.metrics.power import ROWS, macro_f1
+from engine.metrics.power import ROWS, Spread, ThresholdRule, macro_f1, passing_value
 from engine.metrics.power_text import JudgingRows
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.prompt import unnamed_labels
 from engine.recipe.text.lookalike import folded
 
-MANY_CLASSES: Final = 12
-CHOSEN: Final = "chosen"
-COMPARED: Final = (CHOSEN, "rejected", "chosen_messages", "rejected_messages")
-"""Columns of two answers in rows of the shape `dpo`."""
-READ: Final = (
-    "system", "tools", "prompt", "instruction", "input", "output", "history", "question", "completion", "response",
-    "messages", "conversations",
-)  # fmt: skip
-"""Columns that shapes of rows are made of."""
-TURN: Final = "<|im_start|>user <|im_end|>"
-"""What the chat template writes around a turn."""
 TEMPLATE_TOKENS: Final = 64
 """Of the chat template and its system message."""
 SHORTEST: Final = 128
@@ -45,43 +40,80 @@ LONGEST_OF_ALL: Final = 8192
 """Tokens that the base model of a draft reads."""
 FEW_LONG: Final = 0.1
 """Share of the rows up to which those that are longer than `LONGEST` are left out."""
-MANY_LABELS: Final = 10
-VERY_MANY_LABELS: Final = 50
+MANY_ASKED: Final = 400
+"""Bytes of all labels from which they are most of a prompt."""
 MOST_ASKED: Final = 4500
 """Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
 NO_LABELS: Final = frozenset({"n/a", "#n/a", "-", "--", "?", "null", "nan", "<na>"})
-"""What stands in the place of a label where there is none."""
-YES_AND_NO: Final = (
-    frozenset({"yes", "no", "ja", "nein", "oui", "non", "si", "sí", "sim", "não"}),
-    frozenset({"true", "false", "t", "f", "y", "n", "j", "0", "1", "0.0", "1.0"}),
-)
-FLAG_NAME: Final = re.compile(
-    r"(?i)(?:(?P<verb>is|has|was)[_ ])?(?P<what>[^\W\d][\w -]{1,30}?)\s*\??"
-)
-"""The name of a column of yes and no: `urgent`, `is_spam`, `refund wanted?`."""
-FLAGS: Final = (["is"], ["has"], ["was"])
+"""Values of rows without a label."""
 NA_AT_MOST: Final = 0.1
 """Share of the rows up to which `NA`, as R writes it, is no label; of more, it may be the class of all the others."""
 FEW_OF_ALL: Final = 0.02
 """Share of the rows up to which a label may be another one misspelled."""
-MANY_ASKED: Final = 400
-"""Bytes of all labels from which they are most of a prompt."""
+YES_AND_NO: Final = (
+    frozenset({"yes", "no", "ja", "nein", "oui", "non", "si", "sí", "sim", "não"}),
+    frozenset({"true", "false", "t", "f", "y", "n", "j", "0", "1", "0.0", "1.0"}),
+)
+FLAG_NAME: Final = re.compile(r"(?i)(?:(?:is|has|was)[_ ])?(?P<what>[^\W\d][\w -]{1,30}?)\s*\??")
+"""The name of a column of yes and no: `urgent`, `is_spam`, `refund wanted?`."""
+OF_GOOD: Final = ((10, 0.0), (50, 0.7))
+"""(labels up to which, threshold): the more labels there are, the harder it is to hit the one that is right."""
+CONFIDENCE: Final = 0.95
+STEP: Final = 0.05
+MOST_LOWERED: Final = 0.3
+"""A bound is lowered by so much at most: what then is not shown takes more rows."""
+ALMOST_ALL: Final = 0.99
+"""What a good model reaches of a share that has to be near 1: its bound is lowered as far as need be."""
+FOLDS: Final = 5
+FOLDED: Final = range(25, 500)
+"""Numbers of rows that folds divide: a quarter of so few shows only bounds far below what a good model is worth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Rows of the splits that are not for training."""
+
+    validation: int
+    holdout: int
+    folds: int = 0
+    """0: the rows of the holdout are evaluated."""
+
+
+def sizes_for(rows: int, *, is_folded: bool) -> Sizes:
+    """Return round numbers: a holdout of a quarter, at most 1,000, and a tenth to validate; few rows in folds."""
+
+    def rounded(count: float) -> int:
+        step = 50 if count >= 100 else 10 if count >= 20 else 1
+        return int(count // step * step)
+
+    return Sizes(
+        validation=max(1, rounded(min(500, rows * 0.1))),
+        holdout=max(2, rounded(min(1000, rows * 0.25))),
+        folds=FOLDS if is_folded and rows in FOLDED else 0,
+    )
+
+
+def shown_bound(most: float, *, rows: float, spread: Spread = ROWS) -> float:
+    """Return the highest bound, from `most` down, that a good model shows with power 0.80; `most` where none is.
+
+    A good model misses half of what the bound lets it miss, or `ALMOST_ALL` of the rows are right.
+    """
+    is_near_one = most > ALMOST_ALL - STEP
+    least = STEP if is_near_one else max(STEP, most - MOST_LOWERED)
+    for step in range(round((most - least) / STEP) + 1):
+        bound = round(most - step * STEP, 2)
+        rule = ThresholdRule(bound=bound, confidence=CONFIDENCE)
+        needed = passing_value(rule, rows=round(rows), spread=spread)
+        if needed is not None and needed <= (ALMOST_ALL if is_near_one else (1 + bound) / 2):
+            return bound
+    return most
 
 
 def _plural(noun: str) -> str:
-    """Return the plural of one of `NOUNS`."""
+    """Return the plural of one of the nouns."""
     if noun.endswith("y"):
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
-
-
-NOUNS: Final = (
-    "label", "category", "class", "intent", "topic", "sentiment", "emotion", "target", "tag", "rating", "score", "kind",
-    "type", "genre", "queue", "department", "reason", "component", "team", "priority", "urgency", "language",
-    "severity", "mood", "tone", "status", "product", "group", "domain", "subject", "theme", "answer",
-)  # fmt: skip
-"""What columns of labels are often called."""
-PLURALS: Final = {_plural(noun): noun for noun in NOUNS}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +125,7 @@ class DraftPlan:
     readings: tuple[Reading, ...]
     sizes: Sizes
     row_sizes: tuple[int, ...] = ()
-    """Tokens that each row that was looked at may come to, without what is asked."""
+    """Tokens of each row that was read, without the instruction: estimates, rather too high."""
     groupings: tuple[Grouping, ...] = ()
     """Columns by which rows belong together."""
     group: Grouping | None = None
@@ -113,11 +145,10 @@ class DraftPlan:
         """Whether the file says which rows are for what."""
         return any(reading.into for reading in self.readings) or bool(self.guess.split)
 
-    def groups_first(self) -> Grouping | None:
-        """Return the column by which the rows are to be divided; None where nothing is sure, or the data says it."""
-        first = next(iter(self.groupings), None)
-        is_free = not self.by_files and not self.kind.group
-        return first if first and first.is_sure and not first.empty and is_free else None
+    @property
+    def is_label(self) -> bool:
+        """Whether each row has one label, and no number of a scale."""
+        return self.kind.answer is AnswerForm.LABEL and not self.bins()
 
     @property
     def by_split(self) -> Mapping[str, int]:
@@ -136,33 +167,36 @@ class DraftPlan:
 
     def bins(self) -> tuple[tuple[str, str, float], ...]:
         """(label, min or max, bound) where the label is a scale; empty for classes."""
-        is_scale = self.kind.answer is AnswerForm.LABEL and self.column.is_number
-        if not is_scale or len(self.column.values) <= MANY_CLASSES:
+        is_number = self.kind.answer is AnswerForm.LABEL and self.column.is_number
+        if not is_number or len(self.column.values) <= NOT_A_CLASS:
             return ()
         numbers = sorted(float(value) for value in self.column.values.elements())
         low, high = numbers[len(numbers) // 3], numbers[-1 - len(numbers) // 3]
         names = ("negative", "positive") if numbers[0] < 0 < numbers[-1] else ("low", "high")
         if low == high:
             high = next((number for number in numbers if number > low), high)
-        if _short(low) < _short(high):
-            low, high = _short(low), _short(high)
+        short = [float(f"{number:.3g}") for number in (low, high)]
+        low, high = short if short[0] < short[1] else (low, high)
         return ((names[0], "max", low), (names[1], "min", high))
 
     def labels(self) -> list[str]:
-        """Return the labels of the task, those that are renamed left out; none for a task without."""
+        """Return the labels of the task without those that are renamed; none for a task without labels."""
         if not self.kind.has_labels:
             return []
         if scale := self.bins():
             return [label for label, _, _ in scale]
-        separator = self.guess.separator if self.kind.answer is AnswerForm.LABELS else ""
-        renamed = self.relabelled()
-        # What they are renamed to need not stand in the rows: each may have a blank before it.
+        renamed, separator = self.relabelled(), self._separator
+        # What they are renamed to need not be in the rows: each may have a blank before it.
         found = {renamed.get(label, label) for label in labels_of(self.column, separator)}
         return in_order(found - set(self.no_labels()))
 
+    @property
+    def _separator(self) -> str:
+        return self.guess.separator if self.kind.answer is AnswerForm.LABELS else ""
+
     def no_labels(self) -> list[str]:
-        """Return what stands in the place of a label where there is none, such as `N/A`."""
-        if self.kind.answer is not AnswerForm.LABEL or self.bins():
+        """Return the values of rows without a label, such as `N/A`."""
+        if not self.is_label:
             return []
         few = NA_AT_MOST * self.column.filled
         found = [
@@ -174,7 +208,7 @@ class DraftPlan:
 
     def misspelled(self) -> Iterator[tuple[str, int, str]]:
         """Yield each label of few rows that is nearly another one of many, its rows, and the other."""
-        if self.kind.answer is not AnswerForm.LABEL or self.bins():
+        if not self.is_label:
             return
         renamed, known = self.relabelled(), self.labels()
         counts: Counter[str] = Counter()
@@ -182,22 +216,23 @@ class DraftPlan:
             label = renamed.get(spelling, spelling)
             counts[label] += rows if label in known and label.isalpha() else 0
         for label, rows in (+counts).items():
-            if rows > FEW_OF_ALL * self.column.filled:
-                continue
             others = [other for other, many in counts.items() if many >= 10 * rows]
-            if near := get_close_matches(label.lower(), others, 1, cutoff=0.75):
+            near = get_close_matches(label.lower(), others, 1, cutoff=0.75)
+            if near and rows <= FEW_OF_ALL * self.column.filled:
                 yield label, rows, near[0]
 
     def spellings(self) -> dict[str, Counter[str]]:
-        """Return each label that stands there in another spelling too: how often each of them does.
+        """Return each label that has several spellings in the rows: how often each of them is there.
 
         They are one label where a recipe refuses both: they differ in case, blanks or letters that look alike.
         """
         if not self.kind.has_labels or self.bins():
             return {}
         found: dict[str, Counter[str]] = {}
-        for label, count in self._label_counts().items():
-            found.setdefault(folded(label), Counter())[label] = count
+        for text, rows in self.column.values.items():
+            parts = text.split(self._separator) if self._separator else [text]
+            for part in filter(None, map(str.strip, parts)) if self._separator else parts:
+                found.setdefault(folded(part), Counter())[part] += rows
         spelled: dict[str, Counter[str]] = {}
         for counts in found.values():
             # Without blanks at its ends first, then the commonest.
@@ -206,19 +241,8 @@ class DraftPlan:
                 spelled[best] = counts
         return spelled
 
-    def _label_counts(self) -> Counter[str]:
-        """How often each label stands there, as a recipe without `relabel` reads it."""
-        separator = self.guess.separator
-        if self.kind.answer is not AnswerForm.LABELS or not separator:
-            return self.column.values
-        counts: Counter[str] = Counter()
-        for text, rows in self.column.values.items():
-            for label in filter(None, map(str.strip, text.split(separator))):
-                counts[label] += rows
-        return counts
-
     def relabelled(self) -> dict[str, str]:
-        """Spellings that a reader takes for another label."""
+        """Return the spellings that are taken for another label."""
         return {
             one: label
             for label, counts in self.spellings().items()
@@ -227,19 +251,29 @@ class DraftPlan:
         }
 
     def instruction(self) -> str:
-        """Return what stands before each text; empty where the rows say it themselves."""
+        """Return the question before each text; empty where the rows ask it themselves."""
         if self.guess.instruction:
             return self.guess.instruction
-        draft, names = self.kind.draft, ", ".join(self.fields)
-        if asked := self._yes_or_no(self._label_name):
-            return asked
+        labels, names = self.labels(), ", ".join(self.fields)
+        # What `is_spam` and `refund wanted?` ask; "Is it parcel" would be no English.
+        flag = FLAG_NAME.fullmatch(self._label_name)
+        marks = {label.strip().casefold() for label in labels}
+        if (
+            flag
+            and len(marks) == SEVERAL
+            and any(marks <= some for some in YES_AND_NO)
+            and rank(self._label_name, LABEL_NAMES) >= len(LABEL_NAMES)
+        ):
+            return f"Does `{flag['what'].replace('_', ' ').strip()}` apply: {{labels}}?"
+        if labels == ["low", "high"] and self.bins():
+            return f"How high is the {self.word}: {{labels}}?"
         # The system message may say them already.
-        is_listed = self._listed_bytes() <= MOST_ASKED and bool(
-            unnamed_labels(self.labels(), self.guess.system)
-        )
-        is_listed |= 0 < _bytes(names) <= MANY_ASKED
+        is_listed = _bytes(labels) <= MOST_ASKED and bool(unnamed_labels(labels, self.guess.system))
+        draft = self.kind.draft
+        text = draft.instruction
+        if draft.short_instruction and not is_listed and not 0 < _bytes([names]) <= MANY_ASKED:
+            text = draft.short_instruction
         # Not `format`: `{labels}` stays for each prompt to fill in.
-        text = draft.instruction if is_listed else draft.short_instruction or draft.instruction
         return text.replace("{word}", self.word).replace("{fields}", names)
 
     @property
@@ -253,48 +287,33 @@ class DraftPlan:
 
     @property
     def _label_name(self) -> str:
-        """What the column of the labels is called: `messages.2.content` and `tags.0` say where they are only."""
+        """The name of the column of labels: `messages.2.content` and `tags.0` are places only."""
         label = self.guess.label
         return "label" if re.search(r"\.\d+(\.|$)", label) else label.rsplit(".", 1)[-1]
 
     @property
     def word(self) -> str:
-        """What the labels are called, as a noun: a known one by itself, any other name of a column as a quotation.
+        """The noun of the labels: a known one as it is, any other name of a column as a quotation.
 
         So `Which {word} is it` and `Which of these {word} apply` are English, whatever the column is called.
         """
         name, several = self._label_name, self.kind.answer is AnswerForm.LABELS
         *before, last = re.sub(r"(?<=[a-z])(?=[A-Z])|[_\s]+", " ", name).lower().split() or [""]
-        noun = last if last in NOUNS else PLURALS.get(last, "")
-        if (
-            noun
-            and all(word.isascii() and word.isalpha() for word in before)
-            and before[:1] not in FLAGS
-        ):
+        noun = next((one for one in NAMES["noun"] if last in (one, _plural(one))), "")
+        are_words = all(word.isascii() and word.isalpha() for word in before)
+        if noun and are_words and before[:1] not in (["is"], ["has"], ["was"]):
             return " ".join([*before, _plural(noun) if several else noun])
         if not re.fullmatch(r"[^\W_][\w .#/-]{1,39}", name):
             return "labels" if several else "label"
         return f"values of `{name}`" if several else f"`{name}`"
 
-    def _yes_or_no(self, column: str) -> str:
-        """Return what a column of yes and no asks, as its name says it; empty where that says nothing."""
-        found = FLAG_NAME.fullmatch(column)
-        labels = {label.strip().casefold() for label in self.labels()}
-        if found is None or rank(column, LABEL_NAMES) < len(LABEL_NAMES):
-            return ""
-        if len(labels) != SEVERAL or not any(labels <= flags for flags in YES_AND_NO):
-            return ""
-        # "Is it parcel", "Has it refund": what a word can stand behind is not known.
-        return f"Does `{found['what'].replace('_', ' ').strip()}` apply: {{labels}}?"
-
     def why_instruction(self) -> str:
-        """Return what is to be known of the instruction."""
-        size = self._listed_bytes()
-        if size > MOST_ASKED:
-            return f"listing {len(self.labels())} labels would leave the text no room"
-        if size > MANY_ASKED:
-            tokens = round(_tokens(", ".join(self.labels())), -2)
-            return f"lists all {len(self.labels())}: about {tokens:.0f} tokens a row"
+        """Return what to know of the instruction."""
+        labels = self.labels()
+        if _bytes(labels) > MOST_ASKED:
+            return f"listing {len(labels)} labels would leave the text no room"
+        if _bytes(labels) > MANY_ASKED:
+            return f"lists all {len(labels)}: about {round(estimate(', '.join(labels)), -2):.0f} tokens a row"
         return "what the model is asked"
 
     def max_length(self) -> tuple[int, bool]:
@@ -317,112 +336,34 @@ class DraftPlan:
         return sum(size > room for size in self.row_sizes)
 
     def _room(self, tokens: int) -> float:
-        """Tokens that so many leave a row beside what is asked."""
+        """Return how many of so many tokens the instruction leaves to a row."""
         asked = self.instruction()
         labels = ", ".join(self.labels()) if "{labels}" in asked else ""
-        # Of many words, those that come to more are balanced by others.
+        # Of many words, those that are longer are balanced by others.
         listed = tokens_of(labels, is_english=True) / CAUTION
-        return tokens - TEMPLATE_TOKENS - listed - _tokens(asked) - _tokens(self.guess.system)
+        return tokens - TEMPLATE_TOKENS - listed - estimate(asked) - estimate(self.guess.system)
 
-    def metrics(self) -> str:
-        """Return the bounds that a model must keep, as they stand in braces; empty for none."""
-        metric = self.kind.draft.metric
-        if not metric:
-            return ""
-        # A bound that a useful model might hold; a person must say what useful means.
-        threshold, labels = self.kind.draft.threshold, len(self.labels())
-        # The more labels there are, the harder it is to hit the one that is right.
-        if self.kind.answer is AnswerForm.LABEL and labels > MANY_LABELS:
-            threshold = 0.7 if labels <= VERY_MANY_LABELS else 0.6
-        if is_lower_better(metric, self.kind.name):
-            return f"{{{metric}: {{max: {threshold:g}}}}}"
-        judges, is_macro = self.judges, metric == "macro_f1"
-        spread = macro_f1(judges.portions(tuple(self.labels()))) if is_macro else ROWS
-        rows = judges.independent(CONFIDENCE)
-        found = f"{metric}: {{min: {shown_bound(threshold, rows=rows, spread=spread):.2f}}}"
-        if self.kind.answer is AnswerForm.LABEL:
-            found += f", valid_output: {{min: {shown_bound(0.95, rows=rows):.2f}}}"
-        return f"{{{found}}}"
-
-    @property
-    def judges(self) -> JudgingRows:
-        """The rows that judge, as they were divided; before that, as many as are asked for."""
-        if self.summary and (found := JudgingRows.of(self.summary)):
-            return found
-        rows = self.profile.rows if self.sizes.folds else self.sizes.holdout
-        return JudgingRows(rows=self.by_split.get("holdout", rows))
-
-    def _listed_bytes(self) -> int:
-        """Bytes of all labels in a prompt."""
-        return _bytes(", ".join(self.labels()))
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Return the bounds that a model must keep: what a useful one might; a person must say what is useful."""
+        draft, labels = self.kind.draft, self.labels()
+        if not draft.metric:
+            return {}
+        if is_lower_better(draft.metric, self.kind.name):
+            return {draft.metric: {"max": draft.threshold}}
+        is_label = self.kind.answer is AnswerForm.LABEL
+        harder = next((found for most, found in OF_GOOD if len(labels) <= most), 0.6)
+        threshold = harder if is_label and harder else draft.threshold
+        found = JudgingRows.of(self.summary) if self.summary else None
+        asked = self.profile.rows if self.sizes.folds else self.sizes.holdout
+        evaluated = found or JudgingRows(rows=self.by_split.get("holdout", asked))
+        is_macro = draft.metric == "macro_f1"
+        spread = macro_f1(evaluated.portions(tuple(labels))) if is_macro else ROWS
+        rows = evaluated.independent(CONFIDENCE)
+        bounds = {draft.metric: {"min": shown_bound(threshold, rows=rows, spread=spread)}}
+        if is_label:
+            bounds["valid_output"] = {"min": shown_bound(0.95, rows=rows)}
+        return bounds
 
 
-def row_sizes(guess: Guess, rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
-    """Tokens that each row may come to as the model will see it, without what is asked."""
-    texts = [_texts(guess, row) for row in rows]
-    is_english = are_english(one for some in texts for one in some)
-
-    def size(row: Mapping[str, Any], some: Iterable[str]) -> float:
-        whole = sum(tokens_of(one, is_english=is_english) for one in some)
-        # Of two answers each is read alone.
-        answers = (
-            sum(tokens_of(one, is_english=is_english) for one in _texts_in(answer))
-            for answer in _answers(guess, row)
-        )
-        return whole + max(answers, default=0)
-
-    return tuple(round(size(row, some)) for row, some in zip(rows, texts, strict=True))
-
-
-def _answers(guess: Guess, row: Mapping[str, Any]) -> list[Any]:
-    if guess.pair:
-        return [found_at(row, name) for name in guess.pair[1:]]
-    return [row[name] for name in COMPARED if name in row] if guess.shape == "dpo" else []
-
-
-def _texts_in(value: object) -> Iterator[str]:
-    """Yield the texts in a value, and what the chat template writes around each turn."""
-    if isinstance(value, Mapping):
-        yield TURN
-        for below in value.values():
-            yield from _texts_in(below)
-    elif isinstance(value, list):
-        for below in value:
-            yield from _texts_in(below)
-    elif value is not None:
-        yield str(value)
-
-
-def _texts(guess: Guess, row: Mapping[str, Any]) -> list[str]:
-    """Return what a model reads of a row, two answers that were compared left out."""
-    if guess.pair:
-        return list(_texts_in(found_at(row, guess.pair[0])))
-    if guess.turns is not None:
-        turns = found_at(row, guess.turns.column)
-        turns_read = [
-            {"content": turn.get(guess.turns.content)}
-            for turn in (turns if isinstance(turns, list) else [])
-            if isinstance(turn, Mapping)
-        ]
-        return list(_texts_in(turns_read))
-    if guess.shape:
-        # A pair of whole conversations holds its prompt twice.
-        is_whole = isinstance(row.get(CHOSEN), list) and len(row[CHOSEN]) > 1
-        names = () if is_whole else [name for name in READ if row.get(name)]
-        return [text for name in names for text in _texts_in(row[name])]
-    if KINDS[guess.kind].answer is AnswerForm.OBJECT:
-        return [str(dict(row))]
-    names = [name for name in (*guess.texts, guess.label) if name]
-    return [str(found_at(row, name) or "") for name in names]
-
-
-def _tokens(text: str) -> float:
-    return tokens_of(text, is_english=are_english([text]))
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
-
-
-def _short(number: float) -> float:
-    return float(f"{number:.3g}")
+def _bytes(texts: list[str]) -> int:
+    return len(", ".join(texts).encode("utf-8", "replace"))

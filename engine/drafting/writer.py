@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +23,10 @@ WISHED: Final = 20
 ENOUGH: Final = 22
 """Lines that leave some."""
 Folded = frozenset[str]
-FOLDED: Final = ("header", "answer", "source", "properties", "checks", "only_source")
+FOLDED: Final = ("answer", "source", "properties", "checks", "only_source")
 """What is written closer, in this order, so that blank lines have room: in braces on one line.
 
-The comment at the head (on one line of two); the parts of `label`, `answer` and `messages`; the keys of a
+The parts of `label`, `answer` and `messages`; the keys of a
 source; the properties of an answer's schema; the checks; a source beside `sources`, where it is the only one
 and one line holds both.
 """
@@ -54,32 +54,44 @@ class Writer:
     model: Reference
 
     def text(self) -> str:
-        """The recipe, in at most 25 lines: closer than `recipe fmt` lays one out, where that needs it."""
-        folded = least_folded(lambda folded: sum(map(len, self._sections(folded))))
-        return "\n".join(_spaced(list(self._sections(folded)))) + "\n"
+        """Return the recipe, in at most 25 lines: closer than `recipe fmt` lays one out, where that needs it."""
+
+        def count(folded: Folded) -> int:
+            return sum(map(len, self._sections(folded)))
+
+        folded: Folded = frozenset()
+        for most, names in ((WISHED, FOLDED), (MOST_LINES, FOLDED_LAST)):
+            for name in names:
+                folded |= {name} if count(folded) > most else folded
+        for name in REGAINED:
+            folded = folded - {name} if count(folded - {name}) <= ENOUGH else folded
+        sections = list(self._sections(folded))
+        left = MOST_LINES - count(folded)
+        lines: list[str] = []
+        for place, section in enumerate(sections):
+            # Blank lines as far as there is room, before the last sections first.
+            lines += [""] if place and len(sections) - place <= left else []
+            lines += section
+        return "\n".join(lines) + "\n"
 
     def _sections(self, folded: Folded) -> Iterator[list[str]]:
-        yield list(self._header(folded))
+        yield [self._header()]
         yield list(self._head())
         yield list(self._task(folded))
         yield list(self._base_model())
-        yield list(self._data(folded))
+        yield ["data:", *self._sources(folded), *self._answer(folded), *self._checks(folded)]
         length, _ = self.plan.max_length()
         # The other losses learn from pairs, and the usual one of them is the default.
         loss = ", preference: {loss: kto}" if self.plan.guess.shape == "kto" else ""
         settings = f"{{kind: lora, max_length: {length}{loss}}}"
         method = _aside(f"method: {settings}", "tokens, from the longest row")
-        yield [*self._splits(), method, *self._acceptance()]
+        yield [self._splits(), method, *self._acceptance()]
 
-    def _header(self, folded: Folded) -> Iterator[str]:
+    def _header(self) -> str:
         # A line break in the name of a file would end the comment and write a line of the recipe.
         name = "".join(one if one.isprintable() else "?" for one in self.name)
         name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-        if "header" in folded:
-            yield f"# Drafted from {name}: every line is a guess; `recipe schema` tells the defaults."
-        else:
-            yield f"# Drafted from {name}: every line is a guess, to be checked and changed. What is"
-            yield "# not written has a default; `recipe schema method.rank` explains any key."
+        return f"# Drafted from {name}: every line is a guess; `recipe schema` tells the defaults."
 
     def _head(self) -> Iterator[str]:
         stem = self.name.split(".")[0] or "draft"
@@ -134,44 +146,40 @@ class Writer:
         why = "" if is_own else "small enough for a CPU; any other: --base-model"
         yield from _lines("base_model", reference_mapping(model), depth=1, why=why, margin="")
 
-    def _data(self, folded: Folded) -> Iterator[str]:
-        yield "data:"
-        yield from self._sources(folded)
-        for key, value, why in self._answer():
-            has_parts = any(isinstance(below, Mapping) for below in value.values())
-            is_open = has_parts and "answer" not in folded
-            yield from _lines(key, value, depth=2 if is_open else 0, why=why)
-        yield from self._checks(folded)
-
-    def _answer(self) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-        """Yield the key of `data` that says where the answer is, what is below it, and why."""
-        guess, kind = self.plan.guess, self.plan.kind
+    def _answer(self, folded: Folded) -> Iterator[str]:
+        """Yield the key of `data` that says where the answer is, and why."""
+        guess, kind, why = self.plan.guess, self.plan.kind, ""
+        key, value = "answer", dict[str, Any]()
         if kind.has_labels:
-            yield "label", *self._label()
+            key, (value, why) = "label", self._label()
         elif guess.spans is not None:
             spans = {key: getattr(guess.spans, key) for key in ("column", "name", "start", "end")}
-            yield "answer", {"spans": {**spans, "of": guess.text}}, "marked stretches of the text"
+            value, why = {"spans": {**spans, "of": guess.text}}, "marked stretches of the text"
         elif kind.answer is AnswerForm.OBJECT and guess.properties:
-            yield "answer", {"column": guess.label}, "a JSON object"
+            value, why = {"column": guess.label}, "a JSON object"
         elif kind.answer is AnswerForm.OBJECT:
-            fields = {"fields": {name: name for name in guess.fields}}
-            yield "answer", fields, "field of the answer: column"
+            value, why = {"fields": {n: n for n in guess.fields}}, "field of the answer: column"
         elif guess.turns is not None:
             turns = {key: getattr(guess.turns, key) for key in ("column", "role", "content")}
-            yield "messages", {**turns, "roles": dict(guess.turns.roles)}, ""
+            key, value = "messages", {**turns, "roles": dict(guess.turns.roles)}
         elif guess.pair:
-            yield "pair", dict(zip(("prompt", "chosen", "rejected"), guess.pair, strict=True)), ""
+            key, value = (
+                "pair",
+                dict(zip(("prompt", "chosen", "rejected"), guess.pair, strict=True)),
+            )
         elif kind.columns_key == "answer" and not guess.shape:
-            yield "answer", {"column": guess.label}, ""
+            value = {"column": guess.label}
+        has_parts = any(isinstance(below, Mapping) for below in value.values())
+        if value:
+            depth = 2 if has_parts and "answer" not in folded else 0
+            yield from _lines(key, value, depth=depth, why=why)
 
     def _label(self) -> tuple[dict[str, Any], str]:
         guess, why = self.plan.guess, ""
         found: dict[str, Any] = {"column": guess.label}
         if relabel := self.plan.relabelled():
             found["relabel"], why = relabel, "labels that are spelled in several ways"
-            if all(
-                normalize("NFC", one) == normalize("NFC", other) for one, other in relabel.items()
-            ):
+            if all(normalize("NFC", one) == normalize("NFC", new) for one, new in relabel.items()):
                 why = "written in two forms of Unicode, which look the same: as NFC and as NFD"
         if scale := self.plan.bins():
             found["bins"] = {label: {end: bound} for label, end, bound in scale}
@@ -181,15 +189,13 @@ class Writer:
         return found, why
 
     def _sources(self, folded: Folded) -> Iterator[str]:
-        sources = [self._source(reading) for reading in self.plan.readings]
-        whys = [
-            reading.why if reading.says_format or reading.header else ""
-            for reading in self.plan.readings
-        ]
-        whole = f"  sources: {spelled_in_flow(sources)}"
-        is_short = "only_source" in folded and len(sources) == 1 and len(whole) <= WIDTH
+        readings = self.plan.readings
+        sources = [self._source(reading) for reading in readings]
+        whys = [one.why if one.says_format or one.header else "" for one in readings]
+        line = f"  sources: {spelled_in_flow(sources)}"
+        is_short = "only_source" in folded and len(sources) == 1 and len(line) <= WIDTH
         if "sources" in folded or is_short:
-            yield _aside(whole, whys[0])
+            yield _aside(line, whys[0])
             return
         yield "  sources:"
         for source, why in zip(sources, whys, strict=True):
@@ -221,62 +227,49 @@ class Writer:
             checks["truncation"] = ("drop", "the longest rows may not fit max_length")
         elif self.plan.profile.rows > len(self.plan.row_sizes):
             checks["truncation"] = ("drop", "rows after those looked at may not fit max_length")
+        actions = {check: action for check, (action, _) in checks.items()}
+        why = next((why for _, why in checks.values()), "")
         if len(checks) > 1 and "checks" not in folded:
             yield "  checks:"
-            for check, (action, why) in checks.items():
-                yield _aside(f"    {check}: {action}", why)
+            for check, (action, reason) in checks.items():
+                yield _aside(f"    {check}: {action}", reason)
         elif checks:
-            actions = {check: action for check, (action, _) in checks.items()}
-            _, why = next(iter(checks.values()))
             if len(checks) > 1:
                 warned = ", warn only tells of them" if "warn" in actions.values() else ""
                 why = f"drop leaves such rows out{warned}"
             yield _aside(f"  checks: {spelled_in_flow(actions)}", why)
 
-    def _splits(self) -> Iterator[str]:
-        plan = self.plan
+    def _splits(self) -> str:
+        plan, guess = self.plan, self.plan.guess
         if plan.by_files:
-            steered = "validation" in plan.by_split
-            rest = "" if steered else f", validation: {plan.sizes.validation}"
-            column = plan.guess.split
-            by = f"{{column: {spelled_in_flow(column)}}}" if column else "files"
-            yield _aside(f"splits: {{by: {by}{rest}}}", "the data says which rows are for what")
-            return
+            rest = "" if "validation" in plan.by_split else f", validation: {plan.sizes.validation}"
+            by = f"{{column: {spelled_in_flow(guess.split)}}}" if guess.split else "files"
+            return _aside(f"splits: {{by: {by}{rest}}}", "the data says which rows are for what")
         folds, why = plan.sizes.folds, "the holdout only judges"
         judging = f"holdout: {plan.sizes.holdout}"
         if folds:
             judging, why = f"folds: {folds}", f"each row judges once: {folds} trainings"
+        by = "by: stratified, " if plan.kind.has_labels else "by: random, "
+        if group := plan.kind.group or (plan.group.name if plan.group else ""):
+            by = "" if plan.kind.group else f"by: {spelled_in_flow({'group': group})}, "
+            why = f"rows of one {group} stay together"
         sizes = f"train: all, validation: {plan.sizes.validation}, {judging}"
-        if plan.kind.group:
-            yield _aside(f"splits: {{{sizes}}}", f"rows of one {plan.kind.group} stay together")
-            return
-        if plan.group is not None:
-            by = spelled_in_flow({"group": plan.group.name})
-            why = f"rows of one {plan.group.name} stay together"
-            yield _aside(f"splits: {{by: {by}, {sizes}}}", why)
-            return
-        by = "stratified" if plan.kind.has_labels else "random"
-        yield _aside(f"splits: {{by: {by}, {sizes}}}", why)
+        return _aside(f"splits: {{{by}{sizes}}}", why)
 
     def _acceptance(self) -> Iterator[str]:
-        found = self.plan.metrics()
-        if not found:
-            return
-        lower = "lower is better: " if "max:" in found else ""
-        yield "acceptance:"
-        yield _aside(f"  metrics: {found}", f"{lower}what is good enough for you?")
-        if self.plan.kind.turns is Turns.PREFERENCE:
+        bounds = [
+            f"{metric}: {{{end}: {format(bound, '.2f' if end == 'min' else 'g')}}}"
+            for metric, ends in self.plan.metrics().items()
+            for end, bound in ends.items()
+        ]
+        if bounds:
+            lower = "lower is better: " if "{max:" in bounds[0] else ""
+            yield "acceptance:"
+            metrics = f"  metrics: {{{', '.join(bounds)}}}"
+            yield _aside(metrics, f"{lower}what is good enough for you?")
+        if bounds and self.plan.kind.turns is Turns.PREFERENCE:
             gain = f"  over_baselines: {{{self.plan.kind.draft.metric}: {{min_gain: 0.05}}}}"
             yield _aside(gain, "over the untouched model and the longer answer")
-
-
-def _spaced(sections: Sequence[list[str]]) -> Iterator[str]:
-    """Yield all lines, with as many blank ones as there is room for; the last sections first."""
-    left = MOST_LINES - sum(map(len, sections))
-    for place, section in enumerate(sections):
-        if place and len(sections) - place <= left:
-            yield ""
-        yield from section
 
 
 def _labels(names: list[str], *, is_wrapped: bool) -> Iterator[str]:
@@ -328,16 +321,3 @@ def _relative(file: Path, target: Path) -> str:
     # Relative to the recipe, with slashes: it works wherever the folder is moved, and on any
     # platform.
     return Path(os.path.relpath(file.absolute(), target.absolute().parent)).as_posix()
-
-
-def least_folded(count: Callable[[Folded], int]) -> Folded:
-    """Return what is written closer so that all fits: `count` tells the lines, without blank ones, of each choice."""
-    folded: Folded = frozenset()
-    for most, names in ((WISHED, FOLDED), (MOST_LINES, FOLDED_LAST)):
-        for name in names:
-            if count(folded) > most:
-                folded |= {name}
-    for name in REGAINED:
-        if count(folded - {name}) <= ENOUGH:
-            folded -= {name}
-    return folded

@@ -36,11 +36,16 @@ def test_rows_are_written_anew_only_where_a_column_that_is_used_needs_a_name(
     assert main(["data", "--no-tokens", "draft.yaml"]) == 0
 
 
-def test_a_column_whose_name_has_a_comma_can_be_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_label_with_a_comma_in_its_name_may_be_absent_in_some_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = [{"text": text, "City, State": label} for text, label in rows(120)]
+    lines = [
+        {"text": t, "City, State": label} if n > 19 else {"text": t}
+        for n, (t, label) in enumerate(rows(140))
+    ]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
 
     assert main(["init", "rows.jsonl", "--label", "City, State", "-o", "draft.yaml"]) == 0
+    assert "20 of 140 rows have no `City, State`" in " ".join(capfd.readouterr().out.split())
+    assert main(["data", "--no-tokens", "draft.yaml"]) == 0

@@ -50,17 +50,16 @@ def test_more_rows_do_not_have_the_labels_put_together_more_often(
         ("is_topic", ("high", "low"), "Which `is_topic` is it: {labels}?"),
         ("Urteil", ("gut", "schlecht"), "Which `Urteil` is it: {labels}?"),
         ("Stufe2", ("high", "low"), "Which `Stufe2` is it: {labels}?"),
-        (
-            "\u30ab\u30c6\u30b4\u30ea",
-            ("high", "low"),
-            "Which `\u30ab\u30c6\u30b4\u30ea` is it: {labels}?",
-        ),
+        ("\u30ab\u30c6", ("high", "low"), "Which `\u30ab\u30c6` is it: {labels}?"),
+        ("grade", tuple(map(str, range(50))), "How high is the `grade`: {labels}?"),
     ],
 )
 def test_a_column_of_labels_is_asked_by_its_name_as_a_noun(
-    column: str, answers: tuple[str, str], asked: str, tmp_path: Path
+    column: str, answers: tuple[str, ...], asked: str, tmp_path: Path
 ) -> None:
-    lines = [f"a long message of customer number {n},{answers[n % 2]}" for n in range(120)]
+    lines = [
+        f"a long message of customer number {n},{answers[n % len(answers)]}" for n in range(120)
+    ]
     (tmp_path / "rows.csv").write_text("\n".join([f"message,{column}", *lines]) + "\n", "utf-8")
 
     assert main(["init", str(tmp_path / "rows.csv"), "-o", str(tmp_path / "draft.yaml")]) == 0

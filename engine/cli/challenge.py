@@ -15,19 +15,18 @@ from engine.cli.place import (
     store_and_warnings,
 )
 from engine.cli.streams import others_to
+from engine.cli.watch import Console
+from engine.pipeline.preflight import refuse_outside
+from engine.recipe.model import PathRef
+from engine.recipe.outside import refuse_typed
+from engine.recipe.references import named_model
+from engine.render.challenge import challenge_text
 from engine.render.progress import columns
+from engine.runs.challenge import ChallengeOptions, challenge, challenge_json
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the verdict; the recipe is not changed."""
-    from engine.cli.watch import Console  # only where something runs
-    from engine.pipeline.preflight import refuse_outside  # heavier
-    from engine.recipe.model import PathRef
-    from engine.recipe.outside import refuse_typed
-    from engine.recipe.references import named_model
-    from engine.render.challenge import challenge_text
-    from engine.runs.challenge import ChallengeOptions, challenge, challenge_json  # heavier
-
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
     newer = named_model(options.base_model, Path.cwd())

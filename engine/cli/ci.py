@@ -19,6 +19,10 @@ from engine.evidence.review import Comment
 from engine.files.reading import require_regular
 from engine.files.writing import refuse_link, write_text
 from engine.render.number_format import counted
+from engine.render.review.comment import MARKER, comment_json, comment_markdown, failure_markdown
+from engine.review.checks import asked, check_changes
+from engine.review.repository import Repository
+from engine.store import Store
 
 MOST = 200
 """Characters of a path that are shown."""
@@ -26,8 +30,6 @@ MOST = 200
 
 def run(options: argparse.Namespace) -> int:
     """Write the comment, and say by the exit code what came out."""
-    from engine.render.review.comment import comment_json, comment_markdown, failure_markdown
-
     try:
         comment = _checked(options)
     except EngineError as error:
@@ -50,9 +52,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _checked(options: argparse.Namespace) -> Comment:
-    from engine.review.checks import asked, check_changes
-    from engine.review.repository import Repository
-    from engine.store import Store
 
     with Repository.around(Path.cwd()) as repository:
         what = asked(repository, options.since)
@@ -66,8 +65,6 @@ def _write(path: Path, text: str) -> None:
     EnvironmentProblem R027 for what is no file, or is reached by a link below this folder; RecipeError R005 for
     somebody's file.
     """
-    from engine.render.review.comment import MARKER
-
     here = Path.cwd()
     # resolve() would follow links.
     place = Path(os.path.abspath(here / path))

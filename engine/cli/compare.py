@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from engine.cli.output import show_result
 from engine.cli.place import store_of
+from engine.cli.report import find_run
+from engine.evidence import Comparison
+from engine.runs.compare import RunComparison, as_json, compare_runs, read_run, speed_of
+from engine.runs.leaving import size_of
+from engine.store import Store
 from engine.values.numbers import bounds, decimal
-
-if TYPE_CHECKING:
-    from engine.evidence import Comparison
-    from engine.runs.compare import RunComparison
 
 MOST = 10
 """Turned rows that are shown."""
@@ -22,10 +22,6 @@ WIDEST = 60
 
 def run(options: argparse.Namespace) -> None:
     """Print the comparison; 0 whatever it says."""
-    from engine.cli.report import find_run  # after the arguments are known good
-    from engine.runs.compare import as_json, compare_runs, read_run
-    from engine.store import Store
-
     store = Store(store_of(options))
     names = (options.first, options.second)
     first, second = (read_run(find_run(name, options), store) for name in names)
@@ -34,8 +30,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _lines(found: RunComparison, *, every: bool) -> list[str]:
-    from engine.runs.compare import speed_of
-    from engine.runs.leaving import size_of
 
     first, second = found.first, found.second
     shared = ", the rows that both holdouts have" if found.partial else ""

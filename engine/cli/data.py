@@ -14,9 +14,13 @@ from engine.cli.place import (
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Artifacts, Console
+from engine.data_view.rows import ViewOptions
+from engine.data_view.view import look
 from engine.evidence import StageRecord
+from engine.pipeline.preflight import refuse_outside
 from engine.progress import Progress
 from engine.recipe.model import Recipe
+from engine.render.data import data_json, data_text
 from engine.render.progress import columns, has_colour
 
 NARROWEST = 60
@@ -25,11 +29,6 @@ NARROWEST = 60
 
 def run(options: argparse.Namespace) -> int:
     """Print what is known of the data; 0 when a run would accept it."""
-    from engine.data_view.rows import ViewOptions
-    from engine.data_view.view import look
-    from engine.pipeline.preflight import refuse_outside  # after the arguments are known good
-    from engine.render.data import data_json, data_text
-
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
     given = options.examples

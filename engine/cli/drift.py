@@ -14,16 +14,15 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.cli.output import show_result
 from engine.cli.place import store_of
 from engine.cli.report import find_run
 from engine.errors import ExitCode, listed
+from engine.evidence import CountDifference, RowCounts
 from engine.render.number_format import number
-
-if TYPE_CHECKING:
-    from engine.evidence import CountDifference, RowCounts
+from engine.store import Store
 
 CONFIDENCE: Final = 0.95
 _WORDS: Final = {
@@ -39,7 +38,6 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Print whether the rows drifted, and what differs, with tests and effect sizes; 1 for drift."""
     from engine.metrics.row_drift import differences  # brings numpy
     from engine.runs.row_drift import holdout_counts, read_counts, require_comparable
-    from engine.store import Store
 
     now = read_counts(options.counts)
     if options.model.endswith(".json"):

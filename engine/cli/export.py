@@ -7,11 +7,17 @@ import os
 from pathlib import Path
 
 from engine.bundle.archive import ENDING
+from engine.bundle.build import make_bundle
+from engine.bundle.signing import key_place
 from engine.cli.output import refuse_taken, show_result
 from engine.cli.place import log_file, store_of
 from engine.cli.report import find_run
+from engine.cli.streams import others_to
 from engine.errors import RecipeError
 from engine.recipe.text.paths import as_argument, as_typed
+from engine.render.progress import SilentProgress, is_live, open_progress
+from engine.runs.export_baseline import export_baseline
+from engine.store import Store
 
 ONLY_OF = {
     "bundle": ("key", "overwrite", "with_model", "with_row_texts"),
@@ -32,8 +38,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _export_bundle(options: argparse.Namespace) -> None:
-    from engine.bundle.build import make_bundle  # after the arguments are known good
-    from engine.bundle.signing import key_place
 
     folder = find_run(options.run, options)
     target = options.output or Path(f"{folder.parent.name}{ENDING}")
@@ -58,11 +62,7 @@ def _export_bundle(options: argparse.Namespace) -> None:
 
 
 def _export_baseline(options: argparse.Namespace) -> None:
-    from engine.cli.streams import others_to  # after the arguments are known good
     from engine.render.number_format import size
-    from engine.render.progress import SilentProgress, is_live, open_progress
-    from engine.runs.export_baseline import export_baseline
-    from engine.store import Store
 
     given = Path(options.run)
     # A path to an encoder stands in the run as the recipe writes it, which is from the recipe's folder.

@@ -10,6 +10,10 @@ from pathlib import Path
 from engine.cli.output import show, show_problems
 from engine.cli.terminal import write
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
+from engine.recipe.outside import refuse_leading_out
+from engine.recipe.text.layout.format import formatted
+from engine.recipe.text.source import decode, parse_source, read_bytes
+from engine.recipe.text.write import rewrite
 from engine.trust.access import NOTHING
 
 STDIN = Path("-")
@@ -39,11 +43,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _format(path: Path, options: argparse.Namespace) -> bool:
     """Format one file; tell whether that changes it. RecipeError where it cannot be read."""
-    from engine.recipe.outside import refuse_leading_out  # heavier
-    from engine.recipe.text.layout.format import formatted  # after the arguments are good
-    from engine.recipe.text.source import decode, parse_source, read_bytes
-    from engine.recipe.text.write import rewrite
-
     # A mistake is shown with the line that it is in.
     refuse_leading_out(path, NOTHING)
     content = sys.stdin.buffer.read() if path == STDIN else read_bytes(path)

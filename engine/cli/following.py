@@ -6,21 +6,17 @@ import argparse
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine.cli.place import allowed
 from engine.errors import Problem
-
-if TYPE_CHECKING:
-    from engine.tracking.followers import Follower
+from engine.tracking.followers import Follower, following, messages_to, tracker_of
+from engine.tracking.stream import live_file
 
 
 def followers_of(options: argparse.Namespace) -> list[Follower]:
     """Return what is to follow the run, refused before anything else happens where it cannot. As `tracker_of`."""
     if not (options.track or options.notify):
         return []
-    from engine.tracking.followers import messages_to, tracker_of  # only where it is asked for
-
     given = allowed(options)
     found = [tracker_of(text, given) for text in options.track]
     return [*found, messages_to(options.notify)] if options.notify else found
@@ -32,8 +28,6 @@ def followed(followers: list[Follower], root: Path) -> Iterator[tuple[Path | Non
     if not followers:
         yield None, []
         return
-    from engine.tracking.followers import following
-    from engine.tracking.stream import live_file
 
     file = live_file(root)
     with following(followers, file, root) as problems:

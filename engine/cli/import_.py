@@ -7,18 +7,17 @@ import sys
 from pathlib import Path
 
 from engine.cli.output import refuse_taken, show
+from engine.drafting.draft import wrapped
+from engine.drafting.imported import imported, read_config
+from engine.recipe.outside import refuse_typed
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.write import create
+from engine.render.progress import columns
 from engine.trust.access import NOTHING
 
 
 def run(options: argparse.Namespace) -> None:
     """Write one recipe, never over a file that exists, and name every key that is not in it."""
-    from engine.drafting.draft import wrapped  # only here: light help
-    from engine.drafting.imported import imported, read_config
-    from engine.recipe.outside import refuse_typed
-    from engine.render.progress import columns
-
     target = options.output or Path(f"{options.config.stem}.recipe.yaml")
     refuse_taken(target)
     refuse_typed(options.config, target, NOTHING)

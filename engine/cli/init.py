@@ -9,12 +9,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.cli.output import refuse_taken, show
+from engine.drafting import DraftOptions, draft
+from engine.drafting.draft import draft_message
 from engine.errors import RecipeError, StoreError
+from engine.recipe import load_recipe
+from engine.recipe.model import PathRef
+from engine.recipe.outside import refuse_typed, trust_as_it_stands
+from engine.recipe.references import base_reference, named_model
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.nearest import did_you_mean, nearest, nearest_file
 from engine.recipe.text.paths import as_typed, names_in
 from engine.recipe.text.write import create
+from engine.render.progress import columns
 from engine.trust.access import NOTHING
+from engine.trust.records import trust
 
 STARTER = "quickstart"
 """The shipped recipe whose base model a draft takes."""
@@ -56,8 +64,6 @@ def _neither(start: str, shipped: list[str]) -> RecipeError:
 
 def _take_for_own(target: Path) -> None:
     """Keep that a recipe is the user's own: a shipped one names nothing outside its project."""
-    from engine.trust.records import trust
-
     # The recipe is there; where its run cannot be confined, that asks again.
     with suppress(StoreError):
         trust(target, ())
@@ -70,13 +76,6 @@ def _is_data(options: argparse.Namespace) -> bool:
 
 
 def _draft(options: argparse.Namespace) -> None:
-    from engine.drafting import DraftOptions, draft  # only for a data file
-    from engine.drafting.draft import draft_message
-    from engine.recipe import load_recipe
-    from engine.recipe.model import PathRef
-    from engine.recipe.outside import refuse_typed, trust_as_it_stands
-    from engine.recipe.references import base_reference, named_model
-    from engine.render.progress import columns
 
     files = [Path(name) for name in (options.start, *options.more)]
     name = files[0].absolute().name

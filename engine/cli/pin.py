@@ -6,18 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import allowed
 from engine.errors import EngineError, ExitCode, Problem
 from engine.recipe.outside import CODES as OUTSIDE
+from engine.recipe.text.write import rewrite
 from engine.render.problems import problems_json
+from engine.render.progress import SilentProgress, is_live, open_progress
 from engine.sources.online import quieten
+from engine.sources.pin import Pinned, pin_recipe
 from engine.trust.allowed import Allowed
-
-if TYPE_CHECKING:
-    from engine.sources.pin import Pinned
 
 SHOWN = 12
 """Characters of a digest that people compare."""
@@ -60,9 +60,6 @@ def _code(problems: Sequence[Problem]) -> ExitCode:
 
 
 def _pin(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinned:
-    from engine.recipe.text.write import rewrite
-    from engine.render.progress import SilentProgress, is_live, open_progress
-    from engine.sources.pin import pin_recipe
 
     progress = open_progress("pin", terminal) if is_live(terminal) else SilentProgress()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,8 +12,7 @@ from pathlib import Path
 
 from engine.artifacts import results
 from engine.backends import load_backend
-from engine.cli.compute_lines import compute_facts, compute_lines
-from engine.cli.cost_text import cost_words, estimate_lines
+from engine.cli.confinement import Needs, confine_run
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
     allowed,
@@ -20,16 +20,23 @@ from engine.cli.place import (
     read_recipe,
     store_of,
 )
-from engine.cli.power_table import power_facts, under
-from engine.cli.probing import run_probe
-from engine.cli.synthesis_lines import synthesis_lines
-from engine.cli.teacher_lines import soft_lines, teacher_lines
-from engine.environment import Device, detect_device
-from engine.errors import ExitCode
+from engine.cli.plan_facts import (
+    compute_facts,
+    compute_lines,
+    cost_words,
+    estimate_lines,
+    power_facts,
+    soft_lines,
+    synthesis_lines,
+    teacher_lines,
+    under,
+)
+from engine.environment import detect_device
+from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import facts_of, named_device
 from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.fit import refuse_unfit
-from engine.estimate.prices import Price, price_of
+from engine.estimate.prices import price_of
 from engine.estimate.rows import known_rows
 from engine.estimate.run import (
     Forecast,
@@ -53,7 +60,13 @@ from engine.pipeline.plan import (
     plan_run,
 )
 from engine.pipeline.power import measured_discordance, power_estimates, too_few_groups
-from engine.pipeline.preflight import missing_here, require_backend, require_ranks
+from engine.pipeline.preflight import (
+    missing_here,
+    refuse_moving,
+    refuse_outside,
+    require_backend,
+    require_ranks,
+)
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.asked_models import asked_models
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
@@ -88,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
     refuse_unfit(recipe, store)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:
-        run_probe(options, recipe, warnings, root=root)
+        _run_probe(options, recipe, warnings, root=root)
     require_backend(recipe, device, until="data")  # what is wrong on every machine
     price = price_of(device, options.prices)
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
@@ -101,7 +114,8 @@ def run(options: argparse.Namespace) -> None:
     ranks, elsewhere = profile.ranks, bool(options.device)
     require_ranks(recipe, device, ranks)
     found = forecast(plan, store, price=price, elsewhere=elsewhere, ranks=ranks)
-    counted = _counted(plan, found, store)
+    data = plan.training_data(store)
+    counted = known_rows(found.recipe, store, data, plan.inputs.base_model)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
         downloads = [asdict(one) for one in downloads_of(plan, store)]
@@ -113,46 +127,57 @@ def run(options: argparse.Namespace) -> None:
     rows = _rows(plan, found, counted)
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
-    title = f"{recipe.name} · {method} · {_sizes(plan)} · {_where(plan)}"
+    where = f"{plan.inputs.device.precision(recipe.backend.precision)} on {plan.inputs.device.kind}"
+    title = f"{recipe.name} · {method} · {_sizes(plan)} · {where}"
     facts = under("compute", compute_lines(profile, plan.trained or recipe, counted, found))
     facts += under("refused", (f"a run here: {one.headline()}" for one in missing))
     facts += _row_facts(plan, found, counted)
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
-    facts += [
-        *_estimated(plan, store, None if _is_over(rows) else found, explain=options.explain),
-        *power_facts(power),
-        *(("waived", f"{one.what}: {one.why}") for one in recipe.waivers),
-        *_without_price(options.prices, price, device),
-    ]
+    facts += under("teacher", [*teacher_lines(plan, store), *soft_lines(plan, store)])
+    facts += under("synthetic", synthesis_lines(plan, store))
+    for one in downloads_of(plan, store):
+        is_first = not any(name == "download" for name, _ in facts)
+        known = "size not known" if one.bytes is None else size(one.bytes)
+        facts.append(("download" if is_first else "", f"{one.reference}, {known}"))
+    # Where a stored answer ends the run before it trains, nothing is left that takes anything.
+    is_over = {"skip"} <= {row.state for row in rows[:-1]} <= {"reuse", "skip"}
+    facts += [] if is_over else estimate_lines(found, explain=options.explain)
+    if options.explain:
+        worked_out = recipe.method_defaults
+        words = (f"{one.key}: {value_words(one.value)} ({one.reason})" for one in worked_out)
+        facts += under("method", words)
+    facts += power_facts(power)
+    facts += [("waived", f"{one.what}: {one.why}") for one in recipe.waivers]
+    if options.prices is not None and price is None:
+        facts.append(("price", f"{options.prices.name} has none for {facts_of(device).name}"))
     closing = ". ".join(moving(recipe))
     colour, width = has_colour(sys.stdout), columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
 
 
-def _without_price(
-    prices: Path | None, price: Price | None, device: Device
-) -> list[tuple[str, str | Table]]:
-    """Say that a file that was named for its prices has none of the device."""
-    if prices is None or price is not None:
-        return []
-    return [("price", f"{prices.name} has none for {facts_of(device).name}")]
+def _run_probe(
+    options: argparse.Namespace, recipe: Recipe, warnings: Sequence[Problem], *, root: Path
+) -> None:
+    """Run two training steps on this machine, confined. RecipeError R042 for another machine."""
+    if options.device:
+        raise RecipeError.one(
+            "R042",
+            f"--probe runs on this machine, not on `{options.device}`",
+            hint="leave out --device, or run the command there",
+        )
+    from engine.cli.streams import others_to  # only trial steps run something
+    from engine.cli.watch import Console
+    from engine.estimate.probe import probe
 
-
-def _is_over(rows: Sequence[PlanRow]) -> bool:
-    """Whether a stored answer ends the run before it trains: then nothing is left that takes anything."""
-    return {"skip"} <= {row.state for row in rows if row.stage != "report"} <= {"reuse", "skip"}
-
-
-def _estimated(
-    plan: Plan, store: Store, found: Forecast | None, *, explain: bool
-) -> list[tuple[str, str | Table]]:
-    """Return what is asked and fetched, and what it takes."""
-    facts = _asked_and_fetched(plan, store)
-    facts += [] if found is None else estimate_lines(found, explain=explain)
-    facts += under("method", _worked_out(plan.recipe)) if explain else []
-    return facts
+    refuse_outside(recipe, warnings)
+    refuse_moving(recipe, warnings)
+    # The prices are read afterwards, by the same process.
+    confine_run(options, recipe, root, Needs(reads=[options.prices] if options.prices else []))
+    log = root / "logs" / f"probe-{os.getpid()}.log"
+    with others_to(log) as terminal:
+        probe(recipe, root=root, watcher=Console(terminal, quiet=False))
 
 
 def _row_facts(
@@ -164,36 +189,21 @@ def _row_facts(
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     if counted and (text := rows_note(found.recipe, counted)):
         facts.append(("trained", f"{text} · {found.of}" if found.of else text))
-    facts += _training_facts(recipe)
-    facts += _split_facts(plan)
-    facts += [("holdout", text)] if (text := holdout_line(plan)) else []
-    return facts
-
-
-def _training_facts(recipe: Recipe) -> list[tuple[str, str | Table]]:
-    """Return which environment trains where it is not this one, or what is missing of it, and the sweep."""
-    facts: list[tuple[str, str | Table]] = []
     if text := load_backend(recipe.backend.name).environment_words():
         facts.append(("backend", text))
     facts += [("replay", text)] if (text := replay_words(recipe)) else []
-    return [*facts, *([("sweep", sweep_words(recipe.sweep))] if recipe.sweep else [])]
+    facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
+    if recipe.splits.validation == FROM_TRAIN:
+        facts.append(("validation", drawn_note(recipe.splits.train)))
+    facts += under("splits", _split_lines(plan))
+    facts += [("holdout", text)] if (text := holdout_line(plan)) else []
+    return facts
 
 
 def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
     """Return what the baselines of a plan fetch, where they are asked."""
     is_due = plan.stage("baseline").reused is None
     return encoder_downloads(plan.recipe, store) if is_due else ()
-
-
-def _asked_and_fetched(plan: Plan, store: Store) -> list[tuple[str, str | Table]]:
-    downloads = map(_download, downloads_of(plan, store))
-    asked = [*teacher_lines(plan, store), *soft_lines(plan, store)]
-    written = under("synthetic", synthesis_lines(plan, store))
-    return [*under("teacher", asked), *written, *under("download", downloads)]
-
-
-def _download(one: Download) -> str:
-    return f"{one.reference}, {'size not known' if one.bytes is None else size(one.bytes)}"
 
 
 def _not_used(plan: Plan, root: Path) -> str:
@@ -212,19 +222,16 @@ def _rows(plan: Plan, found: Forecast, counted: TrainedRows | None) -> list[Plan
     known: dict[str, Artifact] = {}
     stop: results.Stop | None = None
     for stage in plan.stages:
-        rows.append(_row(stage, plan, stop, _cost(stage, plan, found, counted)))
+        takes = found.stages.get(stage.name, StageForecast())
+        rows.append(_row(stage, plan, stop, cost_words(takes, _exact(stage, plan, counted))))
         if stage.reused is not None and stop is None:
             known[stage.name] = stage.reused
             stop = results.after(stage.name, known, plan.recipe)
         if stage.name == "data" and not plan.recipe.task.spec.is_measured:
-            stop = _unmeasured(plan.recipe.task.kind)
+            # `recipe run` would refuse it (R249).
+            why = f"{plan.recipe.task.kind} is not evaluated yet: run it with --until data"
+            stop = results.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
     return rows
-
-
-def _unmeasured(kind: str) -> results.Stop:
-    """What `recipe run` would refuse (R249): only the data stage can run."""
-    why = f"{kind} is not evaluated yet: run it with --until data"
-    return results.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
 
 
 def _row(stage: PlannedStage, plan: Plan, stop: results.Stop | None, cost: str) -> PlanRow:
@@ -250,10 +257,6 @@ def _condition(before: str, recipe: Recipe) -> str:
     return f"if the {before} passes"
 
 
-def _cost(stage: PlannedStage, plan: Plan, found: Forecast, counted: TrainedRows | None) -> str:
-    return cost_words(found.stages.get(stage.name, StageForecast()), _exact(stage, plan, counted))
-
-
 def _waits(name: str, plan: Plan) -> bool:
     """A stage before it must say yes first, or one that it reads waits for that."""
     unanswered = any(plan.stage(before).reused is None for before in after_of(name))
@@ -277,11 +280,6 @@ def _exact(stage: PlannedStage, plan: Plan, counted: TrainedRows | None) -> str:
     return ", ".join(export.quantizations) if has_types else ""
 
 
-def _worked_out(recipe: Recipe) -> list[str]:
-    """Return the keys of `method` that the recipe does not write, as it would write them, with the reason."""
-    return [f"{one.key}: {value_words(one.value)} ({one.reason})" for one in recipe.method_defaults]
-
-
 def _steps(plan: Plan, counted: TrainedRows) -> str:
     method = (plan.trained or plan.recipe).method
     steps = f"{'about ' if counted.estimated else ''}{counted.steps(method)} steps"
@@ -290,18 +288,6 @@ def _steps(plan: Plan, counted: TrainedRows) -> str:
     if counted.estimated:
         return f"{steps}{counted.before_weights}"
     return steps if counted.counted else f"{steps} before {counted.changes}"
-
-
-def _counted(plan: Plan, found: Forecast, store: Store) -> TrainedRows | None:
-    data = plan.training_data(store)
-    return known_rows(found.recipe, store, data, plan.inputs.base_model)
-
-
-def _split_facts(plan: Plan) -> list[tuple[str, str | Table]]:
-    """Which training rows validate, and which splits became smaller."""
-    splits = plan.recipe.splits
-    drawn = [drawn_note(splits.train)] if splits.validation == FROM_TRAIN else []
-    return [*under("validation", drawn), *under("splits", _split_lines(plan))]
 
 
 def _split_lines(plan: Plan) -> tuple[str, ...]:
@@ -337,11 +323,6 @@ def _counted_sizes(plan: Plan) -> dict[str, int]:
     """Rows of each split, once the data stage has counted them."""
     data = plan.stage("data").reused
     return {one.name: one.rows for one in results.data_summary(data).splits} if data else {}
-
-
-def _where(plan: Plan) -> str:
-    device = plan.inputs.device
-    return f"{device.precision(plan.recipe.backend.precision)} on {device.kind}"
 
 
 def _power(plan: Plan) -> PowerEstimates:

@@ -24,25 +24,26 @@ from engine.cli.place import log_file, store_of
 from engine.cli.report import find_run
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
+from engine.cli.watch import Console
+from engine.drafting.encodings import note_of_encoding
+from engine.environment import detect_device
 from engine.errors import DataError, Problem, RecipeError, StoreError
 from engine.files import leases
+from engine.progress import Progress
 from engine.render.styled_text import cleaned
 from engine.runs.find import exported_gguf, is_model_file
+from engine.runs.predict_output import output_format, write_answers, write_lines
+from engine.runs.predict_rows import AnsweredRows, Asking, ModelFile, RowFile, Summary, answer_rows
+from engine.runtime.rendering.calibration_file import FileCalibration
+from engine.store import Store
 from engine.store.runs import ACCEPTED, read_record
 
 if TYPE_CHECKING:
-    from engine.progress import Progress
     from engine.runs.model_forms import WeightsModel
-    from engine.runs.predict_rows import AnsweredRows, ModelFile, Summary
-    from engine.runtime.rendering.calibration_file import FileCalibration
-    from engine.store import Store
 
 
 def run(options: argparse.Namespace) -> None:
     """Write the rows with their answers."""
-    from engine.drafting.encodings import note_of_encoding  # brings the readers of data
-    from engine.runs.predict_output import output_format
-
     output: Path | None = options.output
     if output is not None:
         output_format(output)
@@ -74,11 +75,6 @@ def _answered(
     options: argparse.Namespace, path: Path, root: Path, terminal: TextIO
 ) -> tuple[AnsweredRows, Path]:
     """Return the answers, and the place of the model that gave them."""
-    from engine.cli.watch import Console  # only where something runs
-    from engine.environment import detect_device
-    from engine.runs.predict_rows import Asking, RowFile, answer_rows
-    from engine.store import Store
-
     watcher = Console(terminal, quiet=options.quiet)
     model = asked_model(options, Store(root), watcher.stage("predict"))
     written = [one for one in (options.output, options.keep_counts) if one]
@@ -153,7 +149,6 @@ def refuse_same(output: Path, counts: Path) -> None:
 def _counts(answered: AnsweredRows, asked: Path, root: Path) -> str:
     """Return the text of a file of counts."""
     from engine.runs.row_drift import counts_of, counts_text, trained_nearness
-    from engine.store import Store
 
     # beside a GGUF file stands its run, which knows the rows that it was trained on
     nearness = trained_nearness(asked.parent, Store(root))
@@ -161,7 +156,6 @@ def _counts(answered: AnsweredRows, asked: Path, root: Path) -> str:
 
 
 def _write(answered: AnsweredRows, output: Path | None) -> Summary:
-    from engine.runs.predict_output import write_answers, write_lines
 
     if output is None:
         return write_lines(answered, lambda line: write(cleaned(line)))

@@ -12,18 +12,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.cli.output import show_result
 from engine.cli.place import log_file, store_of
 from engine.cli.report import find_run
+from engine.cli.streams import others_to
 from engine.errors import RecipeError
+from engine.files.leases import temporary_folder
+from engine.publish.contents import Publication, PublishOptions, gather
+from engine.publish.destination import Destination, Note, Published
+from engine.publish.folder import Folder
+from engine.publish.registry import Registry
 from engine.render.number_format import size
+from engine.render.progress import SilentProgress, is_live, open_progress
+from engine.store import Store
 from engine.trust.allowed import Allowed, from_options
-
-if TYPE_CHECKING:
-    from engine.publish.contents import Publication
-    from engine.publish.destination import Destination, Note, Published
 
 ONLY_OF = {"public": "hub", "key_from": "oci", "allow_key": "oci", "allow_host": "ollama"}
 """Options of one place."""
@@ -38,9 +42,6 @@ def run(options: argparse.Namespace) -> None:
             raise RecipeError.one("R423", message, hint=f"leave {option} out")
     folder, root = find_run(options.run, options), store_of(options)
     place = _place(options, root)
-    from engine.files.leases import temporary_folder  # after the arguments are known good
-    from engine.publish.contents import PublishOptions, gather
-    from engine.store import Store
 
     wanted = PublishOptions(
         forms=tuple(dict.fromkeys(options.form)),
@@ -75,7 +76,6 @@ def _place(options: argparse.Namespace, root: Path) -> Destination:
         from engine.publish.hub import Hub
 
         return Hub(repo=options.name, is_public=options.public)
-    from engine.publish.folder import Folder
 
     return Folder(folder=Path(options.name))
 
@@ -86,7 +86,6 @@ def _oci(options: argparse.Namespace, given: Allowed) -> Destination:
         from engine.publish.oci import OciLayout
 
         return OciLayout(folder=Path(options.name))
-    from engine.publish.registry import Registry
 
     return Registry(name=options.name, variable=options.key_from, given=given)
 
@@ -94,9 +93,6 @@ def _oci(options: argparse.Namespace, given: Allowed) -> Destination:
 @contextmanager
 def _notes(root: Path) -> Iterator[Note]:
     """Yield what shows how far publishing has come, while libraries write into a log."""
-    from engine.cli.streams import others_to
-    from engine.render.progress import SilentProgress, is_live, open_progress
-
     with others_to(log_file(root, "publish")) as terminal:
         progress = open_progress("publish", terminal) if is_live(terminal) else SilentProgress()
         try:

@@ -12,7 +12,13 @@ from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import recipe_name, store_of
 from engine.errors import Problem, Severity, StoreError
 from engine.evidence import to_json
+from engine.render.json import read_json
+from engine.render.progress import has_colour
+from engine.render.report.page import render_terminal
+from engine.render.report.sections.mistakes import mistake_table
+from engine.render.terminal import renderables, terminal_text
 from engine.runs import find
+from engine.store import Store
 from engine.store.runs import is_ours, read_file, read_record, require_ours
 
 FILES = {"markdown": "report.md", "json": "report.json", "html": "report.html"}
@@ -41,11 +47,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _show_mistakes(run: Path, options: argparse.Namespace) -> None:
-    from engine.render.progress import has_colour  # after the arguments are known good
-    from engine.render.report.sections.mistakes import mistake_table
-    from engine.render.terminal import renderables, terminal_text
     from engine.runs.mistakes import as_csv, mistakes_of
-    from engine.store import Store
 
     rows = mistakes_of(run, Store(store_of(options)))
     if options.format == "json":
@@ -63,10 +65,6 @@ def _width() -> int:
 
 def _as_text(run: Path, store: str) -> str:
     """The report for this terminal. StoreError E758 where report.json is not one."""
-    from engine.render.json import read_json
-    from engine.render.progress import has_colour
-    from engine.render.report.page import render_terminal
-
     try:
         report = read_json(read_file(run, FILES["json"]).decode())
     # An older version or another hand may have written it, so any part may be missing or of another

@@ -6,8 +6,10 @@ import argparse
 import os
 import sys
 
+from engine.backends.nodes import meeting
 from engine.cli.confinement import Needs, confine_run
 from engine.cli.following import followed, followers_of
+from engine.cli.jobs import ranks_of, run_on_slurm, serve_node
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
     compute_of,
@@ -19,24 +21,21 @@ from engine.cli.streams import others_to
 from engine.cli.watch import Console
 from engine.compute.jobs import this_node
 from engine.compute.profile import SLURM, StorePlace
+from engine.compute.ranks import refuse_indivisible
+from engine.lock.policy import LockOptions
+from engine.pipeline.loop import RunOptions
+from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
+from engine.recipe.sweeps import methods_of
+from engine.render.json import render_json
+from engine.render.progress import columns, has_colour
+from engine.render.report.summary import closing_block
+from engine.runs.run import run_recipe
 from engine.store.remote.place import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
-    from engine.backends.nodes import meeting
-    from engine.cli.jobs import ranks_of, run_on_slurm, serve_node
-    from engine.compute.ranks import refuse_indivisible
-    from engine.lock.policy import LockOptions
-    from engine.pipeline.loop import RunOptions
-    from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
-    from engine.recipe.sweeps import methods_of
-    from engine.render.json import render_json
-    from engine.render.progress import columns, has_colour
-    from engine.render.report.summary import closing_block
-    from engine.runs.run import run_recipe
-
     followers = followers_of(options)
     recipe, warnings = read_recipe(options)
     profile = compute_of(options, runs=True)

@@ -9,13 +9,12 @@ from dataclasses import asdict
 from engine.cli.output import show_result
 from engine.cli.place import store_of
 from engine.errors import ExitCode
+from engine.render.progress import SilentProgress, is_live, open_progress
+from engine.runs.check_store import check_store
 
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when every byte is the one that was left, else 1."""
-    from engine.render.progress import SilentProgress, is_live, open_progress
-    from engine.runs.check_store import check_store
-
     progress = open_progress("verify", sys.stderr) if is_live(sys.stderr) else SilentProgress()
     try:
         found = check_store(store_of(options), progress)

@@ -8,12 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.artifacts.results import synthetic
 from engine.cli.output import show, show_json, show_problems, write_file
 from engine.cli.place import read_recipe, store_of
+from engine.data.examples.example import read_examples
+from engine.data.review_file import review_text
+from engine.environment import detect_device
 from engine.errors import RecipeError, StageError
 from engine.files.reading import json_lines, read_json
+from engine.pipeline.plan import collect_inputs, plan_run
 from engine.recipe.model import Recipe
+from engine.recipe.synthesis import review_file
 from engine.recipe.text.paths import as_typed
+from engine.render.report.sections.synthetic import synthetic_lines
 from engine.store import Artifact, Store
 
 WIDTH = 160
@@ -42,8 +49,6 @@ def run(options: argparse.Namespace) -> None:
         found = read_json(made.file("synthetic.json"))
         show_json({"schema": "synthetic.v1", "result": found, "rows": shown})
         return
-    from engine.artifacts.results import synthetic
-    from engine.render.report.sections.synthetic import synthetic_lines
 
     result = synthetic({"synthesize": made})
     lines = list(synthetic_lines(result)) if result else []
@@ -54,9 +59,6 @@ def run(options: argparse.Namespace) -> None:
 
 def _made(recipe: Recipe, store: Store, shown: Path) -> Artifact:
     """Return what the stage left. StageError X754 where it has not run as the recipe is now."""
-    from engine.environment import detect_device
-    from engine.pipeline.plan import collect_inputs, plan_run
-
     plan = plan_run(recipe, store, inputs=collect_inputs(recipe, store, detect_device()))
     made = plan.stage("synthesize").reused
     if made is None:
@@ -71,10 +73,6 @@ def _made(recipe: Recipe, store: Store, shown: Path) -> Artifact:
 
 def _write_review(recipe: Recipe, made: Artifact, options: argparse.Namespace) -> None:
     """Write the review file. RecipeError X755 where there is no name for it, or a file has it."""
-    from engine.data.examples.example import read_examples
-    from engine.data.review_file import review_text
-    from engine.recipe.synthesis import review_file
-
     file = review_file(recipe)
     if file is None:
         raise RecipeError.one(

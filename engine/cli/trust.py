@@ -13,6 +13,7 @@ from pathlib import Path
 
 from engine.cli.output import show_result
 from engine.errors import RecipeError
+from engine.recipe.outside import trust_as_it_stands
 from engine.trust.records import TrustRecord, forget, records
 
 
@@ -27,7 +28,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _trust(recipe: Path) -> tuple[dict[str, object], str]:
-    from engine.recipe.outside import trust_as_it_stands  # reads a recipe
 
     references = sorted({one.reference for one in trust_as_it_stands(recipe)})
     text = f"{recipe} names nothing outside its project; where a machine cannot confine it, it counts as yours"

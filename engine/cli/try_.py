@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine.cli.confinement import confine_asking
 from engine.cli.output import show_result
@@ -21,9 +20,8 @@ from engine.kinds import KINDS, AnswerForm
 from engine.recipe.text.paths import is_text
 from engine.render.progress import SilentProgress
 from engine.runs.find import is_model_file
-
-if TYPE_CHECKING:
-    from engine.runtime.llama.client import Answer
+from engine.runtime.llama.client import Answer, answer_text, held_answer, refuse_blank
+from engine.store import Store
 
 
 def run(options: argparse.Namespace) -> None:
@@ -57,7 +55,6 @@ def _of_file(options: argparse.Namespace, text: str) -> Answer:
     """Return the answer of the exported file."""
     gguf = named_gguf(options)
     confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
-    from engine.runtime.llama.client import answer_text  # only where a model is asked
 
     with leases.temporary_folder() as folder:
         return answer_text(
@@ -72,9 +69,6 @@ def _of_file(options: argparse.Namespace, text: str) -> Answer:
 
 def _of_weights(options: argparse.Namespace, text: str) -> Answer:
     """Return the answer of the trained model of a run that was not accepted."""
-    from engine.runtime.llama.client import held_answer, refuse_blank
-    from engine.store import Store
-
     root = store_of(options)
     with others_to(log_file(root, "try")):
         model = asked_model(options, Store(root), SilentProgress())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.cost_text import estimate_lines
 from engine.cli.main import main
+from engine.cli.plan_facts import estimate_lines
 from engine.estimate import TrainingEstimate
 from engine.estimate.prices import Price
 from engine.estimate.run import Forecast, StageForecast

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.cli.power_table import power_facts
+from engine.cli.plan_facts import power_facts
 from engine.metrics.power_text import JudgingRows, PowerEstimates, estimate_power
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 from engine.render.number_format import DASH

@@ -1,0 +1,315 @@
+"""The facts below the table of a plan: what it takes, who trains, power of the holdout, queries of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from engine.compute.profile import ComputeProfile
+from engine.compute.ranks import BatchDivision, Ranks, divided, repeated_rows
+from engine.environment import Device
+from engine.estimate.run import Forecast, StageForecast
+from engine.metrics.learning import SHARES
+from engine.metrics.power import OFTEN, SELDOM
+from engine.metrics.power_text import PowerEstimate, PowerEstimates, judging_rows
+from engine.pipeline.plan import Plan
+from engine.recipe.model import Recipe
+from engine.recipe.sweeps import methods_of
+from engine.recipe.teacher import is_baseline, soft_targets_of
+from engine.render import blocks
+from engine.render.number_format import DASH, about, count, millions, size
+from engine.store import Store
+from engine.training.trained_rows import TrainedRows
+
+TIGHT = 0.9
+"""Of the device's memory, from which on an estimate is close to not fitting."""
+_MEASURED = {
+    "probe": "training measured in trial steps on this machine",
+    "run": "training measured by a run on this machine",
+}
+
+
+def cost_words(found: StageForecast, exact: str) -> str:
+    """Return `~6 min · 2.1 GB · 50 steps`: time, memory or else disk, and what is exact."""
+    parts = [f"~{about(found.seconds)}"] if found.seconds is not None else []
+    if found.memory_bytes is not None:
+        parts.append(size(found.memory_bytes))
+    elif found.disk_bytes is not None:
+        parts.append(f"{size(found.disk_bytes)} disk")
+    return " · ".join(filter(None, [*parts, exact]))
+
+
+def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
+    """Lines of what training takes, and of all stages together; with `explain` how each was derived."""
+    training = found.training
+    lines = [("trains", " · ".join(parts))] if (parts := list(_trained(found))) else []
+    if training.shared_prefix:
+        lines.append(("shared prefix", training.shared_prefix))
+    if training.kernels:
+        lines.append(("kernels", training.kernels))
+    if training.memory_bytes is not None:
+        lines.append(("memory", _memory(training.memory_bytes, found.device)))
+    lines += [("in all", total)] if (total := " · ".join(_total(found))) else []
+    lines += [("unknown", what) for what in training.unknown]
+    return [*lines, *(training.derived if explain else ())]
+
+
+def _trained(found: Forecast) -> Iterator[str]:
+    """What is trained, and on how much, once it is known."""
+    training = found.training
+    trainable, total = training.trainable_parameters, training.total_parameters
+    if trainable is None or total is None:
+        return
+    yield f"{millions(trainable)} of {millions(total)} parameters are trained"
+    if training.tokens is not None:
+        yield f"{'' if training.exact_tokens else '~'}{count(training.tokens)} tokens an epoch"
+    if found.of:
+        yield found.of
+
+
+def _memory(peak: int, device: Device) -> str:
+    """Return the peak beside what the device has, and whether it fits."""
+    where = "of the GPU's" if device.kind == "cuda" else "of the machine's"
+    text = f"~{size(peak)} at the peak, {where} {size(device.memory_bytes)} ({device.name})"
+    if peak > device.memory_bytes:
+        return f"{text}: does not fit; lower method.micro_batch_size or method.max_length"
+    return f"{text}{': tight' if peak > TIGHT * device.memory_bytes else ''}"
+
+
+def _total(found: Forecast) -> Iterator[str]:
+    """Time, disk and cost of all stages, and what the time of training stands on."""
+    others = ", ".join(found.untimed)
+    if found.seconds is not None:
+        known = about(found.seconds)
+        yield f"at least {known}: no time is known of {others}" if others else f"~{known}"
+    elif others:
+        yield f"no time is known of {others}"
+    if found.disk_bytes is not None:
+        yield f"{size(found.disk_bytes)} disk"
+    if found.cost is not None and found.price is not None:
+        price = found.price
+        unit = f" {price.currency}" if price.currency else ""
+        bound = "at least " if others else "~"
+        yield f"{bound}{found.cost:.2f}{unit} at {price.an_hour:g}{unit} an hour ({price.source})"
+    if found.training.seconds is not None:
+        otherwise = "training estimated, not measured: --probe measures 2 steps"
+        yield _MEASURED.get(found.training.basis, otherwise)
+
+
+DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
+SHARED = "no faster than one process, since processes of a CPU share its cores; each takes memory of its own"
+ELSEWHERE = "estimated for this machine's processor: --device NAME estimates for a GPU"
+ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot"}
+NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
+
+
+def compute_lines(
+    profile: ComputeProfile, recipe: Recipe, rows: TrainedRows | None, found: Forecast
+) -> Iterator[str]:
+    """Yield what a profile means for a recipe; nothing where none was named."""
+    if not profile.name:
+        return
+    ranks = profile.ranks
+    kind = found.device.kind
+    beside = trainings_beside(recipe)
+    if profile.parallel > 1 and beside > 1:
+        most = min(profile.parallel, beside)
+        yield f"{most} of {beside} trainings beside the model at once: {most} times the memory of one"
+    if ranks.size == 1:
+        yield f"{profile.name}: one process on {_place(profile)}"
+        return
+    together = (
+        "weights and optimizer divided among them" if ranks.shard else "each with all weights"
+    )
+    # A job gets the devices that its profile asks for, whatever this machine has.
+    device = "sharing its cores" if kind == "cpu" else "one GPU each"
+    device = f"with {profile.device}" if profile.device else device
+    yield f"{profile.name}: {ranks.size} processes on {_place(profile)}, {device}, {together}"
+    for method in dict.fromkeys(methods_of(recipe)):
+        division = divided(method, ranks)
+        lowered = division.micro_batch_size < method.micro_batch_size
+        why = f" (micro_batch_size {method.micro_batch_size} lowered)" if lowered else ""
+        yield (
+            f"batch {method.batch_size} = {division.micro_batch_size} rows x {division.accumulation} "
+            f"pass{'' if division.accumulation == 1 else 'es'} x {ranks.size} processes{why}"
+        )
+        if (
+            rows is not None
+            and rows.counted
+            and (text := repeat_words(rows.train, division, ranks))
+        ):
+            yield text
+    if kind == "cpu":
+        yield ELSEWHERE if profile.device else SHARED
+    else:
+        yield DIVIDED
+    if ranks.shard:
+        yield NOT_RUN
+
+
+def _place(profile: ComputeProfile) -> str:
+    engine = ENGINES.get(profile.engine)
+    if engine is None:
+        return "this machine"
+    return (
+        f"a machine of {engine}" if profile.nodes == 1 else f"{profile.nodes} machines of {engine}"
+    )
+
+
+def trainings_beside(recipe: Recipe) -> int:
+    """Return the most trainings of one stage that may run at once: seeds, settings, folds or points of a curve."""
+    settings = len(recipe.sweep.settings) if recipe.sweep else 0
+    curve = len(SHARES) - 1 if recipe.learning_curve else 0
+    return max(len(recipe.method.seeds), settings, recipe.splits.folds - 1, curve)
+
+
+def repeat_words(rows: int, division: BatchDivision, ranks: Ranks) -> str:
+    """Say how many rows fill the last batch a second time; empty for none."""
+    repeated = repeated_rows(rows, division, ranks)
+    if not repeated:
+        return ""
+    return f"{count(repeated)} row{' is' if repeated == 1 else 's are'} seen twice an epoch"
+
+
+def compute_facts(
+    profile: ComputeProfile, recipe: Recipe, rows: TrainedRows | None
+) -> dict[str, Any]:
+    """Return the same as JSON data; `repeated_rows` is null until rows are counted; nothing where none was named."""
+    if not profile.name:
+        return {}
+    ranks = profile.ranks
+    division = divided(recipe.method, ranks)
+    is_counted = rows is not None and rows.counted
+    facts = {
+        "profile": profile.name,
+        "processes": ranks.size,
+        "shard": ranks.shard,
+        "retries": ranks.retries,
+        "micro_batch_size": division.micro_batch_size,
+        "accumulation": division.accumulation,
+        "repeated_rows": repeated_rows(rows.train, division, ranks)
+        if rows and is_counted
+        else None,
+    }
+    return {"compute": facts}
+
+
+Fact = str | blocks.Table
+_COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at"
+
+
+def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:
+    """Return the facts named `power`; none where nothing is gated."""
+    shown = [one for one in found.estimates if not one.note]
+    parts: list[Fact] = []
+    if shown:
+        columns = f"{_COLUMNS} | >{shown[0].unit}s for {OFTEN:.2f}"
+        parts.append(blocks.table(_caption(shown), columns, map(_cells, shown)))
+    parts += [note for one in found.estimates for note in _notes(one)]
+    parts += [found.note] if found.note else []
+    return under("power", parts)
+
+
+def under(name: str, parts: Iterable[Fact]) -> list[tuple[str, Fact]]:
+    """Facts of one name, which stands at the first of them."""
+    return [("" if number else name, part) for number, part in enumerate(parts)]
+
+
+def _caption(shown: list[PowerEstimate]) -> str:
+    """Say on how many rows, and which end of the interval decides."""
+    ends = {one.decided_on for one in shown}
+    end = "lower bound (max: the upper)" if len(ends) > 1 else ends.pop()
+    return f"on {judging_rows(shown[0].rows, shown[0].groups)}, decided on the {end}"
+
+
+def _cells(one: PowerEstimate) -> tuple[str, ...]:
+    # a difference from another model is shown with its sign
+    sign = "" if one.kind == "threshold" else "+"
+    no_value = DASH if one.kind == "max_drop" else "none"
+    return (
+        one.metric,
+        one.threshold,
+        f"{sign}{one.passes_text}" if one.passes_text else no_value,
+        f"{one.power_text} at {sign}{one.asked_text}",
+        count(one.rows_needed) if one.rows_needed else "none",
+    )
+
+
+def _notes(one: PowerEstimate) -> Iterator[str]:
+    """Yield what a row of the table cannot say."""
+    if one.note:
+        yield one.note
+    elif one.kind == "threshold" and one.passes_at is not None and one.seldom_at is not None:
+        yield (
+            f"A true {one.metric} of {one.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}."
+        )
+
+
+def teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
+    """Yield what a teacher is asked, in which order, and about what it costs; nothing once it has answered."""
+    teacher = plan.recipe.teacher
+    if teacher is None or plan.stage("teach").reused is not None:
+        return
+    from engine.estimate.teacher import teacher_estimate  # only where there is one
+
+    found = teacher_estimate(plan.recipe, teacher, store, plan.stage("data").reused)
+    rows = "every row without a label" if found.rows is None else f"at most {found.rows:,} rows"
+    counted = {
+        "validation rows": found.validation,
+        "holdout rows": found.holdout,
+    }
+    judged, held = (
+        f"the {name}" if count is None else f"{count:,} {name}" for name, count in counted.items()
+    )
+    ends = ", and ends there where a cheap baseline is as good"
+    stops = ends if teacher.stop_if_teacher_is_no_better else ""
+    asked = f"{rows} and {held}" if teacher.inputs.sources else held
+    learned = " is trained on the training rows and" if is_baseline(teacher) else ""
+    yield f"`{teacher.model.name}`{learned} is asked {judged}{stops}; then {asked}"
+    if found.read_tokens is not None and found.written_tokens is not None:
+        cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
+        yield f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written{cost}"
+    yield "each row is asked once: answers are kept"
+
+
+def soft_lines(plan: Plan, store: Store) -> Iterator[str]:
+    """Yield what is asked for soft targets, or that it is there already."""
+    soft = soft_targets_of(plan.recipe)
+    if soft is None:
+        return
+    learned = f"learned at temperature {soft.temperature:g}, {soft.weight:.0%} of the loss"
+    if plan.stage("soft_targets").reused is not None:
+        yield f"its probabilities are kept, and asked for no more; {learned}"
+        return
+    from engine.estimate.teacher import soft_estimate  # only where there are some
+
+    data = plan.training_data(store)
+    found = soft_estimate(plan.recipe, store, data, device=plan.inputs.device)
+    rows = "every training row" if found.rows is None else f"{found.rows:,} training rows"
+    most = "" if found.counted or found.rows is None else "at most "
+    tokens = "" if found.tokens is None else f", about {found.tokens:,} tokens in one pass"
+    yield f"then it is asked for its probabilities in {most}{rows}{tokens}; {learned}"
+
+
+def synthesis_lines(plan: Plan, store: Store) -> Iterator[str]:
+    """Yield what a model is asked for, and about what it costs; nothing once it has answered."""
+    value = plan.recipe.data.synthesize
+    if value is None or plan.stage("synthesize").reused is not None:
+        return
+    from engine.estimate.synthesis import synthesis_estimate  # only where rows are asked for
+    from engine.recipe.synthesis import judge_of
+
+    found = synthesis_estimate(plan.recipe, store, plan.stage("data").reused)
+    kept = "" if found.most_kept is None else f", of which at most {found.most_kept:,} are kept"
+    yield f"`{value.teacher.name}` is asked for {found.rows:,} rows after training rows{kept}"
+    if found.votes:
+        yield f"`{judge_of(value).name}` is asked at most {found.votes:,} times for their answers"
+    if found.read_tokens is not None and found.written_tokens is not None:
+        cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
+        most = "" if value.max_cost is None else f", at most {value.max_cost:g}"
+        tokens = f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written"
+        yield f"{tokens}{cost}{most}"
+    bounds = plan.recipe.acceptance.synthetic
+    if bounds is not None and bounds.min_reviewed is not None:
+        yield f"then the run waits for people: {value.review}"
+    yield "each question is asked once: answers are kept"

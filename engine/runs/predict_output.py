@@ -68,9 +68,10 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
     rows = _counted(answered, summary)
     with output(path) as stream:
         if form == "parquet":
-            _write_parquet(stream, rows, _parquet_schema(_joined_rows(answered), columns))
+            joined = (_joined(row, answer, answered) for row, answer in answered)
+            _write_parquet(stream, rows, _parquet_schema(joined, columns))
         elif form == "jsonl":
-            _write_jsonl(stream, rows)
+            stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
         else:
             layout = _TableLayout.of(answered.rows, form)
             _write_table(stream, _watched(rows, summary), columns, layout)
@@ -89,10 +90,6 @@ def _counted(answered: AnsweredRows, summary: Summary) -> Iterator[dict[str, Any
     for row, answer in answered:
         summary.add(row, answer)
         yield _joined(row, answer, answered)
-
-
-def _joined_rows(answered: AnsweredRows) -> Iterator[dict[str, Any]]:
-    return (_joined(row, answer, answered) for row, answer in answered)
 
 
 def _watched(rows: Iterator[dict[str, Any]], summary: Summary) -> Iterator[dict[str, Any]]:
@@ -120,10 +117,6 @@ def _joined(row: Row, answer: RowAnswer, answered: AnsweredRows) -> dict[str, An
 
 def _line(row: Mapping[str, Any]) -> str:
     return f"{json.dumps(row, ensure_ascii=False, default=str)}\n"
-
-
-def _write_jsonl(stream: BinaryIO, rows: Iterable[Mapping[str, Any]]) -> None:
-    stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -69,19 +69,13 @@ def note_of_encoding(files: Sequence[str], asked: str, found: str) -> str:
 
 def _is_western(path: Path) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
-    pieces = _pieces(path)
-    for piece in pieces:
-        try:
-            decoder.decode(piece)
-        except UnicodeDecodeError:
-            return is_western(piece + next(pieces, b""))
-    return False
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
     with open_bytes(path, Trouble(path.name)) as stream:
         while piece := stream.read(PIECE):
-            yield piece
+            try:
+                decoder.decode(piece)
+            except UnicodeDecodeError:
+                return is_western(piece + stream.read(PIECE))
+    return False
 
 
 def is_western(data: bytes) -> bool:

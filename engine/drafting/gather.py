@@ -241,7 +241,7 @@ def _alike(
     """
     if len({part.path for part, _ in read}) < 2:
         return list(read), ()
-    needed, columns = _usual_columns(read[0][1]), [_columns(reading) for _, reading in read]
+    needed, columns = _usual_columns(read[0][1]), [set(_counted_columns(one)) for _, one in read]
     kept, notes = [], []
     for at, (part, reading) in enumerate(read):
         missing = needed - columns[at]
@@ -256,10 +256,6 @@ def _alike(
         swap = {"validation": "holdout"} if "validation" in split else {"train": ""}
         kept = [(p, replace(r, into=swap.get(r.into, r.into))) for p, r in kept]
     return kept, tuple(notes)
-
-
-def _columns(reading: Reading) -> set[str]:
-    return set(_counted_columns(reading))
 
 
 def _usual_columns(reading: Reading) -> set[str]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from engine.data.splitting.column import PLACES
+from engine.drafting.layouts.foreign import suffix_of
 from engine.drafting.layouts.label_names import Names, names_in
+from engine.drafting.layouts.workbooks import SUFFIXES
 from engine.errors import DataError
 from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import names_in as entries_of
@@ -26,21 +28,10 @@ UNLABELLED: Final = re.compile(
 """Names of files and folders whose rows have no answers, or none that is true."""
 PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
 MORE_PLACES: Final = {
-    "trainset": "train",
-    "trn": "train",
-    "validate": "validation",
-    "devel": "validation",
-    "devset": "validation",
-    "valset": "validation",
-    "testa": "validation",
-    "tune": "validation",
-    "testb": "holdout",
-    "testset": "holdout",
-    "heldout": "holdout",
-    "evaluation": "validation",
-    "eval": "validation",
-    "testing": "holdout",
-    "tst": "holdout",
+    **dict.fromkeys(("trainset", "trn"), "train"),
+    **dict.fromkeys(("validate", "devel", "devset", "valset", "testa", "tune"), "validation"),
+    **dict.fromkeys(("evaluation", "eval"), "validation"),
+    **dict.fromkeys(("testb", "testset", "heldout", "testing", "tst"), "holdout"),
 }
 LANGUAGE: Final = re.compile(
     r"(?:ar|bg|cs|da|de|el|en|es|et|fa|fi|fr|he|hi|hr|hu|id|it|ja|ko|lt|lv|nl|no|pl|pt|ro|ru|sk|sl|sv|th|tr|uk|vi|zh"
@@ -57,20 +48,8 @@ NO_DATA: Final = re.compile(
 """Names of files beside data that no reader could read."""
 PAGE: Final = re.compile(r"(?i).*\.(md|rst|markdown)\Z")
 TABLES: Final = (
-    ".csv",
-    ".tsv",
-    ".tab",
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".parquet",
-    ".pq",
-    ".arrow",
-    ".xml",
-    ".xlsx",
-    ".xlsm",
-    ".xls",
-    ".ods",
+    *(".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".xml"),
+    *SUFFIXES,
 )
 
 
@@ -89,7 +68,7 @@ class GivenFile:
     @property
     def suffix(self) -> str:
         """The ending that tells the format, without that of a compression."""
-        return Path(_unpacked(self.path.name)).suffix.lower()
+        return suffix_of(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

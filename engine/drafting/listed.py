@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
+
+from engine.drafting.layouts.layout import without
 
 Values = Mapping[str, Any]
 MOSTLY: Final = 0.9
@@ -15,40 +17,32 @@ def listed_texts(
     documents: Sequence[Values], rows: Sequence[Values]
 ) -> tuple[list[Values], str] | None:
     """Return the rows of a table with the text of the file that each names; None where it lists no files."""
-    by_name = {name: one for one in documents for name in _names(str(one["file"]))}
+    by_name = {
+        name: one
+        for one in documents
+        for name in (str(one["file"]), PurePosixPath(str(one["file"])).stem)
+    }
     columns = dict.fromkeys(str(name) for row in rows[:50] for name in row)
     for column in columns:
         found = [by_name.get(_last(row.get(column))) for row in rows]
         if rows and sum(one is not None for one in found) >= MOSTLY * len(rows):
             joined: list[Values] = [
-                {
-                    **{name: value for name, value in row.items() if name != column},
-                    "text": one["text"],
-                }
+                {**without(row, column), "text": one["text"]}
                 for row, one in zip(rows, found, strict=True)
                 if one is not None
             ]
-            return joined, _why(column, len(documents), len(rows), len(joined))
+            left = (len(documents) - len(joined), len(rows) - len(joined))
+            left_out = [
+                f"{what} without a {other}: {count:,}"
+                for (what, other), count in zip(
+                    (("files", "row"), ("rows", "file")), left, strict=True
+                )
+                if count > 0
+            ]
+            more = f"; left out, {', '.join(left_out)}" if left_out else ""
+            return joined, f"`{column}` names the file of each text{more}"
     return None
-
-
-def _names(file: str) -> Iterator[str]:
-    yield file
-    yield PurePosixPath(file).stem
 
 
 def _last(value: object) -> str:
     return PurePosixPath(str(value).replace("\\", "/")).name
-
-
-def _why(column: str, files: int, rows: int, joined: int) -> str:
-    why = f"`{column}` names the file of each text"
-    without = [
-        f"{what}: {count:,}"
-        for count, what in (
-            (files - joined, "files without a row"),
-            (rows - joined, "rows without a file"),
-        )
-        if count > 0
-    ]
-    return f"{why}; left out, {', '.join(without)}" if without else why

@@ -239,17 +239,16 @@ TOOLS: Final[tuple[Attempt, ...]] = (
         fits=lambda rows, _: _answers(rows) <= {"accept", "reject", "ignore"},
         make=_accepted,
     ),
-    RowLayout(
-        why="what people submitted is the answer, as Argilla exports it",
-        needs={name: Role(names=(name,), test=OBJECTS) for name in ("fields", "responses")},
-        make=_submitted,
-    ),
-    RowLayout(
-        why="what people submitted is the answer, as Argilla exports it",
-        needs={
-            "question": Role(like=r".+\.responses", test=lambda values: isinstance(values[0], list), is_sparse=True),
-        },
-        make=_submitted,
+    *(
+        RowLayout(
+            why="what people submitted is the answer, as Argilla exports it",
+            needs=needs,
+            make=_submitted,
+        )
+        for needs in (
+            {name: Role(names=(name,), test=OBJECTS) for name in ("fields", "responses")},
+            {"question": Role(like=r".+\.responses", test=lambda some: isinstance(some[0], list), is_sparse=True)},
+        )
     ),
     RowLayout(
         why="`mapping` holds its messages as a tree, as ChatGPT exports them",

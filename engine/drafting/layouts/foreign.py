@@ -38,16 +38,14 @@ PAGES: Final = (".md", ".markdown")
 YAMLS: Final = (".yml", ".yaml")
 TABLES: Final = (".csv", ".tsv", ".tab")
 COLUMNAR: Final = (".parquet", ".pq")
-ARROW: Final = (".arrow",)
 KNOWN_COLUMNS: Final = (*TEXT_NAMES, *LABEL_NAMES, *ANSWER_NAMES, *ID_NAMES)
-WORDED: Final = 0.95
-"""Share of texts with a blank, from which lists are texts below their labels."""
+ORANGE: Final = re.compile(
+    r"(?i)\ufeff?([^\r\n]*?([\t,])[^\r\n]*)\r?\n"
+    r"(?:(?:string|continuous|discrete|time|s|c|d|t|)\2)+(?:string|continuous|discrete|time|s|c|d|t|)\r?\n"
+    r"(?:(?:class|meta|ignore|i|m|)\2)+(?:class|meta|ignore|i|m|)\r?\n"
+)
+"""The names of columns, what they hold and their roles: the three first lines of a file of Orange."""
 RULE: Final = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
-SEVERAL: Final = 2
-MOST_TITLES: Final = 5
-MOSTLY_FULL: Final = 0.9
-"""Share of the rows below a title that fill more than two cells."""
-BLANK: Final = re.compile(r"\s*")
 READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
 """Endings of formats that a recipe reads itself."""
 
@@ -57,10 +55,10 @@ def foreign_rows(path: Path, encoding: str) -> tuple[Rows, str] | None:
 
     DataError where the file is broken.
     """
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix in SUFFIXES:
         return rows_of_workbook(path)
-    if suffix in (*COLUMNAR, *ARROW):
+    if suffix in (*COLUMNAR, ".arrow"):
         return _named_columns(path, suffix)
     if (suffix in READ and suffix != ".json") or path.stat().st_size > LARGEST:
         return None
@@ -79,7 +77,7 @@ def _of_text(text: str, suffix: str) -> tuple[Rows, str] | None:
     if suffix == ".json":
         return _json_by_column(text)
     if suffix in PAGES:
-        return _table_of_page(text) or rows_of_intents(text)
+        return _table_of_page(text) or rows_of_intents(text.splitlines())
     # A JSON value, or a tag, is what the usual readers recognise by themselves.
     return None if text.lstrip()[:1] in ("{", "<") else rows_of_lines(text)
 
@@ -105,6 +103,9 @@ def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
         return _rows_of(
             text[stated.end() :], stated[1]
         ), "its first line says what divides its columns"
+    if orange := ORANGE.match(text):
+        why = "two lines below the names say what its columns hold, as Orange writes them"
+        return _rows_of(f"{orange[1]}\n{text[orange.end() :]}", orange[2]), why
     try:
         if _is_regular(text, usual) and not _is_padded(text, usual):
             return _repeated_names(text, usual)
@@ -125,11 +126,11 @@ def _is_padded(text: str, delimiter: str) -> bool:
     named = next((at for at, row in enumerate(below) if sum(row) > 1), 0)
     full = [sum(row) for row in below[named:]]
     return (
-        len(first) > SEVERAL
+        len(first) > 2
         and first[0]
         and sum(first) == 1
-        and len(full) > MOST_TITLES
-        and sum(count > SEVERAL for count in full) >= MOSTLY_FULL * len(full)
+        and len(full) > 5
+        and sum(count > 2 for count in full) >= 0.9 * len(full)
     )
 
 
@@ -153,14 +154,12 @@ def _repeated_names(text: str, delimiter: str) -> tuple[Rows, str] | None:
 
 def is_workbook(path: Path) -> bool:
     """Whether a file is a workbook by its name: no text."""
-    return _suffix(path) in SUFFIXES
+    return suffix_of(path) in SUFFIXES
 
 
-def _suffix(path: Path) -> str:
-    name = path.name.lower()
-    for packed in (".gz", ".zst", ".bz2", ".xz"):
-        name = name.removesuffix(packed)
-    return Path(name).suffix
+def suffix_of(path: Path) -> str:
+    """Return the ending that says the format, without that of a compression."""
+    return Path(re.sub(r"\.(?:gz|zst|bz2|xz)\Z", "", path.name.lower())).suffix
 
 
 def _json_by_column(text: str) -> tuple[Rows, str] | None:
@@ -180,7 +179,7 @@ def _below_names(value: object) -> tuple[Rows, str] | None:
         return None
     names, *rows = value
     are_names = all(isinstance(name, str) and NAME.match(name) for name in names)
-    if len(names) < SEVERAL or not are_names or len(set(names)) < len(names):
+    if len(names) < 2 or not are_names or len(set(names)) < len(names):
         return None
     # Among rows without names, the first one's label stands again below.
     is_known = any(rank(name, KNOWN_COLUMNS) < len(KNOWN_COLUMNS) for name in names)
@@ -203,20 +202,18 @@ def _objects_after_each_other(text: str) -> tuple[Rows, str] | None:
     rows: list[Any] = []
     try:
         while at < len(text):
-            _, end = decoder.raw_decode(text, at)
+            start, (_, at) = at, decoder.raw_decode(text, at)
             # Once more by the strict reader: its limits hold for each of them.
-            rows.append(parse_json(text[at:end]))
-            blank = BLANK.match(text, end)
-            at = blank.end() if blank else end
+            rows.append(parse_json(text[start:at]))
+            while at < len(text) and text[at].isspace():
+                at += 1
     except (ValueError, RecursionError):
         return None  # the reader reports it with its line
     are_rows = len(rows) > 1 and all(isinstance(row, dict) for row in rows)
     # One a line is what a recipe reads itself.
-    return (
-        (rows, "its objects stand in no list")
-        if are_rows and len(rows) != len(text.strip().splitlines())
-        else None
-    )
+    if not are_rows or len(rows) == len(text.strip().splitlines()):
+        return None
+    return rows, "its objects stand in no list"
 
 
 def _by_column(value: object) -> tuple[Rows, str] | None:
@@ -238,7 +235,7 @@ def _lists_of_columns(value: Mapping[str, list[Any]]) -> tuple[Rows, str] | None
     # Texts of as many for each label, which no column is called after.
     known = any(rank(name, KNOWN_COLUMNS) < 2 * len(KNOWN_COLUMNS) for name in value)
     items = [str(item) for part in parts for item in part]
-    if len(parts) > 2 and not known and sum(" " in one for one in items) >= WORDED * len(items):
+    if len(parts) > 2 and not known and sum(" " in one for one in items) >= 0.95 * len(items):
         return None
     rows = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
     return rows, "it holds a list for each column"

@@ -34,6 +34,10 @@ NO_LABEL: Final = re.compile(
 NEVER: Final = re.compile(r"(?i)^(is_test|split|fold|index|id|.*[_ ](confidence|count|id))$")
 CODED: Final = re.compile(r"(?i)label|tag|class|categor|topic|genre|emotion|intent|cats")
 SCORE: Final = re.compile(r"(?i)(?:score|rating|reward|votes?)[ _-]?(a|b|1|2|0)\Z")
+ANSWERED: Final = (
+    *("label", "labels", "category", "class", "intent", "topic", "sentiment", "emotion", "target"),
+    *("answer", "output", "response", "completion", "summary"),
+)
 MORE: Final = {"start", "end", "offset", "text", "value", "content"}
 """Keys of objects that are more than a name, such as a marked part of a text or a turn."""
 SPLIT_NAME: Final = re.compile(
@@ -169,6 +173,20 @@ def numbered(rows: Rows) -> Recognised:
                 yield {**without(row, *names), s: list(dict.fromkeys(filter(None, found)))}
 
             return turn, f"`{columns[0]}` to `{columns[-1]}` hold the labels of a row"
+    return None
+
+
+def some_without(rows: Rows) -> Recognised:
+    """Rows that lack the label or the answer that the others have: they are empty there, and a check drops them."""
+    for name in columns_of(rows):
+        lacking = sum(name not in row for row in rows)
+        # Where a list is missing, there is none of what it lists.
+        is_list = any(isinstance(row.get(name), list | Mapping) for row in rows)
+        if name.lower() in ANSWERED and 0 < lacking <= len(rows) / 2 and not is_list:
+            return (
+                lambda row, name=name: [{**row, name: row.get(name)}],
+                f"`{name}` is missing in some rows: it is empty there",
+            )
     return None
 
 

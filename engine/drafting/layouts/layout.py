@@ -1,8 +1,4 @@
-"""Layouts of rows as a table: what a layout needs, what it makes of a row, and the words why. One function reads it.
-
-A layout names the columns that it needs by their role. It fits where a column is found for each role, and is
-then applied to every row.
-"""
+"""Layouts of rows as a table: what a layout needs, what it makes of a row, and the words why. One function reads it."""
 
 from __future__ import annotations
 

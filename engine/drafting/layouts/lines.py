@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from engine.drafting.layouts.spans import tag_divider, text_of_words
+from engine.drafting.layouts.spans import marked_text, tag_divider, text_of_words
 from engine.drafting.reading import divider_of
 from engine.errors import DataError
 from engine.recipe.text.words import IN_WORD
@@ -21,17 +21,32 @@ TAG: Final = re.compile(rf"(?:O|[BILSEUMIW]-[{IN_WORD}.:/&-]+)\Z")
 """A tag of one word in BIO, IOBES or BILOU."""
 FEATURES: Final = re.compile(r"[-+]?[\d.]+(?:,[\d.]+)*(?:\s+(?:qid:)?\d+:[-+.\deE]+)+\s*(?:#.*)?")
 TREEBANKS: Final = (".conllu", ".conllup", ".conll")
-TREE_COLUMNS: Final = 9
-"""Tabs of a line of CoNLL-U."""
-TREE: Final = re.compile(r"\s*\(\d \(.*\)\s*\Z")
+TREE: Final = re.compile(r"\s*\((\d) \(.*\)\s*")
 LEAF: Final = re.compile(r"\(\d ([^()]+)\)")
-HEAD: Final = 1 << 20
 LOOKED_AT: Final = 300
+PATTERNS: Final[
+    tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], dict[str, Any]]], ...]
+] = (
+    (
+        "each line is a tree with its label, as the Stanford Sentiment Treebank has them",
+        TREE,
+        lambda found: {"text": " ".join(LEAF.findall(found[0])), "label": found[1]},
+    ),
+    (
+        "each line begins with its label in brackets",
+        re.compile(r"\s*\[([^\[\]]{1,60})\]\s*(\S.*)"),
+        lambda found: {"text": found[2].strip(), "label": found[1].strip()},
+    ),
+    (
+        "`__eou__` ends each turn of a conversation",
+        re.compile(r".*?__eou__.*?__eou__.*"),
+        lambda found: {"turns": [one.strip() for one in found[0].split("__eou__") if one.strip()]},
+    ),
+)
+"""(why, what each line is, the row of it): lines that are all alike."""
 SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", ";", "|", "@", ": ", " ")
 """What stands between a label and its text, the least usual in texts first."""
-END_OF_TURN: Final = "__eou__"
 NUMBER_LINE: Final = re.compile(r"#{2,}\s*\d+\s*")
-MOST_LABELS: Final = 150
 LONGEST_LABEL: Final = 40
 WORD: Final = re.compile(rf"[{IN_WORD}.+/&:'-]+( [{IN_WORD}.+/&'-]+){{0,3}}\Z")
 ENTITY: Final = re.compile(r"\[([^\]]+)\](?:\(([^)]+)\)|\{([^}]*)\})")
@@ -62,7 +77,7 @@ def rows_of_marked_lines(text: str) -> tuple[Rows, str] | None:
 
 def refuse_numbers(text: str, name: str) -> None:
     """Refuse lines that hold no text to learn from: numbered features, or trees of sentences. DataError D323."""
-    lines = [line for line in text[:HEAD].splitlines() if line.strip()][:LOOKED_AT]
+    lines = [line for line in text[: 1 << 20].splitlines() if line.strip()][:LOOKED_AT]
     if len(lines) < 4:
         return
     if sum(bool(FEATURES.fullmatch(line)) for line in lines) >= NEARLY * len(lines):
@@ -72,24 +87,12 @@ def refuse_numbers(text: str, name: str) -> None:
             hint="name the file of the texts that the features were made of",
         )
     words = [line for line in lines if not line.startswith("#")]
-    if name.lower().endswith(TREEBANKS) and all(line.count("\t") == TREE_COLUMNS for line in words):
+    if name.lower().endswith(TREEBANKS) and all(line.count("\t") == 9 for line in words):
         raise DataError.one(
             "D323",
             f"`{name}` is a treebank (CoNLL-U): no kind of task answers with a tree over words",
             hint="save a column of BIO tags as `word TAB tag` lines, or the sentences alone as lines of text",
         )
-
-
-def _trees(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
-    """Read the Stanford Sentiment Treebank: `(3 (2 It) (4 works))`, of which the outermost number is the label."""
-    if sum(bool(TREE.match(line)) for line in filled) < NEARLY * len(filled):
-        return None
-    rows = [
-        {"text": " ".join(LEAF.findall(line)), "label": line.strip()[1]}
-        for line in filled
-        if TREE.match(line)
-    ]
-    return rows, "each line is a tree with its label, as the Stanford Sentiment Treebank has them"
 
 
 def _fasttext(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
@@ -107,6 +110,10 @@ def _fasttext(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | Non
 def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
     """Read a word and its tag a line, sentences divided by blank lines (CoNLL-2003 and its relatives)."""
     split = [line.split("\t") if "\t" in line else line.split() for line in filled[:2000]]
+    # Comments hold no tag; a word may be `#` too.
+    split = [row for row in split if not row[0].startswith("#") or TAG.match(row[-1])]
+    if len(split) < 4:
+        return None
     widths = Counter(map(len, split))
     width, _ = widths.most_common(1)[0]
     words = [row for row in split if len(row) == width and not row[0].startswith("-DOCSTART-")]
@@ -118,7 +125,7 @@ def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> tuple[Rows, st
     word_at = _word_column(words, at % width)
     rows = [
         text_of_words([row[word_at] for row in block], [row[at] for row in block])
-        for block in _blocks(lines, width)
+        for block in _blocks(lines, width, at)
     ]
     return rows, "each line holds a word and its tag"
 
@@ -136,7 +143,7 @@ def _are_tags(tags: Sequence[str]) -> bool:
     return bool(marked) and sum(bool(TAG.match(tag)) for tag in tags) >= NEARLY * len(tags)
 
 
-def _blocks(lines: Sequence[str], width: int) -> Iterator[list[list[str]]]:
+def _blocks(lines: Sequence[str], width: int, at: int) -> Iterator[list[list[str]]]:
     block: list[list[str]] = []
     for line in [*lines, ""]:
         row = line.split("\t") if "\t" in line else line.split()
@@ -145,7 +152,7 @@ def _blocks(lines: Sequence[str], width: int) -> Iterator[list[list[str]]]:
             if block:
                 yield block
             block = []
-        elif len(row) == width and not row[0].startswith("-DOCSTART-"):
+        elif len(row) == width and TAG.match(row[at]) and not row[0].startswith("-DOCSTART-"):
             block.append(row)
 
 
@@ -160,21 +167,8 @@ def _abstracts(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | No
     return rows, "each line begins with a label, below the number of its text"
 
 
-def _utterances(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
-    """Read DailyDialog: the turns of two speakers on one line, each with `__eou__` at its end."""
-    if sum(line.count(END_OF_TURN) > 1 for line in filled) < NEARLY * len(filled):
-        return None
-    turns = [[one.strip() for one in line.split(END_OF_TURN) if one.strip()] for line in filled]
-    return [{"turns": some} for some in turns], f"`{END_OF_TURN}` ends each turn of a conversation"
-
-
-def rows_of_intents(text: str) -> tuple[Rows, str] | None:
-    """Return the examples of a page of Rasa's training data; None where it holds none."""
-    return _intents(text.splitlines(), ())
-
-
-def _intents(lines: Sequence[str], _: Sequence[str]) -> tuple[Rows, str] | None:
-    """Read Rasa's training data in Markdown: `## intent:greet` and examples as a list below it."""
+def rows_of_intents(lines: Sequence[str], _: Sequence[str] = ()) -> tuple[Rows, str] | None:
+    """Read Rasa's training data in Markdown: `## intent:greet` and examples as a list below it; None without."""
     rows: Rows = []
     intent = ""
     for line in lines:
@@ -189,16 +183,13 @@ def _intents(lines: Sequence[str], _: Sequence[str]) -> tuple[Rows, str] | None:
 
 def example_of_intent(text: str, intent: str) -> dict[str, Any]:
     """Return an example of Rasa as a row: its text without the marks, its intent and the marked parts."""
-    plain, spans, end = "", [], 0
+    parts, end = [], 0
     for match in ENTITY.finditer(text):
-        plain += text[end : match.start()]
         name = match[2] or _entity_in(match[3] or "")
-        spans.append(
-            {"start": len(plain), "end": len(plain) + len(match[1]), "label": name.split(":")[0]}
-        )
-        plain += match[1]
+        parts += [(text[end : match.start()], ""), (match[1], name.split(":")[0])]
         end = match.end()
-    return {"text": (plain + text[end:]).strip(), "intent": intent, "entities": spans}
+    found = marked_text([*parts, (text[end:], "")])
+    return {"text": found["text"].strip(), "intent": intent, "entities": found["spans"]}
 
 
 def _entity_in(text: str) -> str:
@@ -218,14 +209,16 @@ def _questions(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | No
     return rows, "lines are questions and answers in turn"
 
 
-def _bracketed(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
-    """Read a label in brackets and a text a line."""
-    pairs = [re.match(r"\s*\[([^\[\]]{1,60})\]\s*(\S.*)", line) for line in filled]
-    found = [pair for pair in pairs if pair]
-    if len(found) < NEARLY * len(filled) or not _are_labels([pair[1].strip() for pair in found]):
-        return None
-    rows = [{"text": pair[2].strip(), "label": pair[1].strip()} for pair in found]
-    return rows, "each line begins with its label in brackets"
+def _alike(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read lines that one pattern matches."""
+    for why, pattern, make in PATTERNS:
+        found = [match for line in filled if (match := pattern.fullmatch(line))]
+        if len(found) < NEARLY * len(filled):
+            continue
+        rows = list(map(make, found))
+        if "label" not in rows[0] or pattern is TREE or _are_labels([row["label"] for row in rows]):
+            return rows, why
+    return None
 
 
 def _labelled(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
@@ -267,7 +260,7 @@ def _pair(line: str, separator: str, *, is_first: bool) -> tuple[str, str] | Non
 def _are_labels(labels: Sequence[str]) -> bool:
     """Whether texts are a few values, nearly all of which come again and again."""
     counts = Counter(labels)
-    if not 2 <= len(counts) <= min(MOST_LABELS, len(labels) // 4):
+    if not 2 <= len(counts) <= min(150, len(labels) // 4):
         return False
     # The first words of sentences come again too, but most of them seldom.
     often = sum(count for count in counts.values() if count >= 3)
@@ -276,12 +269,10 @@ def _are_labels(labels: Sequence[str]) -> bool:
 
 _ATTEMPTS: Final[tuple[Callable[[Sequence[str], Sequence[str]], tuple[Rows, str] | None], ...]] = (
     _fasttext,
-    _trees,
-    _intents,
+    rows_of_intents,
     _tagged_words,
     _questions,
-    _bracketed,
+    _alike,
     _abstracts,
-    _utterances,
     _labelled,
 )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.drafting.layouts.label_names import class_names
+from engine.drafting.layouts.layout import texts
+from engine.drafting.layouts.spans import marked_text
 
 Rows = list[dict[str, Any]]
 FEWEST: int = 4
@@ -46,12 +48,12 @@ def _columns_with_names(value: Mapping[str, Any]) -> tuple[Rows, str] | None:
     lists = {key: one for key, one in value.items() if isinstance(one, list)}
     longest = max((len(one) for one in lists.values()), default=0)
     columns = {key: one for key, one in lists.items() if len(one) == longest}
-    shorter = [one for one in lists.values() if len(one) < longest and _are_texts(one)]
+    shorter = [one for one in lists.values() if len(one) < longest and texts(one)]
     if len(columns) < 2 or longest < FEWEST or len(lists) == len(columns):
         return None
-    texts = [key for key, one in columns.items() if _are_texts(one)]
+    worded = [key for key, one in columns.items() if texts(one)]
     coded = [key for key, one in columns.items() if all(type(code) is int for code in one)]
-    if not texts or len(coded) != 1 or len(shorter) != 1:
+    if not worded or len(coded) != 1 or len(shorter) != 1:
         return None
     label, names = coded[0], shorter[0]
     if not all(0 <= code < len(names) for code in columns[label]):
@@ -65,25 +67,21 @@ def _columns_with_names(value: Mapping[str, Any]) -> tuple[Rows, str] | None:
     return rows, f"it holds a list for each column, and the names of `{label}`"
 
 
-def _are_texts(items: list[Any]) -> bool:
-    return bool(items) and all(isinstance(one, str) for one in items)
-
-
 def _parts_below_intent(value: Mapping[str, Any]) -> tuple[Rows, str] | None:
     """Read SNIPS' examples: `{"PlayMusic": [{"data": [{"text": "play "}, {"text": "jazz", "entity": "genre"}]}]}`."""
     below = [item for one in value.values() if isinstance(one, list) for item in one]
     if not below or not all(_has_parts(item) for item in below):
         return None
-    rows = []
-    for label, examples in value.items():
-        for example in examples if isinstance(examples, list) else []:
-            text, spans = "", []
-            for part in example["data"]:
-                start, text = len(text), text + str(part["text"])
-                if name := part.get("entity", part.get("slot_name")):
-                    spans.append({"start": start, "end": len(text), "label": str(name)})
-            rows.append({"text": text, "label": label, "spans": spans})
+    rows = [
+        {**marked_text(map(_part, example["data"])), "label": label}
+        for label, examples in value.items()
+        for example in (examples if isinstance(examples, list) else [])
+    ]
     return rows, "what people say stands in parts below its intent, as SNIPS writes it"
+
+
+def _part(part: Mapping[str, Any]) -> tuple[str, str]:
+    return str(part["text"]), str(part.get("entity", part.get("slot_name")) or "")
 
 
 def _has_parts(item: object) -> bool:

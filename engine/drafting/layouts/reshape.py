@@ -14,6 +14,7 @@ from engine.drafting.layouts.labels import (
     lists_as_text,
     numbered,
     odd_names,
+    some_without,
     splits,
 )
 from engine.drafting.layouts.layout import (
@@ -27,7 +28,7 @@ from engine.drafting.layouts.layout import (
 )
 from engine.drafting.layouts.questions import ANSWERABLE, with_choices
 from engine.drafting.layouts.spans import INLINE, MARKS
-from engine.drafting.layouts.talks import COMPARISONS, PARTS, TALKS
+from engine.drafting.layouts.talks import COMPARISONS, PARTS, SENTENCES, TALKS
 from engine.errors import RecipeError
 
 MOST_STEPS: Final = 5
@@ -46,9 +47,11 @@ LAYOUTS: Final[tuple[Attempt, ...]] = (
     *PARTS,
     *MARKS,
     *COMPARISONS,
+    SENTENCES,
     *TALKS,
     *LABELS,
     INLINE,
+    some_without,
 )
 """In the order in which they are tried. An export comes before what its marks look like."""
 

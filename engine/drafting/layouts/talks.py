@@ -453,6 +453,23 @@ COMPARISONS: Final[tuple[Attempt, ...]] = (
         make=_transcribed,
     ),
 )  # fmt: skip
+SENTENCES: Final = RowLayout(
+    why="the sentences in `{name}` are joined",
+    needs={
+        "name": Role(
+            names=(
+                *("text", "texts", "sentences", "document", "article", "paragraphs", "passage"),
+                *("context", "body", "input"),
+            ),
+            test=lambda values: (
+                all(texts(value) and value for value in values)
+                and sum(" " in one for value in values for one in value) > sum(map(len, values)) / 2
+                and sum(len(value) > 1 for value in values) > len(values) / 2
+            ),
+        )
+    },
+    make=lambda row, at: [{**row, at["name"]: " ".join(row[at["name"]])}],
+)
 TALKS: Final[tuple[Attempt, ...]] = (
     RowLayout(
         why="`{name}` holds instruction and response in one text",

@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> None:
     if not options.start:
         show("\n".join(f"{name:<28} {_purpose(path)}" for name, path in shipped.items()))
         return
-    if options.start not in shipped or _is_data(options):
+    is_data = options.more or options.kind or options.text or options.label or options.base_model
+    if options.start not in shipped or is_data:
         # `os.path` returns False for a name that is too long, where `Path` raises.
         if os.path.exists(options.start):
             _draft(options)
@@ -42,7 +43,9 @@ def run(options: argparse.Namespace) -> None:
         raise _neither(options.start, list(shipped))
     target = options.output or Path(f"{options.start}.yaml")
     copied = _copy(shipped[options.start], target)
-    _take_for_own(target)
+    # A shipped recipe names nothing outside its project. Where its run cannot be confined, that asks again.
+    with suppress(StoreError):
+        trust(target, ())
     show(
         "\n".join(
             [*(f"wrote {path}" for path in copied), f"next: recipe validate {as_typed(target)}"]
@@ -60,19 +63,6 @@ def _neither(start: str, shipped: list[str]) -> RecipeError:
         near = f"{start.removesuffix(name)}{beside}" if beside else None
     hint = did_you_mean(near) if near else "recipe init lists them"
     return RecipeError.one("R004", f"{what} is called `{start}`", hint=hint)
-
-
-def _take_for_own(target: Path) -> None:
-    """Keep that a recipe is the user's own: a shipped one names nothing outside its project."""
-    # The recipe is there; where its run cannot be confined, that asks again.
-    with suppress(StoreError):
-        trust(target, ())
-
-
-def _is_data(options: argparse.Namespace) -> bool:
-    return bool(options.more) or any(
-        (options.kind, options.text, options.label, options.base_model)
-    )
 
 
 def _draft(options: argparse.Namespace) -> None:

@@ -8,11 +8,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from engine import __version__
 from engine.cli.terminal import discard_output, flush, open_missing, write, write_error
-from engine.cli.verbs import VERBS, Verb, declare
+from engine.cli.verbs import VERBS, declare
 from engine.errors import EngineError, ExitCode
 from engine.process import interrupts
 from engine.process.waiting import wait_briefly
@@ -83,7 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     if not words or words[0] not in VERBS:
         return _without_verb(words)
-    verb = _imported(VERBS[words[0]], has_own_process=has_own_process)
+    # What is imported stays: looking it through for garbage is a tenth of a light verb's time.
+    if has_own_process:
+        gc.set_threshold(50_000)
+    verb = VERBS[words[0]].module()
     parser = _Parser(
         prog=f"recipe {words[0]}", description=verb.__doc__, formatter_class=_Paragraphs
     )
@@ -96,19 +99,6 @@ def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     except EngineError as error:
         as_json = getattr(options, "format", "text") == "json"
         return _report_error(error, as_json=as_json, recipe=getattr(options, "recipe", None))
-
-
-def _imported(verb: Verb, *, has_own_process: bool) -> Any:
-    """Import the module of a verb."""
-    # What is imported stays: looking it through for garbage is a tenth of a light verb's time.
-    if has_own_process:
-        gc.disable()
-    try:
-        return verb.module()
-    finally:
-        if has_own_process:
-            gc.freeze()
-            gc.enable()
 
 
 def _interrupted(asked: KeyboardInterrupt) -> int:

@@ -51,8 +51,12 @@ def run(options: argparse.Namespace) -> None:
         # a link is not written through, which would be found when all rows are labelled
         if not (options.overwrite and written.is_file()) or written.is_symlink():
             refuse_taken(written, hint="--overwrite replaces a file, or name another")
-    if output is not None and options.keep_counts is not None:
-        refuse_same(output, options.keep_counts)
+    counts_file: Path | None = options.keep_counts
+    is_same = output and counts_file and os.path.abspath(output) == os.path.abspath(counts_file)
+    if is_same:
+        hint = "name another file with --keep-counts"
+        message = f"`{counts_file}` would hold the answers already"
+        raise RecipeError.one("R005", message, hint=hint)
     root = store_of(options)
     started = time.monotonic()
     with _file(options.file) as path, ExitStack() as held:
@@ -137,13 +141,6 @@ def asked_model(
     from engine.runs.model_forms import WeightsModel
 
     return WeightsModel.of(run, store, form=form, progress=progress, unaccepted=unaccepted)
-
-
-def refuse_same(output: Path, counts: Path) -> None:
-    """RecipeError R005 where the counts would take the place of the answers."""
-    if os.path.abspath(output) == os.path.abspath(counts):
-        hint = "name another file with --keep-counts"
-        raise RecipeError.one("R005", f"`{counts}` would hold the answers already", hint=hint)
 
 
 def _counts(answered: AnsweredRows, asked: Path, root: Path) -> str:

@@ -23,11 +23,14 @@ from engine.files.leases import temporary_folder
 from engine.publish.contents import Publication, PublishOptions, gather
 from engine.publish.destination import Destination, Note, Published
 from engine.publish.folder import Folder
+from engine.publish.hub import Hub
+from engine.publish.oci import OciLayout
+from engine.publish.ollama import Ollama
 from engine.publish.registry import Registry
 from engine.render.number_format import size
 from engine.render.progress import SilentProgress, is_live, open_progress
 from engine.store import Store
-from engine.trust.allowed import Allowed, from_options
+from engine.trust.allowed import from_options
 
 ONLY_OF = {"public": "hub", "key_from": "oci", "allow_key": "oci", "allow_host": "ollama"}
 """Options of one place."""
@@ -66,28 +69,16 @@ def run(options: argparse.Namespace) -> None:
 def _place(options: argparse.Namespace, root: Path) -> Destination:
     given = from_options([], options.allow_host, options.allow_key)
     if options.to == "ollama":
-        from engine.publish.ollama import Ollama
-        from engine.store import Store
-
         return Ollama(name=options.name, store=Store(root), given=given)
+    # A host begins with neither `.` nor `/`.
+    if options.to == "oci" and options.name.startswith((".", "/")):
+        return OciLayout(folder=Path(options.name))
     if options.to == "oci":
-        return _oci(options, given)
+        return Registry(name=options.name, variable=options.key_from, given=given)
     if options.to == "hub":
-        from engine.publish.hub import Hub
-
         return Hub(repo=options.name, is_public=options.public)
 
     return Folder(folder=Path(options.name))
-
-
-def _oci(options: argparse.Namespace, given: Allowed) -> Destination:
-    """A registry, or a layout where the name is a path: a host begins with neither `.` nor `/`."""
-    if options.name.startswith((".", "/")):
-        from engine.publish.oci import OciLayout
-
-        return OciLayout(folder=Path(options.name))
-
-    return Registry(name=options.name, variable=options.key_from, given=given)
 
 
 @contextmanager

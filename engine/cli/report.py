@@ -37,7 +37,9 @@ def run(options: argparse.Namespace) -> None:
         show(f"opened {folder / FILES['html']}")
         return
     if not is_ours(read_record(folder)):
-        show_problems([_not_made_here(folder)])
+        what = f"`{folder.parent.name}/{folder.name}` was not made here, or by an earlier version"
+        message = f"{what}: this is what somebody wrote"
+        show_problems([Problem(code="E751", message=message, severity=Severity.WARNING)])
     if options.mistakes or options.format == "csv":
         _show_mistakes(folder, options)
     elif options.format == "text":
@@ -75,15 +77,6 @@ def _as_text(run: Path, store: str) -> str:
         hint = "--format markdown shows the report as it was written"
         raise StoreError.one("E758", f"{what} ({error})", hint=hint) from error
     return render_terminal(report, store=store, width=_width(), colour=has_colour(sys.stdout))
-
-
-def _not_made_here(run: Path) -> Problem:
-    return Problem(
-        code="E751",
-        message=f"`{run.parent.name}/{run.name}` was not made here, or by an earlier version: "
-        "this is what somebody wrote",
-        severity=Severity.WARNING,
-    )
 
 
 def find_run(reference: str, options: argparse.Namespace) -> Path:

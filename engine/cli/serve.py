@@ -112,17 +112,14 @@ def _key(options: argparse.Namespace) -> str:
             hint = f"export {options.key_from}=$(openssl rand -hex 32)"
             raise RecipeError.one("R319", f"the variable {options.key_from} is empty", hint=hint)
         return key
-    if not _is_loopback(options.host):
+    try:
+        is_loopback = options.host == "localhost" or ipaddress.ip_address(options.host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
         raise RecipeError.one(
             "R319",
             f"whoever reaches {options.host} could ask the model",
             hint="--key-from VARIABLE names the key that they have to send",
         )
     return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.cli.output import show_result
 from engine.errors import RecipeError
 from engine.recipe.outside import trust_as_it_stands
-from engine.trust.records import TrustRecord, forget, records
+from engine.trust.records import forget, records
 
 
 def run(options: argparse.Namespace) -> None:
@@ -45,7 +45,8 @@ def _forget(recipe: Path) -> tuple[dict[str, object], str]:
 
 def _list(_recipe: Path) -> tuple[dict[str, object], str]:
     found = records()
-    text = "\n".join(line for one in found for line in _lines(one))
+    lines = ((f"{one.recipe}  {one.trusted[:10]}", *one.references) for one in found)
+    text = "\n".join("\n  ".join(one) for one in lines)
     listed = [
         {
             "recipe": str(one.recipe),
@@ -56,7 +57,3 @@ def _list(_recipe: Path) -> tuple[dict[str, object], str]:
         for one in found
     ]
     return {"recipes": listed}, text or "no recipe is trusted"
-
-
-def _lines(record: TrustRecord) -> list[str]:
-    return [f"{record.recipe}  {record.trusted[:10]}", *(f"  {one}" for one in record.references)]

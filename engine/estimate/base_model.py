@@ -1,11 +1,13 @@
-"""Where the base model stands on this machine, if it does: in a local folder or file, or in the store."""
+"""A base model on this machine: its shape, and what a recipe names that it does not have. Nothing is loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine.errors import Problem, StageError
 from engine.estimate.shape import (
     ModelShape,
     blank_shape,
@@ -20,16 +22,21 @@ from engine.recipe.model import (
     NewTokenizer,
     PackageRef,
     PathRef,
+    Recipe,
     Reference,
     Scratch,
 )
-from engine.recipe.references import base_reference
+from engine.recipe.references import base_reference, kept_layers
+from engine.recipe.sweeps import methods_of
 from engine.runtime.models.base_model import FOLDER, REVISION
 from engine.store import Store, product_key
-from engine.training.teacher_tokens import tokens_in
+from engine.training.fit import unfit
+from engine.training.teacher_tokens import other_tokens, tokens_in
 
 MADE = ("base-model", "tokenizer")
 """The products that hold a base model, and those that hold its tokenizer alone."""
+EMBEDDINGS = ("embed_tokens", "lm_head")
+"""Modules that may get an adapter too, and that no shape lists among the linear ones."""
 UNKNOWN = (
     "the base model is not on this machine yet: `recipe data` fetches its config and tokenizer"
 )
@@ -45,35 +52,26 @@ def why_unknown(base: BaseModel) -> str:
 def shape_of(base: BaseModel, store: Store) -> ModelShape | None:
     """Return the shape of a base model that is here already; None where a run would have to fetch it."""
     if isinstance(base, Scratch):
-        return _blank(base, store)
+        tokens: int | None = None
+        if isinstance(base.tokenizer, NewTokenizer):
+            tokens = base.tokenizer.size
+        elif file := tokenizer_file(base.tokenizer, store):  # which may be large, and not here yet
+            tokens = len(tokens_in(file))
+        return blank_shape(base, tokens) if tokens else None
     if isinstance(base, FewerLayers):
-        whole = _of_reference(base.of, store)
+        whole = shape_of(base.of, store)
         return with_layers(whole, base.keep_layers) if whole else None
-    return _of_reference(base, store)
-
-
-def _blank(blank: Scratch, store: Store) -> ModelShape | None:
-    """Return the shape of a blank model; None where its tokenizer, which may be large, is not here yet."""
-    if isinstance(blank.tokenizer, NewTokenizer):
-        words: int | None = blank.tokenizer.size
-    else:
-        words = _words(blank.tokenizer, store)
-    return blank_shape(blank, words) if words else None
-
-
-def _words(ref: Reference, store: Store) -> int | None:
-    file = tokenizer_file(ref, store)
-    if file is None:
-        return None
-    return len(tokens_in(file)) or None
-
-
-def _of_reference(ref: Reference, store: Store) -> ModelShape | None:
-    if isinstance(ref, HubRef):
-        return _hub(ref, store)
-    if isinstance(ref, PathRef):
-        return None if ref.withheld else _path(ref.path, _payload(ref), store)
-    return _package(ref, store)
+    if isinstance(base, PathRef) and (base.withheld or base.path.is_dir()):
+        return None if base.withheld else shape_of_folder(base.path)
+    payload = _payload(base)
+    # Of a model of the hub the tokenizer's product has the config too.
+    for product in MADE if isinstance(base, HubRef) else MADE[:1]:
+        made = _made(payload, store, product) if payload else None
+        if made and (isinstance(base, PathRef | PackageRef) or shape_of_folder(made)):
+            return shape_of_folder(made)
+    if isinstance(base, PathRef):
+        return shape_of_gguf(base.path)
+    return _in_package(base, store) if isinstance(base, PackageRef) else None
 
 
 def tokenizer_file(base: BaseModel, store: Store, sha256: str | None = None) -> Path | None:
@@ -105,26 +103,8 @@ def _payload(ref: Reference) -> dict[str, Any] | None:
     return asdict(ref) if isinstance(ref, PackageRef) else {"sha256": ref.sha256}
 
 
-def _hub(ref: HubRef, store: Store) -> ModelShape | None:
-    for product in MADE:
-        folder = _made(_payload(ref) or {}, store, product)
-        found = shape_of_folder(folder) if folder else None
-        if found:
-            return found
-    return None
-
-
-def _path(path: Path, identity: dict[str, Any] | None, store: Store) -> ModelShape | None:
-    if path.is_dir():
-        return shape_of_folder(path)
-    made = _made(identity, store) if identity else None
-    return shape_of_folder(made) if made else shape_of_gguf(path)
-
-
-def _package(ref: PackageRef, store: Store) -> ModelShape | None:
-    pins = _payload(ref)
-    if pins and (made := _made(pins, store)):
-        return shape_of_folder(made)
+def _in_package(ref: PackageRef, store: Store) -> ModelShape | None:
+    """Return the shape of a GGUF file in a package that is in the store, and that nothing was made of yet."""
     wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
     archive = store.get(product_key("package", wanted).digest)
     if archive is None:
@@ -144,3 +124,38 @@ def _made(payload: dict[str, Any], store: Store, product: str = MADE[0]) -> Path
 def _product(name: str, payload: dict[str, Any], store: Store) -> Path | None:
     found = store.get(product_key(name, payload).digest)
     return found.path if found else None
+
+
+def refuse_unfit(recipe: Recipe, store: Store) -> None:
+    """StageError X730, X731 for each setting, X741 for layers that are kept, X744 for a teacher of other tokens.
+
+    Nothing while a model has to be fetched: then a stage checks it, before it spends anything.
+    """
+    problems = dict.fromkeys([*_unfit(recipe, store), *_other_tokens(recipe, store)])
+    if problems:
+        raise StageError(list[Problem](problems))
+
+
+def _other_tokens(recipe: Recipe, store: Store) -> Iterator[Problem]:
+    teacher = recipe.teacher
+    if teacher is None or teacher.soft is None or teacher.model.ref is None:
+        return
+    files = (tokenizer_file(one, store) for one in (recipe.base_model, teacher.model.ref))
+    student, teachers = (tokens_in(file) if file else {} for file in files)
+    if student and teachers:
+        yield from other_tokens(student, teachers)
+
+
+def _unfit(recipe: Recipe, store: Store) -> Iterator[Problem]:
+    base = recipe.base_model
+    whole = shape_of(base.of, store) if isinstance(base, FewerLayers) else None
+    if isinstance(base, FewerLayers) and whole is not None:
+        try:
+            kept_layers(base.keep_layers, whole.layers)
+        except StageError as error:
+            yield from error.problems
+            return
+    if shape := shape_of(base, store):
+        modules = () if shape.assumed else [*(one.name for one in shape.linears), *EMBEDDINGS]
+        for method in methods_of(recipe):
+            yield from unfit(method, layers=shape.layers, modules=modules)

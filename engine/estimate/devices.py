@@ -85,10 +85,16 @@ GPUS: dict[str, DeviceFacts] = {
 
 def named_device(name: str) -> Device:
     """Return the device of that name. RecipeError R040 for one that is not in the table."""
-    found = [facts for facts in GPUS.values() if plain_name(facts.name) == plain_name(name)]
-    if not found:
-        raise RecipeError.one("R040", f"no device is known as `{name}`", hint=_meant(name))
-    facts = found[0]
+    plain = plain_name(name)
+    facts = next((one for one in GPUS.values() if plain_name(one.name) == plain), None)
+    if facts is None:
+        # Of an A100 there are boards of two sizes, of an H100 two forms.
+        longer = [one for one in GPUS if plain and plain_name(one).startswith(plain)]
+        near = longer[0] if longer else nearest(name, GPUS)
+        hint = did_you_mean(near) if near else f"known are {', '.join(GPUS)}"
+        if len(longer) > 1:
+            hint = f"there are {', '.join(longer)}"
+        raise RecipeError.one("R040", f"no device is known as `{name}`", hint=hint)
     return Device(
         kind="cuda",
         name=facts.name,
@@ -96,17 +102,6 @@ def named_device(name: str) -> Device:
         cores=1,
         bf16=facts.native_bf16,
     )
-
-
-def _meant(name: str) -> str:
-    # Of an A100 there are boards of two sizes, of an H100 two forms.
-    longer = [
-        one for one in GPUS if plain_name(name) and plain_name(one).startswith(plain_name(name))
-    ]
-    if len(longer) > 1:
-        return f"there are {', '.join(longer)}"
-    near = longer[0] if longer else nearest(name, GPUS)
-    return did_you_mean(near) if near else f"known are {', '.join(GPUS)}"
 
 
 def facts_of(device: Device) -> DeviceFacts:
@@ -121,23 +116,39 @@ def facts_of(device: Device) -> DeviceFacts:
     if device.kind == "cuda":
         source = f"no data sheet of {device.name} is known"
         return _known_gpu(device) or replace(unknown, name=device.name, source=source)
-    return _facts_of_cpu(device, unknown) if device.kind == "cpu" else unknown
+    if device.kind != "cpu":
+        return unknown
+    try:
+        cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        cpuinfo = ""
+    clock = re.search(r"^cpu MHz\s*:\s*([0-9.]+)", cpuinfo, re.MULTILINE)
+    hertz = float(clock[1]) * 1e6 if clock else 0.0
+    if not hertz:
+        return replace(unknown, source=f"no speed of {device.name} is known")
+    # Two units of fused multiply and add, each on a register of 32-bit numbers.
+    width = 32 if " avx2" in cpuinfo and " fma" in cpuinfo else 16
+    width = 64 if " avx512f" in cpuinfo else width
+    peak = device.cores * hertz * width
+    cores = counted(device.cores, "core")
+    source = f"{cores} x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
+    return replace(unknown, bf16=peak, fp32=peak, source=source)
 
 
 def _known_gpu(device: Device) -> DeviceFacts | None:
-    """Return the entry whose words all stand in the detected name, of the memory that is nearest."""
+    """Return the entry whose words are all in the detected name, of the memory that is nearest."""
     if device.name in GPUS:
         return GPUS[device.name]
     words = set(re.split(r"[^a-z0-9]+", device.name.lower()))
-    fitting = [facts for facts in GPUS.values() if _model(facts.name) <= words]
-    # Boards of one name differ in memory only (A100 of 40 and of 80 GB), and drivers do not
-    # name it.
-    far = {facts.name: abs(facts.memory_bytes - device.memory_bytes) for facts in fitting}
-    # Of the two forms of one board drivers name PCIe alone.
-    other = {facts.name: ("pcie" in facts.name) != ("pcie" in words) for facts in fitting}
+    # Boards of one name differ in memory only (A100 of 40 and of 80 GB), and drivers do not name it; of the two
+    # forms of one board they name PCIe alone.
     return min(
-        fitting,
-        key=lambda facts: (-len(_model(facts.name)), far[facts.name], other[facts.name]),
+        (facts for facts in GPUS.values() if _model(facts.name) <= words),
+        key=lambda facts: (
+            -len(_model(facts.name)),
+            abs(facts.memory_bytes - device.memory_bytes),
+            ("pcie" in facts.name) != ("pcie" in words),
+        ),
         default=None,
     )
 
@@ -152,36 +163,3 @@ def _model(name: str) -> set[str]:
 def plain_name(name: str) -> str:
     """Return letters and digits alone: `RTX 4090` is `rtx-4090`."""
     return re.sub(r"[^a-z0-9]+", "", name.lower())
-
-
-def _facts_of_cpu(device: Device, unknown: DeviceFacts) -> DeviceFacts:
-    """Return cores times clock times products a cycle, from what the processor says."""
-    cpuinfo = _cpuinfo()
-    hertz = _hertz(cpuinfo)
-    width = _operations_a_cycle(cpuinfo)
-    peak = device.cores * hertz * width if hertz else None
-    source = f"no speed of {device.name} is known"
-    if hertz:
-        source = (
-            f"{counted(device.cores, 'core')} x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
-        )
-    return replace(unknown, bf16=peak, fp32=peak, source=source)
-
-
-def _cpuinfo() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _hertz(cpuinfo: str) -> float | None:
-    found = re.search(r"^cpu MHz\s*:\s*([0-9.]+)", cpuinfo, re.MULTILINE)
-    return float(found[1]) * 1e6 if found else None
-
-
-def _operations_a_cycle(cpuinfo: str) -> int:
-    """Two units of fused multiply and add, each on a register of 32-bit numbers."""
-    if " avx512f" in cpuinfo:
-        return 64
-    return 32 if " avx2" in cpuinfo and " fma" in cpuinfo else 16

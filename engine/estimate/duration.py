@@ -34,7 +34,6 @@ class DeviceSpeed:
     """A second."""
     bandwidth: float
     """Bytes a second."""
-    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +92,12 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
     back = blocks * (layers_back(shape, method) / shape.layers) + logits
     own = 2.0 if method.kind == "full" else 6.0
     learned = own * trainable_parameters(shape, method) * batch.tokens
-    return forward + back + again + learned + _lengths(shape, method) + reference
-
-
-def _lengths(shape: ModelShape, method: Method) -> float:
-    """Return the operations of DoRA's lengths of rows: B A is multiplied out, once a pass whatever the tokens."""
-    if not method.dora:
-        return 0.0
-    return sum(
+    # For DoRA's lengths of rows B A is multiplied out, once a pass whatever the tokens.
+    lengths = sum(
         2.0 * rank_of(one, method) * one.inputs * (one.inputs + one.outputs) * one.count
-        for one in targets(shape, method)
+        for one in (targets(shape, method) if method.dora else ())
     )
+    return forward + back + again + learned + lengths + reference
 
 
 def work(shape: ModelShape, method: Method, course: Course) -> float:

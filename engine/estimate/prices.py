@@ -16,8 +16,7 @@ from engine.environment import Device
 from engine.errors import Problem, RecipeError
 from engine.estimate.devices import facts_of, plain_name
 from engine.files.user import config_folder
-from engine.recipe.model import Json
-from engine.recipe.text.source import SourceText, read_source
+from engine.recipe.text.source import read_source
 
 CURRENCY = "currency"
 FILE = "prices.yaml"
@@ -48,7 +47,15 @@ def price_of(device: Device, file: Path | None) -> Price | None:
     if file is None and not path.is_file():
         return None
     source = read_source(path)
-    problems = [*source.problems, *_wrong(source)]
+    problems = [*source.problems]
+    for name, value in source.value.items():
+        wanted = "a word such as EUR" if name == CURRENCY else "a number: the price of an hour"
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if not (isinstance(value, str) if name == CURRENCY else is_number):
+            place = source.place((name,))
+            problems.append(
+                Problem(code="R041", message=f"must be {wanted}", path=name, place=place)
+            )
     if problems:
         raise RecipeError(problems)
     currency = source.value.get(CURRENCY, "")
@@ -62,17 +69,3 @@ def price_of(device: Device, file: Path | None) -> Price | None:
                 an_hour=float(price), currency=str(currency), source=f"{name} in {path.name}"
             )
     return None
-
-
-def _wrong(source: SourceText) -> list[Problem]:
-    found = []
-    for name, value in source.value.items():
-        wanted = "a word such as EUR" if name == CURRENCY else "a number: the price of an hour"
-        if not (isinstance(value, str) if name == CURRENCY else _is_price(value)):
-            place = source.place((name,))
-            found.append(Problem(code="R041", message=f"must be {wanted}", path=name, place=place))
-    return found
-
-
-def _is_price(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

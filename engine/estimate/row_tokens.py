@@ -87,8 +87,9 @@ def sampled_examples(recipe: Recipe, data: Artifact, tokenizer: Path | None) -> 
     """Return the first rows of the splits that the data stage drew, which are drawn at random."""
     task = recipe.task
     train, validation = (
-        list(_within(_texts(task, row) for row in _examples(data, split)))
+        list(_within(_texts(task, row) for row in itertools.islice(rows, EXAMPLES)))
         for split in ("train", "validation")
+        for rows in [iter_examples(data.file(f"{split}.jsonl"))]
     )
     return _sample(task, train, validation, tokenizer)
 
@@ -120,19 +121,16 @@ def _sample(
         return lengths_of(Counter(_tokens(task, row, count, asked) for row in rows))
 
     found = lengths(train)
+    shared = 0.0  # of documents, and of rows that begin with system messages of their own
+    if task.spec.has_turns and not any(row.has_system for row in train):
+        # What the template opens with, and what the task asks.
+        shared = (TURN if task.system else OPENING) + BEFORE_TEXT + asked
     return RowSample(
         train=found,
         validation=found if validation is train else lengths(validation),
-        shared=math.floor(_common_start(task, train, asked)),
+        shared=math.floor(shared),
         from_characters=tokenizer is None,
     )
-
-
-def _common_start(task: Task, rows: Sequence[_Texts], asked: float) -> float:
-    """Return the tokens that all rows begin with: what the template opens with, and what the task asks."""
-    if not task.spec.has_turns or any(row.has_system for row in rows):
-        return 0.0  # documents, or rows that begin with system messages of their own
-    return (TURN if task.system else OPENING) + BEFORE_TEXT + asked
 
 
 CountTokens = Callable[[str], float]
@@ -183,10 +181,6 @@ def _within(rows: Iterable[_Texts]) -> Iterator[_Texts]:
         characters += len(row.longest)
         if characters > CHARACTERS:
             return
-
-
-def _examples(data: Artifact, split: str) -> Iterator[Example]:
-    return itertools.islice(iter_examples(data.file(f"{split}.jsonl")), EXAMPLES)
 
 
 def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:

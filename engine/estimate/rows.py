@@ -119,36 +119,21 @@ def _replayed_lengths(recipe: Recipe, store: Store, base_model: Mapping[str, Any
     return in_blocks(found.train, limit) or longest
 
 
-def _together(own: Lengths, texts: Lengths, rows: TrainedRows) -> Lengths:
-    """Return the lengths of rows and of replayed texts, as many of each as are trained."""
-    if not own or not rows.replayed or rows.train <= rows.replayed:
-        return own
-    counted: Counter[int] = Counter()
-    for lengths, many in ((own, rows.train - rows.replayed), (texts, rows.replayed)):
-        for tokens, count in lengths:
-            counted[tokens] += round(_PARTS * count * many / rows_in(lengths))
-    return lengths_of(+counted)
-
-
-def _sample(
+def sampled_rows(
     recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
 ) -> RowSample:
+    """Return some rows by their tokens, whatever of the base model is at hand."""
     tokenizer = tokenizer_file(recipe.base_model, store, base_model.get("sha256"))
     if data is None:
         return sampled_sources(recipe, tokenizer)
     return sampled_examples(recipe, data, tokenizer)
 
 
-def sampled_rows(recipe: Recipe, store: Store, data: Artifact | None) -> RowSample:
-    """Return some rows by their tokens, whatever of the base model is at hand."""
-    return _sample(recipe, store, data, {})
-
-
 def sampler(
     recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
 ) -> Sampler:
     """Return what samples the rows once, for all settings that a recipe trains them with."""
-    return cache(partial(_sample, recipe, store, data, base_model))
+    return cache(partial(sampled_rows, recipe, store, data, base_model))
 
 
 def workload_of(
@@ -164,7 +149,7 @@ def workload_of(
         rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
         if counted := counted_rows(rendered) if rendered else None:
             return counted
-    sampled = sample() if sample else _sample(recipe, store, data, base_model)
+    sampled = sample() if sample else sampled_rows(recipe, store, data, base_model)
     rows = trained_rows(recipe, store, data, base_model)
     if rows is not None and _is_sampled(recipe, rows):
         rows = _scaled(recipe, rows, sampled)
@@ -185,6 +170,9 @@ def counted_rows(rendered: Artifact) -> Workload | None:
     if not lengths["train"]:
         return None
     rows, tokens = facts["train"]["rows"], facts["train"]["tokens"]
+    dropped = len(facts["train"]["dropped"])
+    dropped = facts["train"].get("left_out", dropped) + facts["train"].get("left_out_marked", 0)
+    note = f" ({dropped} left out)" if dropped else ""
     return Workload(
         train_rows=rows,
         validation_rows=facts["validation"]["rows"],
@@ -193,7 +181,7 @@ def counted_rows(rendered: Artifact) -> Workload | None:
         exact=True,
         shared=facts["train"].get("shared_tokens", 0),
         learned=facts["train"]["supervised_tokens"] / rows if rows else 0.0,
-        source=f"{rows} training rows{_left_out(facts['train'])} of {tokens:,} tokens, counted by the"
+        source=f"{rows} training rows{note} of {tokens:,} tokens, counted by the"
         " base model's tokenizer; "
         f"the longest has {facts['train']['longest']}",
     )
@@ -219,7 +207,13 @@ def _estimated(
             how = f"the characters of {sample.rows} rows, by their scripts"
         known += f"; their tokens are an estimate from {how} (`--probe` or a run counts all)"
         train = trained_lengths(recipe, sample.train)
-        train = train if rows is None or not texts else _together(train, texts, rows)
+        if rows is not None and texts and train and 0 < rows.replayed < rows.train:
+            # As many rows and replayed texts as are trained.
+            counted: Counter[int] = Counter()
+            for part, many in ((train, rows.train - rows.replayed), (texts, rows.replayed)):
+                for tokens, count in part:
+                    counted[tokens] += round(_PARTS * count * many / rows_in(part))
+            train = lengths_of(+counted)
         validation = trained_lengths(recipe, sample.validation)
     else:
         known += f"; every row is taken as long as max_length allows, {limit} tokens"
@@ -258,9 +252,3 @@ def _before(recipe: Recipe, rows: TrainedRows) -> str:
     if has_turns and checks.template_tokens == "drop":
         return " before those with tokens of the chat template are left out"
     return f" before {rows.changes}" if rows.changes else ""
-
-
-def _left_out(facts: Mapping[str, Any]) -> str:
-    """Say how many rows were left out of so many."""
-    found = facts.get("left_out", len(facts["dropped"])) + facts.get("left_out_marked", 0)
-    return f" ({found} left out)" if found else ""

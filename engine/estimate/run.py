@@ -113,7 +113,13 @@ def forecast(
         elif stage.name in repeats:
             found[stage.name] = _again(training, repeats[stage.name])
         elif stage.name == "soft_targets":
-            found[stage.name] = _soft_targets(plan, store, past.get(stage.name))
+            soft = soft_estimate(recipe, store, plan.training_data(store), device=device)
+            seconds = past.get(stage.name, soft.seconds)
+            found[stage.name] = StageForecast(
+                seconds=seconds,
+                disk_bytes=soft.disk_bytes,
+                basis="last run" if stage.name in past else "" if seconds is None else "computed",
+            )
         else:
             seconds = past.get(stage.name)
             found[stage.name] = StageForecast(
@@ -122,7 +128,10 @@ def forecast(
                 basis="" if seconds is None else "last run",
             )
     if ranks.size > 1 and device.kind != "cpu":
-        found = {name: _divided(name, one, ranks) for name, one in found.items()}
+        for name, one in found.items():
+            # As if no process waited for another.
+            if name in TRAINING and one.seconds is not None:
+                found[name] = replace(one, seconds=one.seconds / ranks.size)
         source = f"{ranks.size} times {price.source}" if price else ""
         price = price and replace(price, an_hour=price.an_hour * ranks.size, source=source)
     return Forecast(
@@ -130,27 +139,15 @@ def forecast(
     )
 
 
-def _divided(name: str, one: StageForecast, ranks: Ranks) -> StageForecast:
-    """Return what a stage takes of so many GPUs, as if no process waited for another."""
-    if name not in TRAINING or one.seconds is None:
-        return one
-    return replace(one, seconds=one.seconds / ranks.size)
-
-
 def further_trainings(recipe: Recipe) -> dict[str, int]:
     """Return how many models each stage trains beside the one of the run, by stage."""
+    smaller = len(SHARES) - 1 if recipe.learning_curve else 0
+    without = int(bool(recipe.acceptance.over_without_synthetic))
     return {
-        "resample": _trainings_on_other_rows(recipe),
+        "resample": smaller + max(0, recipe.splits.folds - 1) + without,
         "seeds": len(recipe.method.seeds),
         "answers_only": 1,
     }
-
-
-def _trainings_on_other_rows(recipe: Recipe) -> int:
-    """Return how many models are trained on part of the rows or on other folds."""
-    smaller = len(SHARES) - 1 if recipe.learning_curve else 0
-    without = int(bool(recipe.acceptance.over_without_synthetic))
-    return smaller + max(0, recipe.splits.folds - 1) + without
 
 
 def largest_setting(
@@ -165,12 +162,9 @@ def largest_setting(
     Of those that take equally much, the one with the most steps: the time of further trainings is estimated by it.
     """
     ones = _every(recipe, store, inputs, data, sample)
-    number = max(range(len(ones)), key=lambda one: _extent(ones[one]))
+    sizes = [(x.memory_bytes or 0, x.trainable_parameters or 0, x.steps or 0) for x in ones]
+    number = max(range(len(ones)), key=sizes.__getitem__)
     return number, ones[number]
-
-
-def _extent(one: TrainingEstimate) -> tuple[int, int, int]:
-    return one.memory_bytes or 0, one.trainable_parameters or 0, one.steps or 0
 
 
 def _largest(plan: Plan, store: Store, sample: Sampler) -> tuple[Recipe, TrainingEstimate, str]:
@@ -216,15 +210,6 @@ def _sweep(plan: Plan, store: Store, sample: Sampler) -> StageForecast:
         memory_bytes=max((one.memory_bytes or 0 for one in ones), default=0) or None,
         basis=" and ".join(dict.fromkeys(one.basis for one in ones)),
     )
-
-
-def _soft_targets(plan: Plan, store: Store, past: float | None) -> StageForecast:
-    """Return what asking a teacher for its probabilities takes: as last time, or one pass over the rows."""
-    recipe, device = plan.recipe, plan.inputs.device
-    found = soft_estimate(recipe, store, plan.training_data(store), device=device)
-    seconds = found.seconds if past is None else past
-    basis = "last run" if past is not None else "computed" if seconds is not None else ""
-    return StageForecast(seconds=seconds, disk_bytes=found.disk_bytes, basis=basis)
 
 
 def _again(training: TrainingEstimate, times: int) -> StageForecast:

@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine.errors import StageError
 from engine.estimate.gguf_header import read_gguf
-from engine.files.reading import open_regular, parse_json, read_json
+from engine.files.reading import read_json
 from engine.recipe.model import Scratch
 from engine.recipe.references import layer_numbers
+from engine.runtime.models.weights import Tensor, weight_files
 
-_LENGTH_BYTES = 8
-_MAX_HEADER_BYTES = 100_000_000
 _MATRIX = 2
 _MOST = 1 << 40
 """A size beyond this is none of a model's."""
 _BLOCK = re.compile(r"\.(\d+)\.")
-_BITS = {"F64": 64, "F32": 32, "BF16": 16, "F16": 16, "I8": 8, "U8": 8, "F8_E4M3": 8, "F8_E5M2": 8}
 _GGUF_LINEAR = {
     "attn_q": "q_proj", "attn_k": "k_proj", "attn_v": "v_proj", "attn_output": "o_proj",
     "ffn_gate": "gate_proj", "ffn_up": "up_proj", "ffn_down": "down_proj",
@@ -86,8 +85,11 @@ def shape_of_folder(folder: Path) -> ModelShape | None:
         found = shape_of_config(read_json(folder / "config.json"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return None
-    tensors = _safetensors(folder)
-    return _with_tensors(found, tensors) if found and tensors else found
+    try:
+        tensors = [one for file in weight_files(folder) for one in file.tensors]
+    except StageError:  # none, or one that is damaged, of which a run will say more
+        return found
+    return _with_tensors(found, tensors) if found else None
 
 
 def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
@@ -230,47 +232,19 @@ def _with_total(shape: ModelShape) -> ModelShape:
     return replace(shape, total_parameters=shape.linear_parameters + embeddings + norms)
 
 
-def _safetensors(folder: Path) -> dict[str, tuple[str, list[int]]]:
-    """Return type and sizes of every tensor, from the headers alone; empty where one cannot be read."""
-    found: dict[str, tuple[str, list[int]]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with open_regular(path) as file:
-                length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-                # The length is the file's own word; the format allows no more than 100 MB.
-                header = parse_json(file.read(min(length, _MAX_HEADER_BYTES)))
-            header.pop("__metadata__", None)
-            found |= {
-                name: (str(one["dtype"]), _sizes(one["shape"])) for name, one in header.items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
-    return found
-
-
-def _sizes(shape: object) -> list[int]:
-    """Return the sizes of a tensor. ValueError where they are none."""
-    sizes = list(shape) if isinstance(shape, list) else [-1]
-    if not all(isinstance(size, int) and 0 <= size <= _MOST for size in sizes):
-        raise ValueError(shape)
-    return sizes
-
-
-def _with_tensors(shape: ModelShape, tensors: Mapping[str, tuple[str, list[int]]]) -> ModelShape:
+def _with_tensors(shape: ModelShape, tensors: Sequence[Tensor]) -> ModelShape:
     """Return the shape with what the weights themselves say: every matrix, and the exact total."""
-    sizes = {name: size for name, (_, size) in tensors.items()}
     # PyTorch stores a matrix as outputs by inputs.
-    linears = _linears({name: [*size[::-1]] for name, size in sizes.items()})
-    total = _elements(sizes.values())
-    stored = sum(_BITS.get(kind, 16) * _elements([size]) for kind, size in tensors.values()) // 8
+    linears = _linears({one.name: one.shape[::-1] for one in tensors})
+    total = _elements(one.shape for one in tensors)
     source = shape.source.partition(";")[0]
     return replace(
         shape,
         linears=linears or shape.linears,
         assumed=shape.assumed and not linears,
         total_parameters=total,
-        tied=not any("lm_head" in name or "embed_out" in name for name in sizes),
-        stored_bytes=stored,
+        tied=not any("lm_head" in one.name or "embed_out" in one.name for one in tensors),
+        stored_bytes=sum(one.end - one.begin for one in tensors),
         source=f"{source}; safetensors headers: {total:,} parameters",
     )
 

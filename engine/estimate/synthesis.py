@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.artifacts.results import data_summary
 from engine.data.token_estimate import estimated_tokens
-from engine.estimate.teacher import answer_tokens, mean_length, price_of
+from engine.estimate.teacher import answer_tokens, mean_length, price_of, split_rows
 from engine.recipe.model import Recipe
 from engine.recipe.synthesis import judge_of, most_kept, synthesis_of
-from engine.recipe.validation_rows import asked_sizes
 from engine.store import Artifact, Store
 
 OBJECT_TOKENS = 12
@@ -37,7 +35,7 @@ class SynthesisEstimate:
 def synthesis_estimate(recipe: Recipe, store: Store, data: Artifact | None) -> SynthesisEstimate:
     """Return what writing the rows takes."""
     value = synthesis_of(recipe)
-    votes = value.rows * value.agreement.votes
+    votes, train = value.rows * value.agreement.votes, split_rows(recipe, data)["train"]
     read = written = cost = None
     length = mean_length(recipe, store, data)
     if length:
@@ -61,15 +59,5 @@ def synthesis_estimate(recipe: Recipe, store: Store, data: Artifact | None) -> S
         read_tokens=read,
         written_tokens=written,
         cost=cost,
-        most_kept=_most_kept(recipe, data),
+        most_kept=None if train is None else min(value.rows, most_kept(value, train)),
     )
-
-
-def _most_kept(recipe: Recipe, data: Artifact | None) -> int | None:
-    value, train = synthesis_of(recipe), asked_sizes(recipe.splits)["train"]
-    if data is not None:
-        sizes = {split.name: split.rows for split in data_summary(data).splits}
-        train = sizes["train"]
-    if not isinstance(train, int):
-        return None
-    return min(value.rows, most_kept(value, train))

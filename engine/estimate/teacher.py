@@ -11,7 +11,7 @@ from engine.estimate.base_model import shape_of
 from engine.estimate.devices import facts_of
 from engine.estimate.duration import GPU_SHARE, SHARE_OF_PEAK
 from engine.estimate.rows import sampled_rows
-from engine.estimate.workload import rows_in
+from engine.estimate.workload import mean
 from engine.recipe.model import Endpoint, Recipe, Teacher
 from engine.recipe.prompt import answer_text
 from engine.recipe.teacher import is_baseline
@@ -46,7 +46,7 @@ def teacher_estimate(
     recipe: Recipe, teacher: Teacher, store: Store, data: Artifact | None
 ) -> TeacherEstimate:
     """Return what asking the teacher takes: the validation rows first, then rows without labels, then the holdout."""
-    sizes = _sizes(recipe, data)
+    sizes = split_rows(recipe, data)
     validation, holdout = sizes["validation"], sizes["holdout"]
     rows = teacher.inputs.rows or (None if teacher.inputs.sources else 0)
     read = written = cost = None
@@ -88,7 +88,9 @@ def soft_estimate(
     teacher = recipe.teacher
     if teacher is None:
         raise AssertionError(recipe.name)  # whoever asks has soft targets
-    rows = _trained_rows(recipe, teacher, data)
+    rows, inputs = split_rows(recipe, data)["train"], teacher.inputs
+    if data is None and rows is not None:
+        rows = None if inputs.sources and not inputs.rows else rows + inputs.rows
     length, answer = mean_length(recipe, store, data), answer_tokens(recipe)
     tokens = round(rows * length) if rows is not None and length else None
     seconds = None
@@ -107,19 +109,10 @@ def soft_estimate(
     )
 
 
-def _trained_rows(recipe: Recipe, teacher: Teacher, data: Artifact | None) -> int | None:
-    if data is not None:
-        return next(one.rows for one in data_summary(data).splits if one.name == "train")
-    own, sources = asked_sizes(recipe.splits)["train"], teacher.inputs.sources
-    if not isinstance(own, int) or (sources and not teacher.inputs.rows):
-        return None
-    return own + teacher.inputs.rows
-
-
-def _sizes(recipe: Recipe, data: Artifact | None) -> dict[str, int | None]:
+def split_rows(recipe: Recipe, data: Artifact | None) -> dict[str, int | None]:
+    """Return the rows of each split; None for one that is a fraction of uncounted rows."""
     if data is not None:
         return {split.name: split.rows for split in data_summary(data).splits}
-    # a fraction of rows that nobody has counted is no number
     return {
         name: size if isinstance(size, int) else None
         for name, size in asked_sizes(recipe.splits).items()
@@ -128,9 +121,7 @@ def _sizes(recipe: Recipe, data: Artifact | None) -> dict[str, int | None]:
 
 def mean_length(recipe: Recipe, store: Store, data: Artifact | None) -> float:
     """Return the tokens of a row, by a sample of those with labels; 0 where none can be read."""
-    lengths = sampled_rows(recipe, store, data).train
-    rows = rows_in(lengths)
-    return sum(tokens * count for tokens, count in lengths) / rows if rows else 0.0
+    return mean(sampled_rows(recipe, store, data, {}).train)
 
 
 def answer_tokens(recipe: Recipe) -> float:

@@ -18,7 +18,7 @@ from engine.backends.base import (
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import duration, memory
-from engine.estimate.devices import DeviceFacts, facts_of
+from engine.estimate.devices import facts_of
 from engine.estimate.duration import Course, DeviceSpeed, Duration
 from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, Memory
@@ -93,16 +93,23 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         derived.append(("steps", _steps_text(method, work, plan)))
         if rate := rate_in_words(method, plan):
             derived.append(("learning rate", rate))
-    shared = ""
-    # without a row where every one of the sample is left out
-    if work.shared and work.train and not work.at_most:
-        shared = _shared_text(recipe, work) if shares_prefix(recipe) else _plain_text(recipe)
+    backend = load_backend(recipe.backend.name)
+    kernels = CompileInputs(
+        device=device,
+        precision=device.precision(recipe.backend.precision),
+        train_rows=0,
+        validation_rows=0,
+        kernels=backend.kernels(device),
+    )
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
-        shared_prefix=shared,
-        kernels=_kernels(recipe, device),
+        # without a row where every one of the sample is left out
+        shared_prefix=_shared_text(recipe, work)
+        if work.shared and work.train and not work.at_most
+        else "",
+        kernels=backend.kernel_words(recipe, kernels),
         unknown=known.missing,
         derived=tuple(derived),
     )
@@ -110,54 +117,33 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     if shape is None:
         return found
     trained = memory.trainable_parameters(shape, method)
-    held = _memory(recipe, device, known, shape)
-    took = _duration(recipe, device, known, shape) if plan else None
-    left, besides = _disk(method, trained, plan)
+    derived.append(("parameters", _parameters_text(shape, method, trained)))
+    peak, how = _memory(recipe, device, known, shape)
+    derived.append(("memory", how))
+    seconds = None
+    if course := course_of(recipe, work):
+        seconds, how = _duration(recipe, device, known, shape, course)
+        derived.append(("time", how))
+    saves = -(-plan.steps // plan.save_every) if plan else 1
+    # A full training puts no checkpoint aside; adapters of several are kept (`adapter_checkpoints`).
+    kept = 1 if method.kind == "full" else min(saves, KEPT_ADAPTERS)
+    disk, scratch = 4 * trained * kept, 4 * STATE * trained * min(saves, CHECKPOINTS)
+    stays = f"{_size(disk)} stays; until it is done, checkpoints take {_size(scratch)} more"
     return replace(
         found,
         trainable_parameters=trained,
         total_parameters=shape.total_parameters + (0 if method.kind == "full" else trained),
-        memory_bytes=held.bytes,
-        fits=None if held.bytes is None else held.bytes <= device.memory_bytes,
-        disk_bytes=left,
-        scratch_bytes=besides,
-        seconds=took.seconds if took else None,
+        memory_bytes=peak,
+        fits=None if peak is None else peak <= device.memory_bytes,
+        disk_bytes=disk,
+        scratch_bytes=scratch,
+        seconds=seconds,
         basis=known.measured.by if known.measured else "computed",
-        derived=(
-            *derived,
-            ("parameters", _parameters_text(shape, method, trained)),
-            ("memory", held.source),
-            *([("time", took.source)] if took else []),
-            (
-                "disk",
-                f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more",
-            ),
-        ),
+        derived=(*derived, ("disk", stays)),
     )
 
 
 TEXTS_OF_PREFERENCE = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Estimate:
-    """A number and where it comes from."""
-
-    source: str
-    bytes: int | None = None
-    seconds: float | None = None
-
-
-def _kernels(recipe: Recipe, device: Device) -> str:
-    backend = load_backend(recipe.backend.name)
-    setting = CompileInputs(
-        device=device,
-        precision=device.precision(recipe.backend.precision),
-        train_rows=0,
-        validation_rows=0,
-        kernels=backend.kernels(device),
-    )
-    return backend.kernel_words(recipe, setting)
 
 
 def _plan(method: Method, work: Workload) -> Schedule | None:
@@ -204,62 +190,81 @@ def _shared(work: Workload, rows: int, length: int) -> Batch:
     return Batch(rows=rows, length=length, shared=shared, learned=learned)
 
 
-def _memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Estimate:
+def _memory(
+    recipe: Recipe, device: Device, known: Known, shape: ModelShape
+) -> tuple[int | None, str]:
+    """Return the peak, and where it comes from."""
     if known.measured:
         peak = known.measured.usage.peak_bytes
-        return _Estimate(
-            bytes=peak, source=f"{_size(peak)} was the peak of {_source(known.measured)}"
-        )
+        return peak, f"{_size(peak)} was the peak of {_source(known.measured)}"
     if not known.workload.longest:
-        return _Estimate(source="not known: it depends on the longest row")
+        return None, "not known: it depends on the longest row"
     found = computed_memory(recipe, device, known, shape)
     parts = ", ".join(f"{name} {_size(size)}" for name, size in found.parts().items())
     process = "" if known.like is None else "; the process as it was measured here"
     rows, length = recipe.method.micro_batch_size, known.workload.longest
-    return _Estimate(
-        bytes=found.total, source=f"{parts}; at {rows} rows of {length} tokens at once{process}"
-    )
+    return found.total, f"{parts}; at {rows} rows of {length} tokens at once{process}"
 
 
 def computed_memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> Memory:
     """Return the computed parts of the peak, at the longest rows."""
-    work = known.workload
+    work, like = known.workload, known.like
     rows = min(recipe.method.micro_batch_size, work.train_rows or recipe.method.micro_batch_size)
-    shares = shares_prefix(recipe)
+    process = memory.PROCESS
+    if device.kind == "cuda":
+        process = 0  # torch's own account; the context is listed beside it
+    elif like is not None:
+        process = max(0, like.usage.ready_bytes - like.weights) + memory.KERNELS
     return memory.peak(
         shape,
         recipe.method,
-        _shared(work, rows, work.longest) if shares else Batch(rows=rows, length=work.longest),
+        _shared(work, rows, work.longest)
+        if shares_prefix(recipe)
+        else Batch(rows=rows, length=work.longest),
         precision=device.precision(recipe.backend.precision),
         backend=recipe.backend.name,
-        process=_process(device, known.like),
+        process=process,
     )
 
 
-def _process(device: Device, like: Measurement | None) -> int:
-    if device.kind == "cuda":
-        return 0  # torch's own account; the context is listed beside it
-    if like is None:
-        return memory.PROCESS
-    return max(0, like.usage.ready_bytes - like.weights) + memory.KERNELS
-
-
-def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Estimate | None:
-    course = course_of(recipe, known.workload)
-    if course is None:
-        return None
+def _duration(
+    recipe: Recipe, device: Device, known: Known, shape: ModelShape, course: Course
+) -> tuple[float | None, str]:
+    """Return the seconds, and where they come from."""
+    method, like = recipe.method, known.like
     if known.measured:
-        found = measured_duration(recipe.method, shape, course, known.measured)
-        return _Estimate(seconds=found.total, source=_time_text(found, _source(known.measured)))
-    speed = _speed(recipe, device, known.like)
-    if speed is None:
-        return _Estimate(
-            source=f"not known: {facts_of(device).source}; `recipe plan --probe` measures it"
+        found, source = (
+            measured_duration(method, shape, course, known.measured),
+            _source(known.measured),
         )
-    found = duration.unmeasured_duration(
-        shape, recipe.method, course, speed, backend=recipe.backend.name
-    )
-    return _Estimate(seconds=found.total, source=_time_text(found, speed.source))
+    else:
+        facts = facts_of(device)
+        peak = facts.peak(device.precision(recipe.backend.precision))
+        if like is not None and like.usage.steps.seconds:
+            operations = like.operations / like.usage.steps.seconds
+            source = f"{operations / 1e9:.3g} billion operations a second, as in {_source(like)}"
+        elif peak is not None:
+            is_cpu = facts.kind == "cpu"
+            share = duration.SHARE_OF_PEAK[method.kind] if is_cpu else duration.GPU_SHARE
+            operations = share * peak
+            source = (
+                f"{share:.0%} of {peak / 1e12:.3g} trillion operations a second ({facts.source}) is assumed; "
+                "`recipe plan --probe` on the device measures 2 steps"
+            )
+        else:
+            return None, f"not known: {facts.source}; `recipe plan --probe` measures it"
+        bandwidth = facts.bandwidth or duration.MEMORY_BYTES
+        speed = DeviceSpeed(operations=operations, bandwidth=bandwidth)
+        backend = recipe.backend.name
+        found = duration.unmeasured_duration(shape, method, course, speed, backend=backend)
+    parts = {
+        "start": found.starting,
+        "steps": found.steps,
+        "evaluations": found.evaluations,
+        "checkpoints": found.saves,
+    }
+    spent = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
+    return found.total, f"{spent}; {source}"
 
 
 def measured_duration(
@@ -292,42 +297,10 @@ def learned_tokens(recipe: Recipe, work: Workload) -> int:
     return math.ceil(work.learned) if shares_prefix(recipe) else 0
 
 
-def _speed(recipe: Recipe, device: Device, like: Measurement | None) -> DeviceSpeed | None:
-    facts, kind = facts_of(device), recipe.method.kind
-    bandwidth = facts.bandwidth or duration.MEMORY_BYTES
-    if like is not None and like.usage.steps.seconds:
-        done = like.operations / like.usage.steps.seconds
-        source = f"{done / 1e9:.3g} billion operations a second, as in {_source(like)}"
-        return DeviceSpeed(operations=done, bandwidth=bandwidth, source=source)
-    peak = facts.peak(device.precision(recipe.backend.precision))
-    if peak is None:
-        return None
-    share = duration.SHARE_OF_PEAK[kind] if facts.kind == "cpu" else duration.GPU_SHARE
-    return DeviceSpeed(
-        operations=share * peak, bandwidth=bandwidth, source=_speed_text(facts, peak, share)
-    )
-
-
-def _speed_text(facts: DeviceFacts, peak: float, share: float) -> str:
-    return (
-        f"{share:.0%} of {peak / 1e12:.3g} trillion operations a second ({facts.source}) is assumed; "
-        "`recipe plan --probe` on the device measures 2 steps"
-    )
-
-
 def _source(measured: Measurement) -> str:
     day = measured.created[:16].replace("T", " ")
     by = "trial steps" if measured.by == "probe" else "a run"
     return f"{by} on this machine on {day} UTC"
-
-
-def _disk(method: Method, trained: int, plan: Schedule | None) -> tuple[int, int]:
-    """Return what stays, and what checkpoints take besides while it trains."""
-    saves = -(-plan.steps // plan.save_every) if plan else 1
-    # A full training puts no checkpoint aside; adapters of several are kept
-    # (`adapter_checkpoints`).
-    kept = 1 if method.kind == "full" else min(saves, KEPT_ADAPTERS)
-    return 4 * trained * kept, 4 * STATE * trained * min(saves, CHECKPOINTS)
 
 
 def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
@@ -349,6 +322,11 @@ def _epochs(method: Method, work: Workload, plan: Schedule) -> float:
 
 
 def _shared_text(recipe: Recipe, work: Workload) -> str:
+    """Say what sharing the start of rows saves, or which option of the method keeps rows from it; else nothing."""
+    if not shares_prefix(recipe):
+        options = ("neftune_alpha", "loss_on")
+        is_plain = unset_options(recipe.method, options) == options
+        return "" if is_plain else f"computed for each row: {plain_reason(recipe)}"
     rows, length = recipe.method.micro_batch_size, round(work.mean)
     batch = _shared(work, rows, length)
     fewer = rows * padded(work.train, rows) / batch.tokens
@@ -359,13 +337,6 @@ def _shared_text(recipe: Recipe, work: Workload) -> str:
         f"prompts begin with the same {about}{batch.shared} of {length} tokens: "
         f"{fewer:.1f} times fewer to compute in a batch of {rows}"
     )
-
-
-def _plain_text(recipe: Recipe) -> str:
-    """Say which option of the method keeps rows from sharing their start; empty where it is none of them."""
-    if unset_options(recipe.method, ("neftune_alpha", "loss_on")) == ("neftune_alpha", "loss_on"):
-        return ""
-    return f"computed for each row: {plain_reason(recipe)}"
 
 
 def _parameters_text(shape: ModelShape, method: Method, trained: int) -> str:
@@ -380,17 +351,6 @@ def _parameters_text(shape: ModelShape, method: Method, trained: int) -> str:
     at = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
     lengths = " and the length of each row" if method.dora else ""
     return f"{trained:,} at {at} beside {count} matrices{lengths}; {shape.source}"
-
-
-def _time_text(found: Duration, source: str) -> str:
-    parts = {
-        "start": found.starting,
-        "steps": found.steps,
-        "evaluations": found.evaluations,
-        "checkpoints": found.saves,
-    }
-    spent = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
-    return f"{spent}; {source}"
 
 
 def _size(count: float) -> str:

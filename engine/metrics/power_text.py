@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -217,26 +217,21 @@ def estimate_power(
     given = list(of.taken_for_granted())
     if any(of.is_predicted(gain.metric) for gain in gains):
         # over several that are equally good, each is one more chance to fail
+        share = round(differ.share * 100)
         given.append(
-            f"only one of model and best baseline is right on {_rate(differ.share)} rows ({differ.source}) and the"
+            f"only one of model and best baseline is right on {share} of 100 rows ({differ.source}) and the"
             " other baselines are clearly worse"
         )
     if any(of.is_predicted(drop.metric) for drop in acceptance.over_previous):
         given.append(
-            f"only one of new and previous model is right on {_rate(PREVIOUS_DISCORDANCE)} rows"
+            f"only one of new and previous model is right on {round(PREVIOUS_DISCORDANCE * 100)} of 100 rows"
         )
     note = f"Estimates, where {'; '.join(given)}." if found and given else ""
-    return PowerEstimates(estimates=tuple(_once(found)), note=note)
-
-
-def _once(found: Iterable[PowerEstimate]) -> Iterator[PowerEstimate]:
-    """Yield the estimates, each note once: several thresholds of a metric may have the same."""
-    notes = set()
-    for one in found:
-        if one.note not in notes:
-            yield one
-        if one.note:
-            notes.add(one.note)
+    # Each note once: several thresholds of a metric may have the same.
+    once: dict[str | int, PowerEstimate] = {}
+    for number, one in enumerate(found):
+        once.setdefault(one.note or number, one)
+    return PowerEstimates(estimates=tuple(once.values()), note=note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,26 +279,25 @@ class _Estimator:
 
     def gain(self, gain: MinGain, discordance: float) -> PowerEstimate:
         """Return how often a gain over a baseline is found, or that it is not known."""
-        if not self.is_predicted(gain.metric):
-            return self._unknown(gain.metric, "min_gain", gain.min_gain)
-        rule, bigger = self._rule(gain.min_gain), gain.min_gain + BETTER_BY
+        bigger = gain.min_gain + BETTER_BY
+        estimate, rule = self._difference(
+            gain.metric, "min_gain", gain.min_gain, at=bigger, discordance=discordance
+        )
+        if estimate.note:
+            return estimate
         rows = self.trials * self._paired_rows(gain.metric)
         needed = power.found_gain(rule, rows=rows, discordance=discordance)
         missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
         return replace(
-            self._difference(gain.metric, "min_gain", rule, at=bigger, discordance=discordance),
+            estimate,
             passes_at=None if missed is None else needed,
             seldom_at=missed if missed is not None and missed > gain.min_gain else None,
         )
 
     def drop(self, drop: MaxDrop) -> PowerEstimate:
         """Return how often a model that is as good as the previous one passes, or that it is not known."""
-        if not self.is_predicted(drop.metric):
-            return self._unknown(drop.metric, "max_drop", drop.max_drop)
-        rule = self._rule(-drop.max_drop)
-        return self._difference(
-            drop.metric, "max_drop", rule, at=0.0, discordance=PREVIOUS_DISCORDANCE
-        )
+        bound, differ = drop.max_drop, PREVIOUS_DISCORDANCE
+        return self._difference(drop.metric, "max_drop", bound, at=0.0, discordance=differ)[0]
 
     def selective(self, selective: Selective) -> PowerEstimate:
         """Say which model shows the accuracy of its answers where it answers no more rows than it has to."""
@@ -331,22 +325,26 @@ class _Estimator:
         self,
         metric: str,
         kind: Literal["min_gain", "max_drop"],
-        rule: ThresholdRule,
+        bound: float,
         *,
         at: float,
         discordance: float,
-    ) -> PowerEstimate:
-        """Return how often a true difference of `at` passes."""
+    ) -> tuple[PowerEstimate, ThresholdRule]:
+        """Return how often a true difference of `at` passes, or that it is not known, and by which rule."""
+        rule = self._rule(-bound if kind == "max_drop" else bound)
+        estimate = replace(self._estimate(metric, f"{kind} {_number(bound)}", rule), kind=kind)
+        if not self.is_predicted(metric):
+            return replace(estimate, note=_known_later(metric)), rule
         per_row = self._paired_rows(metric)
         rows = self.trials * per_row
         needed = power.rows_to_find(at, rule, discordance=discordance, per_row=per_row)
-        return replace(
-            self._estimate(metric, f"{kind} {_number(rule.bound)}", rule),
-            kind=kind,
+        estimate = replace(
+            estimate,
             asked_at=at,
             power=power.gain_rate(at, rule, rows=rows, discordance=discordance),
             rows_needed=self._needed(needed),
         )
+        return estimate, rule
 
     def _estimate(
         self, metric: str, text: str, rule: ThresholdRule, *, is_max: bool = False, note: str = ""
@@ -381,14 +379,6 @@ class _Estimator:
         """Tell whether how far a metric scatters follows from its value and the rows."""
         spec = spec_of(metric, self.task.kind)
         return metric not in NOT_PREDICTED and (spec is None or spec.unit == "share")
-
-    def _unknown(
-        self, metric: str, kind: Literal["min_gain", "max_drop"], bound: float
-    ) -> PowerEstimate:
-        estimate = self._estimate(
-            metric, f"{kind} {_number(bound)}", self._rule(bound), note=_known_later(metric)
-        )
-        return replace(estimate, kind=kind)
 
     def _special_case(self, metric: str) -> str:
         """Say why a threshold has no estimate, or cannot pass whatever the model is; else nothing."""
@@ -487,10 +477,6 @@ def _rounded(value: float | None, *, up: bool) -> str:
     # Rounded first: `(1 - 0.059) * 1000` is a little more than 941 in floats.
     thousandths = round(value * 1000, 3)
     return _number((math.ceil(thousandths) if up else math.floor(thousandths)) / 1000)
-
-
-def _rate(share: float) -> str:
-    return f"{round(share * 100)} of 100"
 
 
 def judging_rows(rows: int, groups: int) -> str:

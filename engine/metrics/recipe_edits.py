@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 from engine.evidence import CheckpointScore, RecipeEdit, TrainingSummary
@@ -82,7 +83,7 @@ def to_learn_more(
     if (losses is not None and losses.has_diverged) or is_fast(recipe, training):
         usual = rate_of(recipe, training)
         lower = float(f"{min(usual, method.learning_rate / 4):.1g}")
-        return (_edit("learning_rate", method.learning_rate, lower),)
+        return (edit_of("method.learning_rate", method.learning_rate, lower),)
     changes: dict[str, Any] = {}
     if is_slow(recipe, training):
         changes["learning_rate"] = rate_of(recipe, training)
@@ -127,7 +128,10 @@ def to_learn_less(
         at_minimum = losses is not None and losses.lowest_step == better.step
         if method.keep == "last" and at_minimum and can_choose:
             return to_keep(method, "best")
-        epochs = better.epoch if method.tokens is not None else _epochs_of(better, training)
+        # Whole epochs, unless these are as long as the training was.
+        epochs, whole = better.epoch, float(round(better.epoch))
+        if method.tokens is None and 1 <= whole < training.epochs:
+            epochs = whole
         # The lowest validation loss keeps the one that is kept now, unless training ends before it.
         is_behind = better.step > checkpoints.kept_step
         kept = {"keep": "last"} if method.keep == "best" and is_behind else {}
@@ -207,6 +211,12 @@ def edit_of(key: str, current: object, proposed: object) -> RecipeEdit:
 
 def yaml_of(edits: Iterable[RecipeEdit]) -> str:
     """Return edits as they are pasted into a recipe: a line for each section, `method: {epochs: 5}`."""
+
+    def flow(node: Any) -> str:
+        if isinstance(node, str):
+            return node
+        return f"{{{', '.join(f'{key}: {flow(inner)}' for key, inner in node.items())}}}"
+
     tree: dict[str, Any] = {}
     for edit in edits:
         *parents, last = edit.key.split(".")
@@ -214,7 +224,7 @@ def yaml_of(edits: Iterable[RecipeEdit]) -> str:
         for part in parents:
             node = node.setdefault(part, {})
         node[last] = edit.proposed
-    return "\n".join(f"{section}: {_flow(inner)}" for section, inner in tree.items())
+    return "\n".join(f"{section}: {flow(inner)}" for section, inner in tree.items())
 
 
 def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
@@ -275,14 +285,15 @@ def _length(
     each = _steps_of_epoch(training, batch)
     steps, planned = max(1, math.ceil(epochs * each)), _planned_steps(method, training, batch)
     usual = math.ceil(method.epochs * each)
+    rounded = round(epochs, 1) if epochs >= 1 else float(f"{epochs:.2g}")
     changes: dict[str, Any] = {}
     if steps > planned:
         # Where `max_steps` had not cut them, the epochs would be enough.
-        changes |= {"epochs": _rounded(epochs)} if steps > usual else {}
+        changes |= {"epochs": rounded} if steps > usual else {}
         changes |= {"max_steps": steps} if steps > (method.max_steps or steps) else {}
     elif steps < planned:
         # Where `min_steps` had not made more of them, the epochs would be few enough.
-        changes |= {"epochs": _rounded(epochs)} if steps < usual else {}
+        changes |= {"epochs": rounded} if steps < usual else {}
         changes |= {"min_steps": steps} if steps < (method.min_steps or 0) else {}
     return changes
 
@@ -297,10 +308,6 @@ def _planned_steps(method: Method, training: TrainingSummary, batch: int) -> int
     steps = math.ceil(epochs * _steps_of_epoch(training, batch))
     steps = max(1, steps, method.min_steps or 1)
     return min(steps, method.max_steps or steps)
-
-
-def _rounded(epochs: float) -> float:
-    return round(epochs, 1) if epochs >= 1 else float(f"{epochs:.2g}")
 
 
 def _epochs(method: Method, training: TrainingSummary) -> float:
@@ -319,30 +326,13 @@ def _doubled(method: Method, training: TrainingSummary) -> dict[str, Any]:
     return _length(method, training, min(2 * epochs, LONGEST))
 
 
-def _epochs_of(checkpoint: CheckpointScore, training: TrainingSummary) -> float:
-    """Return the epochs that end at a checkpoint: whole ones, unless these are as long as the training was."""
-    whole = float(round(checkpoint.epoch))
-    return whole if 1 <= whole < training.epochs else checkpoint.epoch
-
-
 def _edits(method: Method, changes: Mapping[str, Any]) -> tuple[RecipeEdit, ...]:
     """Return the changes that are ones."""
     return tuple(
-        _edit(key, now, value)
+        edit_of(f"method.{key}", now, value)
         for key, value in changes.items()
-        if (now := _value_of(method, key)) != value
+        if (now := attrgetter(key)(method)) != value
     )
-
-
-def _value_of(method: Method, key: str) -> object:
-    node: Any = method
-    for part in key.split("."):
-        node = getattr(node, part)
-    return node
-
-
-def _edit(key: str, current: object, proposed: object) -> RecipeEdit:
-    return edit_of(f"method.{key}", current, proposed)
 
 
 def written(value: object) -> str:
@@ -351,9 +341,3 @@ def written(value: object) -> str:
         # All digits and no exponent, which some readers of YAML take for a text.
         return f"{Decimal(repr(value)):f}".removesuffix(".0")
     return str(value)
-
-
-def _flow(node: Any) -> str:
-    if isinstance(node, str):
-        return node
-    return f"{{{', '.join(f'{key}: {_flow(inner)}' for key, inner in node.items())}}}"

@@ -62,7 +62,13 @@ def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResu
         why = "; ".join(dict.fromkeys(one.metric.undefined for one in settings))
         message = f"{choice.metric} is undefined for every setting: {why}"
         raise StageError.one("B419", message, path="sweep.choose_by")
-    best = min(known, key=lambda number: _order(settings[number], choice))
+
+    def order(number: int) -> tuple[float, float]:
+        value, loss = settings[number].metric.value or 0.0, settings[number].validation_loss
+        value = value if choice.lower_is_better else -value
+        return value, math.inf if loss is None else loss
+
+    best = min(known, key=order)
     # One comparison for each setting but the best.
     confidence = 1 - (1 - choice.judging.confidence) / max(1, len(known) - 1)
     together = replace(choice, judging=replace(choice.judging, confidence=confidence))
@@ -77,30 +83,17 @@ def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResu
 
 
 def _setting(one: SettingResult, choice: SweepCriterion) -> SweepSetting:
-    training = one.training
+    training, undefined = one.training, one.failed or "not measured"
+    metrics = () if one.failed else score(one.predictions, choice.judging).metrics
+    missing = Metric(name=choice.metric, value=None, n=0, undefined=undefined)
     return SweepSetting(
         values=dict(one.values),
-        metric=_metric(one, choice),
+        metric=next((each for each in metrics if each.name == choice.metric), missing),
         validation_loss=training.kept_loss if training else None,
         trainable_parameters=training.trainable_parameters if training else None,
         steps=training.steps if training else None,
         seconds=training.seconds if training else None,
     )
-
-
-def _metric(one: SettingResult, choice: SweepCriterion) -> Metric:
-    if one.failed:
-        return Metric(name=choice.metric, value=None, n=0, undefined=one.failed)
-    scores = score(one.predictions, choice.judging)
-    found = next((each for each in scores.metrics if each.name == choice.metric), None)
-    return found or Metric(name=choice.metric, value=None, n=0, undefined="not measured")
-
-
-def _order(one: SweepSetting, choice: SweepCriterion) -> tuple[float, float]:
-    """Return what sorts the better setting first; equal ones stay in their order."""
-    value = one.metric.value or 0.0
-    loss = math.inf if one.validation_loss is None else one.validation_loss
-    return (value if choice.lower_is_better else -value), loss
 
 
 def _behind(best: SettingResult, other: SettingResult, choice: SweepCriterion) -> Metric:

@@ -1,4 +1,4 @@
-"""The numbers of one trained model, named as the rules of its diagnosis use them."""
+"""The numbers of one trained model, named as the rules in `advice.toml` use them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from engine.metrics.losses import (
     training_losses,
     validation_losses,
 )
-from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_fast, is_slow
+from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_fast, is_slow, rate_of
 from engine.recipe.metrics import is_lower_better, primary, spec_of
 from engine.recipe.model import Recipe
 from engine.values.numbers import decimal
@@ -33,6 +33,16 @@ ENOUGH: Final = 0.9
 """What a model that learned its training rows reaches on them, where each has one right answer."""
 FAR_BELOW: Final = 0.8
 """A score of training rows that is surely below this is far from right."""
+GAP: Final = 0.05
+"""By which training rows surely have to be answered better before a risen validation loss counts."""
+WIDE_GAP: Final = 0.1
+"""A gap that surely exceeds this is overfitting whatever the losses say."""
+NOISY: Final = 0.05
+"""Share of rows with a doubtful label from which it is taken for a ceiling."""
+WRONG_A_DOUBT: Final = 1.8
+"""Wrong labels for each doubted one, at most: precision over recall of planted errors, measured in `label_errors`."""
+LONG: Final = 5
+"""Epochs after which a loss that no longer falls has had its time."""
 APART: Final = 0.05
 """By which validation and holdout surely differ where they are not drawn alike."""
 FOLDS_THAT_LEAVE_NONE: Final = 2
@@ -220,8 +230,7 @@ class TrainedCase:
         """Whether nothing says that the training was too short, or its rate far off, to learn its rows."""
         return (
             self.training.steps >= FEW_STEPS
-            and not is_slow(self.recipe, self.training)
-            and not is_fast(self.recipe, self.training)
+            and not self.has_unusual_rate
             and not (self.losses is not None and self.losses.is_falling)
             and self.stronger_baseline is None
         )
@@ -264,8 +273,6 @@ class TrainedCase:
         doubted = max(counts.get("label_errors", 0), counts.get("conflicting_labels", 0) / 2)
         return float(doubted / (data.rows_used + data.dropped.get("in no split", 0)))
 
-    # Sentences.
-
     @property
     def cause(self) -> tuple[str, str]:
         """What comes before steps and rate, and what to do: the base model's language, then the rows of a label."""
@@ -289,14 +296,113 @@ class TrainedCase:
             f"more rows of {named}, before epochs and rate",
         )
 
-    def on_train(self) -> str:
-        """The judged metric on training rows, in words."""
-        rows = self.evidence.train.rows if self.evidence.train else 0
-        return f"{self.name} is {value_words(self.train)} on {rows} training rows"
+    # What the rules in `advice.toml` name.
 
-    def on_both(self) -> str:
-        """The judged metric on training and on unseen rows, in words."""
-        return f"{self.on_train()}, {value_words(self.unseen)} on {self.unseen_called} rows"
+    @property
+    def is_at_label_ceiling(self) -> bool:
+        """Whether unseen rows are answered about as well as their doubtful labels allow."""
+        interval, (low, high) = self.accuracy.interval, self._ceiling
+        is_early = self.is_low and not self.had_its_time
+        if self.doubtful_share < NOISY or interval is None or is_early:
+            return False
+        return interval.low <= high and interval.high >= low
+
+    @property
+    def _ceiling(self) -> tuple[float, float]:
+        high = 1 - self.doubtful_share
+        # What was learned by heart is no ceiling, unless it is just what the doubted labels allow.
+        return high if self.has_wide_gap else 1 - WRONG_A_DOUBT * self.doubtful_share, high
+
+    @property
+    def ceiling_words(self) -> str:
+        """What can be measured with doubtful labels."""
+        interval, (low, high) = self.accuracy.interval, self._ceiling
+        if interval is None or interval.high >= high:
+            return f"{high:.2f}"
+        return f"{low:.2f} to {high:.2f}, as not every wrong label is doubted,"
+
+    @property
+    def has_better_later_checkpoint(self) -> bool:
+        """Whether a later checkpoint answers validation rows surely better than the kept one."""
+        better, kept = self.checkpoints.better, self.checkpoints.kept
+        if better is None or kept is None or better.step < kept.step:
+            return False
+        value, interval = better.metric.value, kept.metric.interval
+        if value is None or interval is None:
+            return False
+        return value < interval.low if self.is_lower_better else value > interval.high
+
+    @property
+    def may_have_been_better(self) -> bool:
+        """Whether no judged checkpoint denies that the model was better before."""
+        return not self.checkpoints.are_compared or self.checkpoints.better is not None
+
+    @property
+    def is_before_rise(self) -> bool:
+        """Whether the kept step is no later than the lowest validation loss."""
+        losses = self.validation_losses
+        return losses is not None and self.training.kept_step <= losses.lowest_step
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether training rows are surely answered better than unseen ones."""
+        return self.is_gap_above(GAP)
+
+    @property
+    def has_wide_gap(self) -> bool:
+        """Whether they are answered far better."""
+        return self.is_gap_above(WIDE_GAP)
+
+    @property
+    def lacks_form(self) -> bool:
+        """Whether only the constraint makes answers of the task's form: freely decoded, few are answers at all."""
+        return self.free_form.interval is not None and self.free_form.interval.high < ENOUGH
+
+    @property
+    def has_unusual_rate(self) -> bool:
+        """Whether the learning rate is far from the usual one."""
+        return is_slow(self.recipe, self.training) or is_fast(self.recipe, self.training)
+
+    @property
+    def usual_rate(self) -> float:
+        """The rate that the recipe gets where it gives none."""
+        return rate_of(self.recipe, self.training)
+
+    @property
+    def has_few_steps(self) -> bool:
+        """Whether the training was short."""
+        return self.training.steps < FEW_STEPS
+
+    @property
+    def was_long(self) -> bool:
+        """Whether a loss that no longer falls has had its time."""
+        return self.training.epochs >= LONG
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the gate did not pass."""
+        return self.evidence.passes is False
+
+    @property
+    def has_unchecked_labels(self) -> bool:
+        """Whether no data check looks for wrong labels."""
+        checks = self.recipe.data.checks
+        return self.recipe.task.spec.has_labels and checks.label_errors == "off"
+
+    @property
+    def epochs(self) -> float:
+        """Of the training, with one digit."""
+        return round(self.training.epochs, 1)
+
+    @cached_property
+    def accuracy(self) -> Metric:
+        """On the holdout."""
+        return metric_of(self.evidence.holdout, "accuracy")
+
+    @cached_property
+    def free_form(self) -> Metric:
+        """The share of answers of the task's form on the holdout, decoded freely."""
+        return metric_of(self.evidence.free, "valid_output")
 
 
 def metric_of(scores: Scores | None, name: str) -> Metric:

@@ -12,7 +12,6 @@ from engine.artifacts.results import baselines
 from engine.errors import Problem
 from engine.evidence import DataSummary
 from engine.lock.previous import answers_of
-from engine.metrics.advice import UNTRAINED
 from engine.metrics.families.fields import is_right
 from engine.metrics.power_text import (
     Discordance,
@@ -22,6 +21,7 @@ from engine.metrics.power_text import (
 )
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import named_metrics
+from engine.recipe.baselines import UNTRAINED
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.model import Recipe
 from engine.store import Artifact

@@ -16,6 +16,8 @@ BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
 """The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot", "untouched")
 """Baselines that the recipe's own base model answers, untouched."""
+UNTRAINED: Final = ("zero_shot", "few_shot")
+"""Of these, those that are asked as the tuned model is."""
 OF_BYTES: Final = ("byte_frequencies", "compressor")
 """Baselines that know nothing but how often bytes, or runs of them, stand in the training split."""
 LEARNED: Final = ("tfidf_svm", "encoder_linear", "encoder_tuned")

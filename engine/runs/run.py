@@ -11,7 +11,7 @@ from engine.artifacts import results
 from engine.environment import detect_device, devices_for, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, Severity, StoreError
 from engine.estimate.actuals import CostTracker
-from engine.estimate.fit import refuse_unfit
+from engine.estimate.base_model import refuse_unfit
 from engine.evidence import (
     HoldoutUse,
     Repeat,

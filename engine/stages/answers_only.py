@@ -6,22 +6,21 @@ the answers to the holdout are kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import SoftAgainstAnswers, to_json
 from engine.inference import predict
 from engine.metrics.comparing import comparisons_with, corrected
-from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.methods import method_slice
 from engine.recipe.model import Recipe
 from engine.recipe.teacher import without_soft_targets
-from engine.training.train import load_weights, refuse_unready
-from engine.training.variants import trained, training_slice, variant
+from engine.training.train import refuse_unready
+from engine.training.trials import Trial, run_trial
+from engine.training.variants import training_slice
 
 REVISION = 6
 NEEDS = ("data", "training_rows", "holdout", "evaluate")
@@ -55,7 +54,15 @@ def run(context: StageContext) -> None:
     refuse_unready(context)
     recipe = without_soft_targets(context.recipe)
     soft = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
-    answers = _answers(replace(context, recipe=recipe))
+    trial = Trial(
+        name="answers only",
+        product=PRODUCT,
+        recipe=replace(recipe, method=replace(recipe.method, seeds=())),
+        learned=context.examples("train"),
+        rows=context.examples("holdout"),
+        key={"revision": (REVISION, predict.REVISION), "holdout": context.inputs["holdout"]},
+    )
+    answers = run_trial(trial, context.for_training()).answers["chosen"]
     write_predictions(context.workdir / PREDICTIONS, answers)
     judging = Judging.of(recipe)
     found = SoftAgainstAnswers(
@@ -65,25 +72,3 @@ def run(context: StageContext) -> None:
         ),
     )
     write_json(context.workdir / FILE, to_json(found))
-
-
-def _answers(context: StageContext) -> Sequence[Prediction]:
-    """Train without soft targets and ask the holdout, go on with that, or find it done."""
-    holdout = context.examples("holdout")
-    method = replace(context.recipe.method, seeds=())
-    one = variant(method, context.for_training(), of="answers only")
-    asked = predict.PredictionInputs.of(one.context.recipe, context.examples("train"))
-    payload = {
-        "revision": (REVISION, predict.REVISION),
-        "holdout": context.inputs["holdout"],
-        "asked": asked.payload(),
-        **one.identity(),
-    }
-
-    def build(folder: Path) -> None:
-        result = trained(one, context.scratch_for(PRODUCT, payload))
-        loaded = load_weights(result, one.context)
-        predictions = predict.judged(loaded, asked, holdout, progress=one.context.progress)
-        write_predictions(folder / predict.FILE, predictions)
-
-    return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

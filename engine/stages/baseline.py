@@ -26,9 +26,9 @@ from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.training.preflight import check_base_model
 from engine.training.rendered import render_by_length
-from engine.training.retraining import folds_in
 from engine.training.svm_curve import svm_curve
 from engine.training.teacher_tokens import refuse_other_tokenizer
+from engine.training.trials import folds_in
 
 REVISION = 10
 NEEDS = ("data", "holdout")

@@ -11,20 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
 
 from engine.artifacts.results import ANSWERS_WITHOUT, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.splitting.subsets import Fold, share
+from engine.data.examples.example import Example
+from engine.data.splitting.subsets import share
 from engine.evidence import LearningCurve, to_json
+from engine.inference import predict
 from engine.inference.sampling import judged_validation
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
-from engine.training.at_once import VariantJob, results
-from engine.training.retraining import Part, answers, examples_left, folds_in
-from engine.training.train import refuse_unready
+from engine.training.train import SUMMARY, refuse_unready
+from engine.training.trials import (
+    Part,
+    Trial,
+    digest_of,
+    folds_in,
+    rows_left,
+    run_trial,
+    run_trials,
+)
 from engine.training.variants import training_slice, variant
 
 REVISION = 10
@@ -32,6 +40,7 @@ NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targe
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers")
 
+PRODUCT = "resampled"
 CURVE = "curve.json"
 SCORES = "folds.json"
 PREDICTIONS = {"folds": "predictions.folds.jsonl", "free": "predictions.folds_free.jsonl"}
@@ -72,20 +81,37 @@ def run(context: StageContext) -> None:
     """
     refuse_unready(context)
     if context.recipe.acceptance.over_without_synthetic:
-        _without_synthetic(context)
+        train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
+        rows = Part(train=train, validation=validation)
+        trial = _trial("without synthetic rows", rows, holdout, context)
+        found = run_trial(trial, context).answers["chosen"]
+        write_predictions(context.workdir / ANSWERS_WITHOUT, found)
     context = context.for_training()
     if context.recipe.learning_curve:
         write_json(context.workdir / CURVE, to_json(_curve(context)))
     if context.recipe.splits.folds:
-        _cross_validate(context, folds_in(context))
+        _cross_validate(context)
 
 
-def _without_synthetic(context: StageContext) -> None:
-    """Train on the rows of the sources alone, and write what that model answers to the holdout."""
-    train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
-    named = Part(name="without synthetic rows", train=train, validation=validation)
-    found = answers(named, holdout, context, ways=("chosen",))
-    write_predictions(context.workdir / ANSWERS_WITHOUT, found.predictions[0])
+def _trial(
+    name: str,
+    part: Part,
+    rows: Sequence[Example],
+    context: StageContext,
+    ways: tuple[str, ...] = ("chosen",),
+) -> Trial:
+    key = {"revision": predict.REVISION, "ways": ways, "rows": digest_of(rows)}
+    return Trial(
+        name=name,
+        product=PRODUCT,
+        recipe=context.recipe,
+        learned=part.train,
+        rows=rows,
+        key={**key, "data": context.inputs["data"]},
+        part=part,
+        ways=ways,
+        also_kept=(SUMMARY,),
+    )
 
 
 def _curve(context: StageContext) -> LearningCurve:
@@ -93,47 +119,46 @@ def _curve(context: StageContext) -> LearningCurve:
     train, validation = context.examples("train"), context.examples("validation")
     if not validation:
         return unknown_curve("tuned", judged_on="validation", reason="there are no validation rows")
-    judged, asked = [], judged_validation(validation, recipe)
+    asked, seed = judged_validation(validation, recipe), recipe.splits.seed
     parts = [
-        Part(
-            name=f"{part:.0%} of the rows",
-            train=share(train, part, seed=recipe.splits.seed),
-            validation=validation,
-        )
-        for part in SHARES[:-1]
+        Part(train=share(train, size, seed=seed), validation=validation) for size in SHARES[:-1]
     ]
-    jobs = [
-        VariantJob(name=named.name, call=partial(answers, named, asked, ways=("chosen",)))
-        for named in parts
+    trials = [
+        _trial(f"{size:.0%} of the rows", part, asked, context)
+        for size, part in zip(SHARES[:-1], parts, strict=True)
     ]
-    for part, found in zip(SHARES[:-1], results(jobs, context), strict=True):
-        judged.append(
-            ShareResult(share=part, rows=found.trained_on, predictions=found.predictions[0])
-        )
+    judged = [
+        ShareResult(share=size, rows=one.trained_on, predictions=one.answers["chosen"])
+        for size, one in zip(SHARES[:-1], run_trials(trials, context), strict=True)
+    ]
     whole = read_predictions(context.artifacts["evaluate"].file("predictions.validation.jsonl"))
     rendered = variant(recipe.method, context, of="all rows", quiet=True).rendered
-    trained_on = examples_left(len(train), rendered)
+    trained_on = rows_left(len(train), rendered)
     judged.append(ShareResult(share=SHARES[-1], rows=trained_on, predictions=whole))
     return learning_curve("tuned", judged, Judging.of(recipe), judged_on="validation")
 
 
-def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
+def _cross_validate(context: StageContext) -> None:
     """Write what every row was answered by the model that did not see it, and the scores of that."""
-    evaluated = context.artifacts["evaluate"]
+    evaluated, recipe = context.artifacts["evaluate"], context.recipe
     predictions = {"folds": read_predictions(evaluated.file("predictions.holdout.jsonl"))}
-    if context.recipe.task.spec.is_constrained:
+    if recipe.task.spec.is_constrained:
         predictions["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
-    ways = ("chosen", "free")[: len(predictions)]
+    ways, folds = ("chosen", "free")[: len(predictions)], folds_in(context)
     # Counted from 0 in the rows, and from 1 for people: the first is the holdout, which the run's model has answered.
-    jobs = []
-    for fold in folds[1:]:
-        name = f"fold {fold.number + 1} of {len(folds)}"
-        part = Part(name=name, train=fold.train, validation=fold.validation)
-        jobs.append(VariantJob(name=name, call=partial(answers, part, fold.judged, ways=ways)))
-    for found in results(jobs, context):
-        for so_far, more in zip(predictions.values(), found.predictions, strict=True):
-            so_far.extend(more)
-    recipe = context.recipe
+    trials = [
+        _trial(
+            f"fold {fold.number + 1} of {len(folds)}",
+            Part(train=fold.train, validation=fold.validation),
+            fold.judged,
+            context,
+            ways,
+        )
+        for fold in folds[1:]
+    ]
+    for found in run_trials(trials, context):
+        for way, so_far in zip(ways, predictions.values(), strict=True):
+            so_far.extend(found.answers[way])
     scores: dict[str, object] = dict.fromkeys(PREDICTIONS)
     for name, rows in predictions.items():
         write_predictions(context.workdir / PREDICTIONS[name], rows)

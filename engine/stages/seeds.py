@@ -9,24 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
 from engine.inference import predict
-from engine.inference.preference import rated, reference_of
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
 from engine.metrics.seeds import spread_of
 from engine.recipe.methods import method_slice
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
-from engine.training.at_once import VariantJob, results
-from engine.training.train import load_weights, refuse_unready
-from engine.training.variants import trained, training_slice, variant
+from engine.training.train import refuse_unready
+from engine.training.trials import Trial, run_trials
+from engine.training.variants import training_slice
 
 REVISION = 6
 NEEDS = (
@@ -65,10 +61,22 @@ def run(context: StageContext) -> None:
     first = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
     holdout = context.examples("holdout")
     seeds = recipe.method.seeds
-    jobs = [
-        VariantJob(name=f"seed {seed}", call=partial(_answers, seed, holdout)) for seed in seeds
+    trials = [
+        Trial(
+            name=f"seed {seed}",
+            product=PRODUCT,
+            # the list is in no training's key: a seed that is added trains only itself
+            recipe=replace(recipe, method=replace(recipe.method, seed=seed, seeds=())),
+            learned=context.examples("train"),
+            rows=holdout,
+            key={
+                "revision": (REVISION, predict.REVISION),
+                "holdout": context.inputs["holdout"],
+            },
+        )
+        for seed in seeds
     ]
-    found = results(jobs, context)
+    found = [one.answers["chosen"] for one in run_trials(trials, context.for_training())]
     # Judged afterwards: libraries that judging imports keep nobody waiting who trains.
     runs = [_judged(recipe.method.seed, first, None, recipe)]
     for seed, predictions in zip(seeds, found, strict=True):
@@ -89,26 +97,3 @@ def _judged(
     if first is not None:
         same = agreement(first, predictions, confidence=recipe.acceptance.confidence)
     return SeedScores(seed=seed, metrics=metrics, agreement=same)
-
-
-def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Sequence[Prediction]:
-    """Train with a seed and ask the holdout, go on with that, or find it done."""
-    # the list stands in no training's key: a seed that is added trains only itself
-    method = replace(context.recipe.method, seed=seed, seeds=())
-    one = variant(method, context.for_training(), of=f"seed {seed}")
-    asked = predict.PredictionInputs.of(one.context.recipe, context.examples("train"))
-    payload = {
-        "revision": (REVISION, predict.REVISION),
-        "holdout": context.inputs["holdout"],
-        "asked": asked.payload(),
-        **one.identity(),
-    }
-
-    def build(folder: Path) -> None:
-        result = trained(one, context.scratch_for(PRODUCT, payload))
-        base = reference_of(one.context, asked, holdout)
-        loaded = load_weights(result, one.context)
-        predictions = predict.judged(loaded, asked, holdout, progress=one.context.progress)
-        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
-
-    return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -9,36 +9,21 @@ are not kept.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
 
 from engine.artifacts.results import LEFT, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example
-from engine.errors import StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.files.typed_json import from_json
 from engine.inference import predict
-from engine.inference.preference import rated, reference_of
 from engine.inference.sampling import judged_validation
-from engine.metrics.predictions import Judging, read_predictions, write_predictions
+from engine.metrics.predictions import Judging
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
-from engine.recipe.model import Method, Recipe, Sweep
+from engine.recipe.model import Recipe, Sweep
 from engine.recipe.sweeps import named, setting_words, values_of
-from engine.store import Artifact
-from engine.training.at_once import VariantJob, results
-from engine.training.train import SUMMARY, load_weights, refuse_unready
-from engine.training.variants import (
-    TrainingVariant,
-    discard,
-    is_trained,
-    trained,
-    training_slice,
-    variant,
-    weights,
-)
+from engine.training.train import SUMMARY, refuse_unready
+from engine.training.trials import Trial, run_trials
+from engine.training.variants import discard, is_trained, training_slice, weights
 
 REVISION = 4
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets")
@@ -48,8 +33,6 @@ TOOLS = ("numpy", "peft", "torch", "transformers")
 FILE = "sweep.json"
 PRODUCT = "setting"
 """Answers of one setting's model, and how its training went."""
-FAILED = "failed.json"
-"""In the product of a setting without a model: why."""
 RAN_AWAY = ("B414", "B415", "B416")
 """Codes of trainings that fail by their setting, and would again: such a setting loses, and the sweep goes on."""
 
@@ -86,95 +69,50 @@ def run(context: StageContext) -> None:
     names = named(sweep, recipe.method)
     # what a setting is called by, and what has to be written into `method` to keep it
     values = [values_of(method, names) for method in sweep.settings]
-    variants = [
-        _variant((method, number, len(values)), context, quiet=True)
-        for number, method in enumerate(sweep.settings, 1)
-    ]
-    jobs = [
-        VariantJob(
-            name=f"setting {number}",
-            call=partial(_made, (method, number, len(values)), (train, rows)),
+    trials = [
+        Trial(
+            name=f"setting {number} of {len(values)} ({setting_words(values[number - 1])})",
+            product=PRODUCT,
+            recipe=replace(recipe, method=replace(method, seeds=())),
+            learned=train,
+            rows=rows,
+            key={
+                "revision": (REVISION, predict.REVISION),
+                "rows": [row.id for row in rows],
+                "data": context.inputs["data"],
+            },
+            also_kept=(SUMMARY,),
+            may_fail=RAN_AWAY,
+            leaves_weights=True,
         )
         for number, method in enumerate(sweep.settings, 1)
     ]
+    found = run_trials(trials, context)
     judged = []
-    for number, made in enumerate(results(jobs, context)):
-        judged.append(_read(made, values[number]))
-        if not judged[-1].failed:
+    for number, (one, setting) in enumerate(zip(found, values, strict=True), 1):
+        training = None
+        if not one.failed:
+            training = from_json(TrainingSummary, read_json(one.made, SUMMARY))
             file = context.workdir / f"predictions.{number}.jsonl"
-            shutil.copyfile(made.file(predict.FILE), file)
-    choice = SweepCriterion(judging=Judging.of(recipe), metric=sweep.choose_by)
-    found = choose(judged, choice)
-    write_json(context.workdir / FILE, to_json(found))
-    write_json(context.workdir / LEFT, weights(variants[found.chosen]).name)
-    for number, one in enumerate(variants):
-        left = weights(one)
-        if number != found.chosen or not is_trained(left):  # judged in an earlier sweep: gone
-            discard(left)
+            shutil.copyfile(one.made.file(predict.FILE), file)
+        judged.append(
+            SettingResult(
+                values=setting,
+                training=training,
+                predictions=one.answers.get("chosen", ()),
+                failed=one.failed,
+            )
+        )
+    choice = choose(judged, SweepCriterion(judging=Judging.of(recipe), metric=sweep.choose_by))
+    write_json(context.workdir / FILE, to_json(choice))
+    write_json(context.workdir / LEFT, weights(found[choice.chosen].training).name)
+    for number, one in enumerate(found):
+        folder = weights(one.training)
+        if number != choice.chosen or not is_trained(folder):  # judged in an earlier sweep: gone
+            discard(folder)
 
 
 def _sweep(recipe: Recipe) -> Sweep:
     if recipe.sweep is None:
         raise AssertionError(recipe.name)  # see `applies`
     return recipe.sweep
-
-
-def _read(made: Artifact, values: Payload) -> SettingResult:
-    if (made.path / FAILED).is_file():
-        return SettingResult(values=values, training=None, failed=str(read_json(made, FAILED)))
-    return SettingResult(
-        values=values,
-        training=from_json(TrainingSummary, read_json(made, SUMMARY)),
-        predictions=read_predictions(made.file(predict.FILE)),
-    )
-
-
-def _variant(
-    setting: tuple[Method, int, int], context: StageContext, *, quiet: bool = False
-) -> TrainingVariant:
-    """Return the training of a setting, with its number and how many there are."""
-    method, number, of = setting
-    words = setting_words(values_of(method, named(_sweep(context.recipe), context.recipe.method)))
-    name = f"setting {number} of {of} ({words})"
-    return variant(replace(method, seeds=()), context, of=name, quiet=quiet)
-
-
-def _made(
-    setting: tuple[Method, int, int],
-    rows: tuple[Sequence[Example], Sequence[Example]],
-    context: StageContext,
-) -> Artifact:
-    return _judged(_variant(setting, context), rows, context)
-
-
-def _judged(
-    one: TrainingVariant, rows: tuple[Sequence[Example], Sequence[Example]], context: StageContext
-) -> Artifact:
-    """Train a setting and ask it the validation rows, go on with that, or find it done."""
-    train, validation = rows
-    asked = predict.PredictionInputs.of(one.context.recipe, train)
-    payload = {
-        "revision": (REVISION, predict.REVISION),
-        "rows": [row.id for row in validation],
-        "data": context.inputs["data"],
-        "asked": asked.payload(),
-        **one.identity(),
-    }
-
-    def build(folder: Path) -> None:
-        try:
-            result = trained(one, weights(one), keeps_checkpoints=True)
-        except StageError as error:
-            if error.problems[0].code not in RAN_AWAY:
-                raise
-            # kept as the setting's result: it would fail again, for it is the setting that made
-            # it run away
-            write_json(folder / FAILED, error.problems[0].headline())
-            return
-        base = reference_of(one.context, asked, validation)
-        loaded = load_weights(result, one.context)
-        predictions = predict.judged(loaded, asked, validation, progress=one.context.progress)
-        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
-        shutil.copyfile(result / SUMMARY, folder / SUMMARY)
-
-    return context.cached(PRODUCT, payload, build)

@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
-from engine.evidence import CheckpointScore, HistoryPoint, Metric, TrainingSummary, to_json
+from engine.evidence import CheckpointScore, Metric, TrainingSummary, to_json
 from engine.files.reading import read_json
 from engine.files.typed_json import from_json
 from engine.inference import predict
@@ -66,7 +66,7 @@ def _curve(
         if context.recipe.method.kind == "full":
             context.progress.note("no curve over the steps: full training keeps one checkpoint")
         return []
-    summary = _summary(trained.file(SUMMARY))
+    summary = from_json(TrainingSummary, read_json(trained.file(SUMMARY)))
     sample = beginning(rows, MOST_ROWS, seed=context.recipe.splits.seed)
     drawn = {row.id for row in sample}
     # The kept step is the model itself, which has answered all of these rows already.
@@ -111,32 +111,15 @@ def _score(
     name = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     scores = score(predictions, Judging.of(recipe))
     metric = next((one for one in scores.metrics if one.name == name), None)
-    point = _last(summary.history, step)
+    points = [one for one in summary.history if one.step <= step]
+    losses = [one.loss for one in points if one.loss is not None]
+    looked_at = [(one.step, one.eval_loss) for one in points if one.eval_loss is not None]
+    # The last training loss up to the step, and the validation loss at it.
+    at_step = looked_at[-1][1] if looked_at and looked_at[-1][0] == step else None
     return CheckpointScore(
         step=step,
-        epoch=point.epoch if point else 0.0,
-        loss=_value(summary.history, step, "loss"),
-        eval_loss=_value(summary.history, step, "eval_loss"),
+        epoch=points[-1].epoch if points else 0.0,
+        loss=losses[-1] if losses else None,
+        eval_loss=at_step,
         metric=metric or Metric(name=name, value=None, n=0, undefined="not measured"),
     )
-
-
-def _last(history: Sequence[HistoryPoint], step: int) -> HistoryPoint | None:
-    """Return the last logged moment up to a step."""
-    return max((one for one in history if one.step <= step), key=lambda one: one.step, default=None)
-
-
-def _value(history: Sequence[HistoryPoint], step: int, name: str) -> float | None:
-    """Return the last logged number of that name: the loss up to the step, the validation loss at it."""
-    found = [
-        (one.step, value)
-        for one in history
-        if one.step <= step and (value := getattr(one, name)) is not None
-    ]
-    if not found or (name == "eval_loss" and found[-1][0] != step):
-        return None
-    return float(found[-1][1])
-
-
-def _summary(path: Path) -> TrainingSummary:
-    return from_json(TrainingSummary, read_json(path))

@@ -1,7 +1,7 @@
 """Whether the base model has what a method names: its layers, and its modules.
 
 Asked before training: trainers pass over a module that they do not find, and fail late where a layer is missing. A plan
-asks it of what is known of the base model (`engine.estimate.fit`), training of the weights themselves.
+asks it of what is known of the base model (`engine.estimate.base_model`), training of the weights themselves.
 """
 
 from __future__ import annotations

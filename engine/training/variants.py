@@ -40,19 +40,15 @@ class TrainingVariant:
 
     def identity(self) -> dict[str, Any]:
         """Return what the trained weights depend on, as JSON data."""
+        targets = () if soft_targets_of(self.context.recipe) is None else (SOFT_TARGETS,)
         return {
             "rendered": self.rendered.key,
             "config": self.config,
             "base_model": self.context.base_model,
             "backend": backend_slice(self.context.recipe),
             **machine(self.context),
-            **self._targets(),
+            **{name: self.context.artifacts[name].key for name in targets},
         }
-
-    def _targets(self) -> dict[str, str]:
-        if soft_targets_of(self.context.recipe) is None:
-            return {}
-        return {SOFT_TARGETS: self.context.artifacts[SOFT_TARGETS].key}
 
 
 def backend_slice(recipe: Recipe) -> dict[str, Any]:

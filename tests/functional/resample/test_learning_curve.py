@@ -14,7 +14,7 @@ from engine.backends import trl, trl_launch
 from engine.backends.base import Launch, Trained
 from engine.stages import load_stage
 from engine.store import Store
-from engine.training import retraining
+from engine.training import variants
 from engine.training.train import Training, train_rows
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
@@ -134,12 +134,12 @@ def test_a_curve_that_broke_off_goes_on_with_what_it_had(
     begun: list[str] = []
 
     def broken(training: Training, context: StageContext) -> None:
-        begun.append(training.scratch.name)
+        begun.append(training.scratch.parent.name)
         if len(begun) == 2:
             raise KeyboardInterrupt
         train_rows(training, context)
 
-    monkeypatch.setattr(retraining, "train_rows", broken)
+    monkeypatch.setattr(variants, "train_rows", broken)
     assert curved.run(*WORDS).code == 130
     assert statuses(root)["resample"] == "interrupted"
     assert curved.run(*WORDS).code == 0

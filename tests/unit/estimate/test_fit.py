@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.estimate.fit import refuse_unfit
+from engine.estimate.base_model import refuse_unfit
 from engine.recipe.model import FewerLayers, PathRef
 from engine.store import Store
 from support.launches import make_recipe

@@ -1,0 +1,188 @@
+"""Trials: variants of the recipe that are trained and answer rows, of which the answers are kept.
+
+The settings of a sweep, further seeds, parts of the rows, other folds, and learning from answers alone are trials. Each
+is an inner product by its content: nothing is done twice, and a killed training continues from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from engine.artifacts.results import write_json
+from engine.artifacts.stage import StageContext
+from engine.data.examples.example import Example, write_examples
+from engine.data.splitting.subsets import Fold, folds_of
+from engine.errors import StageError
+from engine.files.reading import json_lines
+from engine.inference import predict
+from engine.inference.preference import rated, reference_of
+from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.recipe.model import Recipe
+from engine.runtime.rendering.key import REPLAY_FILE
+from engine.store import Artifact
+from engine.training.train import load_weights
+from engine.training.variants import TrainingVariant, trained, variant, weights
+
+FAILED: Final = "failed.json"
+"""In the product of a trial without a model: why."""
+WAYS: Final = {
+    "chosen": (predict.FILE, predict.judged),
+    "free": ("predictions.free.jsonl", predict.free),
+}
+"""Ways of decoding, with the file of the answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Rows to train on."""
+
+    train: Sequence[Example]
+    validation: Sequence[Example]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One variant."""
+
+    name: str
+    """What progress calls it: `seed 8`, `fold 2 of 5`."""
+    product: str
+    """What its answers are called in the store."""
+    recipe: Recipe
+    learned: Sequence[Example]
+    """Training rows, whose answers say how long an answer may be."""
+    rows: Sequence[Example]
+    """That are to be answered."""
+    key: Mapping[str, Any]
+    """What the answers depend on besides training and questions, as JSON data."""
+    part: Part | None = None
+    """The rows that are trained on; None for those of the context."""
+    ways: tuple[str, ...] = ("chosen",)
+    also_kept: tuple[str, ...] = ()
+    """Files of the training that are kept with the answers."""
+    may_fail: tuple[str, ...] = ()
+    """Codes of failures that are the trial's result: it would fail again."""
+    leaves_weights: bool = False
+    """Whether the weights stay for the stage `train`, until the sweep discards them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult:
+    """What came of a trial."""
+
+    made: Artifact
+    training: TrainingVariant
+    trained_on: int
+    """Training rows that were not left out for their length."""
+    answers: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)
+    """By way of decoding; empty for one that failed."""
+    failed: str = ""
+    """Why there is no model."""
+
+
+def run_trials(trials: Sequence[Trial], context: StageContext) -> list[TrialResult]:
+    """Return what comes of each trial, in order; several train at once where the run allows it.
+
+    Raises:
+        DataError: D390-D392 rows that cannot be trained.
+        StageError: B411-B418 a training failed, or what it left cannot be believed.
+
+    """
+    from engine.training.at_once import VariantJob, results  # starts processes, which no plan needs
+
+    jobs = [VariantJob(name=one.name, call=partial(run_trial, one)) for one in trials]
+    return results(jobs, context)
+
+
+def run_trial(trial: Trial, context: StageContext) -> TrialResult:
+    """Train a variant and let it answer the rows, continue that, or find it done."""
+    own = replace(context, recipe=trial.recipe)
+    if trial.part is not None:
+        own = replace(own, artifacts={**own.artifacts, "data": _subset(trial.part, own)})
+    one = variant(trial.recipe.method, own, of=trial.name)
+    asked = predict.PredictionInputs.of(one.context.recipe, trial.learned)
+    payload = {**trial.key, "asked": asked.payload(), **one.identity()}
+
+    def build(folder: Path) -> None:
+        keeps = trial.leaves_weights
+        scratch = weights(one) if keeps else context.scratch_for(trial.product, payload)
+        try:
+            result = trained(one, scratch, keeps_checkpoints=keeps)
+        except StageError as error:
+            if error.problems[0].code not in trial.may_fail:
+                raise
+            write_json(folder / FAILED, error.problems[0].headline())
+            return
+        base = reference_of(one.context, asked, trial.rows)
+        loaded = load_weights(result, one.context)
+        for file, ask in map(WAYS.__getitem__, trial.ways):
+            found = (
+                ask(loaded, asked, trial.rows, progress=one.context.progress) if trial.rows else []
+            )
+            write_predictions(folder / file, rated(found, asked, base))
+        for name in trial.also_kept:
+            shutil.copyfile(result / name, folder / name)
+
+    made = context.cached(trial.product, payload, build)
+    count = rows_left(len(trial.part.train if trial.part else trial.learned), one.rendered)
+    if (made.path / FAILED).is_file():
+        why = json.loads(made.file(FAILED).read_text(encoding="utf-8"))
+        return TrialResult(made=made, training=one, trained_on=count, failed=str(why))
+    answers = {way: read_predictions(made.file(WAYS[way][0])) for way in trial.ways}
+    return TrialResult(made=made, training=one, trained_on=count, answers=answers)
+
+
+def rows_left(given: int, rendered: Artifact) -> int:
+    """Return how many of so many training rows were not left out for their length."""
+    from engine.runtime.rendering.files import read_facts  # brings torch
+
+    return given - len(read_facts(rendered)["train"].dropped)
+
+
+def folds_in(context: StageContext) -> tuple[Fold, ...]:
+    """Return what is judged, and what may be learned from for it: one fold without cross-validation."""
+    return folds_of(
+        *map(context.examples, ("train", "validation", "holdout")),
+        folds=context.recipe.splits.folds,
+        near=context.recipe.data.checks.keeps_splits_apart,
+    )
+
+
+def _subset(part: Part, context: StageContext) -> Artifact:
+    """Keep the rows of a part as the data stage keeps all rows, and as much of the replayed text as of the rows."""
+    payload = {
+        "train": digest_of(part.train),
+        "validation": digest_of(part.validation),
+        "data": context.inputs["data"],
+    }
+
+    def build(folder: Path) -> None:
+        write_examples(folder / "train.jsonl", part.train)
+        write_examples(folder / "validation.jsonl", part.validation)
+        replayed = context.artifacts["data"].path / REPLAY_FILE
+        if not replayed.is_file():
+            return
+        share = min(1.0, len(part.train) / len(context.examples("train")))
+        lines = json_lines(replayed.read_text(encoding="utf-8"))
+        sizes = [json.loads(line)["tokens"] for line in lines]
+        kept, held = list[str](), 0
+        for line, size in zip(lines, sizes, strict=True):
+            if kept and held + size / 2 > share * sum(sizes):
+                break
+            kept.append(f"{line}\n")
+            held += size
+        (folder / REPLAY_FILE).write_text("".join(kept), encoding="utf-8", newline="\n")
+
+    return context.cached("subset", payload, build)
+
+
+def digest_of(rows: Sequence[Example]) -> str:
+    """Return the sha256 over the ids, in order."""
+    return sha256("\n".join(row.id for row in rows).encode()).hexdigest()

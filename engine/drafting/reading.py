@@ -162,7 +162,7 @@ def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
     # `[billing] My card …` is a line with its label.
     if first.startswith(("{", "[")) and not re.match(r"\[\s*(?!true|false|null)[A-Za-z_]", first):
         return ("jsonl", "each line is a JSON value") if _is_json(first) else ("json", "it is JSON")
-    if first.startswith("<"):
+    if re.match(r"<(?!s>|\|)", first):  # and no mark of a chat template
         return "xml", "it begins with a tag"
     tabs = [line.count("\t") for line in lines]
     if tabs and min(tabs) >= 1 and len(set(tabs)) == 1:

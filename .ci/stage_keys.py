@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,10 @@ def keys_of(file: Path, store_folder: Path) -> dict[str, str]:
     from engine.review.reruns import nominal
     from engine.store import Store
 
+    try:
+        from engine.values import replace
+    except ImportError:  # before values were those of msgspec
+        from dataclasses import replace
     try:
         recipe, _ = check_recipe(file)
     except EngineError:

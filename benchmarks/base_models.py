@@ -9,7 +9,6 @@ the machine that computes them.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from engine.estimate.training import Known, estimate_from
 from engine.estimate.workload import Workload
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 
 FILE = Path(__file__).parents[1] / "docs" / "base-models.json"
 RECIPE = Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
@@ -46,7 +46,7 @@ def estimated(recipe: Recipe, kind: str, config: dict[str, Any], device: Device)
     on_gpu = device.kind == "cuda"
     method = replace(
         recipe.method,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         micro_batch_size=2,
         gradient_checkpointing=on_gpu,
     )

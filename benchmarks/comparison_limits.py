@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from engine.bundle.comparison_checks import comparison_statistics
@@ -22,6 +21,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
 SEED = 7

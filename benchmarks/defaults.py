@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from engine.backends import load_backend
 from engine.environment import detect_device
 from engine.recipe import load_recipe
 from engine.recipe.model import Method, Recipe
+from engine.values import replace, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.encoders.encoder import Encoder
@@ -109,16 +110,16 @@ def main() -> int:
     ]
     if options.verb == "baselines":
         for place in places:
-            if not _is_known(OF_BASELINES, asdict(place)):
-                _keep(OF_BASELINES, asdict(place) | ask_baselines(place, options.store))
+            if not _is_known(OF_BASELINES, to_json(place)):
+                _keep(OF_BASELINES, to_json(place) | ask_baselines(place, options.store))
         return 0
     known = options.setting or [DEFAULT, *map(json.dumps, CHANGES)]
     for changes in (json.dumps(json.loads(one), sort_keys=True) for one in known):
         for place in places:
-            cell = Cell(**asdict(place), changes=changes)
-            if not _is_known(RESULTS, asdict(cell)):
+            cell = Cell(**to_json(place), changes=changes)
+            if not _is_known(RESULTS, to_json(cell)):
                 rows = load_set(cell.set, rows=cell.rows, seed=cell.seed)
-                _keep(RESULTS, asdict(cell) | measure(cell, rows, options.store))
+                _keep(RESULTS, to_json(cell) | measure(cell, rows, options.store))
     return 0
 
 

@@ -11,7 +11,6 @@ work on the machine makes wall clocks differ between two runs of the same thing;
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import shutil
@@ -30,11 +29,11 @@ from engine.backends.usage import Spent, Usage
 from engine.environment import detect_device
 from engine.estimate.known import known_of
 from engine.estimate.training import course_of, measured_duration
-from engine.files.typed_json import from_json
 from engine.pipeline.plan import collect_inputs, plan_run
 from engine.recipe import load_recipe
 from engine.store import Store
 from engine.training.train import USAGE
+from engine.values import fields, from_json, replace
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_GOAL, TIME_GOAL = 0.10, 0.15
@@ -172,24 +171,24 @@ def _estimated(file: Path, store: Store) -> dict[str, float]:
     course = course_of(recipe, known.workload)
     if known.measured is None or known.shape is None or course is None:
         raise SystemExit(f"no probe is known of {file}")
-    computed = dataclasses.replace(known.measured, usage=_computed(known.measured.usage))
+    computed = replace(known.measured, usage=_computed(known.measured.usage))
     found = measured_duration(recipe.method, known.shape, course, computed)
     warm = computed.usage.starting.seconds
     return {"cpu": found.total, "steps": found.steps + found.starting - warm}
 
 
 def _computed(usage: Usage) -> Usage:
-    fields = {field.name: getattr(usage, field.name) for field in dataclasses.fields(usage)}
+    given = {field.name: getattr(usage, field.name) for field in fields(usage)}
     spent: dict[str, Any] = {
-        name: dataclasses.replace(value, seconds=value.cpu_seconds)
-        for name, value in fields.items()
+        name: replace(value, seconds=value.cpu_seconds)
+        for name, value in given.items()
         if isinstance(value, Spent)
     }
-    return dataclasses.replace(usage, **spent)
+    return replace(usage, **spent)
 
 
 def _phases(usage: Usage) -> Iterator[Spent]:
-    for field in dataclasses.fields(usage):
+    for field in fields(usage):
         value = getattr(usage, field.name)
         if isinstance(value, Spent):
             yield value

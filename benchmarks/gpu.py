@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from gpu_cases import Job, Size, base_model, jobs, write_project
 
 from engine.backends.usage import Usage
 from engine.environment import CUDA_VISIBLE, Device, detect_device, tool_versions
-from engine.files.typed_json import from_json
 from engine.files.writing import write_text
 from engine.store import Store
 from engine.training.train import USAGE
+from engine.values import from_json, to_json
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_GPU = 2
@@ -65,7 +65,7 @@ class Bench:
     def setting(self) -> Result:
         """Return what results depend on; those of another setting are not taken up again."""
         machine = {"device": self.device.name, "memory_bytes": self.device.memory_bytes}
-        work = {"base": self.base or "the quickstart's", **asdict(self.size)}
+        work = {"base": self.base or "the quickstart's", **to_json(self.size)}
         return {**machine, **work, "versions": tool_versions()}
 
     def left(self) -> float:
@@ -183,7 +183,7 @@ def _measured(bench: Bench, job: Job) -> Result:
         "shared_prefix": report["training"]["shared_prefix"],
         # Not None after a job that was stopped: its stage then took less than a whole one.
         "resumed_from_step": report["training"]["resumed_from_step"],
-        "steps": asdict(usage.steps),
+        "steps": to_json(usage.steps),
         "final_loss": report["training"]["history"][-1]["eval_loss"],
     }
 

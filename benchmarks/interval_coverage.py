@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import draw, method, percentile_interval
 from engine.metrics.scoring import score
 from engine.recipe.model import Task
+from engine.values import replace
 
 Array = NDArray[Any]
 CONFIDENCE = 0.95

@@ -19,7 +19,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from engine.cli.main import main as recipe
@@ -27,6 +26,7 @@ from engine.data.membership import joined_parts
 from engine.lock.draw import draw_of, recorded_rows
 from engine.lock.file import Lock, LockedSplit, Wear, lock_path, read_lock, write_lock
 from engine.recipe import load_recipe
+from engine.values import replace
 from support.git_repository import SETTINGS, repository
 from support.recipe_pairs import CASES, accepted_run
 

@@ -15,7 +15,6 @@ was interrupted, and say how to go on. Ends with 1 where something of this is no
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import random
@@ -34,6 +33,7 @@ from engine.backends.base import Launch
 from engine.backends.trainer_state import checkpoints
 from engine.compute.ranks import Ranks
 from engine.process import interrupts
+from engine.values import replace
 from support import forked_runs
 from support.cluster_runs import adapters, on, pico_project
 from support.launches import RecordedProgress, make_launch, make_recipe
@@ -102,7 +102,7 @@ def _play(folder: Path, given: argparse.Namespace) -> int:
     whole = load_backend(given.backend).train(make_launch(recipe, folder / "one", base))
     number = getattr(signal, f"SIG{given.signal}")
     progress = Ending(draw=random.Random(given.seed), left=given.kills, number=number)  # noqa: S311
-    launch = dataclasses.replace(
+    launch = replace(
         make_launch(recipe, folder / "two", base),
         ranks=Ranks(processes=2, retries=given.kills),
         progress=progress,

@@ -6,14 +6,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from results_cases import CASES, QUANTIZATIONS, UNFINISHED, WANTED, Case
 
-from engine.files.typed_json import from_json
 from engine.recipe.metrics import spec_of
+from engine.values import from_json, to_json
 
 SCHEMA: Final = "results.v2"
 TUNED: Final = "tuned"
@@ -216,10 +216,10 @@ def hardware_words(machines: Sequence[str]) -> str:
 
 def table_text(results: Results) -> str:
     """Return a table as JSON. The means of each set stand there for its readers, and are not read again."""
-    data = asdict(results)
+    data = to_json(results)
     for line, written in zip(results.lines, data["lines"], strict=True):
         runs = written.pop("runs")
-        written |= {"means": asdict(line.means), "runs": runs}
+        written |= {"means": to_json(line.means), "runs": runs}
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ from engine.backends.base import Launch
 from engine.process.waiting import waiting
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ("banking77", "snips", "headlines", "quickstart")

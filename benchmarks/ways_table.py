@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,6 @@ from engine import load_report
 from engine.artifacts.results import ASKING, BASELINES
 from engine.data.examples.example import content_id
 from engine.evidence import Comparison, Metric, Report
-from engine.files.typed_json import from_json
 from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.paired import pair
 from engine.metrics.predictions import Judging, Prediction, read_predictions
@@ -39,6 +38,7 @@ from engine.metrics.scoring import score
 from engine.runs.compare import read_run
 from engine.store import Artifact, Store
 from engine.store.runs import Runs, read_record
+from engine.values import from_json, to_json
 
 TABLE: Final = "ways.json"
 """Beside the table of the results page."""
@@ -368,7 +368,7 @@ def _synthetic(run: _WayRun | None) -> SyntheticRows | None:
 def write_table(found: WaysTable, folder: Path) -> Path:
     """Write the table as JSON into a folder; return the file."""
     path = folder / TABLE
-    text = json.dumps(asdict(found), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(to_json(found), indent=1, ensure_ascii=False) + "\n"
     path.write_text(text, encoding="utf-8")
     return path
 

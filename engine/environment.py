@@ -8,17 +8,16 @@ import os
 import platform
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json
 from engine.process.version import __version__
+from engine.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class Device(Value):
     """Where models run."""
 
     kind: str

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
+
+from engine.values import Value, force_setattr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,8 +48,7 @@ class ExitCode(IntEnum):
         return cls(128 + number) if 128 + number in known else cls.INTERRUPTED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Value):
     """Where a problem stands in a file a person wrote."""
 
     file: str
@@ -72,8 +72,7 @@ class Place:
         return ":".join(spot)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Value):
     """One mistake; its first line alone says what is wrong, where and what to do."""
 
     code: str
@@ -89,10 +88,10 @@ class Problem:
 
     def __post_init__(self) -> None:
         """Escape what a quoted text may hold and nobody sees; a line break of a message of several lines stays."""
-        object.__setattr__(self, "message", _seen(self.message))
+        force_setattr(self, "message", _seen(self.message))
         path = _seen(self.path).replace("\n", r"\n").replace("\t", r"\t")
-        object.__setattr__(self, "path", path)
-        object.__setattr__(self, "hint", self.hint and _seen(self.hint))
+        force_setattr(self, "path", path)
+        force_setattr(self, "hint", self.hint and _seen(self.hint))
 
     def headline(self) -> str:
         """The one line that suffices: place, code, key, what is wrong."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+from engine.values import Value
 
 
 class Progress(Protocol):
@@ -41,8 +42,7 @@ class MentioningProgress(Protocol):
         """Show what is done now; the line stays only with `--verbose`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedProgress:
+class NamedProgress(Value):
     """Progress that names what is counted: a training, a split, a baseline, a file."""
 
     of: str

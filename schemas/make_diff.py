@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -10,6 +9,7 @@ from typing import Any, get_type_hints
 from make_report import _form, _texts
 
 from engine.evidence import review
+from engine.values import fields
 
 FILE = Path(__file__).with_name("diff.v1.schema.json")
 PARTS = (review.Finding, review.Change, review.ConfigChange, review.Cost)
@@ -88,7 +88,7 @@ def _part(part: type) -> dict[str, Any]:
             **({"description": texts[field.name]} if field.name in texts else {}),
             **_form(hints[field.name]),
         }
-        for field in dataclasses.fields(part)
+        for field in fields(part)
     }
     return _object((part.__doc__ or "").partition("\n")[0], **properties)
 

@@ -6,7 +6,6 @@ Descriptions come from the docstrings; parts and fields that stand there already
 from __future__ import annotations
 
 import ast
-import dataclasses
 import inspect
 import json
 import types
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from engine import evidence
+from engine.values import Value, fields
 
 FILE = Path(__file__).with_name("report.v1.schema.json")
 PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -32,20 +32,24 @@ def main() -> None:
 
 def _complete(own: dict[str, Any], part: type, named: list[type]) -> None:
     """Give one part every field of its dataclass, in order; note the dataclasses it refers to."""
-    fields = [field.name for field in dataclasses.fields(part)]
+    names = [field.name for field in fields(part)]
     own.setdefault("description", (part.__doc__ or "").partition("\n")[0])
-    own |= {"type": "object", "additionalProperties": False, "required": fields}
+    own |= {"type": "object", "additionalProperties": False, "required": names}
     before, texts = own.pop("properties", {}), _texts(part)
     hints = get_type_hints(part)
     own["properties"] = {}
-    for name in fields:
+    for name in names:
         _note(hints[name], named)
         description = {"description": texts[name]} if name in texts else {}
         own["properties"][name] = before.get(name) or {**description, **_form(hints[name])}
 
 
+def _is_value(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Value)
+
+
 def _note(hint: Any, named: list[type]) -> None:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and hint not in named:
+    if _is_value(hint) and hint not in named:
         named.append(hint)
     for inner in get_args(hint):
         _note(inner, named)
@@ -73,10 +77,11 @@ def _form(hint: Any) -> dict[str, Any]:
         return {}
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return {"enum": [member.value for member in hint]}
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+    if _is_value(hint):
         return {"$ref": f"#/$defs/{hint.__name__}"}
     if origin in (Union, types.UnionType):
-        return _optional([one for one in inner if one is not type(None)])
+        is_number = {int, float} <= {*inner}
+        return _optional([i for i in inner if i is not type(None) and not (is_number and i is int)])
     if origin is dict:
         return {"type": "object", "additionalProperties": _form(inner[1])}
     if origin is tuple and inner[-1] is Ellipsis:

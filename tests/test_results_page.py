@@ -280,7 +280,8 @@ def test_other_sets_versions_and_notes_of_earlier_sessions_stay(found: Results) 
     newest = replace(run, started="2027-01-02T10:00:00+00:00", commit="abc")
 
     both = joined(
-        earlier, Results(versions={"torch": "2.1"}, lines=(replace(line, runs=(newest,)),))
+        earlier,
+        Results(versions={"torch": "2.1"}, lines=(replace(line, runs=(newest,)),)),
     )
 
     assert both.lines == (replace(line, runs=(newest,)), *others)

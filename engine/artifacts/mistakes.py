@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from difflib import SequenceMatcher
 
 from engine.artifacts.results import Artifacts
@@ -19,6 +18,7 @@ from engine.recipe.metrics import leaves
 from engine.recipe.model import Task
 from engine.render.styled_text import crop
 from engine.store import Artifact
+from engine.values import replace
 
 _COMPARED = 200
 """Words of two texts, to see how alike they are."""

@@ -28,8 +28,8 @@ from engine.evidence import (
     TrainingSummary,
     Verdict,
 )
-from engine.files.typed_json import from_json
 from engine.store import Artifact
+from engine.values import from_json
 
 
 class _Folds(TypedDict):

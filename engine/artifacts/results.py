@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,6 @@ from engine.evidence import (
     Verdict,
 )
 from engine.files import reading
-from engine.files.typed_json import from_json
 from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.review import why_not_reviewed
 from engine.metrics.scoring import score
@@ -49,6 +47,7 @@ from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.recipe.teacher import all_baselines
 from engine.store import Artifact, DamagedError, Store
+from engine.values import Value, from_json, replace
 
 READ = "read.json"
 """What was read: digests of the sources and fingerprints of their rows, as the lock records them."""
@@ -79,8 +78,7 @@ LEFT = "weights.json"
 """Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(Value):
     """The stages that follow are skipped; why, and what the run comes to."""
 
     outcome: str

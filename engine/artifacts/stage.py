@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +15,7 @@ from engine.metrics.predictions import Prediction
 from engine.progress import NamedProgress, Progress
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Cached
+from engine.values import Value, field, replace
 
 if TYPE_CHECKING:
     from engine.runtime.models.start import TrainingText
@@ -38,8 +38,7 @@ class PreviousModel(Protocol):
         """Return its answers, if they are to the same rows: those of its exported form, where that is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AtOnce:
+class AtOnce(Value):
     """How many trainings run at the same time, and the store that they leave their results in."""
 
     most: int
@@ -48,8 +47,7 @@ class AtOnce:
     """The artifact of a key, if it is there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageContext:
+class StageContext(Value):
     """What a stage may use, and nothing else."""
 
     recipe: Recipe

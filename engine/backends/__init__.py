@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from engine.errors import RecipeError
 from engine.recipe.rules.method import BACKENDS as NAMES
 from engine.recipe.sweeps import methods_of
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.backends.base import BackendModule

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,10 +22,10 @@ from engine.evidence import HistoryPoint
 from engine.progress import Progress
 from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
 from engine.recipe.teacher import soft_targets_of
+from engine.values import Value, field, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompileInputs:
+class CompileInputs(Value):
     """What a compiled config depends on besides the recipe."""
 
     device: Device
@@ -38,8 +37,7 @@ class CompileInputs:
     """Packages of GPU kernels where it is trained: what the backend's `kernels` found."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigLine:
+class ConfigLine(Value):
     """One key of a backend config and where its value comes from."""
 
     key: str
@@ -48,8 +46,7 @@ class ConfigLine:
     """A path in the recipe such as `method.rank`, or `default: <why>`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendConfig:
+class BackendConfig(Value):
     """What a trainer is given, and the origin of every line of it."""
 
     text: str
@@ -57,8 +54,7 @@ class BackendConfig:
     lines: tuple[ConfigLine, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
+class Launch(Value):
     """One training to do, or to go on with."""
 
     config: str
@@ -79,8 +75,7 @@ class Launch:
     """False for a base model that was cut: it may predict badly until it is trained."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
+class Trained(Value):
     """What training left: the kept checkpoint and the trainer's own account of it."""
 
     folder: Path
@@ -139,8 +134,7 @@ class BackendModule(Protocol):
         """Train, or go on from the last complete checkpoint in `launch.folder`. StageError B4xx."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(Value):
     """When things happen, in optimizer steps."""
 
     steps_per_epoch: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from engine.backends.usage import Usage, UsageMeter
 from engine.errors import StageError
 from engine.progress import MeasuredProgress
 from engine.recipe.methods import ATTENTION
+from engine.values import replace
 
 LOG = "train.log"
 """In the launch folder."""

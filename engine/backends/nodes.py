@@ -14,7 +14,6 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +24,13 @@ from engine.compute.ranks import Ranks
 from engine.environment import CUDA_VISIBLE, detect_device, devices_for
 from engine.errors import EngineError, StageError
 from engine.files.reading import read_json
-from engine.files.typed_json import from_json, to_json
 from engine.files.writing import write_text
 from engine.process import interrupts
 from engine.process import start as processes
 from engine.process.confine import OPEN
 from engine.process.policies import TRAINING, Policy, rights_of
 from engine.runtime.training.event_file import files_of
+from engine.values import Value, from_json, replace, to_json
 
 OVER_NETWORK: Final[Policy] = replace(TRAINING, network=OPEN)
 """Processes of several machines reach each other over the network, so none is taken from them."""
@@ -47,8 +46,7 @@ WAIT_SECONDS: Final = 600.0
 """For the first machine to open the meeting."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedTraining:
+class SharedTraining(Value):
     """The processes of one training, as every machine starts its share of them."""
 
     module: str

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
 from engine.errors import Problem
 from engine.recipe.model import Json
 from engine.recipe.text.nearest import nearest
+from engine.values import Value, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vocabulary:
+class Vocabulary(Value):
     """Which keys a backend has, and what recipes may do with them."""
 
     name: str

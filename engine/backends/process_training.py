@@ -15,7 +15,6 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,7 @@ from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
 from engine.process.rank_group import free_port
 from engine.runtime.training.event_file import files_of
+from engine.values import Value
 
 POLL_SECONDS = 0.3
 
@@ -70,8 +70,7 @@ SHARDED: dict[str, Any] = {
 """How a model is divided among processes (FSDP2). Compiled for GPUs; not run on one by us."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingProgram:
+class TrainingProgram(Value):
     """A program that trains by a config in its working folder."""
 
     tool: str

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -22,10 +21,10 @@ from engine.backends import nodes
 from engine.compute.jobs import Machine
 from engine.compute.profile import LOCAL
 from engine.files.reading import read_json
-from engine.files.typed_json import from_json
 from engine.files.writing import write_text
 from engine.process.rank_group import free_port
 from engine.process.start import search_path, working_folder
+from engine.values import from_json, replace
 
 ROOM_SECONDS: Final = 60.0
 """For machines with room: Ray itself would wait for ever."""

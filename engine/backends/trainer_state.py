@@ -13,7 +13,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from engine.files.digests import changed_files, read_digests
 from engine.files.reading import parse_json, read_json
 from engine.recipe.model import Method
 from engine.runtime.training.patience import evaluations_since_best, scheduled_losses
+from engine.values import Value
 
 STATE = "trainer_state.json"
 SCHEDULER = "scheduler.pt"
@@ -39,8 +39,7 @@ ADAPTERS = "adapters"
 """Where `engine.runtime.training.adapter_checkpoints` puts the adapters of some checkpoints."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(Value):
     """How training ended, by the last checkpoint's account."""
 
     steps: int
@@ -86,8 +85,7 @@ def _is_whole_adapter(folder: Path) -> bool:
     return whole and digests is not None and not changed_files(folder, digests)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
+class SetAside(Value):
     """A checkpoint that training does not go on from; its folder is kept."""
 
     name: str

@@ -9,7 +9,6 @@ checkpointing of gradients, the names of base models) is written down.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from engine.backends import trl
 from engine.backends.base import (
@@ -29,6 +28,7 @@ from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, ver
 from engine.errors import Problem, RecipeError, Severity, install_hint
 from engine.files.writing import COMPILED
 from engine.recipe.model import Json, Method, Recipe
+from engine.values import replace
 
 NAME = "unsloth"
 IN_ORDER = trl.IN_ORDER

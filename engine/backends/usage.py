@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from engine.values import Number, Value, replace
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+
+class Spent(Value):
     """One thing that happened several times, and what all of them took together."""
 
     count: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
+    seconds: Number = 0.0
+    cpu_seconds: Number = 0.0
     """Of all threads' processors."""
     tokens: int = 0
     """That went through the model, padding included."""
@@ -31,8 +32,7 @@ class Spent:
 NOTHING = Spent()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Value):
     """What one training took; a resumed one tells of its last part only."""
 
     starting: Spent = NOTHING
@@ -50,7 +50,7 @@ class Usage:
     ready_bytes: int = 0
     """Held when the first step might begin: the process with the weights."""
     peak_bytes: int = 0
-    others_cpu_seconds: float = 0.0
+    others_cpu_seconds: Number = 0.0
     """Of the further processes that trained with this one."""
 
     @property
@@ -77,9 +77,9 @@ NAMES = {
 class UsageMeter:
     """Adds up what the events of `engine.runtime.training.callbacks` tell."""
 
-    began: float
+    began: Number
     """The launch, by the monotonic clock."""
-    cpu_began: float = 0.0
+    cpu_began: Number = 0.0
     """What the training process had already computed by then; none where it is a process of its own."""
     usage: Usage = field(default_factory=Usage)
 

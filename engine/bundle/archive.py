@@ -12,14 +12,13 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from engine.files.reading import open_regular
-from engine.files.typed_json import brief_text
 from engine.files.writing import refuse_link, replacing, top_of
+from engine.values import Value, brief_text
 
 ENDING = ".bundle.tar"
 """Of a bundle's name, behind that of its recipe."""
@@ -42,8 +41,7 @@ class ArchiveError(ValueError):
     """The file is not what `write_archive` writes; the message says where."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Value):
     """One member as it was read."""
 
     name: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,7 +29,6 @@ from engine.bundle.verify import content_problems
 from engine.errors import Problem, RecipeError, StoreError
 from engine.evidence import Report
 from engine.files.reading import parse_json
-from engine.files.typed_json import brief_text, from_json
 from engine.lock.file import Accepted, read_lock
 from engine.process.version import __version__
 from engine.render.json import render_json
@@ -41,10 +39,10 @@ from engine.store.runs import (
     require_exported,
     require_ours,
 )
+from engine.values import Value, brief_text, from_json, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Value):
     """A bundle that was written."""
 
     file: Path

@@ -12,8 +12,8 @@ from engine.backends.base import CompileInputs
 from engine.bundle.contents import CONFIG, Contents
 from engine.environment import Device
 from engine.errors import EngineError, RecipeError
-from engine.files.typed_json import brief_text
 from engine.recipe.text.source import parse_source
+from engine.values import brief_text
 
 OF_METHOD: Final = frozenset(
     f"method.{name}"

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -25,7 +24,6 @@ from engine.bundle.scores import all_scores, unequal, unlike
 from engine.bundle.statement import statement_of, to_bytes
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Report, Reproduction, Scores, StageStatus
-from engine.files.typed_json import brief_text
 from engine.kinds import AnswerForm
 from engine.lock.accepted_run import further_seeds, spread_of, used_versions
 from engine.lock.answer_hashes import HASHES, LIKELIHOODS, has_entries, label_counts
@@ -41,6 +39,7 @@ from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import base_model_mapping
 from engine.stages import STAGES, load_stage, stages_of
 from engine.store.runs import ACCEPTED
+from engine.values import brief_text, to_json
 
 
 def statement_problems(found: Contents) -> Iterator[str]:
@@ -105,7 +104,7 @@ def _repeated(found: Contents) -> Iterator[str]:
         "labels": (report.labels, recipe.task.labels),
         "base_model": (report.base_model, describe(recipe.base_model)),
         "task": (report.task, {key: getattr(recipe.task, key) for key in keys}),
-        "waivers": (list(map(asdict, report.waivers)), list(map(asdict, recipe.waivers))),
+        "waivers": (list(map(to_json, report.waivers)), list(map(to_json, recipe.waivers))),
     }
     # reports from before do not name it
     if report.headline:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.bundle.archive import Member
 from engine.errors import EngineError, RecipeError
 from engine.evidence import Report, Scores
-from engine.files.typed_json import brief_text
 from engine.lock.file import Accepted, Lock, lock_from_text
 from engine.parity.calibration import ADAPTER
 from engine.process.version import __version__
@@ -20,6 +18,7 @@ from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source
 from engine.render.json import read_json
 from engine.store.runs import BUNDLED_LOCK
+from engine.values import Value, brief_text
 
 RESOLVED, WRITTEN, CONFIG = "recipe.resolved.yaml", "recipe.yaml", "backend-config.yaml"
 REPORT = "report.json"
@@ -37,8 +36,7 @@ class ContentsError(ValueError):
     """A file of a bundle is not what the engine writes; the message names the file and why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class Contents(Value):
     """The files of a bundle, read."""
 
     members: Mapping[str, Member]

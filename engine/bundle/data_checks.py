@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from engine.bundle.contents import Contents
 from engine.bundle.scores import unequal
@@ -13,6 +12,7 @@ from engine.evidence import DataSummary, Firewall, Scores, SplitSummary
 from engine.kinds import AnswerForm
 from engine.lock.file import LockedFirewall
 from engine.recipe.model import Recipe
+from engine.values import to_json
 
 
 def data_problems(found: Contents) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _firewall(locked: LockedFirewall | None, proof: Firewall | None) -> Iterator
         if locked is not None or proof is not None:
             yield "only one of report and lock has a firewall"
         return
-    if any(getattr(proof, name) != value for name, value in asdict(locked).items()):
+    if any(getattr(proof, name) != value for name, value in to_json(locked).items()):
         yield "report and lock say other things of the firewall"
     for how in ("exact", "near"):
         first, left = getattr(proof, f"found_{how}"), getattr(proof, f"left_{how}")

@@ -6,7 +6,6 @@ The wanted checks come from the resolved recipe, never from the report: a check 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from statistics import NormalDist
 
 from engine.bundle.comparison_checks import comparison_statistics
@@ -40,6 +39,7 @@ from engine.parity.calibration import ADAPTER
 from engine.recipe.metrics import FREE, is_lower_better, primary
 from engine.recipe.model import ONNX, Acceptance, Recipe
 from engine.recipe.teacher import all_baselines
+from engine.values import replace
 
 ENDINGS = ("free_output", "ended")
 """Checks that every gate has, whatever the recipe asks."""

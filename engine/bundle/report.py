@@ -9,13 +9,13 @@ from engine.bundle.contents import Contents
 from engine.bundle.quantities import RECOMPUTED, STATED
 from engine.bundle.row_texts import has_row_texts
 from engine.bundle.verify import BundleVerdict, Checking
-from engine.files.typed_json import brief_text
 from engine.lock.accepted_run import metric_facts
 from engine.lock.file import MetricFacts
 from engine.process.version import __version__
 from engine.recipe.metrics import primary
 from engine.render.labels import file_metric
 from engine.render.metric_format import value_of
+from engine.values import brief_text
 
 OWN_KEY = (
     "nobody here knows that key: nothing changed since it signed, and anybody may have signed; compare it with the one "

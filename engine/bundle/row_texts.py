@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from engine.evidence import DataFinding, Flip, FormResult, Report
 from engine.kinds import AnswerForm
 from engine.recipe.model import Recipe
+from engine.values import replace
 
 LEFT_OUT: Final = (
     "Texts of rows are left out of this bundle: findings name their places, "

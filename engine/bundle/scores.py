@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +13,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Recipe, Task
+from engine.values import replace
 
 NEAR = 1e-6
 OFF = 0.25

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import EngineError, EnvironmentProblem, RecipeError, StoreError, install_hint
 from engine.files.reading import parse_json, read_bytes
 from engine.files.user import config_folder
+from engine.values import Value
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -34,8 +34,7 @@ MOST_BYTES = 65_536
 """Of a key's file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class Signed(Value):
     """What an envelope holds once its signature was checked."""
 
     payload: bytes

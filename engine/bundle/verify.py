@@ -36,7 +36,7 @@ from engine.errors import RecipeError
 from engine.evidence import Report
 from engine.files.digests import sha256_of
 from engine.files.reading import parse_json, read_bytes, require_regular
-from engine.files.typed_json import brief_text
+from engine.values import Value, brief_text
 
 MOST_KEY_BYTES: Final = 65_536
 _KEY_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -59,8 +59,7 @@ CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
 """What the files of a bundle must say of each other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Value):
     """One thing that a bundle says, and whether it holds."""
 
     what: str

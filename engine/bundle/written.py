@@ -9,15 +9,14 @@ from itertools import zip_longest
 from typing import Any
 
 from engine.bundle.contents import REPORT, RESOLVED, Contents, pages_of
-from engine.evidence import to_json
 from engine.files.reading import key_twice
-from engine.files.typed_json import brief_text
 from engine.lock.coherence import SHA256
 from engine.lock.file import lock_text
 from engine.process.version import __version__
 from engine.recipe import dump_resolved
 from engine.render.json import render_json
 from engine.store.runs import BUNDLED_LOCK
+from engine.values import brief_text, to_json
 
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
 _UNSEEN = re.compile(

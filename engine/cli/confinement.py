@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +21,14 @@ from engine.recipe.references import sources_at
 from engine.recipe.text.paths import as_argument
 from engine.store.remote.place import SharedPlace
 from engine.trust.hosts import parse_address
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from engine.process.confine import Rights
     from engine.sources.apart import Named
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(Value):
     """What a run needs besides what its recipe names."""
 
     others: Sequence[Reference] = ()

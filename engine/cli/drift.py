@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from engine.errors import ExitCode, listed
 from engine.evidence import CountDifference, RowCounts
 from engine.render.number_format import number
 from engine.store import Store
+from engine.values import to_json
 
 CONFIDENCE: Final = 0.95
 _WORDS: Final = {
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         "schema": "drift.v1",
         "drift": any(one.differs for one in found),
         "rows": {"holdout": reference.rows, "new": now.rows},
-        "differences": [asdict(one) for one in found],
+        "differences": [to_json(one) for one in found],
     }
     show_result(options, fields, "\n".join(_lines(reference, now, found)))
     return ExitCode.REFUSED if fields["drift"] else ExitCode.ACCEPTED

@@ -8,7 +8,6 @@ import secrets
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from engine.estimate.prices import FILE as PRICES
 from engine.estimate.prices import price_of
 from engine.recipe.model import Recipe
 from engine.store.runs import STAMP, read_file
+from engine.values import replace
 
 JOBS = "jobs"
 """The folder of a store with the files of jobs."""

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,6 +85,7 @@ from engine.store.runs import Runs
 from engine.training.trained_rows import TrainedRows, replay_words, rows_note
 from engine.trust.access import AccessCheck
 from engine.trust.hosts import parse_address
+from engine.values import to_json
 
 DRAWN = frozenset({"random", "stratified"})
 GIVEN_BY_DATA = frozenset({"files", "column"})
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> None:
     counted = known_rows(found.recipe, store, data, plan.inputs.base_model)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
-        downloads = [asdict(one) for one in downloads_of(plan, store)]
+        downloads = [to_json(one) for one in downloads_of(plan, store)]
         shown = _json(plan, found, counted, root=root, outside=outside, power=power)
         shown |= {"downloads": downloads, "refused": [one.headline() for one in missing]}
         show_json(shown | compute_facts(profile, plan.trained or recipe, counted))
@@ -355,7 +355,7 @@ def _json(
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
-        "method_defaults": [asdict(one) for one in plan.recipe.method_defaults],
+        "method_defaults": [to_json(one) for one in plan.recipe.method_defaults],
         "trained": None
         if counted is None
         else {
@@ -369,7 +369,7 @@ def _json(
         "splits": list(_split_lines(plan)),
         "holdout": holdout_line(plan),
         "power": list(power.lines),
-        "power_estimates": [asdict(one) for one in power.estimates],
+        "power_estimates": [to_json(one) for one in power.estimates],
         "store": _not_used(plan, root),
         "outside": [
             {"path": dotted(one.at), "reference": one.reference, "allowed": one.allowed}

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -37,6 +36,7 @@ from engine.runs.predict_rows import AnsweredRows, Asking, ModelFile, RowFile, S
 from engine.runtime.rendering.calibration_file import FileCalibration
 from engine.store import Store
 from engine.store.runs import ACCEPTED, read_record
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.runs.model_forms import WeightsModel

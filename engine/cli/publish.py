@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from engine.render.number_format import size
 from engine.render.progress import SilentProgress, is_live, open_progress
 from engine.store import Store
 from engine.trust.allowed import from_options
+from engine.values import replace
 
 ONLY_OF = {"public": "hub", "key_from": "oci", "allow_key": "oci", "allow_host": "ollama"}
 """Options of one place."""

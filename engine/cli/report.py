@@ -11,7 +11,6 @@ from pathlib import Path
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import recipe_name, store_of
 from engine.errors import Problem, Severity, StoreError
-from engine.evidence import to_json
 from engine.render.json import read_json
 from engine.render.progress import has_colour
 from engine.render.report.page import render_terminal
@@ -20,6 +19,7 @@ from engine.render.terminal import renderables, terminal_text
 from engine.runs import find
 from engine.store import Store
 from engine.store.runs import is_ours, read_file, read_record, require_ours
+from engine.values import to_json
 
 FILES = {"markdown": "report.md", "json": "report.json", "html": "report.html"}
 NARROWEST, WIDEST = 60, 140

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 
 from engine.cli.output import show_result
 from engine.cli.place import store_of
 from engine.errors import ExitCode
 from engine.render.progress import SilentProgress, is_live, open_progress
 from engine.runs.check_store import check_store
+from engine.values import to_json
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,5 +28,5 @@ def run(options: argparse.Namespace) -> int:
         lines.append("a run that needs a damaged result sets it aside and builds it again")
     else:
         lines.append(f"{read}: every byte is the one that was left")
-    show_result(options, {"schema": "store-check.v1", **asdict(found)}, "\n".join(lines))
+    show_result(options, {"schema": "store-check.v1", **to_json(found)}, "\n".join(lines))
     return ExitCode.REFUSED if found.damaged else ExitCode.ACCEPTED

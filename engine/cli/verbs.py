@@ -10,20 +10,19 @@ import argparse
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any, Final
 
 from engine.files.reading import parse_json
+from engine.values import Value
 
 _TABLE = parse_json(Path(__file__).with_suffix(".json").read_bytes())
 _ONE_OF = "one of"
 """A group of which one at most is given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(Value, kw_only=False):
     """A verb of the command line."""
 
     name: str

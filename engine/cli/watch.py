@@ -13,7 +13,6 @@ from engine.evidence import (
     StageStatus,
     TrainingSummary,
 )
-from engine.files.typed_json import from_json
 from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.render.checks_text import check_lines, verdict_line
@@ -47,6 +46,7 @@ from engine.render.stage_lines import (
 )
 from engine.stages import STAGES
 from engine.store import Artifact
+from engine.values import from_json
 
 Artifacts = Mapping[str, Artifact]
 

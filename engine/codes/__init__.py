@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from textwrap import dedent
 from types import MappingProxyType
 from typing import Final
+
+from engine.values import Value
 
 AREAS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -30,8 +31,7 @@ AREAS: Final[Mapping[str, str]] = MappingProxyType(
 """What the first letter of a code says, in the order of the reference."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
+class Code(Value):
     """The page of one code."""
 
     title: str

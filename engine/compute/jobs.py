@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -19,6 +18,7 @@ from engine.errors import RecipeError
 from engine.files.writing import COMPILED
 from engine.process.start import OWN_COMMAND
 from engine.process.version import __version__
+from engine.values import Value
 
 PROFILE: Final = "job"
 """The name of the profile that a job itself runs on."""
@@ -31,8 +31,7 @@ NOTICE_SECONDS: Final = 90
 """Between the signal and the end of a job whose time is over, or that has to go: for a checkpoint."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(Value):
     """One machine of a job: the one that asks."""
 
     number: int
@@ -61,8 +60,7 @@ def this_node(variables: Mapping[str, str]) -> Machine | None:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterJob:
+class ClusterJob(Value):
     """One `recipe run` somewhere else."""
 
     profile: ComputeProfile

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.nearest import with_suggestion
 from engine.recipe.text.source import SourceText, read_source
 from engine.recipe.validation.schema import Schema, check_structure
+from engine.values import Value, field
 
 FILE: Final = "compute.yaml"
 LOCAL: Final = "local"
@@ -47,8 +47,7 @@ OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
 """Keys that mean something to some engines only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorePlace:
+class StorePlace(Value):
     """A shared store."""
 
     url: str
@@ -56,8 +55,7 @@ class StorePlace:
     """`read`: results are taken from it, and none are put there; `write`: both."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComputeProfile:
+class ComputeProfile(Value):
     """Where and how a recipe runs. As it is made without arguments: this machine, one process, one device."""
 
     name: str = ""

@@ -7,16 +7,15 @@ device is asked to hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, RecipeError, listed
 from engine.recipe.model import Method
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranks:
+class Ranks(Value):
     """The processes of one training; one process with one device by default."""
 
     processes: int = 1
@@ -44,8 +43,7 @@ class Ranks:
 ONE = Ranks()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchDivision:
+class BatchDivision(Value):
     """A batch of the recipe as each process takes it."""
 
     micro_batch_size: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from engine.data.examples.example import Example, content_id
 from engine.data.kinds import filler
@@ -11,6 +10,7 @@ from engine.data.kinds.base import RejectedError
 from engine.kinds import AnswerForm
 from engine.recipe.model import AnswerSpec, Data, LabelSpec, Task
 from engine.recipe.prompt import SEPARATOR, split_labels
+from engine.values import replace
 
 Answered = Callable[[Example, str], Example | None]
 """A row and its answer to a training row; None for an answer that does not fit the task."""

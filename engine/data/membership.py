@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, cast
+
+from engine.values import Value, field
 
 LEFT_OUT = ".left_out"
 """Behind the name of a split, in records: the rows that were drawn for it and left out afterwards."""
@@ -23,8 +24,7 @@ RECORDED_ROWS = 20_000
 """Rows of all splits together up to which the training rows are recorded too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
+class Membership(Value):
     """The rows of each split, by `KEY_BYTES` of what tells them apart.
 
     That is the content key of the text; by group the group, by time the text and its time

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.data.checks.findings import ByRow, Findings, Shown
 from engine.data.row_index import Pool
 from engine.data.splitting.recorded import RecordedSplits
 from engine.recipe.model import Data, Splits, Task
+from engine.values import Value
 
 Step = Callable[[str, int], None]
 """Is given what is done next, and with how many rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
+class Preparation(Value):
     """The parts of a recipe that say how rows become examples, and what is known of the rows so far."""
 
     task: Task

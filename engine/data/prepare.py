@@ -7,7 +7,6 @@ the rows changes nothing but the origins of rows that repeat each other word for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data.checks import all_rows
@@ -39,6 +38,7 @@ from engine.evidence import DataSummary
 from engine.kinds import AnswerForm
 from engine.recipe.model import FROM_TRAIN, Data, SplitName, Splits, Task
 from engine.recipe.validation_rows import asked_sizes
+from engine.values import Value, replace
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 
@@ -57,8 +57,7 @@ class UnfitDataError(DataError):
         self.summary = prepared.summary
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Value):
     """The splits and what was found on the way."""
 
     train: Examples

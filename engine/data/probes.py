@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -24,13 +23,13 @@ from engine.recipe.model import Probe
 from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
 from engine.sources import fetch_source
 from engine.store import Cached
+from engine.values import Value
 
 BUILTIN: Final = "builtin"
 FOLDER: Final = Path(__file__).resolve().parents[1] / "probes"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeItem:
+class ProbeItem(Value):
     """One question: the likeliest of its options shall be the right one."""
 
     probe: str

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from engine.data.membership import RECORDED_ROWS, joined_parts, parts_of
 from engine.data.reading.row import Row, RowBatch
+from engine.values import Value
 
 BYTES = 4
 
@@ -41,8 +42,7 @@ class Fingerprints:
         return joined_parts(self._kept)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowDifference:
+class RowDifference(Value):
     """How rows differ from those that were recorded."""
 
     other: int

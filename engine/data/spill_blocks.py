@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import batched
 
 import numpy as np
@@ -18,6 +17,7 @@ from engine.data.similarity.shingles import comparable
 from engine.data.spill import Spill, SpilledRow, Texts, read_record
 from engine.runtime.text import rows as compiled
 from engine.runtime.text.sha256 import digests
+from engine.values import Value
 
 ORIGIN, INPUT, TARGET, MARK, PAYLOAD = range(5)
 """The fields of a row, in their order."""
@@ -31,8 +31,7 @@ Offsets = NDArray[np.int64]
 Rows = NDArray[np.uint32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(Value):
     """Some rows of the spill file, in its order."""
 
     rows: Rows

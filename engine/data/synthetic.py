@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from engine.data.similarity.too_near import TooNear
 from engine.data.spill import Spill
 from engine.data.unlabelled import read_without_answers, without_answers
 from engine.recipe.model import Recipe
+from engine.values import Value, fields, replace
 
 ORIGIN: Final = "synthetic"
 LENGTH: Final = "longer or shorter than training rows"
@@ -43,8 +44,7 @@ MARGIN: Final = 1.25
 """Rows may be so many times longer or shorter than that: of few training rows the ends are known badly."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenRow:
+class WrittenRow(Value):
     """A row as a model wrote it."""
 
     number: int
@@ -53,8 +53,7 @@ class WrittenRow:
     """By column of `task.input`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingShape:
+class TrainingShape(Value):
     """What training rows look like: how long they are, and in which language."""
 
     template: Template
@@ -91,13 +90,12 @@ class TrainingShape:
         return LANGUAGE if is_surely_other(text, self.language) else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiftedRows:
+class SiftedRows(Value):
     """Rows without their answers, in the order of their numbers, and what became of the others."""
 
     rows: Mapping[int, Example]
     """By number."""
-    refused: Mapping[int, str] = field(default_factory=dict)
+    refused: Mapping[int, str] = {}
     """Why a row may not be trained on, by number."""
 
 

@@ -8,7 +8,6 @@ counted by its reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from engine.data.spill import Spill
 from engine.errors import DataError
 from engine.evidence import DataFinding
 from engine.recipe.model import Checks, Data, Recipe, Source, SplitName, Splits, Task
+from engine.values import Value, replace
 
 NEAR: Final[Mapping[SplitName, str]] = {
     "holdout": "near the holdout",
@@ -35,8 +35,7 @@ GROUP: Final = "of a group that judges"
 NOT_ASKED: Final = "more than are asked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnlabelledRows:
+class UnlabelledRows(Value):
     """Rows that may be asked, in the order in which they were drawn."""
 
     rows: tuple[Example, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from engine.errors import EngineError, Problem, RecipeError
 from engine.evidence.data_view import Lengths, ShownExample, ShownRow, ShownSegment
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
@@ -30,8 +30,7 @@ Files = Mapping[str, Path]
 """The file of each split's examples."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewOptions:
+class ViewOptions(Value):
     """What the user wants to see."""
 
     examples: int = 1
@@ -44,8 +43,7 @@ class ViewOptions:
     """False: do not fetch the base model's tokenizer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredLengths:
+class MeasuredLengths(Value):
     """Lengths in tokens of every split, and what training would say of its own two."""
 
     lengths: tuple[Lengths, ...]

@@ -9,7 +9,6 @@ and that result, which no run will use, is shown with what refuses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +42,13 @@ from engine.recipe.sweeps import by_length, own_words
 from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
 from engine.store import Artifact, Store
 from engine.training.trained_rows import rows_note
+from engine.values import Value, field, fields, replace
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import Renderer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class Looked(Value):
     """The view, and what is wrong with the data."""
 
     view: DataView
@@ -57,8 +56,7 @@ class Looked:
     code: ExitCode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Found(Value):
     """What the data stage left."""
 
     summary: DataSummary | None

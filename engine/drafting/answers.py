@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
@@ -13,6 +12,7 @@ from engine.drafting import roles
 from engine.drafting.choices import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.files.reading import parse_json
+from engine.values import replace
 
 TURNS: Final = ("messages", "conversations", "conversation")
 CONTENTS: Final = ("content", "value")

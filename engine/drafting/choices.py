@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.drafting.objects import Spans, TurnColumns
 from engine.recipe.model import Reference
+from engine.values import Value
 
 CHOSEN: Final = "you chose it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
+class Guess(Value):
     """What the task is taken to be, and why."""
 
     kind: str
@@ -57,8 +56,7 @@ class Guess:
         return (*self.texts, *self.pair, *label)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftOptions:
+class DraftOptions(Value):
     """What the user fixed on the command line instead of leaving it to a guess."""
 
     kind: str = ""

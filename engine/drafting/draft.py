@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +35,7 @@ from engine.recipe.text.write import create
 from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed
+from engine.values import Value, replace
 
 MOST_COLUMNS: Final = 8
 WIDEST: Final = 44
@@ -51,8 +51,7 @@ FEWEST_ROWS: Final = 4
 """Rows of the smallest splits: one to train on, one to steer by, two to judge by."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeDraft:
+class RecipeDraft(Value):
     """A recipe that is not written yet, and what it rests on."""
 
     text: str

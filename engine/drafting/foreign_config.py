@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import MAX_BYTES
+from engine.values import Value
 
 TAKEN: Final = "import-taken.json"
 """[{to, as, both, axolotl, llamafactory, unstated}]: a key of a recipe, how its value is converted
@@ -41,8 +41,7 @@ OWN: Final = {
 """Keys by which a config is recognised as one of the tool."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Value):
     """The settings of one config."""
 
     tool: str

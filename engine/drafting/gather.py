@@ -6,7 +6,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,13 +23,13 @@ from engine.drafting.profile import Profile, profile_of
 from engine.drafting.reading import NoRowsError, Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import DataError
+from engine.values import Value, replace
 
 LABEL: Final = "label"
 Values = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(Value):
     """How the rows are read, and what they hold."""
 
     readings: tuple[Reading, ...]

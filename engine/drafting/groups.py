@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from engine.data.examples.template import found_at
 from engine.drafting.choices import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.roles import ID_NAMES, TIME, TIMES
+from engine.values import Value
 
 WHOSE: Final = frozenset({
     "user", "username", "customer", "client", "patient", "participant", "person", "member",
@@ -33,8 +33,7 @@ REPEATED: Final = 0.1
 """Share of the rows that share their group with another row, from which it matters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grouping:
+class Grouping(Value):
     """A column by which rows belong together."""
 
     column: ColumnProfile

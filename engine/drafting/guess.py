@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from engine.data.examples.chat_formats import TURNS, recognise
@@ -17,6 +16,7 @@ from engine.errors import RecipeError
 from engine.kinds import KINDS
 from engine.recipe.text.lookalike import folded
 from engine.recipe.text.nearest import nearest
+from engine.values import replace
 
 ANSWERED: Final = {"prompt_completion": ("completion", "response"), "alpaca": ("output",)}
 """Shapes of rows whose answers may be labels or objects, and the columns of these."""

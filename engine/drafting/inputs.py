@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from engine.drafting.layouts.workbooks import SUFFIXES
 from engine.errors import DataError
 from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import names_in as entries_of
+from engine.values import Value, replace
 
 SKIPPED: Final = re.compile(
     r"(?i)(readme|licen[cs]e|copying|citation|changelog|sample_?submission|dataset_infos?|dataset_dict|state(?=\.json)|stats|notice)"
@@ -53,8 +53,7 @@ TABLES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenFile:
+class GivenFile(Value):
     """One file of what was given."""
 
     path: Path
@@ -71,8 +70,7 @@ class GivenFile:
         return suffix_of(self.path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class Inputs(Value):
     """The files in the order of their splits."""
 
     parts: tuple[GivenFile, ...]

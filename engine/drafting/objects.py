@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.drafting.layouts.spans import ENDS, NAMES, STARTS
 from engine.drafting.profile import Profile, leaves_of
+from engine.values import Value, replace
 
 MOST_NAMES: Final = 60
 SPAN_ROWS: Final = 5000
@@ -28,8 +28,7 @@ TURN_ROWS: Final = 2000
 """Rows that are looked at for turns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spans:
+class Spans(Value):
     """Where the stretches stand in a row."""
 
     column: str
@@ -95,8 +94,7 @@ def _last(path: str) -> str:
     return path.lower().rsplit(".", 1)[-1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnColumns:
+class TurnColumns(Value):
     """Where the turns of a row stand."""
 
     column: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from engine.drafting.gather import Gathered, Values
 from engine.drafting.layouts.layout import SPLIT
 from engine.drafting.profile import profile_of
 from engine.drafting.reading import Reading
+from engine.values import replace
 
 LOOKED_AT: Final = 2000
 WHY: Final = (

@@ -31,6 +31,7 @@ from engine.metrics.power_text import JudgingRows
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.prompt import unnamed_labels
 from engine.recipe.text.lookalike import folded
+from engine.values import Value
 
 TEMPLATE_TOKENS: Final = 64
 """Of the chat template and its system message."""
@@ -69,8 +70,7 @@ FOLDED: Final = range(25, 500)
 """Numbers of rows that folds divide: a quarter of so few shows only bounds far below what a good model is worth."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
+class Sizes(Value):
     """Rows of the splits that are not for training."""
 
     validation: int

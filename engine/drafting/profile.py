@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.data.reading.row import Row
+from engine.values import Value
 
 KEPT: Final = 20_000
 """Rows whose values are looked at; the others are counted."""
@@ -100,8 +101,7 @@ class ColumnProfile:
                 self.values[text] += 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(Value):
     """The rows of a file, counted."""
 
     rows: int

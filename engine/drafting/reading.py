@@ -6,7 +6,6 @@ import csv
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,6 +21,7 @@ from engine.files.reading import parse_json
 from engine.recipe.formats import format_of
 from engine.recipe.model import ColumnFile, PathRef, Source
 from engine.recipe.text.words import IN_WORD
+from engine.values import Value, replace
 
 HEAD: Final = 1 << 20
 """Characters looked at to tell how a file is written."""
@@ -45,8 +45,7 @@ class NoRowsError(DataError):
     """A file of JSON holds nothing that could be rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Value):
     """A file, or a part of one, as a source of the recipe would say it."""
 
     path: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
@@ -15,6 +14,7 @@ from engine.drafting.profile import ColumnProfile, Profile
 from engine.files.reading import parse_json
 from engine.recipe.shipped import schema_text
 from engine.recipe.text.words import IN_WORD
+from engine.values import replace
 
 NAMES: Final[Mapping[str, list[Any]]] = parse_json(schema_text("column-names.json"))
 """Of each role, the names that columns of it have, the surest first."""

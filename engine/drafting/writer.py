@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from unicodedata import normalize
@@ -16,6 +15,7 @@ from engine.kinds import AnswerForm, Turns
 from engine.recipe.model import HubRef, PathRef, Reference
 from engine.recipe.text.dump import reference_mapping, spelled, spelled_in_flow
 from engine.recipe.text.layout.format import WIDTH
+from engine.values import Value, replace
 
 MOST_LINES: Final = 25
 WISHED: Final = 20
@@ -43,8 +43,7 @@ LONGEST_NAME: Final = 40
 """Characters of the file's name in the first line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Writer:
+class Writer(Value):
     """Writes the plan of a draft as the recipe that it stands for."""
 
     plan: DraftPlan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from engine.artifacts import results
 from engine.backends.usage import Usage
@@ -12,21 +12,20 @@ from engine.estimate.known import measurement
 from engine.estimate.run import SWEPT, Forecast, StageForecast, forecast, further_trainings
 from engine.evidence import StageCost, StageRecord, StageStatus
 from engine.files.reading import read_json
-from engine.files.typed_json import from_json
 from engine.pipeline.plan import UNFINISHED, PlanInputs, plan_run
 from engine.recipe.model import Recipe
 from engine.render.number_format import about
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store
 from engine.training.train import USAGE
+from engine.values import Value, from_json, replace
 
 Artifacts = Mapping[str, Artifact]
 BEFORE = "before the run"
 LATER = "before training, when the rows were known"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class Rest(Value):
     """What a run takes from the beginning of a stage on, in seconds."""
 
     own: float | None

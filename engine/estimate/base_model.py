@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from engine.runtime.models.base_model import FOLDER, REVISION
 from engine.store import Store, product_key
 from engine.training.fit import unfit
 from engine.training.teacher_tokens import other_tokens, tokens_in
+from engine.values import to_json
 
 MADE = ("base-model", "tokenizer")
 """The products that hold a base model, and those that hold its tokenizer alone."""
@@ -100,7 +100,7 @@ def _payload(ref: Reference) -> dict[str, Any] | None:
         return {"hub": ref.repo, "revision": ref.revision}
     if ref.sha256 is None:
         return None
-    return asdict(ref) if isinstance(ref, PackageRef) else {"sha256": ref.sha256}
+    return to_json(ref) if isinstance(ref, PackageRef) else {"sha256": ref.sha256}
 
 
 def _in_package(ref: PackageRef, store: Store) -> ModelShape | None:

@@ -7,20 +7,19 @@ with sums in 32 bits. How much of a peak a training reaches is not among them (`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import RecipeError
 from engine.recipe.text.nearest import did_you_mean, nearest
 from engine.render.number_format import counted
+from engine.values import Value, replace
 
 GIB = 1 << 30
 TERA = 1e12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceFacts:
+class DeviceFacts(Value):
     """One device."""
 
     name: str

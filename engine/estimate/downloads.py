@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from engine.recipe.baselines import DEFAULT_ENCODER, DEFAULT_ENCODER_BYTES, ENCODERS
 from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
 from engine.runtime.models.base_model import REVISION
 from engine.store import Store, product_key
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
+class Download(Value):
     """One encoder that will be fetched."""
 
     reference: str

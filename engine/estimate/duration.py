@@ -5,12 +5,11 @@ Without a measurement a speed is a share of the device's peak, which is an assum
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.backends.usage import Spent, Usage
 from engine.estimate.memory import Batch, layers_back, rank_of, targets, trainable_parameters
 from engine.estimate.shape import ModelShape
 from engine.recipe.model import Method
+from engine.values import Value
 
 SHARE_OF_PEAK = {"lora": 0.42, "qlora": 0.42, "full": 0.55}
 """Of a CPU's peak of operations, what training reaches: fitted on one machine."""
@@ -26,8 +25,7 @@ MEMORY_BYTES = 10e9
 """A second, where the device's bandwidth is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceSpeed:
+class DeviceSpeed(Value):
     """How fast this device trains."""
 
     operations: float
@@ -36,8 +34,7 @@ class DeviceSpeed:
     """Bytes a second."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Course(Value):
     """How often what happens, and with how much."""
 
     steps: float
@@ -53,8 +50,7 @@ class Course:
     saves: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duration:
+class Duration(Value):
     """Seconds, by what they are spent on."""
 
     starting: float

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.backends.usage import Usage
 from engine.environment import Device, version_of
 from engine.files.reading import read_json
-from engine.files.typed_json import from_json
 from engine.recipe.methods import OPTIONS, method_slice, unset_options
 from engine.recipe.model import Recipe
 from engine.store import make_key
 from engine.store.runs import write_text
+from engine.values import Value, from_json, to_json
 
 FOLDER = "measured"
 SCHEMA = "measured.v1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+class Measurement(Value):
     """One training's measurement."""
 
     by: str
@@ -87,7 +85,7 @@ def machine_of(recipe: Recipe, device: Device) -> dict[str, Any]:
 def keep(root: Path, measured: Measurement) -> None:
     """Write a measurement; a newer one of the same work takes the older one's place."""
     path = root / FOLDER / f"{make_key(measured.work).digest[:32]}.json"
-    text = json.dumps({"schema": SCHEMA, **asdict(measured)}, indent=1, sort_keys=True)
+    text = json.dumps({"schema": SCHEMA, **to_json(measured)}, indent=1, sort_keys=True)
     write_text(path, text + "\n", below=root)
 
 

@@ -8,12 +8,12 @@ trainings on a CPU (`docs/explanation/estimates.md` has the numbers).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 
 from engine.backends.options import numbered
 from engine.estimate.shape import Linear, ModelShape
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Method
+from engine.values import Value, replace, to_json
 
 WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
 """Bytes of a number."""
@@ -32,8 +32,7 @@ OF_ATTENTION = "o_proj"
 """Reads what attention gives, which is kept for its own way back: 32 bits are not kept twice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Value):
     """The parts of the peak, in bytes."""
 
     process: int
@@ -48,17 +47,16 @@ class Memory:
     @property
     def total(self) -> int:
         """Of all parts."""
-        return sum(asdict(self).values())
+        return sum(to_json(self).values())
 
     def parts(self) -> Mapping[str, int]:
         """Return the parts by name, without those that are nothing."""
-        named = {"the process": self.process, **asdict(self)}
+        named = {"the process": self.process, **to_json(self)}
         del named["process"]
         return {name: size for name, size in named.items() if size}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(Value):
     """What goes through the model at once."""
 
     rows: int

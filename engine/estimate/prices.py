@@ -9,7 +9,6 @@ cpu: 0.05
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import Device
@@ -17,13 +16,13 @@ from engine.errors import Problem, RecipeError
 from engine.estimate.devices import facts_of, plain_name
 from engine.files.user import config_folder
 from engine.recipe.text.source import read_source
+from engine.values import Value
 
 CURRENCY = "currency"
 FILE = "prices.yaml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Price(Value):
     """What an hour costs."""
 
     an_hour: float

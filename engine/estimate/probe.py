@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.artifacts.stage import StageContext
@@ -33,6 +32,7 @@ from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.store import Artifact, Store, product_key
 from engine.training.rendered import rendered_rows
+from engine.values import Value, replace
 
 STEPS = 3
 """One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
@@ -41,8 +41,7 @@ MOST_ROWS = 4000
 HEADER = f"trial steps; {COMPILED}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RenderedRow:
+class _RenderedRow(Value):
     """One rendered row."""
 
     line: str

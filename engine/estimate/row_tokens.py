@@ -11,7 +11,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +28,7 @@ from engine.recipe.model import PathRef, Recipe, Source, Task
 from engine.recipe.prompt import question
 from engine.runtime.models.files import require_vocabulary
 from engine.store import Artifact
+from engine.values import Value, replace
 
 OPENING: Final = 20
 """Tokens of the system message that many chat templates write where there is none, about."""
@@ -47,8 +47,7 @@ LARGEST_TOKENIZER: Final = 64 << 20
 _SYSTEM: Final = "system"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowSample:
+class RowSample(Value):
     """Rows that were looked at, by their tokens before anything is cut or left out."""
 
     train: Lengths = ()
@@ -64,8 +63,7 @@ class RowSample:
         return rows_in(self.train)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Texts:
+class _Texts(Value):
     """What stands in one row besides what the task asks."""
 
     turns: tuple[str, ...]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any, Final
 
@@ -35,6 +34,7 @@ from engine.training.trained_rows import (
     replayed_tokens,
     trained_rows,
 )
+from engine.values import replace
 
 Sampler = Callable[[], RowSample]
 """Gives the tokens of some rows, whatever the method is; reads them when it is first called."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.compute.ranks import ONE, Ranks
@@ -20,10 +19,10 @@ from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of, own_words, settled
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
+from engine.values import Value, field, replace, to_json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageForecast:
+class StageForecast(Value):
     """What one stage will take; None where it is not known."""
 
     seconds: float | None = None
@@ -39,8 +38,7 @@ SWEPT = StageForecast(basis="sweep")
 """Of the training after a sweep: it takes the weights of the chosen setting, in no time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class Forecast(Value):
     """What a run of a plan will take."""
 
     device: Device
@@ -249,7 +247,7 @@ def forecast_json(found: Forecast) -> dict[str, Any]:
         "derived": [{"what": what, "how": how} for what, how in training.derived],
         "unknown": list(training.unknown),
         "stages": {
-            name: asdict(one) | {"seconds": _rounded(one.seconds)}
+            name: to_json(one) | {"seconds": _rounded(one.seconds)}
             for name, one in found.stages.items()
         },
     }

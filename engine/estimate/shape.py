@@ -6,7 +6,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from engine.files.reading import read_json
 from engine.recipe.model import Scratch
 from engine.recipe.references import layer_numbers
 from engine.runtime.models.weights import Tensor, weight_files
+from engine.values import Value, replace
 
 _MATRIX = 2
 _MOST = 1 << 40
@@ -36,8 +36,7 @@ GATED = frozenset(
 """Model types whose blocks have q, k, v, o and gate, up, down, so that config.json says every shape."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linear:
+class Linear(Value):
     """One matrix of each block that an adapter may stand beside."""
 
     name: str
@@ -48,8 +47,7 @@ class Linear:
     """In the whole model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelShape:
+class ModelShape(Value):
     """What an estimate needs to know of a base model."""
 
     hidden: int

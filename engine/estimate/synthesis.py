@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.data.token_estimate import estimated_tokens
 from engine.estimate.teacher import answer_tokens, mean_length, price_of, split_rows
 from engine.recipe.model import Recipe
 from engine.recipe.synthesis import judge_of, most_kept, synthesis_of
 from engine.store import Artifact, Store
+from engine.values import Value
 
 OBJECT_TOKENS = 12
 """Of an object around a written text, and of the words that ask for it, about."""
@@ -16,8 +15,7 @@ ASKING_TOKENS = 60
 """Of what each request says beside prompt and examples, about."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SynthesisEstimate:
+class SynthesisEstimate(Value):
     """How many rows are asked for, how often they are asked again, and about how many tokens that is."""
 
     rows: int

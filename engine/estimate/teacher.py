@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.artifacts.results import data_summary
 from engine.data.token_estimate import estimated_tokens
 from engine.environment import Device
@@ -18,6 +16,7 @@ from engine.recipe.teacher import is_baseline
 from engine.recipe.validation_rows import asked_sizes
 from engine.store import Artifact, Store
 from engine.training.soft_targets import MOST
+from engine.values import Value
 
 MILLION = 1_000_000
 TARGET_BYTES = 6
@@ -26,8 +25,7 @@ OBJECT_TOKENS = 60
 """Of an answer that is an object: about."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherEstimate:
+class TeacherEstimate(Value):
     """How many rows a teacher is asked at most, and about how many tokens that is."""
 
     validation: int | None
@@ -67,8 +65,7 @@ def teacher_estimate(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftEstimate:
+class SoftEstimate(Value):
     """What asking a teacher for its probabilities of the training rows takes."""
 
     rows: int | None

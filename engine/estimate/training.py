@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 
 from engine.backends import load_backend
 from engine.backends.base import (
@@ -27,6 +26,7 @@ from engine.estimate.workload import Lengths, Workload, mean, padded
 from engine.recipe.methods import unset_options
 from engine.recipe.model import Method, Recipe
 from engine.render.number_format import epochs
+from engine.values import Value, replace
 
 KEPT_ADAPTERS = 8
 """Adapters of checkpoints that stay (`engine.runtime.training.adapter_checkpoints.MOST`)."""
@@ -38,8 +38,7 @@ NOTICED = 1.05
 """Times fewer tokens from which sharing the start of rows is worth a line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingEstimate:
+class TrainingEstimate(Value):
     """What one training will take; None where it is not known, and `unknown` says why."""
 
     steps: int | None = None
@@ -70,8 +69,7 @@ class TrainingEstimate:
     """What is missing, and what would make it known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Value):
     """What an estimate may stand on besides the recipe."""
 
     shape: ModelShape | None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from engine.values import Value
 
 Lengths = tuple[tuple[int, int], ...]
 """(tokens, rows that have so many), shortest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
+class Workload(Value):
     """Rows of training and validation with their lengths."""
 
     train_rows: int | None

@@ -67,4 +67,3 @@ from engine.evidence.training import (
     TrainingSummary,
 )
 from engine.evidence.verdicts import BaselineResult, Check, Comparison, Status, Verdict
-from engine.files.typed_json import from_json, to_json

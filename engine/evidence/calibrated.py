@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.evidence.measures import CalibrationBin, Metric
+from engine.values import Number, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abstention:
+class Abstention(Value):
     """A threshold chosen on validation rows, and what it comes to on the holdout."""
 
-    threshold: float
+    threshold: Number
     """Of the calibrated probability: less is no answer."""
-    chance: float
+    chance: Number
     """Of the holdout showing both bounds, by what the validation rows say; an estimate."""
-    validation_accuracy: float | None
+    validation_accuracy: Number | None
     """Where it answers; None where it answers nothing."""
-    validation_coverage: float
+    validation_coverage: Number
     accuracy: Metric
     """Share of right answers among the holdout rows that are answered."""
     coverage: Metric
@@ -26,15 +24,14 @@ class Abstention:
     """Of the holdout rows of `task.out_of_scope`: that get this label, or no answer; None without such a label."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibratedForm:
+class CalibratedForm(Value):
     """One form of the model: a temperature fitted on its answers to validation rows, judged on the holdout."""
 
     form: str
     """`adapter`, or a quantization."""
     fitted_rows: int
     """Validation rows that were answered with probabilities."""
-    temperature: float | None
+    temperature: Number | None
     """None where there were too few of them; probabilities are then as the model gives them."""
     reason: str = ""
     """Why there is none."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.evidence.verdicts import Comparison
+from engine.values import Number, Value
 
 
 class ChallengeOutcome(StrEnum):
@@ -22,23 +22,21 @@ class ChallengeOutcome(StrEnum):
         return cls.UNKNOWN if value == "cannot be told" else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChallengeLine:
+class ChallengeLine(Value):
     """One of the newcomer's ways to answer, on one metric."""
 
     comparison: Comparison
     """How much better the newcomer is, not the accepted model."""
     standing: ChallengeOutcome
-    margin: float
+    margin: Number
     """So much worse counts as as good."""
-    accepted: float | None
-    newcomer: float | None
+    accepted: Number | None
+    newcomer: Number | None
     rows: int | None
     """Estimated rows that would decide; None where it is decided, or where no number of rows would."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Challenge:
+class Challenge(Value):
     """A newer base model against the accepted model of a recipe, on the same holdout."""
 
     schema: str
@@ -64,4 +62,4 @@ class Challenge:
     """What adopts it, as the recipe would say it."""
     notes: tuple[str, ...]
     started: str
-    seconds: float
+    seconds: Number

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from engine.values import Number, Value, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFinding:
+class DataFinding(Value):
     """What one data check found."""
 
     check: str
@@ -18,8 +17,7 @@ class DataFinding:
     """Places such as `reviews.csv:17`, at most ten, with a short excerpt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitSummary:
+class SplitSummary(Value):
     """One split: its size, its classes, and a digest of its normalised rows."""
 
     name: str
@@ -44,8 +42,7 @@ class SplitSummary:
     """Unused rows that took the places of these."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitLengths:
+class SplitLengths(Value):
     """What became of a split's rows for their length, counted by the base model's tokenizer."""
 
     split: str
@@ -72,8 +69,7 @@ class SplitLengths:
     """Used rows that are longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSummary:
+class SourceSummary(Value):
     """What one file or data set gave."""
 
     name: str
@@ -82,17 +78,16 @@ class SourceSummary:
     """How its rows are laid out: `openai_messages`, `sharegpt`, …; `columns` where the recipe names them."""
     rows_read: int
     rows_used: int
-    weight: float = 1.0
+    weight: Number = 1.0
     into: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firewall:
+class Firewall(Value):
     """The proof that nothing trained on stands in the holdout."""
 
     method: str
     """What was compared, how, and above which similarity, in one sentence."""
-    similarity: float
+    similarity: Number
     """Jaccard similarity from which two texts are near matches."""
     compared: int
     """Rows of train and validation that were compared with every row of the holdout."""
@@ -106,8 +101,7 @@ class Firewall:
     left_near: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(Value):
     """What became of a holdout that the lock had recorded, and of the rows that came since."""
 
     kept: int
@@ -120,8 +114,7 @@ class Recorded:
     """Rows that are new since the record, by split (`none` for those in no split); None where unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataSummary:
+class DataSummary(Value):
     """What the data stage read, dropped and split."""
 
     rows_read: int
@@ -145,8 +138,7 @@ class DataSummary:
         return sum(split.rows for split in self.splits if split.name != "holdout")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldoutUse:
+class HoldoutUse(Value):
     """How often a holdout has decided something."""
 
     digest: str

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.evidence import DataSummary
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lengths:
+class Lengths(Value):
     """How long the rows of one split are, in tokens or characters."""
 
     split: str
@@ -24,8 +22,7 @@ class Lengths:
     """Measured rows over the limit; None where lengths are not in tokens."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownExample:
+class ShownExample(Value):
     """An example in a line or two."""
 
     id: str
@@ -38,8 +35,7 @@ class ShownExample:
     """What stands beside the answer: other right ones, the rejected one, the thumb it got."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingRows:
+class TrainingRows(Value):
     """How many rows a run trains, as `recipe plan` has it too."""
 
     train: int
@@ -58,8 +54,7 @@ class TrainingRows:
     """The stage whose rows are trained beside these, so that nothing here is the number of all; empty for none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataView:
+class DataView(Value):
     """All of it."""
 
     recipe: str
@@ -83,16 +78,14 @@ class DataView:
     row: ShownRow | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownSegment:
+class ShownSegment(Value):
     """A stretch of text and whether it is learned from."""
 
     text: str
     supervised: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownRow:
+class ShownRow(Value):
     """One row as the model sees it."""
 
     id: str

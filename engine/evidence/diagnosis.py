@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from engine.values import Value
 
 
 class Fit(StrEnum):
@@ -17,8 +18,7 @@ class Fit(StrEnum):
     NOT_KNOWN = "not_known"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeEdit:
+class RecipeEdit(Value):
     """One key of the recipe and the value that would help; both values as YAML writes them."""
 
     key: str
@@ -27,8 +27,7 @@ class RecipeEdit:
     proposed: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class Diagnosis(Value):
     """What train, validation and holdout scores and the losses say together."""
 
     fit: Fit

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.evidence.measures import Metric, Scores
 from engine.evidence.verdicts import Comparison, Verdict
+from engine.values import Number, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportedFile:
+class ExportedFile(Value):
     """A file that leaves."""
 
     name: str
     format: str
     bytes: int
     sha256: str
-    bits_per_weight: float | None = None
+    bits_per_weight: Number | None = None
     """Effective, from the file's tensors; None for formats without quantization."""
     fallback_tensors: int = 0
     """Tensors the quantizer stored in another type than the one asked for."""
     tensors: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flip:
+class Flip(Value):
     """A row whose answer changed from one rung of the ladder to the next."""
 
     id: str
@@ -33,8 +30,7 @@ class Flip:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FormResult:
+class FormResult(Value):
     """One step of the parity ladder: another form of the model, evaluated on the same holdout."""
 
     name: str
@@ -45,14 +41,14 @@ class FormResult:
     """With the rung before, on the rows of this one; None on the first one, and for kinds without answers."""
     sampled_of: int | None = None
     """Rows of the holdout, where this rung was asked only a sample of them; None where it was asked all."""
-    class_deltas: tuple[tuple[str, float | None], ...] = ()
+    class_deltas: tuple[tuple[str, Number | None], ...] = ()
     """(label or field, F1 minus that of the rung before)."""
     flips: tuple[Flip, ...] = ()
     ties: int | None = None
     """Of the flips: those that rounding explains, since the rung before hardly preferred its answer."""
-    mean_shift: float | None = None
+    mean_shift: Number | None = None
     """Mean absolute difference of the answer's log-probability to the rung before, where known."""
-    largest_shift: float | None = None
+    largest_shift: Number | None = None
     """The largest of them, that of one row in a hundred left out."""
     verdict: Verdict | None = None
     """What this rung had to keep; None where nothing was asked of it."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from engine.values import Number, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class Interval(Value):
     """A two-sided confidence interval."""
 
-    low: float
-    high: float
-    confidence: float
+    low: Number
+    high: Number
+    confidence: Number
     method: str
     """`bayesian bootstrap (2000 draws, two rows added)`, `wilson`, …"""
 
@@ -24,13 +24,12 @@ class Interval:
         return int(found[1]) if found else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class Metric(Value):
     """One number on one set of rows."""
 
     name: str
     """`macro_f1`, `f1.negative`, `valid_output`, …"""
-    value: float | None
+    value: Number | None
     """None where it is undefined; `undefined` then says why."""
     n: int
     """Rows (for a class metric: rows of that class) the number stands on."""
@@ -38,8 +37,7 @@ class Metric:
     undefined: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
+class Mistake(Value):
     """A row that the tuned model answers wrongly."""
 
     id: str
@@ -49,50 +47,46 @@ class Mistake:
     expected: str
     answer: str
     """As the model wrote it; of a preference the rejected answer."""
-    confidence: float | None
+    confidence: Number | None
     """The probability of the answer; None where it is not known."""
     differs: tuple[str, ...] = ()
     """Of an object the fields that differ, with both values."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassScores:
+class ClassScores(Value):
     """One row of the table by class, or for extraction by field of the answer."""
 
     label: str
     """A label of the task, or the dotted path of a field."""
-    precision: float | None
-    recall: float | None
-    f1: float | None
+    precision: Number | None
+    recall: Number | None
+    f1: Number | None
     support: int
     predicted: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationBin:
+class CalibrationBin(Value):
     """The rows whose answer had a probability between two bounds."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
     rows: int
-    confidence: float
+    confidence: Number
     """Mean probability of the answers; 0 without rows."""
-    accuracy: float
+    accuracy: Number
     """Share of them that were right; 0 without rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+class Calibration(Value):
     """Whether an answer's probability is how often such answers are right."""
 
     bins: tuple[CalibrationBin, ...]
-    ece: float
+    ece: Number
     """Expected calibration error: the mean distance of confidence and accuracy, weighted by rows."""
-    brier: float
+    brier: Number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
+class Scores(Value):
     """One model judged on one set of rows."""
 
     rows: int

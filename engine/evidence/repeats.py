@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.evidence.measures import Interval, Metric
+from engine.values import Number, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedScores:
+class SeedScores(Value):
     """One training of the recipe with a seed, judged on the holdout."""
 
     seed: int
@@ -18,20 +17,18 @@ class SeedScores:
     """With the answers of the first seed's model; None for that one, and for kinds without answers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedSpread:
+class SeedSpread(Value):
     """One metric over all seeds."""
 
     metric: str
-    mean: float
-    deviation: float
+    mean: Number
+    deviation: Number
     """Sample standard deviation."""
-    low: float
-    high: float
+    low: Number
+    high: Number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seeds:
+class Seeds(Value):
     """The recipe trained with several seeds: how much of a number is luck. The gate judges the first."""
 
     runs: tuple[SeedScores, ...]
@@ -50,8 +47,7 @@ class Repeat(StrEnum):
     UNFINISHED = "not compared to the end"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactComparison:
+class FactComparison(Value):
     """One fact of the lock beside the same fact of this run."""
 
     part: str
@@ -62,24 +58,22 @@ class FactComparison:
     found: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equivalence:
+class Equivalence(Value):
     """Whether a metric is that of the lock but for noise: two one-sided tests, paired."""
 
     metric: str
-    locked: float
-    found: float
+    locked: Number
+    found: Number
     interval: Interval | None
     """Of found minus locked; it must lie within the margin on both sides."""
-    margin: float | None
+    margin: Number | None
     """None where nothing says how large the noise is."""
     margin_from: str
     """Where the margin comes from, in words."""
     holds: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reproduction:
+class Reproduction(Value):
     """A run beside the accepted run of its lock."""
 
     verdict: Repeat
@@ -92,7 +86,7 @@ class Reproduction:
     """Empty where it was not asked: the files are equal, or nothing was recomputed."""
     agreement: Metric | None = None
     """Share of holdout rows with the very answer of the lock."""
-    agreement_required: float | None = None
+    agreement_required: Number | None = None
     agreement_from: str = ""
     """Where that bound comes from, in words."""
     reused: tuple[str, ...] = ()

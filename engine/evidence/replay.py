@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from engine.values import Number, Value, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayResult:
+class ReplayResult(Value):
     """What was replayed; none of it is a row of the task."""
 
     sampled: bool
     """The base model wrote it; else it was given."""
-    share: float
+    share: Number
     """As the recipe asks for it: of the tokens that are learned in an epoch."""
-    reached: float
+    reached: Number
     """As it is."""
     texts: int
     """Samples, or blocks of at most `method.max_length` tokens."""
@@ -25,5 +24,5 @@ class ReplayResult:
     """Documents that were read, or samples that were drawn."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Of those, by the reason why."""
-    seconds: float = 0.0
+    seconds: Number = 0.0
     """What sampling took when it was done; 0 for given text."""

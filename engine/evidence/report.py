@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -31,6 +30,7 @@ from engine.evidence.training import (
     TrainingSummary,
 )
 from engine.evidence.verdicts import BaselineResult, Comparison, Verdict
+from engine.values import Number, Value, field
 
 
 class StageStatus(StrEnum):
@@ -44,8 +44,7 @@ class StageStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageRecord:
+class StageRecord(Value):
     """What one stage did in this run."""
 
     stage: str
@@ -53,12 +52,11 @@ class StageRecord:
     key: str
     reason: str
     """Why it ran, or when and where the reused result was made."""
-    seconds: float
+    seconds: Number
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageCost:
+class StageCost(Value):
     """What a stage was estimated to take, and took. An error of 0.1 is an estimate a tenth too high."""
 
     stage: str
@@ -66,21 +64,20 @@ class StageCost:
     """What the estimate stands on: `computed`, `probe`, `run` (the same training, measured), `last run`, or nothing."""
     estimated: str
     """When: before the run, or before training; empty without an estimate."""
-    estimated_seconds: float | None
-    seconds: float
-    seconds_error: float | None
+    estimated_seconds: Number | None
+    seconds: Number
+    seconds_error: Number | None
     estimated_memory_bytes: int | None
     memory_bytes: int | None
     """Peak; measured of training only."""
-    memory_error: float | None
+    memory_error: Number | None
     estimated_disk_bytes: int | None
     disk_bytes: int
     """What the stage left in the store."""
-    disk_error: float | None
+    disk_error: Number | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waived:
+class Waived(Value):
     """A way in which the recipe's evidence got weaker, and that its author means."""
 
     what: str
@@ -88,8 +85,7 @@ class Waived:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report(ShownInNotebooks):
+class Report(ShownInNotebooks, Value):
     """Everything a sceptic needs, by value; `schemas/report.v1.schema.json` describes its JSON."""
 
     schema: str
@@ -105,7 +101,7 @@ class Report(ShownInNotebooks):
     """What would help, and the command to continue with."""
     started: str
     """ISO 8601, UTC."""
-    seconds: float
+    seconds: Number
     run_directory: str
     labels: tuple[str, ...]
     task: dict[str, Any]
@@ -125,7 +121,7 @@ class Report(ShownInNotebooks):
     gate: Verdict | None
     verify: Verdict | None
     quantized: Scores | None
-    agreement: float | None
+    agreement: Number | None
     """Share of holdout rows on which the quantized file and the merged model give the same label."""
     flips: tuple[dict[str, Any], ...]
     """Holdout rows whose label changed by quantization: id, target, merged, quantized."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.errors import Problem, Severity
+from engine.values import Value, field
 
 
 class Effect(StrEnum):
@@ -44,8 +44,7 @@ class Area(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Value):
     """One way in which the evidence got weaker or stronger."""
 
     code: str
@@ -79,8 +78,7 @@ def gate_of(findings: Iterable[Finding]) -> Gate:
     return Gate.STRONGER if listed else Gate.STAYS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Value):
     """One key that says something else now, and that is not among the findings."""
 
     path: str
@@ -90,8 +88,7 @@ class Change:
     says: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigChange:
+class ConfigChange(Value):
     """One key of the backend's compiled config."""
 
     key: str
@@ -102,8 +99,7 @@ class ConfigChange:
     """The recipe's key that decides it, or `default: <why>`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Value):
     """What the change does to one thing that is spent."""
 
     name: str
@@ -114,8 +110,7 @@ class Cost:
     """The difference and how it was found, or why it is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class Review(Value):
     """Two versions of a recipe, compared."""
 
     name: str
@@ -149,8 +144,7 @@ class Review:
         return not (self.findings or self.changes or self.reruns or self.config)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(Value):
     """One changed recipe of a repository: validated, planned and compared."""
 
     path: str
@@ -192,8 +186,7 @@ class Checked:
         return not any(problem.severity is Severity.ERROR for problem in self.problems)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comment:
+class Comment(Value):
     """The review of all changed recipes of a repository: one comment on a pull request."""
 
     base: str

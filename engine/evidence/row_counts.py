@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from engine.values import Number, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowCounts:
+class RowCounts(Value):
     """Rows that a model answered, counted."""
 
     model: str
     """sha256 of the file that was asked, or the key of the weights."""
-    temperature: float
+    temperature: Number
     """Of the probabilities; 1 where they are not calibrated."""
-    abstain_below: float | None
+    abstain_below: Number | None
     rows: int
     """That were asked; blank ones are not."""
     abstained: int
@@ -27,15 +26,14 @@ class RowCounts:
     """Rows by how similar the nearest training row is, in bins of 0.05; empty where no training rows were at hand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountDifference:
+class CountDifference(Value):
     """One thing in which two counts were compared."""
 
     what: str
     """`labels`, `confidence`, `characters`, `similarity` or `abstained`."""
-    effect: float
+    effect: Number
     """0 to 1: the share of rows that is elsewhere (labels, abstained), or the largest distance of cumulative shares."""
-    p_value: float
-    p_adjusted: float
+    p_value: Number
+    p_adjusted: Number
     """After Holm's correction over all that was compared."""
     differs: bool

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from engine.values import Number, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartSummary:
+class StartSummary(Value):
     """How the folder of the model that was trained came to be."""
 
     kind: str
@@ -21,5 +20,5 @@ class StartSummary:
     """fewer_layers: how many there were."""
     vocabulary: int = 0
     """scratch: tokens."""
-    bytes_per_token: float = 0.0
+    bytes_per_token: Number = 0.0
     """scratch: of the training text, on average."""

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from engine.evidence.measures import Metric
+from engine.values import Number, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepSetting:
+class SweepSetting(Value):
     """One setting of `method`, trained and asked the validation rows."""
 
     values: dict[str, Any]
     """Of the keys that a setting has to say: in which one of them is another than `method`."""
     metric: Metric
     """What chooses."""
-    validation_loss: float | None
+    validation_loss: Number | None
     """Of the kept checkpoint."""
     trainable_parameters: int | None
     """None where its training failed, as `metric.undefined` then says."""
     steps: int | None
-    seconds: float | None
+    seconds: Number | None
     behind: Metric | None = None
     """How much worse than the chosen one, paired, with an interval that holds for all settings together; None for
     that one, and for one that left no model."""
@@ -34,8 +33,7 @@ class SweepSetting:
         return self.behind.interval is None or self.behind.interval.low <= 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepResult:
+class SweepResult(Value):
     """All settings in the order of the recipe."""
 
     metric: str

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from engine.values import Number, Value, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diversity:
+class Diversity(Value):
     """How much texts repeat each other: of the synthetic rows, and of as many training rows."""
 
     rows: int
     """Compared of each."""
-    distinct: float | None
+    distinct: Number | None
     """Share of the runs of four words that are different ones; None where there are none."""
-    real_distinct: float | None
-    nearest: float | None
+    real_distinct: Number | None
+    nearest: Number | None
     """Mean share of words that a row has in common with its nearest other one; None for one row."""
-    real_nearest: float | None
+    real_nearest: Number | None
 
     @property
     def is_low(self) -> bool:
@@ -25,8 +24,7 @@ class Diversity:
         return None not in pair and 2 * (pair[0] or 0.0) < (pair[1] or 0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewResult:
+class ReviewResult(Value):
     """What people found in a sample of the synthetic rows."""
 
     file: str
@@ -37,14 +35,13 @@ class ReviewResult:
     reviewed: int
     """Of them, those with a mark."""
     wrong: int
-    wrong_high: float | None
+    wrong_high: Number | None
     """Upper end of the one-sided interval of the share that is wrong; None without a review."""
     strange: int = 0
     """Marked rows that are none of this run's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyntheticResult:
+class SyntheticResult(Value):
     """Rows that were asked of a model, why some were refused, and what is trained on."""
 
     name: str
@@ -73,6 +70,6 @@ class SyntheticResult:
     """sha256 of the kept rows."""
     review: ReviewResult | None = None
     """None where the recipe names no file."""
-    cost: float | None = None
+    cost: Number | None = None
     """Of all that was asked, at the recipe's prices; None without them."""
-    seconds: float = 0.0
+    seconds: Number = 0.0

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from engine.evidence.measures import Scores
 from engine.evidence.verdicts import Comparison
+from engine.values import Number, Value, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptAtConfidence:
+class KeptAtConfidence(Value):
     """Which share of the validation rows the teacher answers at least so surely, and how many of those rightly."""
 
-    confidence: float
-    kept: float
-    right: float | None
+    confidence: Number
+    kept: Number
+    right: Number | None
     """None where none is kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherResult:
+class TeacherResult(Value):
     """A teacher beside the cheap baselines on the validation rows, and its answers to the rows without labels."""
 
     name: str
@@ -29,7 +26,7 @@ class TeacherResult:
     """By which it has to be better."""
     validation: Scores | None
     """None without validation rows."""
-    baselines: dict[str, float | None]
+    baselines: dict[str, Number | None]
     """`metric` of each cheap baseline on the validation rows."""
     is_better: bool
     """Than each of them; true where there is nothing to compare with."""
@@ -44,20 +41,20 @@ class TeacherResult:
     """Rows that are trained on beside those with labels."""
     labels: dict[str, int] = field(default_factory=dict)
     """Kept rows by label."""
-    min_confidence: float | None = None
+    min_confidence: Number | None = None
     confidence: tuple[KeptAtConfidence, ...] = ()
     """Of the validation rows, for a few confidences; empty where the teacher gives none."""
     holdout: Scores | None = None
     """None where it was not asked."""
     parameters: int | None = None
     """None for one that is not loaded here."""
-    rows_per_second: float | None = None
+    rows_per_second: Number | None = None
     """On the holdout, in seconds of `Stopwatch`; None where that was not measured."""
     sign: int = 1
     """-1 where less of `metric` is better."""
-    cost: float | None = None
+    cost: Number | None = None
     """Of all that it was asked, at the recipe's price; None without one."""
-    seconds: float = 0.0
+    seconds: Number = 0.0
 
     @property
     def value(self) -> float | None:
@@ -66,8 +63,7 @@ class TeacherResult:
         return next((one.value for one in scores if one.name == self.metric), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftTargetsResult:
+class SoftTargetsResult(Value):
     """A teacher's probabilities of the tokens that are trained."""
 
     rows: int
@@ -76,17 +72,16 @@ class SoftTargetsResult:
     """Learned ones of these rows; each has probabilities of its own."""
     kept_tokens: int
     """The most probable tokens that are kept at each."""
-    probability: float | None
+    probability: Number | None
     """What the kept ones have together, on average; None without tokens."""
-    agreement: float | None
+    agreement: Number | None
     """Share of the tokens that are also the teacher's most probable one; None without tokens."""
     asked: int
     """Rows that went through the teacher when this was made; the others had been asked before."""
-    seconds: float
+    seconds: Number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftAgainstAnswers:
+class SoftAgainstAnswers(Value):
     """The model that learned soft targets, and one that learned the same rows from their answers only."""
 
     answers: Scores
@@ -95,8 +90,7 @@ class SoftAgainstAnswers:
     """By metric, paired; a positive difference means that soft targets are better."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudentAgainstTeacher:
+class StudentAgainstTeacher(Value):
     """The tuned model and its teacher on the same holdout rows."""
 
     comparisons: tuple[Comparison, ...]
@@ -107,8 +101,8 @@ class StudentAgainstTeacher:
     neither_right: int
     parameters: int
     teacher_parameters: int | None
-    rows_per_second: float | None
-    teacher_rows_per_second: float | None
+    rows_per_second: Number | None
+    teacher_rows_per_second: Number | None
 
     @property
     def size_ratio(self) -> float | None:

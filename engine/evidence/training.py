@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from engine.evidence.measures import Metric, Scores
+from engine.values import Number, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryPoint:
+class HistoryPoint(Value):
     """One logged moment of training."""
 
     step: int
-    epoch: float
-    loss: float | None = None
-    eval_loss: float | None = None
-    learning_rate: float | None = None
-    grad_norm: float | None = None
+    epoch: Number
+    loss: Number | None = None
+    eval_loss: Number | None = None
+    learning_rate: Number | None = None
+    grad_norm: Number | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnedTargets:
+class LearnedTargets(Value):
     """How near a training came to the probabilities of its teacher."""
 
-    first: float | None
+    first: Number | None
     """Divergence in nats a token at the first optimizer step; None where training went on from a checkpoint."""
-    last: float
+    last: Number
     """Mean of the last epoch's steps."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixSharing:
+class PrefixSharing(Value):
     """Whether the rows of a batch shared the computation of the tokens that they all begin with."""
 
     used: bool
-    difference: float | None = None
+    difference: Number | None = None
     """Of loss and gradients to those of plain batches, relative, on a few rows before the first step."""
     reason: str = ""
     """Why batches were plain after all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSummary:
+class TrainingSummary(Value):
     """How the training went, read from the trainer's own state."""
 
     backend: str
@@ -50,8 +46,8 @@ class TrainingSummary:
     device: str
     precision: str
     steps: int
-    epochs: float
-    seconds: float
+    epochs: Number
+    seconds: Number
     rows: int
     supervised_tokens: int
     """Per epoch."""
@@ -61,24 +57,24 @@ class TrainingSummary:
     """The checkpoint that became the model."""
     stopped_early: bool
     resumed_from_step: int | None
-    adapter_norm: float
+    adapter_norm: Number
     """Frobenius norm over all trained deltas; 0 would mean nothing was learned and is an error."""
     history: tuple[HistoryPoint, ...]
     threads: int = 0
     """In force while it trained; 0 where it was not recorded."""
     peak_memory_bytes: int | None = None
     """Resident size of the training process, or what was allocated on the GPU; None where it was not measured."""
-    cpu_seconds: float | None = None
+    cpu_seconds: Number | None = None
     """Processor time of all threads; None where it was not measured."""
     rows_left_out: int | None = None
     """Rows of an epoch that the data stage gave and training did not see; None where they were not counted."""
     rows_cut: int | None = None
     """Rows of an epoch that were shortened to `method.max_length`; None where they were not counted."""
-    shared_prefix: PrefixSharing | None = field(default=None, metadata={"formerly": "shared_start"})
+    shared_prefix: PrefixSharing | None = None
     """None where batches were to be plain from the outset."""
     packed_documents: int | None = None
     """Documents, or blocks of long ones, that stood in the rows of an epoch; None where none were packed."""
-    padding: float | None = None
+    padding: Number | None = None
     """Share of packed rows, up to `method.max_length`, in which nothing stood; None where none were packed."""
     soft_targets: LearnedTargets | None = None
     """None where only answers are learned."""
@@ -98,21 +94,19 @@ class TrainingSummary:
         return next(kept, None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointScore:
+class CheckpointScore(Value):
     """One kept checkpoint on the validation rows."""
 
     step: int
-    epoch: float
-    loss: float | None
+    epoch: Number
+    loss: Number | None
     """Of training, last logged before it."""
-    eval_loss: float | None
+    eval_loss: Number | None
     metric: Metric
     """The main metric of the kind on validation."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeScores:
+class ProbeScores(Value):
     """One set of probes, asked before and after training."""
 
     name: str
@@ -122,14 +116,13 @@ class ProbeScores:
     after: Metric
     drop: Metric
     """Before minus after, paired, with interval."""
-    p_value: float | None
+    p_value: Number | None
     """McNemar's exact test of no difference."""
-    shift: float | None
+    shift: Number | None
     """Mean change of the right answer's log-probability per byte, after minus before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneralTextScores:
+class GeneralTextScores(Value):
     """How well general text is predicted before and after training, in bits per byte."""
 
     builtin: bool
@@ -142,12 +135,11 @@ class GeneralTextScores:
     after: Metric
     rise: Metric
     """After minus before, paired over documents, with interval."""
-    p_value: float | None
+    p_value: Number | None
     """Paired permutation test of no difference."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgettingResult:
+class ForgettingResult(Value):
     """What training cost in things that it was not about."""
 
     probes: tuple[ProbeScores, ...]
@@ -161,38 +153,34 @@ CHOSEN_LOG_PROBABILITY: Final = "chosen_log_probability"
 ANSWER_LENGTH: Final = "answer_length"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftScore:
+class DriftScore(Value):
     """One thing that training on preferences can move in the model's answers."""
 
     name: str
     """`CHOSEN_LOG_PROBABILITY` or `ANSWER_LENGTH`, as the recipe calls them."""
-    before: float | None
+    before: Number | None
     """Of the untouched base model: nats a token, or tokens an answer."""
-    after: float | None
+    after: Number | None
     change: Metric
     """What the gate bounds: before minus after, or after by before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftResult:
+class DriftResult(Value):
     """How far a training on preferences has moved the model's answers."""
 
     scores: tuple[DriftScore, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvePoint:
+class CurvePoint(Value):
     """A model trained on part of the training rows, judged on the validation rows."""
 
-    share: float
+    share: Number
     """Of the training rows."""
     rows: int
     scores: Scores
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearningCurve:
+class LearningCurve(Value):
     """Whether more examples would pay."""
 
     model: str

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from engine.evidence.measures import Interval, Scores
+from engine.values import Number, Value
 
 
 class Status(StrEnum):
@@ -42,25 +42,24 @@ OpenVINO is in reports of earlier versions.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Value):
     """One threshold, compared with what was measured."""
 
     name: str
     """The metric, or `over_baselines.macro_f1`, `onnx.macro_f1`, `overfitting`, `agreement`, `token_parity`, …"""
     status: Status
-    got: float | None
+    got: Number | None
     direction: str
     """`min` or `max`."""
-    bound: float
+    bound: Number
     decided_on: str
     """`lower bound`, `upper bound` or `point`: the number that was compared with the bound."""
     n: int
     interval: Interval | None = None
-    p_value: float | None = None
+    p_value: Number | None = None
     note: str = ""
     """Why, where the numbers do not say it: against which baseline, why inconclusive, what would decide it."""
-    p_adjusted: float | None = None
+    p_adjusted: Number | None = None
     """`p_value` after Holm's correction over all paired tests of the gate."""
 
     # Derived and never written: digests in locks and bundles are of the JSON, which older versions read too.
@@ -91,41 +90,38 @@ class Check:
         return name.partition(".")[2]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Value):
     """All checks of one gate and their common answer."""
 
     status: Status
     checks: tuple[Check, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineResult:
+class BaselineResult(Value):
     """What one baseline reaches on the holdout, without any fine-tuning."""
 
     name: str
     scores: Scores
     passes: bool
     """Every acceptance threshold holds for it."""
-    seconds: float
+    seconds: Number
     note: str = ""
     """How it was done: number of shots, features, decoding."""
     bytes: int | None = None
     """Of the model's weights, in memory or as a file; None where there is none, or it is served."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Value):
     """The tuned model against another one on the same rows, paired."""
 
     name: str
     """A baseline, or `previous` for the last accepted model of the recipe."""
     metric: str
-    difference: float | None
+    difference: Number | None
     """How much better the tuned model is, in the metric's own unit; None where it is not known."""
     interval: Interval | None
-    p_value: float | None
-    p_adjusted: float | None
+    p_value: Number | None
+    p_adjusted: Number | None
     """After Holm's correction over all comparisons of the run."""
     test: str
     n: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,10 +11,10 @@ from engine.evidence import ExportedFile
 from engine.progress import Progress
 from engine.recipe.model import Task
 from engine.store import sha256_of
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportSpec:
+class ExportSpec(Value):
     """What is asked of an export."""
 
     task: Task

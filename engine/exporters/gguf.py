@@ -7,7 +7,6 @@ not is refused with its reasons, and that is no error.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import Problem
@@ -15,6 +14,7 @@ from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name, write_task
 from engine.progress import Progress, mention
 from engine.runtime.gguf.required import missing_tools
+from engine.values import replace
 
 NAME = "gguf"
 REQUIRES: tuple[str, ...] = ()

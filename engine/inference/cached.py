@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,14 @@ from engine.files.reading import read_json
 from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.recipe.metrics import FREE
+from engine.values import Value
 
 REVISION = 3
 """Bumped when the same model would now say something else."""
 FACTS = "facts.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
+class Predictions(Value):
     """One model's predictions on the holdout."""
 
     judged: list[Prediction]

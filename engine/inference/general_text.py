@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions, wr
 from engine.recipe.model import GeneralText, Recipe, Task
 from engine.runtime.rendering.key import REPLAY_FILE
 from engine.sources import fetch_source
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

@@ -9,7 +9,6 @@ when nothing holds it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +23,7 @@ from engine.recipe.conversation import conversation
 from engine.recipe.model import Recipe, Task
 from engine.recipe.prompt import answer_text, messages, parse_answer
 from engine.runtime.rendering.key import LengthLimits, written_task
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -48,8 +48,7 @@ Shot = tuple[str, str]
 """(text, target): an answered question before the real one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionInputs:
+class PredictionInputs(Value):
     """What rows are asked, besides themselves."""
 
     task: Task

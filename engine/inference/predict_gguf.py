@@ -7,7 +7,6 @@ the chat templates in the file and in the Modelfile, and the prompts as the file
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.conversation import conversation
 from engine.recipe.prompt import parse_answer
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import GgufAnswers, Request
@@ -39,8 +39,7 @@ REVISION = 8
 """Bumped when the same file and rows would now give other predictions."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GgufAsker:
+class GgufAsker(Value):
     """Rows and the GGUF file that they are put to: its chat template, and where it is run."""
 
     asked: PredictionInputs

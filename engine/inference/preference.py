@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -22,6 +21,7 @@ from engine.inference import predict
 from engine.inference.predict import PredictionInputs
 from engine.kinds import Turns
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.values import replace
 
 REVISION = 1
 """Bumped when the same model and rows would now be rated otherwise."""

@@ -19,6 +19,7 @@ from engine.data.similarity.leakage import leaks
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.files.reading import json_lines
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -36,8 +37,7 @@ EMPTY = "empty"
 NEAR = "near rows that judge"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayedText:
+class ReplayedText(Value):
     """One text as training reads it."""
 
     id: str

@@ -8,7 +8,6 @@ nothing. The machinery of the baselines does the asking.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import batched
 
@@ -23,6 +22,7 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.baselines import LEARNED
 from engine.recipe.model import Baseline
 from engine.store import Artifact
+from engine.values import Value
 
 PART = 256
 """Rows of one part: a killed run asks a local model so many again, at most."""
@@ -31,8 +31,7 @@ NO_ANSWER = "not an answer of the task"
 UNSURE = "below the confidence"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherAnswers:
+class TeacherAnswers(Value):
     """What a teacher says to rows, in their order, and the products that hold it."""
 
     predictions: list[Prediction]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+from engine.values import Value
 
 Better = Literal["higher", "lower", "either"]
 Of = Literal["", "label", "field"]
@@ -50,8 +51,7 @@ class Decoding(StrEnum):
     """By the probability of the answers or of the text: nothing is generated."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricSpec:
+class MetricSpec(Value):
     """What is known of a metric before anything is measured."""
 
     name: str
@@ -65,8 +65,7 @@ class MetricSpec:
     of: Of = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(Value):
     """What `recipe init` writes for a kind, before a person edits it."""
 
     description: str = "Write as the examples are written."
@@ -82,8 +81,7 @@ class Draft:
     """What the column of the answers is called."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(Value):
     """A kind of task: its keys, rows, turns, answers, metrics, baselines and words.
 
     A module of `engine.kinds` defines one as `KIND`. Code that needs numpy is named by its module.

@@ -12,12 +12,12 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from engine.kinds import AnswerForm
 from engine.lock.file import AnswerFacts
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
+from engine.values import Value, replace
 
 BYTES = 4
 HASHES, LIKELIHOODS = "answers", "nats"
@@ -25,8 +25,7 @@ UNREADABLE = "?"
 """Stands for an output that is no answer of the task; its text is not known any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedAnswers:
+class LockedAnswers(Value):
     """What the model of a lock answered to the rows of some predictions."""
 
     same: tuple[bool, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from engine.artifacts import results
@@ -20,6 +19,7 @@ from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import base_model_mapping
 from engine.store import Artifact
+from engine.values import replace
 
 Artifacts = Mapping[str, Artifact]
 NUMBERS = "numbers"

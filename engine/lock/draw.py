@@ -8,7 +8,6 @@ divided around the recorded rows. Any other draw starts afresh, and the lock cou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.errors import DataError
 from engine.lock.file import Lock, LockedSplit, how_to_restore, lock_path
 from engine.recipe.model import BY_ORDER, Recipe, Splits
 from engine.store import make_key
+from engine.values import Value
 
 DIGITS = 16
 """Hex digits of the digests that stand for a template or an answer in `draw`."""
@@ -40,8 +40,7 @@ class LockMatch(StrEnum):
     """Another draw: the recorded holdout is given up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectedDraw:
+class ExpectedDraw(Value):
     """What the splits of this run are held to."""
 
     match: LockMatch

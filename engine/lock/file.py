@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -18,9 +18,20 @@ from engine.data.membership import LEFT_OUT
 from engine.errors import DataError
 from engine.files import writing
 from engine.files.reading import MAX_BYTES, parse_json, read_text
-from engine.files.typed_json import Count, JsonTypeError, Scalar, Time, brief, brief_text, from_json
 from engine.lock.apart import apart_for
 from engine.recipe.text.paths import as_argument
+from engine.values import (
+    Count,
+    JsonTypeError,
+    Number,
+    Scalar,
+    Value,
+    brief,
+    brief_text,
+    field,
+    from_json,
+    to_json,
+)
 
 SCHEMA = "lock.v1"
 SUFFIX = ".lock.json"
@@ -102,9 +113,9 @@ class ReplayFacts(TypedDict):
 class MetricFacts(TypedDict):
     """One metric on the holdout, before any merge."""
 
-    value: float | None
-    low: float | None
-    high: float | None
+    value: Number | None
+    low: Number | None
+    high: Number | None
     n: Count
 
 
@@ -112,16 +123,16 @@ class SeedFacts(TypedDict):
     """The training with another seed, on the same holdout."""
 
     seed: Count
-    metrics: Mapping[str, float | None]
-    agreement: float | None
+    metrics: Mapping[str, Number | None]
+    agreement: Number | None
     """With the answers of the first seed's model."""
 
 
 class SpreadFacts(TypedDict):
     """One metric over all seeds: the noise band."""
 
-    mean: float
-    deviation: float
+    mean: Number
+    deviation: Number
 
 
 class AnswerFacts(TypedDict):
@@ -132,12 +143,11 @@ class AnswerFacts(TypedDict):
     entries: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(Value):
     """What one accepted run proves, by value and by digest. Fields stand in the order of the file."""
 
     recipe: RecipeFacts
-    finished: Time
+    finished: str
     """UTC: what was built before is not a reproduction."""
     sources: tuple[SourceFacts, ...]
     """In recipe order."""
@@ -181,8 +191,7 @@ class Accepted:
     """Versions of all that stood in the environment which trained, where it was one of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedSplit:
+class LockedSplit(Value):
     """One split as it was drawn."""
 
     rows: Count
@@ -200,20 +209,18 @@ class LockedSplit:
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedFirewall:
+class LockedFirewall(Value):
     """The proof that the holdout stands apart: as `engine.evidence.Firewall`."""
 
     method: str
-    similarity: float
+    similarity: Number
     found_exact: Count
     found_near: Count
     left_exact: Count
     left_near: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wear:
+class Wear(Value):
     """What has been done with the holdout."""
 
     looks: Count
@@ -225,8 +232,7 @@ class Wear:
 UNUSED = Wear(looks=0, redraws=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class Lock(Value):
     """What one recipe has drawn."""
 
     recipe: str
@@ -308,7 +314,7 @@ def lock_text(lock: Lock) -> str:
 
 
 def _plain(lock: Lock) -> dict[str, Any]:
-    plain: dict[str, Any] = {"schema": SCHEMA, **asdict(lock)}
+    plain: dict[str, Any] = {"schema": SCHEMA, **to_json(lock)}
     plain["draw"] = dict(sorted(lock.draw.items()))
     if lock.accepted is None:
         del plain["accepted"]
@@ -326,7 +332,7 @@ def _plain(lock: Lock) -> dict[str, Any]:
 
 
 def _written(split: LockedSplit) -> dict[str, Any]:
-    written = asdict(split)
+    written: dict[str, Any] = to_json(split)
     # a split without such rows is written as before the field existed, so that most locks stay as
     # they were
     if split.left_out is None:
@@ -365,12 +371,40 @@ def _lock(data: dict[str, Any]) -> Lock:
     lock = from_json(Lock, data)
     if unknown := lock.splits.keys() - set(SPLITS):
         raise JsonTypeError(f"`splits.{brief_text(min(unknown))}` is unknown")
+    if lock.accepted is not None:
+        if not _is_time(lock.accepted.finished):
+            raise JsonTypeError(f"`accepted.finished` is {brief(lock.accepted.finished)}")
+        _keep_others(lock.accepted, data["accepted"])
     # A lock without its count would let a used holdout pass for a fresh one.
     if "holdout" not in data:
         raise JsonTypeError("`holdout` is missing")
     if "accepted" in data and lock.accepted is None:
         raise JsonTypeError("`accepted` is null")
     return lock
+
+
+def _is_time(text: str) -> bool:
+    """Whether a text is a moment in ISO 8601 with its offset from UTC."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _keep_others(value: Any, data: Any) -> None:
+    """Add the keys of `data` that no `TypedDict` names, such as those that pin a source."""
+    if isinstance(value, Value):
+        value = {name: getattr(value, name) for name in value.__struct_fields__ if name in data}
+    elif isinstance(value, dict):
+        found = {**data, **value}
+        value.clear()
+        value.update(found)
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _keep_others(inner, data[name])
+    elif isinstance(value, tuple):
+        for inner, of in zip(value, data, strict=True):
+            _keep_others(inner, of)
 
 
 def _why_no_json(text: str, error: ValueError) -> str:

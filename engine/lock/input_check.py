@@ -8,7 +8,6 @@ The first of them that differs is named, since it is the likely cause of those a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from engine.recipe.digest import changed_sections
 from engine.recipe.model import FewerLayers, HubRef, PathRef, Recipe, Scratch
 from engine.recipe.text.dump import base_model_mapping
 from engine.store import Artifact, Cached, sha256_of
+from engine.values import Value, replace
 
 Artifacts = Mapping[str, Artifact]
 Survey = tuple[Mapping[str, Any], ...]
@@ -70,8 +70,7 @@ def device_of_lock(device: Device, recipe: Recipe, accepted: Accepted) -> Device
     return held
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputCheck:
+class InputCheck(Value):
     """The looks that are taken at a run's inputs, stage by stage; a wrong one is an error."""
 
     recipe: Recipe

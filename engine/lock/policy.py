@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from engine.recipe.sweeps import methods_of
 from engine.recipe.text.paths import as_argument
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
+from engine.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockOptions:
+class LockOptions(Value):
     """What the caller wants of the lock."""
 
     frozen: bool = False
@@ -38,8 +37,7 @@ PLAIN = LockOptions()
 TAKE_BACK = "take the lock back from version control"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockPolicy:
+class LockPolicy(Value):
     """The lock of one run."""
 
     recipe: Recipe

@@ -9,7 +9,6 @@ another model has been accepted since.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +27,7 @@ from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store, make_key
 from engine.store.runs import AcceptedRun
+from engine.values import Value
 
 PAYLOAD = "previous"
 """The entry of the gate's key payload that names the answers."""
@@ -40,8 +40,7 @@ NO_PROBABILITIES = "the lock holds answers and no probabilities"
 CONTRADICTORY = "the lock contradicts itself"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Previous:
+class Previous(Value):
     """The last accepted model."""
 
     run: AcceptedRun | None

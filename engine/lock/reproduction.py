@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from engine.errors import EngineError, listed
@@ -37,6 +36,7 @@ from engine.metrics.predictions import Prediction
 from engine.recipe.metrics import FREE, LIKELIHOODS, primary
 from engine.recipe.model import Recipe
 from engine.store import Artifact
+from engine.values import Value, replace
 from engine.values.numbers import bounds, decimal
 
 Artifacts = Mapping[str, Artifact]
@@ -50,8 +50,7 @@ NEAR_PROBABILITIES = 1e-3
 """Of its size, by which a metric of probabilities may be off where the same model computes it again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatedRun:
+class RepeatedRun(Value):
     """A run that repeats a lock, as far as it came."""
 
     recipe: Recipe

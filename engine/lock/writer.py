@@ -7,7 +7,7 @@ on the lock as it was when the run began.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.artifacts.results import data_summary, read_json
@@ -29,6 +29,7 @@ from engine.lock.holdout_uses import HoldoutUses, verdict_name
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
+from engine.values import fields, replace
 
 WORN_AT = 10
 """Decisions from which a holdout is called worn.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.errors import listed
 from engine.evidence import (
@@ -23,6 +22,7 @@ from engine.metrics.power import FEW_ROWS
 from engine.recipe.baselines import UNTRAINED
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
+from engine.values import Value
 from engine.values.numbers import decimal
 
 OTHER_KINDS = (
@@ -39,8 +39,7 @@ MOST_PAIRS = 2
 _SETTLED = (Status.PASS, Status.WARN)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class Beside(Value):
     """What else is known of a model that was refused."""
 
     curves: Sequence[LearningCurve] = ()

@@ -9,7 +9,6 @@ of intervals at a confidence that is corrected for the number of ways (Bonferron
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison, Interval, Metric
 from engine.metrics.comparing import comparisons_with, corrected
@@ -17,6 +16,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import values_of
 from engine.metrics.several import corrected_confidence
 from engine.metrics.verdict import rows_to_decide
+from engine.values import replace
 
 MARGIN = 0.02
 """So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""

@@ -11,7 +11,6 @@ interval does: the best one by its score need not be the one that is hardest to 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.evidence import Check, Comparison, Interval, Metric, Status
@@ -19,6 +18,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import hold_back, judge
 from engine.recipe.metrics import ROUNDING
 from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
+from engine.values import Value, field, replace
 
 if TYPE_CHECKING:
     from engine.metrics.paired import PairedTables
@@ -27,8 +27,7 @@ PREVIOUS = "previous"
 """What comparisons call the last accepted model of the recipe."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
+class Earlier(Value):
     """The last accepted model of the recipe, as far as it can be compared."""
 
     answers: Sequence[Prediction] = ()
@@ -53,8 +52,7 @@ class Earlier:
         return f"the model accepted on {self.accepted}{source}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rivals:
+class Rivals(Value):
     """What the tuned model is compared with, and how."""
 
     judging: Judging

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -28,6 +27,7 @@ from engine.metrics.recipe_edits import (
 from engine.metrics.trained_case import TrainedCase, TrainedEvidence, value_words
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import varied
+from engine.values import replace
 
 TABLE: Final = Path(__file__).with_name("advice.toml")
 _FOLLOWS: Final = {

@@ -7,7 +7,6 @@ the chosen ones. Both are compared with the untouched base model on the same row
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from engine.evidence import Check, DriftResult, DriftScore, Metric
 from engine.evidence.training import ANSWER_LENGTH, CHOSEN_LOG_PROBABILITY
@@ -15,11 +14,11 @@ from engine.evidence.verdicts import DRIFT
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Direction, Drift
+from engine.values import Value, field, replace
 from engine.values.numbers import decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerLengths:
+class AnswerLengths(Value):
     """Tokens of what two models wrote to the same rows, by the row's id."""
 
     before: Mapping[str, int]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.evidence import Equivalence, Interval, Metric
 from engine.metrics.intervals import wilson
 from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Task
+from engine.values import Value, replace
 
 LEVEL = 0.05
 """Of each of the two tests."""
@@ -32,16 +32,14 @@ MOST_WIDER = 1.5
 """How much wider a lock's interval may be than that of a run which repeats it, on the same rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Margin:
+class Margin(Value):
     """How far a metric may be off, and why so far."""
 
     value: float | None
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricPair:
+class MetricPair(Value):
     """One metric to compare."""
 
     metric: str

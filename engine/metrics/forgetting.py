@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from engine.evidence import (
@@ -28,6 +27,7 @@ from engine.metrics.intervals import wilson
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Forgetting
+from engine.values import Value, replace
 from engine.values.numbers import decimal
 
 OVERALL = "all"
@@ -39,8 +39,7 @@ PAIRED = ("minimal_pairs",)
 """Kinds whose options are whole sentences: compared by their sums, not by byte."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeAnswer:
+class ProbeAnswer(Value):
     """One item as one model answered it."""
 
     id: str

@@ -13,11 +13,11 @@ a bootstrap's in up to 72 %.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import lru_cache
 from statistics import NormalDist
 
 from engine.evidence import Interval, Metric
+from engine.values import replace
 
 _STEPS = 40
 """Of a bisection."""

@@ -9,7 +9,6 @@ distinguished from chance promises little.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.evidence import (
     CurvePoint,
@@ -19,6 +18,7 @@ from engine.evidence import (
 )
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.values import Value
 from engine.values.numbers import bounds, decimal
 
 SHARES = (0.25, 0.5, 1.0)
@@ -33,8 +33,7 @@ CALLED = {"tfidf_svm": "the SVM", "tuned": "the tuned model"}
 METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareResult:
+class ShareResult(Value):
     """What a model trained on part of the rows answered."""
 
     share: float
@@ -44,8 +43,7 @@ class ShareResult:
     """On the same rows, by id, at every share."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
+class Gain(Value):
     """The last step of a curve on one metric."""
 
     value: float

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Final
 
 from engine.evidence import HistoryPoint
+from engine.values import Value
 
 FEWEST_LOSSES: Final = 9
 """Logged training losses, three for each third of the steps."""
@@ -23,8 +23,7 @@ RISE: Final = 0.1
 FEWEST_EVALUATIONS: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingLosses:
+class TrainingLosses(Value):
     """Means of the training loss over parts of the steps."""
 
     start: float
@@ -57,8 +56,7 @@ class TrainingLosses:
         return self.end - self.start > max(FALL * self.start, 2 * self.noise)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationLosses:
+class ValidationLosses(Value):
     """The course of the validation loss."""
 
     lowest: float

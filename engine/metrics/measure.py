@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.metrics.table import Floats, Sums, Table
+from engine.values import Value, replace
 
 Of = Callable[[Sums], Floats]
 """What is read from sums: shape (…)."""
@@ -23,8 +23,7 @@ def no_rows(sums: Sums) -> str:
     return "" if sums["rows"] > 0 else "no rows"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class Measure(Value):
     """One metric of a family."""
 
     name: str

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import bdtr
@@ -22,10 +21,10 @@ from engine.metrics.measure import Measure
 from engine.metrics.predictions import Judging, Prediction, has_shares_of
 from engine.metrics.resampling import draw, method, percentile_interval, swap
 from engine.metrics.table import Sums, Table, same_rows
+from engine.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Value):
     """First minus second on one metric, in the metric's own unit; whether more is better is not part of it."""
 
     metric: Metric
@@ -35,8 +34,7 @@ class Difference:
     """Which test gave the p-value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairedTables:
+class PairedTables(Value):
     """Two models' statistics on the same rows, and their common draws."""
 
     tables: tuple[Table, Table]

@@ -17,13 +17,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
 from engine.metrics.binomial import tail
 from engine.metrics.intervals import wilson
 from engine.recipe.metrics import ROUNDING
+from engine.values import Value, replace
 
 OFTEN = 0.8
 """Four times in five: the power that plans speak of."""
@@ -41,8 +41,7 @@ _RECALLS = (0.001, *(step / 20 for step in range(1, 20)), 0.97, 0.98, 0.99, 0.99
 _NORMAL = NormalDist()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThresholdRule:
+class ThresholdRule(Value):
     """How the gate decides."""
 
     bound: float
@@ -53,8 +52,7 @@ class ThresholdRule:
     """The interval is that of Clopper and Pearson, not Wilson's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class Spread(Value):
     """A metric from 0 to 1, better when higher, seen as a share of effective rows."""
 
     per_row: Callable[[float], float]

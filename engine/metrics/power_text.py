@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.evidence import DataSummary
@@ -18,6 +17,7 @@ from engine.metrics.intervals import GroupSizes, effective_groups
 from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Spread, ThresholdRule
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Selective, Task, Threshold
+from engine.values import Value, field, replace
 
 BASELINE_DISCORDANCE = 0.2
 """Share of rows on which only one of model and baseline is right, before it is measured."""
@@ -31,16 +31,14 @@ NOT_PREDICTED = ("mcc", "ece")
 MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discordance:
+class Discordance(Value):
     """The share of rows on which only one of two models is right, and which two were compared."""
 
     share: float = BASELINE_DISCORDANCE
     source: str = "a guess"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgingRows:
+class JudgingRows(Value):
     """The rows that will decide."""
 
     rows: int
@@ -78,8 +76,7 @@ class JudgingRows:
         return tuple(min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerEstimate:
+class PowerEstimate(Value):
     """The power of one threshold on the holdout; true values are unrounded, and on the metric's own scale."""
 
     metric: str
@@ -184,8 +181,7 @@ class PowerEstimate:
         return f"; {number} power {OFTEN:.2f}{f' at {self.asked_text}' if asked else ''}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerEstimates:
+class PowerEstimates(Value):
     """The power of every threshold, and what the numbers assume."""
 
     estimates: tuple[PowerEstimate, ...] = ()
@@ -234,8 +230,7 @@ def estimate_power(
     return PowerEstimates(estimates=tuple(once.values()), note=note)
 
 
-@dataclass(frozen=True, slots=True)
-class _Estimator:
+class _Estimator(Value, kw_only=False):
     """What every estimate stands on."""
 
     acceptance: Acceptance

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Recipe, Task
+from engine.values import Value, fields, to_json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
+class Prediction(Value):
     """One row's answer beside its target."""
 
     id: str
@@ -52,8 +51,7 @@ class Prediction:
     """Preference: the same of the untouched base model: of the chosen answer, and of the rejected one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judging:
+class Judging(Value):
     """How predictions are judged, whatever is measured of them."""
 
     task: Task
@@ -112,7 +110,7 @@ _TUPLES = ("probabilities", "references", "base_nats")
 
 def _as_json(prediction: Prediction) -> dict[str, Any]:
     """Return what is not as it is by default."""
-    given = asdict(prediction)
+    given = to_json(prediction)
     return {name: value for name, value in given.items() if value != _DEFAULTS[name]}
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from operator import attrgetter
@@ -26,6 +25,7 @@ from engine.recipe.model import FROM_TRAIN, Method, Recipe, Scratch, Splits
 from engine.recipe.references import base_reference
 from engine.recipe.text.dump import reference_mapping
 from engine.recipe.validation_rows import stated_sizes
+from engine.values import Value
 
 FEW_STEPS: Final = 200
 """Optimizer steps below which a training is called short."""
@@ -168,8 +168,7 @@ def to_keep_validation_rows(splits: Splits, rows: int) -> tuple[RecipeEdit, ...]
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoints:
+class Checkpoints(Value):
     """The judged checkpoints of a training, and which of them is the model."""
 
     judged: tuple[CheckpointScore, ...]

@@ -25,7 +25,6 @@ F1 of four fields a row, on 200 holdouts each of 100 and 300 rows: at most 2.0 %
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +33,7 @@ from scipy import sparse
 
 from engine.evidence import Interval
 from engine.metrics.table import Floats, Sparse, Sums, Table
+from engine.values import replace
 
 DRAWS = 2000
 MOST_NUMBERS = 4_000_000

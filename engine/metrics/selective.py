@@ -11,7 +11,6 @@ have groups it is resampled, as everywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,6 +25,7 @@ from engine.metrics.selective_checks import ACCURACY, COVERAGE
 from engine.metrics.table import Floats, Table, flags, make_table
 from engine.metrics.temperature import calibrated, fit, reliability
 from engine.recipe.model import Acceptance, Selective
+from engine.values import Value, replace
 
 GOOD_CHANCE: Final = 0.95
 POOR_CHANCE: Final = 0.5
@@ -33,8 +33,7 @@ TIMES: Final = (4, 16)
 """So many times as many holdout rows, where those that are there give no better than a poor chance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectiveRule:
+class SelectiveRule(Value):
     """What has to be shown, and on how many rows."""
 
     selective: Selective
@@ -56,8 +55,7 @@ class SelectiveRule:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidates:
+class _Candidates(Value, kw_only=False):
     """Thresholds between validation rows, the highest first; each array has an entry for each of them."""
 
     thresholds: Floats

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from engine.evidence import Abstention, Check, Metric, Status
@@ -11,6 +10,7 @@ from engine.metrics.binomial import EXACT
 from engine.metrics.power import OFTEN, ThresholdRule, round_up, rows_to_pass
 from engine.metrics.verdict import judge, rows_to_decide
 from engine.recipe.model import Acceptance
+from engine.values import replace
 
 ACCURACY: Final = f"{SELECTIVE}.accuracy"
 COVERAGE: Final = f"{SELECTIVE}.coverage"

@@ -7,9 +7,8 @@ Shown is the interval of the recipe's confidence, as of every other model. No Nu
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from engine.evidence import Check, Status
+from engine.values import replace
 from engine.values.numbers import decimal
 
 

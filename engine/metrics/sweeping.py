@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import StageError
 from engine.evidence import Metric, SweepResult, SweepSetting, TrainingSummary
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingResult:
+class SettingResult(Value):
     """What the model of one setting answered."""
 
     values: Mapping[str, Any]
@@ -32,8 +31,7 @@ class SettingResult:
     """Why there is no model of it: its numbers ran away, or nothing was learned."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepCriterion:
+class SweepCriterion(Value):
     """How settings are compared."""
 
     judging: Judging

@@ -8,7 +8,6 @@ and thousands of weighted sums give the interval. The matrices are sparse: a row
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from engine.metrics.predictions import Prediction
+from engine.values import Value
 
 Floats = NDArray[Any]
 """Counts, weights, or ratios of them."""
@@ -25,8 +25,7 @@ Block = Any
 """One statistic (rows,) or several of one name (rows, places), dense or sparse."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Value, kw_only=False):
     """One statistic of every row: as it was answered, as if it had been answered right, and as if wrong."""
 
     answered: Block
@@ -42,8 +41,7 @@ def flags(values: Iterable[object], *, right: bool = True) -> Column:
     return Column(answered, yes, no) if right else Column(answered, no, yes)
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(Value, kw_only=False):
     """Sums of row statistics, by name; any number of leading axes, one entry a resample."""
 
     values: Floats
@@ -59,8 +57,7 @@ class Sums:
         return self.values[..., first : first + width]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Value):
     """The row statistics of one model."""
 
     columns: Mapping[str, tuple[int, int | None]]

@@ -15,7 +15,6 @@ probabilities is not 0. `ece_less_chance` takes off what chance adds to it in th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +26,7 @@ from engine.metrics.scoring import metrics_of
 from engine.metrics.table import Column, Floats, Sums, Table, make_table, one_hot
 from engine.recipe.validation_rows import FEWEST_TO_CALIBRATE
 from engine.runtime.scoring.temperature import SMALLEST, tempered
+from engine.values import Value, replace
 
 BINS: Final = 15
 FEWEST_IN_BIN: Final = 20
@@ -35,8 +35,7 @@ _WIDEST: Final = 4.0
 """Of the logarithm of a temperature, either way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Value, kw_only=False):
     """A temperature, or why there is none."""
 
     temperature: float | None

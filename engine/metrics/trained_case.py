@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -27,6 +26,7 @@ from engine.metrics.losses import (
 from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_fast, is_slow, rate_of
 from engine.recipe.metrics import is_lower_better, primary, spec_of
 from engine.recipe.model import Recipe
+from engine.values import Value
 from engine.values.numbers import decimal
 
 ENOUGH: Final = 0.9
@@ -54,8 +54,7 @@ FEWEST_ROWS: Final = 30
 """Of a set, below which its score says too little."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedEvidence:
+class TrainedEvidence(Value):
     """What is known of a trained model."""
 
     training: TrainingSummary

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from statistics import NormalDist
 from typing import Final, Literal
 
@@ -22,6 +21,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import PHYSICAL, ROUNDING, is_lower_better, keeps_bound, primary
 from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
+from engine.values import replace
 from engine.values.numbers import decimal
 
 DecideOn = Literal["lower_bound", "point"]

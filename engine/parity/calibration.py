@@ -7,7 +7,6 @@ the recipe calibrates. The holdout fits and chooses nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from engine.artifacts.stage import StageContext
@@ -20,6 +19,7 @@ from engine.inference.predict_gguf import GgufAsker
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.runtime.rendering.calibration_file import FILE, FileCalibration, write_calibration
 from engine.store import sha256_of
+from engine.values import replace
 
 ADAPTER = "adapter"
 FORMAT = "calibration"

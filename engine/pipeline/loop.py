@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from engine.stages import after_of, load_stage, needs_of, references_of, stages_
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.store.remote.store import Sharing
 from engine.training.variants import discard
+from engine.values import Value, replace
 
 
 class Watcher(Protocol):
@@ -69,13 +70,12 @@ class RunState:
         return self.stop.outcome if self.stop else "accepted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(Value):
     """What the caller asks beyond the recipe: nothing here can change a result."""
 
     until: str | None = None
     force: tuple[str, ...] = ()
-    previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    previous: Mapping[str, Mapping[str, Any]] = {}
     input_check: InputCheck | None = None
     """Can stop a run, and changes nothing else."""
     events: Path | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.artifacts import results
@@ -35,6 +35,7 @@ from engine.stages import (
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
 from engine.training.trained_rows import counted_rows, split_rows
+from engine.values import Value, replace
 
 FORCED = "forced"
 UNFINISHED = "its last attempt did not finish"
@@ -66,15 +67,14 @@ PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", 
 """Of a key's payload, in the order in which changes are listed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanInputs:
+class PlanInputs(Value):
     """What a plan stands on besides the recipe; found once a run."""
 
     device: Device
     sources: tuple[Mapping[str, Any], ...]
     """Identity of each data source, in recipe order."""
     base_model: Mapping[str, Any]
-    references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    references: Mapping[str, Mapping[str, Any]] = {}
     """Identity of what single stages read besides, by name: other models, probes."""
     lock: Lock | None = None
     """As it stood beside the recipe when the run began; None where nothing is recorded yet."""
@@ -84,14 +84,13 @@ class PlanInputs:
     """Keys are compared with each other and never looked up: rows are as many as the recipe says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedStage:
+class PlannedStage(Value):
     """One stage: its key, and the artifact that is already there."""
 
     name: str
     key: StageKey | None = None
     """None: it depends on rows that have not been counted yet, or on a setting that has not been chosen yet."""
-    needs: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, str] = {}
     """Key of each need, by name."""
     reused: Artifact | None = None
     reason: str = ""
@@ -102,8 +101,7 @@ class PlannedStage:
     """Gate, and verify where it bounds a drop: the last accepted model, if it is another one; else None."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Value):
     """The stages of a recipe, in order."""
 
     recipe: Recipe

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from engine.recipe.outside import refusal, withheld_of
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.paths import absolute
 from engine.stages import stages_of
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.pipeline.loop import RunOptions

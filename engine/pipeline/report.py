@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,6 @@ from engine.evidence import (
     TrainingSummary,
     Waived,
 )
-from engine.files.typed_json import from_json
 from engine.metrics.verdict import CLOSE
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.baseline_steps import export_commands, steps_of_passing
@@ -55,13 +53,13 @@ from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
 from engine.store.store import SCRATCH
+from engine.values import Value, from_json, replace
 
 if TYPE_CHECKING:
     from engine.pipeline.loop import RunState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportInputs:
+class ReportInputs(Value):
     """What the stages left, and what is known around them, as the report needs it."""
 
     state: RunState

@@ -17,9 +17,10 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
+
+from engine.values import Value, field
 
 if sys.platform != "win32":
     import resource
@@ -30,8 +31,7 @@ LOOPBACK: Final = "loopback"
 OPEN: Final = "open"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rights:
+class Rights(Value):
     """What is left to a process."""
 
     execute: tuple[str, ...] = ()
@@ -51,8 +51,7 @@ class Rights:
     """At most, where they can be counted apart from the user's others; 0 for no limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Available:
+class Available(Value):
     """What this kernel can take away."""
 
     landlock: int = 0

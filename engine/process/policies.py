@@ -10,12 +10,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.process.confine import LOOPBACK, NONE, Rights
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from engine.process.start import Command
@@ -45,8 +45,7 @@ PER_CORE: Final = 64 << 20
 """Stacks and heaps of a thread."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class Size(Value):
     """A limit in bytes: so many times what the child reads, and so much more."""
 
     times: float
@@ -62,8 +61,7 @@ class Size:
         return f"{self.more / GIB:g} GiB and {self.times:g} times what it reads"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Value):
     """The rights of one kind of child."""
 
     name: str

@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
@@ -32,6 +31,7 @@ from engine.process.gpu_memory import give_back
 from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
 from engine.process.library_settings import INSTRUCTIONS
 from engine.process.waiting import waiting
+from engine.values import Value, replace, to_json
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -100,8 +100,7 @@ SET_VARIABLES: Final[Mapping[str, str]] = {
 Kind = Literal["module", "script", "program"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Value):
     """What a child runs: a module or a script in this Python, or a program."""
 
     kind: Kind
@@ -120,7 +119,7 @@ class Command:
         # encoding is named, and where bytecode lies.
         kept = [f"-Xpycache_prefix={folder}" for folder in bytecode_read()]
         head = [sys.executable, "-I", "-u", "-X", "utf8", *kept, str(LAUNCHER), str(os.getpid())]
-        left = "" if rights is None else json.dumps(asdict(rights))
+        left = "" if rights is None else json.dumps(to_json(rights))
         return [*head, json.dumps(search_path()), left, self.kind, self.name, *self.arguments]
 
 
@@ -353,8 +352,7 @@ def start(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(Value):
     """What came of a short command."""
 
     status: int | None

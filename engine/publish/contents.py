@@ -27,6 +27,7 @@ from engine.store.runs import (
     require_exported,
     require_ours,
 )
+from engine.values import Value
 
 FORMS: Final = ("gguf", "merged", "adapter")
 CARD: Final = "README.md"
@@ -39,8 +40,7 @@ FORMAT_OF: Final[Mapping[str, tuple[str, ...]]] = {
 """Formats of a report's files, by form; the adapter is in no export."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
+class Publication(Value):
     """All that is published of a run."""
 
     run: Path
@@ -63,8 +63,7 @@ class Publication:
         return next((one for one in self.files if one.name.endswith(suffix)), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishOptions:
+class PublishOptions(Value):
     """What the user asks to publish."""
 
     forms: tuple[str, ...] = ()

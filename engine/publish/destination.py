@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from engine.errors import Problem, StoreError
 from engine.publish.contents import Publication
+from engine.values import Value
 
 Note = Callable[[str], None]
 """Says how far publishing has come."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(Value):
     """What stands in a place after its files were read back and had the digests that were sent."""
 
     place: str

@@ -10,7 +10,6 @@ import contextlib
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.bundle.contents import REPORT
@@ -40,7 +39,6 @@ BLOCK: Final = 1 << 20
 LOGIN: Final = "hf auth login, or set HF_TOKEN to a token that may write"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Hub(Destination):
     """A repository of models on the hub."""
 

@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from engine.publish.contents import Publication
 from engine.publish.destination import Destination, Note, Published, other_file
 from engine.publish.files import PublishedFile
 from engine.store import sha256_of
+from engine.values import Value
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -47,8 +47,7 @@ DOCS: Final = (
 TAG: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
+class Descriptor(Value):
     """A blob: what it is, and where its bytes are."""
 
     media_type: str
@@ -72,8 +71,7 @@ class Descriptor:
         return {**found, **({"annotations": dict(self.annotations)} if self.annotations else {})}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OciArtifact:
+class OciArtifact(Value):
     """A publication as an artifact."""
 
     manifest: Descriptor
@@ -153,7 +151,6 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OciLayout(Destination):
     """A new folder with an OCI image layout, which tools such as `oras`, `skopeo` and `crane` copy on."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.kinds import Turns
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
+from engine.values import Value
 
 Message = dict[str, Any]
 """`role` and `content`; `tool_calls`, `tool_call_id` and `name` where there are any."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
+class Conversation(Value):
     """The turns of an example, as a chat template takes them."""
 
     messages: tuple[Message, ...]

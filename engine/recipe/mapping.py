@@ -14,11 +14,11 @@ annotation says how its value is written:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from engine.recipe.validation.schema import Schema, expand
+from engine.values import FieldInfo, Value, fields
 
 
 def from_mapping[Section](kind: type[Section], written: Mapping[str, Any], **given: Any) -> Section:
@@ -30,7 +30,7 @@ def from_mapping[Section](kind: type[Section], written: Mapping[str, Any], **giv
     for field, hint in _fields(kind):
         if field.name in written and field.name not in given:
             values[field.name] = _read(hint, written[field.name])
-        elif field.name not in given and field.default is MISSING:
+        elif field.name not in given and field.required:
             values[field.name] = () if get_origin(hint) is tuple else None
     return kind(**values)
 
@@ -55,18 +55,22 @@ def to_mapping(value: Any, schema: Schema, **given: Any) -> dict[str, Any]:
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _fields_of(kind: Any) -> tuple[tuple[Field[Any], Any], ...]:
+def _fields_of(kind: Any) -> tuple[tuple[FieldInfo, Any], ...]:
     hints = get_type_hints(kind)
     return tuple((field, hints[field.name]) for field in fields(kind))
 
 
-_fields: Callable[[Any], tuple[tuple[Field[Any], Any], ...]] = lru_cache(maxsize=64)(_fields_of)
+_fields: Callable[[Any], tuple[tuple[FieldInfo, Any], ...]] = lru_cache(maxsize=64)(_fields_of)
 """The fields of a dataclass, each with its annotation. Reading those takes most of the time, so it is done once."""
 
 
+def _is_section(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Value)
+
+
 def _read(hint: Any, written: Any) -> Any:
-    if is_dataclass(hint):
-        return from_mapping(hint, written)  # type: ignore[arg-type]  # a class, as its annotation is one
+    if _is_section(hint):
+        return from_mapping(hint, written)
     if hint in (int, float):
         return hint(written)
     if get_origin(hint) is not tuple:
@@ -81,7 +85,7 @@ def _read_one_of(forms: tuple[Any, ...], written: Any) -> Any:
     """Return a value of which the annotation names several forms, such as `float | None`."""
     for form in forms:
         is_list = get_origin(form) is tuple and isinstance(written, list)
-        is_section = is_dataclass(form) and isinstance(written, Mapping)
+        is_section = _is_section(form) and isinstance(written, Mapping)
         # Only `float | None`, not `int | float | …`: of a split, 400 is rows and 0.4 a share, so
         # the type as written has to stay.
         is_number = form in (int, float) and forms == (form, type(None)) and written is not None
@@ -92,21 +96,21 @@ def _read_one_of(forms: tuple[Any, ...], written: Any) -> Any:
 
 def _read_named(item: Any, written: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return a mapping whose keys the user names as pairs, or as values of which the first field is the name."""
-    if not is_dataclass(item):
+    if not _is_section(item):
         return tuple(written.items())
     name = fields(item)[0].name
-    return tuple(from_mapping(item, below, **{name: key}) for key, below in written.items())  # type: ignore[arg-type]
+    return tuple(from_mapping(item, below, **{name: key}) for key, below in written.items())
 
 
 def _write(value: Any, hint: Any, schema: Schema) -> Any:
-    if is_dataclass(value):
+    if isinstance(value, Value):
         return to_mapping(value, schema)
     if not isinstance(value, tuple):
         return value
     item = next(get_args(form)[0] for form in (hint, *get_args(hint)) if get_origin(form) is tuple)
     if get_origin(item) is tuple:
         return dict(value)
-    if not is_dataclass(item):
+    if not _is_section(item):
         return list(value)
     if "items" in schema:
         return [to_mapping(one, schema["items"]) for one in value]

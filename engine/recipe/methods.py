@@ -6,13 +6,13 @@ A setting of a sweep is a written method too, so what is worked out from a rank 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from typing import Any, Final
 
 from engine.recipe.mapping import from_mapping, to_mapping
 from engine.recipe.method_defaults import method_defaults, preference_defaults
 from engine.recipe.model import Method, Preference, Scheduler
 from engine.recipe.validation.schema import definition
+from engine.values import fields, to_json
 
 ADAPTER_KEYS: Final = (
     *("rank", "alpha", "dropout", "target_modules"),
@@ -62,7 +62,7 @@ def unset_options(method: Method, names: Sequence[str] = OPTIONS) -> tuple[str, 
 def method_slice(method: Method) -> dict[str, Any]:
     """Return a method as it stands in keys: without what it does not have, as in earlier versions."""
     unset = unset_options(method, (*_LATER, *OPTIONS))
-    return {name: value for name, value in asdict(method).items() if name not in unset}
+    return {name: value for name, value in to_json(method).items() if name not in unset}
 
 
 def method_mapping(method: Method, *, has_unset: bool = False) -> dict[str, Any]:
@@ -76,6 +76,6 @@ def method_mapping(method: Method, *, has_unset: bool = False) -> dict[str, Any]
         (*unset, *epochs, *(ADAPTER_KEYS if method.kind == "full" else ()))
     )
     if isinstance(method.scheduler, Scheduler):
-        written = asdict(method.scheduler)
+        written = to_json(method.scheduler)
         given["scheduler"] = {key: one for key, one in written.items() if one is not None}
     return to_mapping(method, definition("method"), **given)

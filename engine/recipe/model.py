@@ -5,22 +5,19 @@ Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from engine.kinds import KINDS, Kind
 from engine.recipe.metrics import headline
+from engine.values import Value, replace
 
 # What a recipe points at: models, data sets and files, on the hub, on the disk or in a package; and JSON.
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class Outside(Value):
     """Something outside the recipe's project that the recipe names: a file or folder, a server, a key for one."""
 
     code: str
@@ -34,8 +31,7 @@ class Outside:
     allowed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubRef:
+class HubRef(Value):
     """A model or data set on the hub."""
 
     repo: str
@@ -44,8 +40,7 @@ class HubRef:
     """40 hex digits, or None where the recipe says `allow_moving`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathRef:
+class PathRef(Value):
     """A file or folder of the user's."""
 
     path: Path
@@ -61,8 +56,7 @@ class PathRef:
     """What of it is outside the recipe's project and was not allowed: then nothing of it is read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageRef:
+class PackageRef(Value):
     """A file inside a wheel or sdist of the Python package index: read as an archive, never installed."""
 
     name: str
@@ -79,8 +73,7 @@ Reference = HubRef | PathRef | PackageRef
 # What training starts from: `base_model`.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FewerLayers:
+class FewerLayers(Value):
     """A model of which only some layers are kept."""
 
     of: Reference
@@ -88,16 +81,14 @@ class FewerLayers:
     """`every_second` or `every_third`, how many of the first ones, or their numbers, counted from 0."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTokenizer:
+class NewTokenizer(Value):
     """Byte pairs, merged as often as they are in the training split."""
 
     size: int
     """Tokens, the 256 bytes and the special ones among them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scratch:
+class Scratch(Value):
     """A blank model: blocks as in Llama, with weights drawn by seed."""
 
     layers: int
@@ -116,8 +107,7 @@ BaseModel = Reference | FewerLayers | Scratch
 # What the model is asked to do: `task`.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Value):
     """What the model is asked to do."""
 
     kind: str
@@ -150,14 +140,10 @@ class Task:
         return KINDS[self.kind]
 
 
-UNWRITTEN: Final[Mapping[str, bool]] = MappingProxyType({"optional": True})
-"""Of a field that came later: with its default it stands in no stage key, so that those of older recipes stay."""
-
 # Where in a row the label, the answer, the turns or the pair stand: `data.label` and the keys beside it.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Bin:
+class Bin(Value, order=True):
     """A numeric interval that stands for a label; both ends belong to it."""
 
     label: str
@@ -165,8 +151,7 @@ class Bin:
     max: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelSpec:
+class LabelSpec(Value):
     """Where a row's label comes from."""
 
     column: str
@@ -176,19 +161,20 @@ class LabelSpec:
     bins: tuple[Bin, ...]
     separator: str
     """Multilabel: what stands between labels in a text value; lists need none."""
-    missing: Literal["", "empty"] = field(default="", metadata=UNWRITTEN)
+    missing: Literal["", "empty"] = ""
     """Multilabel: `empty` where a row without the column has no label; else such a row is a problem.
 
     Null, a blank text and an empty list are no label whatever stands here.
     """
+    UNWRITTEN: ClassVar = frozenset({"missing"})
+    """Fields that came later: with their defaults they are in no stage key, so that those of older recipes stay."""
 
     def in_order(self) -> LabelSpec:
         """Return the same with its mappings sorted: their order in the file says nothing."""
         return _in_order(self, "relabel", "bins")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpanSpec:
+class SpanSpec(Value):
     """Answers marked as character spans: a list of objects, each naming a field and its place."""
 
     column: str
@@ -203,8 +189,7 @@ class SpanSpec:
     """Column of the text that is measured."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagSpec:
+class TagSpec(Value):
     """Answers marked as BIO tags, one for each word of a text."""
 
     column: str
@@ -212,8 +197,7 @@ class TagSpec:
     """Column of the words, separated by white space as the tags are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerSpec:
+class AnswerSpec(Value):
     """Where the answer of an extraction or generation row comes from: exactly one way."""
 
     column: str
@@ -224,12 +208,12 @@ class AnswerSpec:
     """Extraction: (field of the answer, column)."""
     spans: SpanSpec | None
     tags: TagSpec | None
-    missing: Literal["", "empty"] = field(default="", metadata=UNWRITTEN)
+    missing: Literal["", "empty"] = ""
     """Extraction: `empty` where a row without an answer has nothing to extract; else it is left out, or a problem."""
+    UNWRITTEN: ClassVar = frozenset({"missing"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessagesSpec:
+class MessagesSpec(Value):
     """Where the turns of a chat are, for files of no known shape."""
 
     column: str
@@ -248,8 +232,7 @@ class MessagesSpec:
         return _in_order(self, "roles")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairSpec:
+class PairSpec(Value):
     """Where a preference pair is, for files of no known shape."""
 
     prompt: str
@@ -273,8 +256,7 @@ CheckAction = Literal["fail", "drop", "warn", "off", "mask"]
 """`mask` (personal data only): keep the row, with what was found put behind a placeholder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnFile:
+class ColumnFile(Value):
     """A file that is read line by line beside a source of format `lines`."""
 
     column: str
@@ -284,8 +266,7 @@ class ColumnFile:
     """Where it is: the same folder, archive or repository as the source's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Value):
     """One place rows come from."""
 
     ref: Reference
@@ -317,16 +298,14 @@ class Source:
     """Format `csv`: what stands between two columns; empty for a comma."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(Value):
     """A seeded sample of the rows, drawn after labelling and cleaning."""
 
     rows: int
     seed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checks:
+class Checks(Value):
     """What to do about each kind of trouble in the data."""
 
     duplicates: CheckAction
@@ -354,8 +333,7 @@ class Checks:
         return self.leakage in ("fail", "drop")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class Replay(Value):
     """General text that is trained beside the rows; it is in no split."""
 
     share: float
@@ -371,8 +349,7 @@ class Replay:
         return not self.sources
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Data:
+class Data(Value):
     """Rows in, examples out."""
 
     sources: tuple[Source, ...]
@@ -408,8 +385,7 @@ FROM_TRAIN: Final = "from_train"
 ValidationSize = Size | Literal["from_train"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splits:
+class Splits(Value):
     """How the examples are divided; sizes are all rows (int) or all fractions (float)."""
 
     by: SplitBy
@@ -442,8 +418,7 @@ BaselineKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(Value):
     """A model that an OpenAI-compatible server serves."""
 
     url: str
@@ -459,8 +434,7 @@ class Endpoint:
     """What asking it would send that was not allowed: then it is not asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class Baseline(Value):
     """Something that answers the holdout without the recipe's training."""
 
     kind: BaselineKind
@@ -480,8 +454,7 @@ class Baseline:
 # Another model whose answers are learned from: `teacher`.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherInputs:
+class TeacherInputs(Value):
     """Rows without labels, for the teacher to answer."""
 
     sources: tuple[Source, ...]
@@ -490,8 +463,7 @@ class TeacherInputs:
     """Asked at most; 0 for all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftTargets:
+class SoftTargets(Value):
     """How a student learns the probabilities of its teacher: `teacher.targets: soft`."""
 
     temperature: float
@@ -501,8 +473,7 @@ class SoftTargets:
     """Train once more without them, and report both."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Teacher:
+class Teacher(Value):
     """A model that answers rows without labels, which are then trained on."""
 
     model: Baseline
@@ -518,8 +489,7 @@ class Teacher:
 # Another model that writes training rows: `data.synthesize`.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
+class Agreement(Value):
     """How synthetic rows are asked again, without the answer that was wanted."""
 
     votes: int
@@ -530,8 +500,7 @@ class Agreement:
     """None: the teacher that wrote the rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Synthesize:
+class Synthesize(Value):
     """Rows that another model writes after examples of the training rows."""
 
     teacher: Baseline
@@ -560,8 +529,7 @@ class Synthesize:
 # How, and by whom, the base model is trained: `method` and `backend`.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MethodDefault:
+class MethodDefault(Value):
     """A key of `method` that the recipe does not write."""
 
     key: str
@@ -569,8 +537,7 @@ class MethodDefault:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlyStopping:
+class EarlyStopping(Value):
     """Stop after `patience` evaluations without a lower validation loss."""
 
     patience: int
@@ -579,8 +546,7 @@ class EarlyStopping:
 PreferenceLoss = Literal["dpo", "ipo", "orpo", "simpo", "kto"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preference:
+class Preference(Value):
     """What a training on preferences minimises."""
 
     loss: PreferenceLoss
@@ -606,8 +572,7 @@ class Preference:
         return self.loss != "kto"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainOnly:
+class TrainOnly(Value):
     """What of a model full training moves; the rest is frozen."""
 
     layers: str | tuple[int, ...] | None = None
@@ -616,8 +581,7 @@ class TrainOnly:
     """With the output layer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheduler:
+class Scheduler(Value):
     """How the learning rate falls, with numbers."""
 
     name: Literal["cosine", "linear", "constant_then_decay"]
@@ -627,8 +591,7 @@ class Scheduler:
     """Where it ends, as a share of the peak."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class Method(Value):
     """How the base model is trained."""
 
     kind: Literal["lora", "qlora", "full"]
@@ -684,8 +647,7 @@ class Method:
     """None for every kind of task but preference."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
+class Backend(Value):
     """Who trains."""
 
     name: str
@@ -697,8 +659,7 @@ class Backend:
 # The settings that are tried before one becomes the model: `sweep`.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class Sweep(Value):
     """Methods to choose from, by the validation rows."""
 
     settings: tuple[Method, ...]
@@ -712,8 +673,7 @@ class Sweep:
 Direction = Literal["min", "max"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Threshold:
+class Threshold(Value, order=True):
     """One bound on one metric, such as `f1.negative` min 0.75."""
 
     metric: str
@@ -721,24 +681,21 @@ class Threshold:
     bound: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class MinGain:
+class MinGain(Value, order=True):
     """The tuned model must beat every baseline on `metric` by `min_gain`, paired."""
 
     metric: str
     min_gain: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class MaxDrop:
+class MaxDrop(Value, order=True):
     """The quantized file may lose at most `max_drop` of `metric` against the merged model."""
 
     metric: str
     max_drop: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(Value):
     """A set of questions that have nothing to do with the task."""
 
     name: str
@@ -751,8 +708,7 @@ class Probe:
     """(what it holds, column), where the names are not the usual ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneralText:
+class GeneralText(Value):
     """Text that has nothing to do with the task, and how much worse the model may predict it after training."""
 
     source: Source | None
@@ -765,8 +721,7 @@ class GeneralText:
     """`bits_per_byte.max_rise`: after minus before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgetting:
+class Forgetting(Value):
     """What the model must still know after training."""
 
     probes: tuple[Probe, ...]
@@ -776,39 +731,34 @@ class Forgetting:
     """None: only probes are asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogProbabilityDrift:
+class LogProbabilityDrift(Value):
     """Bound on how much less likely the chosen answers become."""
 
     max_drop: float
     """Nats a token, base model minus tuned model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LengthDrift:
+class LengthDrift(Value):
     """Bound on how much longer the model's own answers become."""
 
     max_ratio: float
     """Tokens of the tuned model's answers by those of the base model's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
+class Drift(Value):
     """How far a training on preferences may move the model's answers; None for what is not bounded."""
 
     chosen_log_probability: LogProbabilityDrift | None = None
     answer_length: LengthDrift | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Least:
+class Least(Value):
     """A lower bound of a share."""
 
     min: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selective:
+class Selective(Value):
     """What a model must show that gives no answer where it is not sure."""
 
     accuracy: Least
@@ -817,8 +767,7 @@ class Selective:
     """Share of all rows that it answers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgainstTeacher:
+class AgainstTeacher(Value):
     """What the student may lose against its teacher, and what it has to save."""
 
     drops: tuple[MaxDrop, ...]
@@ -828,8 +777,7 @@ class AgainstTeacher:
     """`rows_per_second.min_ratio`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyntheticReview:
+class SyntheticReview(Value):
     """What people have to find in a sample of the synthetic rows before anything is trained."""
 
     min_reviewed: float | None
@@ -838,8 +786,7 @@ class SyntheticReview:
     """By the upper end of the interval; None: wrong rows are left out, and not gated."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acceptance:
+class Acceptance(Value):
     """What must hold on the holdout."""
 
     confidence: float
@@ -879,8 +826,7 @@ ONNX: Final = "onnx"
 """The format that is a graph, in a folder of its name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Export:
+class Export(Value):
     """What leaves, and what the quantized file must still do."""
 
     formats: tuple[Literal["safetensors", "gguf", "ollama", "onnx"], ...]
@@ -917,8 +863,7 @@ class Export:
 # The whole recipe, and what it waives.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiver:
+class Waiver(Value):
     """A way in which evidence got weaker, and that is meant."""
 
     what: str
@@ -926,8 +871,7 @@ class Waiver:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(Value, eq=False):
     """Everything that can change the model, and nothing else."""
 
     name: str
@@ -956,8 +900,17 @@ class Recipe:
     """None: `method` is the one that is trained."""
     waivers: tuple[Waiver, ...] = ()
     """They change nothing but what review and report say."""
-    method_defaults: tuple[MethodDefault, ...] = field(default=(), compare=False)
+    method_defaults: tuple[MethodDefault, ...] = ()
     """Keys of `method` that the file leaves open, with the reason of their values."""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all but `method_defaults`: a file with every default written out is the same recipe."""
+        compared = self.__struct_fields__[: self.__struct_fields__.index("method_defaults")]
+        return isinstance(other, Recipe) and all(
+            getattr(self, name) == getattr(other, name) for name in compared
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it holds mappings
 
     @property
     def headline(self) -> str:

@@ -10,7 +10,6 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -32,6 +31,7 @@ from engine.recipe.validation.schema_errors import show
 from engine.trust.access import AccessCheck
 from engine.trust.allowed import Allowed
 from engine.trust.hosts import parse_address
+from engine.values import Value, fields, replace
 
 READ: Final = "R306"
 ROWS: Final = "R307"
@@ -95,7 +95,7 @@ def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
             return replace(value, withheld=left)
         if isinstance(value, tuple):
             return tuple(map(marked, value))
-        if not is_dataclass(value) or isinstance(value, type):
+        if not isinstance(value, Value):
             return value
         return replace(
             value, **{one.name: marked(getattr(value, one.name)) for one in fields(value)}

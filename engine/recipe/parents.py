@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import Problem, RecipeError, Severity
@@ -11,10 +10,10 @@ from engine.recipe.resolve import OF_ABSENCE, check_recipe
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import read_source
+from engine.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parent:
+class Parent(Value):
     """What a check of a file as a parent found."""
 
     problems: tuple[Problem, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.extends import extended
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
+from engine.values import replace
 
 _OF_A_VALUE: Final = frozenset({"B401", "B407"})
 """The others of backends are about a key."""

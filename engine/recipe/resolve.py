@@ -6,7 +6,6 @@ Constant defaults come from the schema; those that depend on other keys stand in
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,6 +49,7 @@ from engine.recipe.validation.schema import check_structure, definition, with_de
 from engine.recipe.validation_rows import are_drawn_from_train
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
+from engine.values import fields, replace
 
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
 """Codes of what is missing, and may stand in a parent or a child."""

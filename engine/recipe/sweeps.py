@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from itertools import islice, product
 from math import prod
 from typing import Any, Final
@@ -13,13 +12,13 @@ from engine.recipe.methods import ADAPTER_KEYS, method_mapping, method_of
 from engine.recipe.metrics import primary
 from engine.recipe.model import Method, Recipe, Sweep
 from engine.recipe.text.compose import KeyPath
+from engine.values import Value, replace
 
 MOST: Final = 64
 """Settings of a sweep; the schema holds lists to it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenSetting:
+class WrittenSetting(Value):
     """One setting as the recipe writes it."""
 
     at: KeyPath

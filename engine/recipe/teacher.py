@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from engine.recipe.model import (
     TeacherInputs,
 )
 from engine.recipe.text.compose import KeyPath
+from engine.values import replace
 
 MODEL: Final[KeyPath] = ("teacher", "model")
 SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")

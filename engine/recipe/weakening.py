@@ -11,13 +11,13 @@ What stands at a mapping or a list holds for the keys inside, unless they say ot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 from engine.evidence.review import Area
 from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
+from engine.values import Value, replace
 
 
 class Weaker(StrEnum):
@@ -41,8 +41,7 @@ class Weaker(StrEnum):
     """A function of `engine.review` decides."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weakening:
+class Weakening(Value):
     """What a change of one key does to the evidence."""
 
     area: Area = Area.NOTHING

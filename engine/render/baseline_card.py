@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.evidence import BaselineResult, Report
 from engine.render.labels import main_metric
 from engine.render.markdown import code, joined, plain, prose, table
 from engine.render.metric_format import direction, kind_of, metric_text, short_list
 from engine.render.number_format import count
+from engine.values import Value
 
 _CHECKED = (
     "Before this folder was written, `predict.py` was evaluated on the holdout rows of the run: each answer is the one "
@@ -26,8 +26,7 @@ _LICENCE = (
 _WORDS = "`tfidf.skops` lists the words and parts of words of the training rows: whoever has the folder can read them."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineCard:
+class BaselineCard(Value):
     """What the card tells beside the report."""
 
     report: Report

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.evidence import CalibrationBin, Interval, Metric, Status
 from engine.render.number_format import DASH
+from engine.values import Value, replace
 
 _MOST_LABELS = 12
 """Of a matrix that is still read as a table; the most frequent mistakes are listed anyway."""
@@ -71,8 +71,7 @@ class Failure(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Value, kw_only=False):
     """A measured value and what belongs to it, mostly its interval: `0.896` and `[0.858, 0.930]`."""
 
     value: str
@@ -85,8 +84,7 @@ class Estimate:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Badge:
+class Badge(Value, kw_only=False):
     """An answer in a word and a colour; with `sign` a glyph too, and Markdown sets it bold."""
 
     word: str
@@ -95,22 +93,18 @@ class Badge:
     sign: bool = False
 
 
-class PageOnly:
+class PageOnly(Value):
     """What only the page shows: every number in it stands elsewhere too."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Details(PageOnly):
+class Details(PageOnly, kw_only=False):
     """Lines folded behind a word."""
 
     title: str
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Value, kw_only=False):
     """A stretch of numbers drawn from 0 to 100."""
 
     low: float
@@ -122,7 +116,6 @@ class Axis:
         return 100.0 * min(1.0, max(0.0, share))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing(PageOnly):
     """A drawing, in a cell or of its own."""
 
@@ -130,7 +123,6 @@ class Drawing(PageOnly):
     """The same in words, for those who do not see it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Track(Drawing):
     """A value with its interval on an axis, beside a threshold."""
 
@@ -149,8 +141,7 @@ Piece = str | Estimate | Badge | PageOnly
 Cell = Piece | tuple[Piece, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Value, kw_only=False):
     """A column of a table and how its cells are set."""
 
     name: str
@@ -164,8 +155,7 @@ class Column:
         return self.kind in ("number", "rows", "got")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Value):
     """One row, its header first."""
 
     cells: tuple[Cell, ...]
@@ -173,8 +163,7 @@ class Row:
     """A sentence about it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Value):
     """A table."""
 
     caption: str
@@ -191,8 +180,7 @@ class Table:
         return self.layout == "ladder"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matrix:
+class Matrix(Value):
     """Counts of rows by true label and by answer."""
 
     caption: str
@@ -209,39 +197,34 @@ class Matrix:
         return table(self.caption + note, (Column(corner), *numbers(self.answers)), rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(Value, kw_only=False):
     """Text; `kind` is `lead`, `fine`, `muted` or empty."""
 
     text: Cell
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Value, kw_only=False):
     """The title of what follows within a section."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bullets:
+class Bullets(Value, kw_only=False):
     """A list."""
 
     items: tuple[Cell, ...]
     kind: str = "sentences"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Value, kw_only=False):
     """Names and values."""
 
     rows: tuple[tuple[str, Cell], ...]
     kind: str = "facts"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Value):
     """A file shown whole; the page folds it unless `is_open`."""
 
     title: str
@@ -250,15 +233,13 @@ class Listing:
     is_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Value, kw_only=False):
     """The place of something that is not there, with the reason."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
+class Curve(Value):
     """A line of a chart through (x, y), with intervals (x, low, high)."""
 
     points: tuple[tuple[float, float], ...]
@@ -273,7 +254,6 @@ class Curve:
         return [*(height for _, height in self.points), *ends]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LineChart(Drawing):
     """Curves over 0 to `end` across and over `span` upwards; drawn once, for every width."""
 
@@ -288,7 +268,6 @@ class LineChart(Drawing):
     """Names of the curves with their kinds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityChart(Drawing):
     """The share of right answers by their probability, over a strip of counts."""
 
@@ -298,8 +277,7 @@ class ReliabilityChart(Drawing):
 Block = Table | Matrix | Paragraph | Heading | Bullets | Facts | Listing | Absent | PageOnly
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(Value):
     """One part of a report."""
 
     title: str

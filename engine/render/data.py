@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import RenderableType
@@ -22,6 +21,7 @@ from engine.render.rowtext import row_lines
 from engine.render.stage_lines import dropped_words
 from engine.render.styled_text import pad, printable
 from engine.render.terminal import indented, rich_table, styled, terminal_text, text
+from engine.values import to_json
 
 MOST_CLASSES = 12
 """Classes listed one by one; of more, the smallest and the largest."""
@@ -47,7 +47,7 @@ def data_text(view: DataView, *, width: int, colour: bool) -> str:
 
 def data_json(view: DataView, problems: Sequence[Problem]) -> dict[str, Any]:
     """The view as JSON data, whole; `problems` are those that stop a run."""
-    return {"schema": "data.v1", **asdict(view), "problems": problems_json(problems)["problems"]}
+    return {"schema": "data.v1", **to_json(view), "problems": problems_json(problems)["problems"]}
 
 
 def _parts(view: DataView, width: int) -> Iterator[tuple[str, Iterable[RenderableType]]]:

@@ -6,7 +6,7 @@ import json
 
 from engine.evidence import Report
 from engine.files.reading import parse_json
-from engine.files.typed_json import from_json, to_json
+from engine.values import from_json, to_json
 
 
 def render_json(report: Report) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from engine.evidence import (
@@ -34,6 +33,7 @@ from engine.render.metric_format import (
     value_of,
 )
 from engine.render.number_format import NOTHING, count, counted, p_values
+from engine.values import Value
 
 _OUTCOMES = {
     "accepted": ("ACCEPTED", Status.PASS),
@@ -88,8 +88,7 @@ _COMMAND = "recipe "
 _MOST_DECIMALS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedModel:
+class ComparedModel(Value, kw_only=False):
     """One row of the comparison: a baseline, the tuned model or its quantized file."""
 
     name: str
@@ -101,8 +100,7 @@ class ComparedModel:
     """Of its weights."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassWords:
+class ClassWords(Value):
     """What the rows of the table by class are called."""
 
     title: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
@@ -12,6 +11,7 @@ from rich.table import Table
 from engine.render import blocks
 from engine.render.progress import WIDTH
 from engine.render.terminal import grid, indented, rich_table, terminal_text, text
+from engine.values import Value
 
 _INDENT = 2
 _REASON_WIDTH = 45
@@ -20,8 +20,7 @@ _HEAD_GIVES = 5
 """Columns that `rows for 0.80` is narrower on two lines."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRow:
+class PlanRow(Value):
     """One line of the plan."""
 
     stage: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import singledispatch
 
 from rich.cells import cell_len
@@ -17,6 +16,7 @@ from rich.text import Text
 from engine.evidence import Status
 from engine.render import blocks
 from engine.render.styled_text import STYLES, Line, cells, printable
+from engine.values import Value, replace
 
 _STYLES: Mapping[type[object], str] = {
     blocks.Strong: "strong",
@@ -53,8 +53,7 @@ def terminal_text(parts: Iterable[RenderableType], *, width: int, colour: bool) 
     return "".join(line.rstrip() + "\n" for line in lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Hanging:
+class Hanging(Value, kw_only=False):
     """What is drawn to the right of a head; unlike in a grid or a padding, what is too wide is not cut."""
 
     head: Text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Final
 
 from engine.evidence.review import Finding
 from engine.lock.file import Accepted, MetricFacts
 from engine.recipe.model import Recipe
 from engine.review.compare import Versions
+from engine.values import replace
 from engine.values.numbers import shortest
 
 _CODES: Final = ("W101", "W102")

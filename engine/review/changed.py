@@ -19,6 +19,7 @@ from engine.recipe.text.source import MAX_BYTES
 from engine.review.listing import Moved
 from engine.review.recipe_file import ENDS, PLAIN, RecipeFile, dependencies, recipe_file
 from engine.review.repository import Repository
+from engine.values import Value
 
 COMMITTED = "what is committed is another version than the file on the disk, and was not compared"
 STAGED = "what is staged is another version than the file on the disk, and was not compared"
@@ -41,8 +42,7 @@ class ChangeStatus(StrEnum):
     HIDDEN = "not looked at"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Touched:
+class Touched(Value):
     """A recipe that the change touches."""
 
     path: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -32,6 +31,7 @@ from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
 from engine.training.trained_rows import what_changes_rows
 from engine.trust.access import AccessCheck
+from engine.values import Value, replace
 
 _ABSENT: Final = frozenset({"R302", "R250"})
 NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"
@@ -46,8 +46,7 @@ DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "maste
 """Where the old version is looked for when nobody says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewInputs:
+class ReviewInputs(Value):
     """What to compare with."""
 
     repository: Repository
@@ -139,7 +138,6 @@ def _names(text: str, name: str) -> bool:
     return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Ignoring(WorkingTree):
     """The working tree, where files that are not checked out, or that git ignores, may be missing."""
 
@@ -149,8 +147,7 @@ class _Ignoring(WorkingTree):
         return self.read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Check:
+class _Check(Value):
     """One recipe."""
 
     what: ReviewInputs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import filecmp
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -17,14 +16,14 @@ from engine.review.file_tree import Disk
 from engine.review.flatten import Leaf, Leaves, leaves_of, source_leaves
 from engine.review.sources import Paired, listed_of, paired
 from engine.review.version import Side
+from engine.values import Value
 
 MOST: Final = 60
 """Characters of a value that are shown."""
 DEFAULT: Final = " (default)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedKey:
+class ChangedKey(Value):
     """A key whose value changed."""
 
     path: str
@@ -36,8 +35,7 @@ class ChangedKey:
     """Both values as people read them; empty where a version does not set the key."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Versions:
+class Versions(Value, dict=True):
     """The old and the new version."""
 
     old: Side

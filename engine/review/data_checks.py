@@ -7,7 +7,6 @@ the rows that they leave out are often the hard ones: that makes no gate stronge
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from engine.evidence.review import Finding
@@ -15,6 +14,7 @@ from engine.recipe.weakening import ORDER
 from engine.review.compare import ChangedKey, Versions, finding_of
 from engine.review.rows import JudgedRows, RowDivider
 from engine.review.version import Side
+from engine.values import replace
 
 AT: Final = "data.checks."
 AFTER_THE_DRAW: Final = ("leakage", "label_errors", "truncation", "imbalance", "missing_classes")
@@ -59,7 +59,7 @@ def _moved(one: ChangedKey, side: Side, rows: RowDivider) -> JudgedRows | None:
 
 
 def _acting(side: Side, check: str, action: str) -> Side:
-    checks = replace(side.recipe.data.checks, **{check: action})  # type: ignore[arg-type]
+    checks = replace(side.recipe.data.checks, **{check: action})
     recipe = replace(side.recipe, data=replace(side.recipe.data, checks=checks))
     return replace(side, recipe=recipe)
 

@@ -12,7 +12,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -25,6 +24,7 @@ from engine.recipe.text.source import Reader, read_bytes
 from engine.review.large_files import is_pointer, pointer_of
 from engine.review.listing import Target
 from engine.trust.allowed import Allowed
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from engine.review.repository import Repository
@@ -33,8 +33,7 @@ MOST_HASHED: Final = 50_000_000
 """Bytes of a file up to which its digest says which one it is; larger ones are compared byte by byte."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
+class Disk(Value):
     """Files as they are now, compared by their bytes: for two recipes in different places."""
 
     name: ClassVar[str] = "disk"
@@ -86,7 +85,6 @@ def _fingerprint(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingTree(Disk):
     """The files of a repository as they are now."""
 
@@ -114,8 +112,7 @@ class WorkingTree(Disk):
         return not self.repository.target_now(path).is_outside
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revision:
+class Revision(Value):
     """The files of a repository at a revision; what git does not know is taken from the disk."""
 
     repository: Repository

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
@@ -24,6 +23,7 @@ from engine.review.prompt import prompt_leaks
 from engine.review.rows import RowDivider
 from engine.review.sources import Paired
 from engine.review.version import waivers_of
+from engine.values import replace
 
 RELABEL = "data.label.relabel."
 TEXT = dotted(GENERAL_TEXT)

@@ -7,7 +7,6 @@ is. Mappings have no order; neither have sets, such as the export formats.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.dump import USUAL_PARITY
 from engine.recipe.validation.schema import recipe_schema, walk
+from engine.values import Value, replace
 
 PROBES: Final = "acceptance.forgetting.probes"
 SOURCES: Final = "data.sources"
@@ -30,8 +30,7 @@ _LISTED: Final = (
 """Lists that are one leaf; their decision is that of an item."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
+class Leaf(Value):
     """One key with a value."""
 
     path: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -16,6 +15,7 @@ from engine.review.locks import judge_locks
 from engine.review.rows import HoldoutOverlap, RowDivider
 from engine.review.sources import Paired
 from engine.review.validation import is_smaller, rows_of
+from engine.values import replace
 
 GIVEN_BY_DATA: Final = ("files", "column")
 """Ways of dividing in which the data say which rows judge."""

@@ -7,7 +7,6 @@ no finding speaks of becomes one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.evidence.review import Effect, Finding
@@ -17,6 +16,7 @@ from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows, only
 from engine.review.rows import JudgedRows, RowDivider
 from engine.review.sources import Paired
 from engine.store import sha256_of
+from engine.values import Value, replace
 
 INPUT: Final = "task.input"
 RECORD: Final = "lock.splits.holdout"
@@ -44,8 +44,7 @@ _PINS: Final = ("W502",)
 MISSING: Final = ("data.label.missing", "data.answer.missing")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judges:
+class Judges(Value):
     """What became of the rows that judge, and whether that is known."""
 
     rows: JudgedRows | None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from engine.files.digests import sha256_of
 from engine.files.reading import open_regular
+from engine.values import Value
 
 MOST: Final = 1024
 """Bytes of a pointer, by the specification of git-lfs."""
@@ -17,8 +17,7 @@ _POINTER: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
+class Pointer(Value):
     """What git keeps in the place of a large file."""
 
     sha256: str

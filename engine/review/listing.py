@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(Value):
     """A file that differs between two commits."""
 
     status: str
@@ -19,8 +19,7 @@ class Moved:
     """Renamed: the old path."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeEntry:
+class TreeEntry(Value):
     """What a commit has at a path."""
 
     mode: str
@@ -31,8 +30,7 @@ class TreeEntry:
     """Not where git is configured to take its file as unchanged, or not to check it out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Value):
     """Where a path of a commit leads when links are followed."""
 
     steps: tuple[str, ...]

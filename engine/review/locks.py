@@ -7,7 +7,6 @@ and numbers that change alone were changed by hand.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from engine.recipe.sweeps import value_words
 from engine.review.compare import Versions, cropped, finding, plain
 from engine.review.file_tree import Disk
 from engine.review.version import Side
+from engine.values import to_json
 
 AT: Final = "lock.accepted"
 _LONG: Final = 40
@@ -137,7 +137,7 @@ def lock_changes(versions: Versions) -> Iterator[Change]:
 
 def facts_of(lock: Lock) -> dict[str, Any]:
     """Return the facts of a lock by path, those left out that repeat the recipe."""
-    parts = {name: part for name, part in asdict(lock).items() if name not in _OF_THE_DRAW}
+    parts = {name: part for name, part in to_json(lock).items() if name not in _OF_THE_DRAW}
     return dict(_below("", parts))
 
 
@@ -176,7 +176,7 @@ def judge_record(versions: Versions) -> Iterator[Finding]:
 
 
 def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
-    before, after = asdict(old), asdict(new)
+    before, after = to_json(old), to_json(new)
     parts = {name for name in after if before.get(name) != after[name]}
     if _time(new.finished) < _time(old.finished):
         says = "an earlier run took the place of the accepted one"
@@ -191,7 +191,7 @@ def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
 
 def _edited(old: Accepted, new: Accepted, says: str) -> Finding:
     """One finding for all facts, with the number that a reader asks for first."""
-    before, after = dict(_below("", asdict(old))), dict(_below("", asdict(new)))
+    before, after = dict(_below("", to_json(old))), dict(_below("", to_json(new)))
     paths = [path for path in {**after, **before} if before.get(path) != after.get(path)]
     paths.sort(key=lambda path: (not path.startswith("metrics."), not path.endswith(".value")))
     more = f" and {len(paths) - _FEW} more" if len(paths) > _FEW else ""

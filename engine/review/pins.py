@@ -6,7 +6,6 @@ The latter are bytes that no version holds and no pin names.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 from engine.evidence.review import Finding
@@ -17,13 +16,13 @@ from engine.recipe.text.paths import absolute
 from engine.review.compare import Versions, finding
 from engine.review.file_tree import WorkingTree
 from engine.review.sources import judging_references, references_in
+from engine.values import Value
 
 _UNPINNED = "not pinned"
 _DIGITS = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pin:
+class _Pin(Value):
     """What nails a reference down."""
 
     key: str

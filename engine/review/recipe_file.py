@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import MAX_BYTES, SourceText, parse_source
 from engine.review.listing import Target
 from engine.review.repository import Repository
+from engine.values import Value
 
 ENDS: Final = (".yaml", ".yml")
 PLAIN: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)
@@ -27,8 +27,7 @@ _NAME: Final = re.compile(rb"""^name[ \t]*:[ \t]*["']?([\w-]+)""", re.MULTILINE)
 _PLACES: Final = ("path", "gguf")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeFile:
+class RecipeFile(Value):
     """A YAML file that may be a recipe."""
 
     content: bytes

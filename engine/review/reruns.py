@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +37,7 @@ from engine.sources.digest import DigestMemory
 from engine.stages import STAGES, references_of, stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store
+from engine.values import replace
 
 MOST: Final = 80
 """Characters of a value that are shown."""

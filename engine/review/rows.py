@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from engine.recipe.model import PathRef, Recipe, Reference, Source
 from engine.review.sources import references_in
 from engine.review.version import Side
 from engine.store import make_key
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from engine.data.prepare import Prepared
@@ -32,19 +33,17 @@ UNUSABLE: Final = "its rows cannot be divided"
 CONTRADICTED: Final = drop_reason("conflicting_labels")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Divided:
+class Divided(Value):
     """The rows of each split, by what tells them apart."""
 
     texts: Mapping[str, frozenset[bytes]]
-    places: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    places: Mapping[str, frozenset[str]] = {}
     """By file and line; empty from a lock."""
     counts: Mapping[str, int]
     """Rows, with repetitions."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldoutOverlap:
+class HoldoutOverlap(Value):
     """What the rows of the new holdout were before."""
 
     rows: int
@@ -58,8 +57,7 @@ class HoldoutOverlap:
         return self.holdout == self.rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedRows:
+class JudgedRows(Value):
     """What became of the rows that judged."""
 
     rows: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Reference, Source
@@ -11,10 +10,10 @@ from engine.recipe.references import GENERAL_TEXT
 from engine.recipe.text.compose import dotted
 from engine.review.flatten import PROBES
 from engine.review.version import Side
+from engine.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedSource:
+class ListedSource(Value):
     """A source as the recipe lists it; a pattern is one, whatever it matches."""
 
     number: int
@@ -36,8 +35,7 @@ class ListedSource:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
+class Paired(Value):
     """A source on both sides, or on one."""
 
     old: ListedSource | None

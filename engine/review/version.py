@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -20,10 +19,10 @@ from engine.recipe.text.dump import resolved_mapping
 from engine.recipe.text.extends import extended
 from engine.recipe.text.source import SourceText, read_source
 from engine.review.file_tree import FileTree
+from engine.values import Value, field, replace
 
 
-@dataclass(frozen=True, kw_only=True)
-class Side:
+class Side(Value, dict=True):
     """A version of a recipe that is valid."""
 
     label: str
@@ -35,7 +34,7 @@ class Side:
     """Warnings."""
     lock: Lock | None
     tree: FileTree
-    _seen: dict[str, SourceText] = field(default_factory=dict, repr=False)
+    _seen: dict[str, SourceText] = field(default_factory=dict)
 
     @cached_property
     def text(self) -> SourceText:

@@ -11,7 +11,6 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from engine.artifacts import results
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
-from engine.evidence import Challenge, StageRecord, StageStatus, to_json
+from engine.evidence import Challenge, StageRecord, StageStatus
 from engine.files.reading import parse_json
 from engine.lock.holdout_uses import HoldoutUses
 from engine.lock.previous import answers_of
@@ -44,6 +43,7 @@ from engine.store.runs import (
     require_ours,
     write_text,
 )
+from engine.values import Value, replace, to_json
 
 FOLDER = "challenges"
 """In the folder of the accepted run."""
@@ -55,24 +55,21 @@ TRAINED = "trained"
 """The candidate that was trained as the recipe says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChallengeOptions:
+class ChallengeOptions(Value):
     """What is asked."""
 
     base_model: Reference
     train: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChallengeResult:
+class ChallengeResult(Value):
     """What came of it, and where it was written."""
 
     challenge: Challenge
     files: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Watching:
+class _Watching(Value, kw_only=False):
     """A watcher that does not see the skipped stages, which a challenge has no use for."""
 
     watcher: Watcher
@@ -85,8 +82,7 @@ class _Watching:
             self.watcher.ended(record, artifacts, recipe)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedModel:
+class AcceptedModel(Value):
     """The accepted model, as its run left it."""
 
     run: AcceptedRun

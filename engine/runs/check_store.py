@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from engine.store.runs import (
     read_record,
     require_exported,
 )
+from engine.values import Value
 
 LEFT_ALONE: Final = {
     Stored.FOREIGN: "it was not made here",
@@ -32,8 +32,7 @@ LEFT_ALONE: Final = {
 """What is not looked into, and why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Value):
     """A result or a run that is not as it was left, or was not looked into."""
 
     what: str
@@ -43,8 +42,7 @@ class Found:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreCheck:
+class StoreCheck(Value):
     """What was read, and what is wrong with it."""
 
     results: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,13 @@ from engine.recipe.model import Recipe
 from engine.runs.leaving import size_of
 from engine.store import Store, make_key
 from engine.store.runs import read_file, read_record, require_ours
+from engine.values import Value, replace, to_json
 
 RESOLVED = "recipe.resolved.yaml"
 QUANTIZED = "predictions.quantized.jsonl"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedRun:
+class FinishedRun(Value):
     """A finished run, as far as it is compared."""
 
     folder: Path
@@ -46,8 +45,7 @@ class FinishedRun:
         return f"{self.recipe.name}/{self.folder.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedAnswer:
+class ChangedAnswer(Value):
     """One row that the two models answer differently."""
 
     id: str
@@ -59,8 +57,7 @@ class ChangedAnswer:
     """`right`, `wrong`, or `another wrong one`, going from the first to the second."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunComparison:
+class RunComparison(Value):
     """The second run against the first: more is better for the second."""
 
     first: FinishedRun
@@ -264,7 +261,7 @@ def as_json(found: RunComparison) -> dict[str, Any]:
         "rows": found.rows,
         "shared_only": found.partial,
         "of": "exported files" if found.of_files else "tuned models",
-        "metrics": [asdict(one) for one in found.comparisons],
-        "tuned": [asdict(one) for one in found.tuned],
-        "flips": [asdict(one) for one in found.changed],
+        "metrics": [to_json(one) for one in found.comparisons],
+        "tuned": [to_json(one) for one in found.tuned],
+        "flips": [to_json(one) for one in found.changed],
     }

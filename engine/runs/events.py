@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from engine.environment import tool_versions
 from engine.errors import ExitCode, Problem, Severity
 from engine.estimate.actuals import Rest
 from engine.evidence import FormResult, Report, Scores, StageRecord, StageStatus
-from engine.files.typed_json import from_json
 from engine.pipeline.loop import RunOptions
 from engine.pipeline.report import describe
 from engine.progress import MeasuredProgress, Progress, mention
@@ -24,13 +22,13 @@ from engine.store import Artifact
 from engine.store.runs import write_text
 from engine.tracking import stream
 from engine.tracking.stream import EventStream
+from engine.values import Value, field, from_json, to_json
 
 Artifacts = Mapping[str, Artifact]
 JUDGES = ("gate", "verify")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedProgress:
+class RecordedProgress(Value):
     """The progress of a stage, whose measured steps are written to the stream too."""
 
     stage: str
@@ -100,7 +98,7 @@ def not_kept() -> Problem:
 def _begin(events: EventStream, recipe: Recipe) -> None:
     """Write what is about to be done: the recipe's name, task and method, in its own words."""
     base = recipe.base_model
-    method = {name: value for name, value in asdict(recipe.method).items() if _is_plain(value)}
+    method = {name: value for name, value in to_json(recipe.method).items() if _is_plain(value)}
     events.write(
         stream.BEGUN,
         recipe=recipe.name,

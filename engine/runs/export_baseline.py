@@ -11,7 +11,6 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +47,14 @@ from engine.sources import identity
 from engine.sources.digest import DigestMemory
 from engine.store import Artifact, Store, make_key, sha256_of
 from engine.store.runs import read_file, read_record, require_ours
+from engine.values import Value, replace
 
 SUMS = "SHA256SUMS"
 STAGE = "baseline"
 _DONE = (StageStatus.RAN, StageStatus.REUSED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedBaseline:
+class JudgedBaseline(Value):
     """A baseline as its run left it."""
 
     recipe: Recipe
@@ -69,8 +68,7 @@ class JudgedBaseline:
     """Identity of the models that the stage has asked, by name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportedBaseline:
+class ExportedBaseline(Value):
     """A folder that was written."""
 
     folder: Path

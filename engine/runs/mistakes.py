@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 from engine.artifacts.mistakes import wrong_rows
@@ -14,6 +13,7 @@ from engine.evidence import Mistake
 from engine.runs.compare import no_answers, recipe_of
 from engine.store import Store
 from engine.store.runs import read_record, require_ours
+from engine.values import fields, to_json
 
 
 def mistakes_of(run: Path, store: Store) -> list[Mistake]:
@@ -36,6 +36,6 @@ def as_csv(rows: Sequence[Mistake]) -> str:
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(one.name for one in fields(Mistake))
     for row in rows:
-        values = {**asdict(row), "differs": "; ".join(row.differs)}.values()
+        values = {**to_json(row), "differs": "; ".join(row.differs)}.values()
         table.writerow(inert(one) if isinstance(one, str) else one for one in values)
     return stream.getvalue()

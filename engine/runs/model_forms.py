@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +32,7 @@ from engine.sources import base_model_identity, identity
 from engine.sources.digest import DigestMemory
 from engine.store import Artifact, Store
 from engine.store.runs import ACCEPTED, read_file, read_record, require_ours
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

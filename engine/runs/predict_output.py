@@ -13,7 +13,6 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -35,6 +34,7 @@ from engine.runs.predict_rows import (
     RowFile,
     Summary,
 )
+from engine.values import Value
 
 WRITTEN: Final = ("jsonl", "csv", "tsv", "parquet")
 GROUP: Final = 10_000
@@ -119,8 +119,7 @@ def _line(row: Mapping[str, Any]) -> str:
     return f"{json.dumps(row, ensure_ascii=False, default=str)}\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TableLayout:
+class _TableLayout(Value):
     """How a table is written."""
 
     delimiter: str

@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import batched
 from pathlib import Path
@@ -46,6 +46,7 @@ from engine.runtime.rendering.windows import SHOWN as MOST_NAMED
 from engine.runtime.rendering.windows import TooLong
 from engine.store import Store, product_key, sha256_of
 from engine.store.runs import ACCEPTED
+from engine.values import Value, replace, to_json
 
 REVISION: Final = 4
 """Bumped when the same file and rows would now be answered otherwise."""
@@ -97,8 +98,7 @@ def require_answers(task: Task) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFile:
+class ModelFile(Value):
     """An exported model: its file, and how it is asked."""
 
     gguf: Path
@@ -139,8 +139,7 @@ class ModelFile:
             yield ask
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowFile:
+class RowFile(Value):
     """A data file, and how a question is made of each row."""
 
     path: Path
@@ -211,8 +210,7 @@ class RowFile:
         return self.template.question(row.values, asks_partly_blank=self.asks_partly_blank)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowAnswer:
+class RowAnswer(Value):
     """What a model says to one row."""
 
     answer: Any
@@ -334,8 +332,7 @@ class Summary:
             self.labels.update(answer.answer if several else [answer.answer])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Asking(Value):
     """With what a model is asked."""
 
     store: Store
@@ -442,7 +439,7 @@ def _answers(texts: Sequence[str | None], ask: Ask, progress: Progress) -> Itera
             yield {"answer": None, "probability": None}
         else:
             one = next(found)
-            more = {"too_long": asdict(one.too_long)} if one.too_long else {}
+            more = {"too_long": to_json(one.too_long)} if one.too_long else {}
             yield {"answer": one.stated, "probability": one.probability, **more}
 
 
@@ -480,8 +477,7 @@ def _part(folder: Path, number: int) -> Path:
     return folder / f"answers-{number:06}.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class _Shifted:
+class _Shifted(Value, kw_only=False):
     """Progress of a part as progress of the whole."""
 
     whole: Progress

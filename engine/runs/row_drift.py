@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.data.examples.example import iter_examples
 from engine.errors import DataError, RecipeError, StageError
-from engine.evidence import CalibratedForm, RowCounts, from_json, to_json
+from engine.evidence import CalibratedForm, RowCounts
 from engine.files.reading import read_json
 from engine.metrics.predictions import read_predictions
 from engine.metrics.row_counts import CONFIDENCE_BINS, LENGTH_BINS, RowCounter
@@ -26,6 +26,7 @@ from engine.runs.compare import read_run, recipe_of
 from engine.runs.predict_rows import PART, AnsweredRows
 from engine.store import Artifact, Store
 from engine.store.runs import read_file, read_record, require_ours
+from engine.values import from_json, to_json
 
 SCHEMA = "row-counts.v1"
 MOST_ROWS = 10**8

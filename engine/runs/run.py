@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.artifacts import results
@@ -49,10 +48,10 @@ from engine.store.remote.store import open_store
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 from engine.tracking.stream import STAGE_BEGUN, EventStream
 from engine.training.row_lengths import row_lengths
+from engine.values import Value, replace, to_json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
+class RunResult(Value):
     """What a run came to."""
 
     code: ExitCode
@@ -69,8 +68,7 @@ class RunResult:
 _KNOWN = (StageStatus.REUSED, StageStatus.SKIPPED)
 
 
-@dataclass(frozen=True, slots=True)
-class _LockingWatcher:
+class _LockingWatcher(Value, kw_only=False):
     """A watcher that has the lock written as soon as the splits are drawn, and writes down what happens."""
 
     watcher: Watcher
@@ -93,8 +91,7 @@ class _LockingWatcher:
         self.watcher.ended(record, artifacts, recipe)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ending:
+class _Ending(Value):
     """What is needed beside the walk when a run ends."""
 
     keeper: LockWriter
@@ -325,7 +322,7 @@ def _record(state: RunState, report: Report, code: ExitCode) -> dict[str, object
             record.stage: {"status": record.status.value, "key": record.key}
             for record in state.records
         },
-        "costs": [asdict(cost) for cost in report.costs],
+        "costs": [to_json(cost) for cost in report.costs],
         "payloads": {
             record.stage: state.payloads[record.stage]
             for record in state.records

@@ -11,7 +11,6 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from engine.compute.jobs import ClusterJob, slurm_script
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import Finished, ask, program
 from engine.store.runs import Runs
+from engine.values import Value
 
 SCRIPT, LOG, CODE = "job.sh", "log", "code"
 POLL_SECONDS: Final = 2.0
@@ -33,8 +33,7 @@ ENDED: Final = frozenset(
 Show = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobEnd:
+class JobEnd(Value):
     """What a job came to."""
 
     code: int

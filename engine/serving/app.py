@@ -49,6 +49,7 @@ from engine.runtime.rendering.windows import too_long_words
 from engine.serving import openai
 from engine.serving.asker import ModelReply, OverloadedError, ServedModel
 from engine.serving.openai import BadRequestError
+from engine.values import Value
 
 BAD, UNAUTHORIZED, SLOW, TOO_LARGE, WRONG_TYPE = 400, 401, 408, 413, 415
 BROKEN, BUSY, LATE = 500, 503, 504
@@ -58,8 +59,7 @@ SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Bounds of the histogram of how long answers take."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Value):
     """What one request may be, and how long it may take."""
 
     body_bytes: int = 1 << 20

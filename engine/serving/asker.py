@@ -22,6 +22,7 @@ from engine.runs.model_forms import WeightsModel
 from engine.runtime.llama.client import Answer, Request, read_answers, request_for
 from engine.runtime.llama.held import HeldModel, held_model
 from engine.runtime.rendering.task_file import TaskFile
+from engine.values import Value
 
 BATCH: Final = 64
 """Questions that are asked together, at most."""
@@ -31,8 +32,7 @@ class OverloadedError(Exception):
     """So many questions wait already that no further one is taken."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelReply:
+class ModelReply(Value):
     """What the model answered, and what it read."""
 
     answer: Answer

@@ -7,7 +7,6 @@ keys.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from engine.recipe.references import written_layers
 from engine.sources.digest import DigestMemory
 from engine.sources.local import check_path, digest_of_path
 from engine.store import Cached
+from engine.values import fields, replace
 
 
 def fetch(ref: PathRef | PackageRef, cached: Cached, progress: Progress) -> Path:

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from engine import errors
@@ -20,6 +20,7 @@ from engine.errors import EngineError, EnvironmentProblem, Problem, Severity
 from engine.files.reading import parse_json
 from engine.progress import Progress, mention
 from engine.trust.hosts import Address
+from engine.values import Value, to_json
 
 if TYPE_CHECKING:
     from engine.process.confine import Rights
@@ -39,8 +40,7 @@ LAST_BYTES: Final = 2000
 """Of what it wrote to its log, shown where it ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(Value):
     """What a recipe and a command line name that is not on this machine; nothing else is fetched or asked."""
 
     hubs: tuple[str, ...] = ()
@@ -119,7 +119,7 @@ def begin(named: Named, rights: Rights, held: ExitStack) -> None:
     folder = held.enter_context(processes.working_folder())
     log = held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with all that is held
     child = processes.start(
-        processes.module(FETCHER)(json.dumps(asdict(named))),
+        processes.module(FETCHER)(json.dumps(to_json(named))),
         folder=folder,
         variables={**_variables(processes.environment()), "TMPDIR": str(folder)},
         out=processes.PIPE,

@@ -13,7 +13,6 @@ import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from engine.progress import Progress, mention
 from engine.sources.kept_archives import keep, take
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
+from engine.values import Value
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -38,8 +38,7 @@ CHUNK = 1 << 20
 TOO_MANY, SERVER_ERROR = 429, 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Value):
     """The archive that is looked for."""
 
     name: str
@@ -84,8 +83,7 @@ def _download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
     raise _no_such_archive(wanted, files)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Archive:
+class Archive(Value):
     """One archive of a version of a package, as the index has it now."""
 
     name: str
@@ -168,8 +166,7 @@ def _add_default_index(finder: Any) -> None:
         finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Client:
+class _Client(Value):
     """A session with an index, its failures as errors of ours."""
 
     session: PyPIClient

@@ -6,7 +6,7 @@ Nothing is written before everything has been found: a recipe is pinned whole or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,10 @@ from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed
+from engine.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(Value):
     """One reference, and what it is fixed to."""
 
     path: KeyPath
@@ -49,8 +49,7 @@ class Pin:
         return dotted(self.path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pinned:
+class Pinned(Value):
     """What pinning one recipe came to."""
 
     text: str

@@ -12,14 +12,14 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from engine.values import Value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexSettings:
+
+class IndexSettings(Value):
     """Where packages are looked for, and how connections are checked."""
 
     indexes: tuple[str, ...]

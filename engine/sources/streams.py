@@ -12,12 +12,12 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular
+from engine.values import Value
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip"),
@@ -36,8 +36,7 @@ DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 """What decompressors raise on damaged or truncated input, OSError without errno apart."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamLimits:
+class StreamLimits(Value):
     """How much may come out of compressed bytes."""
 
     bytes: int = 32 << 30

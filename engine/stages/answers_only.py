@@ -6,11 +6,9 @@ the answers to the holdout are kept.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.evidence import SoftAgainstAnswers, to_json
+from engine.evidence import SoftAgainstAnswers
 from engine.inference import predict
 from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
@@ -21,6 +19,7 @@ from engine.recipe.teacher import without_soft_targets
 from engine.training.train import refuse_unready
 from engine.training.trials import Trial, run_trial
 from engine.training.variants import training_slice
+from engine.values import replace, to_json
 
 REVISION = 6
 NEEDS = ("data", "training_rows", "holdout", "evaluate")

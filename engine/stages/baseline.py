@@ -16,7 +16,6 @@ from typing import Any
 from engine.artifacts.results import LEFT_OUT, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.splitting.subsets import Fold
-from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.baselines.notes import choices, note
 from engine.inference.baselines.runner import FACTS, Asker, Models, facts_of, reference_name
@@ -29,6 +28,7 @@ from engine.training.rendered import render_by_length
 from engine.training.svm_curve import svm_curve
 from engine.training.teacher_tokens import refuse_other_tokenizer
 from engine.training.trials import folds_in
+from engine.values import to_json
 
 REVISION = 10
 NEEDS = ("data", "holdout")

@@ -6,8 +6,6 @@ blocks, the rows are rendered first: only the base model's tokenizer can count t
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
@@ -19,6 +17,7 @@ from engine.runtime.rendering.key import counts_after_rendering
 from engine.training.rendered import rendered_rows
 from engine.training.train import setting_of
 from engine.training.trained_rows import split_rows
+from engine.values import replace, to_json
 
 REVISION = 1
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows")
@@ -49,7 +48,7 @@ def run(context: StageContext) -> None:
         context.recipe, context.device, train_rows=train, validation_rows=validation
     )
     (context.workdir / CONFIG).write_text(config.text, encoding="utf-8")
-    write_json(context.workdir / PROVENANCE, [asdict(line) for line in config.lines])
+    write_json(context.workdir / PROVENANCE, [to_json(line) for line in config.lines])
 
 
 def compile_recipe(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,9 @@ from engine.data.reading.sources import (
 from engine.data.row_fingerprints import Fingerprints
 from engine.data.splitting.refilling import may_replace
 from engine.errors import Problem
-from engine.evidence import to_json
 from engine.progress import mention
 from engine.recipe.model import Recipe
+from engine.values import replace, to_json
 
 if TYPE_CHECKING:
     from engine.data.checks.findings import Findings
@@ -40,7 +39,7 @@ FINDINGS = "findings"
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what decides the splits; the bytes of the sources are added to the key by the plan."""
     task, data = recipe.task, recipe.data
-    checks = asdict(data.checks)
+    checks = to_json(data.checks)
     del checks["truncation"]  # needs the tokenizer: `engine.training.rendered`
     return {
         "kind": task.kind,

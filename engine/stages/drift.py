@@ -16,7 +16,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
 from engine.environment import version_of
-from engine.evidence import DriftResult, DriftScore, to_json
+from engine.evidence import DriftResult, DriftScore
 from engine.files.reading import read_json
 from engine.inference.predict import asked_turns, task_slice
 from engine.inference.sampling import WRITTEN_SAMPLE
@@ -24,6 +24,7 @@ from engine.metrics.drift import AnswerLengths, length_drift, likelihood_drift
 from engine.metrics.predictions import Judging, read_predictions
 from engine.recipe.model import Recipe
 from engine.training.train import load_trained
+from engine.values import to_json
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

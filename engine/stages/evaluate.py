@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from engine.artifacts.results import SPEED, read_as, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.errors import StageError
-from engine.evidence import TrainingSummary, to_json
+from engine.evidence import TrainingSummary
 from engine.inference import asked_again, predict
 from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
@@ -33,6 +32,7 @@ from engine.store import Artifact
 from engine.training.checkpoints import write_curve
 from engine.training.train import SUMMARY, load_trained, refuse_another_model
 from engine.training.variants import machine
+from engine.values import Value, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -48,8 +48,7 @@ FREE_FILE = "free.jsonl"
 """In the predictions on the holdout."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Value, kw_only=False):
     """One set of rows that is asked."""
 
     name: str
@@ -68,7 +67,7 @@ class _Rows:
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return task, the confidence of intervals, and the seed of the sample and of draws."""
     return {
-        "task": {**asdict(recipe.task), **predict.counted_bytes(recipe.task)},
+        "task": {**to_json(recipe.task), **predict.counted_bytes(recipe.task)},
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
         "method": {"max_length": recipe.method.max_length, **predict.stride_slice(recipe)},

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache, partial
 from hashlib import sha256
 from itertools import groupby
@@ -22,7 +21,6 @@ from engine.data.probes import ProbeItem, builtin_digest, probe_items
 from engine.data.reading.sources import source_names, source_slice
 from engine.environment import version_of
 from engine.errors import DataError, Problem
-from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.general_text import documents, judging_of, likelihoods, text_slice
 from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_scores
@@ -32,6 +30,7 @@ from engine.recipe.model import GeneralText, Probe, Recipe, Source
 from engine.recipe.probes import probes_of
 from engine.store import Artifact
 from engine.training.train import load_trained
+from engine.values import replace, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel

@@ -10,7 +10,6 @@ exported file too, by the same functions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.artifacts import results
@@ -23,7 +22,6 @@ from engine.evidence import (
     Scores,
     Status,
     StudentAgainstTeacher,
-    to_json,
 )
 from engine.evidence.verdicts import DIFFERENCES, THRESHOLD
 from engine.lock.previous import answers_of
@@ -45,6 +43,7 @@ from engine.metrics.without_synthetic import compare_with_smaller, judge_without
 from engine.parity.calibration import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS, is_lower_better
 from engine.recipe.model import Acceptance, Direction, Recipe, Threshold
+from engine.values import Value, field, replace, to_json
 from engine.values.numbers import decimal
 
 REVISION = 10
@@ -58,8 +57,7 @@ OF_TRAINING = ("max_overfitting_gap", "forgetting", "forgetting_text", "drift")
 HOW_MEASURED = "free decoding: what a caller without a grammar gets"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class Answers(Value):
     """What a form of the model is judged by."""
 
     form: str = ""
@@ -77,8 +75,7 @@ class Answers:
     """How, by the name of the metric."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedAnswers:
+class JudgedAnswers(Value):
     """What answers to the holdout decide of `acceptance`."""
 
     checks: tuple[Check, ...]
@@ -106,7 +103,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return what must hold, the task, and the seed of the paired draws."""
     return {
         "acceptance": _acceptance(recipe.acceptance),
-        "task": asdict(recipe.task),
+        "task": to_json(recipe.task),
         "splits": {"seed": recipe.splits.seed},
     }
 
@@ -114,7 +111,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     """Return the bounds; what the probes are stands in the key of `forgetting`."""
     # in one order, so that bounds that are only written in another order keep the verdict
-    bounds = asdict(replace(acceptance.in_order(), forgetting=None))
+    bounds = to_json(replace(acceptance.in_order(), forgetting=None))
     if acceptance.against_teacher is None:
         del bounds["against_teacher"]  # so that verdicts from before there were teachers are kept
     # a review stands before the training; without the bound, keys are those from before it was there

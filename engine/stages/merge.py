@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +13,7 @@ from engine.recipe.model import PathRef, Recipe
 from engine.recipe.references import base_reference, has_new_tokenizer
 from engine.sources import identity
 from engine.sources.digest import DigestMemory
+from engine.values import to_json
 
 REVISION = 3
 NEEDS = ("train",)
@@ -59,7 +60,7 @@ def run(context: StageContext) -> None:
     write_tokenizer(out, kept_chat(base, asks=has_turns), has_turns=has_turns)
     if context.recipe.method.kind == "qlora":
         facts = replace(facts, note=QLORA_NOTE)
-    write_json(context.workdir / FACTS, asdict(facts), indent=2)
+    write_json(context.workdir / FACTS, to_json(facts), indent=2)
 
 
 def _check_base(context: StageContext) -> None:

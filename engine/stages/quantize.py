@@ -6,7 +6,6 @@ Of a list of quantizations every file is made; `verify` says which one leaves.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.environment import version_of
 from engine.errors import StageError
-from engine.evidence import ExportedFile, to_json
+from engine.evidence import ExportedFile
 from engine.exporters import in_order, load_exporter
 from engine.exporters.base import ExportSpec
-from engine.files.typed_json import from_json
 from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import ONNX, Recipe
@@ -25,6 +23,7 @@ from engine.recipe.prompt import asks_partly_blank
 from engine.store import Artifact
 from engine.store.store import link_file
 from engine.training.rendered import rendered_rows
+from engine.values import from_json, replace, to_json
 
 REVISION = 3
 NEEDS = ("data", "merge")
@@ -88,7 +87,7 @@ def _graph(context: StageContext) -> tuple[ExportedFile, ...]:
     payload = {
         "merge": context.inputs["merge"],
         "form": ONNX,
-        "task": asdict(context.recipe.task),
+        "task": to_json(context.recipe.task),
         **_graph_slice(context.recipe),
         **_blank_slice(context.recipe),
     }
@@ -180,7 +179,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
         "revision": REVISION,
         "quantization": spec.quantization,
         "importance": matrix,
-        "task": asdict(spec.task),
+        "task": to_json(spec.task),
         "answers": list(spec.longest_answers),
         "versions": {tool: version_of(tool) for tool in TOOLS},
         **_blank_slice(context.recipe),

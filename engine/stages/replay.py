@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,14 @@ from engine.data.reading.sources import (
 )
 from engine.data.unlabelled import unlabelled_rows
 from engine.errors import StageError
-from engine.evidence import ReplayResult, to_json
+from engine.evidence import ReplayResult
 from engine.inference.replay import Taken, blocks, fill, sampled
 from engine.recipe.model import Recipe, Replay, Source, SplitName
 from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import REPLAY_FILE, LengthLimits, written_task
 from engine.store import Artifact
 from engine.training.rendered import check_rendering, rendered_rows
+from engine.values import replace, to_json
 
 REVISION = 1
 NEEDS = ("data", "holdout")
@@ -61,7 +61,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
                 for source, name in zip(replay.sources, source_names(replay.sources), strict=True)
             ],
         },
-        "checks": asdict(recipe.data.checks),
+        "checks": to_json(recipe.data.checks),
         "splits": {"seed": recipe.splits.seed, "folds": recipe.splits.folds},
     }
 
@@ -185,6 +185,6 @@ def _keep(context: StageContext, taken: Taken) -> Artifact:
             shutil.copyfile(data.file(name), folder / name)
         with (folder / REPLAY_FILE).open("w", encoding="utf-8", newline="\n") as file:
             for one in taken.texts:
-                file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
+                file.write(json.dumps(to_json(one), ensure_ascii=False) + "\n")
 
     return context.cached(PRODUCT, {"replay": context.key}, build)

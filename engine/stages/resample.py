@@ -10,13 +10,12 @@ goes on where it stopped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 
 from engine.artifacts.results import ANSWERS_WITHOUT, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import share
-from engine.evidence import LearningCurve, to_json
+from engine.evidence import LearningCurve
 from engine.inference import predict
 from engine.inference.sampling import judged_validation
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
@@ -34,6 +33,7 @@ from engine.training.trials import (
     run_trials,
 )
 from engine.training.variants import training_slice, variant
+from engine.values import replace, to_json
 
 REVISION = 10
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets", "evaluate")
@@ -62,7 +62,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         **training_slice(recipe),
         "learning_curve": recipe.learning_curve,
         "splits": {"folds": recipe.splits.folds, "seed": recipe.splits.seed},
-        "method": asdict(replace(recipe.method, seeds=())),
+        "method": to_json(replace(recipe.method, seeds=())),
         # since the parts of rows without labels are drawn by seed, and with both thumbs
         **({"parts": 2} if recipe.learning_curve and not recipe.task.spec.has_labels else {}),
         # which metrics are bounded the gate knows; only where there is one, so that other keys stay

@@ -8,11 +8,10 @@ stopped, and another list of seeds trains only those that are new.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
+from engine.evidence import Metric, Scores, Seeds, SeedScores
 from engine.inference import predict
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
@@ -23,6 +22,7 @@ from engine.recipe.model import Recipe
 from engine.training.train import refuse_unready
 from engine.training.trials import Trial, run_trials
 from engine.training.variants import training_slice
+from engine.values import replace, to_json
 
 REVISION = 6
 NEEDS = (

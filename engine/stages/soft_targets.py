@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.evidence import SoftTargetsResult, to_json
+from engine.evidence import SoftTargetsResult
 from engine.inference.baselines.runner import Models, named_errors, reference_name
 from engine.recipe.baselines import written_model
 from engine.recipe.model import Recipe, Reference, Source, Teacher
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import MOST, TeacherForTargets
 from engine.training.teacher_tokens import refuse_other_tokenizer
+from engine.values import to_json
 
 if TYPE_CHECKING:
     from engine.runtime.training.target_table import Targets
@@ -41,7 +41,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return the teacher, and what decides the tokens that are learned."""
     method = recipe.method
     return {
-        "task": asdict(recipe.task),
+        "task": to_json(recipe.task),
         "data": {"checks": {"truncation": recipe.data.checks.truncation}},
         "teacher": {"model": written_model(_teacher(recipe).model), "most": MOST},
         "method": {

@@ -9,12 +9,10 @@ are not kept.
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
 
 from engine.artifacts.results import LEFT, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.evidence import TrainingSummary, to_json
-from engine.files.typed_json import from_json
+from engine.evidence import TrainingSummary
 from engine.inference import predict
 from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import Judging
@@ -24,6 +22,7 @@ from engine.recipe.sweeps import named, setting_words, values_of
 from engine.training.train import SUMMARY, refuse_unready
 from engine.training.trials import Trial, run_trials
 from engine.training.variants import discard, is_trained, training_slice, weights
+from engine.values import from_json, replace, to_json
 
 REVISION = 4
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets")
@@ -41,7 +40,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return the settings, how they are compared, and what rows and answers depend on."""
     sweep = _sweep(recipe)
     return {
-        "settings": [asdict(replace(method, seeds=())) for method in sweep.settings],
+        "settings": [to_json(replace(method, seeds=())) for method in sweep.settings],
         "named": named(sweep, recipe.method),
         "choose_by": sweep.choose_by,
         **training_slice(recipe),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from engine.data.similarity.too_near import TooNear
 from engine.data.splitting.subsets import Fold
 from engine.data.synthetic import NEAR, sifted
 from engine.errors import Problem, StageError
-from engine.evidence import ReviewResult, SyntheticResult, to_json
+from engine.evidence import ReviewResult, SyntheticResult
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
@@ -49,6 +49,7 @@ from engine.recipe.synthesis import (
 from engine.recipe.teacher import on_added_rows
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
+from engine.values import replace, to_json
 
 REVISION = 5
 NEEDS = ("data", "holdout")

@@ -14,7 +14,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -32,7 +32,7 @@ from engine.data.reading.sources import (
 )
 from engine.data.splitting.subsets import Fold
 from engine.data.unlabelled import UnlabelledRows, unlabelled_rows
-from engine.evidence import TeacherResult, to_json
+from engine.evidence import TeacherResult
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
@@ -48,6 +48,7 @@ from engine.store import Artifact
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
 from engine.training.teacher_tokens import refuse_other_tokenizer
+from engine.values import replace, to_json
 
 REVISION = 5
 NEEDS = ("data", "holdout")

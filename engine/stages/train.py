@@ -9,7 +9,6 @@ complete one.
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
@@ -19,6 +18,7 @@ from engine.training.preflight import check_base_model
 from engine.training.rendered import rendered_rows
 from engine.training.train import Training, refuse_unready, setting_of, train_rows
 from engine.training.variants import WEIGHTS, take, variant
+from engine.values import replace, to_json
 
 REVISION = 6
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets", "compile")
@@ -29,7 +29,7 @@ TOOLS = ("peft", "torch", "transformers")
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what the rows depend on, and the backend; the compiled config says the rest."""
     return {
-        "task": asdict(recipe.task),
+        "task": to_json(recipe.task),
         "method": {"max_length": recipe.method.max_length},
         "data": {"checks": {"truncation": recipe.data.checks.truncation}},
         "backend": {

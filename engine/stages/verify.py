@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,16 +19,7 @@ from engine.artifacts.results import CALIBRATED, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.environment import version_of
-from engine.evidence import (
-    CalibratedForm,
-    Check,
-    FormResult,
-    Metric,
-    Scores,
-    Status,
-    Verdict,
-    to_json,
-)
+from engine.evidence import CalibratedForm, Check, FormResult, Metric, Scores, Status, Verdict
 from engine.exporters.base import gguf_name
 from engine.inference import predict, predict_gguf, predict_graph
 from engine.inference.cached import (
@@ -53,6 +43,7 @@ from engine.runtime.graph.files import RUNTIME
 from engine.stages import gate
 from engine.stages.gate import Answers, JudgedAnswers
 from engine.store import Artifact
+from engine.values import Value, replace, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
@@ -68,8 +59,7 @@ WEIGHTS = "weights.json"
 QUANTIZED = "quantized"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tried:
+class _Tried(Value):
     """A quantized file that was asked."""
 
     quantization: str
@@ -113,7 +103,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def _export_slice(recipe: Recipe) -> Payload:
-    found = asdict(recipe.export.in_order())
+    found = to_json(recipe.export.in_order())
     for key in ("calibrate", "graph_precision"):
         if found[key] is None:
             del found[key]
@@ -408,7 +398,7 @@ class _ParityChain:
             model = self.context.artifacts["merge"].file("model")
             facts += source_check.other_tensors(model, source, compared.extents)
             facts += source_check.other_settings(model, file)
-            found = {"errors": [asdict(one) for one in compared.errors], "facts": facts}
+            found = {"errors": [to_json(one) for one in compared.errors], "facts": facts}
             (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
 
         from engine.runtime.gguf import source_check  # brings transformers

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, StoreError
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
+class FileEntry(Value):
     """One file of an artifact."""
 
     name: str
@@ -23,8 +22,7 @@ class FileEntry:
     """When it was hashed; a file of the same size and time is not hashed again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(Value):
     """A complete, immutable result."""
 
     stage: str

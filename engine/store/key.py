@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from engine.values import Value, fields
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageKey:
+
+class StageKey(Value):
     """A digest and the payload that was hashed, kept to explain why a key changed."""
 
     digest: str
@@ -40,22 +39,20 @@ def canonical_json(value: Any) -> str:
     )
 
 
-OPTIONAL = "optional"
-"""Of a field's metadata: its default stands in no key (`engine.recipe.model.UNWRITTEN`)."""
 _SCALARS = (str, int, float, bool, type(None))
 
 
 def _plain(value: Any) -> Any:
     if type(value) in _SCALARS:  # most values; the questions below are slow
         return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Value):
         # A key that older recipes could not have, and that is not written, is no part of what was asked.
-        written = (
-            field
-            for field in dataclasses.fields(value)
-            if not (field.metadata.get(OPTIONAL) and getattr(value, field.name) == field.default)
-        )
-        return {field.name: _plain(getattr(value, field.name)) for field in written}
+        unwritten = getattr(value, "UNWRITTEN", ())
+        return {
+            field.name: _plain(getattr(value, field.name))
+            for field in fields(value)
+            if not (field.name in unwritten and getattr(value, field.name) == field.default)
+        }
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -7,14 +7,16 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
 from engine.files.reading import read_json
 from engine.store.artifact import Artifact, FileEntry
 from engine.store.signature import Origin, origin_of, sign
+from engine.values import Value, fields, to_json
 
 NAME: Final = "artifact.json"
 SCHEMA: Final = "artifact.v1"
@@ -39,8 +41,7 @@ class Stored(Enum):
     """Described in another version's form; it is left where it stands."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArtifactFolder:
+class ArtifactFolder(Value):
     """An artifact's folder as its manifest describes it; the files themselves are not looked at."""
 
     stored: Stored
@@ -61,7 +62,7 @@ def manifest_record(artifact: Artifact) -> dict[str, Any]:
         del described["adopted"]
     if taken_from := described.pop("taken_from"):
         described[TAKEN_FROM] = taken_from
-    return sign(KIND, {"schema": SCHEMA, **described})
+    return sign(KIND, to_json({"schema": SCHEMA, **described}))
 
 
 def read_manifest(folder: Path) -> ArtifactFolder:

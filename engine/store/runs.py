@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +23,7 @@ from engine.files.digests import sha256_of
 from engine.files.reading import parse_json, read_bytes, read_json
 from engine.store.signature import Origin, origin_of, sign
 from engine.store.store import storage_errors, storage_problem
+from engine.values import Value
 
 RECORD = "run.json"
 UNFINISHED: Final = ".unfinished"
@@ -62,8 +62,7 @@ SHARED_KEY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedRun:
+class AcceptedRun(Value):
     """A run whose model was accepted, and where its results stand in the store."""
 
     folder: Path

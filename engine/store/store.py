@@ -16,7 +16,6 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
@@ -39,6 +38,7 @@ from engine.store.manifest import (
 )
 from engine.store.manifest import NAME as MANIFEST
 from engine.store.signature import Origin, origin_of, sign
+from engine.values import replace
 
 Build = Callable[[Path], object]
 """Fills an empty folder."""

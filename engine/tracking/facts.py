@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.tracking import stream
+from engine.values import Value, field
 from engine.values.numbers import shortest
 
 SHOWN = {"loss": "loss", "eval_loss": "validation_loss"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFacts:
+class EventFacts(Value):
     """What one event says."""
 
     numbers: Mapping[str, float] = field(default_factory=dict)

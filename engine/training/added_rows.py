@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, write_examples
 from engine.data.examples.output import split_digest
 from engine.data.splitting.subsets import Fold
-from engine.evidence import DataSummary, to_json
+from engine.evidence import DataSummary
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, facts_of
@@ -23,13 +22,13 @@ from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Artifact
+from engine.values import Value, replace, to_json
 
 FIRST = 0
 """The number of the only fold there is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddedRows:
+class AddedRows(Value):
     """Rows that a stage adds to the training split."""
 
     rows: Sequence[Example]

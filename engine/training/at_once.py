@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -34,6 +34,7 @@ from engine.process.start import PIPE, Child, Command, environment, module, star
 from engine.progress import MeasuredProgress
 from engine.render.progress import SilentProgress
 from engine.store import Artifact, StageKey, product_key
+from engine.values import Value, replace
 
 CHILD: Final = "engine.training.at_once_child"
 NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", *TOOLS)
@@ -46,8 +47,7 @@ GRACE: Final = 30.0
 """Seconds in which a training that is asked to end may write a checkpoint."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantJob[T]:
+class VariantJob[T](Value):
     """A training and what follows from it."""
 
     name: str
@@ -117,8 +117,7 @@ class _RunningJob:
             raise _unstarted(name, error) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Value, kw_only=False):
     """What a child wrote, or None at the end of all; or why nothing more is read."""
 
     number: int
@@ -183,7 +182,7 @@ def _order(job: VariantJob[Any], context: StageContext, parallel: AtOnce) -> str
     """Return the line that asks for a job."""
     # Without what only this process has: it would not even be pickled.
     sent = replace(context, cached=_unset, made_anew=None, scratch_for=_unset, at_once=None)
-    sent = replace(sent, progress=None)  # type: ignore[arg-type]
+    sent = replace(sent, progress=None)
     order = (str(Path.cwd()), str(parallel.root), job.call, sent)
     return f"{base64.b64encode(pickle.dumps(order)).decode('ascii')}\n"
 

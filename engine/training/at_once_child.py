@@ -13,7 +13,6 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -24,10 +23,10 @@ from engine.process import interrupts
 from engine.progress import note_waiting
 from engine.store import DamagedError, Store
 from engine.training.at_once import as_event
+from engine.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True)
-class LineProgress:
+class LineProgress(Value, kw_only=False):
     """Progress as JSON lines."""
 
     stream: IO[str]

@@ -14,9 +14,8 @@ from pathlib import Path
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
-from engine.evidence import CheckpointScore, Metric, TrainingSummary, to_json
+from engine.evidence import CheckpointScore, Metric, TrainingSummary
 from engine.files.reading import read_json
-from engine.files.typed_json import from_json
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
 from engine.inference.preference import rated, reference_of
@@ -25,6 +24,7 @@ from engine.metrics.scoring import score
 from engine.recipe.metrics import primary
 from engine.training.train import CHECKPOINTS, SUMMARY, load_trained
 from engine.training.variants import machine
+from engine.values import from_json, to_json
 
 FILE = "checkpoints.json"
 MOST_ROWS = 200

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,6 +33,7 @@ from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
 from engine.runtime.rendering.windows import length_notes, window_notes, window_of
 from engine.store import Artifact
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.files import RenderRequest

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,14 @@ from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
 from engine.compute.ranks import divided, repeated_rows
 from engine.errors import EnvironmentProblem, Severity, StageError
-from engine.evidence import LearnedTargets, PrefixSharing, TrainingSummary, from_json, to_json
+from engine.evidence import LearnedTargets, PrefixSharing, TrainingSummary
 from engine.files.reading import read_json
 from engine.recipe.model import FewerLayers
 from engine.recipe.teacher import soft_targets_of
 from engine.store import Artifact
 from engine.training.fit import refuse_unfit
 from engine.training.soft_targets import STAGE as SOFT_TARGETS
+from engine.values import Value, from_json, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -53,8 +53,7 @@ PRODUCTS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 """The dtype of a matrix product in each precision, as torch names it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class Training(Value):
     """One training to do, or to go on with."""
 
     rendered: Artifact

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.backends.base import schedule
@@ -17,13 +16,13 @@ from engine.runtime.rendering.key import (
     rendered_key,
 )
 from engine.store import Artifact, Store
+from engine.values import Value
 
 _WEIGHTED: Final = "sources are weighted"
 _REPLAYED: Final = "text is replayed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedRows:
+class TrainedRows(Value):
     """Rows of train and validation."""
 
     train: int

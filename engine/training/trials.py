@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +28,7 @@ from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact
 from engine.training.train import load_weights
 from engine.training.variants import TrainingVariant, trained, variant, weights
+from engine.values import Value, field, replace
 
 FAILED: Final = "failed.json"
 """In the product of a trial without a model: why."""
@@ -39,16 +39,14 @@ WAYS: Final = {
 """Ways of decoding, with the file of the answers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Value):
     """Rows to train on."""
 
     train: Sequence[Example]
     validation: Sequence[Example]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Value):
     """One variant."""
 
     name: str
@@ -73,8 +71,7 @@ class Trial:
     """Whether the weights stay for the stage `train`, until the sweep discards them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialResult:
+class TrialResult(Value):
     """What came of a trial."""
 
     made: Artifact

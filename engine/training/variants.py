@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,14 @@ from engine.store.store import GONE
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import STAGE as SOFT_TARGETS
 from engine.training.train import USAGE, Training, setting_of, train_rows
+from engine.values import Value, replace, to_json
 
 WEIGHTS = "swept"
 RESULT = "result"
 """In the folder of a training, what becomes its artifact."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingVariant:
+class TrainingVariant(Value):
     """A training that is ready to be done."""
 
     context: StageContext
@@ -64,7 +63,7 @@ def backend_slice(recipe: Recipe) -> dict[str, Any]:
 def training_slice(recipe: Recipe) -> dict[str, Any]:
     """Return what trainings beside the model of the run, and the judging of them, depend on, for a stage's key."""
     return {
-        "task": asdict(recipe.task),
+        "task": to_json(recipe.task),
         "data": {"checks": {"truncation": recipe.data.checks.truncation}},
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},

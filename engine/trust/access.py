@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from engine.trust.allowed import Allowed, projects, reading, sending_key, sendin
 from engine.trust.hosts import Address
 from engine.trust.keys import is_never_sent
 from engine.trust.project import Project, lies_below, project_of, real_place
+from engine.values import replace
 
 MOST_ENTRIES: Final = 20_000
 """Of a folder that is looked through for links; a model has some dozens."""

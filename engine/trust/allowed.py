@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +16,12 @@ from engine.files.user import config_folder
 from engine.trust.hosts import Address, parse_host
 from engine.trust.keys import HOSTS
 from engine.trust.project import lies_below, real_place
+from engine.values import Value
 
 SETTINGS: Final = "settings.yaml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
+class Allowed(Value):
     """What may be read and asked beyond a project."""
 
     everything: bool = False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from engine.values import Value
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -46,8 +47,7 @@ NEVER_BY_NAME: Final = frozenset(
 """A name that leads there is refused, whatever was allowed: only the address itself can be allowed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Address(Value):
     """Where a server is."""
 
     scheme: str

@@ -6,16 +6,16 @@ import os
 import stat
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from engine.values import Value
 
 STORE: Final = ".recipe"
 """The one name with a dot in front that belongs to a project: the engine's own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(Value):
     """The folders whose files a recipe may name without asking."""
 
     folder: Path

@@ -12,7 +12,6 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ from engine.files.user import state_folder
 from engine.files.writing import write_text
 from engine.trust.allowed import projects
 from engine.trust.project import lies_below, real_place
+from engine.values import Value
 
 SCHEMA: Final = "trust.v1"
 _FOLDER: Final = "trust"
@@ -30,8 +30,7 @@ _MOST_BYTES: Final = 1 << 20
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustRecord:
+class TrustRecord(Value):
     """A recipe that the user trusts, and what it named then."""
 
     recipe: Path

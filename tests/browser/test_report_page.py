@@ -6,7 +6,6 @@ the README's image anew, of the report of a run of the quickstart.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ import pytest
 
 from engine.evidence import Report
 from engine.render.report.page import render_html
+from engine.values import replace
 from support import reports
 from unit.render.test_pages import REPORTS, hostile
 
@@ -36,7 +36,7 @@ pytestmark = [
 
 def text() -> Report:
     """Made up, as `reports.chat` is, for models of plain text."""
-    return dataclasses.replace(reports.chat(), task={"kind": "text"})
+    return replace(reports.chat(), task={"kind": "text"})
 
 
 PAGES: dict[str, Callable[[], Report]] = {**REPORTS, "text": text, "hostile": hostile}
@@ -238,7 +238,7 @@ def test_naughty_strings_do_nothing(browser: Any, shared_data: Path, tmp_path: P
     strings = json.loads(
         (shared_data / "naughty_strings" / "blns.json").read_text(encoding="utf-8")
     )
-    report = dataclasses.replace(reports.accepted(), notes=tuple(strings), warnings=tuple(strings))
+    report = replace(reports.accepted(), notes=tuple(strings), warnings=tuple(strings))
     page = tmp_path / "naughty.html"
     page.write_text(render_html(report), encoding="utf-8")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from engine.inference import predict, predict_graph
 from engine.inference.predict import PredictionInputs
 from engine.recipe.model import ONNX
 from engine.runtime.graph.client import Graph
+from engine.values import replace
 from support.exporter_suite import SPEC, TASK, ExporterSuite
 from support.pico import make_pico_model
 

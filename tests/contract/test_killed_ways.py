@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import re
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pytest
 from engine.backends import load_backend
 from engine.backends.base import Launch, Trained
 from engine.files.digests import sha256_of
+from engine.values import replace
 from support.launches import RecordedProgress
 from support.ways import WAYS, way_launch
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -18,6 +17,7 @@ from engine.estimate.shape import shape_of_folder
 from engine.recipe.methods import OPTIONS as KEYS
 from engine.recipe.model import Method, TrainOnly
 from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.values import fields, replace
 from support.backend_suite import SETTING
 from support.launches import CPU, make_launch, make_recipe
 from support.method_options import OPTIONS, PLAIN, Option
@@ -25,7 +25,7 @@ from support.method_options import OPTIONS, PLAIN, Option
 pytestmark = pytest.mark.thorough
 
 # One thread: two of a tiny model wait for each other longer than they compute.
-ONE_CORE = dataclasses.replace(CPU, cores=1)
+ONE_CORE = replace(CPU, cores=1)
 COMBINED: dict[str, dict[str, Any]] = {
     "adapter": {
         "dora": True,
@@ -115,7 +115,7 @@ def test_a_killed_training_with_options_ends_with_the_same_weights(
 ) -> None:
     launch = launch_of(tmp_path, pico_model, **method, epochs=2.0, keep="last")
     whole = load_backend("trl").train(launch)
-    again = dataclasses.replace(launch, folder=tmp_path / "again")
+    again = replace(launch, folder=tmp_path / "again")
     shutil.copytree(launch.folder, again.folder, symlinks=True)
     # As if it had been killed while it wrote the last checkpoint.
     shutil.rmtree(again.folder / "output" / f"checkpoint-{whole.steps}")
@@ -135,7 +135,7 @@ def test_a_training_that_was_killed_after_its_last_step_takes_no_further_one(
     )
     launch = make_launch(recipe, tmp_path, pico_model)
     whole = load_backend(name).train(launch)
-    again = dataclasses.replace(launch, folder=tmp_path / "again")
+    again = replace(launch, folder=tmp_path / "again")
     shutil.copytree(launch.folder, again.folder, symlinks=True)
 
     resumed = load_backend(name).train(again)
@@ -159,6 +159,6 @@ def test_frozen_weights_stay_as_they_were(tmp_path: Path, pico_model: Path) -> N
 
 
 def test_the_options_are_fields_with_defaults() -> None:
-    defaults = {field.name: field.default for field in dataclasses.fields(Method)}
+    required = {field.name for field in fields(Method) if field.required}
 
-    assert all(defaults[key] is not dataclasses.MISSING for key in KEYS)
+    assert not required & {*KEYS}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 
 from engine.backends import load_backend
 from engine.runtime.training.checks import adapter_norm
+from engine.values import replace
 from support.preferences import (
     LOSSES,
     SETTING,

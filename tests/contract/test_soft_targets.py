@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from engine.backends import BACKENDS, load_backend
 from engine.backends.base import shares_prefix
 from engine.runtime.models.load import load_model
 from engine.runtime.training.checks import adapter_norm
+from engine.values import replace
 from support.backend_suite import SETTING
 from support.pico import make_pico_model
 from support.soft_targets import (

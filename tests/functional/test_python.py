@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 import engine
 from engine import load_recipe, load_report, plan, run
 from engine.errors import RecipeError
+from engine.values import replace
 from support.paths import ROOT
 from support.project import Project
 

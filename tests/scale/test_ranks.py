@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from engine.backends import load_backend
 from engine.backends.base import Launch, Trained
 from engine.backends.trainer_state import checkpoints, is_complete
 from engine.compute.ranks import Ranks
+from engine.values import replace
 from support.cluster_runs import WAIT_SECONDS, WEIGHTS, adapters, alone, on, pico_project, started
 from support.launches import RecordedProgress, make_launch, make_recipe
 from support.paths import ROOT
@@ -58,7 +58,7 @@ def trained(
 
 def launch_of(backend: str, folder: Path, base: Path, ranks: Ranks) -> Launch:
     launch = make_launch(make_recipe(backend, early_stopping=None, keep="last"), folder, base)
-    return dataclasses.replace(launch, ranks=ranks)
+    return replace(launch, ranks=ranks)
 
 
 def bytes_of(trained: Trained) -> bytes:
@@ -139,7 +139,7 @@ def test_a_training_whose_process_is_killed_goes_on_by_itself_to_the_same_bytes(
 ) -> None:
     launch = launch_of("trl", tmp_path, base, Ranks(processes=2, retries=1))
     progress = EndsOne()
-    launch = dataclasses.replace(launch, progress=progress)
+    launch = replace(launch, progress=progress)
 
     again = load_backend("trl").train(launch)
 

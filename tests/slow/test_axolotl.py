@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.environment import detect_device
 from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.values import replace
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe
 from support.module_server import AXOLOTL, served
@@ -48,7 +48,7 @@ class TestAxolotlTrains(TrainSuite):
 def test_bf16_on_a_cpu_that_has_it_is_bf16_in_every_product(
     tmp_path: Path, pico_model: Path
 ) -> None:
-    device = dataclasses.replace(detect_device(), cores=2)
+    device = replace(detect_device(), cores=2)
     if device.kind != "cpu" or not device.bf16:
         pytest.skip("this machine has no CPU with bf16 to train on")
     recipe = make_recipe("axolotl", precision="bf16", epochs=1.0)
@@ -68,7 +68,7 @@ def test_bf16_on_a_cpu_that_has_it_is_bf16_in_every_product(
 
 
 def test_full_training_in_bf16_keeps_32_bit_weights(tmp_path: Path, pico_model: Path) -> None:
-    device = dataclasses.replace(CPU, bf16=True)
+    device = replace(CPU, bf16=True)
     recipe = make_recipe("axolotl", kind="full", epochs=1.0, learning_rate=1e-4)
 
     trained = load_backend("axolotl").train(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from engine.backends import load_backend
 from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.values import replace
 from support.launches import CPU, make_launch, make_recipe
 from support.method_options import OPTIONS, Option
 from support.module_server import AXOLOTL, served
@@ -35,7 +35,7 @@ def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS.keys())
 def test_axolotl_trains_with_an_option(option: Option, tmp_path: Path, pico_model: Path) -> None:
     recipe = make_recipe("axolotl", epochs=1.0, early_stopping=None, **option.method)
-    launch = make_launch(recipe, tmp_path, pico_model, device=dataclasses.replace(CPU, cores=1))
+    launch = make_launch(recipe, tmp_path, pico_model, device=replace(CPU, cores=1))
 
     trained = load_backend("axolotl").train(launch)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from engine.backends import load_backend
 from engine.backends.base import Trained
 from engine.runtime.training.checks import adapter_norm
+from engine.values import replace
 from support.module_server import AXOLOTL, served
 from support.pico import make_pico_model
 from support.soft_targets import ALL_ROWS, THREE_STEPS, first_loss, soft_launch, soft_recipe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from engine.backends import load_backend
 from engine.backends.base import Trained
 from engine.environment import detect_device
 from engine.runtime.training.checks import model_norm
+from engine.values import replace
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe
 from support.pico import make_pico_model
@@ -46,7 +46,7 @@ def test_it_trains_the_same_rows_in_the_same_way_as_trl(
     tmp_path: Path, pico_model: Path, precision: str
 ) -> None:
     """Equal losses of every step prove equal tokens, masks, weights of the adapter, and rates."""
-    device = dataclasses.replace(CPU, bf16=precision == "bf16")
+    device = replace(CPU, bf16=precision == "bf16")
     if precision == "bf16" and not detect_device().bf16:
         pytest.skip("this CPU has no bf16")
     unsloth, trl = (
@@ -64,7 +64,7 @@ def test_it_trains_the_same_rows_in_the_same_way_as_trl(
 
 
 def test_full_training_keeps_32_bit_weights(tmp_path: Path, pico_model: Path) -> None:
-    device = dataclasses.replace(CPU, bf16=detect_device().bf16)
+    device = replace(CPU, bf16=detect_device().bf16)
     recipe = make_recipe("unsloth", kind="full", epochs=1.0, learning_rate=1e-4)
 
     trained = load_backend("unsloth").train(

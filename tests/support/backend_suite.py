@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shutil
 import signal
@@ -20,6 +19,7 @@ from engine.errors import RecipeError, StageError
 from engine.files.digests import write_digests
 from engine.process import interrupts
 from engine.runtime.training.checks import adapter_norm
+from engine.values import replace, to_json
 from support.damages import zero_the_middle
 from support.launches import CPU, RecordedProgress, make_launch, make_recipe
 
@@ -62,7 +62,9 @@ class CompileSuite:
 
         changed = [new for old, new in zip(one, other, strict=True) if old != new]
 
-        assert [dataclasses.astuple(line) for line in changed] == [("lora_r", 16, "method.rank")]
+        assert [tuple(to_json(line).values()) for line in changed] == [
+            ("lora_r", 16, "method.rank")
+        ]
 
     @pytest.mark.parametrize(
         ("key", "value", "code"),
@@ -95,7 +97,7 @@ class CompileSuite:
         assert (line.value, line.origin) == (0.3, "backend.overrides.max_grad_norm")
 
     def test_without_validation_rows_nothing_is_evaluated(self) -> None:
-        setting = dataclasses.replace(SETTING, validation_rows=0)
+        setting = replace(SETTING, validation_rows=0)
 
         config = load_backend(self.name).compile(make_recipe(self.name), setting)
 
@@ -203,12 +205,10 @@ class TrainSuite:
     ) -> None:
         recipe = make_recipe(self.name, epochs=self.long, early_stopping=None, keep="last")
         launch = make_launch(recipe, tmp_path, pico_model)
-        whole = load_backend(self.name).train(
-            dataclasses.replace(launch, folder=tmp_path / "uninterrupted")
-        )
+        whole = load_backend(self.name).train(replace(launch, folder=tmp_path / "uninterrupted"))
 
         with interrupts.handled(), pytest.raises(interrupts.Interrupted):
-            load_backend(self.name).train(dataclasses.replace(launch, progress=AskedToEnd()))
+            load_backend(self.name).train(replace(launch, progress=AskedToEnd()))
 
         saved = checkpoints(launch.folder / "output")[-1][0]
         assert 4 <= saved < whole.steps
@@ -221,7 +221,7 @@ class TrainSuite:
         self, finished: tuple[Launch, Trained], tmp_path: Path
     ) -> None:
         launch, whole = finished
-        again = dataclasses.replace(launch, folder=tmp_path / "launch")
+        again = replace(launch, folder=tmp_path / "launch")
         shutil.copytree(launch.folder, again.folder, symlinks=True)
         last = again.folder / "output" / f"checkpoint-{whole.steps}"
         weights = last / "adapter_model.safetensors"
@@ -286,7 +286,7 @@ class TrainSuite:
         base = tmp_path / "base"
         shutil.copytree(pico_model, base)
         (base / "model.safetensors").unlink()
-        again = dataclasses.replace(_copied(launch, tmp_path), base_model=base)
+        again = replace(_copied(launch, tmp_path), base_model=base)
         before = sorted((again.folder / "output").glob("checkpoint-*"))
 
         with pytest.raises(StageError) as failed:
@@ -301,13 +301,11 @@ class TrainSuite:
         launch = make_launch(make_recipe(self.name), tmp_path, pico_model)
         kept = (launch.rows / "train.jsonl").read_text(encoding="utf-8").splitlines()[:9]
         (launch.rows / "train.jsonl").write_text("\n".join(kept) + "\n", encoding="utf-8")
-        launch = dataclasses.replace(
-            launch, setting=dataclasses.replace(launch.setting, train_rows=9)
-        )
+        launch = replace(launch, setting=replace(launch.setting, train_rows=9))
         config = launch.config.replace("num_train_epochs: 2", "num_train_epochs: 6")
 
         with pytest.raises(StageError) as refused:
-            load_backend(self.name).train(dataclasses.replace(launch, config=config))
+            load_backend(self.name).train(replace(launch, config=config))
 
         assert [problem.code for problem in refused.value.problems] == ["B421"]
         assert launch.progress.updates == []  # type: ignore[attr-defined]
@@ -317,10 +315,10 @@ class TrainSuite:
         self, tmp_path: Path, pico_model: Path, precision: str
     ) -> None:
         recipe = make_recipe(self.name, kind="qlora", precision=precision, epochs=1.0)
-        without = dataclasses.replace(
-            recipe, backend=dataclasses.replace(recipe.backend, overrides=WITHOUT_FIRST_EVALUATION)
+        without = replace(
+            recipe, backend=replace(recipe.backend, overrides=WITHOUT_FIRST_EVALUATION)
         )
-        device = dataclasses.replace(CPU, bf16=precision == "bf16")
+        device = replace(CPU, bf16=precision == "bf16")
 
         evaluated, not_evaluated = (
             load_backend(self.name).train(
@@ -344,7 +342,7 @@ class TrainSuite:
         assert config != launch.config
 
         with pytest.raises(StageError) as refused:
-            load_backend(self.name).train(dataclasses.replace(launch, config=config))
+            load_backend(self.name).train(replace(launch, config=config))
 
         assert [problem.code for problem in refused.value.problems] == ["B423"]
         assert launch.progress.updates == []  # type: ignore[attr-defined]
@@ -374,7 +372,7 @@ def _needs_repacking() -> None:
 
 def _copied(launch: Launch, folder: Path) -> Launch:
     """The same launch in another folder, with all that the first one left."""
-    again = dataclasses.replace(launch, folder=folder / "launch")
+    again = replace(launch, folder=folder / "launch")
     shutil.copytree(launch.folder, again.folder, symlinks=True)
     return again
 

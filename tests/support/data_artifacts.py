@@ -10,8 +10,9 @@ from typing import Any, cast
 
 from engine.data.examples.example import content_key
 from engine.data.membership import RecordedName, membership_to_json, record
-from engine.evidence import DataSummary, Firewall, SplitSummary, to_json
+from engine.evidence import DataSummary, Firewall, SplitSummary
 from engine.store import Artifact, Store, make_key
+from engine.values import to_json
 
 Splits = Mapping[str, Sequence[str]]
 """Texts by split; those in no split as `none`."""

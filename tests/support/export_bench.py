@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from engine.data.examples.example import Example, read_examples, write_examples
 from engine.environment import Device
-from engine.evidence import to_json
 from engine.inference import predict as answering
 from engine.metrics.predictions import Judging, Prediction, write_predictions
 from engine.metrics.scoring import score
@@ -29,6 +28,7 @@ from engine.recipe.model import (
 )
 from engine.runtime.models.load import load_model
 from engine.stages import merge, quantize
+from engine.values import to_json
 from support.pico import make_pico_model
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.artifacts.stage import StageContext
 from engine.files.digests import FILE as DIGESTS
+from engine.values import replace
 from support.damages import zero_the_middle
 from support.project import Project
 from support.seeded_faults import TRAINING, Fault, Patch, Prepare, Seed, both, cut

@@ -17,9 +17,9 @@ from engine.bundle.contents import pages_of
 from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import statement_of, to_bytes
 from engine.evidence import Report
-from engine.files.typed_json import from_json
 from engine.lock.file import Accepted
 from engine.process.version import __version__
+from engine.values import from_json
 
 REPORT, LOCK, RESOLVED = "report.json", "recipe.lock.json", "recipe.resolved.yaml"
 ZEROS = "0" * 64

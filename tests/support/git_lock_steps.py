@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from engine.data.membership import joined_parts, keys_of
 from engine.lock.file import Wear, lock_path, read_lock, write_lock
+from engine.values import replace
 from support.recipe_pairs import write_case_lock
 from support.review_team import LOWER, RECIPE, Step, Team, sound_lock
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.cli.mcp_server import answer_of
-from engine.evidence import Report, from_json
+from engine.evidence import Report
 from engine.publish.card import published_card
 from engine.serving.app import JSONResponse
+from engine.values import from_json
 from support.forked_verbs import RAW
 from support.hostile_table import Ask, Case, ask
 from support.hostile_texts import ESC, spoiled

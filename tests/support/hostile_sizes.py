@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from engine.evidence import to_json
 from engine.metrics.row_counts import RowCounter
+from engine.values import to_json
 from support.hostile_table import Case, ask
 from support.hostile_victim import Victim
 from support.outside_cases import FIELDS, source, write

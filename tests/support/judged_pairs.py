@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from engine.review.file_tree import Disk
 from engine.review.findings import judge
 from engine.review.rows import RowDivider
 from engine.review.version import Side, load_side
+from engine.values import replace
 from support.changed_data import Pair, Version
 from support.recipe_pairs import made_lock
 

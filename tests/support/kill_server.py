@@ -13,12 +13,12 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
 from typing import Any
 
 from engine.artifacts.stage import StageContext
 from engine.cli.main import main
 from engine.stages import STAGES, load_stage
+from engine.values import replace
 
 HEAVY = (
     "sklearn.svm",

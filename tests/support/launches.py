@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from engine.recipe.validation.schema import definition, with_defaults
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
+from engine.values import fields, replace
 from support.rendered import render_rows
 
 FAIL: Any = "fail"
@@ -105,7 +105,7 @@ def make_recipe(
         baselines=(),
         stop_if_baseline_passes=False,
         learning_curve=False,
-        method=dataclasses.replace(METHOD, **method),
+        method=replace(METHOD, **method),
         acceptance=Acceptance(
             confidence=0.95,
             decide_on="point",
@@ -172,4 +172,4 @@ def make_launch(
 
 
 def _fields(kind: type) -> list[str]:
-    return [item.name for item in dataclasses.fields(kind)]
+    return [item.name for item in fields(kind)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from engine.recipe.model import Preference, Recipe
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
+from engine.values import replace
 from support.launches import CPU, RecordedProgress, make_recipe
 from support.rendered import render_rows
 from support.tasks import task
@@ -28,7 +28,7 @@ SETTING = CompileInputs(device=CPU, precision="fp32", train_rows=TRAIN, validati
 def preference_recipe(backend: str, loss: str, **changes: Any) -> Recipe:
     """Return a recipe on preferences; `changes` are keys of `method.preference`, or of `method`."""
     usual = preference_defaults({"loss": loss}, {})
-    own = {key: changes.pop(key) for key in [*changes] if key in Preference.__dataclass_fields__}
+    own = {key: changes.pop(key) for key in [*changes] if key in Preference.__struct_fields__}
     recipe = make_recipe(
         backend,
         **{"epochs": 1.0, "early_stopping": None, "keep": "last", **changes},

@@ -7,7 +7,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.lock.file import Accepted, Lock, LockedSplit, Wear, lock_path, write
 from engine.pipeline.data_outlook import divided
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 from support.paths import EXAMPLES
 
 CASES = EXAMPLES / "diff"

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from engine.bundle.contents import Contents, read_contents
 from engine.bundle.statement import statement_of
 from engine.bundle.verify import CLAIMS
 from engine.evidence import Report
-from engine.files.typed_json import from_json
 from engine.lock.file import lock_from_text
 from engine.render.json import read_json
+from engine.values import from_json, replace
 from support.forged_bundles import LOCK, REPORT
 
 _REMADE = (written.form_problems, written.page_problems, consistency.statement_problems)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from engine.evidence import Flip, Report, Scores, Status, Verdict
 from engine.render.json import read_json
+from engine.values import replace
 from support.paths import EXAMPLES
 
 FOLDER = EXAMPLES / "reports"
@@ -33,7 +33,7 @@ def _merged(base: Any, changes: Any) -> Any:
 
 
 def read_report(name: str) -> Report:
-    """Return a report of the folder; a changed one is made of it by `dataclasses.replace`."""
+    """Return a report of the folder; a changed one is made of it by `replace`."""
     return read_json(json.dumps(report_fields(name)))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from engine.runtime.rendering.packing import IGNORED, trained_rows
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.teacher_targets import packs, targets_of
 from engine.runtime.training.target_table import Targets, row_key, write_table
+from engine.values import replace
 from support.launches import CPU, make_launch, make_recipe
 
 MOST = 16

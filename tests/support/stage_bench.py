@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store, make_key
 from engine.store.store import Build
+from engine.values import replace
 from support.project import BASE, rows
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)

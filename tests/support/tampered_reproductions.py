@@ -10,7 +10,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from typing import Any
 from engine.cli.main import main
 from engine.errors import EngineError, ExitCode
 from engine.evidence import Repeat, StageRecord, StageStatus
-from engine.files.typed_json import from_json
 from engine.lock.file import Accepted, lock_path
 from engine.lock.policy import LockOptions, LockPolicy, lock_policy
 from engine.lock.reproduction import RepeatedRun, reproduction_of
 from engine.recipe import load_recipe
 from engine.render.progress import SilentProgress
 from engine.store import Store
+from engine.values import from_json, replace
 from support.false_locks import FALSE, LOCK, Facts, first_answer_other, put
 from support.run_once import accepted_once
 from support.runs import report, run_folders

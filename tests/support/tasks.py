@@ -9,7 +9,7 @@ from engine.data.kinds import filler
 from engine.data.kinds.base import Filled
 from engine.recipe.model import AnswerSpec, Checks, Data, LabelSpec, MessagesSpec, Task
 
-NO_CHECKS = Checks(**dict.fromkeys(Checks.__dataclass_fields__, "off"))  # type: ignore[arg-type]
+NO_CHECKS = Checks(**dict.fromkeys(Checks.__struct_fields__, "off"))  # type: ignore[arg-type]
 
 
 def task(kind: str, **changes: Any) -> Task:

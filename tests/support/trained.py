@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from engine.evidence import (
@@ -22,6 +21,7 @@ from engine.metrics.diagnosis import diagnose
 from engine.metrics.trained_case import TrainedEvidence
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 from support.paths import EXAMPLES
 
 REACH = 0.04

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,6 +22,7 @@ from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.packing import write_packed
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment
+from engine.values import replace
 from support.launches import CPU, RecordedProgress, make_launch, make_recipe
 from support.method_options import OPTIONS
 from support.preferences import LOSSES, preference_launch, preference_recipe

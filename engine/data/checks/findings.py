@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from engine.data.row_index import Pool
 from engine.data.spill import close_quietly
 from engine.errors import Problem
 from engine.evidence import DataFinding
+from engine.values import Value, replace
 
 PLACES: Final = 10
 """Rows named in a finding."""
@@ -53,8 +54,7 @@ BETTER: Final = {
 FILE: Final = "findings.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Value, kw_only=False):
     """A row that an example shows. Of a holdout row, the summary names only the place.
 
     The summary lies beside the training rows, and nothing of the holdout may stand there.
@@ -71,8 +71,7 @@ class Quote:
         return f"{self.origin} (holdout)" if self.row in hidden else f"{self.origin} {self.text}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByRow:
+class ByRow(Value):
     """A finding of rows that is shown once it is known which split each is in: those of a split first."""
 
     rows: Sequence[int]

@@ -16,13 +16,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 from engine.data.examples.example import normalised
 from engine.data.similarity.near import TextStore
 from engine.data.spill import Texts
+from engine.values import Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,7 @@ MOST_FITTED: Final = 1_200_000
 """Rows times labels that are fitted; with 151 labels, 7,947 rows are looked at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspect:
+class Suspect(Value):
     """A row whose label the others contradict."""
 
     index: int
@@ -70,8 +69,7 @@ def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> 
     return sorted(found, key=lambda one: (-one.confidence, keys[one.index], one.index))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unseen:
+class Unseen(Value):
     """How likely each label is to models that did not see the row."""
 
     rows: list[int]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.recipe.text.words import WORD
+from engine.values import Value
 
 PRECISION: Final = 0.95
 """Of the rows that hold the mark, the share that has its label."""
@@ -36,8 +37,7 @@ TOPICAL: Final = 0.5
 name stands there by chance, a joined column in every row."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelMark:
+class LabelMark(Value):
     """A mark that says the label."""
 
     label: str

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from engine.data.checks.label_errors import judge_unseen, key_of
+from engine.values import Value
 
 MOST: Final = 2_000
 """Rows that are looked at: the first ones, as they stand."""
@@ -23,8 +23,7 @@ CHANCE: Final = 1e-6
 """Of so many right answers at least, below which chance is not the cause."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovedLabels:
+class MovedLabels(Value):
     """Labels of neighbouring rows are learned, and not the rows' own."""
 
     rows_on: int

@@ -7,7 +7,6 @@ would do with the others what is done here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +21,7 @@ from engine.data.spill_blocks import Block, block_of, joined_bytes
 from engine.kinds import AnswerForm
 from engine.recipe.model import Data, LabelSpec, Task
 from engine.runtime.text import rows as compiled
+from engine.values import Value
 
 Offsets = NDArray[np.int64]
 
@@ -30,8 +30,7 @@ UNPLAIN: Final = -1
 """In place of the label of a row that goes the way of single rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainRows:
+class PlainRows(Value):
     """The rows of a batch."""
 
     batch: RowBatch
@@ -40,8 +39,7 @@ class PlainRows:
     """The number of the label among those of the task, or `UNPLAIN`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnReader:
+class ColumnReader(Value):
     """Reads batches for a task of one label."""
 
     labels: tuple[str, ...]

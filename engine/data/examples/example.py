@@ -6,13 +6,13 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.values import Value, field
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+
+class Example(Value):
     """A row as the task sees it."""
 
     id: str

@@ -6,10 +6,10 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import DataError
+from engine.values import Value
 
 # Doubled braces come first: `{{name}}` is text, and no column in braces.
 PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
@@ -23,8 +23,7 @@ class UnusableValueError(Exception):
     """A value has no text form; the message says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class Template(Value):
     """A parsed template."""
 
     pieces: tuple[str, ...]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine.recipe.model import Data, Task
+from engine.values import Value, field
 
 Values = Mapping[str, Any]
 """A row of a file: its values by column."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filled:
+class Filled(Value):
     """A row as the task sees it; the fields mean what they mean in `engine.data.examples.example.Example`."""
 
     input: str

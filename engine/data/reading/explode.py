@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from engine.data.examples.template import MissingColumnError, lookup
@@ -12,6 +11,7 @@ from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.strict_json import kind_of_value
 from engine.progress import Progress
 from engine.sources.streams import StreamLimits
+from engine.values import replace
 
 LIMITS: Final = StreamLimits()
 

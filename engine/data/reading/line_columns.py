@@ -7,7 +7,6 @@ that way has to be gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 
 from engine.data.reading.row import Row, Trouble
 from engine.runtime.text import fields as compiled
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineBatch:
+class LineBatch(Value):
     """Rows that stand on lines (`engine.data.reading.row.RowBatch`)."""
 
     columns: Any

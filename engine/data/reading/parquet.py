@@ -14,6 +14,7 @@ from engine.data.reading.text import LIMITS, MAX_LINE, require_rows, unreadable
 from engine.errors import needs_extra
 from engine.recipe.model import Source
 from engine.sources.streams import kind_of
+from engine.values import Value
 
 MOST_ROWS = 8192
 """Of a batch, and of batches that are looked at together; fewer where rows are large."""
@@ -128,8 +129,7 @@ class _WaitingBatches:
         return ParquetBatch(columns=columns, first=last - rows + 1, trouble=self.trouble)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParquetBatch:
+class ParquetBatch(Value):
     """Rows that are columns (`engine.data.reading.row.RowBatch`)."""
 
     columns: Any

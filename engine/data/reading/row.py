@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any, Final, Protocol
 
 from engine.errors import DataError, Place, Problem
+from engine.values import Value
 
 SHOWN = 20
 """Problems of one file that are shown; the others are counted."""
@@ -26,8 +27,7 @@ JOINERS = "\u200c\u200d"
 """Within words of Persian and Hindi, and within emoji: no letter of theirs is seen without them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Value):
     """The values of a row by column, as they stand in the file."""
 
     origin: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, Source
 from engine.sources import fetch_columns, fetch_source
 from engine.store import Cached, sha256_of
+from engine.values import Value, fields
 
 READER_REVISIONS: Final[Mapping[str, int]] = {"tsv": 2}
 """Of the readers of `quoting: auto` that now refuse, or read otherwise, what an earlier version took.
@@ -26,8 +26,7 @@ EVERY = 5000
 """Rows between two lines of progress."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class Fetched(Value):
     """A source whose files are on this machine."""
 
     source: Source

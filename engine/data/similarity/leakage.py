@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 
 from engine.data.similarity.shingles import (
@@ -24,13 +23,13 @@ from engine.data.similarity.shingles import (
     similarity_of,
 )
 from engine.data.spill import Texts
+from engine.values import Value
 
 MANY = 20_000
 """Rows from which the compiled way pays for its start (about a second)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Value, kw_only=False):
     """A row of the holdout and one of the others that is equal or similar, by their numbers."""
 
     holdout: int

@@ -24,6 +24,7 @@ from engine.data.similarity.shingles import (
     similarity_of,
 )
 from engine.errors import needs_extra
+from engine.values import Value
 
 MANY = 5_000
 """Rows from which the compiled way pays for its start (one to two seconds)."""
@@ -41,8 +42,7 @@ class TextStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
+class Near(Value, kw_only=False):
     """Two rows, `first < second`, whose texts are equal or similar."""
 
     first: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.data.checks.findings import Quote, Shown
@@ -17,6 +17,7 @@ from engine.data.similarity.shingles import SIMILAR
 from engine.data.spill import Texts
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
+from engine.values import replace
 
 METHOD: Final = (
     "every row of train and validation with every row of the holdout: equal text after NFKC, case"

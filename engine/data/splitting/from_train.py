@@ -6,7 +6,6 @@ The holdout stands before anything is drawn here, so it is the same with and wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 from engine.data.row_index import Assignment
@@ -14,6 +13,7 @@ from engine.data.splitting.groups import Chosen, Units, split_problem, take
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER, FROM_TRAIN, Size, Splits
 from engine.recipe.validation_rows import drawn_rows
+from engine.values import replace
 
 
 def without_drawn(splits: Splits) -> Splits:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -13,6 +12,7 @@ from engine.data.row_index import Assignment, Pool
 from engine.data.row_order import Numbers, grouped, picked, starts, without
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER
+from engine.values import Value
 
 MANY_GROUPS: Final = 30
 """Groups that a split has at least, where there are enough small ones."""
@@ -21,8 +21,7 @@ Chosen = dict[Assignment, Sequence[int]]
 """Units of each split."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Units:
+class Units(Value):
     """Units by number, in drawn order (by time: the latest first)."""
 
     pool: Pool

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, cast
 
@@ -18,6 +17,7 @@ from engine.data.row_order import only
 from engine.data.splitting.groups import Chosen, Units, take
 from engine.evidence import Recorded
 from engine.recipe.model import Size
+from engine.values import Value
 
 JUDGING: Final = (Assignment.HOLDOUT, Assignment.VALIDATION)
 """In the order in which they are drawn."""
@@ -25,8 +25,7 @@ FRESH: Final = 255
 """In no record."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedSplits:
+class RecordedSplits(Value):
     """A record, read for one pool."""
 
     known: Mapping[int, int]
@@ -77,8 +76,7 @@ def know_again(pool: Pool, held: RecordedSplits) -> None:
             pool.known_as[row] = identity
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordedDivision:
+class RecordedDivision(Value, dict=True):
     """A record, laid over the units that are there now."""
 
     units: Units

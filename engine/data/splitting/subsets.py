@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from engine.data.examples.example import Example, content_key
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fold:
+class Fold(Value):
     """One training of a cross-validation. No text of `judged` stands in the other two."""
 
     number: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from engine.values import Value
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -61,8 +62,7 @@ def without(row: Row, *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
+class Role(Value):
     """A column that a layout needs."""
 
     test: Test = ANY
@@ -93,8 +93,7 @@ class Role:
         ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowLayout:
+class RowLayout(Value):
     """A layout of rows."""
 
     why: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import Task
 from engine.recipe.prompt import joined_labels
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.runtime.encoders.encoder import Encoder

@@ -10,7 +10,6 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import Task
 from engine.runtime import baseline_folder, encoders
+from engine.values import Value, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.encoders.encoder import Encoder
@@ -40,8 +40,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 """The distributions that the programs of an exported baseline import, by its kind."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportInputs:
+class ExportInputs(Value):
     """What a baseline learned from, and how."""
 
     kind: str
@@ -89,7 +88,7 @@ def _settings(inputs: ExportInputs) -> dict[str, Any]:
 
 def _encoder_settings(encoder: Encoder) -> dict[str, Any]:
     return {
-        "encoder": asdict(encoder.settings),
+        "encoder": to_json(encoder.settings),
         "device": str(encoder.model.device.type),
         "precision": encoder.precision,
     }

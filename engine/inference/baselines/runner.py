@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS, LEARNED
 from engine.recipe.model import Baseline, Reference
 from engine.store import Artifact
+from engine.values import replace, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.encoders.encoder import Encoder
@@ -201,7 +202,7 @@ class Asker:
             served = baseline.endpoint
             # a server's bytes have no digest: address and name are all that is known of it
             payload["endpoint"] = {"url": served.url, "model": served.model, "as": baseline.name}
-            payload |= {"draws": asdict(self.draws)} if self.draws else {}
+            payload |= {"draws": to_json(self.draws)} if self.draws else {}
         return payload
 
     def _identity(self, baseline: Baseline) -> Mapping[str, Any]:

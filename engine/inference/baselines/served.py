@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import Endpoint, Task
 from engine.recipe.prompt import JSON_KEY, JSON_LIST_KEY, answer_text, parse_answer
+from engine.values import replace
 
 SPARE_TOKENS = 32
 """Answers may have so many tokens more than the longest right one has bytes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from engine.data.splitting.subsets import Fold
@@ -12,13 +11,13 @@ from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import answer_text
+from engine.values import Value, field
 
 SEEDS = 1 << 31
 """Servers take seeds below it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Value):
     """The judged rows of a fold, put to a model."""
 
     baseline: Baseline
@@ -45,8 +44,7 @@ class Question:
         return max((len(answer.encode()) for answer in answers), default=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeededDraws:
+class SeededDraws(Value):
     """Answers that a server draws at a temperature; a row's seed is its place among all rows."""
 
     temperature: float
@@ -57,8 +55,7 @@ class SeededDraws:
         return tuple((self.first_seed + place) % SEEDS for place in range(rows))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselinePredictions:
+class BaselinePredictions(Value):
     """A baseline's predictions on all rows, and how they were made."""
 
     predictions: list[Prediction]

@@ -6,9 +6,10 @@ so the cost is known after each part, and no part is begun that could lead beyon
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import batched
 from typing import Any, Final
@@ -38,6 +39,7 @@ from engine.recipe.model import Baseline, Recipe, Task
 from engine.recipe.synthesis import judge_of, synthesis_of
 from engine.recipe.text.compose import dotted
 from engine.store import Artifact
+from engine.values import replace
 
 PART: Final = 32
 """Rows of one part."""
@@ -129,7 +131,7 @@ class RowWriter:
         draws = SeededDraws(
             temperature=value.temperature, first_seed=value.seed + part[0].number - 1
         )
-        asker = replace(
+        asker = dataclasses.replace(
             self.asker,
             context=replace(context, recipe=replace(self.recipe, task=self.task)),
             path=dotted(WRITER),
@@ -207,7 +209,7 @@ class RowWriter:
         recipe = self.recipe
         splits = replace(recipe.splits, seed=recipe.splits.seed + vote)
         own = synthesis_of(recipe).agreement.judge
-        return replace(
+        return dataclasses.replace(
             self.asker,
             context=replace(self.asker.context, recipe=replace(recipe, splits=splits)),
             path=dotted(JUDGE if own else WRITER),

@@ -10,7 +10,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from engine.kinds import AnswerForm
 from engine.recipe.model import Recipe, Synthesize, Task
 from engine.recipe.prompt import joined_labels
 from engine.recipe.synthesis import LABEL, synthesis_of
+from engine.values import Value, replace
 
 DEFINITIONS: Final = ("$defs", "definitions")
 """Of a JSON Schema: references to them start at its root."""
@@ -31,8 +32,7 @@ LONG: Final = 0.99
 """This share of the training texts is at most as long as a written one may be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowRequest:
+class RowRequest(Value):
     """One row that is asked for."""
 
     number: int

@@ -9,7 +9,6 @@ of squared errors over all labels where the probabilities of all are known, as i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from engine.evidence import Calibration, CalibrationBin
 from engine.metrics.measure import Measure, mean_of_rows, no_rows, ratio
 from engine.metrics.predictions import Prediction
 from engine.metrics.table import Column, Floats, Sums, one_hot
+from engine.values import replace
 
 BINS = 15
 _EDGES = np.arange(BINS + 1) / BINS

@@ -6,7 +6,6 @@ Every text in `references` is right; for a row the best one counts. An empty out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from engine.metrics.measure import Measure, mean_of_rows, no_rows, share_of_rows
 from engine.metrics.predictions import Prediction
 from engine.metrics.table import Column, Sums, Table, flags, make_table
 from engine.recipe.model import Task
+from engine.values import replace
 
 ROUGES = ("rouge_1", "rouge_2", "rouge_l")
 

@@ -9,7 +9,6 @@ numbers in lower case without stemming, in any script, an accent written apart f
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -19,6 +18,7 @@ from engine.errors import needs_extra
 from engine.metrics.measure import ratio
 from engine.metrics.table import Floats
 from engine.recipe.text.words import WORD
+from engine.values import Value
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
 ORDERS = 4
@@ -26,8 +26,7 @@ ORDERS = 4
 CHARACTER_ORDERS = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverlapStatistics:
+class OverlapStatistics(Value):
     """One row's statistics."""
 
     rouge: tuple[float, ...]

@@ -7,7 +7,6 @@ rating points the way of the thumb. A tie is wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from engine.metrics.measure import Measure, mean_of_rows, no_rows, ratio, share_
 from engine.metrics.predictions import Prediction
 from engine.metrics.table import Column, Sums, Table, flags, make_table
 from engine.recipe.model import Task
+from engine.values import replace
 
 LENGTHS = ("longer", "shorter")
 """What the chosen answer is, beside the rejected one, in bytes."""

@@ -24,21 +24,20 @@ docstring that begins with no code belongs to a further check of codes that have
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from inspect import getdoc
 from typing import Final
 
 from engine.codes import Code, pages_in
 from engine.errors import Problem
 from engine.recipe.text.source import FilledText
+from engine.values import Value
 
 Problems = Iterator[Problem]
 Check = Callable[[FilledText], Problems]
 """A recipe, defaults filled in, to what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Value, kw_only=False):
     """One check of a recipe."""
 
     check: Check

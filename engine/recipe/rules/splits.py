@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from engine.recipe.model import BY_ORDER
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation_rows import has_validation
+from engine.values import replace
 
 NAMES: Final = ("train", "validation", "holdout")
 # As floats, 0.6 + 0.3 + 0.1 is 0.9999999999999999.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
@@ -28,6 +27,7 @@ from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, 
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema import definition
 from engine.recipe.validation_rows import has_validation
+from engine.values import replace
 
 _OF_A_METHOD: Final = (
     batches_divide,

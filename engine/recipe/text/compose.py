@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
 from engine.errors import Place, Problem, RecipeError
 from engine.recipe.model import Json
+from engine.values import Value, to_json
 
 Event = Any
 """One of PyYAML's parser events, which share no useful type."""
@@ -43,8 +44,7 @@ UNWANTED: Final = re.compile(
 """Control and text-direction characters: nobody sees them, so nobody reviews them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSpan:
+class SourceSpan(Value):
     """Where something stands: line and column from 1, width in characters on that line."""
 
     line: int
@@ -237,7 +237,7 @@ class Composer:
     ) -> None:
         span = self._span(event)
         snippet = ((span.line, self.lines[span.line - 1]),)
-        place = Place(file=self.file, **asdict(span), snippet=snippet)
+        place = Place(file=self.file, **to_json(span), snippet=snippet)
         problem = Problem(code=code, message=message, path=dotted(path), hint=hint, place=place)
         self.problems.append(problem)
         self.broken.add(path)

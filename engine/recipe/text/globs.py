@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from engine.recipe.text.paths import absolute, is_text
 from engine.trust.access import AccessCheck
+from engine.values import Value
 
 _MAGIC = re.compile(r"[*?\[]")
 _ANY_FOLDERS = "**"
@@ -19,8 +20,7 @@ MAX_DEPTH: Final = 100
 """Folders inside each other; the search, and what looks at its files, go down by recursion."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matches:
+class Matches(Value):
     """What a pattern matched."""
 
     files: tuple[str, ...]

@@ -11,7 +11,6 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +25,7 @@ from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import is_text, names_in
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
+from engine.values import Value, fields, replace, to_json
 
 MAX_BYTES: Final = 1024 * 1024
 
@@ -66,8 +66,7 @@ _AT_THE_OPENING: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceText:
+class SourceText(Value, dict=True):
     """A recipe file that could be read, with the position of every key and value."""
 
     file: str
@@ -130,7 +129,7 @@ class SourceText:
         is_above = parent is not None and parent.line == span.line - 1
         numbers = (span.line - 1, span.line) if is_above else (span.line,)
         lines = tuple((number, self.lines[number - 1]) for number in numbers)
-        return Place(file=self.file, **asdict(span), snippet=lines)
+        return Place(file=self.file, **to_json(span), snippet=lines)
 
     def problem(
         self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
@@ -150,8 +149,7 @@ class SourceText:
         return replace(error, place=place, severity=Severity.WARNING)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FilledText(SourceText):
+class FilledText(SourceText, dict=True):
     """A recipe file and its sections with the schema's defaults filled in: what rules look at."""
 
     filled: Mapping[str, Any]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.recipe.text.compose import KeyPath, visible
 from engine.recipe.text.nearest import suggestion
+from engine.values import Value, field
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -25,8 +25,7 @@ _KINDS: Final = {
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaError:
+class SchemaError(Value):
     """One broken rule, before it is given a place in the file."""
 
     code: str
@@ -44,8 +43,7 @@ class SchemaError:
     """Where the type is wrong: what the schema says of the right one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Broken:
+class _Broken(Value):
     """One keyword of the schema that one value does not satisfy."""
 
     path: KeyPath

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.recipe.patterns import validator
 from engine.recipe.text.compose import KeyPath, is_plain_text
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import SchemaError, percent_hint
+from engine.values import Value
 
 Schema = Mapping[str, Any]
 
@@ -115,8 +115,7 @@ def _one_key(schema: Schema, expand: Callable[[Schema], Schema]) -> dict[str, An
     return {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(Value, kw_only=False):
     """A single value, and how the recipe spells it."""
 
     value: object

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from engine.evidence import Check, Metric, Report, StageStatus, Status
@@ -36,6 +35,7 @@ from engine.render.metric_format import (
 )
 from engine.render.number_format import DASH, counted, duration, size
 from engine.render.report.sections.export import speed_facts
+from engine.values import Value
 
 _SHIP = {
     "accepted": "You can ship it",
@@ -50,8 +50,7 @@ _RIGHT = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Top:
+class Top(Value):
     """The answer in one look."""
 
     made: tuple[str, ...]

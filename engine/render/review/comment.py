@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
@@ -19,6 +18,7 @@ from engine.render.review.json import finding_json, review_json
 from engine.render.review.markdown import gate_table, rest_markdown, uncompared_markdown
 from engine.render.review.rows import GATES, ChangedRow, finding_row, gate_rows
 from engine.render.styled_text import printable
+from engine.values import replace
 
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from engine.evidence.review import Effect, Finding, Review
 from engine.render.review.rows import weakened
+from engine.values import to_json
 
 SCHEMA = "diff.v1"
 
@@ -23,12 +23,12 @@ def review_json(review: Review) -> dict[str, Any]:
             "unwaived": weakened(review),
             "findings": [finding_json(finding) for finding in review.findings],
         },
-        "changes": [{**asdict(change), "area": change.area.value} for change in review.changes],
-        "costs": [asdict(cost) for cost in review.costs],
+        "changes": [{**to_json(change), "area": change.area.value} for change in review.changes],
+        "costs": [to_json(cost) for cost in review.costs],
         "reruns": list(review.reruns),
         "config": {
             "backends": list(review.backends),
-            "changes": [asdict(change) for change in review.config],
+            "changes": [to_json(change) for change in review.config],
         },
         "notes": list(review.notes),
         "uncompared": list(review.uncompared),
@@ -39,4 +39,4 @@ def review_json(review: Review) -> dict[str, Any]:
 def finding_json(finding: Finding) -> dict[str, Any]:
     """One finding as JSON data."""
     is_waived = finding.effect is not Effect.STRONGER and bool(finding.waiver)
-    return {**asdict(finding), "effect": finding.effect.value, "waived": is_waived}
+    return {**to_json(finding), "effect": finding.effect.value, "waived": is_waived}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
+from engine.values import Value, replace
 
 
 class GateWords(NamedTuple):
@@ -41,8 +41,7 @@ NONE: Final = "none"
 OVERLAP: Final = "W203"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedRow:
+class ChangedRow(Value):
     """One key: its old and its new value, and what that means."""
 
     path: str

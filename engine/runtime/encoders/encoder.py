@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.runtime.encoders.pooling import TextEncoder, batches
 from engine.runtime.models.files import require_vocabulary
 from engine.runtime.models.torch_device import torch_device
 from engine.runtime.models.weights import weight_files
+from engine.values import replace
 
 LOADABLE = (
     "it needs config.json, tokenizer.json and safetensors of an architecture transformers knows"

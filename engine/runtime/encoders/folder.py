@@ -7,7 +7,6 @@ Those files are the ones that sentence-transformers writes beside the model: `mo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from engine.runtime.models.files import read_settings, unreadable
 from engine.runtime.rendering.windows import WINDOWS
 from engine.sources.package import fetch_package_folder
 from engine.store import Cached
+from engine.values import Value
 
 REVISION = 1
 """Bumped when the same reference would now give other vectors."""
@@ -40,8 +40,7 @@ PARTS = frozenset({"Transformer", "Pooling", "Normalize"})
 """Modules that are understood; the vectors have length 1 whether or not the last one is named."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderSettings:
+class EncoderSettings(Value):
     """How a vector is made of a text."""
 
     pooling: str = "mean"

@@ -8,7 +8,6 @@ its size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from sklearn.svm import LinearSVC
 from engine.runtime.encoders.encoder import require_lesson, teaches_nothing
 from engine.runtime.text.classifier import fit_classifier
 from engine.runtime.text.tfidf import words_and_characters
+from engine.values import Value
 
 ALONE, BESIDE = "alone", "beside TF-IDF"
 GRIDS: Mapping[str, tuple[float, ...]] = {
@@ -32,8 +32,7 @@ MODELS: Mapping[str, str] = {ALONE: "logistic regression", BESIDE: "linear SVM"}
 """By features, for reports."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledTexts:
+class LabelledTexts(Value):
     """Texts, their vectors, and their labels; one label each, or a column for each label."""
 
     texts: Sequence[str]
@@ -47,8 +46,7 @@ class LabelledTexts:
         return LabelledTexts(texts=chosen, vectors=self.vectors[places], labels=self.labels[places])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinearChoice:
+class LinearChoice(Value):
     """The model that was chosen, and by what."""
 
     features: str
@@ -60,8 +58,7 @@ class LinearChoice:
     """For the asked texts, in the form of the labels."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedLinear:
+class FittedLinear(Value):
     """A classifier of vectors, or of vectors beside weights of words and parts of words."""
 
     tfidf: Any | None

@@ -11,7 +11,6 @@ import contextlib
 import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.encoders.encoder import Encoder, require_lesson
 from engine.runtime.encoders.pooling import batches
+from engine.values import Value
 
 BATCH = 16
 EPOCHS, FEWEST_EPOCHS = 10, 2
@@ -36,8 +36,7 @@ POOL = 8
 """Batches whose rows are sorted by length among each other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TunedAnswers:
+class TunedAnswers(Value):
     """What the trained encoder says, and how it was trained."""
 
     answers: np.ndarray

@@ -6,10 +6,11 @@ No torch: llama.cpp's worker decodes by it, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import exp
 from typing import TYPE_CHECKING
+
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.runtime.generation.grammar import Matcher
@@ -19,8 +20,7 @@ TAIL = 8
 """Tokens beyond the terminator's own that are looked at for its text."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedText:
+class GeneratedText(Value):
     """What a model generated for one prompt."""
 
     text: str
@@ -31,8 +31,7 @@ class GeneratedText:
     """It ended its turn by itself, and was not cut off."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerTokens:
+class AnswerTokens(Value):
     """How the tokens of one model's answers are read."""
 
     terminator: str

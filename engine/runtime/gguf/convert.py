@@ -10,7 +10,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
 from engine.store.store import out_of_room
+from engine.values import Value
 
 SIXTEEN_BIT = ("F16", "BF16")
 SUPER_BLOCK, BLOCK = 256, 32
@@ -36,8 +36,7 @@ NAMED = 0.5
 """Share of the layers' weights that must be of such a type: with an importance matrix some get more bits."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GgufTools:
+class GgufTools(Value):
     """How llama.cpp's converter and quantizer are called."""
 
     convert: Command
@@ -46,8 +45,7 @@ class GgufTools:
     """For the report."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GgufFacts:
+class GgufFacts(Value):
     """What stands in a GGUF file."""
 
     bits_per_weight: float

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.models.wide import in_64_bits
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.packing import trained_rows
+from engine.values import Value
 
 REVISION = 1
 """Bumped when the same model and rows would now give another matrix."""
@@ -34,8 +34,7 @@ TOKENS = 20_000
 """Of the rows that are looked at, at most."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Squares:
+class Squares(Value):
     """Sums over the tokens of some rows."""
 
     sums: Mapping[str, NDArray[np.float64]]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.one_thread import one_thread
+from engine.values import Value
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "F32": (1e-6, 1e-6),
@@ -53,8 +53,7 @@ MADE_BY_QUANTIZING = (
 """Facts that may differ, by how their names begin."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorError:
+class TensorError(Value):
     """How far one tensor is from the one that it was made of."""
 
     name: str
@@ -72,8 +71,7 @@ class TensorError:
         return self.error <= whole and self.worst_row <= row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
+class Extent(Value):
     """What stays of a tensor whose rows are put in another order."""
 
     length: float
@@ -90,8 +88,7 @@ class Extent:
         return cls(length=math.sqrt(squares), total=total)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorComparison:
+class TensorComparison(Value):
     """A quantized file beside its 16-bit file."""
 
     errors: list[TensorError]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import version_of
@@ -16,20 +15,19 @@ from engine.recipe.model import ONNX
 from engine.runtime.graph.convert import missing_tools
 from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.tool_process import request_files, run_tool
+from engine.values import Value
 
 WORKER = "engine.runtime.graph.worker"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class Graph(Value):
     """An exported graph, and with how many threads it is run."""
 
     folder: Path
     threads: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphAnswers:
+class GraphAnswers(Value):
     """The answers of a graph, by prompt."""
 
     choices: list[LabelChoice]

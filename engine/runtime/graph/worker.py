@@ -10,7 +10,6 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tokenizers import Tokenizer
 from engine.files.reading import MOST_ANSWERS, read_json
 from engine.runtime.graph.files import GRAPH, INPUTS, TOKENIZER
 from engine.runtime.scoring.label_search import AnswerTree, Search, make_tree
+from engine.values import to_json
 
 Logits = NDArray[np.float32]
 Run = Callable[[Sequence[int]], Logits]
@@ -61,7 +61,7 @@ def answer(
                 if not all(map(math.isfinite, scores)):
                     return {"choices": [], "is_finite": False}
                 search.take(number, scores)
-        choices.append(asdict(search.choice))
+        choices.append(to_json(search.choice))
         report(done)
     return {"choices": choices, "is_finite": True}
 

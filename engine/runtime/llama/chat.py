@@ -7,20 +7,19 @@ transformers knows it or not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
 from engine.runtime.rendering.chat import Chat, chat_of
+from engine.values import Value
 
 BOS, EOS = "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"
 TEMPLATE, TOKENS = "tokenizer.chat_template", "tokenizer.ggml.tokens"
 TOOL_TEMPLATE = f"{TEMPLATE}.tool_use"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileTokenizer:
+class FileTokenizer(Value):
     """What a chat needs of a tokenizer, from a file: the template and two special tokens."""
 
     chat_template: str

@@ -7,7 +7,6 @@ its last words, not the end of the run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,12 +28,12 @@ from engine.runtime.rendering.windows import TooLong, too_long, too_long_words
 from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.scoring.temperature import tempered
 from engine.runtime.tool_process import request_files, run_tool
+from engine.values import Value, field, replace, to_json
 
 WORKER = "engine.runtime.llama.worker"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Value):
     """A request to a GGUF file: everything about each prompt at once."""
 
     prompts: Sequence[str] = ()
@@ -91,8 +90,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GgufAnswers:
+class GgufAnswers(Value):
     """The answers of a GGUF file; lists are by prompt, and empty for what was not requested."""
 
     choices: list[LabelChoice]
@@ -137,7 +135,7 @@ def ask_gguf(
     when it fails.
     """
     require_llama()
-    asked = {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)}
+    asked = {"gguf": str(gguf.absolute()), "threads": threads, **to_json(request)}
     total = max(len(request.prompts), len(request.learned))
     with request_files(asked, workdir, name="llama") as (request_file, result_file):
         run_tool(
@@ -170,8 +168,7 @@ def from_json(found: dict[str, Any], request: Request) -> GgufAnswers:
     return answers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Value):
     """One answer of an exported model."""
 
     kind: str

@@ -19,6 +19,7 @@ from inferna.llama import llama_cpp
 from numpy.typing import NDArray
 
 from engine.runtime.scoring.label_search import common_prefix
+from engine.values import Value
 
 Logits = NDArray[np.float32]
 """Of one position, by token of the vocabulary."""
@@ -37,8 +38,7 @@ START = -1
 """The node at the end of a row."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedRequest:
+class FeedRequest(Value):
     """Tokens to feed, and where logits are wanted."""
 
     node: int

@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -29,6 +29,7 @@ from engine.runtime.llama.client import (
 )
 from engine.runtime.tool_process import failure, hanging
 from engine.store.store import out_of_room
+from engine.values import to_json
 
 SERVICE: Final = "engine.runtime.llama.service"
 TOOL: Final = "llama.cpp"
@@ -48,7 +49,7 @@ class HeldModel:
 
         StageError X641 where the process has ended, X800 where it hangs, OSError where the disk is full.
         """
-        asked = json.dumps(asdict(request))
+        asked = json.dumps(to_json(request))
         total = max(len(request.prompts), len(request.learned))
         try:
             self.child.send(f"{asked}\n")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from engine.runtime.generation.sequence import TAIL, AnswerDecoding, AnswerTokens
 from engine.runtime.llama.engine import START, Engine, FeedRequest, Job, Logits
 from engine.runtime.scoring.label_search import AnswerTree, Search
+from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.runtime.generation.grammar import Matcher

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from engine.runtime.llama.likelihood import likelihoods
 from engine.runtime.llama.speed import measure_speed, peak_memory
 from engine.runtime.rendering.windows import too_long
 from engine.runtime.scoring.label_search import make_tree
+from engine.values import to_json
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
@@ -113,8 +113,8 @@ def _generate(
         jobs = [one[0] if len(one) == 1 else CombinedJob(one) for one in parts]
         PrefixedRows(engine, rows, jobs).run(report)
     return {
-        "choices": [asdict(job.search.choice) for job in searches],
-        "constrained": [asdict(job.decoding.result()) for job in constrained],
+        "choices": [to_json(job.search.choice) for job in searches],
+        "constrained": [to_json(job.decoding.result()) for job in constrained],
         "texts": [job.decoding.result().text for job in texts],
         "ended": [job.decoding.finished for job in texts],
     }

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from engine.sources import fetch
 from engine.sources.hub import fetch_snapshot
 from engine.sources.hub_digests import require_digests
 from engine.store import Cached, sha256_of
+from engine.values import to_json
 
 FILES = (
     "*.safetensors",
@@ -116,7 +116,7 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
 
 def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
     if isinstance(ref, PackageRef) and ref.sha256 is not None:
-        return asdict(ref)
+        return to_json(ref)
     return {"sha256": sha256_of(path)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,14 @@ from engine.runtime.models.files import require_settings
 from engine.runtime.models.torch_device import torch_device
 from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.training.fused_lora import fuse
+from engine.values import Value
 
 LOADABLE = "it needs config.json and safetensors of an architecture transformers knows"
 RETRAIN = "train again: `recipe run RECIPE --force train`"
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedModel:
+class LoadedModel(Value):
     """A loaded model, and how prompts for it are written."""
 
     model: Any

@@ -34,6 +34,7 @@ from engine.runtime.models.weights import (
     read_weight_file,
     weight_files,
 )
+from engine.values import Value
 
 PREFIX = "base_model.model."
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -83,8 +84,7 @@ class MergeFacts:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pair:
+class _Pair(Value):
     """The two factors of one weight's change."""
 
     down: torch.Tensor

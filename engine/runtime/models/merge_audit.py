@@ -8,7 +8,6 @@ factors must be the base's bytes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from engine.errors import StageError
 from engine.files.reading import read_json
 from engine.runtime.models.one_thread import one_thread
 from engine.store import sha256_of
+from engine.values import Value
 
 PREFIX = "base_model.model."
 DIGITS = {torch.float32: 24, torch.float64: 24, torch.float16: 11, torch.bfloat16: 8}
@@ -37,8 +37,7 @@ BLOCK = 1 << 17
 """Weights that are compared at a time: computing with float64 takes some ten times their size."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Factors:
+class _Factors(Value):
     down: torch.Tensor
     """A: [rank, in], float64."""
     up: torch.Tensor

@@ -14,7 +14,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +36,7 @@ from engine.runtime.models.tensor_check import FLOATS, NORM, SAME_MODEL
 from engine.runtime.models.torch_device import torch_device
 from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
+from engine.values import Value
 
 REVISION: Final = 5
 """Bumped when the same model would now be judged otherwise."""
@@ -115,8 +115,7 @@ def is_trained(folder: Path) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Way(Value):
     """Another way to read the weights of a model."""
 
     what: str

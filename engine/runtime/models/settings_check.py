@@ -9,9 +9,9 @@ from typing import Any, Final
 from transformers import CONFIG_MAPPING
 
 from engine.errors import Problem, Severity
-from engine.files.typed_json import brief_text
 from engine.runtime.models.files import read_settings
 from engine.runtime.models.reading_check import ACTIVATION_KEYS, is_trained
+from engine.values import brief_text
 
 CONFIG: Final = "config.json"
 GENERATION: Final = "generation_config.json"

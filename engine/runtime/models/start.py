@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from engine.runtime.models.base_model import (
     validated_folder,
 )
 from engine.store import Cached, sha256_of
+from engine.values import Value
 
 FACTS: Final = "start.json"
 """Beside a folder that was made of another model, or of none: how, as JSON."""
@@ -29,8 +29,7 @@ _SAMPLE: Final = 1 << 20
 """Characters of the training text by which the bytes of a token are counted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingText:
+class TrainingText(Value):
     """The texts of the training split, for a tokenizer that is made of them."""
 
     texts: Callable[[], Iterable[str]]
@@ -38,8 +37,7 @@ class TrainingText:
     """sha256 of their file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Value):
     """What training starts from."""
 
     base: BaseModel

@@ -6,13 +6,13 @@ Source: https://github.com/huggingface/safetensors, "Format".
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
 from engine.files.reading import open_regular, parse_json, read_json
+from engine.values import Value
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
@@ -20,8 +20,7 @@ MAX_HEADER_BYTES = 100_000_000
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
+class Tensor(Value):
     """One tensor's place in its file."""
 
     name: str
@@ -33,8 +32,7 @@ class Tensor:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightFile:
+class WeightFile(Value):
     """A safetensors file that is whole."""
 
     path: Path

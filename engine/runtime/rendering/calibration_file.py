@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
 from engine.files.reading import read_json
+from engine.values import Value, to_json
 
 FILE = "calibration.json"
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileCalibration:
+class FileCalibration(Value):
     """What `calibration.json` holds."""
 
     form: str
@@ -34,7 +33,7 @@ class FileCalibration:
 
 def write_calibration(folder: Path, found: FileCalibration) -> None:
     """Write `calibration.json` into `folder`."""
-    text = json.dumps({"version": VERSION, **asdict(found)}, indent=2)
+    text = json.dumps({"version": VERSION, **to_json(found)}, indent=2)
     (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ from engine.failures import library_errors
 from engine.runtime.models.files import require_vocabulary
 from engine.runtime.rendering.chat_template import left_open, with_fixed_date
 from engine.runtime.rendering.templating import within_limits
+from engine.values import Value, replace
 
 KEPT: Final = 4
 """Of a base model and a merged one, with and without a need of a chat template."""
@@ -31,8 +31,7 @@ Message = Mapping[str, Any]
 """`role` and `content`; `tool_calls`, `tool_call_id` and `name` where there are any."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chat:
+class Chat(Value):
     """A tokenizer and its chat template."""
 
     tokenizer: Any

@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass
 from itertools import chain
 from os.path import commonprefix
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Any
 
 from engine.errors import DataError, Problem
 from engine.files.reading import read_json
-from engine.files.typed_json import from_json
 from engine.recipe.model import Method, Task
 from engine.runtime.rendering.key import (
     FACTS,
@@ -36,14 +35,14 @@ from engine.runtime.rendering.renderer import RenderableRow, RenderedRow, Render
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
 from engine.store import Artifact, Cached
+from engine.values import Value, fields, from_json, replace
 
 SPLITS = ("train", "validation")
 LONGEST = 10
 """Rows whose place is kept, of those that are judged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderRequest:
+class RenderRequest(Value):
     """What the rows depend on, and where the examples and the tokenizer are."""
 
     task: Task
@@ -73,8 +72,7 @@ class CommonStart:
         return row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitFacts:
+class SplitFacts(Value):
     """Counts of one split, as `rendering.json` keeps them; the tuples hold places."""
 
     rows: int
@@ -90,7 +88,7 @@ class SplitFacts:
     """Chats of which only the last answer is trained, since the template rewrites earlier turns."""
     blocks: tuple[str, ...] = ()
     """Documents that were cut into several rows."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """Remarks for the report, in sentences."""
     given: int | None = None
     """Rows of an epoch before any was left out or cut into blocks; None where that was not counted yet."""

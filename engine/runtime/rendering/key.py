@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.recipe.model import Recipe, Task
 from engine.store import StageKey, product_key
+from engine.values import Value, to_json
 
 REVISION = 3
 """Bumped when the same examples would now give other rows."""
@@ -21,8 +21,7 @@ HOLDOUT = "holdout_lengths"
 HOLDOUT_FACTS = "lengths.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LengthLimits:
+class LengthLimits(Value):
     """What is done with rows that do not fit."""
 
     max_length: int
@@ -53,7 +52,7 @@ class LengthLimits:
     def payload(self) -> dict[str, Any]:
         """Return them as they stand in keys: without what is not set, as in earlier versions."""
         may_be_unset = ("packing", "loss", "stride")
-        return {key: one for key, one in asdict(self).items() if one or key not in may_be_unset}
+        return {key: one for key, one in to_json(self).items() if one or key not in may_be_unset}
 
 
 def holdout_payload(task: Task, *, base_model: Mapping[str, Any], holdout: str) -> dict[str, Any]:

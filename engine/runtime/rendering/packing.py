@@ -11,12 +11,12 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row, token_rows
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers
@@ -25,8 +25,7 @@ IGNORED = -100
 """The label of tokens that are not learned."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packing:
+class Packing(Value):
     """What became of the documents of one split."""
 
     documents: int

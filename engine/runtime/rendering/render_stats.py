@@ -10,6 +10,7 @@ from typing import Final
 from engine.errors import Problem, Severity
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.windows import rows_are
+from engine.values import Value
 
 SHOWN = 10
 """Rows named in one message."""
@@ -22,8 +23,7 @@ _REMEDIES: Final = {
 """What helps a text with tokens of the chat template, by the key of the recipe that says it; no key for a row's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkedText:
+class MarkedText(Value):
     """A text that holds tokens of the chat template."""
 
     place: str

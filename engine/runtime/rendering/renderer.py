@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import StageError
@@ -24,6 +23,7 @@ from engine.runtime.rendering.segments import (
     cut_reply,
     cut_turns,
 )
+from engine.values import Value, field, replace
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers
@@ -62,8 +62,7 @@ class RenderableRow(Protocol):
         """How often the row is seen in an epoch."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderedRow:
+class RenderedRow(Value):
     """One row as segments, and what it costs in tokens."""
 
     id: str

@@ -8,10 +8,10 @@ counts when the template writes the earlier ones as they were learned (some leav
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.recipe.conversation import Conversation
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 Messages = Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(Value):
     """A stretch of a row's text; segments are tokenised apart."""
 
     text: str
@@ -28,8 +27,7 @@ class Segment:
     """It is learned from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRow:
+class TokenRow(Value):
     """A row as tokens, and which of them are learned."""
 
     ids: tuple[int, ...]
@@ -58,8 +56,7 @@ def _joined(segments: Sequence[Segment], tokens: Iterator[list[int]]) -> TokenRo
     return TokenRow(ids=tuple(ids), learned=tuple(learned))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Cut(Value):
     """A conversation in pairs of segments: not learned from, learned from."""
 
     segments: tuple[Segment, ...]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from engine.kinds import AnswerForm
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.rendering.calibration_file import FileCalibration, read_calibration
+from engine.values import Value, replace, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers
@@ -35,8 +35,7 @@ UNKNOWN_TOKENS = 256
 """For kinds without answers to learn the length from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFile:
+class TaskFile(Value):
     """What `task.json` holds."""
 
     task: Task
@@ -110,7 +109,7 @@ def _around(task: Task, chat: Chat) -> tuple[str, str, bool]:
 
 def write_task_file(folder: Path, task_file: TaskFile) -> None:
     """Write `task.json` into `folder`."""
-    written = {"version": VERSION, **asdict(replace(task_file, calibration=None))}
+    written = {"version": VERSION, **to_json(replace(task_file, calibration=None))}
     del written["calibration"]  # `verify` finds it, when this file is long written
     if not task_file.asks_partly_blank:
         del written["asks_partly_blank"]  # so that most files stay the bytes that locks name

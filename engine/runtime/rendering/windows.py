@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
+from engine.values import Value
 
 WINDOWS = ("max_position_embeddings", "n_positions", "seq_length")
 """What configurations call it."""
@@ -37,8 +37,7 @@ def longer_than(lengths: Lengths, limit: int | None) -> int:
     return 0 if limit is None else sum(rows for tokens, rows in lengths if tokens > limit)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TooLong:
+class TooLong(Value):
     """The length of a text that a model is not asked about, since it reads fewer tokens."""
 
     tokens: int
@@ -96,8 +95,7 @@ def _warning(code: str, message: str) -> Problem:
     return Problem(code=code, message=message, path="method.max_length", severity=Severity.WARNING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LengthStats:
+class LengthStats(Value):
     """The lengths of some rows; all 0 for none."""
 
     rows: int

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -29,6 +28,7 @@ from engine.runtime.scoring.packed_cache import (
     attending,
     prefill,
 )
+from engine.values import Value
 
 CLOSE = {torch.float32: 1e-2, torch.bfloat16: 0.5, torch.float16: 0.1}
 """Nats of the first choice that differ by more show that the model attends in another way."""
@@ -37,8 +37,7 @@ Item = tuple[str, Sequence[str]]
 """(context, choices)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Continuation:
+class Continuation(Value):
     """What follows a context."""
 
     nll: float
@@ -121,8 +120,7 @@ def _packed(
     return [sums[index] for index in range(len(rows))]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Item:
+class _Item(Value):
     """The choices of a context, each a row with it."""
 
     choices: Sequence[TokenRow]

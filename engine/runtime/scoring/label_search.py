@@ -23,15 +23,16 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from engine.values import Value, replace
 
 TOLERANCE = 1e-3
 """Probabilities are known to this: what has not been looked into may hold this share of the rest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelChoice:
+class LabelChoice(Value):
     """The answer a model gave among those allowed."""
 
     index: int
@@ -89,8 +90,7 @@ def common_prefix(sequences: Sequence[list[int]]) -> int:
     return shared
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
+class Branch(Value):
     """A node of the trie and those that it forces: what is fed in one go."""
 
     tokens: tuple[int, ...]
@@ -115,8 +115,7 @@ class Branch:
         return [*([token] for token in self.tokens[1:]), [*self.allowed]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerTree:
+class AnswerTree(Value):
     """All answers, as branches; a parent stands before its children."""
 
     answers: int

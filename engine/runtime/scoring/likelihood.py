@@ -8,7 +8,6 @@ one of them is decided, a few positions at a time, so the vocabulary costs no me
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -16,6 +15,7 @@ from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, causal_model, not_a_number
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row
 from engine.runtime.scoring.plain_check import refuse_other_nats
+from engine.values import Value
 
 TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
 """Padded tokens in one forward pass, unless one row has more."""
@@ -25,8 +25,7 @@ PROBED = 8
 """Tokens of a row by which the head is looked at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Likelihood:
+class Likelihood(Value):
     """Of the learned part of one row."""
 
     nll: float
@@ -65,8 +64,7 @@ def likelihood(
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pack:
+class Pack(Value):
     """Rows that go through a model together, each up to its last learned token."""
 
     rows: tuple[TokenRow, ...]

@@ -16,7 +16,6 @@ import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice, starmap
 from typing import Any
 
@@ -25,6 +24,7 @@ from transformers import Cache, DynamicCache
 from transformers.modeling_utils import AttentionInterface
 
 from engine.runtime.models.load import LoadedModel, attention_of, causal_model
+from engine.values import Value
 
 NAME = "recipe_packed"
 """Of the attention function, while it is registered."""
@@ -82,8 +82,7 @@ def _apart(packed: torch.Tensor, plain: torch.Tensor) -> float:
     return math.inf if math.isnan(found) else found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(Value):
     """Tokens of one row that go through the model together."""
 
     tokens: Sequence[int]
@@ -97,8 +96,7 @@ class Piece:
     """How many tokens, from the last backwards, want log-probabilities."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
+class _Group(Value):
     """Pieces of like length: B of them, n tokens each at most, c visible ones at most."""
 
     queries: torch.Tensor

@@ -32,6 +32,7 @@ from engine.runtime.scoring.packed_cache import (
     refuse_other_logits,
     room_for_states,
 )
+from engine.values import Value
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
 """In one forward pass, unless one row has more."""
@@ -45,8 +46,7 @@ Done = Callable[[int, Search], None]
 """`done(row, search)`, once each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptTokens:
+class PromptTokens(Value):
     """Token ids of all rows; what they share at the start is kept once."""
 
     prefix: list[int]
@@ -89,8 +89,7 @@ class _SearchInFlight:
     """By branch: where its keys and values stand; 0 is the prompt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Feed:
+class _Feed(Value):
     """A piece, and whose it is."""
 
     entry: _SearchInFlight
@@ -101,8 +100,7 @@ class _Feed:
     """Tokens to score, by scored position of the piece."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PassResult:
+class _PassResult(Value):
     """What one pass says."""
 
     logits: torch.Tensor

@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -29,6 +29,7 @@ from engine.runtime.served.http_client import (
 )
 from engine.store.store import storage_problem
 from engine.trust.redaction import redacted_value
+from engine.values import Value, to_json
 
 AT_ONCE = 4
 """Rows under way at a time."""
@@ -57,8 +58,7 @@ _Row = tuple[Chat, int | None]
 """A chat, and the seed of its answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Value):
     """The server's reply to one row."""
 
     asked: str
@@ -226,7 +226,7 @@ class ServerBatch:
         }
 
     def _keep(self, reply: Reply) -> None:
-        line = json.dumps(asdict(reply), ensure_ascii=False) + "\n"
+        line = json.dumps(to_json(reply), ensure_ascii=False) + "\n"
         # One line at a time: two threads that write at once would spoil both.
         with self.lock:
             self.known[reply.asked] = reply

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -29,13 +28,13 @@ from engine.runtime.served.http_client import (
     server_problem,
 )
 from engine.trust.keys import is_never_sent
+from engine.values import Value
 
 MOST_NAMED = 5
 """Models named in one message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class Form(Value):
     """What an answer may look like, in the ways that servers know."""
 
     schema: Mapping[str, Any] | None = None
@@ -44,8 +43,7 @@ class Form:
     """Every answer there is, where they are plain texts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draws:
+class Draws(Value):
     """How a server draws its answers, instead of giving the most probable ones."""
 
     temperature: float
@@ -53,8 +51,7 @@ class Draws:
     """Of each row."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(Value):
     """What came of all rows."""
 
     replies: tuple[Reply, ...]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import EnvironmentProblem, RecipeError, StageError, needs_extra
@@ -18,6 +17,7 @@ from engine.files.reading import parse_json
 from engine.trust.hosts import Address, parse_address
 from engine.trust.redaction import keep_secret, redacted, redacted_value
 from engine.trust.resolving import UnsafeAddressError
+from engine.values import Value
 
 PATH = "baselines"
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 300.0
@@ -55,8 +55,7 @@ class RequestRefusedError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatServer:
+class ChatServer(Value):
     """An open connection."""
 
     http: Any

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.runtime.text.compiled import compiled
+from engine.values import Value
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -60,8 +60,7 @@ def word_table(surely: Iterable[str], maybe: Iterable[str]) -> WordTable:
     return numbers, shows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(Value):
     """The tables of a detector, as arrays."""
 
     names: tuple[str, ...]

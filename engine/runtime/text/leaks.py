@@ -10,8 +10,6 @@ functions are compiled into it: after a change there, this file wants a touch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +24,7 @@ from engine.runtime.text.near import (
     shingle_sets,
     unique,
 )
+from engine.values import Value
 
 BITS_A_SHINGLE = 32
 """Of the bitmap: about one shingle in 32 that is not in it is taken for one that is."""
@@ -43,8 +42,7 @@ Ranks = NDArray[np.int64]
 Signatures = NDArray[np.uint64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class Index(Value):
     """The rows of the holdout."""
 
     known: Hashes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from sklearn.svm import LinearSVC
 from engine.errors import StageError
 from engine.runtime.text.classifier import fit_classifier
 from engine.runtime.text.tfidf import words_and_characters
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedSvm:
+class FittedSvm(Value):
     """The weights of words and parts of words, and the classifier of the rows that they make."""
 
     tfidf: Any

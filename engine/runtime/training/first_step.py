@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import batched, islice
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
 from engine.runtime.training.rows_seen import RowsSeen, digest_of
 from engine.runtime.training.shared_prefix import allowed_difference
 from engine.runtime.training.trained_parts import TrainedParts
+from engine.values import Value, replace
 
 Report = Callable[[Mapping[str, Any]], None]
 Row = Mapping[str, Sequence[int]]
@@ -56,8 +57,7 @@ TEACHER: Final = "target_tokens"
 """In a batch whose loss is to a teacher's probabilities as well."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Value):
     """Where the rendered rows lie, and what is learned of them."""
 
     rows: Path

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import TrainingArguments
 
 from engine.runtime.models.wide import in_64_bits
+from engine.values import Value
 
 Batch = Mapping[str, Any]
 Collator = Callable[[Sequence[Mapping[str, Any]]], Batch]
@@ -29,8 +29,7 @@ IDS = ("input_ids", "prompt_ids", "prompt_input_ids")
 """Columns of a row's tokens: those of answers, of DPO, IPO and KTO, and of ORPO and SimPO."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gradients:
+class Gradients(Value):
     """What one batch teaches: its loss, and a gradient for each trained weight."""
 
     loss: float

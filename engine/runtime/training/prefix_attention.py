@@ -11,7 +11,7 @@ of a lane instead, and the start itself goes through in blocks, which leaves out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from engine.runtime.scoring.packed_cache import UNKNOWN, UnsupportedModelError
+from engine.values import Value, replace
 
 NAME = "recipe_shared_prefix"
 """Of the attention function among transformers' own."""
@@ -45,8 +46,7 @@ LANE_SCORES = 4096
 """A further lane costs a layer as much time as so many scores of each head, measured of a model of 135 M parameters."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lane:
+class Lane(Value, dict=True):
     """B pieces of the sequence beside each other."""
 
     places: torch.Tensor
@@ -80,8 +80,7 @@ class Lane:
         return one.repeat(times, 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gathering:
+class Gathering(Value, dict=True):
     """How states [T, heads, size] are laid into lanes: [groups * B, heads / groups * U, size] of each, flattened."""
 
     index: torch.Tensor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import batched
 from pathlib import Path
@@ -51,6 +50,7 @@ from engine.runtime.training.parts import (
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
+from engine.values import Value
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 NOT_ARGUMENTS = frozenset(
@@ -107,8 +107,7 @@ class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
         return Trainer.compute_loss(self, model, inputs, **options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
+class Folders(Value):
     """Where training reads and writes."""
 
     rows: Path

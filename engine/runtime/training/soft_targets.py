@@ -13,7 +13,6 @@ Validation rows have no targets: their loss is that of the answer alone, by whic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.gradients import FOR_THE_LOSS, Batch
 from engine.runtime.training.target_table import Row, TargetTable
+from engine.values import Value
 
 TOKENS, LOGS = FOR_THE_LOSS
 """Of a batch, beside what the model reads: [N, K] for its N learned tokens, row after row."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Distillation:
+class Distillation(Value):
     """How much of the loss are the soft targets, and at which temperature."""
 
     weight: float

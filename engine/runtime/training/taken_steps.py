@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import torch
 
 from engine.runtime.models.wide import in_64_bits
+from engine.values import Value
 
 SAMPLED: Final = 32
 """Numbers of each tensor that are followed, about."""
@@ -40,8 +40,7 @@ NORM: Final = 0.02
 Weight = torch.nn.Parameter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Planned:
+class _Planned(Value):
     """Weights of one group, as a step should leave them."""
 
     names: Sequence[str]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.runtime.rendering.packing import IGNORED
+from engine.values import Value
 
 FILE = "targets.safetensors"
 Row = Mapping[str, Sequence[int]]
 """`input_ids` and `labels`, `IGNORED` where nothing is learned."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Targets:
+class Targets(Value):
     """The most probable tokens at N places, and the logarithms of their probabilities."""
 
     tokens: torch.Tensor

@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from engine.files.reading import parse_json
 from engine.store.artifact import Artifact, FileEntry
 from engine.store.key import make_key
 from engine.store.manifest import Stored, judged, manifest_record
+from engine.values import Value, replace
 
 SCHEMA: Final = "shared.v1"
 PART: Final = 2_000_000
@@ -29,8 +29,7 @@ LONGEST_NAME: Final = 255
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilePart:
+class FilePart(Value):
     """A run of bytes of a file."""
 
     start: int
@@ -38,8 +37,7 @@ class FilePart:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedManifest:
+class SharedManifest(Value):
     """What a shared store says of a key."""
 
     artifact: Artifact

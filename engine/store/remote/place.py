@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import RecipeError
+from engine.values import Value
 
 VARIABLE: Final = "SLM_RECIPE_STORE_REMOTE"
 BUCKETS: Final = ("s3", "gs", "az")
 _HINT: Final = "name a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedPlace:
+class SharedPlace(Value):
     """A shared store's address; it holds no secret."""
 
     url: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from engine.store.remote.objects import ObjectStore, UnreachableError, connect
 from engine.store.remote.place import SharedPlace
 from engine.store.remote.transfer import RefusedError, fetch, find, send
 from engine.store.store import Build, Store, storage_errors
+from engine.values import Value, replace
 
 FETCHED: Final = frozenset(
     {"package", "package_file", "package_folder", "hub_rows", "base-model", "tokenizer"}
@@ -31,8 +32,7 @@ FETCHED: Final = frozenset(
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sharing:
+class Sharing(Value):
     """Which shared store a run uses, and how."""
 
     place: SharedPlace

@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -28,6 +27,7 @@ from engine.store.remote.manifest import (
     shared_text,
 )
 from engine.store.remote.objects import ObjectStore, OversizeError
+from engine.values import Value
 
 INCOMING: Final = "incoming"
 """Folder of a store: files that are being taken from a shared one, `<key>/files/`."""
@@ -41,8 +41,7 @@ class RefusedError(ValueError):
     """What a shared store holds of a key is not what it says; the message is in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(Value):
     """What came of sending an artifact."""
 
     there: SharedManifest

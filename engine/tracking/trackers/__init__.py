@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from engine.tracking.facts import EventFacts
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackerPlace:
+class TrackerPlace(Value):
     """Where a tracker keeps a run."""
 
     folder: Path
@@ -34,8 +33,7 @@ class Tracker(Protocol):
         """The run ended; write what is left and wait until it is sent."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackerKind:
+class TrackerKind(Value):
     """What is known of a tracker before its package is imported."""
 
     package: str

@@ -11,9 +11,9 @@ import pytest
 from engine.data.examples.example import normalised, read_examples
 from engine.errors import DataError
 from engine.evidence import DataSummary
-from engine.files.typed_json import from_json
 from engine.stages import data as stage
 from engine.store import canonical_json, make_key
+from engine.values import from_json
 from support.data_stage import DATA, Quiet, holdout_of, recipe, run, write_rows
 from support.project import BASE
 

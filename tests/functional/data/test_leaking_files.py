@@ -11,7 +11,7 @@ import pytest
 from engine.data.examples.example import normalised, read_examples
 from engine.data.prepare import UnfitDataError
 from engine.evidence import DataSummary
-from engine.files.typed_json import from_json
+from engine.values import from_json
 from support.data_stage import holdout_of, recipe, run
 from support.paths import SHARED_DATA
 

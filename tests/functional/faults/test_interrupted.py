@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.artifacts.stage import StageContext
 from engine.stages import load_stage
+from engine.values import replace
 from support.faults_of_interruptions import Impatient
 from support.project import Project
 from support.runs import PLAIN, forget, is_whole, left_behind, only, report, statuses

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine.lock.answer_hashes import answer_facts
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import values_of
 from engine.recipe import load_recipe
+from engine.values import replace
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,12 +17,13 @@ from engine.bundle.gate_checks import gate_problems
 from engine.bundle.verify import check_bundle
 from engine.bundle.verify_checks import verify_problems
 from engine.errors import DataError, RecipeError, StoreError
-from engine.evidence import Report, from_json
+from engine.evidence import Report
 from engine.recipe import load_recipe
 from engine.runs.find import exported_gguf
 from engine.runs.predict_rows import ModelFile
 from engine.runs.row_drift import counts_text, holdout_counts, require_comparable
 from engine.store import Store
+from engine.values import from_json, replace
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import run_folders

@@ -8,7 +8,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from engine.publish.ollama import Ollama, _is_same
 from engine.publish.registry import Registry
 from engine.store import Store
 from engine.trust.access import NOTHING
+from engine.values import replace
 from support.export_bench import TASK as BENCH_TASK
 from support.project import Project
 from support.registry_server import TOKEN, USER, RegistryServer, registry_server

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.evidence import Repeat, Reproduction
-from engine.files.typed_json import from_json
 from engine.lock.file import Accepted
 from engine.lock.policy import missing_facts
 from engine.lock.reproduction import RepeatedRun, reproduction_of
 from engine.recipe import load_recipe
+from engine.values import from_json, replace
 from support.false_locks import FALSE, LOCK, Facts, put
 from support.project import Project
 from support.runs import report

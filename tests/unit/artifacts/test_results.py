@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,11 +8,12 @@ from typing import Any
 import pytest
 
 from engine.artifacts.results import after, calibrated, load_baselines
-from engine.evidence import BaselineResult, to_json
+from engine.evidence import BaselineResult
 from engine.metrics.predictions import Judging, Prediction, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe import load_recipe
 from engine.recipe.model import Acceptance, Baseline, Recipe, Threshold
+from engine.values import replace, to_json
 from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from engine.backends.process_training import prepare
 from engine.environment import Device
 from engine.errors import RecipeError
 from engine.recipe.model import Scheduler
+from engine.values import replace
 from support.golden import Golden
 from support.launches import CPU, METHOD, RecordedProgress, make_recipe
 
@@ -25,7 +25,7 @@ GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 36, cores=16, bf16=Tru
 SETTINGS = {
     "cpu-fp32": CompileInputs(device=CPU, precision="fp32", train_rows=400, validation_rows=100),
     "cpu-bf16": CompileInputs(
-        device=dataclasses.replace(CPU, bf16=True),
+        device=replace(CPU, bf16=True),
         precision="bf16",
         train_rows=400,
         validation_rows=100,
@@ -33,7 +33,7 @@ SETTINGS = {
     "gpu-bf16": CompileInputs(device=GPU, precision="bf16", train_rows=400, validation_rows=100),
 }
 SETTINGS |= {
-    name: dataclasses.replace(SETTINGS["gpu-bf16"], kernels=kernels)
+    name: replace(SETTINGS["gpu-bf16"], kernels=kernels)
     for name, kernels in {
         "gpu-liger": ("liger-kernel",),
         "gpu-kernels": ("liger-kernel", "cut-cross-entropy", "flash-attn"),
@@ -142,7 +142,7 @@ def test_an_unknown_backend_is_reported_with_the_known_ones() -> None:
         (CPU, "lora", "auto", []),
         (CPU, "lora", "fp16", ["B409"]),
         (CPU, "lora", "bf16", ["B410"]),
-        (dataclasses.replace(CPU, kind="mps"), "qlora", "auto", ["B408"]),
+        (replace(CPU, kind="mps"), "qlora", "auto", ["B408"]),
         (GPU, "qlora", "fp16", []),
     ],
 )

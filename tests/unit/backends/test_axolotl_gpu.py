@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from engine.backends import axolotl, axolotl_gpu, check_backend, load_backend
 from engine.backends.base import CompileInputs
 from engine.environment import Device
 from engine.recipe.model import Preference
+from engine.values import replace
 from support.launches import CPU, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=80 << 30, cores=16, bf16=True)
@@ -150,9 +150,9 @@ def test_flash_attention_is_for_long_plain_rows(
     [
         setting(precision="fp32"),
         setting(precision="fp16"),
-        setting(device=dataclasses.replace(GPU, bf16=False)),
+        setting(device=replace(GPU, bf16=False)),
         setting((), device=CPU),
-        setting((), device=dataclasses.replace(CPU, kind="mps")),
+        setting((), device=replace(CPU, kind="mps")),
     ],
     ids=["fp32", "fp16", "emulated bf16", "CPU", "Apple"],
 )
@@ -169,7 +169,7 @@ def test_other_precisions_and_devices_get_no_kernels(given: CompileInputs) -> No
     [
         (setting(precision="fp32"), "fp32 means fp32"),
         (setting(precision="fp16"), "what fp16 leaves in 32 bits stays fp32"),
-        (setting(device=dataclasses.replace(GPU, bf16=False)), "this GPU has none"),
+        (setting(device=replace(GPU, bf16=False)), "this GPU has none"),
         (setting((), precision="fp32", device=CPU), "a format of NVIDIA GPUs"),
         (setting((), device=CPU), "a format of NVIDIA GPUs"),
     ],

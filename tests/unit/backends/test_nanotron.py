@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -17,12 +16,13 @@ from engine.backends.base import CompileInputs
 from engine.errors import RecipeError
 from engine.recipe.model import FewerLayers, HubRef, NewTokenizer, PathRef, Recipe, Scratch, Task
 from engine.recipe.shipped import schema_text
+from engine.values import replace
 from support.golden import Golden
 from support.launches import CPU, TASK, make_recipe
 
 REAL = os.environ.get("NANOTRON_PYTHON")
 SETTING = CompileInputs(
-    device=dataclasses.replace(CPU, kind="cuda", bf16=True),
+    device=replace(CPU, kind="cuda", bf16=True),
     precision="bf16",
     train_rows=4000,
     validation_rows=100,
@@ -37,7 +37,7 @@ BLANK = Scratch(
     seed=7,
     tokenizer=NewTokenizer(size=512),
 )
-TEXT: Task = dataclasses.replace(TASK, kind="text", labels=(), instruction="", input="")
+TEXT: Task = replace(TASK, kind="text", labels=(), instruction="", input="")
 LLAMA = {
     "model_type": "llama",
     "hidden_act": "silu",
@@ -83,7 +83,7 @@ print(type(read.model.model_config).__name__, read.global_batch_size)
 def recipe_of(base: Any = BLANK, overrides: Any = (), **method: Any) -> Recipe:
     method = {"kind": "full", "keep": "last", "early_stopping": None, **method}
     recipe = make_recipe("nanotron", overrides=overrides, **method)
-    return dataclasses.replace(recipe, task=TEXT, base_model=base)
+    return replace(recipe, task=TEXT, base_model=base)
 
 
 def folder_of(folder: Path, **changes: Any) -> PathRef:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from engine import environment
 from engine.backends import nodes
 from engine.backends.nodes import FILE, assigned
 from engine.environment import detect_device
+from engine.values import replace
 from support.shared_trainings import TRAINING
 
 
@@ -26,7 +26,7 @@ def test_variants_that_are_trained_at_the_same_time_share_no_folder(tmp_path: Pa
 
 
 def test_one_process_alone_has_no_group() -> None:
-    alone = dataclasses.replace(TRAINING, ranks=1, nodes=1)
+    alone = replace(TRAINING, ranks=1, nodes=1)
 
     assert alone.group(0).name == TRAINING.module
     assert alone.group(0).arguments == TRAINING.arguments
@@ -38,7 +38,7 @@ def test_each_machine_names_its_own_gpus(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(environment, "_smi", lambda *_: here)
     monkeypatch.setattr(nodes, "detect_device", detect_device.__wrapped__)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    training = dataclasses.replace(
+    training = replace(
         TRAINING, ranks=2, has_gpus=True, variables={"CUDA_VISIBLE_DEVICES": "GPU-aaaa,GPU-bbbb"}
     )
 

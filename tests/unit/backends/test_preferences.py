@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import yaml
 from engine.backends import load_backend
 from engine.backends.axolotl_keys import vocabulary
 from engine.errors import RecipeError
+from engine.values import replace
 from support.golden import Golden
 from support.preferences import SETTING, preference_recipe
 

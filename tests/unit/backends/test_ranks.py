@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine.backends.checks import check_ranks
 from engine.compute.ranks import Ranks
 from engine.environment import Device
 from engine.recipe.model import Preference
+from engine.values import replace
 from support.launches import CPU, RecordedProgress, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 34, cores=4, bf16=True, visible="GPU-aa")
@@ -24,7 +24,7 @@ CONFIGS = {"trl": trl_launch.config_of_ranks, "axolotl": axolotl_launch.config_o
 
 def launch_of(name: str, ranks: Ranks, *, device: Device = CPU) -> Launch:
     recipe = make_recipe(name)
-    setting = dataclasses.replace(SETTING, device=device)
+    setting = replace(SETTING, device=device)
     return Launch(
         config=load_backend(name).compile(recipe, setting).text,
         rows=Path(),

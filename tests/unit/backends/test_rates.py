@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from engine.backends.base import rate_in_words, rate_schedule, schedule
 from engine.recipe.methods import method_mapping, method_of
 from engine.recipe.model import Scheduler
 from engine.recipe.validation.schema import definition, with_defaults
+from engine.values import replace
 from support.launches import METHOD
 
 
@@ -19,7 +19,7 @@ def rates(one: Any) -> list[float]:
     import torch  # not brought by what is tested
     from transformers import get_scheduler
 
-    method = dataclasses.replace(METHOD, batch_size=4, epochs=1.0, scheduler=one)
+    method = replace(METHOD, batch_size=4, epochs=1.0, scheduler=one)
     plan = schedule(method, train_rows=400, validation_rows=0)
     name, numbers = rate_schedule(method, plan)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
@@ -62,7 +62,7 @@ def test_a_constant_rate_rises_to_its_peak_first() -> None:
 
 
 def test_a_constant_rate_without_warmup_keeps_its_name() -> None:
-    method = dataclasses.replace(METHOD, scheduler="constant", warmup_ratio=0.0)
+    method = replace(METHOD, scheduler="constant", warmup_ratio=0.0)
     plan = schedule(method, train_rows=400, validation_rows=0)
 
     assert rate_schedule(method, plan) == ("constant", {})
@@ -82,7 +82,7 @@ def test_words_are_compiled_as_ever() -> None:
 
 def test_a_plan_says_it_in_steps() -> None:
     one = Scheduler(name="constant_then_decay", decay=0.2, floor=0.1)
-    method = dataclasses.replace(METHOD, batch_size=4, epochs=1.0, scheduler=one)
+    method = replace(METHOD, batch_size=4, epochs=1.0, scheduler=one)
     plan = schedule(method, train_rows=400, validation_rows=0)
 
     assert rate_in_words(method, plan) == (

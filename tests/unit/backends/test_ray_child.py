@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.backends import nodes, ray_child
+from engine.values import replace
 from support.paths import ROOT
 from support.shared_trainings import TRAINING
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from engine.backends.base import Schedule, bounded, keeps_best, schedule, steps_of
+from engine.values import replace
 from support.launches import METHOD, make_recipe
 
 
@@ -24,7 +23,7 @@ from support.launches import METHOD, make_recipe
 def test_a_part_of_a_batch_is_a_step(
     rows: int, batch: int, micro: int, epochs: float, expected: int
 ) -> None:
-    method = dataclasses.replace(METHOD, batch_size=batch, micro_batch_size=micro, epochs=epochs)
+    method = replace(METHOD, batch_size=batch, micro_batch_size=micro, epochs=epochs)
 
     assert schedule(method, train_rows=rows, validation_rows=10).steps == expected
 
@@ -42,7 +41,7 @@ def test_a_part_of_a_batch_is_a_step(
 def test_bounds_of_steps_change_how_often_rows_are_seen(
     rows: int, least: int | None, most: int | None, steps: int, every: int, bound: str
 ) -> None:
-    method = dataclasses.replace(
+    method = replace(
         METHOD, batch_size=16, micro_batch_size=16, epochs=4.0, min_steps=least, max_steps=most
     )
 
@@ -59,9 +58,7 @@ def test_bounds_of_steps_change_how_often_rows_are_seen(
 def test_a_number_of_tokens_gives_the_steps_of_packed_rows(
     tokens: int, rows: int, steps: int, epochs: float
 ) -> None:
-    method = dataclasses.replace(
-        METHOD, batch_size=8, packing=True, max_length=512, tokens=tokens, epochs=0.0
-    )
+    method = replace(METHOD, batch_size=8, packing=True, max_length=512, tokens=tokens, epochs=0.0)
 
     plan = schedule(method, train_rows=rows, validation_rows=10)
 
@@ -70,9 +67,7 @@ def test_a_number_of_tokens_gives_the_steps_of_packed_rows(
 
 
 def test_every_evaluation_is_also_a_checkpoint() -> None:
-    method = dataclasses.replace(
-        METHOD, batch_size=16, micro_batch_size=16, evaluations_per_epoch=2
-    )
+    method = replace(METHOD, batch_size=16, micro_batch_size=16, evaluations_per_epoch=2)
 
     assert schedule(method, train_rows=400, validation_rows=100) == Schedule(
         steps_per_epoch=25, steps=50, evaluate_every=12, save_every=12, warmup=5
@@ -80,7 +75,7 @@ def test_every_evaluation_is_also_a_checkpoint() -> None:
 
 
 def test_more_evaluations_than_steps_is_one_a_step() -> None:
-    method = dataclasses.replace(METHOD, evaluations_per_epoch=50)
+    method = replace(METHOD, evaluations_per_epoch=50)
 
     assert schedule(method, train_rows=24, validation_rows=8).evaluate_every == 1
 
@@ -94,13 +89,13 @@ def test_without_validation_rows_checkpoints_are_saved_all_the_same() -> None:
 
 @pytest.mark.parametrize(("ratio", "expected"), [(0.0, 0), (0.01, 2), (0.5, 3)])
 def test_warmup_is_never_one_step(ratio: float, expected: int) -> None:
-    method = dataclasses.replace(METHOD, warmup_ratio=ratio)
+    method = replace(METHOD, warmup_ratio=ratio)
 
     assert schedule(method, train_rows=24, validation_rows=8).warmup == expected
 
 
 def test_one_step_has_no_warmup() -> None:
-    method = dataclasses.replace(METHOD, warmup_ratio=0.1, min_steps=1, max_steps=1)
+    method = replace(METHOD, warmup_ratio=0.1, min_steps=1, max_steps=1)
 
     plan = schedule(method, train_rows=24, validation_rows=8)
 

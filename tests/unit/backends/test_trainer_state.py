@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import struct
 import zipfile
@@ -23,6 +22,7 @@ from engine.backends.trainer_state import (
 from engine.errors import StageError
 from engine.files.digests import FILE, write_digests
 from engine.recipe.model import EarlyStopping, Method
+from engine.values import replace
 from support.damages import zero_the_middle
 from support.launches import METHOD
 
@@ -297,7 +297,7 @@ def test_stopping_for_want_of_patience_is_a_finished_training(tmp_path: Path) ->
     losses = {3: 0.5, 6: 0.6, 9: 0.5}
     _checkpoint(tmp_path, 3, losses)
     _checkpoint(tmp_path, 9, losses)
-    method = dataclasses.replace(METHOD, early_stopping=EarlyStopping(patience=2))
+    method = replace(METHOD, early_stopping=EarlyStopping(patience=2))
 
     assert _judged(tmp_path, method, steps=30, best=True).stopped_early
 
@@ -307,7 +307,7 @@ def test_stopping_for_any_other_reason_is_not(
     tmp_path: Path, early_stopping: EarlyStopping | None
 ) -> None:
     _checkpoint(tmp_path, 6, {3: 0.6, 6: 0.5})
-    method = dataclasses.replace(METHOD, early_stopping=early_stopping)
+    method = replace(METHOD, early_stopping=early_stopping)
 
     with pytest.raises(StageError) as refused:
         _judged(tmp_path, method, steps=30, best=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from engine.backends.base import CompileInputs
 from engine.environment import Device
 from engine.errors import RecipeError
 from engine.recipe.model import Preference
+from engine.values import replace
 from support.golden import Golden
 from support.launches import CPU, make_recipe
 from support.unsloth_stand_in import make_stand_in, stand_in
@@ -101,7 +101,7 @@ def test_what_a_recipe_may_not_override_is_refused(key: str, value: Any, code: s
         (GPU, "optim", "adamw_8bit", []),
         (CPU, "attn_implementation", "eager", []),
         (GPU, "attn_implementation", "eager", ["B442"]),
-        (dataclasses.replace(CPU, kind="mps"), "optim", "sgd", ["B442"]),
+        (replace(CPU, kind="mps"), "optim", "sgd", ["B442"]),
     ],
 )
 def test_what_unsloth_would_replace_in_silence_is_refused(

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from engine.backends.usage import Spent, Usage, UsageMeter
-from engine.evidence import to_json
-from engine.files.typed_json import from_json
+from engine.values import from_json, to_json
 
 
 def event(kind: str, seconds: float, peak: int, tokens: int = 0) -> dict[str, Any]:

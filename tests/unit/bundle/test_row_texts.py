@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from engine.bundle.contents import recipe_of
 from engine.bundle.row_texts import LEFT_OUT, has_row_texts, without_row_texts
 from engine.evidence import DataFinding, Flip, Report
 from engine.render.json import render_json
 from engine.render.report.page import render_html
+from engine.values import replace
 from support.reports import accepted, generation, rich
 
 HEAD = b"""recipe: v1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.metrics.scoring import score
 from engine.metrics.verdict import judge, verdict
 from engine.parity.ladder import ModelForm, form_result
 from engine.process.version import __version__
+from engine.values import replace
 from support.reports import rich
 
 RECIPE = b"""recipe: v1

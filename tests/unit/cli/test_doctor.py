@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from engine.cli import doctor
 from engine.cli.main import main
 from engine.environment import EXTRAS
+from engine.values import replace
 from support.estimates import CPU
 
 

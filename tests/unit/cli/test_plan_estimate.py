@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from engine.cli.plan_facts import estimate_lines
 from engine.estimate import TrainingEstimate
 from engine.estimate.prices import Price
 from engine.estimate.run import Forecast, StageForecast
+from engine.values import replace
 from support.estimates import CPU, recipe_in
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from engine.metrics.power_text import JudgingRows, PowerEstimates, estimate_powe
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 from engine.render.number_format import DASH
 from engine.render.plan_table import PlanRow, plan_table
+from engine.values import replace
 from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from engine.cli.watch import Console
-from engine.evidence import Report, StageRecord, StageStatus, to_json
+from engine.evidence import Report, StageRecord, StageStatus
 from engine.recipe.metrics import headline
+from engine.values import to_json
 from support import reports
 
 

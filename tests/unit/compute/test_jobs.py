@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from engine.compute.jobs import (
 )
 from engine.compute.profile import ComputeProfile, StorePlace, profile_of
 from engine.errors import RecipeError
+from engine.values import replace
 
 HPC = ComputeProfile(
     name="hpc", engine="slurm", processes=8, device="h100:8", cores=32, memory="200G",

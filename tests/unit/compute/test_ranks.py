@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from engine.compute.ranks import (
@@ -16,13 +14,14 @@ from engine.compute.ranks import (
     sizes_of,
 )
 from engine.errors import RecipeError
+from engine.values import replace
 from support.launches import METHOD
 
 
 @pytest.mark.parametrize("batch", [1, 6, 8, 12, 32])
 @pytest.mark.parametrize("micro", [1, 2, 3, 4, 32])
 def test_the_global_batch_never_changes_and_no_device_holds_more(batch: int, micro: int) -> None:
-    method = dataclasses.replace(METHOD, batch_size=batch, micro_batch_size=micro)
+    method = replace(METHOD, batch_size=batch, micro_batch_size=micro)
     for size in sizes_of(batch):
         one = divided(method, Ranks(processes=size))
 
@@ -41,7 +40,7 @@ def test_nodes_count_as_their_processes() -> None:
 
 
 def test_a_batch_that_does_not_divide_is_refused_with_the_worlds_that_do() -> None:
-    methods = [dataclasses.replace(METHOD, batch_size=size) for size in (16, 8, 12, 16)]
+    methods = [replace(METHOD, batch_size=size) for size in (16, 8, 12, 16)]
 
     with pytest.raises(RecipeError) as refused:
         refuse_indivisible(methods, Ranks(processes=6))

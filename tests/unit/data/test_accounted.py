@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.data.prepare import UnfitDataError
 from engine.data.reading.row import Row
+from engine.values import replace
 from support.pools import asked
 from support.prepared import pairs, run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.row import Row
 from engine.recipe.model import Checks, Data, LabelSpec, Splits, Task
+from engine.values import fields, replace
 
 TASK = Task(
     kind="classification",

@@ -7,7 +7,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,8 +19,9 @@ from engine.data.checks.rows.output_format import OutputFormatCheck
 from engine.data.checks.rows.template_tokens import TemplateTokensCheck
 from engine.data.kinds.base import Filled
 from engine.recipe.model import CheckAction, Checks, Task
+from engine.values import replace
 
-ACTIONS: Mapping[str, CheckAction] = dict.fromkeys(Checks.__dataclass_fields__, "warn")
+ACTIONS: Mapping[str, CheckAction] = dict.fromkeys(Checks.__struct_fields__, "warn")
 CHECKS = Checks(**ACTIONS)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from engine.recipe.model import Recipe
 from engine.render.progress import SilentProgress
 from engine.stages.data import recipe_slice
 from engine.store import Artifact, make_key
+from engine.values import replace
 
 WORDS = ("amber", "basil", "cedar", "delta", "ember", "flint", "grove", "heron", "inlet", "kelp")
 METRICS = {"classification": "accuracy", "multilabel": "micro_f1", "extraction": "field_f1"}

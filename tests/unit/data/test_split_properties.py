@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.recorded import held_by, membership
 from engine.data.splitting.splits import ORDER, Division, divide
 from engine.recipe.model import Splits
+from engine.values import replace
 from support.examples import examples
 from support.pools import Made, asked, place_of_text, pool_of, texts
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from engine.data.unlabelled import UnlabelledRows, unlabelled_rows
 from engine.errors import DataError
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 from support.project import BASE
 
 LONG = "the quick brown fox jumps over the lazy dog near the river bank at night"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from engine.data.examples.example import Example, write_examples
 from engine.data_view.rows import ViewOptions, examples, thumbs
+from engine.values import replace
 from support.launches import TASK
 
 
@@ -20,7 +20,7 @@ def beside(folder: Path, **payload: Any) -> tuple[str, ...]:
     files = {"train": folder / "train.jsonl", "validation": folder / "validation.jsonl"}
     write_examples(files["train"], [example])
     write_examples(files["validation"], [])
-    [shown] = examples(files, dataclasses.replace(TASK, labels=()), ViewOptions())
+    [shown] = examples(files, replace(TASK, labels=()), ViewOptions())
     return shown.beside
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,11 @@ from engine.backends.usage import Spent, Usage
 from engine.estimate.actuals import CostTracker
 from engine.estimate.measured import find, work_of
 from engine.estimate.run import StageForecast
-from engine.evidence import StageRecord, StageStatus, to_json
+from engine.evidence import StageRecord, StageStatus
 from engine.pipeline.plan import UNFINISHED, collect_inputs
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store, make_key
+from engine.values import replace, to_json
 from support.estimates import CPU, recipe_in
 
 USAGE = Usage(
@@ -38,7 +38,8 @@ class Bench:
         self.store = Store(folder / "store")
         self.inputs = collect_inputs(self.recipe, self.store, CPU)
         self.tracker = CostTracker(recipe=self.recipe, store=self.store, inputs=self.inputs)
-        train = {"training.json": {"resumed_from_step": resumed}, "usage.json": to_json(USAGE)}
+        train: dict[str, object] = {"training.json": {"resumed_from_step": resumed}}
+        train["usage.json"] = to_json(USAGE)
         self.artifacts = {"data": self.put("data", {}), "train": self.put("train", train)}
 
     def put(self, stage: str, files: dict[str, object]) -> Artifact:

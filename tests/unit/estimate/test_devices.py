@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from engine.environment import Device
 from engine.errors import RecipeError
 from engine.estimate.devices import GPUS, facts_of, named_device
 from engine.estimate.prices import price_of
+from engine.values import replace
 from support.estimates import CPU
 
 
@@ -88,7 +88,7 @@ def test_a_price_is_for_an_hour(tmp_path: Path) -> None:
 
 def test_the_kind_or_the_full_name_of_a_device_has_a_price_too(tmp_path: Path) -> None:
     assert price_of(CPU, prices(tmp_path, "cpu: 0.05\n"))
-    assert price_of(dataclasses.replace(CPU, kind="mps"), prices(tmp_path, '"a CPU": 1\n'))
+    assert price_of(replace(CPU, kind="mps"), prices(tmp_path, '"a CPU": 1\n'))
 
 
 def test_a_price_names_a_gpu_as_people_write_it(tmp_path: Path) -> None:

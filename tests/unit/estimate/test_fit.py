@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from engine.errors import StageError
 from engine.estimate.base_model import refuse_unfit
 from engine.recipe.model import FewerLayers, PathRef
 from engine.store import Store
+from engine.values import replace
 from support.launches import make_recipe
 from support.pico import make_pico_model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from engine.estimate.measured import Measurement, find, find_like, keep, machine
 from engine.estimate.stages import bits, disk_of, past_seconds
 from engine.recipe.model import Recipe
 from engine.store.runs import Runs
+from engine.values import replace
 from support.estimates import CPU, recipe_in, shape
 
 USAGE = Usage(steps=Spent(count=1, seconds=2.0, cpu_seconds=2.0, tokens=100), peak_bytes=5)
@@ -56,7 +56,7 @@ def test_what_a_step_depends_on_does_not(tmp_path: Path, change: dict[str, Any])
 def test_other_rows_and_other_machines_are_other_work(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path)
     keep(tmp_path, measured(recipe))
-    other = dataclasses.replace(CPU, cores=8)
+    other = replace(CPU, cores=8)
 
     assert find(tmp_path, work(recipe, "others")) is None
     assert (
@@ -92,13 +92,13 @@ def test_files_take_bits_times_weights_and_odd_widths_take_more() -> None:
 
 def test_merge_and_quantize_leave_files_of_the_models_size(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path)
-    export = dataclasses.replace(recipe.export, formats=("gguf",), quantizations=("Q8_0",))
+    export = replace(recipe.export, formats=("gguf",), quantizations=("Q8_0",))
     found = shape(hidden_size=512)
 
     assert 2 * found.total_parameters == disk_of("merge", recipe, found)
     assert disk_of("quantize", recipe, found) is None
     assert round(24.5 * found.total_parameters / 8) == disk_of(
-        "quantize", dataclasses.replace(recipe, export=export), found
+        "quantize", replace(recipe, export=export), found
     )
     assert disk_of("merge", recipe, None) is None
 

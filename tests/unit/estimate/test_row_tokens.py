@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from engine.recipe.model import PathRef, Recipe
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.renderer import Renderer
+from engine.values import replace
 from support.estimates import recipe_in
 from support.pico import make_pico_model
 
@@ -36,13 +36,13 @@ def with_rows(recipe: Recipe, texts: list[str]) -> Recipe:
     file.write_text("\n".join(lines), encoding="utf-8")
     (source,) = recipe.data.sources
     assert isinstance(source.ref, PathRef)
-    moved = dataclasses.replace(source, ref=dataclasses.replace(source.ref, path=file))
-    data = dataclasses.replace(recipe.data, sources=(moved,))
-    return dataclasses.replace(recipe, data=data)
+    moved = replace(source, ref=replace(source.ref, path=file))
+    data = replace(recipe.data, sources=(moved,))
+    return replace(recipe, data=data)
 
 
 def with_task(recipe: Recipe, **changes: Any) -> Recipe:
-    return dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, **changes))
+    return replace(recipe, task=replace(recipe.task, **changes))
 
 
 def test_the_instruction_and_its_labels_stand_in_every_row(tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_rows_that_cannot_be_read_are_no_sample(tmp_path: Path) -> None:
 
 def test_longer_rows_are_left_out_with_drop_and_cut_without(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path, max_length=16)
-    checks = dataclasses.replace(recipe.data.checks, truncation="drop")
-    drops = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, checks=checks))
+    checks = replace(recipe.data.checks, truncation="drop")
+    drops = replace(recipe, data=replace(recipe.data, checks=checks))
 
     assert trained_lengths(recipe, LENGTHS) == ((10, 2), (16, 2))
     assert trained_lengths(drops, LENGTHS) == without_longer(LENGTHS, 16) == ((10, 2),)

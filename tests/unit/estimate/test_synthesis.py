@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from engine.estimate.synthesis import SynthesisEstimate, synthesis_estimate
 from engine.recipe import load_recipe
 from engine.recipe.model import FROM_TRAIN
 from engine.store import Store
+from engine.values import replace
 from support.project import BASE, rows
 
 SERVED = {"endpoint": "http://localhost:8000/v1", "model": "m"}

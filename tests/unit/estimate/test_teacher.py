@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from engine.estimate.teacher import TeacherEstimate, soft_estimate, teacher_esti
 from engine.recipe import load_recipe
 from engine.recipe.model import FROM_TRAIN
 from engine.store import Store
+from engine.values import replace
 from support.estimates import CPU
 from support.project import BASE, rows
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from engine.estimate.training import Known, course_of, estimate_from
 from engine.estimate.workload import Workload
 from engine.recipe.model import Method, Preference, Recipe
 from engine.store import Store
+from engine.values import replace
 from support.estimates import CPU, KV, LINEAR, MLP, TOTAL, Q, recipe_in, shape
 
 EXACT = Workload(
@@ -50,9 +50,7 @@ def test_a_reference_is_passed_through_once_more_and_full_training_holds_it(
     """Losses that read pairs alike: DPO asks the untouched model too, SimPO does not."""
     batch, found = Batch(rows=8, length=60), {}
     for loss in ("dpo", "simpo"):
-        one = dataclasses.replace(
-            method(tmp_path, kind=kind), preference=Preference(loss=loss, beta=0.1)
-        )
+        one = replace(method(tmp_path, kind=kind), preference=Preference(loss=loss, beta=0.1))
         memory = peak(shape(), one, batch, precision="fp32", backend="trl", process=0)
         passes = [operations(shape(), one, batch, backward=back) for back in (True, False)]
         found[loss] = (*passes, memory.weights)
@@ -140,7 +138,7 @@ def test_a_forward_pass_multiplies_each_weight_twice_for_each_token(tmp_path: Pa
 
 
 def known(**changes: Any) -> Known:
-    return dataclasses.replace(Known(shape=shape(), workload=EXACT), **changes)
+    return replace(Known(shape=shape(), workload=EXACT), **changes)
 
 
 def test_everything_that_is_known_is_reported_with_its_reason(tmp_path: Path) -> None:
@@ -160,7 +158,7 @@ def test_everything_that_is_known_is_reported_with_its_reason(tmp_path: Path) ->
 
 
 def test_a_model_larger_than_the_device_does_not_fit(tmp_path: Path) -> None:
-    small = dataclasses.replace(CPU, memory_bytes=1_000_000)
+    small = replace(CPU, memory_bytes=1_000_000)
 
     assert estimate_from(recipe_in(tmp_path), small, known()).fits is False
 
@@ -175,7 +173,7 @@ def measured(**changes: Any) -> Measurement:
         ending=Spent(count=1, seconds=0.25),
         peak_bytes=123_000_000,
     )
-    return dataclasses.replace(
+    return replace(
         Measurement(by="probe", created="2026-11-25T03:00:00+00:00", usage=usage, work={}),
         **changes,
     )
@@ -183,7 +181,7 @@ def measured(**changes: Any) -> Measurement:
 
 def test_a_measured_training_takes_the_place_of_the_estimate(tmp_path: Path) -> None:
     """Rows padded as in the trial steps: five steps of two seconds, one evaluation before them and one an epoch."""
-    even = dataclasses.replace(EXACT, train=((60, 40),), validation=((30, 20),))
+    even = replace(EXACT, train=((60, 40),), validation=((30, 20),))
     recipe = recipe_in(tmp_path, epochs=1, evaluations_per_epoch=1)
     found = estimate_from(recipe, CPU, known(workload=even, measured=measured()))
 
@@ -198,8 +196,8 @@ def test_a_measured_training_takes_the_place_of_the_estimate(tmp_path: Path) -> 
 
 def test_shorter_rows_than_those_of_the_probe_take_less(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path)
-    even = dataclasses.replace(EXACT, train=((60, 40),))
-    short = dataclasses.replace(EXACT, train=((20, 40),))
+    even = replace(EXACT, train=((60, 40),))
+    short = replace(EXACT, train=((20, 40),))
     long, less = (
         estimate_from(recipe, CPU, known(workload=one, measured=measured())).seconds
         for one in (even, short)
@@ -238,17 +236,17 @@ def test_a_recipe_with_local_rows_and_a_local_model_is_estimated(tmp_path: Path)
 
 def test_a_sample_of_which_every_row_is_too_long_leaves_nothing_to_estimate(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path, max_length=16, dropout=0.0)
-    checks = dataclasses.replace(recipe.data.checks, truncation="drop")
-    data = dataclasses.replace(recipe.data, checks=checks)
-    found = estimated(dataclasses.replace(recipe, data=data), tmp_path)
+    checks = replace(recipe.data.checks, truncation="drop")
+    data = replace(recipe.data, checks=checks)
+    found = estimated(replace(recipe, data=data), tmp_path)
 
     assert (found.tokens, found.memory_bytes, found.seconds) == (0, None, None)
 
 
 def test_what_is_unknown_says_what_makes_it_known(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path, config=None)
-    splits = dataclasses.replace(recipe.splits, train=0.5, validation=0.25, holdout=0.25)
-    found = estimated(dataclasses.replace(recipe, splits=splits), tmp_path)
+    splits = replace(recipe.splits, train=0.5, validation=0.25, holdout=0.25)
+    found = estimated(replace(recipe, splits=splits), tmp_path)
 
     assert (found.steps, found.memory_bytes, found.seconds) == (None, None, None)
     folder, rows = found.unknown
@@ -267,7 +265,7 @@ def test_a_faster_device_is_estimated_to_take_less_and_marked_as_assumed(tmp_pat
 
 
 def test_tokens_that_all_rows_begin_with_are_computed_once_in_a_batch(tmp_path: Path) -> None:
-    work = dataclasses.replace(EXACT, shared=12, learned=2.0)
+    work = replace(EXACT, shared=12, learned=2.0)
     shared, plain = (
         course_of(recipe_in(tmp_path, dropout=dropout, batch_size=8), work)
         for dropout in (0.0, 0.1)
@@ -284,7 +282,7 @@ def test_tokens_that_all_rows_begin_with_are_computed_once_in_a_batch(tmp_path: 
 
 
 def test_each_row_keeps_what_it_learns_and_the_token_before(tmp_path: Path) -> None:
-    work = dataclasses.replace(EXACT, train=((10, 40),), validation=(), shared=10, learned=3.0)
+    work = replace(EXACT, train=((10, 40),), validation=(), shared=10, learned=3.0)
     course = course_of(recipe_in(tmp_path, dropout=0.0), work)
 
     assert course is not None
@@ -292,14 +290,14 @@ def test_each_row_keeps_what_it_learns_and_the_token_before(tmp_path: Path) -> N
 
 
 def test_what_sharing_saves_is_reported_of_rows_whose_lengths_are_known(tmp_path: Path) -> None:
-    work = dataclasses.replace(EXACT, shared=12, learned=2.0)
+    work = replace(EXACT, shared=12, learned=2.0)
     recipe = recipe_in(tmp_path, dropout=0.0, batch_size=8)
     found = {
         name: estimate_from(recipe, CPU, Known(shape=None, workload=work)).shared_prefix
         for name, work in {
             "counted": work,
-            "guessed": dataclasses.replace(work, exact=False),
-            "unknown": dataclasses.replace(work, at_most=True),
+            "guessed": replace(work, exact=False),
+            "unknown": replace(work, at_most=True),
         }.items()
     }
 
@@ -312,7 +310,7 @@ def test_what_sharing_saves_is_reported_of_rows_whose_lengths_are_known(tmp_path
 
 def test_what_sharing_does_not_save_is_not_reported(tmp_path: Path) -> None:
     """A row alone shares its beginning with none."""
-    work = dataclasses.replace(EXACT, shared=12, learned=2.0)
+    work = replace(EXACT, shared=12, learned=2.0)
     recipe = recipe_in(tmp_path, dropout=0.0, batch_size=8, micro_batch_size=1)
 
     assert estimate_from(recipe, CPU, Known(shape=None, workload=work)).shared_prefix == ""
@@ -320,7 +318,7 @@ def test_what_sharing_does_not_save_is_not_reported(tmp_path: Path) -> None:
 
 def test_epochs_are_those_that_the_trainer_counts(tmp_path: Path) -> None:
     """20 rows are 10 passes of 2, and 9 steps of 3 passes go through them 2 times and 3 passes further."""
-    work = dataclasses.replace(EXACT, train_rows=20)
+    work = replace(EXACT, train_rows=20)
     recipe = recipe_in(tmp_path, epochs=2, min_steps=9, batch_size=6, micro_batch_size=2)
 
     found = dict(estimate_from(recipe, CPU, Known(shape=None, workload=work)).derived)
@@ -332,7 +330,7 @@ def test_epochs_are_those_that_the_trainer_counts(tmp_path: Path) -> None:
 def test_epochs_of_a_plan_are_counted_as_those_of_a_run(
     asked: int, seen: str, tmp_path: Path
 ) -> None:
-    work = dataclasses.replace(EXACT, train_rows=20)
+    work = replace(EXACT, train_rows=20)
     recipe = recipe_in(tmp_path, epochs=asked, batch_size=2, micro_batch_size=2, min_steps=1)
 
     found = dict(estimate_from(recipe, CPU, Known(shape=None, workload=work)).derived)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from engine import evidence
 from engine.store import Store, make_key
+from engine.values import fields
 
 
 def schema(root: Path, name: str) -> dict[str, Any]:
@@ -23,16 +23,16 @@ def schema(root: Path, name: str) -> dict[str, Any]:
 def test_the_report_schema_has_every_field_of_the_report(root: Path) -> None:
     described = schema(root, "report")["properties"]
 
-    assert set(described) == {field.name for field in dataclasses.fields(evidence.Report)}
+    assert set(described) == {field.name for field in fields(evidence.Report)}
 
 
 def test_the_report_schema_has_every_field_of_every_part(root: Path) -> None:
     parts = schema(root, "report")["$defs"]
 
     for name, part in parts.items():
-        fields = [field.name for field in dataclasses.fields(getattr(evidence, name))]
-        assert list(part["properties"]) == fields
-        assert part["required"] == fields
+        names = [field.name for field in fields(getattr(evidence, name))]
+        assert list(part["properties"]) == names
+        assert part["required"] == names
         assert part["additionalProperties"] is False
 
 

@@ -6,7 +6,6 @@ import copy
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from engine.inference.predict import PredictionInputs
 from engine.metrics.predictions import Judging
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe, Task
+from engine.values import replace
 from support.pico import make_pico_model
 from support.stage_bench import CPU, Quiet, make_bench
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from engine.data.examples.example import Example
 from engine.inference.predict import PredictionInputs
 from engine.inference.preference import longer_answer, rated, reference_in, untouched
 from engine.metrics.predictions import Prediction
+from engine.values import replace
 from support.tasks import task
 
 ASKED = PredictionInputs(task=task("preference"), max_length=64, answers=(), loss="dpo")

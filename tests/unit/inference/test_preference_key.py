@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.data.examples.example import Example, content_id
 from engine.inference.preference import rows_digest
+from engine.values import replace
 
 ROW = Example(
     id=content_id("question", "good"),

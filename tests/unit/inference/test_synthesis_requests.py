@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from engine.inference.synthesis.requests import (
 )
 from engine.recipe.model import Recipe
 from engine.recipe.synthesis import synthesis_of
+from engine.values import replace
 from support.tasks import task
 from support.written_rows import labelled
 from unit.data.test_unlabelled import recipe_with

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.lock.accepted_run import used_versions
 from engine.recipe.model import PathRef
+from engine.values import replace
 from support.launches import make_recipe
 
 VERSIONS = {

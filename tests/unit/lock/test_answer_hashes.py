@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from engine.lock.answer_hashes import answer_facts, match_answers
 from engine.lock.file import AnswerFacts
 from engine.metrics.equivalence import Margin, MetricPair, equivalence
 from engine.metrics.predictions import Prediction
+from engine.values import replace
 from support.launches import TASK
 
 FIRST, SECOND = TASK.labels[:2]

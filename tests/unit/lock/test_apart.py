@@ -20,7 +20,7 @@ from support.paths import ROOT
 TRIALS = """\
 import json, os, sys
 from contextlib import ExitStack
-from dataclasses import replace
+from engine.values import replace
 from pathlib import Path
 from engine.lock import apart
 from engine.lock.file import Lock, Wear, lock_path, read_lock, write_lock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from engine.lock.draw import LockMatch, bind_to_lock, draw_of, inputs_of, record
 from engine.lock.file import NONE, Lock, LockedSplit
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 from support.data_artifacts import digest, members
 
 SPLITS = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none": ["f"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from pathlib import Path
@@ -23,6 +22,7 @@ from engine.lock.file import (
     read_lock,
     write_lock,
 )
+from engine.values import fields, replace, to_json
 
 LOCK = Lock(
     recipe="reviews",
@@ -71,7 +71,7 @@ def test_what_is_written_reads_back_equal(tmp_path: Path) -> None:
     found = read_lock(path)
 
     assert found is not None
-    assert dataclasses.asdict(found) == dataclasses.asdict(LOCK)
+    assert to_json(found) == to_json(LOCK)
     assert [entry.name for entry in tmp_path.iterdir()] == ["reviews.lock.json"]
 
 
@@ -86,7 +86,7 @@ def test_it_follows_its_schema(root: Path) -> None:
 def test_the_schema_has_every_field(root: Path, kind: type) -> None:
     schema = json.loads((root / "schemas" / "lock.v1.schema.json").read_text(encoding="utf-8"))
     part = schema if kind is Lock else schema["$defs"][kind.__name__]
-    names = {field.name for field in dataclasses.fields(kind)}
+    names = {field.name for field in fields(kind)}
 
     assert set(part["properties"]) - {"schema"} == names
     optional = {"accepted", "left_out", "replay", "stages", "synthetic", "teacher", "trainer"}
@@ -95,7 +95,7 @@ def test_the_schema_has_every_field(root: Path, kind: type) -> None:
 
 
 def test_the_text_does_not_depend_on_the_order_of_making() -> None:
-    other = dataclasses.replace(
+    other = replace(
         LOCK,
         draw=dict(reversed(list(LOCK.draw.items()))),
         splits=dict(reversed(list(LOCK.splits.items()))),
@@ -109,16 +109,14 @@ def test_the_versions_of_an_accepted_run_stand_in_one_order(root: Path) -> None:
     assert lock is not None
     assert lock.accepted is not None
     versions = dict(sorted(lock.accepted.versions.items(), reverse=True))
-    other = dataclasses.replace(
-        lock, accepted=dataclasses.replace(lock.accepted, versions=versions)
-    )
+    other = replace(lock, accepted=replace(lock.accepted, versions=versions))
 
     assert lock_text(other) == lock_text(lock)
     assert list(json.loads(lock_text(other))["accepted"]["versions"]) == sorted(versions)
 
 
 def test_one_more_look_changes_one_line() -> None:
-    worn = dataclasses.replace(LOCK, holdout=Wear(looks=4, redraws=1))
+    worn = replace(LOCK, holdout=Wear(looks=4, redraws=1))
     pairs = zip(lock_text(LOCK).splitlines(), lock_text(worn).splitlines(), strict=True)
 
     assert [(a.strip(), b.strip()) for a, b in pairs if a != b] == [('"looks": 3,', '"looks": 4,')]
@@ -145,7 +143,7 @@ def test_a_write_that_fails_leaves_the_old_lock_and_no_rest(
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="No space"):
-            write_lock(path, dataclasses.replace(LOCK, holdout=Wear(looks=9, redraws=0)))
+            write_lock(path, replace(LOCK, holdout=Wear(looks=9, redraws=0)))
 
     assert read_lock(path) == LOCK
     assert [entry.name for entry in tmp_path.iterdir()] == ["reviews.lock.json"]
@@ -154,7 +152,7 @@ def test_a_write_that_fails_leaves_the_old_lock_and_no_rest(
 def test_the_size_of_a_lock_is_counted_in_bytes_as_its_reader_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = dataclasses.replace(LOCK, recipe="überprüfung")
+    lock = replace(LOCK, recipe="überprüfung")
     monkeypatch.setattr("engine.lock.file.MAX_BYTES", len(lock_text(lock)))
 
     with pytest.raises(OSError, match="would be larger"):

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from engine.lock.input_check import changed_since, device_of_lock
 from engine.lock.policy import LockOptions, LockPolicy, lock_line
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 from support.json_mutation import STRANGE, mutated, places
 from support.paths import ROOT
 

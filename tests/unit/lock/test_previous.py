@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.metrics.scoring import values_of
 from engine.recipe.model import MaxDrop
 from engine.store import make_key
 from engine.store.runs import AcceptedRun
+from engine.values import replace
 from support.stage_bench import Bench, make_bench
 
 
@@ -289,9 +290,8 @@ def test_a_lock_with_other_metrics_is_compared_by_its_answers(bench: Bench) -> N
 
 def test_folds_and_probabilities_are_not_in_a_lock(bench: Bench) -> None:
     lock = locked(bench, answered(4))
-    folded = replace(
-        bench, recipe=replace(bench.recipe, splits=replace(bench.recipe.splits, folds=5))
-    )
+    splits = replace(bench.recipe.splits, folds=5)
+    folded = dataclasses.replace(bench, recipe=replace(bench.recipe, splits=splits))
 
     assert "with folds every row" in judged(folded, lock, answered(4)).note
     assert "no probabilities" in judged(bench, lock, answered(4), "ece").note

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from engine.lock.comparison import compared_teacher
 from engine.lock.file import TeacherFacts, lock_from_text, lock_text
+from engine.values import replace
 from support.recipe_pairs import accepted_run
 from unit.lock.test_file import LOCK
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +14,7 @@ from engine.lock.comparison import _trainer
 from engine.lock.file import Accepted, lock_from_text, lock_text
 from engine.lock.hardware import TRAINER, read_basis, write_basis
 from engine.lock.policy import _uncovered_trainer
+from engine.values import replace
 from support.launches import CPU, make_recipe
 from support.recipe_pairs import accepted_run, held_lock
 from support.unsloth_stand_in import stand_in

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Artifact, Store, product_key
 from engine.store.runs import Runs
+from engine.values import replace
 from support.data_artifacts import data_artifact, digest
 
 FIRST = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none": ["f"]}

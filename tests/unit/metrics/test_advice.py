@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from engine.evidence import (
 from engine.metrics.advice import Beside, what_would_help
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.values import replace
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from engine.metrics.comparing import (
 )
 from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Acceptance, MaxDrop, MinGain
+from engine.values import replace
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import yaml
 
 from engine.evidence import DataSummary, Fit, SplitSummary
 from engine.recipe.model import EarlyStopping, MethodDefault, Sweep, Threshold
+from engine.values import replace
 from support.trained import (
     LEARNED,
     SETTLED,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from engine.evidence import Fit
 from engine.recipe.model import Threshold
+from engine.values import replace
 from support.trained import (
     LEARNED,
     SETTLED,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from engine.evidence import DriftResult, Status
 from engine.metrics.drift import AnswerLengths, judge_drift, length_drift, likelihood_drift
 from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Acceptance, Drift, LengthDrift, LogProbabilityDrift
+from engine.values import replace
 from support.tasks import task
 
 JUDGING = Judging(task=task("preference"), confidence=0.95, seed=7)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import replace
 
 import pytest
 
@@ -23,6 +22,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.seeds import spread_of
 from engine.recipe.model import Task
+from engine.values import replace
 from support.launches import TASK
 
 LABELS = TASK.labels

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.evidence import Scores, to_json
-from engine.files.typed_json import from_json
+from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics import resampling
 from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.values import from_json, to_json
 from support.examples import examples
 from support.tasks import task
 

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 
-from engine.evidence import LearningCurve, to_json
-from engine.files.typed_json import from_json
+from engine.evidence import LearningCurve
 from engine.metrics.learning import ShareResult, last_gains, learning_curve
 from engine.metrics.predictions import Judging, Prediction
+from engine.values import from_json, replace, to_json
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.evidence import Fit
+from engine.values import replace
 from support.trained import (
     SETTLED,
     data,

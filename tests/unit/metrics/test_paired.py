@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +9,7 @@ from scipy.stats import binomtest
 
 from engine.metrics.paired import Difference, mcnemar, paired_difference
 from engine.metrics.predictions import Judging, Prediction
+from engine.values import replace
 from support.examples import examples
 from support.tasks import task
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from engine.errors import Severity
 from engine.evidence import Diagnosis, Fit
 from engine.recipe import check_recipe, load_recipe
 from engine.recipe.model import Recipe
+from engine.values import replace
 from support.paths import EXAMPLES
 from support.trained import LEARNED, checkpoint, falling, found, levelling, recipe, scores, training
 

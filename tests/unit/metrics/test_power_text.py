@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.metrics.power_text import Discordance, JudgingRows, estimate_power
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
+from engine.values import replace
 from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))

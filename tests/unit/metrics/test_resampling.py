@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import DRAWS, draw, percentile_interval, swap
 from engine.metrics.scoring import score
 from engine.metrics.table import Table
+from engine.values import replace
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from random import Random
 from typing import Any
 
 import pytest
 
-from engine.evidence import to_json
 from engine.kinds import KINDS
 from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.stages import load_stage
+from engine.values import to_json
 from support.golden import Golden
 from support.json_records import record_lines
 from support.paths import GOLDEN, ROOT
@@ -98,7 +97,7 @@ def scores_of(kind: str) -> dict[str, Any]:
     models = pair(first, second, judging)
     found = {
         "scores": to_json(score(first, judging)),
-        "compared": [asdict(difference(name, models)) for name in models.measures],
+        "compared": [to_json(difference(name, models)) for name in models.measures],
     }
     return dict(rounded(json.loads(json.dumps(found))))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from engine.evidence import RowCounts
 from engine.metrics.row_counts import RowCounter
 from engine.metrics.row_drift import differences
+from engine.values import replace
 
 
 def counts(

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from engine.evidence import Scores
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import agreement, named_metrics, score
+from engine.values import replace
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]

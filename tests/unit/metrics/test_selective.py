@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from engine.metrics.selective import (
 )
 from engine.metrics.selective_checks import judge_selective
 from engine.recipe.model import Acceptance, Least, Selective
+from engine.values import replace
 from support.paths import ROOT
 from support.tasks import task
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import pytest
 
 from engine.errors import StageError
-from engine.evidence import HistoryPoint, SweepResult, TrainingSummary, to_json
-from engine.files.typed_json import from_json
+from engine.evidence import HistoryPoint, SweepResult, TrainingSummary
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
+from engine.values import from_json, replace, to_json
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.temperature import Fitted, calibrated, fit, reliability
 from engine.runtime.scoring.label_search import TOLERANCE
 from engine.runtime.scoring.temperature import tempered
+from engine.values import replace
 from support.tasks import task
 
 LABELS = ("a", "b", "c")

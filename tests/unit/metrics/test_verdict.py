@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -21,6 +20,7 @@ from engine.metrics.verdict import (
     verdict,
 )
 from engine.recipe.model import Acceptance, Least, MaxDrop, Selective, Threshold
+from engine.values import replace
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]

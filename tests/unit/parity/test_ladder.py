@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -22,6 +21,7 @@ from engine.parity.ladder import (
     weight_check,
 )
 from engine.runtime.gguf.tensors import TensorError
+from engine.values import replace
 
 SCORES = Scores(rows=0, metrics=(), classes=(), confusion=())
 

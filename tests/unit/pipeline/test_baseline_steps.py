@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +10,7 @@ import pytest
 from engine.pipeline.baseline_steps import SHIP, export_commands, steps_of_passing
 from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import Baseline, BaselineKind, Recipe
+from engine.values import replace
 from support.estimates import recipe_in
 
 KINDS: tuple[BaselineKind, ...] = get_args(BaselineKind)

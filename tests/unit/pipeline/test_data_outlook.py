@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from engine.pipeline.data_outlook import HEAVY, WATCHING, divided, outlook, shap
 from engine.recipe import load_recipe
 from engine.recipe.model import Checks, Recipe
 from engine.render.progress import SilentProgress
+from engine.values import fields, replace
 from support.data_artifacts import members
 from support.project import BASE, rows
 
@@ -75,8 +75,8 @@ def test_what_only_a_run_can_tell_is_left_to_it(
     assert outlook(hub, NOTHING) is None
     for check in HEAVY:
         change: dict[str, Any] = {check: "drop"}
-        checks = dataclasses.replace(recipe.data.checks, **change)
-        heavy = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, checks=checks))
+        checks = replace(recipe.data.checks, **change)
+        heavy = replace(recipe, data=replace(recipe.data, checks=checks))
         assert outlook(heavy, NOTHING) is None
     monkeypatch.setattr(data_outlook, "MOST_BYTES", 100)
     assert outlook(recipe, NOTHING) is None
@@ -122,7 +122,7 @@ def test_rows_that_cannot_be_read_are_left_to_the_run(tmp_path: Path) -> None:
 
 def test_every_check_is_known_to_move_rows_or_not() -> None:
     moving = {"duplicates", "conflicting_labels", "empty", "unknown_labels", "schema_violations"}
-    known = {field.name for field in dataclasses.fields(Checks)}
+    known = {field.name for field in fields(Checks)}
 
     assert known - set(WATCHING) == moving | {"truncation"}
     assert set(HEAVY) <= set(WATCHING)
@@ -161,7 +161,7 @@ def test_the_usual_shapes_are_named(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
     (tmp_path / "chat.jsonl").write_text(json.dumps({"messages": turns}) + "\n", encoding="utf-8")
     recipe = recipe_of(tmp_path, data={"sources": [{"path": "chat.jsonl"}]})
-    chat = dataclasses.replace(recipe, task=dataclasses.replace(recipe.task, kind="chat"))
+    chat = replace(recipe, task=replace(recipe.task, kind="chat"))
 
     assert shapes(chat) == [("chat.jsonl", "openai_messages")]
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from engine.recipe.model import PathRef, Recipe
 from engine.stages import evaluate
 from engine.store import Store
 from engine.store.runs import AcceptedRun
+from engine.values import replace
 from support.data_artifacts import members
 from support.project import BASE
 from support.stage_bench import CPU

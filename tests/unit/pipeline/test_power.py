@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.evidence import DataSummary, Metric, Scores, SplitSummary, to_json
+from engine.evidence import DataSummary, Metric, Scores, SplitSummary
 from engine.metrics.power_text import Discordance
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.pipeline.power import UNCOUNTED, measured_discordance, power_estimates
 from engine.recipe.model import MinGain, Threshold
 from engine.store import make_key
+from engine.values import replace, to_json
 from support.stage_bench import Bench, make_bench
 
 

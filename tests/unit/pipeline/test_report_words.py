@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.evidence import Check, Status, Verdict, to_json
+from engine.evidence import Check, Status, Verdict
 from engine.pipeline.report import _next_steps, _summary, accepted_steps
 from engine.recipe.model import Export, MaxDrop
+from engine.values import to_json
 
 BOUNDED: dict[str, Any] = {"max_drops": (MaxDrop(metric="macro_f1", max_drop=0.02),)}
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 from engine.publish.bom import bill_of
+from engine.values import replace
 from support import reports
 
 
 def test_software_is_named_as_package_urls_write_it_and_only_where_it_is_there() -> None:
     versions = {"python": "3.13.5", "torch": "2.14.1+cpu", "trl": "1.0"}
-    report = dataclasses.replace(reports.rich(), versions=versions)
+    report = replace(reports.rich(), versions=versions)
 
     bill = json.loads(bill_of(report, (), None, run="r"))
 

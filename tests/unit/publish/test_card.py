@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from engine.evidence import FormResult
 from engine.publish.bom import bill_of
 from engine.publish.card import published_card
+from engine.values import replace
 from support.reports import rich
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from engine.recipe.outside import CODES
 from engine.recipe.rules import RULES, all_codes
 from engine.recipe.rules.rule import pages_of
 from engine.recipe.validation.schema_errors import show
+from engine.values import replace
 from support.paths import EXAMPLES
 
 INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from engine.kinds import KINDS, Kind
 from engine.pipeline.preflight import refuse_unmeasured
 from engine.recipe import load_recipe
 from engine.recipe.model import Task
+from engine.values import fields, replace
 from support.paths import EXAMPLES
 
 VALID = EXAMPLES / "valid"

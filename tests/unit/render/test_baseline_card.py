@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import pytest
 
 from engine.render.baseline_card import BaselineCard, baseline_card
 from engine.render.markdown import code, plain, table
+from engine.values import replace
 from support.reports import read_report
 
 
 def card(**changes: object) -> str:
-    report = dataclasses.replace(read_report("accepted"), labels=("buy|sell", "hold"))
+    report = replace(read_report("accepted"), labels=("buy|sell", "hold"))
     found = {"is_masked": False, "encoder": {}, "has_words": False} | changes
     return baseline_card(
         BaselineCard(

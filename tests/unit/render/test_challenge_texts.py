@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome, Comparison, Interval
 from engine.render.challenge import challenge_markdown, challenge_text
+from engine.values import replace
 from support.golden import Golden
 
 LINE = ChallengeLine(
@@ -53,7 +52,7 @@ def test_a_challenge_reads_as_it_should(golden: Golden) -> None:
 
 
 def test_what_a_challenge_took_is_written_as_other_times_are() -> None:
-    page = challenge_markdown(dataclasses.replace(CHALLENGE, seconds=5025.3))
+    page = challenge_markdown(replace(CHALLENGE, seconds=5025.3))
 
     assert "2026-11-25T10:00:00Z, 1 h 24 min" in page
 
@@ -66,7 +65,7 @@ def test_a_challenge_fits_a_narrow_terminal() -> None:
 
 def test_hostile_names_of_a_challenge_stay_text() -> None:
     name = "<script>x</script>|\x1b[2J\n# x"
-    hostile = dataclasses.replace(CHALLENGE, recipe_name=name, base_model=name, costs=(name,))
+    hostile = replace(CHALLENGE, recipe_name=name, base_model=name, costs=(name,))
 
     for text in (
         challenge_markdown(hostile),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 
@@ -28,6 +27,7 @@ from engine.evidence.data_view import (
 from engine.render.data import data_json, data_text
 from engine.render.rowtext import FIRST, LAST
 from engine.render.styled_text import cells
+from engine.values import replace, to_json
 from support.golden import Golden
 
 LABELS = {"bug": 30, "how_to": 20, "billing": 10}
@@ -159,7 +159,7 @@ def test_what_is_learned_is_marked_across_lines() -> None:
         ShownSegment(text="b\nc", supervised=True),
     )
     shown = data_text(
-        dataclasses.replace(VIEW, row=dataclasses.replace(ROW, segments=segments)),
+        replace(VIEW, row=replace(ROW, segments=segments)),
         width=80,
         colour=False,
     )
@@ -170,7 +170,7 @@ def test_what_is_learned_is_marked_across_lines() -> None:
 @pytest.mark.parametrize("split", ["train", "validation", "holdout"])
 def test_only_a_training_row_is_marked_as_learned_from(split: str) -> None:
     learned = split == "train"
-    view = dataclasses.replace(VIEW, row=dataclasses.replace(ROW, split=split))
+    view = replace(VIEW, row=replace(ROW, split=split))
     shown = data_text(view, width=100, colour=False)
     row = shown.partition(f"row {ROW.origin}")[2]
 
@@ -181,7 +181,7 @@ def test_only_a_training_row_is_marked_as_learned_from(split: str) -> None:
 
 def test_the_lines_of_a_row_join_to_its_text() -> None:
     text = "ab\n\n" + "x" * 200 + "日" * 60 + "\nend\n"
-    row = dataclasses.replace(ROW, segments=(ShownSegment(text=text, supervised=False),))
+    row = replace(ROW, segments=(ShownSegment(text=text, supervised=False),))
     shown = data_text(
         DataView(recipe="r", kind="chat", summary=None, row=row), width=60, colour=False
     )
@@ -193,7 +193,7 @@ def test_the_lines_of_a_row_join_to_its_text() -> None:
 
 def test_a_long_row_is_bounded_and_says_so() -> None:
     text = "\n".join(str(number) for number in range(500))
-    row = dataclasses.replace(ROW, segments=(ShownSegment(text=text, supervised=True),))
+    row = replace(ROW, segments=(ShownSegment(text=text, supervised=True),))
     shown = data_text(
         DataView(recipe="r", kind="text", summary=None, row=row), width=80, colour=False
     )
@@ -205,9 +205,7 @@ def test_a_long_row_is_bounded_and_says_so() -> None:
 def test_of_many_classes_the_smallest_and_largest_are_named() -> None:
     labels = {f"class_{number:03}": 1000 - number for number in range(150)}
     splits = (SplitSummary(name="train", rows=9, labels=labels, digest="a"),)
-    view = DataView(
-        recipe="r", kind="classification", summary=dataclasses.replace(SUMMARY, splits=splits)
-    )
+    view = DataView(recipe="r", kind="classification", summary=replace(SUMMARY, splits=splits))
 
     shown = data_text(view, width=80, colour=False)
 
@@ -220,7 +218,7 @@ def test_json_has_all_of_it() -> None:
     data = data_json(VIEW, [Problem(code="D310", message="leaks")])
 
     assert json.loads(json.dumps(data)) == data | {
-        "lengths": [dataclasses.asdict(one) for one in VIEW.lengths],
+        "lengths": [to_json(one) for one in VIEW.lengths],
         "summary": json.loads(json.dumps(data["summary"])),
         "examples": json.loads(json.dumps(data["examples"])),
         "row": json.loads(json.dumps(data["row"])),

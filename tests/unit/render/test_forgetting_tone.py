@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from engine.evidence import Report, Status
 from engine.render import blocks
 from engine.render.report.sections import report_sections
+from engine.values import replace
 from support import reports
 
 

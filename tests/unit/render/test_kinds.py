@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 
@@ -17,6 +16,7 @@ from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown
 from engine.render.report.summary import closing_block
 from engine.render.stage_lines import baseline_lines, ladder_lines
+from engine.values import replace
 from support import reports
 
 Render = Callable[[Report], str]
@@ -34,7 +34,7 @@ def closing(report: Report) -> str:
 def test_kinds_without_labels_say_nothing_of_labels(
     make: Callable[[], Report], render: Render
 ) -> None:
-    shown = render(dataclasses.replace(make(), power=(), forgetting=None))
+    shown = render(replace(make(), power=(), forgetting=None))
 
     for word in (
         "macro_f1",
@@ -48,20 +48,20 @@ def test_kinds_without_labels_say_nothing_of_labels(
 
 
 def _all_right(scores: Scores) -> Scores:
-    metrics = tuple(dataclasses.replace(one, value=1.0) for one in scores.metrics)
-    return dataclasses.replace(scores, metrics=metrics)
+    metrics = tuple(replace(one, value=1.0) for one in scores.metrics)
+    return replace(scores, metrics=metrics)
 
 
 @pages
 def test_where_a_baseline_passes_its_classes_and_mistakes_are_shown(render: Render) -> None:
     report = reports.baseline_passes()
     (passing,) = (item for item in report.baselines if item.passes)
-    failing = dataclasses.replace(passing, passes=False)
+    failing = replace(passing, passes=False)
     # a better one that comes later: the first is the simplest
-    later = dataclasses.replace(passing, name="other", scores=_all_right(passing.scores))
+    later = replace(passing, name="other", scores=_all_right(passing.scores))
 
-    shown = render(dataclasses.replace(report, baselines=(passing, later)))
-    without = render(dataclasses.replace(report, baselines=(failing,)))
+    shown = render(replace(report, baselines=(passing, later)))
+    without = render(replace(report, baselines=(failing,)))
 
     assert "which passes without training" in shown
     assert "columns what tfidf" in shown
@@ -84,7 +84,7 @@ def test_the_main_metric_is_that_of_the_kind(make: Callable[[], Report], expecte
 
 
 def test_the_metric_with_the_threshold_is_shown_where_the_main_one_has_none() -> None:
-    report = dataclasses.replace(reports.rich(), headline="accuracy")
+    report = replace(reports.rich(), headline="accuracy")
 
     assert main_metric(report) == "accuracy"
     assert "accuracy, exported file" in render_html(report)
@@ -125,11 +125,11 @@ def test_the_card_of_a_model_without_a_gguf_file_names_no_command_that_asks_one(
     files = tuple(one for one in report.files if one.format == "safetensors")
 
     assert "recipe try" in render_card(report)
-    assert "recipe try" not in render_card(dataclasses.replace(report, files=files))
+    assert "recipe try" not in render_card(replace(report, files=files))
 
 
 def test_baselines_that_pass_are_listed() -> None:
-    passing = [dataclasses.replace(one, passes=True) for one in reports.accepted().baselines[:3]]
+    passing = [replace(one, passes=True) for one in reports.accepted().baselines[:3]]
 
     last = baseline_lines(passing, metric="macro_f1").splitlines()[-1]
 
@@ -149,9 +149,9 @@ def test_p_values_are_shown_with_their_correction(render: Render) -> None:
 @pages
 def test_changed_rows_are_listed_up_to_a_bound_that_is_stated(render: Render) -> None:
     report = reports.rich()
-    last = dataclasses.replace(report.ladder[-1], flips=reports.flips(60))
+    last = replace(report.ladder[-1], flips=reports.flips(60))
 
-    shown = render(dataclasses.replace(report, ladder=(*report.ladder[:-1], last)))
+    shown = render(replace(report, ladder=(*report.ladder[:-1], last)))
 
     assert "more in report.json" in shown
     assert "f16 to Q4_K_M" in shown.replace("\\", "")
@@ -177,14 +177,14 @@ def test_a_report_without_the_newer_parts_is_still_shown(render: Render) -> None
 def test_a_form_that_was_asked_a_sample_says_so_and_shows_no_score_beside_the_others() -> None:
     report = reports.rich()
     ladder = tuple(
-        dataclasses.replace(rung, sampled_of=300, scores=dataclasses.replace(rung.scores, rows=64))
+        replace(rung, sampled_of=300, scores=replace(rung.scores, rows=64))
         if rung.name == "f16"
         else rung
         for rung in report.ladder
     )
 
     lines = ladder_lines(ladder, metric="macro_f1")
-    page = render_markdown(dataclasses.replace(report, ladder=ladder))
+    page = render_markdown(replace(report, ladder=ladder))
 
     assert "f16 spot check on 64 of 300 rows" in lines
     assert "f16 0.897" not in lines

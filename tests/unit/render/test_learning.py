@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown
 from engine.render.report.sections.learning import learning
 from engine.render.report.summary import closing_block
+from engine.values import replace
 from support import reports
 from support.tasks import task
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from engine.evidence import Report
 from engine.evidence.notebook import SHOWN_AS
 from engine.render.report.page import render_html, render_markdown
+from engine.values import replace
 from support.reports import read_report
 
 

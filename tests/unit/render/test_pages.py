@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import json
 import re
@@ -30,6 +29,7 @@ from engine.render.stage_lines import (
     stage_result,
     training_line,
 )
+from engine.values import replace
 from support import reports
 from support.golden import Golden
 
@@ -68,31 +68,29 @@ def hostile() -> Report:
     assert report.data
     assert report.holdout
     flip = Flip(id=HOSTILE, target=HOSTILE, before=HOSTILE, after=None)
-    probe = dataclasses.replace(report.forgetting.probes[0], name=HOSTILE, kind=HOSTILE)
+    probe = replace(report.forgetting.probes[0], name=HOSTILE, kind=HOSTILE)
     labels = (HOSTILE, "positive")
     names = ("id", "origin", "text", "expected", "answer")
     wrong = Mistake(**dict.fromkeys(names, HOSTILE), confidence=0.9, differs=(HOSTILE,))
     findings = tuple(
-        dataclasses.replace(item, message=HOSTILE, examples=(HOSTILE,))
-        for item in report.data.findings
+        replace(item, message=HOSTILE, examples=(HOSTILE,)) for item in report.data.findings
     )
-    return dataclasses.replace(
+    return replace(
         report,
         recipe_name=HOSTILE,
         description=HOSTILE,
         summary=HOSTILE,
         power=(HOSTILE, f"`{HOSTILE}` and `{HOSTILE}"),
         comparisons=tuple(
-            dataclasses.replace(item, name=HOSTILE, note=HOSTILE, test=HOSTILE)
-            for item in report.comparisons
+            replace(item, name=HOSTILE, note=HOSTILE, test=HOSTILE) for item in report.comparisons
         ),
         ladder=tuple(
-            dataclasses.replace(
+            replace(
                 rung, flips=(flip,), note=HOSTILE, class_deltas=((HOSTILE, -0.1), ("positive", 0.1))
             )
             for rung in report.ladder
         ),
-        forgetting=dataclasses.replace(report.forgetting, probes=(probe, probe)),
+        forgetting=replace(report.forgetting, probes=(probe, probe)),
         next_steps=(HOSTILE, "recipe try " + HOSTILE),
         base_model=HOSTILE,
         method=HOSTILE,
@@ -105,7 +103,7 @@ def hostile() -> Report:
         holdout=reports.with_labels(report.holdout, labels),
         versions={HOSTILE: HOSTILE},
         environment={HOSTILE: HOSTILE},
-        data=dataclasses.replace(report.data, findings=findings, dropped={HOSTILE: 3}),
+        data=replace(report.data, findings=findings, dropped={HOSTILE: 3}),
         mistakes=(wrong,),
         command=HOSTILE,
     )
@@ -142,10 +140,10 @@ def test_a_check_that_warns_is_not_counted_as_one_that_passes() -> None:
     report = reports.accepted()
     assert report.gate is not None
     first, *others = report.gate.checks
-    warned = dataclasses.replace(first, status=Status.WARN)
-    gate = dataclasses.replace(report.gate, checks=(warned, *others))
+    warned = replace(first, status=Status.WARN)
+    gate = replace(report.gate, checks=(warned, *others))
 
-    text = render_markdown(dataclasses.replace(report, gate=gate))
+    text = render_markdown(replace(report, gate=gate))
 
     assert "8 of 8 checks pass, 1 warning." in text
 
@@ -155,9 +153,7 @@ def test_blocks_of_documents_are_not_called_documents() -> None:
     trained = reports.accepted().training
     assert trained is not None
 
-    line = training_line(
-        dataclasses.replace(trained, rows=112, packed_documents=145, padding=0.008)
-    )
+    line = training_line(replace(trained, rows=112, packed_documents=145, padding=0.008))
 
     assert "112 rows, packed from 145 blocks of documents, 0.8 % padding" in line
 
@@ -201,7 +197,7 @@ def test_json_follows_its_schema_and_reads_back_equal(root: Path, name: str) -> 
 
 
 def test_json_refuses_what_is_no_number() -> None:
-    report = dataclasses.replace(reports.accepted(), agreement=float("nan"))
+    report = replace(reports.accepted(), agreement=float("nan"))
 
     with pytest.raises(ValueError, match="not JSON compliant"):
         render_json(report)
@@ -296,7 +292,7 @@ def test_hostile_text_cannot_break_out_of_markdown() -> None:
 
 
 def test_hostile_text_reaches_no_terminal() -> None:
-    shown = closing_block(dataclasses.replace(hostile(), outcome="inconclusive"), colour=False)
+    shown = closing_block(replace(hostile(), outcome="inconclusive"), colour=False)
     shown += stage_result(
         "verify", ladder_lines(hostile().ladder, metric="macro_f1"), took="1.0 s", colour=False
     )
@@ -307,7 +303,7 @@ def test_hostile_text_reaches_no_terminal() -> None:
 def test_naughty_strings_leave_the_page_well_formed(shared_data: Path) -> None:
     path = shared_data / "naughty_strings" / "blns.json"
     strings = tuple(json.loads(path.read_text(encoding="utf-8")))
-    report = dataclasses.replace(reports.accepted(), notes=strings, description=strings[-1])
+    report = replace(reports.accepted(), notes=strings, description=strings[-1])
 
     page = Page(render_html(report))
 
@@ -326,7 +322,7 @@ def test_the_card_front_matter_is_yaml_with_measured_numbers() -> None:
 
 
 def test_the_card_names_a_base_model_of_the_hub_as_hubs_do() -> None:
-    report = dataclasses.replace(reports.accepted(), base_model="owner/model@0123456789ab")
+    report = replace(reports.accepted(), base_model="owner/model@0123456789ab")
 
     assert yaml.safe_load(render_card(report).split("---\n")[1])["base_model"] == "owner/model"
 
@@ -337,13 +333,13 @@ def test_a_metric_of_an_odd_label_stays_inside_the_front_matter() -> None:
     report = reports.accepted()
     assert report.holdout is not None
     assert report.gate is not None
-    metrics = (dataclasses.replace(report.holdout.metrics[0], name=name),)
-    checks = (dataclasses.replace(report.gate.checks[0], name=name),)
-    odd = dataclasses.replace(
+    metrics = (replace(report.holdout.metrics[0], name=name),)
+    checks = (replace(report.gate.checks[0], name=name),)
+    odd = replace(
         report,
         quantized=None,
-        holdout=dataclasses.replace(report.holdout, metrics=metrics),
-        gate=dataclasses.replace(report.gate, checks=checks),
+        holdout=replace(report.holdout, metrics=metrics),
+        gate=replace(report.gate, checks=checks),
     )
 
     front = yaml.safe_load(render_card(odd).split("---\n")[1])
@@ -376,7 +372,7 @@ def test_every_label_of_many_stands_in_the_matrix() -> None:
 
 def test_waivers_stand_in_every_form_of_the_report() -> None:
     waivers = (Waived(what="splits.seed", why="Rows stood in it twice."),)
-    report = dataclasses.replace(reports.accepted(), waivers=waivers)
+    report = replace(reports.accepted(), waivers=waivers)
 
     forms = {
         "html": render_html(report),

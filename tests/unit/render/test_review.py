@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -23,6 +22,7 @@ from engine.evidence.review import (
 from engine.render.review.comment import MARKER, MOST, comment_markdown
 from engine.render.review.markdown import review_markdown
 from engine.render.review.text import review_text
+from engine.values import replace
 from support.golden import Golden
 
 OVERLAP = "214 of 300 new holdout rows were training rows before"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown, render_terminal
 from engine.render.report.summary import closing_block
 from engine.render.stage_lines import data_line
+from engine.values import replace
 from support import reports
 from support.golden import Golden
 from support.paths import EXAMPLES

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from engine.evidence import (
     Comparison,
     Interval,
@@ -16,6 +14,7 @@ from engine.render.json import read_json, render_json
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown
 from engine.render.report.sections.soft_targets import soft_line
+from engine.values import replace
 from support import reports
 
 RESULT = SoftTargetsResult(

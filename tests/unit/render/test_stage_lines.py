@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from engine.evidence import Status
 from engine.render.checks_text import verdict_line
 from engine.render.stage_lines import stage_result
+from engine.values import replace
 from support import reports
 
 
@@ -36,8 +35,6 @@ def test_a_warning_is_no_check_that_holds() -> None:
     report = reports.accepted()
     assert report.gate is not None
     first, *others = report.gate.checks
-    gate = dataclasses.replace(
-        report.gate, checks=(dataclasses.replace(first, status=Status.WARN), *others)
-    )
+    gate = replace(report.gate, checks=(replace(first, status=Status.WARN), *others))
 
     assert verdict_line(gate) == f"pass: {len(others)} checks hold, 1 warning"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from engine.evidence import StartSummary
 from engine.render.report.page import render_markdown
+from engine.values import replace
 from support import reports
 
 TITLE = "Where the model came from"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.evidence import Interval, LearningCurve, Metric, SweepResult, SweepSetting
 from engine.render.report.sections.sweep import sweep_lines, sweep_sentences
+from engine.values import replace
 from support import reports
 
 

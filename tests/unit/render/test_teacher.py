@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from engine.render.json import read_json, render_json
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown, render_terminal
 from engine.render.report.sections.teacher import teacher_line
+from engine.values import replace
 from support import reports
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +10,7 @@ from engine.evidence import Mistake, Report
 from engine.render.blocks import Facts
 from engine.render.report.page import render_html, render_markdown
 from engine.render.report.verdict import top
+from engine.values import replace
 from support import reports
 from unit.render.test_pages import Page
 
@@ -62,7 +62,7 @@ def test_each_verdict_begins_with_what_to_do(make: Callable[[], Report], begin: 
 
 @pytest.mark.parametrize("outcome", ["teacher_no_better", "not_reviewed", "nothing_added"])
 def test_without_a_training_there_is_nothing_to_ship(outcome: str) -> None:
-    report = dataclasses.replace(reports.failed(), outcome=outcome)
+    report = replace(reports.failed(), outcome=outcome)
 
     assert top(report).answer == "There is nothing to ship."
 
@@ -80,21 +80,21 @@ def test_all_and_none_are_written_only_where_it_is_so(value: float, rows: int, c
     report = reports.accepted()
     assert report.quantized is not None
     metrics = tuple(
-        dataclasses.replace(one, value=value, n=rows) if one.name == "accuracy" else one
+        replace(one, value=value, n=rows) if one.name == "accuracy" else one
         for one in report.quantized.metrics
     )
-    scores = dataclasses.replace(report.quantized, metrics=metrics)
+    scores = replace(report.quantized, metrics=metrics)
 
-    assert count in top(dataclasses.replace(report, quantized=scores)).answer
+    assert count in top(replace(report, quantized=scores)).answer
 
 
 def test_a_served_model_is_not_called_cheaper() -> None:
     report = reports.accepted()
     first, *others = report.baselines
-    scores = dataclasses.replace(first.scores, metrics=report.quantized.metrics)  # type: ignore[union-attr]
-    served = dataclasses.replace(first, name="model", scores=scores)
+    scores = replace(first.scores, metrics=report.quantized.metrics)  # type: ignore[union-attr]
+    served = replace(first, name="model", scores=scores)
 
-    answer = top(dataclasses.replace(report, baselines=(served, *others))).answer
+    answer = top(replace(report, baselines=(served, *others))).answer
 
     assert "the best other way, `model`, gets" in answer
 
@@ -114,7 +114,7 @@ def wrong(count: int) -> tuple[Mistake, ...]:
 
 
 def test_the_page_counts_the_wrong_rows_that_it_does_not_show() -> None:
-    report = dataclasses.replace(reports.accepted(), mistakes=wrong(5))
+    report = replace(reports.accepted(), mistakes=wrong(5))
     assert report.validation_scores is not None
     right = report.validation_scores.metric("accuracy").value
     rows = report.validation_scores.rows

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Threshold
 from engine.runs.challenge import base_model_yaml, costs, notes
 from engine.store import Store, make_key
+from engine.values import replace
 from support.project import BASE
 
 REPORT = {"training": {"total_parameters": 134_515_008, "seconds": 75.0}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -23,6 +23,7 @@ from engine.runs.predict_rows import AnsweredRows, Ask, Asking, RowFile, answer_
 from engine.runtime.llama.client import Answer
 from engine.runtime.rendering.task_file import TaskFile
 from engine.store import Store
+from engine.values import replace
 from support.tasks import task
 
 

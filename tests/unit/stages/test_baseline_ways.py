@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.recipe.model import Baseline, Endpoint, PathRef
 from engine.runtime.served import batch as chat_rows
 from engine.stages import baseline
 from engine.store import Artifact
+from engine.values import replace
 from support.chat_service import Body, Service, serving
 from support.pico import make_pico_model, pico_gguf
 from support.stage_bench import Bench, make_bench

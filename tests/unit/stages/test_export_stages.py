@@ -17,7 +17,6 @@ from engine.evidence import (
     Scores,
     Verdict,
 )
-from engine.files.typed_json import from_json
 from engine.parity import ladder as rungs
 from engine.parity.files import leaving
 from engine.recipe.model import MaxDrop, Threshold
@@ -25,6 +24,7 @@ from engine.runtime.llama import chat as gguf_chat
 from engine.runtime.llama import client as llama
 from engine.runtime.llama.chat import FileTokenizer
 from engine.stages import quantize, verify
+from engine.values import from_json
 from support.export_bench import Bench, exporting
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.evidence import Interval, Metric, Verdict, to_json
-from engine.files.typed_json import from_json
+from engine.evidence import Interval, Metric, Verdict
 from engine.metrics.verdict import judge, verdict
 from engine.recipe.model import MinGain, Threshold
 from engine.stages import verify
+from engine.values import from_json, replace, to_json
 from support.export_bench import Bench, Folder, exporting
 
 
@@ -25,7 +25,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 @pytest.fixture
 def bench(exported: Bench) -> Bench:
     """A bench of its own, whose settings may be changed, with everything that is made already."""
-    return replace(exported, artifacts=dict(exported.artifacts))
+    return dataclasses.replace(exported, artifacts=dict(exported.artifacts))
 
 
 def _verify(bench: Bench) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from engine.artifacts import results
-from engine.evidence import Status, Verdict, to_json
-from engine.files.typed_json import from_json
+from engine.evidence import Status, Verdict
 from engine.lock.previous import Previous
 from engine.metrics.predictions import Judging, Prediction, write_predictions
 from engine.metrics.scoring import score
@@ -16,6 +15,7 @@ from engine.recipe.model import MaxDrop, MinGain, Threshold
 from engine.stages import gate
 from engine.store import make_key
 from engine.store.runs import AcceptedRun
+from engine.values import from_json, to_json
 from support.stage_bench import Bench, make_bench
 from support.tasks import task
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.evidence import Scores, to_json
-from engine.files.typed_json import from_json
+from engine.evidence import Scores
 from engine.metrics.predictions import read_predictions
 from engine.recipe.model import Baseline, BaselineKind, PathRef
 from engine.stages import baseline, evaluate
 from engine.store import Artifact, make_key
+from engine.values import from_json, replace, to_json
 from support.pico import make_pico_model
 from support.reports import rich
 from support.stage_bench import Bench, make_bench

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from engine.artifacts.stage import StageContext
 from engine.data.examples.example import write_examples
 from engine.errors import EnvironmentProblem, StageError
 from engine.evidence import TrainingSummary
-from engine.files.typed_json import from_json
 from engine.recipe.model import PathRef, Recipe
 from engine.runtime.models.load import load_model
 from engine.stages import compile as compile_stage
 from engine.stages import train as train_stage
 from engine.store import Artifact, Store, make_key
+from engine.values import from_json, replace
 from support.launches import CPU, RecordedProgress, examples, make_recipe
 from support.pico import make_pico_model
 
@@ -77,7 +76,7 @@ class Bench:
 
 def _recipe(base: Path, **method: Any) -> Recipe:
     reference = PathRef(path=base, written="base")
-    return dataclasses.replace(make_recipe("trl", **method), base_model=reference)
+    return replace(make_recipe("trl", **method), base_model=reference)
 
 
 def test_a_trained_adapter_loads_and_its_evidence_is_written(tmp_path: Path, base: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from engine.process.own_rights import TOOLS
 from engine.store import Store
 from engine.training import at_once
 from engine.training.at_once import VariantJob, results
+from engine.values import replace
 from support import at_once_jobs
 from support.stage_bench import CPU, Bench, make_bench
 

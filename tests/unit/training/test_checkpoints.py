@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from engine.data.examples.example import Example
-from engine.evidence import HistoryPoint, TrainingSummary, to_json
+from engine.evidence import HistoryPoint, TrainingSummary
 from engine.metrics.predictions import Prediction
 from engine.store import make_key
 from engine.training import checkpoints
+from engine.values import to_json
 from support.stage_bench import Bench, Quiet, examples, make_bench
 
 HISTORY = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from engine.training.svm_curve import svm_curve
+from engine.values import replace
 from support.stage_bench import examples, make_bench
 
 

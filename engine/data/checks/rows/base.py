@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.data.checks.rows.texts import rows_that, texts
 from engine.data.kinds.base import Filled
 from engine.recipe.model import CheckAction
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.data.spill_blocks import Block
 
 
-@dataclass(frozen=True, slots=True)
-class RowCheck:
+class RowCheck(Value, kw_only=False):
     """Looks at one row at a time and keeps nothing."""
 
     action: CheckAction
@@ -40,8 +39,7 @@ class RowCheck:
         return rows_that(count, *self.finding)
 
 
-@dataclass(frozen=True, slots=True)
-class TraitCheck:
+class TraitCheck(Value, kw_only=False):
     """Needs every row to say which are odd: the language most have, the form most answers have."""
 
     action: CheckAction

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
+from engine.values import Value
 
 RARE: Final = 0.10
 USUAL: Final = 0.85
@@ -69,8 +69,7 @@ def _bullets(answer: str) -> str:
     return found.group(1) or "1."
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
+class Feature(Value, kw_only=False):
     """One way in which answers differ."""
 
     of: Callable[[str], str]

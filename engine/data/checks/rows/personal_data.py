@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.data.checks.rows.base import RowCheck
 from engine.data.checks.rows.personal_patterns import PersonalSpan, find_personal
 from engine.data.checks.rows.texts import rewritten, texts
 from engine.data.kinds.base import Filled
+from engine.values import Value, replace
 
 NAMES: Final[dict[str, str]] = {
     "EMAIL": "an e-mail address",
@@ -42,8 +42,7 @@ class PersonalDataCheck(RowCheck):
         return "holds " + ", ".join(f"{NAMES[kind]}: `{shown}`" for kind, shown in kinds.items())
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalDataMask:
+class PersonalDataMask(Value, kw_only=False):
     """Puts `[EMAIL]`, `[PHONE]`, … in the place of personal data."""
 
     name: str = "personal_data"

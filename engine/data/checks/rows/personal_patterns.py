@@ -9,14 +9,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from engine.data.checks.rows import checksums
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalSpan:
+class PersonalSpan(Value, kw_only=False):
     """A span of a text and what it is; `kind` is the word of its placeholder."""
 
     start: int

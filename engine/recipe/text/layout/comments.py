@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.recipe.text.layout.tree import At, Collection, Item, Parsed, ScalarSpan
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Anchor:
+class _Anchor(Value):
     """An item, with the collections that it stands in, outermost first, and who owns each."""
 
     item: Item

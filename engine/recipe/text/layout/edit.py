@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import reduce
 from itertools import count
 from operator import getitem
@@ -14,10 +13,10 @@ from engine.recipe.text.compose import KeyPath, dotted, is_plain_text
 from engine.recipe.text.layout.tree import Collection, parse
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class Edit(Value):
     """A key that is to have a value."""
 
     at: KeyPath

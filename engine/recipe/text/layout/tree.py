@@ -10,6 +10,7 @@ from typing import Any, Final
 import yaml
 
 from engine.recipe.text.source import PARSER, split_lines
+from engine.values import Value
 
 At = tuple[int, int]
 """Line and column, both from 0."""
@@ -17,8 +18,7 @@ At = tuple[int, int]
 _BLOCK_HEADER: Final = re.compile(r"(?P<style>[|>])(?P<rest>[-+0-9]*)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scalar:
+class Scalar(Value):
     """One value or key, as it is written; nothing is read into it."""
 
     lines: tuple[str, ...] = ()
@@ -66,8 +66,7 @@ class Collection:
 Node = Scalar | Collection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScalarSpan:
+class ScalarSpan(Value):
     """A stretch of the text that holds no comment: one scalar."""
 
     start: At
@@ -141,8 +140,7 @@ class Builder:
         return Scalar(lines=tuple(content), header=header["style"] + chomping)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
+class Parsed(Value):
     """A recipe's text, taken apart; its comments are not attached yet."""
 
     root: Collection

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from engine.data.prepare import Prepared, prepare
 from engine.data.reading.row import Row
 from engine.recipe.model import FROM_TRAIN, Checks, Data, LabelSpec, Splits, Task
 from engine.render.report.sections.data import split_lines
+from engine.values import fields, replace
 from support.prepared import Pair, find_leaks, pairs, run, sentence
 
 SIZES = (60, 10, 30)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import replace
 
 import pytest
 
 from engine.data.examples.example import Example, content_id
 from engine.data.splitting.subsets import folds_of, inner_folds, ranked, share
+from engine.values import replace
 
 
 def rows(count: int, *, labels: str = "aaab", fold: int = 0, start: int = 0) -> list[Example]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.encoders import linear
 from engine.runtime.encoders.encoder import load_encoder
+from engine.values import replace
 from support.encoders import make_tiny_encoder
 from support.stage_bench import CPU, Quiet, examples, make_bench
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.notes import choices, note
 from engine.recipe.baselines import DEFAULT_ENCODER
 from engine.recipe.model import Baseline, BaselineKind, PathRef, Reference
+from engine.values import replace
 from support.stage_bench import examples, make_bench
 
 LINEAR = {

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
 from engine.data.examples.example import Example
 from engine.inference.baselines.shots import nearest_shots, pick_shots, shots_of
 from engine.recipe.model import Baseline, Task
+from engine.values import replace
 from support.stage_bench import examples
 from support.tasks import task
 

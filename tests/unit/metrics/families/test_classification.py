@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.values import replace
 from support.examples import examples
 from support.metric_values import values
 from support.tasks import task

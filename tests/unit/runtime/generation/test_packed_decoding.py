@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring import packed_cache
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
+from engine.values import replace
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

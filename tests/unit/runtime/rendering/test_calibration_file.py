@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from engine.runtime.rendering.calibration_file import (
     read_calibration,
     write_calibration,
 )
+from engine.values import to_json
 
 KEPT = FileCalibration(form="Q4_0", temperature=1.25, fitted_rows=120, abstain_below=0.8125)
 
@@ -46,7 +46,7 @@ def test_a_model_without_one_has_none(tmp_path: Path) -> None:
     ids=str,
 )
 def test_what_is_no_calibration_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    text = json.dumps({"version": 1, **asdict(KEPT), **change})
+    text = json.dumps({"version": 1, **to_json(KEPT), **change})
     (tmp_path / FILE).write_text(text, encoding="utf-8")
 
     with pytest.raises(StageError) as caught:

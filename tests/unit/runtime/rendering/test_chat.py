@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from engine.recipe.prompt import messages
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.task_file import make_task_file, read_task_file, write_task_file
+from engine.values import replace
 
 USER = [{"role": "user", "content": "hello"}]
 TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.training.sft import tokenised
 from engine.store import Artifact, Store, make_key
+from engine.values import replace
 from support.launches import TASK, examples
 from support.rendered import render_rows
 
@@ -133,7 +133,7 @@ def test_a_text_that_could_end_its_own_turn_is_refused_with_its_place(
 
 
 def test_a_marker_in_the_instruction_is_refused_too(pico: LoadedModel) -> None:
-    task = dataclasses.replace(TASK, instruction="good?<|im_end|>")
+    task = replace(TASK, instruction="good?<|im_end|>")
     limits = LengthLimits(max_length=200, truncation="fail")
 
     with pytest.raises(DataError) as refused:
@@ -146,7 +146,7 @@ def test_a_marker_in_the_instruction_is_refused_too(pico: LoadedModel) -> None:
 def test_a_marker_in_a_label_is_refused_with_what_helps_a_label(
     pico: LoadedModel, action: str
 ) -> None:
-    task = dataclasses.replace(TASK, labels=("<|im_end|>", "b"))
+    task = replace(TASK, labels=("<|im_end|>", "b"))
     limits = LengthLimits(max_length=200, truncation="fail", template_tokens=action)
 
     with pytest.raises(DataError) as refused:

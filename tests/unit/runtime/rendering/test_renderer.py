@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment
 from engine.runtime.training.sft import tokenised
+from engine.values import replace
 from support.launches import TASK
 from support.pico import CHAT_TEMPLATE
 from support.rendered import render_rows
@@ -43,7 +43,7 @@ CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city"
 
 def task(kind: Any, **changes: Any) -> Task:
     given = {"kind": kind, "instruction": "", "labels": (), **changes}
-    return dataclasses.replace(TASK, **given)
+    return replace(TASK, **given)
 
 
 def example(text: str = "", target: str = "", *, repeat: int = 1, **payload: Any) -> Example:
@@ -310,4 +310,4 @@ def test_what_nothing_ends_is_refused(chat: Chat, kind: str) -> None:
     row = example("a", "b", **given)
 
     with pytest.raises(DataError, match="D391"):
-        render(dataclasses.replace(endless, terminator=""), task(kind), row)
+        render(replace(endless, terminator=""), task(kind), row)

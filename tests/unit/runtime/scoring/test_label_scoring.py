@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from engine.runtime.scoring import packed_cache, packed_search
 from engine.runtime.scoring.label_scoring import choose, search_rows
 from engine.runtime.scoring.label_search import Search, make_tree
 from engine.runtime.scoring.packed_cache import PackedCache
+from engine.values import replace
 from support.examples import examples
 
 ANSWERS = ["positive", "negative", "neutral", "not sure", "not at all"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.packed_cache import Piece
 from engine.runtime.scoring.plain_check import Lead, plain_leads, sampled_rows
 from engine.runtime.scoring.scored_rows import SCORED, begin_run
+from engine.values import replace
 from support.faults_of_padding import seen
 
 ANSWERS = ("a good film", "a good plot", "a bad film", "not a film at all")

@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> None:
     if options.review:
         _write_review(recipe, made, options)
         return
-    rows = _lines(made, "refused.jsonl" if options.refused else "synthetic.jsonl")
+    name = "refused.jsonl" if options.refused else "synthetic.jsonl"
+    rows = [json.loads(line) for line in json_lines(made.file(name).read_text(encoding="utf-8"))]
     shown = rows[: options.rows] if options.rows else rows
     if options.format == "json":
         found = read_json(made.file("synthetic.json"))
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
 
     result = synthetic({"synthesize": made})
     lines = list(synthetic_lines(result)) if result else []
-    lines += [_refused(row) if options.refused else _kept(row) for row in shown]
+    lines += [_shown(row) for row in shown]
     lines += [f"and {len(rows) - len(shown)} more: --rows 0"] if len(shown) < len(rows) else []
     show("\n".join(lines))
 
@@ -97,16 +98,9 @@ def _write_review(recipe: Recipe, made: Artifact, options: argparse.Namespace) -
     )
 
 
-def _lines(made: Artifact, name: str) -> list[dict[str, Any]]:
-    text = made.file(name).read_text(encoding="utf-8")
-    return [json.loads(line) for line in json_lines(text)]
-
-
-def _kept(row: Mapping[str, Any]) -> str:
-    return f"{row['origin']}  {_short(row['target'])}  {_short(row['input'])}"
-
-
-def _refused(row: Mapping[str, Any]) -> str:
+def _shown(row: Mapping[str, Any]) -> str:
+    if "why" not in row:
+        return f"{row['origin']}  {_short(row['target'])}  {_short(row['input'])}"
     text = _short(row["text"]) if "text" in row else ""
     return f"synthetic:{row['number']}  {row['why']}  {text}".rstrip()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.files.new_folder import new_folder, require_absent
@@ -11,6 +12,7 @@ from engine.publish.destination import Destination, Note, Published, other_file
 from engine.store import sha256_of
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folder(Destination):
     """A new folder."""
 

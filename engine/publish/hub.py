@@ -10,6 +10,7 @@ import contextlib
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.bundle.contents import REPORT
@@ -39,6 +40,7 @@ BLOCK: Final = 1 << 20
 LOGIN: Final = "hf auth login, or set HF_TOKEN to a token that may write"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hub(Destination):
     """A repository of models on the hub."""
 
@@ -145,7 +147,9 @@ class Hub(Destination):
         names = {one.rfilename for one in (there.siblings or ())} if there else set()
         if not {SUMS, REPORT} <= names:
             return []
-        sums = _digests(self._text(SUMS, str(there.sha), token=token, endpoint=endpoint))
+        text = self._text(SUMS, str(there.sha), token=token, endpoint=endpoint)
+        # Lines of another form name nothing.
+        sums = {line[66:]: line[:64] for line in text.splitlines() if line[64:66] == "  "}
         brought = {one.name: one.sha256 for one in publication.files}
         if sums.get(REPORT) == brought.get(REPORT):
             return []
@@ -188,11 +192,6 @@ class Hub(Destination):
         with get_session().stream("GET", url, headers=headers, follow_redirects=True) as answer:
             hf_raise_for_status(answer)
             yield answer
-
-
-def _digests(sums: str) -> dict[str, str]:
-    """Return the digests of a file of sums by name; lines of another form name nothing."""
-    return {line[66:]: line[:64] for line in sums.splitlines() if line[64:66] == "  "}
 
 
 def _endpoint() -> str:

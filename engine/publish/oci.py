@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -151,6 +152,7 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OciLayout(Destination):
     """A new folder with an OCI image layout, which tools such as `oras`, `skopeo` and `crane` copy on."""
 

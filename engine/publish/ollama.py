@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,7 @@ SHOWN: Final = 3
 BLOB: Final = re.compile(r"^FROM .*sha256[-:]([0-9a-f]{64})\s*$", re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ollama(Destination):
     """A model of a name in the user's Ollama."""
 

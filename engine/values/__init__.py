@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from typing import Annotated, Any, Final, dataclass_transform, overload
 
@@ -85,11 +86,13 @@ def from_json[T](kind: type[T], data: Any, path: str = "") -> T:
     try:
         return convert(data, kind)
     except ValidationError as error:
-        what, _, where = str(error).partition("`$")
+        what, _, where = str(error).partition(" - at `$")
     node, given = (whole := deepcopy(data)), path
-    for key, index in re.findall(r"\.(\w+)|\[(\d+|\.{3})\]", where):
-        step = key or (int(index) if index.isdigit() else _failing_key(kind, whole, node))
-        path, node = _at(path, step), node[step]
+    # A field that is called " - at `$" leads nowhere.
+    with suppress(LookupError, TypeError):
+        for key, index in re.findall(r"\.(\w+)|\[(\d+|\.{3})\]", where):
+            step = key or (int(index) if index.isdigit() else _failing_key(kind, whole, node))
+            path, node = _at(path, step), node[step]
     if not what.startswith("Object"):
         raise _wrong(node, path)
     name = what.split("`")[1]

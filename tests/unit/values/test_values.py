@@ -110,7 +110,7 @@ def test_lists_and_mappings_of_values_are_read_too() -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({"rows": ...}, "`rows` is missing"),
-    "unknown": ({"luck": 1}, "`luck` is unknown"),
+    "unknown": ({"$": 1}, "`$` is unknown"),
     "a text for a count": ({"rows": "3"}, '`rows` is "3"'),
     "a truth for a count": ({"rows": True}, "`rows` is true"),
     "below 0": ({"rows": -1}, "`rows` is -1"),

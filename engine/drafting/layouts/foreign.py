@@ -40,11 +40,10 @@ TABLES: Final = (".csv", ".tsv", ".tab")
 COLUMNAR: Final = (".parquet", ".pq")
 KNOWN_COLUMNS: Final = (*TEXT_NAMES, *LABEL_NAMES, *ANSWER_NAMES, *ID_NAMES)
 ORANGE: Final = re.compile(
-    r"(?i)\ufeff?([^\r\n]*?([\t,])[^\r\n]*)\r?\n"
-    r"(?:(?:string|continuous|discrete|time|s|c|d|t|)\2)+(?:string|continuous|discrete|time|s|c|d|t|)\r?\n"
-    r"(?:(?:class|meta|ignore|i|m|)\2)+(?:class|meta|ignore|i|m|)\r?\n"
+    r"(?i)((string|continuous|discrete|time|[scdt]|)[\t,])+(string|continuous|discrete|time|[scdt]|)\r?\n"
+    r"((class|meta|ignore|[im]|)[\t,])+(class|meta|ignore|[im]|)\r?\n"
 )
-"""The names of columns, what they hold and their roles: the three first lines of a file of Orange."""
+"""What columns hold and what they are for: the second and the third line of a file of Orange."""
 RULE: Final = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
 READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
 """Endings of formats that a recipe reads itself."""
@@ -103,9 +102,10 @@ def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
         return _rows_of(
             text[stated.end() :], stated[1]
         ), "its first line says what divides its columns"
-    if orange := ORANGE.match(text):
+    start = text.find("\n") + 1
+    if (orange := ORANGE.match(text, start)) and orange[0].strip("\t,\r\n"):
         why = "two lines below the names say what its columns hold, as Orange writes them"
-        return _rows_of(f"{orange[1]}\n{text[orange.end() :]}", orange[2]), why
+        return _rows_of(text[:start] + text[orange.end() :], usual), why
     try:
         if _is_regular(text, usual) and not _is_padded(text, usual):
             return _repeated_names(text, usual)

@@ -21,8 +21,10 @@ from engine.trust.redaction import redacted, secrets_of
 def report_bug(bug: BaseException, words: Sequence[str]) -> int:
     """Write the traceback with versions to a file, name it, and return the exit code of a bug."""
     trace = "".join(traceback.format_exception(bug))
+    # `platform.platform` starts `uname`, by PATH, which may lead to the folder that one stands in.
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
     text = _readable(
-        f"recipe {__version__}, Python {platform.python_version()}, {_system()}\n"
+        f"recipe {__version__}, Python {platform.python_version()}, {system}\n"
         f"command: recipe {shlex.join(words)}\n\n{trace}"
     )
     kind = _readable(f"{type(bug).__name__}: {bug}".splitlines()[0])
@@ -47,8 +49,3 @@ def _write(text: str) -> Path | None:
         return path if create_text(path, text, below=root) else None
     except OSError:
         return None
-
-
-def _system() -> str:
-    # `platform.platform` starts `uname`, by PATH, which may lead to the folder that one stands in.
-    return f"{platform.system()} {platform.release()} {platform.machine()}"

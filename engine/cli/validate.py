@@ -41,7 +41,12 @@ def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
     recipe, found = check_recipe(path)
     if recipe is None:
         parent = as_parent(found)
-        return found, _could_be(path) if parent.is_sound and parent.left_open else ""
+        if not (parent.is_sound and parent.left_open):
+            return found, ""
+        return found, (
+            f"{path}: nothing is wrong with what it says; it is incomplete, as the parent of other recipes "
+            f"may be: recipe validate --parent {as_typed(path)}"
+        )
     found = (*found, *placed(check_backend(recipe), path))
     return found, "" if _is_wrong(found) else f"{path}: valid"
 
@@ -54,13 +59,6 @@ def _parent(path: Path) -> tuple[tuple[Problem, ...], str]:
         return parent.problems, ""
     left = f"; it leaves open {', '.join(parent.left_open)}" if parent.left_open else ""
     return parent.problems, f"{path}: valid as a parent{left}"
-
-
-def _could_be(path: Path) -> str:
-    return (
-        f"{path}: nothing is wrong with what it says; it is incomplete, as the parent of other recipes "
-        f"may be: recipe validate --parent {as_typed(path)}"
-    )
 
 
 def _is_wrong(problems: Iterable[Problem]) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TextIO
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TextIO
 
 from engine.artifacts import results
 from engine.evidence import (
@@ -49,6 +49,7 @@ from engine.store import Artifact
 from engine.values import from_json
 
 Artifacts = Mapping[str, Artifact]
+_Shown = Callable[[Artifacts, Recipe], str]
 
 MOST = 3
 """Lines of a stage, unless everything is shown."""
@@ -153,21 +154,6 @@ def _synthesize(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join([*synthetic_lines(found), *beside])
 
 
-def _replay(artifacts: Artifacts, _: Recipe) -> str:
-    found = results.replay(artifacts)
-    return replay_line(found) if found else ""
-
-
-def _soft_targets(artifacts: Artifacts, _: Recipe) -> str:
-    found = results.soft_targets(artifacts)
-    return "" if found is None else soft_line(found)
-
-
-def _answers_only(artifacts: Artifacts, _: Recipe) -> str:
-    found = results.soft_against_answers(artifacts)
-    return "" if found is None else "\n".join(map(against_answers_line, found.comparisons))
-
-
 def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
     keys = len(results.read_json(artifacts["compile"], "provenance.json"))
     return f"{recipe.backend.name} config of {keys} keys, each traced to the recipe"
@@ -206,16 +192,6 @@ def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     return "\n".join([*lines, *([text_line(found.text)] if found.text else [])])
 
 
-def _drift(artifacts: Artifacts, _recipe: Recipe) -> str:
-    found = results.drift(artifacts)
-    return "" if found is None else "\n".join(map(drift_line, found.scores))
-
-
-def _sweep(artifacts: Artifacts, _recipe: Recipe) -> str:
-    found = results.sweep(artifacts)
-    return "" if found is None else "\n".join(sweep_lines(found))
-
-
 def _seeds(artifacts: Artifacts, recipe: Recipe) -> str:
     found = results.seeds(artifacts)
     return "" if found is None else seeds_line(found, recipe.headline)
@@ -242,23 +218,31 @@ def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join(filter(None, [_verdict(artifacts, "verify"), shown]))
 
 
-_LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
+def _of(read: Callable[[Artifacts], Any], lines: Callable[[Any], Iterable[str]]) -> _Shown:
+    """Return what shows the result that a stage may have made."""
+    return lambda artifacts, _: "\n".join(lines(found)) if (found := read(artifacts)) else ""
+
+
+_LINES: dict[str, _Shown] = {
     "data": _data,
     "baseline": _baseline,
     "synthesize": _synthesize,
     "teach": _teach,
-    "replay": _replay,
-    "soft_targets": _soft_targets,
-    "sweep": _sweep,
+    "replay": _of(results.replay, lambda found: [replay_line(found)]),
+    "soft_targets": _of(results.soft_targets, lambda found: [soft_line(found)]),
+    "sweep": _of(results.sweep, sweep_lines),
     "compile": _compile,
     "train": _train,
     "evaluate": _evaluate,
     "resample": _resample,
     "forgetting": _forgetting,
-    "drift": _drift,
+    "drift": _of(results.drift, lambda found: map(drift_line, found.scores)),
     "gate": lambda artifacts, _: _verdict(artifacts, "gate"),
     "seeds": _seeds,
-    "answers_only": _answers_only,
+    "answers_only": _of(
+        results.soft_against_answers,
+        lambda found: map(against_answers_line, found.comparisons),
+    ),
     "merge": _merge,
     "quantize": _quantize,
     "verify": _verify,

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from engine.recipe.references import sources_at
 from engine.recipe.text.paths import as_argument
 from engine.store.remote.place import SharedPlace
 from engine.trust.hosts import parse_address
-from engine.values import Value, replace
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.process.confine import Rights

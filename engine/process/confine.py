@@ -17,10 +17,9 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
-
-from engine.values import Value, field
 
 if sys.platform != "win32":
     import resource
@@ -31,7 +30,8 @@ LOOPBACK: Final = "loopback"
 OPEN: Final = "open"
 
 
-class Rights(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
     """What is left to a process."""
 
     execute: tuple[str, ...] = ()
@@ -51,7 +51,8 @@ class Rights(Value):
     """At most, where they can be counted apart from the user's others; 0 for no limit."""
 
 
-class Available(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Available:
     """What this kernel can take away."""
 
     landlock: int = 0

@@ -9,6 +9,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,6 @@ from engine.files.user import STORE_KEY, cache_folder, config_folder, packages_f
 from engine.process import policies
 from engine.process.confine import NONE, OPEN, Rights
 from engine.process.start import bytecode_read, program
-from engine.values import replace
 
 HUB_FOLDERS: Final = (
     *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE"),

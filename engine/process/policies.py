@@ -10,12 +10,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.process.confine import LOOPBACK, NONE, Rights
-from engine.values import Value, replace
+from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.process.start import Command

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
@@ -31,7 +32,7 @@ from engine.process.gpu_memory import give_back
 from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
 from engine.process.library_settings import INSTRUCTIONS
 from engine.process.waiting import waiting
-from engine.values import Value, replace, to_json
+from engine.values import Value, to_json
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -110,7 +111,7 @@ class Command(Value):
 
     def __call__(self, *arguments: str) -> Command:
         """Return the command with further arguments."""
-        return replace(self, arguments=(*self.arguments, *arguments))
+        return Command(kind=self.kind, name=self.name, arguments=(*self.arguments, *arguments))
 
     def words(self, rights: Rights | None = None) -> list[str]:
         """Return the command line; without `rights` it keeps ours."""

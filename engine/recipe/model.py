@@ -910,6 +910,10 @@ class Recipe(Value, eq=False):
             getattr(self, name) == getattr(other, name) for name in compared
         )
 
+    def __ne__(self, other: object) -> bool:
+        """Return the opposite: a Struct has a comparison of its own."""
+        return not self == other
+
     __hash__ = None  # type: ignore[assignment]  # it holds mappings
 
     @property

@@ -6,9 +6,10 @@ something else, what leaves with the commit was not compared; a sparse checkout 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -19,7 +20,7 @@ from engine.recipe.text.source import MAX_BYTES
 from engine.review.listing import Moved
 from engine.review.recipe_file import ENDS, PLAIN, RecipeFile, dependencies, recipe_file
 from engine.review.repository import Repository
-from engine.values import Value
+from engine.values import Value, replace
 
 COMMITTED = "what is committed is another version than the file on the disk, and was not compared"
 STAGED = "what is staged is another version than the file on the disk, and was not compared"
@@ -207,7 +208,7 @@ def _unseen(search: _VersionFiles, unseen: Mapping[str, str], path: str, was: st
     if why or not unseen or path not in search.now:
         return why
     # The same search, as if what git does not look at were all that changed.
-    unwatched = replace(search, names=frozenset(unseen), moved={})
+    unwatched = dataclasses.replace(search, names=frozenset(unseen), moved={})
     return next((unseen.get(name, "") for name in _changed_of(unwatched, path)), "")
 
 

@@ -11,7 +11,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,6 @@ from engine.tracking.trackers import NAMES
 from engine.trust.allowed import Allowed
 from engine.trust.hosts import parse_address
 from engine.trust.redaction import keep_secret, redacted
-from engine.values import replace
 
 FOLDER: Final = "tracking"
 """Below the store's root."""

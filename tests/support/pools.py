@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from engine.data.examples.example import content_key
@@ -11,10 +10,10 @@ from engine.data.row_index import Assignment, Pool, drawn
 from engine.data.spill import Spill, SpilledRow
 from engine.data.splitting.splits import ORDER, Division
 from engine.recipe.model import Splits
+from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Value):
     """A row: its text, its labels, and what `splits.by` names."""
 
     text: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from engine.data.row_index import Assignment
 from engine.data.splitting.recorded import held_by, membership
 from engine.data.splitting.splits import divide
 from engine.recipe.model import FROM_TRAIN, Splits
+from engine.values import replace
 from support.pools import Made, asked, pool_of, texts
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from engine.data.splitting.groups import apportion
 from engine.data.splitting.recorded import held_by, membership, what_became
 from engine.data.splitting.splits import ORDER, Division, divide
 from engine.recipe.model import SplitName, Splits
+from engine.values import replace
 from support.pools import Made, asked, pool_of, texts
 
 

@@ -136,22 +136,21 @@ def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join([shown, *absent, *learning_lines(hints, folds=None, metric=recipe.headline)])
 
 
+def _asked(lines: Iterable[str], stage: str, artifacts: Artifacts, recipe: Recipe) -> str:
+    """Return lines of a teacher's or a writer's work, with the baselines that it was compared with."""
+    baselines = results.baselines({stage: artifacts[stage]}, recipe)
+    beside = [baseline_lines(baselines, metric=recipe.headline)] if baselines else []
+    return "\n".join([*lines, *beside])
+
+
 def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
     found = results.teacher(artifacts)
-    if found is None:
-        return ""
-    baselines = results.baselines({"teach": artifacts["teach"]}, recipe)
-    beside = [baseline_lines(baselines, metric=recipe.headline)] if baselines else []
-    return "\n".join([teacher_line(found), *beside])
+    return _asked([teacher_line(found)], "teach", artifacts, recipe) if found else ""
 
 
 def _synthesize(artifacts: Artifacts, recipe: Recipe) -> str:
     found = results.synthetic(artifacts)
-    if found is None:
-        return ""
-    baselines = results.baselines({"synthesize": artifacts["synthesize"]}, recipe)
-    beside = [baseline_lines(baselines, metric=recipe.headline)] if baselines else []
-    return "\n".join([*synthetic_lines(found), *beside])
+    return _asked(synthetic_lines(found), "synthesize", artifacts, recipe) if found else ""
 
 
 def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -188,17 +187,8 @@ def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     found = results.forgetting(artifacts)
     if found is None:
         return ""
-    lines = [probe_line(found.overall, found)]
-    return "\n".join([*lines, *([text_line(found.text)] if found.text else [])])
-
-
-def _seeds(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = results.seeds(artifacts)
-    return "" if found is None else seeds_line(found, recipe.headline)
-
-
-def _verdict(artifacts: Artifacts, stage: str) -> str:
-    return verdict_line(results.verdict(artifacts, stage))
+    texts = [text_line(found.text)] if found.text else []
+    return "\n".join([probe_line(found.overall, found), *texts])
 
 
 def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -215,7 +205,7 @@ def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = results.read_json(artifacts["verify"], "verify.json")
     ladder = [from_json(FormResult, item) for item in found.get("ladder", ())]
     shown = ladder_lines(ladder, metric=recipe.headline)
-    return "\n".join(filter(None, [_verdict(artifacts, "verify"), shown]))
+    return "\n".join(filter(None, [verdict_line(results.verdict(artifacts, "verify")), shown]))
 
 
 def _of(read: Callable[[Artifacts], Any], lines: Callable[[Any], Iterable[str]]) -> _Shown:
@@ -237,8 +227,10 @@ _LINES: dict[str, _Shown] = {
     "resample": _resample,
     "forgetting": _forgetting,
     "drift": _of(results.drift, lambda found: map(drift_line, found.scores)),
-    "gate": lambda artifacts, _: _verdict(artifacts, "gate"),
-    "seeds": _seeds,
+    "gate": lambda artifacts, _: verdict_line(results.verdict(artifacts, "gate")),
+    "seeds": lambda artifacts, recipe: (
+        seeds_line(found, recipe.headline) if (found := results.seeds(artifacts)) else ""
+    ),
     "answers_only": _of(
         results.soft_against_answers,
         lambda found: map(against_answers_line, found.comparisons),

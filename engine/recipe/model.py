@@ -910,10 +910,7 @@ class Recipe(Value, eq=False):
             getattr(self, name) == getattr(other, name) for name in compared
         )
 
-    def __ne__(self, other: object) -> bool:
-        """Return the opposite: a Struct has a comparison of its own."""
-        return not self == other
-
+    __ne__ = object.__ne__  # the opposite: a Struct has a comparison of its own
     __hash__ = None  # type: ignore[assignment]  # it holds mappings
 
     @property

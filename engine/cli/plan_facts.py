@@ -21,6 +21,13 @@ from engine.render.number_format import DASH, about, count, millions, size
 from engine.store import Store
 from engine.training.trained_rows import TrainedRows
 
+Fact = str | blocks.Table
+_COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at"
+DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
+SHARED = "no faster than one process, since processes of a CPU share its cores; each takes memory of its own"
+ELSEWHERE = "estimated for this machine's processor: --device NAME estimates for a GPU"
+ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot"}
+NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
 TIGHT = 0.9
 """Of the device's memory, from which on an estimate is close to not fitting."""
 _MEASURED = {
@@ -94,13 +101,6 @@ def _total(found: Forecast) -> Iterator[str]:
     if found.training.seconds is not None:
         otherwise = "training estimated, not measured: --probe measures 2 steps"
         yield _MEASURED.get(found.training.basis, otherwise)
-
-
-DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
-SHARED = "no faster than one process, since processes of a CPU share its cores; each takes memory of its own"
-ELSEWHERE = "estimated for this machine's processor: --device NAME estimates for a GPU"
-ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot"}
-NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
 
 
 def compute_lines(
@@ -192,10 +192,6 @@ def compute_facts(
         else None,
     }
     return {"compute": facts}
-
-
-Fact = str | blocks.Table
-_COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at"
 
 
 def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:

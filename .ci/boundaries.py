@@ -17,9 +17,8 @@ ROOT = Path(__file__).parents[1]
 WORDS = {"local_files_only": True, "trust_remote_code": False}
 """What every `from_pretrained` says: left out, a library asks the hub, or asks on stdin whether to run code."""
 STARTERS = {
-    "engine/process/start.py": "every process but git's",
+    "engine/process/start.py": "every process",
     "engine/process/launcher.py": "what `start` was asked for",
-    "engine/review/git.py": "git, with its settings emptied",
 }
 """The files that start processes."""
 STARTS = ("subprocess.", "os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "pty.")

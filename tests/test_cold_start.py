@@ -125,7 +125,7 @@ OF_NO_VERB = {
 SPARED = {
     ("validate", QUICKSTART): {"importlib.metadata", "subprocess", "rich.console", "engine.data", "engine.metrics"},
     ("compile", QUICKSTART): {"rich.console", "subprocess", "engine.data.checks", "engine.data.reading.readers"},
-    ("diff", QUICKSTART): {"rich.console", "engine.review.git", "engine.process.start"},
+    ("diff", QUICKSTART): {"rich.console", "pygit2", "engine.process.start"},
     ("plan", BESIDE_ROWS): {
         "engine.data.checks", "engine.data.prepare", "engine.data.row_index", "engine.process.start",
     },

@@ -24,7 +24,6 @@ def test_the_layers_hold(root: Path) -> None:
 
 STARTS = {
     *("engine/process/start.py", "engine/process/launcher.py", "engine/process/rank_group.py"),
-    "engine/review/git.py",
 }
 """The modules that may start a process: everything else goes through the first of them."""
 SPAWNS = ("exec", "spawn", "posix_spawn", "popen", "system", "fork", "startfile")

@@ -53,10 +53,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _checked(options: argparse.Namespace) -> Comment:
 
-    with Repository.around(Path.cwd()) as repository:
-        what = asked(repository, options.since)
-        store = Store(store_of(options))
-        return check_changes(what, store=store, device=detect_device())
+    what = asked(Repository.around(Path.cwd()), options.since)
+    return check_changes(what, store=Store(store_of(options)), device=detect_device())
 
 
 def _write(path: Path, text: str) -> None:

@@ -55,18 +55,18 @@ def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type
         tree = Disk()
         yield tuple(load_side(path, tree, label=str(path)) for path in (options.old, options.new))
         return
-    from engine.review.repository import Repository  # starts git
+    from engine.review.repository import Repository  # brings pygit2
 
     path = options.old
-    with Repository.around(path.parent) as repository:
-        old = repository.commit(options.since)
-        new = repository.commit(options.to) if options.to else None
-        moved = repository.moved(old, new)
-        changed = frozenset(name for one in moved for name in (one.path, one.was) if name)
-        with revisions(repository, old, new, changed) as (before, after):
-            named = f"{path} at {options.to}" if options.to else str(path)
-            first = load_side(path, before, label=f"{path} at {options.since}")
-            yield first, load_side(path, after, label=named)
+    repository = Repository.around(path.parent)
+    old = repository.commit(options.since)
+    new = repository.commit(options.to) if options.to else None
+    moved = repository.moved(old, new)
+    changed = frozenset(name for one in moved for name in (one.path, one.was) if name)
+    with revisions(repository, old, new, changed) as (before, after):
+        named = f"{path} at {options.to}" if options.to else str(path)
+        first = load_side(path, before, label=f"{path} at {options.since}")
+        yield first, load_side(path, after, label=named)
 
 
 def _refuse(options: argparse.Namespace) -> None:

@@ -114,10 +114,7 @@ LIMITS: Final[Sequence[Limit]] = (
     ("files of a bundle", "bundle/archive:MOST_MEMBERS", COUNT, ""),
     ("a key that signs", "bundle/signing:MOST_BYTES", BYTES, "X661"),
     ("the trials of a sweep", "recipe/sweeps:MOST", COUNT, "R287"),
-    ("a command of git", "review/git:SECONDS", "s", "E731"),
-    ("the same, processor time", "review/git:CPU_SECONDS", SECONDS, "E731"),
-    ("the same, what it prints", "review/git:MOST_BYTES", BYTES, "E731"),
-    ("the same, memory", "review/git:MOST_MEMORY", BYTES, "E731"),
+    ("paths of a commit", "review/repository:MOST_LISTED", CHARACTERS, "E731"),
     ("a config of another tool", "recipe/text/source:MAX_BYTES", CHARACTERS, "R425"),
     (
         "columns of rows that are drafted from",

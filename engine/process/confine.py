@@ -15,8 +15,6 @@ import platform
 import socket
 import struct
 import sys
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
@@ -66,37 +64,6 @@ class Available:
             return "not confined: this kernel has no Landlock"
         network = "no network" if self.network else "files only"
         return f"confined: landlock {self.landlock}, {network}"
-
-
-LOADERS: Final = (
-    *("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"),
-    *("/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"),
-)
-"""The kernel starts them for every program that has libraries."""
-
-
-def in_confined_thread[T](rights: Rights, call: Callable[[], T]) -> T:
-    """Return what `call` returns in a thread that has only these rights, as what it starts has. Raises as it does.
-
-    A thread costs less than a process in between, and nothing has to run between fork and exec.
-    """
-    found: list[T] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            confine(rights, alone=False)
-            found.append(call())
-        except BaseException as error:  # raised where it was asked for
-            failed.append(error)
-
-    # Whoever is interrupted meanwhile does not wait for it.
-    thread = threading.Thread(target=run, name="confined", daemon=True)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return found[0]
 
 
 class _Own:

@@ -139,7 +139,7 @@ LOCK_WRITER: Final = Policy(
 POLICIES: Final = (
     *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, TRAINING, BASELINE, LOCK_WRITER),
 )
-"""git, whose rights `engine.review.git` says, and short questions to tools of the user's own stand apart."""
+"""Short questions to tools of the user's own are not among them."""
 
 
 def rights_of(

@@ -216,13 +216,14 @@ class _Check(Value):
 
     def _commit_of(self, accepted: Accepted, lock: str) -> str:
         """The commit before the work began whose lock has this accepted run; empty for none."""
-        words = ("rev-list", "--full-history", self.what.commit, "--", f":(top,literal){lock}")
-        for commit in self.repository.output(*words).decode().split():
-            # Conflicts that were committed, or another tool's file.
-            with suppress(EngineError, OSError, UnicodeDecodeError, RecursionError):
-                text = self.repository.recorded(commit, lock).decode("utf-8")
-                if lock_from_text(self.repository.root / lock, text).accepted == accepted:
-                    return commit
+        # Conflicts that were committed, or another tool's file.
+        passed_over = (EngineError, OSError, UnicodeDecodeError, RecursionError)
+        with suppress(*passed_over):
+            for commit, content in self.repository.recorded(self.what.commit, lock):
+                with suppress(*passed_over):
+                    text = content.decode("utf-8")
+                    if lock_from_text(self.repository.root / lock, text).accepted == accepted:
+                        return commit
         return ""
 
     def _note_waivers(self, new: Side, before: Mapping[str, str]) -> None:

@@ -21,8 +21,7 @@ from engine.recipe.model import Json, PathRef, Recipe, Source
 from engine.recipe.outside import refuse_leading_out
 from engine.recipe.text.globs import match_listed
 from engine.recipe.text.source import Reader, read_bytes
-from engine.review.large_files import is_pointer, pointer_of
-from engine.review.listing import Target
+from engine.review.listing import Target, is_pointer, pointer_of
 from engine.trust.allowed import Allowed
 from engine.values import Value, replace
 
@@ -182,7 +181,7 @@ class Revision(Value):
         is_same = not _touches(target.steps, self.changed)
         if is_same and (self.beside_disk or target.entry is None):
             return path if path.is_file() and not is_pointer(path) else None
-        if target.entry is None or target.entry.kind != "blob":
+        if target.entry is None or not target.entry.is_file:
             return None
         return self._extracted(target, path)
 
@@ -224,7 +223,7 @@ class Revision(Value):
         if not isinstance(ref, PathRef):
             raise TypeError(ref)
         tree = self.repository.tree(self.commit)
-        known = [path for path, entry in tree.items() if entry.kind == "blob"]
+        known = [path for path, entry in tree.items() if entry.is_file]
         files = {path: self.repository.root / path for path in known}
         for one in recipe.data.sources:
             if isinstance(one.ref, PathRef) and one.ref.pattern == ref.pattern:

@@ -1,11 +1,22 @@
-"""What git lists, as values: files that differ, what a commit has, where a path leads."""
+"""What git lists, as values: files that differ, what a commit has, where a path leads, and pointers of git-lfs."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import re
+from pathlib import Path
+from typing import Final
 
+from engine.files.digests import sha256_of
+from engine.files.reading import open_regular
 from engine.values import Value
+
+LONGEST_POINTER: Final = 1024
+"""Bytes of a pointer, by the specification of git-lfs."""
+_POINTER: Final = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+_NO_FILES: Final = (0o040000, 0o160000)
+"""Modes of a folder and of a submodule."""
 
 
 class Moved(Value):
@@ -22,12 +33,17 @@ class Moved(Value):
 class TreeEntry(Value):
     """What a commit has at a path."""
 
-    mode: str
-    kind: str
-    """`blob`, `tree`, or `commit` for a submodule."""
+    mode: int
     id: str
     is_watched: bool = True
     """Not where git is configured to take its file as unchanged, or not to check it out."""
+    is_announced: bool = False
+    """By `git add --intent-to-add`: a commit would not have it yet."""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file or a link, and neither a folder nor a submodule."""
+        return self.mode not in _NO_FILES
 
 
 class Target(Value):
@@ -41,36 +57,31 @@ class Target(Value):
     """A link leads out of the repository, or into a submodule."""
 
 
-def names_in(listed: bytes) -> list[str]:
-    """Return the names that git lists, each ended by a zero byte."""
-    return os.fsdecode(listed).split("\0")[:-1]
+class Pointer(Value):
+    """What git keeps instead of a large file (git-lfs); its bytes are elsewhere."""
+
+    sha256: str
+    size: int
+
+    def stands_for(self, path: Path) -> bool:
+        """Return whether a file has the bytes that are pointed to."""
+        try:
+            # The size first: to hash gigabytes would take long.
+            return path.stat().st_size == self.size and sha256_of(path) == self.sha256
+        except OSError:
+            return False
 
 
-def tree_entry(line: str) -> tuple[str, TreeEntry]:
-    """Return the path and what it has, of a line of `git ls-tree`."""
-    head, _, path = line.partition("\t")
-    mode, kind, name = head.split()
-    return path, TreeEntry(mode=mode, kind=kind, id=name)
+def pointer_of(content: bytes) -> Pointer | None:
+    """Return what a file of git-lfs points to; None for any other file."""
+    found = _POINTER.fullmatch(content) if len(content) <= LONGEST_POINTER else None
+    return Pointer(sha256=found[1].decode(), size=int(found[2])) if found else None
 
 
-def staged_entry(line: str) -> tuple[str, TreeEntry]:
-    """Return the path and what it has, of a line of `git ls-files --stage -v`."""
-    head, _, path = line.partition("\t")
-    tag, mode, name, _ = head.split()
-    # A small letter stands for "assume unchanged", S for "skip worktree".
-    is_watched = not tag.islower() and tag != "S"
-    return path, TreeEntry(mode=mode, kind="blob", id=name, is_watched=is_watched)
-
-
-def moves(words: Sequence[str]) -> Iterator[Moved]:
-    """Yield the files of `git diff --name-status -z`, split at its zero bytes."""
-    left = iter(words)
-    for status in left:
-        path = next(left)
-        # A number follows the letter: how alike the two files are, as in `R087`.
-        if status[0] in "RC":
-            new = next(left)
-            was = path if status[0] == "R" else ""
-            yield Moved(status="R" if was else "A", path=new, was=was)
-        else:
-            yield Moved(status=status[0], path=path)
+def is_pointer(path: Path) -> bool:
+    """Return whether a file on the disk is a pointer, whose bytes were not fetched."""
+    try:
+        with open_regular(path) as stream:
+            return pointer_of(stream.read(LONGEST_POINTER + 1)) is not None
+    except OSError:
+        return False

@@ -26,10 +26,21 @@ _PASSED_OVER: Final = frozenset({"hooks", "lfs", "modules", "worktrees"})
 _WORKTREE: Final = re.compile(r"^\s*worktree\s*=\s*(.*?)\s*$", re.MULTILINE | re.IGNORECASE)
 
 
-def require_own_history(top: Path) -> None:
-    """RecipeError R024 where `.git` in `top` leads to a history that neither lies there nor says that it is its own.
+def top_of(folder: Path) -> Path | None:
+    """Return the folder that holds `.git`; None where a bare repository, or none, is met first."""
+    for one in (folder, *folder.parents):
+        if os.path.lexists(one / ".git"):
+            return one
+        if (one / "HEAD").is_file() and (one / "objects").is_dir() and (one / "refs").is_dir():
+            return None
+    return None
 
-    What lies below one of the user's own `projects`, as the folder does, is theirs.
+
+def require_own_history(top: Path) -> Path:
+    """Return the folder with the objects of the repository in `top`.
+
+    RecipeError R024 where its `.git` leads to a history that neither lies there nor says that it is its own. What lies
+    below one of the user's own `projects`, as the folder does, is theirs.
     """
     real = Path(os.path.realpath(top))
     try:
@@ -43,6 +54,7 @@ def require_own_history(top: Path) -> None:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise _refused(real, f"cannot be read: {why.lower()}") from error
+    return common
 
 
 def _git_folder(top: Path) -> Path:

@@ -1,59 +1,50 @@
-"""What a review asks git: commits, what differs between two of them, and files as they were.
+"""A git repository as a review reads it: commits, what differs between two of them, and files as they were.
 
-Nothing is fetched, nothing in the repository is changed, and no program is started but git's own (see
-`engine.review.git`). Files of a commit are found by its tree and read by their ids through one
-`git cat-file --batch` that stays open, so no name needs quoting and a file that is absent is distinguished from one
-whose bytes this clone lacks.
+libgit2 reads it within this process: no program starts, whatever a setting names, nothing is fetched and nothing is
+written. Objects are read by their ids, once their size is known.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Final, Self
+from typing import Final
 
-from engine.errors import RecipeError
-from engine.files.reading import require_data
-from engine.review.git import Completed, failed, no_repository, programs, run_git, top_of
-from engine.review.large_files import pointer_of
-from engine.review.listing import (
-    Moved,
-    Target,
-    TreeEntry,
-    moves,
-    names_in,
-    staged_entry,
-    tree_entry,
-)
-from engine.review.objects import Objects, lacking
-from engine.review.own_history import require_own_history
+import pygit2
+from pygit2.enums import ConfigLevel, DeltaStatus, DiffOption, FileMode, Option, RepositoryOpenFlag
+from pygit2.ffi import C
+
+from engine.errors import EnvironmentProblem, RecipeError
+from engine.files.reading import MAX_BYTES, require_data
+from engine.review.listing import LONGEST_POINTER, Moved, Target, TreeEntry, pointer_of
+from engine.review.own_history import require_own_history, top_of
+from engine.values import replace
 
 MOST_LINKS: Final = 40
 """Links followed on the way to one file, as by Linux."""
-# `-O/dev/null` takes back `diff.orderFile`; the time that git needs to find renames grows with the
-# square of the files, hence `-l1000`.
-_DIFF: Final = (
-    *("diff", "--name-status", "-z", "--find-renames", "-l1000", "--no-ext-diff", "--no-textconv"),
-    *("--ignore-submodules=dirty", "--no-relative", "-O/dev/null"),
-)
-_LINK: Final = "120000"
-_SUBMODULE: Final = "160000"
+MOST_LISTED: Final = 64 << 20
+"""Characters of the paths of one commit: trees may hold one another, and list more files than there are anywhere."""
+_ASSUMED, _SKIPPED, _ANNOUNCED = 0x8000, 0x4000, 0x2000
+"""Flags of the index: taken as unchanged, not checked out, and to be added later; the last two are extended ones."""
+_NEW_FILES: Final = DiffOption.INCLUDE_UNTRACKED | DiffOption.RECURSE_UNTRACKED_DIRS
 
 
-@dataclass()
+@dataclass(kw_only=True)
 class Repository:
     """A git repository with files checked out."""
 
     root: Path
     """The folder with all of its files; links followed."""
-    drivers: tuple[str, ...] = ()
-    """What its settings name that may start programs."""
+    git: pygit2.Repository
+    common: Path
+    """Its `.git` folder; of a linked worktree that of the main one."""
     _folders: dict[Path, Path] = field(default_factory=dict, repr=False)
-    _commits: dict[str, str | None] = field(default_factory=dict, repr=False)
-    _hashes: dict[str, str] = field(default_factory=dict, repr=False)
     _trees: dict[str, Mapping[str, TreeEntry]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -61,42 +52,29 @@ class Repository:
         """Return the repository that `folder` is in.
 
         Raises:
-            EnvironmentProblem: E730, E731.
+            EnvironmentProblem: E731.
             RecipeError: R020 where it is in none, R023 where it belongs to another user, R024 where its
                 settings say that its files are elsewhere, or its history is that of another folder.
 
         """
         top = top_of(Path(os.path.realpath(folder)))
-        if top is None:
-            raise no_repository(folder)
-        require_own_history(top)
-        found = run_git(("rev-parse", "--show-toplevel"), top)
-        if found.returncode:
-            if b"not a git repository" in found.stderr:
-                raise no_repository(folder)
-            raise failed("rev-parse", found.stderr)
-        root = Path(os.path.realpath(os.fsdecode(found.stdout.removesuffix(b"\n"))))
-        # By `core.worktree`, a stranger's repository could make any folder its files.
+        common = require_own_history(top) if top is not None else None
+        git = _opened(top) if top is not None else None
+        if top is None or common is None or git is None or git.is_bare:
+            raise RecipeError.one(
+                "R020",
+                f"`{folder}` is in no git repository",
+                hint="without one, compare two files: recipe diff OLD NEW",
+            )
+        root = Path(os.path.realpath(git.workdir))
+        # By `core.worktree`, an untrusted repository could make any folder its files.
         if root != top:
             raise RecipeError.one(
                 "R024",
                 f"the settings in `{top / '.git'}` say that its files are in `{root}`",
                 hint="git config --unset core.worktree, or clone it anew",
             )
-        return cls(root=root, drivers=programs(root))
-
-    @cached_property
-    def _objects(self) -> Objects:
-        """Its objects, read by the same settings."""
-        return Objects(root=self.root, drivers=self.drivers)
-
-    def __enter__(self) -> Self:
-        """Return the repository; leaving ends the process that reads files."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process that reads files."""
-        self._objects.close()
+        return cls(root=root, git=git, common=common)
 
     def commit(self, revision: str) -> str:
         """Return the full commit of a revision.
@@ -104,161 +82,202 @@ class Repository:
         RecipeError R021 where this clone has none, R410 where branches or tags of that name are different commits.
         """
         found = self._resolved(revision)
-        if found is not None:
-            self._refuse_ambiguous(revision)
-            return found
-        shallow = self.is_shallow
-        where = "this clone is shallow and does not reach it" if shallow else "no such revision"
-        hint = (
-            f"git fetch --depth=1 origin {revision}; in GitHub Actions: `fetch-depth: 0` of checkout"
-            if shallow
-            else f"git fetch origin {revision}, or name another one with --from"
-        )
-        raise RecipeError.one("R021", f"`{revision}`: {where}", hint=hint)
-
-    def _refuse_ambiguous(self, revision: str) -> None:
-        """Refuse a name of a branch that is a tag too: whoever adds one would choose what is compared."""
-        if revision == "HEAD" or revision.startswith(("refs/", "-")):
-            return
-        places = [f"refs/{kind}/{revision}" for kind in ("tags", "heads", "remotes")]
-        form = (
-            "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)"
-        )
-        listed = self._run("for-each-ref", form, *places).stdout.decode().splitlines()
-        parts = (line.partition(" ") for line in listed)
-        found = {name: commit for commit, _, name in parts}
-        named = {name: found[name] for name in places if name in found}
-        if len(set(named.values())) > 1:
+        if found is None:
+            where = "this clone is shallow and does not reach it"
+            hint = f"git fetch --depth=1 origin {revision}; in GitHub Actions: `fetch-depth: 0` of checkout"
+            if not self.is_shallow:
+                where = "no such revision"
+                hint = f"git fetch origin {revision}, or name another one with --from"
+            raise RecipeError.one("R021", f"`{revision}`: {where}", hint=hint)
+        # A tag of a branch's name: whoever adds one would choose what is compared.
+        named: dict[str, str] = {}
+        for kind in ("tags", "heads", "remotes"):
+            with suppress(pygit2.GitError, KeyError, ValueError):
+                place = f"refs/{kind}/{revision}"
+                named[place] = str(self.git.lookup_reference(place).peel().id)
+        if len(set(named.values())) > 1 and revision != "HEAD":
             raise RecipeError.one(
                 "R410",
                 f"`{revision}` is {' and '.join(f'`{name}`' for name in named)}, which are different commits",
                 hint=f"say which one: --from {[*named][-1]}",
             )
+        return found
 
     def knows(self, revision: str) -> bool:
         """Return whether this clone has a revision."""
         return self._resolved(revision) is not None
 
     def _resolved(self, revision: str) -> str | None:
-        if revision not in self._commits:
-            self._commits[revision] = self._resolve(revision)
-        return self._commits[revision]
-
-    def _resolve(self, revision: str) -> str | None:
         if "\0" in revision or not revision:
             return None
-        # A revision that begins with a dash is no option.
-        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        found = self._run(*words)
-        return found.stdout.decode().strip() if found.returncode == 0 else None
+        try:
+            return str(self.git.revparse_single(revision).peel(pygit2.Commit).id)
+        except (pygit2.GitError, KeyError, ValueError):
+            return None
 
     @property
     def is_shallow(self) -> bool:
         """Whether the clone was cut off somewhere."""
-        return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        return self.git.is_shallow
 
     @property
     def has_one_branch(self) -> bool:
         """Whether the clone was made of one branch: its `origin/HEAD` then is that one, whichever it is."""
-        found = self._run("config", "--get-all", "remote.origin.fetch").stdout.split()
-        return bool(found) and not any(b"*" in line for line in found)
+        found = [str(line) for line in self.git.config.get_multivar("remote.origin.fetch")]
+        return bool(found) and not any("*" in line for line in found)
 
     def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
         """Return the last commits that both have; none where the clone does not reach one."""
-        if one == other:
-            return (one,)
-        return tuple(self._run("merge-base", "--all", one, other).stdout.decode().split())
+        with _failures("compare histories"):
+            first = self.git.merge_base(one, other)
+            if first is None:
+                return ()
+            # Further ones are reached from both, and not from the first one.
+            both = set(self._walked(one, str(first))) & set(self._walked(other, str(first)))
+            commits = [self.git[name].peel(pygit2.Commit) for name in both]
+            inner = {str(parent) for commit in commits for parent in commit.parent_ids}
+            return (str(first), *sorted(both - inner))
+
+    def _walked(self, tip: str, without: str) -> Iterator[str]:
+        walker = self.git.walk(tip)
+        walker.hide(without)
+        return (str(commit.id) for commit in walker)
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """Return the parents that a commit names, also those that a shallow clone was cut off from."""
-        # From the commit itself: git's own listings end at the edge of a shallow clone.
-        head = self._objects.read(commit, commit)[1].partition(b"\n\n")[0]
-        lines = head.decode(errors="replace").splitlines()
+        head = self._read(commit, commit).partition(b"\n\n")[0].decode(errors="replace")
+        lines = head.splitlines()
         return tuple(line.removeprefix("parent ") for line in lines if line.startswith("parent "))
 
     def is_cut_between(self, base: str, *tips: str) -> bool:
         """Return whether a shallow clone was cut off at a commit that `tips` have and `base` has not."""
-        place = os.fsdecode(self.output("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
         try:
-            cut = set((self.root / place).read_text("ascii").split())
+            cut = set((self.common / "shallow").read_text("ascii").split())
         except OSError:
             return False
-        listed = self.output("rev-list", *tips, f"^{base}").decode().split()
-        return not cut.isdisjoint(listed)
+        with _failures("list the history"):
+            return any(not cut.isdisjoint(self._walked(tip, base)) for tip in tips)
+
+    def recorded(self, commit: str, path: str) -> Iterator[tuple[str, bytes]]:
+        """Yield what commits up to this one have at a path, no link followed: the latest commit of each content.
+
+        RecipeError R025 for bytes that this clone lacks.
+        """
+        seen = set[pygit2.Oid]()
+        with _failures("list the history"):
+            for one in self.git.walk(commit):
+                found = one.tree[path] if path in one.tree else None  # noqa: SIM401 - a tree has no such `get`
+                if found is not None and found.id not in seen:
+                    seen.add(found.id)
+                    yield str(one.id), self._read(found.id, path)
 
     def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
         """Return what differs between two commits, or a commit and the files as they are now."""
         if new is not None:
-            return tuple(self._diff(old, new))
-        files = self._changed(self._diff(old), self.tree(old))
-        there = {one.path for one in files}
-        files += [Moved(status="A", path=path) for path in self.untracked if path not in there]
-        return tuple(files)
-
-    def _changed(self, found: list[Moved], kept: Mapping[str, TreeEntry]) -> list[Moved]:
-        """Leave out files that only look changed: their time is another one, or no filter makes their pointer."""
-        # `hash-object` is given one name on each line.
-        asked = [one.path for one in found if one.status == "M" and "\n" not in one.path]
-        asked = [path for path in asked if path in kept and _is_data(self.root / path)]
-        hashed = self._hashed(asked)
-        same = {path for path in asked if hashed.get(path) == kept[path].id}
-        if "filter.lfs" in self.drivers:
-            same |= {path for path in asked if path not in same and self._is_here(kept[path], path)}
-        return [one for one in found if one.status != "M" or one.path not in same]
-
-    def _hashed(self, paths: Sequence[str]) -> Mapping[str, str]:
-        """Return the id that each file would have in git, line ends made as git is configured, filters left out."""
-        # git reads a name that begins with a quote as a quoted one.
-        asked = [path for path in paths if path not in self._hashes and not path.startswith('"')]
-        if asked:
-            names = b"".join(os.fsencode(path) + b"\n" for path in asked)
-            found = run_git(("hash-object", "--stdin-paths"), self.root, self.drivers, given=names)
-            # git stops at a file that vanished meanwhile: the rest counts as changed.
-            self._hashes |= zip(asked, found.stdout.decode().split(), strict=False)
-        return self._hashes
-
-    def _is_here(self, entry: TreeEntry, path: str) -> bool:
-        """Return whether git has a pointer of git-lfs for a file, and the file is what it points to."""
-        try:
-            pointer = pointer_of(self._objects.read(entry.id, path)[1])
-        except (OSError, RecipeError):
-            return False
-        return pointer is not None and pointer.stands_for(self.root / path)
+            with _failures("compare two commits", lacks=old):
+                found = self._files_of(old).diff_to_tree(
+                    self._files_of(new), flags=DiffOption.INCLUDE_TYPECHANGE
+                )
+                return tuple(_moves(found))
+        with _failures("compare a commit with the files", lacks=old):
+            found = self._to_index(old)
+            # Without new files, which a merged comparison loses.
+            found.merge(self.git.index.diff_to_workdir(DiffOption.INCLUDE_TYPECHANGE))
+            files = list(self._changed(found, self.tree(old)))
+        new_files = self.untracked - {one.path for one in files}
+        return (*files, *(Moved(status="A", path=path) for path in sorted(new_files)))
 
     def staged(self, old: str) -> tuple[Moved, ...]:
         """Return what differs between a commit and what would be committed now."""
-        return tuple(self._diff("--cached", old))
+        with _failures("compare a commit with the index", lacks=old):
+            found = [*_moves(self._to_index(old))]
+        return tuple(
+            one
+            for one in found
+            if not (one.path in self._staged and self._staged[one.path].is_announced)
+        )
 
     def unstaged(self) -> tuple[Moved, ...]:
         """Return what differs between what would be committed now and the files as they are."""
-        return tuple(self._changed(self._diff(), self._staged))
+        with _failures("compare the index with the files"):
+            found = self.git.index.diff_to_workdir(DiffOption.INCLUDE_TYPECHANGE)
+            return tuple(self._changed(found, self._staged))
+
+    def _files_of(self, commit: str) -> pygit2.Tree:
+        return self.git[commit].peel(pygit2.Tree)
+
+    def _to_index(self, commit: str) -> pygit2.Diff:
+        return self._files_of(commit).diff_to_index(
+            self.git.index, flags=DiffOption.INCLUDE_TYPECHANGE
+        )
+
+    def _changed(self, found: pygit2.Diff, kept: Mapping[str, TreeEntry]) -> Iterator[Moved]:
+        """Yield what differs, without files that only look changed: by time, mode or line ends, or held by git-lfs."""
+        for one in _moves(found):
+            entry, staged = kept.get(one.path), self._staged.get(one.path)
+            if one.status == "D" and staged is not None and not staged.is_watched:
+                # Not checked out: what would be committed counts as the file.
+                if entry is None or entry.id != staged.id:
+                    yield replace(one, status="M")
+            elif one.status != "M" or entry is None or not self._is_kept(entry, one.path):
+                yield one
+
+    def _is_kept(self, entry: TreeEntry, path: str) -> bool:
+        """Return whether a file has the bytes that git keeps, or those that a pointer of git-lfs stands for."""
+        place = self.root / path
+        if entry.mode == FileMode.COMMIT:
+            return False
+        try:
+            require_data(place)  # neither another kind of thing nor a terabyte of nothing
+            if str(self.git.hashfile(str(place), as_path=path)) == entry.id:
+                return True
+            if self.git.odb.read_header(entry.id)[1] > LONGEST_POINTER:
+                return False
+            pointer = pointer_of(self._read(entry.id, path))
+        except (OSError, ValueError, KeyError, pygit2.GitError, RecipeError):
+            return False
+        return pointer is not None and pointer.stands_for(place)
 
     def links(self) -> tuple[str, ...]:
         """Return the links and submodules that git keeps, as they would be committed now."""
-        found = self._staged.items()
-        return tuple(path for path, entry in found if entry.mode in (_LINK, _SUBMODULE))
+        kinds = (FileMode.LINK, FileMode.COMMIT)
+        return tuple(path for path, entry in self._staged.items() if entry.mode in kinds)
 
     @cached_property
     def _staged(self) -> Mapping[str, TreeEntry]:
         """What would be committed now, by path."""
-        return dict(map(staged_entry, names_in(self.output("ls-files", "--stage", "-v", "-z"))))
+        found: dict[str, TreeEntry] = {}
+        index = self.git.index
+        for number, entry in enumerate(index):
+            # The one thing that libgit2 knows of an entry and pygit2 does not show.
+            one = C.git_index_get_byindex(index._index, number)  # noqa: SLF001
+            found[str(entry.path)] = TreeEntry(
+                mode=int(entry.mode),
+                id=str(entry.id),
+                is_watched=not (one.flags & _ASSUMED or one.flags_extended & _SKIPPED),
+                is_announced=bool(one.flags_extended & _ANNOUNCED),
+            )
+        return found
 
     @cached_property
     def submodules(self) -> frozenset[str]:
         """The submodules, as they would be committed now."""
-        return frozenset(path for path, one in self._staged.items() if one.mode == _SUBMODULE)
-
-    def _diff(self, *words: str) -> list[Moved]:
-        return list(moves(names_in(self.output(*_DIFF, *words, "--"))))
+        return frozenset(p for p, one in self._staged.items() if one.mode == FileMode.COMMIT)
 
     @cached_property
-    def untracked(self) -> tuple[str, ...]:
+    def untracked(self) -> frozenset[str]:
         """The files that git neither knows nor ignores."""
-        return tuple(names_in(self.output("ls-files", "--others", "--exclude-standard", "-z")))
+        with _failures("list the files"):
+            deltas = self.git.index.diff_to_workdir(_NEW_FILES).deltas
+            return frozenset(
+                os.fsdecode(one.new_file.raw_path)
+                for one in deltas
+                if one.status == DeltaStatus.UNTRACKED
+            )
 
     def files(self) -> tuple[str, ...]:
         """Return the files of the working tree: tracked ones and new ones."""
-        listed = dict.fromkeys((*self._staged, *self.untracked))
+        listed = dict.fromkeys((*self._staged, *sorted(self.untracked)))
         return tuple(path for path in listed if (self.root / path).is_file())
 
     def leads_out(self, path: str | Path) -> bool:
@@ -281,7 +300,8 @@ class Repository:
 
     def ignores(self, path: Path) -> bool:
         """Return whether git is configured to leave a path out."""
-        return self._run("check-ignore", "--quiet", "--", str(path)).returncode == 0
+        named = self.named(path)
+        return named not in (None, *self._staged) and self.git.path_is_ignored(str(named))
 
     def inside(self, path: Path) -> str | None:
         """Return a path from the root, its folder's links followed; None for one outside."""
@@ -303,12 +323,23 @@ class Repository:
 
     def tree(self, commit: str) -> Mapping[str, TreeEntry]:
         """Return everything that a commit has, by path. RecipeError R025 where this clone lacks its folders."""
-        if commit not in self._trees:
-            found = self._run("ls-tree", "-r", "-t", "-z", "--full-tree", commit)
-            if found.returncode:
-                raise lacking(commit[:12])
-            self._trees[commit] = dict(map(tree_entry, names_in(found.stdout)))
-        return self._trees[commit]
+        if commit in self._trees:
+            return self._trees[commit]
+        found, listed = dict[str, TreeEntry](), 0
+        with _failures("list a commit", lacks=commit):
+            left = [("", self._files_of(commit))]
+            while left:
+                above, tree = left.pop()
+                for one in tree:
+                    path = f"{above}{os.fsdecode(one.raw_name or b'')}"
+                    found[path] = TreeEntry(mode=int(one.filemode), id=str(one.id))
+                    listed += len(path)
+                    if listed > MOST_LISTED:
+                        what = f"`{commit[:12]}` lists more than {MOST_LISTED >> 20} MiB of paths"
+                        raise EnvironmentProblem.one("E731", what)
+                    if one.filemode == FileMode.TREE:
+                        left.append((f"{path}/", self.git[one.id].peel(pygit2.Tree)))
+        return self._trees.setdefault(commit, found)
 
     def target(self, commit: str, path: str) -> Target:
         """Return where a path of a commit leads, following links as they were then."""
@@ -328,13 +359,13 @@ class Repository:
             entry = tree.get(at.as_posix())
             if entry is None:
                 return Target(steps=(*steps, at.as_posix()))
-            if entry.mode == _SUBMODULE:
+            if entry.mode == FileMode.COMMIT:
                 return Target(steps=(*steps, at.as_posix()), is_outside=True)
-            if entry.mode == _LINK:
+            if entry.mode == FileMode.LINK:
                 steps[at.as_posix()] = None
                 if len(steps) > MOST_LINKS:
                     return Target(steps=tuple(steps))
-                leads = PurePosixPath(os.fsdecode(self._objects.read(entry.id, at.as_posix())[1]))
+                leads = PurePosixPath(os.fsdecode(self._read(entry.id, at.as_posix())))
                 if leads.is_absolute():
                     return Target(steps=tuple(steps), is_outside=True)
                 left, at = [*leads.parts, *left], at.parent
@@ -372,45 +403,104 @@ class Repository:
         pointer = pointer_of(content)
         if pointer is None:
             return None
-        folder = os.fsdecode(self.output("rev-parse", "--git-common-dir").removesuffix(b"\n"))
         digest = pointer.sha256
-        path = self.root / folder / "lfs" / "objects" / digest[:2] / digest[2:4] / digest
+        path = self.common / "lfs" / "objects" / digest[:2] / digest[2:4] / digest
         return path if path.is_file() and pointer.stands_for(path) else None
-
-    def recorded(self, commit: str, path: str) -> bytes:
-        """Return the bytes that a commit has at a path, no link followed. RecipeError R025 where it has none."""
-        if "\n" in path:
-            raise lacking(path)
-        return self._objects.read(f"{commit}:{path}", path)[1]
 
     def content(self, commit: str, path: str) -> bytes:
         """Return the bytes of a file as it was, links followed.
 
         Raises:
             FileNotFoundError: it was not there, or not in this repository.
+            OSError: EFBIG where it holds more than `MAX_BYTES`.
             RecipeError: R025 where this clone lacks its bytes.
 
         """
         entry = self.target(commit, path).entry
-        if entry is None or entry.kind != "blob":
+        if entry is None or not entry.is_file:
             raise FileNotFoundError(path)
-        return self._objects.read(entry.id, path)[1]
+        return self._read(entry.id, path)
 
-    def _run(self, *words: str) -> Completed:
-        return run_git(words, self.root, self.drivers)
+    def _read(self, name: str | pygit2.Oid, what: str) -> bytes:
+        """Return the bytes of an object; `what` is the file that it is. OSError EFBIG, RecipeError R025."""
+        try:
+            if self.git.odb.read_header(name)[1] > MAX_BYTES:
+                raise OSError(errno.EFBIG, f"larger than {MAX_BYTES / 1e6:.0f} MB", what)
+            return self.git.odb.read(name)[1]
+        except (pygit2.GitError, KeyError) as error:
+            raise _lacking(what) from error
 
-    def output(self, *words: str, given: bytes = b"") -> bytes:
-        """Return what a git command that only reads prints; `given` is what it reads. Raises as `run_git`, and E731."""
-        found = run_git(words, self.root, self.drivers, given=given)
-        if found.returncode:
-            raise failed(words[0], found.stderr)
-        return found.stdout
 
-
-def _is_data(path: Path) -> bool:
-    """Return whether git may read a file: neither another kind of thing nor a terabyte of nothing."""
+def _opened(top: Path) -> pygit2.Repository:
+    """Open what is in a folder. RecipeError R023, EnvironmentProblem E731."""
+    variables, settings = os.environ, pygit2.settings
+    if (own := variables.get("GIT_CONFIG_GLOBAL")) is not None:
+        for level in (ConfigLevel.GLOBAL, ConfigLevel.XDG):
+            settings.search_path[level] = ""
+    count = variables.get("GIT_CONFIG_COUNT", "")
+    named = range(min(int(count), 1000) if count.isdecimal() else 0)
+    allowed = [
+        variables.get(f"GIT_CONFIG_VALUE_{number}")
+        for number in named
+        if variables.get(f"GIT_CONFIG_KEY_{number}") == "safe.directory"
+    ]
+    # A partial clone lacks files, each of which is reported where it is read.
+    pygit2.option(Option.SET_EXTENSIONS, ["partialclone"], 1)
+    settings.owner_validation = "*" not in allowed and str(top) not in allowed
     try:
-        require_data(path)
-    except (OSError, ValueError):
-        return False
-    return True
+        found = pygit2.Repository(str(top), RepositoryOpenFlag.NO_SEARCH)
+        if own and Path(own).is_file():
+            found.config.add_file(own, ConfigLevel.GLOBAL)
+    except (pygit2.GitError, KeyError, ValueError) as error:
+        if "not owned by" in str(error):
+            raise RecipeError.one(
+                "R023",
+                f"the repository `{top}` belongs to another user, and is not read",
+                hint=f"where you trust it: git config --global --add safe.directory {shlex.quote(str(top))}",
+            ) from error
+        raise _failed("open the repository", error) from error
+    return found
+
+
+def _moves(found: pygit2.Diff) -> Iterator[Moved]:
+    """Yield the files of a comparison, renamed ones paired."""
+    found.find_similar(rename_limit=1000)
+    for one in found.deltas:
+        path, was = (os.fsdecode(file.raw_path) for file in (one.new_file, one.old_file))
+        match one.status:
+            case DeltaStatus.RENAMED:
+                yield Moved(status="R", path=path, was=was)
+            case DeltaStatus.ADDED | DeltaStatus.COPIED:
+                yield Moved(status="A", path=path)
+            case DeltaStatus.DELETED:
+                yield Moved(status="D", path=was)
+            case DeltaStatus.TYPECHANGE:
+                yield Moved(status="T", path=path)
+            case DeltaStatus.MODIFIED | DeltaStatus.CONFLICTED:
+                # Changes within a submodule are compared in its own repository.
+                is_inner = one.old_file.mode == one.new_file.mode == FileMode.COMMIT
+                if not (is_inner and one.old_file.id == one.new_file.id):
+                    yield Moved(status="M", path=path)
+
+
+@contextmanager
+def _failures(what: str, *, lacks: str = "") -> Iterator[None]:
+    """Raise what libgit2 refuses as E731; of objects that are not here, where `lacks` names a commit, as R025."""
+    try:
+        yield
+    except (pygit2.GitError, KeyError, ValueError) as error:
+        if lacks and isinstance(error, KeyError | pygit2.GitError):
+            raise _lacking(lacks[:12]) from error
+        raise _failed(what, error) from error
+
+
+def _failed(what: str, error: Exception) -> EnvironmentProblem:
+    return EnvironmentProblem.one("E731", f"git cannot {what}: {str(error).strip() or 'no reason'}")
+
+
+def _lacking(what: str) -> RecipeError:
+    return RecipeError.one(
+        "R025",
+        f"this clone lacks the bytes of `{what}`, and nothing is fetched here",
+        hint="fetch them: git fetch --refetch --no-filter origin",
+    )

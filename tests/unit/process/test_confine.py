@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from engine.errors import StageError
 from engine.process import policies
-from engine.process.confine import Available, Rights, available, in_confined_thread
+from engine.process.confine import Available, Rights, available
 from engine.process.policies import BASELINE, POLICIES, Policy, Size, rights_of
 from engine.process.start import program, script
 from engine.runtime.tool_process import run_tool
@@ -145,30 +144,6 @@ def test_of_root_nothing_is_left_but_the_right_to_its_files() -> None:
     kept = {0, 1, 3, 4}
 
     assert {bit for bit in range(64) if int(str(_found()["capabilities"])) >> bit & 1} <= kept
-
-
-@needs_landlock
-def test_what_a_thread_starts_has_its_rights_and_other_threads_keep_theirs(tmp_path: Path) -> None:
-    strange = tmp_path / "strange"
-    strange.write_text("#!/bin/sh\ntouch ran\n")
-    strange.chmod(0o700)
-    rights = Rights(
-        execute=("/usr", "/bin", "/lib", "/lib64"), reads_all=True, devices=("/dev/null",)
-    )
-
-    def start(*words: str) -> Callable[[], int]:
-        return lambda: (
-            subprocess.run(words, cwd=tmp_path, check=False, capture_output=True).returncode
-        )
-
-    with pytest.raises(PermissionError):
-        in_confined_thread(rights, start(str(strange)))
-    assert in_confined_thread(rights, start("/bin/sh", "-c", "echo > x")) != 0
-    assert in_confined_thread(rights, start("/bin/sh", "-c", "exit 0")) == 0
-    with pytest.raises(PermissionError):
-        in_confined_thread(rights, socket.socket)
-    assert start(str(strange))() == 0
-    assert (tmp_path / "ran").exists()
 
 
 def test_a_child_that_cannot_be_confined_as_promised_runs_nothing(

@@ -54,9 +54,7 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     # Classes stand for all their methods.
     "engine.runtime.training.callbacks": (WITHIN, ("Watch",)),
     "engine.runtime.training.first_step": (WITHIN, ("FirstStep",)),
-    "engine.runtime.training.rows_seen": (WITHIN, ("RowsSeen",)),
-    # Called for each batch and each gradient, too.
-    "engine.runtime.training.fed_batches": (WITHIN, ("FedBatches",)),
+    "engine.runtime.training.rows_seen": (WITHIN, ("RowsSeen", "FedBatches")),
     "engine.runtime.training.taken_steps": (
         WITHIN,
         ("TakenSteps.before", "TakenSteps.after", "TakenSteps._computed"),
@@ -64,7 +62,7 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "engine.runtime.training.shared_prefix": (WITHIN, ("SharedPrefix.on_train_begin",)),
     "engine.backends.events": (WITHIN, ("TrainingMonitor.handle",)),
     "engine.backends.trainer_state": (WITHIN, ("set_damaged_aside", "judge_ending")),
-    "engine.runtime.training.checks": (AFTER, ("adapter_norm", "model_norm")),
+    "engine.runtime.training.saved_weights": (AFTER, ("adapter_norm", "model_norm")),
     "engine.training.train": (AFTER, ("refuse_another_model",)),
     "engine.inference.asked_again": (AFTER, ("refuse_moved_answers",)),
     "engine.stages.evaluate": (AFTER, ("_refuse_contradictions",)),

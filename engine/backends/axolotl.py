@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.backends import axolotl_gpu, options
+from engine.backends import axolotl_gpu, base
 from engine.backends.axolotl_keys import (
     ADAPTERS_ONLY,
     ANSWERS_ONLY,
@@ -35,8 +35,7 @@ from engine.backends.base import (
     to_config,
     with_overrides,
 )
-from engine.backends.checks import device_problems
-from engine.backends.overrides import idle, idle_of_adam, override_problems
+from engine.backends.checks import device_problems, idle, idle_of_adam, override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError, install_hint
 from engine.files.writing import COMPILED
@@ -179,7 +178,7 @@ def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
         yield "lora_alpha", method.alpha, "method.alpha"
         yield "lora_dropout", method.dropout, "method.dropout"
         yield _targets(method)
-        yield from options.adapter_lines(method, OPTION_KEYS)
+        yield from base.adapter_lines(method, OPTION_KEYS)
         for part in ("mlp", "qkv", "o", "embedding"):
             yield (
                 f"lora_{part}_kernel",
@@ -187,7 +186,7 @@ def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
                 "default: triton kernels are not deterministic and need a GPU",
             )
     elif method.train_only is not None:
-        yield "unfrozen_parameters", options.unfrozen(method), "method.train_only"
+        yield "unfrozen_parameters", base.unfrozen(method), "method.train_only"
 
 
 def _targets(method: Method) -> Line:
@@ -219,7 +218,7 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
         names.append("MixedPrecision" if setting.precision == "bf16" else "MixedHalf")
     if method.kind == "qlora" and setting.device.kind == "cpu":
         names.append("Unpacked")
-    if method.train_only is not None or options.counts_from_end(method):
+    if method.train_only is not None or base.counts_from_end(method):
         names.append("CountLayers")
     ours = [f"{PLUGIN}.{name}" for name in names]
     return [*ours, *axolotl_gpu.plugins(recipe, setting)]
@@ -307,7 +306,7 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     if numbers:
         yield "lr_scheduler_kwargs", numbers, "method.scheduler"
     yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield "optimizer", *options.ADAMW
+    yield "optimizer", *base.ADAMW
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
     if method.loraplus_lr_ratio != 1:

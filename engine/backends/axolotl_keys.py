@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from engine.backends.overrides import RANGES, Vocabulary
+from engine.backends.checks import RANGES, Vocabulary
 from engine.recipe.model import Json
 from engine.recipe.shipped import schema_text
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.backends import process_training
 from engine.backends.base import Launch, Trained
-from engine.backends.launch_folder import CONFIG, LAUNCH, OUTPUT
+from engine.backends.nodes import CONFIG, LAUNCH, OUTPUT
 from engine.backends.process_training import (
     SHARDED,
     TrainingProgram,

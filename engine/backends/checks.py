@@ -2,12 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+from typing import Final
+
 from engine.compute.ranks import Ranks
 from engine.environment import Device
 from engine.errors import Problem, Severity
 from engine.recipe.methods import OPTIONS, unset_options
-from engine.recipe.model import Method, Recipe
+from engine.recipe.model import Json, Method, Recipe
 from engine.recipe.teacher import soft_targets_of
+from engine.recipe.text.nearest import nearest
+from engine.values import Value, field
+
+
+class Vocabulary(Value):
+    """Which keys a backend has, and what recipes may do with them."""
+
+    name: str
+    """Of the backend, with its version."""
+    kinds: Mapping[str, frozenset[str]]
+    """Every key, with the kinds of value it takes: bool, int, float, str, list, dict."""
+    overridable: frozenset[str]
+    """Scalars that tune training and can neither run code, reach the network, name a path, nor
+    break checks."""
+    from_recipe: Mapping[str, str]
+    """Keys that a key of the recipe decides: one way to say each thing."""
+    values: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
+    """Keys that take more than recipes may say: the values they may."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Least and most of a number: beyond it no training goes on, or the machine does not."""
+
+
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "adam_beta1": (0, 1),
+    "adam_beta2": (0, 1),
+    "adam_epsilon": (0, 1),
+    "cosine_min_lr_ratio": (0, 1),
+    "dataloader_num_workers": (0, 64),
+    "eval_batch_size": (1, 65536),
+    "logging_steps": (1, 1_000_000),
+    "loraplus_lr_ratio": (0, 1000),
+    "max_grad_norm": (0, 1_000_000),
+    "neftune_noise_alpha": (0, 1000),
+    "per_device_eval_batch_size": (1, 65536),
+    "save_total_limit": (1, 10_000),
+}
+"""Of the keys that recipes may override, in all backends."""
+OF_ADAM: Final = ("adam_beta1", "adam_beta2", "adam_epsilon")
+NOT_ADAM: Final = ("adafactor", "sgd")
+"""Optimizers to which transformers passes none of these."""
+
+
+def override_problems(
+    overrides: Iterable[tuple[str, Json]], vocabulary: Vocabulary
+) -> tuple[Problem, ...]:
+    """Unknown keys (B404), keys the recipe decides (B405) or may not set (B406), wrong values (B407), in order."""
+    found = (_problem(key, value, vocabulary) for key, value in overrides)
+    return tuple(problem for problem in found if problem is not None)
+
+
+def idle(key: str, message: str, hint: str) -> Problem:
+    """Return that an override would do nothing: B447."""
+    return Problem(code="B447", message=message, path=f"backend.overrides.{key}", hint=hint)
+
+
+def idle_of_adam(overrides: Iterable[tuple[str, Json]], optimizer_key: str) -> tuple[Problem, ...]:
+    """Return the numbers of Adam beside an optimizer that has none of them: B447."""
+    given = dict(overrides)
+    name = given.get(optimizer_key)
+    if name not in NOT_ADAM:
+        return ()
+    message, hint = f"`{name}` has no such number: it would do nothing", "delete it"
+    return tuple(idle(key, message, hint) for key in given if key in OF_ADAM)
+
+
+def _problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
+    path = f"backend.overrides.{key}"
+    # Asked first: such keys need not be among a backend's own, and the hint names the one to set.
+    if key in vocabulary.from_recipe:
+        return Problem(
+            code="B405",
+            message="a key of the recipe decides this",
+            path=path,
+            hint=f"set {vocabulary.from_recipe[key]} instead",
+        )
+    if key not in vocabulary.kinds:
+        return Problem(
+            code="B404",
+            message=f"not a key of {vocabulary.name}",
+            path=path,
+            hint=_did_you_mean(key, sorted(vocabulary.overridable))
+            or f"one of: {', '.join(sorted(vocabulary.overridable))}",
+        )
+    if key not in vocabulary.overridable:
+        return Problem(
+            code="B406",
+            message="a recipe may not set this: it could run code, reach the network or change what is checked",
+            path=path,
+            hint=f"one of: {', '.join(sorted(vocabulary.overridable))}",
+        )
+    return _value_problem(key, value, vocabulary)
+
+
+def _value_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
+    path = f"backend.overrides.{key}"
+    values = vocabulary.values.get(key)
+    if values is not None:
+        if value in values:
+            return None
+        listed = [str(allowed) for allowed in values]
+        return Problem(
+            code="B407",
+            message=f"`{value}` is not one of {', '.join(listed)}",
+            path=path,
+            hint=_did_you_mean(str(value), listed),
+        )
+    wanted = vocabulary.kinds[key] - {"null"}
+    # The exact type: to `isinstance` a bool is an int, and `true` would be a number of workers.
+    kind = type(value).__name__
+    if kind in wanted or (kind == "int" and "float" in wanted):
+        return _range_problem(key, value, vocabulary)
+    return Problem(
+        code="B407", message=f"`{value}` must be {' or '.join(sorted(wanted))}", path=path
+    )
+
+
+def _range_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
+    least, most = vocabulary.ranges.get(key, (-inf, inf))
+    if isinstance(value, bool) or not isinstance(value, int | float) or least <= value <= most:
+        return None
+    return Problem(
+        code="B407",
+        message=f"must be from {least:g} to {most:g}, not `{value:g}`",
+        path=f"backend.overrides.{key}",
+    )
+
+
+def _did_you_mean(word: str, words: Sequence[str]) -> str | None:
+    near = nearest(word, words)
+    return f"did you mean `{near}`?" if near else None
+
 
 TOGETHER = ("axolotl", "trl")
 """Backends that several processes train with."""

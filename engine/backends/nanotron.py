@@ -28,8 +28,7 @@ from engine.backends.base import (
     schedule,
     with_overrides,
 )
-from engine.backends.checks import option_problems, soft_problems
-from engine.backends.overrides import Vocabulary, override_problems
+from engine.backends.checks import Vocabulary, option_problems, override_problems, soft_problems
 from engine.environment import Device
 from engine.errors import Problem, RecipeError, StageError
 from engine.files.reading import read_json

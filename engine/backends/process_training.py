@@ -23,9 +23,11 @@ import yaml
 from engine.backends import events, nodes
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
-from engine.backends.launch_folder import (
+from engine.backends.nodes import (
     BASE_MODEL,
     CONFIG,
+    GRACE_SECONDS,
+    GROUP,
     LAUNCH,
     OUTPUT,
     ROWS,
@@ -33,7 +35,6 @@ from engine.backends.launch_folder import (
     lay_out,
     tail_of,
 )
-from engine.backends.nodes import GRACE_SECONDS, GROUP
 from engine.backends.resuming import train_on
 from engine.compute.ranks import divided, for_ranks
 from engine.environment import CUBLAS, CUDA_VISIBLE, one_device

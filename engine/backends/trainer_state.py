@@ -23,7 +23,7 @@ from engine.files.digests import FILE as DIGESTS
 from engine.files.digests import changed_files, read_digests
 from engine.files.reading import parse_json, read_json
 from engine.recipe.model import Method
-from engine.runtime.training.patience import evaluations_since_best, scheduled_losses
+from engine.runtime.training.event_file import evaluations_since_best, scheduled_losses
 from engine.values import Value
 
 STATE = "trainer_state.json"
@@ -36,7 +36,7 @@ RANKS = re.compile(r"rng_state_(\d+)\.pth")
 INCOMPLETE = "incomplete"
 CHECKPOINT = "checkpoint-"
 ADAPTERS = "adapters"
-"""Where `engine.runtime.training.adapter_checkpoints` puts the adapters of some checkpoints."""
+"""Where `engine.runtime.training.saved_weights` puts the adapters of some checkpoints."""
 
 
 class Ending(Value):

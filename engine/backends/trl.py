@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.backends import options
+from engine.backends import base
 from engine.backends.base import (
     SHARED,
     BackendConfig,
@@ -28,8 +28,13 @@ from engine.backends.base import (
     to_config,
     with_overrides,
 )
-from engine.backends.checks import device_problems
-from engine.backends.overrides import RANGES, Vocabulary, idle_of_adam, override_problems
+from engine.backends.checks import (
+    RANGES,
+    Vocabulary,
+    device_problems,
+    idle_of_adam,
+    override_problems,
+)
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError, install_hint
 from engine.files.writing import COMPILED
@@ -206,9 +211,9 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
         yield "lora_alpha", method.alpha, "method.alpha"
         yield "lora_dropout", method.dropout, "method.dropout"
         yield "lora_target_modules", targets(method), "method.target_modules"
-        yield from options.adapter_lines(method, OPTION_KEYS)
+        yield from base.adapter_lines(method, OPTION_KEYS)
     elif method.train_only is not None:
-        yield "unfrozen_parameters", options.unfrozen(method), "method.train_only"
+        yield "unfrozen_parameters", base.unfrozen(method), "method.train_only"
     yield "precision", setting.precision, "backend.precision"
     yield "max_length", method.max_length, "method.max_length"
     if method.loss_on == "everything":
@@ -264,7 +269,7 @@ def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     if numbers:
         yield "lr_scheduler_kwargs", numbers, "method.scheduler"
     yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield "optim", *options.ADAMW
+    yield "optim", *base.ADAMW
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
     if method.loraplus_lr_ratio != 1:

@@ -17,12 +17,12 @@ from engine.process.installed_packages import read_quickly
 def main(config: str, device: str, checkpoint: str | None = None) -> None:
     """Train."""
     read_quickly()
-    from engine.runtime.training import rank  # brings torch
+    from engine.runtime.training import sft  # brings torch
 
     # What is imported stays: looking it through takes seconds at the end of the process.
     gc.freeze()
     try:
-        rank.train(config, device, checkpoint)
+        sft.train_rank(config, device, checkpoint)
     except interrupts.Interrupted as asked:
         # The checkpoint is written, so nothing is left to do.
         os._exit(128 + asked.number)

@@ -17,7 +17,7 @@ import yaml
 from engine.backends import events, process_training
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
-from engine.backends.launch_folder import CONFIG, LAUNCH, OUTPUT
+from engine.backends.nodes import CONFIG, LAUNCH, OUTPUT
 from engine.backends.process_training import (
     SHARDED,
     TrainingProgram,
@@ -71,7 +71,7 @@ def _train_apart(launch: Launch) -> Trained:
         command=command,
         variables=process_training.environment(launch, {}),
         config=as_yaml(config),
-        imports="engine.runtime.training.rank",
+        imports="engine.runtime.training.sft",
     )
     return process_training.train(launch, program)
 

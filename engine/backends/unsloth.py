@@ -22,8 +22,15 @@ from engine.backends.base import (
     to_config,
     with_overrides,
 )
-from engine.backends.checks import device_problems, option_problems, soft_problems
-from engine.backends.overrides import RANGES, Vocabulary, idle_of_adam, override_problems
+from engine.backends.checks import (
+    RANGES,
+    Vocabulary,
+    device_problems,
+    idle_of_adam,
+    option_problems,
+    override_problems,
+    soft_problems,
+)
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
 from engine.errors import Problem, RecipeError, Severity, install_hint
 from engine.files.writing import COMPILED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.backends import process_training
 from engine.backends.base import Launch, Trained
-from engine.backends.launch_folder import CONFIG
+from engine.backends.nodes import CONFIG
 from engine.backends.process_training import TrainingProgram
 from engine.environment import Device, unsloth_python
 from engine.errors import StageError

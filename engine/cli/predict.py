@@ -33,7 +33,7 @@ from engine.render.styled_text import cleaned
 from engine.runs.find import exported_gguf, is_model_file
 from engine.runs.predict_output import output_format, write_answers, write_lines
 from engine.runs.predict_rows import AnsweredRows, Asking, ModelFile, RowFile, Summary, answer_rows
-from engine.runtime.rendering.calibration_file import FileCalibration
+from engine.runtime.rendering.task_file import FileCalibration
 from engine.store import Store
 from engine.store.runs import ACCEPTED, read_record
 from engine.values import replace

@@ -29,8 +29,8 @@ from engine.recipe.references import base_reference, kept_layers
 from engine.recipe.sweeps import methods_of
 from engine.runtime.models.base_model import FOLDER, REVISION
 from engine.store import Store, product_key
-from engine.training.fit import unfit
-from engine.training.teacher_tokens import other_tokens, tokens_in
+from engine.training.preflight import unfit
+from engine.training.soft_targets import other_tokens, tokens_in
 from engine.values import to_json
 
 MADE = ("base-model", "tokenizer")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.backends.options import numbered
+from engine.backends.base import numbered
 from engine.estimate.shape import Linear, ModelShape
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Method

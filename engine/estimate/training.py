@@ -29,7 +29,7 @@ from engine.render.number_format import epochs
 from engine.values import Value, replace
 
 KEPT_ADAPTERS = 8
-"""Adapters of checkpoints that stay (`engine.runtime.training.adapter_checkpoints.MOST`)."""
+"""Adapters of checkpoints that stay (`engine.runtime.training.saved_weights.MOST`)."""
 CHECKPOINTS = 3
 """On disk at once: two that stay, and one that is being written."""
 STATE = 3

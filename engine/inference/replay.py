@@ -121,7 +121,7 @@ def blocks(
     chat: Chat, documents: Iterable[tuple[str, str]], max_length: int
 ) -> Iterator[ReplayedText]:
     """Yield the blocks of documents, each given by its id and its text."""
-    from engine.runtime.rendering.documents import document_blocks  # brings transformers
+    from engine.runtime.rendering.segments import document_blocks  # brings transformers
 
     for identity, text in documents:
         for number, (before, block) in enumerate(document_blocks(chat, text, max_length), 1):
@@ -134,7 +134,7 @@ def blocks(
 
 
 def _opening(chat: Chat) -> str:
-    from engine.runtime.rendering.documents import opening_of  # brings transformers
+    from engine.runtime.rendering.segments import opening_of  # brings transformers
 
     return opening_of(chat.tokenizer)
 
@@ -163,7 +163,7 @@ def _loaded(context: StageContext) -> LoadedModel:
 def _sample(
     folder: Path, *, number: int, most: int, context: StageContext, model: Callable[[], LoadedModel]
 ) -> None:
-    from engine.runtime.generation.sampling import sample_texts  # brings torch
+    from engine.runtime.generation.generate import sample_texts  # brings torch
 
     seed = context.recipe.splits.seed
     seeds = [f"{seed}:{number * BATCH + one}" for one in range(BATCH)]
@@ -179,7 +179,7 @@ def _readable(
     rows: Iterable[Mapping[str, Any]], chat: Chat, taken: Taken, batch: int, limit: int
 ) -> Iterator[ReplayedText]:
     """Yield samples as text that training reads; count those that are none."""
-    from engine.runtime.rendering.documents import document_blocks  # brings transformers
+    from engine.runtime.rendering.segments import document_blocks  # brings transformers
 
     before, ending = _opening(chat), chat.tokenizer.eos_token or chat.terminator
     room = limit - len(chat.token_ids(before))

@@ -25,7 +25,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import metrics_of
 from engine.metrics.table import Column, Floats, Sums, Table, make_table, one_hot
 from engine.recipe.validation_rows import FEWEST_TO_CALIBRATE
-from engine.runtime.scoring.temperature import SMALLEST, tempered
+from engine.runtime.scoring.label_search import SMALLEST, tempered
 from engine.values import Value, replace
 
 BINS: Final = 15

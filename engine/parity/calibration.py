@@ -17,7 +17,7 @@ from engine.inference import predict_gguf
 from engine.inference.cached import cached_predictions, store_predictions
 from engine.inference.predict_gguf import GgufAsker
 from engine.metrics.predictions import Judging, Prediction, read_predictions
-from engine.runtime.rendering.calibration_file import FILE, FileCalibration, write_calibration
+from engine.runtime.rendering.task_file import CALIBRATION_FILE, FileCalibration, write_calibration
 from engine.store import sha256_of
 from engine.values import replace
 
@@ -91,8 +91,10 @@ def written_calibration(form: CalibratedForm | None, folder: Path) -> ExportedFi
     if found is None:
         return None
     write_calibration(folder, found)
-    path = folder / FILE
-    return ExportedFile(name=FILE, format=FORMAT, bytes=path.stat().st_size, sha256=sha256_of(path))
+    path = folder / CALIBRATION_FILE
+    return ExportedFile(
+        name=CALIBRATION_FILE, format=FORMAT, bytes=path.stat().st_size, sha256=sha256_of(path)
+    )
 
 
 def as_file(form: CalibratedForm) -> FileCalibration | None:

@@ -27,7 +27,7 @@ from engine.pipeline.power import power_estimates, too_few_groups
 from engine.process import interrupts
 from engine.progress import Progress, note_waiting
 from engine.recipe.model import Recipe
-from engine.runtime.scoring import scored_rows
+from engine.runtime.scoring import label_search
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.store.remote.store import Sharing
@@ -98,7 +98,7 @@ def run_stages(
     # before any library counts the GPUs: a trainer that sees several takes them all, and batches
     # are not the recipe's
     restrict_to(inputs.device)
-    scored_rows.begin_run()
+    label_search.begin_run()
     state = RunState(
         recipe=recipe,
         trained=recipe,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import RecipeError
-from engine.runtime.rendering.calibration_file import FILE as CALIBRATION
+from engine.runtime.rendering.task_file import CALIBRATION_FILE as CALIBRATION
 from engine.store.runs import ACCEPTED, Runs, is_ours, read_record, require_exported, require_ours
 
 UNACCEPTED: Final = (

@@ -25,8 +25,7 @@ from engine.runs.compare import recipe_of
 from engine.runs.find import UNACCEPTED
 from engine.runs.predict_rows import Ask, require_answers
 from engine.runtime.llama.client import Answer
-from engine.runtime.rendering.calibration_file import FileCalibration
-from engine.runtime.rendering.task_file import TaskFile, make_task_file
+from engine.runtime.rendering.task_file import FileCalibration, TaskFile, make_task_file
 from engine.runtime.rendering.windows import too_long, window_of
 from engine.sources import base_model_identity, identity
 from engine.sources.digest import DigestMemory

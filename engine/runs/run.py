@@ -47,7 +47,7 @@ from engine.store.leftovers import remove_leftovers
 from engine.store.remote.store import open_store
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 from engine.tracking.stream import STAGE_BEGUN, EventStream
-from engine.training.row_lengths import row_lengths
+from engine.training.trained_rows import row_lengths
 from engine.values import Value, replace, to_json
 
 

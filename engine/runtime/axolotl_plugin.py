@@ -26,19 +26,19 @@ from transformers import AutoConfig, EarlyStoppingCallback, TrainerCallback
 
 from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
-from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Watch
 from engine.runtime.training.event_file import write_event
 from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
-from engine.runtime.training.one_device import whole_on_gpu
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import (
     counted,
     keep_full_precision,
     layer_count,
     parameters_of,
+    whole_on_gpu,
 )
+from engine.runtime.training.saved_weights import KeepAdapters
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded

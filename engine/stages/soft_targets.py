@@ -21,12 +21,11 @@ from engine.inference.baselines.runner import Models, named_errors, reference_na
 from engine.recipe.baselines import written_model
 from engine.recipe.model import Recipe, Reference, Source, Teacher
 from engine.training.rendered import rendered_rows
-from engine.training.soft_targets import MOST, TeacherForTargets
-from engine.training.teacher_tokens import refuse_other_tokenizer
+from engine.training.soft_targets import MOST, TeacherForTargets, refuse_other_tokenizer
 from engine.values import to_json
 
 if TYPE_CHECKING:
-    from engine.runtime.training.target_table import Targets
+    from engine.runtime.training.soft_targets import Targets
 
 REVISION = 1
 NEEDS = ("data", "training_rows")
@@ -65,7 +64,7 @@ def run(context: StageContext) -> None:
         DataError: D390-D392 rows that cannot be trained.
 
     """
-    from engine.runtime.training.target_table import write_table  # brings torch
+    from engine.runtime.training.soft_targets import write_table  # brings torch
 
     vocabulary = refuse_other_tokenizer(context)
     context = context.for_training()
@@ -119,7 +118,7 @@ def _result(
     seconds: float,
 ) -> SoftTargetsResult:
     from engine.runtime.rendering.packing import IGNORED  # brings torch
-    from engine.runtime.training.target_table import row_key
+    from engine.runtime.training.soft_targets import row_key
 
     mass, same, tokens = 0.0, 0, 0
     for key, row in {row_key(row): row for row in rows}.items():

@@ -47,7 +47,7 @@ from engine.recipe.teacher import on_added_rows, written_keep
 from engine.store import Artifact
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
-from engine.training.teacher_tokens import refuse_other_tokenizer
+from engine.training.soft_targets import refuse_other_tokenizer
 from engine.values import replace, to_json
 
 REVISION = 5

@@ -8,7 +8,7 @@ on with the pass it was at, and ends with the same bytes.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import batched
@@ -17,11 +17,78 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.artifacts.stage import StageContext
 from engine.environment import version_of
+from engine.errors import Problem, StageError
+from engine.files.reading import read_json
+from engine.recipe.teacher import soft_targets_of
 from engine.store import Artifact
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
-    from engine.runtime.training.target_table import Targets
+    from engine.runtime.training.soft_targets import Targets
+
+
+def refuse_other_tokenizer(context: StageContext) -> int:
+    """Return how many tokens the student's tokenizer has, up to its highest number; 0 without soft targets.
+
+    Raises:
+        StageError: X744 for a teacher of another tokenizer; the errors of `locate_tokenizer`.
+
+    """
+    teacher = context.recipe.teacher
+    if teacher is None or soft_targets_of(context.recipe) is None or teacher.model.ref is None:
+        return 0
+    from engine.runtime.models.base_model import locate_tokenizer  # brings torch
+
+    theirs = locate_tokenizer(teacher.model.ref, context.cached, context.progress)
+    student = tokens_of(context.base_model_folder())
+    if problems := [*other_tokens(student, tokens_of(theirs))]:
+        raise StageError(problems)
+    return max(student) + 1
+
+
+def other_tokens(student: Mapping[int, str], teacher: Mapping[int, str]) -> Iterator[Problem]:
+    """Yield X744 with the first token of the student's which the teacher does not have at its number."""
+    for number, token in sorted(student.items()):
+        found = teacher.get(number)
+        if found != token:
+            theirs = "does not exist" if found is None else f"is {found!r}"
+            yield Problem(
+                code="X744",
+                message=f"the teacher has another tokenizer: token {number} is {token!r} in the base model and "
+                f"{theirs} in the teacher",
+                path="teacher.model",
+                hint="set `teacher.targets: answers`, or name a teacher with the base model's tokenizer",
+            )
+            return
+
+
+def tokens_in(file: Path) -> dict[int, str]:
+    """Return the tokens of a tokenizer.json, by number; none where it cannot be read. Light: no library is asked."""
+    try:
+        whole = read_json(file)
+        words = whole["model"]["vocab"]
+        # Of Unigram a list, each with its probability.
+        pairs = (
+            words.items()
+            if isinstance(words, dict)
+            else ((one[0], number) for number, one in enumerate(words))
+        )
+        found = {int(number): str(token) for token, number in pairs}
+        added = {int(one["id"]): str(one["content"]) for one in whole.get("added_tokens", ())}
+    # Whoever loads the tokenizer says what is wrong with it.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        return {}
+    return found | added
+
+
+def tokens_of(folder: Path) -> dict[int, str]:
+    """Return the tokens of a model folder's tokenizer, by number."""
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
+
+    vocabulary = load_chat(folder, asks=False).tokenizer.get_vocab()
+    # Sorted, so that of two tokens with one number the same one is kept each time.
+    return {int(number): token for token, number in sorted(vocabulary.items(), reverse=True)}
+
 
 PRODUCT: Final = "teacher_targets"
 REVISION: Final = 1
@@ -62,7 +129,7 @@ class TeacherForTargets:
             StageError: X745 the teacher's numbers are not finite, and the errors of loading it.
 
         """
-        from engine.runtime.training.target_table import row_key  # brings torch
+        from engine.runtime.training.soft_targets import row_key  # brings torch
 
         different = {row_key(row): row for row in rows}
         found: dict[bytes, Targets] = {}
@@ -85,7 +152,7 @@ class TeacherForTargets:
         }
 
         def build(folder: Path) -> None:
-            from engine.runtime.training.target_table import write_table  # brings torch
+            from engine.runtime.training.soft_targets import write_table  # brings torch
 
             found = self._ask(part, self.context.scratch_for(PRODUCT, payload))
             write_table(folder, [*part], [found[key] for key in part])
@@ -128,7 +195,7 @@ class TeacherForTargets:
 
 def _keep(place: Path, found: Mapping[bytes, Targets]) -> None:
     """Write a pass, whole or not at all."""
-    from engine.runtime.training.target_table import write_table  # brings torch
+    from engine.runtime.training.soft_targets import write_table  # brings torch
 
     partial = place.with_name(f"{place.name}.part")
     for folder in (partial, place):
@@ -142,7 +209,7 @@ def _read(place: Path, rows: Mapping[bytes, Row]) -> dict[bytes, Targets] | None
     """Return what a folder has of these rows; None where it is not there, cannot be read, or lacks one."""
     from safetensors import SafetensorError
 
-    from engine.runtime.training.target_table import TargetTable  # brings torch
+    from engine.runtime.training.soft_targets import TargetTable  # brings torch
 
     try:
         table = TargetTable(place)

@@ -21,7 +21,7 @@ from engine.files.reading import read_json
 from engine.recipe.model import FewerLayers
 from engine.recipe.teacher import soft_targets_of
 from engine.store import Artifact
-from engine.training.fit import refuse_unfit
+from engine.training.preflight import refuse_unfit
 from engine.training.soft_targets import STAGE as SOFT_TARGETS
 from engine.values import Value, from_json, to_json
 
@@ -240,7 +240,7 @@ def without_local_paths(config: Path) -> None:
 def summarise(trained: Trained, training: Training, context: StageContext) -> TrainingSummary:
     """Return the evidence of the training; the norm is measured on the kept weights."""
     from engine.runtime.rendering.files import read_facts  # brings torch
-    from engine.runtime.training.checks import adapter_norm, model_norm
+    from engine.runtime.training.saved_weights import adapter_norm, model_norm
 
     backend = load_backend(context.recipe.backend.name)
     full = context.recipe.method.kind == "full"

@@ -2,21 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from engine.artifacts.results import read_json, trained_data
 from engine.backends.base import schedule
-from engine.files.reading import read_json
+from engine.evidence import SplitLengths
 from engine.recipe.model import Method, Recipe
 from engine.recipe.validation_rows import sizes_in_rows
 from engine.runtime.rendering.key import (
     FACTS,
+    HOLDOUT,
+    HOLDOUT_FACTS,
     REPLAY_FILE,
     counts_after_rendering,
+    holdout_payload,
     rendered_key,
 )
-from engine.store import Artifact, Store
+from engine.runtime.rendering.windows import longer_than
+from engine.store import Artifact, Store, product_key
 from engine.values import Value
+
+
+def row_lengths(
+    recipe: Recipe,
+    store: Store,
+    artifacts: Mapping[str, Artifact],
+    base_model: Mapping[str, Any],
+) -> tuple[SplitLengths, ...]:
+    """Return what the store holds of the rows that this recipe trains and judges; nothing before they are rendered."""
+    measured = _holdout(recipe, store, artifacts, base_model)
+    window = measured.get("window")
+    found = list(_trained(recipe, store, artifacts, base_model, window=window))
+    if lengths := measured.get("lengths"):
+        rows = sum(count for _, count in lengths)
+        found.append(
+            SplitLengths(
+                split="holdout",
+                given=rows,
+                used=rows,
+                left_out=0,
+                left_out_marked=0,
+                cut=0,
+                longest=max(tokens for tokens, _ in lengths),
+                max_length=recipe.method.max_length,
+                over_max_length=longer_than(lengths, recipe.method.max_length),
+                window=window,
+                over_window=longer_than(lengths, window),
+            )
+        )
+    return tuple(found)
+
+
+def _trained(
+    recipe: Recipe,
+    store: Store,
+    artifacts: Mapping[str, Artifact],
+    base_model: Mapping[str, Any],
+    *,
+    window: int | None,
+) -> Iterator[SplitLengths]:
+    data = trained_data(artifacts)
+    rendered = data and store.get(rendered_key(recipe, data.key, base_model).digest)
+    for split, facts in read_json(rendered, FACTS).items() if rendered else ():
+        # Earlier versions kept the places of these rows, and no counts.
+        left_out, cut = len(facts["dropped"]), len(facts["truncated"])
+        yield SplitLengths(
+            split=split,
+            given=facts.get("given", facts["rows"] + left_out),
+            used=facts["rows"],
+            left_out=facts.get("left_out", left_out),
+            left_out_marked=facts.get("left_out_marked", 0),
+            cut=facts.get("cut", cut),
+            longest=facts["longest"],
+            max_length=recipe.method.max_length,
+            over_max_length=0,
+            window=window,
+            over_window=longer_than(facts.get("lengths", ()), window),
+        )
+
+
+def _holdout(
+    recipe: Recipe,
+    store: Store,
+    artifacts: Mapping[str, Artifact],
+    base_model: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    holdout = artifacts.get("holdout")
+    if holdout is None:
+        return {}
+    payload = holdout_payload(recipe.task, base_model=base_model, holdout=holdout.key)
+    found = store.get(product_key(HOLDOUT, payload).digest)
+    return read_json(found, HOLDOUT_FACTS) if found else {}
+
 
 _WEIGHTED: Final = "sources are weighted"
 _REPLAYED: Final = "text is replayed"
@@ -64,7 +142,7 @@ class TrainedRows(Value):
 def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
     """Rows of train and validation: counted in the data artifact, or as written; None while they are fractions."""
     if data is not None:
-        summary = read_json(data.file("summary.json"))
+        summary = read_json(data, "summary.json")
         # Rows of weighted sources count as often as an epoch shows them.
         rows = {split["name"]: split["seen"] for split in summary["splits"]}
         return rows["train"], rows.get("validation", 0)
@@ -253,7 +331,7 @@ def _rendered_facts(
     recipe: Recipe, store: Store, data: Artifact, base_model: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
-    return None if rendered is None else read_json(rendered.file(FACTS))
+    return None if rendered is None else read_json(rendered, FACTS)
 
 
 def _rows_of(facts: Mapping[str, Any]) -> tuple[int, int]:

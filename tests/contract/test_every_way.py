@@ -16,7 +16,7 @@ import yaml
 from engine.backends import BACKENDS, load_backend
 from engine.cli.main import main
 from engine.recipe.methods import OPTIONS as KEYS
-from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.runtime.training.saved_weights import adapter_norm, model_norm
 from support.estimates import recipe_in
 from support.paths import ROOT
 from support.preferences import LOSSES

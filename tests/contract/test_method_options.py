@@ -16,7 +16,7 @@ from engine.estimate.memory import trainable_parameters
 from engine.estimate.shape import shape_of_folder
 from engine.recipe.methods import OPTIONS as KEYS
 from engine.recipe.model import Method, TrainOnly
-from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.runtime.training.saved_weights import adapter_norm, model_norm
 from engine.values import fields, replace
 from support.backend_suite import SETTING
 from support.launches import CPU, make_launch, make_recipe

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from engine.backends import load_backend
-from engine.runtime.training.checks import adapter_norm
+from engine.runtime.training.saved_weights import adapter_norm
 from engine.values import replace
 from support.preferences import (
     LOSSES,

@@ -11,7 +11,7 @@ import pytest
 from engine.backends import BACKENDS, load_backend
 from engine.backends.base import shares_prefix
 from engine.runtime.models.load import load_model
-from engine.runtime.training.checks import adapter_norm
+from engine.runtime.training.saved_weights import adapter_norm
 from engine.values import replace
 from support.backend_suite import SETTING
 from support.pico import make_pico_model

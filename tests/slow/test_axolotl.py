@@ -11,7 +11,7 @@ from engine.backends import load_backend
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.environment import detect_device
-from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.runtime.training.saved_weights import adapter_norm, model_norm
 from engine.values import replace
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe

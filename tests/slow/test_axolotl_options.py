@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.backends import load_backend
-from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.runtime.training.saved_weights import adapter_norm, model_norm
 from engine.values import replace
 from support.launches import CPU, make_launch, make_recipe
 from support.method_options import OPTIONS, Option

@@ -11,7 +11,7 @@ import pytest
 
 from engine.backends import load_backend
 from engine.backends.base import Trained
-from engine.runtime.training.checks import adapter_norm
+from engine.runtime.training.saved_weights import adapter_norm
 from engine.values import replace
 from support.module_server import AXOLOTL, served
 from support.pico import make_pico_model

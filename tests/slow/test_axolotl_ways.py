@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.backends import load_backend
-from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.runtime.training.saved_weights import adapter_norm, model_norm
 from support.module_server import AXOLOTL, served
 from support.pico import make_pico_model
 from support.ways import TRIED_HERE, Way, way_launch

@@ -9,7 +9,7 @@ import pytest
 from engine.backends import load_backend
 from engine.backends.base import Trained
 from engine.environment import detect_device
-from engine.runtime.training.checks import model_norm
+from engine.runtime.training.saved_weights import model_norm
 from engine.values import replace
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe

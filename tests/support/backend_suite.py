@@ -18,7 +18,7 @@ from engine.backends.trainer_state import checkpoints
 from engine.errors import RecipeError, StageError
 from engine.files.digests import write_digests
 from engine.process import interrupts
-from engine.runtime.training.checks import adapter_norm
+from engine.runtime.training.saved_weights import adapter_norm
 from engine.values import replace, to_json
 from support.damages import zero_the_middle
 from support.launches import CPU, RecordedProgress, make_launch, make_recipe

@@ -112,7 +112,7 @@ def in_scoring(change: Callable[[list[int]], object]) -> Seed:
                 change(fields["seen"])
             return Piece(**fields)
 
-        patch.setattr("engine.runtime.scoring.packed_search.Piece", piece)
+        patch.setattr("engine.runtime.scoring.label_scoring.Piece", piece)
         project.edit(baselines=["majority", "zero_shot"])
 
     return Seed(prepare=prepare, code="X803")

@@ -82,7 +82,7 @@ def batches(change: Callable[[dict[str, Any]], object]) -> Prepare:
 
     def prepare(_: Project, patch: Patch) -> None:
         from engine.runtime.training import shared_prefix
-        from engine.runtime.training.prefix_batch import shared_batch as real
+        from engine.runtime.training.shared_prefix import shared_batch as real
 
         def shared_batch(given: Any) -> Any:
             batch = real(given)

@@ -14,7 +14,7 @@ from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.packing import IGNORED, trained_rows
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.teacher_targets import packs, targets_of
-from engine.runtime.training.target_table import Targets, row_key, write_table
+from engine.runtime.training.soft_targets import Targets, row_key, write_table
 from engine.values import replace
 from support.launches import CPU, make_launch, make_recipe
 

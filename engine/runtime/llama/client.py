@@ -25,8 +25,7 @@ from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.rendering.windows import TooLong, too_long, too_long_words
-from engine.runtime.scoring.label_search import LabelChoice, choices_of
-from engine.runtime.scoring.temperature import tempered
+from engine.runtime.scoring.label_search import LabelChoice, choices_of, tempered
 from engine.runtime.tool_process import request_files, run_tool
 from engine.values import Value, field, replace, to_json
 

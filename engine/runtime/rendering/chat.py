@@ -9,7 +9,10 @@ gets a fixed one. Templates run in the sandboxed jinja environment of transforme
 from __future__ import annotations
 
 import copy
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +22,89 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from engine.errors import StageError
 from engine.failures import library_errors
+from engine.process.limits import TooSlowError, more_memory, processor_time
 from engine.runtime.models.files import require_vocabulary
-from engine.runtime.rendering.chat_template import left_open, with_fixed_date
-from engine.runtime.rendering.templating import within_limits
 from engine.values import Value, replace
+
+SECONDS: Final = 5.0
+"""Of processor time for one conversation; templates take thousandths of it."""
+MEMORY: Final = 1 << 30
+"""Bytes, beyond what the process holds."""
+LONGEST: Final = 64 << 20
+"""Characters of one conversation."""
+_FAILS: Final = (ArithmeticError, LookupError, AttributeError, ValueError, RecursionError)
+"""What the code of a template raises besides jinja's own errors."""
+
+
+def within_limits(render: Callable[[], str]) -> str:
+    """Return what a template writes. StageError X603 where it does not end, or writes or takes too much."""
+    try:
+        with processor_time(SECONDS), more_memory(MEMORY):
+            text = render()
+    except TooSlowError as error:
+        raise _refused(f"takes more than {SECONDS:g} s for one conversation") from error
+    # `'a' * 10**30` overflows before any memory is asked for.
+    except (MemoryError, OverflowError) as error:
+        raise _refused(f"takes more than {MEMORY >> 20:,} MiB for one conversation") from error
+    except _FAILS as error:
+        raise _refused(f"fails: {type(error).__name__}: {error}"[:200]) from error
+    if len(text) > LONGEST:
+        raise _refused(f"writes more than {LONGEST:,} characters for one conversation")
+    return text
+
+
+def _refused(why: str) -> StageError:
+    return StageError.one(
+        "X603",
+        f"the chat template of the base model {why}",
+        path="base_model",
+        hint="take the template of the model's own repository",
+    )
+
+
+DATE = datetime(2024, 7, 26, tzinfo=UTC)
+"""The day that every template writes, in training, evaluation and every exported form.
+
+Templates that ask for today's (Llama 3.2) would give other prompts on every day. It is the day that
+Llama 3.2's own template falls back to where no clock is at hand.
+"""
+CALL = re.compile(r"""strftime_now\(\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\)""")
+IS_DEFINED = re.compile(r"strftime_now\s+is\s+(not\s+)?defined")
+CHANGING = re.compile(r"\bstrftime_now\b|\|\s*random\b|\blipsum\b")
+"""What makes a template write another text at another time."""
+TAG = re.compile(r"[<\[](\w+)[>\]]")
+ANY = r"[<\[]/{}[>\]]"
+
+
+def with_fixed_date(template: str) -> str:
+    """Return the template with `DATE` where it asks for today's.
+
+    StageError X670 where what it writes would still change from one time to another.
+    """
+    # Answered as transformers would, which gives every template this function.
+    fixed = IS_DEFINED.sub(lambda match: "false" if match[1] else "true", template)
+    fixed = CALL.sub(lambda match: json.dumps(DATE.strftime(match[1] or match[2] or "")), fixed)
+    if (found := CHANGING.search(fixed)) is not None:
+        raise StageError.one(
+            "X670",
+            f"the chat template writes another text at another time: it uses `{found[0]}`",
+            path="base_model",
+            hint="write a fixed text in its place in chat_template.jinja of the base model",
+        )
+    return fixed
+
+
+def left_open(opening: str, template: str) -> str:
+    """Return the tag, such as `<think>`, that `opening` leaves open and the template can close; or "".
+
+    `opening` is what the template writes to open an answer.
+    """
+    for name in reversed(TAG.findall(opening)):
+        closing = ANY.format(re.escape(name))
+        if re.search(closing, template) and not re.search(closing, opening):
+            return f"<{name}>"
+    return ""
+
 
 KEPT: Final = 4
 """Of a base model and a merged one, with and without a need of a chat template."""

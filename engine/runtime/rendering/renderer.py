@@ -11,9 +11,7 @@ from engine.kinds import Turns
 from engine.recipe.answer_json import strings
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
-from engine.runtime.rendering.documents import document_blocks, document_windows
 from engine.runtime.rendering.key import LengthLimits
-from engine.runtime.rendering.preferences import misread, preference_text
 from engine.runtime.rendering.render_stats import MarkedText, RenderStats
 from engine.runtime.rendering.segments import (
     Cut,
@@ -22,6 +20,10 @@ from engine.runtime.rendering.segments import (
     cut_rejected,
     cut_reply,
     cut_turns,
+    document_blocks,
+    document_windows,
+    misread,
+    preference_text,
 )
 from engine.values import Value, field, replace
 

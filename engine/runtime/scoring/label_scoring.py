@@ -4,7 +4,7 @@ An answer's log-probability is the sum over its tokens, terminator included, und
 the whole vocabulary. What all prompts share at the start goes through the model once. The rest of
 each prompt, and the nodes of the answers' trie that its best-first search asks for
 (`engine.runtime.scoring.label_search`), go through it in packed passes of many rows
-(`engine.runtime.scoring.packed_search`); logits are computed only where an answer is decided. So the number of
+(`engine.runtime.scoring.label_scoring`); logits are computed only where an answer is decided. So the number of
 answers hardly matters.
 
 Models with recurrent layers, with windows shorter than a row, or with attention of a kind not known
@@ -14,24 +14,286 @@ here go one row at a time.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import itertools
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
 from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.models.load import LoadedModel, wants_single_rows
+from engine.runtime.models.load import LoadedModel, not_a_number, wants_single_rows
 from engine.runtime.scoring.label_search import AnswerTree, LabelChoice, Search, make_tree
-from engine.runtime.scoring.packed_cache import UnsupportedModelError, feed
-from engine.runtime.scoring.packed_search import (
-    Done,
-    PackedSearch,
-    PromptTokens,
-    read_logits,
-    take,
+from engine.runtime.scoring.packed_cache import (
+    Lanes,
+    PackedCache,
+    Piece,
+    UnsupportedModelError,
+    attending,
+    bytes_per_token,
+    feed,
+    plain_logits,
+    prefill,
+    refuse_other_logits,
+    room_for_states,
 )
 from engine.runtime.scoring.plain_check import refuse_other_scores, sampled_rows
+from engine.values import Value
+
+PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
+"""In one forward pass, unless one row has more."""
+STORE_BYTES = {"cpu": 128 << 20, "mps": 512 << 20, "cuda": 4 << 30}
+"""Keys and values of the rows in flight, unless one row has more."""
+LOGIT_BYTES = {"cpu": 30 << 20, "mps": 256 << 20, "cuda": 1 << 30}
+"""Logits of one forward pass, in fp32; their softmax takes as much again."""
+AT_ONCE = 16
+"""Rows of logits that are summed at a time: few enough to stay in the processor's cache."""
+Done = Callable[[int, Search], None]
+"""`done(row, search)`, once each."""
+
+
+class PromptTokens(Value):
+    """Token ids of all rows; what they share at the start is kept once."""
+
+    prefix: list[int]
+    own: list[array[int]]
+    """What follows it, of each row: one token at least."""
+
+    @classmethod
+    def of(cls, loaded: LoadedModel, prompts: Sequence[str], forced: Sequence[int]) -> PromptTokens:
+        """Read every prompt; `forced` stands behind each."""
+        first = [*loaded.chat.token_ids(prompts[0]), *forced]
+        tails: list[tuple[int, array[int]]] = []
+        prefix = len(first) - 1
+        for prompt in prompts:
+            tokens = [*loaded.chat.token_ids(prompt), *forced]
+            limit = min(len(first), len(tokens) - 1)
+            shared = next((at for at in range(limit) if first[at] != tokens[at]), limit)
+            prefix = min(prefix, shared)
+            # Four bytes a token: a list of Python's integers would take at least twice that for each.
+            tails.append((shared, array("i", tokens[shared:])))
+        own = [array("i", first[prefix:shared]) + rest for shared, rest in tails]
+        return cls(prefix=first[:prefix], own=own)
+
+    def whole(self, row: int) -> list[int]:
+        """Return all tokens of a row."""
+        return [*self.prefix, *self.own[row]]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return len(self.prefix) + max(map(len, self.own))
+
+
+@dataclass(slots=True, kw_only=True)
+class _SearchInFlight:
+    """A row in flight."""
+
+    row: int
+    search: Search
+    slots: dict[int, list[int]] = field(default_factory=dict)
+    """By branch: where its keys and values stand; 0 is the prompt."""
+
+
+class _Feed(Value):
+    """A piece, and whose it is."""
+
+    entry: _SearchInFlight
+    number: int
+    """The branch; 0 for the row itself."""
+    piece: Piece
+    scored_tokens: list[list[int]]
+    """Tokens to score, by scored position of the piece."""
+
+
+class _PassResult(Value):
+    """What one pass says."""
+
+    logits: torch.Tensor
+    """Of the first pass; none of others."""
+    log_probs: list[float]
+    best: list[int]
+
+
+class PackedSearch:
+    """All rows, many of them in flight at a time."""
+
+    def __init__(self, loaded: LoadedModel, rows: PromptTokens, tree: AnswerTree) -> None:
+        """Compute the shared prefix, with the longest row behind it."""
+        self._loaded, self._rows, self._tree = loaded, rows, tree
+        kind = loaded.device.type
+        self._order = deque(sorted(range(len(rows.own)), key=lambda row: -len(rows.own[row])))
+        self._deeper = [any(to >= 0 for to in branch.following) for branch in tree.branches]
+        self._branch_slots = sum(
+            len(branch.tokens)
+            for branch, deeper in zip(tree.branches, self._deeper, strict=True)
+            if deeper
+        )
+        longest = len(rows.own[self._order[0]])
+        self._tokens = max(PASS_TOKENS[kind], longest, *(len(b.tokens) for b in tree.branches))
+        self._scored = max(
+            LOGIT_BYTES[kind] // (4 * loaded.vocabulary), *(len(b.tokens) for b in tree.branches)
+        )
+        states, (plain,) = prefill(loaded, rows.whole(self._order[0]))
+        self._plain: torch.Tensor | None = plain
+        per_token = bytes_per_token(states)
+        everything = sum(map(len, rows.own)) + len(rows.own) * self._branch_slots
+        # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
+        room = room_for_states(loaded.device, STORE_BYTES[kind]) // max(per_token, 1)
+        self._room = max(min(room, everything), longest + self._branch_slots)
+        self._lanes = Lanes(loaded.device)
+        # Branches without any behind them are not in `_needs`: they hold slots for one pass only.
+        self._free = list(range(self._room + self._lanes.count * self._tokens))
+        self._cache = PackedCache(states, prefix=len(rows.prefix), slots=len(self._free))
+
+    def run(self, make: Callable[[], Search], done: Done) -> None:
+        """Run every row to its end."""
+        active: list[_SearchInFlight] = []
+        with attending(self._loaded, self._cache), self._lanes as lanes:
+            while active or self._order:
+                passes = self._next_passes(active, make)
+                found = lanes.run([partial(self._forward, feeds) for feeds in passes])
+                if self._plain is not None:
+                    self._refuse_other(passes[0], found[0].logits)
+                for feeds, one in zip(passes, found, strict=True):
+                    self._deliver(feeds, one.log_probs, one.best)
+                remaining = [entry for entry in active if entry.search.wanted()]
+                for entry in active:
+                    if not entry.search.wanted():
+                        self._free += itertools.chain.from_iterable(entry.slots.values())
+                        done(entry.row, entry.search)
+                active = remaining
+
+    def _forward(self, feeds: Sequence[_Feed]) -> _PassResult:
+        logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
+        scored = [one for feed in feeds for one in feed.scored_tokens]
+        log_probs, best = read_logits(logits, scored)
+        # Those of the first pass are looked at once more.
+        kept = logits if self._plain is not None else logits[:0]
+        return _PassResult(logits=kept, log_probs=log_probs, best=best)
+
+    def _refuse_other(self, feeds: Sequence[_Feed], logits: torch.Tensor) -> None:
+        """UnsupportedModelError where the first pass says something else than rows alone."""
+        if self._plain is None:
+            raise AssertionError
+        # The longest row goes first, so the first logits are those behind its prompt.
+        dtype, others = self._loaded.model.dtype, self._others(feeds, logits)
+        refuse_other_logits(logits[0], self._plain, dtype, others)
+        self._plain = None
+
+    def _others(
+        self, feeds: Sequence[_Feed], logits: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the logits of the first pass' further rows, packed and alone."""
+        place = len(feeds[0].scored_tokens)
+        for one in feeds[1:]:
+            row = self._rows.whole(one.entry.row)
+            yield logits[place], plain_logits(self._loaded, self._cache, row)
+            place += len(one.scored_tokens)
+
+    def _next_passes(
+        self, active: list[_SearchInFlight], make: Callable[[], Search]
+    ) -> list[list[_Feed]]:
+        """Return the passes of one round: as many as run beside each other, or as there is something for."""
+        passes = [self._next_feeds(active, make)]
+        while len(passes) < self._lanes.count and (feeds := self._next_feeds(active, make)):
+            passes.append(feeds)
+        return passes
+
+    def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:
+        """Return one pass: what the searches want, oldest first, then new rows, which join `active`."""
+        feeds: list[_Feed] = []
+        tokens = scored = 0
+        for entry in active:
+            # What has slots is in another pass of this round.
+            for number in (one for one in entry.search.wanted() if one not in entry.slots):
+                count = len(self._tree.branches[number].tokens)
+                # At least one feed a pass, so that one larger than the budget goes through alone.
+                if feeds and (tokens + count > self._tokens or scored + count > self._scored):
+                    return feeds
+                feeds.append(self._feed(entry, number))
+                tokens, scored = tokens + count, scored + count
+        used = sum(self._needs(entry.row) for entry in active)
+        while self._order:
+            row = self._order[0]
+            count = len(self._rows.own[row])
+            full = tokens + count > self._tokens or scored + 1 > self._scored
+            if (feeds and full) or (active and used + self._needs(row) > self._room):
+                break
+            self._order.popleft()
+            active.append(_SearchInFlight(row=row, search=make()))
+            feeds.append(self._feed(active[-1], 0))
+            tokens, scored, used = tokens + count, scored + 1, used + self._needs(row)
+        return feeds
+
+    def _needs(self, row: int) -> int:
+        """Return the slots that a row may come to hold."""
+        return len(self._rows.own[row]) + self._branch_slots
+
+    def _feed(self, entry: _SearchInFlight, number: int) -> _Feed:
+        """Return what is fed of a branch; of the first one, the row itself."""
+        branch, own = self._tree.branches[number], self._rows.own[entry.row]
+        tokens: Sequence[int] = branch.tokens if number else own
+        slots = [self._free.pop() for _ in tokens]
+        *before, _ = self._tree.path(number)
+        scored = branch.scored
+        piece = Piece(
+            tokens=tokens,
+            position=len(self._rows.prefix) + (len(own) + branch.depth if number else 0),
+            slots=slots,
+            seen=[slot for at in before for slot in entry.slots[at]],
+            scored=len(scored),
+        )
+        entry.slots[number] = slots
+        return _Feed(entry=entry, number=number, piece=piece, scored_tokens=scored)
+
+    def _deliver(
+        self, feeds: Sequence[_Feed], log_probs: Sequence[float], best: Sequence[int]
+    ) -> None:
+        """Hand the searches their numbers; give slots back that nobody will look at again."""
+        start = place = 0
+        for one in feeds:
+            end = start + sum(map(len, one.scored_tokens))
+            positions = place + len(one.scored_tokens)
+            take(one.entry.search, one.number, log_probs[start:end], best[place:positions])
+            start, place = end, positions
+            # No other branch attends to these tokens any more.
+            if not self._deeper[one.number]:
+                self._free += one.entry.slots.pop(one.number)
+
+
+def take(search: Search, number: int, log_probs: Sequence[float], best: Sequence[int]) -> None:
+    """Hand the log-probabilities and the best tokens to the search; StageError X612 for NaN."""
+    try:
+        search.take(number, log_probs, best)
+    except ValueError as error:
+        raise not_a_number("X612", f"the model's answer is not a number: {error}") from error
+
+
+def read_logits(
+    logits: torch.Tensor, scored_tokens: Sequence[Sequence[int]]
+) -> tuple[list[float], list[int]]:
+    """Return log p of the tokens to score at each position, in one list, and each position's most probable token.
+
+    `logits`: [positions, V].
+    """
+    where = [at for at, tokens in enumerate(scored_tokens) for _ in tokens]
+    which = [token for tokens in scored_tokens for token in tokens]
+    at = torch.tensor(where, device=logits.device)
+    token = torch.tensor(which, device=logits.device)
+    sums, best = list[torch.Tensor](), list[torch.Tensor]()
+    for start in range(0, len(logits), AT_ONCE):
+        part = logits[start : start + AT_ONCE].float()
+        sums.append(torch.logsumexp(part, -1))
+        # as decoding finds it (engine.runtime.generation.generate), so that both break ties alike
+        best.append(part.max(dim=-1).indices)
+    log_probs: list[float] = (logits[at, token].float() - torch.cat(sums)[at]).tolist()
+    return log_probs, torch.cat(best).tolist()
+
 
 __all__ = ["LabelChoice", "choose", "search_rows"]
 

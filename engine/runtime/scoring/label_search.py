@@ -22,11 +22,37 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from engine.values import Value, replace
+
+SMALLEST: Final = 1e-6
+"""Shares below are taken for this: the search leaves out answers that together have less than a thousandth, and their 0
+stands for something. A far smaller one lets the rows of which the model is sure decide the temperature alone."""
+
+
+def tempered(shares: Sequence[float], temperature: float) -> tuple[float, ...]:
+    """Return `softmax(log(shares) / temperature)`; above 1 less certain, at 1 as they are."""
+    if temperature == 1:
+        return tuple(shares)
+    logs = [math.log(max(share, SMALLEST)) / temperature for share in shares]
+    highest = max(logs)
+    weights = [math.exp(value - highest) for value in logs]
+    whole = sum(weights)
+    return tuple(weight / whole for weight in weights)
+
+
+SCORED: Final = Counter[tuple[bytes, bool, str, str]]()
+"""By config.json, whether an adapter is beside the weights, precision and device."""
+
+
+def begin_run() -> None:
+    """Forget what other runs of this process have scored: each has its own evidence."""
+    SCORED.clear()
+
 
 TOLERANCE = 1e-3
 """Probabilities are known to this: what has not been looked into may hold this share of the rest."""

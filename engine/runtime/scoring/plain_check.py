@@ -16,8 +16,7 @@ from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.models.plain_pass import plain_logits
 from engine.runtime.rendering.segments import TokenRow
-from engine.runtime.scoring.label_search import AnswerTree, Search
-from engine.runtime.scoring.scored_rows import SCORED
+from engine.runtime.scoring.label_search import SCORED, AnswerTree, Search
 
 EACH: Final = 500
 """One row in so many beyond the one of middle length: what pads rows does not touch the longest.

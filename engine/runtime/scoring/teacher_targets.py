@@ -11,7 +11,7 @@ from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.likelihood import Pack, learned_logits, packs
-from engine.runtime.training.target_table import Targets
+from engine.runtime.training.soft_targets import Targets
 
 __all__ = ["Pack", "packs", "targets_of"]
 

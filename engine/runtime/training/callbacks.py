@@ -8,6 +8,8 @@ digests of each checkpoint as soon as it is saved.
 from __future__ import annotations
 
 import math
+import resource
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,7 +21,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import rotate_checkpoints
 
 from engine.files.digests import write_digests
-from engine.runtime.training import usage
 from engine.runtime.training.first_step import FirstStep, Written, optimizer_steps
 from engine.runtime.training.gradients import agreement, autocast_dtype
 from engine.runtime.training.in_force import (
@@ -33,6 +34,69 @@ from engine.runtime.training.in_force import (
 from engine.runtime.training.saved_weights import saved_otherwise
 from engine.runtime.training.still_weights import STEP, StillWeights
 from engine.runtime.training.taken_steps import TakenSteps
+
+_CLEAR = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+_FORGET_PEAK = "5"
+"""Written to `clear_refs`, this sets the peak of the resident size back to what it is now (proc(5))."""
+
+
+def begin(device: str) -> bool:
+    """Forget earlier peaks; False where the process's own peak so far cannot be forgotten."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return True
+    try:
+        _CLEAR.write_text(_FORGET_PEAK, encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def peak_bytes(device: str) -> int:
+    """Return the largest memory that was held at once since `begin`."""
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    found = _status_bytes("VmHWM:")
+    return found or _lifetime_peak()
+
+
+def now_bytes(device: str) -> int:
+    """Return the memory that is held now."""
+    if device == "cuda":
+        return int(torch.cuda.memory_allocated())
+    found = _status_bytes("VmRSS:")
+    return found or _lifetime_peak()
+
+
+def _status_bytes(name: str) -> int:
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(name)), 0)
+
+
+def _lifetime_peak() -> int:
+    """Kilobytes on Linux, bytes on macOS (getrusage(2) of each)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10
+
+
+class Stopwatch:
+    """Wall and processor seconds since the last look."""
+
+    def __init__(self) -> None:
+        """Start now."""
+        self._wall, self._processor = time.monotonic(), time.process_time()
+
+    def lap(self) -> dict[str, float]:
+        """Return the seconds since the last lap, of the wall and of all threads' processors."""
+        wall, processor = time.monotonic(), time.process_time()
+        seconds_taken = {"seconds": wall - self._wall, "cpu_seconds": processor - self._processor}
+        self._wall, self._processor = wall, processor
+        return seconds_taken
+
 
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
@@ -63,7 +127,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._is_first = True
         self._most_checkpoints: int | None = None
         self._product_dtype: str | None = None
-        self._clock = usage.Stopwatch()
+        self._clock = Stopwatch()
         self._kind = "cpu"
         self._tokens = self._peak = 0
 
@@ -87,7 +151,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if (scheduler := given.get("lr_scheduler")) is not None:
             facts["rate_difference"] = rate_difference(args, state, scheduler)
         start = {"at": time.monotonic(), "cpu_at": time.process_time()}
-        start |= {"ready_bytes": usage.now_bytes(self._kind)}
+        start |= {"ready_bytes": now_bytes(self._kind)}
         # Reported before the gradients are looked at: a training on other devices or rows is refused at once.
         self._report({"event": "start", **facts, **start, **self._taken()})
         loader = given["train_dataloader"]
@@ -256,7 +320,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         return {**self._clock.lap(), "tokens": tokens, "peak_bytes": self._peak}
 
     def _look_at_peak(self) -> None:
-        self._peak = max(self._peak, usage.peak_bytes(self._kind))
+        self._peak = max(self._peak, peak_bytes(self._kind))
 
     def _count_tokens(self, model: torch.nn.Module) -> None:
         """Count what goes through the model, padding included."""

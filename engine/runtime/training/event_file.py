@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def scheduled_losses(
+    log: Sequence[Mapping[str, Any]], *, every: int, steps: int
+) -> tuple[float, ...]:
+    """Return the losses of the evaluations at multiples of `every`, and at the last of `steps`; not the one at 0."""
+    found: dict[int, float] = {}
+    for entry in log:
+        step = int(entry.get("step", 0))
+        if "eval_loss" in entry and step > 0 and (step % max(every, 1) == 0 or step == steps):
+            # The first one of a step counts: training that goes on evaluates once more where its checkpoint was.
+            found.setdefault(step, float(entry["eval_loss"]))
+    return tuple(found[step] for step in sorted(found))
+
+
+def evaluations_since_best(losses: Sequence[float]) -> int:
+    """Return how many evaluations came after the lowest loss; 0 without any."""
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
 
 def event_file(rank: int) -> str:

@@ -1,6 +1,6 @@
 """Parts of a model by number: which layers get an adapter, and what full training moves.
 
-Numbers below 0 count from the end. Compiled configs name parts so (`engine.backends.options`), for how many layers
+Numbers below 0 count from the end. Compiled configs name parts so (`engine.backends.base`), for how many layers
 there are is known by the model alone.
 """
 
@@ -14,6 +14,24 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from engine.errors import StageError
+
+
+class OneDevice:
+    """Put before a class of training arguments."""
+
+    @property
+    def n_gpu(self) -> int:
+        """One GPU, or none."""
+        arguments: Any = super()
+        return min(1, int(arguments.n_gpu))
+
+
+def whole_on_gpu(places: Any) -> Any:
+    """Return where weights are put: all on the GPU where `auto` would divide them, which is slow beyond use."""
+    if places == "auto" and torch.cuda.is_available():
+        return {"": torch.cuda.current_device()}
+    return places
+
 
 EMBEDDINGS = "embeddings"
 LAYER = "layers."

@@ -1,6 +1,6 @@
 """Training on preferences with TRL: DPO and IPO, KTO, ORPO, and SimPO.
 
-The trainers tokenise the text of the rendered rows; `engine.runtime.rendering.preferences` has proved that they read
+The trainers tokenise the text of the rendered rows; `engine.runtime.rendering.segments` has proved that they read
 the tokens that inference sends. They end every text with the tokenizer's token for that, so it is made the one that
 ends a turn here: a model that has another one would learn to write both.
 """
@@ -18,7 +18,7 @@ from trl.experimental.cpo import CPOConfig, CPOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 from engine.runtime.rendering.chat import Chat
-from engine.runtime.training.one_device import OneDevice
+from engine.runtime.training.parts import OneDevice
 
 COLUMNS: Final = ("prompt", "chosen", "rejected", "completion", "label")
 

@@ -9,14 +9,55 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from engine.files.reading import read_json
+from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.packed_rows import documents_of
+
+AHEAD: Final = 3
+"""Batches that are made before they are learned from, beside those of a step."""
+
+
+class FedBatches:
+    """Takes rows as batches are made of them, and looks at what the model is given in training."""
+
+    def __init__(self, passes: int, report: Callable[[Mapping[str, Any]], None], step: int) -> None:
+        """Look at a training of so many passes a step, behind `step` steps; `report` is called at most once."""
+        self._made = deque[list[int]](maxlen=passes + AHEAD)
+        self._report = report
+        self._is_done = False
+        self.step = step
+
+    def collated(self, rows: Sequence[SeenRow]) -> None:
+        """Take the rows of a batch."""
+        if not all("labels" in row and "input_ids" in row for row in rows):
+            self._is_done = True
+            return
+        # Nothing stands before the first token, so it is learned by no one.
+        self._made.append([one for row in rows for one in _learned(row)])
+
+    def passes(self, model: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
+        """Report labels that are those of none of the latest batches."""
+        shifted, labels = named.get("shift_labels"), named.get("labels")
+        learned = labels[:, 1:] if shifted is None and isinstance(labels, torch.Tensor) else shifted
+        if self._is_done or not model.training or not self._made or learned is None:
+            return
+        if learned[learned != IGNORED].tolist() in self._made:
+            return
+        self._is_done = True
+        self._report({"event": "fed", "step": self.step + 1})
+
+
+def _learned(row: SeenRow) -> list[int]:
+    return [one for one in list(row["labels"])[1:] if one != IGNORED]
+
 
 FILE: Final = "rows.json"
 """In a checkpoint."""
@@ -29,7 +70,7 @@ AT_ONCE: Final = 1000
 """Rows that are read together."""
 WHOLE: Final = 1e-6
 """By which the trainer's count of epochs may miss a whole number."""
-Row = Mapping[str, Any]
+SeenRow = Mapping[str, Any]
 Tokens = tuple[Sequence[int], Sequence[int]]
 """Tokens of a row, and their labels."""
 
@@ -40,8 +81,8 @@ class RowsSeen:
     def __init__(
         self,
         expected: Iterator[Tokens],
-        report: Callable[[Row], None],
-        strange: Callable[[Sequence[Row]], None] = lambda _: None,
+        report: Callable[[SeenRow], None],
+        strange: Callable[[Sequence[SeenRow]], None] = lambda _: None,
     ) -> None:
         """Expect these rows once an epoch; `strange` is shown those of the trainer's that are none of them."""
         self._strange = strange
@@ -71,10 +112,10 @@ class RowsSeen:
         self.collated(each)
         self.epoch_ended(0.0)
 
-    def _is_strange(self, row: Row) -> bool:
+    def _is_strange(self, row: SeenRow) -> bool:
         return digest_of(row["input_ids"], row["labels"]) not in self._expected
 
-    def collated(self, rows: Sequence[Row]) -> None:
+    def collated(self, rows: Sequence[SeenRow]) -> None:
         """Take the rows of a batch, which is made one batch before it is learned from."""
         if not all("labels" in row and "input_ids" in row for row in rows):
             self.is_off = True
@@ -144,7 +185,7 @@ class RowsSeen:
         self._seen = Counter() if seen.total() >= self._expected.total() else seen
 
 
-def _rows_of(columns: Mapping[str, Sequence[Any]]) -> Iterator[Row]:
+def _rows_of(columns: Mapping[str, Sequence[Any]]) -> Iterator[SeenRow]:
     for values in zip(*columns.values(), strict=True):
         yield dict(zip(columns, values, strict=True))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import batched
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from datasets import Dataset
 from peft import LoraConfig
 from peft.optimizers import create_loraplus_optimizer
@@ -33,24 +35,50 @@ from engine.runtime.models.load import whole_model
 from engine.runtime.models.torch_device import torch_device
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.packing import trained_rows
-from engine.runtime.training import usage
-from engine.runtime.training.adapter_checkpoints import KeepAdapters
+from engine.runtime.training import callbacks as usage
 from engine.runtime.training.callbacks import Event, Watch
+from engine.runtime.training.event_file import write_event
 from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
-from engine.runtime.training.one_device import OneDevice
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import (
+    OneDevice,
     counted,
     freeze_but,
     keep_full_precision,
     layer_count,
     linear_names,
 )
+from engine.runtime.training.saved_weights import KeepAdapters
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
 from engine.values import Value
+
+OUTPUT = Path("output")
+TARGETS = Path("targets")
+
+
+def train_rank(config_file: str, kind: str, checkpoint: str | None) -> None:
+    """Train as the config of a rank says, on a device of that kind; events go to the file of this rank."""
+    config = yaml.safe_load(Path(config_file).read_text(encoding="utf-8"))
+    # Every process has as many threads as one would have: their number can change bits.
+    threads = int(os.environ["OMP_NUM_THREADS"])
+    device = Device(kind=kind, name="", memory_bytes=0, cores=threads, bf16=False)
+    folders = Folders(
+        rows=Path(),
+        base_model=Path(config["base_model"]),
+        output=OUTPUT,
+        resume=Path(checkpoint) if checkpoint else None,
+        targets=TARGETS if TARGETS.exists() else None,
+    )
+    train(config, folders, device=device, report=write_event, when_ready=_wait_for_checkpoints)
+
+
+def _wait_for_checkpoints() -> None:
+    # Not earlier: until the trainer is there nothing could be saved, and SIGTERM simply ends the process.
+    signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))
+
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 NOT_ARGUMENTS = frozenset(

@@ -8,19 +8,22 @@ says why. A few tokens of the start and the first layers show it; where those di
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
+from typing import Any, Final
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
 
 from engine.errors import first_line
+from engine.runtime.models.few_lengths import filling_of
 from engine.runtime.models.load import attention_of
-from engine.runtime.scoring.packed_cache import UnsupportedModelError
-from engine.runtime.training.evaluation_lanes import evaluate_in_lanes, evaluate_plainly
-from engine.runtime.training.few_layers import few_layers
-from engine.runtime.training.fused_lora import fuse
-from engine.runtime.training.fused_norm import fuse_norms
+from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.scoring.label_search import common_prefix
+from engine.runtime.scoring.packed_cache import Lanes, UnsupportedModelError
+from engine.runtime.training.fused_lora import fuse, fuse_norms
 from engine.runtime.training.gradients import (
     Batch,
     autocast_dtype,
@@ -30,8 +33,179 @@ from engine.runtime.training.gradients import (
     on_device,
     undisturbed,
 )
-from engine.runtime.training.prefix_attention import BLOCK, NAME
-from engine.runtime.training.prefix_batch import Row, shared_batch, shared_prefix
+from engine.runtime.training.prefix_attention import BLOCK, NAME, Layout
+
+LOOP = "evaluation_loop"
+LOGITS: Final = 2**25
+"""Of batches beside each other, 8 bytes each: with long answers they would else take more memory than training."""
+
+
+def evaluate_in_lanes(trainer: Any) -> None:
+    """Have a trainer compute its evaluation losses so, until `evaluate_plainly`.
+
+    Nothing changes where there is one core or no processor, where processes share the work, or where a loss of its own
+    has to see one batch after another.
+    """
+    args = trainer.args
+    is_own = trainer.compute_metrics is not None or "compute_loss" in vars(trainer)
+    if Lanes(args.device).count > 1 and args.world_size == 1 and not is_own:
+        setattr(trainer, LOOP, partial(_in_lanes, trainer))
+
+
+def evaluate_plainly(trainer: Any) -> None:
+    """Undo what `evaluate_in_lanes` did."""
+    vars(trainer).pop(LOOP, None)
+
+
+def _in_lanes(trainer: Any, dataloader: Any, *_: Any, **options: Any) -> EvalLoopOutput:
+    """Return what the trainer's own loop does: the mean over rows of each batch's loss, and nothing else."""
+    model, args, calls = trainer.model, trainer.args, trainer.callback_handler
+    model.eval()
+    # One without a schedule has other weights for this than for training.
+    if callable(look := getattr(trainer.optimizer, "eval", None)):
+        look()
+    calls.eval_dataloader = dataloader
+    loss_of = partial(trainer.prediction_step, model, prediction_loss_only=True)
+    vocabulary = model.config.get_text_config().vocab_size
+    rows, seen, total = trainer.num_examples(dataloader), 0, 0.0
+    with Lanes(args.device) as lanes:
+        for batches in _beside(dataloader, lanes.count, most=LOGITS // vocabulary):
+            found = lanes.run([partial(loss_of, inputs=one) for one in batches])
+            for loss, _, _ in found:
+                count = min(args.eval_batch_size, rows - seen)
+                total, seen = total + count * float(loss), seen + count
+                trainer.control = calls.on_prediction_step(args, trainer.state, trainer.control)
+    metrics = {f"{options.get('metric_key_prefix', 'eval')}_loss": total / seen}
+    return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=seen)
+
+
+def _beside(batches: Iterable[Any], count: int, *, most: int) -> Iterator[list[Any]]:
+    """Yield the batches in their order, up to `count` at a time that have at most so many predicted tokens together."""
+    group: list[Any] = []
+    tokens = 0
+    for batch in batches:
+        of_batch = batch["labels"].numel()
+        if group and (len(group) == count or tokens + of_batch > most):
+            yield group
+            group, tokens = [], 0
+        group.append(batch)
+        tokens += of_batch
+    if group:
+        yield group
+
+
+Row = Mapping[str, Sequence[int]]
+"""`input_ids` and `labels` of the same length; `IGNORED` where nothing is learned."""
+
+
+def shared_prefix(rows: Sequence[Row]) -> int:
+    """Return how many tokens all rows begin with, less what a row needs behind it.
+
+    That is its first learned token and the one before, which predicts it: two rows may go on differently there.
+    """
+    common = common_prefix([list(row["input_ids"]) for row in rows])
+    return max(0, min(common, *(_first_learned(row) - 1 for row in rows)))
+
+
+def shared_batch(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the rows as one batch of a model whose attention is that of `prefix_attention`."""
+    prefix = shared_prefix(rows)
+    ends = [_last_learned(row) or prefix + 1 for row in rows]
+    lengths = [end - prefix for end in ends]
+    shortest = lengths.index(min(lengths))
+    filling = filling_of(prefix + sum(lengths))
+    lengths[shortest] += filling
+    starts = list(accumulate(lengths, initial=prefix))
+    ids = [*rows[0]["input_ids"][:prefix]]
+    positions = [*range(prefix)]
+    learned: list[int] = []
+    labels: list[int] = []
+    for number, (row, start, end) in enumerate(zip(rows, starts, ends, strict=False)):
+        filled = filling if number == shortest else 0
+        ids += [*row["input_ids"][prefix:end], *[row["input_ids"][end - 1]] * filled]
+        # A model that looks positions up in a table has none behind the last.
+        positions += [*range(prefix, end), *[end - 1] * filled]
+        for place, label in enumerate(row["labels"][prefix + 1 :]):
+            if label != IGNORED:
+                learned.append(start + place)
+                labels.append(label)
+    target, asked = (torch.tensor(one, dtype=torch.long) for one in ([labels], learned))
+    return {
+        "input_ids": torch.tensor([ids]),
+        "position_ids": torch.tensor([positions]),
+        # Beside the shifted ones, which the loss reads: trainers ask whether a batch has labels at all.
+        "labels": target,
+        "shift_labels": target,
+        "logits_to_keep": asked,
+        "layout": Layout.of(prefix, lengths),
+    }
+
+
+def _first_learned(row: Row) -> int:
+    return next(
+        (place for place, label in enumerate(row["labels"]) if label != IGNORED),
+        len(row["labels"]),
+    )
+
+
+def _last_learned(row: Row) -> int:
+    """Return where the last learned token stands, 0 where nothing is learned."""
+    places = range(len(row["labels"]) - 1, 0, -1)
+    return next((place for place in places if row["labels"][place] != IGNORED), 0)
+
+
+FEWEST: Final = 8
+"""Layers that stay, and more until one of each kind is among them."""
+NUMBERS: Final = ("layer_idx", "layer_id", "idx")
+"""Settings that say which layer it is."""
+PLAIN: Final = (bool, int, float, str, type(None))
+
+
+@contextlib.contextmanager
+def few_layers(model: Any) -> Iterator[bool]:
+    """Leave the layers behind the first ones out; False where none is left out."""
+    decoder: Any = getattr(model, "get_decoder", lambda: None)()
+    layers = getattr(decoder, "layers", None)
+    if not isinstance(layers, torch.nn.ModuleList) or (count := _needed(layers)) == len(layers):
+        yield False
+        return
+    decoder.layers = layers[:count]
+    try:
+        yield True
+    finally:
+        decoder.layers = layers
+
+
+def _needed(layers: torch.nn.ModuleList) -> int:
+    kinds = [_kind(layer) for layer in layers]
+    last = max((kinds.index(kind) for kind in kinds), default=0)
+    return min(max(FEWEST, last + 1), len(kinds))
+
+
+def _kind(layer: torch.nn.Module) -> tuple[object, ...]:
+    """Return what sets layers apart: the types of their parts, their settings, and the shapes of their weights."""
+    modules = ((name, type(one), _settings(vars(one))) for name, one in layer.named_modules())
+    weights = (
+        (name, tuple(one.shape), one.dtype, one.requires_grad)
+        for name, one in layer.named_parameters()
+    )
+    return (*modules, *weights)
+
+
+def _settings(attributes: Mapping[str, Any]) -> str:
+    found = [
+        (name, value)
+        for name, value in attributes.items()
+        if not name.startswith("_") and name not in NUMBERS and _is_plain(value)
+    ]
+    return repr(found)
+
+
+def _is_plain(value: object) -> bool:
+    # The scales of an adapter stand in a dictionary.
+    parts = value.values() if isinstance(value, dict) else (value,)
+    return all(isinstance(one, PLAIN) for one in parts)
+
 
 FIRST_ROWS = 64
 """Rows of which two are computed both ways."""

@@ -12,17 +12,80 @@ Validation rows have no targets: their loss is that of the answer alone, by whic
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.gradients import FOR_THE_LOSS, Batch
-from engine.runtime.training.target_table import Row, TargetTable
 from engine.values import Value
+
+FILE = "targets.safetensors"
+Row = Mapping[str, Sequence[int]]
+"""`input_ids` and `labels`, `IGNORED` where nothing is learned."""
+
+
+class Targets(Value):
+    """The most probable tokens at N places, and the logarithms of their probabilities."""
+
+    tokens: torch.Tensor
+    """[N, K] int32."""
+    log_probabilities: torch.Tensor
+    """[N, K] float16."""
+
+
+class TargetTable:
+    """The targets of rows, in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the file in `folder`."""
+        found = load_file(folder / FILE)
+        ends = found["ends"].tolist()
+        self._places = {
+            bytes(key): (begin, end)
+            for key, begin, end in zip(found["keys"].numpy(), [0, *ends[:-1]], ends, strict=True)
+        }
+        self._tokens, self._logs = found["tokens"], found["log_probabilities"]
+
+    def of(self, rows: Sequence[Row]) -> Targets | None:
+        """Return what is learned by a batch, row after row; None where one of its rows is not known."""
+        places = [self._places.get(row_key(row)) for row in rows]
+        if None in places:
+            return None
+        spans = [slice(*place) for place in places if place is not None]
+        return Targets(
+            tokens=torch.cat([self._tokens[span] for span in spans]),
+            log_probabilities=torch.cat([self._logs[span] for span in spans]),
+        )
+
+
+def row_key(row: Row) -> bytes:
+    """Return what stands for a row: the digest of its tokens, and of which are learned."""
+    learned = bytes(label != IGNORED for label in row["labels"][1:])
+    return sha256(array("i", row["input_ids"]).tobytes() + learned).digest()
+
+
+def write_table(folder: Path, keys: Sequence[bytes], targets: Sequence[Targets]) -> None:
+    """Write the targets of rows into `folder`; a row that is there twice is written once."""
+    kept = dict(zip(keys, targets, strict=True))
+    counts = [len(one.tokens) for one in kept.values()]
+    found: dict[str, Any] = {
+        "keys": torch.from_numpy(
+            np.frombuffer(b"".join(kept), dtype=np.uint8).copy().reshape(len(kept), -1)
+        ),
+        "ends": torch.tensor(counts, dtype=torch.int64).cumsum(0),
+        "tokens": torch.cat([one.tokens for one in kept.values()]),
+        "log_probabilities": torch.cat([one.log_probabilities for one in kept.values()]),
+    }
+    save_file(found, folder / FILE)
+
 
 TOKENS, LOGS = FOR_THE_LOSS
 """Of a batch, beside what the model reads: [N, K] for its N learned tokens, row after row."""

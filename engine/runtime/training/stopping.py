@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from engine.process import interrupts
-from engine.runtime.training.patience import evaluations_since_best, scheduled_losses
+from engine.runtime.training.event_file import evaluations_since_best, scheduled_losses
 
 
 class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here

@@ -20,7 +20,7 @@ from trl import SFTTrainer
 
 from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
-from engine.runtime.training import sft, usage
+from engine.runtime.training import callbacks, sft
 from engine.runtime.training.event_file import write_event
 from engine.runtime.training.gradients import has_4bit_weights
 
@@ -63,7 +63,7 @@ def train(config_file: Path, resume: Path | None) -> None:
     base_model = Path(config["base_model"])
     folders = sft.Folders(rows=Path(), base_model=base_model, output=OUTPUT, resume=resume)
     transformers_logging.disable_progress_bar()
-    usage.begin(kind)
+    callbacks.begin(kind)
     set_seed(config["seed"])
     chat = load_chat(folders.base_model, asks=None)
     validation = sft.tokenised(folders.rows / "validation.jsonl", chat)

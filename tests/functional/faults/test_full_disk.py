@@ -125,7 +125,7 @@ def test_a_disk_that_is_full_for_the_adapter_of_a_checkpoint_leaves_no_gap(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.runtime.training.adapter_checkpoints.write_digests", full)
+        patch.setattr("engine.runtime.training.saved_weights.write_digests", full)
         assert finished.run("run", "recipe.yaml").code == 3
     assert finished.run("run", "recipe.yaml").code == 0
 

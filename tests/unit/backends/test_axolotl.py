@@ -12,7 +12,7 @@ from engine.backends import axolotl, check_backend, load_backend
 from engine.backends.axolotl_keys import ALLOWED_VALUES, FROM_RECIPE, OVERRIDABLE, vocabulary
 from engine.backends.axolotl_launch import FOLDERS, environment
 from engine.backends.base import CompileInputs, Launch
-from engine.backends.launch_folder import tail_of
+from engine.backends.nodes import tail_of
 from engine.backends.process_training import prepare
 from engine.environment import Device
 from engine.errors import RecipeError

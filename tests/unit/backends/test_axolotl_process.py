@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.backends import axolotl_launch, launch_folder
+from engine.backends import axolotl_launch, nodes
 from engine.compute.ranks import Ranks
 
 
@@ -21,7 +21,7 @@ def test_its_working_folder_links_to_what_the_config_names_and_to_nothing_else(
     for name in (".numba_config.yaml", "matplotlibrc", "json.py", "sitecustomize.py"):
         (launch / name).touch()
 
-    launch_folder.lay_out(folder, launch, axolotl_launch.FOLDERS)
+    nodes.lay_out(folder, launch, axolotl_launch.FOLDERS)
 
     assert {path.name for path in folder.iterdir()} == {
         *("config.yaml", "train.jsonl", "validation.jsonl", "base_model"),

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.backends.base import plain_reason, shares_prefix
-from engine.backends.options import alpha_pattern, numbered, unfrozen
+from engine.backends.base import alpha_pattern, numbered, plain_reason, shares_prefix, unfrozen
 from engine.recipe.model import TrainOnly
 from support.launches import make_recipe
 

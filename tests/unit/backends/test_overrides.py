@@ -8,7 +8,7 @@ import pytest
 
 from engine.backends import load_backend
 from engine.backends.axolotl_keys import OVERRIDABLE, vocabulary
-from engine.backends.overrides import RANGES, override_problems
+from engine.backends.checks import RANGES, override_problems
 from engine.backends.trl import VOCABULARY
 from engine.errors import RecipeError
 from engine.recipe.model import Scheduler

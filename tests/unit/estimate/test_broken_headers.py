@@ -12,7 +12,7 @@ import pytest
 
 from engine.estimate.gguf_header import read_gguf
 from engine.estimate.shape import shape_of_folder, shape_of_gguf
-from engine.training.teacher_tokens import tokens_in
+from engine.training.soft_targets import tokens_in
 
 CONFIG: dict[str, Any] = {
     "model_type": "llama",

@@ -9,8 +9,7 @@ import pytest
 
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.temperature import Fitted, calibrated, fit, reliability
-from engine.runtime.scoring.label_search import TOLERANCE
-from engine.runtime.scoring.temperature import tempered
+from engine.runtime.scoring.label_search import TOLERANCE, tempered
 from engine.values import replace
 from support.tasks import task
 

@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from engine.pipeline import loop
-from engine.runtime.scoring.scored_rows import SCORED
+from engine.runtime.scoring.label_search import SCORED
 from engine.store import Store
 
 

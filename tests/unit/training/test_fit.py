@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import StageError
 from engine.recipe.model import TrainOnly
-from engine.training.fit import TRANSPOSED, refuse_unfit, unfit
+from engine.training.preflight import TRANSPOSED, refuse_unfit, unfit
 from support.launches import make_recipe
 from support.pico import make_pico_model
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.training.teacher_tokens import other_tokens, tokens_in, tokens_of
+from engine.training.soft_targets import other_tokens, tokens_in, tokens_of
 from support.pico import make_pico_model
 
 STUDENT = {0: "<s>", 1: "a", 2: "b", 4: "ab"}

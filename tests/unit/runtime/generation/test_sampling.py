@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine.runtime.generation import sampling
-from engine.runtime.generation.sampling import sample_texts
+from engine.runtime.generation import generate
+from engine.runtime.generation.generate import sample_texts
 from engine.runtime.models.load import LoadedModel
 
 
@@ -48,7 +48,7 @@ def test_tokens_are_drawn_as_often_as_the_model_gives_them(
         used.rows = len(rows)
         step(shares.log().clamp(min=-1e4).expand(len(rows), -1), range(len(rows)))
 
-    monkeypatch.setattr(sampling, "decode", decode)
+    monkeypatch.setattr(generate, "decode", decode)
 
     made = sample_texts(pico, [str(number) for number in range(2000)], most=1, progress=progress)
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.rendering.calibration_file import (
-    FILE,
+from engine.runtime.rendering.task_file import (
+    CALIBRATION_FILE,
     FileCalibration,
     read_calibration,
     write_calibration,
@@ -47,7 +47,7 @@ def test_a_model_without_one_has_none(tmp_path: Path) -> None:
 )
 def test_what_is_no_calibration_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     text = json.dumps({"version": 1, **to_json(KEPT), **change})
-    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    (tmp_path / CALIBRATION_FILE).write_text(text, encoding="utf-8")
 
     with pytest.raises(StageError) as caught:
         read_calibration(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.rendering.chat_template import left_open, with_fixed_date
+from engine.runtime.rendering.chat import left_open, with_fixed_date
 from support.model_families import FAMILIES
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import StageError
 from engine.runtime.llama.chat import FileTokenizer
-from engine.runtime.rendering import templating
+from engine.runtime.rendering import chat as templating
 from engine.runtime.rendering.chat import chat_of
 
 TURNS = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</{{ m.role }}>{% endfor %}"

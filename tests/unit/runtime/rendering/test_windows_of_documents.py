@@ -8,9 +8,9 @@ import pytest
 
 from engine.data.examples.example import Example
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.rendering.documents import document_windows
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.renderer import Renderer
+from engine.runtime.rendering.segments import document_windows
 from engine.runtime.scoring.likelihood import likelihood
 from support.tasks import task
 

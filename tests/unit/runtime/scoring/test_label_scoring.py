@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.scoring import label_scoring, packed_cache
 from engine.runtime.scoring import label_scoring as choosing
-from engine.runtime.scoring import packed_cache, packed_search
 from engine.runtime.scoring.label_scoring import choose, search_rows
 from engine.runtime.scoring.label_search import Search, make_tree
 from engine.runtime.scoring.packed_cache import PackedCache
@@ -136,9 +136,9 @@ def test_many_labels_in_little_room_score_the_same(
     answers = _ended(pico, [f"{WORDS[at % 8]} {WORDS[at // 8 % 8]} {at}" for at in range(200)])
     prompts = _prompts(pico, [f"{'film ' * (at % 7)}{at}" for at in range(4)])
     whole = _scores(pico, prompts, answers)
-    monkeypatch.setitem(packed_search.PASS_TOKENS, "cpu", 16)
-    monkeypatch.setitem(packed_search.STORE_BYTES, "cpu", 1)
-    monkeypatch.setitem(packed_search.LOGIT_BYTES, "cpu", 8 * 4 * 320)
+    monkeypatch.setitem(label_scoring.PASS_TOKENS, "cpu", 16)
+    monkeypatch.setitem(label_scoring.STORE_BYTES, "cpu", 1)
+    monkeypatch.setitem(label_scoring.LOGIT_BYTES, "cpu", 8 * 4 * 320)
 
     little = _scores(pico, prompts[:2], answers)
 

@@ -13,9 +13,9 @@ from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring import packed_cache, plain_check
 from engine.runtime.scoring.label_scoring import choose
+from engine.runtime.scoring.label_search import SCORED, begin_run
 from engine.runtime.scoring.packed_cache import Piece
 from engine.runtime.scoring.plain_check import Lead, plain_leads, sampled_rows
-from engine.runtime.scoring.scored_rows import SCORED, begin_run
 from engine.values import replace
 from support.faults_of_padding import seen
 
@@ -48,7 +48,7 @@ def test_an_answer_that_does_not_see_its_row_is_noticed(
     def blind(**fields: Any) -> Any:
         return Piece(**{**fields, "seen": []})
 
-    monkeypatch.setattr("engine.runtime.scoring.packed_search.Piece", blind)
+    monkeypatch.setattr("engine.runtime.scoring.label_scoring.Piece", blind)
 
     with pytest.raises(StageError) as caught:
         choices(pico, progress, distribution=True)
@@ -67,7 +67,7 @@ def test_an_answer_that_sees_another_row_is_noticed(
             fields["seen"] = seen[0]
         return Piece(**fields)
 
-    monkeypatch.setattr("engine.runtime.scoring.packed_search.Piece", mixed_up)
+    monkeypatch.setattr("engine.runtime.scoring.label_scoring.Piece", mixed_up)
 
     with pytest.raises(StageError) as caught:
         choices(pico, progress, distribution=True)

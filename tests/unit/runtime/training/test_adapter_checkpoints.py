@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.runtime.training.adapter_checkpoints import (
-    ADAPTER_FILES,
-    MOST,
-    chosen_steps,
-    keep_adapter,
-)
+from engine.runtime.training.saved_weights import ADAPTER_FILES, MOST, chosen_steps, keep_adapter
 
 
 @pytest.mark.parametrize(

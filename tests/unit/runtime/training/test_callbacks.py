@@ -14,7 +14,7 @@ import pytest
 from engine.backends.trainer_state import checkpoints
 from engine.backends.usage import UsageMeter
 from engine.files.digests import FILE, read_digests
-from engine.runtime.training import callbacks, usage
+from engine.runtime.training import callbacks
 from engine.runtime.training.callbacks import MOST_OVERFLOWS, Watch
 from engine.runtime.training.in_force import method_facts, module_facts
 
@@ -247,7 +247,7 @@ def test_the_peak_of_an_evaluation_outlives_axolotls_log(
     watch = Watch(lambda event: events.append(dict(event)))
     given = begin(watch, tiny(), tmp_path)
     now = {"peak": 5}
-    monkeypatch.setattr(usage, "peak_bytes", lambda _: now["peak"])
+    monkeypatch.setattr(callbacks, "peak_bytes", lambda _: now["peak"])
     monkeypatch.setattr(watch, "_kind", "cuda")
     watch._peak = 0
 
@@ -264,10 +264,10 @@ def test_an_earlier_peak_is_forgotten() -> None:
     import torch
 
     large = torch.ones(50_000_000)
-    peak = usage.peak_bytes("cpu")
+    peak = callbacks.peak_bytes("cpu")
     del large
-    forgot = usage.begin("cpu")
-    now = usage.peak_bytes("cpu")
+    forgot = callbacks.begin("cpu")
+    now = callbacks.peak_bytes("cpu")
 
     assert peak > 2 * 10**8
     assert now < peak if forgot else now >= peak

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.errors import StageError
-from engine.runtime.training.checks import adapter_norm, model_norm
+from engine.runtime.training.saved_weights import adapter_norm, model_norm
 
 A, B = "base_model.model.q.lora_A.weight", "base_model.model.q.lora_B.weight"
 

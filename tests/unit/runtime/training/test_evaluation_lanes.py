@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
-from engine.runtime.scoring.lanes import Lanes
-from engine.runtime.training import evaluation_lanes
-from engine.runtime.training.evaluation_lanes import evaluate_in_lanes, evaluate_plainly
+from engine.runtime.scoring.packed_cache import Lanes
+from engine.runtime.training import shared_prefix
+from engine.runtime.training.shared_prefix import evaluate_in_lanes, evaluate_plainly
 
 ROWS = [
     {
@@ -89,7 +89,7 @@ def test_batches_with_many_logits_follow_one_another(
     monkeypatch.setattr(
         Lanes, "run", lambda self, calls: asked.append(len(calls)) or run(self, calls)
     )
-    monkeypatch.setattr(evaluation_lanes, "LOGITS", batches * 4 * 4 * made.model.config.vocab_size)
+    monkeypatch.setattr(shared_prefix, "LOGITS", batches * 4 * 4 * made.model.config.vocab_size)
     plain = made.evaluate()["eval_loss"]
 
     evaluate_in_lanes(made)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from engine.runtime.training.fed_batches import FedBatches
+from engine.runtime.training.rows_seen import FedBatches
 
 ROW = {"input_ids": [1, 2, 3, 4], "labels": [-100, -100, 3, 4]}
 OTHER = {"input_ids": [1, 2, 5], "labels": [-100, -100, 5]}

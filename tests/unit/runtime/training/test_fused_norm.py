@@ -9,7 +9,7 @@ import torch
 from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from engine.runtime.training.fused_norm import _Norm, fuse_norms
+from engine.runtime.training.fused_lora import _Norm, fuse_norms
 
 
 def norm(dtype: torch.dtype = torch.bfloat16, kind: Any = LlamaRMSNorm) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.runtime.training.one_device import whole_on_gpu
+from engine.runtime.training.parts import whole_on_gpu
 
 
 @pytest.mark.parametrize(

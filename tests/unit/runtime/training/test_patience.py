@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.runtime.training.patience import evaluations_since_best, scheduled_losses
+from engine.runtime.training.event_file import evaluations_since_best, scheduled_losses
 
 Log = list[dict[str, float]]
 

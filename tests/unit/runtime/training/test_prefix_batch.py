@@ -13,7 +13,7 @@ from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training import prefix_attention as module
 from engine.runtime.training.gradients import difference, gradients_of
 from engine.runtime.training.prefix_attention import NAME
-from engine.runtime.training.prefix_batch import Row, shared_batch, shared_prefix
+from engine.runtime.training.shared_prefix import Row, shared_batch, shared_prefix
 
 VOCABULARY = 50
 

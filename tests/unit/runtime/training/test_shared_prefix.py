@@ -12,8 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralFo
 
 from engine.runtime.training import shared_prefix
 from engine.runtime.training.prefix_attention import NAME
-from engine.runtime.training.prefix_batch import shared_batch
-from engine.runtime.training.shared_prefix import SharedPrefix
+from engine.runtime.training.shared_prefix import SharedPrefix, shared_batch
 
 SIZES = {
     "hidden_size": 32,

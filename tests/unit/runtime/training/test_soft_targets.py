@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.runtime.training.soft_targets import divergence, learned_logits
-from engine.runtime.training.target_table import Targets, TargetTable, row_key, write_table
+from engine.runtime.training.soft_targets import (
+    Targets,
+    TargetTable,
+    divergence,
+    learned_logits,
+    row_key,
+    write_table,
+)
 
 ROWS = [
     {"input_ids": [1, 2, 3, 4], "labels": [-100, -100, 3, 4]},

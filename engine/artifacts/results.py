@@ -103,7 +103,20 @@ def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
                 why=f"{listed(enough)} already {verb} every threshold",
             )
     if name in ("gate", "verify"):
-        return _refusal(name, verdict(artifacts, name))
+        answer = verdict(artifacts, name)
+        # `verify` judges what is made of a model that has passed
+        what = ": the exported file does not pass" if name == "verify" else ""
+        words = {
+            Status.FAIL: ("refused", f"refused by {name}{what}"),
+            Status.INCONCLUSIVE: (
+                "inconclusive",
+                f"{name} could not decide{what and ' on the exported file'}",
+            ),
+        }
+        if answer.status not in words:
+            return None
+        outcome, why = words[answer.status]
+        return Stop(outcome=outcome, code=ExitCode.REFUSED, why=why)
     return None
 
 
@@ -169,22 +182,6 @@ def interrupted(name: str, number: int) -> Stop:
 def failed(name: str, code: ExitCode) -> Stop:
     """A stage could not finish."""
     return Stop(outcome="failed", code=code, why=f"stage {name} failed")
-
-
-def _refusal(name: str, answer: Verdict) -> Stop | None:
-    # `verify` judges what is made of a model that has passed
-    what = ": the exported file does not pass" if name == "verify" else ""
-    words = {
-        Status.FAIL: ("refused", f"refused by {name}{what}"),
-        Status.INCONCLUSIVE: (
-            "inconclusive",
-            f"{name} could not decide{what and ' on the exported file'}",
-        ),
-    }
-    if answer.status not in words:
-        return None
-    outcome, why = words[answer.status]
-    return Stop(outcome=outcome, code=ExitCode.REFUSED, why=why)
 
 
 def read_json(artifact: Artifact, name: str) -> Any:

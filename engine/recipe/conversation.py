@@ -50,7 +50,15 @@ def conversation(
         case Turns.DOCUMENT:
             return Conversation(messages=(), trained=())
         case Turns.CHAT:
-            return _chat(task, payload)
+            turns = _turns(task, payload["messages"])
+            # The task's system message, where the row has none, moves every position by one.
+            added = len(turns) - len(payload["messages"])
+            trained = tuple(
+                position
+                for position, turn in enumerate(payload["messages"], start=added)
+                if turn["role"] == "assistant" and turn.get("trained", True)
+            )
+            return Conversation(messages=tuple(turns), trained=trained, tools=_tools(payload))
         case Turns.PREFERENCE:
             return _preference(task, payload)
         case Turns.QUESTION:
@@ -66,18 +74,6 @@ def _asked(task: Task, text: str, payload: Mapping[str, Any]) -> list[Message]:
         return [*messages(task, text)]
     *before, last = _turns(task, own)
     return [*before, {**last, "content": question(task, last["content"])}]
-
-
-def _chat(task: Task, payload: Mapping[str, Any]) -> Conversation:
-    turns = _turns(task, payload["messages"])
-    # The task's system message, where the row has none, moves every position by one.
-    added = len(turns) - len(payload["messages"])
-    trained = tuple(
-        position
-        for position, turn in enumerate(payload["messages"], start=added)
-        if turn["role"] == "assistant" and turn.get("trained", True)
-    )
-    return Conversation(messages=tuple(turns), trained=trained, tools=_tools(payload))
 
 
 def _preference(task: Task, payload: Mapping[str, Any]) -> Conversation:

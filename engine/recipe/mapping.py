@@ -74,24 +74,20 @@ def _read(hint: Any, written: Any) -> Any:
     if hint in (int, float):
         return hint(written)
     if get_origin(hint) is not tuple:
-        return _read_one_of(get_args(hint), written)
+        forms = get_args(hint)
+        for form in forms:
+            is_list = get_origin(form) is tuple and isinstance(written, list)
+            is_section = _is_section(form) and isinstance(written, Mapping)
+            # Only `float | None`, not `int | float | …`: of a split, 400 is rows and 0.4 a share, so
+            # the type as written has to stay.
+            is_number = form in (int, float) and forms == (form, type(None)) and written is not None
+            if is_list or is_section or is_number:
+                return _read(form, written)
+        return written
     item = get_args(hint)[0]
     if isinstance(written, Mapping):
         return _read_named(item, written)
     return tuple(_read(item, one) for one in written)
-
-
-def _read_one_of(forms: tuple[Any, ...], written: Any) -> Any:
-    """Return a value of which the annotation names several forms, such as `float | None`."""
-    for form in forms:
-        is_list = get_origin(form) is tuple and isinstance(written, list)
-        is_section = _is_section(form) and isinstance(written, Mapping)
-        # Only `float | None`, not `int | float | …`: of a split, 400 is rows and 0.4 a share, so
-        # the type as written has to stay.
-        is_number = form in (int, float) and forms == (form, type(None)) and written is not None
-        if is_list or is_section or is_number:
-            return _read(form, written)
-    return written
 
 
 def _read_named(item: Any, written: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -207,7 +207,16 @@ def size_of(base_model: Any) -> float | None:
     if not isinstance(base_model, Mapping):
         return None
     if is_blank(base_model):
-        return _weights_of(base_model["scratch"])
+        blank = base_model["scratch"]
+        sizes = (blank.get("layers"), blank.get("width"), blank.get("heads"))
+        layers, width, heads = (one if isinstance(one, int) else 0 for one in sizes)
+        if min(layers, width, heads) < 1:
+            return None
+        inner = blank.get("feed_forward", feed_forward_of(width))
+        keys = width * blank.get("kv_heads", heads) / heads
+        tokenizer = blank.get("tokenizer")
+        words = tokenizer.get("size", 0) if isinstance(tokenizer, Mapping) else 0
+        return float(layers * width * (2 * width + 2 * keys + 3 * inner) + words * width)
     # The file of a package, or of a folder, names the model; its archive may hold several.
     for key in ("file", "hub", "path", "package"):
         name = base_model.get(key)
@@ -220,19 +229,6 @@ def size_of(base_model: Any) -> float | None:
 def is_blank(base_model: Any) -> bool:
     """Tell whether a recipe's base model is a blank one."""
     return isinstance(base_model, Mapping) and isinstance(base_model.get("scratch"), Mapping)
-
-
-def _weights_of(blank: Mapping[str, Any]) -> float | None:
-    """Return about how many weights a blank model has: those of its layers, and of a tokenizer that is trained."""
-    sizes = (blank.get("layers"), blank.get("width"), blank.get("heads"))
-    layers, width, heads = (one if isinstance(one, int) else 0 for one in sizes)
-    if min(layers, width, heads) < 1:
-        return None
-    inner = blank.get("feed_forward", feed_forward_of(width))
-    keys = width * blank.get("kv_heads", heads) / heads
-    tokenizer = blank.get("tokenizer")
-    words = tokenizer.get("size", 0) if isinstance(tokenizer, Mapping) else 0
-    return float(layers * width * (2 * width + 2 * keys + 3 * inner) + words * width)
 
 
 def _words(weights: float) -> str:

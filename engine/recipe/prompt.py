@@ -89,7 +89,11 @@ def parse_answer(task: Task, text: str) -> str | None:
         return label if isinstance(label, str) and label in task.labels else None
     if task.spec.answer is AnswerForm.LABELS:
         labels = _labelled(answer, JSON_LIST_KEY) if task.output == "json" else split_labels(answer)
-        return _known_labels(task, labels)
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            return None
+        if len(set(labels)) != len(labels) or not set(labels) <= set(task.labels):
+            return None
+        return joined_labels(task, labels)
     if task.spec.answer is AnswerForm.OBJECT:
         found = read_object(answer)
         return None if found is None else write_object(found, task.schema)
@@ -107,14 +111,6 @@ def _labelled(answer: str, key: str) -> object:
     """Return the value of an object with that one key; None for anything else."""
     found = read_object(answer)
     return found[key] if found is not None and list(found) == [key] else None
-
-
-def _known_labels(task: Task, labels: object) -> str | None:
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        return None
-    if len(set(labels)) != len(labels) or not set(labels) <= set(task.labels):
-        return None
-    return joined_labels(task, labels)
 
 
 def unnamed_labels(labels: Sequence[str], text: str) -> list[str]:

@@ -66,7 +66,16 @@ def reference(written: Mapping[str, Any], folder: Path) -> Reference:
 def base_model(written: Mapping[str, Any], folder: Path) -> BaseModel:
     """Return what a checked `base_model` says that training starts from."""
     if (blank := written.get("scratch")) is not None:
-        return _scratch(blank, folder)
+        tokenizer = blank["tokenizer"]
+        is_new = "train" in tokenizer
+        own = {"kv_heads": blank["heads"], "feed_forward": feed_forward_of(blank["width"])}
+        sizes = {**own, **{name: one for name, one in blank.items() if name != "tokenizer"}}
+        return Scratch(
+            tokenizer=NewTokenizer(size=tokenizer["size"])
+            if is_new
+            else reference(tokenizer, folder),
+            **sizes,
+        )
     place = reference(written, folder)
     keep = written.get("keep_layers")
     if keep is None:
@@ -74,17 +83,6 @@ def base_model(written: Mapping[str, Any], folder: Path) -> BaseModel:
     if isinstance(keep, Mapping):
         return FewerLayers(of=place, keep_layers=int(keep["first"]))
     return FewerLayers(of=place, keep_layers=keep if isinstance(keep, str) else tuple(keep))
-
-
-def _scratch(written: Mapping[str, Any], folder: Path) -> Scratch:
-    tokenizer = written["tokenizer"]
-    is_new = "train" in tokenizer
-    own = {"kv_heads": written["heads"], "feed_forward": feed_forward_of(written["width"])}
-    sizes = {**own, **{name: one for name, one in written.items() if name != "tokenizer"}}
-    return Scratch(
-        tokenizer=NewTokenizer(size=tokenizer["size"]) if is_new else reference(tokenizer, folder),
-        **sizes,
-    )
 
 
 def feed_forward_of(width: int) -> int:

@@ -296,7 +296,7 @@ def bounds_can_be_reached(recipe: FilledText) -> Problems:
         # Wilson's interval is of shares of rows; the intervals of other metrics need the answers.
         if spec is None or spec in OF_FILES or not spec.is_row_share or bound is None or bound > 1:
             continue
-        best = _best_lower_bound(rows, confidence=acceptance["confidence"])
+        best = rows / (rows + _squared_quantile(acceptance["confidence"]))
         if best < bound:
             lower_bound = f"on {rows:,} holdout rows the lower bound is at most {best:.4f}"
             most = int(best * 1000) / 1000
@@ -315,11 +315,6 @@ def _more_judged(bound: float, recipe: FilledText) -> str:
     return (
         f"enlarge splits.holdout to at least {rows:,} rows{folds if may_have_folds(recipe) else ''}"
     )
-
-
-def _best_lower_bound(rows: int, *, confidence: float) -> float:
-    # Wilson's lower bound where all answers are right.
-    return rows / (rows + _squared_quantile(confidence))
 
 
 def _squared_quantile(confidence: float) -> float:

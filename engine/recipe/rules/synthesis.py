@@ -156,14 +156,12 @@ def prompt_can_be_filled(recipe: FilledText) -> Problems:
             message = f"no prompt shows `{name}`"
             hint = f"write {{{name}}} in `prompt`"
             yield recipe.problem("R383", message, at=(*at, name), key=True, hint=hint)
-    has_labels = KINDS[recipe["task"]["kind"]].has_labels if _is_known(recipe) else False
+    has_labels = (
+        KINDS[recipe["task"]["kind"]].has_labels if (recipe["task"].get("kind") in KINDS) else False
+    )
     if has_labels and LABEL not in named:
         message = f"the prompt does not say which answer is wanted: it has no {{{LABEL}}}"
         yield recipe.problem("R383", message, at=place, hint=f"write {{{LABEL}}} in it")
-
-
-def _is_known(recipe: FilledText) -> bool:
-    return recipe["task"].get("kind") in KINDS
 
 
 @rule("data.synthesize")

@@ -163,7 +163,9 @@ def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[P
     for violation in checked.iter_errors(source.value):
         for error in schema_errors(violation):
             # Of a value that could not be read, nothing more is reported.
-            if not any(error.path[:length] in source.broken for length in _lengths(error.path)):
+            if not any(
+                error.path[:length] in source.broken for length in (range(1, len(error.path) + 1))
+            ):
                 known = None if len(found) > MOST_HINTS else schema or recipe_schema()
                 found.setdefault((error.code, error.path), _problem(error, source, known))
     # Of a value of the wrong type, its range and form say nothing new.
@@ -171,11 +173,6 @@ def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[P
     return tuple(
         problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped
     )
-
-
-def _lengths(path: KeyPath) -> range:
-    """Return how many parts the keys have at which a path begins, itself among them."""
-    return range(1, len(path) + 1)
 
 
 def _problem(error: SchemaError, source: SourceText, schema: Schema | None) -> Problem:
@@ -193,7 +190,14 @@ def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | Non
     by_alias = [one for key, below in known.items() for one in _meant(name, key, expand(below))]
     elsewhere = _sections_with(name, schema)
     if not by_alias and not elsewhere:
-        by_alias = _meant_elsewhere(name, schema)
+        found = {
+            path: one
+            for path, expanded in walk(schema)
+            # deeper ones have common words, such as `count`
+            if _can_be_named(path) and len(path) == 2
+            for one in _meant(name, ".".join(path), expanded)
+        }
+        by_alias = list(found.values()) if len(found) == 1 else []
     near = by_alias[0] if by_alias else nearest(name, known)
     if near is not None:
         return did_you_mean(near)
@@ -212,18 +216,6 @@ def _meant(name: str, key: str, expanded: Schema) -> Iterator[str]:
         known, _, value = alias.partition(": ")
         if name == known:
             yield f"{key}: {value}" if value else key
-
-
-def _meant_elsewhere(name: str, schema: Schema) -> list[str]:
-    """Return the key of another section to which other tools give that name; nothing where there are several."""
-    found = {
-        path: one
-        for path, expanded in walk(schema)
-        # deeper ones have common words, such as `count`
-        if _can_be_named(path) and len(path) == 2
-        for one in _meant(name, ".".join(path), expanded)
-    }
-    return list(found.values()) if len(found) == 1 else []
 
 
 def _can_be_named(path: tuple[str, ...]) -> bool:

@@ -66,7 +66,12 @@ def _text_at(path: KeyPath, source: SourceText) -> str:
 
 def _for_number(text: str, *, is_whole: bool) -> str | None:
     share = text.strip().removesuffix("%")
-    number = _number_in(share)
+    bare = share.strip().replace("_", "")
+    if _THOUSANDS.fullmatch(bare):
+        bare = bare.replace(",", "")
+    elif "." not in bare and bare.count(",") == 1:
+        bare = bare.replace(",", ".")
+    number = bare if _NUMBER.fullmatch(bare) else ""
     if not number:
         return None
     if share != text.strip():
@@ -75,16 +80,6 @@ def _for_number(text: str, *, is_whole: bool) -> str | None:
         return f"write `{int(float(number))}`" if float(number).is_integer() else None
     # With leading zeros a number is text to the strict loader.
     return f"write `{int(number) if number.isdigit() else number}`"
-
-
-def _number_in(text: str) -> str:
-    """Return the number that a text can only mean, as YAML writes it; an empty text, if it may mean another."""
-    bare = text.strip().replace("_", "")
-    if _THOUSANDS.fullmatch(bare):
-        bare = bare.replace(",", "")
-    elif "." not in bare and bare.count(",") == 1:
-        bare = bare.replace(",", ".")
-    return bare if _NUMBER.fullmatch(bare) else ""
 
 
 def _for_collection(

@@ -36,15 +36,11 @@ def formatted(text: str, source: SourceText) -> str:
     found = "".join(
         line.rstrip(" ") + ending if not line.strip() else line + ending for line in lines
     )
-    _require_same(source, found, comments=comments_of(parsed))
-    return found
-
-
-def _require_same(source: SourceText, text: str, *, comments: list[str]) -> None:
-    """A last check, on every call: what was read must be read again, or nothing is written."""
-    again = parse_source(text.encode(), source.path)
-    if again.value != source.value or comments_of(parse(text)) != comments:
+    comments = comments_of(parsed)
+    again = parse_source(found.encode(), source.path)
+    if again.value != source.value or comments_of(parse(found)) != comments:
         raise EngineError.one("I902", f"formatting `{source.file}` would change what it says")
+    return found
 
 
 def _file(root: Collection) -> Iterator[str]:
@@ -143,21 +139,17 @@ def _entry(
     if text is not None:
         return _with_comment(f"{prefix} {text}", item), []
     if item.key is None and item.beside:
-        _hand_down(item, _ordered(value, schema)[0], before)
+        first = _ordered(value, schema)[0]
+        if first.beside:
+            before.append(item.beside)
+        else:
+            first.beside, first.column = item.beside, item.column
     rest = _block(value, indent + _STEP, schema)
     if item.key is not None:
         return _with_comment(prefix, item), rest
     while not rest[0] or rest[0].lstrip().startswith("#"):
         before.append(rest.pop(0).strip())
     return margin + "- " + rest[0][indent + _STEP :], rest[1:]
-
-
-def _hand_down(item: Item, first: Item, before: list[str]) -> None:
-    """The comment of an item that is spread over lines ends the first of them, or comes before it."""
-    if first.beside:
-        before.append(item.beside)
-    else:
-        first.beside, first.column = item.beside, item.column
 
 
 def _scalar(item: Item, value: Scalar, prefix: str, indent: int) -> tuple[str, list[str]]:

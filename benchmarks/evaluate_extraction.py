@@ -36,7 +36,7 @@ from transformers import LogitsProcessor, LogitsProcessorList  # noqa: E402, TID
 
 from engine.environment import Device  # noqa: E402
 from engine.recipe.answer_grammar import object_grammar  # noqa: E402
-from engine.recipe.answer_json import read_object  # noqa: E402
+from engine.recipe.prompt import read_object  # noqa: E402
 from engine.runtime.generation.generate import generate  # noqa: E402
 from engine.runtime.generation.grammar import Grammar  # noqa: E402
 from engine.runtime.models.load import LoadedModel, load_model  # noqa: E402

@@ -26,8 +26,7 @@ from engine.errors import ExitCode
 from engine.process.confine import NONE
 from engine.process.policies import POLICIES, Policy
 from engine.recipe.rules import all_codes
-from engine.recipe.shipped import schema_text
-from engine.recipe.validation.schema import part_schema, recipe_schema
+from engine.recipe.validation.schema import part_schema, recipe_schema, schema_text
 from engine.render.number_format import about, millions, size
 
 DOCS = Path(__file__).parent

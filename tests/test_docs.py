@@ -22,7 +22,7 @@ from engine.cli.verbs import VERBS, declare
 from engine.errors import Problem
 from engine.kinds import KINDS
 from engine.recipe import check_recipe
-from engine.recipe.parents import check_parent
+from engine.recipe.resolve import check_parent
 from support.golden import Golden
 from support.paths import GOLDEN, ROOT
 

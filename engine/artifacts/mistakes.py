@@ -13,9 +13,9 @@ from engine.kinds import AnswerForm
 from engine.metrics.families.fields import is_right, leaves_of
 from engine.metrics.families.matching import answer_in
 from engine.metrics.predictions import Prediction, read_predictions
-from engine.recipe.answer_json import read_object
 from engine.recipe.metrics import leaves
 from engine.recipe.model import Task
+from engine.recipe.prompt import read_object
 from engine.render.styled_text import crop
 from engine.store import Artifact
 from engine.values import replace

@@ -7,7 +7,7 @@ from functools import cache
 
 from engine.backends.checks import RANGES, Vocabulary
 from engine.recipe.model import Json
-from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import schema_text
 
 PINNED = "0.21.0"
 """The version whose keys are listed; `schemas/axolotl/make_keys.py` writes the list."""

@@ -12,7 +12,7 @@ from engine.errors import Problem, Severity
 from engine.recipe.methods import OPTIONS, unset_options
 from engine.recipe.model import Json, Method, Recipe
 from engine.recipe.teacher import soft_targets_of
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.words import nearest
 from engine.values import Value, field
 
 

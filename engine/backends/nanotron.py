@@ -34,7 +34,7 @@ from engine.errors import Problem, RecipeError, StageError
 from engine.files.reading import read_json
 from engine.files.writing import COMPILED
 from engine.recipe.model import Json, Method, PathRef, Recipe, Scratch
-from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import schema_text
 
 NAME = "nanotron"
 IN_ORDER: dict[str, Json] = {}

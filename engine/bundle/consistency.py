@@ -34,9 +34,8 @@ from engine.lock.policy import missing_parts
 from engine.metrics.scoring import named_metrics
 from engine.pipeline.report import describe, describe_method
 from engine.recipe import resolved_mapping
-from engine.recipe.digest import PINS, recipe_digest, section_digests
 from engine.recipe.sweeps import methods_of
-from engine.recipe.text.dump import base_model_mapping
+from engine.recipe.text.dump import PINS, base_model_mapping, recipe_digest, section_digests
 from engine.stages import STAGES, load_stage, stages_of
 from engine.store.runs import ACCEPTED
 from engine.values import brief_text, to_json

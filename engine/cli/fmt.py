@@ -11,9 +11,9 @@ from engine.cli.output import show, show_problems
 from engine.cli.terminal import write
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.recipe.outside import refuse_leading_out
+from engine.recipe.text.layout.edit import rewrite
 from engine.recipe.text.layout.format import formatted
 from engine.recipe.text.source import decode, parse_source, read_bytes
-from engine.recipe.text.write import rewrite
 from engine.trust.access import NOTHING
 
 STDIN = Path("-")

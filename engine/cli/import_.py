@@ -10,8 +10,8 @@ from engine.cli.output import refuse_taken, show
 from engine.drafting.draft import wrapped
 from engine.drafting.imported import imported, read_config
 from engine.recipe.outside import refuse_typed
+from engine.recipe.text.layout.edit import create
 from engine.recipe.text.paths import as_typed
-from engine.recipe.text.write import create
 from engine.render.progress import columns
 from engine.trust.access import NOTHING
 

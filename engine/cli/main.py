@@ -157,7 +157,7 @@ def _report_error(error: EngineError, *, as_json: bool, recipe: object = None) -
     lost = any(problem.code == "E741" for problem in error.problems)
     problems = error.problems
     if isinstance(recipe, Path):
-        from engine.recipe.placed import placed  # reads YAML
+        from engine.recipe.text.extends import placed  # reads YAML
 
         problems = placed(problems, recipe)
     try:

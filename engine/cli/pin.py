@@ -12,7 +12,7 @@ from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import allowed
 from engine.errors import EngineError, ExitCode, Problem
 from engine.recipe.outside import CODES as OUTSIDE
-from engine.recipe.text.write import rewrite
+from engine.recipe.text.layout.edit import rewrite
 from engine.render.problems import problems_json
 from engine.render.progress import SilentProgress, is_live, open_progress
 from engine.sources.online import quieten

@@ -67,12 +67,12 @@ from engine.pipeline.preflight import (
     require_ranks,
 )
 from engine.pipeline.report import describe_method, describe_sweep
-from engine.recipe.asked_models import asked_models
+from engine.recipe.methods import drawn_note, sizes_in_rows
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
+from engine.recipe.references import asked_models
 from engine.recipe.sweeps import methods_of, sweep_words, value_words
 from engine.recipe.text.compose import dotted
-from engine.recipe.validation_rows import drawn_note, sizes_in_rows
 from engine.render.blocks import Table
 from engine.render.number_format import about, size
 from engine.render.plan_table import PlanRow, plan_table

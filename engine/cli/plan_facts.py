@@ -293,7 +293,7 @@ def synthesis_lines(plan: Plan, store: Store) -> Iterator[str]:
     if value is None or plan.stage("synthesize").reused is not None:
         return
     from engine.estimate.synthesis import synthesis_estimate  # only where rows are asked for
-    from engine.recipe.synthesis import judge_of
+    from engine.recipe.teacher import judge_of
 
     found = synthesis_estimate(plan.recipe, store, plan.stage("data").reused)
     kept = "" if found.most_kept is None else f", of which at most {found.most_kept:,} are kept"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from engine.cli.output import show
 from engine.errors import RecipeError
-from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import schema_text
 
 _ITEM: Final = re.compile(r"\.?\[[0-9]*\]")
 """An item of a list, as messages and reviews name it: a key is the same in each."""

@@ -18,7 +18,7 @@ from engine.errors import RecipeError, StageError
 from engine.files.reading import json_lines, read_json
 from engine.pipeline.plan import collect_inputs, plan_run
 from engine.recipe.model import Recipe
-from engine.recipe.synthesis import review_file
+from engine.recipe.teacher import review_file
 from engine.recipe.text.paths import as_typed
 from engine.render.report.sections.synthetic import synthetic_lines
 from engine.store import Artifact, Store

@@ -13,7 +13,7 @@ from engine.recipe.text.paths import as_typed
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when no recipe has an error, else 2."""
-    from engine.recipe.parents import parents_among  # after the arguments are good
+    from engine.recipe.resolve import parents_among  # after the arguments are good
     from engine.recipe.text.paths import absolute
 
     problems: list[Problem] = []
@@ -35,8 +35,8 @@ def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
     """What is wrong with a recipe, and what else is reported about it."""
     from engine.backends import check_backend
     from engine.recipe import check_recipe
-    from engine.recipe.parents import as_parent
-    from engine.recipe.placed import placed
+    from engine.recipe.resolve import as_parent
+    from engine.recipe.text.extends import placed
 
     recipe, found = check_recipe(path)
     if recipe is None:
@@ -52,7 +52,7 @@ def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
 
 
 def _parent(path: Path) -> tuple[tuple[Problem, ...], str]:
-    from engine.recipe.parents import check_parent
+    from engine.recipe.resolve import check_parent
 
     parent = check_parent(path)
     if not parent.is_sound:

@@ -79,7 +79,7 @@ def choices_of(name: str) -> tuple[str, ...]:
         from engine.kinds import KINDS
 
         return tuple(KINDS)
-    from engine.recipe.formats import FORMATS
+    from engine.recipe.text.paths import FORMATS
 
     return ("auto", *(one for one in FORMATS if one != "text"))
 

@@ -17,10 +17,9 @@ from engine.compute.ranks import Ranks
 from engine.errors import EnvironmentProblem, Problem, RecipeError, install_hint
 from engine.files.reading import parse_json
 from engine.files.user import config_folder
-from engine.recipe.shipped import schema_text
-from engine.recipe.text.nearest import with_suggestion
 from engine.recipe.text.source import SourceText, read_source
-from engine.recipe.validation.schema import Schema, check_structure
+from engine.recipe.text.words import with_suggestion
+from engine.recipe.validation.schema import Schema, check_structure, schema_text
 from engine.values import Value, field
 
 FILE: Final = "compute.yaml"

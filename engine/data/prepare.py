@@ -36,8 +36,8 @@ from engine.data.summary import summarise
 from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
 from engine.kinds import AnswerForm
+from engine.recipe.methods import asked_sizes
 from engine.recipe.model import FROM_TRAIN, Data, SplitName, Splits, Task
-from engine.recipe.validation_rows import asked_sizes
 from engine.values import Value, replace
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]

@@ -20,7 +20,7 @@ from engine.errors import DataError, Problem
 from engine.files.reading import parse_json
 from engine.progress import Progress
 from engine.recipe.model import Probe
-from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
+from engine.recipe.references import COLUMNS, PROBE_KINDS, USUAL, layout_of
 from engine.sources import fetch_source
 from engine.store import Cached
 from engine.values import Value
@@ -79,7 +79,7 @@ def probe_items(
 def builtin_digest() -> str:
     """Return the sha256 over the files of the built-in probes."""
     digest = sha256()
-    for kind in KINDS:
+    for kind in PROBE_KINDS:
         digest.update((FOLDER / f"{kind}.jsonl").read_bytes())
     return digest.hexdigest()
 
@@ -87,7 +87,7 @@ def builtin_digest() -> str:
 def builtin_items() -> tuple[ProbeItem, ...]:
     """Return the project's own questions."""
     items: list[ProbeItem] = []
-    for kind in KINDS:
+    for kind in PROBE_KINDS:
         with (FOLDER / f"{kind}.jsonl").open(encoding="utf-8") as stream:
             rows = [Row(origin=f"{kind}.jsonl", values=json.loads(line)) for line in stream]
         items += _items(BUILTIN, kind, {}, rows)

@@ -13,8 +13,8 @@ from engine.data.reading.sources import source_names
 from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.weights import seen
 from engine.evidence import DataSummary, SourceSummary, SplitSummary
+from engine.recipe.methods import asked_sizes
 from engine.recipe.model import SplitName
-from engine.recipe.validation_rows import asked_sizes
 
 
 def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataSummary:

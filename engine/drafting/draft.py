@@ -30,8 +30,8 @@ from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
+from engine.recipe.text.layout.edit import create
 from engine.recipe.text.paths import as_typed
-from engine.recipe.text.write import create
 from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed

@@ -14,7 +14,7 @@ from engine.drafting.roles import LABEL_NAMES, is_called, other_texts, tells_apa
 from engine.kinds import AnswerForm
 from engine.recipe.model import Reference
 from engine.recipe.text.dump import spelled_in_flow
-from engine.recipe.text.lookalike import unlike
+from engine.recipe.text.words import unlike
 from engine.render.number_format import counted
 
 MOST_NAMED: Final = 4

@@ -13,11 +13,10 @@ import yaml
 from engine.drafting.foreign_yaml import load_yaml, usual
 from engine.errors import RecipeError
 from engine.files.reading import parse_json, read_text
-from engine.recipe.formats import format_of
-from engine.recipe.shipped import schema_text
-from engine.recipe.text.nearest import nearest
-from engine.recipe.text.paths import as_typed
+from engine.recipe.text.paths import as_typed, format_of
 from engine.recipe.text.source import MAX_BYTES
+from engine.recipe.text.words import nearest
+from engine.recipe.validation.schema import schema_text
 from engine.values import Value
 
 TAKEN: Final = "import-taken.json"

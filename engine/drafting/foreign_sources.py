@@ -13,7 +13,7 @@ import yaml
 from engine.drafting.foreign_config import Config
 from engine.drafting.foreign_yaml import load_yaml
 from engine.files.reading import read_json, read_text
-from engine.recipe.formats import format_of
+from engine.recipe.text.paths import format_of
 from engine.recipe.text.source import MAX_BYTES
 from engine.trust.project import lies_below, real_place
 

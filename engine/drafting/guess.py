@@ -14,8 +14,7 @@ from engine.drafting.objects import spans_in, turns_in
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.errors import RecipeError
 from engine.kinds import KINDS
-from engine.recipe.text.lookalike import folded
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.words import folded, nearest
 from engine.values import replace
 
 ANSWERED: Final = {"prompt_completion": ("completion", "response"), "alpaca": ("output",)}

@@ -13,8 +13,8 @@ from engine.drafting.layouts.foreign import suffix_of
 from engine.drafting.layouts.label_names import Names, names_in
 from engine.drafting.layouts.workbooks import SUFFIXES
 from engine.errors import DataError
-from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import names_in as entries_of
+from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.values import Value, replace
 
 SKIPPED: Final = re.compile(

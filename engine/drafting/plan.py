@@ -30,7 +30,7 @@ from engine.metrics.power import ROWS, Spread, ThresholdRule, macro_f1, passing_
 from engine.metrics.power_text import JudgingRows
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.prompt import unnamed_labels
-from engine.recipe.text.lookalike import folded
+from engine.recipe.text.words import folded
 from engine.values import Value
 
 TEMPLATE_TOKENS: Final = 64

@@ -18,8 +18,8 @@ from engine.data.splitting.column import PLACES
 from engine.drafting.roles import LONG_START
 from engine.errors import DataError
 from engine.files.reading import parse_json
-from engine.recipe.formats import format_of
 from engine.recipe.model import ColumnFile, PathRef, Source
+from engine.recipe.text.paths import format_of
 from engine.recipe.text.words import IN_WORD
 from engine.values import Value, replace
 

@@ -12,8 +12,8 @@ from engine.data.row_index import Assignment
 from engine.data.splitting.column import PLACES
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.files.reading import parse_json
-from engine.recipe.shipped import schema_text
 from engine.recipe.text.words import IN_WORD
+from engine.recipe.validation.schema import schema_text
 from engine.values import replace
 
 NAMES: Final[Mapping[str, list[Any]]] = parse_json(schema_text("column-names.json"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import RecipeError
-from engine.recipe.text.nearest import did_you_mean, nearest
+from engine.recipe.text.words import did_you_mean, nearest
 from engine.render.number_format import counted
 from engine.values import Value, replace
 

@@ -22,10 +22,9 @@ from engine.data.token_estimate import estimated_tokens, is_english
 from engine.errors import DataError, StageError
 from engine.estimate.workload import Lengths, lengths_of, rows_in
 from engine.failures import library_errors
-from engine.recipe.conversation import conversation
-from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Recipe, Source, Task
-from engine.recipe.prompt import question
+from engine.recipe.prompt import conversation, question
+from engine.recipe.text.paths import format_of
 from engine.runtime.models.files import require_vocabulary
 from engine.store import Artifact
 from engine.values import Value, replace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.data.token_estimate import estimated_tokens
 from engine.estimate.teacher import answer_tokens, mean_length, price_of, split_rows
 from engine.recipe.model import Recipe
-from engine.recipe.synthesis import judge_of, most_kept, synthesis_of
+from engine.recipe.teacher import judge_of, most_kept, synthesis_of
 from engine.store import Artifact, Store
 from engine.values import Value
 

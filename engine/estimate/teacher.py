@@ -10,10 +10,10 @@ from engine.estimate.devices import facts_of
 from engine.estimate.duration import GPU_SHARE, SHARE_OF_PEAK
 from engine.estimate.rows import sampled_rows
 from engine.estimate.workload import mean
+from engine.recipe.methods import asked_sizes
 from engine.recipe.model import Endpoint, Recipe, Teacher
 from engine.recipe.prompt import answer_text
 from engine.recipe.teacher import is_baseline
-from engine.recipe.validation_rows import asked_sizes
 from engine.store import Artifact, Store
 from engine.training.soft_targets import MOST
 from engine.values import Value

@@ -19,9 +19,8 @@ from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.answer_grammar import answer_grammar
-from engine.recipe.conversation import conversation
 from engine.recipe.model import Recipe, Task
-from engine.recipe.prompt import answer_text, messages, parse_answer
+from engine.recipe.prompt import answer_text, conversation, messages, parse_answer
 from engine.runtime.rendering.key import LengthLimits, written_task
 from engine.values import Value
 

@@ -26,8 +26,7 @@ from engine.inference.template_check import Turns, is_plain
 from engine.inference.token_corpus import corpus
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
-from engine.recipe.conversation import conversation
-from engine.recipe.prompt import parse_answer
+from engine.recipe.prompt import conversation, parse_answer
 from engine.values import Value, replace
 
 if TYPE_CHECKING:

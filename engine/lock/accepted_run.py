@@ -32,12 +32,17 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.parity.files import exported_files
 from engine.recipe.baselines import LEARNED
-from engine.recipe.digest import recipe_digest, section_digests
 from engine.recipe.model import ONNX, Baseline, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
-from engine.recipe.synthesis import judge_of
-from engine.recipe.text.dump import base_model_mapping, reference_mapping, resolved_mapping
+from engine.recipe.teacher import judge_of
+from engine.recipe.text.dump import (
+    base_model_mapping,
+    recipe_digest,
+    reference_mapping,
+    resolved_mapping,
+    section_digests,
+)
 from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact
 

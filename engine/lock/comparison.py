@@ -15,9 +15,8 @@ from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, ReplayFacts, SourceFacts, SyntheticFacts, TeacherFacts
 from engine.lock.hardware import INSTRUCTIONS, RANKS, TRAINER, kind_of, read_basis
-from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
-from engine.recipe.text.dump import base_model_mapping
+from engine.recipe.text.dump import PINS, base_model_mapping
 from engine.store import Artifact
 from engine.values import replace
 

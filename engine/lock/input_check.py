@@ -26,9 +26,8 @@ from engine.lock.accepted_run import (
 from engine.lock.file import Accepted
 from engine.lock.hardware import base_files, kind_of
 from engine.progress import Progress
-from engine.recipe.digest import changed_sections
 from engine.recipe.model import FewerLayers, HubRef, PathRef, Recipe, Scratch
-from engine.recipe.text.dump import base_model_mapping
+from engine.recipe.text.dump import base_model_mapping, changed_sections
 from engine.store import Artifact, Cached, sha256_of
 from engine.values import Value, replace
 

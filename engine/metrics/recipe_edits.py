@@ -14,17 +14,17 @@ from typing import Any, Final, Literal
 
 from engine.evidence import CheckpointScore, RecipeEdit, TrainingSummary
 from engine.metrics.losses import TrainingLosses, ValidationLosses
-from engine.recipe.method_defaults import (
+from engine.recipe.methods import (
     USUAL_ALPHA_OF_RSLORA,
     blank_rate,
     learned_of,
     size_of,
+    stated_sizes,
     usual_rate,
 )
 from engine.recipe.model import FROM_TRAIN, Method, Recipe, Scratch, Splits
 from engine.recipe.references import base_reference
 from engine.recipe.text.dump import reference_mapping
-from engine.recipe.validation_rows import stated_sizes
 from engine.values import Value
 
 FEW_STEPS: Final = 200

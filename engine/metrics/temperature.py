@@ -24,7 +24,7 @@ from engine.metrics.measure import Measure, mean_of_rows, ratio
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import metrics_of
 from engine.metrics.table import Column, Floats, Sums, Table, make_table, one_hot
-from engine.recipe.validation_rows import FEWEST_TO_CALIBRATE
+from engine.recipe.methods import FEWEST_TO_CALIBRATE
 from engine.runtime.scoring.label_search import SMALLEST, tempered
 from engine.values import Value, replace
 

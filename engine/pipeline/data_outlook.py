@@ -16,8 +16,8 @@ from engine.data.reading.row import excerpt
 from engine.data.reading.sources import Fetched, fetch_all, read_all, source_names
 from engine.errors import DataError
 from engine.evidence import DataSummary
-from engine.recipe.formats import format_of
 from engine.recipe.model import Checks, PathRef, Recipe, Source
+from engine.recipe.text.paths import format_of
 from engine.render.progress import SilentProgress
 from engine.store import Artifact
 from engine.values import replace

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from engine.kinds import KINDS
-from engine.recipe.asked_models import written_models
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PackageRef, PathRef
-from engine.recipe.references import reference
+from engine.recipe.references import reference, written_models
 from engine.recipe.text.compose import KeyPath
 
 BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)

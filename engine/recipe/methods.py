@@ -5,14 +5,302 @@ A setting of a sweep is a written method too, so what is worked out from a rank 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any, Final
 
+from engine.kinds import KINDS, Kind, Turns
 from engine.recipe.mapping import from_mapping, to_mapping
-from engine.recipe.method_defaults import method_defaults, preference_defaults
-from engine.recipe.model import Method, Preference, Scheduler
+from engine.recipe.model import (
+    FROM_TRAIN,
+    Method,
+    MethodDefault,
+    Preference,
+    Scheduler,
+    Size,
+    SplitName,
+    Splits,
+    ValidationSize,
+)
+from engine.recipe.references import feed_forward_of
 from engine.recipe.validation.schema import definition
 from engine.values import fields, to_json
+
+SHARE: Final = 0.15
+"""Of the training rows."""
+FEWEST: Final = 30
+"""A validation loss of fewer rows chooses by luck."""
+FEWEST_TO_CALIBRATE: Final = 50
+"""A temperature of fewer rows is mostly chance."""
+MOST: Final = 100
+"""More would cost training rows and tell checkpoints apart no better."""
+
+
+def are_drawn_from_train(recipe: Mapping[str, Any]) -> bool:
+    """Tell whether a written recipe, with the schema's defaults filled in, asks for it."""
+    return bool(recipe["splits"].get("validation") == 0 and recipe["method"].get("keep") == "best")
+
+
+def has_validation(recipe: Mapping[str, Any]) -> bool:
+    """Tell whether a written recipe has validation rows; no size is not 0, as files or a column may say which."""
+    return recipe["splits"].get("validation") != 0 or are_drawn_from_train(recipe)
+
+
+def sizes_in_rows(train: Size, validation: ValidationSize) -> tuple[Size, ValidationSize]:
+    """Return the sizes of train and validation after rows were drawn, where the recipe has train in rows."""
+    if validation != FROM_TRAIN or not isinstance(train, int):
+        return train, validation
+    return train - drawn_rows(train), drawn_rows(train)
+
+
+def asked_sizes(splits: Splits) -> dict[SplitName, ValidationSize]:
+    """Return the size of each split that a recipe asks for, after rows of train were drawn for validation."""
+    train, validation = sizes_in_rows(splits.train, splits.validation)
+    return {"train": train, "validation": validation, "holdout": splits.holdout}
+
+
+def stated_sizes(splits: Splits, rows: int) -> dict[str, Size]:
+    """Return sizes that give a recipe the validation rows, `rows`, that it draws from the training rows."""
+    train, holdout = splits.train, splits.holdout
+    if isinstance(train, int):
+        return {"train": train - drawn_rows(train), "validation": drawn_rows(train)}
+    if isinstance(train, float):
+        drawn = round(SHARE * train, 3)
+        return {"train": round(train - drawn, 3), "validation": drawn}
+    drawn = round(SHARE * (1 - holdout), 3) if isinstance(holdout, float) else rows
+    return {"train": "all", "validation": drawn}
+
+
+def drawn_note(train: Size) -> str:
+    """Where the validation rows come from, in words, with as many of them as the recipe says."""
+    if isinstance(train, int):
+        return f"{drawn_rows(train)} of the {train} training rows, for `keep: best`"
+    return f"{SHARE:.0%} of the training rows, {FEWEST} to {MOST}, for `keep: best`"
+
+
+def drawn_rows(train: int) -> int:
+    """Return how many of so many training rows become validation rows; never more than half of them."""
+    return min(max(FEWEST, min(MOST, round(SHARE * train))), train // 2)
+
+
+_SIZE: Final = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)[ _]?([mb])(?![a-z\d])", re.IGNORECASE)
+_MEASURED: Final = 135e6
+"""Weights of the model that the grid was measured with."""
+_MEASURED_RATE: Final = 1e-3
+_FALL: Final = 0.35
+"""Exponent by which the rate falls with the weights: 2e-4 at 8 B, as is usual there (Dettmers et al. 2023)."""
+_USUAL: Final = 1.5e9
+"""Weights of a base model whose name does not say them."""
+_OF_FULL: Final = 0.1
+"""Rate of full training as a share of an adapter's (Schulman et al., LoRA Without Regret, 2025)."""
+_OF_TEXTS: Final = 0.5
+"""Rate where each answer teaches many tokens, as a share of that for labels."""
+_OF_LORAPLUS: Final = 0.25
+"""Rate of A with LoRA+ as a share of the usual one (Hayou et al. 2024 lower it too)."""
+USUAL_ALPHA_OF_RSLORA: Final = 8
+_BLANK: Final = 3e6
+"""Weights of the blank model whose rate was measured (docs/how-to/train-from-scratch.md)."""
+_BLANK_RATE: Final = 2e-3
+_BLANK_FALL: Final = 0.32
+"""Exponent by which it falls: 6e-4 at 125 M and 3e-4 at 1.3 B, where GPT-3 took 6e-4 and 2e-4 (Brown et al. 2020)."""
+_OF_PREFERENCES: Final = 0.1
+"""Rate where two answers are compared, as a share of that for labels: higher ones make both less likely."""
+_BETAS: Final[Mapping[str, float]] = {"simpo": 2.0}
+_BETA: Final = 0.1
+_GAMMA: Final = 0.5
+"""Of SimPO; with beta 2 a quarter of it, within what its paper recommends (Meng et al. 2024)."""
+RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "learning_rate")
+"""Keys whose defaults decide how much is learned."""
+USUAL_BATCH: Final = 8
+
+
+class Learns(Enum):
+    """What the answers of a kind of task teach."""
+
+    LABELS = "labels"
+    TEXTS = "texts"
+    PREFERENCES = "preferences"
+
+
+_LEAST, _MOST = 200, 2000
+"""Steps that few rows get at least, and many at most."""
+
+
+def method_defaults(
+    written: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> tuple[MethodDefault, ...]:
+    """Return the keys that `written`, a method of `recipe`, leaves open.
+
+    Works on broken recipes too, whose rules ask for it.
+    """
+    return tuple(one for one in _every(written, recipe) if one.key not in written)
+
+
+def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
+    is_full = written.get("kind") == "full"
+    if not is_full:
+        yield _alpha(written)
+    yield from _steps(written, recipe)
+    yield _rate(recipe, is_full=is_full, has_loraplus=written.get("loraplus_lr_ratio", 1) != 1)
+    yield _keep(written, recipe)
+    if _is_preference(recipe):
+        found = preference_defaults({}, recipe)
+        why = "single answers" if found["loss"] == "kto" else "pairs, beside the untouched model"
+        yield MethodDefault(key="preference", value=found, reason=why)
+
+
+def preference_defaults(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of `method.preference` that are not constants of the schema: by the shape and the loss."""
+    data = recipe.get("data")
+    is_single = isinstance(data, Mapping) and data.get("shape") == "kto"
+    loss = written.get("loss", "kto" if is_single else "dpo")
+    found = {"loss": loss, "beta": _BETAS.get(loss, _BETA)}
+    return found | ({"gamma": _GAMMA} if loss == "simpo" else {})
+
+
+def _is_preference(recipe: Mapping[str, Any]) -> bool:
+    return _learns(recipe) is Learns.PREFERENCES
+
+
+def _learns(recipe: Mapping[str, Any]) -> Learns:
+    task = recipe.get("task")
+    named = task.get("kind") if isinstance(task, Mapping) else None
+    kind = KINDS.get(named) if isinstance(named, str) else None
+    return Learns.TEXTS if kind is None else learned_of(kind)
+
+
+def learned_of(kind: Kind) -> Learns:
+    """Return what the answers of a kind teach."""
+    if kind.turns is Turns.PREFERENCE:
+        return Learns.PREFERENCES
+    return Learns.LABELS if kind.has_labels else Learns.TEXTS
+
+
+def _alpha(written: Mapping[str, Any]) -> MethodDefault:
+    if written.get("rslora") is True:
+        why = "with rslora the same at every rank; at rank 16 the usual effect, 2"
+        return MethodDefault(key="alpha", value=USUAL_ALPHA_OF_RSLORA, reason=why)
+    return MethodDefault(
+        key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
+    )
+
+
+def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
+    micro = written.get("micro_batch_size")
+    batch = USUAL_BATCH if not micro else micro * max(1, -(-USUAL_BATCH // micro))
+    why = "small batches give more steps from few rows"
+    if batch != USUAL_BATCH:
+        why = f"{USUAL_BATCH} rows, rounded up to whole passes of {micro}"
+    yield MethodDefault(key="batch_size", value=batch, reason=why)
+    batch = written.get("batch_size", batch)
+    yield MethodDefault(key="micro_batch_size", value=batch, reason="all rows of a step at once")
+    if "epochs" in written or "tokens" in written:  # then these decide how many steps there are
+        return
+    labels = _learns(recipe) is Learns.LABELS
+    epochs, why = 3.0, "each answer teaches many tokens"
+    if labels:
+        epochs, why = 8.0, "an answer is one label, which teaches little each time"
+    if _is_preference(recipe):
+        epochs, why = 1.0, "seen again and again, both answers get less likely"
+    yield MethodDefault(key="epochs", value=epochs, reason=why)
+    least = _LEAST if labels else _LEAST // 2
+    most = written.get("max_steps", _MOST)
+    if not isinstance(most, int) or most > least:  # else fewer steps are asked for than this
+        yield MethodDefault(
+            key="min_steps",
+            value=least,
+            reason="few rows are seen more often: fewer steps underfit",
+        )
+    if "min_steps" not in written or written["min_steps"] <= _MOST:
+        yield MethodDefault(key="max_steps", value=_MOST, reason="many rows are seen less often")
+
+
+def _keep(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> MethodDefault:
+    splits = recipe.get("splits")
+    if isinstance(splits, Mapping) and not has_validation(recipe):
+        return MethodDefault(key="keep", value="last", reason="no validation rows to choose by")
+    if _learns(recipe) is Learns.LABELS and "early_stopping" not in written:
+        why = "labels get better for longer than the validation loss falls"
+        return MethodDefault(key="keep", value="last", reason=why)
+    return MethodDefault(key="keep", value="best", reason="the lowest validation loss")
+
+
+def _rate(recipe: Mapping[str, Any], *, is_full: bool, has_loraplus: bool) -> MethodDefault:
+    weights = size_of(recipe.get("base_model"))
+    learns = _learns(recipe)
+    if is_blank(recipe.get("base_model")):
+        why = "a blank model has everything to learn, the larger in the smaller steps"
+        return MethodDefault(key="learning_rate", value=blank_rate(weights), reason=why)
+    rate = usual_rate(weights, is_full=is_full, learns=learns, has_loraplus=has_loraplus)
+    why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
+    if is_full:
+        why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"
+    if learns is Learns.PREFERENCES:
+        why += ", a tenth of it as two answers are compared"
+    elif learns is Learns.TEXTS:
+        why += ", half of it as each answer teaches many tokens"
+    if has_loraplus:
+        why += "; a quarter of it, as B learns faster"
+    return MethodDefault(key="learning_rate", value=rate, reason=why)
+
+
+def usual_rate(
+    weights: float | None,
+    *,
+    is_full: bool,
+    learns: Learns = Learns.LABELS,
+    has_loraplus: bool = False,
+) -> float:
+    """Return the learning rate of a base model with so many weights, None where unknown; with LoRA+ that of A."""
+    rate = _MEASURED_RATE * min(1.0, (_MEASURED / (weights or _USUAL)) ** _FALL)
+    rate = _one_digit(rate * _OF_FULL if is_full else rate)
+    if learns is not Learns.LABELS:
+        rate = _one_digit(rate * (_OF_TEXTS if learns is Learns.TEXTS else _OF_PREFERENCES))
+    return _one_digit(rate * _OF_LORAPLUS) if has_loraplus else rate
+
+
+def blank_rate(weights: float | None) -> float:
+    """Return the learning rate of a blank model: 2e-3 up to 3 M weights, and near those of GPT-3 above."""
+    return _one_digit(_BLANK_RATE * min(1.0, (_BLANK / (weights or _USUAL)) ** _BLANK_FALL))
+
+
+def _one_digit(rate: float) -> float:
+    return float(f"{rate:.0e}")
+
+
+def size_of(base_model: Any) -> float | None:
+    """Return how many weights the name of a base model says, such as `135M`; None where it says nothing."""
+    if not isinstance(base_model, Mapping):
+        return None
+    if is_blank(base_model):
+        blank = base_model["scratch"]
+        sizes = (blank.get("layers"), blank.get("width"), blank.get("heads"))
+        layers, width, heads = (one if isinstance(one, int) else 0 for one in sizes)
+        if min(layers, width, heads) < 1:
+            return None
+        inner = blank.get("feed_forward", feed_forward_of(width))
+        keys = width * blank.get("kv_heads", heads) / heads
+        tokenizer = blank.get("tokenizer")
+        words = tokenizer.get("size", 0) if isinstance(tokenizer, Mapping) else 0
+        return float(layers * width * (2 * width + 2 * keys + 3 * inner) + words * width)
+    # The file of a package, or of a folder, names the model; its archive may hold several.
+    for key in ("file", "hub", "path", "package"):
+        name = base_model.get(key)
+        if isinstance(name, str) and (found := _SIZE.findall(name.rpartition("/")[2])):
+            number, unit = found[-1]
+            return float(number) * (1e6 if unit in "mM" else 1e9)
+    return None
+
+
+def is_blank(base_model: Any) -> bool:
+    """Tell whether a recipe's base model is a blank one."""
+    return isinstance(base_model, Mapping) and isinstance(base_model.get("scratch"), Mapping)
+
+
+def _words(weights: float) -> str:
+    return f"{weights / 1e9:g} B" if weights >= 1e9 else f"{weights / 1e6:g} M"
+
 
 ADAPTER_KEYS: Final = (
     *("rank", "alpha", "dropout", "target_modules"),

@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from engine.errors import Place, Problem, RecipeError, Severity
-from engine.recipe.asked_models import asked_models
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import Endpoint, Outside, PathRef, Recipe
 from engine.recipe.references import (
+    asked_models,
     references_of,
     sources_at,
     written_paths,
     written_references,
 )
 from engine.recipe.text.compose import KeyPath, dotted
-from engine.recipe.text.globs import is_pattern, match, start_of
-from engine.recipe.text.paths import absolute, as_typed
+from engine.recipe.text.paths import absolute, as_typed, is_pattern, match, start_of
 from engine.recipe.text.source import FilledText, SourceText
 from engine.recipe.validation.schema_errors import show
 from engine.trust.access import AccessCheck

@@ -1,4 +1,4 @@
-"""What the model is asked and what counts as an answer.
+"""What the model is asked, by the template and the turns of a row, and what counts as an answer.
 
 The same text in training, evaluation and the exported file. Turning messages into tokens
 is the chat template's business (`engine.runtime.rendering.chat`).
@@ -7,14 +7,257 @@ is the chat template's business (`engine.runtime.rendering.chat`).
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NoReturn, cast
 
-from engine.kinds import AnswerForm
-from engine.recipe.answer_json import read_object, write_object
-from engine.recipe.model import Recipe, Task
-from engine.recipe.template import fields
+from engine.kinds import AnswerForm, Turns
+from engine.recipe.model import Json, Recipe, Task
+from engine.recipe.patterns import schema_at
+from engine.values import Value
+
+Message = dict[str, Any]
+"""`role` and `content`; `tool_calls`, `tool_call_id` and `name` where there are any."""
+
+
+class Conversation(Value):
+    """The turns of an example, as a chat template takes them."""
+
+    messages: tuple[Message, ...]
+    """Question and answer; for preference the prompt and the chosen answer; empty for text."""
+    trained: tuple[int, ...]
+    """Positions in `messages` of the assistant's turns that are learned from, rising."""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """Definitions of the tools that may be called."""
+    rejected: tuple[Message, ...] = ()
+    """Preference pairs: the other answer to the same prompt."""
+    desirable: bool = True
+    """False for an answer that got a thumb down (KTO): training makes it less likely."""
+
+    @property
+    def asked(self) -> tuple[Message, ...]:
+        """The turns before the last one that is learned from."""
+        return self.messages[: self.trained[-1]] if self.trained else self.messages
+
+
+def conversation(
+    task: Task,
+    *,
+    input: str,  # noqa: A002 - the field of an example is called so
+    target: str,
+    payload: Mapping[str, Any],
+) -> Conversation:
+    """Return the turns of an example, given its fields of the same names.
+
+    For text there are no turns: the document, `input`, is learned whole. A chat without a system
+    message gets the task's. The turns are new dictionaries with keys of the chat template only.
+    """
+    match task.spec.turns:
+        case Turns.DOCUMENT:
+            return Conversation(messages=(), trained=())
+        case Turns.CHAT:
+            turns = _turns(task, payload["messages"])
+            # The task's system message, where the row has none, moves every position by one.
+            added = len(turns) - len(payload["messages"])
+            trained = tuple(
+                position
+                for position, turn in enumerate(payload["messages"], start=added)
+                if turn["role"] == "assistant" and turn.get("trained", True)
+            )
+            return Conversation(messages=tuple(turns), trained=trained, tools=_tools(payload))
+        case Turns.PREFERENCE:
+            return _preference(task, payload)
+        case Turns.QUESTION:
+            asked = _asked(task, input, payload)
+            answer = {"role": "assistant", "content": answer_text(task, target)}
+            return Conversation(messages=(*asked, answer), trained=(len(asked),))
+
+
+def _asked(task: Task, text: str, payload: Mapping[str, Any]) -> list[Message]:
+    """Return the question: around `text`, or the row's own turns, its last one being the question."""
+    own = payload.get("messages")
+    if not own:
+        return [*messages(task, text)]
+    *before, last = _turns(task, own)
+    return [*before, {**last, "content": question(task, last["content"])}]
+
+
+def _preference(task: Task, payload: Mapping[str, Any]) -> Conversation:
+    prompt = _turns(task, payload["messages"])
+    # A row of DPO has two answers; one of KTO has a single answer and says whether it is desirable.
+    is_pair = "chosen" in payload
+    answer = _plain(payload["chosen"] if is_pair else payload["answer"])
+    turns = enumerate(answer, start=len(prompt))
+    trained = (position for position, turn in turns if turn["role"] == "assistant")
+    return Conversation(
+        messages=(*prompt, *answer),
+        trained=tuple(trained),
+        tools=_tools(payload),
+        rejected=tuple(_plain(payload["rejected"])) if is_pair else (),
+        desirable=is_pair or bool(payload["desirable"]),
+    )
+
+
+def _turns(task: Task, own: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """Return the row's turns, the task's system message before them when they have none."""
+    has_system = any(turn["role"] == "system" for turn in own)
+    system = [{"role": "system", "content": task.system}] if task.system and not has_system else []
+    return [*system, *_plain(own)]
+
+
+def _plain(turns: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """Return the turns without what only says whether they are learned from."""
+    return [{key: value for key, value in turn.items() if key != "trained"} for turn in turns]
+
+
+def _tools(payload: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(payload.get("tools", ()))
+
+
+_MOST_HOPS = 20
+"""References followed from one place of a schema; more is a circle."""
+
+
+def read_object(text: str) -> dict[str, Any] | None:
+    """Return the object that `text` is, or None: for other JSON, repeated keys, NaN and prose.
+
+    None too for a number that no float holds, such as 1e999: it could not be written again.
+    """
+    try:
+        # Left to itself, Python's json keeps the last of repeated keys, and reads NaN and Infinity.
+        value = json.loads(
+            text,
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
+    # A model may open brackets without end: json.loads answers that with RecursionError.
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def write_object(value: Mapping[str, Any], schema: Json) -> str:
+    """Return compact JSON, keys in the order of the schema's properties, others behind them.
+
+    Equal objects give equal texts where the schema names their keys. `TypeError` or `ValueError`
+    for values that JSON does not have, such as dates and NaN.
+    """
+    ordered = _ordered(dict(value), schema, root=schema)
+    return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _ordered(value: Any, schema: Json, *, root: Json) -> Any:
+    at = resolved(schema, root)
+    if isinstance(value, list):
+        items = at.get("items")
+        return [_ordered(item, items, root=root) for item in value]
+    if not isinstance(value, dict):
+        return value
+    properties = cast("dict[str, Json]", at.get("properties") or {})
+    keys = [key for key in properties if key in value]
+    keys += [key for key in value if key not in properties]
+    return {key: _ordered(value[key], properties.get(key), root=root) for key in keys}
+
+
+def resolved(schema: Json, root: Json) -> dict[str, Json]:
+    """Return the schema behind local references; an empty one where there is none."""
+    for _ in range(_MOST_HOPS):
+        if not isinstance(schema, dict):
+            return {}
+        ref = schema.get("$ref")
+        if not isinstance(ref, str):
+            return schema
+        schema = schema_at(root, ref)
+    return {}
+
+
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(f"{written} is beyond the numbers of usual size")
+    return number
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield the strings in a JSON value, keys of objects left out, in order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from strings(item)
+
+
+_PIECE: Final = re.compile(r"(?P<literal>\{\{|\}\}|[^{}]+)|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])")
+
+WORD: Final = re.compile(r"\w+(?:[.-]\w+)*")
+_LAST_WORD: Final = re.compile(rf"{WORD.pattern}$")
+
+
+class TemplateError(Exception):
+    """The template cannot be read; the text says why, `hint` what to write."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def pieces(template: str) -> tuple[tuple[str, bool], ...]:
+    """Return the template as (text, is it a column) in order; TemplateError when it is broken.
+
+    Columns are dotted paths, `{a.1.b}`; `{{` and `}}` are literal braces.
+    """
+    found: list[tuple[str, bool]] = []
+    for piece in _PIECE.finditer(template):
+        if piece["stray"] is not None:
+            raise TemplateError(
+                f"`{piece['stray']}` at character {piece.start() + 1} has no partner",
+                hint=_with_partner(template, piece.start()),
+            )
+        if piece["literal"] is not None:
+            found.append(({"{{": "{", "}}": "}"}.get(piece["literal"], piece["literal"]), False))
+            continue
+        name = piece["field"]
+        if name != name.strip() or not all(name.split(".")):
+            raise TemplateError(
+                f"`{{{name}}}` does not name a column",
+                hint=f"write `{{{name.strip()}}}`" if all(name.strip().split(".")) else None,
+            )
+        found.append((name, True))
+    return tuple(found)
+
+
+def _with_partner(template: str, place: int) -> str:
+    """Return the hint for a brace without its partner: the column that it was probably written for, or the literal."""
+    brace = template[place]
+    literal = f"write `{brace * 2}` for a literal brace"
+    word = WORD.match(template, place + 1) if brace == "{" else _LAST_WORD.search(template[:place])
+    return (
+        f"write `{{{word[0]}}}` for the column, or {literal.removeprefix('write ')}"
+        if word
+        else literal
+    )
+
+
+def fields(template: str) -> tuple[str, ...]:
+    """Return the columns the template names, each once, in order; TemplateError as `pieces`."""
+    return tuple(dict.fromkeys(text for text, is_field in pieces(template) if is_field))
+
 
 LABELS_TOKEN = "{labels}"  # noqa: S105 - a placeholder of the instruction, not a secret
 JSON_KEY = "label"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import RecipeError, StageError
-from engine.recipe.asked_models import asked_models, written_models
 from engine.recipe.model import (
     Baseline,
     BaseModel,
@@ -18,6 +17,7 @@ from engine.recipe.model import (
     NewTokenizer,
     PackageRef,
     PathRef,
+    Probe,
     Recipe,
     Reference,
     Scratch,
@@ -25,6 +25,90 @@ from engine.recipe.model import (
 )
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import absolute
+
+PROBE_KINDS: Final = ("multiple_choice", "cloze", "minimal_pairs")
+
+COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "multiple_choice": (("question", "choices", "answer"),),
+    "cloze": (("context", "endings", "answer"), ("contexts", "ending", "answer")),
+    "minimal_pairs": (("good", "bad"),),
+}
+"""By kind, the sets of columns that a row may have. A cloze text comes in one or several forms."""
+
+USUAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "question": ("question", "query"),
+    "choices": ("choices", "options"),
+    "answer": ("answer", "gold", "label"),
+    "context": ("context", "query"),
+    "endings": ("endings", "choices"),
+    "contexts": ("contexts", "context_options"),
+    "ending": ("ending", "continuation"),
+    "good": ("good", "sentence_good"),
+    "bad": ("bad", "sentence_bad"),
+}
+"""Column names that a recipe need not name in `columns`."""
+
+
+def parts_of(kind: str) -> tuple[str, ...]:
+    """Return everything that a column of a probe of this kind may hold."""
+    return tuple(dict.fromkeys(part for layout in COLUMNS[kind] for part in layout))
+
+
+def layout_of(
+    kind: str, named: Mapping[str, str], present: Collection[str]
+) -> dict[str, str] | None:
+    """Return the column of each part, for the first set of columns that is there whole, else None.
+
+    `named`: the columns that the recipe names, by part; `present`: the columns of a row. A dotted path is taken as it
+    is.
+    """
+    for layout in COLUMNS[kind]:
+        found = {part: column(part, named, present) for part in layout}
+        if all(found.values()):
+            return found
+    return None
+
+
+def column(part: str, named: Mapping[str, str], present: Collection[str]) -> str:
+    """Return the column of one part; empty where there is none."""
+    if part in named:
+        name = named[part]
+        return name if name in present or name.partition(".")[0] in present else ""
+    return next((name for name in USUAL[part] if name in present), "")
+
+
+def probes_of(recipe: Recipe) -> tuple[Probe, ...]:
+    """Return the probes of a recipe; none where forgetting is not measured."""
+    forgetting = recipe.acceptance.forgetting
+    return () if forgetting is None else forgetting.probes
+
+
+TEACHER: Final[KeyPath] = ("teacher", "model")
+SYNTHESIZE: Final[KeyPath] = ("data", "synthesize")
+WRITER: Final[KeyPath] = (*SYNTHESIZE, "teacher")
+JUDGE: Final[KeyPath] = (*SYNTHESIZE, "keep", "agreement", "judge")
+
+
+def asked_models(recipe: Recipe) -> Iterator[tuple[KeyPath, Baseline]]:
+    """Yield each model beside the baselines that a recipe asks, at the key that names it."""
+    # one of the baselines stands among them already
+    if recipe.teacher is not None and recipe.teacher.model.kind == "model":
+        yield TEACHER, recipe.teacher.model
+    if (value := recipe.data.synthesize) is not None:
+        yield WRITER, value.teacher
+        if value.agreement.judge is not None:
+            yield JUDGE, value.agreement.judge
+
+
+def written_models(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Yield the same of a recipe's text, which may be broken."""
+    for at in (TEACHER, WRITER, JUDGE):
+        found: Any = value
+        for key in at:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if isinstance(found, Mapping):
+            yield at, found
+
 
 # Only a full commit counts as a revision: a branch or a tag can move.
 _HUB: Final = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[0-9a-f]{40}))?")

@@ -1,6 +1,6 @@
 """From a recipe file to a `Recipe`: every problem at once, every default filled in.
 
-Constant defaults come from the schema; those that depend on other keys stand in `engine.recipe.method_defaults`.
+Constant defaults come from the schema; those that depend on other keys stand in `engine.recipe.methods`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from engine.errors import Problem, RecipeError, Severity
 from engine.kinds import KINDS
 from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.mapping import from_mapping
-from engine.recipe.method_defaults import method_defaults
-from engine.recipe.methods import method_of
+from engine.recipe.methods import are_drawn_from_train, method_defaults, method_of
 from engine.recipe.model import (
     FROM_TRAIN,
     Acceptance,
@@ -39,17 +38,71 @@ from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
-from engine.recipe.synthesis import review_of, synthesize_of
-from engine.recipe.teacher import against_teacher_of, teacher_of, written_sources
-from engine.recipe.text.extends import extended
-from engine.recipe.text.globs import listed_files
-from engine.recipe.text.nearest import did_you_mean
+from engine.recipe.teacher import (
+    against_teacher_of,
+    review_of,
+    synthesize_of,
+    teacher_of,
+    written_sources,
+)
+from engine.recipe.text.extends import KEY, extended
+from engine.recipe.text.paths import absolute, listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
+from engine.recipe.text.words import did_you_mean
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
-from engine.recipe.validation_rows import are_drawn_from_train
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
-from engine.values import fields, replace
+from engine.values import Value, fields, replace
+
+
+class Parent(Value):
+    """What a check of a file as a parent found."""
+
+    problems: tuple[Problem, ...]
+    """What no child can put right except by replacing it."""
+    left_open: tuple[str, ...]
+    """Keys that a recipe must have, and that a child therefore says; empty for a whole recipe."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing in it is wrong."""
+        return not any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+def as_parent(problems: Sequence[Problem]) -> Parent:
+    """Return what the problems of a recipe mean where it is a parent: what is missing may be missing."""
+    missing = [problem for problem in problems if problem.code in OF_ABSENCE]
+    return Parent(
+        problems=tuple(problem for problem in problems if problem.code not in OF_ABSENCE),
+        left_open=tuple(dict.fromkeys(problem.path for problem in missing)),
+    )
+
+
+def check_parent(path: Path) -> Parent:
+    """Return what is wrong in a file that is to be extended, and what it leaves open."""
+    found = as_parent(check_recipe(path)[1])
+    if _named_by(path) is None:
+        return found
+    message, hint = "a parent cannot extend another recipe", "delete this line"
+    further = read_source(path).problem("R124", message, at=(KEY,), key=True, hint=hint)
+    return replace(found, problems=(*found.problems, further))
+
+
+def parents_among(paths: Sequence[Path]) -> frozenset[Path]:
+    """Return those of the files that another of them extends, as absolute paths."""
+    files = {absolute(str(path), Path.cwd()): _named_by(path) for path in paths}
+    return frozenset(named for file, named in files.items() if named in files and named != file)
+
+
+def _named_by(path: Path) -> Path | None:
+    """Return the parent that a file names; None for none, and where it cannot be read."""
+    try:
+        source = read_source(path)
+    except RecipeError:
+        return None
+    named = source.value.get(KEY)
+    return absolute(named, source.path.parent) if isinstance(named, str) and named else None
+
 
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
 """Codes of what is missing, and may stand in a parent or a child."""

@@ -16,11 +16,11 @@ from engine.lock.file import Accepted, lock_from_text, lock_path
 from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
+from engine.recipe.methods import sizes_in_rows
 from engine.recipe.model import FROM_TRAIN, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
 from engine.recipe.references import base_reference
 from engine.recipe.text.source import Reader
-from engine.recipe.validation_rows import sizes_in_rows
 from engine.review.changed import ChangeStatus, Touched, names_of, touched_recipes
 from engine.review.file_tree import FileTree, WorkingTree, revisions
 from engine.review.findings import waived

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from engine.evidence.review import Finding
-from engine.recipe.weakening import ORDER
+from engine.recipe.validation.schema import ORDER
 from engine.review.compare import ChangedKey, Versions, finding_of
 from engine.review.rows import JudgedRows, RowDivider
 from engine.review.version import Side

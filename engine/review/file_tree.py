@@ -19,7 +19,7 @@ from engine.errors import Place, RecipeError
 from engine.files import reading
 from engine.recipe.model import Json, PathRef, Recipe, Source
 from engine.recipe.outside import refuse_leading_out
-from engine.recipe.text.globs import match_listed
+from engine.recipe.text.paths import match_listed
 from engine.recipe.text.source import Reader, read_bytes
 from engine.review.listing import Target, is_pointer, pointer_of
 from engine.trust.allowed import Allowed

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from engine.evidence.review import Finding
-from engine.recipe.formats import format_of
 from engine.recipe.model import HubRef, PathRef, Source
+from engine.recipe.text.paths import format_of
 from engine.review.compare import ChangedKey, Versions, equal_bytes, finding, same_content
 from engine.review.rows import RowDivider
 from engine.review.sources import ListedSource, Paired, references_in

@@ -9,7 +9,7 @@ from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
 from engine.recipe.references import GENERAL_TEXT, base_reference
 from engine.recipe.text.compose import dotted
-from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
+from engine.recipe.validation.schema import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, comparisons, pins, synthetic, validation
 from engine.review.accepted import with_accepted
 from engine.review.compare import ChangedKey, Versions, finding, finding_of, other_bytes

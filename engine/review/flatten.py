@@ -36,7 +36,7 @@ class Leaf(Value):
     path: str
     """As a review writes it."""
     form: str
-    """As `engine.recipe.weakening` writes it."""
+    """As `engine.recipe.validation.schema` writes it."""
     value: Json
     at: KeyPath = ()
     """Where the file says it; empty for items of lists, which go by name."""

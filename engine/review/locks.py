@@ -14,9 +14,9 @@ from engine.evidence.review import Area, Change, Finding
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.draw import draw_of, needs_record
 from engine.lock.file import Accepted, Lock
-from engine.recipe.digest import SEEDS, changed_sections, recipe_digest, section_digests
-from engine.recipe.method_defaults import RATE_AND_STEPS
+from engine.recipe.methods import RATE_AND_STEPS
 from engine.recipe.sweeps import value_words
+from engine.recipe.text.dump import SEEDS, changed_sections, recipe_digest, section_digests
 from engine.review.compare import Versions, cropped, finding, plain
 from engine.review.file_tree import Disk
 from engine.review.version import Side

@@ -12,8 +12,7 @@ from engine.errors import RecipeError
 from engine.files.reading import read_bytes
 from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
-from engine.recipe.text.globs import has_magic, match_listed
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import absolute, has_magic, match_listed
 from engine.recipe.text.source import MAX_BYTES, SourceText, parse_source
 from engine.review.listing import Target
 from engine.review.repository import Repository

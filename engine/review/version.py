@@ -106,7 +106,7 @@ def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tu
     recipe, problems = check_recipe(path, read=tree.reader)
     if recipe is not None:
         from engine.backends import check_backend  # only of a recipe
-        from engine.recipe.placed import placed
+        from engine.recipe.text.extends import placed
 
         problems = (*problems, *placed(check_backend(recipe), path, read=tree.reader))
     if recipe is None or any(problem.severity is Severity.ERROR for problem in problems):

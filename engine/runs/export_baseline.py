@@ -36,9 +36,8 @@ from engine.process.policies import BASELINE
 from engine.process.start import script
 from engine.progress import Progress
 from engine.recipe.baselines import EXPORTABLE
-from engine.recipe.digest import recipe_digest
 from engine.recipe.model import Baseline, PathRef, Recipe, Reference
-from engine.recipe.text.dump import resolved_mapping
+from engine.recipe.text.dump import recipe_digest, resolved_mapping
 from engine.recipe.text.paths import absolute
 from engine.render.baseline_card import BaselineCard, baseline_card
 from engine.render.json import read_json as read_report

@@ -24,7 +24,7 @@ from engine.data.reading.text import open_bytes
 from engine.data.review_file import FORMULA
 from engine.errors import RecipeError
 from engine.files.writing import output
-from engine.recipe.formats import format_of
+from engine.recipe.text.paths import format_of
 from engine.runs.predict_rows import (
     ABSTAINED,
     PREDICTION,

@@ -36,9 +36,9 @@ from engine.files.reading import json_lines, parse_json
 from engine.files.writing import write_text
 from engine.kinds import AnswerForm
 from engine.progress import Progress
-from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source, Task
 from engine.recipe.prompt import answer_value
+from engine.recipe.text.paths import format_of
 from engine.runtime.llama.client import Answer, read_answers, request_for
 from engine.runtime.llama.held import held_model
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file

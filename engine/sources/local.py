@@ -13,8 +13,8 @@ from engine.errors import DataError
 from engine.files.reading import require_data
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal
-from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import names_in
+from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.recipe.validation.schema_errors import show
 from engine.sources.digest import DigestMemory
 from engine.store import sha256_of

@@ -18,9 +18,8 @@ from engine.recipe.outside import refusal, unread
 from engine.recipe.references import written_references
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
 from engine.recipe.text.compose import KeyPath, dotted
-from engine.recipe.text.globs import is_pattern
 from engine.recipe.text.layout.edit import Edit, with_edits
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import absolute, is_pattern
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
 from engine.sources.digest import DigestMemory
 from engine.sources.local import digest_of_path

@@ -27,7 +27,7 @@ from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_score
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import GeneralText, Probe, Recipe, Source
-from engine.recipe.probes import probes_of
+from engine.recipe.references import probes_of
 from engine.store import Artifact
 from engine.training.train import load_trained
 from engine.values import replace, to_json

@@ -39,14 +39,14 @@ from engine.inference.synthesis.requests import row_requests
 from engine.metrics.review import rows_to_review, wrong_at_most
 from engine.recipe.baselines import as_written, written_model
 from engine.recipe.model import Recipe, Reference, Synthesize
-from engine.recipe.synthesis import (
+from engine.recipe.teacher import (
     REVIEWED,
     most_kept,
+    on_added_rows,
     review_file,
     synthesis_of,
     written_keep,
 )
-from engine.recipe.teacher import on_added_rows
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
 from engine.values import replace, to_json

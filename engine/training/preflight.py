@@ -17,7 +17,7 @@ from engine.errors import Problem, Severity, StageError
 from engine.files import reading
 from engine.recipe.model import FewerLayers, Method, Scratch
 from engine.recipe.sweeps import methods_of
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.words import nearest
 
 MATRIX = 2
 TRANSPOSED = ("gpt2", "openai-gpt")

@@ -8,8 +8,8 @@ from typing import Any, Final
 from engine.artifacts.results import read_json, trained_data
 from engine.backends.base import schedule
 from engine.evidence import SplitLengths
+from engine.recipe.methods import sizes_in_rows
 from engine.recipe.model import Method, Recipe
-from engine.recipe.validation_rows import sizes_in_rows
 from engine.runtime.rendering.key import (
     FACTS,
     HOLDOUT,

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends import BACKENDS, load_backend
 from engine.backends.base import Trained
-from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import schema_text
 from engine.runtime.training.saved_weights import adapter_norm
 from support.backend_suite import CompileSuite, TrainSuite, finished
 from support.launches import make_launch, make_recipe

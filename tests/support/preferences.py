@@ -10,7 +10,7 @@ from typing import Any
 from engine.backends import load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
 from engine.data.examples.example import Example, content_id
-from engine.recipe.method_defaults import preference_defaults
+from engine.recipe.methods import preference_defaults
 from engine.recipe.model import Preference, Recipe
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.files import write_rows

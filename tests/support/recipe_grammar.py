@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import schema_text
 from support.odd_values import ODD
 
 Node = Mapping[str, Any]

@@ -14,8 +14,8 @@ from engine.data.examples.label import NUMBER
 from engine.data.examples.template import MissingColumnError, as_text, found_at, lookup
 from engine.data.kinds.base import Values, malformed
 from engine.data.reading.row import excerpt
-from engine.recipe.answer_json import read_object, resolved
 from engine.recipe.model import Json, SpanSpec, TagSpec
+from engine.recipe.prompt import read_object, resolved
 
 _WORDS: Final = {"true": True, "false": False}
 

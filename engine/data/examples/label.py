@@ -11,7 +11,7 @@ from typing import Any
 from engine.data.examples.template import as_text, found_at, lookup
 from engine.recipe.model import Bin, LabelSpec
 from engine.recipe.prompt import NO_LABEL
-from engine.recipe.text.lookalike import folded, unlike
+from engine.recipe.text.words import folded, unlike
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SEPARATORS = (";", "|", ",", "/", "+", "&", " ")

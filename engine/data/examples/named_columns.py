@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from engine.data.examples.template import found_at, parse_template
 from engine.data.reading.tables import DELIMITERS
-from engine.recipe.formats import format_of
 from engine.recipe.model import Data, Splits, Task
+from engine.recipe.text.paths import format_of
 
 _NOTHING: Final = object()
 _WORDS_OF_A_TEXT: Final = 6

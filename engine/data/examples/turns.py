@@ -14,7 +14,7 @@ from typing import Any, Final
 from engine.data.kinds.base import malformed
 from engine.data.reading.row import excerpt
 from engine.files.reading import parse_json
-from engine.recipe.answer_json import read_object
+from engine.recipe.prompt import read_object
 
 Turn = dict[str, Any]
 

@@ -10,9 +10,9 @@ from engine.data.examples.answers import read_answer_object, read_fields, read_s
 from engine.data.examples.template import MissingColumnError, parse_template
 from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.data.reading.row import excerpt
-from engine.recipe.answer_json import write_object
 from engine.recipe.model import AnswerSpec, Data, Json, Task
 from engine.recipe.patterns import in_time, validator
+from engine.recipe.prompt import write_object
 
 _MOST_SHOWN = 3
 _MOST_ERRORS = 1000

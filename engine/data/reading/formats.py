@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.recipe.formats import format_of
 from engine.recipe.model import HubRef, Source
+from engine.recipe.text.paths import format_of
 
 
 def source_format(source: Source, name: str) -> str | None:

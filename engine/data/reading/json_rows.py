@@ -15,7 +15,7 @@ from engine.data.reading.row import Row, RowBatch, Trouble, excerpt
 from engine.data.reading.strict_json import BLANK, StrictJsonError, kind_of_value, strict_json
 from engine.data.reading.text import chunks, line_blocks, split_lines
 from engine.recipe.model import Source
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.words import nearest
 
 SHOWN = 12
 """Arrays of a document that are offered to choose from."""

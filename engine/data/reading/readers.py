@@ -19,8 +19,8 @@ from engine.data.reading.row import Row, RowBatch, RowLengths, Trouble
 from engine.data.reading.tables import read_table
 from engine.data.reading.xml_rows import read_xml
 from engine.progress import Progress
-from engine.recipe.formats import FORMATS, SUFFIXES
 from engine.recipe.model import Source
+from engine.recipe.text.paths import FORMATS, SUFFIXES
 
 ALONE: Final[Mapping[str, Path]] = MappingProxyType({})
 

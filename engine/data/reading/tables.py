@@ -13,8 +13,8 @@ from typing import Final
 from engine.data import row_order
 from engine.data.reading.row import MOST, Row, RowBatch, Trouble, excerpt
 from engine.data.reading.text import MAX_LINE, line_blocks, split_lines
-from engine.recipe.formats import format_of
 from engine.recipe.model import Source
+from engine.recipe.text.paths import format_of
 
 READ_QUOTES: Final = "if quotes stand around the cells, write `quoting: double` in the source"
 DELIMITERS = {"csv": ",", "tsv": "\t"}

@@ -18,7 +18,7 @@ from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.text import MAX_LINE, open_bytes
 from engine.errors import DataError
 from engine.recipe.model import Source
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.words import nearest
 
 PIECE = 1 << 16
 DEEPEST = 1000

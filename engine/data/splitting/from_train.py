@@ -11,8 +11,8 @@ from fractions import Fraction
 from engine.data.row_index import Assignment
 from engine.data.splitting.groups import Chosen, Units, split_problem, take
 from engine.errors import Problem
+from engine.recipe.methods import drawn_rows
 from engine.recipe.model import BY_ORDER, FROM_TRAIN, Size, Splits
-from engine.recipe.validation_rows import drawn_rows
 from engine.values import replace
 
 

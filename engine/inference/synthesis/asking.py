@@ -34,9 +34,9 @@ from engine.inference.synthesis.requests import (
 from engine.inference.teacher import ask_teacher
 from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import read_predictions
-from engine.recipe.asked_models import JUDGE, WRITER
 from engine.recipe.model import Baseline, Recipe, Task
-from engine.recipe.synthesis import judge_of, synthesis_of
+from engine.recipe.references import JUDGE, WRITER
+from engine.recipe.teacher import judge_of, synthesis_of
 from engine.recipe.text.compose import dotted
 from engine.store import Artifact
 from engine.values import replace

@@ -19,7 +19,7 @@ from engine.data.examples.template import parse_template
 from engine.kinds import AnswerForm
 from engine.recipe.model import Recipe, Synthesize, Task
 from engine.recipe.prompt import joined_labels
-from engine.recipe.synthesis import LABEL, synthesis_of
+from engine.recipe.teacher import LABEL, synthesis_of
 from engine.values import Value, replace
 
 DEFINITIONS: Final = ("$defs", "definitions")

@@ -21,9 +21,9 @@ from engine.metrics.families.fields import Leaves, canonical, fits, leaves_of
 from engine.metrics.measure import Measure, ratio, rows, share_of_rows
 from engine.metrics.predictions import Prediction
 from engine.metrics.table import Column, Floats, Sparse, Sums, Table, flags, make_table, scattered
-from engine.recipe.answer_json import read_object
 from engine.recipe.metrics import leaves
 from engine.recipe.model import Task
+from engine.recipe.prompt import read_object
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:

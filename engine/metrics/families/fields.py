@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from engine.files.reading import parse_json
 from engine.metrics.predictions import Prediction
-from engine.recipe.answer_json import read_object
 from engine.recipe.model import Json
 from engine.recipe.patterns import in_time, validator
+from engine.recipe.prompt import read_object
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator, ValidationError

@@ -14,8 +14,8 @@ from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import may_have_folds
 from engine.recipe.teacher import RATIOS
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import nearest, suggestion, with_suggestion
 from engine.recipe.text.source import FilledText
+from engine.recipe.text.words import nearest, suggestion, with_suggestion
 from engine.recipe.validation.schema_errors import percent_hint, show
 
 QUANTIZATIONS: Final = (

@@ -10,8 +10,8 @@ from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern, s
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import with_suggestion
 from engine.recipe.text.source import FilledText
+from engine.recipe.text.words import with_suggestion
 from engine.recipe.validation.schema_errors import show
 
 _SCHEMA: Final = ("task", "schema")

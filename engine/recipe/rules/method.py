@@ -7,14 +7,12 @@ from math import ceil, gcd, sqrt
 from typing import Final
 
 from engine.kinds import KINDS, Turns
-from engine.recipe.method_defaults import USUAL_BATCH
-from engine.recipe.methods import ADAPTER_KEYS, ATTENTION
+from engine.recipe.methods import ADAPTER_KEYS, ATTENTION, USUAL_BATCH, has_validation
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.sweeps import value_words
-from engine.recipe.text.nearest import suggestion
 from engine.recipe.text.source import FilledText
+from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
-from engine.recipe.validation_rows import has_validation
 
 BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
 _MODULE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")

@@ -8,17 +8,15 @@ from typing import Final
 
 from engine.errors import Problem
 from engine.files.reading import require_data
-from engine.recipe.asked_models import asked_models
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
 from engine.recipe.outside import outside_text, warning
-from engine.recipe.references import references_of, written_paths, written_references
+from engine.recipe.references import asked_models, references_of, written_paths, written_references
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import dotted
-from engine.recipe.text.globs import is_pattern
-from engine.recipe.text.nearest import did_you_mean, nearest_file
-from engine.recipe.text.paths import absolute, as_typed, from_here, names_in
+from engine.recipe.text.paths import absolute, as_typed, from_here, is_pattern, names_in
 from engine.recipe.text.source import FilledText
+from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.recipe.validation.schema_errors import show
 from engine.trust.hosts import parse_address
 from engine.trust.keys import is_never_sent

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.errors import listed
-from engine.recipe.formats import FORMATS, format_of
 from engine.recipe.references import REPLAY_SOURCES
 from engine.recipe.rules.places import (
     RELATIVE,
@@ -19,10 +18,17 @@ from engine.recipe.rules.places import (
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.teacher import SOURCES, written_sources
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.globs import is_pattern, listed_files, match, start_of
-from engine.recipe.text.nearest import suggestion
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import (
+    FORMATS,
+    absolute,
+    format_of,
+    is_pattern,
+    listed_files,
+    match,
+    start_of,
+)
 from engine.recipe.text.source import FilledText
+from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
 
 _AT: Final[KeyPath] = ("data", "sources")

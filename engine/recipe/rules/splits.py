@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from engine.recipe.methods import has_validation
 from engine.recipe.model import BY_ORDER
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.source import FilledText
-from engine.recipe.validation_rows import has_validation
 from engine.values import replace
 
 NAMES: Final = ("train", "validation", "holdout")

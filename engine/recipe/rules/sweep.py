@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from engine.errors import Problem, Severity
 from engine.kinds import KINDS
-from engine.recipe.methods import ADAPTER_KEYS, method_of
+from engine.recipe.methods import ADAPTER_KEYS, has_validation, method_of
 from engine.recipe.metrics import is_measured
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
@@ -26,7 +26,6 @@ from engine.recipe.rules.splits import validation_steers
 from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, written_settings
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema import definition
-from engine.recipe.validation_rows import has_validation
 from engine.values import replace
 
 _OF_A_METHOD: Final = (

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from engine.errors import listed
 from engine.kinds import KINDS
-from engine.recipe.asked_models import JUDGE, SYNTHESIZE, WRITER
 from engine.recipe.baselines import name_of, written_baselines
 from engine.recipe.metrics import is_measured
+from engine.recipe.prompt import TemplateError, fields
+from engine.recipe.references import JUDGE, SYNTHESIZE, WRITER
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.rule import Problems, rule
-from engine.recipe.synthesis import JUDGE_NAME, LABEL, WRITER_NAME
-from engine.recipe.template import TemplateError, fields
+from engine.recipe.teacher import JUDGE_NAME, LABEL, WRITER_NAME
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import FilledText

@@ -1,4 +1,4 @@
-"""Rules about waivers: each names something that a review can find, and names it once."""
+"""Rules about waivers, which name what a review can find, and about the name of a recipe with a parent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,34 @@ from typing import Final
 
 from engine.codes import pages_of_areas
 from engine.recipe.rules.rule import Problems, rule
-from engine.recipe.text.nearest import suggestion
 from engine.recipe.text.source import FilledText
+from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.recipe.validation.schema_errors import show
+
+
+@rule("name")
+def name_is_its_own(recipe: FilledText) -> Problems:
+    """R126: the name comes from the parent.
+
+    Runs, reports and exported files of all recipes that extend the same parent would go under one name, and
+    each would be compared with the last accepted model of the others.
+
+    Fix: Give the recipe a `name:` of its own.
+
+    Wrong:
+        extends: ../parents/named.yaml
+        # no name
+
+    Right:
+        extends: ../parents/named.yaml
+        name: desk
+    """
+    if ("name",) in recipe.inherited:
+        message = f"`{recipe['name']}` is the parent's name too: their runs would be mixed"
+        hint = f"give `{recipe.file}` a `name:` of its own"
+        yield recipe.warning("R126", message, at=("name",), hint=hint)
+
 
 _CODE: Final = re.compile(r"[A-Za-z]\d{3}")
 _OF_LOCK: Final = (

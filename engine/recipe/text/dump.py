@@ -1,7 +1,8 @@
-"""A resolved recipe back to the file a person would write, with every default explicit."""
+"""A resolved recipe back to the file a person would write, with every default explicit; its digests."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -38,17 +39,72 @@ from engine.recipe.model import (
 )
 from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
-from engine.recipe.synthesis import written_keep as written_synthesis_keep
-from engine.recipe.synthesis import written_review
 from engine.recipe.teacher import (
     OF_SOFT,
     is_baseline,
     written_against_teacher,
     written_keep,
+    written_review,
     written_soft,
+    written_synthesis_keep,
 )
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
+
+FOR_PEOPLE = ("name", "description", "allow_moving", "waivers")
+SEEDS = ("seed", "seeds")
+"""Of `method`: another seed is the same recipe, run with other luck."""
+PINS = ("revision", "sha256")
+"""Of a model or a source: a pin says which bytes, and the lock records their digests."""
+_WITH_PLACES = ("base_model", "teacher", "data", "baselines", "acceptance")
+"""Sections that say where something is."""
+DIGITS = 16
+"""Hex digits of a section's digest."""
+
+
+def recipe_digest(resolved: Mapping[str, Any]) -> str:
+    """Return the sha256 of what a resolved recipe asks for."""
+    return _sha256({name: _asked(name, part) for name, part in _sections(resolved).items()})
+
+
+def section_digests(resolved: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digest of each section, to say which of them changed."""
+    sections = _sections(resolved)
+    return {name: _sha256(_asked(name, part))[:DIGITS] for name, part in sections.items()}
+
+
+def changed_sections(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of sections that differ, in the order of the recipe."""
+    names = [*after, *(name for name in before if name not in after)]
+    return tuple(name for name in names if before.get(name) != after.get(name))
+
+
+def _sections(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part for name, part in resolved.items() if name not in FOR_PEOPLE}
+
+
+def _asked(name: str, part: Any) -> Any:
+    if name == "method":
+        return {key: value for key, value in part.items() if key not in SEEDS}
+    return _unpinned(part) if name in _WITH_PLACES else part
+
+
+def _unpinned(part: Any) -> Any:
+    """Take pins out of everything that says where something is."""
+    if isinstance(part, list):
+        return [_unpinned(item) for item in part]
+    if not isinstance(part, Mapping):
+        return part
+    # A pin says which bytes; the lock compares those by their digests, and not by the pin.
+    is_place = not {"hub", "package", "path"}.isdisjoint(part)
+    return {key: _unpinned(value) for key, value in part.items() if not (is_place and key in PINS)}
+
+
+def _sha256(value: Any) -> str:
+    # Sorted, so that the order of keys in the file is no difference.
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
 
 USUAL_PARITY: Final = {"parity": {"agreement": {"min": MIN_PARITY}}}
 """As `export` has it where it says nothing."""

@@ -13,18 +13,52 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import Problem, RecipeError
+from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.model import Json
-from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import did_you_mean, nearest_file
+from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.paths import absolute, names_in
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
+from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
 from engine.values import replace
+
+_OF_A_VALUE: Final = frozenset({"B401", "B407"})
+"""The others of backends are about a key."""
+
+
+def placed(
+    problems: Iterable[Problem], path: Path, *, read: Reader = read_bytes
+) -> tuple[Problem, ...]:
+    """Return the problems, those of backends with their place; `read`: see `check_recipe`."""
+    found = tuple(problems)
+    if not any(map(_lacks_place, found)):
+        return found
+    try:
+        source, _ = extended(read_source(path, read=read), read=read)
+    except RecipeError:
+        return found
+    return tuple(_placed(one, source) if _lacks_place(one) else one for one in found)
+
+
+def _lacks_place(problem: Problem) -> bool:
+    is_of_a_backend = problem.code.startswith("B") or problem.code == "R351"
+    return is_of_a_backend and bool(problem.path) and problem.place is None
+
+
+def _placed(problem: Problem, source: SourceText) -> Problem:
+    known = {dotted(at): at for at in (*source.values, *source.inherited)}
+    at = known.get(problem.path)
+    if at is None:  # a sweep gives it, or a default
+        return problem
+    place = source.place(at, key=problem.code not in _OF_A_VALUE)
+    if problem.severity is Severity.WARNING:
+        place = replace(place, snippet=())
+    return replace(problem, place=place)
+
 
 KEY: Final = "extends"
 _NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")

@@ -1,11 +1,228 @@
-"""How a path in a recipe is read."""
+"""Paths, patterns and formats of files in a recipe."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shlex
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from engine.trust.access import AccessCheck
+from engine.values import Value
+
+_MAGIC = re.compile(r"[*?\[]")
+_ANY_FOLDERS = "**"
+MAX_DEPTH: Final = 100
+"""Folders inside each other; the search, and what looks at its files, go down by recursion."""
+
+
+class Matches(Value):
+    """What a pattern matched."""
+
+    files: tuple[str, ...]
+    """Paths as a recipe would write them, sorted by their parts, code point by code point."""
+    links: tuple[str, ...]
+    """Matching links that lead out of the recipe's folder and of the pattern's own; not followed."""
+
+
+def is_pattern(written: str, folder: Path) -> bool:
+    """Tell whether a path is a pattern; a file whose very name looks like one is a file."""
+    if not has_magic(written):
+        return False
+    try:
+        return not absolute(written, folder).exists()
+    # Too long for the file system, or with a zero byte in it: no file has that name.
+    except (OSError, ValueError):
+        return True
+
+
+def start_of(written: str, folder: Path) -> Path | None:
+    """Return the folder that a pattern starts from; None for a path without variable parts."""
+    if not has_magic(written):
+        return None
+    prefix, first, _ = _split(written)
+    return absolute(f"{prefix}/" if prefix or first else ".", folder)
+
+
+def _split(written: str) -> tuple[str, int, tuple[str, ...]]:
+    """Return what stands before the first variable part of a pattern, how many parts that is, and the others."""
+    parts = written.split("/")
+    first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
+    return "/".join(parts[:first]), first, tuple(parts[first:])
+
+
+def listed_files(
+    source: Mapping[str, Any], folder: Path, judge: AccessCheck
+) -> list[Mapping[str, Any]] | None:
+    """Return a written source once for each file that its pattern matches; None where that cannot be read.
+
+    Such a source keeps its `pattern` beside its `path`.
+    """
+    path = source.get("path", "")
+    if not path or not is_pattern(path, folder):
+        return [source]
+    try:
+        files = match(path, folder, judge=judge).files
+    except (OSError, ValueError):  # R250 reports it
+        return None
+    return [{**source, "path": file, "pattern": path} for file in files]
+
+
+def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Matches:
+    """Return the files that a pattern matches, read from `folder`; with a judge, only where it may look.
+
+    `*`, `?` and `[...]` stand for characters of one name, `**` for any number of folders. Folders,
+    and hidden names that the pattern does not spell out, are left out; `**` follows no links.
+    OSError where a folder cannot be read or lies too deep, ValueError where the name of a file is no text.
+    """
+    prefix, first, variable = _split(written)
+    start = start_of(written, folder) or folder
+    if judge is not None and not judge.may_list(start):
+        return Matches(files=(), links=())
+    search = _PathSearch(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
+    found = {*search.match(start, variable)}
+    return Matches(
+        # A file system lists a folder in any order: unsorted, rows would differ between machines.
+        files=tuple(_written(prefix, names, first) for names in sorted(found)),
+        links=tuple(_written(prefix, names, first) for names in sorted(search.links)),
+    )
+
+
+def match_listed(written: str, folder: Path, files: Iterable[Path]) -> list[tuple[str, Path]]:
+    """Return each file of a list that a pattern in `folder` matches, as a recipe would write it, in order."""
+    prefix, first, variable = _split(written)
+    start = start_of(written, folder) or folder
+    below = {path.relative_to(start).parts: path for path in files if start in path.parents}
+    names = (one for one in sorted(below) if _fit(one, variable))
+    return [(_written(prefix, one, first), below[one]) for one in names]
+
+
+def _fit(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Tell whether the parts of a pattern match the names of a path."""
+    part, rest = parts[0], parts[1:]
+    if part == _ANY_FOLDERS:
+        is_further = len(names) > 1 and not names[0].startswith(".") and _fit(names[1:], parts)
+        return is_further or _fit(names, rest or ("*",))
+    if not _fits(names[0], part) or bool(rest) != (len(names) > 1):
+        return False
+    return not rest or _fit(names[1:], rest)
+
+
+def has_magic(path: str) -> bool:
+    """Tell whether a path holds characters that stand for others."""
+    return _MAGIC.search(path) is not None
+
+
+def _written(prefix: str, names: tuple[str, ...], first: int) -> str:
+    return "/".join((prefix, *names) if first else names)
+
+
+@dataclass(slots=True, kw_only=True)
+class _PathSearch:
+    """One search through the folders below a pattern's first variable part."""
+
+    roots: tuple[Path, ...]
+    """Links may lead anywhere inside these."""
+    start: Path
+    judge: AccessCheck | None
+    links: set[tuple[str, ...]] = field(default_factory=set)
+    seen: set[tuple[tuple[str, ...], ...]] = field(default_factory=set)
+    """Folders, and which parts were sought there: `**` comes to the same ones on many ways."""
+
+    def match(
+        self, folder: Path, parts: tuple[str, ...], at: tuple[str, ...] = ()
+    ) -> Iterator[tuple[str, ...]]:
+        """Yield the names, from the start, of each file below `folder` that `parts` match."""
+        if (at, parts) in self.seen:
+            return
+        self.seen.add((at, parts))
+        if len(at) > MAX_DEPTH:
+            raise OSError(
+                errno.ELOOP, f"folders lie more than {MAX_DEPTH} levels deep", str(folder)
+            )
+        part, rest = parts[0], parts[1:]
+        if part == _ANY_FOLDERS:
+            # `**` stands for no folder at all, too.
+            yield from self.match(folder, rest or ("*",), at)
+        for name in _names(folder):
+            path, names = folder / name, (*at, name)
+            if part == _ANY_FOLDERS:
+                # A link to a folder further up would never end.
+                if not name.startswith(".") and path.is_dir() and not path.is_symlink():
+                    yield from self.match(path, parts, names)
+            elif _fits(name, part):
+                yield from self._step(path, rest, names)
+
+    def _step(
+        self, path: Path, rest: tuple[str, ...], names: tuple[str, ...]
+    ) -> Iterator[tuple[str, ...]]:
+        if path.is_dir() if rest else path.is_file():
+            if not self._stays(path):
+                self.links.add(names)
+            elif rest:
+                yield from self.match(path, rest, names)
+            else:
+                # what is recorded of a file is text, and the name of one can be any bytes
+                if not is_text("/".join(names)):
+                    raise ValueError("the name of a file is not UTF-8")
+                yield names
+
+    def _stays(self, path: Path) -> bool:
+        if not path.is_symlink():
+            return True
+        if self.judge is not None and not self.judge.may_follow(path, self.start):
+            return False
+        # What lies behind a link out of here was never seen by who reviewed the recipe.
+        target = path.resolve()
+        return any(target.is_relative_to(root) for root in self.roots)
+
+
+def _fits(name: str, part: str) -> bool:
+    # Not `fnmatch`, which ignores case on some systems: the same pattern has to match the same
+    # files.
+    return fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    # A folder that is not there matches nothing, which rule R250 reports with the pattern.
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+SUFFIXES: Final = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".txt": "lines",
+    ".xml": "xml",
+}
+"""Of documents (.md, .rst, .html, …) none: whether a line, a paragraph or the file is a row is for
+the recipe to say."""
+FORMATS: Final = tuple(dict.fromkeys([*SUFFIXES.values(), "text"]))
+PACKED_SUFFIXES: Final = frozenset({".gz", ".zst", ".bz2", ".xz"})
+
+
+def format_of(name: str, asked: str = "auto") -> str | None:
+    """Return the format: `asked`, or for `auto` what the name tells, also before .gz; else None."""
+    if asked != "auto":
+        return asked
+    path = PurePosixPath(name)
+    if path.suffix.lower() in PACKED_SUFFIXES:
+        path = path.with_suffix("")
+    return SUFFIXES.get(path.suffix.lower())
+
 
 MOST_NAMES: Final = 500
 """Of a folder, to find the one that was meant: each takes 15 microseconds for each recipe of a pull request."""

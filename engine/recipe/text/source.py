@@ -21,8 +21,8 @@ from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
 from engine.recipe.model import Json
 from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
-from engine.recipe.text.nearest import did_you_mean, nearest_file
 from engine.recipe.text.paths import is_text, names_in
+from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
 from engine.values import Value, fields, replace, to_json

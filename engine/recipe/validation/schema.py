@@ -1,31 +1,135 @@
 """The recipe against `schemas/recipe.schema.json`: structure, types and ranges, in plain words.
 
-The schema is the table of keys; this module holds none. Besides JSON Schema's own words it reads four annotations:
-`x-expects` (what a value must be, in words), `x-default` (what absence means where no constant can say it), `x-aliases`
-(names that other tools give the same key, or one value of it, `NAME: VALUE`) and `x-partial` (a mapping that says only
-what it changes of another: what is absent has no default). `engine.recipe.text.extends` reads `x-path` (a local path)
-and `x-whole` (a mapping that is replaced whole), `engine.recipe.weakening` what a change of a key does to the evidence.
-Of `x-path` and `x-sends` (rows, or a key, to a server) a test asks whether `engine.recipe.outside` knows the key.
+The schema is the table of keys; this module holds none. Besides JSON Schema's own words it reads annotations:
+
+    x-expects        what a value must be, in words
+    x-default        what absence means where no constant can say it
+    x-aliases        names that other tools give the same key, or one value of it, `NAME: VALUE`
+    x-partial        a mapping that says only what it changes of another: what is absent has no default
+    x-path, x-whole  a local path, and a mapping that is replaced whole (`engine.recipe.text.extends`)
+    x-sends          rows, or a key, go to a server: with `x-path`, a test asks whether `engine.recipe.outside` knows it
+    x-area           what the key decides: gate, task, data, model, export, report; else nothing
+    x-weaker         the direction in which a change weakens the evidence, a value of `Weaker`
+    x-finding        the code of the finding, such as W101; none where a function of `engine.review` names it
+    x-finding-gone   the code where the key is gone, if it is another one
+
+The last four, at a mapping or a list, hold for the keys inside, unless they say otherwise.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.errors import Problem
+from engine.errors import EnvironmentProblem, Problem
+from engine.evidence.review import Area
 from engine.recipe.patterns import schema_at, validator
-from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import did_you_mean, nearest
 from engine.recipe.text.source import SourceText
-from engine.recipe.validation.schema_errors import SchemaError, schema_errors
-from engine.recipe.validation.type_hints import hint_for_type
+from engine.recipe.text.words import did_you_mean, nearest
+from engine.recipe.validation.schema_errors import SchemaError, hint_for_type, schema_errors
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from jsonschema.validators import Draft202012Validator
+
+
+class Weaker(StrEnum):
+    """The direction in which a key weakens evidence."""
+
+    NEVER = "never"
+    """No change of it says anything about the evidence."""
+    LOWER = "lower"
+    """A lower number, or none."""
+    HIGHER = "higher"
+    """A higher number, or none."""
+    RELAXED = "relaxed"
+    """An action further down in `ORDER`."""
+    OFF = "off"
+    """No longer true."""
+    ON = "on"
+    """True now."""
+    CHANGED = "changed"
+    """Any change."""
+    REVIEWED = "reviewed"
+    """A function of `engine.review` decides."""
+
+
+class Weakening(Value):
+    """What a change of one key does to the evidence."""
+
+    area: Area = Area.NOTHING
+    weaker: Weaker | None = None
+    """None for a section, whose keys say it each."""
+    code: str = ""
+    """Of the finding; empty where a function names it, or nothing is found."""
+    gone: str = ""
+    """Of the finding where the key is gone; as `code` where empty."""
+
+
+ORDER: Final = ("fail", "drop", "mask", "warn", "off")
+"""Actions of a check, the strictest first: refuse, leave out, hide, tell, do not look."""
+
+
+@lru_cache(maxsize=1)
+def weakenings() -> Mapping[str, Weakening]:
+    """Return what the schema says of each key.
+
+    Keys are written as a review writes them in general: `[]` for an item of a list, `*` for a name that the user gives.
+    """
+    return dict(_below(recipe_schema(), "", Weakening()))
+
+
+def _below(schema: Schema, form: str, above: Weakening) -> Iterator[tuple[str, Weakening]]:
+    for name, child in children(schema):
+        expanded = expand(child)
+        inside = form + name if name == "[]" else f"{form}.{name}".lstrip(".")
+        own = _own(expanded, above)
+        if own.weaker is not None:
+            yield inside, own
+        yield from _below(expanded, inside, own)
+
+
+def _own(schema: Schema, above: Weakening) -> Weakening:
+    area = Area(schema.get("x-area", above.area))
+    if "x-weaker" not in schema:
+        return replace(above, area=area)
+    return Weakening(
+        area=area,
+        weaker=Weaker(schema["x-weaker"]),
+        code=schema.get("x-finding", ""),
+        gone=schema.get("x-finding-gone", ""),
+    )
+
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def schema_text(name: str) -> str:
+    """Return the text of a shipped schema, such as `recipe.schema.json`."""
+    return (_folder("schemas") / name).read_text(encoding="utf-8")
+
+
+def recipes_dir() -> Path:
+    """Return the folder of the shipped recipes."""
+    return _folder("recipes")
+
+
+def _folder(name: str) -> Path:
+    """Return `_NAME` inside an installed package, else `NAME` beside it in a checkout."""
+    for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise EnvironmentProblem.one(
+        "E702",
+        f"the installation lacks its `{name}` folder",
+        hint="install it again, from a clone of its repository: uv tool install --reinstall .",
+    )
+
 
 Schema = Mapping[str, Any]
 

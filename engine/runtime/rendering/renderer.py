@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import StageError
 from engine.kinds import Turns
-from engine.recipe.answer_json import strings
-from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
+from engine.recipe.prompt import conversation, strings
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.render_stats import MarkedText, RenderStats
 from engine.runtime.rendering.segments import (

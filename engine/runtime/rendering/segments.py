@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.recipe.conversation import Conversation
+from engine.recipe.prompt import Conversation
 from engine.values import Value
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from engine.errors import EnvironmentProblem, RecipeError
 from engine.progress import Progress
 from engine.recipe.model import Endpoint
 from engine.recipe.outside import refusal
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.words import nearest
 from engine.runtime.served.batch import ADAPTED, Message, Pause, Reply, ServerBatch, patiently
 from engine.runtime.served.http_client import (
     PATH,

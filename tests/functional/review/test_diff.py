@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import schema_text
 from support.git_repository import Git, recipe, repository
 from support.project import Outcome
 from support.recipe_pairs import CASES, write_case_lock, write_rows

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from engine.recipe import load_recipe
-from engine.recipe.digest import section_digests
-from engine.recipe.text.dump import resolved_mapping
+from engine.recipe.text.dump import resolved_mapping, section_digests
 from support.git_repository import Git, recipe, repository
 from support.recipe_pairs import CASES, write_case_lock, write_rows
 

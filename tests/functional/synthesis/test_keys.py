@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from engine.recipe import load_recipe
-from engine.recipe.digest import recipe_digest
-from engine.recipe.text.dump import resolved_mapping
+from engine.recipe.text.dump import recipe_digest, resolved_mapping
 from functional.test_reruns import changed, keys
 from support.project import Project
 

@@ -15,7 +15,7 @@ from engine.backends import check_backend, check_environment, nanotron
 from engine.backends.base import CompileInputs
 from engine.errors import RecipeError
 from engine.recipe.model import FewerLayers, HubRef, NewTokenizer, PathRef, Recipe, Scratch, Task
-from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import schema_text
 from engine.values import replace
 from support.golden import Golden
 from support.launches import CPU, TASK, make_recipe

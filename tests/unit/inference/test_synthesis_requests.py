@@ -18,7 +18,7 @@ from engine.inference.synthesis.requests import (
     writing_task,
 )
 from engine.recipe.model import Recipe
-from engine.recipe.synthesis import synthesis_of
+from engine.recipe.teacher import synthesis_of
 from engine.values import replace
 from support.tasks import task
 from support.written_rows import labelled

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.recipe.conversation import Conversation, conversation
 from engine.recipe.model import Task
+from engine.recipe.prompt import Conversation, conversation
 from support.tasks import task
 
 

@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 
 from engine.recipe import load_recipe
-from engine.recipe.digest import changed_sections, recipe_digest, section_digests
-from engine.recipe.text.dump import dump_resolved, resolved_mapping
+from engine.recipe.text.dump import (
+    changed_sections,
+    dump_resolved,
+    recipe_digest,
+    resolved_mapping,
+    section_digests,
+)
 from engine.recipe.text.source import parse_source
 
 

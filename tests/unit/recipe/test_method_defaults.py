@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from engine.recipe import load_recipe
-from engine.recipe.method_defaults import method_defaults, size_of
-from engine.recipe.methods import OPTIONS
+from engine.recipe.methods import OPTIONS, method_defaults, size_of
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import dump_resolved, resolved_mapping
 from support.paths import EXAMPLES

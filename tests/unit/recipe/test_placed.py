@@ -10,7 +10,7 @@ from engine.backends import check_backend
 from engine.cli.main import main
 from engine.errors import Problem
 from engine.recipe import load_recipe
-from engine.recipe.placed import placed
+from engine.recipe.text.extends import placed
 from support.paths import EXAMPLES
 
 OVERRIDES = """

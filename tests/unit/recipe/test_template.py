@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.recipe.template import TemplateError, fields, pieces
+from engine.recipe.prompt import TemplateError, fields, pieces
 
 
 def test_pieces_alternate_text_and_columns() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from engine.codes import pages_of_areas
 from engine.evidence.review import Effect, Gate, Review
-from engine.recipe.weakening import weakenings
+from engine.recipe.validation.schema import weakenings
 from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side

@@ -9,8 +9,15 @@ import pytest
 
 from engine.codes import pages_of_areas
 from engine.evidence.review import Area
-from engine.recipe.validation.schema import expand, recipe_schema, walk
-from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
+from engine.recipe.validation.schema import (
+    ORDER,
+    Weakening,
+    Weaker,
+    expand,
+    recipe_schema,
+    walk,
+    weakenings,
+)
 from engine.review.findings import weakens
 from engine.review.flatten import form_of
 
@@ -29,7 +36,7 @@ def is_value(form: str) -> bool:
 
 
 def test_every_key_of_the_schema_says_what_weakens_the_evidence() -> None:
-    """A new key: write `x-weaker` into its schema; engine/recipe/weakening.py lists the directions."""
+    """A new key: write `x-weaker` into its schema; engine/recipe/validation/schema.py lists the directions."""
     missing = [form for form in KEYS if is_value(form) and form not in weakenings()]
 
     assert missing == []

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from engine.data.kinds.base import Filled
 from engine.data.reading.row import several
-from engine.recipe.answer_json import strings
+from engine.recipe.prompt import strings
 
 AROUND = 20
 """Characters shown on each side of what was found."""

@@ -10,8 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.errors import EngineError
-from engine.recipe.text.layout.comments import attach, comments_of
-from engine.recipe.text.layout.tree import Collection, Item, Node, Scalar, parse
+from engine.recipe.text.layout.tree import (
+    Collection,
+    Item,
+    Node,
+    Scalar,
+    attach,
+    comments_of,
+    parse,
+)
 from engine.recipe.text.source import SourceText, parse_source
 from engine.recipe.validation.schema import Schema, expand, forms, recipe_schema
 

@@ -1,4 +1,8 @@
-"""A recipe's text as a tree: every scalar as it is written, every comment with what it speaks of."""
+"""A recipe's text as a tree: every scalar as it is written, every comment with what it speaks of.
+
+A comment at the end of a line speaks of what stands on it; one on a line of its own of what comes
+next, unless it is indented like the block that ends there. A blank line belongs to what follows it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,174 @@ import yaml
 
 from engine.recipe.text.source import PARSER, split_lines
 from engine.values import Value
+
+
+class _Anchor(Value):
+    """An item, with the collections that it stands in, outermost first, and who owns each."""
+
+    item: Item
+    column: int
+    """Of the key, or of the dash."""
+    within: tuple[Collection, ...]
+    owners: tuple[Item | None, ...]
+
+
+def attach(parsed: Parsed) -> None:
+    """Give every comment of the text to an item or a collection of the tree."""
+    _CommentPlacer(
+        lines=parsed.lines,
+        root=parsed.root,
+        anchors=list(_anchors(parsed.root, (), ())),
+        comments=list(_comments(parsed)),
+    ).run()
+
+
+def comments_of(parsed: Parsed) -> list[str]:
+    """Return the comments of a text, sorted."""
+    return sorted(text for _, text in _comments(parsed) if text)
+
+
+def _anchors(
+    node: Collection, within: tuple[Collection, ...], owners: tuple[Item | None, ...]
+) -> Iterator[_Anchor]:
+    within = (*within, node)
+    owners = owners or (None,)
+    for item in node.items:
+        column = node.indent if node.is_list and not node.is_flow else item.at[1]
+        yield _Anchor(item=item, column=column, within=within, owners=owners)
+        if isinstance(item.value, Collection):
+            yield from _anchors(item.value, within, (*owners, item))
+
+
+def _comments(parsed: Parsed) -> Iterator[tuple[At, str]]:
+    """Yield place and text of each comment, and of each blank line with an empty text."""
+    by_line: dict[int, list[ScalarSpan]] = {}
+    for span in parsed.spans:
+        for line in range(span.start[0], span.end[0] + 1):
+            by_line.setdefault(line, []).append(span)
+    for number, text in enumerate(parsed.lines[:-1] if parsed.lines[-1] == "" else parsed.lines):
+        covered = [_covered(span, number, len(text)) for span in by_line.get(number, ())]
+        if not text.strip() and not covered:
+            yield (number, 0), ""
+        for column, character in enumerate(text):
+            if character == "#" and not any(start <= column < end for start, end in covered):
+                yield (number, column), text[column:].rstrip()
+                break
+
+
+def _covered(span: ScalarSpan, line: int, width: int) -> tuple[int, int]:
+    """Return from where to where a scalar covers a line."""
+    start = span.start[1] if line == span.start[0] else 0
+    if span.header_end is not None:
+        return (start, span.header_end[1]) if line == span.start[0] else (0, width)
+    return start, span.end[1] if line == span.end[0] else width
+
+
+@dataclass(slots=True, kw_only=True)
+class _CommentPlacer:
+    lines: tuple[str, ...]
+    root: Collection
+    anchors: list[_Anchor]
+    comments: list[tuple[At, str]]
+    blank: At | None = None
+    """A blank line that has not been given to anything yet."""
+
+    def run(self) -> None:
+        for at, text in self.comments:
+            if self.blank is not None and self._something_between(self.blank[0], at[0]):
+                self._give_blank()
+            if not text:
+                self.blank = at
+            elif not self.lines[at[0]][: at[1]].strip():
+                self._on_its_own(at, text)
+            else:
+                self._beside(at, text)
+        if self.blank is not None:
+            self._give_blank()
+
+    def _something_between(self, first: int, last: int) -> bool:
+        return any(
+            self.lines[number].strip() and not self.lines[number].lstrip().startswith("#")
+            for number in range(first + 1, last + 1)
+        )
+
+    def _give_blank(self) -> None:
+        """A blank line goes before the item of the next line, if one stands there."""
+        assert self.blank is not None  # noqa: S101 - its callers ask
+        following = self._below(self.blank[0])
+        if following is not None and not self._inside(following, self.blank):
+            following.item.before.append("")
+        self.blank = None
+
+    def _inside(self, following: _Anchor, at: At) -> bool:
+        return any(node.is_flow and node.start < at < node.end for node in following.within)
+
+    def _below(self, line: int) -> _Anchor | None:
+        return next((anchor for anchor in self.anchors if anchor.item.at[0] > line), None)
+
+    def _before(self, at: At) -> _Anchor | None:
+        # The anchors stand in the order of the text.
+        return next((anchor for anchor in reversed(self.anchors) if anchor.item.at < at), None)
+
+    def _on_its_own(self, at: At, text: str) -> None:
+        target = self._target(at)
+        if self.blank is not None:
+            target.append("")
+            self.blank = None
+        target.append(text)
+
+    def _target(self, at: At) -> list[str]:
+        previous, following = self._before(at), self._below(at[0])
+        inside = self._flow_around(at)
+        if inside is not None:
+            node, owner = inside
+            if following is not None and following.item.at < node.end:
+                return following.item.before
+            return node.after if node.items or owner is None else owner.before
+        ending = () if previous is None else previous.within
+        if following is not None:
+            ending = tuple(node for node in ending if node not in following.within)
+            if at[1] <= following.column:
+                return following.item.before
+        blocks = [node for node in ending if not node.is_flow and node.indent <= at[1]]
+        if blocks:
+            return blocks[-1].after
+        return self.root.after if following is None else following.item.before
+
+    def _flow_around(self, at: At) -> tuple[Collection, Item | None] | None:
+        """Return the innermost flow collection that a place is in, and the item whose value it is."""
+        found = None
+        for anchor in self.anchors:
+            value = anchor.item.value
+            if isinstance(value, Collection) and value.is_flow and value.start < at < value.end:
+                found = (value, anchor.item)
+        if found is None and self.root.is_flow and self.root.start < at < self.root.end:
+            return self.root, None
+        return found
+
+    def _beside(self, at: At, text: str) -> None:
+        lead = self.lines[at[0]][: at[1]].strip()
+        item = self._item_before(at)
+        following = next((anchor.item for anchor in self.anchors if anchor.item.at > at), None)
+        if (item is None or set(lead) <= {"-", " ", "?"}) and following is not None:
+            following.before.append(text)
+        elif item is None:
+            self.root.after.append(text)
+        elif item.beside:
+            item.before.append(text)
+        else:
+            item.beside, item.column = text, at[1]
+
+    def _item_before(self, at: At) -> Item | None:
+        """Return the last item before a place; of a flow collection that has ended, its owner."""
+        previous = self._before(at)
+        if previous is None:
+            return None
+        for node, owner in zip(previous.within, previous.owners, strict=True):
+            if node.is_flow and node.end <= at:
+                return owner
+        return previous.item
+
 
 At = tuple[int, int]
 """Line and column, both from 0."""

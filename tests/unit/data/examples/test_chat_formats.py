@@ -12,7 +12,7 @@ from engine.data.examples.chat_formats import recognise, shape_of
 from engine.data.examples.template import MissingColumnError
 from engine.data.kinds.base import Filled, RejectedError
 from engine.errors import DataError
-from engine.recipe.conversation import conversation
+from engine.recipe.prompt import conversation
 from support.paths import SHARED_DATA
 from support.tasks import data, fill, messages, task
 

@@ -15,7 +15,7 @@ import zstandard
 
 from engine.data.reading.readers import read_rows
 from engine.errors import DataError
-from engine.recipe.formats import format_of
+from engine.recipe.text.paths import format_of
 from support.source_files import codes, origins, problems, read, source
 
 PACK: dict[str, Callable[[bytes], bytes]] = {

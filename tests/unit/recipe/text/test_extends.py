@@ -11,7 +11,7 @@ import yaml
 from engine.errors import RecipeError
 from engine.recipe import check_recipe, dump_resolved, load_recipe
 from engine.recipe.model import HubRef, PathRef
-from engine.recipe.parents import check_parent, parents_among
+from engine.recipe.resolve import check_parent, parents_among
 from engine.recipe.text.extends import with_parent_text
 
 PARENT = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.recipe import check_recipe, load_recipe, moving_references, resolved_mapping
-from engine.recipe.text.globs import MAX_DEPTH, is_pattern, match
+from engine.recipe.text.paths import MAX_DEPTH, is_pattern, match
 
 RECIPE = """recipe: v1
 name: tickets

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.recipe.text.globs import match, match_listed
+from engine.recipe.text.paths import match, match_listed
 
 FILES = (
     "a.csv",

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from engine.recipe.text.lookalike import folded, unlike, unseen
+from engine.recipe.text.words import folded, unlike, unseen
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.recipe.text.nearest import nearest_file
+from engine.recipe.text.words import nearest_file
 
 
 @pytest.mark.parametrize(

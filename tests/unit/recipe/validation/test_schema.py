@@ -10,8 +10,15 @@ from jsonschema import Draft202012Validator
 
 from engine.kinds import KINDS
 from engine.recipe import load_recipe, model, resolved_mapping
-from engine.recipe.shipped import recipes_dir, schema_text
-from engine.recipe.validation.schema import expand, part_schema, recipe_schema, walk, with_defaults
+from engine.recipe.validation.schema import (
+    expand,
+    part_schema,
+    recipe_schema,
+    recipes_dir,
+    schema_text,
+    walk,
+    with_defaults,
+)
 from engine.values import fields
 from support.paths import EXAMPLES
 

@@ -15,9 +15,8 @@ from jsonschema import Draft202012Validator
 
 from engine.errors import StageError
 from engine.recipe.answer_grammar import answer_grammar, object_grammar
-from engine.recipe.answer_json import read_object, write_object
 from engine.recipe.model import Task
-from engine.recipe.prompt import answer_text, joined_labels, parse_answer
+from engine.recipe.prompt import answer_text, joined_labels, parse_answer, read_object, write_object
 from engine.runtime.generation.grammar import Grammar, check_grammar, grammar_problems
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import load_chat

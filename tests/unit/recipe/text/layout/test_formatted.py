@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.recipe import dump_resolved, load_recipe
-from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.layout.format import formatted
 from engine.recipe.text.source import parse_source
+from engine.recipe.validation.schema import recipes_dir
 from support.examples import examples
 from support.messy_yaml import SCALARS, WORDS, Messy
 from support.paths import EXAMPLES

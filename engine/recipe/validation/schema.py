@@ -106,7 +106,7 @@ def _own(schema: Schema, above: Weakening) -> Weakening:
     )
 
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def schema_text(name: str) -> str:

@@ -7,7 +7,7 @@ written down.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from engine.backends import axolotl_gpu, base
 from engine.backends.axolotl_keys import (
@@ -28,6 +28,8 @@ from engine.backends.base import (
     bounded,
     dpo_losses,
     keeps_best,
+    no_packages,
+    no_words,
     rate_schedule,
     schedule,
     shares_prefix,
@@ -63,16 +65,7 @@ def version() -> str | None:
     return version_of("axolotl")
 
 
-def packages() -> Mapping[str, str]:
-    """Return nothing: it is installed here."""
-    return {}
-
-
-def environment_words() -> str:
-    """Return nothing: it is installed here."""
-    return ""
-
-
+packages, environment_words = no_packages, no_words
 kernels = axolotl_gpu.kernels
 kernel_words = axolotl_gpu.in_words
 
@@ -145,9 +138,9 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 def train(launch: Launch) -> Trained:
     """Train in a process of its own, or go on from the last complete checkpoint. StageError B41x, B42x."""
-    from engine.backends.axolotl_launch import train as launched  # which no plan needs
+    from engine.backends.launches import train_axolotl  # which no plan needs
 
-    return launched(launch)
+    return train_axolotl(launch)
 
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:

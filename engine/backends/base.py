@@ -189,6 +189,21 @@ class BackendModule(Protocol):
         """Train, or go on from the last complete checkpoint in `launch.folder`. StageError B4xx."""
 
 
+def no_packages() -> Mapping[str, str]:
+    """Return nothing: the backend is installed here, or nowhere."""
+    return {}
+
+
+def no_kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
+    """Return nothing: the config is the same whatever kernels are there."""
+    return ()
+
+
+def no_words(*_: object) -> str:
+    """Return nothing, where there is no choice to tell of."""
+    return ""
+
+
 class Schedule(Value):
     """When things happen, in optimizer steps."""
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from engine.backends import first_step, trainer_state
+from engine.backends import trainer_state
 from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
+from engine.backends.refusals import AGAIN, REFUSALS, refuse
 from engine.backends.usage import Usage, UsageMeter
 from engine.errors import StageError
 from engine.progress import MeasuredProgress
@@ -28,6 +29,8 @@ NAMES = {"loss": "loss", "eval_loss": "validation loss"}
 """What people are shown of the numbers."""
 MEASURED = ("loss", "eval_loss", "learning_rate", "grad_norm")
 """Numbers of a step that trackers get."""
+KEPT = {"packed_rows": "difference", "kept_rows": "rows"}
+"""What is kept of some events."""
 OVERRIDDEN = {"max_grad_norm": "max_grad_norm", "neftune_alpha": "neftune_noise_alpha"}
 """Numbers that an override of the backend may name, by their keys in its config."""
 UNNAMED = {"max_grad_norm": 1.0}
@@ -45,8 +48,6 @@ DEFAULTS: Mapping[str, Any] = {
 """Settings of a config that names TRL's arguments, where it does not name them."""
 ROUNDED = 1e-6
 """By which a number that went through a file of settings may differ, as a share."""
-LEAST_COSINE = 0.999
-"""Of the gradients of one row before and after an evaluation; 1.0 was measured, at most 0.7 with repacked weights."""
 
 
 class TrainingMonitor:
@@ -97,45 +98,44 @@ class TrainingMonitor:
             raise StageError.one("B412", "the trainer ended without having started to train")
         return self._facts
 
-    def handle(self, event: Mapping[str, Any]) -> None:
-        """Take one event. StageError B420, B421, B423 to B428, B452, B453, X735: it is not the planned one."""
+    def handle(self, event: Mapping[str, Any], *, rank: int = 0) -> None:
+        """Take an event of the process of that number; of further ones what it took, and what refuses a training.
+
+        StageError B420, B421, B423 to B428, B452 to B460, X735: it is not the planned training.
+        """
         kind = event["event"]
-        self.meter.take(event)
+        began = self.meter.began
+        meter = self._others.setdefault(rank, UsageMeter(began=began)) if rank else self.meter
+        meter.take(event)
+        if kind in REFUSALS:
+            # What is left of a base model that was cut predicts badly until it is trained.
+            is_cut = kind == "base_loss" and not self._has_all_layers
+            if not (is_cut and math.isfinite(float(event["loss"]))):
+                refuse(event)
+        if rank:
+            return
         if kind == "start":
             self._facts |= event
             self._refuse_another_training(event)
         elif kind == "shared_prefix":
-            self._shares(event)
-        elif kind == "packed_rows":
-            self._facts[kind] = float(event["difference"])
-            refuse_seen_documents(float(event["difference"]), float(event["allowed"]))
+            self._facts[kind] = {key: one for key, one in event.items() if key != "event"}
+            if not event["used"]:
+                self._progress.note(f"batches are plain: {event['reason']}")
         elif kind == "soft_targets":
             self._learned_targets(float(event["divergence"]))
-        elif kind in CHECKS:
-            self._check(event)
-        elif kind == "kept_rows":
-            self._facts[kind] = event["rows"]
+        elif kind in KEPT:
+            self._facts[kind] = event[KEPT[kind]]
         elif kind == "nonfinite":
             self._nonfinite = event
         elif kind == "step":
             self._step(int(event["step"]))
         elif kind == "log":
             self._measured(event)
-        else:
-            self._note(event)
-
-    def _check(self, event: Mapping[str, Any]) -> None:
-        # What is left of a base model that was cut predicts badly until it is trained.
-        is_cut = event["event"] == "base_loss" and not self._has_all_layers
-        if not (is_cut and math.isfinite(float(event["loss"]))):
-            CHECKS[event["event"]](event)
-
-    def handle_other(self, rank: int, event: Mapping[str, Any]) -> None:
-        """Take an event of a further process: what it took, and what refuses a training. As `handle`."""
-        meter = self._others.setdefault(rank, UsageMeter(began=self.meter.began))
-        meter.take(event)
-        if event["event"] in CHECKS:
-            self._check(event)
+        elif kind == "passed_over":
+            self._progress.note(
+                f"{event['steps']} of {self.steps} steps changed nothing: their gradients overflowed in fp16, and the"
+                " loss was then scaled down"
+            )
 
     @property
     def usage(self) -> Usage:
@@ -240,18 +240,6 @@ class TrainingMonitor:
         first = None if self._facts.get("resumed_from") else self._divergences[0]
         self._facts["soft_targets"] = {"first": first, "last": sum(last) / len(last)}
 
-    def _shares(self, event: Mapping[str, Any]) -> None:
-        self._facts["shared_prefix"] = {key: one for key, one in event.items() if key != "event"}
-        if not event["used"]:
-            self._progress.note(f"batches are plain: {event['reason']}")
-
-    def _note(self, event: Mapping[str, Any]) -> None:
-        if event["event"] == "passed_over":
-            self._progress.note(
-                f"{event['steps']} of {self.steps} steps changed nothing: their gradients overflowed in fp16, and the"
-                " loss was then scaled down"
-            )
-
     def _measured(self, event: Mapping[str, Any]) -> None:
         # Schedules rise to the rate of the method, and fall from it.
         if (rate := float(event.get("learning_rate", 0.0))) > self._method.learning_rate:
@@ -277,7 +265,7 @@ class TrainingMonitor:
 
 
 def _other_method(message: str, path: str = "method") -> StageError:
-    return StageError.one("B453", message, path=path, hint=first_step.AGAIN)
+    return StageError.one("B453", message, path=path, hint=AGAIN)
 
 
 def plan_of(launch: Launch) -> Schedule:
@@ -286,38 +274,6 @@ def plan_of(launch: Launch) -> Schedule:
     return schedule(
         launch.method, train_rows=setting.train_rows, validation_rows=setting.validation_rows
     )
-
-
-def refuse_seen_documents(difference: float, allowed: float) -> None:
-    """StageError X735 when a packed row teaches something else than its documents by themselves."""
-    # Written this way round, so that NaN is refused too.
-    if not difference <= allowed:
-        raise StageError.one(
-            "X735",
-            "documents of a packed row see each other in this model: its loss or gradients lie "
-            f"{difference:.2g} from those of the documents by themselves",
-            path="method.packing",
-            hint="set method.packing: false",
-        )
-
-
-def refuse_other_gradients(cosine: float) -> None:
-    """StageError B423 when an evaluation changes the gradients of the same row."""
-    # Written this way round, so that NaN is refused too.
-    if not cosine > LEAST_COSINE:
-        raise StageError.one(
-            "B423",
-            f"after an evaluation the gradients of a row are others than before it (cosine {cosine:.3f})",
-            path="method.kind",
-            hint="set method.kind: lora, or train on a GPU",
-        )
-
-
-CHECKS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
-    "gradients": lambda event: refuse_other_gradients(float(event["cosine"])),
-    **first_step.CHECKS,
-}
-"""What refuses a training, by the name of the event that speaks of it."""
 
 
 def trained(

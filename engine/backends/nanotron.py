@@ -25,6 +25,9 @@ from engine.backends.base import (
     accumulation,
     bounded,
     falling_steps,
+    no_kernels,
+    no_packages,
+    no_words,
     schedule,
     with_overrides,
 )
@@ -100,9 +103,8 @@ def version() -> str:
     return PINNED
 
 
-def packages() -> Mapping[str, str]:
-    """Return nothing: it does not train here."""
-    return {}
+packages = no_packages
+kernels, kernel_words = no_kernels, no_words
 
 
 def environment_words() -> str:
@@ -110,16 +112,6 @@ def environment_words() -> str:
     return (
         f"nanotron {PINNED} is compiled for, and not started here: `recipe compile` writes its YAML"
     )
-
-
-def kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
-    """Return nothing: the config is the same whatever is here."""
-    return ()
-
-
-def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:  # noqa: ARG001 - the contract's arguments
-    """Return nothing, as there is no choice."""
-    return ""
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:

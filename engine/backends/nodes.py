@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,6 +40,18 @@ TARGETS = "targets"
 """The soft targets of the rows, where they are learned."""
 ROWS = ("train.jsonl", "validation.jsonl")
 TAIL_LINES = 12
+OVER_NETWORK: Final[Policy] = replace(TRAINING, network=OPEN)
+"""Processes of several machines reach each other over the network, so none is taken from them."""
+GROUP: Final = processes.module("engine.process.rank_group")
+CHILD: Final = "engine.backends.child"
+"""What an assignment starts."""
+FILE: Final = "assignment.json"
+END: Final = "end"
+POLL_SECONDS: Final = 0.5
+GRACE_SECONDS: Final = 6.0
+"""For a checkpoint at the end of the step that is being done: less than a container has before it is killed."""
+WAIT_SECONDS: Final = 600.0
+"""For the first machine to open the meeting."""
 
 
 def lay_out(
@@ -64,24 +75,9 @@ def tail_of(log: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
     return tuple([line[:300] for line in written if line.strip()][-lines:])
 
 
-OVER_NETWORK: Final[Policy] = replace(TRAINING, network=OPEN)
-"""Processes of several machines reach each other over the network, so none is taken from them."""
-GROUP: Final = processes.module("engine.process.rank_group")
-TRAINS: Final = re.compile(r"engine\.backends\.[a-z]+_child")
-"""What an assignment may start."""
-FILE: Final = "assignment.json"
-END: Final = "end"
-POLL_SECONDS: Final = 0.5
-GRACE_SECONDS: Final = 6.0
-"""For a checkpoint at the end of the step that is being done: less than a container has before it is killed."""
-WAIT_SECONDS: Final = 600.0
-"""For the first machine to open the meeting."""
-
-
 class SharedTraining(Value):
     """The processes of one training, as every machine starts its share of them."""
 
-    module: str
     arguments: tuple[str, ...]
     variables: Mapping[str, str]
     launch: str
@@ -100,9 +96,9 @@ class SharedTraining(Value):
     def group(self, node: int) -> processes.Command:
         """Return what starts a machine's share; one process alone has nobody to meet."""
         if self.ranks * self.nodes == 1:
-            return processes.module(self.module)(*self.arguments)
+            return processes.module(CHILD)(*self.arguments)
         numbers = str(self.ranks), str(node), str(self.nodes)
-        return GROUP(*numbers, self.at, self.imports, self.module, *self.arguments)
+        return GROUP(*numbers, self.at, self.imports, CHILD, *self.arguments)
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -126,22 +122,18 @@ def meeting(ranks: Ranks) -> Iterator[None]:
 @contextlib.contextmanager
 def assigned(folder: Path, assignment: SharedTraining) -> Iterator[Path]:
     """Have the other machines do their share of a training meanwhile; yields its folder."""
-    place = _next_place(folder)
+    place = folder
+    # Several variants of a run may look for their folder at the same time.
+    for number in itertools.count(len(list(folder.glob("training-*")))):
+        place = folder / f"training-{number}"
+        with contextlib.suppress(FileExistsError):
+            place.mkdir()
+            break
     write_text(place / FILE, json.dumps(to_json(assignment)))
     try:
         yield place
     finally:
         write_text(place / END, "")
-
-
-def _next_place(folder: Path) -> Path:
-    """Return a new folder for a training; several variants of a run may look for theirs at the same time."""
-    for number in itertools.count(len(list(folder.glob("training-*")))):
-        place = folder / f"training-{number}"
-        with contextlib.suppress(FileExistsError):
-            place.mkdir()
-            return place
-    raise AssertionError(folder)
 
 
 def refuse_failed(place: Path, tool: str, where: str) -> None:
@@ -205,10 +197,8 @@ def train_share(
     """Start a machine's share of a training, end it where the training ends, and return its status.
 
     What its processes write goes to `log`, else to that of the training. OSError where this machine does not see its
-    files, ValueError for what is no training, EnvironmentProblem B431 where it has too few GPUs.
+    files, EnvironmentProblem B431 where it has too few GPUs.
     """
-    if not TRAINS.fullmatch(assignment.module):
-        raise ValueError(f"`{assignment.module}` is no module that trains")
     launch, reads = Path(assignment.launch), [Path(one) for one in assignment.reads]
     command = assignment.group(node.number)
     own = _own_gpus(assignment)

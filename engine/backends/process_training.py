@@ -36,7 +36,6 @@ from engine.backends.nodes import (
     tail_of,
 )
 from engine.backends.resuming import train_on
-from engine.compute.ranks import divided, for_ranks
 from engine.environment import CUBLAS, CUDA_VISIBLE, one_device
 from engine.errors import StageError
 from engine.failures import NO_MEMORY
@@ -44,31 +43,16 @@ from engine.files.reading import parse_json
 from engine.process import interrupts
 from engine.process import start as processes
 from engine.process.caches import caches
-from engine.process.confine import Rights
 from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
 from engine.process.rank_group import free_port
 from engine.runtime.training.event_file import files_of
-from engine.values import Value
+from engine.values import Value, field
 
 POLL_SECONDS = 0.3
-
-SET_VARIABLES: dict[str, str] = {
-    **CUBLAS,
-    "MKL_DYNAMIC": "FALSE",
-    "OMP_DYNAMIC": "FALSE",
-}
+SET_VARIABLES: dict[str, str] = {**CUBLAS, "MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE"}
 """Besides those of every child: the threads are so many."""
 THREAD_VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-SHARDED: dict[str, Any] = {
-    "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-    # So that a checkpoint has whole weights, whoever reads it.
-    "state_dict_type": "FULL_STATE_DICT",
-    "cpu_ram_efficient_loading": False,
-}
-"""How a model is divided among processes (FSDP2). Compiled for GPUs; not run on one by us."""
 
 
 class TrainingProgram(Value):
@@ -78,11 +62,11 @@ class TrainingProgram(Value):
     """Its name in messages."""
     command: Callable[[str | None], processes.Command]
     """What starts it, given the checkpoint to go on from, as a path in its working folder."""
-    variables: Mapping[str, str]
-    """Its whole environment (`environment`)."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of its environment, besides those of every training."""
     folders: tuple[str, ...] = (OUTPUT,)
     """That it writes, and that training goes on from."""
-    config: str | None = None
+    config: Mapping[str, Any] | None = None
     """As one of several processes takes it; None for one process, which takes the compiled one."""
     imports: str = "-"
     """The module that brings its libraries: several processes on a CPU share one import of it."""
@@ -97,13 +81,13 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
 
     """
     prepare(launch, program.folders)
-    output = launch.folder / OUTPUT
     if program.config is not None:
-        (launch.folder / LAUNCH).write_text(program.config, encoding="utf-8")
+        text = yaml.safe_dump(dict(program.config), sort_keys=False, allow_unicode=True)
+        (launch.folder / LAUNCH).write_text(text, encoding="utf-8")
 
     def run(resume: Path | None, monitor: events.TrainingMonitor) -> None:
         # Events of an earlier attempt would be counted as steps of this one.
-        for name in event_files(launch):
+        for name in files_of(launch.ranks.size):
             (launch.folder / name).unlink(missing_ok=True)
         command = program.command(f"{OUTPUT}/{resume.name}" if resume else None)
         with _other_machines(launch, program, command) as (group, place):
@@ -113,14 +97,14 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
         if code != 0:
             raise _failure(program.tool, code, monitor, launch.folder / LOG)
 
-    return train_on(launch, output, run, cpu_seconds=lambda: 0.0)
+    return train_on(launch, launch.folder / OUTPUT, run, cpu_seconds=lambda: 0.0)
 
 
 def prepare(launch: Launch, folders: tuple[str, ...] = (OUTPUT,)) -> None:
     """Lay out the launch folder; what another config or other rows left in it is moved aside, not resumed."""
     folder = launch.folder
     folder.mkdir(parents=True, exist_ok=True)
-    files = (CONFIG, LAUNCH, *ROWS, *event_files(launch), LOG)
+    files = (CONFIG, LAUNCH, *ROWS, *files_of(launch.ranks.size), LOG)
     for path in (folder, *(folder / name for name in (*files, *folders))):
         # The folder may have come with somebody's repository, and a link in it leads outside.
         if path.is_symlink():
@@ -141,37 +125,23 @@ def prepare(launch: Launch, folders: tuple[str, ...] = (OUTPUT,)) -> None:
     for name in ROWS:
         shutil.copyfile(launch.rows / name, folder / name)
     # Under one name, so that the config, which is part of stage keys, holds no path of this machine.
-    link = folder / BASE_MODEL
-    link.unlink(missing_ok=True)
-    link.symlink_to(launch.base_model.resolve(), target_is_directory=True)
-    targets = folder / TARGETS
-    targets.unlink(missing_ok=True)
-    if launch.targets is not None:
-        targets.symlink_to(launch.targets.resolve(), target_is_directory=True)
+    for name, target in ((BASE_MODEL, launch.base_model), (TARGETS, launch.targets)):
+        (folder / name).unlink(missing_ok=True)
+        if target is not None:
+            (folder / name).symlink_to(target.resolve(), target_is_directory=True)
 
 
 def environment(launch: Launch, extra: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of the process: what it needs of ours, and what we decide."""
     # In bf16 another number of threads gives other weights: the number is the one that is reported.
     threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
+    devices = one_device(launch.setting.device, os.environ)
+    if launch.ranks.devices:
+        # Each takes the one of its number, as under torchrun.
+        devices[CUDA_VISIBLE] = ",".join(launch.ranks.devices)
     # A file that is not there: accelerate would otherwise take the user's default_config.yaml.
-    absent = Path(caches()["HF_HOME"]) / "no-accelerate-config.yaml"
-    return processes.environment(
-        {
-            **SET_VARIABLES,
-            **threads,
-            **_devices(launch),
-            "ACCELERATE_CONFIG_FILE": str(absent),
-            **extra,
-        }
-    )
-
-
-def _devices(launch: Launch) -> dict[str, str]:
-    found = one_device(launch.setting.device, os.environ)
-    # Each takes the one of its number, as under torchrun.
-    together = {CUDA_VISIBLE: ",".join(launch.ranks.devices)} if launch.ranks.devices else {}
-    return found | together
+    absent = {"ACCELERATE_CONFIG_FILE": f"{caches()['HF_HOME']}/no-accelerate-config.yaml"}
+    return processes.environment({**SET_VARIABLES, **threads, **devices, **absent, **extra})
 
 
 @contextlib.contextmanager
@@ -184,9 +154,8 @@ def _other_machines(
         yield of_ranks(launch, program, command), None
         return
     assignment = nodes.SharedTraining(
-        module=command.name,
         arguments=command.arguments,
-        variables=program.variables,
+        variables=environment(launch, program.variables),
         launch=str(launch.folder.resolve()),
         folders=program.folders,
         reads=tuple(str(path.resolve()) for path in _read_of(launch)),
@@ -218,23 +187,6 @@ def _imports(launch: Launch, program: TrainingProgram) -> str:
     return program.imports if launch.setting.device.kind == "cpu" else "-"
 
 
-def ranks_config(launch: Launch, keys: tuple[str, str]) -> dict[str, Any]:
-    """Return the compiled config as one of several processes takes it; `keys` as `engine.compute.ranks.for_ranks`."""
-    config: dict[str, Any] = yaml.safe_load(launch.config)
-    return for_ranks(config, divided(launch.method, launch.ranks), keys)
-
-
-def as_yaml(config: Mapping[str, Any]) -> str:
-    """Return a config of several processes as a file's text."""
-    text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-    return text
-
-
-def event_files(launch: Launch) -> tuple[str, ...]:
-    """Return the names of the files of events, of the first process first."""
-    return files_of(launch.ranks.size)
-
-
 def _run(
     launch: Launch,
     program: TrainingProgram,
@@ -246,11 +198,38 @@ def _run(
 
     `place` is the folder of what other machines do. StageError B411 where one of them failed.
     """
-    with _started(launch, program, command) as child:
+    ranks, names = launch.ranks, files_of(launch.ranks.size)
+    variables, rights = environment(launch, program.variables), None
+    if ranks.ray:
+        # It starts its own processes, keeps the rights of the run, and asks for the user's token.
+        variables |= ray_variables()
+    else:
+        policy = TRAINING if ranks.meeting is None else nodes.OVER_NETWORK
+        rights = rights_of(policy, command, reads=_read_of(launch), writes=(launch.folder,))
+    with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
+        lay_out(folder, launch.folder.absolute(), program.folders, events=names)
+        child = processes.start(
+            command,
+            folder=folder,
+            variables=variables,
+            out=log,
+            errors=processes.STDOUT,
+            rights=rights,
+        )
         with child, interrupts.deferred():
-            event_log = _EventLogs(launch)
+            event_logs = _EventLogs(launch.folder / name for name in names)
             try:
-                _follow(child, event_log, monitor, failed=_failed_on(place, program, monitor))
+                clock = IdleClock(child.number)
+                while not monitor.is_broken and interrupts.pending() is None:
+                    ended = child.has_ended(within=POLL_SECONDS)
+                    # Read after the look at the process, so that its last events are not missed.
+                    if event_logs.pass_on(monitor):
+                        clock.wrote()
+                    if ended:
+                        break
+                    if place is not None:
+                        nodes.refuse_failed(place, program.tool, monitor.where)
+                    clock.tick()
             except HangsError as error:
                 child.kill()
                 raise StageError.one(
@@ -264,34 +243,8 @@ def _run(
             else:
                 child.stop(grace=GRACE_SECONDS)
             # What it wrote while it was ending, after the last look.
-            event_log.pass_on(monitor)
+            event_logs.pass_on(monitor)
         return child.status
-
-
-@contextlib.contextmanager
-def _started(
-    launch: Launch, program: TrainingProgram, command: processes.Command
-) -> Iterator[processes.Child]:
-    """Yield a new process."""
-    with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
-        lay_out(folder, launch.folder.absolute(), program.folders, events=event_files(launch))
-        more = ray_variables() if launch.ranks.ray else {}
-        yield processes.start(
-            command,
-            folder=folder,
-            variables={**program.variables, **more},
-            out=log,
-            errors=processes.STDOUT,
-            rights=_rights(launch, command),
-        )
-
-
-def _rights(launch: Launch, command: processes.Command) -> Rights | None:
-    """Return the rights of the process; None for Ray, which starts its own, keeps those of the run."""
-    if launch.ranks.ray:
-        return None
-    policy = TRAINING if launch.ranks.meeting is None else nodes.OVER_NETWORK
-    return rights_of(policy, command, reads=_read_of(launch), writes=(launch.folder,))
 
 
 def ray_variables() -> dict[str, str]:
@@ -304,73 +257,27 @@ def _read_of(launch: Launch) -> tuple[Path, ...]:
     return own if launch.targets is None else (*own, launch.targets)
 
 
-def _failed_on(
-    place: Path | None, program: TrainingProgram, monitor: events.TrainingMonitor
-) -> Callable[[], None]:
-    """Return what raises StageError B411 where another machine has failed."""
-    if place is None:
-        return lambda: None
-    return lambda: nodes.refuse_failed(place, program.tool, monitor.where)
-
-
-def _follow(
-    child: processes.Child,
-    event_log: _EventLogs,
-    monitor: events.TrainingMonitor,
-    *,
-    failed: Callable[[], None],
-) -> None:
-    """Tell every new event until the process ends, or until going on is for nothing or not wanted.
-
-    HangsError, and what `failed` raises.
-    """
-    clock = IdleClock(child.number)
-    while not monitor.is_broken and interrupts.pending() is None:
-        ended = child.has_ended(within=POLL_SECONDS)
-        # Read after the look at the process, so that its last events are not missed.
-        if event_log.pass_on(monitor):
-            clock.wrote()
-        if ended:
-            return
-        failed()
-        clock.tick()
-
-
 class _EventLogs:
-    """The files of events of all ranks."""
+    """The files of events of all ranks, read on from where the last look ended; a line being written waits."""
 
-    def __init__(self, launch: Launch) -> None:
-        self._logs = [_EventLog(launch.folder / name) for name in event_files(launch)]
+    def __init__(self, paths: Iterator[Path]) -> None:
+        self._offsets = dict.fromkeys(paths, 0)
 
     def pass_on(self, monitor: events.TrainingMonitor) -> int:
         """Hand over what is new, and return how much that was."""
         count = 0
-        for rank, log in enumerate(self._logs):
-            for event in log.read():
+        for rank, (path, offset) in enumerate(self._offsets.items()):
+            try:
+                with path.open("rb") as stream:
+                    stream.seek(offset)
+                    whole, newline, _ = stream.read().rpartition(b"\n")
+            except OSError:
+                continue
+            self._offsets[path] += len(whole) + len(newline)
+            for line in whole.splitlines():
                 count += 1
-                if rank:
-                    monitor.handle_other(rank, event)
-                else:
-                    monitor.handle(event)
+                monitor.handle(parse_json(line), rank=rank)
         return count
-
-
-class _EventLog:
-    """The events file, read on from where the last look ended; a line being written is left for the next look."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def read(self) -> list[dict[str, Any]]:
-        try:
-            with self._path.open("rb") as stream:
-                stream.seek(self._offset)
-                whole, newline, _ = stream.read().rpartition(b"\n")
-        except OSError:
-            return []
-        self._offset += len(whole) + len(newline)
-        return [parse_json(line) for line in whole.splitlines()]
 
 
 def _failure(tool: str, code: int, monitor: events.TrainingMonitor, log: Path) -> StageError:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.backends.first_step import AGAIN
+from engine.backends.refusals import AGAIN
 from engine.errors import StageError
 from engine.evidence import HistoryPoint
 from engine.files.digests import FILE as DIGESTS

@@ -6,7 +6,7 @@ every line has an origin. Keys are arguments of TRL's configs, but for `sft.NOT_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from engine.backends import base
 from engine.backends.base import (
@@ -21,6 +21,9 @@ from engine.backends.base import (
     bounded,
     dpo_losses,
     keeps_best,
+    no_kernels,
+    no_packages,
+    no_words,
     rate_schedule,
     schedule,
     shares_prefix,
@@ -126,24 +129,8 @@ def version() -> str | None:
     return version_of("trl")
 
 
-def packages() -> Mapping[str, str]:
-    """Return nothing: it is installed here."""
-    return {}
-
-
-def environment_words() -> str:
-    """Return nothing: it is installed here."""
-    return ""
-
-
-def kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
-    """Return nothing: the config is the same whatever kernels are there."""
-    return ()
-
-
-def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:  # noqa: ARG001 - the contract's arguments
-    """Return nothing, as there is no choice."""
-    return ""
+packages, environment_words = no_packages, no_words
+kernels, kernel_words = no_kernels, no_words
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
@@ -178,9 +165,9 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 def train(launch: Launch) -> Trained:
     """Train in this process, or go on from the last complete checkpoint. StageError B411-B414, B420-B423."""
-    from engine.backends.trl_launch import train as launched  # which no plan needs
+    from engine.backends.launches import train_trl  # which no plan needs
 
-    return launched(launch)
+    return train_trl(launch)
 
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:

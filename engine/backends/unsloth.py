@@ -1,7 +1,7 @@
 """Unsloth: the recipe becomes arguments of its `FastLanguageModel` and of TRL's SFTConfig. Never imports Unsloth.
 
 It wants other versions of datasets, transformers and trl than Axolotl does, so it lives in an environment of its own,
-whose Python `UNSLOTH_PYTHON` names; `engine.backends.unsloth_launch` starts it. The config is a closed list of keys;
+whose Python `UNSLOTH_PYTHON` names; `engine.backends.launches` starts it. The config is a closed list of keys;
 every line has an origin, and whatever Unsloth would choose by itself (packing, padding-free batches,
 checkpointing of gradients, the names of base models) is written down.
 """
@@ -18,6 +18,7 @@ from engine.backends.base import (
     Launch,
     Line,
     Trained,
+    no_kernels,
     shares_prefix,
     to_config,
     with_overrides,
@@ -95,9 +96,7 @@ def environment_words() -> str:
     return f"unsloth {found[UNSLOTH]} on Python {found['python']}, in {unsloth_python()}"
 
 
-def kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
-    """Return nothing: Unsloth brings its kernels itself, and the config is the same."""
-    return ()
+kernels = no_kernels
 
 
 def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
@@ -207,9 +206,9 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 def train(launch: Launch) -> Trained:
     """Train in a process of Unsloth's own Python, or go on from the last complete checkpoint. StageError B41x, B42x."""
-    from engine.backends.unsloth_launch import train as launched  # which no plan needs
+    from engine.backends.launches import train_unsloth  # which no plan needs
 
-    return launched(launch)
+    return train_unsloth(launch)
 
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:

@@ -6,9 +6,8 @@ device is asked to hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from engine.errors import Problem, RecipeError, listed
 from engine.recipe.model import Method
@@ -99,14 +98,3 @@ def repeated_rows(rows: int, division: BatchDivision, ranks: Ranks) -> int:
     last batch instead.
     """
     return -rows % (division.micro_batch_size * ranks.size) if ranks.size > 1 else 0
-
-
-def for_ranks(
-    config: Mapping[str, Any], division: BatchDivision, keys: tuple[str, str]
-) -> dict[str, Any]:
-    """Return a compiled config as one of several processes takes it.
-
-    `keys` are the backend's names of the rows of a pass and of the passes of a step. The compiled config itself stays
-    that of one process: its bytes are part of stage keys and of the lock.
-    """
-    return {**config, keys[0]: division.micro_batch_size, keys[1]: division.accumulation}

@@ -6,8 +6,10 @@ Looked at once for the same bytes; what was found is kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
@@ -125,43 +127,51 @@ def check_base_model(context: StageContext, base: Path) -> None:
             the GGUF converter and llama.cpp do not know; X621, X730, X731 what the method asks of it.
 
     """
+    for method in methods_of(context.recipe):
+        refuse_unfit(method, base)
+    for line in _remarks(context, base):
+        context.progress.note(line)
+
+
+def _remarks(context: StageContext, base: Path) -> Iterator[str]:
     from engine.runtime.models import base_check  # brings torch
 
     recipe = context.recipe
-    for method in methods_of(recipe):
-        refuse_unfit(method, base)
-
-    def build(folder: Path) -> None:
-        is_blank = isinstance(recipe.base_model, Scratch)
-        found = base_check.check_base(base, has_numbers=not is_blank)
-        lines = [one.headline() for one in found]
-        (folder / FACTS).write_text(json.dumps(lines), encoding="utf-8")
-
+    is_blank = isinstance(recipe.base_model, Scratch)
     # A blank model's vocabulary, and so its shapes, may come of the rows.
-    rows = context.inputs["data"] if isinstance(recipe.base_model, Scratch) else ""
+    rows = context.inputs["data"] if is_blank else ""
     payload = {"base_model": context.base_model, "rows": rows, "revision": base_check.REVISION}
-    for line in read_json(context.cached("base_check", payload, build), FACTS):
-        context.progress.note(str(line))
+    check_base = partial(base_check.check_base, base, has_numbers=not is_blank)
+    yield from kept_lines(context, "base_check", payload, check_base)
     if not isinstance(recipe.base_model, Scratch | FewerLayers):
-        _check_reading(context, base)
+        yield from _check_reading(context, base)
     if recipe.export.has_quantized_file:
-        _check_converter(context, base, rows)
+        yield from _check_converter(context, base, rows)
 
 
-def _check_reading(context: StageContext, base: Path) -> None:
-    """Refuse settings under which trained weights predict text worse than under others; note what may be so."""
-    from engine.runtime.models import reading_check  # brings torch
+def kept_lines(
+    context: StageContext,
+    product: str,
+    payload: Mapping[str, Any],
+    find: Callable[[], Iterable[Problem]],
+    *,
+    file: str = FACTS,
+) -> list[str]:
+    """Return a line for each remark that `find` makes, found once for an equal payload. StageError for its errors."""
 
     def build(folder: Path) -> None:
-        found = [
-            *reading_check.reading_problems(
-                base, device=context.device, precision=context.precision
-            )
-        ]
+        found = [*find()]
         if errors := [one for one in found if one.severity is Severity.ERROR]:
             raise StageError(errors)
-        lines = [one.headline() for one in found]
-        (folder / FACTS).write_text(json.dumps(lines), encoding="utf-8")
+        text = json.dumps([one.headline() for one in found])
+        (folder / file).write_text(text, encoding="utf-8")
+
+    return [*map(str, read_json(context.cached(product, payload, build), file))]
+
+
+def _check_reading(context: StageContext, base: Path) -> list[str]:
+    """Refuse settings under which trained weights predict text worse than under others; return what may be so."""
+    from engine.runtime.models import reading_check  # brings torch
 
     payload = {
         "base_model": context.base_model,
@@ -169,27 +179,27 @@ def _check_reading(context: StageContext, base: Path) -> None:
         "precision": context.precision,
         "revision": reading_check.REVISION,
     }
-    for line in read_json(context.cached("reading_check", payload, build), FACTS):
-        context.progress.note(str(line))
+    check = partial(
+        reading_check.reading_problems, base, device=context.device, precision=context.precision
+    )
+    return kept_lines(context, "reading_check", payload, check)
 
 
-def _check_converter(context: StageContext, base: Path, rows: str) -> None:
+def _check_converter(context: StageContext, base: Path, rows: str) -> list[str]:
     from engine.parity.files import TOOLS
     from engine.parity.vocabulary import vocabulary_notes
     from engine.runtime.rendering.chat import kept_chat  # brings transformers
 
     has_turns = context.recipe.task.spec.has_turns
 
-    def build(folder: Path) -> None:
-        found = vocabulary_notes(
+    def check() -> Iterable[Problem]:
+        return vocabulary_notes(
             base,
             kept_chat(base, asks=has_turns),
             has_turns=has_turns,
             threads=context.device.threads,
             progress=context.progress,
         )
-        lines = [one.headline() for one in found]
-        (folder / FACTS).write_text(json.dumps(lines), encoding="utf-8")
 
     versions = {tool: version_of(tool) for tool in TOOLS}
     payload = {
@@ -199,5 +209,4 @@ def _check_converter(context: StageContext, base: Path, rows: str) -> None:
         "has_turns": has_turns,
         "revision": VOCABULARY_REVISION,
     }
-    for line in read_json(context.cached("vocabulary_check", payload, build), FACTS):
-        context.progress.note(str(line))
+    return kept_lines(context, "vocabulary_check", payload, check)

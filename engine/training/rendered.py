@@ -7,8 +7,8 @@ length; of them only the lengths are written.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, iter_examples
-from engine.errors import Problem, Severity, StageError
+from engine.errors import Problem
 from engine.inference.predict import asked_turns, task_slice
 from engine.inference.template_check import (
     exchanged_marks,
@@ -33,6 +33,7 @@ from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
 from engine.runtime.rendering.windows import length_notes, window_notes, window_of
 from engine.store import Artifact
+from engine.training.preflight import kept_lines
 from engine.values import replace
 
 if TYPE_CHECKING:
@@ -119,12 +120,6 @@ def _check_chat(context: StageContext, base: Path) -> None:
         return
     has_modelfile = "ollama" in context.recipe.export.formats
 
-    def build(folder: Path) -> None:
-        found = [*_chat_problems(context, base, has_modelfile=has_modelfile)]
-        if errors := [one for one in found if one.severity is Severity.ERROR]:
-            raise StageError(errors)
-        (folder / CHAT_FACTS).write_text(json.dumps(headlines(found)), encoding="utf-8")
-
     # `baseline` looks first, and `train` at the same; a Modelfile has to ask the rows of a holdout, too.
     read = ("data", "holdout") if has_modelfile else ("data",)
     payload = {
@@ -136,10 +131,10 @@ def _check_chat(context: StageContext, base: Path) -> None:
         "modelfile": has_modelfile,
         "revision": CHAT_REVISION,
     }
-    lines = read_json(context.cached("chat_check", payload, build), CHAT_FACTS)
-    if "holdout" in context.artifacts:
-        for line in lines:
-            context.progress.note(str(line))
+    check = partial(_chat_problems, context, base, has_modelfile=has_modelfile)
+    lines = kept_lines(context, "chat_check", payload, check, file=CHAT_FACTS)
+    for line in lines if "holdout" in context.artifacts else ():
+        context.progress.note(line)
 
 
 def _chat_problems(context: StageContext, base: Path, *, has_modelfile: bool) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.backends.axolotl_child import LIBRARIES
+from engine.backends.child import LIBRARIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ CONVERTER = Served(
     name="engine.runtime.gguf.convert_worker", asked_by="engine.runtime.gguf.convert.module"
 )
 AXOLOTL = Served(
-    name="engine.backends.axolotl_child",
-    asked_by="engine.backends.axolotl_launch.processes.module",
+    name="engine.backends.child",
+    asked_by="engine.backends.launches.processes.module",
     imports=LIBRARIES,
 )
 SERVED = {served.name: served for served in (CONVERTER, AXOLOTL)}

@@ -3,7 +3,6 @@
 from engine.backends.nodes import SharedTraining
 
 TRAINING = SharedTraining(
-    module="engine.backends.trl_child",
     arguments=(),
     variables={},
     launch="/launch",

@@ -32,7 +32,6 @@ from engine.runtime.training.in_force import (
     setting_arguments,
 )
 from engine.runtime.training.saved_weights import saved_otherwise
-from engine.runtime.training.still_weights import STEP, StillWeights
 from engine.runtime.training.taken_steps import TakenSteps
 
 _CLEAR = Path("/proc/self/clear_refs")
@@ -101,8 +100,8 @@ class Stopwatch:
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
 before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
-come `validation_rows`, `padded_row`, `labels`, `base_loss`, `ahead`, `first_rows`, `still`, `first_loss`, `optimizer`,
-`moved` (`engine.runtime.training.first_step`), at any step `fed`, `taken` and `saved_weights`, after each epoch `rows`
+come `validation_rows`, `padded_row`, `labels`, `base_loss`, `ahead`, `first_rows`, `still`, `first_loss`, `optimizer`
+(`engine.runtime.training.first_step`), at any step `fed`, `taken` and `saved_weights`, after each epoch `rows`
 (`engine.runtime.training.rows_seen`), before the end `kept_rows`, and `passed_over` where fp16 lost steps.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
@@ -122,7 +121,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._first_step = FirstStep(written, report) if written else None
         self._counts_steps = False
         self._overflows = self._passed_over = 0
-        self._still = StillWeights()
         self._taken_steps: TakenSteps | None = None
         self._is_first = True
         self._most_checkpoints: int | None = None
@@ -185,14 +183,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Look at the gradients, and take what the third step has to change."""
+        """Look at the gradients."""
         if self._taken_steps is not None:
             self._report_odd(self._taken_steps.before(state.global_step), state)
         if self._first_step is not None:
             self._first_step.before_update()
-            # Others take steps that may be as small as they like, and fp16 may pass over one.
-            if state.global_step == STEP and "adam" in str(args.optim).lower() and not args.fp16:
-                self._still.before(given["model"], args, state.max_steps)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -204,8 +199,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._report({"event": "step", **where, **self._taken()})
         if self._first_step is not None:
             self._first_step.step_ended(args)
-            if (found := self._still.after(given["model"])) is not None:
-                self._report({"event": "moved", **found})
         if self._counts_steps:
             self._counts_steps = False
             self._report_steps(state, given)

@@ -56,7 +56,7 @@ class UnslothTrainer(SFTTrainer):  # type: ignore[misc]  # unsloth is untyped he
         return super().compute_loss(model, inputs, **options)
 
 
-def train(config_file: Path, resume: Path | None) -> None:
+def train(config_file: Path, resume: Path | None = None) -> None:
     """Train as the compiled config says, leaving transformers checkpoints in `output`, events in `events.jsonl`."""
     config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
     kind = str(unsloth.DEVICE_TYPE)

@@ -70,5 +70,5 @@ def test_nothing_outlives_a_training(project: Project, number: int) -> None:
 
     found = outlived(project, "run", "recipe.yaml", number=number, at="step")
 
-    assert any("axolotl_child" in line for line in found["seen"])
+    assert any("engine.backends.child" in line for line in found["seen"])
     assert found["left"] == []

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.backends import axolotl, check_backend, load_backend
+from engine.backends import axolotl, check_backend, launches, load_backend, process_training
 from engine.backends.axolotl_keys import ALLOWED_VALUES, FROM_RECIPE, OVERRIDABLE, vocabulary
-from engine.backends.axolotl_launch import FOLDERS, environment
 from engine.backends.base import CompileInputs, Launch
 from engine.backends.nodes import tail_of
 from engine.backends.process_training import prepare
@@ -181,7 +180,10 @@ def test_axolotl_gets_an_environment_of_its_own(
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
 
-    given = environment(_launch(tmp_path))
+    programs = list[process_training.TrainingProgram]()
+    monkeypatch.setattr(process_training, "train", lambda _, program: programs.append(program))
+    launches.train_axolotl(_launch(tmp_path))
+    given = process_training.environment(_launch(tmp_path), programs[0].variables)
 
     assert "secret" not in given.values()
     assert "ACCELERATE_USE_FSDP" not in given
@@ -197,20 +199,20 @@ def test_axolotl_gets_an_environment_of_its_own(
 
 
 def test_the_launch_folder_survives_with_its_checkpoints(tmp_path: Path) -> None:
-    prepare(_launch(tmp_path), FOLDERS)
+    prepare(_launch(tmp_path), ("output", "prepared"))
     (tmp_path / "launch" / "output" / "checkpoint-3").mkdir(parents=True)
 
-    prepare(_launch(tmp_path), FOLDERS)
+    prepare(_launch(tmp_path), ("output", "prepared"))
 
     assert (tmp_path / "launch" / "output" / "checkpoint-3").is_dir()
     assert (tmp_path / "launch" / "base_model").resolve() == (tmp_path / "base").resolve()
 
 
 def test_checkpoints_of_another_config_are_moved_aside(tmp_path: Path) -> None:
-    prepare(_launch(tmp_path), FOLDERS)
+    prepare(_launch(tmp_path), ("output", "prepared"))
     (tmp_path / "launch" / "output" / "checkpoint-3").mkdir(parents=True)
 
-    prepare(_launch(tmp_path, config="seed: 8\n"), FOLDERS)
+    prepare(_launch(tmp_path, config="seed: 8\n"), ("output", "prepared"))
 
     assert not (tmp_path / "launch" / "output").exists()
     assert len(list((tmp_path / "launch").glob("other-*/output/checkpoint-3"))) == 1

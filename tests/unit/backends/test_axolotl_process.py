@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.backends import axolotl_launch, nodes
+from engine.backends import nodes, process_training
 from engine.compute.ranks import Ranks
 
 
@@ -21,7 +21,7 @@ def test_its_working_folder_links_to_what_the_config_names_and_to_nothing_else(
     for name in (".numba_config.yaml", "matplotlibrc", "json.py", "sitecustomize.py"):
         (launch / name).touch()
 
-    nodes.lay_out(folder, launch, axolotl_launch.FOLDERS)
+    nodes.lay_out(folder, launch, ("output", "prepared"))
 
     assert {path.name for path in folder.iterdir()} == {
         *("config.yaml", "train.jsonl", "validation.jsonl", "base_model"),
@@ -38,7 +38,7 @@ def test_no_secret_and_no_folder_of_the_project_is_in_its_environment(
     setting = SimpleNamespace(device=SimpleNamespace(threads=3, kind="cpu"))
     launch: Any = SimpleNamespace(folder=tmp_path, setting=setting, ranks=Ranks())
 
-    found = axolotl_launch.environment(launch)
+    found = process_training.environment(launch, {})
 
     assert "secret" not in found.values()
     assert Path(found["HF_HOME"]).is_absolute()

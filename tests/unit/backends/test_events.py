@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from engine.backends.base import CompileInputs, Launch
-from engine.backends.events import TrainingMonitor, refuse_other_gradients
+from engine.backends.events import TrainingMonitor
+from engine.backends.launches import refuse_other_processes
+from engine.backends.refusals import refuse
 from engine.backends.trainer_state import nonfinite
-from engine.backends.trl_launch import refuse_other_processes
 from engine.backends.usage import UsageMeter
 from engine.compute.ranks import Ranks
 from engine.errors import StageError
@@ -173,7 +174,7 @@ def test_steps_of_a_further_process_are_not_counted_and_what_it_took_is() -> Non
     taken = {"seconds": 1.0, "cpu_seconds": 2.0, "tokens": 9, "peak_bytes": 7}
     two.handle({**START, "world_size": 2})
     two.handle({"event": "step", "step": 1, "steps": 6, **taken})
-    two.handle_other(1, {"event": "step", "step": 1, "steps": 6, **taken, "peak_bytes": 8})
+    two.handle({"event": "step", "step": 1, "steps": 6, **taken, "peak_bytes": 8}, rank=1)
 
     assert (two.done, two.usage.first.count, two.usage.first.tokens) == (1, 1, 9)
     assert (two.usage.peak_bytes, two.usage.cpu_seconds) == (8, 4.0)
@@ -181,7 +182,7 @@ def test_steps_of_a_further_process_are_not_counted_and_what_it_took_is() -> Non
 
 def test_what_a_further_process_sees_refuses_a_training_too() -> None:
     with pytest.raises(StageError) as refused:
-        monitor_of_two().handle_other(1, {"event": "gradients", "cosine": 0.5})
+        monitor_of_two().handle({"event": "gradients", "cosine": 0.5}, rank=1)
 
     assert [problem.code for problem in refused.value.problems] == ["B423"]
 
@@ -194,7 +195,7 @@ def test_other_rows_a_step_or_other_steps_are_refused(changes: dict[str, int]) -
 @pytest.mark.parametrize("cosine", [0.63, 0.9989, -1.0, float("nan")])
 def test_other_gradients_are_refused(cosine: float) -> None:
     with pytest.raises(StageError) as refused:
-        refuse_other_gradients(cosine)
+        refuse({"event": "gradients", "cosine": cosine})
 
     assert [problem.code for problem in refused.value.problems] == ["B423"]
 

@@ -28,7 +28,7 @@ def test_variants_that_are_trained_at_the_same_time_share_no_folder(tmp_path: Pa
 def test_one_process_alone_has_no_group() -> None:
     alone = replace(TRAINING, ranks=1, nodes=1)
 
-    assert alone.group(0).name == TRAINING.module
+    assert alone.group(0).name == nodes.CHILD
     assert alone.group(0).arguments == TRAINING.arguments
     assert TRAINING.group(0).name == "engine.process.rank_group"
 

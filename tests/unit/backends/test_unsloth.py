@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.backends import check_backend, check_environment, load_backend, unsloth, unsloth_launch
+from engine.backends import check_backend, check_environment, launches, load_backend, unsloth
 from engine.backends.base import CompileInputs
 from engine.environment import Device
 from engine.errors import RecipeError
@@ -177,7 +177,7 @@ def test_the_environment_is_named_with_its_version(stand_in: Path) -> None:
     ("device", "name"), [(CPU, "UNSLOTH_FORCE_CPU"), (GPU, "UNSLOTH_DISABLE_CPU_FALLBACK")]
 )
 def test_nothing_is_sent_and_the_device_is_the_planned_one(device: Device, name: str) -> None:
-    assert unsloth_launch.variables_for(device) == {
+    assert launches.unsloth_variables(device) == {
         "UNSLOTH_DISABLE_STATISTICS": "1",
         "UNSLOTH_SKIP_TORCHVISION_CHECK": "1",
         name: "1",

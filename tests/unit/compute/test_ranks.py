@@ -8,7 +8,6 @@ from engine.compute.ranks import (
     BatchDivision,
     Ranks,
     divided,
-    for_ranks,
     refuse_indivisible,
     repeated_rows,
     sizes_of,
@@ -57,13 +56,3 @@ def test_rows_that_fill_the_last_pass_are_counted() -> None:
     assert repeated_rows(93, divided(METHOD, two), two) == 3
     assert repeated_rows(96, divided(METHOD, two), two) == 0
     assert repeated_rows(93, divided(METHOD, one), one) == 0
-
-
-def test_a_config_of_several_processes_differs_in_the_rows_and_passes_alone() -> None:
-    config = {"rows": 4, "passes": 2, "learning_rate": 0.01}
-
-    divided_config = for_ranks(
-        config, BatchDivision(micro_batch_size=4, accumulation=1), ("rows", "passes")
-    )
-
-    assert divided_config == {**config, "passes": 1}

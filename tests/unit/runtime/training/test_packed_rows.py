@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.integrations.neftune import activate_neftune
 
-from engine.backends.events import refuse_seen_documents
+from engine.backends.refusals import refuse
 from engine.errors import StageError
 from engine.runtime.training.packed_rows import PackedRows, documents_of, packed_batch
 
@@ -177,7 +177,7 @@ def test_batches_of_training_and_evaluation_are_packed_and_teach_what_documents_
     event = trainer.begin()
 
     assert event["difference"] < 1e-5
-    refuse_seen_documents(event["difference"], event["allowed"])
+    refuse(event)
     for collate in (trainer.data_collator, trainer.eval_data_collator):
         assert "position_ids" in collate(ROWS)
 
@@ -192,5 +192,5 @@ def test_a_model_that_passes_a_state_from_document_to_document_is_refused() -> N
 
     assert event["difference"] > 2 * event["allowed"]
     with pytest.raises(StageError) as refused:
-        refuse_seen_documents(event["difference"], event["allowed"])
+        refuse(event)
     assert [problem.code for problem in refused.value.problems] == ["X735"]

@@ -10,8 +10,6 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from hashlib import sha256
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,20 +173,13 @@ def _answers(
 
 def _ask(file: Path, loaded: LoadedModel, items: Sequence[ProbeItem], progress: Progress) -> None:
     """Write the log-likelihood of every option, one line an item, in order. StageError X616."""
-    from engine.runtime.scoring.continuation_scoring import continuations  # brings torch
+    from engine.runtime.scoring.likelihood import continuations  # brings torch
 
-    asked = [
-        (before, [continuation for _, continuation in same])
-        for item in items
-        # neighbours only, which keeps the options' order; what stands before them is read once
-        # for all that share it
-        for before, same in groupby(item.options, key=itemgetter(0))
-    ]
-    scored = continuations(loaded, asked, progress=progress)
-    found = (one for choices in scored for one in choices)
+    asked = [option for item in items for option in item.options]
+    found = iter(continuations(loaded, asked, progress=progress))
     with file.open("w", encoding="utf-8") as stream:
         for item in items:
-            scores = [-next(found).nll for _ in item.options]
+            scores = [-next(found) for _ in item.options]
             stream.write(json.dumps({"id": item.id, "scores": scores}) + "\n")
 
 

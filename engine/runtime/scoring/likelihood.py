@@ -13,6 +13,7 @@ import torch
 
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, causal_model, not_a_number
+from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row
 from engine.runtime.scoring.plain_check import refuse_other_nats
 from engine.values import Value
@@ -33,6 +34,33 @@ class Likelihood(Value):
     tokens: int
     ends: bool
     """The last learned token, which ends the answer, is the one that the model finds most probable there."""
+
+
+def continuations(
+    loaded: LoadedModel, asked: Sequence[tuple[str, str]], *, progress: Progress
+) -> list[float]:
+    """Return minus the log-probability of each continuation behind its context, (context, continuation).
+
+    As lm-evaluation-harness does it: both are tokenised together, and what the context alone does not have belongs to
+    the continuation, as white space at the context's end does. Where nothing stands before, the model's own first
+    token does. StageError X616 for a loss that is not finite.
+    """
+    rows = [_continued(loaded.chat, context, text) for context, text in asked]
+    return [one.nll for one in likelihood(loaded, rows, progress=progress)]
+
+
+def _continued(chat: Chat, context: str, text: str) -> TokenRow:
+    before, whole = context.rstrip(), context + text
+    if not before:
+        # What texts of this model begin with: its own token for that, or the one that ends them.
+        known = (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id)
+        first = next((int(token) for token in known if token is not None), 0)
+        ids, start = [first, *chat.token_ids(whole)], 1
+    else:
+        ids = chat.token_ids(whole)
+        # At least one token is scored, also where the tokenizer joins the whole text to the context.
+        start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
+    return TokenRow(ids=tuple(ids), learned=tuple(index >= start for index in range(len(ids))))
 
 
 @torch.inference_mode()
@@ -82,31 +110,22 @@ class Pack(Value):
 
 
 def packs(loaded: LoadedModel, rows: Sequence[TokenRow]) -> Iterator[tuple[list[int], Pack]]:
-    """Yield places in `rows`, and the rows that stand there: the longest first."""
+    """Yield places in `rows`, and the rows that stand there, cut behind what is learned: the longest first."""
     longest = max(rows, key=lambda row: len(row.ids), default=None)
     in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
     # A head that scales or caps its logits is asked for all of them, one row at a time to bound the memory.
     budget = TOKENS_PER_PASS[loaded.device.type] if in_parts else 1
-    for members, pack in _packs(rows, budget):
-        yield members, Pack(rows=tuple(pack), in_parts=in_parts)
-
-
-def _packs(rows: Sequence[TokenRow], budget: int) -> Iterator[tuple[list[int], list[TokenRow]]]:
-    """Yield places and rows that go through the model together: the longest first, cut behind what is learned."""
-    cut = [_cut(row) for row in rows]
+    cut = []
+    for row in rows:
+        end = max((index + 1 for index, learned in enumerate(row.learned) if learned), default=0)
+        cut.append(TokenRow(ids=row.ids[:end], learned=row.learned[:end]))
     order = sorted(range(len(rows)), key=lambda index: (-len(cut[index].ids), index))
     start = 0
     while start < len(order):
         count = max(1, budget // max(len(cut[order[start]].ids), 1))
         members = order[start : start + count]
-        yield members, [cut[member] for member in members]
+        yield members, Pack(rows=tuple(cut[member] for member in members), in_parts=in_parts)
         start += count
-
-
-def _cut(row: TokenRow) -> TokenRow:
-    """Leave out what stands behind the last learned token: nothing depends on it."""
-    last = max((index for index, learned in enumerate(row.learned) if learned), default=-1)
-    return TokenRow(ids=row.ids[: last + 1], learned=row.learned[: last + 1])
 
 
 def _sums(loaded: LoadedModel, pack: Pack) -> list[tuple[float, bool]]:
@@ -118,7 +137,8 @@ def _sums(loaded: LoadedModel, pack: Pack) -> list[tuple[float, bool]]:
     targets = torch.tensor([pack.rows[index].ids[at] for index, at in places], device=loaded.device)
     parts, done = [], 0
     for logits in learned_logits(loaded, pack):
-        parts.append(_target_scores(logits, targets[done : done + len(logits)]))
+        wanted = targets[done : done + len(logits)]
+        parts.append((_nll(logits, wanted), logits.argmax(-1) == wanted))
         done += len(logits)
     nll, best = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
     sums.index_add_(0, torch.tensor([index for index, _ in places]), nll.double())
@@ -151,13 +171,6 @@ def learned_logits(loaded: LoadedModel, pack: Pack) -> Iterator[torch.Tensor]:
     count = max(1, LOGIT_BYTES[loaded.device.type] // (4 * head.weight.shape[0]))
     for start in range(0, len(hidden), count):
         yield head(hidden[start : start + count])
-
-
-def _target_scores(
-    logits: torch.Tensor, targets: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the nats of the wanted tokens, [N], and whether each is the most probable one, [N]."""
-    return _nll(logits, targets), logits.argmax(-1) == targets
 
 
 def _nll(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

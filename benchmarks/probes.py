@@ -16,7 +16,7 @@ from engine.environment import detect_device
 from engine.metrics.forgetting import ProbeAnswer
 from engine.recipe.model import Probe
 from engine.runtime.models.load import load_model
-from engine.runtime.scoring.continuation_scoring import continuations
+from engine.runtime.scoring.likelihood import continuations
 
 
 class Quiet:
@@ -37,7 +37,7 @@ def nothing(*_: object) -> NoReturn:
 def answered(folder: Path, items: tuple[ProbeItem, ...], precision: str) -> list[ProbeAnswer]:
     """Ask one model every item."""
     loaded = load_model(folder, device=detect_device(), precision=precision)
-    options = [(before, (continuation,)) for item in items for before, continuation in item.options]
+    options = [(before, continuation) for item in items for before, continuation in item.options]
     found = iter(continuations(loaded, options, progress=Quiet()))
     return [
         ProbeAnswer(
@@ -45,7 +45,7 @@ def answered(folder: Path, items: tuple[ProbeItem, ...], precision: str) -> list
             probe=item.probe,
             kind=item.kind,
             gold=item.gold,
-            scores=tuple(-next(found)[0].nll for _ in item.options),
+            scores=tuple(-next(found) for _ in item.options),
             lengths=tuple(len(continuation.strip().encode()) for _, continuation in item.options),
         )
         for item in items

@@ -36,6 +36,7 @@ from engine.backends.nodes import (
     tail_of,
 )
 from engine.backends.resuming import train_on
+from engine.compute.ranks import divided
 from engine.environment import CUBLAS, CUDA_VISIBLE, one_device
 from engine.errors import StageError
 from engine.failures import NO_MEMORY
@@ -53,6 +54,15 @@ POLL_SECONDS = 0.3
 SET_VARIABLES: dict[str, str] = {**CUBLAS, "MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE"}
 """Besides those of every child: the threads are so many."""
 THREAD_VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+SHARDED: dict[str, Any] = {
+    "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+    # So that a checkpoint has whole weights, whoever reads it.
+    "state_dict_type": "FULL_STATE_DICT",
+    "cpu_ram_efficient_loading": False,
+}
+"""How a model is divided among processes (FSDP2). Compiled for GPUs; not run on one by us."""
 
 
 class TrainingProgram(Value):
@@ -180,6 +190,17 @@ def of_ranks(
         return command
     imports = _imports(launch, program)
     return GROUP(str(launch.ranks.size), "0", "1", "-", imports, command.name, *command.arguments)
+
+
+def ranks_config(launch: Launch, rows: str) -> dict[str, Any]:
+    """Return the compiled config with the batch divided; `rows` is the backend's key for the rows of a pass.
+
+    The compiled config itself stays that of one process: its bytes are part of stage keys and of the lock.
+    """
+    config: dict[str, Any] = yaml.safe_load(launch.config)
+    division = divided(launch.method, launch.ranks)
+    passes = {"gradient_accumulation_steps": division.accumulation}
+    return {**config, rows: division.micro_batch_size, **passes}
 
 
 def _imports(launch: Launch, program: TrainingProgram) -> str:

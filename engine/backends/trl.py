@@ -165,9 +165,9 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 def train(launch: Launch) -> Trained:
     """Train in this process, or go on from the last complete checkpoint. StageError B411-B414, B420-B423."""
-    from engine.backends.launches import train_trl  # which no plan needs
+    from engine.backends.trl_launch import train as launched  # which no plan needs
 
-    return train_trl(launch)
+    return launched(launch)
 
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:

@@ -163,7 +163,8 @@ class TeacherForTargets:
         """Put rows through the teacher; what a killed run has written into `ledger` is not asked again."""
         from engine.runtime.rendering.packing import IGNORED  # brings torch
         from engine.runtime.rendering.segments import TokenRow
-        from engine.runtime.scoring.teacher_targets import packs, targets_of
+        from engine.runtime.scoring.likelihood import packs
+        from engine.runtime.training.soft_targets import targets_of
 
         keys = [*part]
         rows = [

@@ -13,8 +13,8 @@ from engine.runtime.models.load import load_model
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.packing import IGNORED, trained_rows
 from engine.runtime.rendering.segments import TokenRow
-from engine.runtime.scoring.teacher_targets import packs, targets_of
-from engine.runtime.training.soft_targets import Targets, row_key, write_table
+from engine.runtime.scoring.likelihood import packs
+from engine.runtime.training.soft_targets import Targets, row_key, targets_of, write_table
 from engine.values import replace
 from support.launches import CPU, make_launch, make_recipe
 

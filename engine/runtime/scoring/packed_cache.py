@@ -202,13 +202,8 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         self._values[layer_idx][self._now.slots] = value_states[0].transpose(0, 1)
         return key_states, value_states
 
-    def forward(
-        self, loaded: LoadedModel, pieces: Sequence[Piece], *, at: Sequence[int] | None = None
-    ) -> torch.Tensor:
-        """Run the pieces in one pass; return the logits [n, V] of their scored tokens, or of those `at` places.
-
-        `at` counts through the tokens of all pieces, one behind another.
-        """
+    def forward(self, loaded: LoadedModel, pieces: Sequence[Piece]) -> torch.Tensor:
+        """Run the pieces in one pass; return the logits [n, V] of their scored tokens."""
         device = loaded.device
         slots = [slot for piece in pieces for slot in piece.slots]
         self._now.slots = torch.tensor(slots, device=device)
@@ -229,7 +224,7 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
             use_cache=True,
             # transformers takes places here, too: the head, a matrix as wide as the vocabulary, is applied to these
             # tokens only.
-            logits_to_keep=torch.tensor(scored if at is None else at, device=device),
+            logits_to_keep=torch.tensor(scored, device=device),
         )
         logits: torch.Tensor = output.logits[0]
         return logits

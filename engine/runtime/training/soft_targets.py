@@ -15,6 +15,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,48 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from engine.errors import StageError
+from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.scoring.likelihood import Pack, learned_logits
 from engine.runtime.training.gradients import FOR_THE_LOSS, Batch
 from engine.values import Value
+
+
+@torch.inference_mode()
+def targets_of(loaded: LoadedModel, pack: Pack, *, most: int, vocabulary: int) -> list[Targets]:
+    """Return the targets of each row of a pack: the `most` likeliest of the first `vocabulary` tokens.
+
+    Rows of the embedding beyond those tokens pad it, and mean nothing. StageError X745 when the teacher's numbers are
+    not finite.
+    """
+    tokens, logs = [], []
+    for logits in learned_logits(loaded, pack):
+        found = logits[:, :vocabulary].float().log_softmax(-1).topk(min(most, vocabulary), dim=-1)
+        tokens.append(found.indices.cpu())
+        logs.append(found.values.cpu())
+    counts = [sum(row.learned[1:]) for row in pack.rows]
+    if not tokens:
+        empty = torch.zeros(0, min(most, vocabulary))
+        return [Targets(tokens=empty.int(), log_probabilities=empty.half()) for _ in counts]
+    together = torch.cat(logs)
+    # The least likely of the kept ones may have a probability of 0 in half precision; the likeliest never has.
+    if bool(together.isnan().any()) or not bool(together[:, 0].isfinite().all()):
+        raise StageError.one(
+            "X745",
+            "the teacher's probabilities of a row are not numbers",
+            path="teacher.model",
+            hint="set `backend.precision: fp32`, or name another teacher",
+        )
+    # As finite numbers: what is impossible is then as good as that.
+    logs16 = together.clamp(min=torch.finfo(torch.float16).min).half()
+    ids = torch.cat(tokens).int()
+    ends = [*accumulate(counts)]
+    return [
+        Targets(tokens=ids[begin:end], log_probabilities=logs16[begin:end])
+        for begin, end in zip([0, *ends], ends, strict=False)
+    ]
+
 
 FILE = "targets.safetensors"
 Row = Mapping[str, Sequence[int]]
@@ -156,7 +196,7 @@ class SoftTargetLoss(TrainerCallback):  # type: ignore[misc]  # transformers is 
             model, batch, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
         apart = divergence(
-            learned_logits(outputs.logits, batch), tokens, logs, temperature=self._how.temperature
+            answered_logits(outputs.logits, batch), tokens, logs, temperature=self._how.temperature
         )
         self._divergence += float(apart.detach())
         self._tokens += len(tokens)
@@ -187,7 +227,7 @@ def divergence(
     return (teacher.exp() * (teacher - student)).sum()
 
 
-def learned_logits(logits: torch.Tensor, batch: Mapping[str, Any]) -> torch.Tensor:
+def answered_logits(logits: torch.Tensor, batch: Mapping[str, Any]) -> torch.Tensor:
     """Return [N, V]: the logits by which the learned tokens of a batch are decided, row after row.
 
     A batch of rows with a shared start has no others; of a plain one, place p decides the token at p + 1.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.runtime.scoring import teacher_targets
+from engine.runtime.training import soft_targets as teacher_targets
 from engine.training import soft_targets
 from support.pico import make_pico_model
 from support.project import Project, rows

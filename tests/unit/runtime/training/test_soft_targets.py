@@ -10,8 +10,8 @@ import torch
 from engine.runtime.training.soft_targets import (
     Targets,
     TargetTable,
+    answered_logits,
     divergence,
-    learned_logits,
     row_key,
     write_table,
 )
@@ -82,6 +82,6 @@ def test_logits_of_a_plain_batch_are_those_before_learned_tokens() -> None:
     logits = torch.arange(2 * 4 * 3, dtype=torch.float).reshape(2, 4, 3)
     labels = torch.tensor([[-100, -100, 3, 4], [-100, -100, 5, -100]])
 
-    found = learned_logits(logits, {"labels": labels})
+    found = answered_logits(logits, {"labels": labels})
 
     assert found.tolist() == [logits[0, 1].tolist(), logits[0, 2].tolist(), logits[1, 1].tolist()]

@@ -1,7 +1,7 @@
 """How far intervals and p-values of honest comparisons come to the limits that `recipe verify` sets.
 
 Pairs of models are drawn by a seed: 20 to 300 rows of 2 to 6 labels, right on 0 to 100 %, alike or not, some with
-probabilities, some against one constant label. Each comparison that `engine.bundle.comparison_checks` would deny is
+probabilities, some against one constant label. Each comparison that `engine.bundle.scores` would deny is
 printed; there must be none.
 
     PYTHONPATH=. python benchmarks/comparison_limits.py --pairs 400 --seed 1
@@ -14,7 +14,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.bundle.comparison_checks import comparison_statistics
+from engine.bundle.scores import comparison_statistics
 from engine.evidence import Comparison
 from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Judging, Prediction

@@ -21,10 +21,9 @@ from engine.bundle.contents import (
     pages_of,
     read_contents,
     recipe_of,
+    without_row_texts,
 )
-from engine.bundle.row_texts import without_row_texts
-from engine.bundle.signing import key_id, own_key, pem_of, sign
-from engine.bundle.statement import statement_of, to_bytes
+from engine.bundle.signing import key_id, own_key, pem_of, sign, statement_of, to_bytes
 from engine.bundle.verify import content_problems
 from engine.errors import Problem, RecipeError, StoreError
 from engine.evidence import Report

@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import yaml
 
-from engine.bundle.config_checks import config_problems
+from engine.backends import load_backend
+from engine.backends.base import CompileInputs
 from engine.bundle.contents import (
     CONFIG,
     EVIDENCE,
@@ -21,13 +23,20 @@ from engine.bundle.contents import (
     value_of,
 )
 from engine.bundle.scores import all_scores, unequal, unlike
-from engine.bundle.statement import statement_of, to_bytes
-from engine.errors import DataError
+from engine.bundle.signing import statement_of, to_bytes
+from engine.environment import Device
+from engine.errors import DataError, EngineError, RecipeError
 from engine.evidence import Metric, Repeat, Report, Reproduction, Scores, StageStatus
 from engine.kinds import AnswerForm
 from engine.lock.accepted_run import further_seeds, spread_of, used_versions
-from engine.lock.answer_hashes import HASHES, LIKELIHOODS, has_entries, label_counts
-from engine.lock.coherence import NEAR, contradictions_of_recipe
+from engine.lock.coherence import (
+    HASHES,
+    LIKELIHOODS,
+    NEAR,
+    contradictions_of_recipe,
+    has_entries,
+    label_counts,
+)
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.lock.file import Accepted
 from engine.lock.policy import missing_parts
@@ -36,9 +45,63 @@ from engine.pipeline.report import describe, describe_method
 from engine.recipe import resolved_mapping
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import PINS, base_model_mapping, recipe_digest, section_digests
+from engine.recipe.text.source import parse_source
 from engine.stages import STAGES, load_stage, stages_of
 from engine.store.runs import ACCEPTED
 from engine.values import brief_text, to_json
+
+OF_METHOD: Final = frozenset(
+    f"method.{name}"
+    for name in (
+        *("kind", "rank", "alpha", "dropout", "dora", "rslora", "ranks", "layers", "train_only"),
+        *("loss_on", "max_length", "epochs", "learning_rate", "scheduler", "weight_decay"),
+        *("loraplus_lr_ratio", "neftune_alpha", "seed"),
+    )
+)
+"""Origins of keys of a compiled config that say the same on every device and for any number of rows."""
+OF_PRECISION: Final = "precision"
+OF_ROWS: Final = ("max_steps",)
+ANY_DEVICE: Final = Device(kind="cpu", name="", memory_bytes=0, cores=1, bf16=True)
+
+
+def config_problems(found: Contents) -> Iterator[str]:
+    """Yield the keys of the compiled config that are not what the recipe's method gives."""
+    recipe, training = found.recipe, found.report.training
+    # a sweep chose a setting that the recipe does not say; another version may compile otherwise
+    if training is None or recipe.sweep is not None or not found.is_of_this_version:
+        return
+    data = found.report.data
+    rows = {one.name: one.rows for one in data.splits} if data else {}
+    setting = CompileInputs(
+        device=ANY_DEVICE,
+        precision=found.accepted.precision,
+        train_rows=training.rows,
+        validation_rows=rows.get("validation", 0),
+    )
+    try:
+        right = load_backend(recipe.backend.name).compile(recipe, setting)
+    except EngineError:  # what needs a graphics card is not compiled for a processor
+        return
+    try:
+        shown, wanted = map(_parsed, (found.text(CONFIG), right.text))
+    except (RecipeError, RecursionError):
+        yield f"{CONFIG} is no config of the backend"
+        return
+    for line in right.lines:
+        is_known = line.origin in OF_METHOD and line.key not in OF_ROWS
+        if is_known or line.key == OF_PRECISION:
+            there, asked = shown.get(line.key), wanted.get(line.key)
+            if there != asked:
+                yield f"{CONFIG} has `{line.key}` {_shown(there)}, the recipe asks for {_shown(asked)}"
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    # as recipes are read: a stranger's YAML holds no aliases that grow
+    return parse_source(text.encode(), Path(CONFIG)).value
+
+
+def _shown(value: object) -> str:
+    return brief_text(json.dumps(value, ensure_ascii=True, default=str))
 
 
 def statement_problems(found: Contents) -> Iterator[str]:

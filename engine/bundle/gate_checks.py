@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 
-from engine.bundle.comparison_checks import comparison_statistics
 from engine.bundle.contents import Contents
-from engine.bundle.scores import by_name, rows_of, same, unequal
+from engine.bundle.scores import by_name, comparison_statistics, rows_of, same, unequal
 from engine.evidence import (
     Abstention,
     BaselineResult,

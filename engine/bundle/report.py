@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.bundle.contents import Contents
+from engine.bundle.contents import Contents, has_row_texts
 from engine.bundle.quantities import RECOMPUTED, STATED
-from engine.bundle.row_texts import has_row_texts
 from engine.bundle.verify import BundleVerdict, Checking
 from engine.lock.accepted_run import metric_facts
 from engine.lock.file import MetricFacts

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from engine.bundle import consistency, written
+from engine.bundle import consistency, report_checks
 from engine.bundle.archive import ArchiveError, Member, read_archive
 from engine.bundle.contents import (
     EVIDENCE,
@@ -25,12 +25,18 @@ from engine.bundle.contents import (
     bytes_of,
     read_contents,
 )
-from engine.bundle.data_checks import data_problems
 from engine.bundle.gate_checks import comparison_problems, gate_problems
 from engine.bundle.quantities import quantity_problems
-from engine.bundle.report_checks import report_problems
-from engine.bundle.signing import checked, key_id, known_signers, public_key
-from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
+from engine.bundle.report_checks import data_problems, report_problems
+from engine.bundle.signing import (
+    PREDICATE_TYPE,
+    TYPE,
+    checked,
+    key_id,
+    known_signers,
+    public_key,
+    to_bytes,
+)
 from engine.bundle.verify_checks import verify_problems
 from engine.errors import RecipeError
 from engine.evidence import Report
@@ -41,7 +47,7 @@ from engine.values import Value, brief_text
 MOST_KEY_BYTES: Final = 65_536
 _KEY_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
-    "report, lock and recipe are written as they should be": written.form_problems,
+    "report, lock and recipe are written as they should be": report_checks.form_problems,
     "report, lock and recipe speak of one recipe": consistency.recipe_problems,
     "report and lock speak of one model": consistency.model_problems,
     "report and lock speak of the same rows": data_problems,
@@ -53,7 +59,7 @@ CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
     "the baselines and comparisons follow from their numbers": comparison_problems,
     "the gate asked what the recipe asks, and its numbers pass": gate_problems,
     "the exported model was asked what the recipe asks, and its numbers pass": verify_problems,
-    "the pages for people say what the report says": written.page_problems,
+    "the pages for people say what the report says": report_checks.page_problems,
     "the statement says what report and lock say": consistency.statement_problems,
 }
 """What the files of a bundle must say of each other."""

@@ -11,7 +11,7 @@ from engine.cli.place import store_of
 from engine.cli.report import find_run
 from engine.evidence import Comparison
 from engine.runs.compare import RunComparison, as_json, compare_runs, read_run, speed_of
-from engine.runs.leaving import size_of
+from engine.runs.find import size_of
 from engine.store import Store
 from engine.values.numbers import bounds, decimal
 

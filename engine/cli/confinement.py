@@ -20,7 +20,7 @@ from engine.errors import EngineError, EnvironmentProblem
 from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import sources_at
 from engine.recipe.text.paths import as_argument
-from engine.store.remote.place import SharedPlace
+from engine.store.remote.objects import SharedPlace
 from engine.trust.hosts import parse_address
 from engine.values import Value
 

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _review(options: argparse.Namespace) -> Review:
-    from engine.review.review import review  # after the arguments are known good
+    from engine.review.findings import review  # after the arguments are known good
     from engine.store import Store
 
     with _sides(options) as (old, new):

@@ -68,7 +68,7 @@ def store_and_warnings(
 ) -> tuple[Path, tuple[Problem, ...]]:
     """The same, and the warnings with those of what was not made here, and of variables that no library gets."""
     from engine.process.library_settings import taken_out_problem
-    from engine.store.foreign_results import foreign_problem  # only verbs that build on results
+    from engine.store.root import foreign_problem  # only verbs that build on results
 
     root = store_of(options)
     found = (foreign_problem(root), taken_out_problem())

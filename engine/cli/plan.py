@@ -80,7 +80,7 @@ from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
 from engine.stages import PRODUCTS, after_of, needs_of
 from engine.store import Artifact, Store, Stored
-from engine.store.foreign_results import foreign_problem
+from engine.store.root import foreign_problem
 from engine.store.runs import Runs
 from engine.training.trained_rows import TrainedRows, replay_words, rows_note
 from engine.trust.access import AccessCheck

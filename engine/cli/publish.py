@@ -20,8 +20,7 @@ from engine.cli.streams import others_to
 from engine.errors import RecipeError
 from engine.files.leases import temporary_folder
 from engine.publish.contents import Publication, PublishOptions, gather
-from engine.publish.destination import Destination, Note, Published
-from engine.publish.folder import Folder
+from engine.publish.destination import Destination, Folder, Note, Published
 from engine.publish.hub import Hub
 from engine.publish.oci import OciLayout
 from engine.publish.ollama import Ollama

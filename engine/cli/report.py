@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _show_mistakes(run: Path, options: argparse.Namespace) -> None:
-    from engine.runs.mistakes import as_csv, mistakes_of
+    from engine.runs.compare import as_csv, mistakes_of
 
     rows = mistakes_of(run, Store(store_of(options)))
     if options.format == "json":

@@ -30,7 +30,7 @@ from engine.render.json import render_json
 from engine.render.progress import columns, has_colour
 from engine.render.report.summary import closing_block
 from engine.runs.run import run_recipe
-from engine.store.remote.place import VARIABLE, shared_place
+from engine.store.remote.objects import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
 
 

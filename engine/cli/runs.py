@@ -13,7 +13,7 @@ from engine.errors import RecipeError, StoreError
 from engine.files.reading import parse_json
 from engine.kinds import KINDS
 from engine.recipe.metrics import primary
-from engine.runs.leaving import size_of
+from engine.runs.find import size_of
 from engine.store.runs import Runs, is_ours, read_file, read_record
 from engine.values.numbers import decimal
 

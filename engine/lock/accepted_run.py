@@ -16,7 +16,7 @@ from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.environment import EXTRAS, Device
 from engine.evidence import Metric, Seeds
 from engine.kinds import KINDS
-from engine.lock.answer_hashes import answer_facts
+from engine.lock.coherence import answer_facts
 from engine.lock.file import (
     Accepted,
     MetricFacts,

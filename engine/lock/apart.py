@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,12 +17,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import EnvironmentProblem
-from engine.files.reading import parse_json
+from engine.files.reading import parse_json, read_text
+from engine.files.writing import remove_parts, replace_text
 
 if TYPE_CHECKING:
     from engine.process.start import Child
 
-WRITER: Final = "engine.lock.writing_apart"
+
+def main() -> None:
+    """Answer until nobody asks any more."""
+    lock = Path(sys.argv[1])
+    remove_parts(lock)
+    for line in sys.stdin:
+        sys.stdout.write(f"{json.dumps(answer(lock, parse_json(line)))}\n")
+        sys.stdout.flush()
+
+
+def answer(lock: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """Return what comes of one request: an answer, or number and words of why there is none."""
+    try:
+        if "write" in request:
+            return {"answer": replace_text(lock, request["write"])}
+        return {"answer": read_text(lock)}
+    except UnicodeDecodeError as error:
+        return {"failed": [None, error.reason]}
+    except OSError as error:
+        return {"failed": [error.errno or 5, error.strerror or str(error)]}
+
+
+if __name__ == "__main__":
+    main()
+
+
+WRITER: Final = "engine.lock.apart"
 
 
 @dataclass(slots=True, kw_only=True)

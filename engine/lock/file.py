@@ -136,7 +136,7 @@ class SpreadFacts(TypedDict):
 
 
 class AnswerFacts(TypedDict):
-    """What the model answered to each row of the holdout, in four bytes a row: see `engine.lock.answer_hashes`."""
+    """What the model answered to each row of the holdout, in four bytes a row: see `engine.lock.coherence`."""
 
     way: str
     rows: Count

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.files import writing
 from engine.files.reading import read_json
-from engine.store.artifact import Artifact
+from engine.store.manifest import Artifact
 from engine.store.runs import key_in
 from engine.store.store import Store, storage_errors
 

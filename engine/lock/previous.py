@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.lock.answer_hashes import LockedAnswers, match_answers
 from engine.lock.coherence import (
     OF_PROBABILITIES,
+    LockedAnswers,
     contradicted_by_answers,
     contradictions,
     is_near,
+    match_answers,
     recomputed_metrics,
 )
 from engine.lock.file import Accepted

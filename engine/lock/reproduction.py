@@ -16,11 +16,12 @@ from engine.evidence import (
     StageStatus,
 )
 from engine.lock import accepted_run
-from engine.lock.answer_hashes import LockedAnswers, match_answers
 from engine.lock.coherence import (
     OF_PROBABILITIES,
+    LockedAnswers,
     contradicted_by_answers,
     contradictions_of_recipe,
+    match_answers,
 )
 from engine.lock.comparison import (
     NUMBERS,

@@ -1,16 +1,153 @@
-"""The card of a published model: that of its run, with what is published, how it is checked, and who signed."""
+"""The card of a published model, and its bill of materials: a CycloneDX 1.6 ML-BOM (`bom-1.6.schema.json`)."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Final
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
 
 from engine.bundle.archive import ENDING
-from engine.evidence import Report
+from engine.evidence import Interval, Metric, Report
+from engine.lock.file import Accepted
+from engine.publish.files import PublishedFile
+from engine.render.labels import main_metric
 from engine.render.markdown import code, fenced, joined
-from engine.render.report.card import render_card
+from engine.render.metric_format import kind_of
+from engine.render.report.card import render_card, scores_of
+from engine.render.styled_text import revealed
+
+SUFFIX: Final = ".cdx.json"
+SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
+NAMESPACE: Final = uuid.UUID("7a2f9c52-3f0e-5d0c-9f55-0c5c7f2a4b11")
+"""Of serial numbers; drawn once."""
+
+
+def bill_of(
+    report: Report,
+    files: Sequence[PublishedFile],
+    accepted: Accepted | None,
+    *,
+    run: str,
+    form: str = "",
+) -> bytes:
+    """Return the bill as JSON: the model, its files, its base model, its data and the software that made it.
+
+    `form` is the one whose numbers it has, as in `render_card`.
+    """
+    model = f"{report.recipe_name}@{run}"
+    parts = [
+        *(_component("file", f"file:{one.name}", one.name, sha256=one.sha256) for one in files),
+        _base(report, accepted),
+        *_data(accepted),
+        *_software(report),
+    ]
+    # its files are what it is; the others are what it was made of
+    uses = [one["bom-ref"] for one in parts if one["type"] != "file"]
+    bill = {
+        "$schema": SCHEMA,
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(NAMESPACE, json.dumps([model, [f.sha256 for f in files]]))}",
+        "version": 1,
+        "metadata": {
+            "timestamp": report.started,
+            "component": {
+                "type": "machine-learning-model",
+                "bom-ref": model,
+                "name": report.recipe_name,
+                "version": run,
+                "description": report.description,
+                "modelCard": _card(report, form),
+                "properties": [{"name": "slm-recipe:outcome", "value": report.outcome}],
+            },
+        },
+        "components": parts,
+        "dependencies": [{"ref": model, "dependsOn": uses}, *({"ref": one} for one in uses)],
+    }
+    return (revealed(json.dumps(bill, indent=1, ensure_ascii=False)) + "\n").encode()
+
+
+def _component(
+    kind: str, ref: str, name: str, *, sha256: Any = None, **more: Any
+) -> dict[str, Any]:
+    hashes = {"hashes": [{"alg": "SHA-256", "content": sha256}]} if isinstance(sha256, str) else {}
+    return {"type": kind, "bom-ref": ref, "name": name, **hashes, **more}
+
+
+def _base(report: Report, accepted: Accepted | None) -> dict[str, Any]:
+    facts: Mapping[str, Any] = accepted.base_model if accepted else {}
+    known = facts.get("reference", {})
+    version = {}
+    if known.get("repo") and known.get("revision"):
+        purl = f"pkg:huggingface/{known['repo']}@{known['revision']}"
+        version = {"version": known["revision"], "purl": purl}
+    files = [
+        _component("file", f"base-model:{name}", name, sha256=digest)
+        for name, digest in sorted(facts.get("files", {}).items())
+        if isinstance(digest, str)
+    ]
+    kind = "machine-learning-model"
+    return _component(kind, "base-model", report.base_model, **version, components=files)
+
+
+def _data(accepted: Accepted | None) -> Iterator[dict[str, Any]]:
+    """Yield the sources, of which only name and digest are published."""
+    for number, source in enumerate(accepted.sources if accepted else (), start=1):
+        name = str(source.get("name") or f"source {number}")
+        kind = [{"type": "dataset"}]
+        yield _component("data", f"data:{number}", name, sha256=source.get("sha256"), data=kind)
+
+
+def _software(report: Report) -> Iterator[dict[str, Any]]:
+    for name, version in sorted(report.versions.items()):
+        if name != "python" and version:
+            # a local version such as 2.14.1+cpu has a sign that some readers take for a blank
+            purl = f"pkg:pypi/{name}@{quote(version, safe='')}"
+            yield _component("library", f"pypi:{name}", name, version=version, purl=purl)
+
+
+def _card(report: Report, form: str) -> dict[str, Any]:
+    scores = scores_of(report, form)
+    kind = kind_of(report)
+    limits = [
+        f"The numbers hold for rows like the {report.holdout.rows} holdout rows."
+        if report.holdout
+        else "It was not judged on a holdout.",
+        *([kind.card_limit] if kind.card_limit else []),
+    ]
+    return {
+        "modelParameters": {
+            "approach": {"type": "supervised"},
+            "task": kind.hub_tag,
+            "inputs": [{"format": "text"}],
+            "outputs": [{"format": str(report.task.get("output", "text"))}],
+        },
+        "quantitativeAnalysis": {
+            "performanceMetrics": [
+                _metric(one, one.interval, is_main=one.name == main_metric(report))
+                for one in (scores.metrics if scores else ())
+                if one.value is not None and one.interval is not None
+            ]
+        },
+        "considerations": {"technicalLimitations": limits},
+    }
+
+
+def _metric(metric: Metric, interval: Interval, *, is_main: bool) -> dict[str, Any]:
+    """Return a metric of the holdout with its interval; numbers are texts in this format."""
+    return {
+        "type": metric.name,
+        "value": f"{metric.value:.4f}",
+        "slice": f"holdout, {metric.n} rows{', the main metric' if is_main else ''}",
+        "confidenceInterval": {
+            "lowerBound": f"{interval.low:.4f}",
+            "upperBound": f"{interval.high:.4f}",
+        },
+    }
+
 
 RELATION: Final = {"gguf": "quantized", "merged": "finetune", "adapter": "adapter"}
 """How the hub calls what became of the base model."""

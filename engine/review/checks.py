@@ -23,9 +23,8 @@ from engine.recipe.references import base_reference
 from engine.recipe.text.source import Reader
 from engine.review.changed import ChangeStatus, Touched, names_of, touched_recipes
 from engine.review.file_tree import FileTree, WorkingTree, revisions
-from engine.review.findings import waived
+from engine.review.findings import review, waived
 from engine.review.repository import Repository
-from engine.review.review import review
 from engine.review.rows import RowDivider
 from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store

@@ -13,8 +13,7 @@ from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Json, PathRef, Reference
 from engine.recipe.references import base_reference
 from engine.review.file_tree import Disk
-from engine.review.flatten import Leaf, Leaves, leaves_of, source_leaves
-from engine.review.sources import Paired, listed_of, paired
+from engine.review.flatten import Leaf, Leaves, Paired, leaves_of, listed_of, paired, source_leaves
 from engine.review.version import Side
 from engine.values import Value
 

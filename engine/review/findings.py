@@ -1,29 +1,73 @@
-"""What each change does to the evidence: findings, and the changes that say nothing about it."""
+"""The review of two versions: what each change does to the evidence, and the changes that say nothing about it."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from engine.evidence.review import Area, Change, Effect, Finding
+from engine.environment import Device
+from engine.evidence.review import Area, Change, Effect, Finding, Review
 from engine.recipe.model import Json
 from engine.recipe.references import GENERAL_TEXT, base_reference
 from engine.recipe.text.compose import dotted
 from engine.recipe.validation.schema import ORDER, Weakening, Weaker, weakenings
-from engine.review import answers, comparisons, pins, synthetic, validation
-from engine.review.accepted import with_accepted
+from engine.review import answers, comparisons, files, validation
 from engine.review.compare import ChangedKey, Versions, finding, finding_of, other_bytes
-from engine.review.data_checks import decides, judge_checks
-from engine.review.files import bytes_changed
-from engine.review.hidden import measured_otherwise
-from engine.review.holdout import judge_holdout
+from engine.review.files import bytes_changed, uncompared
+from engine.review.flatten import Paired
+from engine.review.holdout import decides, judge_checks, judge_holdout
 from engine.review.judges import founded, judges_of, redrawn, unreported
-from engine.review.locks import judge_record, lock_changes
+from engine.review.locks import judge_record, lock_changes, record_notes, with_accepted
 from engine.review.prompt import prompt_leaks
+from engine.review.reruns import config_changes, costs, reruns
 from engine.review.rows import RowDivider
-from engine.review.sources import Paired
-from engine.review.version import waivers_of
+from engine.review.validation import measured_otherwise
+from engine.review.version import Side, waivers_of
+from engine.store import Store
 from engine.values import replace
+
+
+def review(
+    old: Side, new: Side, *, store: Store, device: Device, rows: RowDivider | None = None
+) -> Review:
+    """Compare two versions of a recipe. `rows` says how many rows may be read for it."""
+    versions = Versions(old=old, new=new)
+    findings, changes = judge(versions, RowDivider() if rows is None else rows)
+    return Review(
+        name=new.recipe.name,
+        old=old.label,
+        new=new.label,
+        findings=findings,
+        changes=changes,
+        reruns=reruns(versions, device),
+        backends=(old.recipe.backend.name, new.recipe.backend.name),
+        config=config_changes(versions, device),
+        costs=costs(versions, store, device),
+        notes=tuple(_notes(versions)),
+        uncompared=uncompared(versions),
+        places=_places(versions),
+    )
+
+
+def _places(versions: Versions) -> dict[str, str]:
+    """The file, data set or package of each source by its key, those left out that two sources share."""
+    found = {one.path: listed.place for one in versions.sources if (listed := one.new or one.old)}
+    counts = Counter(found.values())
+    return {path: place for path, place in found.items() if counts[place] == 1}
+
+
+def _notes(versions: Versions) -> Iterator[str]:
+    if versions.new.lock is not None and versions.new.drawing_lock is None:
+        yield "the lock records another draw: the next run draws the holdout anew and counts a redraw"
+    if versions.old.lock is None and versions.new.lock is not None:
+        yield "a lock was added: it holds the holdout to its rows"
+    yield from record_notes(versions)
+    before = {(one.what, one.why) for one in versions.old.recipe.waivers}
+    added = [one.what for one in versions.new.recipe.waivers if (one.what, one.why) not in before]
+    if added:
+        yield f"waivers that are new: {', '.join(f'`{what}`' for what in added)}"
+
 
 RELABEL = "data.label.relabel."
 TEXT = dotted(GENERAL_TEXT)
@@ -165,9 +209,9 @@ def _looked_at(versions: Versions) -> Iterator[Finding]:
     yield from answers.answers(versions)
     yield from comparisons.baselines(versions)
     yield from comparisons.teachers(versions)
-    yield from synthetic.synthetic(versions)
+    yield from validation.synthetic(versions)
     yield from comparisons.probes(versions)
-    yield from pins.pins(versions)
+    yield from files.pins(versions)
     yield from validation.uncovered(versions)
     yield from validation.overrides(versions)
     yield from measured_otherwise(versions)

@@ -13,8 +13,8 @@ from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Checks, PathRef
 from engine.review.compare import Versions, finding, finding_of
 from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows, only_grew
+from engine.review.flatten import Paired
 from engine.review.rows import JudgedRows, RowDivider
-from engine.review.sources import Paired
 from engine.store import sha256_of
 from engine.values import Value, replace
 

@@ -15,7 +15,7 @@ from engine.data.membership import KEY_BYTES
 from engine.lock.draw import needs_record
 from engine.lock.file import Lock
 from engine.recipe.model import PathRef, Recipe, Reference, Source
-from engine.review.sources import references_in
+from engine.review.flatten import references_in
 from engine.review.version import Side
 from engine.store import make_key
 from engine.values import Value, replace

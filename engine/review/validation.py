@@ -1,16 +1,128 @@
-"""What stands beside the bounds: how they are decided, the rival, and the validation rows."""
+"""Changes of validation rows, of how bounds are decided and measured, and of synthetic rows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from engine.estimate.stages import BITS
 from engine.evidence.review import Finding
-from engine.recipe.model import FROM_TRAIN, Export, Json, ValidationSize
-from engine.review.compare import Versions, finding_of
+from engine.recipe.metrics import LIKELIHOODS
+from engine.recipe.model import FROM_TRAIN, Export, Json, Recipe, ValidationSize
+from engine.review.compare import ChangedKey, Versions, finding_of
 from engine.review.flatten import OVERRIDES
+
+PERPLEXITY: Final = "perplexity"
+_OF_THE_MODEL: Final = (
+    "base_model.hub",
+    "base_model.path",
+    "base_model.package",
+    "base_model.file",
+)
+
+
+def measured_otherwise(versions: Versions) -> Iterator[Finding]:
+    """W402, W702: other tokens, lengths or ratings under a bound on them, and baselines whose answers are cut off."""
+    new = versions.new.recipe
+    if _both_bound(versions, LIKELIHOODS):
+        length = versions.find("method.max_length")
+        if length and new.task.spec.by_likelihood:
+            says = "likelihood is bounded, and measured over texts of another length"
+            yield finding_of(length, "W702", says)
+        model = next(filter(None, map(versions.find, _OF_THE_MODEL)), None)
+        # Bytes are the same with every tokenizer.
+        if model and _both_bound(versions, (PERPLEXITY,)):
+            says = "perplexity is bounded, and another tokenizer may count other tokens"
+            yield finding_of(model, "W702", says)
+    yield from _rated_otherwise(versions)
+    answer = versions.find("task.max_new_tokens")
+    if answer and new.baselines and _is_shorter(answer.before, answer.after):
+        yield finding_of(answer, "W402", "answers of the baselines are cut off earlier")
+
+
+def _rated_otherwise(versions: Versions) -> Iterator[Finding]:
+    """W702: some losses rate an answer beside the untouched model, others by its likelihood a token."""
+    old, new = versions.old.recipe.method.preference, versions.new.recipe.method.preference
+    loss = versions.find("method.preference.loss")
+    if loss is None or old is None or new is None or old.has_reference is new.has_reference:
+        return
+    if _both_bound(versions, [spec.name for spec in versions.new.recipe.task.spec.metrics]):
+        says = "preferences are bounded, and this loss rates answers in another way"
+        yield finding_of(loss, "W702", says)
+
+
+def _both_bound(versions: Versions, metrics: Sequence[str]) -> bool:
+    """Return whether both versions bound one of the metrics, if not the same one."""
+    return all(_bounds(side.recipe, metrics) for side in (versions.old, versions.new))
+
+
+def _bounds(recipe: Recipe, metrics: Sequence[str]) -> bool:
+    acceptance = recipe.acceptance
+    bounded = [one.metric for one in acceptance.metrics]
+    bounded += [one.metric for one in acceptance.over_baselines]
+    bounded += [one.metric for one in acceptance.over_previous]
+    return not set(bounded).isdisjoint(metrics)
+
+
+def _is_shorter(before: object, after: object) -> bool:
+    """Return whether fewer tokens are allowed; 0 stands for the longest answer of the training rows."""
+    sizes = [value or float("inf") for value in (before, after) if isinstance(value, int)]
+    return len(sizes) == 2 and sizes[1] < sizes[0]
+
+
+AGREEMENT: Final = "data.synthesize.keep.agreement."
+SHARE: Final = "data.synthesize.keep.max_share"
+REVIEW: Final = ("data.synthesize.review", "acceptance.synthetic.")
+GAIN: Final = "acceptance.over_without_synthetic."
+
+
+def synthetic(versions: Versions) -> Iterator[Finding]:
+    """W212, W213, W214, W101, W102: rows that nobody agreed on, more of them, and fewer people who looked.
+
+    A recipe that asks for no rows any more, or did not before, has nothing to be compared in.
+    """
+    old, new = versions.old.recipe.data.synthesize, versions.new.recipe.data.synthesize
+    if old is None or new is None:
+        return
+    for one in versions.differing:
+        if one.form.startswith(GAIN):
+            yield _gain(one)
+        elif one.form.startswith(REVIEW):
+            yield _review(one)
+        elif one.form == SHARE:
+            yield finding_of(one, "W213", weaker=new.max_share > old.max_share)
+    agreed = [one for one in versions.differing if one.form.startswith(AGREEMENT)]
+    before, after = (
+        value.agreement.min / value.agreement.votes if value.agreement.votes else 0.0
+        for value in (old, new)
+    )
+    is_by_another = any(one.form.startswith(f"{AGREEMENT}judge") for one in agreed)
+    if agreed and (before != after or is_by_another):
+        says = "" if before != after else "another judge"
+        yield finding_of(agreed[0], "W212", says, weaker=after < before or before == after)
+
+
+def _gain(one: ChangedKey) -> Finding:
+    before, after = (
+        float(value) if isinstance(value, int | float) else None
+        for value in (one.before, one.after)
+    )
+    if after is None:
+        return finding_of(one, "W102")
+    return finding_of(one, "W101", weaker=before is not None and after < before)
+
+
+def _review(one: ChangedKey) -> Finding:
+    """Return what fewer reviewed rows, more wrong ones, or no file says."""
+    before, after = one.before, one.after
+    if one.form == REVIEW[0]:
+        return finding_of(one, "W214", "another file" if after else "", weaker=after is None)
+    if not isinstance(before, int | float) or not isinstance(after, int | float):
+        return finding_of(one, "W214", weaker=after is None)
+    is_weaker = after < before if one.form.endswith("reviewed.min") else after > before
+    return finding_of(one, "W214", weaker=is_weaker)
+
 
 _OF_THE_MACHINE: Final = frozenset(
     {"file_megabytes", "tokens_per_second", "first_token_milliseconds", "peak_memory_megabytes"}

@@ -24,8 +24,7 @@ from engine.runs.find import exported_gguf, find_run, is_model_file
 from engine.runs.run import RunResult, run_recipe
 from engine.sources.online import quieten
 from engine.store import Store
-from engine.store.foreign_results import foreign_problem
-from engine.store.root import checked_root
+from engine.store.root import checked_root, foreign_problem
 from engine.store.runs import Runs, read_file
 
 if TYPE_CHECKING:

@@ -1,14 +1,26 @@
-"""Which run or model file a reference means, as `recipe report` and `recipe try` take it."""
+"""Which run or model file a reference means, as `recipe report` and `recipe try` take it, and which is exported."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.runtime.rendering.task_file import CALIBRATION_FILE as CALIBRATION
 from engine.store.runs import ACCEPTED, Runs, is_ours, read_record, require_exported, require_ours
+
+
+def size_of(report: Mapping[str, Any]) -> tuple[str, int]:
+    """Return what leaves and its bytes: the smallest GGUF file, else all files of the model together."""
+    files = [(int(file["bytes"]), str(file["name"])) for file in report.get("files", ())]
+    # By the name: small files that belong to a GGUF file have its format in the report.
+    packed = [(size, name) for size, name in files if name.endswith(".gguf")]
+    size, name = min(packed, key=itemgetter(0), default=(sum(size for size, _ in files), "model"))
+    return (name, size) if files else ("", 0)
+
 
 UNACCEPTED: Final = (
     "`recipe try` and `recipe predict` query it with --unaccepted, and mark each answer"

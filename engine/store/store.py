@@ -26,11 +26,13 @@ from engine.files import writing
 from engine.files.digests import sha256_of
 from engine.files.reading import read_json
 from engine.process import interrupts
-from engine.store.artifact import Artifact, DamagedError, FileEntry
 from engine.store.key import StageKey, product_key
 from engine.store.manifest import (
     FILES,
+    Artifact,
     ArtifactFolder,
+    DamagedError,
+    FileEntry,
     Stored,
     manifest_text,
     plain_status,

@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.bundle.archive import write_archive
 from engine.bundle.contents import pages_of
-from engine.bundle.signing import pem_of, sign
-from engine.bundle.statement import statement_of, to_bytes
+from engine.bundle.signing import pem_of, sign, statement_of, to_bytes
 from engine.evidence import Report
 from engine.lock.file import Accepted
 from engine.process.version import __version__

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.store.remote.objects import ObjectStore, OversizeError, UnreachableError
-from engine.store.remote.place import shared_place
+from engine.store.remote.objects import ObjectStore, OversizeError, UnreachableError, shared_place
 from engine.store.remote.store import SharedStore, Sharing
 
 

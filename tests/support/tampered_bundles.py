@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from engine.bundle.archive import read_archive, write_archive
 from engine.bundle.build import make_bundle
 from engine.bundle.contents import CONFIG, EVIDENCE, KEY, STATEMENT
-from engine.bundle.signing import key_id, pem_of, sign
-from engine.bundle.statement import to_bytes
+from engine.bundle.signing import key_id, pem_of, sign, to_bytes
 from engine.bundle.verify import BundleVerdict, check_bundle
 from engine.errors import EngineError
 from support.contradictions import CONTRADICTIONS

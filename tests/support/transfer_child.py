@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from engine.store import make_key
-from engine.store.remote.objects import ObjectStore, connect
-from engine.store.remote.place import shared_place
+from engine.store.remote.objects import ObjectStore, connect, shared_place
 from engine.store.remote.store import SharedStore, Sharing
 
 KEY = make_key({"stage": "train", "of": "a large result"})

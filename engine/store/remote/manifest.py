@@ -13,9 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from engine.files.reading import parse_json
-from engine.store.artifact import Artifact, FileEntry
 from engine.store.key import make_key
-from engine.store.manifest import Stored, judged, manifest_record
+from engine.store.manifest import Artifact, FileEntry, Stored, judged, manifest_record
 from engine.values import Value, replace
 
 SCHEMA: Final = "shared.v1"

@@ -5,6 +5,7 @@ Every result is built or taken, then used from this machine's own store: the sha
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,17 +14,34 @@ from typing import Any, Final
 
 from engine.errors import EnvironmentProblem, Problem, Severity
 from engine.files import writing
-from engine.store.artifact import Artifact
-from engine.store.key import StageKey
+from engine.store.key import StageKey, canonical_json
 from engine.store.manifest import NAME as MANIFEST
-from engine.store.manifest import ArtifactFolder, Stored, manifest_text
-from engine.store.remote.holdouts import decisions_there
+from engine.store.manifest import Artifact, ArtifactFolder, Stored, manifest_text
 from engine.store.remote.manifest import SharedManifest
-from engine.store.remote.objects import ObjectStore, UnreachableError, connect
-from engine.store.remote.place import SharedPlace
+from engine.store.remote.objects import ObjectStore, SharedPlace, UnreachableError, connect
 from engine.store.remote.transfer import RefusedError, fetch, find, send
 from engine.store.store import Build, Store, storage_errors
 from engine.values import Value, replace
+
+MOST: Final = 100_000
+"""Decisions that are counted; a holdout is worn out long before."""
+_NAME: Final = re.compile(r"(?:.*/)?holdouts/[0-9a-f]{16,64}/[0-9a-f]{64}\.json")
+
+
+def decisions_there(
+    objects: ObjectStore, digest: str, decisions: Sequence[Mapping[str, Any]] = ()
+) -> int:
+    """Return how many decisions are known of a holdout, once these are among them. UnreachableError."""
+    folder = f"holdouts/{digest}"
+    known = {one for one in objects.names(folder, limit=MOST) if _NAME.fullmatch(one)}
+    for decision in decisions:
+        text = canonical_json(decision).encode()
+        name = f"{folder}/{hashlib.sha256(text).hexdigest()}.json"
+        if name not in known:
+            objects.create(name, text)
+            known.add(name)
+    return len(known)
+
 
 FETCHED: Final = frozenset(
     {"package", "package_file", "package_folder", "hub_rows", "base-model", "tokenizer"}

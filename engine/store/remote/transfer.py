@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from engine.files import writing
-from engine.store.artifact import Artifact, FileEntry
-from engine.store.manifest import FILES
+from engine.store.manifest import FILES, Artifact, FileEntry
 from engine.store.remote.manifest import (
     MOST,
     PART,

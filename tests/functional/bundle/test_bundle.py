@@ -25,8 +25,7 @@ from hypothesis import strategies as st
 
 from engine.bundle.archive import read_archive, write_archive
 from engine.bundle.build import make_bundle
-from engine.bundle.signing import pem_of, sign
-from engine.bundle.statement import to_bytes
+from engine.bundle.signing import pem_of, sign, to_bytes
 from engine.bundle.verify import Checking, check_bundle
 from support.examples import examples
 from support.project import Outcome, Project

@@ -58,7 +58,7 @@ def test_nothing_outlives_a_run(
     )
 
     assert found["code"] == code
-    for child in ("engine.process.bytecode", "engine.lock.writing_apart"):
+    for child in ("engine.process.bytecode", "engine.lock.apart"):
         assert any(child in line for line in found["seen"])
     assert found["left"] == []
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.lock.answer_hashes import answer_facts
+from engine.lock.coherence import answer_facts
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import values_of
 from engine.recipe import load_recipe

@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.bundle.archive import ArchiveError, read_archive, write_archive
 from engine.bundle.contents import EVIDENCE
-from engine.bundle.signing import pem_of, sign
-from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
+from engine.bundle.signing import PREDICATE_TYPE, TYPE, pem_of, sign, to_bytes
 from engine.bundle.verify import BundleVerdict, check_bundle
 from engine.errors import RecipeError
 

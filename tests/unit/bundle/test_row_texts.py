@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from engine.bundle.contents import recipe_of
-from engine.bundle.row_texts import LEFT_OUT, has_row_texts, without_row_texts
+from engine.bundle.contents import LEFT_OUT, has_row_texts, recipe_of, without_row_texts
 from engine.evidence import DataFinding, Flip, Report
 from engine.render.json import render_json
 from engine.render.report.page import render_html

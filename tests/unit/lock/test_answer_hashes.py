@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.lock.answer_hashes import answer_facts, match_answers
+from engine.lock.coherence import answer_facts, match_answers
 from engine.lock.file import AnswerFacts
 from engine.metrics.equivalence import Margin, MetricPair, equivalence
 from engine.metrics.predictions import Prediction

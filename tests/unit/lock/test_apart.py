@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.lock.writing_apart import answer
+from engine.lock.apart import answer
 from engine.process.confine import available
 from support.paths import ROOT
 

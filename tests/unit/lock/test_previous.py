@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import Check, Status
-from engine.lock.answer_hashes import answer_facts
+from engine.lock.coherence import answer_facts
 from engine.lock.file import Accepted
 from engine.lock.previous import GONE, LOCK, Previous, find_previous
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_previous

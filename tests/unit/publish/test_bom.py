@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from engine.publish.bom import bill_of
+from engine.publish.card import bill_of
 from engine.values import replace
 from support import reports
 

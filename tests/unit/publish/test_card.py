@@ -7,8 +7,7 @@ import json
 import pytest
 
 from engine.evidence import FormResult
-from engine.publish.bom import bill_of
-from engine.publish.card import published_card
+from engine.publish.card import bill_of, published_card
 from engine.values import replace
 from support.reports import rich
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.review.file_tree import Disk
-from engine.review.review import review
+from engine.review.findings import review
 from engine.review.version import load_side
 from engine.store import Store
 from support.recipe_pairs import CPU, cases

@@ -13,7 +13,7 @@ import pytest
 
 from engine.evidence.review import Effect, Gate, Review
 from engine.review.file_tree import Disk
-from engine.review.review import review
+from engine.review.findings import review
 from engine.review.version import load_side
 from engine.store import Store
 from support.changed_data import SPLITS, Pair, Version, file_bytes, pairs, version

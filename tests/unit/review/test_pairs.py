@@ -10,7 +10,7 @@ from engine.codes import pages_of_areas
 from engine.evidence.review import Effect, Gate, Review
 from engine.recipe.validation.schema import weakenings
 from engine.review.file_tree import Disk
-from engine.review.review import review
+from engine.review.findings import review
 from engine.review.version import load_side
 from engine.store import Store
 from support.recipe_pairs import CPU, Case, cases

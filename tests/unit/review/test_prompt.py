@@ -10,7 +10,7 @@ import pytest
 from engine.lock.file import lock_path, write_lock
 from engine.recipe import load_recipe
 from engine.review.file_tree import Disk
-from engine.review.review import review
+from engine.review.findings import review
 from engine.review.rows import RowDivider
 from engine.review.version import load_side
 from engine.store import Store

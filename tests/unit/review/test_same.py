@@ -10,7 +10,7 @@ import pytest
 from engine.evidence.review import Gate
 from engine.recipe import check_recipe, dump_resolved
 from engine.review.file_tree import Disk
-from engine.review.review import review
+from engine.review.findings import review
 from engine.review.version import try_side
 from engine.store import Store
 from support.paths import ROOT

@@ -8,7 +8,7 @@ import io
 import pytest
 
 from engine.evidence import Mistake
-from engine.runs.mistakes import as_csv
+from engine.runs.compare import as_csv
 
 LONG = "a word, " * 1000 + '"quoted"\nand a second line'
 

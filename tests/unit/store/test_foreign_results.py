@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from engine.store import Store, Stored, make_key
-from engine.store.foreign_results import foreign_problem
 from engine.store.manifest import read_manifest
+from engine.store.root import foreign_problem
 from engine.store.runs import Runs, latest_accepted
 
 KEY = make_key({"stage": "data"})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RecipeError
-from engine.store.remote.place import shared_place
+from engine.store.remote.objects import shared_place
 
 
 @pytest.mark.parametrize(

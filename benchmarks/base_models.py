@@ -14,10 +14,10 @@ from typing import Any
 
 from engine.environment import Device, detect_device
 from engine.estimate.devices import named_device
+from engine.estimate.rows import Workload
+from engine.estimate.run import bits
 from engine.estimate.shape import shape_of_config
-from engine.estimate.stages import bits
 from engine.estimate.training import Known, estimate_from
-from engine.estimate.workload import Workload
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.values import replace

@@ -27,8 +27,8 @@ from estimates_tokens import GOAL, SCRIPT_HEADS, TOKEN_HEADS, script_table, toke
 
 from engine.backends.usage import Spent, Usage
 from engine.environment import detect_device
-from engine.estimate.known import known_of
-from engine.estimate.training import course_of, measured_duration
+from engine.estimate.cost import measured_duration
+from engine.estimate.training import course_of, known_of
 from engine.pipeline.plan import collect_inputs, plan_run
 from engine.recipe import load_recipe
 from engine.store import Store
@@ -171,9 +171,9 @@ def _estimated(file: Path, store: Store) -> dict[str, float]:
     course = course_of(recipe, known.workload)
     if known.measured is None or known.shape is None or course is None:
         raise SystemExit(f"no probe is known of {file}")
-    computed = replace(known.measured, usage=_computed(known.measured.usage))
-    found = measured_duration(recipe.method, known.shape, course, computed)
-    warm = computed.usage.starting.seconds
+    usage = _computed(known.measured.usage)
+    found = measured_duration(recipe.method, known.shape, course, usage)
+    warm = usage.starting.seconds
     return {"cpu": found.total, "steps": found.steps + found.starting - warm}
 
 

@@ -19,6 +19,11 @@ class Spent(Value):
     tokens: int = 0
     """That went through the model, padding included."""
 
+    @property
+    def each(self) -> float:
+        """Seconds of one of them; 0 where there is none."""
+        return self.seconds / self.count if self.count else 0.0
+
     def plus(self, event: Mapping[str, Any]) -> Spent:
         """Return this and one more."""
         return Spent(

@@ -19,8 +19,8 @@ from engine.compute.profile import LOCAL, RAY, SLURM, ComputeProfile
 from engine.compute.ranks import Ranks
 from engine.environment import Device
 from engine.errors import ExitCode, RecipeError
-from engine.estimate.prices import FILE as PRICES
-from engine.estimate.prices import price_of
+from engine.estimate.devices import FILE as PRICES
+from engine.estimate.devices import price_of
 from engine.recipe.model import Recipe
 from engine.store.runs import STAMP, read_file
 from engine.values import replace

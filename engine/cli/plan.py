@@ -32,10 +32,8 @@ from engine.cli.plan_facts import (
 )
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
-from engine.estimate.base_model import refuse_unfit
-from engine.estimate.devices import facts_of, named_device
-from engine.estimate.downloads import Download, encoder_downloads
-from engine.estimate.prices import price_of
+from engine.estimate.base_model import Download, encoder_downloads, refuse_unfit
+from engine.estimate.devices import facts_of, named_device, price_of
 from engine.estimate.rows import known_rows
 from engine.estimate.run import (
     Forecast,

@@ -10,5 +10,4 @@ takes the place of the computed numbers (`engine.estimate.measured`).
 
 from __future__ import annotations
 
-from engine.estimate.known import estimate_training
-from engine.estimate.training import TrainingEstimate
+from engine.estimate.training import TrainingEstimate, estimate_training

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from engine.artifacts import results
 from engine.backends.usage import Usage
 from engine.estimate import measured
-from engine.estimate.known import measurement
 from engine.estimate.run import SWEPT, Forecast, StageForecast, forecast, further_trainings
+from engine.estimate.training import measurement
 from engine.evidence import StageCost, StageRecord, StageStatus
 from engine.files.reading import read_json
 from engine.pipeline.plan import UNFINISHED, PlanInputs, plan_run

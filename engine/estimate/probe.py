@@ -18,9 +18,9 @@ from engine.backends.usage import Usage
 from engine.environment import detect_device, tool_versions
 from engine.errors import StageError
 from engine.estimate import measured
-from engine.estimate.known import measurement
 from engine.estimate.measured import Measurement
 from engine.estimate.run import largest_setting
+from engine.estimate.training import measurement
 from engine.files.reading import json_lines
 from engine.files.writing import COMPILED
 from engine.lock.policy import PLAIN, lock_policy

@@ -20,7 +20,6 @@ from engine.data.examples.example import Example, iter_examples
 from engine.data.kinds.base import Filled
 from engine.data.token_estimate import estimated_tokens, is_english
 from engine.errors import DataError, StageError
-from engine.estimate.workload import Lengths, lengths_of, rows_in
 from engine.failures import library_errors
 from engine.recipe.model import PathRef, Recipe, Source, Task
 from engine.recipe.prompt import conversation, question
@@ -44,6 +43,48 @@ CHARACTERS: Final = 500_000
 LARGEST_TOKENIZER: Final = 64 << 20
 """Bytes of a tokenizer.json that a plan reads; one of 256,000 tokens has half of that."""
 _SYSTEM: Final = "system"
+
+
+Lengths = tuple[tuple[int, int], ...]
+"""(tokens, rows that have so many), shortest first."""
+
+
+def lengths_of(counted: Mapping[int, int]) -> Lengths:
+    """Return lengths in order, without those of no row."""
+    return tuple(sorted((tokens, rows) for tokens, rows in counted.items() if rows))
+
+
+def in_blocks(lengths: Lengths, limit: int) -> Lengths:
+    """Return the lengths of the blocks that documents are cut into."""
+    counted: Counter[int] = Counter()
+    for tokens, rows in lengths:
+        whole, rest = divmod(tokens, limit)
+        counted[limit] += whole * rows
+        counted[rest] += rows if rest else 0
+    return lengths_of(counted)
+
+
+def rows_in(lengths: Lengths) -> int:
+    """Return how many rows they are."""
+    return sum(count for _, count in lengths)
+
+
+def mean(lengths: Lengths) -> float:
+    """Return the mean number of tokens; 0 for none."""
+    rows = rows_in(lengths)
+    return sum(tokens * count for tokens, count in lengths) / rows if rows else 0.0
+
+
+def padded(lengths: Lengths, together: int) -> float:
+    """Return the expected length that `together` rows drawn at random are padded to; 0 for none."""
+    rows, expected, below, seen = rows_in(lengths), 0.0, 0.0, 0
+    for tokens, count in lengths:
+        seen += count
+        # The chance that none of the rows drawn is longer.
+        share = (seen / rows) ** together
+        expected += tokens * (share - below)
+        below = share
+    return expected
 
 
 class RowSample(Value):

@@ -11,17 +11,15 @@ from functools import cache, partial
 from typing import Any, Final
 
 from engine.estimate.base_model import tokenizer_file
-from engine.estimate.row_tokens import RowSample, sampled_examples, sampled_sources
-from engine.estimate.workload import (
+from engine.estimate.row_tokens import (
     Lengths,
-    Workload,
-    capped,
+    RowSample,
     in_blocks,
     lengths_of,
     mean,
-    packed,
     rows_in,
-    without_longer,
+    sampled_examples,
+    sampled_sources,
 )
 from engine.files.reading import read_json
 from engine.recipe.model import Recipe
@@ -34,12 +32,48 @@ from engine.training.trained_rows import (
     replayed_tokens,
     trained_rows,
 )
-from engine.values import replace
+from engine.values import Value, replace
 
 Sampler = Callable[[], RowSample]
 """Gives the tokens of some rows, whatever the method is; reads them when it is first called."""
 _PARTS: Final = 1000
-"""By which rows are counted where only their lengths beside each other matter."""
+"""By which rows are counted where only their lengths in relation to each other matter."""
+
+
+class Workload(Value):
+    """Rows of training and validation with their lengths."""
+
+    train_rows: int | None
+    """None while only a fraction of uncounted rows is known."""
+    validation_rows: int | None
+    train: Lengths
+    """A sample where `exact` is not set; empty where nothing is known of lengths."""
+    validation: Lengths
+    exact: bool
+    """Counted by the base model's tokenizer."""
+    source: str
+    """How lengths are known."""
+    shared: int = 0
+    """Tokens that all training rows begin with."""
+    learned: float = 0.0
+    """Tokens of a training row that are learned from; 0 where that is not known."""
+    at_most: bool = False
+    """Nothing is known of lengths: every row is taken as long as `max_length` allows."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row that trains or validates."""
+        return max((tokens for tokens, _ in (*self.train, *self.validation)), default=0)
+
+    @property
+    def mean(self) -> float:
+        """Tokens of a training row."""
+        return mean(self.train)
+
+    @property
+    def train_tokens(self) -> int | None:
+        """Tokens of an epoch, without padding."""
+        return None if self.train_rows is None else round(self.train_rows * self.mean)
 
 
 def known_rows(
@@ -49,55 +83,43 @@ def known_rows(
 
     Where only the tokenizer can count them and has not, the share of a sample that is trained says about how many.
     """
+    sample = sampler(recipe, store, data, base_model)
+    return _rows_and_texts(recipe, store, data, base_model, sample)[0]
+
+
+def _rows_and_texts(
+    recipe: Recipe,
+    store: Store,
+    data: Artifact | None,
+    base_model: Mapping[str, Any],
+    sample: Sampler,
+) -> tuple[TrainedRows | None, Lengths]:
+    """Return the rows that are trained, and the lengths of texts that are replayed and not counted yet."""
     rows = trained_rows(recipe, store, data, base_model)
     if rows is None:
-        return None
-    sample = sampler(recipe, store, data, base_model)
-    if _is_sampled(recipe, rows):
-        rows = _scaled(recipe, rows, sample())
+        return None, ()
+    changes_with_length = not recipe.task.spec.has_turns or recipe.data.checks.truncation == "drop"
+    if not rows.counted and not rows.is_measured and changes_with_length and sample().rows:
+
+        def about(count: int, lengths: Lengths) -> int:
+            given, trained = rows_in(lengths), rows_in(trained_lengths(recipe, lengths))
+            return round(count * trained / given) if given else count
+
+        rows = replace(
+            rows,
+            train=about(rows.train - rows.replayed, sample().train) + rows.replayed,
+            validation=about(rows.validation, sample().validation),
+            estimated=True,
+        )
     if not lacks_replay(recipe, data):
-        return rows
-    return _with_texts(recipe, rows, sample, _replayed_lengths(recipe, store, base_model))
-
-
-def changes_with_length(recipe: Recipe) -> bool:
-    """Return whether the tokens of its rows decide how many of them are trained."""
-    return not recipe.task.spec.has_turns or recipe.data.checks.truncation == "drop"
-
-
-def _is_sampled(recipe: Recipe, rows: TrainedRows) -> bool:
-    """Tell whether only a sample says how many of the rows are trained."""
-    return not rows.counted and not rows.is_measured and changes_with_length(recipe)
-
-
-def _scaled(recipe: Recipe, rows: TrainedRows, sample: RowSample) -> TrainedRows:
-    """Return rows with the share of them that is trained, or the blocks that they make, as in a sample."""
-    if not sample.rows:
-        return rows
-
-    def about(count: int, lengths: Lengths) -> int:
-        given = rows_in(lengths)
-        return round(count * rows_in(trained_lengths(recipe, lengths)) / given) if given else count
-
-    return replace(
-        rows,
-        train=about(rows.train - rows.replayed, sample.train) + rows.replayed,
-        validation=about(rows.validation, sample.validation),
-        estimated=True,
-    )
-
-
-def _with_texts(
-    recipe: Recipe, rows: TrainedRows, sample: Sampler, lengths: Lengths
-) -> TrainedRows:
-    """Return rows with about as many replayed texts as have their share of the learned tokens."""
+        return rows, ()
+    lengths = _replayed_lengths(recipe, store, base_model)
     own, tokens = rows.train - rows.replayed, rows.replayed_tokens
     if not tokens and (not recipe.task.spec.has_turns or recipe.method.loss_on == "everything"):
-        each = mean(trained_lengths(recipe, sample().train))
-        tokens = replayed_tokens(recipe, own * each)
+        tokens = replayed_tokens(recipe, own * mean(trained_lengths(recipe, sample().train)))
     # Before the tokens of answers are counted, nothing better is known than that texts are like rows.
     texts = replayed_texts(recipe, tokens, mean(lengths)) or rows.replayed
-    return replace(rows, train=own + texts, replayed=texts)
+    return replace(rows, train=own + texts, replayed=texts), lengths
 
 
 def _replayed_lengths(recipe: Recipe, store: Store, base_model: Mapping[str, Any]) -> Lengths:
@@ -149,15 +171,39 @@ def workload_of(
         rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
         if counted := counted_rows(rendered) if rendered else None:
             return counted
-    sampled = sample() if sample else sampled_rows(recipe, store, data, base_model)
-    rows = trained_rows(recipe, store, data, base_model)
-    if rows is not None and _is_sampled(recipe, rows):
-        rows = _scaled(recipe, rows, sampled)
-    texts: Lengths = ()
-    if rows is not None and lacks_replay(recipe, data):
-        texts = _replayed_lengths(recipe, store, base_model)
-        rows = _with_texts(recipe, rows, lambda: sampled, texts)
-    return _estimated(recipe, sampled, rows, texts=texts)
+    sample = sample or sampler(recipe, store, data, base_model)
+    sampled, limit = sample(), recipe.method.max_length
+    rows, texts = _rows_and_texts(recipe, store, data, base_model, sample)
+    known = f"rows are counted by {counted_by(recipe)}"
+    if rows is not None:
+        known = f"{rows.given} training rows{_before(recipe, rows)}"
+    if sampled.rows:
+        how = f"{sampled.rows} rows that the base model's tokenizer read"
+        if sampled.from_characters:
+            how = f"the characters of {sampled.rows} rows, by their scripts"
+        known += f"; their tokens are an estimate from {how} (`--probe` or a run counts all)"
+        train = trained_lengths(recipe, sampled.train)
+        if rows is not None and texts and train and 0 < rows.replayed < rows.train:
+            # As many rows and replayed texts as are trained.
+            parts: Counter[int] = Counter()
+            for part, many in ((train, rows.train - rows.replayed), (texts, rows.replayed)):
+                for tokens, count in part:
+                    parts[tokens] += round(_PARTS * count * many / rows_in(part))
+            train = lengths_of(parts)
+        validation = trained_lengths(recipe, sampled.validation)
+    else:
+        known += f"; every row is taken as long as max_length allows, {limit} tokens"
+        train = validation = ((limit, 1),)
+    return Workload(
+        train_rows=None if rows is None else rows.train,
+        validation_rows=None if rows is None else rows.validation,
+        train=train,
+        validation=validation,
+        exact=False,
+        shared=sampled.shared,
+        source=known,
+        at_most=not sampled.rows,
+    )
 
 
 def counted_rows(rendered: Artifact) -> Workload | None:
@@ -193,53 +239,20 @@ def counted_by(recipe: Recipe) -> str:
     return f"the stage `{maker}`" if maker else "`recipe data`"
 
 
-def _estimated(
-    recipe: Recipe, sample: RowSample, rows: TrainedRows | None, *, texts: Lengths
-) -> Workload:
-    """Return what is known of rows that are not counted; `texts` are the lengths of those that are replayed."""
-    known = f"rows are counted by {counted_by(recipe)}"
-    if rows is not None:
-        known = f"{rows.given} training rows{_before(recipe, rows)}"
-    limit = recipe.method.max_length
-    if sample.rows:
-        how = f"{sample.rows} rows that the base model's tokenizer read"
-        if sample.from_characters:
-            how = f"the characters of {sample.rows} rows, by their scripts"
-        known += f"; their tokens are an estimate from {how} (`--probe` or a run counts all)"
-        train = trained_lengths(recipe, sample.train)
-        if rows is not None and texts and train and 0 < rows.replayed < rows.train:
-            # As many rows and replayed texts as are trained.
-            counted: Counter[int] = Counter()
-            for part, many in ((train, rows.train - rows.replayed), (texts, rows.replayed)):
-                for tokens, count in part:
-                    counted[tokens] += round(_PARTS * count * many / rows_in(part))
-            train = lengths_of(+counted)
-        validation = trained_lengths(recipe, sample.validation)
-    else:
-        known += f"; every row is taken as long as max_length allows, {limit} tokens"
-        train = validation = ((limit, 1),)
-    return Workload(
-        train_rows=None if rows is None else rows.train,
-        validation_rows=None if rows is None else rows.validation,
-        train=train,
-        validation=validation,
-        exact=False,
-        shared=sample.shared,
-        source=known,
-        at_most=not sample.rows,
-    )
-
-
 def trained_lengths(recipe: Recipe, lengths: Lengths) -> Lengths:
     """Return the lengths of rows as they are trained: in blocks, packed, without the longest, or cut."""
     limit = recipe.method.max_length
-    if recipe.method.packing:
-        return packed(lengths, limit)
+    if recipe.method.packing:  # full ones, but for the last
+        whole, rest = divmod(sum(tokens * rows for tokens, rows in lengths), limit)
+        return lengths_of(Counter({limit: whole, rest: 1 if rest else 0}))
     if not recipe.task.spec.has_turns:
         return in_blocks(lengths, limit)
     if recipe.data.checks.truncation == "drop":
-        return without_longer(lengths, limit)
-    return capped(lengths, limit)
+        return tuple((tokens, rows) for tokens, rows in lengths if tokens <= limit)
+    counted: Counter[int] = Counter()
+    for tokens, rows in lengths:
+        counted[min(tokens, limit)] += rows
+    return lengths_of(counted)
 
 
 def _before(recipe: Recipe, rows: TrainedRows) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import mmap
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
-from engine.estimate.gguf_header import read_gguf
-from engine.files.reading import read_json
+from engine.files.reading import open_regular, read_json
 from engine.recipe.model import Scratch
 from engine.recipe.references import layer_numbers
-from engine.runtime.models.weights import Tensor, weight_files
+from engine.runtime.models.weights import weight_files
 from engine.values import Value, replace
 
 _MATRIX = 2
@@ -27,6 +28,15 @@ _GGUF_LINEAR = {
     "attn_qkv": "qkv_proj",
 }  # fmt: skip
 """What transformers calls the matrices that llama.cpp names so."""
+_GGUF_VERSIONS = (2, 3)
+_PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_TEXT, _LIST = 8, 9
+_MOST_VALUES = 1 << 24
+"""More bytes of one text, or items of a list of numbers, than this means that the file is not what it says."""
+_MOST_PARTS = 1 << 20
+"""The same of what is walked one by one: fields, tensors, texts of a list; a vocabulary has some 300,000."""
+_MOST_SIZES = 8
+"""Of one tensor."""
 GATED = frozenset(
     {
         "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3", "granite",
@@ -87,7 +97,20 @@ def shape_of_folder(folder: Path) -> ModelShape | None:
         tensors = [one for file in weight_files(folder) for one in file.tensors]
     except StageError:  # none, or one that is damaged, of which a run will say more
         return found
-    return _with_tensors(found, tensors) if found else None
+    if found is None:
+        return None
+    # PyTorch stores a matrix as outputs by inputs.
+    linears = _linears({one.name: one.shape[::-1] for one in tensors})
+    total = _elements(one.shape for one in tensors)
+    return replace(
+        found,
+        linears=linears or found.linears,
+        assumed=found.assumed and not linears,
+        total_parameters=total,
+        tied=not any("lm_head" in one.name or "embed_out" in one.name for one in tensors),
+        stored_bytes=sum(one.end - one.begin for one in tensors),
+        source=f"{found.source.partition(';')[0]}; safetensors headers: {total:,} parameters",
+    )
 
 
 def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
@@ -109,46 +132,36 @@ def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
     words = int(config["vocab_size"])
     if not all(0 < size <= _MOST for size in (hidden, layers, heads, inner, head, keys, words)):
         return None
-    return _with_total(
-        ModelShape(
-            hidden=hidden,
-            layers=layers,
-            intermediate=inner,
-            heads=heads,
-            vocabulary=words,
-            tied=tied,
-            linears=_blocks(hidden, inner, layers, queries=heads * head, keys=keys * head),
-            total_parameters=0,
-            assumed=kind not in GATED,
-            source=f"config.json: {layers} layers of {hidden}, {words} words"
-            + ("" if kind in GATED else f"; blocks as in Llama are assumed for `{kind}`"),
-        )
+    return _of_blocks(
+        hidden=hidden,
+        layers=layers,
+        intermediate=inner,
+        heads=heads,
+        vocabulary=words,
+        tied=tied,
+        queries=heads * head,
+        keys=keys * head,
+        assumed=kind not in GATED,
+        source=f"config.json: {layers} layers of {hidden}, {words} words"
+        + ("" if kind in GATED else f"; blocks as in Llama are assumed for `{kind}`"),
     )
 
 
 def blank_shape(blank: Scratch, words: int) -> ModelShape:
     """Return the shape of a blank model with a tokenizer of so many tokens."""
     head = blank.width // blank.heads
-    linears = _blocks(
-        blank.width,
-        blank.feed_forward,
-        blank.layers,
-        queries=blank.heads * head,
-        keys=blank.kv_heads * head,
-    )
-    shape = ModelShape(
+    shape = _of_blocks(
         hidden=blank.width,
         layers=blank.layers,
         intermediate=blank.feed_forward,
         heads=blank.heads,
         vocabulary=words,
         tied=True,
-        linears=linears,
-        total_parameters=0,
+        queries=blank.heads * head,
+        keys=blank.kv_heads * head,
         source=f"the recipe: {blank.layers} blank layers of {blank.width}, {words} words",
     )
-    whole = _with_total(shape)
-    return replace(whole, stored_bytes=4 * whole.total_parameters)
+    return replace(shape, stored_bytes=4 * shape.total_parameters)
 
 
 def with_layers(shape: ModelShape, keep: str | int | Sequence[int]) -> ModelShape:
@@ -176,32 +189,94 @@ def shape_of_gguf(path: Path) -> ModelShape | None:
     if found is None:
         return None
     fields, tensors = found
-    kind = fields.get("general.architecture", "")
+    kind, named = fields.get("general.architecture", ""), {}
+    for name, sizes in tensors.items():
+        block, _, last = name.removesuffix(".weight").rpartition(".")
+        if last in _GGUF_LINEAR:
+            named[f"{block}.{_GGUF_LINEAR[last]}.weight"] = sizes
     try:
         hidden = int(fields[f"{kind}.embedding_length"])
         layers = int(fields[f"{kind}.block_count"])
         words = max(tensors["token_embd.weight"])
-        names = {_transformers_name(name): sizes for name, sizes in tensors.items()}
-        shape = ModelShape(
+        total = _elements(tensors.values())
+        return ModelShape(
             hidden=hidden,
             layers=layers,
             intermediate=int(fields[f"{kind}.feed_forward_length"]),
             heads=int(fields[f"{kind}.attention.head_count"]),
             vocabulary=words,
             tied="output.weight" not in tensors,
-            linears=_linears(names),
-            total_parameters=_elements(tensors.values()),
+            linears=_linears(named),
+            total_parameters=total,
             source=f"the header of {path.name}: {layers} layers of {hidden}, {words} words",
+            stored_bytes=2 * total,
         )
     except (KeyError, TypeError, ValueError):
         return None
-    return replace(shape, stored_bytes=2 * shape.total_parameters)
 
 
-def _transformers_name(name: str) -> str:
-    stem = name.removesuffix(".weight")
-    block, _, last = stem.rpartition(".")
-    return f"{block}.{_GGUF_LINEAR[last]}.weight" if last in _GGUF_LINEAR else ""
+def read_gguf(path: Path) -> tuple[Mapping[str, Any], Mapping[str, list[int]]] | None:
+    """Return the fields (lists as None) and the sizes of each tensor; None for a file that is no GGUF.
+
+    No weight is read, no library needed. Source: https://github.com/ggml-org/ggml, docs/gguf.md.
+    """
+    try:
+        with (
+            open_regular(path) as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole,
+        ):
+            header = _GgufHeader(whole)
+            if whole[:4] != b"GGUF" or header.number("I") not in _GGUF_VERSIONS:
+                return None
+            tensors, fields = header.number("Q", _MOST_PARTS), header.number("Q", _MOST_PARTS)
+            found = {header.text(): header.value(header.number("I")) for _ in range(fields)}
+            return found, dict(header.tensor() for _ in range(tensors))
+    except (OSError, ValueError, struct.error, KeyError, IndexError, TypeError, RecursionError):
+        return None
+
+
+class _GgufHeader:
+    """Reads on from where it is; the file is mapped, so that only its beginning is touched."""
+
+    def __init__(self, whole: mmap.mmap) -> None:
+        self._whole, self._at = whole, 4
+
+    def number(self, form: str, most: int | None = None) -> Any:
+        (value,) = struct.unpack_from(f"<{form}", self._whole, self._at)
+        self._at += struct.calcsize(f"<{form}")
+        # Before anything is read or looped over: a count is the file's own word.
+        if most is not None and value > most:
+            raise ValueError(value)
+        return value
+
+    def text(self) -> str:
+        length = self.number("Q", _MOST_VALUES)
+        self._at += length
+        return self._whole[self._at - length : self._at].decode("utf-8", errors="replace")
+
+    def value(self, kind: int) -> Any:
+        if kind == _TEXT:
+            return self.text()
+        if kind != _LIST:
+            return self.number(_PLAIN[kind])
+        # A list is passed over; a vocabulary is one, of a hundred thousand texts.
+        inner, count = self.number("I"), self.number("Q", _MOST_VALUES)
+        if inner in _PLAIN:
+            self._at += struct.calcsize(f"<{_PLAIN[inner]}") * count
+            return None
+        if inner != _TEXT or count > _MOST_PARTS:
+            raise ValueError(inner, count)
+        whole, at, length = self._whole, self._at, struct.Struct("<Q").unpack_from
+        for _ in range(count):
+            at += 8 + length(whole, at)[0]
+        self._at = at
+        return None
+
+    def tensor(self) -> tuple[str, list[int]]:
+        name = self.text()
+        sizes = [int(self.number("Q")) for _ in range(self.number("I", _MOST_SIZES))]
+        self._at += 12  # its type, and where its bytes begin
+        return name, sizes
 
 
 def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:
@@ -211,40 +286,22 @@ def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:
     return found
 
 
-def _blocks(hidden: int, inner: int, layers: int, *, queries: int, keys: int) -> tuple[Linear, ...]:
-    sizes = {
+def _of_blocks(*, queries: int, keys: int, **sizes: Any) -> ModelShape:
+    """Return the shape of blocks as in Llama: matrices, embeddings, two norms a block and one at the end."""
+    hidden, inner, layers = sizes["hidden"], sizes["intermediate"], sizes["layers"]
+    matrices = {
         "q_proj": (hidden, queries), "k_proj": (hidden, keys), "v_proj": (hidden, keys),
         "o_proj": (queries, hidden), "gate_proj": (hidden, inner), "up_proj": (hidden, inner),
         "down_proj": (inner, hidden),
     }  # fmt: skip
-    return tuple(
-        Linear(name=name, inputs=size[0], outputs=size[1], count=layers)
-        for name, size in sizes.items()
+    linears = tuple(
+        Linear(name=name, inputs=inputs, outputs=outputs, count=layers)
+        for name, (inputs, outputs) in matrices.items()
     )
-
-
-def _with_total(shape: ModelShape) -> ModelShape:
-    """Fill in the total: matrices, embeddings, two norms a block and one at the end."""
+    shape = ModelShape(linears=linears, total_parameters=0, **sizes)
     embeddings = shape.embedding_parameters * (1 if shape.tied else 2)
-    norms = (2 * shape.layers + 1) * shape.hidden
-    return replace(shape, total_parameters=shape.linear_parameters + embeddings + norms)
-
-
-def _with_tensors(shape: ModelShape, tensors: Sequence[Tensor]) -> ModelShape:
-    """Return the shape with what the weights themselves say: every matrix, and the exact total."""
-    # PyTorch stores a matrix as outputs by inputs.
-    linears = _linears({one.name: one.shape[::-1] for one in tensors})
-    total = _elements(one.shape for one in tensors)
-    source = shape.source.partition(";")[0]
-    return replace(
-        shape,
-        linears=linears or shape.linears,
-        assumed=shape.assumed and not linears,
-        total_parameters=total,
-        tied=not any("lm_head" in one.name or "embed_out" in one.name for one in tensors),
-        stored_bytes=sum(one.end - one.begin for one in tensors),
-        source=f"{source}; safetensors headers: {total:,} parameters",
-    )
+    total = shape.linear_parameters + embeddings + (2 * layers + 1) * hidden
+    return replace(shape, total_parameters=total)
 
 
 def _linears(tensors: Mapping[str, Iterable[int]]) -> tuple[Linear, ...]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from engine.backends import load_backend
 from engine.backends.base import (
@@ -16,18 +19,24 @@ from engine.backends.base import (
 )
 from engine.backends.usage import Usage
 from engine.environment import Device
-from engine.estimate import duration, memory
+from engine.estimate import cost, measured
+from engine.estimate.base_model import shape_of, why_unknown
+from engine.estimate.cost import Batch, Course
 from engine.estimate.devices import facts_of
-from engine.estimate.duration import Course, DeviceSpeed, Duration
 from engine.estimate.measured import Measurement
-from engine.estimate.memory import Batch, Memory
+from engine.estimate.row_tokens import Lengths, mean, padded
+from engine.estimate.rows import Sampler, Workload, counted_by, counted_rows, workload_of
 from engine.estimate.shape import ModelShape
-from engine.estimate.workload import Lengths, Workload, mean, padded
 from engine.recipe.methods import unset_options
 from engine.recipe.model import Method, Recipe
 from engine.render.number_format import epochs
+from engine.runtime.rendering.key import rendered_key
+from engine.store import Artifact, Store
 from engine.values import Value, replace
 
+LENGTHS = (
+    "how long the rows are: every one is taken at max_length until `recipe data` has read them"
+)
 KEPT_ADAPTERS = 8
 """Adapters of checkpoints that stay (`engine.runtime.training.saved_weights.MOST`)."""
 CHECKPOINTS = 3
@@ -36,6 +45,7 @@ STATE = 3
 """Numbers in a checkpoint for each trained one: itself, and two of the optimizer."""
 NOTICED = 1.05
 """Times fewer tokens from which sharing the start of rows is worth a line."""
+TEXTS_OF_PREFERENCE = 2
 
 
 class TrainingEstimate(Value):
@@ -82,6 +92,74 @@ class Known(Value):
     """What is not known, with what would make it known."""
 
 
+def estimate_training(
+    recipe: Recipe,
+    store: Store,
+    device: Device,
+    *,
+    base_model: Mapping[str, Any],
+    data: Artifact | None,
+    sample: Sampler | None = None,
+) -> TrainingEstimate:
+    """Return what training the recipe will take; nothing is fetched and nothing is run.
+
+    `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
+    artifact if it is there, `sample` what samples the rows where they were sampled already.
+    """
+    return estimate_from(recipe, device, known_of(recipe, store, device, base_model, data, sample))
+
+
+def known_of(
+    recipe: Recipe,
+    store: Store,
+    device: Device,
+    base_model: Mapping[str, Any],
+    data: Artifact | None,
+    sample: Sampler | None = None,
+) -> Known:
+    """Return what an estimate may stand on."""
+    shape = shape_of(recipe.base_model, store)
+    workload = workload_of(recipe, store, data=data, base_model=base_model, sample=sample)
+    exact = None
+    if data is not None:
+        rendered = rendered_key(recipe, data.key, base_model).digest
+        work = measured.work_of(recipe, device, base_model=base_model, rendered=rendered)
+        exact = measured.find(store.root, work)
+    missing = [] if shape else [why_unknown(recipe.base_model)]
+    if workload.train_rows is None:
+        missing.append(f"how many rows train is known after {counted_by(recipe)}")
+    missing += [LENGTHS] if workload.at_most and shape else []
+    return Known(
+        shape=shape,
+        workload=workload,
+        measured=exact,
+        like=measured.find_like(store.root, measured.machine_of(recipe, device)),
+        missing=tuple(missing),
+    )
+
+
+def measurement(
+    recipe: Recipe, store: Store, usage: Usage, *, work: dict[str, Any], by: str
+) -> Measurement:
+    """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
+    shape, method, steps = shape_of(recipe.base_model, store), recipe.method, 0.0
+    rendered = store.get(work["rendered"])
+    rows = counted_rows(rendered) if rendered else None
+    if shape:
+        learned = math.ceil(rows.learned) if rows and shares_prefix(recipe) else 0
+        batch = cost.batch_of(method, usage, learned=learned)
+        passes = usage.steps.count * accumulation(method)
+        steps = passes * cost.operations(shape, method, batch, backward=True)
+    return Measurement(
+        by=by,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        usage=usage,
+        work=work,
+        operations=steps,
+        weights=cost.ready(shape, method, work["precision"]) if shape else 0,
+    )
+
+
 def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstimate:
     """Return what training this recipe on this device will take."""
     shape, work, method = known.shape, known.workload, recipe.method
@@ -99,14 +177,13 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         validation_rows=0,
         kernels=backend.kernels(device),
     )
+    # without a row where every one of the sample is left out
+    has_shared = work.shared and work.train and not work.at_most
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
-        # without a row where every one of the sample is left out
-        shared_prefix=_shared_text(recipe, work)
-        if work.shared and work.train and not work.at_most
-        else "",
+        shared_prefix=_shared_text(recipe, work) if has_shared else "",
         kernels=backend.kernel_words(recipe, kernels),
         unknown=known.missing,
         derived=tuple(derived),
@@ -114,7 +191,7 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     # Steps and tokens need no shape of the base model; all that follows does.
     if shape is None:
         return found
-    trained = memory.trainable_parameters(shape, method)
+    trained = cost.trainable_parameters(shape, method)
     derived.append(("parameters", _parameters_text(shape, method, trained)))
     peak, how = _memory(recipe, device, known, shape)
     derived.append(("memory", how))
@@ -123,7 +200,7 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         seconds, how = _duration(recipe, device, known, shape, course)
         derived.append(("time", how))
     saves = -(-plan.steps // plan.save_every) if plan else 1
-    # A full training puts no checkpoint aside; adapters of several are kept (`adapter_checkpoints`).
+    # A full training puts no checkpoint aside; adapters of several are kept (`saved_weights`).
     kept = 1 if method.kind == "full" else min(saves, KEPT_ADAPTERS)
     disk, scratch = 4 * trained * kept, 4 * STATE * trained * min(saves, CHECKPOINTS)
     stays = f"{_size(disk)} stays; until it is done, checkpoints take {_size(scratch)} more"
@@ -141,9 +218,6 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     )
 
 
-TEXTS_OF_PREFERENCE = 2
-
-
 def _plan(method: Method, work: Workload) -> Schedule | None:
     if work.train_rows is None:
         return None
@@ -159,29 +233,29 @@ def course_of(recipe: Recipe, work: Workload) -> Course | None:
     # Of a preference two texts go through the model: both answers, or one and one that is estimated by.
     texts = 1 if method.preference is None else TEXTS_OF_PREFERENCE
     rows, micro = texts * (work.validation_rows or 0), texts * method.micro_batch_size
-    looked_at = _usual(recipe, work, work.validation or work.train, min(micro, max(1, rows)))
+
+    def usual(lengths: Lengths, count: int) -> Batch:
+        if shares_prefix(recipe):
+            return _shared(work, count, max(1, round(mean(lengths))))
+        return Batch(rows=count, length=max(1, round(padded(lengths, count))))
+
+    judged = usual(work.validation or work.train, min(micro, max(1, rows)))
     # One before the first step: every backend that trains here sets `eval_on_start`.
     evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0
     return Course(
         steps=min(plan.steps, plan.epochs * (work.train_rows or 0) / method.batch_size),
         passes=accumulation(method),
-        batch=_usual(recipe, work, work.train, micro),
+        batch=usual(work.train, micro),
         evaluations=evaluations,
-        evaluation_tokens=rows / looked_at.rows * looked_at.tokens,
-        evaluation_batch=looked_at,
+        evaluation_tokens=rows / judged.rows * judged.tokens,
+        evaluation_batch=judged,
         # Rounded up: the last step writes a checkpoint too.
         saves=-(-plan.steps // plan.save_every),
     )
 
 
-def _usual(recipe: Recipe, work: Workload, lengths: Lengths, rows: int) -> Batch:
-    """Return a usual batch of so many rows: unpadded behind their common start, or padded to the longest."""
-    if not shares_prefix(recipe):
-        return Batch(rows=rows, length=max(1, round(padded(lengths, rows))))
-    return _shared(work, rows, max(1, round(mean(lengths))))
-
-
 def _shared(work: Workload, rows: int, length: int) -> Batch:
+    """Return a batch of rows that are unpadded behind their common start."""
     # The token before the first learned one is each row's own, whatever all begin with.
     learned = math.ceil(work.learned)
     shared = min(work.shared, length - min(length, learned + 1))
@@ -191,38 +265,30 @@ def _shared(work: Workload, rows: int, length: int) -> Batch:
 def _memory(
     recipe: Recipe, device: Device, known: Known, shape: ModelShape
 ) -> tuple[int | None, str]:
-    """Return the peak, and where it comes from."""
+    """Return the peak at the longest rows, and where it comes from."""
+    work, like, most = known.workload, known.like, recipe.method.micro_batch_size
     if known.measured:
         peak = known.measured.usage.peak_bytes
         return peak, f"{_size(peak)} was the peak of {_source(known.measured)}"
-    if not known.workload.longest:
+    if not work.longest:
         return None, "not known: it depends on the longest row"
-    found = computed_memory(recipe, device, known, shape)
-    parts = ", ".join(f"{name} {_size(size)}" for name, size in found.parts().items())
-    process = "" if known.like is None else "; the process as it was measured here"
-    rows, length = recipe.method.micro_batch_size, known.workload.longest
-    return found.total, f"{parts}; at {rows} rows of {length} tokens at once{process}"
-
-
-def computed_memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> Memory:
-    """Return the computed parts of the peak, at the longest rows."""
-    work, like = known.workload, known.like
-    rows = min(recipe.method.micro_batch_size, work.train_rows or recipe.method.micro_batch_size)
-    process = memory.PROCESS
+    rows, process = min(most, work.train_rows or most), cost.PROCESS
     if device.kind == "cuda":
-        process = 0  # torch's own account; the context is listed beside it
+        process = 0  # torch's own account; the context is listed apart
     elif like is not None:
-        process = max(0, like.usage.ready_bytes - like.weights) + memory.KERNELS
-    return memory.peak(
+        process = max(0, like.usage.ready_bytes - like.weights) + cost.KERNELS
+    batch = Batch(rows=rows, length=work.longest)
+    found = cost.peak(
         shape,
         recipe.method,
-        _shared(work, rows, work.longest)
-        if shares_prefix(recipe)
-        else Batch(rows=rows, length=work.longest),
+        _shared(work, rows, work.longest) if shares_prefix(recipe) else batch,
         precision=device.precision(recipe.backend.precision),
         backend=recipe.backend.name,
         process=process,
     )
+    parts = ", ".join(f"{name} {_size(size)}" for name, size in found.parts().items())
+    measured_here = "" if like is None else "; the process as it was measured here"
+    return found.total, f"{parts}; at {most} rows of {work.longest} tokens at once{measured_here}"
 
 
 def _duration(
@@ -231,30 +297,32 @@ def _duration(
     """Return the seconds, and where they come from."""
     method, like = recipe.method, known.like
     if known.measured:
-        found, source = (
-            measured_duration(method, shape, course, known.measured),
-            _source(known.measured),
-        )
+        source = _source(known.measured)
+        found = cost.measured_duration(method, shape, course, known.measured.usage)
     else:
         facts = facts_of(device)
         peak = facts.peak(device.precision(recipe.backend.precision))
         if like is not None and like.usage.steps.seconds:
-            operations = like.operations / like.usage.steps.seconds
-            source = f"{operations / 1e9:.3g} billion operations a second, as in {_source(like)}"
+            speed = like.operations / like.usage.steps.seconds
+            source = f"{speed / 1e9:.3g} billion operations a second, as in {_source(like)}"
         elif peak is not None:
             is_cpu = facts.kind == "cpu"
-            share = duration.SHARE_OF_PEAK[method.kind] if is_cpu else duration.GPU_SHARE
-            operations = share * peak
+            share = cost.SHARE_OF_PEAK[method.kind] if is_cpu else cost.GPU_SHARE
+            speed = share * peak
             source = (
                 f"{share:.0%} of {peak / 1e12:.3g} trillion operations a second ({facts.source}) is assumed; "
                 "`recipe plan --probe` on the device measures 2 steps"
             )
         else:
             return None, f"not known: {facts.source}; `recipe plan --probe` measures it"
-        bandwidth = facts.bandwidth or duration.MEMORY_BYTES
-        speed = DeviceSpeed(operations=operations, bandwidth=bandwidth)
-        backend = recipe.backend.name
-        found = duration.unmeasured_duration(shape, method, course, speed, backend=backend)
+        found = cost.unmeasured_duration(
+            shape,
+            method,
+            course,
+            backend=recipe.backend.name,
+            speed=speed,
+            bandwidth=facts.bandwidth,
+        )
     parts = {
         "start": found.starting,
         "steps": found.steps,
@@ -265,36 +333,6 @@ def _duration(
     return found.total, f"{spent}; {source}"
 
 
-def measured_duration(
-    method: Method, shape: ModelShape, course: Course, measured: Measurement
-) -> Duration:
-    """Return the duration by a measurement, scaled from its rows to the usual ones."""
-    usual = duration.work(shape, method, course)
-    there = replace(course, batch=_batch_of(method, measured.usage, learned=course.batch.learned))
-    was = duration.work(shape, method, there)
-    return duration.from_usage(measured.usage, course, usual / was)
-
-
-def _batch_of(method: Method, usage: Usage, *, learned: int) -> Batch:
-    """Return what went through the model at once in a measured step after the first."""
-    spent = usage.steps if usage.steps.count else usage.first
-    each = spent.tokens / max(1, spent.count * method.batch_size)
-    return Batch(rows=method.micro_batch_size, length=max(1, round(each)), learned=learned)
-
-
-def operations_of(method: Method, shape: ModelShape, usage: Usage, *, learned: int) -> float:
-    """Return the operations of all measured steps after the first; `learned` as in `Batch`."""
-    passing = duration.operations(
-        shape, method, _batch_of(method, usage, learned=learned), backward=True
-    )
-    return usage.steps.count * accumulation(method) * passing
-
-
-def learned_tokens(recipe: Recipe, work: Workload) -> int:
-    """Return the tokens of a row that have logits, as in `Batch`."""
-    return math.ceil(work.learned) if shares_prefix(recipe) else 0
-
-
 def _source(measured: Measurement) -> str:
     day = measured.created[:16].replace("T", " ")
     by = "trial steps" if measured.by == "probe" else "a run"
@@ -302,21 +340,17 @@ def _source(measured: Measurement) -> str:
 
 
 def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
-    least = " at most" if method.early_stopping else ""
-    seen = epochs(_epochs(method, work, plan))
+    # As trainers count epochs: the last step of one may have fewer passes.
+    whole, rest = divmod(plan.steps, plan.steps_per_epoch)
+    passes = math.ceil((work.train_rows or 1) / method.micro_batch_size)
+    seen = epochs(whole + rest * accumulation(method) / passes)
+    steps = f"{plan.steps}{' at most' if method.early_stopping else ''}"
     if method.tokens is not None:
         return (
             f"{method.tokens:,} tokens in batches of {method.batch_size} rows of "
-            f"{method.max_length}: {plan.steps}{least}, {seen} of {work.train_rows} rows"
+            f"{method.max_length}: {steps}, {seen} of {work.train_rows} rows"
         )
-    return f"{work.train_rows} rows in batches of {method.batch_size}, {seen}: {plan.steps}{least}"
-
-
-def _epochs(method: Method, work: Workload, plan: Schedule) -> float:
-    """Return how often all rows are seen, as trainers count it: the last step of an epoch may have fewer passes."""
-    whole, rest = divmod(plan.steps, plan.steps_per_epoch)
-    passes = math.ceil((work.train_rows or 1) / method.micro_batch_size)
-    return whole + rest * accumulation(method) / passes
+    return f"{work.train_rows} rows in batches of {method.batch_size}, {seen}: {steps}"
 
 
 def _shared_text(recipe: Recipe, work: Workload) -> str:
@@ -343,9 +377,9 @@ def _parameters_text(shape: ModelShape, method: Method, trained: int) -> str:
         if method.train_only is not None:
             of_all = f"{trained:,} of {shape.total_parameters:,}"
         return f"{of_all} are trained; {shape.source}"
-    targets = memory.targets(shape, method)
+    targets = cost.targets(shape, method)
     count = sum(one.count for one in targets)
-    ranks = sorted({memory.rank_of(one, method) for one in targets} or {method.rank})
+    ranks = sorted({cost.rank_of(one, method) for one in targets} or {method.rank})
     at = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
     lengths = " and the length of each row" if method.dora else ""
     return f"{trained:,} at {at} beside {count} matrices{lengths}; {shape.source}"

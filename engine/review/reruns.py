@@ -17,7 +17,7 @@ from engine.backends.base import ConfigLine
 from engine.environment import Device
 from engine.errors import RecipeError
 from engine.estimate import TrainingEstimate, estimate_training
-from engine.estimate.prices import Price, price_of
+from engine.estimate.devices import Price, price_of
 from engine.evidence.review import ConfigChange, Cost
 from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
 from engine.recipe.model import (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from engine.estimate.stages import BITS
+from engine.estimate.run import BITS
 from engine.evidence.review import Finding
 from engine.recipe.metrics import LIKELIHOODS
 from engine.recipe.model import FROM_TRAIN, Export, Json, Recipe, ValidationSize

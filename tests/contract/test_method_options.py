@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from engine.backends import BACKENDS, load_backend
 from engine.backends.base import BackendConfig, Launch, Trained, shares_prefix
-from engine.estimate.memory import trainable_parameters
+from engine.estimate.cost import trainable_parameters
 from engine.estimate.shape import shape_of_folder
 from engine.recipe.methods import OPTIONS as KEYS
 from engine.recipe.model import Method, TrainOnly

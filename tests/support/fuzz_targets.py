@@ -20,10 +20,9 @@ from engine.backends.trainer_state import is_whole_safetensors, read_state
 from engine.cli.main import main as recipe
 from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
-from engine.estimate.gguf_header import read_gguf
 from engine.estimate.measured import find_like
-from engine.estimate.shape import shape_of_folder, shape_of_gguf
-from engine.estimate.stages import past_seconds
+from engine.estimate.run import past_seconds
+from engine.estimate.shape import read_gguf, shape_of_folder, shape_of_gguf
 from engine.lock.file import read_lock
 from engine.recipe import check_recipe
 from engine.recipe.model import PathRef, Source

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.estimate.gguf_header import read_gguf
-from engine.estimate.shape import shape_of_folder, shape_of_gguf
+from engine.estimate.shape import read_gguf, shape_of_folder, shape_of_gguf
 from engine.training.soft_targets import tokens_in
 
 CONFIG: dict[str, Any] = {

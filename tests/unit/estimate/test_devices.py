@@ -6,8 +6,7 @@ import pytest
 
 from engine.environment import Device
 from engine.errors import RecipeError
-from engine.estimate.devices import GPUS, facts_of, named_device
-from engine.estimate.prices import price_of
+from engine.estimate.devices import GPUS, facts_of, named_device, price_of
 from engine.values import replace
 from support.estimates import CPU
 

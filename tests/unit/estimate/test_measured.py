@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends.usage import Spent, Usage
 from engine.estimate.measured import Measurement, find, find_like, keep, machine_of, work_of
-from engine.estimate.stages import bits, disk_of, past_seconds
+from engine.estimate.run import bits, disk_of, past_seconds
 from engine.recipe.model import Recipe
 from engine.store.runs import Runs
 from engine.values import replace

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,16 @@ import pytest
 import yaml
 
 from engine.data.examples.example import iter_examples
-from engine.estimate.row_tokens import OPENING, TURN, RowSample, sampled_sources
+from engine.estimate.row_tokens import (
+    OPENING,
+    TURN,
+    RowSample,
+    in_blocks,
+    mean,
+    padded,
+    sampled_sources,
+)
 from engine.estimate.rows import trained_lengths
-from engine.estimate.workload import in_blocks, mean, without_longer
 from engine.recipe import load_recipe
 from engine.recipe.model import PathRef, Recipe
 from engine.runtime.rendering.chat import load_chat
@@ -143,8 +152,24 @@ def test_longer_rows_are_left_out_with_drop_and_cut_without(tmp_path: Path) -> N
     drops = replace(recipe, data=replace(recipe.data, checks=checks))
 
     assert trained_lengths(recipe, LENGTHS) == ((10, 2), (16, 2))
-    assert trained_lengths(drops, LENGTHS) == without_longer(LENGTHS, 16) == ((10, 2),)
+    assert trained_lengths(drops, LENGTHS) == ((10, 2),)
 
 
 def test_documents_make_full_blocks_and_a_rest() -> None:
     assert in_blocks(LENGTHS, 16) == ((4, 1), (8, 1), (10, 2), (16, 3))
+
+
+def test_one_row_at_once_needs_no_padding() -> None:
+    assert mean(LENGTHS) == padded(LENGTHS, 1) == pytest.approx(20)
+
+
+def test_padding_is_the_mean_longest_of_rows_drawn_together() -> None:
+    """Against every draw of three rows with replacement, counted one by one."""
+    rows = [length for length, count in LENGTHS for _ in range(count)]
+    drawn = statistics.mean(max(three) for three in itertools.product(rows, repeat=3))
+
+    assert drawn == pytest.approx(padded(LENGTHS, 3))
+
+
+def test_no_rows_have_no_length() -> None:
+    assert padded((), 4) == mean(()) == 0

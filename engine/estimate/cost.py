@@ -1,0 +1,345 @@
+"""What a training costs, from the shapes of the model and of a batch: its peak of memory part by part, and its time.
+
+What a pass keeps for its way back was counted with `torch.autograd.graph.saved_tensors_hooks` on Llama
+models of several shapes; copies of the logits and the size of the process were fitted to peaks of real
+trainings on a CPU (`docs/explanation/estimates.md` has the numbers). Time is operations over speed, and what comes
+before, between and after the steps. Without a measurement a speed is a share of the device's peak, which is an
+assumption and is named as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.backends.base import numbered
+from engine.backends.usage import Usage
+from engine.estimate.shape import Linear, ModelShape
+from engine.recipe.methods import ATTENTION
+from engine.recipe.model import Method
+from engine.values import Value, replace, to_json
+
+WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
+"""Bytes of a number."""
+PROCESS = 1_120_000_000
+"""Resident size on a CPU of Python with torch, transformers, peft and trl or Axolotl, without weights, after a
+first pass has loaded its kernels; Axolotl and TRL came within 3 % of it."""
+KERNELS = 110_000_000
+"""Of it, what comes only with the first pass."""
+LOGITS = {"trl": 4.6, "axolotl": 4.1}
+"""Copies of the 32-bit logits that are alive at once in the loss and its way back."""
+NF4 = 0.516
+"""Bytes of a 4-bit weight with its doubly quantized scales."""
+SHARED = {"q_proj": "x", "k_proj": "x", "v_proj": "x", "gate_proj": "y", "up_proj": "y"}
+"""Matrices that read the same input, which is kept once for all of them."""
+OF_ATTENTION = "o_proj"
+"""Reads what attention gives, which is kept for its own way back: 32 bits are not kept twice."""
+SHARE_OF_PEAK = {"lora": 0.42, "qlora": 0.42, "full": 0.55}
+"""Of a CPU's peak of operations, what training reaches: fitted on one machine."""
+GPU_SHARE = 0.35
+"""An assumption, not measured here: large models on one GPU reach 30 to 50 % of the peak, small ones less."""
+STARTING = {"trl": 3.0, "axolotl": 20.0}
+"""Seconds until the first step: weights and rows, and imports where they are a process of their own; on two cores."""
+CHECKPOINT_BYTES = 200e6
+"""Written a second, as it was on one disk."""
+STATE_BYTES = 28
+"""Read and written for one trained number in the optimizer's step."""
+MEMORY_BYTES = 10e9
+"""A second, where the device's bandwidth is not known."""
+
+
+class Batch(Value):
+    """What goes through the model at once."""
+
+    rows: int
+    length: int
+    """Tokens of each row, padding included."""
+    shared: int = 0
+    """Tokens of each row that are computed once for all of them."""
+    learned: int = 0
+    """Tokens of each row that have logits; 0 where every token has."""
+
+    @property
+    def tokens(self) -> int:
+        """Of all rows."""
+        return self.rows * (self.length - self.shared) + self.shared
+
+    @property
+    def logits(self) -> int:
+        """Tokens of all rows that have logits."""
+        return self.rows * self.learned or self.tokens
+
+
+class Memory(Value):
+    """The parts of the peak, in bytes."""
+
+    process: int
+    weights: int
+    adapter: int
+    optimizer: int
+    activations: int
+    logits: int
+    gradients: int
+    """Those that are alive at the peak."""
+
+    @property
+    def total(self) -> int:
+        return sum(to_json(self).values())
+
+    def parts(self) -> Mapping[str, int]:
+        """Return the parts by name, without those that are nothing."""
+        named = {"process": "the process"}
+        return {named.get(name, name): size for name, size in to_json(self).items() if size}
+
+
+class Course(Value):
+    """How often what happens, and with how much."""
+
+    steps: float
+    """As so many full batches: the last one of an epoch may be smaller."""
+    passes: int
+    """Forward and backward passes a step."""
+    batch: Batch
+    """Of a usual training pass."""
+    evaluations: int
+    evaluation_tokens: float
+    """Of one evaluation, padding included."""
+    evaluation_batch: Batch
+    saves: int
+
+
+class Duration(Value):
+    """Seconds, by what they are spent on."""
+
+    starting: float
+    steps: float
+    evaluations: float
+    saves: float
+    ending: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.starting + self.steps + self.evaluations + self.saves + self.ending
+
+
+def trainable_parameters(shape: ModelShape, method: Method) -> int:
+    """Return what is trained: everything or a part of it, or two thin matrices beside each chosen one."""
+    if method.kind == "full":
+        only = method.train_only
+        if only is None:
+            return shape.total_parameters
+        words = shape.embedding_parameters * (1 if shape.tied else 2)
+        # Outside the blocks and the embeddings there is the last norm.
+        blocks = shape.total_parameters - words - shape.hidden
+        trained = blocks * len(numbered(only.layers or ())) // shape.layers
+        return trained + (words if only.embeddings else 0)
+    # With DoRA the length of each row besides.
+    rows = 1 if method.dora else 0
+    return sum(
+        (rank_of(one, method) * (one.inputs + one.outputs) + rows * one.outputs) * one.count
+        for one in targets(shape, method)
+    )
+
+
+def rank_of(one: Linear, method: Method) -> int:
+    """Return the rank of a matrix's adapter."""
+    return dict(method.ranks).get(one.name, method.rank)
+
+
+def targets(shape: ModelShape, method: Method) -> list[Linear]:
+    """Return the matrices that get an adapter, as many of each as there are chosen layers."""
+    found = list(shape.linears)
+    if method.target_modules != "all_linear":
+        names = ATTENTION if method.target_modules == "attention" else method.target_modules
+        found = [one for one in found if one.name in names]
+    if method.layers is None:
+        return found
+    chosen = min(shape.layers, len(numbered(method.layers)))
+    return [replace(one, count=one.count * chosen // shape.layers) for one in found]
+
+
+def layers_back(shape: ModelShape, method: Method) -> int:
+    """Return through how many layers gradients go: from the last to the first of which anything is trained."""
+    only = method.train_only
+    layers = method.layers if method.kind != "full" else only and only.layers
+    everything = method.layers is None if method.kind != "full" else only is None or only.embeddings
+    if everything or not layers:
+        return shape.layers
+    return max(1, shape.layers - min(number % shape.layers for number in numbered(layers)))
+
+
+def peak(
+    shape: ModelShape, method: Method, batch: Batch, *, precision: str, backend: str, process: int
+) -> Memory:
+    """Return the largest memory that training holds at once.
+
+    That is on the way back through the last blocks, when all activations and the logits are there, or in
+    the optimizer's step, when all gradients are.
+    """
+    trained, back = trainable_parameters(shape, method), layers_back(shape, method)
+    hidden, narrow = shape.hidden, precision != "fp32"
+    block = _kept_of_block(shape, method, narrow=narrow)
+    if method.gradient_checkpointing:
+        # the input of each block; one block at a time is done again
+        kept = round(batch.tokens * (shape.layers * 4 * hidden + block))
+    else:
+        kept = round(batch.tokens * (back * block + 8 * hidden))
+    logits = round(4 * LOGITS.get(backend, 4.6) * batch.logits * shape.vocabulary)
+    is_whole = method.train_only is None or method.train_only.embeddings
+    largest = 4 * shape.embedding_parameters if method.kind == "full" and is_whole else 0
+    step = 4 * trained + largest
+    at_step = step > kept + logits + largest
+    return Memory(
+        process=process,
+        weights=_weights(shape, method, precision),
+        adapter=0 if method.kind == "full" else 4 * trained,
+        optimizer=8 * trained,
+        activations=0 if at_step else kept,
+        logits=0 if at_step else logits,
+        gradients=step if at_step else largest,
+    )
+
+
+def ready(shape: ModelShape, method: Method, precision: str) -> int:
+    """Return the weights and the adapter, before the first pass makes copies of any."""
+    if method.kind == "full":
+        return 4 * shape.total_parameters * _copies(method)
+    return _weights(shape, method, precision) + 4 * trainable_parameters(shape, method)
+
+
+def _copies(method: Method) -> int:
+    """Return how often full training holds the model: preferences may be measured against an untouched one."""
+    return 2 if method.preference is not None and method.preference.has_reference else 1
+
+
+def _weights(shape: ModelShape, method: Method, precision: str) -> int:
+    """Return the base model's weights; full training holds 32 bits, and 16-bit copies while it computes."""
+    if method.kind == "qlora":
+        rest = shape.total_parameters - shape.linear_parameters
+        # Only the matrices are quantized; embeddings and norms are held in 32 bits.
+        return round(NF4 * shape.linear_parameters) + 4 * rest
+    if method.kind == "full":
+        # A weight that is frozen is cast anew each time.
+        trained = trainable_parameters(shape, method)
+        cast = shape.linear_parameters * trained // shape.total_parameters
+        held = 4 * shape.total_parameters * _copies(method)
+        return held + (2 * cast if precision != "fp32" else 0)
+    return WIDTH[precision] * shape.total_parameters
+
+
+def _kept_of_block(shape: ModelShape, method: Method, *, narrow: bool) -> float:
+    """Return the bytes that one block keeps of one token, with the inputs of its adapters."""
+    hidden, inner = shape.hidden, shape.intermediate
+    if method.kind == "full":
+        return 28 * hidden + 8 * inner if narrow else 40 * hidden + 16 * inner
+    total: float = 16 * hidden + 6 * inner if narrow else 24 * hidden + 12 * inner
+    shared = {OF_ATTENTION}
+    for one in targets(shape, method):
+        share = one.count / max(1, layers_back(shape, method))
+        # Dropped anew for each adapter where rows are dropped.
+        if method.dropout:
+            total += share * one.inputs * (6 if narrow else 8)
+        elif narrow:
+            total += share * one.inputs * 2
+        # Neither dropped nor cast: matrices that read the same input keep one tensor for all.
+        elif SHARED.get(one.name, one.name) not in shared:
+            shared.add(SHARED.get(one.name, one.name))
+            total += share * one.inputs * 4
+        # DoRA keeps what the layer and its adapter give, to scale both.
+        total += share * one.outputs * (6 if narrow else 8) if method.dora else 0
+    return total
+
+
+def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: bool) -> float:
+    """Return the operations of one pass: forward, and with `backward` the way back.
+
+    The way back is twice the forward pass where every weight has a gradient; with frozen weights it
+    is as much again, and the adapters' own part. It ends where nothing before is trained. Preferences that are
+    measured against the untouched model go through that one as well, forward only.
+    """
+    attention = 4.0 * shape.hidden * batch.length * shape.layers
+    blocks = batch.tokens * (2.0 * shape.linear_parameters + attention)
+    logits = batch.logits * 2.0 * shape.vocabulary * shape.hidden
+    forward = blocks + logits
+    reference = forward if _copies(method) > 1 else 0.0
+    if not backward:
+        return forward + reference
+    again = forward if method.gradient_checkpointing else 0.0
+    if method.kind == "full" and method.train_only is None:
+        return 3 * forward + again + reference
+    # No further than the first layer of which anything is trained.
+    back = blocks * (layers_back(shape, method) / shape.layers) + logits
+    own = 2.0 if method.kind == "full" else 6.0
+    learned = own * trainable_parameters(shape, method) * batch.tokens
+    # For DoRA's lengths of rows B A is multiplied out, once a pass whatever the tokens.
+    lengths = sum(
+        2.0 * rank_of(one, method) * one.inputs * (one.inputs + one.outputs) * one.count
+        for one in (targets(shape, method) if method.dora else ())
+    )
+    return forward + back + again + learned + lengths + reference
+
+
+def unmeasured_duration(
+    shape: ModelShape,
+    method: Method,
+    course: Course,
+    *,
+    backend: str,
+    speed: float,
+    bandwidth: float | None,
+) -> Duration:
+    """Return the duration of a training that nothing of this machine is known of.
+
+    `speed` is in operations a second, `bandwidth` in bytes between the device and its memory.
+    """
+    trained, judged = trainable_parameters(shape, method), course.evaluation_batch
+    passing = operations(shape, method, course.batch, backward=True) / speed
+    step = course.passes * passing + STATE_BYTES * trained / (bandwidth or MEMORY_BYTES)
+    forward = operations(shape, method, judged, backward=False) / judged.tokens
+    written = 12 * trained  # the trained numbers, and two of the optimizer's for each
+    return Duration(
+        starting=STARTING.get(backend, 10.0),
+        steps=course.steps * step,
+        evaluations=course.evaluations * course.evaluation_tokens * forward / speed,
+        saves=course.saves * written / CHECKPOINT_BYTES,
+    )
+
+
+def batch_of(method: Method, usage: Usage, *, learned: int) -> Batch:
+    """Return what went through the model at once in a measured step after the first."""
+    spent = usage.steps if usage.steps.count else usage.first
+    each = spent.tokens / max(1, spent.count * method.batch_size)
+    return Batch(rows=method.micro_batch_size, length=max(1, round(each)), learned=learned)
+
+
+def measured_duration(method: Method, shape: ModelShape, course: Course, usage: Usage) -> Duration:
+    """Return the duration of a training whose like was measured on this machine, scaled to usual rows.
+
+    What the first step, evaluation and checkpoint took longer than the next ones belongs to the start.
+    """
+    # What the optimizer reads and writes counts as four operations for a byte: that is what a CPU
+    # computes in the time in which it moves one, and it only serves this ratio.
+    moved = 4.0 * STATE_BYTES * trainable_parameters(shape, method)
+    usual, was = (
+        course.passes * operations(shape, method, batch, backward=True) + moved
+        for batch in (course.batch, batch_of(method, usage, learned=course.batch.learned))
+    )
+    # A training of a single step has no later one to go by.
+    spent = usage.steps if usage.steps.count else usage.first
+    tokens = spent.tokens / max(1, spent.count)
+    seconds = usage.steps.each or usage.first.each
+    judged = usage.evaluations if usage.evaluations.tokens else usage.first_evaluation
+    each_token = judged.seconds / judged.tokens if judged.tokens else 0.0
+    saving = usage.saves.each or usage.first_save.each
+    warming = (
+        # What the first step's own rows explain is no warming up; they may be longer than the others.
+        max(0.0, usage.first.seconds - seconds * usage.first.tokens / max(1.0, tokens))
+        + max(0.0, usage.first_evaluation.seconds - each_token * usage.first_evaluation.tokens)
+        + max(0.0, usage.first_save.seconds - saving)
+    )
+    return Duration(
+        starting=usage.starting.seconds + warming,
+        steps=course.steps * seconds * usual / was,
+        evaluations=course.evaluations * course.evaluation_tokens * each_token,
+        saves=course.saves * saving,
+        ending=usage.ending.seconds,
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.evidence import Check, Flip, FormResult, Metric, Scores, Status, Verdict
 from engine.metrics.predictions import Judging, Prediction
@@ -18,9 +18,6 @@ from engine.metrics.verdict import judge, judge_drops, point_check, verdict
 from engine.recipe.metrics import primary
 from engine.recipe.model import MaxDrop, Recipe
 from engine.values import Value, replace
-
-if TYPE_CHECKING:
-    from engine.runtime.gguf.tensors import TensorError
 
 MEAN_SHIFT: Mapping[str, float] = {"fp32": 0.002, "bf16": 0.1, "fp16": 0.02}
 LARGEST_SHIFT: Mapping[str, float] = {"fp32": 0.03, "bf16": 0.5, "fp16": 0.2}
@@ -56,11 +53,11 @@ SAMPLED = 128
 SAMPLE = 1
 """Rows that it is asked first.
 
-It never leaves, its tensors are compared one by one, and what conversion breaks (positions, heads, norms) it breaks in
+It never leaves, files made of it are asked every row, and what conversion breaks (positions, heads, norms) it breaks in
 every row, or in those that reach far back; where the longest one does not show it sound, all are asked.
 """
 SHOWN = 3
-"""Tensors that are named in one check."""
+"""Differences that are named in one check."""
 SMALLEST = 1e-9
 """Probabilities below are taken for this: their logarithm says nothing."""
 PLACES = {
@@ -223,25 +220,11 @@ def _shift(name: str, got: float, bound: float, shifts: Sequence[float], note: s
     return replace(check, direction="max")
 
 
-def weight_check(errors: Sequence[TensorError], other_facts: Sequence[str]) -> Check:
-    """Check the tensors of a quantized file against those that it was made of, and what else it says of itself."""
-    wrong = [one for one in errors if not one.is_sound]
-    kept = len(errors) - len(wrong)
-    notes = [
-        f"`{one.name}` is not what was rounded to {one.type}: off by {one.error:.2g} of its length,"
-        f" its worst row by {one.worst_row:.2g}"
-        for one in wrong[:SHOWN]
-    ]
-    if len(wrong) > SHOWN:
-        notes.append(f"{len(wrong) - SHOWN} more like these")
-    notes += other_facts[:SHOWN]
-    return point_check(
-        "weights",
-        Status.FAIL if wrong or other_facts or not errors else Status.PASS,
-        kept / len(errors) if errors else None,
-        n=len(errors),
-        note="; ".join(notes) or "tensors that are those of the 16-bit file but for rounding",
-    )
+def settings_check(other: Sequence[str]) -> Check:
+    """Check what a quantized file says of itself against the model that it was made of."""
+    note = "; ".join(other[:SHOWN]) or "numbers and marks that are those of the model"
+    status = Status.FAIL if other else Status.PASS
+    return point_check("weights", status, 0.0 if other else 1.0, n=1, note=note)
 
 
 def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[Check]:

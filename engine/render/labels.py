@@ -66,7 +66,7 @@ _NAMES = {
     "token_parity.template": "same prompts: the file's template",
     "token_parity.users": "same tokens: users' prompts",
     "token_parity.corpus": "same tokens: texts of all kinds",
-    "weights": "same weights as 16-bit file",
+    "weights": "same weights and settings as its model",
     "overfitting": "overfitting gap",
     "task_file": "task file",
     "free_output": "usable without constraint",

@@ -46,7 +46,6 @@ from engine.store import Artifact
 from engine.values import Value, replace, to_json
 
 if TYPE_CHECKING:
-    from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
 REVISION = 19
@@ -55,7 +54,7 @@ TOOLS = ("inferna",)
 USES = ("device",)
 
 RESULT = "verify.json"
-WEIGHTS = "weights.json"
+SETTINGS = "settings.json"
 QUANTIZED = "quantized"
 
 
@@ -333,7 +332,7 @@ class _ParityChain:
         checks = [
             *judged.checks,
             *ladder.token_checks(predictions.facts, ollama_leaves=leaves),
-            ladder.weight_check(*self._weights(path, digest=digest)),
+            ladder.settings_check(self._other_settings(path, digest=digest)),
             *(ladder.quantized_shift(form, self._last) if self._last else ()),
             *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.judged)),
             *judge_endings(task, predictions.judged, scores=whole, free=free),
@@ -385,35 +384,29 @@ class _ParityChain:
             form, before, confidence=confidence, checks=checks, precision=precision
         )
 
-    def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
-        """Return how far each tensor is from the 16-bit file's, and what else is not as it is or as the model says."""
+    def _other_settings(self, path: Path, *, digest: str) -> list[str]:
+        """Return what a quantized file, or the 16-bit one it was made of, says otherwise than the merged model."""
         sixteen = parity_files.sixteen_bit(self.context)
 
         def build(folder: Path) -> None:
-            # Once for all looks: a vocabulary takes as long to read as the tensors.
-            source, file = read_back(sixteen.file(parity_files.SIXTEEN)), read_back(path)
-            threads = self.context.device.threads
-            compared = gguf_tensors.compare(source, file, threads=threads)
-            facts = [f"`{name}` is not that of the 16-bit file" for name in compared.facts]
             model = self.context.artifacts["merge"].file("model")
-            facts += source_check.other_tensors(model, source, compared.extents)
-            facts += source_check.other_settings(model, file)
-            found = {"errors": [to_json(one) for one in compared.errors], "facts": facts}
-            (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
+            source = read_back(sixteen.file(parity_files.SIXTEEN))
+            found = [*source_check.other_tensors(model, source)]
+            found += source_check.other_settings(model, read_back(path))
+            (folder / SETTINGS).write_text(json.dumps(found), encoding="utf-8")
 
         from engine.runtime.gguf import source_check  # brings transformers
-        from engine.runtime.gguf import tensors as gguf_tensors  # brings numpy
-        from engine.runtime.gguf.reader import read_back
+        from engine.runtime.gguf.convert import read_back
 
         payload = {
             "file": digest,
             "sixteen": sixteen.digest(),
             "merge": self.context.inputs["merge"],
-            "revision": [gguf_tensors.REVISION, source_check.REVISION],
+            "revision": source_check.REVISION,
             "version": version_of("gguf"),
         }
-        found = read_json(self.context.cached("weights", payload, build), WEIGHTS)
-        return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
+        found: list[str] = read_json(self.context.cached("file_settings", payload, build), SETTINGS)
+        return found
 
     def _drops(self, found: Predictions) -> Iterator[Check]:
         """Judge what is lost against the tuned model and the merged one."""

@@ -113,12 +113,6 @@ def exchanged_layers(found: Tensors) -> None:
         found[name], found[other] = found[other].clone(), found[name].clone()
 
 
-def exchanged_matrices(found: Tensors) -> None:
-    """Put two matrices of a layer in each other's place."""
-    one, two = (f"model.layers.2.self_attn.{name}.weight" for name in ("q_proj", "o_proj"))
-    found[one], found[two] = found[two].clone(), found[one].clone()
-
-
 def rope(**changes: object) -> Prepare:
     """Return a change of how positions are counted."""
     given = {"rope_type": "default", **changes}
@@ -255,11 +249,11 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
             "a window of four tokens": Seed(
                 prepare=trained(as_type("mistral", "Mistral", sliding_window=4)), code="X846"
             ),
-            "logits that are made smaller": Seed(
-                prepare=trained(
+            "logits that are made smaller": noted(
+                trained(
                     as_type("granite", "Granite", attention_multiplier=0.25, logits_scaling=8.0)
                 ),
-                code="X846",
+                "X846",
             ),
             "stretched positions": Seed(
                 prepare=trained(rope(rope_theta=1e4, rope_type="linear", factor=32.0)), code="X846"
@@ -280,14 +274,11 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
                 prepare=settings(CONFIG, lambda found: found.update(model_type="gemma")),
                 code="X846",
             ),
-            "two matrices of a layer in each other's place": Seed(
-                prepare=trained(weights(exchanged_matrices)), code="X846"
-            ),
             "two layers in each other's place": Seed(
                 prepare=trained(weights(exchanged_layers)), code="X846"
             ),
         },
-        missed="neighbouring layers whose exchange costs next to nothing, heads exchanged within a matrix, noise, small"
-        " changes of a base; anything of weights that nothing has trained",
+        missed="whatever costs a model less than half of what it knows: two matrices of a layer exchanged, a base of"
+        " positions that is a little off, noise; anything of weights that nothing has trained",
     ),
 }

@@ -69,7 +69,7 @@ def converted(change: Callable[[Any], object]) -> Seed:
 
         patch.setattr(convert, "write_gguf", write_gguf)
 
-    return in_the_file(prepare, "weights:")
+    return in_the_file(prepare, "settings as its model")
 
 
 def quantized_as(kind: str, *, named: bool) -> Seed:

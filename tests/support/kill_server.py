@@ -30,7 +30,7 @@ HEAVY = (
     "engine.runtime.training.sft",
     "engine.estimate.actuals",
     "engine.pipeline.report",
-    "engine.runtime.gguf.tensors",
+    "engine.runtime.gguf.source_check",
     "mistral_common.tokens.tokenizers.mistral",  # brought by transformers with the first tokenizer
     *(f"engine.stages.{name}" for name in STAGES),
 )

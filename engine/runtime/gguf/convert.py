@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, StageError, first_line
@@ -23,6 +23,9 @@ from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
 from engine.store.store import out_of_room
 from engine.values import Value
+
+if TYPE_CHECKING:
+    from gguf import GGUFReader
 
 SIXTEEN_BIT = ("F16", "BF16")
 SUPER_BLOCK, BLOCK = 256, 32
@@ -169,13 +172,21 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def read_back(file: Path) -> GGUFReader:
+    """Read a file that was written here. StageError X634 when it is no whole GGUF file."""
+    from gguf import GGUFReader  # brings NumPy
+
+    try:
+        return GGUFReader(file)
+    except (ValueError, OSError, KeyError, IndexError) as error:
+        raise StageError.one("X634", f"`{file.name}` cannot be read back: {error}") from error
+
+
 def read_facts(path: Path, quantization: str) -> GgufFacts:
     """Read back what the tools wrote.
 
     StageError X634 when it is no whole GGUF file, X819 when it is not of the type asked for.
     """
-    from engine.runtime.gguf.reader import read_back  # brings NumPy
-
     reader = read_back(path)
     types: Counter[str] = Counter()
     stored = weights = fallbacks = 0

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from engine.errors import StageError
 from engine.files.reading import json_lines
 from engine.progress import Progress
-from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.models.wide import in_64_bits
 from engine.runtime.rendering.chat import Chat
@@ -128,7 +127,7 @@ def _matrices(sixteen: Path) -> dict[str, int]:
     """Return the inputs of every matrix that is quantized, by name."""
     return {
         tensor.name: int(tensor.shape[0])
-        for tensor in GgufReader(sixteen).tensors
+        for tensor in gguf.GGUFReader(sixteen).tensors
         if len(tensor.shape) == 2  # matrices
         and tensor.tensor_type.name in ("F16", "BF16", "F32")
         # The head is shown one token a row here, which says too little of it; llama.cpp's own tool leaves it out too.
@@ -140,7 +139,7 @@ def _named(
     sums: Mapping[str, NDArray[np.float64]], sixteen: Path
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yield the sums by llama.cpp's names of the tensors."""
-    reader = GgufReader(sixteen)
+    reader = gguf.GGUFReader(sixteen)
     arch = str(_value(reader, "general.architecture"))
     blocks = int(_value(reader, f"{arch}.block_count"))
     kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
@@ -151,7 +150,7 @@ def _named(
             yield name, values
 
 
-def _value(reader: GgufReader, key: str) -> Any:
+def _value(reader: gguf.GGUFReader, key: str) -> Any:
     field = reader.get_field(key)
     if field is None:
         raise StageError.one("X634", f"the 16-bit GGUF file has no `{key}`")

@@ -26,9 +26,9 @@ def main() -> None:
 
 def importance(path: str) -> dict[str, list[float]]:
     """Return the mean squares of an importance matrix by tensor, as llama.cpp's own quantizer reads it."""
-    from engine.runtime.gguf.reader import GgufReader  # only where there is a matrix
+    from gguf import GGUFReader  # only where there is a matrix
 
-    tensors = {tensor.name: tensor.data for tensor in GgufReader(path).tensors}
+    tensors = {tensor.name: tensor.data for tensor in GGUFReader(path).tensors}
     found = {}
     for name, sums in tensors.items():
         if name.endswith(SUMS):

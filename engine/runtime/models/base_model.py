@@ -155,10 +155,9 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     import torch  # only where a GGUF comes in
     from transformers import GgufConfig
 
-    from engine.runtime.gguf.reader import read_once
     from engine.runtime.models.load import load_whole
 
-    with _alone(gguf) as (folder, name), read_once():
+    with _alone(gguf) as (folder, name):
         mention(progress, f"dequantizing {gguf.name} to bfloat16")
         dequantizing = GgufConfig(dequantize=True)
         with _room_for(gguf):
@@ -189,9 +188,7 @@ def _room_for(gguf: Path) -> Iterator[None]:
 
 def _gguf_tokenizer(gguf: Path, target: Path) -> None:
     """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
-    from engine.runtime.gguf.reader import read_once  # only where a GGUF comes in
-
-    with _alone(gguf) as (folder, name), read_once():
+    with _alone(gguf) as (folder, name):
         tokenizer = _read_tokenizer(folder, name)
     tokenizer.save_pretrained(target)
 

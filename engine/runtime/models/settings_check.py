@@ -10,7 +10,7 @@ from transformers import CONFIG_MAPPING
 
 from engine.errors import Problem, Severity
 from engine.runtime.models.files import read_settings
-from engine.runtime.models.reading_check import ACTIVATION_KEYS, is_trained
+from engine.runtime.models.reading_check import is_trained
 from engine.values import brief_text
 
 CONFIG: Final = "config.json"
@@ -43,6 +43,7 @@ SAMPLING: Final = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typic
 """Not exported either: rows are judged by the most probable tokens."""
 HOT: Final = 2.0
 """A temperature from which samples are noise."""
+ACTIVATION_KEYS: Final = ("hidden_act", "hidden_activation", "activation_function")
 EPSILON: Final = 1e-5
 DROPOUT: Final = 0.2
 POSITIONS: Final = 1 << 24

@@ -31,7 +31,6 @@ with open(file, "r+b") as stream:
     stream.seek(start)
     stream.write(damaged)
 """
-REVERSED = SCRAMBLE.format(damaged="bytes(reversed(stream.read(size)))")
 NO_NUMBERS = SCRAMBLE.format(damaged="b'\\xff' * size")
 """In Q8_0 every scale is NaN."""
 OTHER_TEMPLATE = """
@@ -116,17 +115,16 @@ def test_sound_tools_of_ones_own_are_accepted(
     assert exported(trained)
 
 
-@pytest.mark.parametrize(("damage", "check"), [(REVERSED, "weights"), (NO_NUMBERS, "finite")])
 def test_a_damaged_tensor_is_refused_and_the_file_does_not_leave(
-    trained: Project, llama_cpp: Callable[..., None], damage: str, check: str
+    trained: Project, llama_cpp: Callable[..., None]
 ) -> None:
-    llama_cpp(after_quantizing=damage)
+    llama_cpp(after_quantizing=NO_NUMBERS)
 
     outcome, found = run(trained)
 
     assert outcome.code == 1, outcome.err
     assert list(refused(found)) == ["Q8_0"]
-    assert check in refused(found)["Q8_0"]
+    assert "finite" in refused(found)["Q8_0"]
     assert "REFUSED" in outcome.out + outcome.err
     assert exported(trained) == []
 

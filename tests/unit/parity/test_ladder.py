@@ -17,10 +17,9 @@ from engine.parity.ladder import (
     parity,
     quantized_shift,
     sample,
+    settings_check,
     shift_checks,
-    weight_check,
 )
-from engine.runtime.gguf.tensors import TensorError
 from engine.values import replace
 
 SCORES = Scores(rows=0, metrics=(), classes=(), confusion=())
@@ -116,18 +115,11 @@ def test_long_answers_are_measured_by_the_token() -> None:
     assert [one.status for one in checks] == [Status.PASS, Status.PASS]
 
 
-def test_wrong_tensors_are_named_and_counted() -> None:
-    sound = TensorError(name="a", type="Q8_0", error=0.007, worst_row=0.01)
-    wrong = [TensorError(name=f"b{at}", type="Q8_0", error=1.0, worst_row=1.0) for at in range(5)]
+def test_other_settings_of_a_file_are_named() -> None:
+    check = settings_check(["`llama.block_count` is 3"])
 
-    check = weight_check([sound, *wrong], [])
-
-    assert (check.status, check.got, check.n) == (Status.FAIL, 1 / 6, 6)
-    assert "`b0`" in check.note
-    assert "2 more" in check.note
-    assert weight_check([sound], []).status is Status.PASS
-    assert weight_check([sound], ["`llama.block_count` is 3"]).status is Status.FAIL
-    assert weight_check([], []).status is Status.FAIL
+    assert (check.status, check.note) == (Status.FAIL, "`llama.block_count` is 3")
+    assert settings_check([]).status is Status.PASS
 
 
 def test_of_a_large_holdout_the_longest_row_is_asked() -> None:

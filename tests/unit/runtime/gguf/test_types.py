@@ -6,13 +6,10 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from gguf import GGMLQuantizationType, dequantize
 
 from engine.errors import StageError
 from engine.runtime.gguf.convert import another_type, find_tools, read_facts, write_gguf
-from engine.runtime.gguf.tensors import weights_of
 from support.faults_of_machines import change_file, number
 from support.pico import pico_gguf
 
@@ -93,15 +90,3 @@ def test_nor_is_a_mix_whose_only_tensors_that_fit_are_of_another_type() -> None:
     ]
 
     assert another_type(SimpleNamespace(fields={}, tensors=tensors), "Q3_K_L") == ""
-
-
-@pytest.mark.parametrize("kind", ["Q5_0", "Q8_0", "Q4_K", "F16", "F32"])
-def test_numbers_are_read_as_the_package_reads_them(kind: str) -> None:
-    asked = GGMLQuantizationType[kind]
-    rows = np.random.default_rng(1).integers(0, 256, (6, 22 * 34 * 9 * 4), dtype=np.uint8)
-    # Scales that are numbers: no exponent of all ones.
-    rows &= 0xBB
-
-    found = weights_of(rows, asked)
-
-    assert found.numpy().tobytes() == dequantize(rows, asked).tobytes()

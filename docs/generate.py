@@ -21,13 +21,16 @@ from typing import Any
 
 from engine.cli.verbs import VERBS, declare
 from engine.codes import AREAS, Code
-from engine.codes.limits import rows as limits_of_code
 from engine.errors import ExitCode
 from engine.process.confine import NONE
 from engine.process.policies import POLICIES, Policy
 from engine.recipe.rules import all_codes
 from engine.recipe.validation.schema import part_schema, recipe_schema, schema_text
 from engine.render.number_format import about, millions, size
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from limits import rows as limits_of_code
 
 DOCS = Path(__file__).parent
 SITE = DOCS.parent / "zensical.toml"
@@ -374,7 +377,7 @@ def limits_page() -> str:
     children = [(one.name, one.reads, one.writes, _network(one), *_sizes(one)) for one in POLICIES]
     head = ("process", "reads", "writes", "network", "memory", "largest file")
     limits = _table(("what", "at most", "code"), limits_of_code())
-    parts = [NOTE.format(source="engine/codes/limits.py and engine/process/policies.py"), LIMITS]
+    parts = [NOTE.format(source="docs/limits.py and engine/process/policies.py"), LIMITS]
     return "\n".join([*parts, limits, CONFINED, _table(head, children), DEGRADED])
 
 

@@ -55,8 +55,6 @@ def something_must_hold(recipe: FilledText) -> Problems:
         # no acceptance
 
     Right:
-        task:
-          kind: classification
         acceptance:
           metrics:
             macro_f1: {min: 0.80}
@@ -99,11 +97,10 @@ def metrics_are_known(recipe: FilledText) -> Problems:
             ▸f1.bilings: {min: 0.80}
 
     Right:
-        task:
-          labels: [billing, bug]
         acceptance:
           metrics:
             f1.billing: {min: 0.80}
+            # no f1.bilings
     """
     if not is_measured(recipe["task"]["kind"]):
         return
@@ -284,9 +281,6 @@ def bounds_can_be_reached(recipe: FilledText) -> Problems:
     Right:
         splits:
           holdout: 500
-        acceptance:
-          metrics:
-            valid_output: {min: 0.99}
     """
     acceptance, rows = recipe["acceptance"], recipe["splits"].get("holdout")
     if acceptance["decide_on"] != "lower_bound" or not isinstance(rows, int) or rows < 1:
@@ -359,8 +353,6 @@ def gains_have_a_baseline(recipe: FilledText) -> Problems:
 
     Right:
         baselines: [tfidf_svm]
-        acceptance:
-          over_baselines: {macro_f1: {min_gain: 0.05}}
     """
     if written_baselines(recipe.filled):
         return
@@ -401,7 +393,6 @@ def quantization_is_known(recipe: FilledText) -> Problems:
 
     Right:
         export:
-          quantization: IQ2_XS
           importance_matrix: true
     """
     known = (*QUANTIZATIONS, *WITH_MATRIX)
@@ -440,7 +431,6 @@ def quantization_has_a_file(recipe: FilledText) -> Problems:
     Right:
         export:
           formats: [gguf]
-          quantization: Q8_0
     """
     if set(recipe["export"]["formats"]) & {"gguf", "ollama"}:
         return

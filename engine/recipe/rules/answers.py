@@ -40,12 +40,7 @@ def labels_can_be_joined(recipe: FilledText) -> Problems:
 
     Right:
         task:
-          kind: multilabel
           labels: [late billing, bug]
-        data:
-          label:
-            column: topics
-            # no relabel
     """
     task = recipe["task"]
     kind = KINDS.get(task["kind"])
@@ -78,7 +73,6 @@ def schema_can_be_checked(recipe: FilledText) -> Problems:
 
     Right:
         task:
-          kind: extraction
           schema: {type: object, properties: {city: {type: string}}}
     """
     schema = recipe["task"].get("schema")
@@ -182,9 +176,6 @@ def fields_are_in_the_schema(recipe: FilledText) -> Problems:
             fields: {▸citty: place}
 
     Right:
-        task:
-          kind: extraction
-          schema: {type: object, additionalProperties: false, properties: {city: {type: string}}}
         data:
           answer:
             fields: {city: place}

@@ -68,14 +68,7 @@ def base_model_has_something_to_say(recipe: FilledText) -> Problems:
           metrics: {bits_per_byte: {max: 2}}
 
     Right:
-        # no labels
-        task: {kind: text}
         base_model: {path: ../data}
-        data:
-          # no label
-          replay: {from: base_model, share: 0.1}
-        acceptance:
-          metrics: {bits_per_byte: {max: 2}}
     """
     base = recipe["base_model"]
     if "from" not in recipe["data"].get("replay", {}) or not {"scratch", "keep_layers"} & set(base):
@@ -104,13 +97,8 @@ def replayed_text_only_trains(recipe: FilledText) -> Problems:
           metrics: {bits_per_byte: {max: 2}}
 
     Right:
-        # no labels
-        task: {kind: text}
         data:
-          # no label
           replay: {share: 0.1, sources: [{path: ../data/rows.csv}]}
-        acceptance:
-          metrics: {bits_per_byte: {max: 2}}
     """
     for position, written in enumerate(recipe["data"].get("replay", {}).get("sources", ())):
         at = (*REPLAY_SOURCES, position)
@@ -167,8 +155,7 @@ def relabel_or_bins(recipe: FilledText) -> Problems:
     Right:
         data:
           label:
-            column: stars
-            bins: {billing: {max: 0}, bug: {min: 1}}
+            # no relabel
     """
     label = recipe["data"].get("label")
     if label is not None and label["relabel"] and label["bins"]:
@@ -200,9 +187,7 @@ def bins_are_intervals(recipe: FilledText) -> Problems:
     Right:
         data:
           label:
-            column: stars
             bins:
-              billing: {max: 1}
               bug: {min: 2}
     """
     bins = _bins(recipe)
@@ -237,13 +222,9 @@ def bins_reach_every_label(recipe: FilledText) -> Problems:
               billing: {max: 1}
 
     Right:
-        task:
-          labels: [billing, bug]
         data:
           label:
-            column: stars
             bins:
-              billing: {max: 1}
               bug: {min: 2}
     """
     bins, labels = _bins(recipe), recipe["task"].get("labels", [])
@@ -281,8 +262,6 @@ def label_column_is_in_the_header(recipe: FilledText) -> Problems:
           sources:
             - path: ../data/rows.csv
               header: [text, topic]
-          label:
-            column: topic
     """
     at, label = ("data", "label", "column"), recipe["data"].get("label")
     if label is not None:
@@ -346,9 +325,6 @@ def input_hides_the_answer(recipe: FilledText) -> Problems:
     Right:
         task:
           input: "{text}"
-        data:
-          label:
-            column: topic
     """
     label, answer = recipe["data"].get("label"), recipe["data"].get("answer")
     shown = _fields(recipe["task"]["input"])

@@ -44,7 +44,6 @@ def names_differ(recipe: FilledText) -> Problems:
     Right:
         acceptance:
           forgetting:
-            max_drop: 0.05
             probes:
               - {name: arc, kind: cloze, path: ../data/rows.csv}
               - {name: arc-9, kind: cloze, path: ../data/rows.csv, limit: 9}
@@ -83,7 +82,6 @@ def columns_fit_the_kind(recipe: FilledText) -> Problems:
     Right:
         acceptance:
           forgetting:
-            max_drop: 0.05
             probes:
               - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {context: text}}
     """
@@ -139,7 +137,7 @@ def stride_moves_a_window(recipe: FilledText) -> Problems:
 
     Right:
         acceptance:
-          metrics: {macro_f1: {min: 0.8}}
+          # no stride
 
     R400: a stride that is as long as the window.
 
@@ -159,13 +157,7 @@ def stride_moves_a_window(recipe: FilledText) -> Problems:
           stride: ▸256
 
     Right:
-        # no labels
-        task: {kind: text}
-        data:
-          # no label
-        method: {kind: lora, max_length: 256}
         acceptance:
-          metrics: {bits_per_byte: {max: 2}}
           stride: 128
     """
     acceptance = recipe["acceptance"]
@@ -238,7 +230,6 @@ def graph_precision_has_a_graph(recipe: FilledText) -> Problems:
     Right:
         export:
           formats: [safetensors, onnx]
-          graph_precision: fp16
     """
     at = ("export", "graph_precision")
     if recipe.has(at) and ONNX not in recipe["export"]["formats"]:
@@ -265,11 +256,10 @@ def calibration_is_of_labels(recipe: FilledText) -> Problems:
           ▸selective: {accuracy: {min: 0.95}, coverage: {min: 0.5}}
 
     Right:
-        task:
-          kind: multilabel
         acceptance:
           metrics:
             accuracy: {min: 0.80}
+          # no selective
     """
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None or kind.decoding is Decoding.LABEL_SCORING:
@@ -297,7 +287,6 @@ def selective_can_hold(recipe: FilledText) -> Problems:
         acceptance:
           selective:
             accuracy: {min: 0.95}
-            coverage: {min: 0.5}
     """
     selective = recipe["acceptance"].get("selective", {})
     on_point = recipe["acceptance"]["decide_on"] == "point"
@@ -325,8 +314,6 @@ def calibration_has_validation_rows(recipe: FilledText) -> Problems:
     Right:
         splits:
           validation: 100
-        acceptance:
-          selective: {accuracy: {min: 0.95}, coverage: {min: 0.5}}
     """
     size = recipe["splits"].get("validation", "all")
     is_counted = isinstance(size, int) and not isinstance(size, bool)

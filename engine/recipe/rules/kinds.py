@@ -63,8 +63,6 @@ def keys_are_there(recipe: FilledText) -> Problems:
 
     Right:
         task:
-          kind: classification
-          instruction: "Is it billing or a bug?"
           labels: [billing, bug]
     """
     kind = KINDS.get(recipe["task"]["kind"])
@@ -92,8 +90,8 @@ def keys_fit_the_kind(recipe: FilledText) -> Problems:
 
     Right:
         task:
-          kind: chat
           system: Be nice.
+          # no instruction
     """
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None:
@@ -128,11 +126,9 @@ def answer_comes_one_way(recipe: FilledText) -> Problems:
             ▸fields: {city: city}
 
     Right:
-        task:
-          kind: extraction
         data:
           answer:
-            fields: {city: city}
+            # no column
     """
     kind, answer = KINDS.get(recipe["task"]["kind"]), recipe["data"].get("answer")
     if answer is None or kind is None or "data.answer" not in kind.reads:
@@ -165,8 +161,6 @@ def shape_fits_the_kind(recipe: FilledText) -> Problems:
           shape: ▸dpo
 
     Right:
-        task:
-          kind: chat
         data:
           shape: sharegpt
     """

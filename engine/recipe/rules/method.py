@@ -41,7 +41,7 @@ def full_has_no_adapter(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          kind: full
+          # no rank
     """
     if recipe["method"]["kind"] != "full":
         return
@@ -69,8 +69,8 @@ def only_full_training_freezes(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          kind: lora
           layers: last_2
+          # no train_only
     """
     method = recipe["method"]
     if method["kind"] != "full" and "train_only" in method:
@@ -95,7 +95,6 @@ def something_is_trained(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          kind: full
           train_only: {layers: last_2}
     """
     only = recipe["method"].get("train_only")
@@ -121,7 +120,6 @@ def ranks_name_targets(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          target_modules: [q_proj, v_proj]
           ranks: {v_proj: 4}
     """
     method = recipe["method"]
@@ -183,9 +181,7 @@ def ranks_keep_the_scale(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          rank: 16
           alpha: 32
-          ranks: {q_proj: 5}
     """
     method = recipe["method"]
     rank, alpha = method["rank"], method.get("alpha")
@@ -213,10 +209,9 @@ def loss_has_a_choice(recipe: FilledText) -> Problems:
           ▸loss_on: everything
 
     Right:
-        task:
-          kind: text
         method:
           epochs: 1
+          # no loss_on
     """
     kind = KINDS.get(recipe["task"]["kind"])
     if "loss_on" not in recipe["method"] or kind is None:
@@ -246,6 +241,7 @@ def options_stand_once(recipe: FilledText) -> Problems:
     Right:
         method:
           neftune_alpha: 10
+        # no backend
     """
     overrides = recipe["backend"]["overrides"]
     for key, own in _OVERRIDDEN.items():
@@ -270,7 +266,6 @@ def batches_divide(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          batch_size: 16
           micro_batch_size: 4
     """
     method = recipe["method"]
@@ -326,11 +321,8 @@ def tokens_are_the_only_length(recipe: FilledText) -> Problems:
           epochs: ▸2
 
     Right:
-        task:
-          kind: text
         method:
-          packing: true
-          tokens: 600000
+          # no epochs
     """
     for key in ("epochs", "min_steps", "max_steps") if recipe.has(("method", "tokens")) else ():
         if recipe.has(("method", key)):
@@ -361,11 +353,8 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
           tokens: ▸600000
 
     Right:
-        task:
-          kind: text
         method:
           packing: true
-          tokens: 600000
 
     R355: an attention that does not keep packed documents apart.
 
@@ -383,10 +372,6 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
           overrides: {attn_implementation: ▸flash_attention_2}
 
     Right:
-        task:
-          kind: text
-        method:
-          packing: true
         backend:
           overrides: {attn_implementation: eager}
 
@@ -405,10 +390,6 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
         backend: {name: ▸unsloth}
 
     Right:
-        task:
-          kind: text
-        method:
-          packing: true
         backend: {name: trl}
     """
     method, backend = recipe["method"], recipe["backend"]
@@ -444,12 +425,7 @@ def tokens_make_steps(recipe: FilledText) -> Problems:
           tokens: ▸4000
 
     Right:
-        task:
-          kind: text
         method:
-          packing: true
-          batch_size: 8
-          max_length: 512
           tokens: 400000
     """
     method = recipe["method"]
@@ -503,7 +479,6 @@ def alpha_is_not_below_rank(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          rank: 32
           alpha: 64
     """
     method = recipe["method"]
@@ -539,7 +514,6 @@ def seeds_are_further_ones(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          seed: 9
           seeds: [8, 10]
     """
     method = recipe["method"]
@@ -567,7 +541,6 @@ def curves_have_validation(recipe: FilledText) -> Problems:
     Right:
         splits:
           validation: 100
-        learning_curve: true
     """
     if recipe["learning_curve"] and not has_validation(recipe.filled):
         message = "a learning curve is judged on validation rows; splits.validation is 0"
@@ -595,9 +568,6 @@ def folds_leave_validation(recipe: FilledText) -> Problems:
     Right:
         splits:
           folds: 3
-          validation: 0.1
-          # no train
-          # no holdout
     """
     splits = recipe["splits"]
     if splits["folds"] == 2 and has_validation(recipe.filled):  # the one number

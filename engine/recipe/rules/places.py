@@ -62,7 +62,6 @@ def references_stand_still(recipe: FilledText) -> Problems:
 
     Right:
         base_model:
-          hub: HuggingFaceTB/SmolLM2-360M-Instruct
           revision: 0123456789abcdef0123456789abcdef01234567
     """
     if recipe["allow_moving"]:
@@ -224,7 +223,6 @@ def outside_is_allowed(recipe: FilledText) -> Problems:
           - model: {name: served, endpoint: ▸"https://api.example.org/v1", model: m}
 
     Right:
-        allow_moving: true
         baselines:
           - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
 
@@ -242,7 +240,6 @@ def outside_is_allowed(recipe: FilledText) -> Problems:
           - model: {name: served, endpoint: "https://api.example.org/v1", model: m, api_key_env: ▸A_KEY}
 
     Right:
-        allow_moving: true
         baselines:
           - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
     """
@@ -264,7 +261,6 @@ def endpoints_can_be_asked(recipe: FilledText) -> Problems:
           - model: {name: served, endpoint: ▸"http://2852039166/v1", model: m}
 
     Right:
-        allow_moving: true
         baselines:
           - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
 
@@ -280,7 +276,6 @@ def endpoints_can_be_asked(recipe: FilledText) -> Problems:
           - model: {name: m, endpoint: "http://localhost:8000/v1", model: m, api_key_env: ▸AWS_SECRET_ACCESS_KEY}
 
     Right:
-        allow_moving: true
         baselines:
           - model: {name: m, endpoint: "http://localhost:8000/v1", model: m}
 
@@ -296,7 +291,6 @@ def endpoints_can_be_asked(recipe: FilledText) -> Problems:
           - model: {name: m, endpoint: ▸"http://api.openai.com/v1", model: m, api_key_env: OPENAI_API_KEY}
 
     Right:
-        allow_moving: true
         baselines:
           - model: {name: m, endpoint: "http://localhost:8000/v1", model: m}
     """

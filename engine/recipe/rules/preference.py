@@ -52,7 +52,7 @@ def preferences_are_of_pairs(recipe: FilledText) -> Problems:
 
     Right:
         method:
-          kind: lora
+          # no preference
     """
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is not None and kind.turns is not Turns.PREFERENCE and recipe.has(_AT):
@@ -77,9 +77,8 @@ def drift_is_of_preferences(recipe: FilledText) -> Problems:
 
     Right:
         acceptance:
-          metrics:
-            macro_f1: {min: 0.80}
           forgetting: {max_drop: 0.05}
+          # no drift
     """
     kind, at = KINDS.get(recipe["task"]["kind"]), ("acceptance", "drift")
     if kind is not None and kind.turns is not Turns.PREFERENCE and recipe.has(at):
@@ -103,10 +102,8 @@ def nothing_is_dropped_out(recipe: FilledText) -> Problems:
           dropout: ▸0.1
 
     Right:
-        task:
-          kind: preference
         method:
-          kind: lora
+          # no dropout
     """
     method = recipe["method"]
     if _loss(recipe) is not None and method["kind"] != "full" and method["dropout"] > 0:
@@ -136,16 +133,8 @@ def kto_compares_within_a_batch(recipe: FilledText) -> Problems:
           preference: {loss: kto}
 
     Right:
-        task:
-          kind: preference
-        data:
-          shape: kto
-          # no pair
         method:
-          kind: lora
-          batch_size: 8
           micro_batch_size: 4
-          preference: {loss: kto}
     """
     method = recipe["method"]
     if _loss(recipe) != _SINGLE:
@@ -176,12 +165,7 @@ def loss_fits_the_rows(recipe: FilledText) -> Problems:
           preference: {loss: ▸kto}
 
     Right:
-        task:
-          kind: preference
-        data:
-          pair: {prompt: question, chosen: better, rejected: worse}
         method:
-          kind: lora
           preference: {loss: dpo}
     """
     loss, data = _loss(recipe), recipe["data"]
@@ -212,10 +196,7 @@ def loss_has_the_key(recipe: FilledText) -> Problems:
           preference: {loss: orpo, ▸answer_weight: 0.2}
 
     Right:
-        task:
-          kind: preference
         method:
-          kind: lora
           preference: {loss: dpo, answer_weight: 0.2}
     """
     loss, written = _loss(recipe), recipe["method"].get("preference", {})

@@ -16,9 +16,9 @@
             task:
               labels: [billing, bug, crash]
 
-The parts under `Wrong` and `Right` are laid over a valid recipe by `tests/unit/recipe/test_rules.py`, which expects
-the code at the place that `▸` marks, and nothing where it is right; `# no KEY` takes a key out of that recipe. A
-docstring that begins with no code belongs to a further check of codes that have their page elsewhere.
+The part under `Wrong` is laid over a valid recipe by `tests/unit/recipe/test_rules.py`, which expects the code at the
+place that `▸` marks; that under `Right`, what changes, is laid over both, and nothing is wrong then. `# no KEY` takes a
+key out. A docstring that begins with no code belongs to a further check of codes that have their page elsewhere.
 """
 
 from __future__ import annotations

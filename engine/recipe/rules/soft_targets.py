@@ -41,8 +41,7 @@ def teacher_gives_probabilities(recipe: FilledText) -> Problems:
     Right:
         teacher:
           model: {path: ../data}
-          targets: soft
-          inputs: {sources: [{path: ../data/rows.csv}]}
+        # no allow_moving
 
     R374: soft targets of a teacher that is shown examples.
 
@@ -60,8 +59,6 @@ def teacher_gives_probabilities(recipe: FilledText) -> Problems:
     Right:
         teacher:
           model: {path: ../data}
-          targets: soft
-          inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher = recipe.filled.get("teacher")
     if not teacher or teacher.get("targets") != "soft":
@@ -97,10 +94,7 @@ def soft_keys_have_soft_targets(recipe: FilledText) -> Problems:
 
     Right:
         teacher:
-          model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
           targets: soft
-          temperature: 2.0
 
     R376: a teacher that has nothing to answer.
 
@@ -115,7 +109,6 @@ def soft_keys_have_soft_targets(recipe: FilledText) -> Problems:
 
     Right:
         teacher:
-          model: {path: ../data}
           targets: soft
     """
     teacher = recipe.filled.get("teacher")
@@ -150,9 +143,6 @@ def soft_targets_are_of_the_same_tokens(recipe: FilledText) -> Problems:
             - {max_length: ▸64}
 
     Right:
-        teacher:
-          model: {path: ../data}
-          targets: soft
         sweep:
           list:
             - {learning_rate: 5e-4}

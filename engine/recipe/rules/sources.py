@@ -307,8 +307,6 @@ def into_goes_with_files(recipe: FilledText) -> Problems:
         data:
           sources:
             - path: ../data/rows.csv
-        splits:
-          by: random
 
     R253: with splits by files, a source that belongs to none.
 
@@ -335,11 +333,6 @@ def into_goes_with_files(recipe: FilledText) -> Problems:
               into: holdout
             - path: ../data/parts/*.jsonl
               into: train
-        splits:
-          by: files
-          validation: 0
-          # no train
-          # no holdout
     """
     by_files = recipe["splits"]["by"] == "files"
     for at, written in _sources(recipe):
@@ -373,7 +366,6 @@ def paragraphs_stand_alone(recipe: FilledText) -> Problems:
           sources:
             - path: ../data/texts.txt
               columns: {topic: ../data/topics.txt}
-          label: {column: topic}
     """
     for at, written in _sources(recipe):
         if written.get("split_at") and written.get("columns"):

@@ -49,7 +49,6 @@ def sizes_are_all_rows_or_all_fractions(recipe: FilledText) -> Problems:
     Right:
         splits:
           train: 0.6
-          validation: 0.1
           holdout: 0.3
     """
     sizes = _sizes(recipe)
@@ -79,8 +78,6 @@ def fractions_fit(recipe: FilledText) -> Problems:
     Right:
         splits:
           train: 0.5
-          validation: 0.2
-          holdout: 0.3
     """
     sizes = _sizes(recipe)
     if _is_mixed(sizes) or not all(0 <= size < 1 for size in sizes.values()):
@@ -109,10 +106,6 @@ def rows_fit_the_sample(recipe: FilledText) -> Problems:
     Right:
         data:
           sample: {rows: 800}
-        splits:
-          train: 400
-          validation: 100
-          holdout: 300
     """
     sample, sizes = recipe["data"].get("sample"), _sizes(recipe).values()
     if sample is None or any(isinstance(size, float) for size in sizes):
@@ -141,8 +134,6 @@ def validation_steers(recipe: FilledText) -> Problems:
     Right:
         splits:
           validation: 100
-        method:
-          early_stopping: {patience: 2}
     """
     if "early_stopping" in recipe["method"] and not has_validation(recipe.filled):
         message = "early stopping needs validation rows; splits.validation is 0"
@@ -196,10 +187,7 @@ def folds_stand_alone(recipe: FilledText) -> Problems:
 
     Right:
         splits:
-          folds: 5
-          validation: 0.1
           # no holdout
-          # no train
     """
     splits = recipe["splits"]
     if not splits["folds"]:
@@ -244,11 +232,6 @@ def files_give_a_holdout(recipe: FilledText) -> Problems:
               into: train
             - path: ../data/rows.csv
               into: holdout
-        splits:
-          by: files
-          validation: 0
-          # no train
-          # no holdout
 
     R264: validation is a file or has a size.
 
@@ -271,17 +254,8 @@ def files_give_a_holdout(recipe: FilledText) -> Problems:
           # no holdout
 
     Right:
-        data:
-          sources:
-            - path: ../data/parts/a.jsonl
-              into: train
-            - path: ../data/rows.csv
-              into: holdout
         splits:
-          by: files
           validation: 0.1
-          # no train
-          # no holdout
     """
     if _way(recipe) != "files":
         return
@@ -313,7 +287,6 @@ def all_means_what_is_there(recipe: FilledText) -> Problems:
 
     Right:
         splits:
-          validation: 100
           holdout: 300
     """
     if _rows_say_it(recipe):
@@ -367,7 +340,6 @@ def something_is_left(recipe: FilledText) -> Problems:
         splits:
           validation: 0.2
           holdout: 0.3
-          # no train
     """
     splits = recipe["splits"]
     if splits.get("train", "all") != "all" or _rows_say_it(recipe):

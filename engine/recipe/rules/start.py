@@ -33,20 +33,11 @@ def blank_models_are_trained_whole(recipe: FilledText) -> Problems:
     Wrong:
         task:
           kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
+        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
         method:
           kind: ▸lora
 
     Right:
-        task:
-          kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
         method:
           kind: full
     """
@@ -67,22 +58,13 @@ def sizes_divide(recipe: FilledText) -> Problems:
     Wrong:
         task:
           kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: ▸6, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
+        base_model: {scratch: {layers: 4, width: 128, heads: ▸6, context: 2048, tokenizer: {path: ../data}}}
         method:
           kind: full
 
     Right:
-        task:
-          kind: text
         base_model:
-          # no hub
-          # no revision
           scratch: {layers: 4, width: 192, heads: 6, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
-        method:
-          kind: full
     """
     blank = blank_of(recipe)
     if blank is None or blank["heads"] < 1:
@@ -111,24 +93,13 @@ def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
     Wrong:
         task:
           kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
+        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
         method:
           kind: full
         acceptance:
           metrics: {▸perplexity: {max: 20}}
 
     Right:
-        task:
-          kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
-        method:
-          kind: full
         acceptance:
           metrics: {bits_per_byte: {max: 2.5}}
     """
@@ -153,23 +124,13 @@ def rows_fit_the_context(recipe: FilledText) -> Problems:
     Wrong:
         task:
           kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 128, tokenizer: {train: byte_pairs, size: 512}}
+        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 128, tokenizer: {path: ../data}}}
         method:
           kind: full
           max_length: ▸256
 
     Right:
-        task:
-          kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 128, tokenizer: {train: byte_pairs, size: 512}}
         method:
-          kind: full
           max_length: 128
     """
     blank, longest = blank_of(recipe), recipe["method"]["max_length"]
@@ -191,23 +152,12 @@ def blank_models_know_nothing(recipe: FilledText) -> Problems:
     Wrong:
         task:
           kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
+        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
         method:
           kind: full
         baselines: [byte_frequencies, ▸zero_shot]
 
     Right:
-        task:
-          kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
-        method:
-          kind: full
         baselines: [byte_frequencies, compressor]
     """
     if blank_of(recipe) is None:
@@ -235,10 +185,7 @@ def blank_models_learn_texts(recipe: FilledText) -> Problems:
     Wrong:
         task:
           kind: generation
-        base_model:
-          # no hub
-          # no revision
-          ▸scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
+        base_model: {▸scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
         method:
           kind: full
         baselines: [majority]
@@ -246,10 +193,7 @@ def blank_models_learn_texts(recipe: FilledText) -> Problems:
     Right:
         task:
           kind: text
-        base_model:
-          # no hub
-          # no revision
-          scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
+        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
         method:
           kind: full
     """

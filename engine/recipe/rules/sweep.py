@@ -159,9 +159,6 @@ def sweeps_have_validation(recipe: FilledText) -> Problems:
     Right:
         splits:
           validation: 100
-        sweep:
-          grid:
-            rank: [8, 16]
     """
     if "sweep" in recipe.filled and not has_validation(recipe.filled):
         message = "the best setting is chosen on validation rows; splits.validation is 0"
@@ -191,11 +188,8 @@ def sweeps_have_no_folds(recipe: FilledText) -> Problems:
     Right:
         splits:
           train: 0.6
-          validation: 0.1
           holdout: 0.3
-        sweep:
-          grid:
-            rank: [8, 16]
+          # no folds
     """
     if "sweep" in recipe.filled and recipe["splits"]["folds"]:
         message = "with folds, the rows that choose a setting are among those that judge it"
@@ -236,6 +230,9 @@ def choice_is_known(recipe: FilledText) -> Problems:
             ▸agreement: {min: 0.98}
 
     Right:
+        acceptance:
+          metrics:
+            # no agreement
         export:
           formats: [gguf]
           after_quantization:
@@ -272,8 +269,6 @@ def documents_are_judged_alike(recipe: FilledText) -> Problems:
             - {max_length: ▸1024}
 
     Right:
-        task:
-          kind: text
         method:
           max_length: 1024
         sweep:
@@ -333,7 +328,6 @@ def choice_is_not_mere_luck(recipe: FilledText) -> Problems:
           grid:
             rank: [8, 16]
             epochs: [1, 2]
-            learning_rate: [1e-4, 2e-4, 5e-4]
     """
     count = _count(recipe)
     if count > MOST:

@@ -74,8 +74,7 @@ def one_stage_adds_rows(recipe: FilledText) -> Problems:
           ▸synthesize: {teacher: {name: writer, path: ../data}, rows: 10}
 
     Right:
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10}
+        # no teacher
     """
     if _written(recipe) is not None and "teacher" in recipe.filled:
         message = "a recipe has a `teacher` or synthetic rows, not both"
@@ -99,8 +98,9 @@ def folds_have_no_synthetic_rows(recipe: FilledText) -> Problems:
           ▸synthesize: {teacher: {path: ../data}, rows: 10}
 
     Right:
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10}
+        splits:
+          # no folds
+          holdout: 300
     """
     if _written(recipe) is not None and recipe["splits"]["folds"]:
         message = "rows are written after training rows, and with folds each of these judges once"
@@ -127,9 +127,6 @@ def prompt_can_be_filled(recipe: FilledText) -> Problems:
     Right:
         data:
           synthesize:
-            teacher: {path: ../data}
-            rows: 10
-            vary: {tone: [angry, polite]}
             prompt: "Write a ticket about {label}. Tone: {tone}."
     """
     written = _written(recipe)
@@ -182,8 +179,6 @@ def votes_suffice(recipe: FilledText) -> Problems:
     Right:
         data:
           synthesize:
-            teacher: {path: ../data}
-            rows: 10
             keep: {agreement: {votes: 3, min: 2}}
     """
     written = _written(recipe)
@@ -241,12 +236,9 @@ def budget_has_a_price(recipe: FilledText) -> Problems:
             max_cost: ▸2.5
 
     Right:
-        allow_moving: true
         data:
           synthesize:
             teacher: {endpoint: "http://localhost:8000/v1", model: m, price: {input: 0.1, output: 0.4}}
-            rows: 10
-            max_cost: 2.5
     """
     written = _written(recipe)
     if written is None or "max_cost" not in written:
@@ -275,9 +267,6 @@ def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
           ▸over_without_synthetic: {macro_f1: {min_gain: 0.0}}
 
     Right:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          over_without_synthetic: {macro_f1: {min_gain: 0.0}}
         data:
           synthesize: {teacher: {path: ../data}, rows: 10}
 
@@ -295,9 +284,6 @@ def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
           synthesize: {teacher: {path: ../data}, rows: 10}
 
     Right:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          synthetic: {reviewed: {min: 60}}
         data:
           synthesize: {teacher: {path: ../data}, rows: 10, review: rows-to-review.csv}
     """

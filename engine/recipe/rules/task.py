@@ -167,7 +167,6 @@ def answer_pattern_can_be_read(recipe: FilledText) -> Problems:
 
     Right:
         task:
-          kind: generation
           answer_pattern: "(?:#+) ([0-9]+)"
     """
     at = ("task", "answer_pattern")
@@ -230,7 +229,6 @@ def instruction_names_the_labels(recipe: FilledText) -> Problems:
     Right:
         task:
           instruction: "What is it about: {labels}?"
-          labels: [billing, bug]
     """
     task = recipe["task"]
     if LABELS_TOKEN in task["instruction"] or not task["instruction"]:

@@ -34,8 +34,6 @@ def baselines_fit_the_kind(recipe: FilledText) -> Problems:
         baselines: [majority, ▸tfidf_svm, zero_shot]
 
     Right:
-        task:
-          kind: generation
         baselines: [majority, zero_shot]
 
     R275: two baselines of one name.
@@ -143,10 +141,8 @@ def confidence_is_known(recipe: FilledText) -> Problems:
           keep: {▸confidence: {min: 0.8}}
 
     Right:
-        allow_moving: true
         teacher:
-          model: {endpoint: "http://localhost:8000/v1", model: m}
-          inputs: {sources: [{path: ../data/rows.csv}]}
+          # no keep
     """
     teacher = recipe.filled.get("teacher")
     if not teacher or "confidence" not in teacher["keep"]:
@@ -174,7 +170,6 @@ def inputs_only_train(recipe: FilledText) -> Problems:
 
     Right:
         teacher:
-          model: {path: ../data}
           inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher = recipe.filled.get("teacher")
@@ -207,9 +202,9 @@ def folds_have_no_teacher(recipe: FilledText) -> Problems:
           inputs: {sources: [{path: ../data/rows.csv}]}
 
     Right:
-        teacher:
-          model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
+        splits:
+          # no folds
+          holdout: 300
     """
     if "teacher" in recipe.filled and recipe["splits"]["folds"]:
         message = "a teacher's rows are compared with one holdout, and folds have several"
@@ -236,14 +231,8 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
           inputs: {sources: [{path: ../data/rows.csv}]}
 
     Right:
-        splits:
-          validation: 0
-        method:
-          keep: last
         teacher:
-          model: {path: ../data}
           stop_if_teacher_is_no_better: false
-          inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher = recipe.filled.get("teacher")
     if not teacher or not teacher["stop_if_teacher_is_no_better"]:
@@ -271,7 +260,6 @@ def teacher_has_its_own_name(recipe: FilledText) -> Problems:
     Right:
         teacher:
           model: {name: larger, path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher = recipe.filled.get("teacher")
     if not teacher or isinstance(teacher["model"], str):
@@ -300,10 +288,8 @@ def teacher_is_a_baseline_that_learns(recipe: FilledText) -> Problems:
           inputs: {sources: [{path: ../data/rows.csv}]}
 
     Right:
-        baselines: [majority, tfidf_svm]
         teacher:
           model: tfidf_svm
-          inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher = recipe.filled.get("teacher")
     if not teacher or not isinstance(teacher["model"], str):
@@ -341,10 +327,8 @@ def teacher_is_another_model(recipe: FilledText) -> Problems:
           inputs: {sources: [{path: ../data/rows.csv}]}
 
     Right:
-        base_model: {path: ../data}
         teacher:
           model: {path: ../data, shots: 8}
-          inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher, base = recipe.filled.get("teacher"), recipe["base_model"]
     if not teacher or not {"hub", "path", "package"} & set(base) or "keep_layers" in base:
@@ -371,9 +355,6 @@ def bounds_against_a_teacher(recipe: FilledText) -> Problems:
           ▸against_teacher: {macro_f1: {max_drop: 0.03}}
 
     Right:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          against_teacher: {macro_f1: {max_drop: 0.03}}
         teacher:
           model: {path: ../data}
           inputs: {sources: [{path: ../data/rows.csv}]}
@@ -395,12 +376,9 @@ def bounds_against_a_teacher(recipe: FilledText) -> Problems:
           inputs: {sources: [{path: ../data/rows.csv}]}
 
     Right:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          against_teacher: {parameters: {max_ratio: 0.5}}
         teacher:
           model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
+        # no allow_moving
     """
     bounds = recipe["acceptance"].get("against_teacher")
     if bounds is None:

@@ -28,7 +28,6 @@ def name_is_its_own(recipe: FilledText) -> Problems:
         # no name
 
     Right:
-        extends: ../parents/named.yaml
         name: desk
     """
     if ("name",) in recipe.inherited:

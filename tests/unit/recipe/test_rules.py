@@ -28,6 +28,8 @@ BESIDE: Final = {"R303": {"R302"}, "R308": {"R307"}, "R311": {"R307", "R308"}}
 UNMARKED: Final = {"R126", "R246"}
 """What is missing has no place in the example."""
 NEEDS_A_LINK: Final = {"R256"}
+ALONE: Final = {"R201", "R320", "R368", "R380", "R396", "R453"}
+"""Right examples of another kind of task; any other one says what changes of the wrong one."""
 
 Tree = dict[str, tuple[str, "Tree | list[str]"]]
 """Key: its line, and the mapping or the lines below it."""
@@ -68,12 +70,14 @@ def lines_of(found: Tree) -> list[str]:
     return lines
 
 
-def problems_of(part: str, folder: Path) -> tuple[list[Problem], str]:
-    """Return what is wrong with an example, and the place that it marks; empty for none."""
-    kind = re.match(r"▸?task:\n  kind: (\w+)", part)
+def problems_of(part: str, folder: Path, *, over: str = "") -> tuple[list[Problem], str]:
+    """Return what is wrong with an example, laid over another one, and the place that it marks; empty for none."""
+    kind = re.match(r"▸?task:\n  kind: (\w+)", over or part)
     name = BASES[kind[1] if kind else "classification"]
-    base = (EXAMPLES / "valid" / f"{name}.yaml").read_text("utf-8")
-    text = "\n".join(lines_of(overlay(tree(base.splitlines()), tree(part.splitlines()))))
+    whole = tree((EXAMPLES / "valid" / f"{name}.yaml").read_text("utf-8").splitlines())
+    for one in filter(None, (over.replace(MARK, ""), part)):
+        whole = overlay(whole, tree(one.splitlines()))
+    text = "\n".join(lines_of(whole))
     marked = [
         f"{number}:{line.index(MARK) + 1}"
         for number, line in enumerate(text.split("\n"), start=1)
@@ -128,7 +132,9 @@ def test_a_rule_follows_the_rules_of_wording(code: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("code", sorted(set(PAGES) - NEEDS_A_LINK))
 def test_a_rule_is_silent_about_its_right_example(code: str, folder: Path) -> None:
-    assert problems_of(PAGES[code].right, folder)[0] == []
+    over = "" if code in ALONE else PAGES[code].wrong
+
+    assert problems_of(PAGES[code].right, folder, over=over)[0] == []
 
 
 @pytest.mark.parametrize(

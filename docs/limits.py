@@ -1,4 +1,4 @@
-"""The table of limits that `docs/generate.py` writes: each names the constant in the code that holds it.
+"""The table of limits that `generate.py` writes: each names the constant in the code that holds it.
 
 Constants are read from the source, without importing it: some stand beside libraries that are slow to start.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-ENGINE: Final = Path(__file__).parents[1]
+ENGINE: Final = Path(__file__).parents[1] / "engine"
 BYTES, COUNT, SECONDS, CHARACTERS = "bytes", "", "s of processor time", "characters"
 
 _OPERATORS: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {

@@ -6,8 +6,8 @@ import ast
 import re
 
 import pytest
+from limits import LIMITS, _number, _value, rows
 
-from engine.codes.limits import LIMITS, _number, _value, rows
 from engine.recipe.rules import all_codes
 from engine.sources.streams import StreamLimits
 

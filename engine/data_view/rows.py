@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.data.examples.example import Example, iter_examples
 from engine.data.examples.turns import turn_text
 from engine.errors import EngineError, Problem, RecipeError
-from engine.evidence.data_view import Lengths, ShownExample, ShownRow, ShownSegment
+from engine.evidence.data import Lengths, ShownExample, ShownRow, ShownSegment
 from engine.recipe.model import Task
 from engine.recipe.prompt import conversation
 from engine.values import Value, replace

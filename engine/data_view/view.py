@@ -31,7 +31,7 @@ from engine.environment import detect_device, tool_versions
 from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
 from engine.estimate.rows import known_rows
 from engine.evidence import DataSummary
-from engine.evidence.data_view import DataView, TrainingRows
+from engine.evidence.data import DataView, TrainingRows
 from engine.kinds import Turns
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs

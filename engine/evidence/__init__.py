@@ -7,21 +7,21 @@ Each module owns one question a sceptic asks, with how its values are read back;
 
 from __future__ import annotations
 
-from engine.evidence.calibrated import Abstention, CalibratedForm
-from engine.evidence.challenge import Challenge, ChallengeLine, ChallengeOutcome
 from engine.evidence.data import (
+    CountDifference,
     DataFinding,
     DataSummary,
     Firewall,
     HoldoutUse,
     Recorded,
+    RowCounts,
     SourceSummary,
     SplitLengths,
     SplitSummary,
 )
-from engine.evidence.diagnosis import Diagnosis, Fit, RecipeEdit
-from engine.evidence.exported import ExportedFile, Flip, FormResult
 from engine.evidence.measures import (
+    Abstention,
+    CalibratedForm,
     Calibration,
     CalibrationBin,
     ClassScores,
@@ -30,26 +30,28 @@ from engine.evidence.measures import (
     Mistake,
     Scores,
 )
-from engine.evidence.repeats import (
+from engine.evidence.report import (
     Equivalence,
     FactComparison,
     Repeat,
+    Report,
     Reproduction,
     Seeds,
     SeedScores,
     SeedSpread,
+    StageCost,
+    StageRecord,
+    StageStatus,
+    Waived,
 )
-from engine.evidence.replay import ReplayResult
-from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
-from engine.evidence.row_counts import CountDifference, RowCounts
-from engine.evidence.start import StartSummary
-from engine.evidence.sweep import SweepResult, SweepSetting
-from engine.evidence.synthetic import Diversity, ReviewResult, SyntheticResult
 from engine.evidence.teacher import (
+    Diversity,
     KeptAtConfidence,
+    ReviewResult,
     SoftAgainstAnswers,
     SoftTargetsResult,
     StudentAgainstTeacher,
+    SyntheticResult,
     TeacherResult,
 )
 from engine.evidence.training import (
@@ -64,6 +66,25 @@ from engine.evidence.training import (
     LearningCurve,
     PrefixSharing,
     ProbeScores,
+    ReplayResult,
+    StartSummary,
+    SweepResult,
+    SweepSetting,
     TrainingSummary,
 )
-from engine.evidence.verdicts import BaselineResult, Check, Comparison, Status, Verdict
+from engine.evidence.verdicts import (
+    BaselineResult,
+    Challenge,
+    ChallengeLine,
+    ChallengeOutcome,
+    Check,
+    Comparison,
+    Diagnosis,
+    ExportedFile,
+    Fit,
+    Flip,
+    FormResult,
+    RecipeEdit,
+    Status,
+    Verdict,
+)

@@ -1,25 +1,18 @@
-"""What a run comes to: what each stage did and cost, and the report that holds all evidence by value."""
+"""What a run amounts to: what each stage did and cost, repeats of it, and the report that holds all evidence by value."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from engine.evidence.calibrated import CalibratedForm
 from engine.evidence.data import DataSummary, HoldoutUse, SplitLengths
-from engine.evidence.diagnosis import Diagnosis
-from engine.evidence.exported import ExportedFile, FormResult
-from engine.evidence.measures import Mistake, Scores
-from engine.evidence.notebook import ShownInNotebooks
-from engine.evidence.repeats import Reproduction, Seeds
-from engine.evidence.replay import ReplayResult
-from engine.evidence.start import StartSummary
-from engine.evidence.sweep import SweepResult
-from engine.evidence.synthetic import SyntheticResult
+from engine.evidence.measures import CalibratedForm, Interval, Metric, Mistake, Scores
 from engine.evidence.teacher import (
     SoftAgainstAnswers,
     SoftTargetsResult,
     StudentAgainstTeacher,
+    SyntheticResult,
     TeacherResult,
 )
 from engine.evidence.training import (
@@ -27,10 +20,125 @@ from engine.evidence.training import (
     DriftResult,
     ForgettingResult,
     LearningCurve,
+    ReplayResult,
+    StartSummary,
+    SweepResult,
     TrainingSummary,
 )
-from engine.evidence.verdicts import BaselineResult, Comparison, Verdict
+from engine.evidence.verdicts import (
+    BaselineResult,
+    Comparison,
+    Diagnosis,
+    ExportedFile,
+    FormResult,
+    Verdict,
+)
 from engine.values import Number, Value, field
+
+
+class SeedScores(Value):
+    """One training of the recipe with a seed, judged on the holdout."""
+
+    seed: int
+    metrics: tuple[Metric, ...]
+    agreement: Metric | None
+    """With the answers of the first seed's model; None for that one, and for kinds without answers."""
+
+
+class SeedSpread(Value):
+    """One metric over all seeds."""
+
+    metric: str
+    mean: Number
+    deviation: Number
+    """Sample standard deviation."""
+    low: Number
+    high: Number
+
+
+class Seeds(Value):
+    """The recipe trained with several seeds: how much of a number is luck. The gate judges the first."""
+
+    runs: tuple[SeedScores, ...]
+    spread: tuple[SeedSpread, ...]
+
+
+class Repeat(StrEnum):
+    """How a run stands to the accepted run that its lock records."""
+
+    EXACT = "reproduced exactly"
+    WITHIN_NOISE = "reproduced within noise"
+    NOT = "not reproduced"
+    REUSED = "reused, not reproduced"
+    """Results of the store were taken, so nothing was shown."""
+    OTHER_RECIPE = "another recipe"
+    UNFINISHED = "not compared to the end"
+
+
+class FactComparison(Value):
+    """One fact of the lock beside the same fact of this run."""
+
+    part: str
+    """`data`, `base model`, `tokenizer`, `config`, `tool version`, `hardware`, `threads` or `numbers`."""
+    name: str
+    equal: bool
+    locked: str
+    found: str
+
+
+class Equivalence(Value):
+    """Whether a metric is that of the lock but for noise: two one-sided tests, paired."""
+
+    metric: str
+    locked: Number
+    found: Number
+    interval: Interval | None
+    """Of found minus locked; it must lie within the margin on both sides."""
+    margin: Number | None
+    """None where nothing says how large the noise is."""
+    margin_from: str
+    """Where the margin comes from, in words."""
+    holds: bool
+
+
+class Reproduction(Value):
+    """A run beside the accepted run of its lock."""
+
+    verdict: Repeat
+    summary: str
+    """One sentence."""
+    first_difference: str
+    """What differed first, in the order of `FactComparison.part`; empty for nothing."""
+    compared: tuple[FactComparison, ...] = ()
+    equivalence: tuple[Equivalence, ...] = ()
+    """Empty where it was not asked: the files are equal, or nothing was recomputed."""
+    agreement: Metric | None = None
+    """Share of holdout rows with the very answer of the lock."""
+    agreement_required: Number | None = None
+    agreement_from: str = ""
+    """Where that bound comes from, in words."""
+    reused: tuple[str, ...] = ()
+    """Stages whose result was not recomputed."""
+
+
+SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {}
+"""By format, `html` and `markdown`; empty until `engine.runs.api` is imported."""
+
+
+class ShownInNotebooks:
+    """What IPython asks of a value that is the last line of a cell; None: there is no such form."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str | None:
+        return self._shown("html")
+
+    def _repr_markdown_(self) -> str | None:
+        return self._shown("markdown")
+
+    def _shown(self, form: str) -> str | None:
+        render = SHOWN_AS.get(form)
+        return None if render is None else render(self)
 
 
 class StageStatus(StrEnum):

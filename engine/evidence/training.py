@@ -2,10 +2,93 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from engine.evidence.measures import Metric, Scores
-from engine.values import Number, Value
+from engine.values import Number, Value, field
+
+
+class ReplayResult(Value):
+    """What was replayed; none of it is a row of the task."""
+
+    sampled: bool
+    """The base model wrote it; else it was given."""
+    share: Number
+    """As the recipe asks for it: of the tokens that are learned in an epoch."""
+    reached: Number
+    """As it is."""
+    texts: int
+    """Samples, or blocks of at most `method.max_length` tokens."""
+    tokens: int
+    """Learned of them in an epoch."""
+    own_tokens: int
+    """Learned of the task's rows in an epoch."""
+    read: int
+    """Documents that were read, or samples that were drawn."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Of those, by the reason why."""
+    seconds: Number = 0.0
+    """What sampling took when it was done; 0 for given text."""
+
+
+class SweepSetting(Value):
+    """One setting of `method`, trained and asked the validation rows."""
+
+    values: dict[str, Any]
+    """Of the keys that a setting has to say: in which one of them is another than `method`."""
+    metric: Metric
+    """What chooses."""
+    validation_loss: Number | None
+    """Of the kept checkpoint."""
+    trainable_parameters: int | None
+    """None where its training failed, as `metric.undefined` then says."""
+    steps: int | None
+    seconds: Number | None
+    behind: Metric | None = None
+    """How much worse than the chosen one, paired, with an interval that holds for all settings together; None for
+    that one, and for one that left no model."""
+
+    @property
+    def may_be_as_good(self) -> bool:
+        """The validation rows do not tell it from the chosen one; without an interval they do not either."""
+        if self.behind is None:
+            return False
+        return self.behind.interval is None or self.behind.interval.low <= 0
+
+
+class SweepResult(Value):
+    """All settings in the order of the recipe."""
+
+    metric: str
+    rows: int
+    """Validation rows that were asked."""
+    chosen: int
+    """Place in `settings`."""
+    settings: tuple[SweepSetting, ...]
+
+    @property
+    def winner(self) -> SweepSetting:
+        """The chosen one."""
+        return self.settings[self.chosen]
+
+
+class StartSummary(Value):
+    """How the folder of the model that was trained came to be."""
+
+    kind: str
+    """`scratch` or `fewer_layers`."""
+    parameters: int
+    """That training began with."""
+    parameters_before: int = 0
+    """fewer_layers: of the whole model."""
+    kept: tuple[int, ...] = ()
+    """fewer_layers: numbers of the layers that are kept, counted from 0."""
+    of: int = 0
+    """fewer_layers: how many there were."""
+    vocabulary: int = 0
+    """scratch: tokens."""
+    bytes_per_token: Number = 0.0
+    """scratch: of the training text, on average."""
 
 
 class HistoryPoint(Value):

@@ -1,12 +1,103 @@
-"""What was decided: checks and verdicts, and the baselines and comparisons that they stand on."""
+"""What was decided: checks, verdicts, comparisons, exported files, and the diagnosis of a refused model."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
 
-from engine.evidence.measures import Interval, Scores
+from engine.evidence.measures import Interval, Metric, Scores
 from engine.values import Number, Value
+
+
+class ChallengeOutcome(StrEnum):
+    """How a newer base model compares with an accepted model."""
+
+    BETTER = "better"
+    AS_GOOD = "as good"
+    WORSE = "worse"
+    UNKNOWN = "cannot be decided"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ChallengeOutcome | None:
+        # Results that were stored before 0.2.0.
+        return cls.UNKNOWN if value == "cannot be told" else None
+
+
+class ChallengeLine(Value):
+    """One of the newcomer's ways to answer, on one metric."""
+
+    comparison: Comparison
+    """How much better the newcomer is, not the accepted model."""
+    standing: ChallengeOutcome
+    margin: Number
+    """So much worse counts as as good."""
+    accepted: Number | None
+    newcomer: Number | None
+    rows: int | None
+    """Estimated rows that would decide; None where it is decided, or where no number of rows would."""
+
+
+class Challenge(Value):
+    """A newer base model against the accepted model of a recipe, on the same holdout."""
+
+    schema: str
+    """`challenge.v1`."""
+    recipe_name: str
+    run: str
+    """Of the accepted model, by folder name."""
+    accepted: str
+    """Its base model and method, in words."""
+    base_model: str
+    trained: bool
+    """The newcomer was trained as the recipe says; else it answered untouched."""
+    holdout: str
+    """Digest of its rows."""
+    rows: int
+    standing: ChallengeOutcome
+    candidate: str
+    """The way to answer that the standing speaks of: a baseline, or `trained`."""
+    lines: tuple[ChallengeLine, ...]
+    costs: tuple[str, ...]
+    """Size and seconds, in words."""
+    edit: str
+    """What adopts it, as the recipe would say it."""
+    notes: tuple[str, ...]
+    started: str
+    seconds: Number
+
+
+class Fit(StrEnum):
+    """How a model stands to the rows that it was trained on and to those that it never saw."""
+
+    UNDERFITTED = "underfitted"
+    OVERFITTED = "overfitted"
+    FITS = "fits"
+    NOISE_CEILING = "noise_ceiling"
+    """It answers as well as the labels of the rows allow."""
+    NOT_KNOWN = "not_known"
+
+
+class RecipeEdit(Value):
+    """One key of the recipe and the value that would help; both values as YAML writes them."""
+
+    key: str
+    """With dots: `method.epochs`."""
+    current: str
+    proposed: str
+
+
+class Diagnosis(Value):
+    """What train, validation and holdout scores and the losses say together."""
+
+    fit: Fit
+    reasons: tuple[str, ...]
+    """The numbers that it stands on, or why it is not known; the one that decided first."""
+    cause: str = ""
+    """What helps before any setting of the training: a base model of the rows' language, rows of a label."""
+    edits: tuple[RecipeEdit, ...] = ()
+    """To be made together; empty where no edit is known to help."""
+    yaml: str = ""
+    """The same edits, ready to paste into the recipe: `method: {epochs: 5}`."""
 
 
 class Status(StrEnum):
@@ -126,3 +217,55 @@ class Comparison(Value):
     test: str
     n: int
     note: str = ""
+
+
+class ExportedFile(Value):
+    """A file that leaves."""
+
+    name: str
+    format: str
+    bytes: int
+    sha256: str
+    bits_per_weight: Number | None = None
+    """Effective, from the file's tensors; None for formats without quantization."""
+    fallback_tensors: int = 0
+    """Tensors the quantizer stored in another type than the one asked for."""
+    tensors: int = 0
+
+
+class Flip(Value):
+    """A row whose answer changed from one rung of the ladder to the next."""
+
+    id: str
+    target: str
+    before: str | None
+    after: str | None
+
+
+class FormResult(Value):
+    """One step of the parity ladder: another form of the model, evaluated on the same holdout."""
+
+    name: str
+    """`adapter`, `merged`, `f16`, or a quantization."""
+    scores: Scores
+    """Of the rows that it was asked."""
+    agreement: Metric | None
+    """With the rung before, on the rows of this one; None on the first one, and for kinds without answers."""
+    sampled_of: int | None = None
+    """Rows of the holdout, where this rung was asked only a sample of them; None where it was asked all."""
+    class_deltas: tuple[tuple[str, Number | None], ...] = ()
+    """(label or field, F1 minus that of the rung before)."""
+    flips: tuple[Flip, ...] = ()
+    ties: int | None = None
+    """Of the flips: those that rounding explains, since the rung before hardly preferred its answer."""
+    mean_shift: Number | None = None
+    """Mean absolute difference of the answer's log-probability to the rung before, where known."""
+    largest_shift: Number | None = None
+    """The largest of them, that of one row in a hundred left out."""
+    verdict: Verdict | None = None
+    """What this rung had to keep; None where nothing was asked of it."""
+    note: str = ""
+    free: Scores | None = None
+    """By free decoding, of an exported form whose `acceptance` that decides."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Of an exported form with the baselines and the last accepted model, as the tuned model's."""

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from engine.errors import Problem
 from engine.evidence import DataFinding, DataSummary, SplitSummary
-from engine.evidence.data_view import DataView
+from engine.evidence.data import DataView
 from engine.render import blocks
 from engine.render.number_format import count, counted
 from engine.render.problems import problems_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.evidence.data_view import ShownRow, ShownSegment
+from engine.evidence.data import ShownRow, ShownSegment
 from engine.render.styled_text import Line, Span, cells, line, printable
 
 OPEN, CLOSE = "⟦", "⟧"

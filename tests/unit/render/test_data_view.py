@@ -16,7 +16,7 @@ from engine.evidence import (
     SourceSummary,
     SplitSummary,
 )
-from engine.evidence.data_view import (
+from engine.evidence.data import (
     DataView,
     Lengths,
     ShownExample,

@@ -1,4 +1,4 @@
-"""What a run amounts to: what each stage did and cost, repeats of it, and the report that holds all evidence by value."""
+"""What each stage of a run did and cost, repeats of it, and the report that holds all evidence by value."""
 
 from __future__ import annotations
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NotRequired, TypedDict
 
 from engine.artifacts.stage import TRAINED_ON
-from engine.errors import ExitCode, listed
+from engine.errors import ExitCode, StoreError, listed
 from engine.evidence import (
     BaselineResult,
     CalibratedForm,
@@ -21,7 +22,9 @@ from engine.evidence import (
     Comparison,
     DataSummary,
     DriftResult,
+    ExportedFile,
     ForgettingResult,
+    FormResult,
     LearningCurve,
     ReplayResult,
     Scores,
@@ -34,6 +37,7 @@ from engine.evidence import (
     SweepResult,
     SyntheticResult,
     TeacherResult,
+    TrainingSummary,
     Verdict,
 )
 from engine.files import reading
@@ -199,17 +203,107 @@ def write_json(path: Path, value: object, *, indent: int = 1) -> None:
     path.write_text(f"{text}\n", encoding="utf-8")
 
 
-def start(artifacts: Artifacts) -> StartSummary | None:
-    """How the model that was trained was made; None where it came as it is."""
-    trained = artifacts.get("train")
-    if trained is None or not (trained.path / START).is_file():
-        return None
-    return read_as(StartSummary, artifacts, "train", START)
+@dataclass(frozen=True, slots=True)
+class Left[T]:
+    """A JSON file that a stage leaves for others, and the type that it holds."""
+
+    stage: str
+    file: str
+    kind: type[T]
+
+    def __call__(self, artifacts: Artifacts) -> T | None:
+        """Return what the stage left; None where it has not run, or left no such file. DamagedError."""
+        made = artifacts.get(self.stage)
+        if made is None or not (made.path / self.file).is_file():
+            return None
+        return from_json(self.kind, read_json(made, self.file))
 
 
-def read_as[T](kind: type[T], artifacts: Artifacts, stage: str, name: str) -> T | None:
-    """A JSON file of a stage, as a value of its type; None where the stage has left nothing. DamagedError."""
-    return from_json(kind, read_json(artifacts[stage], name)) if stage in artifacts else None
+summary = Left("data", "summary.json", DataSummary)
+training = Left("train", "training.json", TrainingSummary)
+start = Left("train", START, StartSummary)
+"""How the model that was trained was made; None where it came as it is."""
+teacher = Left("teach", "teacher.json", TeacherResult)
+synthetic = Left("synthesize", SYNTHETIC, SyntheticResult)
+"""What a model wrote, and what of it is trained on."""
+replay = Left("replay", "replay.json", ReplayResult)
+"""The text that is trained with the rows."""
+against_teacher = Left("gate", AGAINST_TEACHER, StudentAgainstTeacher)
+soft_targets = Left("soft_targets", "soft_targets.json", SoftTargetsResult)
+"""The teacher's probabilities of what is trained; None where only answers are learned."""
+soft_against_answers = Left("answers_only", "answers_only.json", SoftAgainstAnswers)
+"""Soft targets compared with the answers alone."""
+forgetting = Left("forgetting", "forgetting.json", ForgettingResult)
+drift = Left("drift", "drift.json", DriftResult)
+sweep = Left("sweep", "sweep.json", SweepResult)
+seeds = Left("seeds", "seeds.json", Seeds)
+_COMPARISONS = Left("gate", "comparisons.json", tuple[Comparison, ...])
+_WITHOUT = Left("gate", WITHOUT_SYNTHETIC, tuple[Comparison, ...])
+_CHECKPOINTS = Left("evaluate", "checkpoints.json", tuple[CheckpointScore, ...])
+_SCORES = Left("evaluate", "scores.json", dict[str, Scores | None])
+_FOLDS = Left("resample", "folds.json", dict[str, Scores | None])
+_CURVES = (
+    Left("baseline", "svm_curve.json", LearningCurve),
+    Left("resample", "curve.json", LearningCurve),
+)
+_CALIBRATED = tuple(Left(one, CALIBRATED, tuple[CalibratedForm, ...]) for one in ("verify", "gate"))
+
+
+class _Verified(TypedDict):
+    verdict: Verdict
+    ladder: NotRequired[tuple[FormResult, ...]]
+
+
+FILES: Final[dict[str, dict[str, Any]]] = {}
+"""The JSON files of each stage that are read after it, and their types; files that a stage may leave out included."""
+for _one in (
+    *(start, teacher, synthetic, replay, against_teacher, soft_targets, soft_against_answers),
+    *(forgetting, drift, sweep, seeds, summary, training, *_CURVES, *_CALIBRATED),
+    *(_COMPARISONS, _WITHOUT, _CHECKPOINTS, _SCORES, _FOLDS),
+    *(Left(stage, BASELINES, Any) for stage in ASKING),
+    *(Left("compile", "provenance.json", Any), Left("sweep", LEFT, Any)),
+    *(Left("evaluate", "sampling.json", Any), Left("merge", "merge.json", Any)),
+    *(Left("gate", "verdict.json", Verdict), Left("verify", "verify.json", _Verified)),
+    Left("quantize", "export.json", tuple[ExportedFile, ...]),
+):
+    FILES.setdefault(_one.stage, {})[_one.file] = _one.kind
+_READ_BACK: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+"""What could be read, by stage and by the digests of its files: a run plans again after each of its stages."""
+
+
+def is_readable(stage: str, artifact: Artifact) -> bool:
+    """Tell whether every JSON file that is there can be read back; what cannot is built again.
+
+    Its bytes are those of its digests: whoever asks has the artifact from `Store.get`.
+    """
+    kinds = FILES.get(stage, {})
+    # a stage leaves some of them out, such as the curve where the recipe asks for none
+    there = {entry.name: entry.sha256 for entry in artifact.files if entry.name in kinds}
+    known = (stage, frozenset(there.items()))
+    if known in _READ_BACK:
+        return True
+    try:
+        for name in there:
+            from_json(kinds[name], read_json(artifact, name))
+    except (StoreError, OSError, ValueError):
+        return False
+    _READ_BACK.add(known)
+    return True
+
+
+def without_synthetic(artifacts: Artifacts) -> tuple[Comparison, ...]:
+    """Return the comparison with a model without the synthetic rows; empty where that was not asked for."""
+    return _WITHOUT(artifacts) or ()
+
+
+def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
+    """Return the comparison with baselines and the last accepted model; empty before the gate."""
+    return _COMPARISONS(artifacts) or ()
+
+
+def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
+    """Return the kept checkpoints on the validation rows; none where none were kept."""
+    return _CHECKPOINTS(artifacts) or ()
 
 
 def data_summary(data: Artifact) -> DataSummary:
@@ -219,8 +313,7 @@ def data_summary(data: Artifact) -> DataSummary:
 
 def scores(artifacts: Artifacts, *, folds: bool = False) -> dict[str, Scores]:
     """Scores of the trained model by the rows that were judged, or of its folds; empty before it is evaluated."""
-    file = ("resample", "folds.json") if folds else ("evaluate", "scores.json")
-    found = read_as(dict[str, Scores | None], artifacts, *file) or {}
+    found = (_FOLDS if folds else _SCORES)(artifacts) or {}
     return {name: judged for name, judged in found.items() if judged}
 
 
@@ -236,44 +329,6 @@ def trained_data(artifacts: Artifacts) -> Artifact | None:
     return next((artifacts[one] for one in (*TRAINED_ON, "data") if one in artifacts), None)
 
 
-def teacher(artifacts: Artifacts) -> TeacherResult | None:
-    """What a teacher answered; None without one, or before it was asked."""
-    return read_as(TeacherResult, artifacts, "teach", "teacher.json")
-
-
-def synthetic(artifacts: Artifacts) -> SyntheticResult | None:
-    """What a model wrote, and what of it is trained on; None without that, or before it was asked."""
-    return read_as(SyntheticResult, artifacts, "synthesize", SYNTHETIC)
-
-
-def replay(artifacts: Artifacts) -> ReplayResult | None:
-    """The text that is trained beside the rows; None where the recipe asks for none, or before it is there."""
-    return read_as(ReplayResult, artifacts, "replay", "replay.json")
-
-
-def against_teacher(artifacts: Artifacts) -> StudentAgainstTeacher | None:
-    """The tuned model beside its teacher; None without one, or before the gate."""
-    there = "gate" in artifacts and (artifacts["gate"].path / AGAINST_TEACHER).is_file()
-    return read_as(StudentAgainstTeacher, artifacts, "gate", AGAINST_TEACHER) if there else None
-
-
-def without_synthetic(artifacts: Artifacts) -> tuple[Comparison, ...]:
-    """The tuned model beside one without the synthetic rows; empty where that was not asked for."""
-    there = "gate" in artifacts and (artifacts["gate"].path / WITHOUT_SYNTHETIC).is_file()
-    kind = tuple[Comparison, ...]
-    return (read_as(kind, artifacts, "gate", WITHOUT_SYNTHETIC) if there else None) or ()
-
-
-def soft_targets(artifacts: Artifacts) -> SoftTargetsResult | None:
-    """The teacher's probabilities of what is trained; None where only answers are learned, or before it was asked."""
-    return read_as(SoftTargetsResult, artifacts, "soft_targets", "soft_targets.json")
-
-
-def soft_against_answers(artifacts: Artifacts) -> SoftAgainstAnswers | None:
-    """Soft targets beside the answers alone; None where the recipe does not compare them, or before it has."""
-    return read_as(SoftAgainstAnswers, artifacts, "answers_only", "answers_only.json")
-
-
 def left_out(artifacts: Artifacts) -> tuple[str, ...]:
     """Return which optional baselines were not asked, why, and how they are: the result is reused without them."""
     made = artifacts.get("baseline")
@@ -284,12 +339,7 @@ def left_out(artifacts: Artifacts) -> tuple[str, ...]:
 
 def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
     """The learning curves that were drawn: the SVM's, and the tuned model's."""
-    files = (("baseline", "svm_curve.json"), ("resample", "curve.json"))
-    return tuple(
-        from_json(LearningCurve, read_json(artifacts[stage], name))
-        for stage, name in files
-        if stage in artifacts and (artifacts[stage].path / name).is_file()
-    )
+    return tuple(filter(None, (one(artifacts) for one in _CURVES)))
 
 
 def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
@@ -297,42 +347,9 @@ def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
     return scores(artifacts, folds=True).get("folds") if recipe.splits.folds else None
 
 
-def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
-    """The tuned model against baselines and the last accepted model; empty before the gate."""
-    return read_as(tuple[Comparison, ...], artifacts, "gate", "comparisons.json") or ()
-
-
-def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
-    """What training unlearned; None where it was not measured."""
-    return read_as(ForgettingResult, artifacts, "forgetting", "forgetting.json")
-
-
 def calibrated(artifacts: Artifacts) -> tuple[CalibratedForm, ...]:
     """The forms whose probabilities were calibrated: those of `verify`, or before it that of the gate."""
-    kind = tuple[CalibratedForm, ...]
-    # a stage writes it only where something is calibrated
-    there = (
-        name
-        for name in ("verify", "gate")
-        if name in artifacts and (artifacts[name].path / CALIBRATED).is_file()
-    )
-    found = (read_as(kind, artifacts, name, CALIBRATED) for name in there)
-    return next(filter(None, found), ())
-
-
-def drift(artifacts: Artifacts) -> DriftResult | None:
-    """How far a training on preferences moved the answers; None where it was not measured."""
-    return read_as(DriftResult, artifacts, "drift", "drift.json")
-
-
-def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
-    """The kept checkpoints on the validation rows; none where none were kept."""
-    return read_as(tuple[CheckpointScore, ...], artifacts, "evaluate", "checkpoints.json") or ()
-
-
-def sweep(artifacts: Artifacts) -> SweepResult | None:
-    """The settings that were tried; None without a sweep, or before it is done."""
-    return read_as(SweepResult, artifacts, "sweep", "sweep.json")
+    return next(filter(None, (one(artifacts) for one in _CALIBRATED)), ())
 
 
 def trained(recipe: Recipe, artifacts: Artifacts) -> Recipe:
@@ -350,11 +367,6 @@ def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
     # weights in a folder that this user did not begin are not taken: nothing says how they were
     # made
     return folder if (folder / "result").is_dir() and Store(root).has_scratch(key) else None
-
-
-def seeds(artifacts: Artifacts) -> Seeds | None:
-    """The recipe trained with several seeds; None where that was not asked for, or is not done."""
-    return read_as(Seeds, artifacts, "seeds", "seeds.json")
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.artifacts import results
-from engine.artifacts.readable import is_readable
+from engine.artifacts.results import is_readable
 from engine.artifacts.stage import AtOnce, StageContext
 from engine.compute.ranks import ONE, Ranks
 from engine.environment import restrict_to

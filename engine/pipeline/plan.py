@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.artifacts import results
-from engine.artifacts.readable import is_readable
-from engine.artifacts.results import data_summary
+from engine.artifacts.results import data_summary, is_readable
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINED_ON, TRAINING_ROWS
 from engine.backends import load_backend
 from engine.environment import Device, version_of

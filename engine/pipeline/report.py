@@ -17,7 +17,6 @@ from engine.artifacts.results import read_json
 from engine.environment import Device, tool_versions
 from engine.evidence import (
     Check,
-    DataSummary,
     Diagnosis,
     FormResult,
     HoldoutUse,
@@ -29,7 +28,6 @@ from engine.evidence import (
     StageRecord,
     StageStatus,
     Status,
-    TrainingSummary,
     Waived,
 )
 from engine.metrics.verdict import CLOSE
@@ -104,9 +102,9 @@ def assemble(facts: ReportInputs) -> Report:
         if recipe.sweep and "sweep" not in artifacts
         else describe_method(recipe),
         stages=tuple(state.records),
-        data=results.read_as(DataSummary, artifacts, "data", "summary.json"),
+        data=results.summary(artifacts),
         baselines=results.baselines(artifacts, recipe) if "baseline" in artifacts else (),
-        training=results.read_as(TrainingSummary, artifacts, "train", "training.json"),
+        training=results.training(artifacts),
         start=results.start(artifacts),
         # With folds each row is held out once, which are more rows than those of the first.
         holdout=results.folds(artifacts, recipe) or scores.get("holdout"),
@@ -167,7 +165,7 @@ def _scores_in(found: Any) -> Scores | None:
 
 def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
     """What is wrong with the training, if anything; None before the model was judged. `recipe` has its method."""
-    training = results.read_as(TrainingSummary, artifacts, "train", "training.json")
+    training = results.training(artifacts)
     if training is None or "evaluate" not in artifacts:
         return None
     from engine.data.checks.rows.languages import unspoken  # only after a training
@@ -189,7 +187,7 @@ def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
         free=scores.get("free"),
         checkpoints=results.checkpoints(artifacts),
         baselines=results.baselines(artifacts, recipe) if "baseline" in artifacts else (),
-        data=results.read_as(DataSummary, artifacts, "data", "summary.json"),
+        data=results.summary(artifacts),
         passes=passes,
         unspoken=""
         if passes

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from engine.artifacts.readable import is_readable
+from engine.artifacts.results import is_readable
 from engine.errors import StoreError
 from engine.files.digests import sha256_of
 from engine.files.reading import parse_json

@@ -14,11 +14,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.results import SPEED, read_as, write_json
+from engine.artifacts.results import SPEED, write_json
+from engine.artifacts.results import training as training_summary
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.errors import StageError
-from engine.evidence import TrainingSummary
 from engine.inference import asked_again, predict
 from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
@@ -30,7 +30,7 @@ from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.checkpoints import write_curve
-from engine.training.train import SUMMARY, load_trained, refuse_another_model
+from engine.training.train import load_trained, refuse_another_model
 from engine.training.variants import machine
 from engine.values import Value, to_json
 
@@ -124,7 +124,7 @@ def _refuse_contradictions(
 ) -> None:
     """StageError B430, B432 for numbers that cannot both be true; all of them at once."""
     recipe = context.recipe
-    training = read_as(TrainingSummary, context.artifacts, "train", SUMMARY)
+    training = training_summary(context.artifacts)
     problems = [
         loss_against_answers(recipe, training, validation) if training else None,
         holdout_against_validation(recipe, validation, holdout),

@@ -45,7 +45,7 @@ from engine.recipe.teacher import (
     on_added_rows,
     review_file,
     synthesis_of,
-    written_keep,
+    written_synthesis_keep,
 )
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
@@ -88,7 +88,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "schema": task.schema,
         "synthesize": {
             "teacher": written_model(value.teacher),
-            "keep": written_keep(value, written_model(judge) if judge else None),
+            "keep": written_synthesis_keep(value, written_model(judge) if judge else None),
             **{
                 name: getattr(value, name)
                 for name in ("rows", "max_cost", "balance", "examples", "prompt", "temperature")

@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict
 import msgspec
 import pytest
 
-from engine.artifacts.readable import READ
+from engine.artifacts.results import FILES
 from engine.evidence import Report
 from engine.lock.file import Lock
 from engine.values import Count, JsonTypeError, Number, Value, from_json, to_json
@@ -80,7 +80,7 @@ def test_a_field_is_read_by_the_name_that_it_had() -> None:
     assert from_json(dict[str, tuple[Renamed, ...]], {"x": [{"shared_start": 3}]}) == expected
 
 
-RECORDS = (Report, Lock, *(kind for kinds in READ.values() for kind in kinds.values()))
+RECORDS = (Report, Lock, *(kind for kinds in FILES.values() for kind in kinds.values()))
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=str)

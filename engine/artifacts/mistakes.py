@@ -55,7 +55,6 @@ def wrong_rows(answers: Artifact, data: Artifact, task: Task) -> list[Mistake]:
 
 
 def _is_right(row: Prediction, task: Task) -> bool:
-    """Judge a row as the metric does that counts the right rows of its kind."""
     if task.spec.by_likelihood:
         return row.margin is not None and row.margin > 0
     if task.spec.answer is AnswerForm.TEXT and (pattern := task.answer_pattern):

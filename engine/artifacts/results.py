@@ -138,7 +138,6 @@ def _teacher_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
 
 
 def _review_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
-    """Whether there are no synthetic rows, too few were reviewed, or too many of them are wrong."""
     found, bounds = synthetic(artifacts), recipe.acceptance.synthetic
     if found is not None and not found.kept:
         return _nothing_added("synthetic row", found.refused)
@@ -174,7 +173,6 @@ INTERRUPTED = "interrupted"
 
 
 def interrupted(name: str, number: int) -> Stop:
-    """Ctrl-C, or another signal that ends, in a stage."""
     by = "" if number == signal.SIGINT else f" by {name_of(number)}"
     return Stop(
         outcome=INTERRUPTED,
@@ -184,7 +182,6 @@ def interrupted(name: str, number: int) -> Stop:
 
 
 def failed(name: str, code: ExitCode) -> Stop:
-    """A stage could not finish."""
     return Stop(outcome="failed", code=code, why=f"stage {name} failed")
 
 
@@ -307,12 +304,10 @@ def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
 
 
 def data_summary(data: Artifact) -> DataSummary:
-    """What the data stage counted."""
     return from_json(DataSummary, read_json(data, "summary.json"))
 
 
 def scores(artifacts: Artifacts, *, folds: bool = False) -> dict[str, Scores]:
-    """Scores of the trained model by the rows that were judged, or of its folds; empty before it is evaluated."""
     found = (_FOLDS if folds else _SCORES)(artifacts) or {}
     return {name: judged for name, judged in found.items() if judged}
 
@@ -343,7 +338,6 @@ def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
 
 
 def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
-    """The scores of a cross-validation; None without one."""
     return scores(artifacts, folds=True).get("folds") if recipe.splits.folds else None
 
 
@@ -370,7 +364,6 @@ def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:
-    """The verdict of `gate` or `verify`."""
     if name == "verify":
         return from_json(Verdict, read_json(artifacts[name], "verify.json")["verdict"])
     return from_json(Verdict, read_json(artifacts[name], "verdict.json"))

@@ -88,7 +88,6 @@ class StageContext(Value):
         return self.device.precision(self.recipe.backend.precision)
 
     def progress_of(self, name: str) -> Progress:
-        """Return the progress of what is evaluated under a name: a split, a baseline, a file."""
         return NamedProgress(of=name, inner=self.progress)
 
     def examples(self, split: str) -> list[Example]:

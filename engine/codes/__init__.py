@@ -52,7 +52,6 @@ _SECTION: Final = re.compile(r"^(Fix|Wrong|Right):[ \n]", re.MULTILINE)
 
 @lru_cache(maxsize=1)
 def pages_of_areas() -> Mapping[str, Code]:
-    """Return the pages of this folder, sorted by code."""
     files = sorted(Path(__file__).parent.glob("*.md"))
     return merged(pages_in(file.read_text(encoding="utf-8")) for file in files)
 

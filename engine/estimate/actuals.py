@@ -55,7 +55,6 @@ class CostTracker:
     when: str = BEFORE
 
     def begin(self) -> None:
-        """Estimate the run."""
         self.before = self._forecast()
         self.training = self.before.stages.get("train", self.training)
 
@@ -77,7 +76,6 @@ class CostTracker:
         return forecast(plan, self.store)
 
     def costs(self, records: Sequence[StageRecord], artifacts: Artifacts) -> tuple[StageCost, ...]:
-        """Return estimate and actual of each stage that ran to its end."""
         return tuple(
             self._cost(record, artifacts[record.stage])
             for record in records
@@ -137,7 +135,6 @@ class CostTracker:
 
 
 def usage_of(trained: Artifact) -> Usage | None:
-    """Return what a training took; None for one that was made before that was kept."""
     try:
         return from_json(Usage, read_json(trained.file(USAGE)))
     except (OSError, ValueError, TypeError):

@@ -75,7 +75,6 @@ NO_FOLDER = "the base model's folder is not there, or this recipe may not read i
 
 
 def why_unknown(base: BaseModel) -> str:
-    """Return why the shape of a base model is not known, and what to do where it has to be fetched."""
     return NO_FOLDER if isinstance(base_reference(base), PathRef) else UNKNOWN
 
 
@@ -134,7 +133,6 @@ def _payload(ref: Reference) -> dict[str, Any] | None:
 
 
 def _in_package(ref: PackageRef, store: Store) -> ModelShape | None:
-    """Return the shape of a GGUF file in a package that is in the store, and that nothing was made of yet."""
     wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
     archive = store.get(product_key("package", wanted).digest)
     if archive is None:
@@ -146,7 +144,6 @@ def _in_package(ref: PackageRef, store: Store) -> ModelShape | None:
 
 
 def _made(payload: dict[str, Any], store: Store, product: str = MADE[0]) -> Path | None:
-    """Return the folder of a base model that was made of another form, or fetched."""
     found = _product(product, {**payload, "made": REVISION}, store)
     return found / FOLDER if found else None
 

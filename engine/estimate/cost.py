@@ -141,7 +141,6 @@ def trainable_parameters(shape: ModelShape, method: Method) -> int:
 
 
 def rank_of(one: Linear, method: Method) -> int:
-    """Return the rank of a matrix's adapter."""
     return dict(method.ranks).get(one.name, method.rank)
 
 

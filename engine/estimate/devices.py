@@ -74,8 +74,6 @@ TERA = 1e12
 
 
 class DeviceFacts(Value):
-    """One device."""
-
     name: str
     """As `--device` takes it; `cpu` for this machine's processor."""
     memory_bytes: int
@@ -158,7 +156,6 @@ def named_device(name: str) -> Device:
 
 
 def facts_of(device: Device) -> DeviceFacts:
-    """Return what is known of a device: of a named or a detected one."""
     unknown = DeviceFacts(
         name=device.kind,
         kind=device.kind,

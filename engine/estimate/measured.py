@@ -25,8 +25,6 @@ SCHEMA = "measured.v1"
 
 
 class Measurement(Value):
-    """One training's measurement."""
-
     by: str
     """`probe` or `run`."""
     created: str
@@ -83,7 +81,6 @@ def machine_of(recipe: Recipe, device: Device) -> dict[str, Any]:
 
 
 def keep(root: Path, measured: Measurement) -> None:
-    """Write a measurement; a newer one of the same work takes the older one's place."""
     path = root / FOLDER / f"{make_key(measured.work).digest[:32]}.json"
     text = json.dumps({"schema": SCHEMA, **to_json(measured)}, indent=1, sort_keys=True)
     write_text(path, text + "\n", below=root)

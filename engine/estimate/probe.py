@@ -42,8 +42,6 @@ HEADER = f"trial steps; {COMPILED}"
 
 
 class _RenderedRow(Value):
-    """One rendered row."""
-
     line: str
     tokens: int
 
@@ -148,7 +146,6 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
 def _write_rows(
     folder: Path, rendered: Artifact, base: Path, context: StageContext
 ) -> CompileInputs:
-    """Write a batch of training rows for each step and one of validation, and say how many they are."""
     method, device = context.recipe.method, context.device
     train = _measured_rows(rendered.file("train.jsonl"), base)
     validation = _measured_rows(rendered.file("validation.jsonl"), base)

@@ -50,7 +50,6 @@ Lengths = tuple[tuple[int, int], ...]
 
 
 def lengths_of(counted: Mapping[int, int]) -> Lengths:
-    """Return lengths in order, without those of no row."""
     return tuple(sorted((tokens, rows) for tokens, rows in counted.items() if rows))
 
 
@@ -65,7 +64,6 @@ def in_blocks(lengths: Lengths, limit: int) -> Lengths:
 
 
 def rows_in(lengths: Lengths) -> int:
-    """Return how many rows they are."""
     return sum(count for _, count in lengths)
 
 
@@ -191,7 +189,6 @@ def _tokens(task: Task, row: _Texts, count: CountTokens, asked: float) -> int:
 
 
 def _texts(task: Task, row: Example | Filled) -> _Texts:
-    """Return the texts of a row; what the task asks in every row is counted once, apart."""
     bare = replace(task, instruction="", system="")
     found = conversation(bare, input=row.input, target=row.target, payload=row.payload)
     if not found.messages:
@@ -206,7 +203,6 @@ def _texts(task: Task, row: Example | Filled) -> _Texts:
 
 
 def _written(message: Mapping[str, Any]) -> str:
-    """Return the text of a turn, with the functions that it calls."""
     content, calls = message.get("content") or "", message.get("tool_calls")
     return f"{content}{json.dumps(calls, ensure_ascii=False)}" if calls else str(content)
 

@@ -144,7 +144,6 @@ def _replayed_lengths(recipe: Recipe, store: Store, base_model: Mapping[str, Any
 def sampled_rows(
     recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
 ) -> RowSample:
-    """Return some rows by their tokens, whatever of the base model is at hand."""
     tokenizer = tokenizer_file(recipe.base_model, store, base_model.get("sha256"))
     if data is None:
         return sampled_sources(recipe, tokenizer)
@@ -166,7 +165,6 @@ def workload_of(
     base_model: Mapping[str, Any],
     sample: Sampler | None = None,
 ) -> Workload:
-    """Return what is known of the rows, from the best there is."""
     if data is not None and not lacks_replay(recipe, data):
         rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
         if counted := counted_rows(rendered) if rendered else None:

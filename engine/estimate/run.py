@@ -39,7 +39,6 @@ LOOKED_AT = 5
 
 
 def disk_of(stage: str, recipe: Recipe, shape: ModelShape | None) -> int | None:
-    """Return the bytes that a stage leaves; None where that is little or not known."""
     if shape is None:
         return None
     if stage == "merge":
@@ -77,8 +76,6 @@ def _stages(folder: Path) -> list[dict[str, Any]]:
 
 
 class StageForecast(Value):
-    """What one stage will take; None where it is not known."""
-
     seconds: float | None = None
     memory_bytes: int | None = None
     disk_bytes: int | None = None
@@ -220,7 +217,6 @@ def largest_setting(
 
 
 def _largest(plan: Plan, store: Store, sample: Sampler) -> tuple[Recipe, TrainingEstimate, str]:
-    """Return the recipe whose training is estimated: the one that is trained, or the sweep's largest setting."""
     data = plan.training_data(store)
     if plan.trained is not None:
         plain = replace(plan.trained, sweep=None)

@@ -88,7 +88,6 @@ class ModelShape(Value):
 
 
 def shape_of_folder(folder: Path) -> ModelShape | None:
-    """Return the shape of a model folder; None without a config.json that says what is needed."""
     try:
         found = shape_of_config(read_json(folder / "config.json"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
@@ -148,7 +147,6 @@ def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
 
 
 def blank_shape(blank: Scratch, words: int) -> ModelShape:
-    """Return the shape of a blank model with a tokenizer of so many tokens."""
     head = blank.width // blank.heads
     shape = _of_blocks(
         hidden=blank.width,
@@ -305,7 +303,6 @@ def _of_blocks(*, queries: int, keys: int, **sizes: Any) -> ModelShape:
 
 
 def _linears(tensors: Mapping[str, Iterable[int]]) -> tuple[Linear, ...]:
-    """Return the matrices within blocks; sizes are inputs, outputs."""
     found: Counter[tuple[str, int, int]] = Counter()
     for name, sizes in tensors.items():
         size = list(sizes)

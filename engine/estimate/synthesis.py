@@ -31,7 +31,6 @@ class SynthesisEstimate(Value):
 
 
 def synthesis_estimate(recipe: Recipe, store: Store, data: Artifact | None) -> SynthesisEstimate:
-    """Return what writing the rows takes."""
     value = synthesis_of(recipe)
     votes, train = value.rows * value.agreement.votes, split_rows(recipe, data)["train"]
     read = written = cost = None

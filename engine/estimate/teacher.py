@@ -122,7 +122,6 @@ def mean_length(recipe: Recipe, store: Store, data: Artifact | None) -> float:
 
 
 def answer_tokens(recipe: Recipe) -> float:
-    """Return the tokens of an answer, about."""
     answers = [answer_text(recipe.task, label) for label in recipe.task.labels]
     if not answers:
         return OBJECT_TOKENS
@@ -132,7 +131,6 @@ def answer_tokens(recipe: Recipe) -> float:
 
 
 def price_of(endpoint: Endpoint | None, read: float, written: float) -> float | None:
-    """Return what so many tokens cost; None without a price."""
     if endpoint is None or not (endpoint.input_price or endpoint.output_price):
         return None
     return (read * endpoint.input_price + written * endpoint.output_price) / MILLION

@@ -117,7 +117,6 @@ def known_of(
     data: Artifact | None,
     sample: Sampler | None = None,
 ) -> Known:
-    """Return what an estimate may stand on."""
     shape = shape_of(recipe.base_model, store)
     workload = workload_of(recipe, store, data=data, base_model=base_model, sample=sample)
     exact = None
@@ -161,7 +160,6 @@ def measurement(
 
 
 def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstimate:
-    """Return what training this recipe on this device will take."""
     shape, work, method = known.shape, known.workload, recipe.method
     plan = _plan(method, work)
     derived = [("rows", work.source)]

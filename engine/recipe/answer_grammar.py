@@ -31,7 +31,6 @@ _SINGLE: Final = ("items", "additionalProperties")
 
 
 def answer_grammar(task: Task) -> str | None:
-    """Return the grammar of the answers; None for kinds that answer in free text."""
     if task.spec.answer is AnswerForm.LABEL:
         answers = [answer_text(task, label) for label in task.labels]
         return _rules(" | ".join(map(_quoted, answers)))
@@ -120,7 +119,6 @@ def _is_to_be_closed(schema: Mapping[str, Json]) -> bool:
 
 
 def _keywords(value: Any) -> set[str]:
-    """Return every key that stands anywhere in a JSON value."""
     if isinstance(value, Mapping):
         return set(value).union(*map(_keywords, value.values()))
     return set().union(*map(_keywords, value)) if isinstance(value, list) else set()

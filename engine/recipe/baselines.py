@@ -75,13 +75,11 @@ def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str,
 
 
 def name_of(written: Any) -> str:
-    """Return what reports call a written baseline."""
     kind, spec = kind_and_spec(written)
     return str(spec.get("name", "" if kind == "model" else kind))
 
 
 def baseline(written: Any, folder: Path) -> Baseline:
-    """Return the value of one checked baseline; paths are resolved against `folder`."""
     kind, spec = kind_and_spec(written)
     gguf = {"path": spec.get("gguf"), "sha256": spec.get("sha256")}
     named = reference(spec, folder) if {"hub", "path", "package"} & set(spec) else None
@@ -115,7 +113,6 @@ def as_written(value: Baseline) -> Any:
 
 
 def written_model(model: Baseline) -> dict[str, Any]:
-    """Return how a recipe writes a teacher, or another model that it asks, but for its place."""
     found: dict[str, Any] = as_written(model)["model"]
     return found
 

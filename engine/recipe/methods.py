@@ -43,7 +43,6 @@ def are_drawn_from_train(recipe: Mapping[str, Any]) -> bool:
 
 
 def has_validation(recipe: Mapping[str, Any]) -> bool:
-    """Tell whether a written recipe has validation rows; no size is not 0, as files or a column may say which."""
     return recipe["splits"].get("validation") != 0 or are_drawn_from_train(recipe)
 
 
@@ -171,7 +170,6 @@ def _learns(recipe: Mapping[str, Any]) -> Learns:
 
 
 def learned_of(kind: Kind) -> Learns:
-    """Return what the answers of a kind teach."""
     if kind.turns is Turns.PREFERENCE:
         return Learns.PREFERENCES
     return Learns.LABELS if kind.has_labels else Learns.TEXTS
@@ -294,7 +292,6 @@ def size_of(base_model: Any) -> float | None:
 
 
 def is_blank(base_model: Any) -> bool:
-    """Tell whether a recipe's base model is a blank one."""
     return isinstance(base_model, Mapping) and isinstance(base_model.get("scratch"), Mapping)
 
 

@@ -56,7 +56,6 @@ def keeps_bound(value: float, *, direction: str, bound: float) -> bool:
 
 
 def is_lower_better(name: str, kind: str) -> bool:
-    """Tell whether less of a metric is better."""
     spec = spec_of(name, kind)
     return spec is not None and spec.better == "lower"
 

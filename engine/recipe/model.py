@@ -108,8 +108,6 @@ BaseModel = Reference | FewerLayers | Scratch
 
 
 class Task(Value):
-    """What the model is asked to do."""
-
     kind: str
     """A name of `engine.kinds.KINDS`; `spec` says what is known of it."""
     instruction: str
@@ -345,13 +343,10 @@ class Replay(Value):
 
     @property
     def is_sampled(self) -> bool:
-        """Whether the base model writes the text itself."""
         return not self.sources
 
 
 class Data(Value):
-    """Rows in, examples out."""
-
     sources: tuple[Source, ...]
     """One for each file: a glob of the recipe stands here as the files it matched, sorted."""
     shape: Shape
@@ -386,8 +381,6 @@ ValidationSize = Size | Literal["from_train"]
 
 
 class Splits(Value):
-    """How the examples are divided; sizes are all rows (int) or all fractions (float)."""
-
     by: SplitBy
     column: str
     """Of the group, the time or the split; empty for the other ways."""
@@ -435,8 +428,6 @@ class Endpoint(Value):
 
 
 class Baseline(Value):
-    """Something that answers the holdout without the recipe's training."""
-
     kind: BaselineKind
     name: str
     """What reports and files call it: the kind, or the name that the recipe gives a model or an encoder."""
@@ -568,7 +559,6 @@ class Preference(Value):
 
     @property
     def reads_pairs(self) -> bool:
-        """Whether it learns from pairs of answers, not from single ones with a thumb."""
         return self.loss != "kto"
 
 
@@ -592,8 +582,6 @@ class Scheduler(Value):
 
 
 class Method(Value):
-    """How the base model is trained."""
-
     kind: Literal["lora", "qlora", "full"]
     rank: int
     alpha: int
@@ -648,8 +636,6 @@ class Method(Value):
 
 
 class Backend(Value):
-    """Who trains."""
-
     name: str
     precision: Literal["auto", "bf16", "fp16", "fp32"]
     overrides: tuple[tuple[str, Json], ...]
@@ -787,8 +773,6 @@ class SyntheticReview(Value):
 
 
 class Acceptance(Value):
-    """What must hold on the holdout."""
-
     confidence: float
     decide_on: Literal["lower_bound", "point"]
     metrics: tuple[Threshold, ...]
@@ -856,7 +840,6 @@ class Export(Value):
 
     @property
     def has_graph(self) -> bool:
-        """One of the formats is a graph for a runtime of its own."""
         return ONNX in self.formats
 
 
@@ -915,7 +898,6 @@ class Recipe(Value, eq=False):
 
     @property
     def headline(self) -> str:
-        """The metric that summaries show of its models."""
         bounded = (one.metric for one in self.acceptance.metrics)
         return headline(self.task.kind, bounded, answer_pattern=self.task.answer_pattern)
 

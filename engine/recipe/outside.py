@@ -65,7 +65,6 @@ def unread(source: SourceText, written: str, key: str) -> tuple[Outside, ...]:
 
 
 def outside_of(recipe: Recipe, judge: AccessCheck) -> tuple[Outside, ...]:
-    """Return what a recipe names outside, each reference once."""
     folder = recipe.file.parent
     found: list[Outside] = []
     if recipe.extends:
@@ -104,7 +103,6 @@ def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
 
 
 def withheld_of(recipe: Recipe) -> tuple[Outside, ...]:
-    """Return what a recipe names outside that its user has not allowed, each once."""
     return _unique([one for _, named in named_of(recipe) for one in named.withheld])
 
 
@@ -182,13 +180,11 @@ def refusal(
 
 
 def warning(source: SourceText, one: Outside) -> Problem:
-    """Return what validation says of something outside that is not allowed."""
     hint = _hint([one], Path(source.file))
     return source.warning(one.code, one.message, at=one.at, hint=hint)
 
 
 def _hint(found: Sequence[Outside], file: Path | str) -> str:
-    """Return the words that allow it: for good, and for one call."""
     options = list(dict.fromkeys(one.option for one in found))
     words = " ".join(f"{name} {shlex.quote(value)}" for name, value in options)
     # Quoted: the user pastes this into a shell, and the names in it are the recipe author's.

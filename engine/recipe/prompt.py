@@ -37,7 +37,6 @@ class Conversation(Value):
 
     @property
     def asked(self) -> tuple[Message, ...]:
-        """The turns before the last one that is learned from."""
         return self.messages[: self.trained[-1]] if self.trained else self.messages
 
 
@@ -100,14 +99,12 @@ def _preference(task: Task, payload: Mapping[str, Any]) -> Conversation:
 
 
 def _turns(task: Task, own: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """Return the row's turns, the task's system message before them when they have none."""
     has_system = any(turn["role"] == "system" for turn in own)
     system = [{"role": "system", "content": task.system}] if task.system and not has_system else []
     return [*system, *_plain(own)]
 
 
 def _plain(turns: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """Return the turns without what only says whether they are learned from."""
     return [{key: value for key, value in turn.items() if key != "trained"} for turn in turns]
 
 
@@ -162,7 +159,6 @@ def _ordered(value: Any, schema: Json, *, root: Json) -> Any:
 
 
 def resolved(schema: Json, root: Json) -> dict[str, Json]:
-    """Return the schema behind local references; an empty one where there is none."""
     for _ in range(_MOST_HOPS):
         if not isinstance(schema, dict):
             return {}
@@ -192,7 +188,6 @@ def _finite(written: str) -> float:
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Yield the strings in a JSON value, keys of objects left out, in order."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -283,7 +278,6 @@ def messages(task: Task, text: str, shots: Sequence[tuple[str, str]] = ()) -> li
 
 
 def question(task: Task, text: str) -> str:
-    """Return one user turn: the instruction, a blank line, the text."""
     # Not `str.format`: other braces in an instruction stay as they are.
     instruction = task.instruction.replace(LABELS_TOKEN, ", ".join(task.labels))
     return f"{instruction}\n\n{text}" if instruction else text
@@ -344,7 +338,6 @@ def parse_answer(task: Task, text: str) -> str | None:
 
 
 def answer_value(task: Task, answer: str) -> Any:
-    """Return what `parse_answer` gave as data: a list of labels, an object, or the text that it is."""
     if task.spec.answer is AnswerForm.LABELS:
         return split_labels(answer)
     return json.loads(answer) if task.spec.answer is AnswerForm.OBJECT else answer

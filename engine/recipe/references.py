@@ -50,7 +50,6 @@ USUAL: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def parts_of(kind: str) -> tuple[str, ...]:
-    """Return everything that a column of a probe of this kind may hold."""
     return tuple(dict.fromkeys(part for layout in COLUMNS[kind] for part in layout))
 
 
@@ -70,7 +69,6 @@ def layout_of(
 
 
 def column(part: str, named: Mapping[str, str], present: Collection[str]) -> str:
-    """Return the column of one part; empty where there is none."""
     if part in named:
         name = named[part]
         return name if name in present or name.partition(".")[0] in present else ""
@@ -131,7 +129,6 @@ FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
 
 def reference(written: Mapping[str, Any], folder: Path) -> Reference:
-    """Return the place of a checked mapping; local paths are resolved against `folder`."""
     if "hub" in written:
         return HubRef(repo=written["hub"], revision=written.get("revision"))
     if "package" in written:
@@ -148,7 +145,6 @@ def reference(written: Mapping[str, Any], folder: Path) -> Reference:
 
 
 def base_model(written: Mapping[str, Any], folder: Path) -> BaseModel:
-    """Return what a checked `base_model` says that training starts from."""
     if (blank := written.get("scratch")) is not None:
         tokenizer = blank["tokenizer"]
         is_new = "train" in tokenizer
@@ -175,7 +171,6 @@ def feed_forward_of(width: int) -> int:
 
 
 def written_layers(keep: str | int | tuple[int, ...]) -> Any:
-    """Return the layers that are kept as a recipe writes them."""
     if isinstance(keep, tuple):
         return list(keep)
     return {"first": keep} if isinstance(keep, int) else keep
@@ -202,7 +197,6 @@ def kept_layers(keep: str | int | Sequence[int], count: int) -> list[int]:
 
 
 def layers_in_words(keep: str | int | tuple[int, ...]) -> str:
-    """Return which layers are kept, as people say it."""
     if isinstance(keep, tuple):
         return f"{len(keep)} layers"
     return (
@@ -220,7 +214,6 @@ def base_reference(base: BaseModel) -> Reference | None:
 
 
 def has_new_tokenizer(base: BaseModel) -> bool:
-    """Tell whether the tokenizer is trained on the recipe's own training split."""
     return isinstance(base, Scratch) and isinstance(base.tokenizer, NewTokenizer)
 
 

@@ -65,7 +65,6 @@ class Parent(Value):
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing in it is wrong."""
         return not any(problem.severity is Severity.ERROR for problem in self.problems)
 
 
@@ -79,7 +78,6 @@ def as_parent(problems: Sequence[Problem]) -> Parent:
 
 
 def check_parent(path: Path) -> Parent:
-    """Return what is wrong in a file that is to be extended, and what it leaves open."""
     found = as_parent(check_recipe(path)[1])
     if _named_by(path) is None:
         return found
@@ -207,7 +205,6 @@ def _in_order(problems: Iterable[Problem], source: SourceText) -> tuple[Problem,
 
 
 def resolve(text: FilledText) -> Recipe:
-    """Return the recipe that a checked file, with defaults filled in, stands for."""
     filled, folder = text.filled, text.path.parent
     baselines = tuple(baseline(item, folder) for item in written_baselines(filled))
     return from_mapping(
@@ -278,7 +275,6 @@ def _source(written: Written, folder: Path) -> Source:
 
 
 def _column(name: str, file: str, source: Written, folder: Path) -> ColumnFile:
-    """Return a file beside a source: from the same folder of recipes, archive or repository."""
     place = {"path": file} if "path" in source else {**source, "file": file}
     return ColumnFile(column=name, written=file, ref=reference(place, folder))
 

@@ -27,16 +27,13 @@ class WrittenSetting(Value):
     """Keys of `method`."""
 
     def path(self, key: str) -> KeyPath:
-        """Return where the file says what this setting has for a key."""
         return (*self.at, key)
 
     def within(self, method: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the written method with this setting's changes."""
         return {**method, **self.changes}
 
 
 def count_of(sweep: Mapping[str, Any]) -> int:
-    """Return how many settings a written sweep has."""
     if "list" in sweep:
         return len(sweep["list"])
     return prod(map(len, _grid(sweep).values())) if _grid(sweep) else 0
@@ -102,7 +99,6 @@ def named(sweep: Sweep, method: Method) -> tuple[str, ...]:
 
 
 def varied(sweep: Sweep) -> tuple[str, ...]:
-    """Return the keys of `method` in which the settings differ, in the schema's order."""
     settings = [method_mapping(one, has_unset=True) for one in sweep.settings]
     return tuple(key for key in _keys(*settings) if _differs(key, *settings))
 
@@ -114,18 +110,15 @@ def values_of(method: Method, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def setting_words(values: Mapping[str, Any]) -> str:
-    """Return a setting in words: `rank 8, learning_rate 0.0005`."""
     return ", ".join(f"{key} {value_words(value)}" for key, value in values.items())
 
 
 def own_words(recipe: Recipe) -> str:
-    """Return in words what a recipe's method has where the settings of its sweep differ; empty without a sweep."""
     found = recipe.sweep and values_of(recipe.method, varied(recipe.sweep))
     return setting_words(found) if found else ""
 
 
 def value_words(value: Any) -> str:
-    """Return a value of a setting as a recipe would write it on a line."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -139,18 +132,15 @@ def value_words(value: Any) -> str:
 
 
 def sweep_words(sweep: Sweep) -> str:
-    """Return a sweep in words: how many settings, of which keys, and what chooses."""
     keys = listed(varied(sweep))
     return f"{len(sweep.settings)} settings of {keys}, chosen by {sweep.choose_by} on the validation rows"
 
 
 def methods_of(recipe: Recipe) -> tuple[Method, ...]:
-    """Return the methods that a recipe trains with: those of its sweep, or its one."""
     return recipe.sweep.settings if recipe.sweep else (recipe.method,)
 
 
 def settled(recipe: Recipe, number: int) -> Recipe:
-    """Return the recipe with one of its sweep's settings as its method."""
     if recipe.sweep is None:
         return recipe
     return replace(recipe, method=recipe.sweep.settings[number])

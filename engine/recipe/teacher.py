@@ -37,7 +37,6 @@ REVIEWED: Final = 60
 
 
 def synthesize_of(written: Mapping[str, Any], folder: Path) -> Synthesize:
-    """Return the value of a checked section."""
     keep, teacher = written["keep"], written["teacher"]
     agreement = keep["agreement"]
     judge = agreement.get("judge")
@@ -70,7 +69,6 @@ def written_synthesis_keep(value: Synthesize, judge: Mapping[str, Any] | None) -
 
 
 def review_of(written: Mapping[str, Any]) -> SyntheticReview:
-    """Return the value of a checked `acceptance.synthetic`."""
     reviewed, wrong = written.get("reviewed"), written.get("wrong")
     return SyntheticReview(
         min_reviewed=None if reviewed is None else float(reviewed["min"]),
@@ -79,7 +77,6 @@ def review_of(written: Mapping[str, Any]) -> SyntheticReview:
 
 
 def written_review(value: SyntheticReview) -> dict[str, Any]:
-    """Return how a recipe writes it."""
     # a whole number of rows stays one
     least = value.min_reviewed
     found: dict[str, Any] = {}
@@ -91,7 +88,6 @@ def written_review(value: SyntheticReview) -> dict[str, Any]:
 
 
 def synthesis_of(recipe: Recipe) -> Synthesize:
-    """Return the section of a recipe that has one."""
     if recipe.data.synthesize is None:
         raise AssertionError(recipe.name)
     return recipe.data.synthesize
@@ -113,7 +109,6 @@ def most_kept(value: Synthesize, train: int) -> int:
 
 
 def judge_of(value: Synthesize) -> Baseline:
-    """Return who is asked for the answers to synthetic rows."""
     return value.agreement.judge or value.teacher
 
 
@@ -167,7 +162,6 @@ def model_keys(written: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def is_baseline(teacher: Teacher) -> bool:
-    """Return whether the teacher is one of the recipe's baselines, trained on its rows."""
     return teacher.model.kind in LEARNED
 
 
@@ -187,7 +181,6 @@ def written_soft(teacher: Teacher) -> dict[str, Any]:
 
 
 def soft_targets_of(recipe: Recipe) -> SoftTargets | None:
-    """Return the soft targets that a recipe trains on; None without them."""
     return recipe.teacher.soft if recipe.teacher is not None else None
 
 
@@ -217,13 +210,11 @@ def _soft_of(written: Mapping[str, Any]) -> SoftTargets | None:
 
 
 def written_keep(teacher: Teacher) -> dict[str, Any]:
-    """Return how a recipe writes which answers are kept."""
     bound = teacher.min_confidence
     return {} if bound is None else {"confidence": {"min": bound}}
 
 
 def against_teacher_of(written: Mapping[str, Any]) -> AgainstTeacher:
-    """Return the value of a checked `acceptance.against_teacher`."""
     ratios = {name: written.get(name, {}).get(way) for name, way in RATIOS.items()}
     drops = sorted(name for name in written if name not in RATIOS)
     return AgainstTeacher(
@@ -236,7 +227,6 @@ def against_teacher_of(written: Mapping[str, Any]) -> AgainstTeacher:
 
 
 def written_against_teacher(bounds: AgainstTeacher) -> dict[str, dict[str, float]]:
-    """Return how a recipe writes these bounds."""
     found: dict[str, dict[str, float]] = {
         drop.metric: {"max_drop": drop.max_drop} for drop in bounds.drops
     }

@@ -58,11 +58,9 @@ def all_codes() -> Mapping[str, Code]:
 
 
 def code_page(code: str) -> Code | None:
-    """Return the page of `code` (any case), or None when there is no such code."""
     return all_codes().get(code.upper())
 
 
 def _overlap(key: str, at: str) -> bool:
-    """Tell whether one of two key paths contains the other."""
     shorter, longer = sorted((key, at), key=len)
     return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))

@@ -332,7 +332,6 @@ def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
 def _known_bounds(
     recipe: FilledText,
 ) -> Iterator[tuple[KeyPath, MetricSpec, Mapping[str, Any]]]:
-    """Yield the bounds on metrics that the kind of task or the exported file has, with what is known of each."""
     for at, bounds in _bounds(recipe):
         if (spec := spec_of(str(at[-1]), recipe["task"]["kind"])) is not None:
             yield at, spec, bounds

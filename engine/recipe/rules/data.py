@@ -130,7 +130,6 @@ def targets_are_labels(recipe: FilledText) -> Problems:
 
 
 def no_such_label(recipe: FilledText, name: str, at: KeyPath, *, key: bool = False) -> Problem:
-    """Return the problem of a label that the task does not have."""
     labels, few = recipe["task"].get("labels", []), 12
     known = f"labels are {', '.join(labels)}" if len(labels) <= few else f"{len(labels)} labels"
     hint = with_suggestion(known, name, labels)

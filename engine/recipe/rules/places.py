@@ -364,7 +364,6 @@ def archive_members_stay_inside(recipe: FilledText) -> Problems:
 
 
 def is_of_one_machine(path: str) -> bool:
-    """Tell whether a path is absolute, or starts at a home folder."""
     return _ABSOLUTE.match(path) is not None
 
 

@@ -50,7 +50,6 @@ RULES: Final[list[Rule]] = []
 
 
 def rule(*reads: str) -> Callable[[Check], Check]:
-    """Register a function as a rule that reads these keys."""
 
     def register(check: Check) -> Check:
         RULES.append(Rule(check, reads))
@@ -60,5 +59,4 @@ def rule(*reads: str) -> Callable[[Check], Check]:
 
 
 def pages_of(check: Check) -> dict[str, Code]:
-    """Return the pages in a rule's docstring, by code."""
     return pages_in(getdoc(check) or "")

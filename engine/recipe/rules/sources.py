@@ -59,7 +59,6 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def _sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield each source of the data as it is written, at its key."""
     yield from (((*_AT, position), one) for position, one in enumerate(recipe["data"]["sources"]))
 
 
@@ -115,7 +114,6 @@ def _for_format(name: str) -> str:
 
 
 def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:
-    """Return the names of a source's files; none for a split of the hub."""
     files = listed_files(written, recipe.path.parent, recipe.judge) or ()
     names = [one.get("file", one.get("path")) for one in files]
     return [name for name in names if name is not None]

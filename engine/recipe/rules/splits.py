@@ -17,7 +17,6 @@ _ROUNDING: Final = 1e-9
 
 
 def _sizes(recipe: FilledText) -> dict[str, float]:
-    """Return the sizes that are numbers."""
     written = {name: recipe["splits"].get(name, "all") for name in NAMES}
     return {
         name: size

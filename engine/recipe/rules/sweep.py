@@ -61,7 +61,6 @@ def settings_are_sound(recipe: FilledText) -> Problems:
 
 
 def _broken(recipe: FilledText, setting: WrittenSetting) -> Problems:
-    """Yield what one setting breaks, at the setting."""
     yield from _adapter_of_full(recipe, setting)
     for check in _OF_A_METHOD:
         for problem in check(recipe):

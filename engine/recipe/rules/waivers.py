@@ -103,7 +103,6 @@ def waivers_differ(recipe: FilledText) -> Problems:
 
 
 def is_known(what: str) -> bool:
-    """Tell whether a review can find something under that name."""
     return what in _codes() or what in _OF_LOCK or any(form.fullmatch(what) for form in _forms())
 
 

@@ -45,8 +45,6 @@ UNWANTED: Final = re.compile(
 
 
 class SourceSpan(Value):
-    """Where something stands: line and column from 1, width in characters on that line."""
-
     line: int
     column: int
     width: int = 1
@@ -61,7 +59,6 @@ def dotted(path: KeyPath) -> str:
 
 
 def visible(text: str) -> str:
-    """Return `text` with control characters written as escapes, safe to print."""
     return UNWANTED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

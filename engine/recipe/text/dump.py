@@ -63,12 +63,10 @@ DIGITS = 16
 
 
 def recipe_digest(resolved: Mapping[str, Any]) -> str:
-    """Return the sha256 of what a resolved recipe asks for."""
     return _sha256({name: _asked(name, part) for name, part in _sections(resolved).items()})
 
 
 def section_digests(resolved: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digest of each section, to say which of them changed."""
     sections = _sections(resolved)
     return {name: _sha256(_asked(name, part))[:DIGITS] for name, part in sections.items()}
 
@@ -137,7 +135,6 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
 
 
 def dump_resolved(recipe: Recipe) -> str:
-    """Return the resolved recipe as block YAML that loads to the same recipe."""
     mapping = resolved_mapping(recipe)
     return _dump(mapping, sort_keys=False, default_flow_style=False, width=100)
 
@@ -172,7 +169,6 @@ def _tokenizer(tokenizer: NewTokenizer | Reference) -> dict[str, Any]:
 
 
 def reference_mapping(ref: Reference) -> dict[str, Any]:
-    """Return the keys that say where something is."""
     if isinstance(ref, HubRef):
         keys = {"hub": ref.repo, "revision": ref.revision}
     elif isinstance(ref, PathRef):
@@ -307,7 +303,6 @@ def _export(export: Export) -> dict[str, Any]:
 
 
 def spelled(value: object) -> str:
-    """Return one value as YAML writes it on a line, quoted where it has to be."""
     # PyYAML ends a document that is one plain value with `...`.
     text = _dump(value, width=_ANY_WIDTH).removesuffix("\n").removesuffix("\n...")
     return _double_quoted(value, text)

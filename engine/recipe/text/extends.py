@@ -84,7 +84,13 @@ def extended(
     except RecipeError as error:
         return child, tuple(_of_the_child(error, child, named))
     if KEY in parent.value:
-        return child, (_extends_further(child, parent),)
+        further = parent.value[KEY]
+        is_cycle = isinstance(further, str) and absolute(further, parent.path.parent) == child.path
+        fault = "names that as its own parent: a cycle"
+        fault = fault if is_cycle else "a parent cannot extend another recipe"
+        message = f"this is the parent of `{child.path.name}`, and {fault}"
+        hint = "delete this line" if is_cycle else "move what is shared into one parent"
+        return child, (parent.problem("R124", message, at=(KEY,), key=True, hint=hint),)
     return _merged_source(child, parent), ()
 
 
@@ -105,7 +111,6 @@ def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
 
 
 def _of_the_child(error: RecipeError, child: SourceText, named: str) -> Iterator[Problem]:
-    """A parent that is not there is a mistake of the child; all else stands in the parent."""
     for problem in error.problems:
         if problem.code == "R103":
             message = f"the parent `{named}`: {problem.message}"
@@ -119,16 +124,6 @@ def _nearby(child: SourceText, named: str) -> str | None:
     names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
     near = nearest_file(posixpath.basename(named), names)
     return did_you_mean(posixpath.join(posixpath.dirname(named), near)) if near else None
-
-
-def _extends_further(child: SourceText, parent: SourceText) -> Problem:
-    further = parent.value[KEY]
-    is_cycle = isinstance(further, str) and absolute(further, parent.path.parent) == child.path
-    fault = "names that as its own parent: a cycle"
-    fault = fault if is_cycle else "a parent cannot extend another recipe"
-    message = f"this is the parent of `{child.path.name}`, and {fault}"
-    hint = "delete this line" if is_cycle else "move what is shared into one parent"
-    return parent.problem("R124", message, at=(KEY,), key=True, hint=hint)
 
 
 def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
@@ -172,7 +167,6 @@ def _merged(
 
 
 def _below(value: Json, path: KeyPath) -> Iterator[KeyPath]:
-    """Yield the path of a value and of everything in it."""
     yield path
     if isinstance(value, Mapping):
         for name, item in value.items():

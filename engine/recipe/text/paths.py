@@ -103,7 +103,6 @@ def match_listed(written: str, folder: Path, files: Iterable[Path]) -> list[tupl
 
 
 def _fit(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
-    """Tell whether the parts of a pattern match the names of a path."""
     part, rest = parts[0], parts[1:]
     if part == _ANY_FOLDERS:
         is_further = len(names) > 1 and not names[0].startswith(".") and _fit(names[1:], parts)
@@ -114,7 +113,6 @@ def _fit(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
 
 
 def has_magic(path: str) -> bool:
-    """Tell whether a path holds characters that stand for others."""
     return _MAGIC.search(path) is not None
 
 

@@ -92,7 +92,6 @@ class SourceText(Value, dict=True):
 
     @cached_property
     def judge(self) -> AccessCheck:
-        """Says what of the things that the recipe names may be read and asked."""
         return AccessCheck(recipe=self.path, given=self.given)
 
     def has(self, path: KeyPath) -> bool:
@@ -134,7 +133,6 @@ class SourceText(Value, dict=True):
     def problem(
         self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
     ) -> Problem:
-        """Return an error about the value at `at`, or about its key."""
         place = self.place(at, key=key)
         # one line each: what breaks one is a text of the recipe that is quoted
         message, hint = message.translate(_BREAKS), hint and hint.translate(_BREAKS)
@@ -143,7 +141,6 @@ class SourceText(Value, dict=True):
     def warning(
         self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
     ) -> Problem:
-        """Return a warning about the value at `at`, or about its key."""
         error = self.problem(code, message, at=at, key=key, hint=hint)
         place = replace(self.place(at, key=key), snippet=())
         return replace(error, place=place, severity=Severity.WARNING)
@@ -160,7 +157,6 @@ class FilledText(SourceText, dict=True):
 
     @classmethod
     def of(cls, source: SourceText, filled: Mapping[str, Any]) -> FilledText:
-        """Return a file with its content as `filled` has it."""
         return cls(**{one.name: getattr(source, one.name) for one in fields(source)}, filled=filled)
 
 
@@ -261,7 +257,6 @@ def _not_a_mapping(value: Json, *, file: str, lines: tuple[str, ...]) -> RecipeE
 
 
 def _of_file(code: str, why: str, file: str, *, hint: str | None = None) -> RecipeError:
-    """Return the error of a file as a whole."""
     return RecipeError.one(code, why, hint=hint, place=Place(file=file))
 
 
@@ -276,7 +271,6 @@ def _nearby(path: Path) -> str | None:
 
 
 def split_lines(text: str) -> tuple[str, ...]:
-    """Return the lines of a text, as YAML counts them."""
     return tuple(LINE_BREAK.split(text))
 
 
@@ -321,7 +315,6 @@ def _refuse_unwanted(text: str, file: str) -> None:
 
 
 def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...]) -> Problem:
-    """Return a parser's error as a problem, in plain words."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return Problem(code="R102", message=_plain(str(error)), place=Place(file=file))
     reason = error.problem or ""

@@ -94,18 +94,15 @@ def nearest_file(name: str, known: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
-    """Return the hint that names the known name most like `name`, or `otherwise` where there is none."""
     near = nearest(name, known)
     return did_you_mean(near) if near else otherwise
 
 
 def did_you_mean(known: str) -> str:
-    """Return the hint that names the one that was probably meant."""
     return f"did you mean `{known}`?"
 
 
 def with_suggestion(listing: str, name: str, known: Iterable[str]) -> str:
-    """Return the hint that lists what is known, and the one of them that `name` is most like."""
     near = suggestion(name, known)
     return f"{listing}; {near}" if near else listing
 

@@ -60,8 +60,6 @@ class Weaker(StrEnum):
 
 
 class Weakening(Value):
-    """What a change of one key does to the evidence."""
-
     area: Area = Area.NOTHING
     weaker: Weaker | None = None
     """None for a section, whose keys say it each."""
@@ -115,7 +113,6 @@ def schema_text(name: str) -> str:
 
 
 def recipes_dir() -> Path:
-    """Return the folder of the shipped recipes."""
     return _folder("recipes")
 
 
@@ -140,7 +137,6 @@ MOST_HINTS: Final = 100
 
 @lru_cache(maxsize=1)
 def recipe_schema() -> Schema:
-    """Return the recipe's JSON Schema; do not change it."""
     schema: Schema = json.loads(schema_text("recipe.schema.json"))
     return schema
 
@@ -280,7 +276,6 @@ def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[P
 
 
 def _problem(error: SchemaError, source: SourceText, schema: Schema | None) -> Problem:
-    """Return an error as a problem; without a schema, without looking for the key that was meant."""
     hint = error.hint
     if error.code == "R104" and schema is not None:
         hint = _hint_for_unknown(error.path, error.known, schema)
@@ -323,7 +318,6 @@ def _meant(name: str, key: str, expanded: Schema) -> Iterator[str]:
 
 
 def _can_be_named(path: tuple[str, ...]) -> bool:
-    """Tell whether a path of the schema is that of one key of a recipe."""
     return len(path) > 1 and "[]" not in path and "*" not in path
 
 

@@ -126,7 +126,6 @@ class _Value(Value, kw_only=False):
 
 
 def _ways(value: _Value, schema: Schema, expand: Callable[[Schema], Schema]) -> Iterator[str]:
-    """Yield the lists or mappings that the value makes, as a recipe writes them."""
     if isinstance(schema.get("items"), Mapping):
         item = expand(schema["items"])
         if value.goes_into(item):
@@ -151,7 +150,6 @@ def _keys_for_one(schema: Schema, keys: Mapping[str, Schema]) -> list[str]:
 
 
 def _flow(value: object) -> str:
-    """Return a value on one line, as a recipe writes it."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{name}: {_flow(below)}' for name, below in value.items())}}}"
     if isinstance(value, list):
@@ -207,11 +205,9 @@ class _Broken(Value):
     """Under `dependentSchemas`: the key whose presence asks for this."""
 
     def error(self, code: str, message: str, *below: str | int, **more: Any) -> SchemaError:
-        """Return what is wrong with the value, or with what stands `below` it."""
         return SchemaError(code=code, path=(*self.path, *below), message=message, **more)
 
     def expected(self) -> str:
-        """Return what the value should be, in the schema's own words."""
         return f"must be {self.schema.get('x-expects', 'something else')}, not {show(self.value)}"
 
 
@@ -253,7 +249,6 @@ def _chosen(error: ValidationError) -> Iterator[ValidationError]:
 
 
 def _only_names_keys(forms: Any) -> bool:
-    """Whether the forms of a choice only say which of several keys a mapping has to have."""
     return all(form.keys() == {"required"} for form in forms)
 
 

@@ -109,14 +109,18 @@ def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
 
 
 def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, str]:
-    """Return what to replace: from, to, and by what."""
     starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
     if (span := source.values.get(edit.at)) is not None:
         start = starts[span.line - 1] + span.column - 1
         return start, start + span.width, _spelled(edit.value)
     *holder, name = edit.at
     anchor, key = source.values[(*holder, edit.below)], source.keys[(*holder, edit.below)]
-    if _is_flow(text, tuple(holder)):
+    node: Any = parse(text).root
+    for part in tuple(holder):
+        names = ("".join(item.key.lines).strip("\"'") for item in node.items)
+        items = dict(zip(count() if node.is_list else names, node.items, strict=False))
+        node = items[part].value
+    if isinstance(node, Collection) and node.is_flow:
         end = starts[anchor.line - 1] + anchor.column - 1 + anchor.width
         return end, end, f", {name}: {_spelled(edit.value)}"
     ending = LINE_BREAK.search(text, starts[anchor.line - 1])
@@ -129,15 +133,6 @@ def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, s
 def _spelled(value: str) -> str:
     """Return a digest as it may stand in YAML: one of digits alone would be a number."""
     return value if is_plain_text(value) else f'"{value}"'
-
-
-def _is_flow(text: str, path: KeyPath) -> bool:
-    node: Any = parse(text).root
-    for part in path:
-        names = ("".join(item.key.lines).strip("\"'") for item in node.items)
-        items = dict(zip(count() if node.is_list else names, node.items, strict=False))
-        node = items[part].value
-    return isinstance(node, Collection) and node.is_flow
 
 
 def _expected(value: Any, edits: tuple[Edit, ...]) -> Any:

@@ -81,7 +81,6 @@ def _header(root: Collection) -> tuple[list[str], Item | None]:
 
 
 def _block(node: Collection, indent: int, schema: Schema) -> list[str]:
-    """Return the lines of a collection in block style."""
     lines: list[str] = []
     for item in _ordered(node, schema):
         below = _below(item, schema)
@@ -95,7 +94,6 @@ def _block(node: Collection, indent: int, schema: Schema) -> list[str]:
 
 
 def _once(texts: Sequence[str]) -> Iterator[str]:
-    """Yield comments, with one blank line for several."""
     blank = False
     for text in texts:
         if text or not blank:
@@ -136,7 +134,6 @@ def _below(item: Item, schema: Schema) -> Schema:
 def _entry(
     item: Item, indent: int, schema: Schema, before: list[str], *, is_section: bool
 ) -> tuple[str, list[str]]:
-    """Return the first line of an item and those that follow; `before` may get more comments."""
     margin = " " * indent
     prefix = margin + ("-" if item.key is None else f"{' '.join(item.key.lines)}:")
     value = item.value
@@ -177,7 +174,6 @@ def _scalar(item: Item, value: Scalar, prefix: str, indent: int) -> tuple[str, l
 
 
 def _needs_indent(lines: Sequence[str]) -> bool:
-    """Tell whether a block scalar must say its indentation: its first line would hide it."""
     first = next((line for line in lines if line.strip(" ")), "")
     return first.startswith(" ") or any(
         line.startswith(" ") for line in lines if not line.strip(" ")
@@ -193,7 +189,6 @@ def _with_comment(line: str, item: Item) -> str:
 
 
 def _flow(node: Collection, column: int, *, is_section: bool) -> str | None:
-    """Return a collection on one line; None where it is more than one fact, or too long."""
     if not node.items and not node.after:
         return "[]" if node.is_list else "{}"
     if not node.is_flow or not _is_one_fact(node) or (is_section and not node.is_list):

@@ -38,7 +38,6 @@ def attach(parsed: Parsed) -> None:
 
 
 def comments_of(parsed: Parsed) -> list[str]:
-    """Return the comments of a text, sorted."""
     return sorted(text for _, text in _comments(parsed) if text)
 
 
@@ -71,7 +70,6 @@ def _comments(parsed: Parsed) -> Iterator[tuple[At, str]]:
 
 
 def _covered(span: ScalarSpan, line: int, width: int) -> tuple[int, int]:
-    """Return from where to where a scalar covers a line."""
     start = span.start[1] if line == span.start[0] else 0
     if span.header_end is not None:
         return (start, span.header_end[1]) if line == span.start[0] else (0, width)

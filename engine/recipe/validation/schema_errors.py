@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -172,231 +172,6 @@ _KINDS: Final = {
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-class SchemaError(Value):
-    """One broken rule, before it is given a place in the file."""
-
-    code: str
-    path: KeyPath
-    message: str
-    at_key: bool = False
-    """Point at the key rather than at its value."""
-    hint: str | None = None
-    known: Mapping[str, Any] = field(default=_NOTHING)
-    """Where a key is unknown: the keys that are known there."""
-    wanted: str = ""
-    """Where the type is wrong: JSON Schema's name of the right one."""
-    got: object = None
-    schema: Mapping[str, Any] = field(default=_NOTHING)
-    """Where the type is wrong: what the schema says of the right one."""
-
-
-class _Broken(Value):
-    """One keyword of the schema that one value does not satisfy."""
-
-    path: KeyPath
-    word: str
-    """JSON Schema's keyword: `required`, `maximum`, …"""
-    rule: Any
-    """What the schema says beside the keyword."""
-    schema: Mapping[str, Any]
-    """The schema that holds the keyword."""
-    value: Any
-    beside: str
-    """Under `dependentSchemas`: the key whose presence asks for this."""
-
-    def error(self, code: str, message: str, *below: str | int, **more: Any) -> SchemaError:
-        return SchemaError(code=code, path=(*self.path, *below), message=message, **more)
-
-    def expected(self) -> str:
-        return f"must be {self.schema.get('x-expects', 'something else')}, not {show(self.value)}"
-
-
-def schema_errors(error: ValidationError) -> Iterator[SchemaError]:
-    """Yield what one validation error means: one error for each key or item at fault."""
-    # A choice fails as a whole; a person wants to know what is wrong in the form that was meant.
-    chosen = list(_chosen(error))
-    if chosen:
-        for inner in chosen:
-            yield from schema_errors(inner)
-        return
-    above = list(error.absolute_schema_path)
-    is_dependent = "dependentSchemas" in above
-    broken = _Broken(
-        path=tuple(error.absolute_path),
-        word=str(error.validator),
-        rule=error.validator_value,
-        schema=error.schema if isinstance(error.schema, Mapping) else _NOTHING,
-        value=error.instance,
-        beside=str(above[above.index("dependentSchemas") + 1]) if is_dependent else "",
-    )
-    # A refusal without words would be none: the recipe would pass as valid.
-    yield from list(_WORDS.get(broken.word, _wrong_form)(broken)) or _wrong_form(broken)
-
-
-def _chosen(error: ValidationError) -> Iterator[ValidationError]:
-    """Yield the errors of the one form among several that a value of its type can only mean.
-
-    A mapping where one form is a mapping, a list where one is a list, a number where one is a number.
-    """
-    forms: Any = error.validator_value
-    if error.validator not in ("oneOf", "anyOf") or _only_names_keys(forms):
-        return
-    name = next((name for kind, name in _FORMS if isinstance(error.instance, kind)), "")
-    types = [form.get("type") for form in forms]
-    if name in types:
-        meant = types.index(name)
-        yield from (inner for inner in error.context or () if inner.schema_path[0] == meant)
-
-
-def _only_names_keys(forms: Any) -> bool:
-    return all(form.keys() == {"required"} for form in forms)
-
-
-def show(value: object) -> str:
-    """Return `value` as it may stand in a message: short, in backticks, nothing invisible."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    if value is None:
-        return "nothing"
-    text = str(value).lower() if isinstance(value, bool) else visible(str(value))
-    text = text.replace("\n", r"\n").replace("\t", r"\t")
-    return f"`{text[:_LONGEST_SHOWN]}…`" if len(text) > _LONGEST_SHOWN else f"`{text}`"
-
-
-def _unknown_keys(broken: _Broken) -> Iterator[SchemaError]:
-    known = broken.schema.get("properties", {})
-    for name in broken.value:
-        if name not in known:
-            yield broken.error("R104", "unknown key", name, at_key=True, known=known)
-
-
-def _missing_keys(broken: _Broken) -> Iterator[SchemaError]:
-    properties = broken.schema.get("properties", {})
-    for name in broken.rule:
-        if name not in broken.value:
-            hint = _example(name, properties.get(name, {}))
-            yield broken.error("R105", "is missing", name, hint=hint)
-
-
-def _example(name: str, schema: Mapping[str, Any]) -> str | None:
-    for example in schema.get("examples", ()):
-        if isinstance(example, str | int | float):
-            return f"add, for example, `{name}: {example}`"
-        if isinstance(example, list) and all(isinstance(item, str) for item in example):
-            return f"add, for example, `{name}: [{', '.join(example)}]`"
-    return None
-
-
-def _wrong_type(broken: _Broken) -> Iterator[SchemaError]:
-    wanted, got = str(broken.rule), broken.value
-    message = f"must be {_KINDS.get(wanted, wanted)}, not {_kind(got)}"
-    message = "has no value" if got is None else message
-    yield broken.error(
-        "R106", message, wanted=wanted, got=got, at_key=got is None, schema=broken.schema
-    )
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, Mapping | list):
-        return show(value)
-    names = {bool: "the value", int: "the number", float: "the number", str: "the text"}
-    return f"{names.get(type(value), '')} {show(value)}"
-
-
-def _none_of(broken: _Broken) -> Iterator[SchemaError]:
-    code = "R107" if isinstance(broken.value, str) else "R106"
-    yield broken.error(code, broken.expected())
-
-
-def _not_listed(broken: _Broken) -> Iterator[SchemaError]:
-    if broken.value is None:
-        yield broken.error("R106", "has no value", at_key=True)
-        return
-    allowed, is_text = [str(value) for value in broken.rule], isinstance(broken.value, str)
-    wanted = f"must be `{allowed[0]}`" if len(allowed) == 1 else f"must be one of {_list(allowed)}"
-    near = suggestion(broken.value, allowed) if is_text else None
-    message = f"{wanted}, not {show(broken.value)}"
-    yield broken.error("R107" if is_text else "R106", message, hint=near)
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _out_of_range(broken: _Broken) -> Iterator[SchemaError]:
-    bound, got = broken.rule, broken.value
-    is_share = broken.word == "maximum" and bound == 1 and broken.schema.get("minimum") == 0
-    hint = percent_hint(got) if is_share else None
-    yield broken.error(
-        "R108", f"must be {_RANGES[broken.word]} {bound}, not {show(got)}", hint=hint
-    )
-
-
-def percent_hint(value: float) -> str | None:
-    """Return how a share is written, for a value that can only be meant in percent."""
-    return f"for {value:g} percent write `{value / 100:g}`" if value <= 100 else None
-
-
-def _wrong_form(broken: _Broken) -> Iterator[SchemaError]:
-    yield broken.error("R109", broken.expected())
-
-
-def _wrong_size(broken: _Broken) -> Iterator[SchemaError]:
-    code, message = _SIZES[broken.word]
-    yield broken.error(code, message.format(bound=broken.rule, size=len(broken.value)))
-
-
-def _repeated(broken: _Broken) -> Iterator[SchemaError]:
-    for position, item in enumerate(broken.value):
-        if item in broken.value[:position]:
-            yield broken.error("R110", f"{show(item)} is listed twice", position)
-
-
-def _not_exactly_one(broken: _Broken) -> Iterator[SchemaError]:
-    if not _only_names_keys(broken.rule):
-        yield _none_of_the_forms(broken)
-    elif isinstance(broken.value, Mapping):
-        names = [name for choice in broken.rule for name in choice["required"]]
-        given = [name for name in names if name in broken.value]
-        has = f"has {_list(given)}" if given else "has none of them"
-        yield broken.error("R111", f"needs exactly one of {_list(names)}; {has}", at_key=True)
-
-
-def _none_of_the_forms(broken: _Broken) -> SchemaError:
-    if broken.value is None:
-        return broken.error("R106", "has no value", at_key=True)
-    words = [str(word) for choice in broken.rule for word in _words_of(choice)]
-    is_number = any(choice.get("type") == "number" for choice in broken.rule)
-    is_text = isinstance(broken.value, str)
-    near = suggestion(broken.value, words) if is_text else None
-    code = "R107" if is_text and (near or not is_number) else "R106"
-    wanted = "number" if is_number else ""
-    return broken.error(code, broken.expected(), hint=near, wanted=wanted, got=broken.value)
-
-
-def _words_of(choice: Mapping[str, Any]) -> list[object]:
-    return choice.get("enum") or ([choice["const"]] if "const" in choice else [])
-
-
-def _lacks_companion(broken: _Broken) -> Iterator[SchemaError]:
-    for name, needed in broken.rule.items():
-        for other in needed:
-            if name in broken.value and other not in broken.value:
-                message = f"`{name}` goes only with `{other}`"
-                yield broken.error("R112", message, name, at_key=True)
-
-
-def _excluded(broken: _Broken) -> Iterator[SchemaError]:
-    """Say what `not: {required: […]}` means, beside a key or alone: keys that exclude each other."""
-    for form in broken.rule.get("anyOf", [broken.rule]):
-        *others, name = form["required"]
-        if isinstance(broken.value, Mapping) and set(form["required"]) <= set(broken.value):
-            message = f"`{name}` does not go with `{broken.beside or others[0]}`"
-            yield broken.error("R112", message, name, at_key=True)
-
-
 _FORMS: Final = (
     # `true` is an int in Python, and no number in JSON.
     (bool, "boolean"),
@@ -418,17 +193,166 @@ _SIZES: Final = {
     "minProperties": ("R110", "must say at least {bound} thing, says nothing"),
     "maxProperties": ("R110", "must say only {bound} thing, says {size}"),
 }
-_WORDS: Final[Mapping[str, Callable[[_Broken], Iterator[SchemaError]]]] = {
-    "additionalProperties": _unknown_keys,
-    "required": _missing_keys,
-    "type": _wrong_type,
-    "anyOf": _none_of,
-    "enum": _not_listed,
-    **dict.fromkeys(_RANGES, _out_of_range),
-    "pattern": _wrong_form,
-    **dict.fromkeys(_SIZES, _wrong_size),
-    "uniqueItems": _repeated,
-    "oneOf": _not_exactly_one,
-    "dependentRequired": _lacks_companion,
-    "not": _excluded,
-}
+
+
+class SchemaError(Value):
+    """One broken rule, before it is given a place in the file."""
+
+    code: str
+    path: KeyPath
+    message: str
+    at_key: bool = False
+    """Point at the key rather than at its value."""
+    hint: str | None = None
+    known: Mapping[str, Any] = field(default=_NOTHING)
+    """Where a key is unknown: the keys that are known there."""
+    wanted: str = ""
+    """Where the type is wrong: JSON Schema's name of the right one."""
+    got: object = None
+    schema: Mapping[str, Any] = field(default=_NOTHING)
+    """Where the type is wrong: what the schema says of the right one."""
+
+
+def schema_errors(error: ValidationError) -> Iterator[SchemaError]:
+    """Yield what one validation error means: one error for each key or item at fault."""
+    forms: Any = error.validator_value
+    # A choice fails as a whole; a person wants to know what is wrong in the form that was meant: a mapping where one
+    # form is a mapping, a list where one is a list, a number where one is a number.
+    if error.validator in ("oneOf", "anyOf") and not _only_names_keys(forms):
+        name = next((name for kind, name in _FORMS if isinstance(error.instance, kind)), "")
+        types = [form.get("type") for form in forms]
+        meant = types.index(name) if name in types else None
+        chosen = [one for one in error.context or () if one.schema_path[0] == meant]
+        if chosen:
+            for inner in chosen:
+                yield from schema_errors(inner)
+            return
+    path = tuple(error.absolute_path)
+    found = list(_of_keys(error, path))
+    # A refusal without words would be none: the recipe would pass as valid.
+    yield from found or [_of_value(error, path)]
+
+
+def _only_names_keys(forms: Any) -> bool:
+    return all(form.keys() == {"required"} for form in forms)
+
+
+def _of_keys(error: ValidationError, path: KeyPath) -> Iterator[SchemaError]:
+    """Yield the keys or items at fault, where the rule speaks of those."""
+    rule: Any = error.validator_value
+    value: Any = error.instance
+    schema = error.schema if isinstance(error.schema, Mapping) else _NOTHING
+    properties = schema.get("properties", {})
+
+    def found(code: str, message: str, *below: str | int, **more: Any) -> SchemaError:
+        return SchemaError(code=code, path=(*path, *below), message=message, **more)
+
+    match error.validator:
+        case "additionalProperties":
+            unknown = (name for name in value if name not in properties)
+            more = {"at_key": True, "known": properties}
+            yield from (found("R104", "unknown key", name, **more) for name in unknown)
+        case "required":
+            for name in (one for one in rule if one not in value):
+                hint = _example(name, properties.get(name, {}))
+                yield found("R105", "is missing", name, hint=hint)
+        case "uniqueItems":
+            twice = (place for place, item in enumerate(value) if item in value[:place])
+            listed = "is listed twice"
+            yield from (found("R110", f"{show(value[place])} {listed}", place) for place in twice)
+        case "oneOf" if isinstance(value, Mapping) and _only_names_keys(rule):
+            names = [name for choice in rule for name in choice["required"]]
+            given = [name for name in names if name in value]
+            has = f"has {_list(given)}" if given else "has none of them"
+            yield found("R111", f"needs exactly one of {_list(names)}; {has}", at_key=True)
+        case "dependentRequired":
+            for name, other in ((name, other) for name, needed in rule.items() for other in needed):
+                if name in value and other not in value:
+                    message = f"`{name}` goes only with `{other}`"
+                    yield found("R112", message, name, at_key=True)
+        case "not":
+            yield from _excluding(error, found)
+
+
+def _excluding(error: ValidationError, found: Callable[..., SchemaError]) -> Iterator[SchemaError]:
+    """Yield keys that exclude each other: `not: {required: […]}`, under a key or alone."""
+    rule: Any = error.validator_value
+    above, value = list(error.absolute_schema_path), error.instance
+    of = above.index("dependentSchemas") + 1 if "dependentSchemas" in above else None
+    for form in rule.get("anyOf", [rule]):
+        *others, name = form["required"]
+        if isinstance(value, Mapping) and set(form["required"]) <= set(value):
+            other = others[0] if of is None else above[of]
+            yield found("R112", f"`{name}` does not go with `{other}`", name, at_key=True)
+
+
+def _of_value(error: ValidationError, path: KeyPath) -> SchemaError:
+    """Return what is wrong with the value."""
+    word, value = str(error.validator), error.instance
+    rule: Any = error.validator_value
+    schema = error.schema if isinstance(error.schema, Mapping) else _NOTHING
+    code, more = "R109", dict[str, Any]()
+    message = f"must be {schema.get('x-expects', 'something else')}, not {show(value)}"
+    is_choice = word == "enum" or (word == "oneOf" and not _only_names_keys(rule))
+    if word == "type":
+        more = {"wanted": str(rule), "got": value, "schema": schema}
+        names = {bool: "the value", int: "the number", float: "the number", str: "the text"}
+        kind = f"{names[type(value)]} {show(value)}" if type(value) in names else show(value)
+        code, message = "R106", f"must be {_KINDS.get(str(rule), rule)}, not {kind}"
+    elif word == "anyOf":
+        code = "R107" if isinstance(value, str) else "R106"
+    elif word in _RANGES:
+        is_share = word == "maximum" and rule == 1 and schema.get("minimum") == 0
+        code, message = "R108", f"must be {_RANGES[word]} {rule}, not {show(value)}"
+        more = {"hint": percent_hint(value)} if is_share else {}
+    elif word in _SIZES:
+        code, form = _SIZES[word]
+        message = form.format(bound=rule, size=len(value))
+    elif is_choice:
+        words = [str(one) for one in (rule if word == "enum" else _words_of(rule))]
+        is_number = word == "oneOf" and any(choice.get("type") == "number" for choice in rule)
+        near = suggestion(value, words) if isinstance(value, str) else None
+        code = "R107" if isinstance(value, str) and (near or not is_number) else "R106"
+        more = {"hint": near, "wanted": "number" if is_number else "", "got": value}
+        if word == "enum":
+            wanted = f"`{words[0]}`" if len(words) == 1 else f"one of {_list(words)}"
+            message = f"must be {wanted}, not {show(value)}"
+    if value is None and (word == "type" or is_choice):
+        code, message, more = "R106", "has no value", {**more, "at_key": True}
+    return SchemaError(code=code, path=path, message=message, **more)
+
+
+def _words_of(choices: Sequence[Mapping[str, Any]]) -> Iterator[object]:
+    for choice in choices:
+        yield from choice.get("enum") or ([choice["const"]] if "const" in choice else [])
+
+
+def show(value: object) -> str:
+    """Return `value` as it may stand in a message: short, in backticks, nothing invisible."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else visible(str(value))
+    text = text.replace("\n", r"\n").replace("\t", r"\t")
+    return f"`{text[:_LONGEST_SHOWN]}…`" if len(text) > _LONGEST_SHOWN else f"`{text}`"
+
+
+def _example(name: str, schema: Mapping[str, Any]) -> str | None:
+    for example in schema.get("examples", ()):
+        if isinstance(example, str | int | float):
+            return f"add, for example, `{name}: {example}`"
+        if isinstance(example, list) and all(isinstance(item, str) for item in example):
+            return f"add, for example, `{name}: [{', '.join(example)}]`"
+    return None
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def percent_hint(value: float) -> str | None:
+    """Return how a share is written, for a value that can only be meant in percent."""
+    return f"for {value:g} percent write `{value / 100:g}`" if value <= 100 else None

@@ -292,7 +292,7 @@ def synthesis_lines(plan: Plan, store: Store) -> Iterator[str]:
     value = plan.recipe.data.synthesize
     if value is None or plan.stage("synthesize").reused is not None:
         return
-    from engine.estimate.synthesis import synthesis_estimate  # only where rows are asked for
+    from engine.estimate.teacher import synthesis_estimate  # only where rows are asked for
     from engine.recipe.teacher import judge_of
 
     found = synthesis_estimate(plan.recipe, store, plan.stage("data").reused)

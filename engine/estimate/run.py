@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from engine.compute.ranks import ONE, Ranks
@@ -62,17 +61,14 @@ def past_seconds(runs: Runs, recipe: str) -> dict[str, float]:
     """Return how long each stage of a recipe took when it last ran."""
     found: dict[str, float] = {}
     for folder, _ in itertools.islice(runs.ours(recipe), LOOKED_AT):
-        for stage in _stages(folder):
+        try:
+            stages = list(parse_json(read_file(folder, "report.json"))["stages"])
+        except (StoreError, ValueError, KeyError, TypeError):
+            continue
+        for stage in stages:
             if stage.get("status") == "ran":
                 found.setdefault(str(stage["stage"]), float(stage["seconds"]))
     return found
-
-
-def _stages(folder: Path) -> list[dict[str, Any]]:
-    try:
-        return list(parse_json(read_file(folder, "report.json"))["stages"])
-    except (StoreError, ValueError, KeyError, TypeError):
-        return []
 
 
 class StageForecast(Value):

@@ -1,4 +1,4 @@
-"""What a teacher will be asked, and what that costs, before it is asked."""
+"""What a teacher, or a writer of synthetic rows, will be asked, and what that costs, before it is asked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,61 @@ from engine.estimate.rows import sampled_rows
 from engine.recipe.methods import asked_sizes
 from engine.recipe.model import Endpoint, Recipe, Teacher
 from engine.recipe.prompt import answer_text
-from engine.recipe.teacher import is_baseline
+from engine.recipe.teacher import is_baseline, judge_of, most_kept, synthesis_of
 from engine.store import Artifact, Store
 from engine.training.soft_targets import MOST
 from engine.values import Value
+
+WRAPPING_TOKENS = 12
+"""Of an object around a written text, and of the words that ask for it, about."""
+ASKING_TOKENS = 60
+"""Of what each request says beside prompt and examples, about."""
+
+
+class SynthesisEstimate(Value):
+    """How many rows are asked for, how often they are asked again, and about how many tokens that is."""
+
+    rows: int
+    votes: int
+    """Answers to written rows, where every row has the form that was asked for."""
+    read_tokens: int | None
+    """None while it is not known how long rows are."""
+    written_tokens: int | None
+    cost: float | None
+    """At the recipe's prices; None without one."""
+    most_kept: int | None
+    """By `keep.max_share`; None while the training rows are not counted."""
+
+
+def synthesis_estimate(recipe: Recipe, store: Store, data: Artifact | None) -> SynthesisEstimate:
+    value = synthesis_of(recipe)
+    votes, train = value.rows * value.agreement.votes, split_rows(recipe, data)["train"]
+    read = written = cost = None
+    length = mean_length(recipe, store, data)
+    if length:
+        prompt = estimated_tokens(value.prompt or recipe.task.instruction, english=True)
+        one = prompt + ASKING_TOKENS + value.examples * length
+        answer = answer_tokens(recipe)
+        asked = estimated_tokens(recipe.task.instruction, english=True) + length
+        asked *= 1 + judge_of(value).shots
+        reading, writing = value.rows * one, value.rows * (length + WRAPPING_TOKENS)
+        judged = votes * asked, votes * answer
+        read, written = round(reading + judged[0]), round(writing + judged[1])
+        costs = (
+            price_of(value.teacher.endpoint, reading, writing),
+            price_of(judge_of(value).endpoint, *judged) if votes else None,
+        )
+        known = [one for one in costs if one is not None]
+        cost = sum(known) if known else None
+    return SynthesisEstimate(
+        rows=value.rows,
+        votes=votes,
+        read_tokens=read,
+        written_tokens=written,
+        cost=cost,
+        most_kept=None if train is None else min(value.rows, most_kept(value, train)),
+    )
+
 
 MILLION = 1_000_000
 TARGET_BYTES = 6

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.estimate.synthesis import SynthesisEstimate, synthesis_estimate
+from engine.estimate.teacher import SynthesisEstimate, synthesis_estimate
 from engine.recipe import load_recipe
 from engine.recipe.model import FROM_TRAIN
 from engine.store import Store

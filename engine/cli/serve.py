@@ -30,8 +30,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         import uvicorn  # not every machine serves
 
-        from engine.serving.app import LOCAL, Limits, Service
-        from engine.serving.connection import BoundedConnection
+        from engine.serving.app import LOCAL, BoundedConnection, Limits, Service
     except ImportError as error:
         raise EnvironmentProblem.one(
             "X646", f"`{error.name}` is not installed", hint=install_hint("gguf,serve")

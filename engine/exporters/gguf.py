@@ -13,7 +13,7 @@ from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name, write_task
 from engine.progress import Progress, mention
-from engine.runtime.gguf.required import missing_tools
+from engine.runtime.gguf.convert import missing_tools
 from engine.values import replace
 
 NAME = "gguf"

@@ -14,7 +14,7 @@ from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, write_task
 from engine.progress import Progress
 from engine.recipe.model import ONNX
-from engine.runtime.graph.convert import missing_tools, write_graph
+from engine.runtime.graph.client import missing_tools, write_graph
 
 NAME = ONNX
 REQUIRES: tuple[str, ...] = ()

@@ -3,17 +3,62 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
+from engine.data.splitting.subsets import beginning
 from engine.files.reading import read_json
 from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.recipe.metrics import FREE
+from engine.recipe.model import Recipe, Task
 from engine.values import Value
+
+TRAIN_SAMPLE = 200
+"""Training rows that are asked, at most; two a label where that is more."""
+WRITTEN_SAMPLE = 100
+"""Of train and of validation, where each answer is written out, token by token."""
+
+
+def sample_rows(rows: Sequence[Example], task: Task, *, seed: int) -> list[Example]:
+    """Draw rows by seed: every label at its share, none left out, in file order."""
+    most = WRITTEN_SAMPLE if task.spec.is_written_out else TRAIN_SAMPLE
+    return beginning(rows, max(most, 2 * len(task.labels)), seed=seed)
+
+
+def judged_validation(rows: Sequence[Example], recipe: Recipe) -> list[Example]:
+    """Return the validation rows that are asked: all of them where answers are short."""
+    if not recipe.task.spec.is_written_out:
+        return list(rows)
+    return sample_rows(rows, recipe.task, seed=recipe.splits.seed)
+
+
+@dataclass(slots=True, kw_only=True)
+class Stopwatch:
+    """Seconds since it was made."""
+
+    kind: str
+    """Of the device: `cpu`, `cuda`, …"""
+    _started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start."""
+        self._started = self._clock()
+
+    @property
+    def _clock(self) -> Callable[[], float]:
+        # answers are texts when they come, so nothing is still under way on a GPU
+        return time.process_time if self.kind == "cpu" else time.perf_counter
+
+    def seconds(self) -> float:
+        """Return the seconds so far."""
+        return self._clock() - self._started
+
 
 REVISION = 3
 """Bumped when the same model would now say something else."""

@@ -26,13 +26,50 @@ from engine.inference.template_check import Turns, is_plain
 from engine.inference.token_corpus import corpus
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
-from engine.recipe.prompt import conversation, parse_answer
+from engine.recipe.model import ONNX
+from engine.recipe.prompt import answer_text, conversation, parse_answer
 from engine.values import Value, replace
 
 if TYPE_CHECKING:
+    from engine.runtime.graph.client import Graph
     from engine.runtime.llama.client import GgufAnswers, Request
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow
+
+GRAPH_REVISION = 1
+"""Bumped when the same graph and rows would now give other answers."""
+
+
+def ask_exported(
+    graph: Graph,
+    asked: PredictionInputs,
+    rows: Sequence[Example],
+    *,
+    chat: Chat,
+    workdir: Path,
+    progress: Progress,
+) -> Predictions:
+    """Return the most probable label of each row, and how the tokenizer beside the graph reads the prompts.
+
+    `chat` is the merged model's. EnvironmentProblem X814, StageError X816.
+    """
+    from engine.runtime.graph.client import ask_graph  # only where a graph is asked
+
+    task = asked.task
+    prompts = [chat.prompt(asked_turns(task, row)) for row in rows]
+    answers = ask_graph(
+        graph,
+        prompts,
+        [answer_text(task, label) + chat.terminator for label in task.labels],
+        workdir=workdir,
+        progress=progress,
+    )
+    own = [chat.token_ids(prompt) for prompt in prompts]
+    silent = [predicted(row) for row in rows]
+    judged = choice_predictions(task, rows, answers.choices) if answers.is_finite else silent
+    facts = {"parity": {ONNX: same_readings(rows, own, answers.token_ids)}}
+    return Predictions(judged=judged, free=[], facts={**facts, "is_finite": answers.is_finite})
+
 
 REVISION = 8
 """Bumped when the same file and rows would now give other predictions."""
@@ -250,7 +287,7 @@ class GgufAsker(Value):
         """Return what the Modelfile's template writes for each row; None without one."""
         if not self.modelfile:
             return None
-        from engine.exporters.go_template import render, template_of
+        from engine.exporters.ollama import render, template_of
 
         template = template_of(self.modelfile)
         return [render(template, one) for one in turns]

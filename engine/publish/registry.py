@@ -215,7 +215,7 @@ class Registry(Destination):
 
     def _read(self, answer: httpx.Response) -> _Answer:
         """Return an answer with its body. EnvironmentProblem X835 for one that is too long, or does not end."""
-        from engine.runtime.served.connection import UnreadableError, read_answer  # brings httpx
+        from engine.runtime.served.http_client import UnreadableError, read_answer  # brings httpx
 
         method = answer.request.method
         try:

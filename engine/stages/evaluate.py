@@ -20,9 +20,8 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.inference import asked_again, predict
+from engine.inference.cached import Stopwatch, judged_validation, sample_rows
 from engine.inference.preference import Reference, rated, reference_of
-from engine.inference.sampling import judged_validation, sample_rows
-from engine.inference.stopwatch import Stopwatch
 from engine.kinds import Decoding
 from engine.metrics.contradictions import holdout_against_validation, loss_against_answers
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions

@@ -65,12 +65,12 @@ def run(context: StageContext) -> None:
 
 def _graph_slice(recipe: Recipe) -> Payload:
     """Return what a graph depends on besides the model; named only where one is asked for."""
-    from engine.runtime.graph import convert  # only where a graph is asked for
+    from engine.runtime.graph import client  # only where a graph is asked for
 
     return {
         "precision": recipe.export.graph_precision or "fp32",
-        "revision": convert.REVISION,
-        "versions": {tool: version_of(tool) for tool in sorted(convert.TOOLS)},
+        "revision": client.REVISION,
+        "versions": {tool: version_of(tool) for tool in sorted(client.TOOLS)},
     }
 
 

@@ -17,7 +17,7 @@ from engine.data.examples.example import Example
 from engine.data.splitting.subsets import share
 from engine.evidence import LearningCurve
 from engine.inference import predict
-from engine.inference.sampling import judged_validation
+from engine.inference.cached import judged_validation
 from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score

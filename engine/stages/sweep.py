@@ -14,7 +14,7 @@ from engine.artifacts.results import LEFT, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import TrainingSummary
 from engine.inference import predict
-from engine.inference.sampling import judged_validation
+from engine.inference.cached import judged_validation
 from engine.metrics.predictions import Judging
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
 from engine.recipe.model import Recipe, Sweep

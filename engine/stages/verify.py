@@ -21,7 +21,7 @@ from engine.data.examples.example import Example
 from engine.environment import version_of
 from engine.evidence import CalibratedForm, Check, FormResult, Metric, Scores, Status, Verdict
 from engine.exporters.base import gguf_name
-from engine.inference import predict, predict_gguf, predict_graph
+from engine.inference import predict, predict_gguf
 from engine.inference.cached import (
     Predictions,
     cached_predictions,
@@ -39,7 +39,7 @@ from engine.parity import files as parity_files
 from engine.parity.ladder import ModelForm
 from engine.recipe.metrics import FREE
 from engine.recipe.model import ONNX, Recipe
-from engine.runtime.graph.files import RUNTIME
+from engine.runtime.graph.client import RUNTIME
 from engine.stages import gate
 from engine.stages.gate import Answers, JudgedAnswers
 from engine.store import Artifact
@@ -189,7 +189,7 @@ class _ParityChain:
         folder, digests = artifact.file(ONNX), _digests(artifact)
 
         def build(target: Path) -> None:
-            found = predict_graph.ask(
+            found = predict_gguf.ask_exported(
                 Graph(folder=folder, threads=self.context.device.threads),
                 self.asked,
                 self.examples,
@@ -202,7 +202,7 @@ class _ParityChain:
 
         payload = {
             "files": {file: digests[file] for file in digests if file.startswith(f"{ONNX}/")},
-            "asks": predict_graph.REVISION,
+            "asks": predict_gguf.GRAPH_REVISION,
             "runtime": version_of(RUNTIME),
         }
         found = cached_predictions(self.context, ONNX, self.asked, payload, build)

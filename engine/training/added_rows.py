@@ -17,7 +17,7 @@ from engine.evidence import DataSummary
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, facts_of
-from engine.inference.sampling import judged_validation
+from engine.inference.cached import judged_validation
 from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Baseline, Recipe

@@ -20,15 +20,16 @@ from engine.errors import Problem
 from engine.inference.predict import asked_turns, task_slice
 from engine.inference.template_check import (
     exchanged_marks,
+    known_tokens,
     lost_text_problem,
     mark_problems,
     modelfile_problems,
     opening_problem,
     other_opening,
+    tokenizer_problems,
     turn_problem,
     two_templates,
 )
-from engine.inference.tokenizer_check import known_tokens, tokenizer_problems
 from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
 from engine.runtime.rendering.windows import length_notes, window_notes, window_of

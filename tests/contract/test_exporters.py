@@ -11,7 +11,7 @@ import pytest
 from engine.data.examples.example import Example
 from engine.environment import Device, version_of
 from engine.exporters import EXPORTERS, in_order, load_exporter
-from engine.inference import predict, predict_graph
+from engine.inference import predict, predict_gguf
 from engine.inference.predict import PredictionInputs
 from engine.recipe.model import ONNX
 from engine.runtime.graph.client import Graph
@@ -153,7 +153,7 @@ def test_a_graph_answers_as_the_model_does(
     loaded = load_model(model, device=device, precision="fp32")
     graph = Graph(folder=exports[ONNX][1][0] / ONNX, threads=1)
 
-    found = predict_graph.ask(
+    found = predict_gguf.ask_exported(
         graph, asked, rows, chat=loaded.chat, workdir=tmp_path, progress=Silent()
     )
 

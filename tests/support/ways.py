@@ -13,9 +13,8 @@ from engine.data.examples.example import Example, content_id
 from engine.environment import Device
 from engine.errors import Severity
 from engine.recipe.model import NewTokenizer, PathRef, Recipe, Replay, Scheduler, Scratch
-from engine.runtime.models.blank import write_blank_model
-from engine.runtime.models.byte_pairs import write_byte_pairs
-from engine.runtime.models.fewer_layers import write_fewer_layers
+from engine.runtime.models.blank import write_blank_model, write_byte_pairs
+from engine.runtime.models.start import write_fewer_layers
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits

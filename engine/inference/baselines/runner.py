@@ -17,7 +17,7 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import version_of
 from engine.errors import EngineError, Problem
 from engine.inference import predict
-from engine.inference.baselines import compression, floors, shots
+from engine.inference.baselines import floors, shots
 from engine.inference.baselines.values import BaselinePredictions, Question, SeededDraws
 from engine.inference.preference import base_answers, longer_answer, untouched
 from engine.metrics.predictions import Prediction, write_predictions
@@ -225,8 +225,8 @@ class Asker:
         by_rule: dict[str, Callable[[], list[Prediction]]] = {
             "majority": lambda: floors.majority(fold, task),
             "tfidf_svm": lambda: floors.svm(fold, task, seed=seed),
-            "byte_frequencies": lambda: compression.by_frequency(fold),
-            "compressor": lambda: compression.by_xz(fold),
+            "byte_frequencies": lambda: floors.by_frequency(fold),
+            "compressor": lambda: floors.by_xz(fold),
             "longer_answer": lambda: longer_answer(fold.judged),
         }
         if baseline.kind in by_rule:
@@ -278,7 +278,7 @@ class Asker:
             )
         if baseline.gguf is None:
             raise AssertionError(baseline)  # the schema lets no other model through
-        from engine.inference.baselines.gguf import ask_file  # rarely asked
+        from engine.inference.baselines.models import ask_file  # rarely asked
 
         # the lock's number where there is one: another order of sums changes bits, and so may an answer
         path, threads = baseline.gguf.path, self.context.device.threads

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.errors import needs_extra
 from engine.inference.baselines.values import BaselinePredictions, Question, SeededDraws
 from engine.inference.predict import predicted
 from engine.kinds import AnswerForm
@@ -29,7 +30,8 @@ def ask_served(
     draws: SeededDraws | None = None,
 ) -> BaselinePredictions:
     """Return what the server says to every row; answers are kept in `work_dir` as they come."""
-    from engine.runtime.served.endpoint import Draws, Form, ask_endpoint  # only where one is asked
+    with needs_extra("asking a served model needs httpx", "packages", path="baselines"):
+        from engine.runtime.served.endpoint import Draws, Form, ask_endpoint
 
     task, rows = question.task, question.fold.judged
     labels = task.labels if task.spec.answer is AnswerForm.LABEL else ()

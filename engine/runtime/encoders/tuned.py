@@ -18,8 +18,7 @@ import torch
 
 from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.encoders.encoder import Encoder, require_lesson
-from engine.runtime.encoders.pooling import batches
+from engine.runtime.encoders.encoder import Encoder, batches, require_lesson
 from engine.values import Value
 
 BATCH = 16

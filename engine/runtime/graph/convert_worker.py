@@ -13,7 +13,7 @@ import onnx_ir
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from engine.runtime.graph.files import GRAPH, INPUTS, OUTPUT
+from engine.runtime.graph.client import GRAPH_FILE, INPUTS, OUTPUT
 from engine.runtime.models.load import DTYPES, load_whole
 
 ROWS, TOKENS = 2, 11
@@ -53,7 +53,7 @@ def write_onnx(model: Path, target: Path, precision: str) -> None:
         raise RuntimeError("torch has written no graph")
     # Names of files and functions of this machine stand in it.
     graph: onnx_ir.Model = ClearMetadataAndDocStringPass()(program.model).model
-    onnx_ir.save(graph, target / GRAPH, external_data=f"{GRAPH}.data")
+    onnx_ir.save(graph, target / GRAPH_FILE, external_data=f"{GRAPH_FILE}.data")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from engine.files.reading import MOST_ANSWERS, read_json
-from engine.runtime.graph.files import GRAPH, INPUTS, TOKENIZER
+from engine.runtime.graph.client import GRAPH_FILE, INPUTS, TOKENIZER
 from engine.runtime.scoring.label_search import AnswerTree, Search, make_tree
 from engine.values import to_json
 
@@ -35,7 +35,7 @@ def load(folder: Path, *, threads: int) -> Run:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
-        folder / GRAPH, options, providers=["CPUExecutionProvider"]
+        folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"]
     )
 
     def run(tokens: Sequence[int]) -> Logits:

@@ -21,6 +21,7 @@ from engine.process.policies import LLAMA, rights_of
 from engine.process.start import Child, module
 from engine.progress import Progress
 from engine.runtime.llama.client import (
+    WORKER,
     GgufAnswers,
     Request,
     from_json,
@@ -31,7 +32,6 @@ from engine.runtime.tool_process import failure, hanging
 from engine.store.store import out_of_room
 from engine.values import to_json
 
-SERVICE: Final = "engine.runtime.llama.service"
 TOOL: Final = "llama.cpp"
 
 
@@ -81,7 +81,7 @@ def held_model(gguf: Path, *, threads: int) -> Iterator[HeldModel]:
     EnvironmentProblem X640 without llama.cpp, StageError X641 where the file cannot be read.
     """
     require_llama()
-    command = module(SERVICE)(str(gguf.absolute()), str(threads))
+    command = module(WORKER)("--hold", str(gguf.absolute()), str(threads))
     with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:
         child = processes.start(
             command,

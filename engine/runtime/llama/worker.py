@@ -3,39 +3,89 @@
 llama.cpp aborts the process on some errors, so it never shares one with the pipeline. The request is the
 JSON of `engine.runtime.llama.client.Request`, the result that of its `GgufAnswers`. Each finished group of rows
 prints one line, the number of rows done. Prompts are read with special tokens recognised and none added,
-`sent` with those that the file adds.
+`sent` with those that the file adds. With `--hold GGUF THREADS` it stays, and answers each line of its input.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
-from engine.files.reading import MOST_ANSWERS, read_json
-from engine.runtime.llama.engine import Engine, PrefixedRows, run_beside
+from engine.files.reading import MOST_ANSWERS, parse_json, read_json
+from engine.runtime.llama.engine import Context, Engine, PrefixedRows, run_beside
 from engine.runtime.llama.jobs import (
     CombinedJob,
     DecodingJob,
     NotFiniteError,
     SearchJob,
     answer_tokens,
+    normaliser,
 )
-from engine.runtime.llama.likelihood import likelihoods
 from engine.runtime.llama.speed import measure_speed, peak_memory
 from engine.runtime.rendering.windows import too_long
-from engine.runtime.scoring.label_search import make_tree
+from engine.runtime.scoring.label_search import common_prefix, make_tree
 from engine.values import to_json
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
 
     from engine.runtime.generation.grammar import Grammar
+
+TOKENS = 128
+"""Tokens in one batch: each of them may want logits, which take 4 bytes a token of the vocabulary."""
+
+
+def likelihoods(
+    engine: Engine, rows: Sequence[dict[str, Any]], *, report: Callable[[int], None]
+) -> list[tuple[float, bool]]:
+    """Return the nats of the learned tokens of each row, `{"ids": […], "learned": [0 or 1, …]}`.
+
+    With each row's, whether its last learned token is the one that the model finds most probable there.
+
+    A row's first token has nothing before it and is never scored.
+    """
+    ids = [row["ids"] for row in rows]
+    first = min((row["learned"][1:].index(1) for row in rows if 1 in row["learned"][1:]), default=0)
+    # No scored token may be in the shared part: its logits are read once for each row.
+    prefix = min(common_prefix(ids), first)
+    cells = max(map(len, ids)) + TOKENS
+    context = Context(engine, cells=cells, batch=TOKENS, lanes=2)
+    context.feed(0, 0, ids[0][:prefix])
+    results = []
+    for done, row in enumerate(rows, start=1):
+        if prefix:
+            context.share(0, 1)
+        results.append(_nll(context, row["ids"], row["learned"], start=prefix))
+        context.drop(1)
+        report(done)
+    return results
+
+
+def _nll(
+    context: Context, ids: Sequence[int], learned: Sequence[int], *, start: int
+) -> tuple[float, bool]:
+    total, ends = 0.0, False
+    last = max((place for place, flag in enumerate(learned) if flag), default=0)
+    # The last learned token is only predicted: nothing is asked behind it.
+    for begin in range(start, last, TOKENS):
+        end = min(begin + TOKENS, last)
+        wanted = [bool(flag) for flag in learned[begin + 1 : end + 1]]
+        context.add(1, begin, ids[begin:end], wanted=wanted)
+        context.decode()
+        for offset, want in enumerate(wanted):
+            if want:
+                logits = context.logits(offset)
+                token = ids[begin + offset + 1]
+                total += normaliser(logits) - float(logits[token])
+                ends = int(logits.argmax()) == token
+    return total, ends
 
 
 def answer(
@@ -165,5 +215,31 @@ def main(request: Path, result: Path) -> None:
     result.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
 
 
+def serve(engine: Engine, given: IO[str], out: IO[str]) -> None:
+    """Answer every line, the JSON of a `client.Request`, until there are no more.
+
+    The first line that is written says that the file is loaded; then come lines with the number of rows done, and one
+    with the JSON of the answers to each request.
+    """
+
+    def write(value: Any) -> None:
+        out.write(f"{json.dumps(value, ensure_ascii=True)}\n")
+        out.flush()
+
+    write({"ready": True})
+    for line in given:
+        write(answer(engine, parse_json(line), write))
+
+
+def hold(gguf: str, threads: int) -> None:
+    """Serve standard input; whatever llama.cpp prints goes to standard error."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    serve(Engine(gguf, threads=threads), sys.stdin, out)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if sys.argv[1] == "--hold":
+        hold(sys.argv[2], int(sys.argv[3]))
+    else:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -25,8 +25,7 @@ from engine.files.reading import read_json
 from engine.process.limits import TooSlowError, more_memory, processor_time
 from engine.runtime.models.files import require_vocabulary
 from engine.runtime.models.load import LOADABLE, whole_model
-from engine.runtime.models.one_thread import one_thread
-from engine.runtime.models.settings_check import settings_problems
+from engine.runtime.models.settings_check import settings_problems, vocabulary_problems
 from engine.runtime.models.tensor_check import (
     AGAIN,
     EMBEDDINGS,
@@ -42,7 +41,7 @@ from engine.runtime.models.tensor_check import (
     whole_numbers,
     wiped_words,
 )
-from engine.runtime.models.vocabulary_check import vocabulary_problems
+from engine.runtime.models.torch_device import one_thread
 from engine.runtime.models.weights import WeightFile, weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 

@@ -8,6 +8,7 @@ LoRA: https://arxiv.org/abs/2106.09685, section 4; DoRA: https://arxiv.org/abs/2
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 import torch
 from peft import LoraConfig
 from peft.tuners.tuners_utils import check_target_module_exists
+from peft.utils.other import get_pattern_key
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -25,7 +27,6 @@ from engine.errors import StageError
 from engine.files.reading import read_json
 from engine.files.writing import replacing
 from engine.progress import Progress
-from engine.runtime.models.adapter_scale import rank_of, scale_of
 from engine.runtime.models.weights import (
     INDEX,
     WHOLE,
@@ -35,6 +36,24 @@ from engine.runtime.models.weights import (
     weight_files,
 )
 from engine.values import Value
+
+
+def rank_of(config: Mapping[str, Any], module: str) -> int:
+    """Return the rank that a module's factors have; `module` is its name in the base model."""
+    ranks = config.get("rank_pattern") or {}
+    rank: int = ranks.get(get_pattern_key(ranks, module), config["r"])
+    return rank
+
+
+def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
+    """Return what B A of a module is multiplied by: alpha / rank, or alpha / sqrt(rank) for a rank-stabilized one.
+
+    `module` is its name in the base model, by which it may have an alpha of its own.
+    """
+    alphas = config.get("alpha_pattern") or {}
+    alpha: float = alphas.get(get_pattern_key(alphas, module), config["lora_alpha"])
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
 
 PREFIX = "base_model.model."
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
 import torch
 
 from engine.environment import Device
 from engine.errors import EnvironmentProblem, first_line
+
+FEWEST: Final = 8
+"""Lengths are multiples of so many tokens at least."""
+PART: Final = 16
+
+
+def filling_of(tokens: int) -> int:
+    """Return how many tokens are put behind a pass, less than a sixteenth of it, so that many are of one length."""
+    step = 1 << max((tokens // PART).bit_length() - 1, 0)
+    return -tokens % max(FEWEST, step)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute by this thread alone. Not in two threads at once: what is started meanwhile has one thread for good."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+def in_64_bits(numbers: torch.Tensor) -> torch.Tensor:
+    """Return numbers in 64 bits where they are; those of an Apple GPU, which has none so wide, on the processor."""
+    return (numbers.cpu() if numbers.device.type == "mps" else numbers).double()
+
 
 HIDE = 'hide the GPU (CUDA_VISIBLE_DEVICES="") to use the processor'
 

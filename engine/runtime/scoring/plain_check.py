@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 import torch
 
 from engine.errors import StageError
-from engine.runtime.models.load import LoadedModel
-from engine.runtime.models.plain_pass import plain_logits
+from engine.runtime.models.load import LoadedModel, plain_logits
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import SCORED, AnswerTree, Search
 

@@ -21,8 +21,7 @@ from typing import Any, Final
 import torch
 
 from engine.files.reading import parse_json
-from engine.runtime.models.load import attention_of
-from engine.runtime.models.plain_pass import plain_logits
+from engine.runtime.models.load import attention_of, plain_logits
 from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.scoring.label_search import common_prefix

@@ -19,7 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from engine.errors import StageError
 from engine.files.digests import write_digests
 from engine.files.reading import read_json
-from engine.runtime.models.adapter_scale import scale_of
+from engine.runtime.models.merge import scale_of
 
 LORA_A, LORA_B = ".lora_A.", ".lora_B."
 LENGTHS = ".lora_magnitude_vector"

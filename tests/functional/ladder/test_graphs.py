@@ -18,7 +18,7 @@ from engine.bundle.build import make_bundle
 from engine.bundle.verify import check_bundle
 from engine.exporters import onnx as exporter
 from engine.runtime.graph import client, worker
-from engine.runtime.graph.files import GRAPH
+from engine.runtime.graph.client import GRAPH_FILE
 from engine.runtime.models.merge import copy_beside
 from support.project import Outcome, Project
 from support.runs import report, run_folders
@@ -41,13 +41,13 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> list[Damage]:
         weights = load_file(model / "model.safetensors")
         for damage in damages:
             damage(weights)
-        save_file(weights, target / GRAPH, metadata={"format": "pt"})
+        save_file(weights, target / GRAPH_FILE, metadata={"format": "pt"})
         copy_beside(model, target)
 
     def load(folder: Path, *, threads: int) -> worker.Run:
         beside = folder.parent / "onnx as a model"
         shutil.copytree(folder, beside, dirs_exist_ok=True)
-        shutil.move(beside / GRAPH, beside / "model.safetensors")
+        shutil.move(beside / GRAPH_FILE, beside / "model.safetensors")
         model = AutoModelForCausalLM.from_pretrained(beside, dtype=torch.float32).eval()
         shutil.rmtree(beside)
 

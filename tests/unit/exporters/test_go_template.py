@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.exporters.go_template import UnknownActionError, render, template_of
-from engine.exporters.ollama import go_template
+from engine.exporters.ollama import UnknownActionError, go_template, render, template_of
 
 USER = {"role": "user", "content": "hi {{ braces }}"}
 AGAIN = {"role": "user", "content": "again"}

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from engine.data.examples.example import Example
-from engine.inference.sampling import TRAIN_SAMPLE, WRITTEN_SAMPLE, sample_rows
+from engine.inference.cached import TRAIN_SAMPLE, WRITTEN_SAMPLE, sample_rows
 from support.stage_bench import examples
 from support.tasks import task
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StageError
-from engine.exporters.go_template import render
-from engine.exporters.ollama import go_template
+from engine.exporters.ollama import go_template, render
 from engine.inference.template_check import (
     is_plain,
     lost_text_problem,

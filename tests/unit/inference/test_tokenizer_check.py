@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.inference.tokenizer_check import known_tokens, tokenizer_problems
+from engine.inference.template_check import known_tokens, tokenizer_problems
 from engine.runtime.rendering.chat import load_chat
 from support.faults_of_texts import decoding
 from support.pico import make_pico_model

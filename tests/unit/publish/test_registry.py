@@ -12,7 +12,7 @@ from engine.errors import EngineError
 from engine.publish.contents import Publication
 from engine.publish.files import PublishedFile
 from engine.publish.registry import Registry
-from engine.runtime.served import connection
+from engine.runtime.served import http_client
 from engine.trust.access import NOTHING
 from support.registry_server import USER, RegistryServer, registry_server
 from support.reports import read_report
@@ -66,7 +66,7 @@ def test_a_registry_that_answers_as_it_should_gets_the_model(tmp_path: Path) -> 
         done = place.publish(publication(tmp_path), lambda _: None)
 
     assert done.read_back == 3
-    assert connection.MOST_BYTES == 16 << 20
+    assert http_client.MOST_BYTES == 16 << 20
 
 
 def test_a_token_that_expires_on_the_way_is_asked_for_again(

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.models.files import MOST_ADDED, require_vocabulary
-from engine.runtime.models.text_growth import MOST_GROWTH, growth_of
+from engine.runtime.models.files import MOST_ADDED, MOST_GROWTH, growth_of, require_vocabulary
 from support.pico import make_pico_model
 
 

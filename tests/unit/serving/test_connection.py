@@ -10,7 +10,7 @@ import pytest
 
 uvicorn = pytest.importorskip("uvicorn", reason="the extra `serve`")
 
-from engine.serving import connection  # noqa: E402
+from engine.serving import app  # noqa: E402
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 Talk = Callable[[int], Awaitable[Any]]
@@ -27,7 +27,7 @@ def _served(talk: Talk) -> Any:
 
     async def run() -> Any:
         config = uvicorn.Config(
-            _answer, port=0, log_level="critical", lifespan="off", http=connection.BoundedConnection
+            _answer, port=0, log_level="critical", lifespan="off", http=app.BoundedConnection
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve())
@@ -60,7 +60,7 @@ async def _answers(port: int, *parts: bytes) -> list[bytes]:
 def test_who_sends_no_head_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, parts: tuple[bytes, ...]
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(app, "HEAD_SECONDS", 0.2)
 
     *before, last = _served(lambda port: _answers(port, *parts))
 
@@ -69,7 +69,7 @@ def test_who_sends_no_head_is_not_waited_for(
 
 
 def test_one_connection_too_many_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MOST", 1)
+    monkeypatch.setattr(app, "MOST", 1)
 
     async def talk(port: int) -> list[list[bytes]]:
         _, held = await asyncio.open_connection("127.0.0.1", port)

@@ -11,7 +11,7 @@ import pytest
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
-from engine.inference.baselines.compression import by_frequency, by_xz
+from engine.inference.baselines.floors import by_frequency, by_xz
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from support.tasks import task

@@ -10,7 +10,7 @@ import pytest
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
-from engine.inference.baselines.gguf import ask_file
+from engine.inference.baselines.models import ask_file
 from engine.inference.baselines.served import ask_served, note_of
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import PredictionInputs

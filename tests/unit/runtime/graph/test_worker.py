@@ -13,8 +13,7 @@ import torch
 from engine.errors import EnvironmentProblem
 from engine.render.progress import SilentProgress
 from engine.runtime.graph import client, worker
-from engine.runtime.graph.client import Graph, ask_graph
-from engine.runtime.graph.convert import missing_tools
+from engine.runtime.graph.client import Graph, ask_graph, missing_tools
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.label_scoring import choose
 

@@ -13,8 +13,14 @@ from transformers import AutoTokenizer
 from engine.errors import StageError
 from engine.recipe.model import NewTokenizer, Scratch
 from engine.runtime.gguf.convert_worker import pre_tokenizer_of
-from engine.runtime.models.blank import blank_config, parameters_of, write_blank_model
-from engine.runtime.models.byte_pairs import ENDING, bytes_a_token, write_byte_pairs
+from engine.runtime.models.blank import (
+    ENDING,
+    blank_config,
+    bytes_a_token,
+    parameters_of,
+    write_blank_model,
+    write_byte_pairs,
+)
 from engine.runtime.models.load import load_model
 from support.words import WORDS
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from engine.errors import StageError
 from engine.recipe.references import kept_layers
-from engine.runtime.models.fewer_layers import write_fewer_layers
 from engine.runtime.models.load import load_model
+from engine.runtime.models.start import write_fewer_layers
 
 
 @pytest.fixture

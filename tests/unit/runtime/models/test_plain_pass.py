@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.runtime.models.load import LoadedModel
-from engine.runtime.models.plain_pass import MOST, SPARED, plain_logits
+from engine.runtime.models.load import MOST, SPARED, LoadedModel, plain_logits
 
 ROWS = ([5, 6, 7, 8, 9, 10], [11, 12, 13], [14, 15, 16, 17])
 WANTED = ([4, 5], [2], [0, 3])

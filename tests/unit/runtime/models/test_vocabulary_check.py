@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from engine.runtime.models.vocabulary_check import vocabulary_problems
+from engine.runtime.models.settings_check import vocabulary_problems
 from support.faults_of_machines import swapped
 from support.faults_of_texts import swapped_bytes
 from support.pico import make_pico_model

@@ -7,14 +7,18 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import cache
 from pathlib import Path
 
-from engine.errors import EnvironmentProblem
+from engine.errors import EnvironmentProblem, Problem, install_hint
 from engine.files.reading import parse_json
 from engine.process.version import __version__
 from engine.values import Value, replace
+
+GRAPH_RUNTIME = "onnxruntime"
+"""The distribution that runs exported graphs."""
+GGUF_PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
 
 
 class Device(Value):
@@ -97,6 +101,19 @@ def own_llama_cpp() -> tuple[Path, Path] | None:
     built = Path(folder) / "build" / "bin" / "llama-quantize"
     quantizer = built if built.exists() else Path(folder) / "llama-quantize"
     return Path(folder) / "convert_hf_to_gguf.py", quantizer
+
+
+def missing_gguf_tools(find_version: Callable[[str], str | None]) -> Problem | None:
+    """Return what is missing to write GGUF files, if anything."""
+    if (own := own_llama_cpp()) is not None:
+        absent = [path.name for path in own if not path.exists()]
+        hint = "$LLAMA_CPP_DIR must hold a built llama.cpp"
+    else:
+        absent = [name for name in GGUF_PACKAGES if find_version(name) is None]
+        hint = install_hint("gguf")
+    if not absent:
+        return None
+    return Problem(code="X630", message=f"GGUF export needs {', '.join(absent)}", hint=hint)
 
 
 def unsloth_python() -> str | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.environment import missing_gguf_tools
 from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name, write_task
 from engine.progress import Progress, mention
-from engine.runtime.gguf.convert import missing_tools
 from engine.values import replace
 
 NAME = "gguf"
@@ -22,7 +22,7 @@ REQUIRES: tuple[str, ...] = ()
 
 def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
     """Return X630 when the converter or the quantizer is not there."""
-    problem = missing_tools(find_version)
+    problem = missing_gguf_tools(find_version)
     return () if problem is None else (problem,)
 
 

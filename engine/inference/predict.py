@@ -144,7 +144,12 @@ def judged(
         return []
     kind = asked.task.spec
     if kind.by_likelihood:
-        return _likelihoods(loaded, asked, examples, progress=progress)
+        from engine.runtime.scoring.likelihood import likelihood  # brings torch
+
+        renderer = asked.renderer(loaded.chat)
+        made = [_rendered(renderer, row) for row in examples]
+        found = likelihood(loaded, scored_parts(made, renderer.ending), progress=progress)
+        return likelihood_predictions(examples, made, found, task=asked.task)
     if kind.decoding is Decoding.LABEL_SCORING:
         choices = _choices(loaded, asked, examples, progress=progress, shots=shots, shares=shares)
         return choice_predictions(asked.task, examples, choices)
@@ -394,18 +399,6 @@ def generated(
     """Return what a text answers; a text that was cut off is no answer where answers have a form."""
     label = parse_answer(task, text) if ended or not task.spec.is_constrained else None
     return predicted(row, label=label, text=text, probability=probability, ended=ended)
-
-
-def _likelihoods(
-    loaded: LoadedModel, asked: PredictionInputs, examples: Sequence[Example], *, progress: Progress
-) -> list[Prediction]:
-    """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.scoring.likelihood import likelihood  # brings torch
-
-    renderer = asked.renderer(loaded.chat)
-    made = [_rendered(renderer, row) for row in examples]
-    found = likelihood(loaded, scored_parts(made, renderer.ending), progress=progress)
-    return likelihood_predictions(examples, made, found, task=asked.task)
 
 
 def _rendered(renderer: Renderer, row: Example) -> list[RenderedRow]:

@@ -92,7 +92,18 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
     for number in range(wanted):  # a batch has more than one token, or is refused
         made = context.cached(
             PRODUCT,
-            _batch(context, number, most),
+            (
+                {
+                    "revision": REVISION,
+                    "base_model": context.base_model,
+                    "seed": context.recipe.splits.seed,
+                    "batch": [number, BATCH],
+                    "most": most,
+                    "device": context.device.kind,
+                    "precision": context.precision,
+                    "versions": {tool: version_of(tool) for tool in ("torch", "transformers")},
+                }
+            ),
             partial(_sample, number=number, most=most, context=context, model=model),
         )
         taken.seconds += made.seconds
@@ -137,20 +148,6 @@ def _opening(chat: Chat) -> str:
     from engine.runtime.rendering.segments import opening_of  # brings transformers
 
     return opening_of(chat.tokenizer)
-
-
-def _batch(context: StageContext, number: int, most: int) -> Mapping[str, Any]:
-    """Return what a batch depends on: not on how many are wanted."""
-    return {
-        "revision": REVISION,
-        "base_model": context.base_model,
-        "seed": context.recipe.splits.seed,
-        "batch": [number, BATCH],
-        "most": most,
-        "device": context.device.kind,
-        "precision": context.precision,
-        "versions": {tool: version_of(tool) for tool in ("torch", "transformers")},
-    }
 
 
 def _loaded(context: StageContext) -> LoadedModel:

@@ -51,7 +51,17 @@ def text_of(body: Any, *, is_json: bool = False) -> str:
         raise BadRequestError(
             "each text is asked by itself: send one message of the user, without a conversation"
         )
-    return _content(last.get("content"))
+    content = last.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [None]
+    texts = [
+        part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None
+        for part in parts
+    ]
+    if not all(isinstance(text, str) for text in texts):
+        raise BadRequestError("`content` is a text, or a list of parts of type `text`")
+    return "".join(map(str, texts))
 
 
 def _require_form(wanted: Any, *, is_json: bool) -> None:
@@ -68,19 +78,6 @@ def wants_usage(body: Mapping[str, Any]) -> bool:
     """Tell whether a stream is to end with its usage."""
     options = body.get("stream_options")
     return isinstance(options, Mapping) and bool(options.get("include_usage"))
-
-
-def _content(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else [None]
-    texts = [
-        part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None
-        for part in parts
-    ]
-    if not all(isinstance(text, str) for text in texts):
-        raise BadRequestError("`content` is a text, or a list of parts of type `text`")
-    return "".join(map(str, texts))
 
 
 def completion(

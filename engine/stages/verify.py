@@ -18,7 +18,7 @@ from engine.artifacts import results
 from engine.artifacts.results import CALIBRATED, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
-from engine.environment import version_of
+from engine.environment import GRAPH_RUNTIME, version_of
 from engine.evidence import CalibratedForm, Check, FormResult, Metric, Scores, Status, Verdict
 from engine.exporters.base import gguf_name
 from engine.inference import predict, predict_gguf
@@ -39,7 +39,6 @@ from engine.parity import files as parity_files
 from engine.parity.ladder import ModelForm
 from engine.recipe.metrics import FREE
 from engine.recipe.model import ONNX, Recipe
-from engine.runtime.graph.client import RUNTIME
 from engine.stages import gate
 from engine.stages.gate import Answers, JudgedAnswers
 from engine.store import Artifact
@@ -107,7 +106,7 @@ def _export_slice(recipe: Recipe) -> Payload:
         if found[key] is None:
             del found[key]
     if recipe.export.has_graph:
-        found["graphs"] = {ONNX: version_of(RUNTIME)}
+        found["graphs"] = {ONNX: version_of(GRAPH_RUNTIME)}
     return found
 
 
@@ -203,7 +202,7 @@ class _ParityChain:
         payload = {
             "files": {file: digests[file] for file in digests if file.startswith(f"{ONNX}/")},
             "asks": predict_gguf.GRAPH_REVISION,
-            "runtime": version_of(RUNTIME),
+            "runtime": version_of(GRAPH_RUNTIME),
         }
         found = cached_predictions(self.context, ONNX, self.asked, payload, build)
         self.graph = {ONNX: found.judged}

@@ -63,11 +63,20 @@ def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
     shutil.copyfile(programs / f"{inputs.kind}.py", folder / "classifier.py")
     settings: dict[str, Any] = _settings(inputs)
     if inputs.encoder is None:
-        _write_svm(folder, inputs)
+        from engine.runtime.text.svm import fit_svm  # brings scikit-learn
+
+        texts = [row.input for row in inputs.fold.train]
+        fitted = fit_svm(texts, target_array(inputs.fold.train, inputs.task), seed=inputs.seed)
+        _dump(fitted.tfidf, folder / TFIDF)
+        _dump(fitted.classifier, folder / CLASSIFIER)
     else:
         pooling = Path(encoders.__file__).with_name("pooling.py")
         shutil.copyfile(pooling, folder / "encoder.py")
-        settings |= _encoder_settings(inputs.encoder)
+        settings |= {
+            "encoder": to_json(inputs.encoder.settings),
+            "device": str(inputs.encoder.model.device.type),
+            "precision": inputs.encoder.precision,
+        }
         write = _write_linear if inputs.kind == "encoder_linear" else _write_tuned
         settings |= write(folder, inputs, inputs.encoder, progress)
     text = json.dumps(settings, indent=1, ensure_ascii=False)
@@ -84,23 +93,6 @@ def _settings(inputs: ExportInputs) -> dict[str, Any]:
         "several": inputs.task.spec.answer is AnswerForm.LABELS,
         "input": {"between": list(template.pieces), "columns": list(template.columns)},
     }
-
-
-def _encoder_settings(encoder: Encoder) -> dict[str, Any]:
-    return {
-        "encoder": to_json(encoder.settings),
-        "device": str(encoder.model.device.type),
-        "precision": encoder.precision,
-    }
-
-
-def _write_svm(folder: Path, inputs: ExportInputs) -> None:
-    from engine.runtime.text.svm import fit_svm  # brings scikit-learn
-
-    texts = [row.input for row in inputs.fold.train]
-    fitted = fit_svm(texts, target_array(inputs.fold.train, inputs.task), seed=inputs.seed)
-    _dump(fitted.tfidf, folder / TFIDF)
-    _dump(fitted.classifier, folder / CLASSIFIER)
 
 
 def _write_linear(

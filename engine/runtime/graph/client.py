@@ -20,8 +20,6 @@ from engine.values import Value
 
 GRAPH_FILE: Final = "model.onnx"
 """The file that is loaded; as Optimum names it."""
-RUNTIME: Final = "onnxruntime"
-"""The distribution that runs it."""
 INPUTS: Final = ("input_ids", "attention_mask")
 OUTPUT: Final = "logits"
 TOKENIZER: Final = "tokenizer.json"

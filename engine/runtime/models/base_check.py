@@ -299,7 +299,10 @@ def _state(weight: torch.Tensor) -> str:
         return "broken"
     if weight.ndim < MATRIX:
         return ""
-    zeros = _zeros(weight)
+    bits = BITS.get(weight.element_size())
+    # Whole numbers are counted three times as fast; the first bit of -0, which is its sign, falls out of the sum.
+    counted = weight if bits is None else weight.view(bits) + weight.view(bits)
+    zeros = 1 - int(torch.count_nonzero(counted)) / weight.numel()
     if is_wiped(weight, constant=bool(low == high), zeros=zeros):
         return "wiped"
     return "sparse" if zeros >= SPARSE else ""
@@ -325,14 +328,6 @@ def is_wiped(weight: torch.Tensor, *, constant: bool, zeros: float) -> bool:
     flat = weight.reshape(-1, weight.shape[-1]) != 0
     empty = (float((~flat.any(dim=side)).float().mean()) for side in (0, 1))
     return max(empty) >= WIPED
-
-
-def _zeros(weight: torch.Tensor) -> float:
-    """Return the share of zeros."""
-    bits = BITS.get(weight.element_size())
-    # Whole numbers are counted three times as fast; the first bit of -0, which is its sign, falls out of the sum.
-    counted = weight if bits is None else weight.view(bits) + weight.view(bits)
-    return 1 - int(torch.count_nonzero(counted)) / weight.numel()
 
 
 def _read(path: Path, name: str) -> torch.Tensor:

@@ -209,7 +209,18 @@ def _read_tokenizer(folder: Path, name: str) -> Any:
 @contextlib.contextmanager
 def _alone(gguf: Path) -> Iterator[tuple[Path, str]]:
     """Yield a folder with nothing but a link to the file: transformers reads settings that stand beside one. X610."""
-    _check_gguf(gguf)
+    try:
+        size = require_regular(gguf).st_size
+        with open_regular(gguf) as file:
+            head = file.read(24)
+    except OSError as error:
+        raise _no_gguf(gguf, error.strerror or str(error)) from error
+    if head[:4] != b"GGUF":
+        raise _no_gguf(gguf, "it is neither a model folder nor a GGUF file")
+    # Readers loop over these counts and allocate by them, so a damaged or hostile header is stopped here.
+    tensors, settings = (int.from_bytes(head[at : at + 8], "little") for at in (8, 16))
+    if (tensors + settings) * LEAST_ENTRY_BYTES > size:
+        raise _no_gguf(gguf, "its header speaks of more than the file holds")
     from engine.process.start import working_folder  # light verbs need none
 
     what = f"`{gguf.name}` cannot be dequantized"
@@ -233,22 +244,6 @@ def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
         ]
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
-
-
-def _check_gguf(path: Path) -> None:
-    """StageError X610 for a file that is no GGUF, or whose header speaks of more than the file can hold."""
-    try:
-        size = require_regular(path).st_size
-        with open_regular(path) as file:
-            head = file.read(24)
-    except OSError as error:
-        raise _no_gguf(path, error.strerror or str(error)) from error
-    if head[:4] != b"GGUF":
-        raise _no_gguf(path, "it is neither a model folder nor a GGUF file")
-    # Readers loop over these counts and allocate by them, so a damaged or hostile header is stopped here.
-    tensors, settings = (int.from_bytes(head[at : at + 8], "little") for at in (8, 16))
-    if (tensors + settings) * LEAST_ENTRY_BYTES > size:
-        raise _no_gguf(path, "its header speaks of more than the file holds")
 
 
 def _no_gguf(path: Path, why: str) -> StageError:

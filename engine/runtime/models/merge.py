@@ -201,7 +201,14 @@ class _Tally:
 def _read_pairs(adapter: Path) -> dict[str, _Pair]:
     """Return the adapter's factors by the name of the weight they change."""
     config = read_json(adapter / "adapter_config.json")
-    _check_plain(config)
+    odd = [key for key, allowed in PLAIN.items() if config.get(key) not in allowed]
+    odd += [key for key in EMPTY if config.get(key)]
+    if odd:
+        raise StageError.one(
+            "X621",
+            f"the adapter uses `{odd[0]}: {config.get(odd[0])}`, which the merge does not know",
+            hint="train a plain LoRA adapter",
+        )
     tensors = load_file(adapter / "adapter_model.safetensors")
     pairs = {}
     for key in sorted(key for key in tensors if key.endswith(".lora_A.weight")):
@@ -224,17 +231,6 @@ def _read_pairs(adapter: Path) -> dict[str, _Pair]:
     if tensors or not pairs:
         raise _unfit(min(tensors, default="the adapter"), "it is no LoRA factor")
     return pairs
-
-
-def _check_plain(config: Mapping[str, Any]) -> None:
-    odd = [key for key, allowed in PLAIN.items() if config.get(key) not in allowed]
-    odd += [key for key in EMPTY if config.get(key)]
-    if odd:
-        raise StageError.one(
-            "X621",
-            f"the adapter uses `{odd[0]}: {config.get(odd[0])}`, which the merge does not know",
-            hint="train a plain LoRA adapter",
-        )
 
 
 def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Tensor]) -> None:

@@ -71,7 +71,16 @@ def _write_weights(
     from safetensors.torch import save_file
 
     files = weight_files(folder)
-    stem = _stem([one.name for file in files for one in file.tensors], count)
+    names = [one.name for file in files for one in file.tensors]
+    found: dict[str, set[int]] = {}
+    for match in filter(None, map(_LAYER.match, names)):
+        found.setdefault(match["before"], set()).add(int(match["number"]))
+    stems = [stem for stem, numbers in found.items() if numbers == set(range(count))]
+    # Models that also read images number the layers of two parts.
+    stems = [one for one in stems if "vision" not in one and "visual" not in one]
+    if len(stems) != 1:
+        raise _uncut(f"its tensors do not name {count} layers in one row")
+    stem = stems[0]
     places = {number: place for place, number in enumerate(numbers)}
     kept: dict[str, Any] = {}
     before = 0
@@ -85,19 +94,6 @@ def _write_weights(
                     kept[name] = value
     save_file(dict(sorted(kept.items())), target / "model.safetensors", metadata={"format": "pt"})
     return before, sum(one.numel() for one in kept.values())
-
-
-def _stem(names: Sequence[str], count: int) -> str:
-    """Return how the names of the layers' tensors begin, such as `model.layers.`. StageError X742."""
-    found: dict[str, set[int]] = {}
-    for match in filter(None, map(_LAYER.match, names)):
-        found.setdefault(match["before"], set()).add(int(match["number"]))
-    stems = [stem for stem, numbers in found.items() if numbers == set(range(count))]
-    # Models that also read images number the layers of two parts.
-    stems = [one for one in stems if "vision" not in one and "visual" not in one]
-    if len(stems) != 1:
-        raise _uncut(f"its tensors do not name {count} layers in one row")
-    return stems[0]
 
 
 def _renamed(name: str, stem: str, places: Mapping[int, int]) -> str | None:
@@ -148,7 +144,23 @@ def locate_start(start: Start, cached: Cached, progress: Progress) -> Path:
     """Return the folder of the model, made at most once. Raises as `locate_base_model`, and X740 to X743."""
     base = start.base
     if isinstance(base, Scratch):
-        return _blank(base, start, cached, progress)
+        tokenizer = locate_start_tokenizer(start, cached, progress)
+        # Of the tokenizer its files, whatever made them: text that gives the same one gives the same model.
+        payload = {**start.identity, "files": _digests(tokenizer, "tokenizer"), "start": REVISION}
+
+        def build(folder: Path) -> None:
+            from engine.runtime.models.blank import copy_tokenizer, write_blank_model
+
+            target = folder / FOLDER
+            target.mkdir()
+            mention(progress, "writing a blank model")
+            copy_tokenizer(tokenizer, target)
+            facts = write_blank_model(base, target)
+            counted = {"bytes_per_token": _bytes_a_token(target, start)}
+            _write_facts(folder, {"kind": "scratch", **facts, **counted})
+            validated_folder(target)
+
+        return cached("base-model", payload, build).file(FOLDER)
     if isinstance(base, FewerLayers):
         return _fewer(base, start, cached, progress)
     return locate_base_model(base, cached, progress)
@@ -183,26 +195,6 @@ def _byte_pairs(new: NewTokenizer, start: Start, cached: Cached, progress: Progr
         write_byte_pairs(text.texts(), folder / FOLDER, size=new.size)
 
     return cached("tokenizer", payload, build).file(FOLDER)
-
-
-def _blank(blank: Scratch, start: Start, cached: Cached, progress: Progress) -> Path:
-    tokenizer = locate_start_tokenizer(start, cached, progress)
-    # Of the tokenizer its files, whatever made them: text that gives the same one gives the same model.
-    payload = {**start.identity, "files": _digests(tokenizer, "tokenizer"), "start": REVISION}
-
-    def build(folder: Path) -> None:
-        from engine.runtime.models.blank import copy_tokenizer, write_blank_model
-
-        target = folder / FOLDER
-        target.mkdir()
-        mention(progress, "writing a blank model")
-        copy_tokenizer(tokenizer, target)
-        facts = write_blank_model(blank, target)
-        counted = {"bytes_per_token": _bytes_a_token(target, start)}
-        _write_facts(folder, {"kind": "scratch", **facts, **counted})
-        validated_folder(target)
-
-    return cached("base-model", payload, build).file(FOLDER)
 
 
 def _fewer(base: FewerLayers, start: Start, cached: Cached, progress: Progress) -> Path:

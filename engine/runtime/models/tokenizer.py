@@ -35,7 +35,18 @@ def write_tokenizer(folder: Path, chat: Chat, *, has_turns: bool) -> None:
         return
     _edit(folder / CONFIG, {"add_bos_token": False, "add_eos_token": False})
     _add_nothing(folder / TOKENIZER, chat.tokenizer)
-    _end_turns(folder / GENERATION, chat)
+    path = folder / GENERATION
+    settings = read_json(path) if path.exists() else {}
+    # Rows were judged without: with them the exported model would give other answers.
+    changes: dict[str, Any] = dict.fromkeys([*bending(settings), *SAMPLING])
+    ending = chat.token_ids(chat.terminator)
+    # transformers stops at single tokens only.
+    if len(ending) == 1:
+        known = token_ids(settings.get("eos_token_id", chat.tokenizer.eos_token_id))
+        marks = [one for one in known if one != ending[0] and is_mark(chat.tokenizer, one)]
+        # The last place matters: the GGUF file takes it for the end of a turn (`engine.runtime.gguf.convert_worker`).
+        changes["eos_token_id"] = [*marks, ending[0]] if marks else ending[0]
+    _edit(path, changes)
 
 
 def write_template(folder: Path, template: str | Mapping[str, str] | None) -> None:
@@ -73,21 +84,6 @@ def _add_nothing(path: Path, tokenizer: Any) -> None:
 def _is_bound(part: Mapping[str, Any], tokenizer: Any) -> bool:
     name = part.get("SpecialToken", {}).get("id")
     return name is not None and name in (tokenizer.bos_token, tokenizer.eos_token)
-
-
-def _end_turns(path: Path, chat: Chat) -> None:
-    """Let transformers stop at what ends a turn too, as the last of the tokens that it stops at, and at no word."""
-    settings = read_json(path) if path.exists() else {}
-    # Rows were judged without: with them the exported model would give other answers.
-    changes: dict[str, Any] = dict.fromkeys([*bending(settings), *SAMPLING])
-    ending = chat.token_ids(chat.terminator)
-    # transformers stops at single tokens only.
-    if len(ending) == 1:
-        known = token_ids(settings.get("eos_token_id", chat.tokenizer.eos_token_id))
-        marks = [one for one in known if one != ending[0] and is_mark(chat.tokenizer, one)]
-        # The last place matters: the GGUF file takes it for the end of a turn (`engine.runtime.gguf.convert_worker`).
-        changes["eos_token_id"] = [*marks, ending[0]] if marks else ending[0]
-    _edit(path, changes)
 
 
 def _edit(path: Path, changes: Mapping[str, Any]) -> None:

@@ -208,7 +208,26 @@ class ServerBatch:
                 # `wait` returns true once the batch is stopped, so no thread sleeps on through Ctrl-C.
                 pause=self.pause or self.stop.wait,
             )
-            found = _reply(answer, asked)
+            try:
+                choice = answer["choices"][0]
+                content = choice["message"].get("content") or ""
+                cut_off = choice.get("finish_reason") == "length"
+                usage = answer.get("usage") or {}
+                tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+            except (KeyError, IndexError, TypeError, AttributeError):
+                hint = f"`endpoint` must be OpenAI-compatible; {BASE}"
+                what = "the server's answer is no chat completion"
+                raise server_problem("E726", what, hint) from None
+            read, written = (count if isinstance(count, int) else None for count in tokens)
+            text = THOUGHT.sub("", content) if isinstance(content, str) else ""
+            found = Reply(
+                asked=asked,
+                # Half a surrogate pair, which JSON can spell, is no character, and no file can hold it.
+                text=text.encode("utf-8", errors="replace").decode("utf-8"),
+                input_tokens=read,
+                output_tokens=written,
+                cut_off=cut_off,
+            )
             self._keep(found)
         return found
 
@@ -250,30 +269,6 @@ def digest(body: Mapping[str, Any]) -> str:
     text = json.dumps(body, sort_keys=True, ensure_ascii=False)
     # A row may hold half a surrogate pair, which JSON can spell and UTF-8 cannot.
     return sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _reply(answer: Any, asked: str) -> Reply:
-    """Return what an answer says. StageError E726 when it is none."""
-    try:
-        choice = answer["choices"][0]
-        content = choice["message"].get("content") or ""
-        cut_off = choice.get("finish_reason") == "length"
-        usage = answer.get("usage") or {}
-        tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    except (KeyError, IndexError, TypeError, AttributeError):
-        hint = f"`endpoint` must be OpenAI-compatible; {BASE}"
-        what = "the server's answer is no chat completion"
-        raise server_problem("E726", what, hint) from None
-    read, written = (count if isinstance(count, int) else None for count in tokens)
-    text = THOUGHT.sub("", content) if isinstance(content, str) else ""
-    return Reply(
-        asked=asked,
-        # Half a surrogate pair, which JSON can spell, is no character, and no file can hold it.
-        text=text.encode("utf-8", errors="replace").decode("utf-8"),
-        input_tokens=read,
-        output_tokens=written,
-        cut_off=cut_off,
-    )
 
 
 def _read_kept(path: Path) -> dict[str, Reply]:

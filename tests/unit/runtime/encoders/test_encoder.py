@@ -12,7 +12,8 @@ import torch
 from transformers import RobertaConfig, RobertaModel, T5Config, T5Model
 
 from engine.errors import StageError
-from engine.runtime.encoders.encoder import Encoder, batches, load_encoder
+from engine.runtime.encoders.encoder import Encoder, load_encoder
+from engine.runtime.encoders.pooling import batches
 from support.encoders import make_tiny_encoder, sentence_files
 from support.stage_bench import CPU, Quiet
 

@@ -89,7 +89,7 @@ LIMITS: Final[Sequence[Limit]] = (
     ("of these, beside the model's own", "runtime/models/files:MOST_ADDED", COUNT, "X694"),
     (
         "what a tokenizer's rules make of a text",
-        "runtime/models/text_growth:MOST_GROWTH",
+        "runtime/models/files:MOST_GROWTH",
         "times its length",
         "X694",
     ),
@@ -114,7 +114,7 @@ LIMITS: Final[Sequence[Limit]] = (
         COUNT,
         "X642",
     ),
-    ("an answer of a server, unpacked", "runtime/served/connection:MOST_BYTES", BYTES, "E763"),
+    ("an answer of a server, unpacked", "runtime/served/http_client:MOST_BYTES", BYTES, "E763"),
     ("a bundle", "bundle/archive:MOST_BYTES", BYTES, ""),
     ("files of a bundle", "bundle/archive:MOST_MEMBERS", COUNT, ""),
     ("a key that signs", "bundle/signing:MOST_BYTES", BYTES, "X661"),
@@ -132,8 +132,8 @@ LIMITS: Final[Sequence[Limit]] = (
     ("cells of a sheet of it", "drafting/layouts/workbooks:MOST_CELLS", COUNT, "D323"),
     ("rows of a file of counts", "runs/row_drift:MOST_ROWS", COUNT, "D429"),
     ("labels of it", "runs/row_drift:MOST_LABELS", COUNT, "D429"),
-    ("the head of a request to `serve`", "serving/connection:HEAD_SECONDS", "s", ""),
-    ("connections to `serve` at once", "serving/connection:MOST", COUNT, ""),
+    ("the head of a request to `serve`", "serving/app:HEAD_SECONDS", "s", ""),
+    ("connections to `serve` at once", "serving/app:MOST", COUNT, ""),
     ("a message to `mcp`", "cli/mcp_server:MOST_LINE", CHARACTERS, ""),
 )
 

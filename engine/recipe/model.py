@@ -1,6 +1,7 @@
 """The recipe as a value: frozen, fully resolved, no `None` that means "default".
 
-Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and fails on any difference.
+Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and fails on any difference. The schema
+says what a key means; here fields say what differs. None, or nothing, is what a recipe does not have.
 """
 
 from __future__ import annotations
@@ -111,9 +112,7 @@ class Task(Value):
     kind: str
     """A name of `engine.kinds.KINDS`; `spec` says what is known of it."""
     instruction: str
-    """What is asked, before the text; empty for chat, text and preference."""
     system: str
-    """System message; empty for none (the chat template's own default then applies)."""
     input: str
     """Template over a row's columns: `{column}` or `{a.dotted.1.path}`; `{{` and `}}` are literal.
 
@@ -121,12 +120,9 @@ class Task(Value):
     `data.answer`.
     """
     labels: tuple[str, ...]
-    """Classification and multilabel; empty elsewhere."""
     schema: Json
-    """Extraction: the JSON Schema of an answer, None elsewhere."""
     output: Literal["text", "json"]
     out_of_scope: str = ""
-    """Classification: the label that means that no other one fits; empty for none."""
     answer_pattern: str = ""
     """Generation: what its last match holds is the answer; empty for the whole text."""
     max_new_tokens: int = 0
@@ -153,12 +149,10 @@ class LabelSpec(Value):
     """Where a row's label comes from."""
 
     column: str
-    """Dotted path."""
     relabel: tuple[tuple[str, str], ...]
     """(value in the data, label); empty when values are labels already."""
     bins: tuple[Bin, ...]
     separator: str
-    """Multilabel: what stands between labels in a text value; lists need none."""
     missing: Literal["", "empty"] = ""
     """Multilabel: `empty` where a row without the column has no label; else such a row is a problem.
 
@@ -176,15 +170,11 @@ class SpanSpec(Value):
     """Answers marked as character spans: a list of objects, each naming a field and its place."""
 
     column: str
-    """Dotted path of the list."""
     name: str
-    """In each item: the field's name."""
     start: str
     """In each item: first character, from 0; missing means 0."""
     end: str
-    """In each item: one past the last character."""
     of: str
-    """Column of the text that is measured."""
 
 
 class TagSpec(Value):
@@ -192,7 +182,6 @@ class TagSpec(Value):
 
     column: str
     of: str
-    """Column of the words, separated by white space as the tags are."""
 
 
 class AnswerSpec(Value):
@@ -201,7 +190,6 @@ class AnswerSpec(Value):
     column: str
     """Generation: the text. Extraction: a JSON object, or a text that holds one. Empty for another way."""
     references: tuple[str, ...]
-    """Generation: columns of further right answers; a list counts as several."""
     fields: tuple[tuple[str, str], ...]
     """Extraction: (field of the answer, column)."""
     spans: SpanSpec | None
@@ -215,15 +203,12 @@ class MessagesSpec(Value):
     """Where the turns of a chat are, for files of no known shape."""
 
     column: str
-    """Dotted path of the list of turns."""
     role: str
     content: str
     roles: tuple[tuple[str, str], ...]
     """(value in the data, system, user, assistant or tool)."""
     system: str
-    """Column of the system message; empty for none."""
     tools: str
-    """Column of the tool definitions; empty for none."""
 
     def in_order(self) -> MessagesSpec:
         """Return the same with its mapping sorted: its order in the file says nothing."""
@@ -270,30 +255,23 @@ class Source(Value):
     ref: Reference
     format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "text", "xml"]
     header: tuple[str, ...]
-    """Column names of a file that has no header line; empty when it has one."""
     encoding: str
     quoting: Literal["auto", "double", "none"]
     """`auto`: double quotes for csv, none for tsv."""
     config: str
-    """Hub data sets: configuration name; empty for the only one."""
     split: str
-    """Hub data sets: which split to read; empty elsewhere."""
     hub_file: str
     """Hub data sets: one file of the repository instead of a configuration; empty for none."""
     records: str
     """JSON: key path of the array whose items are rows; XML: the element of a row; empty for the top."""
     explode: str
-    """Column holding a list: one row for each item, in the place of the list; empty for none."""
     columns: tuple[ColumnFile, ...]
-    """More files of format `lines`, read line by line beside this one."""
     weight: float
     """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
     into: Literal["", "train", "validation", "holdout"] = ""
-    """The split its rows belong to (`splits.by: files`); empty where the engine decides."""
     split_at: Literal["", "blank_lines"] = ""
     """Format `lines`: where a row ends; empty for the end of each line."""
     delimiter: str = ""
-    """Format `csv`: what stands between two columns; empty for a comma."""
 
 
 class Sample(Value):
@@ -335,11 +313,9 @@ class Replay(Value):
     """General text that is trained beside the rows; it is in no split."""
 
     share: float
-    """Of the tokens that are learned in an epoch."""
     sources: tuple[Source, ...]
     """One for each file, as in `Data`; none where the base model's own samples are taken."""
     input: str = "{text}"
-    """Template over the columns of a source's row."""
 
     @property
     def is_sampled(self) -> bool:
@@ -351,20 +327,13 @@ class Data(Value):
     """One for each file: a glob of the recipe stands here as the files it matched, sorted."""
     shape: Shape
     label: LabelSpec | None
-    """Classification and multilabel."""
     answer: AnswerSpec | None
-    """Extraction and generation; None where the shape says it."""
     messages: MessagesSpec | None
-    """Chat; None where the shape says it."""
     pair: PairSpec | None
-    """Preference; None where the shape says it."""
     sample: Sample | None
-    """None: every row."""
     checks: Checks
     synthesize: Synthesize | None = None
-    """None: only the rows of the sources are learned from."""
     replay: Replay | None = None
-    """None: nothing but the rows is trained."""
 
 
 # How rows are divided: `splits`.
@@ -438,7 +407,6 @@ class Baseline(Value):
     optional: bool = False
     """encoder_linear, encoder_tuned: left out where the encoder cannot be fetched."""
     gguf: PathRef | None = None
-    """model: a file that llama.cpp runs."""
     endpoint: Endpoint | None = None
 
 
@@ -459,9 +427,7 @@ class SoftTargets(Value):
 
     temperature: float
     weight: float
-    """Of the soft targets in the loss; the rest is the answer's own."""
     compare_with_answers: bool = False
-    """Train once more without them, and report both."""
 
 
 class Teacher(Value):
@@ -486,7 +452,6 @@ class Agreement(Value):
     votes: int
     """How often; 0 for not at all."""
     min: int
-    """So many answers have to be the wanted one."""
     judge: Baseline | None = None
     """None: the teacher that wrote the rows."""
 
@@ -495,16 +460,11 @@ class Synthesize(Value):
     """Rows that another model writes after examples of the training rows."""
 
     teacher: Baseline
-    """Of the kind `model`, asked as a baseline is."""
     rows: int
-    """Asked for; fewer are kept."""
     max_cost: float | None
-    """At the teacher's price; None for no bound but `rows`."""
     balance: Literal["labels", "as_data"]
     examples: int
-    """Training rows in each request."""
     vary: tuple[tuple[str, tuple[str, ...]], ...]
-    """Names in `prompt`, and the values that each can have."""
     prompt: str
     """Empty for one that is made of the task's instruction."""
     temperature: float
@@ -512,9 +472,7 @@ class Synthesize(Value):
     seed: int
     agreement: Agreement
     max_share: float
-    """Of all rows that are trained on."""
     review: str
-    """A file for people, from the recipe's folder; empty for none."""
 
 
 # How, and by whom, the base model is trained: `method` and `backend`.
@@ -544,13 +502,9 @@ class Preference(Value):
     beta: float
     """Weight of the log-probabilities; of IPO and DPO also how near the model stays to its base."""
     answer_weight: float = 0.0
-    """Of the likelihood of the chosen answer beside the loss: dpo, ipo, simpo."""
     gamma: float = 0.0
-    """simpo: by how much the reward of the chosen answer shall be higher."""
     desirable_weight: float = 1.0
-    """kto: of answers with a thumb up."""
     undesirable_weight: float = 1.0
-    """kto: of answers with a thumb down."""
 
     @property
     def has_reference(self) -> bool:
@@ -568,7 +522,6 @@ class TrainOnly(Value):
     layers: str | tuple[int, ...] | None = None
     """`last_N`, or numbers from 0; None: no layer."""
     embeddings: bool = False
-    """With the output layer."""
 
 
 class Scheduler(Value):
@@ -578,7 +531,6 @@ class Scheduler(Value):
     decay: float | None = None
     """Share of all steps in which it falls; None where it falls from the first one on."""
     floor: float = 0.0
-    """Where it ends, as a share of the peak."""
 
 
 class Method(Value):
@@ -588,23 +540,18 @@ class Method(Value):
     dropout: float
     target_modules: Literal["all_linear", "attention"] | tuple[str, ...]
     dora: bool = False
-    """Size and direction of each weight are trained apart."""
     rslora: bool = False
-    """The adapter's effect is alpha / sqrt(rank)."""
     ranks: tuple[tuple[str, int], ...] = ()
     """By module, over `rank`; by name."""
     layers: str | tuple[int, ...] | None = None
     """Which layers get an adapter: `last_N`, or numbers from 0; None: all."""
     train_only: TrainOnly | None = None
-    """None: full training moves all weights."""
     epochs: float
     """0 where `tokens` says how long it is trained."""
     tokens: int | None = None
     """How many tokens are trained, over all epochs."""
     min_steps: int | None = None
-    """Few rows are seen more often than `epochs` says, until there are so many steps."""
     max_steps: int | None = None
-    """Many rows are seen less often."""
     learning_rate: float
     scheduler: Literal["cosine", "linear", "constant"] | Scheduler
     warmup_ratio: float
@@ -612,34 +559,24 @@ class Method(Value):
     loraplus_lr_ratio: float = 1.0
     """Rate of B as a multiple of that of A."""
     neftune_alpha: float | None = None
-    """Noise on the embeddings; None: none."""
     loss_on: Literal["answers", "everything"] = "answers"
     batch_size: int
-    """Rows per optimizer step."""
     micro_batch_size: int
-    """Rows per forward pass; divides `batch_size`."""
     max_length: int
-    """Tokens, prompt and answer together."""
     packing: bool = False
-    """Documents stand beside each other in rows of `max_length` tokens, and do not see each other."""
     evaluations_per_epoch: int
     early_stopping: EarlyStopping | None
-    """None: train all epochs."""
     keep: Literal["best", "last"]
-    """Which checkpoint becomes the model; best is the lowest validation loss."""
     gradient_checkpointing: bool
     seed: int
     seeds: tuple[int, ...] = ()
-    """Further seeds: the same training with each, for how much of a number is luck."""
     preference: Preference | None = None
-    """None for every kind of task but preference."""
 
 
 class Backend(Value):
     name: str
     precision: Literal["auto", "bf16", "fp16", "fp32"]
     overrides: tuple[tuple[str, Json], ...]
-    """Extra backend keys, from its closed list."""
 
 
 # The settings that are tried before one becomes the model: `sweep`.
@@ -651,7 +588,6 @@ class Sweep(Value):
     settings: tuple[Method, ...]
     """In the order of the recipe; of a grid, the last key varies fastest."""
     choose_by: str
-    """A metric of the kind of task."""
 
 
 # What must hold of the tuned model: `acceptance`, and the bounds that `export` shares.
@@ -689,7 +625,6 @@ class Probe(Value):
     source: Source | None = None
     """None for `builtin`."""
     limit: int = 0
-    """Rows that are asked at most, drawn by seed; 0 for all."""
     columns: tuple[tuple[str, str], ...] = ()
     """(what it holds, column), where the names are not the usual ones."""
 
@@ -700,9 +635,7 @@ class GeneralText(Value):
     source: Source | None
     """None for the sentences of the built-in probes."""
     input: str
-    """Template over a row's columns."""
     limit: int
-    """Documents that are judged at most, drawn by seed; 0 for all."""
     max_rise: float
     """`bits_per_byte.max_rise`: after minus before."""
 
@@ -712,9 +645,7 @@ class Forgetting(Value):
 
     probes: tuple[Probe, ...]
     max_drop: float
-    """Of the share of all probes answered right, before minus after."""
     text: GeneralText | None = None
-    """None: only probes are asked."""
 
 
 class LogProbabilityDrift(Value):
@@ -728,7 +659,6 @@ class LengthDrift(Value):
     """Bound on how much longer the model's own answers become."""
 
     max_ratio: float
-    """Tokens of the tuned model's answers by those of the base model's."""
 
 
 class Drift(Value):
@@ -748,9 +678,7 @@ class Selective(Value):
     """What a model must show that gives no answer where it is not sure."""
 
     accuracy: Least
-    """Of the rows that it answers."""
     coverage: Least
-    """Share of all rows that it answers."""
 
 
 class AgainstTeacher(Value):
@@ -780,21 +708,14 @@ class Acceptance(Value):
     max_overfitting_gap: float | None
     """How far train may stand above validation in the kind's main metric; None: not gated."""
     over_previous: tuple[MaxDrop, ...] = ()
-    """Paired, against the last accepted model of the recipe on the same holdout."""
     forgetting: Forgetting | None = None
-    """None: not measured."""
     drift: Drift | None = None
-    """None: not measured."""
     against_teacher: AgainstTeacher | None = None
-    """None: compared where there is a teacher, and not gated."""
     synthetic: SyntheticReview | None = None
-    """None: trained without a review."""
     over_without_synthetic: tuple[MinGain, ...] = ()
-    """Paired, against the same training without the synthetic rows."""
     stride: int | None = None
     """Tokens by which a window moves over documents that are judged; None: blocks of `method.max_length`."""
     selective: Selective | None = None
-    """None: every row is answered."""
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""
@@ -821,7 +742,6 @@ class Export(Value):
     thresholds: tuple[Threshold, ...]
     """`after_quantization.<metric>.min|max`, among them `agreement` with the merged model."""
     importance_matrix: bool = False
-    """From the training split."""
     calibrate: bool | None = None
     """Fit a temperature to the answers to validation rows; with `acceptance.selective` always."""
     min_parity: float = MIN_PARITY
@@ -871,18 +791,14 @@ class Recipe(Value, eq=False):
     baselines: tuple[Baseline, ...]
     stop_if_baseline_passes: bool
     learning_curve: bool
-    """Train on 25 and 50 % of the rows too."""
     method: Method
     """With a sweep: what its settings change."""
     acceptance: Acceptance
     export: Export
     backend: Backend
     teacher: Teacher | None = None
-    """None: only the rows with labels are learned from."""
     sweep: Sweep | None = None
-    """None: `method` is the one that is trained."""
     waivers: tuple[Waiver, ...] = ()
-    """They change nothing but what review and report say."""
     method_defaults: tuple[MethodDefault, ...] = ()
     """Keys of `method` that the file leaves open, with the reason of their values."""
 

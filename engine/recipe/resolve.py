@@ -5,7 +5,7 @@ Constant defaults come from the schema; those that depend on other keys stand in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,21 +16,19 @@ from engine.recipe.mapping import from_mapping
 from engine.recipe.methods import are_drawn_from_train, method_defaults, method_of
 from engine.recipe.model import (
     FROM_TRAIN,
-    Acceptance,
-    Baseline,
+    AgainstTeacher,
     ColumnFile,
-    Data,
     Export,
-    Forgetting,
     GeneralText,
     MaxDrop,
     Probe,
     Recipe,
-    Replay,
     Source,
     Splits,
+    Synthesize,
     Task,
     Teacher,
+    TeacherInputs,
     Threshold,
 )
 from engine.recipe.outside import refuse_leading_out, withheld
@@ -38,19 +36,13 @@ from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
-from engine.recipe.teacher import (
-    against_teacher_of,
-    review_of,
-    synthesize_of,
-    teacher_of,
-    written_sources,
-)
+from engine.recipe.teacher import against_teacher_of, soft_of, synthesize_of, teacher_model
 from engine.recipe.text.extends import KEY, extended
 from engine.recipe.text.paths import absolute, listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
 from engine.recipe.text.words import did_you_mean
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
-from engine.trust.access import NOTHING, AccessCheck
+from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed
 from engine.values import Value, fields, replace
 
@@ -207,14 +199,42 @@ def _in_order(problems: Iterable[Problem], source: SourceText) -> tuple[Problem,
 def resolve(text: FilledText) -> Recipe:
     filled, folder = text.filled, text.path.parent
     baselines = tuple(baseline(item, folder) for item in written_baselines(filled))
+    readers: dict[Any, Callable[[Any], Any]] = {
+        tuple[Threshold, ...]: _thresholds,
+        AgainstTeacher: against_teacher_of,
+        Export: _export,
+        GeneralText: lambda one: _text(one, folder),
+        Probe: lambda one: _probe(one, folder),
+        Synthesize: lambda one: synthesize_of(one, folder),
+    }
+
+    def sources(listed: Iterable[Written]) -> tuple[Source, ...]:
+        found: list[Source] = []
+        for source in listed:
+            # A pattern that matches nothing now stands for itself.
+            itself = {**source, "pattern": source.get("path", "")}
+            files = listed_files(source, folder, text.judge) or [itself]
+            found += (_source(one, folder) for one in files)
+        return tuple(found)
+
+    def teacher(written: Written) -> Teacher:
+        inputs = {"sources": (), "rows": 0, **written.get("inputs", {})}
+        return from_mapping(
+            Teacher,
+            written,
+            model=teacher_model(written["model"], folder, baselines),
+            inputs=from_mapping(TeacherInputs, inputs, readers),
+            soft=soft_of(written),
+        )
+
+    readers |= {tuple[Source, ...]: sources, Teacher: teacher}
     return from_mapping(
         Recipe,
         filled,
+        readers,
         file=text.path,
         task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
         base_model=base_model(filled["base_model"], folder),
-        teacher=_teacher(filled.get("teacher"), folder, text.judge, baselines),
-        data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),
         baselines=baselines,
         # R218 refuses a recipe that says it beside an empty list, so the resolved one must not say it either.
@@ -222,61 +242,21 @@ def resolve(text: FilledText) -> Recipe:
         method=method_of(filled["method"], filled),
         method_defaults=method_defaults(filled["method"], filled),
         sweep=sweep_of(filled),
-        acceptance=_acceptance(filled["acceptance"], folder),
-        export=_export(filled["export"]),
     )
-
-
-def _teacher(
-    written: Written | None, folder: Path, judge: AccessCheck, baselines: Sequence[Baseline]
-) -> Teacher | None:
-    if written is None:
-        return None
-    sources = _sources(written_sources(written), folder, judge)
-    return teacher_of(written, sources, folder, baselines=baselines)
-
-
-def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
-    asked = written.get("synthesize")
-    replay = written.get("replay")
-    return from_mapping(
-        Data,
-        written,
-        sources=_sources(written["sources"], folder, judge),
-        synthesize=None if asked is None else synthesize_of(asked, folder),
-        replay=None if replay is None else _replay(replay, folder, judge),
-    )
-
-
-def _replay(written: Written, folder: Path, judge: AccessCheck) -> Replay:
-    sources = _sources(written.get("sources", ()), folder, judge)
-    return from_mapping(Replay, written, sources=sources)
-
-
-def _sources(listed: Iterable[Written], folder: Path, judge: AccessCheck) -> tuple[Source, ...]:
-    sources: list[Source] = []
-    for source in listed:
-        # A pattern that matches nothing now stands for itself.
-        itself = {**source, "pattern": source.get("path", "")}
-        files = listed_files(source, folder, judge) or [itself]
-        sources += (_source(one, folder) for one in files)
-    return tuple(sources)
 
 
 def _source(written: Written, folder: Path) -> Source:
-    files = written["columns"].items()
+    columns = []
+    for name, file in written["columns"].items():
+        place = {"path": file} if "path" in written else {**written, "file": file}
+        columns.append(ColumnFile(column=name, written=file, ref=reference(place, folder)))
     return from_mapping(
         Source,
         written,
         ref=reference(written, folder),
         hub_file=written.get("file", "") if "hub" in written else "",
-        columns=tuple(_column(name, file, written, folder) for name, file in files),
+        columns=tuple(columns),
     )
-
-
-def _column(name: str, file: str, source: Written, folder: Path) -> ColumnFile:
-    place = {"path": file} if "path" in source else {**source, "file": file}
-    return ColumnFile(column=name, written=file, ref=reference(place, folder))
 
 
 def _splits(filled: Written) -> Splits:
@@ -297,35 +277,12 @@ def _thresholds(written: Written) -> tuple[Threshold, ...]:
     )
 
 
-def _acceptance(written: Written, folder: Path) -> Acceptance:
-    overfitting, forgetting = written.get("overfitting"), written.get("forgetting")
-    taught, reviewed = written.get("against_teacher"), written.get("synthetic")
-    return from_mapping(
-        Acceptance,
-        written,
-        metrics=_thresholds(written["metrics"]),
-        max_overfitting_gap=None if overfitting is None else float(overfitting["max_gap"]),
-        forgetting=None if forgetting is None else _forgetting(forgetting, folder),
-        against_teacher=None if taught is None else against_teacher_of(taught),
-        synthetic=None if reviewed is None else review_of(reviewed),
-    )
-
-
-def _forgetting(written: Written, folder: Path) -> Forgetting:
-    probes = tuple(_probe(probe, folder) for probe in written["probes"])
-    text = written.get("text")
-    return from_mapping(
-        Forgetting, written, probes=probes, text=None if text is None else _text(text, folder)
-    )
-
-
 def _text(written: Written, folder: Path) -> GeneralText:
     own = {"input", "limit", "bits_per_byte"}
     place = {key: value for key, value in written.items() if key not in own}
     is_named = not {"hub", "path", "package"}.isdisjoint(place)
     source = _source(with_defaults(place, definition("source")), folder) if is_named else None
-    rise = float(written["bits_per_byte"]["max_rise"])
-    return from_mapping(GeneralText, written, source=source, max_rise=rise)
+    return from_mapping(GeneralText, written, source=source)
 
 
 def _probe(written: Any, folder: Path) -> Probe:
@@ -349,5 +306,4 @@ def _export(written: Written) -> Export:
             if "max_drop" in bound
         ),
         thresholds=_thresholds(bounds),
-        min_parity=float(written["parity"]["agreement"]["min"]),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.recipe.baselines import LEARNED, baseline
+from engine.recipe.mapping import from_mapping
 from engine.recipe.model import (
     AgainstTeacher,
     Agreement,
@@ -16,11 +17,9 @@ from engine.recipe.model import (
     PathRef,
     Recipe,
     SoftTargets,
-    Source,
     Synthesize,
     SyntheticReview,
     Teacher,
-    TeacherInputs,
 )
 from engine.recipe.text.compose import KeyPath
 from engine.values import replace
@@ -37,27 +36,19 @@ REVIEWED: Final = 60
 
 
 def synthesize_of(written: Mapping[str, Any], folder: Path) -> Synthesize:
-    keep, teacher = written["keep"], written["teacher"]
-    agreement = keep["agreement"]
+    agreement, teacher = written["keep"]["agreement"], written["teacher"]
     judge = agreement.get("judge")
     served = WRITER_TEMPERATURE if "endpoint" in teacher else 0.0
-    return Synthesize(
+    return from_mapping(
+        Synthesize,
+        {"prompt": "", "review": "", "temperature": served, **written},
         teacher=baseline({"model": {"name": WRITER_NAME, **teacher}}, folder),
-        rows=int(written["rows"]),
-        max_cost=None if written.get("max_cost") is None else float(written["max_cost"]),
-        balance=written["balance"],
-        examples=int(written["examples"]),
         vary=tuple((name, tuple(values)) for name, values in written["vary"].items()),
-        prompt=written.get("prompt", ""),
-        temperature=float(written.get("temperature", served)),
-        seed=int(written["seed"]),
-        agreement=Agreement(
-            votes=int(agreement["votes"]),
-            min=int(agreement["min"]),
+        agreement=from_mapping(
+            Agreement,
+            agreement,
             judge=judge and baseline({"model": {"name": JUDGE_NAME, **judge}}, folder),
         ),
-        max_share=float(keep["max_share"]),
-        review=written.get("review", ""),
     )
 
 
@@ -66,14 +57,6 @@ def written_synthesis_keep(value: Synthesize, judge: Mapping[str, Any] | None) -
     agreement: dict[str, Any] = {"votes": value.agreement.votes, "min": value.agreement.min}
     agreement |= {"judge": dict(judge)} if judge else {}
     return {"agreement": agreement, "max_share": value.max_share}
-
-
-def review_of(written: Mapping[str, Any]) -> SyntheticReview:
-    reviewed, wrong = written.get("reviewed"), written.get("wrong")
-    return SyntheticReview(
-        min_reviewed=None if reviewed is None else float(reviewed["min"]),
-        max_wrong=None if wrong is None else float(wrong["max"]),
-    )
 
 
 def written_review(value: SyntheticReview) -> dict[str, Any]:
@@ -129,26 +112,8 @@ SYNTHETIC_SUFFIX: Final = "_synthetic_rows"
 """The same, on synthetic rows."""
 
 
-def teacher_of(
-    written: Mapping[str, Any],
-    sources: Sequence[Source],
-    folder: Path,
-    *,
-    baselines: Sequence[Baseline],
-) -> Teacher:
-    """Return the value of a checked section; `sources` are those of its inputs, `baselines` those of its recipe."""
-    bound = written["keep"].get("confidence")
-    rows = written.get("inputs", {}).get("rows", 0)
-    return Teacher(
-        model=_model_of(written["model"], folder, baselines),
-        inputs=TeacherInputs(sources=tuple(sources), rows=int(rows)),
-        min_confidence=None if bound is None else float(bound["min"]),
-        stop_if_teacher_is_no_better=written["stop_if_teacher_is_no_better"],
-        soft=_soft_of(written),
-    )
-
-
-def _model_of(written: Any, folder: Path, baselines: Sequence[Baseline]) -> Baseline:
+def teacher_model(written: Any, folder: Path, baselines: Sequence[Baseline]) -> Baseline:
+    """Return the model of a checked section, which a word names among the recipe's baselines."""
     if isinstance(written, str):
         # as a teacher it has to be there
         return replace(next(one for one in baselines if one.name == written), optional=False)
@@ -199,14 +164,12 @@ def without_soft_targets(recipe: Recipe) -> Recipe:
     return replace(recipe, teacher=replace(recipe.teacher, soft=None))
 
 
-def _soft_of(written: Mapping[str, Any]) -> SoftTargets | None:
+def soft_of(written: Mapping[str, Any]) -> SoftTargets | None:
+    """Return the soft targets of a checked section; None where only answers are learned."""
     if written.get("targets") != "soft":
         return None
-    return SoftTargets(
-        temperature=float(written.get("temperature", TEMPERATURE)),
-        weight=float(written.get("weight", WEIGHT)),
-        compare_with_answers=written.get("compare_with_answers", False),
-    )
+    usual = {"temperature": TEMPERATURE, "weight": WEIGHT}
+    return from_mapping(SoftTargets, {**usual, **written})
 
 
 def written_keep(teacher: Teacher) -> dict[str, Any]:

@@ -11,10 +11,18 @@ from functools import lru_cache
 from typing import Any, Final
 
 from engine.recipe.baselines import kind_and_spec, name_of
-from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Reference, Source
+from engine.recipe.model import (
+    MIN_PARITY,
+    HubRef,
+    Json,
+    PackageRef,
+    PathRef,
+    Recipe,
+    Reference,
+    Source,
+)
 from engine.recipe.references import GENERAL_TEXT
 from engine.recipe.text.compose import KeyPath, dotted
-from engine.recipe.text.dump import USUAL_PARITY
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.review.version import Side
 from engine.values import Value, replace
@@ -190,7 +198,7 @@ def leaves_of(resolved: Mapping[str, Any]) -> Leaves:
     baselines, probes = whole.pop("baselines"), forgetting.pop("probes", [])
     sweep = whole.pop("sweep", None)
     # it holds whatever leaves, and is not written where nothing else speaks of a file
-    whole["export"] = {**USUAL_PARITY, **whole["export"]}
+    whole["export"] = {"parity": {"agreement": {"min": MIN_PARITY}}, **whole["export"]}
     for key in ("extends", "waivers"):
         whole.pop(key, None)
     found = [

@@ -10,15 +10,15 @@ from typing import Any, Final
 import yaml
 
 from engine.recipe.baselines import as_written, written_model
-from engine.recipe.mapping import to_mapping
+from engine.recipe.mapping import Writers, to_mapping
 from engine.recipe.methods import method_mapping
 from engine.recipe.model import (
     FROM_TRAIN,
     MIN_PARITY,
     Acceptance,
+    AgainstTeacher,
     Baseline,
     BaseModel,
-    Data,
     Export,
     FewerLayers,
     GeneralText,
@@ -34,6 +34,7 @@ from engine.recipe.model import (
     Source,
     Splits,
     Synthesize,
+    SyntheticReview,
     Teacher,
     Threshold,
 )
@@ -43,10 +44,8 @@ from engine.recipe.teacher import (
     OF_SOFT,
     is_baseline,
     written_against_teacher,
-    written_keep,
     written_review,
     written_soft,
-    written_synthesis_keep,
 )
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
@@ -104,8 +103,6 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-USUAL_PARITY: Final = {"parity": {"agreement": {"min": MIN_PARITY}}}
-"""As `export` has it where it says nothing."""
 _ANY_WIDTH: Final = 1 << 20
 """Wider than any value: PyYAML would break a long text into several lines."""
 
@@ -119,18 +116,14 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
     return to_mapping(
         recipe,
         recipe_schema(),
+        _WRITERS,
         recipe="v1",
         extends=None,
         task=to_mapping(recipe.task, definition("task"), **no_input),
         base_model=base_model_mapping(recipe.base_model),
-        teacher=_teacher(recipe.teacher) if recipe.teacher else None,
-        data=_data(recipe.data),
-        splits=_splits(recipe.splits),
         baselines=[_baseline(baseline) for baseline in recipe.baselines],
         method=method_mapping(recipe.method),
         sweep=sweep_mapping(recipe.sweep, recipe.method) if recipe.sweep else None,
-        acceptance=_acceptance(recipe.acceptance),
-        export=_export(recipe.export),
     )
 
 
@@ -155,17 +148,14 @@ def _splits(splits: Splits) -> dict[str, Any]:
 def base_model_mapping(base: BaseModel) -> dict[str, Any]:
     """Return the keys of `base_model`, every default of a blank one explicit."""
     if isinstance(base, Scratch):
-        written = _tokenizer(base.tokenizer)
-        return {"scratch": to_mapping(base, definition("scratch"), tokenizer=written)}
+        if isinstance(base.tokenizer, NewTokenizer):
+            tokenizer = {"train": "byte_pairs", "size": base.tokenizer.size}
+        else:
+            tokenizer = reference_mapping(base.tokenizer)
+        return {"scratch": to_mapping(base, definition("scratch"), tokenizer=tokenizer)}
     if isinstance(base, FewerLayers):
         return {**reference_mapping(base.of), "keep_layers": written_layers(base.keep_layers)}
     return reference_mapping(base)
-
-
-def _tokenizer(tokenizer: NewTokenizer | Reference) -> dict[str, Any]:
-    if isinstance(tokenizer, NewTokenizer):
-        return {"train": "byte_pairs", "size": tokenizer.size}
-    return reference_mapping(tokenizer)
 
 
 def reference_mapping(ref: Reference) -> dict[str, Any]:
@@ -191,17 +181,9 @@ def _source(source: Source) -> dict[str, Any]:
     )
 
 
-def _data(data: Data) -> dict[str, Any]:
-    sources = [_source(source) for source in data.sources]
-    asked = _synthesize(data.synthesize) if data.synthesize else None
-    replay = _replay(data.replay) if data.replay else None
-    return to_mapping(data, definition("data"), sources=sources, synthesize=asked, replay=replay)
-
-
 def _replay(replay: Replay) -> dict[str, Any]:
-    listed = [_source(source) for source in replay.sources]
-    taken = {"from": "base_model", "sources": None} if replay.is_sampled else {"sources": listed}
-    return to_mapping(replay, definition("replay"), **taken)
+    taken = {"from": "base_model", "sources": None} if replay.is_sampled else {}
+    return to_mapping(replay, definition("replay"), _WRITERS, **taken)
 
 
 def _bounds(
@@ -221,14 +203,8 @@ def _baseline(baseline: Baseline) -> Any:
 
 
 def _synthesize(value: Synthesize) -> dict[str, Any]:
-    judge = value.agreement.judge
-    return to_mapping(
-        value,
-        definition("synthesize"),
-        teacher=_asked_model(value.teacher),
-        vary={name: list(values) for name, values in value.vary},
-        keep=written_synthesis_keep(value, _asked_model(judge) if judge else None),
-    )
+    vary = {name: list(values) for name, values in value.vary}
+    return to_mapping(value, definition("synthesize"), _WRITERS, vary=vary)
 
 
 def _asked_model(model: Baseline) -> dict[str, Any]:
@@ -236,15 +212,14 @@ def _asked_model(model: Baseline) -> dict[str, Any]:
 
 
 def _teacher(teacher: Teacher) -> dict[str, Any]:
-    inputs = teacher.inputs
-    sources, soft = [_source(one) for one in inputs.sources], written_soft(teacher)
+    soft = written_soft(teacher)
     return to_mapping(
         teacher,
         definition("teacher"),
+        _WRITERS,
         model=teacher.model.name if is_baseline(teacher) else _asked_model(teacher.model),
-        inputs={"sources": sources, "rows": inputs.rows} if sources else None,
+        **({} if teacher.inputs.sources else {"inputs": None}),
         **{key: soft.get(key) for key in ("targets", *OF_SOFT)},
-        keep=written_keep(teacher) or None,
     )
 
 
@@ -264,28 +239,12 @@ def _general_text(text: GeneralText) -> dict[str, Any]:
     place = {key: value for key, value in _source(source).items() if value} if source else {}
     own = {"input", "limit", "bits_per_byte"}
     known = {key: place.get(key) for key in schema["properties"] if key not in own}
-    return to_mapping(text, schema, **known, bits_per_byte={"max_rise": text.max_rise})
+    return to_mapping(text, schema, **known)
 
 
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
-    gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
-    taught, reviewed = acceptance.against_teacher, acceptance.synthetic
-    schema = definition("acceptance")
-    measured = forgetting and to_mapping(
-        forgetting,
-        schema["properties"]["forgetting"],
-        probes=[_probe(probe) for probe in forgetting.probes],
-        text=_general_text(forgetting.text) if forgetting.text else None,
-    )
-    return to_mapping(
-        acceptance,
-        schema,
-        metrics=_bounds(acceptance.metrics),
-        overfitting=None if gap is None else {"max_gap": gap},
-        forgetting=measured,
-        against_teacher=taught and written_against_teacher(taught),
-        synthetic=reviewed and written_review(reviewed),
-    )
+    metrics = _bounds(acceptance.metrics)
+    return to_mapping(acceptance, definition("acceptance"), _WRITERS, metrics=metrics)
 
 
 def _export(export: Export) -> dict[str, Any]:
@@ -294,12 +253,28 @@ def _export(export: Export) -> dict[str, Any]:
         "quantization": names[0] if len(names) == 1 else names,
         "after_quantization": _bounds(export.thresholds, export.max_drops),
     }
-    parity: dict[str, Any] = {"parity": {"agreement": {"min": export.min_parity}}}
+    parity: dict[str, Any] = {}
     if not export.has_quantized_file:
         of_file = {**dict.fromkeys(of_file), "importance_matrix": None}
         # left out where it is the usual one, so that recipes have the digest that older locks and bundles record
-        parity = parity if parity != USUAL_PARITY else {"parity": None}
+        parity = {"parity": None} if export.min_parity == MIN_PARITY else {}
     return to_mapping(export, definition("export"), **parity, **of_file)
+
+
+_WRITERS: Final[Writers] = {
+    Acceptance: _acceptance,
+    AgainstTeacher: written_against_teacher,
+    Baseline: _asked_model,
+    Export: _export,
+    GeneralText: _general_text,
+    Probe: _probe,
+    Replay: _replay,
+    Source: _source,
+    Splits: _splits,
+    Synthesize: _synthesize,
+    SyntheticReview: written_review,
+    Teacher: _teacher,
+}
 
 
 def spelled(value: object) -> str:

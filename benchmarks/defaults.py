@@ -158,8 +158,7 @@ def default_encoder(store: Path) -> Encoder:
     from encoders import CPU
 
     from engine.recipe.baselines import DEFAULT_ENCODER
-    from engine.runtime.encoders.encoder import load_encoder
-    from engine.runtime.encoders.folder import locate_encoder
+    from engine.runtime.encoders.encoder import load_encoder, locate_encoder
     from engine.store import Store
 
     folder = locate_encoder(DEFAULT_ENCODER, Store(store).cached, Silent())

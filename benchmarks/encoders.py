@@ -26,8 +26,7 @@ from engine.data.splitting.subsets import inner_folds
 from engine.environment import Device
 from engine.recipe.baselines import DEFAULT_ENCODER
 from engine.recipe.model import PathRef
-from engine.runtime.encoders.encoder import Encoder, load_encoder
-from engine.runtime.encoders.folder import locate_encoder
+from engine.runtime.encoders.encoder import Encoder, load_encoder, locate_encoder
 from engine.runtime.encoders.linear import ALONE, BESIDE, LabelledTexts, linear_answers
 from engine.runtime.encoders.tuned import tuned_answers
 from engine.runtime.text.svm import tfidf_svm

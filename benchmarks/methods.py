@@ -35,7 +35,7 @@ from ways_table import last_run, stages_of  # noqa: E402 - the same
 from engine import load_report  # noqa: E402 - the same
 from engine.evidence import Metric, Report  # noqa: E402 - the same
 from engine.files.digests import sha256_of  # noqa: E402 - the same
-from engine.inference.general_text import PRODUCT  # noqa: E402 - the same
+from engine.inference.replay import PRODUCT  # noqa: E402 - the same
 from engine.metrics.paired import paired_difference  # noqa: E402 - the same
 from engine.metrics.predictions import Judging, Prediction, read_predictions  # noqa: E402 - the same
 from engine.recipe import load_recipe  # noqa: E402 - the same

@@ -37,7 +37,6 @@ class Exporter(Protocol):
     """A module in `engine.exporters`."""
 
     NAME: str
-    """As in `export.formats`."""
     REQUIRES: tuple[str, ...]
     """Formats whose files this one refers to."""
 
@@ -51,7 +50,6 @@ class Exporter(Protocol):
 
 
 def gguf_name(quantization: str) -> str:
-    """Return the name of the exported GGUF file."""
     return f"model-{quantization}.gguf"
 
 

@@ -1,8 +1,4 @@
-"""One quantized GGUF file, and `task.json` that says how to ask it.
-
-Whether the file asks as training did, chat template and all, is for `verify` to judge: a file that does
-not is refused with its reasons, and that is no error.
-"""
+"""One quantized GGUF file, and `task.json` that says how to ask it."""
 
 from __future__ import annotations
 

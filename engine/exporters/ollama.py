@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,7 +95,6 @@ def _in_jinja(action: str, ends: list[str]) -> str:
 
 
 def template_of(modelfile: str) -> str:
-    """Return the template that stands in a Modelfile of ours."""
     _, _, rest = modelfile.partition('TEMPLATE """')
     return rest.partition('"""')[0]
 
@@ -106,7 +106,6 @@ STAND_INS = ("qXoneXq", "qXtwoXq", "qXthreeXq", "qXfourXq")
 
 
 def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
-    """Return no problem: writing a Modelfile needs no Ollama."""
     return ()
 
 
@@ -125,7 +124,6 @@ def export(
 
 
 def modelfile(chat: Chat, spec: ExportSpec) -> str:
-    """Return the text of the Modelfile."""
     question = spec.task.instruction.replace("{labels}", ", ".join(spec.task.labels))
     lines = [
         "# ollama create NAME -f Modelfile",
@@ -149,19 +147,20 @@ def go_template(chat: Chat) -> str:
     assistant = _turn("assistant", second)
     marks = [first, second, third]
     start, answer, next_user, opening = _between(chat, [user, assistant, again], marks)
-    system = _system(chat, user, fourth, first)
+    # What follows a question stands before a past answer, or opens the one asked for.
+    after = _text(opening)
+    if answer != opening:
+        after = f"{{{{ if {GOES_ON} }}}}{_text(answer)}{{{{ else }}}}{after}{{{{ end }}}}"
+    first_turn = f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}"
+    next_turn = f"{{{{ if {GOES_ON} }}}}{_text(next_user)}{{{{ end }}}}"
     branches = [
-        _when(
-            "if",
-            "user",
-            f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}",
-            _after(answer, opening),
-        ),
-        _when("else if", "assistant", "", f"{{{{ if {GOES_ON} }}}}{_text(next_user)}{{{{ end }}}}"),
+        _when("if", "user", first_turn, after),
+        _when("else if", "assistant", "", next_turn),
     ]
-    if system is not None:
-        before, after = system
-        branches.append(_when("else if", "system", _text(before), _text(after)))
+    # A template may have no such turn.
+    with suppress(StageError):
+        before, behind, _ = _between(chat, [_turn("system", fourth), user], [fourth, first])
+        branches.append(_when("else if", "system", _text(before), _text(behind)))
     return "{{ range $i, $_ := .Messages }}" + "".join(branches) + "{{ end }}{{ end }}"
 
 
@@ -170,24 +169,8 @@ def _when(condition: str, role: str, before: str, after: str) -> str:
     return f'{{{{ {condition} eq .Role "{role}" }}}}{before}{{{{ .Content }}}}{after}'
 
 
-def _after(answer: str, opening: str) -> str:
-    """Return what follows a question: what stands before a past answer, or what opens the one asked for."""
-    if answer == opening:
-        return _text(opening)
-    return f"{{{{ if {GOES_ON} }}}}{_text(answer)}{{{{ else }}}}{_text(opening)}{{{{ end }}}}"
-
-
 def _turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
-
-
-def _system(chat: Chat, user: dict[str, str], system: str, first: str) -> tuple[str, str] | None:
-    """Return the text before and after a system message, or None when the template has no such turn."""
-    try:
-        before, after, _ = _between(chat, [_turn("system", system), user], [system, first])
-    except StageError:
-        return None
-    return before, after
 
 
 def _between(chat: Chat, turns: Sequence[dict[str, str]], marks: Sequence[str]) -> list[str]:

@@ -1,7 +1,4 @@
-"""`onnx/model.onnx` for ONNX Runtime, with its weights, tokenizer, settings and `task.json` beside it.
-
-`verify` runs the graph over the whole holdout, with the runtime that its users have.
-"""
+"""`onnx/model.onnx` for ONNX Runtime, with its weights, tokenizer, settings and `task.json` beside it."""
 
 from __future__ import annotations
 

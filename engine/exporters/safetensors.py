@@ -15,7 +15,6 @@ REQUIRES: tuple[str, ...] = ()
 
 
 def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
-    """Return no problem: nothing is needed."""
     return ()
 
 

@@ -77,7 +77,6 @@ def _share(written: Prediction) -> float:
 
 
 def _least(model: LoadedModel, written: Prediction) -> float:
-    """Return the nats by which a recorded answer must lead."""
     share = _share(written)
     return math.log(share / (1 - share)) - FAR.get(str(model.model.dtype), 2.0)
 

@@ -47,7 +47,6 @@ class Stopwatch:
     _started: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start."""
         self._started = self._clock()
 
     @property
@@ -56,12 +55,10 @@ class Stopwatch:
         return time.process_time if self.kind == "cpu" else time.perf_counter
 
     def seconds(self) -> float:
-        """Return the seconds so far."""
         return self._clock() - self._started
 
 
 REVISION = 3
-"""Bumped when the same model would now say something else."""
 FACTS = "facts.json"
 
 

@@ -41,7 +41,6 @@ LONGEST_ANSWERS = 32
 """Training answers, by characters, whose tokens are counted."""
 
 FILE = "predictions.jsonl"
-"""In every `predictions` product."""
 
 Shot = tuple[str, str]
 """(text, target): an answered question before the real one."""
@@ -80,7 +79,6 @@ class PredictionInputs(Value):
         )
 
     def payload(self) -> dict[str, Any]:
-        """Return what the predictions depend on, for their key."""
         digest = sha256("\0".join(self.answers).encode(errors="surrogatepass")).hexdigest()
         payload = {"task": task_slice(self.task), "max_length": self.max_length, "answers": digest}
         # only where they are used, so that the keys of everybody else do not change
@@ -89,7 +87,6 @@ class PredictionInputs(Value):
         return payload
 
     def max_new_tokens(self, chat: Chat) -> int:
-        """Return how many tokens an answer may have."""
         if self.task.max_new_tokens:
             return self.task.max_new_tokens
         labels = [answer_text(self.task, label) for label in self.task.labels]
@@ -97,7 +94,6 @@ class PredictionInputs(Value):
         return max(counts, default=0) + SPARE_TOKENS
 
     def renderer(self, chat: Chat) -> Renderer:
-        """Return what writes rows as training reads them, whole."""
         from engine.runtime.rendering.renderer import Renderer  # brings transformers
 
         # what training would cut or leave out is judged all the same
@@ -270,7 +266,6 @@ def likelihood_predictions(
 
 
 def _rejected(part: RenderedRow, found: Likelihood) -> dict[str, Any]:
-    """Return how probable the rejected answer of a pair is."""
     answer = part.rejected[-1].text
     size = len(answer.encode())
     return {"rejected_nats": found.nll, "rejected_tokens": found.tokens, "rejected_bytes": size}
@@ -327,7 +322,6 @@ def prompts_of(
     examples: Sequence[Example],
     shots: Sequence[Sequence[Shot]] = (),
 ) -> list[str]:
-    """Return what the model is asked of each row."""
     turns = zip(examples, shots or [()] * len(examples), strict=True)
     return [loaded.chat.prompt(asked_turns(asked.task, row, own)) for row, own in turns]
 
@@ -350,7 +344,6 @@ def _choices(
 
 
 def answers_of(loaded: LoadedModel, task: Task) -> list[str]:
-    """Return the labels as they are answered."""
     # with what ends the turn: `no` alone would never be less probable than `none`
     return [answer_text(task, label) + loaded.chat.terminator for label in task.labels]
 

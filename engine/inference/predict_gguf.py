@@ -171,13 +171,11 @@ class GgufAsker(Value):
         }
 
     def _silent(self, answers: GgufAnswers, by_llama: Mapping[str, Any]) -> Predictions:
-        """Return the predictions of a damaged file, which read the prompts and answers nothing."""
         rows = [predicted(row) for row in self.examples]
         free = [] if self.asked.task.spec.by_likelihood else rows
         return Predictions(judged=rows, free=free, facts=_facts(answers, {"llama_cpp": by_llama}))
 
     def _held(self, answers: GgufAnswers) -> list[Prediction]:
-        """Return the answers that were held to the task's form."""
         task, rows = self.asked.task, self.examples
         if answers.choices:
             return choice_predictions(task, rows, answers.choices)
@@ -275,7 +273,6 @@ class GgufAsker(Value):
         return [(row, text, self.chat.prompt(one)) for (row, one), text in pairs]
 
     def _trained_ids(self) -> list[list[int]]:
-        """Return the tokens that stand before the last answer of each row as training reads it."""
         renderer = self.asked.renderer(self.chat)
         before = [
             [part.text for part in renderer.render(row)[-1].segments[:-1]] for row in self.examples

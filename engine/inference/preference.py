@@ -78,7 +78,6 @@ def reference_of(
 
 
 def reference_in(predictions: Sequence[Prediction]) -> Reference:
-    """Return what predictions were measured against."""
     return {row.id: row.base_nats for row in predictions if row.base_nats}
 
 

@@ -1,9 +1,4 @@
-"""A teacher asked: rows without labels in, its answers out, each asked once.
-
-Rows are asked in parts, each a product of its own by what it is asked: a killed run goes on with the part
-it was at (with a server, with the row), more rows ask only those that are new, and another training asks
-nothing. The machinery of the baselines does the asking.
-"""
+"""A teacher asked: rows without labels in, its answers out, each asked once."""
 
 from __future__ import annotations
 

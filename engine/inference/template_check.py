@@ -1,8 +1,4 @@
-"""Reported before training: a chat template, or a Modelfile made of it, that could never ask as training does.
-
-So are templates that do not pass on what rows say, and those of another family than the tokenizer, whose marks of
-turns it reads as ordinary text.
-"""
+"""Reported before training: a chat template, or a Modelfile made of it, that could never ask as training does."""
 
 from __future__ import annotations
 
@@ -86,7 +82,6 @@ def tokenizer_problems(
 
 
 def _back(chat: Chat, text: str) -> str:
-    """Return what is left of a text that was read and written."""
     found = chat.tokenizer.decode(chat.token_ids(text), clean_up_tokenization_spaces=False)
     return str(found).strip()
 
@@ -116,7 +111,6 @@ ANY_TEXT: Final = (
 """What a row could hold: 2,000 characters that a template could escape, strip, fold or cut; no marks."""
 STAND_IN: Final = "qXquestionXq"
 SHOWN: Final = 40
-"""Characters of a text that a message shows."""
 Turns = Sequence[Mapping[str, Any]]
 
 

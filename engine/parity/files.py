@@ -1,8 +1,4 @@
-"""The files that quantize makes, and which of them leave.
-
-Every file of the recipe's list of quantizations is made from one 16-bit GGUF file, which is kept: it is a
-rung of the parity ladder. `verify` finds the smallest one that passes; only that one leaves.
-"""
+"""The files that quantize makes, and which of them leave."""
 
 from __future__ import annotations
 
@@ -105,7 +101,6 @@ def leaving_files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, Exporte
 
 
 def exported_files(artifacts: Mapping[str, Artifact]) -> tuple[ExportedFile, ...]:
-    """Return every file that leaves."""
     kept = calibration_file(artifacts)
     return (*(file for _, file in leaving_files(artifacts)), *([kept] if kept else []))
 

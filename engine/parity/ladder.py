@@ -57,7 +57,6 @@ It never leaves, files made of it are asked every row, and what conversion break
 every row, or in those that reach far back; where the longest one does not show it sound, all are asked.
 """
 SHOWN = 3
-"""Differences that are named in one check."""
 SMALLEST = 1e-9
 """Probabilities below are taken for this: their logarithm says nothing."""
 PLACES = {
@@ -172,7 +171,6 @@ def lowered(bound: float, ties: int, rows: int) -> float:
 
 
 def _bits_per_byte(form: ModelForm) -> float | None:
-    """Return the metric of that name, or, of preferences, the same of their chosen answers."""
     for metric in form.scores.metrics:
         if metric.name == "bits_per_byte":
             return metric.value
@@ -266,7 +264,6 @@ def _largest(before: ModelForm, form: ModelForm) -> str:
 
 
 def flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[Flip]:
-    """Yield the answers that changed."""
     for one, two in zip(before, after, strict=True):
         if one.label != two.label:
             yield Flip(id=one.id, target=one.target, before=one.label, after=two.label)

@@ -50,7 +50,6 @@ def measured(
 
 
 def spread(prompts: Sequence[str]) -> list[str]:
-    """Return a few prompts, from the shortest to the longest."""
     order = sorted(prompts, key=len)
     if len(order) <= PROMPTS:
         return order
@@ -73,7 +72,6 @@ def metrics(found: dict[str, Any]) -> Iterator[Metric]:
 
 
 def notes(found: dict[str, Any], *, cores: int) -> dict[str, str]:
-    """Return, by metric, how it was measured."""
     speed = found["speed"]
     if not speed:
         return {}

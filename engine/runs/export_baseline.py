@@ -194,8 +194,10 @@ def _write(
     recipe, baseline = judged.recipe, judged.baseline
     encoder = None
     if baseline.ref is not None:
-        from engine.runtime.encoders.encoder import load_encoder  # brings torch
-        from engine.runtime.encoders.folder import locate_encoder
+        from engine.runtime.encoders.encoder import (
+            load_encoder,  # brings torch
+            locate_encoder,
+        )
 
         # As many threads as in the run: another number of them can round otherwise.
         threads = int(judged.report.environment.get("threads", 0))

@@ -46,7 +46,7 @@ from engine.runtime.rendering.task_file import TaskFile
 from engine.runtime.rendering.windows import too_long_words
 from engine.serving import openai
 from engine.serving.asker import ModelReply, OverloadedError, ServedModel
-from engine.serving.openai import BadRequestError
+from engine.serving.openai import RefusedError
 from engine.values import Value
 
 HEAD_SECONDS: Final = 10.0
@@ -69,19 +69,16 @@ class BoundedConnection(H11Protocol):
             self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Stop the wait where the head has come."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop()
 
     def on_response_complete(self) -> None:
-        """Wait for the head of the next request."""
         super().on_response_complete()
         if self.conn.their_state is h11.IDLE:
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the wait."""
         self._stop()
         super().connection_lost(exc)
 
@@ -118,24 +115,14 @@ class JSONResponse(RawJSONResponse):
     """JSON with what a terminal would obey as escapes: labels and names are those of whoever made the model."""
 
     def render(self, content: Any) -> bytes:
-        """Return the body."""
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return cleaned(text).encode()
-
-
-class _Refused(Exception):  # noqa: N818 - it carries an answer
-    """A request that gets no answer but this one."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class _Metrics:
     """What Prometheus collects."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self.registry = CollectorRegistry()
         one: Any = {"registry": self.registry}
         self.requests = Counter(
@@ -181,24 +168,20 @@ class Service:
         return Starlette(routes=routes, middleware=[hosts])
 
     async def health(self, _: Request) -> Response:
-        """Say whether the model is in memory."""
         is_ready = self.asker.is_ready
         fields = {"status": "ok" if is_ready else "no model", "model": self.name}
         return JSONResponse(fields, status_code=200 if is_ready else BUSY)
 
     async def metrics(self, _: Request) -> Response:
-        """Return what is counted, as Prometheus reads it."""
         self._metrics.waiting.set(self.asker.waiting)
         self._metrics.restarts.set(self.asker.restarts)
         return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def models(self, request: Request) -> Response:
-        """Name the model."""
         self._require_key(request)
         return JSONResponse(openai.models(self.name, self.since))
 
     async def predict(self, request: Request) -> Response:
-        """Answer texts or rows."""
         texts = self._texts(await self._body(request))
         asked = [text for text in texts if text is not None]
         replies = iter(await self._ask(asked) if asked else ())
@@ -206,7 +189,6 @@ class Service:
         return JSONResponse({"model": self.name, "predictions": found})
 
     async def complete(self, request: Request) -> Response:
-        """Answer as OpenAI's chat completions do."""
         body = await self._body(request)
         task = self.asker.task.task
         is_json = task.output == "json" or task.spec.answer is AnswerForm.OBJECT
@@ -225,21 +207,16 @@ class Service:
         return JSONResponse(openai.completion(self.name, answer, **given))
 
     def _counted(self, answer: Any) -> Any:
-        """Return a route whose requests are counted, and whose refusals are answers."""
 
         async def route(request: Request) -> Response:
             began = time.perf_counter()
             try:
                 response: Response = await answer(request)
-            except _Refused as error:
+            except RefusedError as error:
                 headers = {"Retry-After": RETRY_SECONDS} if error.status == BUSY else {}
                 kind = "invalid_request_error" if error.status < BROKEN else "server_error"
                 response = JSONResponse(
                     openai.error(str(error), kind), status_code=error.status, headers=headers
-                )
-            except BadRequestError as error:
-                response = JSONResponse(
-                    openai.error(str(error), "invalid_request_error"), status_code=BAD
                 )
             path = request.url.path
             self._metrics.requests.labels(path, str(response.status_code)).inc()
@@ -249,11 +226,10 @@ class Service:
         return route
 
     async def _body(self, request: Request) -> Any:
-        """Return the JSON that a request brings, after what it has to be."""
         self._require_key(request)
         # a page in a browser sends this type only where the server allows it, and this one never does
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise _Refused(WRONG_TYPE, "send JSON, with `Content-Type: application/json`")
+            raise RefusedError("send JSON, with `Content-Type: application/json`", WRONG_TYPE)
         found = bytearray()
         try:
             async with asyncio.timeout(self.limits.seconds):
@@ -261,18 +237,20 @@ class Service:
                     found += part
                     if len(found) > self.limits.body_bytes:
                         most = f"a request has {self.limits.body_bytes:,} bytes at most"
-                        raise _Refused(TOO_LARGE, most)
+                        raise RefusedError(most, TOO_LARGE)
         except TimeoutError as error:
-            raise _Refused(SLOW, f"the body did not come in {self.limits.seconds:g} s") from error
+            raise RefusedError(
+                f"the body did not come in {self.limits.seconds:g} s", SLOW
+            ) from error
         try:
             return parse_json(bytes(found))
         except ValueError as error:
-            raise BadRequestError(f"the body is no JSON: {error}") from error
+            raise RefusedError(f"the body is no JSON: {error}") from error
 
     def _require_key(self, request: Request) -> None:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.key and not hmac.compare_digest(given.encode(), self.key.encode()):
-            raise _Refused(UNAUTHORIZED, "send the server's key: `Authorization: Bearer KEY`")
+            raise RefusedError("send the server's key: `Authorization: Bearer KEY`", UNAUTHORIZED)
 
     def _texts(self, body: Any) -> list[str | None]:
         """Return the texts that a body of `/predict` asks about; None for a row that is not asked, as in `predict`."""
@@ -283,7 +261,7 @@ class Service:
             self._require_texts([text or "-" for text in found])
             return found
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise BadRequestError(
+            raise RefusedError(
                 'send {"text": "…"}, {"texts": ["…"]} or {"rows": [{"column": "…"}]}, and nothing beside it'
             )
         self._require_texts(texts)
@@ -292,32 +270,32 @@ class Service:
     def _require_texts(self, texts: list[str]) -> None:
         limits = self.limits
         if not texts or len(texts) > limits.texts:
-            raise BadRequestError(f"one request asks about 1 to {limits.texts} texts")
+            raise RefusedError(f"one request asks about 1 to {limits.texts} texts")
         if not all(map(is_text, texts)):
-            raise BadRequestError(
-                "a text holds half a character: a surrogate without its other half"
-            )
+            raise RefusedError("a text holds half a character: a surrogate without its other half")
         if any(not text.strip() for text in texts):
-            raise BadRequestError("a text is blank")
+            raise RefusedError("a text is blank")
         if any(len(text) > limits.characters for text in texts):
-            raise _Refused(TOO_LARGE, f"a text has {limits.characters:,} characters at most")
+            raise RefusedError(f"a text has {limits.characters:,} characters at most", TOO_LARGE)
 
     async def _ask(self, texts: list[str]) -> list[ModelReply]:
         try:
             replies = await self.asker.ask(texts, seconds=self.limits.seconds)
         except OverloadedError as error:
-            raise _Refused(BUSY, "too many texts wait already: ask again in a moment") from error
+            raise RefusedError(
+                "too many texts wait already: ask again in a moment", BUSY
+            ) from error
         except TimeoutError as error:
-            raise _Refused(LATE, f"no answer within {self.limits.seconds:g} seconds") from error
+            raise RefusedError(f"no answer within {self.limits.seconds:g} seconds", LATE) from error
         except EngineError as error:
             # its last lines may hold texts of others
-            raise _Refused(BROKEN, error.problems[0].message) from error
+            raise RefusedError(error.problems[0].message, BROKEN) from error
         except OSError as error:
-            raise _Refused(BROKEN, error.strerror or "the model ended") from error
+            raise RefusedError(error.strerror or "the model ended", BROKEN) from error
         for number, reply in enumerate(replies, start=1):
             if length := reply.answer.too_long:
                 which = f"text {number}" if len(texts) > 1 else "the text"
-                raise _Refused(TOO_LARGE, f"{which} {too_long_words(length)}: shorten it")
+                raise RefusedError(f"{which} {too_long_words(length)}: shorten it", TOO_LARGE)
         return replies
 
     def _fields(self, reply: ModelReply | None) -> dict[str, Any]:
@@ -338,11 +316,11 @@ class Service:
 def _filled(task_file: TaskFile, row: Any) -> str | None:
     """Return the text that the task's template makes of a row; None for one that is not asked."""
     if not isinstance(row, Mapping):
-        raise BadRequestError("a row is an object of columns")
+        raise RefusedError("a row is an object of columns")
     try:
         template = parse_template(task_file.task.input)
         return template.question(row, asks_partly_blank=task_file.asks_partly_blank)
     except MissingColumnError as error:
-        raise BadRequestError(f"a row has no column `{error}`") from error
+        raise RefusedError(f"a row has no column `{error}`") from error
     except UnusableValueError as error:
-        raise BadRequestError(str(error)) from error
+        raise RefusedError(str(error)) from error

@@ -37,7 +37,6 @@ class ModelReply(Value):
 
     answer: Answer
     text: str
-    """The answer in the words that the model was trained to say."""
     prompt_tokens: int
     answer_tokens: int
     """Of `text`, without what ends the turn."""
@@ -66,7 +65,6 @@ class ServedModel:
 
     @property
     def waiting(self) -> int:
-        """How many questions have not been asked yet."""
         return self._waiting.qsize()
 
     @property
@@ -164,7 +162,6 @@ class ServedWeights(ServedModel):
 
     @property
     def is_ready(self) -> bool:
-        """Whether the model is in memory."""
         return self._is_loaded
 
     def _start(self) -> None:

@@ -23,8 +23,12 @@ type Tokens = tuple[int, int]
 """Of the question as the model reads it, and of the answer."""
 
 
-class BadRequestError(ValueError):
-    """A request that cannot be answered; the message says why and what to do."""
+class RefusedError(ValueError):
+    """A request that gets no answer but this status; the message says why and what to do."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def text_of(body: Any, *, is_json: bool = False) -> str:
@@ -33,22 +37,22 @@ def text_of(body: Any, *, is_json: bool = False) -> str:
     `is_json`: answers are objects, so that a client that wants one gets it.
     """
     if not isinstance(body, Mapping):
-        raise BadRequestError("the body is no JSON object")
+        raise RefusedError("the body is no JSON object")
     if asked := [name for name in REFUSED if body.get(name)]:
-        raise BadRequestError(f"`{asked[0]}` has no meaning for a model of one task: leave it out")
+        raise RefusedError(f"`{asked[0]}` has no meaning for a model of one task: leave it out")
     if body.get("n", 1) != 1:
-        raise BadRequestError("there is one answer, the most probable: `n` is 1 or left out")
+        raise RefusedError("there is one answer, the most probable: `n` is 1 or left out")
     _require_form(body.get("response_format"), is_json=is_json)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise BadRequestError("`messages` is a list of at least one message")
+        raise RefusedError("`messages` is a list of at least one message")
     *before, last = messages
     if not isinstance(last, Mapping) or last.get("role") != "user":
-        raise BadRequestError("the last message is the user's: its content is what is asked about")
+        raise RefusedError("the last message is the user's: its content is what is asked about")
     if any(
         not isinstance(one, Mapping) or one.get("role") in ("user", "assistant") for one in before
     ):
-        raise BadRequestError(
+        raise RefusedError(
             "each text is asked by itself: send one message of the user, without a conversation"
         )
     content = last.get("content")
@@ -60,22 +64,20 @@ def text_of(body: Any, *, is_json: bool = False) -> str:
         for part in parts
     ]
     if not all(isinstance(text, str) for text in texts):
-        raise BadRequestError("`content` is a text, or a list of parts of type `text`")
+        raise RefusedError("`content` is a text, or a list of parts of type `text`")
     return "".join(map(str, texts))
 
 
 def _require_form(wanted: Any, *, is_json: bool) -> None:
-    """Refuse a form of answers that the task does not give."""
     form = wanted.get("type") if isinstance(wanted, Mapping) else None
     if wanted is None or form == "text" or (form == "json_object" and is_json):
         return
-    raise BadRequestError(
+    raise RefusedError(
         f"`response_format` cannot be `{form}`: an answer has the form of the task; leave it out"
     )
 
 
 def wants_usage(body: Mapping[str, Any]) -> bool:
-    """Tell whether a stream is to end with its usage."""
     options = body.get("stream_options")
     return isinstance(options, Mapping) and bool(options.get("include_usage"))
 
@@ -125,12 +127,10 @@ def _usage(tokens: Tokens) -> dict[str, int]:
 
 
 def error(message: str, kind: str) -> dict[str, Any]:
-    """Return an error as OpenAI's clients read it."""
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
 def models(name: str, since: int) -> dict[str, Any]:
-    """Return the list of models: the one that is served."""
     one = {"id": name, "object": "model", "created": since, "owned_by": "slm-recipe"}
     return {"object": "list", "data": [one]}
 

@@ -20,7 +20,7 @@ from engine.data.reading.sources import source_names, source_slice
 from engine.environment import version_of
 from engine.errors import DataError, Problem
 from engine.inference import predict
-from engine.inference.general_text import documents, judging_of, likelihoods, text_slice
+from engine.inference.replay import documents, judging_of, likelihoods, text_slice
 from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_scores
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress

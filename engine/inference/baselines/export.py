@@ -1,8 +1,4 @@
-"""A baseline's model as files that answer without this package: fitted again as it was for the holdout.
-
-The rows, the seed and what was chosen are those of the run, so the model is the one that was judged; whoever writes
-the folder asks it the holdout and compares.
-"""
+"""A baseline's model as files that answer without this package: fitted again as it was for the holdout."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from engine.data.examples.template import parse_template
 from engine.data.splitting.subsets import Fold
 from engine.errors import needs_extra
 from engine.files import writing
-from engine.inference.baselines.encoders import labelled, target_array
+from engine.inference.baselines.models import labelled, target_array
 from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import Task

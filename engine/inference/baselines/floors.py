@@ -75,7 +75,6 @@ def _ends(known: bytes, rows: Sequence[bytes]) -> Iterator[int]:
 
 
 def _written(text: bytes, ends: Iterator[int]) -> Iterator[int]:
-    """Yield how many bytes the greedy encoder has written for the text up to each end."""
     encoder = lzma.LZMACompressor(format=lzma.FORMAT_RAW, filters=[_GREEDY])
     # What it sees behind the last end only has it write what comes before.
     text += bytes(_AHEAD)
@@ -101,7 +100,6 @@ def most_frequent(train: Sequence[Example], task: Task) -> str:
 
 
 def majority(fold: Fold, task: Task) -> list[Prediction]:
-    """Return the same answer for every row."""
     return label_predictions(fold.judged, [most_frequent(fold.train, task)] * len(fold.judged))
 
 

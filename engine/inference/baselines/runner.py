@@ -1,7 +1,4 @@
-"""Each baseline's predictions, made once: keyed by all that they depend on, and by nothing else.
-
-A changed metric, another baseline beside it, another name or price never asks a model again.
-"""
+"""Each baseline's predictions, made once: keyed by all that they depend on, and by nothing else."""
 
 from __future__ import annotations
 
@@ -35,7 +32,6 @@ FACTS = "facts.json"
 UNREACHED = frozenset({"D341", "D342", "X608", "E701"})
 """Codes of what cannot be fetched; what came and is wrong is an error also of an optional encoder."""
 COUNTS = ("input_tokens", "output_tokens", "uncounted")
-"""Facts that add up."""
 REVISION = 2
 """Bumped when the same baseline would now say something else; the model's own is in `answering`."""
 TOOLS: Mapping[str, tuple[str, ...]] = {
@@ -83,12 +79,10 @@ class Models:
     _held: tuple[object, Any] | None = None
 
     def of(self, ref: Reference | None) -> LoadedModel:
-        """Return a model, None for the recipe's own."""
         found: LoadedModel = self._kept(("model", ref), lambda: self._load(ref))
         return found
 
     def encoder(self, ref: Reference) -> Encoder:
-        """Return a sentence encoder."""
         found: Encoder = self._kept(("encoder", ref), lambda: self._load_encoder(ref))
         return found
 
@@ -109,8 +103,10 @@ class Models:
         return load_model(folder, device=context.device, precision=context.precision)
 
     def _load_encoder(self, ref: Reference) -> Encoder:
-        from engine.runtime.encoders.encoder import load_encoder  # brings torch
-        from engine.runtime.encoders.folder import locate_encoder
+        from engine.runtime.encoders.encoder import (
+            load_encoder,  # brings torch
+            locate_encoder,
+        )
 
         context = self.context
         folder = locate_encoder(ref, context.cached, context.progress)
@@ -124,7 +120,6 @@ class Asker:
     context: StageContext
     models: Models
     path: str = "baselines"
-    """The section of the recipe that problems name."""
     draws: SeededDraws | None = None
     """How a server draws answers; None for the most probable ones."""
     _absent: dict[Reference, str] = field(default_factory=dict)
@@ -156,7 +151,7 @@ class Asker:
         return self._absent[baseline.ref]
 
     def _why_absent(self, baseline: Baseline, ref: Reference) -> str:
-        from engine.runtime.encoders.folder import locate_encoder  # brings torch
+        from engine.runtime.encoders.encoder import locate_encoder  # brings torch
 
         try:
             locate_encoder(ref, self.context.cached, self.context.progress)
@@ -214,7 +209,7 @@ class Asker:
         return {**found, "made": base_model.REVISION}
 
     def _encoder_identity(self, baseline: Baseline) -> Mapping[str, Any]:
-        from engine.runtime.encoders import folder  # of an encoder's folder
+        from engine.runtime.encoders import encoder as folder  # of an encoder's folder
 
         found = self.context.references[reference_name(baseline)]
         return {**found, "made": folder.REVISION}
@@ -251,7 +246,7 @@ class Asker:
         return BaselinePredictions(predictions=untouched(answered))
 
     def _ask_encoder(self, baseline: Baseline, fold: Fold) -> BaselinePredictions:
-        from engine.inference.baselines import encoders  # rarely asked
+        from engine.inference.baselines import models as encoders  # rarely asked
 
         if baseline.ref is None:
             raise AssertionError(baseline)  # one is filled in where the recipe names none
@@ -262,7 +257,6 @@ class Asker:
         return ask(encoder, fold, task, seed=seed, progress=progress)
 
     def _put(self, question: Question, payload: Payload) -> BaselinePredictions:
-        """Put a question to the model that a baseline names."""
         baseline = question.baseline
         progress = self.context.progress_of(baseline.name)
         if who_answers(baseline) == "model":

@@ -109,6 +109,5 @@ def _object(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer(task: Task, text: str) -> str | None:
-    """Return the answer in the task's form of output, or in that of the schema."""
     found = parse_answer(task, text)
     return found if found is not None else parse_answer(replace(task, output="json"), text)

@@ -22,7 +22,6 @@ SHOTS_PER_LABEL = 2
 SHOTS = 4
 """Where there are no labels to choose by, and of nearest examples."""
 REVISION = 2
-"""Bumped when a row would be shown other examples."""
 SHOT_CHARACTERS = 400
 """Shots are drawn from training texts up to this length, where there are any."""
 
@@ -35,7 +34,6 @@ def shots_of(
     *,
     seed: int,
 ) -> list[tuple[Shot, ...]]:
-    """Return the shots of each judged row: none for most baselines."""
     if baseline.kind == "retrieved_few_shot":
         return nearest_shots(train, judged, count=baseline.shots or SHOTS)
     if has_shots(baseline):
@@ -56,7 +54,6 @@ def shots_of(
 
 
 def has_shots(baseline: Baseline) -> bool:
-    """Tell whether a baseline shows answered examples."""
     return baseline.kind in ("few_shot", "retrieved_few_shot") or bool(baseline.shots)
 
 
@@ -113,7 +110,6 @@ def _usual(labels: int) -> int:
 
 
 def _evenly(rows: Sequence[Example], task: Task, wanted: int, *, seed: int) -> list[Example]:
-    """Return rows, one after the other with the label that has been shown least."""
     kinds = [*task.labels, *([NO_LABEL] if task.spec.answer is AnswerForm.LABELS else [])]
     if not kinds:
         return list(rows[:wanted])

@@ -24,15 +24,12 @@ class Question(Value):
     asked: PredictionInputs
     fold: Fold
     shots: Sequence[Sequence[Shot]]
-    """Of each judged row."""
 
     @property
     def task(self) -> Task:
-        """What the rows are asked for."""
         return self.asked.task
 
     def turns(self) -> list[list[Mapping[str, Any]]]:
-        """Return the turns that ask for the answer to each row."""
         pairs = zip(self.fold.judged, self.shots, strict=True)
         return [asked_turns(self.task, row, own) for row, own in pairs]
 
@@ -51,7 +48,6 @@ class SeededDraws(Value):
     first_seed: int
 
     def seeds(self, rows: int) -> tuple[int, ...]:
-        """Return the seed of each of so many rows."""
         return tuple((self.first_seed + place) % SEEDS for place in range(rows))
 
 

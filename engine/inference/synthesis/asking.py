@@ -42,7 +42,6 @@ from engine.store import Artifact
 from engine.values import replace
 
 PART: Final = 32
-"""Rows of one part."""
 MILLION: Final = 1_000_000
 FORM: Final = "no object with the columns of a row"
 ANSWER: Final = "an answer that does not fit the task"
@@ -57,11 +56,9 @@ class WrittenRows:
     rows: list[WrittenRow] = field(default_factory=list)
     """Those that hold what was asked for."""
     targets: dict[int, str] = field(default_factory=dict)
-    """The answer of each, by number."""
     refused: dict[int, str] = field(default_factory=dict)
     """Why a row is not kept, by number."""
     texts: dict[int, str] = field(default_factory=dict)
-    """What was written, by number."""
     asked: int = 0
     votes: int = 0
     """Answers to written rows."""
@@ -72,7 +69,6 @@ class WrittenRows:
     seconds: float = 0.0
     writer: list[Artifact] = field(default_factory=list)
     judge: list[Artifact] = field(default_factory=list)
-    """What the models answered."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,13 +76,11 @@ class RowWriter:
     """The models of one recipe, and what they are asked."""
 
     asker: Asker
-    """With the recipe itself."""
     train: Sequence[Example]
     shape: TrainingShape
     step: Callable[[int, int], None]
     """Is given how many rows were asked, and of how many."""
     task: Task
-    """Of writing."""
     answered: Answered
     """Makes a training row of a written one and its answer."""
 
@@ -107,7 +101,6 @@ class RowWriter:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe."""
         return self.asker.context.recipe
 
     def write(self, requests: Sequence[RowRequest]) -> WrittenRows:
@@ -177,7 +170,6 @@ class RowWriter:
         return self.answered(row, target)
 
     def _vote(self, rows: Sequence[Example], found: WrittenRows) -> None:
-        """Ask for the answers to written rows, and take those out that are answered otherwise."""
         agreement = synthesis_of(self.recipe).agreement
         if not agreement.votes or not rows:
             return
@@ -231,7 +223,6 @@ class RowWriter:
             )
 
     def _is_affordable(self, part: Sequence[RowRequest], found: WrittenRows, most: float) -> bool:
-        """Tell whether a part cannot lead beyond the budget, whatever is answered."""
         return (found.cost or 0.0) + self._most(part) <= most
 
     def _most(self, part: Sequence[RowRequest]) -> float:
@@ -285,7 +276,6 @@ def _cost(model: Baseline, made: Sequence[Artifact]) -> float | None:
 
 
 def _priced(pairs: Sequence[tuple[Baseline, Sequence[Artifact]]]) -> int:
-    """Return how many of the models that were asked have a price."""
     served = [model.endpoint for model, made in pairs if made and model.endpoint]
     return sum(bool(one.input_price or one.output_price) for one in served)
 

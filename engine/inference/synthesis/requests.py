@@ -1,8 +1,4 @@
-"""What a model is asked for: one row each, after examples of training rows.
-
-Every draw stands on the recipe's seed, the number of the request and the content of the training rows, so another
-order of the file, or another process, asks the same.
-"""
+"""What a model is asked for: one row each, after examples of training rows."""
 
 from __future__ import annotations
 
@@ -36,11 +32,9 @@ class RowRequest(Value):
     """One row that is asked for."""
 
     number: int
-    """From 1."""
     target: str
     """The answer that the row shall have; empty where the model writes that too."""
     text: str
-    """What the model reads."""
 
 
 def row_requests(recipe: Recipe, train: Sequence[Example]) -> list[RowRequest]:
@@ -84,7 +78,6 @@ def writing_task(recipe: Recipe, train: Sequence[Example]) -> Task:
 
 
 def row_schema(task: Task) -> dict[str, Any]:
-    """Return the JSON Schema of a written row."""
     columns = list(dict.fromkeys(parse_template(task.input).columns))
     properties: dict[str, Any] = {column: {"type": "string"} for column in columns}
     above: dict[str, Any] = {}

@@ -29,7 +29,6 @@ GRIDS: Mapping[str, tuple[float, ...]] = {
 }
 """Values of C that are tried, by features."""
 MODELS: Mapping[str, str] = {ALONE: "logistic regression", BESIDE: "linear SVM"}
-"""By features, for reports."""
 
 
 class LabelledTexts(Value):
@@ -41,7 +40,6 @@ class LabelledTexts(Value):
     """Of one dimension: a label each. Of two: 1 where the row has the column's label."""
 
     def part(self, places: np.ndarray) -> LabelledTexts:
-        """Return the rows at some places."""
         chosen = [self.texts[place] for place in places]
         return LabelledTexts(texts=chosen, vectors=self.vectors[places], labels=self.labels[places])
 

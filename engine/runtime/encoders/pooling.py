@@ -16,7 +16,6 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 BATCH = 32
-"""Texts that are read together, of about one length."""
 
 
 @dataclass(slots=True, kw_only=True)

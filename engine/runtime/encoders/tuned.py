@@ -25,7 +25,6 @@ from engine.values import Value
 BATCH = 16
 EPOCHS, FEWEST_EPOCHS = 10, 2
 MOST_STEPS = 4000
-"""Many rows need fewer epochs: these decide how many there are."""
 RATE, HEAD_RATE = 5e-5, 1e-3
 """Of the encoder, and of the new head, which starts from nothing."""
 WARMUP = 0.1
@@ -111,7 +110,6 @@ class TunedEncoder(torch.nn.Module):
         self.head.to(encoder.model.device)
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
-        """Return the logits of some texts."""
         device = self.model.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.encoder.precision == "bf16"):
             pooled = self.encoder.pooled(self.model, self.encoder.tokens(texts))
@@ -132,7 +130,6 @@ class TunedEncoder(torch.nn.Module):
         return found
 
     def _logits_of(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logits of many texts, without dropout."""
         self.eval()
         found = np.zeros((len(texts), self.head.out_features), dtype=np.float32)
         with torch.inference_mode():
@@ -156,7 +153,6 @@ def _optimizer(tuned: TunedEncoder, steps: int) -> tuple[torch.optim.Optimizer, 
 
 
 def _epoch(texts: Sequence[str], order: random.Random) -> list[list[int]]:
-    """Return every row once, in batches of about one length that come in any order."""
     places = list(range(len(texts)))
     order.shuffle(places)
     pools = (places[start : start + POOL * BATCH] for start in range(0, len(places), POOL * BATCH))

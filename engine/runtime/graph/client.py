@@ -26,7 +26,6 @@ TOKENIZER: Final = "tokenizer.json"
 
 
 REVISION = 1
-"""Bumped when the same model would now give another graph."""
 CONVERTER = "engine.runtime.graph.convert_worker"
 MODEL_TOOLS = ("torch", "transformers")
 TOOLS = (*MODEL_TOOLS, *EXTRAS[ONNX])

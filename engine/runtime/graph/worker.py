@@ -24,11 +24,9 @@ from engine.values import to_json
 
 Logits = NDArray[np.float32]
 Run = Callable[[Sequence[int]], Logits]
-"""The tokens of a row to their logits, [tokens, vocabulary]."""
 
 
 def load(folder: Path, *, threads: int) -> Run:
-    """Return what runs the graph of a folder, on the processor."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -83,7 +81,6 @@ def _print_done(done: int) -> None:
 
 
 def main(request: Path, result: Path) -> None:
-    """Answer the request file into the result file."""
     asked = read_json(request, limit=MOST_ANSWERS)
     folder = Path(asked["folder"])
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))

@@ -47,15 +47,12 @@ class Request(Value):
     grammar: str = ""
     """Of answers that are constrained by it (`engine.recipe.answer_grammar`); empty for none."""
     grammar_tokens: int = 0
-    """The most that such an answer may have."""
     max_new_tokens: int = 0
     """The most that a free answer may have; 0 for none."""
     terminator: str = ""
     """Text that ends the turn: of constrained answers, and of free ones where it is several tokens."""
     learned: Sequence[TokenRow] = ()
-    """Rows to compute the likelihood of."""
     read: Sequence[str] = ()
-    """Other texts to tokenise."""
     sent: Sequence[str] = ()
     """Texts to tokenise as programs send them: with the special tokens that the file adds."""
     timed: int = 0
@@ -94,27 +91,20 @@ class GgufAnswers(Value):
 
     choices: list[LabelChoice]
     constrained: list[GeneratedText]
-    """By a grammar."""
     texts: list[str] = field(default_factory=list)
-    """Free greedy text."""
     ended: list[bool] = field(default_factory=list)
     """Of each free text, that it was not cut off; of each likelihood, that the answer would end there."""
     likelihoods: list[float] = field(default_factory=list)
     """Nats of the learned tokens, by row."""
     token_ids: list[list[int]]
-    """Of each prompt, as llama.cpp read it."""
     read: list[list[int]]
     """Tokens of each of the other texts."""
     sent: list[list[int]]
-    """Tokens of each text as programs send it."""
     is_ended: bool
     """The file itself stops at what ends a turn, so that every program does."""
     speed: Mapping[str, Any] | None = None
-    """As `engine.runtime.llama.speed.measure_speed` measures it."""
     peak_memory_bytes: int
-    """The most that the process held."""
     version: str
-    """Of llama.cpp."""
     window: int | None = None
     """Tokens that the model reads at most, where longer prompts were not answered; None where all were."""
     is_finite: bool = True
@@ -171,7 +161,6 @@ class Answer(Value):
     """One answer of an exported model."""
 
     kind: str
-    """Of the task."""
     label: str | None
     """The answer held to the task's form: a label, labels or an object; None where it was cut off, and
     for kinds that answer in free text.
@@ -181,9 +170,7 @@ class Answer(Value):
     text: str
     """What the model says when nothing constrains it."""
     is_valid: bool
-    """That text is an answer of the task."""
     abstain_below: float | None = None
-    """The threshold that it was held to; None for none."""
     ended: bool = True
     """It was not cut off, as what counts of it is."""
     too_long: TooLong | None = None

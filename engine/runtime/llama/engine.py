@@ -56,16 +56,13 @@ class Job(Protocol):
     """What is to be found out behind one row."""
 
     cells: int
-    """Tokens it may have in the cache, at most, all asks together."""
 
-    def begin(self, logits: Logits) -> None:
-        """Take the logits at the end of the row."""
+    def begin(self, logits: Logits) -> None: ...
 
     def requests(self) -> Sequence[FeedRequest]:
         """Return what to feed next, in the order of its nodes' names; nothing at the end."""
 
-    def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
-        """Take the logits asked for."""
+    def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None: ...
 
 
 class _LogitReader:
@@ -77,7 +74,6 @@ class _LogitReader:
         self.seen: Logits = np.empty(0, dtype=np.float32)
 
     def apply(self, ids: Any, logits: Any, probs: Any) -> int:
-        """Keep the logits, which come in the order of the vocabulary."""
         self.seen = np.frombuffer(logits, dtype=np.float32)
         return 0
 
@@ -86,7 +82,6 @@ class Engine:
     """A llama.cpp model on the CPU."""
 
     def __init__(self, gguf: str, *, threads: int) -> None:
-        """Load the model."""
         params = llama_cpp.LlamaModelParams()
         params.n_gpu_layers = 0
         self.model = llama_cpp.LlamaModel(gguf, params, verbose=False)
@@ -154,16 +149,13 @@ class Context:
         self._used = 0
 
     def logits(self, place: int) -> Logits:
-        """Return the logits at a place of the batch that was run."""
         self._sampler.sample(self._context, place)
         return self._reader.seen
 
     def share(self, lane: int, other: int) -> None:
-        """Let another lane borrow all cells of a lane."""
         self._context.memory_seq_cp(lane, other, -1, -1)
 
     def drop(self, lane: int, start: int = -1) -> None:
-        """Give back a lane's cells, or those from a position on."""
         self._context.memory_seq_rm(lane, start, -1)
 
     def feed(self, lane: int, start: int, tokens: Sequence[int], *, wanted: bool = False) -> int:
@@ -185,12 +177,10 @@ class _CachedRow:
     member: int
     job: Job
     end: int
-    """Its length, in tokens."""
     lane: int
     nodes: dict[int, tuple[int, int]] = field(default_factory=dict)
     """By node in the cache: its lane, and its position."""
     known: dict[int, FeedRequest] = field(default_factory=dict)
-    """Every ask so far, to feed again what was dropped."""
     used: int = 0
     """Cells behind the row."""
 

@@ -1,7 +1,4 @@
-"""A GGUF file held by one process of llama.cpp, which is asked again and again.
-
-It is read once: `engine.runtime.llama.client.ask_gguf` starts a process for each request.
-"""
+"""A GGUF file held by one process of llama.cpp, which is asked again and again."""
 
 from __future__ import annotations
 

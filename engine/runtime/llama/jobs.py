@@ -53,12 +53,10 @@ class SearchJob:
         self._started = not tree.forced or not tree.branches
 
     def begin(self, logits: Logits) -> None:
-        """Take the logits at the end of the prompt."""
         if self._started and self._tree.branches:
             self._take(0, [logits])
 
     def requests(self) -> Sequence[FeedRequest]:
-        """Return the branches to look into."""
         if not self._started:
             return (FeedRequest(node=FORCED, behind=START, tokens=self._tree.forced),)
         return [self._ask(number) for number in self.search.wanted()]
@@ -70,7 +68,6 @@ class SearchJob:
         return FeedRequest(node=number + 1, behind=behind, tokens=branch.tokens, every=True)
 
     def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
-        """Take the logits along a branch."""
         self._started = True
         self._take(0 if request.node == FORCED else request.node - 1, logits)
 
@@ -106,12 +103,10 @@ class DecodingJob:
         self.cells = most + len(self._pending) + 1
 
     def begin(self, logits: Logits) -> None:
-        """Say the first token, unless some are forced."""
         if not self._pending:
             self._step(logits)
 
     def requests(self) -> Sequence[FeedRequest]:
-        """Return the last lines of the output."""
         if self.decoding.finished or not self._pending:
             return ()
         node = len(self.decoding.tokens)
@@ -121,7 +116,6 @@ class DecodingJob:
         )
 
     def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
-        """Say the next token."""
         self._step(logits[-1])
 
     def take_text(self, tokens: Sequence[int]) -> bool:
@@ -153,7 +147,6 @@ class DecodingJob:
 
 
 def answer_tokens(engine: Engine, terminator: str) -> AnswerTokens:
-    """Return how the answers of a GGUF file are read."""
     ending = len(engine.tokens(terminator)) if terminator else 0
 
     def up_to_terminator(tokens: Sequence[int]) -> str:
@@ -177,12 +170,10 @@ class CombinedJob:
         self.cells = sum(job.cells for job in jobs)
 
     def begin(self, logits: Logits) -> None:
-        """Begin all."""
         for job in self._jobs:
             job.begin(logits)
 
     def requests(self) -> Sequence[FeedRequest]:
-        """Return what all ask."""
         return [
             self._renamed(request, turn)
             for turn, job in enumerate(self._jobs)
@@ -190,7 +181,6 @@ class CombinedJob:
         ]
 
     def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
-        """Hand the logits to the one that asked."""
         node, turn = divmod(request.node, len(self._jobs))
         self._jobs[turn].take(replace(request, node=node), logits)
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 from typing import IO, TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
 from engine.files.reading import MOST_ANSWERS, parse_json, read_json
-from engine.runtime.llama.engine import Context, Engine, PrefixedRows, run_beside
+from engine.runtime.llama.engine import TOKENS, Context, Engine, PrefixedRows, run_beside
 from engine.runtime.llama.jobs import (
     CombinedJob,
     DecodingJob,
@@ -28,7 +31,6 @@ from engine.runtime.llama.jobs import (
     answer_tokens,
     normaliser,
 )
-from engine.runtime.llama.speed import measure_speed, peak_memory
 from engine.runtime.rendering.windows import too_long
 from engine.runtime.scoring.label_search import common_prefix, make_tree
 from engine.values import to_json
@@ -38,7 +40,70 @@ if TYPE_CHECKING:
 
     from engine.runtime.generation.grammar import Grammar
 
-TOKENS = 128
+STATUS = Path("/proc/self/status")
+
+
+def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> dict[str, Any]:
+    """Return medians over prompts asked one after the other, each read from its first token on.
+
+    `shared_tokens` is what all of them begin with. `first_token_seconds` is from the prompt to the first
+    token; `cached_seconds` the same where what all prompts share is in the cache (None for models that
+    cannot go back to it); `tokens_per_second` is of the `tokens` that follow, generated greedily and past
+    any ending.
+    """
+    longest = max(map(len, rows))
+    context = Context(engine, cells=longest + tokens + TOKENS, batch=TOKENS, lanes=2)
+    prefix = common_prefix(rows)
+    # A first pass warms memory and caches, and is not timed.
+    context.feed(0, 0, rows[0][:TOKENS])
+    context.drop(0)
+    cold, cached, rates = [], list[float](), []
+    rewinds = not (engine.model.is_recurrent() or engine.model.is_hybrid())
+    for row in rows:
+        began = time.perf_counter()
+        token = _read(context, row, start=0)
+        cold.append(time.perf_counter() - began)
+        rates.append(tokens / _timed(context, token, start=len(row), tokens=tokens))
+        if rewinds:
+            context.drop(0, prefix)
+            began = time.perf_counter()
+            _read(context, row, start=prefix)
+            cached.append(time.perf_counter() - began)
+        context.drop(0)
+    return {
+        "prompts": len(rows),
+        "prompt_tokens": median(map(len, rows)),
+        "shared_tokens": prefix,
+        "first_token_seconds": median(cold),
+        "cached_seconds": median(cached) if cached else None,
+        "tokens_per_second": median(rates),
+        "tokens": tokens,
+    }
+
+
+def _read(context: Context, row: Sequence[int], *, start: int) -> int:
+    """Read tokens from a position on; return the most probable next one."""
+    place = context.feed(0, start, row[start:], wanted=True)
+    return int(context.logits(place).argmax())
+
+
+def _timed(context: Context, token: int, *, start: int, tokens: int) -> float:
+    began = time.perf_counter()
+    for position in range(start, start + tokens):
+        token = int(context.logits(context.feed(0, position, [token], wanted=True)).argmax())
+    return time.perf_counter() - began
+
+
+def peak_memory() -> int:
+    try:
+        lines = STATUS.read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
+    except (OSError, StopIteration, ValueError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+BATCH = 128
 """Tokens in one batch: each of them may want logits, which take 4 bytes a token of the vocabulary."""
 
 
@@ -55,8 +120,8 @@ def likelihoods(
     first = min((row["learned"][1:].index(1) for row in rows if 1 in row["learned"][1:]), default=0)
     # No scored token may be in the shared part: its logits are read once for each row.
     prefix = min(common_prefix(ids), first)
-    cells = max(map(len, ids)) + TOKENS
-    context = Context(engine, cells=cells, batch=TOKENS, lanes=2)
+    cells = max(map(len, ids)) + BATCH
+    context = Context(engine, cells=cells, batch=BATCH, lanes=2)
     context.feed(0, 0, ids[0][:prefix])
     results = []
     for done, row in enumerate(rows, start=1):
@@ -74,8 +139,8 @@ def _nll(
     total, ends = 0.0, False
     last = max((place for place, flag in enumerate(learned) if flag), default=0)
     # The last learned token is only predicted: nothing is asked behind it.
-    for begin in range(start, last, TOKENS):
-        end = min(begin + TOKENS, last)
+    for begin in range(start, last, BATCH):
+        end = min(begin + BATCH, last)
         wanted = [bool(flag) for flag in learned[begin + 1 : end + 1]]
         context.add(1, begin, ids[begin:end], wanted=wanted)
         context.decode()
@@ -137,7 +202,6 @@ def _generate(
     rows: Sequence[list[int]],
     report: Callable[[int], None],
 ) -> dict[str, Any]:
-    """Return the choices, the texts constrained by a grammar, and the free texts."""
     tokens, free = answer_tokens(engine, request["terminator"]), request["max_new_tokens"]
     searches, constrained = list[SearchJob](), list[DecodingJob]()
     texts = [DecodingJob(tokens, most=free) for _ in rows if free]
@@ -209,7 +273,6 @@ def _print_done(done: int) -> None:
 
 
 def main(request: Path, result: Path) -> None:
-    """Answer the request file into the result file."""
     asked = read_json(request, limit=MOST_ANSWERS)
     found = answer(Engine(asked["gguf"], threads=asked["threads"]), asked, _print_done)
     result.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")

@@ -1,8 +1,4 @@
-"""A base model looked at before anything is spent on it: its tensors, its tokens, the numbers in its weights.
-
-Tensors are compared with what the architecture builds, by name and shape, without their memory. Numbers are read
-once. A model that passes can still be a bad one; one that does not would train and answer all the same.
-"""
+"""A base model looked at before anything is spent on it: its tensors, its tokens, the numbers in its weights."""
 
 from __future__ import annotations
 
@@ -46,7 +42,6 @@ from engine.runtime.models.weights import WeightFile, weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 
 REVISION: Final = 7
-"""Bumped when the same model would now be judged otherwise."""
 SUSPECT: Final = 0.25
 """Share of zeros in a matrix from which its rows and columns are looked at."""
 WIPED: Final = 0.2
@@ -156,7 +151,6 @@ def _mismatch(found: Any) -> tuple[str, str, str]:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep transformers from writing its own report of what it loads."""
     before = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
@@ -187,7 +181,6 @@ def _beyond(model: Any, files: tuple[WeightFile, ...]) -> Iterator[Problem]:
 
 
 def _form(name: str) -> str:
-    """Return the name of a tensor without the numbers of its layer."""
     return re.sub(r"\.\d+\.", ".#.", name)
 
 

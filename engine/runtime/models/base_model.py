@@ -78,7 +78,6 @@ def locate_tokenizer(ref: Reference, cached: Cached, progress: Progress) -> Path
 
 
 def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: bool) -> Path:
-    """Return the folder of the whole model, or of what reads and writes its text."""
     if isinstance(ref, HubRef):
         files = FILES if weights else TOKENIZER_FILES
         if ref.revision is None:

@@ -1,7 +1,4 @@
-"""A blank model as a folder: blocks as in Llama, 32-bit weights drawn by seed, and a tokenizer.
-
-After this nothing knows that it was blank: it is trained as any other base model.
-"""
+"""A blank model as a folder: blocks as in Llama, 32-bit weights drawn by seed, and a tokenizer."""
 
 from __future__ import annotations
 
@@ -67,7 +64,6 @@ def write_byte_pairs(texts: Iterable[str], folder: Path, *, size: int) -> None:
 
 
 def bytes_a_token(tokenizer: Any, texts: Sequence[str]) -> float:
-    """Return how many bytes of the texts one token stands for, on average."""
     ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return sum(len(text.encode()) for text in texts) / max(1, sum(map(len, ids)))
 
@@ -78,7 +74,6 @@ _INTO_SUM: Final = re.compile(r"\.(o_proj|down_proj)\.weight$")
 """Matrices whose results are added up over the layers."""
 _ONES: Final = re.compile(r"norm\.weight$")
 TOKENIZER_PARTS: Final = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "*.jinja")
-"""Files of a model folder that make its tokenizer."""
 MORE_PARTS: Final = ("vocab.json", "vocab.txt", "merges.txt")
 
 
@@ -158,7 +153,6 @@ def _drawn(blank: Scratch, config: Any) -> Iterator[tuple[str, Any]]:
 
 
 def copy_tokenizer(found: Path, folder: Path) -> None:
-    """Copy the files of a model folder that make its tokenizer."""
     for pattern in (*TOKENIZER_PARTS, *MORE_PARTS):
         for path in sorted(found.glob(pattern)):
             shutil.copyfile(path, folder / path.name)

@@ -79,7 +79,6 @@ def _length(value: Any) -> int:
 
 
 def _mappings(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every mapping in a value, however deep."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -114,9 +113,7 @@ CLASS_KEYS: Final = frozenset(
         *("feature_extractor_type", "video_processor_type", "model_type", "peft_type"),
     }
 )
-"""Settings that name a class or an architecture of the library."""
 FILE_KEYS: Final = ("_file", "_files")
-"""Ends of settings that name a file."""
 NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[0-9][A-Za-z0-9_-]*)*")
 """Of a class or an architecture (`gpt-neox`, `qwen2.5`): no module, no repository."""
 ADAPTER: Final = "adapter_config.json"
@@ -288,7 +285,6 @@ def read_settings(path: Path) -> Any:
 
 
 def unreadable(path: Path, why: str) -> StageError:
-    """Return the error of a settings file that cannot be used."""
     return StageError.one(
         "X694",
         f"`{path.name}` of the model cannot be read: {why.splitlines()[0][:200]}",
@@ -316,7 +312,6 @@ def findings(settings: Any) -> Iterator[Finding]:
 
 
 def _entries(settings: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each key with its value, however deep it stands."""
     waiting: list[Any] = [settings]
     while waiting:
         whole = waiting.pop()

@@ -74,21 +74,17 @@ class LoadedModel(Value):
     """A transformers causal language model, or a PeftModel around one; in evaluation mode."""
     chat: Chat
     folder: Path
-    """Of the model."""
     adapter: Path | None
-    """Of the adapter beside it."""
     precision: str
     """bf16, fp16 or fp32."""
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
         device: torch.device = self.model.device
         return device
 
     @property
     def vocabulary(self) -> int:
-        """Logits of one position."""
         size: int = self.model.get_output_embeddings().weight.shape[0]
         return size
 
@@ -180,13 +176,11 @@ def wants_single_rows(config: Any, length: int) -> bool:
 
 
 def not_a_number(code: str, what: str) -> StageError:
-    """Return the error of a model that computes NaN or infinity."""
     hint = "train again at a lower learning rate, or set `backend.precision: fp32`"
     return StageError.one(code, what, hint=hint)
 
 
 def attention_of(model: Any) -> str:
-    """Return the name of the attention that a model computes with."""
     name: str = model.config._attn_implementation  # noqa: SLF001 - transformers has no getter
     return name
 

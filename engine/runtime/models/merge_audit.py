@@ -71,7 +71,6 @@ def _names(path: Path) -> list[str]:
 
 
 def _places(folder: Path) -> dict[str, Path]:
-    """Return the file of every tensor, in the order of files and names."""
     return {name: path for path in sorted(folder.glob("*.safetensors")) for name in _names(path)}
 
 
@@ -83,14 +82,12 @@ def _read(path: Path, name: str) -> torch.Tensor:
 
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
-    """Return what two tensors of the same NaN share."""
     return tensor.contiguous().reshape(-1).view(torch.uint8)
 
 
 def _misplaced(
     before: torch.Tensor, after: torch.Tensor, factors: Path, stem: str, config: Mapping[str, Any]
 ) -> int:
-    """Count the weights that are further from base plus adapter than rounding takes them."""
     down = _read(factors, f"{stem}.lora_A.weight").double()
     divisor = math.sqrt(len(down)) if config.get("use_rslora") else len(down)
     # Own alphas stand by the last part of a module's name, or by more of it.

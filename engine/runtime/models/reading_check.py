@@ -26,7 +26,6 @@ from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 
 REVISION: Final = 6
-"""Bumped when the same model would now be judged otherwise."""
 TEXT: Final = (
     "The river rises in the hills north of the town and flows south for about forty miles before it reaches the sea."
     " In spring, when the snow melts, the water is high and brown, and the people who live near the banks move their"

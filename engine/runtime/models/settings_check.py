@@ -144,12 +144,10 @@ WINDOW: Final = 512
 SAMPLING: Final = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p")
 """Not exported either: rows are judged by the most probable tokens."""
 HOT: Final = 2.0
-"""A temperature from which samples are noise."""
 ACTIVATION_KEYS: Final = ("hidden_act", "hidden_activation", "activation_function")
 EPSILON: Final = 1e-5
 DROPOUT: Final = 0.2
 POSITIONS: Final = 1 << 24
-"""Largest values that models are published with."""
 BASES: Final = (1e3, 1e10)
 """Bases of positions; those of published models lie between 1e4 and 4e9."""
 

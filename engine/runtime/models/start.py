@@ -1,7 +1,4 @@
-"""The folder of the model that training starts from: a base model as it is, some of its layers, or a blank one.
-
-What stands in it every later stage reads as it reads any base model. Beside it lies what was made, for the report.
-"""
+"""The folder of the model that training starts from: a base model as it is, some of its layers, or a blank one."""
 
 from __future__ import annotations
 
@@ -231,7 +228,6 @@ def _digests(folder: Path, prefix: str) -> dict[str, str]:
 
 
 def _bytes_a_token(folder: Path, start: Start) -> float:
-    """Return how many bytes of the training text a token stands for."""
     from engine.runtime.models.blank import bytes_a_token
     from engine.runtime.rendering.chat import load_chat
 

@@ -1,7 +1,4 @@
-"""Tensors of a base model that libraries pass over, read in another way, or that no training has left so.
-
-Part of `engine.runtime.models.base_check`, which looks at what is missing or wiped.
-"""
+"""Tensors of a base model that libraries pass over, read in another way, or that no training has left so."""
 
 from __future__ import annotations
 
@@ -133,13 +130,11 @@ class LayerSizes:
     """Matrices of the same name in all layers, by the two numbers that are kept of each."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._found: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
         self._spreads: dict[str, list[tuple[str, float, bool]]] = defaultdict(list)
         self._norms: dict[str, list[tuple[str, bool]]] = defaultdict(list)
 
     def add(self, name: str, weight: torch.Tensor) -> None:
-        """Count a matrix of a layer."""
         if LAYER.search(name):
             numbers, form = weight.float(), LAYER.sub(".#.", name)
             norm = float(torch.linalg.vector_norm(numbers))
@@ -153,7 +148,6 @@ class LayerSizes:
             self._spreads[form].append((name, spread, is_drawn))
 
     def add_norm(self, name: str, weight: torch.Tensor) -> None:
-        """Count a norm of a layer."""
         if LAYER.search(name) and NORM.search(name) and name.endswith(".weight"):
             is_one = bool((weight == weight[0]).all())
             self._norms[LAYER.sub(".#.", name)].append((name, is_one))

@@ -32,13 +32,10 @@ from engine.trust.redaction import redacted_value
 from engine.values import Value, to_json
 
 AT_ONCE = 4
-"""Rows under way at a time."""
 ATTEMPTS = 6
-"""For one row."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before the second attempt, doubled for each one after; and at most."""
 REPORT_SECONDS = 0.2
-"""Seconds between two words on how far it is."""
 MOST_REFUSED = 0.1
 """Share of the rows that a server may refuse, each counted as a wrong answer."""
 ADAPTED: Mapping[str, str] = {
@@ -55,7 +52,6 @@ Message = Mapping[str, Any]
 Chat = Sequence[Message]
 Pause = Callable[[float], object]
 _Row = tuple[Chat, int | None]
-"""A chat, and the seed of its answer."""
 
 
 class Reply(Value):
@@ -71,7 +67,6 @@ class Reply(Value):
     cut_off: bool = False
     """It ran into the limit of tokens."""
     refused: str = ""
-    """Why it refused."""
 
 
 def patiently(
@@ -138,7 +133,6 @@ class ServerBatch:
         return replies
 
     def _first(self, row: _Row) -> Reply:
-        """Ask one row, and find out what the server takes."""
         while True:
             try:
                 return self._ask(row)
@@ -149,7 +143,6 @@ class ServerBatch:
                 self.adapted.append(more)
 
     def _others(self, rows: Sequence[_Row], progress: Progress) -> list[Reply]:
-        """Ask a few at a time, in threads that end with the process and hold up nothing."""
         places: SimpleQueue[int] = SimpleQueue()
         for place in range(len(rows)):
             places.put(place)
@@ -265,7 +258,6 @@ class ServerBatch:
 
 
 def digest(body: Mapping[str, Any]) -> str:
-    """Return what stands for a request."""
     text = json.dumps(body, sort_keys=True, ensure_ascii=False)
     # A row may hold half a surrogate pair, which JSON can spell and UTF-8 cannot.
     return sha256(text.encode(errors="surrogatepass")).hexdigest()

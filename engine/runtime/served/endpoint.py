@@ -31,7 +31,6 @@ from engine.trust.keys import is_never_sent
 from engine.values import Value
 
 MOST_NAMED = 5
-"""Models named in one message."""
 
 
 class Form(Value):
@@ -48,18 +47,15 @@ class Draws(Value):
 
     temperature: float
     seeds: tuple[int, ...]
-    """Of each row."""
 
 
 class Served(Value):
     """What came of all rows."""
 
     replies: tuple[Reply, ...]
-    """In the order of the rows."""
     constrained: str
     """What held answers to the form: `guided choice`, `grammar`, `json schema`; empty for nothing."""
     remarks: tuple[str, ...]
-    """What had to be done otherwise."""
     owner: str
     """What the server says of who runs the model, such as `vllm`; empty for nothing."""
 
@@ -141,7 +137,6 @@ def _find_model(server: ChatServer, name: str, *, pause: Pause) -> str:
 
 
 def _way(owner: str, form: Form) -> tuple[str, dict[str, Any]]:
-    """Return how to hold answers to the form, and the fields of the request that say so."""
     if owner == "vllm" and form.choices:
         choice = list(form.choices)
         # The same thing under the name of newer and of older versions of vLLM.

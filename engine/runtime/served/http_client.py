@@ -147,13 +147,11 @@ class _RelayedTransport(httpx.BaseTransport):
         return self._way.handle_request(request)
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
         if self._way is not None:
             self._way.close()
 
 
 def server_problem(code: str, message: str, hint: str | None = None) -> StageError:
-    """Return the error of a server that cannot be asked."""
     return StageError.one(code, message, path=PATH, hint=hint)
 
 
@@ -181,7 +179,6 @@ class ChatServer(Value):
     """An open connection."""
 
     http: Any
-    """An `httpx.Client`."""
     url: str
     key: str
 

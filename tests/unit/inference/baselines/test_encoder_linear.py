@@ -9,7 +9,7 @@ import pytest
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
-from engine.inference.baselines.encoders import linear
+from engine.inference.baselines.models import linear
 from engine.runtime.encoders.encoder import load_encoder
 from engine.values import replace
 from support.encoders import make_tiny_encoder

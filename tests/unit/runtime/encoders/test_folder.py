@@ -10,8 +10,7 @@ import pytest
 
 from engine.errors import EngineError
 from engine.recipe.model import PathRef
-from engine.runtime.encoders.encoder import load_encoder
-from engine.runtime.encoders.folder import encoder_settings, locate_encoder
+from engine.runtime.encoders.encoder import encoder_settings, load_encoder, locate_encoder
 from engine.store import Store
 from support.encoders import MODULES, make_tiny_encoder, sentence_files
 from support.stage_bench import CPU, Quiet

@@ -263,22 +263,3 @@ def test_an_adapter_of_chosen_layers_lacks_nothing(
     facts = merge_adapter(pico_folder, copied, tmp_path / "out", progress=progress)
 
     assert facts.changed == len(TARGETS)
-
-
-def test_pairs_that_the_merge_never_asks_for_are_missed(
-    pico_folder: Path,
-    copied: Path,
-    tmp_path: Path,
-    progress: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    read = merge._read_pairs
-
-    def kept(folder: Path) -> dict[str, Any]:
-        return {name: one for name, one in read(folder).items() if "layers.1" not in name}
-
-    monkeypatch.setattr(merge, "_read_pairs", kept)
-    monkeypatch.setattr(merge, "_check_targets", lambda *_: None)
-
-    with pytest.raises(StageError, match=r"X624.*layers\.1"):
-        merge_adapter(pico_folder, copied, tmp_path / "out", progress=progress)

@@ -40,7 +40,7 @@ _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
 def from_mapping[Section](
-    kind: type[Section], written: Mapping[str, Any], readers: Readers = _NONE, **given: Any
+    kind: type[Section], written: Mapping[str, Any], readers: Readers = _NONE, /, **given: Any
 ) -> Section:
     """Return the value of a checked section in which the schema's defaults are filled in.
 
@@ -61,7 +61,7 @@ def from_mapping[Section](
 
 
 def to_mapping(
-    value: Any, schema: Schema, writers: Writers = _NONE, **given: Any
+    value: Any, schema: Schema, writers: Writers = _NONE, /, **given: Any
 ) -> dict[str, Any]:
     """Return the mapping that a file would hold for a section, every default explicit, in the schema's order.
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from engine.recipe.patterns import validator
 from engine.recipe.text.compose import KeyPath, is_plain_text, visible
@@ -288,8 +288,11 @@ def _excluding(error: ValidationError, found: Callable[..., SchemaError]) -> Ite
 
 def _of_value(error: ValidationError, path: KeyPath) -> SchemaError:
     """Return what is wrong with the value."""
-    word, value = str(error.validator), error.instance
-    rule: Any = error.validator_value
+    word, rule, value = (
+        str(error.validator),
+        cast("Any", error.validator_value),
+        cast("Any", error.instance),
+    )
     schema = error.schema if isinstance(error.schema, Mapping) else _NOTHING
     code, more = "R109", dict[str, Any]()
     message = f"must be {schema.get('x-expects', 'something else')}, not {show(value)}"

@@ -23,8 +23,8 @@ KINDS_OF_TEXT: Final = ("generation", "chat", "text")
 """Whose answers are texts, so that a share of their tokens is some text."""
 
 
-@rule("task.kind", "data.replay")
-def replay_fits_the_kind(recipe: FilledText) -> Problems:
+@rule("task.kind", "data.replay", "base_model")
+def replay_fits_the_recipe(recipe: FilledText) -> Problems:
     """R396: general text beside answers of a few tokens.
 
     The share is one of the tokens that are learned. Of labels, objects and preferences too few are for a share of them
@@ -41,17 +41,8 @@ def replay_fits_the_kind(recipe: FilledText) -> Problems:
     Right:
         task:
           kind: classification
-    """
-    kind = recipe["task"]["kind"]
-    if "replay" not in recipe["data"] or kind not in KINDS or kind in KINDS_OF_TEXT:
-        return
-    message = f"general text is replayed beside {listed(KINDS_OF_TEXT)}, not {kind}"
-    yield recipe.problem("R396", message, at=_AT, key=True, hint="delete it")
 
-
-@rule("base_model", "data.replay")
-def base_model_has_something_to_say(recipe: FilledText) -> Problems:
-    """R397: samples of a model that cannot write.
+    R397: samples of a model that cannot write.
 
     A blank model writes noise, and one of which layers were taken out is not the model whose abilities are to be kept.
 
@@ -70,13 +61,14 @@ def base_model_has_something_to_say(recipe: FilledText) -> Problems:
     Right:
         base_model: {path: ../data}
     """
-    base = recipe["base_model"]
-    if "from" not in recipe["data"].get("replay", {}) or not {"scratch", "keep_layers"} & set(base):
-        return
-    what = "a blank model" if "scratch" in base else "a model without some of its layers"
-    message = f"{what} writes no text that is worth keeping"
-    at = (*_AT, "from")
-    yield recipe.problem("R397", message, at=at, key=True, hint="name `sources`")
+    kind, replay, base = recipe["task"]["kind"], recipe["data"].get("replay"), recipe["base_model"]
+    if replay is not None and kind in KINDS and kind not in KINDS_OF_TEXT:
+        message = f"general text is replayed beside {listed(KINDS_OF_TEXT)}, not {kind}"
+        yield recipe.problem("R396", message, at=_AT, key=True, hint="delete it")
+    if "from" in (replay or {}) and {"scratch", "keep_layers"} & set(base):
+        what = "a blank model" if "scratch" in base else "a model without some of its layers"
+        message = f"{what} writes no text that is worth keeping"
+        yield recipe.problem("R397", message, at=(*_AT, "from"), key=True, hint="name `sources`")
 
 
 @rule("data.replay")

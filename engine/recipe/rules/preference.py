@@ -37,7 +37,7 @@ def _loss(recipe: FilledText) -> str | None:
     return str(written.get("loss", usual))
 
 
-@rule("task.kind", "method")
+@rule("task.kind", "method", "acceptance")
 def preferences_are_of_pairs(recipe: FilledText) -> Problems:
     """R335: method.preference with another kind of task.
 
@@ -53,17 +53,8 @@ def preferences_are_of_pairs(recipe: FilledText) -> Problems:
     Right:
         method:
           # no preference
-    """
-    kind = KINDS.get(recipe["task"]["kind"])
-    if kind is not None and kind.turns is not Turns.PREFERENCE and recipe.has(_AT):
-        message = f"{kind.name} has no pairs of answers to learn from"
-        hint = "delete it, or write `kind: preference` under task"
-        yield recipe.problem("R335", message, at=_AT, key=True, hint=hint)
 
-
-@rule("task.kind", "acceptance")
-def drift_is_of_preferences(recipe: FilledText) -> Problems:
-    """R340: acceptance.drift with another kind of task.
+    R340: acceptance.drift with another kind of task.
 
     It compares the chosen answers of pairs, and the length of answers, with those of the untouched base model.
 
@@ -80,14 +71,20 @@ def drift_is_of_preferences(recipe: FilledText) -> Problems:
           forgetting: {max_drop: 0.05}
           # no drift
     """
-    kind, at = KINDS.get(recipe["task"]["kind"]), ("acceptance", "drift")
-    if kind is not None and kind.turns is not Turns.PREFERENCE and recipe.has(at):
+    kind = KINDS.get(recipe["task"]["kind"])
+    if kind is None or kind.turns is Turns.PREFERENCE:
+        return
+    if recipe.has(_AT):
+        message = f"{kind.name} has no pairs of answers to learn from"
+        hint = "delete it, or write `kind: preference` under task"
+        yield recipe.problem("R335", message, at=_AT, key=True, hint=hint)
+    if recipe.has(at := ("acceptance", "drift")):
         message = f"{kind.name} has no chosen answers that could drift"
         yield recipe.problem("R340", message, at=at, key=True, hint="delete it")
 
 
-@rule("task.kind", "method", "data.shape")
-def nothing_is_dropped_out(recipe: FilledText) -> Problems:
+@rule("task.kind", "method", "data.shape", "data")
+def loss_fits_the_rows(recipe: FilledText) -> Problems:
     """R336: dropout with preferences.
 
     The trainers turn dropout off, so that two answers differ by nothing but their text; the key would do nothing.
@@ -104,16 +101,8 @@ def nothing_is_dropped_out(recipe: FilledText) -> Problems:
     Right:
         method:
           # no dropout
-    """
-    method = recipe["method"]
-    if _loss(recipe) is not None and method["kind"] != "full" and method["dropout"] > 0:
-        message = "training on preferences turns dropout off: this would do nothing"
-        yield recipe.problem("R336", message, at=("method", "dropout"), hint="delete the line")
 
-
-@rule("task.kind", "method", "data.shape")
-def kto_compares_within_a_batch(recipe: FilledText) -> Problems:
-    """R337: KTO with one row a forward pass.
+    R337: KTO with one row a forward pass.
 
     It estimates how far the model has moved from the answers of the other rows of the same pass; with a single row that
     estimate is the row's own reward, and nothing is learned.
@@ -135,20 +124,8 @@ def kto_compares_within_a_batch(recipe: FilledText) -> Problems:
     Right:
         method:
           micro_batch_size: 4
-    """
-    method = recipe["method"]
-    if _loss(recipe) != _SINGLE:
-        return
-    for key in ("micro_batch_size", "batch_size"):
-        if method.get(key) == 1:
-            message = "kto learns from the other rows of a pass: it needs 2 or more"
-            yield recipe.problem("R337", message, at=("method", key), hint=f"write `{key}: 4`")
-            return
 
-
-@rule("task.kind", "method", "data")
-def loss_fits_the_rows(recipe: FilledText) -> Problems:
-    """R338: a loss that cannot learn from such rows.
+    R338: a loss that cannot learn from such rows.
 
     kto learns from single answers with a thumb (data.shape: kto), the other losses from pairs (data.shape: dpo, or
     data.pair).
@@ -167,21 +144,8 @@ def loss_fits_the_rows(recipe: FilledText) -> Problems:
     Right:
         method:
           preference: {loss: dpo}
-    """
-    loss, data = _loss(recipe), recipe["data"]
-    if loss is None or not recipe.has((*_AT, "loss")):
-        return
-    has_pairs = data["shape"] == "dpo" or data.get("pair") is not None
-    rows = "pairs" if has_pairs else "single answers"
-    if (loss == _SINGLE) if has_pairs else (data["shape"] == "kto" and loss != _SINGLE):
-        other = "dpo" if has_pairs else _SINGLE
-        message = f"{loss} cannot learn from {rows}"
-        yield recipe.problem("R338", message, at=(*_AT, "loss"), hint=f"write `loss: {other}`")
 
-
-@rule("task.kind", "method", "data.shape")
-def loss_has_the_key(recipe: FilledText) -> Problems:
-    """R339: a key that the loss does not have.
+    R339: a key that the loss does not have.
 
     answer_weight is of dpo, ipo and simpo (orpo has the likelihood of the chosen answer in itself), gamma of simpo, the
     weights of thumbs of kto. Elsewhere they would do nothing.
@@ -199,11 +163,25 @@ def loss_has_the_key(recipe: FilledText) -> Problems:
         method:
           preference: {loss: dpo, answer_weight: 0.2}
     """
-    loss, written = _loss(recipe), recipe["method"].get("preference", {})
+    loss, data, method = _loss(recipe), recipe["data"], recipe["method"]
+    if loss is None:
+        return
+    if method["kind"] != "full" and method["dropout"] > 0:
+        message = "training on preferences turns dropout off: this would do nothing"
+        yield recipe.problem("R336", message, at=("method", "dropout"), hint="delete the line")
+    single = [key for key in ("micro_batch_size", "batch_size") if method.get(key) == 1]
+    if loss == _SINGLE and single:
+        message = "kto learns from the other rows of a pass: it needs 2 or more"
+        at, hint = ("method", single[0]), f"write `{single[0]}: 4`"
+        yield recipe.problem("R337", message, at=at, hint=hint)
+    has_pairs = data["shape"] == "dpo" or data.get("pair") is not None
+    is_wrong = (loss == _SINGLE) if has_pairs else (data["shape"] == "kto" and loss != _SINGLE)
+    if recipe.has((*_AT, "loss")) and is_wrong:
+        rows, other = ("pairs", "dpo") if has_pairs else ("single answers", _SINGLE)
+        message = f"{loss} cannot learn from {rows}"
+        yield recipe.problem("R338", message, at=(*_AT, "loss"), hint=f"write `loss: {other}`")
     for key, losses in _LOSSES_OF.items():
-        if loss is None or loss in losses or not recipe.has((*_AT, key)):
-            continue
-        if written[key] != _IDLE[key]:
+        at = (*_AT, key)
+        if loss not in losses and recipe.has(at) and method["preference"][key] != _IDLE[key]:
             message = f"{loss} has no `{key}`; {' and '.join(losses)} have"
-            at = (*_AT, key)
             yield recipe.problem("R339", message, at=at, key=True, hint="delete it")

@@ -32,7 +32,7 @@ def _is_mixed(sizes: Mapping[str, float]) -> bool:
 
 
 @rule("splits")
-def sizes_are_all_rows_or_all_fractions(recipe: FilledText) -> Problems:
+def sizes_share_the_rows(recipe: FilledText) -> Problems:
     """R208: split sizes of two kinds.
 
     Rows and fractions together leave open what is shared out first.
@@ -49,20 +49,8 @@ def sizes_are_all_rows_or_all_fractions(recipe: FilledText) -> Problems:
         splits:
           train: 0.6
           holdout: 0.3
-    """
-    sizes = _sizes(recipe)
-    if _is_mixed(sizes):
-        message = "sizes must be all rows (400) or all fractions (0.4)"
-        yield recipe.problem("R208", message, at=("splits",), key=True)
-    for name, size in sizes.items():
-        if isinstance(size, float) and size >= 1:
-            message = f"must be a whole number of rows or a fraction below 1, not `{size}`"
-            yield recipe.problem("R208", message, at=("splits", name))
 
-
-@rule("splits")
-def fractions_fit(recipe: FilledText) -> Problems:
-    """R209: fractions above 1 in sum.
+    R209: fractions above 1 in sum.
 
     The splits share the rows; none is in two of them.
 
@@ -79,9 +67,17 @@ def fractions_fit(recipe: FilledText) -> Problems:
           train: 0.5
     """
     sizes = _sizes(recipe)
-    if _is_mixed(sizes) or not all(0 <= size < 1 for size in sizes.values()):
-        return
-    if (total := sum(sizes.values())) > 1 + _ROUNDING:
+    # `validation: 0` is written with fractions too: no rows are no rows.
+    is_mixed = len({isinstance(size, float) for size in sizes.values() if size != 0}) > 1
+    if is_mixed:
+        message = "sizes must be all rows (400) or all fractions (0.4)"
+        yield recipe.problem("R208", message, at=("splits",), key=True)
+    for name, size in sizes.items():
+        if isinstance(size, float) and size >= 1:
+            message = f"must be a whole number of rows or a fraction below 1, not `{size}`"
+            yield recipe.problem("R208", message, at=("splits", name))
+    total = sum(sizes.values())
+    if not is_mixed and all(0 <= size < 1 for size in sizes.values()) and total > 1 + _ROUNDING:
         message = f"fractions add up to {total:.4g}; must be at most 1"
         yield recipe.problem("R209", message, at=("splits",), key=True)
 
@@ -272,7 +268,7 @@ def files_give_a_holdout(recipe: FilledText) -> Problems:
 
 
 @rule("splits")
-def all_means_what_is_there(recipe: FilledText) -> Problems:
+def rows_are_left_to_train_and_to_judge(recipe: FilledText) -> Problems:
     """R263: all means what files or a column say.
 
     Where rows are drawn, all of them as the holdout would leave none to train on.
@@ -287,19 +283,8 @@ def all_means_what_is_there(recipe: FilledText) -> Problems:
     Right:
         splits:
           holdout: 300
-    """
-    if _rows_say_it(recipe):
-        return
-    for name in ("holdout", "validation"):
-        if recipe["splits"].get(name) == "all":
-            message = "`all` needs files or a column that say which rows these are"
-            hint = "write a number of rows or a fraction"
-            yield recipe.problem("R263", message, at=("splits", name), hint=hint)
 
-
-@rule("splits")
-def splits_are_not_empty(recipe: FilledText) -> Problems:
-    """R464: no row to train on, or none to judge by.
+    R464: no row to train on, or none to judge by.
 
     Without training rows nothing is learned, and without a holdout nobody knows what was. Only validation may be 0.
 
@@ -312,18 +297,8 @@ def splits_are_not_empty(recipe: FilledText) -> Problems:
     Right:
         splits:
           train: 400
-    """
-    # With folds every row judges once.
-    needed = ("train",) if recipe["splits"]["folds"] else ("train", "holdout")
-    for name in needed:
-        if recipe["splits"].get(name) == 0:
-            message = f"{name} has no row"
-            yield recipe.problem("R464", message, at=("splits", name), hint="give it some rows")
 
-
-@rule("splits")
-def something_is_left(recipe: FilledText) -> Problems:
-    """R265: rows are left to train on.
+    R265: rows are left to train on.
 
     Holdout and validation are drawn first.
 
@@ -341,13 +316,22 @@ def something_is_left(recipe: FilledText) -> Problems:
           holdout: 0.3
     """
     splits = recipe["splits"]
-    if splits.get("train", "all") != "all" or _rows_say_it(recipe):
+    # With folds every row judges once.
+    for name in ("train",) if splits["folds"] else ("train", "holdout"):
+        if splits.get(name) == 0:
+            message = f"{name} has no row"
+            yield recipe.problem("R464", message, at=("splits", name), hint="give it some rows")
+    if _rows_say_it(recipe):
         return
+    for name in ("holdout", "validation"):
+        if splits.get(name) == "all":
+            message = "`all` needs files or a column that say which rows these are"
+            hint = "write a number of rows or a fraction"
+            yield recipe.problem("R263", message, at=("splits", name), hint=hint)
     sizes = [splits.get(name) for name in ("validation", "holdout")]
     shares = [size for size in sizes if isinstance(size, float) and size < 1]
-    if splits["folds"] > 1:
-        shares.append(1 / splits["folds"])
-    if sum(shares) > 1 - _ROUNDING:
+    shares += [1 / splits["folds"]] if splits["folds"] > 1 else []
+    if splits.get("train", "all") == "all" and sum(shares) > 1 - _ROUNDING:
         drawn = f"validation and holdout are {sum(shares):.4g} of the rows"
         message = f"{drawn}; none is left to train on"
         yield recipe.problem("R265", message, at=("splits",), key=True)

@@ -22,8 +22,8 @@ def blank_of(recipe: FilledText) -> Mapping[str, Any] | None:
     return found if isinstance(found, Mapping) else None
 
 
-@rule("base_model", "method")
-def blank_models_are_trained_whole(recipe: FilledText) -> Problems:
+@rule("base_model", "method", "task.kind")
+def blank_models_have_sound_sizes(recipe: FilledText) -> Problems:
     """R363: an adapter on a blank model.
 
     A blank model knows nothing yet, and an adapter leaves nearly all of its weights as they were drawn.
@@ -40,16 +40,8 @@ def blank_models_are_trained_whole(recipe: FilledText) -> Problems:
     Right:
         method:
           kind: full
-    """
-    if blank_of(recipe) is not None and recipe["method"]["kind"] != "full":
-        message = "a blank model has to be trained whole, not through an adapter"
-        at, hint = ("method", "kind"), "write `kind: full`"
-        yield recipe.problem("R363", message, at=at, hint=hint)
 
-
-@rule("base_model")
-def sizes_divide(recipe: FilledText) -> Problems:
-    """R364: sizes of a blank model that do not divide.
+    R364: sizes of a blank model that do not divide.
 
     Each head reads an equal, even share of the width, and each head of keys and values serves as many attention heads.
 
@@ -65,57 +57,8 @@ def sizes_divide(recipe: FilledText) -> Problems:
     Right:
         base_model:
           scratch: {layers: 4, width: 192, heads: 6, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
-    """
-    blank = blank_of(recipe)
-    if blank is None or blank["heads"] < 1:
-        return
-    width, heads = blank["width"], blank["heads"]
-    if width % (2 * heads):
-        fitting = -(-width // (2 * heads)) * 2 * heads
-        message = f"width {width} is no even multiple of {heads} heads"
-        hint = f"write `width: {fitting}`, or another number of heads"
-        yield recipe.problem("R364", message, at=(*SCRATCH, "heads"), hint=hint)
-    groups = blank.get("kv_heads", heads)
-    if groups < 1 or heads % groups:
-        message = f"must divide heads {heads}, {groups} does not"
-        yield recipe.problem("R364", message, at=(*SCRATCH, "kv_heads"))
 
-
-@rule("base_model", "acceptance", "task.kind")
-def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
-    """R365: perplexity of a blank model.
-
-    Perplexity counts by token, and a blank model's tokens are its own: with a smaller tokenizer it falls without any
-    learning, and no other model's can be set beside it. Bits per byte compares any two models, and a compressor.
-
-    Fix: Bound bits_per_byte.
-
-    Wrong:
-        task:
-          kind: text
-        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
-        method:
-          kind: full
-        acceptance:
-          metrics: {▸perplexity: {max: 20}}
-
-    Right:
-        acceptance:
-          metrics: {bits_per_byte: {max: 2.5}}
-    """
-    if blank_of(recipe) is None:
-        return
-    for section in ("metrics", "over_baselines"):
-        if _INCOMPARABLE in recipe["acceptance"][section]:
-            at = ("acceptance", section, _INCOMPARABLE)
-            message = "perplexity of another tokenizer compares with nothing"
-            hint = f"bound `{_COMPARABLE}` in its place"
-            yield recipe.problem("R365", message, at=at, key=True, hint=hint)
-
-
-@rule("base_model", "method")
-def rows_fit_the_context(recipe: FilledText) -> Problems:
-    """R366: rows longer than a blank model's context.
+    R366: rows longer than a blank model's context.
 
     The model would never see what stands behind.
 
@@ -132,51 +75,8 @@ def rows_fit_the_context(recipe: FilledText) -> Problems:
     Right:
         method:
           max_length: 128
-    """
-    blank, longest = blank_of(recipe), recipe["method"]["max_length"]
-    if blank is not None and longest > blank["context"]:
-        context = blank["context"]
-        message = f"rows of {longest} tokens do not fit a context of {context}"
-        at, hint = ("method", "max_length"), f"write `max_length: {context}`"
-        yield recipe.problem("R366", message, at=at, hint=hint)
 
-
-@rule("base_model", "baselines", "acceptance", "task.kind")
-def blank_models_know_nothing(recipe: FilledText) -> Problems:
-    """R367: a blank model is asked what it knows.
-
-    As it was drawn it answers by chance, so to be better than it proves nothing, and it has nothing to forget.
-
-    Fix: Compare with byte_frequencies and compressor, and take acceptance.forgetting out.
-
-    Wrong:
-        task:
-          kind: text
-        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
-        method:
-          kind: full
-        baselines: [byte_frequencies, ▸zero_shot]
-
-    Right:
-        baselines: [byte_frequencies, compressor]
-    """
-    if blank_of(recipe) is None:
-        return
-    for position, written in enumerate(written_baselines(recipe.filled)):
-        kind, _ = kind_and_spec(written)
-        if kind in ASKS_BASE_MODEL:
-            message = f"{kind} asks a blank model, which answers by chance"
-            hint = "write `baselines: [byte_frequencies, compressor]`"
-            yield recipe.problem("R367", message, at=("baselines", position), hint=hint)
-    if recipe["acceptance"].get("forgetting") is not None:
-        message = "a blank model has nothing to forget"
-        at, hint = ("acceptance", "forgetting"), "take the key out"
-        yield recipe.problem("R367", message, at=at, key=True, hint=hint)
-
-
-@rule("base_model", "task.kind")
-def blank_models_learn_texts(recipe: FilledText) -> Problems:
-    """R368: a blank model for a task that asks questions.
+    R368: a blank model for a task that asks questions.
 
     A blank model has no chat template, and the rows of a task are far too few to learn a language from.
 
@@ -197,10 +97,89 @@ def blank_models_learn_texts(recipe: FilledText) -> Problems:
         method:
           kind: full
     """
-    kind = recipe["task"]["kind"]
-    if blank_of(recipe) is not None and kind != "text":
+    blank, method, kind = blank_of(recipe), recipe["method"], recipe["task"]["kind"]
+    if blank is None or blank["heads"] < 1:
+        return
+    if method["kind"] != "full":
+        message = "a blank model has to be trained whole, not through an adapter"
+        at, hint = ("method", "kind"), "write `kind: full`"
+        yield recipe.problem("R363", message, at=at, hint=hint)
+    width, heads = blank["width"], blank["heads"]
+    if width % (2 * heads):
+        fitting = -(-width // (2 * heads)) * 2 * heads
+        message = f"width {width} is no even multiple of {heads} heads"
+        hint = f"write `width: {fitting}`, or another number of heads"
+        yield recipe.problem("R364", message, at=(*SCRATCH, "heads"), hint=hint)
+    groups = blank.get("kv_heads", heads)
+    if groups < 1 or heads % groups:
+        message = f"must divide heads {heads}, {groups} does not"
+        yield recipe.problem("R364", message, at=(*SCRATCH, "kv_heads"))
+    if method["max_length"] > (context := blank["context"]):
+        message = f"rows of {method['max_length']} tokens do not fit a context of {context}"
+        at, hint = ("method", "max_length"), f"write `max_length: {context}`"
+        yield recipe.problem("R366", message, at=at, hint=hint)
+    if kind != "text":
         message = f"a blank model is trained on text; task.kind is `{kind}`"
         yield recipe.problem("R368", message, at=SCRATCH, key=True, hint="write `kind: text`")
+
+
+@rule("base_model", "acceptance", "task.kind", "baselines")
+def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
+    """R365: perplexity of a blank model.
+
+    Perplexity counts by token, and a blank model's tokens are its own: with a smaller tokenizer it falls without any
+    learning, and no other model's can be set beside it. Bits per byte compares any two models, and a compressor.
+
+    Fix: Bound bits_per_byte.
+
+    Wrong:
+        task:
+          kind: text
+        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
+        method:
+          kind: full
+        acceptance:
+          metrics: {▸perplexity: {max: 20}}
+
+    Right:
+        acceptance:
+          metrics: {bits_per_byte: {max: 2.5}}
+
+    R367: a blank model is asked what it knows.
+
+    As it was drawn it answers by chance, so to be better than it proves nothing, and it has nothing to forget.
+
+    Fix: Compare with byte_frequencies and compressor, and take acceptance.forgetting out.
+
+    Wrong:
+        task:
+          kind: text
+        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
+        method:
+          kind: full
+        baselines: [byte_frequencies, ▸zero_shot]
+
+    Right:
+        baselines: [byte_frequencies, compressor]
+    """
+    if blank_of(recipe) is None:
+        return
+    for section in ("metrics", "over_baselines"):
+        if _INCOMPARABLE in recipe["acceptance"][section]:
+            at = ("acceptance", section, _INCOMPARABLE)
+            message = "perplexity of another tokenizer compares with nothing"
+            hint = f"bound `{_COMPARABLE}` in its place"
+            yield recipe.problem("R365", message, at=at, key=True, hint=hint)
+    for position, written in enumerate(written_baselines(recipe.filled)):
+        kind, _ = kind_and_spec(written)
+        if kind in ASKS_BASE_MODEL:
+            message = f"{kind} asks a blank model, which answers by chance"
+            hint = "write `baselines: [byte_frequencies, compressor]`"
+            yield recipe.problem("R367", message, at=("baselines", position), hint=hint)
+    if recipe["acceptance"].get("forgetting") is not None:
+        message = "a blank model has nothing to forget"
+        at, hint = ("acceptance", "forgetting"), "take the key out"
+        yield recipe.problem("R367", message, at=at, key=True, hint=hint)
 
 
 @rule("base_model")

@@ -140,7 +140,7 @@ def settings_differ(recipe: FilledText) -> Problems:
 
 
 @rule("splits", "sweep")
-def sweeps_have_validation(recipe: FilledText) -> Problems:
+def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
     """R282: a sweep without validation rows.
 
     The best setting is chosen on the validation rows. Chosen on the holdout, it would be the one that fits
@@ -158,16 +158,8 @@ def sweeps_have_validation(recipe: FilledText) -> Problems:
     Right:
         splits:
           validation: 100
-    """
-    if "sweep" in recipe.filled and not has_validation(recipe.filled):
-        message = "the best setting is chosen on validation rows; splits.validation is 0"
-        hint = "set `splits.validation` to 40 rows or more"
-        yield recipe.problem("R282", message, at=_AT, key=True, hint=hint)
 
-
-@rule("splits", "sweep")
-def sweeps_have_no_folds(recipe: FilledText) -> Problems:
-    """R283: a sweep with folds.
+    R283: a sweep with folds.
 
     With folds every row is judged once. The validation rows that chose the setting would stand among them, so
     that the score would be too good.
@@ -190,7 +182,13 @@ def sweeps_have_no_folds(recipe: FilledText) -> Problems:
           holdout: 0.3
           # no folds
     """
-    if "sweep" in recipe.filled and recipe["splits"]["folds"]:
+    if "sweep" not in recipe.filled:
+        return
+    if not has_validation(recipe.filled):
+        message = "the best setting is chosen on validation rows; splits.validation is 0"
+        hint = "set `splits.validation` to 40 rows or more"
+        yield recipe.problem("R282", message, at=_AT, key=True, hint=hint)
+    if recipe["splits"]["folds"]:
         message = "with folds, the rows that choose a setting are among those that judge it"
         hint = "sweep first with a holdout; then write the setting into `method` and use folds"
         yield recipe.problem("R283", message, at=_AT, key=True, hint=hint)

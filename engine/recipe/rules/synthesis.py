@@ -31,8 +31,8 @@ def _written(recipe: FilledText) -> Mapping[str, Any] | None:
     return found
 
 
-@rule("task.kind", "data.synthesize")
-def synthesis_fits_the_kind(recipe: FilledText) -> Problems:
+@rule("task.kind", "data.synthesize", "teacher", "splits")
+def synthesis_fits_the_recipe(recipe: FilledText) -> Problems:
     """R380: synthetic rows for a kind of task whose answers have no form.
 
     A written row is kept where its answer is given again by a model that has not seen it. Labels and objects can be
@@ -49,18 +49,8 @@ def synthesis_fits_the_kind(recipe: FilledText) -> Problems:
     Right:
         data:
           synthesize: {teacher: {path: ../data}, rows: 10}
-    """
-    kind = KINDS.get(recipe["task"]["kind"])
-    if _written(recipe) is None or kind is None or kind.is_constrained:
-        return
-    fitting = listed(tuple(name for name, one in KINDS.items() if one.is_constrained))
-    message = f"rows are written for {fitting}, not {kind.name}"
-    yield recipe.problem("R380", message, at=SYNTHESIZE, key=True, hint="delete it")
 
-
-@rule("data.synthesize", "teacher")
-def one_stage_adds_rows(recipe: FilledText) -> Problems:
-    """R381: synthetic rows beside a teacher that answers rows without labels.
+    R381: synthetic rows beside a teacher that answers rows without labels.
 
     What one of them brings could not be distinguished from what the other one does.
 
@@ -75,15 +65,8 @@ def one_stage_adds_rows(recipe: FilledText) -> Problems:
 
     Right:
         # no teacher
-    """
-    if _written(recipe) is not None and "teacher" in recipe.filled:
-        message = "a recipe has a `teacher` or synthetic rows, not both"
-        yield recipe.problem("R381", message, at=SYNTHESIZE, key=True, hint="delete one of them")
 
-
-@rule("data.synthesize", "splits")
-def folds_have_no_synthetic_rows(recipe: FilledText) -> Problems:
-    """R382: synthetic rows and cross-validation.
+    R382: synthetic rows and cross-validation.
 
     Every training row judges in one of the folds, and rows that were written after it would be trained on there.
 
@@ -102,7 +85,17 @@ def folds_have_no_synthetic_rows(recipe: FilledText) -> Problems:
           # no folds
           holdout: 300
     """
-    if _written(recipe) is not None and recipe["splits"]["folds"]:
+    kind = KINDS.get(recipe["task"]["kind"])
+    if _written(recipe) is None:
+        return
+    if kind is not None and not kind.is_constrained:
+        fitting = listed(tuple(name for name, one in KINDS.items() if one.is_constrained))
+        message = f"rows are written for {fitting}, not {kind.name}"
+        yield recipe.problem("R380", message, at=SYNTHESIZE, key=True, hint="delete it")
+    if "teacher" in recipe.filled:
+        message = "a recipe has a `teacher` or synthetic rows, not both"
+        yield recipe.problem("R381", message, at=SYNTHESIZE, key=True, hint="delete one of them")
+    if recipe["splits"]["folds"]:
         message = "rows are written after training rows, and with folds each of these judges once"
         hint = "give `splits.holdout` in the place of `splits.folds`"
         yield recipe.problem("R382", message, at=SYNTHESIZE, key=True, hint=hint)
@@ -162,7 +155,7 @@ def prompt_can_be_filled(recipe: FilledText) -> Problems:
 
 
 @rule("data.synthesize")
-def votes_suffice(recipe: FilledText) -> Problems:
+def requests_can_be_kept(recipe: FilledText) -> Problems:
     """R384: more answers have to agree than are asked for.
 
     No row could be kept.
@@ -180,20 +173,8 @@ def votes_suffice(recipe: FilledText) -> Problems:
         data:
           synthesize:
             keep: {agreement: {votes: 3, min: 2}}
-    """
-    written = _written(recipe)
-    if written is None:
-        return
-    agreement = written["keep"]["agreement"]
-    votes, least = agreement["votes"], agreement["min"]
-    if votes and least > votes:
-        message = f"{least} answers have to agree, and {votes} are asked for"
-        yield recipe.problem("R384", message, at=(*_AGREEMENT, "min"), hint="raise `votes`")
 
-
-@rule("data.synthesize")
-def only_servers_draw(recipe: FilledText) -> Problems:
-    """R385: a temperature of a model that runs here.
+    R385: a temperature of a model that runs here.
 
     Such a model writes the most probable text, so that a run can be repeated; its rows differ by the examples and the
     values that each request shows.
@@ -211,17 +192,8 @@ def only_servers_draw(recipe: FilledText) -> Problems:
             teacher: {endpoint: "http://localhost:8000/v1", model: m}
             rows: 10
             temperature: 0.9
-    """
-    written = _written(recipe)
-    if written and written.get("temperature") and "endpoint" not in written["teacher"]:
-        message = "a model that runs here writes the most probable text"
-        hint = "delete it, and list values under `vary`"
-        yield recipe.problem("R385", message, at=(*SYNTHESIZE, "temperature"), hint=hint)
 
-
-@rule("data.synthesize")
-def budget_has_a_price(recipe: FilledText) -> Problems:
-    """R386: a budget of models that have no price.
+    R386: a budget of models that have no price.
 
     What is asked costs nothing that the recipe knows, so `max_cost` would limit nothing.
 
@@ -241,16 +213,24 @@ def budget_has_a_price(recipe: FilledText) -> Problems:
             teacher: {endpoint: "http://localhost:8000/v1", model: m, price: {input: 0.1, output: 0.4}}
     """
     written = _written(recipe)
-    if written is None or "max_cost" not in written:
+    if written is None:
         return
-    asked = [written["teacher"]]
     agreement = written["keep"]["agreement"]
-    asked += [agreement["judge"]] if "judge" in agreement and agreement["votes"] else []
+    votes, least = agreement["votes"], agreement["min"]
+    if votes and least > votes:
+        message = f"{least} answers have to agree, and {votes} are asked for"
+        yield recipe.problem("R384", message, at=(*_AGREEMENT, "min"), hint="raise `votes`")
+    if written.get("temperature") and "endpoint" not in written["teacher"]:
+        message = "a model that runs here writes the most probable text"
+        hint = "delete it, and list values under `vary`"
+        yield recipe.problem("R385", message, at=(*SYNTHESIZE, "temperature"), hint=hint)
+    asked = [written["teacher"], *([agreement["judge"]] if "judge" in agreement and votes else [])]
     served = [one for one in asked if "endpoint" in one]
-    if not served or not all(any(one["price"].values()) for one in served):
+    has_prices = bool(served) and all(any(one["price"].values()) for one in served)
+    if "max_cost" in written and not has_prices:
         message = "a budget, and a model without a `price`"
-        at = (*SYNTHESIZE, "max_cost")
-        yield recipe.problem("R386", message, at=at, hint="give each server its `price`")
+        at, hint = (*SYNTHESIZE, "max_cost"), "give each server its `price`"
+        yield recipe.problem("R386", message, at=at, hint=hint)
 
 
 @rule("acceptance", "data.synthesize")

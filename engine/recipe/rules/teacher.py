@@ -183,8 +183,8 @@ def inputs_only_train(recipe: FilledText) -> Problems:
             yield recipe.problem("R322", message, at=(*at, "weight"), key=True, hint="delete it")
 
 
-@rule("splits", "teacher")
-def folds_have_no_teacher(recipe: FilledText) -> Problems:
+@rule("splits", "teacher", "method")
+def teacher_can_be_judged(recipe: FilledText) -> Problems:
     """R323: a teacher and cross-validation.
 
     Every fold holds out other rows, so other rows of the teacher would have to be left out for each of them.
@@ -205,16 +205,8 @@ def folds_have_no_teacher(recipe: FilledText) -> Problems:
         splits:
           # no folds
           holdout: 300
-    """
-    if "teacher" in recipe.filled and recipe["splits"]["folds"]:
-        message = "a teacher's rows are compared with one holdout, and folds have several"
-        hint = "give `splits.holdout` in the place of `splits.folds`"
-        yield recipe.problem("R323", message, at=("teacher",), key=True, hint=hint)
 
-
-@rule("method", "splits", "teacher")
-def teacher_can_be_judged(recipe: FilledText) -> Problems:
-    """R324: a teacher that has to be better, and no validation rows that show it.
+    R324: a teacher that has to be better, and no validation rows that show it.
 
     Whether a teacher beats a cheap baseline is asked on the validation rows, before the holdout is used for it.
 
@@ -234,10 +226,13 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
         teacher:
           stop_if_teacher_is_no_better: false
     """
-    teacher = recipe.filled.get("teacher")
-    if not teacher or not teacher["stop_if_teacher_is_no_better"]:
-        return
-    if not recipe["splits"].get("validation") and not are_drawn_from_train(recipe.filled):
+    teacher, splits = recipe.filled.get("teacher"), recipe["splits"]
+    if teacher and splits["folds"]:
+        message = "a teacher's rows are compared with one holdout, and folds have several"
+        hint = "give `splits.holdout` in the place of `splits.folds`"
+        yield recipe.problem("R323", message, at=("teacher",), key=True, hint=hint)
+    has_rows = splits.get("validation") or are_drawn_from_train(recipe.filled)
+    if teacher and teacher["stop_if_teacher_is_no_better"] and not has_rows:
         message = "there are no validation rows on which the teacher could show that it is better"
         hint = "give `splits.validation` some rows, or set it to false"
         at = ("teacher", "stop_if_teacher_is_no_better")

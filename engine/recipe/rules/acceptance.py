@@ -81,7 +81,7 @@ def kind_is_measured(recipe: FilledText) -> Problems:
         yield recipe.problem("R247", message, at=at, key=True, hint="delete it")
 
 
-@rule("task.kind", "task.labels", "acceptance.metrics")
+@rule("task.kind", "task.labels", "acceptance", "export.after_quantization")
 def metrics_are_known(recipe: FilledText) -> Problems:
     """R212: no such label.
 
@@ -104,7 +104,8 @@ def metrics_are_known(recipe: FilledText) -> Problems:
     """
     if not is_measured(recipe["task"]["kind"]):
         return
-    for name in recipe["acceptance"]["metrics"]:
+    acceptance = recipe["acceptance"]
+    for name in acceptance["metrics"]:
         at = (*_METRICS_AT, name)
         if name in _OF_FILES:
             message = f"`{name}` is measured on the quantized file"
@@ -112,35 +113,10 @@ def metrics_are_known(recipe: FilledText) -> Problems:
             yield recipe.problem("R207", message, at=at, key=True, hint=hint)
         else:
             yield from _unknown_metric(recipe, name, at)
-
-
-@rule("task.kind", "task.labels", "acceptance")
-def gains_are_known(recipe: FilledText) -> Problems:
-    """For gains over the baselines and drops from the previous model (R201, R207, R212)."""
-    if not is_measured(recipe["task"]["kind"]):
-        return
-    for section in (_GAINS_AT, _PREVIOUS_AT):
-        for name in recipe[section[0]][section[1]]:
-            yield from compared_metric(recipe, name, (*section, name))
-    for name in recipe["acceptance"].get("against_teacher", ()):
-        if name not in RATIOS:
-            yield from compared_metric(recipe, name, (*_TEACHER_AT, name))
-
-
-def compared_metric(recipe: FilledText, name: str, at: KeyPath) -> Problems:
-    """R201, R207, R212: models are compared by a metric of their answers that the task has."""
-    if name in _OF_FILES or name in FREE:
-        message = f"there is no `{name}` to compare with: only answers are compared"
-        yield recipe.problem("R207", message, at=at, key=True)
-    else:
-        yield from _unknown_metric(recipe, name, at)
-
-
-@rule("task.kind", "task.labels", "export.after_quantization")
-def drops_are_known(recipe: FilledText) -> Problems:
-    """For the quantized file; what only it has cannot drop from anything (R201, R207, R212)."""
-    if not is_measured(recipe["task"]["kind"]):
-        return
+    for section in (_GAINS_AT, _PREVIOUS_AT, _TEACHER_AT, _SYNTHETIC_AT):
+        for name in acceptance.get(section[1], ()):
+            if section != _TEACHER_AT or name not in RATIOS:
+                yield from compared_metric(recipe, name, (*section, name))
     for name, bounds in recipe["export"]["after_quantization"].items():
         at = (*_AFTER_AT, name)
         if name not in _OF_FILES:
@@ -151,6 +127,15 @@ def drops_are_known(recipe: FilledText) -> Problems:
                 message = "agreement is itself a comparison, it cannot drop"
             hint = "use `min` or `max`"
             yield recipe.problem("R207", message, at=(*at, "max_drop"), key=True, hint=hint)
+
+
+def compared_metric(recipe: FilledText, name: str, at: KeyPath) -> Problems:
+    """R201, R207, R212: models are compared by a metric of their answers that the task has."""
+    if name in _OF_FILES or name in FREE:
+        message = f"there is no `{name}` to compare with: only answers are compared"
+        yield recipe.problem("R207", message, at=at, key=True)
+    else:
+        yield from _unknown_metric(recipe, name, at)
 
 
 def _unknown_metric(
@@ -193,7 +178,7 @@ def _unknown_part(recipe: FilledText, of: str, at: KeyPath, *, kind: str) -> Pro
 
 
 @rule("task.kind", "acceptance", "export.after_quantization")
-def directions_make_sense(recipe: FilledText) -> Problems:
+def bounds_make_sense(recipe: FilledText) -> Problems:
     """R203: a bound that points the wrong way.
 
     A metric that is better when higher is bound from below, one that is better when lower from above; the other
@@ -210,32 +195,8 @@ def directions_make_sense(recipe: FilledText) -> Problems:
         acceptance:
           metrics:
             macro_f1: {min: 0.80}
-    """
-    for at, spec, bounds in _known_bounds(recipe):
-        if spec.better == "either":
-            continue
-        wrong, right = ("min", "max") if spec.better == "lower" else ("max", "min")
-        if wrong in bounds:
-            better = f"`{at[-1]}` is better when {spec.better}"
-            message = f"{better}; a `{wrong}` would refuse the better model"
-            is_bound = right in bounds
-            hint = f"delete `{wrong}`" if is_bound else f"write `{right}: {bounds[wrong]}`"
-            yield recipe.problem("R203", message, at=(*at, wrong), key=True, hint=hint)
 
-
-@rule("task.kind", "acceptance", "export.after_quantization")
-def shares_are_shares(recipe: FilledText) -> Problems:
-    """A share is at most 1, and so is what it gains or drops (R108)."""
-    for at, spec, bounds in _known_bounds(recipe):
-        for word, bound in bounds.items() if spec.unit == "share" else ():
-            if isinstance(bound, int | float) and bound > 1:
-                message = f"must be at most 1, not {show(bound)}"
-                yield recipe.problem("R108", message, at=(*at, word), hint=percent_hint(bound))
-
-
-@rule("task.kind", "acceptance", "export.after_quantization")
-def bounds_can_be_missed(recipe: FilledText) -> Problems:
-    """R466: a bound that every model keeps.
+    R466: a bound that every model keeps.
 
     A share is never below 0 and never above 1, so such a bound holds nothing: whatever the model is worth, it passes.
 
@@ -252,12 +213,20 @@ def bounds_can_be_missed(recipe: FilledText) -> Problems:
             macro_f1: {min: 0.80}
     """
     for at, spec, bounds in _known_bounds(recipe):
-        # a correlation may be below 0
-        if spec.unit != "share" or spec.name in _SIGNED:
-            continue
-        for word, kept in _KEPT_BY_ALL.items():
-            if word in bounds and bounds[word] == kept:
-                message = f"every model keeps `{word}: {kept}`, so this bound holds nothing"
+        wrong, right = ("min", "max") if spec.better == "lower" else ("max", "min")
+        if spec.better != "either" and wrong in bounds:
+            better = f"`{at[-1]}` is better when {spec.better}"
+            message = f"{better}; a `{wrong}` would refuse the better model"
+            hint = f"delete `{wrong}`" if right in bounds else f"write `{right}: {bounds[wrong]}`"
+            yield recipe.problem("R203", message, at=(*at, wrong), key=True, hint=hint)
+        for word, bound in bounds.items() if spec.unit == "share" else ():
+            # What a share gains or drops is at most 1 too.
+            if isinstance(bound, int | float) and bound > 1:
+                message, hint = f"must be at most 1, not {show(bound)}", percent_hint(bound)
+                yield recipe.problem("R108", message, at=(*at, word), hint=hint)
+            # a correlation may be below 0
+            elif word in _KEPT_BY_ALL and bound == _KEPT_BY_ALL[word] and spec.name not in _SIGNED:
+                message = f"every model keeps `{word}: {bound}`, so this bound holds nothing"
                 hint = "write what the model has to reach, or delete the bound"
                 yield recipe.warning("R466", message, at=(*at, word), hint=hint)
 

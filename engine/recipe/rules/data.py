@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from math import inf
 from typing import Any, Final
@@ -128,8 +128,8 @@ def no_such_label(recipe: FilledText, name: str, at: KeyPath, *, key: bool = Fal
     return recipe.problem("R212", f"no such label: {show(name)}", at=at, key=key, hint=hint)
 
 
-@rule("data.label")
-def relabel_or_bins(recipe: FilledText) -> Problems:
+@rule("data.label", "task.labels")
+def bins_divide_the_numbers(recipe: FilledText) -> Problems:
     """R214: relabel and bins together.
 
     A value is looked up or measured, not both.
@@ -147,21 +147,8 @@ def relabel_or_bins(recipe: FilledText) -> Problems:
         data:
           label:
             # no relabel
-    """
-    label = recipe["data"].get("label")
-    if label is not None and label["relabel"] and label["bins"]:
-        message = "relabel and bins exclude each other"
-        yield recipe.problem("R214", message, at=(*_LABEL, "bins"), key=True)
 
-
-def _bins(recipe: FilledText) -> Mapping[str, Any]:
-    bins: Mapping[str, Any] = recipe["data"].get("label", {}).get("bins", {})
-    return bins
-
-
-@rule("data.label")
-def bins_are_intervals(recipe: FilledText) -> Problems:
-    """R213: bins overlap or are empty.
+    R213: bins overlap or are empty.
 
     Both ends belong to a bin, so a number could have two labels, or a bin no rows.
 
@@ -180,24 +167,8 @@ def bins_are_intervals(recipe: FilledText) -> Problems:
           label:
             bins:
               bug: {min: 2}
-    """
-    bins = _bins(recipe)
-    ends = {label: (bin_.get("min", -inf), bin_.get("max", inf)) for label, bin_ in bins.items()}
-    for label, (low, high) in ends.items():
-        if low > high:
-            message = f"is empty: min {low} is above max {high}"
-            yield recipe.problem("R213", message, at=(*_LABEL, "bins", label), key=True)
-    for (one, first), (other, second) in combinations(ends.items(), 2):
-        low, high = max(first[0], second[0]), min(first[1], second[1])
-        if low <= high:
-            where = f"at {low}" if low == high else f"from {low} to {high}"
-            message = f"overlaps {show(one)} {where}; both ends belong to a bin"
-            yield recipe.problem("R213", message, at=(*_LABEL, "bins", other), key=True)
 
-
-@rule("task.labels", "data.label")
-def bins_reach_every_label(recipe: FilledText) -> Problems:
-    """R223: a label that no bin leads to.
+    R223: a label that no bin leads to.
 
     With bins, a label without one has no rows: it can be neither learned nor judged.
 
@@ -218,10 +189,25 @@ def bins_reach_every_label(recipe: FilledText) -> Problems:
             bins:
               bug: {min: 2}
     """
-    bins, labels = _bins(recipe), recipe["task"].get("labels", [])
-    for label in (label for label in labels if bins and label not in bins):
-        message = f"no bin leads to {show(label)}, so it would have no rows"
-        yield recipe.problem("R223", message, at=(*_LABEL, "bins"), key=True)
+    label, at = recipe["data"].get("label", {}), (*_LABEL, "bins")
+    bins: Mapping[str, Any] = label.get("bins", {})
+    if bins and label["relabel"]:
+        yield recipe.problem("R214", "relabel and bins exclude each other", at=at, key=True)
+    ends = {name: (one.get("min", -inf), one.get("max", inf)) for name, one in bins.items()}
+    for name, (low, high) in ends.items():
+        if low > high:
+            message = f"is empty: min {low} is above max {high}"
+            yield recipe.problem("R213", message, at=(*at, name), key=True)
+    for (one, first), (other, second) in combinations(ends.items(), 2):
+        low, high = max(first[0], second[0]), min(first[1], second[1])
+        if low <= high:
+            where = f"at {low}" if low == high else f"from {low} to {high}"
+            message = f"overlaps {show(one)} {where}; both ends belong to a bin"
+            yield recipe.problem("R213", message, at=(*at, other), key=True)
+    for name in recipe["task"].get("labels", []) if bins else ():
+        if name not in bins:
+            message = f"no bin leads to {show(name)}, so it would have no rows"
+            yield recipe.problem("R223", message, at=at, key=True)
 
 
 def _fields(template: str) -> tuple[str, ...]:
@@ -232,8 +218,8 @@ def _fields(template: str) -> tuple[str, ...]:
         return ()
 
 
-@rule("data.sources", "data.label")
-def label_column_is_in_the_header(recipe: FilledText) -> Problems:
+@rule("data.sources", "data.label", "data.answer", "task.input", "task.kind")
+def columns_are_in_the_header(recipe: FilledText) -> Problems:
     """R227: a column that the header does not list.
 
     The file has no header line, so its columns are exactly those listed.
@@ -254,16 +240,21 @@ def label_column_is_in_the_header(recipe: FilledText) -> Problems:
             - path: ../data/rows.csv
               header: [text, topic]
     """
-    at, label = ("data", "label", "column"), recipe["data"].get("label")
+    label = recipe["data"].get("label")
+    named: list[tuple[KeyPath, str]] = []
     if label is not None:
-        yield from _missing(recipe, [label["column"]], at=at)
-
-
-@rule("data.sources", "data.answer")
-def answer_columns_are_in_the_header(recipe: FilledText) -> Problems:
-    """The columns of the answer are among those that `header` lists (R227)."""
+        named.append((("data", "label", "column"), label["column"]))
     for at, column in _answer_columns(recipe["data"].get("answer")):
-        yield from _missing(recipe, [column], at=("data", "answer", *at))
+        named.append((("data", "answer", *at), column))
+    if reads_input(recipe):
+        named += [(("task", "input"), column) for column in _fields(recipe["task"]["input"])]
+    for at, column in named:
+        for position, written in enumerate(recipe["data"]["sources"]):
+            header = written["header"]
+            if header and column not in header and column.partition(".")[0] not in header:
+                message = f"data.sources[{position}] has no column {show(column)}"
+                hint = with_suggestion(f"its header lists {', '.join(header)}", column, header)
+                yield recipe.problem("R227", message, at=at, hint=hint)
 
 
 def _answer_columns(answer: Mapping[str, Any] | None) -> Iterator[tuple[KeyPath, str]]:
@@ -279,23 +270,6 @@ def _answer_columns(answer: Mapping[str, Any] | None) -> Iterator[tuple[KeyPath,
     for way in ("spans", "tags"):
         for key in ("column", "of") if way in answer else ():
             yield (way, key), answer[way][key]
-
-
-@rule("data.sources", "task.input", "task.kind")
-def input_columns_are_in_the_header(recipe: FilledText) -> Problems:
-    """The input's columns are among those that `header` lists (R227)."""
-    if reads_input(recipe):
-        yield from _missing(recipe, _fields(recipe["task"]["input"]), at=("task", "input"))
-
-
-def _missing(recipe: FilledText, columns: Iterable[str], *, at: KeyPath) -> Problems:
-    for position, written in enumerate(recipe["data"]["sources"]):
-        header = written["header"]
-        for column in columns if header else ():
-            if column not in header and column.partition(".")[0] not in header:
-                message = f"data.sources[{position}] has no column {show(column)}"
-                hint = with_suggestion(f"its header lists {', '.join(header)}", column, header)
-                yield recipe.problem("R227", message, at=at, hint=hint)
 
 
 @rule("data.label", "data.answer", "task.input")

@@ -202,21 +202,8 @@ def graphs_are_judged(recipe: FilledText) -> Problems:
     Right:
         export:
           formats: [gguf, onnx]
-    """
-    kind = KINDS.get(recipe["task"]["kind"])
-    if kind is None or kind.decoding is Decoding.LABEL_SCORING:
-        return
-    formats = recipe["export"]["formats"]
-    if ONNX in formats:
-        at = ("export", "formats", formats.index(ONNX))
-        message = f"{kind.name} has no labels that a file of the format {ONNX} could be judged by"
-        hint = f"leave `{ONNX}` out; gguf and safetensors take every kind"
-        yield recipe.problem("R453", message, at=at, hint=hint)
 
-
-@rule("export")
-def graph_precision_has_a_graph(recipe: FilledText) -> Problems:
-    """R454: a precision of graphs without a graph.
+    R454: a precision of graphs without a graph.
 
     Only onnx files have it; the key would do nothing.
 
@@ -231,18 +218,24 @@ def graph_precision_has_a_graph(recipe: FilledText) -> Problems:
         export:
           formats: [safetensors, onnx]
     """
-    at = ("export", "graph_precision")
-    if recipe.has(at) and ONNX not in recipe["export"]["formats"]:
+    kind, formats = KINDS.get(recipe["task"]["kind"]), recipe["export"]["formats"]
+    if ONNX in formats and kind is not None and kind.decoding is not Decoding.LABEL_SCORING:
+        at = ("export", "formats", formats.index(ONNX))
+        message = f"{kind.name} has no labels that a file of the format {ONNX} could be judged by"
+        hint = f"leave `{ONNX}` out; gguf and safetensors take every kind"
+        yield recipe.problem("R453", message, at=at, hint=hint)
+    precision = ("export", "graph_precision")
+    if recipe.has(precision) and ONNX not in formats:
         message = "`graph_precision` speaks of an ONNX file; formats name none"
-        yield recipe.problem("R454", message, at=at, key=True, hint="add `onnx` to formats")
+        yield recipe.problem("R454", message, at=precision, key=True, hint="add `onnx` to formats")
 
 
 _AT: Final = ("acceptance", "selective")
 _CALIBRATE: Final = ("export", "calibrate")
 
 
-@rule("task.kind", "acceptance", "export")
-def calibration_is_of_labels(recipe: FilledText) -> Problems:
+@rule("task.kind", "acceptance", "export", "splits", "method.keep")
+def calibration_can_be_done(recipe: FilledText) -> Problems:
     """R417: calibration of answers that have no probabilities.
 
     A temperature is fitted to the probabilities of all labels, which only a classification has.
@@ -260,13 +253,42 @@ def calibration_is_of_labels(recipe: FilledText) -> Problems:
           metrics:
             accuracy: {min: 0.80}
           # no selective
+
+    R419: calibration without validation rows.
+
+    Temperature and threshold are chosen on validation rows, of one training; the holdout only judges them.
+
+    Fix: Give `splits.validation` a size of at least 50 rows, and no `splits.folds`.
+
+    Wrong:
+        splits:
+          validation: 20
+        acceptance:
+          ▸selective: {accuracy: {min: 0.95}, coverage: {min: 0.5}}
+
+    Right:
+        splits:
+          validation: 100
     """
-    kind = KINDS.get(recipe["task"]["kind"])
-    if kind is None or kind.decoding is Decoding.LABEL_SCORING:
-        return
-    for at in _asked(recipe):
-        message = f"{kind.name} has no probabilities of labels to calibrate"
-        yield recipe.problem("R417", message, at=at, key=True, hint="delete it")
+    asked: list[KeyPath] = [_AT] if recipe.has(_AT) else []
+    asked += [_CALIBRATE] if recipe["export"].get("calibrate") else []
+    kind, splits = KINDS.get(recipe["task"]["kind"]), recipe["splits"]
+    size = splits.get("validation", "all")
+    is_counted = isinstance(size, int) and not isinstance(size, bool)
+    why = ""
+    if splits.get("folds"):
+        why = "with `splits.folds` there is no model whose validation rows and holdout are those of the gate"
+    elif not has_validation(recipe.filled):
+        why = "there are no validation rows to choose temperature and threshold on"
+    elif is_counted and 0 < size < FEWEST_TO_CALIBRATE:
+        why = f"{size} validation rows are too few: {FEWEST_TO_CALIBRATE} are needed"
+    for at in asked:
+        if kind is not None and kind.decoding is not Decoding.LABEL_SCORING:
+            message = f"{kind.name} has no probabilities of labels to calibrate"
+            yield recipe.problem("R417", message, at=at, key=True, hint="delete it")
+        if why:
+            hint = f"splits: {{validation: …}} of at least {FEWEST_TO_CALIBRATE} rows"
+            yield recipe.problem("R419", why, at=at, key=True, hint=hint)
 
 
 @rule("acceptance")
@@ -297,43 +319,4 @@ def selective_can_hold(recipe: FilledText) -> Problems:
             yield recipe.problem("R418", message, at=(*_AT, name, "min"), hint="such as 0.95")
 
 
-@rule("splits", "method.keep", "acceptance", "export")
-def calibration_has_validation_rows(recipe: FilledText) -> Problems:
-    """R419: calibration without validation rows.
-
-    Temperature and threshold are chosen on validation rows, of one training; the holdout only judges them.
-
-    Fix: Give `splits.validation` a size of at least 50 rows, and no `splits.folds`.
-
-    Wrong:
-        splits:
-          validation: 20
-        acceptance:
-          ▸selective: {accuracy: {min: 0.95}, coverage: {min: 0.5}}
-
-    Right:
-        splits:
-          validation: 100
-    """
-    size = recipe["splits"].get("validation", "all")
-    is_counted = isinstance(size, int) and not isinstance(size, bool)
-    if recipe["splits"].get("folds"):
-        why = "with `splits.folds` there is no model whose validation rows and holdout are those of the gate"
-    elif not has_validation(recipe.filled):
-        why = "there are no validation rows to choose temperature and threshold on"
-    elif is_counted and 0 < size < FEWEST_TO_CALIBRATE:
-        why = f"{size} validation rows are too few: {FEWEST_TO_CALIBRATE} are needed"
-    else:
-        return
-    for at in _asked(recipe):
-        hint = f"splits: {{validation: …}} of at least {FEWEST_TO_CALIBRATE} rows"
-        yield recipe.problem("R419", why, at=at, key=True, hint=hint)
-
-
 _WORDS: Final = {"accuracy": "answered right", "coverage": "answered"}
-
-
-def _asked(recipe: FilledText) -> list[KeyPath]:
-    """Return the keys that ask for a calibration."""
-    found: list[KeyPath] = [_AT] if recipe.has(_AT) else []
-    return [*found, _CALIBRATE] if recipe["export"].get("calibrate") else found

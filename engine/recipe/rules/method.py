@@ -55,7 +55,7 @@ def full_has_no_adapter(recipe: FilledText) -> Problems:
 
 
 @rule("method")
-def only_full_training_freezes(recipe: FilledText) -> Problems:
+def freezing_is_of_full_training(recipe: FilledText) -> Problems:
     """R345: train_only beside an adapter.
 
     An adapter is trained beside frozen weights: there is nothing to freeze, and layers says which layers get one.
@@ -71,18 +71,8 @@ def only_full_training_freezes(recipe: FilledText) -> Problems:
         method:
           layers: last_2
           # no train_only
-    """
-    method = recipe["method"]
-    if method["kind"] != "full" and "train_only" in method:
-        kind = method["kind"]
-        message = f"`train_only` freezes a part of full training; method.kind is `{kind}`"
-        hint = "write `layers` for which layers get an adapter, or `kind: full`"
-        yield recipe.problem("R345", message, at=("method", "train_only"), key=True, hint=hint)
 
-
-@rule("method")
-def something_is_trained(recipe: FilledText) -> Problems:
-    """R346: train_only that names nothing.
+    R346: train_only that names nothing.
 
     With every weight frozen there is nothing to train.
 
@@ -97,16 +87,21 @@ def something_is_trained(recipe: FilledText) -> Problems:
         method:
           train_only: {layers: last_2}
     """
-    only = recipe["method"].get("train_only")
-    if only is not None and not only.get("layers") and not only.get("embeddings"):
+    method, at = recipe["method"], ("method", "train_only")
+    only = method.get("train_only")
+    if only is None:
+        return
+    if method["kind"] != "full":
+        message = f"`train_only` freezes a part of full training; method.kind is `{method['kind']}`"
+        hint = "write `layers` for which layers get an adapter, or `kind: full`"
+        yield recipe.problem("R345", message, at=at, key=True, hint=hint)
+    if not only.get("layers") and not only.get("embeddings"):
         hint = "write `train_only: {layers: last_2}`"
-        yield recipe.problem(
-            "R346", "every weight would be frozen", at=("method", "train_only"), hint=hint
-        )
+        yield recipe.problem("R346", "every weight would be frozen", at=at, hint=hint)
 
 
 @rule("method")
-def ranks_name_targets(recipe: FilledText) -> Problems:
+def ranks_and_targets_fit(recipe: FilledText) -> Problems:
     """R347: a rank for a module that gets no adapter.
 
     The libraries pass over names that they do not find, and every module would have `rank`.
@@ -121,26 +116,8 @@ def ranks_name_targets(recipe: FilledText) -> Problems:
     Right:
         method:
           ranks: {v_proj: 4}
-    """
-    method = recipe["method"]
-    targets = method["target_modules"]
-    targets = ATTENTION if targets == "attention" else targets
-    for name in method.get("ranks", {}):
-        at = ("method", "ranks", name)
-        if not _MODULE.fullmatch(name):
-            message = f"`{name}` is no name of a module"
-            yield recipe.problem("R347", message, at=at, key=True, hint="such as `q_proj`")
-        elif isinstance(targets, str):
-            continue  # of all linear layers: which there are is known when the base model is at hand
-        elif name not in targets:
-            hint = suggestion(name, targets, f"modules with an adapter are {', '.join(targets)}")
-            message = f"`{name}` gets no adapter"
-            yield recipe.problem("R347", message, at=at, key=True, hint=hint)
 
-
-@rule("method")
-def embeddings_have_no_adapter(recipe: FilledText) -> Problems:
-    """R352: an adapter beside the embeddings or the output layer.
+    R352: an adapter beside the embeddings or the output layer.
 
     Libraries then save these matrices whole beside the adapter, and where input and output share one, the merge would
     change both uses: such an adapter cannot be merged.
@@ -154,19 +131,8 @@ def embeddings_have_no_adapter(recipe: FilledText) -> Problems:
     Right:
         method:
           target_modules: [q_proj]
-    """
-    targets = recipe["method"]["target_modules"]
-    for number, name in enumerate(targets if isinstance(targets, list) else ()):
-        if isinstance(name, str) and name.rpartition(".")[2] in _WORDS:
-            message = f"an adapter beside `{name}` cannot be merged"
-            hint = "delete it from the list"
-            at = ("method", "target_modules", number)
-            yield recipe.problem("R352", message, at=at, hint=hint)
 
-
-@rule("method")
-def ranks_keep_the_scale(recipe: FilledText) -> Problems:
-    """R348: a module's rank for which alpha / rank is kept by no whole alpha.
+    R348: a module's rank for which alpha / rank is kept by no whole alpha.
 
     Alpha of a module with a rank of its own is such that alpha / rank is what it is elsewhere. Trainers take whole
     numbers.
@@ -183,15 +149,30 @@ def ranks_keep_the_scale(recipe: FilledText) -> Problems:
         method:
           alpha: 32
     """
-    method = recipe["method"]
-    rank, alpha = method["rank"], method.get("alpha")
-    if alpha is None or method.get("rslora"):  # twice the rank, or the same everywhere
-        return
-    for name, own in method.get("ranks", {}).items():
-        if alpha * own % rank:
+    method, ranks = recipe["method"], recipe["method"].get("ranks", {})
+    targets, rank, alpha = method["target_modules"], method["rank"], method.get("alpha")
+    for number, name in enumerate(targets if isinstance(targets, list) else ()):
+        if isinstance(name, str) and name.rpartition(".")[2] in _WORDS:
+            message, at = (
+                f"an adapter beside `{name}` cannot be merged",
+                ("method", "target_modules", number),
+            )
+            yield recipe.problem("R352", message, at=at, hint="delete it from the list")
+    targets = ATTENTION if targets == "attention" else targets
+    for name, own in ranks.items():
+        at = ("method", "ranks", name)
+        if not _MODULE.fullmatch(name):
+            message = f"`{name}` is no name of a module"
+            yield recipe.problem("R347", message, at=at, key=True, hint="such as `q_proj`")
+        # of all linear layers: which there are is known when the base model is at hand
+        elif not isinstance(targets, str) and name not in targets:
+            hint = suggestion(name, targets, f"modules with an adapter are {', '.join(targets)}")
+            yield recipe.problem("R347", f"`{name}` gets no adapter", at=at, key=True, hint=hint)
+        # else twice the rank, or the same everywhere
+        if alpha is not None and not method.get("rslora") and alpha * own % rank:
             message = f"at rank {own} alpha / rank {alpha / rank:g} needs an alpha of {alpha * own / rank:g}"
             hint = f"write a rank that {rank // gcd(alpha, rank)} divides, or `alpha: {max(1, alpha // rank) * rank}`"
-            yield recipe.problem("R348", message, at=("method", "ranks", name), hint=hint)
+            yield recipe.problem("R348", message, at=at, hint=hint)
 
 
 @rule("method", "task.kind")
@@ -280,7 +261,7 @@ def batches_divide(recipe: FilledText) -> Problems:
 
 
 @rule("method")
-def steps_are_in_order(recipe: FilledText) -> Problems:
+def steps_and_tokens_agree(recipe: FilledText) -> Problems:
     """R292: min_steps above max_steps.
 
     No number of steps is within both.
@@ -296,17 +277,8 @@ def steps_are_in_order(recipe: FilledText) -> Problems:
         method:
           min_steps: 100
           max_steps: 500
-    """
-    method = recipe["method"]
-    least, most = method.get("min_steps"), method.get("max_steps")
-    if least is not None and most is not None and least > most:
-        message = f"min_steps {least} is above max_steps {most}"
-        yield recipe.problem("R292", message, at=("method", "min_steps"))
 
-
-@rule("method")
-def tokens_are_the_only_length(recipe: FilledText) -> Problems:
-    """R353: two keys that say how long is trained.
+    R353: two keys that say how long is trained.
 
     `tokens` is a budget over all epochs: the number of steps is worked out from it.
 
@@ -323,12 +295,41 @@ def tokens_are_the_only_length(recipe: FilledText) -> Problems:
     Right:
         method:
           # no epochs
+
+    R465: fewer tokens than one step reads.
+
+    A step reads batch_size rows of max_length tokens.
+
+    Fix: Raise tokens, or lower batch_size or max_length.
+
+    Wrong:
+        task:
+          kind: text
+        method:
+          packing: true
+          batch_size: 8
+          max_length: 512
+          tokens: ▸4000
+
+    Right:
+        method:
+          tokens: 400000
     """
+    method = recipe["method"]
+    least, most, tokens = (method.get(key) for key in ("min_steps", "max_steps", "tokens"))
+    if least is not None and most is not None and least > most:
+        message = f"min_steps {least} is above max_steps {most}"
+        yield recipe.problem("R292", message, at=("method", "min_steps"))
     for key in ("epochs", "min_steps", "max_steps") if recipe.has(("method", "tokens")) else ():
         if recipe.has(("method", key)):
             message = "beside `tokens`, which says how long is trained"
             hint = f"keep one of `tokens` and `{key}`"
             yield recipe.problem("R353", message, at=("method", key), hint=hint)
+    a_step = method.get("batch_size", USUAL_BATCH) * method["max_length"]
+    if tokens is not None and method["packing"] and tokens < a_step:
+        message = f"{tokens:,} tokens are fewer than one step reads, {a_step:,}"
+        hint = f"write {a_step} or more"
+        yield recipe.problem("R465", message, at=("method", "tokens"), hint=hint)
 
 
 KEEPING_APART: Final = ("sdpa", "eager")
@@ -405,36 +406,6 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
     if method["packing"] and backend["name"] in MIXING:
         message, hint = f"{backend['name']} would show documents to each other", "write `name: trl`"
         yield recipe.problem("R357", message, at=("backend", "name"), hint=hint)
-
-
-@rule("method")
-def tokens_make_steps(recipe: FilledText) -> Problems:
-    """R465: fewer tokens than one step reads.
-
-    A step reads batch_size rows of max_length tokens.
-
-    Fix: Raise tokens, or lower batch_size or max_length.
-
-    Wrong:
-        task:
-          kind: text
-        method:
-          packing: true
-          batch_size: 8
-          max_length: 512
-          tokens: ▸4000
-
-    Right:
-        method:
-          tokens: 400000
-    """
-    method = recipe["method"]
-    tokens, batch = method.get("tokens"), method.get("batch_size", USUAL_BATCH)
-    a_step = batch * method["max_length"]
-    if tokens is not None and method["packing"] and tokens < a_step:
-        message = f"{tokens:,} tokens are fewer than one step reads, {a_step:,}"
-        hint = f"write {a_step} or more"
-        yield recipe.problem("R465", message, at=("method", "tokens"), hint=hint)
 
 
 @rule("method.scheduler")
@@ -525,7 +496,7 @@ def seeds_are_further_ones(recipe: FilledText) -> Problems:
 
 
 @rule("learning_curve", "splits")
-def curves_have_validation(recipe: FilledText) -> Problems:
+def curves_and_folds_have_validation(recipe: FilledText) -> Problems:
     """R270: a learning curve without validation rows.
 
     The models of a learning curve are compared on the validation rows. The holdout is kept for the one decision
@@ -541,16 +512,8 @@ def curves_have_validation(recipe: FilledText) -> Problems:
     Right:
         splits:
           validation: 100
-    """
-    if recipe["learning_curve"] and not has_validation(recipe.filled):
-        message = "a learning curve is judged on validation rows; splits.validation is 0"
-        hint = "set `splits.validation` to 40 rows or more"
-        yield recipe.problem("R270", message, at=("learning_curve",), hint=hint)
 
-
-@rule("splits")
-def folds_leave_validation(recipe: FilledText) -> Problems:
-    """R271: two folds leave the second training no validation rows.
+    R271: two folds leave the second training no validation rows.
 
     Validation rows are taken from the folds that are not judged. With two folds the second model's would all
     stand in the fold that it is judged on, so that it could neither stop early nor keep its best checkpoint as
@@ -569,8 +532,12 @@ def folds_leave_validation(recipe: FilledText) -> Problems:
         splits:
           folds: 3
     """
-    splits = recipe["splits"]
-    if splits["folds"] == 2 and has_validation(recipe.filled):  # the one number
+    has_rows = has_validation(recipe.filled)
+    if recipe["learning_curve"] and not has_rows:
+        message = "a learning curve is judged on validation rows; splits.validation is 0"
+        hint = "set `splits.validation` to 40 rows or more"
+        yield recipe.problem("R270", message, at=("learning_curve",), hint=hint)
+    if recipe["splits"]["folds"] == 2 and has_rows:  # the one number
         message = "with 2 folds the second training has no validation rows"
         hint = "write `folds: 3` or more, or `validation: 0`"
         yield recipe.problem("R271", message, at=("splits", "folds"), hint=hint)

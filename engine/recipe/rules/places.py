@@ -105,7 +105,7 @@ def _loose(ref: Reference, what: str) -> str:
 
 
 @rule(*PLACE_KEYS)
-def paths_exist(recipe: FilledText) -> Problems:
+def paths_can_be_read_anywhere(recipe: FilledText) -> Problems:
     """R302: no such file or folder.
 
     Paths are read from the recipe's folder, and lead to files with content: no named pipe, no device, no file
@@ -122,9 +122,48 @@ def paths_exist(recipe: FilledText) -> Problems:
         data:
           sources:
             - path: ../data/rows.csv
+
+    R303: a path of one machine only.
+
+    Absolute paths and ~ mean nothing to the next reader of the recipe.
+
+    Fix: Write the path relative to the recipe's folder.
+
+    Wrong:
+        data:
+          sources:
+            - path: ▸/data/rows.csv
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+
+    R304: a path that leaves its archive.
+
+    Paths inside archives and repositories are relative and never climb with `..`.
+
+    Fix: Write the path as the archive lists it; `//` steps into an archive inside it.
+
+    Wrong:
+        data:
+          sources:
+            - package: some-rows==1.0
+              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+              file: ▸../rows.csv
+
+    Right:
+        data:
+          sources:
+            - package: some-rows==1.0
+              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+              file: some_rows/rows.csv
     """
     for at, written, what in written_paths(recipe.filled):
         path = absolute(written, recipe.path.parent)
+        if is_of_one_machine(written):
+            message = f"{show(written)} exists on one machine only"
+            yield recipe.warning("R303", message, at=at, hint=RELATIVE)
         if what == "data set" and is_pattern(written, recipe.path.parent):
             continue  # R250 reports it
         if not recipe.judge.may_read(path):
@@ -140,6 +179,10 @@ def paths_exist(recipe: FilledText) -> Problems:
                 yield recipe.problem("R302", message, at=at)
         elif fault is not None:
             yield recipe.problem("R302", f"{show(written)}: {fault}", at=at)
+    for at, written, _ in written_references(recipe.filled):
+        if climbs(written.get("file", "x")):
+            message = f"{show(written['file'])} must be a relative path without `..`"
+            yield recipe.problem("R304", message, at=(*at, "file"))
 
 
 def _instead_of_folder(written: str, what: str, key: str) -> str:
@@ -309,58 +352,6 @@ def endpoints_can_be_asked(recipe: FilledText) -> Problems:
             message = f"${variable} would cross the network unencrypted"
             hint = f"{address.encrypted}, or delete `api_key_env`"
             yield recipe.problem("R311", message, at=(*at, "endpoint"), hint=hint)
-
-
-@rule(*PLACE_KEYS)
-def paths_travel(recipe: FilledText) -> Problems:
-    """R303: a path of one machine only.
-
-    Absolute paths and ~ mean nothing to the next reader of the recipe.
-
-    Fix: Write the path relative to the recipe's folder.
-
-    Wrong:
-        data:
-          sources:
-            - path: ▸/data/rows.csv
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-    """
-    for at, written, _ in written_paths(recipe.filled):
-        if is_of_one_machine(written):
-            message = f"{show(written)} exists on one machine only"
-            yield recipe.warning("R303", message, at=at, hint=RELATIVE)
-
-
-@rule(*PLACE_KEYS)
-def archive_members_stay_inside(recipe: FilledText) -> Problems:
-    """R304: a path that leaves its archive.
-
-    Paths inside archives and repositories are relative and never climb with `..`.
-
-    Fix: Write the path as the archive lists it; `//` steps into an archive inside it.
-
-    Wrong:
-        data:
-          sources:
-            - package: some-rows==1.0
-              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-              file: ▸../rows.csv
-
-    Right:
-        data:
-          sources:
-            - package: some-rows==1.0
-              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-              file: some_rows/rows.csv
-    """
-    for at, written, _ in written_references(recipe.filled):
-        if climbs(written.get("file", "x")):
-            message = f"{show(written['file'])} must be a relative path without `..`"
-            yield recipe.problem("R304", message, at=(*at, "file"))
 
 
 def is_of_one_machine(path: str) -> bool:

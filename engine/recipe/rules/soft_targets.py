@@ -23,7 +23,7 @@ _WHY = {
 
 
 @rule("teacher")
-def teacher_gives_probabilities(recipe: FilledText) -> Problems:
+def soft_targets_fit_the_teacher(recipe: FilledText) -> Problems:
     """R373: soft targets of a teacher that gives no probabilities of given tokens.
 
     Soft targets are the teacher's probabilities at each token of answers that are there already. A server writes
@@ -59,27 +59,8 @@ def teacher_gives_probabilities(recipe: FilledText) -> Problems:
     Right:
         teacher:
           model: {path: ../data}
-    """
-    teacher = recipe.filled.get("teacher")
-    if not teacher or teacher.get("targets") != "soft":
-        return
-    model = model_keys(teacher)
-    if not model:
-        message = "a baseline answers with labels, and knows no tokens"
-        hint = "set `targets: answers`, or name a model by hub, path or package"
-        yield recipe.problem("R373", message, at=("teacher", "targets"), hint=hint)
-    for key in (one for one in _WHY if one in model):
-        message, hint = _WHY[key]
-        yield recipe.problem("R373", message, at=("teacher", "targets"), hint=hint)
-    if model.get("shots"):
-        message = "soft targets are asked without examples: the student reads none either"
-        at = (*MODEL, "shots")
-        yield recipe.problem("R374", message, at=at, key=True, hint="delete it")
 
-
-@rule("teacher")
-def soft_keys_have_soft_targets(recipe: FilledText) -> Problems:
-    """R375: a key of soft targets where only answers are learned.
+    R375: a key of soft targets where only answers are learned.
 
     Temperature and weight say how the probabilities of a teacher are learned. Its answers are learned as the
     labels are.
@@ -112,16 +93,30 @@ def soft_keys_have_soft_targets(recipe: FilledText) -> Problems:
           targets: soft
     """
     teacher = recipe.filled.get("teacher")
-    if not teacher or teacher.get("targets") == "soft":
+    if not teacher:
         return
-    for key in (one for one in OF_SOFT if one in teacher):
-        message = f"{show(key)} speaks of soft targets, and answers are learned"
-        hint = "set `targets: soft`, or delete it"
-        yield recipe.problem("R375", message, at=("teacher", key), key=True, hint=hint)
-    if "inputs" not in teacher:
-        hint = "give it `inputs`, or set `targets: soft`"
-        message = "the teacher is given no rows to answer"
-        yield recipe.problem("R376", message, at=("teacher",), key=True, hint=hint)
+    model, targets = model_keys(teacher), ("teacher", "targets")
+    if teacher.get("targets") != "soft":
+        for key in (one for one in OF_SOFT if one in teacher):
+            message = f"{show(key)} speaks of soft targets, and answers are learned"
+            hint = "set `targets: soft`, or delete it"
+            yield recipe.problem("R375", message, at=("teacher", key), key=True, hint=hint)
+        if "inputs" not in teacher:
+            message, hint = (
+                "the teacher is given no rows to answer",
+                "give it `inputs`, or set `targets: soft`",
+            )
+            yield recipe.problem("R376", message, at=("teacher",), key=True, hint=hint)
+        return
+    if not model:
+        message = "a baseline answers with labels, and knows no tokens"
+        hint = "set `targets: answers`, or name a model by hub, path or package"
+        yield recipe.problem("R373", message, at=targets, hint=hint)
+    for message, hint in (_WHY[key] for key in _WHY if key in model):
+        yield recipe.problem("R373", message, at=targets, hint=hint)
+    if model.get("shots"):
+        message = "soft targets are asked without examples: the student reads none either"
+        yield recipe.problem("R374", message, at=(*MODEL, "shots"), key=True, hint="delete it")
 
 
 @rule("method", "sweep", "teacher")

@@ -42,6 +42,7 @@ _NAME_A_FORMAT: Final = (
     f"add `format:` with one of {', '.join(FORMATS)}; of a document, say"
     " whether a line (lines) or the file (text) is a row"
 )
+_AS_CSV: Final = "save the sheet as CSV, or let `recipe init` write its rows as JSON lines"
 _WORKBOOKS: Final = (".xlsx", ".xls", ".ods")
 _UNWRITTEN: Final[tuple[object, ...]] = ([], {}, "", "auto", "utf-8")
 """Defaults: a resolved recipe spells them out."""
@@ -73,7 +74,7 @@ def _all_sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any
 
 
 @rule("data.sources", "data.replay", "teacher")
-def formats_are_known(recipe: FilledText) -> Problems:
+def keys_fit_the_format(recipe: FilledText) -> Problems:
     """R231: the file's name does not tell its format.
 
     auto looks at the ending: .jsonl, .json, .csv, .tsv, .parquet, .txt (lines), .xml, also before .gz, .zst, .bz2, .xz.
@@ -95,33 +96,8 @@ def formats_are_known(recipe: FilledText) -> Problems:
               revision: 0123456789abcdef0123456789abcdef01234567
               file: rows.dat
               format: csv
-    """
-    for at, written in _all_sources(recipe):
-        unknown = (
-            name for name in _names(written, recipe) if format_of(name, written["format"]) is None
-        )
-        # One name is enough: a pattern may match thousands of files.
-        if (name := next(unknown, None)) is not None:
-            message = f"the name {show(name.rsplit('/', 1)[-1])} does not tell the format"
-            key = "file" if "file" in written else "path"
-            yield recipe.problem("R231", message, at=(*at, key), hint=_for_format(name))
 
-
-def _for_format(name: str) -> str:
-    if name.lower().endswith(_WORKBOOKS):
-        return "save the sheet as CSV, or let `recipe init` write its rows as JSON lines"
-    return _NAME_A_FORMAT
-
-
-def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:
-    files = listed_files(written, recipe.path.parent, recipe.judge) or ()
-    names = [one.get("file", one.get("path")) for one in files]
-    return [name for name in names if name is not None]
-
-
-@rule("data.sources", "data.replay", "teacher")
-def keys_fit_the_format(recipe: FilledText) -> Problems:
-    """R226: header or quoting for a format that has none.
+    R226: header or quoting for a format that has none.
 
     They speak of csv and tsv; elsewhere they would be ignored.
 
@@ -157,8 +133,36 @@ def keys_fit_the_format(recipe: FilledText) -> Problems:
           sources:
             - path: ../data/faq.json
               records: data.items
+
+    R230: no such encoding.
+
+    The file cannot be decoded.
+
+    Fix: Usual: utf-8, cp1252, utf-16, latin-1.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              encoding: ▸utf8-bom
+
+    Right:
+        data:
+          sources:
+            - path: ../data/rows.csv
+              encoding: utf-8
     """
     for at, written in _all_sources(recipe):
+        names = _names(written, recipe)
+        unknown = (name for name in names if format_of(name, written["format"]) is None)
+        # One name is enough: a pattern may match thousands of files.
+        if (name := next(unknown, None)) is not None:
+            message = f"the name {show(name.rsplit('/', 1)[-1])} does not tell the format"
+            is_book = name.lower().endswith(_WORKBOOKS)
+            place = (*at, "file" if "file" in written else "path")
+            yield recipe.problem(
+                "R231", message, at=place, hint=_AS_CSV if is_book else _NAME_A_FORMAT
+            )
         found = _format(written, recipe)
         for key, formats in _READ_BY.items():
             is_written = recipe.has((*at, key)) and written[key] not in _UNWRITTEN
@@ -168,15 +172,22 @@ def keys_fit_the_format(recipe: FilledText) -> Problems:
                 actual = actual if found == _HUB_ROWS else f"this one is {found}"
                 message = f"`{key}` speaks of {listed(formats)} files; {actual}"
                 yield recipe.problem(code, message, at=(*at, key), key=True)
-
-
-@rule("data.sources", "data.replay", "teacher")
-def xml_says_which_element(recipe: FilledText) -> Problems:
-    """Nothing else tells which element of an xml file is a row (R251)."""
-    for at, written in _all_sources(recipe):
-        if _format(written, recipe) == "xml" and not written["records"]:
+        if found == "xml" and not written["records"]:
             message = "an xml file needs `records`, the element that is a row"
             yield recipe.problem("R251", message, at=at)
+        if not _is_text_encoding(written["encoding"]):
+            hint = suggestion(written["encoding"], _USUAL_ENCODINGS)
+            message = f"no such encoding: {show(written['encoding'])}"
+            yield recipe.problem("R230", message, at=(*at, "encoding"), hint=hint)
+        if "hub" in written and not written["split"] and not written.get("file"):
+            message = "a hub data set needs `split` or `file`"
+            yield recipe.problem("R112", message, at=at, hint="add, for example, `split: train`")
+
+
+def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:
+    files = listed_files(written, recipe.path.parent, recipe.judge) or ()
+    names = [one.get("file", one.get("path")) for one in files]
+    return [name for name in names if name is not None]
 
 
 def _format(written: Mapping[str, Any], recipe: FilledText) -> str | None:
@@ -286,7 +297,7 @@ def _matched(recipe: FilledText, pattern: str, at: KeyPath) -> Problems:
 
 
 @rule("data.sources", "splits.by")
-def into_goes_with_files(recipe: FilledText) -> Problems:
+def splits_and_weights_of_sources(recipe: FilledText) -> Problems:
     """R252: a source is put into a split that the recipe draws.
 
     `into` decides where rows go; with any other way to split, something else decides.
@@ -331,21 +342,8 @@ def into_goes_with_files(recipe: FilledText) -> Problems:
               into: holdout
             - path: ../data/parts/*.jsonl
               into: train
-    """
-    by_files = recipe["splits"]["by"] == "files"
-    for at, written in _sources(recipe):
-        if by_files and "into" not in written:
-            hint = "add `into: train`, `into: validation` or `into: holdout`"
-            message = "`splits.by: files` needs every source to say its split"
-            yield recipe.problem("R253", message, at=at, hint=hint)
-        if not by_files and "into" in written:
-            message = "`into` decides the split of a source with `splits.by: files` only"
-            yield recipe.problem("R252", message, at=(*at, "into"), key=True)
 
-
-@rule("data.sources")
-def paragraphs_stand_alone(recipe: FilledText) -> Problems:
-    """R370: files beside one that is split at blank lines.
+    R370: files beside one that is split at blank lines.
 
     Files are laid beside each other line by line, and a row of several lines has no line of its own in the others.
 
@@ -364,17 +362,8 @@ def paragraphs_stand_alone(recipe: FilledText) -> Problems:
           sources:
             - path: ../data/texts.txt
               columns: {topic: ../data/topics.txt}
-    """
-    for at, written in _sources(recipe):
-        if written.get("split_at") and written.get("columns"):
-            message = "rows of several lines have no line in the files beside"
-            hint = "delete it, or `columns`"
-            yield recipe.problem("R370", message, at=(*at, "split_at"), key=True, hint=hint)
 
-
-@rule("data.sources")
-def weights_change_something(recipe: FilledText) -> Problems:
-    """R254: a weight that changes nothing.
+    R254: a weight that changes nothing.
 
     Only training rows are repeated or thinned, and a weight means something beside other sources only.
 
@@ -393,43 +382,26 @@ def weights_change_something(recipe: FilledText) -> Problems:
               weight: 2
             - path: ../data/parts/*.jsonl
     """
-    sources = list(_sources(recipe))
-    for source, written in sources:
-        at, into = (*source, "weight"), written.get("into", "train")
-        if written["weight"] != 1 and into != "train":
-            message = f"rows of {into} are seen once each, whatever their weight"
-            yield recipe.problem("R254", message, at=at, key=True)
-        elif written["weight"] != 1 and len(sources) == 1:
+    by_files, sources = recipe["splits"]["by"] == "files", list(_sources(recipe))
+    for at, written in sources:
+        if by_files and "into" not in written:
+            hint = "add `into: train`, `into: validation` or `into: holdout`"
+            message = "`splits.by: files` needs every source to say its split"
+            yield recipe.problem("R253", message, at=at, hint=hint)
+        if not by_files and "into" in written:
+            message = "`into` decides the split of a source with `splits.by: files` only"
+            yield recipe.problem("R252", message, at=(*at, "into"), key=True)
+        if written.get("split_at") and written.get("columns"):
+            message = "rows of several lines have no line in the files beside"
+            hint = "delete it, or `columns`"
+            yield recipe.problem("R370", message, at=(*at, "split_at"), key=True, hint=hint)
+        into = written.get("into", "train")
+        if written["weight"] != 1 and (into != "train" or len(sources) == 1):
             message = "there is no other source to weigh this one against"
             hint = "use `method.epochs` for more rounds, `data.sample` for fewer rows"
-            yield recipe.problem("R254", message, at=at, key=True, hint=hint)
-
-
-@rule("data.sources", "data.replay", "teacher")
-def encodings_exist(recipe: FilledText) -> Problems:
-    """R230: no such encoding.
-
-    The file cannot be decoded.
-
-    Fix: Usual: utf-8, cp1252, utf-16, latin-1.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              encoding: ▸utf8-bom
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              encoding: utf-8
-    """
-    for at, written in _all_sources(recipe):
-        if not _is_text_encoding(written["encoding"]):
-            hint = suggestion(written["encoding"], _USUAL_ENCODINGS)
-            message = f"no such encoding: {show(written['encoding'])}"
-            yield recipe.problem("R230", message, at=(*at, "encoding"), hint=hint)
+            if into != "train":
+                message, hint = f"rows of {into} are seen once each, whatever their weight", None
+            yield recipe.problem("R254", message, at=(*at, "weight"), key=True, hint=hint)
 
 
 def _is_text_encoding(name: str) -> bool:
@@ -438,15 +410,6 @@ def _is_text_encoding(name: str) -> bool:
         return bool(getattr(codecs.lookup(name), "_is_text_encoding", True))
     except (LookupError, ValueError):
         return False
-
-
-@rule("data.sources", "data.replay", "teacher")
-def hub_says_which_rows(recipe: FilledText) -> Problems:
-    """A hub data set has several splits and files (R112)."""
-    for at, written in _all_sources(recipe):
-        if "hub" in written and not written["split"] and not written.get("file"):
-            message = "a hub data set needs `split` or `file`"
-            yield recipe.problem("R112", message, at=at, hint="add, for example, `split: train`")
 
 
 @rule("data.sources")

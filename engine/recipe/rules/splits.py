@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from engine.recipe.methods import has_validation
@@ -24,11 +23,6 @@ def _sizes(recipe: FilledText) -> dict[str, float]:
         # `true` is an int in Python; the schema reports it.
         if isinstance(size, int | float) and not isinstance(size, bool)
     }
-
-
-def _is_mixed(sizes: Mapping[str, float]) -> bool:
-    # `validation: 0` is written with fractions too: no rows are no rows.
-    return len({isinstance(size, float) for size in sizes.values() if size != 0}) > 1
 
 
 @rule("splits")

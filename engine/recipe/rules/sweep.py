@@ -12,14 +12,11 @@ from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
     alpha_is_not_below_rank,
     batches_divide,
-    embeddings_have_no_adapter,
+    freezing_is_of_full_training,
     loss_has_a_choice,
-    only_full_training_freezes,
     options_stand_once,
-    ranks_keep_the_scale,
-    ranks_name_targets,
+    ranks_and_targets_fit,
     seeds_are_further_ones,
-    something_is_trained,
 )
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import validation_steers
@@ -32,11 +29,8 @@ _OF_A_METHOD: Final = (
     batches_divide,
     alpha_is_not_below_rank,
     seeds_are_further_ones,
-    only_full_training_freezes,
-    something_is_trained,
-    ranks_name_targets,
-    embeddings_have_no_adapter,
-    ranks_keep_the_scale,
+    freezing_is_of_full_training,
+    ranks_and_targets_fit,
     loss_has_a_choice,
     options_stand_once,
     validation_steers,

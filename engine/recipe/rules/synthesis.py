@@ -9,10 +9,8 @@ from typing import Any, Final
 from engine.errors import listed
 from engine.kinds import KINDS
 from engine.recipe.baselines import name_of, written_baselines
-from engine.recipe.metrics import is_measured
 from engine.recipe.prompt import TemplateError, fields
 from engine.recipe.references import JUDGE, SYNTHESIZE, WRITER
-from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.teacher import JUDGE_NAME, LABEL, WRITER_NAME
 from engine.recipe.text.compose import KeyPath
@@ -277,14 +275,6 @@ def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
         message = "there is no file in which people could review rows"
         hint = "name one: data.synthesize.review"
         yield recipe.problem("R388", message, at=_SYNTHETIC, key=True, hint=hint)
-
-
-@rule("task.kind", "task.labels", "acceptance")
-def gains_without_synthetic_are_known(recipe: FilledText) -> Problems:
-    """For gains over the training without synthetic rows (R201, R207, R212)."""
-    if is_measured(recipe["task"]["kind"]):
-        for name in recipe["acceptance"].get("over_without_synthetic", ()):
-            yield from compared_metric(recipe, name, (*_OVER, name))
 
 
 @rule("data.synthesize", "data.sources")

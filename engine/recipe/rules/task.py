@@ -46,8 +46,37 @@ def texts_hide_nothing(recipe: FilledText) -> Problems:
 
 
 @rule("task.labels")
-def labels_are_seen(recipe: FilledText) -> Problems:
-    r"""R416: a label that holds a character which nobody sees.
+def labels_can_be_answers(recipe: FilledText) -> Problems:
+    r"""R210: labels that look the same.
+
+    Labels that differ in case, width, blanks, unseen characters or letters of other alphabets that are drawn alike
+    (Cyrillic and Latin a) are distinguished by no reader.
+
+    Fix: Rename one of them; use data.label.relabel when the data has both spellings.
+
+    Wrong:
+        task:
+          labels: [billing, bug, ▸Bug]
+
+    Right:
+        task:
+          labels: [billing, bug, crash]
+
+    R211: a label that cannot be an answer.
+
+    Answers are compared on one line, after blanks around them are taken off.
+
+    Fix: Write the label on one line without blanks around it; relabel the data's value.
+
+    Wrong:
+        task:
+          labels: [billing, ▸"bug "]
+
+    Right:
+        task:
+          labels: [billing, bug]
+
+    R416: a label that holds a character which nobody sees.
 
     Zero-width spaces, soft hyphens and fillers make another label of what reads the same. Joiners within a word are
     fine. A warning.
@@ -62,10 +91,25 @@ def labels_are_seen(recipe: FilledText) -> Problems:
         task:
           labels: [billing, bug]
     """
+    first: dict[str, str] = {}
     for position, label in enumerate(recipe["task"].get("labels", [])):
+        at = ("task", "labels", position)
+        other = first.setdefault(folded(label), label)
+        if other != label:
+            message = f"{show(label)} and {show(other)} look the same{unlike(label, other)}"
+            yield recipe.problem("R210", message, at=at)
+        controls = [one for one in label if unicodedata.category(one) == "Cc"]
+        if label != (bare := label.strip()):
+            message = f"{show(label)} has blanks around it" if bare else "must not be blank"
+            hint = f"write {show(bare)}" if bare else None
+            yield recipe.problem("R211", message, at=at, hint=hint)
+        elif _LINE_END.search(label):
+            yield recipe.problem("R211", f"{show(label)} is more than one line of text", at=at)
+        elif controls:
+            message = f"{show(label)} holds the control character U+{ord(controls[0]):04X}"
+            yield recipe.problem("R211", message, at=at, hint="delete the character")
         if found := unseen(label):
             message = f"{show(label)} holds U+{ord(found):04X}, which nobody sees"
-            at = ("task", "labels", position)
             yield recipe.warning("R416", message, at=at, hint="delete the character")
 
 
@@ -85,61 +129,6 @@ def _texts(value: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str, bool]]:
 _MOST_NAMED = 5
 _LINE_END = re.compile("[\n\v\f\r\x85\u2028\u2029]")
 _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
-
-
-@rule("task.labels")
-def labels_stay_apart(recipe: FilledText) -> Problems:
-    """R210: labels that look the same.
-
-    Labels that differ in case, width, blanks, unseen characters or letters of other alphabets that are drawn alike
-    (Cyrillic and Latin a) are distinguished by no reader.
-
-    Fix: Rename one of them; use data.label.relabel when the data has both spellings.
-
-    Wrong:
-        task:
-          labels: [billing, bug, ▸Bug]
-
-    Right:
-        task:
-          labels: [billing, bug, crash]
-    """
-    first: dict[str, str] = {}
-    for position, label in enumerate(recipe["task"].get("labels", [])):
-        other = first.setdefault(folded(label), label)
-        if other != label:
-            message = f"{show(label)} and {show(other)} look the same{unlike(label, other)}"
-            yield recipe.problem("R210", message, at=("task", "labels", position))
-
-
-@rule("task.labels")
-def labels_can_be_written(recipe: FilledText) -> Problems:
-    """R211: a label that cannot be an answer.
-
-    Answers are compared on one line, after blanks around them are taken off.
-
-    Fix: Write the label on one line without blanks around it; relabel the data's value.
-
-    Wrong:
-        task:
-          labels: [billing, ▸"bug "]
-
-    Right:
-        task:
-          labels: [billing, bug]
-    """
-    for position, label in enumerate(recipe["task"].get("labels", [])):
-        at = ("task", "labels", position)
-        if label != label.strip():
-            bare = label.strip()
-            message = f"{show(label)} has blanks around it" if bare else "must not be blank"
-            hint = f"write {show(bare)}" if bare else None
-            yield recipe.problem("R211", message, at=at, hint=hint)
-        elif _LINE_END.search(label):
-            yield recipe.problem("R211", f"{show(label)} is more than one line of text", at=at)
-        elif controls := [one for one in label if unicodedata.category(one) == "Cc"]:
-            message = f"{show(label)} holds the control character U+{ord(controls[0]):04X}"
-            yield recipe.problem("R211", message, at=at, hint="delete the character")
 
 
 @rule("task.labels", "task.out_of_scope")

@@ -67,6 +67,11 @@ def baselines_fit_the_kind(recipe: FilledText) -> Problems:
         elif spec.get("shots") and not kind.can_be_answered_by("few_shot"):
             message = f"{kind.name} has no answered examples to show"
             yield recipe.problem("R274", message, at=(*at, way, "shots"), key=True)
+        # Conversations and documents are judged by a likelihood, which not every model returns.
+        for key in (one for one in _WITHOUT_LIKELIHOOD if kind.by_likelihood and one in spec):
+            message = f"{kind.name} is judged by a likelihood, which {_WITHOUT_LIKELIHOOD[key]}"
+            hint = "name a transformers model: hub, path or package"
+            yield recipe.problem("R274", message, at=(*at, way, key), key=True, hint=hint)
         name = name_of(written)
         # A model called `majority` would share its place in reports with the baseline of that name.
         is_chosen = name != way or way == "model"
@@ -74,22 +79,6 @@ def baselines_fit_the_kind(recipe: FilledText) -> Problems:
             message = f"another baseline is called {show(name)}"
             yield recipe.problem("R275", message, at=at, hint="give it a name of its own")
         names.append(name)
-
-
-@rule("task.kind", "baselines")
-def models_return_likelihoods(recipe: FilledText) -> Problems:
-    """Conversations and documents are judged by a likelihood, which not every model returns (R274)."""
-    kind = KINDS.get(recipe["task"]["kind"])
-    if kind is None or not kind.by_likelihood:
-        return
-    for position, written in enumerate(written_baselines(recipe.filled)):
-        way, spec = kind_and_spec(written)
-        for key, why in _WITHOUT_LIKELIHOOD.items():
-            if key in spec:
-                message = f"{kind.name} is judged by a likelihood, which {why}"
-                hint = "name a transformers model: hub, path or package"
-                at = ("baselines", position, way, key)
-                yield recipe.problem("R274", message, at=at, key=True, hint=hint)
 
 
 @rule("task.kind", "teacher")
@@ -239,8 +228,8 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
         yield recipe.problem("R324", message, at=at, key=True, hint=hint)
 
 
-@rule("baselines", "teacher")
-def teacher_has_its_own_name(recipe: FilledText) -> Problems:
+@rule("baselines", "teacher", "task.kind")
+def teacher_is_known(recipe: FilledText) -> Problems:
     """R325: a teacher that is called as a baseline is.
 
     Reports and stored answers are distinguished by the name.
@@ -255,20 +244,8 @@ def teacher_has_its_own_name(recipe: FilledText) -> Problems:
     Right:
         teacher:
           model: {name: larger, path: ../data}
-    """
-    teacher = recipe.filled.get("teacher")
-    if not teacher or isinstance(teacher["model"], str):
-        return
-    name = teacher["model"].get("name", NAME)
-    if name in [name_of(one) for one in written_baselines(recipe.filled)]:
-        message = f"a baseline is called {show(name)} too"
-        at = (*MODEL, "name") if "name" in teacher["model"] else MODEL
-        yield recipe.problem("R325", message, at=at, hint="give it a name of its own")
 
-
-@rule("task.kind", "baselines", "teacher")
-def teacher_is_a_baseline_that_learns(recipe: FilledText) -> Problems:
-    """R328: a teacher whose name is that of no baseline that learns from rows.
+    R328: a teacher whose name is that of no baseline that learns from rows.
 
     A word as `teacher.model` names one of the recipe's baselines: it is trained on the training rows, and answers the
     rows without labels. A baseline that learns nothing from rows has nothing to teach, and what a prompt makes of the
@@ -287,23 +264,26 @@ def teacher_is_a_baseline_that_learns(recipe: FilledText) -> Problems:
           model: tfidf_svm
     """
     teacher = recipe.filled.get("teacher")
-    if not teacher or not isinstance(teacher["model"], str):
+    if not teacher:
         return
     named = {name_of(one): kind_and_spec(one)[0] for one in written_baselines(recipe.filled)}
-    if named.get(teacher["model"]) in LEARNED:
-        return
-    learned = [name for name, kind in named.items() if kind in LEARNED]
-    task = KINDS.get(recipe["task"]["kind"])
-    fitting = [one for one in LEARNED if task and task.can_be_answered_by(one)]
-    message = f"{show(teacher['model'])} is no baseline of this recipe that learns from rows"
-    hint = "name a model by hub, path, package, gguf or endpoint"
-    if learned or fitting:
-        hint = (
-            f"name {listed(learned, 'or')}"
-            if learned
-            else f"add {listed(fitting, 'or')} to `baselines`"
-        )
-    yield recipe.problem("R328", message, at=MODEL, hint=hint)
+    if not isinstance(teacher["model"], str):
+        name = teacher["model"].get("name", NAME)
+        if name in named:
+            message = f"a baseline is called {show(name)} too"
+            at = (*MODEL, "name") if "name" in teacher["model"] else MODEL
+            yield recipe.problem("R325", message, at=at, hint="give it a name of its own")
+    elif named.get(teacher["model"]) not in LEARNED:
+        learned = [name for name, kind in named.items() if kind in LEARNED]
+        task = KINDS.get(recipe["task"]["kind"])
+        fitting = [one for one in LEARNED if task and task.can_be_answered_by(one)]
+        message = f"{show(teacher['model'])} is no baseline of this recipe that learns from rows"
+        hint = "name a model by hub, path, package, gguf or endpoint"
+        if learned:
+            hint = f"name {listed(learned, 'or')}"
+        elif fitting:
+            hint = f"add {listed(fitting, 'or')} to `baselines`"
+        yield recipe.problem("R328", message, at=MODEL, hint=hint)
 
 
 @rule("base_model", "teacher")

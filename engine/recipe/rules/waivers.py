@@ -45,7 +45,7 @@ _OF_LOCK: Final = (
 
 
 @rule("waivers")
-def waivers_name_something(recipe: FilledText) -> Problems:
+def waivers_name_something_once(recipe: FilledText) -> Problems:
     """R290: a waiver of nothing that the recipe language knows.
 
     It would accept nothing, and the reviewer would believe that it does.
@@ -62,21 +62,8 @@ def waivers_name_something(recipe: FilledText) -> Problems:
         waivers:
           - what: acceptance.metrics.macro_f1.min
             why: The classes were merged.
-    """
-    for position, waiver in enumerate(recipe["waivers"]):
-        what = waiver["what"]
-        if is_known(what):
-            continue
-        if _CODE.fullmatch(what):
-            message, hint = f"{show(what)} is no code of a weaker gate", _code_hint(what)
-        else:
-            message, hint = f"the recipe language has no key {show(what)}", _key_hint(what)
-        yield recipe.problem("R290", message, at=("waivers", position, "what"), hint=hint)
 
-
-@rule("waivers")
-def waivers_differ(recipe: FilledText) -> Problems:
-    """R291: the same waiver twice.
+    R291: the same waiver twice.
 
     Two reasons for one change leave open which one holds.
 
@@ -96,10 +83,17 @@ def waivers_differ(recipe: FilledText) -> Problems:
     """
     named: set[str] = set()
     for position, waiver in enumerate(recipe["waivers"]):
-        if waiver["what"] in named:
-            message = f"{show(waiver['what'])} is waived twice"
-            yield recipe.problem("R291", message, at=("waivers", position, "what"))
-        named.add(waiver["what"])
+        what, at = waiver["what"], ("waivers", position, "what")
+        if what in named:
+            yield recipe.problem("R291", f"{show(what)} is waived twice", at=at)
+        named.add(what)
+        if is_known(what):
+            continue
+        if _CODE.fullmatch(what):
+            message, hint = f"{show(what)} is no code of a weaker gate", _code_hint(what)
+        else:
+            message, hint = f"the recipe language has no key {show(what)}", _key_hint(what)
+        yield recipe.problem("R290", message, at=at, hint=hint)
 
 
 def is_known(what: str) -> bool:

@@ -222,8 +222,8 @@ def bounds_make_sense(recipe: FilledText) -> Problems:
         for word, bound in bounds.items() if spec.unit == "share" else ():
             # What a share gains or drops is at most 1 too.
             if isinstance(bound, int | float) and bound > 1:
-                message, hint = f"must be at most 1, not {show(bound)}", percent_hint(bound)
-                yield recipe.problem("R108", message, at=(*at, word), hint=hint)
+                message = f"must be at most 1, not {show(bound)}"
+                yield recipe.problem("R108", message, at=(*at, word), hint=percent_hint(bound))
             # a correlation may be below 0
             elif word in _KEPT_BY_ALL and bound == _KEPT_BY_ALL[word] and spec.name not in _SIGNED:
                 message = f"every model keeps `{word}: {bound}`, so this bound holds nothing"

@@ -179,9 +179,9 @@ def paths_can_be_read_anywhere(recipe: FilledText) -> Problems:
                 yield recipe.problem("R302", message, at=at)
         elif fault is not None:
             yield recipe.problem("R302", f"{show(written)}: {fault}", at=at)
-    for at, written, _ in written_references(recipe.filled):
-        if climbs(written.get("file", "x")):
-            message = f"{show(written['file'])} must be a relative path without `..`"
+    for at, place, _ in written_references(recipe.filled):
+        if climbs(place.get("file", "x")):
+            message = f"{show(place['file'])} must be a relative path without `..`"
             yield recipe.problem("R304", message, at=(*at, "file"))
 
 

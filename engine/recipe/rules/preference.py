@@ -181,7 +181,7 @@ def loss_fits_the_rows(recipe: FilledText) -> Problems:
         message = f"{loss} cannot learn from {rows}"
         yield recipe.problem("R338", message, at=(*_AT, "loss"), hint=f"write `loss: {other}`")
     for key, losses in _LOSSES_OF.items():
-        at = (*_AT, key)
-        if loss not in losses and recipe.has(at) and method["preference"][key] != _IDLE[key]:
+        place = (*_AT, key)
+        if loss not in losses and recipe.has(place) and method["preference"][key] != _IDLE[key]:
             message = f"{loss} has no `{key}`; {' and '.join(losses)} have"
-            yield recipe.problem("R339", message, at=at, key=True, hint="delete it")
+            yield recipe.problem("R339", message, at=place, key=True, hint="delete it")

@@ -397,11 +397,12 @@ def splits_and_weights_of_sources(recipe: FilledText) -> Problems:
             yield recipe.problem("R370", message, at=(*at, "split_at"), key=True, hint=hint)
         into = written.get("into", "train")
         if written["weight"] != 1 and (into != "train" or len(sources) == 1):
-            message = "there is no other source to weigh this one against"
-            hint = "use `method.epochs` for more rounds, `data.sample` for fewer rows"
-            if into != "train":
-                message, hint = f"rows of {into} are seen once each, whatever their weight", None
-            yield recipe.problem("R254", message, at=(*at, "weight"), key=True, hint=hint)
+            message = f"rows of {into} are seen once each, whatever their weight"
+            hint = ""
+            if into == "train":
+                message = "there is no other source to weigh this one against"
+                hint = "use `method.epochs` for more rounds, `data.sample` for fewer rows"
+            yield recipe.problem("R254", message, at=(*at, "weight"), key=True, hint=hint or None)
 
 
 def _is_text_encoding(name: str) -> bool:

@@ -178,8 +178,8 @@ def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
             yield recipe.problem("R367", message, at=("baselines", position), hint=hint)
     if recipe["acceptance"].get("forgetting") is not None:
         message = "a blank model has nothing to forget"
-        at, hint = ("acceptance", "forgetting"), "take the key out"
-        yield recipe.problem("R367", message, at=at, key=True, hint=hint)
+        place, hint = ("acceptance", "forgetting"), "take the key out"
+        yield recipe.problem("R367", message, at=place, key=True, hint=hint)
 
 
 @rule("base_model")

@@ -11,24 +11,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from textwrap import dedent
-from types import MappingProxyType
 from typing import Final
 
 from engine.values import Value
-
-AREAS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "R": "The recipe and the command line",
-        "D": "Rows and files",
-        "B": "Training, and rows as they are trained",
-        "G": "Gates",
-        "X": "Models and exports",
-        "E": "The machine and the engine",
-        "I": "Mistakes of the engine",
-        "W": "What `recipe diff` finds",
-    }
-)
-"""What the first letter of a code says, in the order of the reference."""
 
 
 class Code(Value):

@@ -141,35 +141,6 @@ def recipe_schema() -> Schema:
     return schema
 
 
-def part_schema() -> dict[str, Any]:
-    """Return the schema of a recipe that is one half of two: a parent, or one that extends it.
-
-    The same keys, with nothing required: what is missing here stands in the other file. For editors;
-    `recipe validate` checks the two together.
-    """
-    found: dict[str, Any] = _without_musts(recipe_schema())
-    found["title"] = "Part of a recipe"
-    return found
-
-
-def _without_musts(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_musts(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    kept = {}
-    for word, below in value.items():
-        is_list = isinstance(below, list)
-        # Only a list is the keyword; a mapping is a key of that name.
-        if (word == "required" and is_list) or word == "dependentRequired":
-            continue
-        # Such forms only say which of several keys has to be there.
-        if word == "oneOf" and is_list and all(form.keys() == {"required"} for form in below):
-            continue
-        kept[word] = _without_musts(below)
-    return kept
-
-
 def expand(schema: Schema) -> Schema:
     """Return `schema` with its `$ref` replaced by what it names; words beside the reference win.
 

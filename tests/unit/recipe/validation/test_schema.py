@@ -12,7 +12,6 @@ from engine.kinds import KINDS
 from engine.recipe import load_recipe, model, resolved_mapping
 from engine.recipe.validation.schema import (
     expand,
-    part_schema,
     recipe_schema,
     recipes_dir,
     schema_text,
@@ -222,10 +221,9 @@ def test_full_fine_tuning_has_a_gentler_rate_and_no_adapter() -> None:
     assert "rank" not in resolved_mapping(recipe)["method"]
 
 
-def test_the_schema_of_parts_is_current_and_requires_nothing() -> None:
+def test_the_schema_of_parts_requires_nothing() -> None:
     written = json.loads(schema_text("recipe-part.schema.json"))
 
-    assert written == part_schema(), "run: python docs/generate.py"
     assert list(Draft202012Validator(written).iter_errors({"method": {"rank": 8}})) == []
     assert len(list(Draft202012Validator(written).iter_errors({"method": {"rnk": 8}}))) == 1
 

@@ -29,7 +29,7 @@ from engine.recipe.model import (
 from engine.recipe.references import base_reference, kept_layers
 from engine.recipe.sweeps import methods_of
 from engine.runtime.models.base_model import FOLDER, REVISION
-from engine.store import Store, product_key
+from engine.store import Artifact, Store, product_key
 from engine.training.preflight import unfit
 from engine.training.soft_targets import other_tokens, tokens_in
 from engine.values import Value, to_json
@@ -46,21 +46,15 @@ class Download(Value):
 
 def encoder_downloads(recipe: Recipe, store: Store) -> tuple[Download, ...]:
     """Return what the encoders of a recipe's baselines will fetch, each once."""
-    named = dict.fromkeys(one.ref for one in recipe.baselines if one.kind in ENCODERS and one.ref)
-    return tuple(found for ref in named for found in _missing(ref, store))
-
-
-def _missing(ref: Reference, store: Store) -> Iterator[Download]:
-    # The payloads of `sources.package` and `runtime.models.base_model`.
-    if isinstance(ref, PackageRef):
-        wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
-        if store.get(product_key("package", wanted).digest) is None:
+    found: list[Download] = []
+    for ref in dict.fromkeys(one.ref for one in recipe.baselines if one.kind in ENCODERS):
+        if isinstance(ref, PackageRef) and _archive(ref, store) is None:
+            place = f"{ref.name} {ref.version} from the package index"
             size = DEFAULT_ENCODER_BYTES if ref == DEFAULT_ENCODER else None
-            yield Download(reference=f"{ref.name} {ref.version} from the package index", bytes=size)
-    elif isinstance(ref, HubRef):
-        payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
-        if store.get(product_key("base-model", payload).digest) is None:
-            yield Download(reference=f"{ref.repo} from the hub", bytes=None)
+            found.append(Download(reference=place, bytes=size))
+        elif isinstance(ref, HubRef) and _made(_payload(ref) or {}, store) is None:
+            found.append(Download(reference=f"{ref.repo} from the hub", bytes=None))
+    return tuple(found)
 
 
 MADE = ("base-model", "tokenizer")
@@ -98,9 +92,13 @@ def shape_of(base: BaseModel, store: Store) -> ModelShape | None:
         made = _made(payload, store, product) if payload else None
         if made and (isinstance(base, PathRef | PackageRef) or shape_of_folder(made)):
             return shape_of_folder(made)
-    if isinstance(base, PathRef):
-        return shape_of_gguf(base.path)
-    return _in_package(base, store) if isinstance(base, PackageRef) else None
+    file = base.path if isinstance(base, PathRef) else None
+    if isinstance(base, PackageRef) and (archive := _archive(base, store)):
+        unpacked = {"archive": archive.files[0].sha256, "file": base.file}
+        folder = _product("package_file", unpacked, store)
+        files = [path for path in folder.iterdir() if path.is_file()] if folder else []
+        file = files[0] if files else None
+    return shape_of_gguf(file) if file else None
 
 
 def tokenizer_file(base: BaseModel, store: Store, sha256: str | None = None) -> Path | None:
@@ -132,15 +130,10 @@ def _payload(ref: Reference) -> dict[str, Any] | None:
     return to_json(ref) if isinstance(ref, PackageRef) else {"sha256": ref.sha256}
 
 
-def _in_package(ref: PackageRef, store: Store) -> ModelShape | None:
+def _archive(ref: PackageRef, store: Store) -> Artifact | None:
+    """Return the archive as `sources.package` fetches it."""
     wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
-    archive = store.get(product_key("package", wanted).digest)
-    if archive is None:
-        return None
-    unpacked = {"archive": archive.files[0].sha256, "file": ref.file}
-    folder = _product("package_file", unpacked, store)
-    files = [path for path in folder.iterdir() if path.is_file()] if folder else []
-    return shape_of_gguf(files[0]) if files else None
+    return store.get(product_key("package", wanted).digest)
 
 
 def _made(payload: dict[str, Any], store: Store, product: str = MADE[0]) -> Path | None:
@@ -158,31 +151,26 @@ def refuse_unfit(recipe: Recipe, store: Store) -> None:
 
     Nothing while a model has to be fetched: then a stage checks it, before it spends anything.
     """
-    problems = dict.fromkeys([*_unfit(recipe, store), *_other_tokens(recipe, store)])
+    problems = dict.fromkeys(_unfit(recipe, store))
     if problems:
         raise StageError(list[Problem](problems))
 
 
-def _other_tokens(recipe: Recipe, store: Store) -> Iterator[Problem]:
-    teacher = recipe.teacher
-    if teacher is None or teacher.soft is None or teacher.model.ref is None:
-        return
-    files = (tokenizer_file(one, store) for one in (recipe.base_model, teacher.model.ref))
-    student, teachers = (tokens_in(file) if file else {} for file in files)
-    if student and teachers:
-        yield from other_tokens(student, teachers)
-
-
 def _unfit(recipe: Recipe, store: Store) -> Iterator[Problem]:
-    base = recipe.base_model
+    base, teacher = recipe.base_model, recipe.teacher
     whole = shape_of(base.of, store) if isinstance(base, FewerLayers) else None
-    if isinstance(base, FewerLayers) and whole is not None:
-        try:
+    try:
+        if isinstance(base, FewerLayers) and whole is not None:
             kept_layers(base.keep_layers, whole.layers)
-        except StageError as error:
-            yield from error.problems
-            return
-    if shape := shape_of(base, store):
-        modules = () if shape.assumed else [*(one.name for one in shape.linears), *EMBEDDINGS]
-        for method in methods_of(recipe):
-            yield from unfit(method, layers=shape.layers, modules=modules)
+    except StageError as error:
+        yield from error.problems
+    else:
+        if shape := shape_of(base, store):
+            modules = () if shape.assumed else [*(one.name for one in shape.linears), *EMBEDDINGS]
+            for method in methods_of(recipe):
+                yield from unfit(method, layers=shape.layers, modules=modules)
+    if teacher is not None and teacher.soft is not None and teacher.model.ref is not None:
+        files = (tokenizer_file(one, store) for one in (base, teacher.model.ref))
+        student, teachers = (tokens_in(file) if file else {} for file in files)
+        if student and teachers:
+            yield from other_tokens(student, teachers)

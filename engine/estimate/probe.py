@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from engine.artifacts.stage import StageContext
@@ -24,15 +23,14 @@ from engine.estimate.training import measurement
 from engine.files.reading import json_lines
 from engine.files.writing import COMPILED
 from engine.lock.policy import PLAIN, lock_policy
-from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
+from engine.pipeline.loop import RunOptions, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
 from engine.pipeline.preflight import require_backend
-from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.store import Artifact, Store, product_key
 from engine.training.rendered import rendered_rows
-from engine.values import Value, replace
+from engine.values import replace
 
 STEPS = 3
 """One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
@@ -41,9 +39,8 @@ MOST_ROWS = 4000
 HEADER = f"trial steps; {COMPILED}"
 
 
-class _RenderedRow(Value):
-    line: str
-    tokens: int
+_Rows = list[tuple[str, int]]
+"""Rendered rows, each with its tokens."""
 
 
 def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
@@ -69,8 +66,24 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
     data = state.artifacts["data"]
     recipe = settled(recipe, largest_setting(recipe, store, inputs, data)[0])
     progress = watcher.stage("probe")
-    context = _context(recipe, state, store, progress)
-    rendered, base = _rendered(context)
+    key = product_key("probe", {"data": data.key}).digest
+    folder = store.scratch(key) / "probe"
+    folder.mkdir(exist_ok=True)
+    context = StageContext(
+        recipe=recipe,
+        device=state.inputs.device,
+        artifacts={"data": data},
+        key="",
+        inputs={"data": data.key},
+        base_model=state.inputs.base_model,
+        workdir=folder,
+        scratch=folder,
+        progress=progress,
+        cached=store.cached,
+        scratch_for=lambda _name, _payload: folder,
+    )
+    base = context.base_model_folder()
+    rendered = rendered_rows(context, base)
     if recipe.data.replay is not None:
         # it is sampled, or read, by a stage that comes after the baselines
         progress.note(
@@ -81,31 +94,6 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
     found = measurement(recipe, store, usage, work=work, by="probe")
     measured.keep(root, found)
     return found
-
-
-def _context(recipe: Recipe, state: RunState, store: Store, progress: Progress) -> StageContext:
-    key = product_key("probe", {"data": state.artifacts["data"].key}).digest
-    folder = store.scratch(key) / "probe"
-    folder.mkdir(exist_ok=True)
-    return StageContext(
-        recipe=recipe,
-        device=state.inputs.device,
-        artifacts={"data": state.artifacts["data"]},
-        key="",
-        inputs={"data": state.artifacts["data"].key},
-        base_model=state.inputs.base_model,
-        workdir=folder,
-        scratch=folder,
-        progress=progress,
-        cached=store.cached,
-        scratch_for=lambda _name, _payload: folder,
-    )
-
-
-def _rendered(context: StageContext) -> tuple[Artifact, Path]:
-
-    base = context.base_model_folder()
-    return rendered_rows(context, base), base
 
 
 def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
@@ -152,20 +140,22 @@ def _write_rows(
     if not train:
         raise StageError.one("B412", "there are no training rows for trial steps")
     usual = _spread(train, method.batch_size)
-    peak = [max(train, key=lambda row: row.tokens), *usual[1:]]
-    looked_at = _with_longest(validation, method.micro_batch_size)
-    _write(folder / "train.jsonl", [*usual * (STEPS - 1), *peak])
-    _write(folder / "validation.jsonl", looked_at)
+    peak = [train[-1], *usual[1:]]
+    most = min(method.micro_batch_size, len(validation))
+    judged = [validation[-1], *_spread(validation, most)[1:]] if validation else []
+    for name, rows in (("train", [*usual * (STEPS - 1), *peak]), ("validation", judged)):
+        with (folder / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{line}\n" for line, _ in rows)
     return CompileInputs(
         device=device,
         precision=context.precision,
         train_rows=STEPS * method.batch_size,
-        validation_rows=len(looked_at),
+        validation_rows=len(judged),
         kernels=load_backend(context.recipe.backend.name).kernels(device),
     )
 
 
-def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
+def _measured_rows(path: Path, base: Path) -> _Rows:
     """Return the rows that are chosen from, shortest first."""
     from engine.runtime.rendering.chat import load_chat  # trial steps bring transformers
     from engine.runtime.rendering.packing import trained_rows
@@ -175,26 +165,11 @@ def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
         lines.sort(key=len)
         half = MOST_ROWS // 2
         lines = [*lines[:-half][:: max(1, len(lines) // half)], *lines[-half:]]
-    chat = load_chat(base)
-    made = trained_rows([json.loads(line) for line in lines], chat)
-    rows = [
-        _RenderedRow(line=line, tokens=len(row["input_ids"]))
-        for line, row in zip(lines, made, strict=True)
-    ]
-    return sorted(rows, key=lambda row: row.tokens)
+    made = trained_rows([json.loads(line) for line in lines], load_chat(base))
+    counted = zip(lines, (len(row["input_ids"]) for row in made), strict=True)
+    return sorted(counted, key=lambda row: row[1])
 
 
-def _spread(rows: Sequence[_RenderedRow], count: int) -> list[_RenderedRow]:
+def _spread(rows: _Rows, count: int) -> _Rows:
     """Return so many rows, evenly over all lengths; some twice where there are fewer."""
     return [rows[(2 * place + 1) * len(rows) // (2 * count)] for place in range(count)]
-
-
-def _with_longest(rows: Sequence[_RenderedRow], count: int) -> list[_RenderedRow]:
-    if not rows:
-        return []
-    return [rows[-1], *_spread(rows, min(count, len(rows)))[1:]]
-
-
-def _write(path: Path, rows: Sequence[_RenderedRow]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.writelines(f"{row.line}\n" for row in rows)

@@ -1,7 +1,7 @@
 """`method` as it is written to a `Method`. Light.
 
-Keys that a recipe does not write follow from the size of the base model, as its name says it, and from the task; numbers
-come of the grid in docs/explanation/defaults.md. Rows enter where steps are counted (`engine.backends.base.schedule`).
+Keys that a recipe does not write follow from the task and the size of the base model, as its name says it; the numbers
+come of a grid, docs/explanation/defaults.md. Rows enter where steps are counted (`engine.backends.base.schedule`).
 A setting of a sweep is a written method too, so what is worked out from a rank follows the rank that is tried.
 """
 

@@ -87,33 +87,29 @@ class _CommentPlacer:
 
     def run(self) -> None:
         for at, text in self.comments:
-            if self.blank is not None and self._something_between(self.blank[0], at[0]):
-                self._give_blank()
+            if self.blank is not None:
+                between = self.lines[self.blank[0] + 1 : at[0] + 1]
+                if any(line.strip() and not line.lstrip().startswith("#") for line in between):
+                    self._give_blank(self.blank)
             if not text:
                 self.blank = at
             elif not self.lines[at[0]][: at[1]].strip():
-                self._on_its_own(at, text)
+                target = self._target(at)
+                target += [text] if self.blank is None else ["", text]
+                self.blank = None
             else:
                 self._beside(at, text)
         if self.blank is not None:
-            self._give_blank()
+            self._give_blank(self.blank)
 
-    def _something_between(self, first: int, last: int) -> bool:
-        return any(
-            self.lines[number].strip() and not self.lines[number].lstrip().startswith("#")
-            for number in range(first + 1, last + 1)
-        )
-
-    def _give_blank(self) -> None:
+    def _give_blank(self, at: At) -> None:
         """A blank line goes before the item of the next line, if one stands there."""
-        assert self.blank is not None  # noqa: S101 - its callers ask
-        following = self._below(self.blank[0])
-        if following is not None and not self._inside(following, self.blank):
+        following = self._below(at[0])
+        if following is not None and not any(
+            node.is_flow and node.start < at < node.end for node in following.within
+        ):
             following.item.before.append("")
         self.blank = None
-
-    def _inside(self, following: _Anchor, at: At) -> bool:
-        return any(node.is_flow and node.start < at < node.end for node in following.within)
 
     def _below(self, line: int) -> _Anchor | None:
         return next((anchor for anchor in self.anchors if anchor.item.at[0] > line), None)
@@ -122,18 +118,19 @@ class _CommentPlacer:
         # The anchors stand in the order of the text.
         return next((anchor for anchor in reversed(self.anchors) if anchor.item.at < at), None)
 
-    def _on_its_own(self, at: At, text: str) -> None:
-        target = self._target(at)
-        if self.blank is not None:
-            target.append("")
-            self.blank = None
-        target.append(text)
-
     def _target(self, at: At) -> list[str]:
+        """Return the comments that one on a line of its own is added to."""
         previous, following = self._before(at), self._below(at[0])
-        inside = self._flow_around(at)
-        if inside is not None:
-            node, owner = inside
+        # The innermost flow collection that the place is in, and the item whose value it is.
+        around: list[tuple[Collection, Item | None]] = [
+            (value, anchor.item)
+            for anchor in self.anchors
+            if isinstance(value := anchor.item.value, Collection)
+        ]
+        flows = [one for one in ((self.root, None), *around) if one[0].is_flow]
+        flows = [one for one in flows if one[0].start < at < one[0].end]
+        if flows:
+            node, owner = flows[-1]
             if following is not None and following.item.at < node.end:
                 return following.item.before
             return node.after if node.items or owner is None else owner.before
@@ -147,20 +144,15 @@ class _CommentPlacer:
             return blocks[-1].after
         return self.root.after if following is None else following.item.before
 
-    def _flow_around(self, at: At) -> tuple[Collection, Item | None] | None:
-        """Return the innermost flow collection that a place is in, and the item whose value it is."""
-        found = None
-        for anchor in self.anchors:
-            value = anchor.item.value
-            if isinstance(value, Collection) and value.is_flow and value.start < at < value.end:
-                found = (value, anchor.item)
-        if found is None and self.root.is_flow and self.root.start < at < self.root.end:
-            return self.root, None
-        return found
-
     def _beside(self, at: At, text: str) -> None:
         lead = self.lines[at[0]][: at[1]].strip()
-        item = self._item_before(at)
+        previous = self._before(at)
+        item = previous and previous.item
+        # Of a flow collection that has ended, its owner.
+        for node, owner in zip(previous.within, previous.owners, strict=True) if previous else ():
+            if node.is_flow and node.end <= at:
+                item = owner
+                break
         following = next((anchor.item for anchor in self.anchors if anchor.item.at > at), None)
         if (item is None or set(lead) <= {"-", " ", "?"}) and following is not None:
             following.before.append(text)
@@ -170,16 +162,6 @@ class _CommentPlacer:
             item.before.append(text)
         else:
             item.beside, item.column = text, at[1]
-
-    def _item_before(self, at: At) -> Item | None:
-        """Return the last item before a place; of a flow collection that has ended, its owner."""
-        previous = self._before(at)
-        if previous is None:
-            return None
-        for node, owner in zip(previous.within, previous.owners, strict=True):
-            if node.is_flow and node.end <= at:
-                return owner
-        return previous.item
 
 
 At = tuple[int, int]

@@ -147,7 +147,7 @@ class _CommentPlacer:
     def _beside(self, at: At, text: str) -> None:
         lead = self.lines[at[0]][: at[1]].strip()
         previous = self._before(at)
-        item = previous and previous.item
+        item = previous.item if previous else None
         # Of a flow collection that has ended, its owner.
         for node, owner in zip(previous.within, previous.owners, strict=True) if previous else ():
             if node.is_flow and node.end <= at:

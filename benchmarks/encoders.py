@@ -28,7 +28,7 @@ from engine.recipe.baselines import DEFAULT_ENCODER
 from engine.recipe.model import PathRef
 from engine.runtime.encoders.encoder import Encoder, load_encoder, locate_encoder
 from engine.runtime.encoders.linear import ALONE, BESIDE, LabelledTexts, linear_answers
-from engine.runtime.encoders.tuned import tuned_answers
+from engine.runtime.encoders.tuned import tune
 from engine.runtime.text.svm import tfidf_svm
 from engine.runtime.text.tfidf import words_and_characters
 from engine.store import Store
@@ -133,10 +133,8 @@ def compare(name: str, load: Callable[[], Encoder], *, machines: bool) -> list[s
     encoder = load()
 
     def tuned() -> list[str]:
-        answered = tuned_answers(
-            encoder, texts, np.array(labels), asked, seed=SEED, progress=Quiet()
-        )
-        return [str(answer) for answer in answered.answers]
+        model = tune(encoder, texts, np.array(labels), seed=SEED, progress=Quiet())
+        return [str(answer) for answer in model.answers(asked)]
 
     return [*found, timed(tuned, test)]
 

@@ -64,7 +64,7 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "engine.backends.trainer_state": (WITHIN, ("set_damaged_aside", "judge_ending")),
     "engine.runtime.training.saved_weights": (AFTER, ("adapter_norm", "model_norm")),
     "engine.training.train": (AFTER, ("refuse_another_model",)),
-    "engine.inference.asked_again": (AFTER, ("refuse_moved_answers",)),
+    "engine.inference.cached": (AFTER, ("refuse_moved_answers",)),
     "engine.stages.evaluate": (AFTER, ("_refuse_contradictions",)),
     "engine.stages.merge": (EXPORT, ("_check_base",)),
     "engine.runtime.models.merge_audit": (EXPORT, ("check_merge", "check_copy")),

@@ -3,11 +3,78 @@
 from __future__ import annotations
 
 import importlib
-from typing import cast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, cast
 
 from engine.environment import version_of
 from engine.errors import Problem
-from engine.exporters.base import Exporter
+from engine.evidence import ExportedFile
+from engine.progress import Progress
+from engine.recipe.model import Task
+from engine.store import sha256_of
+from engine.values import Value
+
+
+class ExportSpec(Value):
+    """What is asked of an export."""
+
+    task: Task
+    quantization: str
+    """llama.cpp's name: Q4_K_M, Q8_0, F16, …"""
+    threads: int
+    sixteen: Path | None = None
+    """The model as a 16-bit GGUF file, where that is there already."""
+    longest_answers: tuple[str, ...] = ()
+    """Of training, where they say how long an answer may be."""
+    asks_partly_blank: bool = False
+    """Rows with a blank column are asked: see `engine.recipe.prompt.asks_partly_blank`."""
+    precision: str = "fp32"
+    """Of the weights of a graph (`onnx`): fp32 or fp16."""
+    importance: Path | None = None
+    """The importance matrix to quantize with; None for none."""
+
+
+class Exporter(Protocol):
+    """A module in `engine.exporters`."""
+
+    NAME: str
+    REQUIRES: tuple[str, ...]
+    """Formats whose files this one refers to."""
+
+    def check(self, find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
+        """Return what is missing here to export, without importing it; reported before any work is done."""
+
+    def export(
+        self, model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
+    ) -> tuple[ExportedFile, ...]:
+        """Write the format into `workdir` and describe every file of it."""
+
+
+def gguf_name(quantization: str) -> str:
+    return f"model-{quantization}.gguf"
+
+
+def write_task(model_dir: Path, spec: ExportSpec, folder: Path) -> None:
+    """Write `task.json`, which says how to ask the model of `model_dir`, into `folder`."""
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
+    from engine.runtime.rendering.task_file import make_task_file, write_task_file
+
+    chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
+    blank = spec.asks_partly_blank
+    asked = make_task_file(spec.task, chat, spec.longest_answers, asks_partly_blank=blank)
+    write_task_file(folder, asked)
+
+
+def describe(path: Path, *, root: Path, form: str) -> ExportedFile:
+    """Return a file's description, named relative to `root`."""
+    return ExportedFile(
+        name=path.relative_to(root).as_posix(),
+        format=form,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+    )
+
 
 EXPORTERS: dict[str, str] = {
     "safetensors": "engine.exporters.safetensors",

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.environment import missing_gguf_tools
 from engine.errors import Problem
 from engine.evidence import ExportedFile
-from engine.exporters.base import ExportSpec, describe, gguf_name, write_task
+from engine.exporters import ExportSpec, describe, gguf_name, write_task
 from engine.progress import Progress, mention
 from engine.values import replace
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import Problem, StageError
 from engine.evidence import ExportedFile
-from engine.exporters.base import ExportSpec, describe, gguf_name
+from engine.exporters import ExportSpec, describe, gguf_name
 from engine.files.reading import parse_json
 from engine.progress import Progress
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.environment import version_of
 from engine.errors import Problem
 from engine.evidence import ExportedFile
-from engine.exporters.base import ExportSpec, describe, write_task
+from engine.exporters import ExportSpec, describe, write_task
 from engine.progress import Progress
 from engine.recipe.model import ONNX
 from engine.runtime.graph.client import missing_tools, write_graph

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import Problem
 from engine.evidence import ExportedFile
-from engine.exporters.base import ExportSpec, describe
+from engine.exporters import ExportSpec, describe
 from engine.progress import Progress
 
 NAME = "safetensors"

@@ -291,7 +291,7 @@ class GgufAsker(Value):
 
     def _by_the_file(self, turns: Sequence[Turns], tools: Sequence[Turns] = ()) -> list[str]:
         """Return the prompts as the chat template and the special tokens in the file write them; "" without one."""
-        from engine.runtime.llama.chat import file_tokenizer  # brings transformers
+        from engine.runtime.llama.client import file_tokenizer  # brings transformers
 
         tokenizer = file_tokenizer(self.path)
         if not tokenizer.chat_template:

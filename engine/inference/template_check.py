@@ -49,35 +49,31 @@ def tokenizer_problems(
     texts = corpus()
     if chat.all_token_ids(texts) != chat.all_token_ids(texts):
         why = "reads the same text as other tokens each time (`dropout` in tokenizer.json)"
-        yield _problem(why, Severity.ERROR)
+        yield _bad_tokenizer(why, warns=False)
         return
     words = chat.tokenizer.get_vocab()
     if len(set(words.values())) < len(words):
-        yield _problem("gives two tokens the same number", Severity.ERROR)
+        yield _bad_tokenizer("gives two tokens the same number", warns=False)
     for text in PLAIN:
         ids = chat.token_ids(text)
         marked = chat.tokenizer(text)["input_ids"]
         behind = marked[len(marked) - marked[::-1].index(ids[-1]) :] if ids[-1] in marked else []
         if behind:
-            yield _problem(
+            yield _bad_tokenizer(
                 f"writes {chat.tokenizer.decode(behind)!r} behind every text: programs that let it do so ask after"
-                " an end",
-                Severity.WARNING,
+                " an end"
             )
             break
     every = [*islice(dict.fromkeys(answers), ANSWERS)]
     lost = [(text, back) for text in every if (back := _back(chat, text)) != text.strip()]
     if lost:
         text, back = lost[0]
-        is_fatal = are_labels or len(lost) > MOST_LOST * len(every)
-        yield _problem(
-            f"does not give {len(lost)} of {len(every)} answers back: {text[:40]!r} becomes {back[:40]!r}",
-            Severity.ERROR if is_fatal else Severity.WARNING,
-        )
+        why = f"does not give {len(lost)} of {len(every)} answers back: {text[:40]!r} becomes {back[:40]!r}"
+        yield _bad_tokenizer(why, warns=not are_labels and len(lost) <= MOST_LOST * len(every))
         return
     for text in PLAIN:
         if (back := _back(chat, text)) != text:
-            yield _problem(f"does not give texts back: {text!r} becomes {back!r}", Severity.WARNING)
+            yield _bad_tokenizer(f"does not give texts back: {text!r} becomes {back!r}")
             return
 
 
@@ -86,9 +82,13 @@ def _back(chat: Chat, text: str) -> str:
     return str(found).strip()
 
 
-def _problem(why: str, severity: Severity) -> Problem:
-    message = f"the tokenizer of the base model {why}"
-    return Problem(code="X841", message=message, path="base_model", hint=HINT, severity=severity)
+def _problem(code: str, message: str, hint: str, *, warns: bool = True) -> Problem:
+    severity = Severity.WARNING if warns else Severity.ERROR
+    return Problem(code=code, message=message, path="base_model", hint=hint, severity=severity)
+
+
+def _bad_tokenizer(why: str, *, warns: bool = True) -> Problem:
+    return _problem("X841", f"the tokenizer of the base model {why}", HINT, warns=warns)
 
 
 CLOSED = re.compile(r"<(\w+)>\s*</\1>|\[(\w+)\]\s*\[/\2\]")
@@ -109,6 +109,7 @@ ANY_TEXT: Final = (
     + "\n\nüß → 中文 №\n\tAnd so on, in lower and UPPER case. "
 ) * 16
 """What a row could hold: 2,000 characters that a template could escape, strip, fold or cut; no marks."""
+OWN_TEMPLATE: Final = "take the template of the model's own repository"
 STAND_IN: Final = "qXquestionXq"
 SHOWN: Final = 40
 Turns = Sequence[Mapping[str, Any]]
@@ -135,7 +136,7 @@ def opening_problem(chat: Chat) -> Problem | None:
         )
     else:
         return None
-    return Problem(code="X671", message=f"the chat template {what}", path="base_model", hint=hint)
+    return _problem("X671", f"the chat template {what}", hint, warns=False)
 
 
 def other_opening(chat: Chat) -> Problem | None:
@@ -147,23 +148,17 @@ def other_opening(chat: Chat) -> Problem | None:
     prompt, written = chat.prompt(asked), chat.before_answer(asked)
     if _squeezed(written).startswith(_squeezed(prompt)):
         return None
-    return Problem(
-        code="X671",
-        message=f"the chat template opens an answer with {_end(prompt)}, and writes past answers behind"
-        f" {_end(written)}",
-        path="base_model",
-        hint="make both the same in chat_template.jinja of the base model",
-        severity=Severity.WARNING,
+    return _problem(
+        "X671",
+        f"the chat template opens an answer with {prompt[-SHOWN:]!r}, and writes past answers behind"
+        f" {written[-SHOWN:]!r}",
+        "make both the same in chat_template.jinja of the base model",
     )
 
 
 def _squeezed(text: str) -> str:
     """Return a text without white space and without blocks that hold nothing: neither says how a turn begins."""
     return "".join(CLOSED.sub("", text).split())
-
-
-def _end(text: str) -> str:
-    return repr(text[-SHOWN:])
 
 
 def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:
@@ -183,13 +178,13 @@ def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:
             if _is_taken(chat, one) and (
                 lost := _lost(chat.prompt(one), one, once=one is not turns)
             ):
-                return Problem(
-                    code="X839",
-                    message=f"the chat template does not write once, and as it stands, what the {lost['role']} says,"
+                return _problem(
+                    "X839",
+                    f"the chat template does not write once, and as it stands, what the {lost['role']} says,"
                     f" such as {lost['content'].strip()[:SHOWN]!r}",
-                    path="base_model",
-                    hint="take the template of the model's own repository, which passes every text on;"
+                    "take the template of the model's own repository, which passes every text on;"
                     " of one without a system turn, move `task.system` into `task.instruction`",
+                    warns=False,
                 )
     return None
 
@@ -232,13 +227,7 @@ def turn_problem(chat: Chat) -> Problem | None:
         what = "writes an answer of its own before the first question"
     else:
         return None
-    return Problem(
-        code="X817",
-        message=f"the chat template {what}",
-        path="base_model",
-        hint="take the template of the model's own repository",
-        severity=Severity.WARNING,
-    )
+    return _problem("X817", f"the chat template {what}", OWN_TEMPLATE)
 
 
 def two_templates(folder: Path) -> Problem | None:
@@ -249,12 +238,10 @@ def two_templates(folder: Path) -> Problem | None:
     other = read_settings(settings).get("chat_template")
     if not isinstance(other, str) or other == file.read_text(encoding="utf-8"):
         return None
-    return Problem(
-        code="X840",
-        message="tokenizer_config.json holds another chat template than chat_template.jinja, and that one is used",
-        path="base_model",
-        hint="take `chat_template` out of tokenizer_config.json, or put the right one into chat_template.jinja",
-        severity=Severity.WARNING,
+    return _problem(
+        "X840",
+        "tokenizer_config.json holds another chat template than chat_template.jinja, and that one is used",
+        "take `chat_template` out of tokenizer_config.json, or put the right one into chat_template.jinja",
     )
 
 
@@ -282,14 +269,7 @@ def mark_problems(chat: Chat, known: Mapping[str, int] | None) -> Iterator[Probl
             )
         else:
             continue
-        is_text = len(ids) > 1 and mark not in ending
-        yield Problem(
-            code="X840",
-            message=what,
-            path="base_model",
-            hint=hint,
-            severity=Severity.WARNING if is_text else Severity.ERROR,
-        )
+        yield _problem("X840", what, hint, warns=len(ids) > 1 and mark not in ending)
 
 
 def _beside_words(chat: Chat, mark: str, token: int, hint: str) -> Iterator[Problem]:
@@ -297,18 +277,12 @@ def _beside_words(chat: Chat, mark: str, token: int, hint: str) -> Iterator[Prob
     if token not in chat.token_ids(f"word{mark}word"):
         what = f"`{mark}` of the chat template is read as ordinary text beside a word"
         what += ": it is marked `single_word` or `normalized` in tokenizer.json"
-        yield Problem(code="X840", message=what, path="base_model", hint=hint)
+        yield _problem("X840", what, hint, warns=False)
     elif chat.token_ids("word ") != chat.token_ids("word") and (
         chat.token_ids(f"word {mark}") == chat.token_ids(f"word{mark}")
     ):
-        yield Problem(
-            code="X841",
-            message=f"the tokenizer of the base model takes white space before `{mark}` away (`lstrip` in"
-            " tokenizer.json), which not every program does",
-            path="base_model",
-            hint=hint,
-            severity=Severity.WARNING,
-        )
+        what = f"the tokenizer of the base model takes white space before `{mark}` away (`lstrip` in tokenizer.json)"
+        yield _problem("X841", f"{what}, which not every program does", hint)
 
 
 def exchanged_marks(chat: Chat) -> Problem | None:
@@ -324,11 +298,8 @@ def exchanged_marks(chat: Chat) -> Problem | None:
         what = f"begins turns with `{eos}`, which ends texts, and ends them with `{ending}`"
     else:
         return None
-    return Problem(
-        code="X840",
-        message=f"the chat template {what}: its marks are exchanged",
-        path="base_model",
-        hint="take the template of the model's own repository",
+    return _problem(
+        "X840", f"the chat template {what}: its marks are exchanged", OWN_TEMPLATE, warns=False
     )
 
 

@@ -19,7 +19,7 @@ from engine.artifacts.results import training as training_summary
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.errors import StageError
-from engine.inference import asked_again, predict
+from engine.inference import cached, predict
 from engine.inference.cached import Stopwatch, judged_validation, sample_rows
 from engine.inference.preference import Reference, rated, reference_of
 from engine.kinds import Decoding
@@ -174,8 +174,8 @@ def _predictions(
         write_predictions(folder / predict.FILE, rated(judged, asked, base))
         if part.name != "train" and recipe.task.spec.decoding is Decoding.LABEL_SCORING:
             written = read_predictions(folder / predict.FILE)
-            most = asked_again.ROWS if part.name == "holdout" else asked_again.ONE
-            asked_again.refuse_moved_answers(loaded, asked, rows, written, most=most)
+            most = cached.ROWS if part.name == "holdout" else cached.ONE
+            cached.refuse_moved_answers(loaded, asked, rows, written, most=most)
         if part.is_free_too:
             write_predictions(folder / FREE_FILE, free)
 

@@ -14,8 +14,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import ExportedFile
-from engine.exporters import in_order, load_exporter
-from engine.exporters.base import ExportSpec
+from engine.exporters import ExportSpec, in_order, load_exporter
 from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import ONNX, Recipe

@@ -20,7 +20,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.environment import GRAPH_RUNTIME, version_of
 from engine.evidence import CalibratedForm, Check, FormResult, Metric, Scores, Status, Verdict
-from engine.exporters.base import gguf_name
+from engine.exporters import gguf_name
 from engine.inference import predict, predict_gguf
 from engine.inference.cached import (
     Predictions,
@@ -34,7 +34,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions, wr
 from engine.metrics.scoring import agreement, score
 from engine.metrics.several import corrected_confidence, is_proved, passes_among
 from engine.metrics.verdict import judge_drops, point_check, verdict
-from engine.parity import calibration, ladder, speed
+from engine.parity import calibration, ladder
 from engine.parity import files as parity_files
 from engine.parity.ladder import ModelForm
 from engine.recipe.metrics import FREE
@@ -319,7 +319,9 @@ class _ParityChain:
         task = self.recipe.task
         predictions = self._gguf(path, name=quantization, digest=digest, free=True)
         prompts = [] if task.spec.by_likelihood else self._prompts()
-        timed = speed.measured(self.context, path, prompts or self._texts(), digest=digest)
+        timed = parity_files.measured_speed(
+            self.context, path, prompts or self._texts(), digest=digest
+        )
         whole, free, same = self._measured(predictions, timed, self.judging)
         form = ModelForm(name=quantization, predictions=predictions.judged, scores=whole)
         leaves = "ollama" in self.recipe.export.formats
@@ -353,7 +355,7 @@ class _ParityChain:
     ) -> tuple[Scores, Scores | None, Metric]:
         """Return the scores of a quantized file, those of its free answers, and its agreement with the merged model."""
         scores = score(predictions.judged, judging)
-        whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
+        whole = replace(scores, metrics=(*scores.metrics, *parity_files.speed_metrics(timed)))
         merged, free = self.merged.judged, self._free(predictions, judging)
         return whole, free, agreement(merged, predictions.judged, confidence=judging.confidence)
 
@@ -436,7 +438,7 @@ class _ParityChain:
             predictions=predictions.judged,
             abstention=abstention,
             others={"agreement": same},
-            notes=speed.notes(timed, cores=self.context.device.cores),
+            notes=parity_files.speed_notes(timed, cores=self.context.device.cores),
         )
         return gate.judge_exported(
             self.context,

@@ -231,16 +231,16 @@ def kept_lines(
 
 def _check_reading(context: StageContext, base: Path) -> list[str]:
     """Refuse settings under which trained weights predict text worse than under others; return what may be so."""
-    from engine.runtime.models import reading_check  # brings torch
+    from engine.runtime.models import tensor_check  # brings torch
 
     payload = {
         "base_model": context.base_model,
         "device": context.device.kind,
         "precision": context.precision,
-        "revision": reading_check.REVISION,
+        "revision": tensor_check.REVISION,
     }
     check = partial(
-        reading_check.reading_problems, base, device=context.device, precision=context.precision
+        tensor_check.reading_problems, base, device=context.device, precision=context.precision
     )
     return kept_lines(context, "reading_check", payload, check)
 

@@ -12,8 +12,7 @@ import torch
 from gguf import GGUFReader
 
 from engine.environment import detect_device
-from engine.exporters import load_exporter
-from engine.exporters.base import ExportSpec
+from engine.exporters import ExportSpec, load_exporter
 from engine.recipe.model import PackageRef, Task
 from engine.recipe.prompt import messages
 from engine.runtime.llama.client import GgufAnswers, answer_text

@@ -6,8 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from engine.exporters import load_exporter
-from engine.exporters.base import ExportSpec
+from engine.exporters import ExportSpec, load_exporter
 from engine.recipe.model import Task
 
 TASK = Task(

@@ -57,7 +57,14 @@ def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
     programs = Path(baseline_folder.__file__).parent
     shutil.copyfile(programs / "predict.py", folder / "predict.py")
     shutil.copyfile(programs / f"{inputs.kind}.py", folder / "classifier.py")
-    settings: dict[str, Any] = _settings(inputs)
+    template = parse_template(inputs.task.input)
+    settings: dict[str, Any] = {
+        "baseline": inputs.kind,
+        "python": platform.python_version(),
+        "labels": list(inputs.task.labels),
+        "several": inputs.task.spec.answer is AnswerForm.LABELS,
+        "input": {"between": list(template.pieces), "columns": list(template.columns)},
+    }
     if inputs.encoder is None:
         from engine.runtime.text.svm import fit_svm  # brings scikit-learn
 
@@ -78,17 +85,6 @@ def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
     text = json.dumps(settings, indent=1, ensure_ascii=False)
     (folder / "settings.json").write_text(f"{text}\n", encoding="utf-8")
     writing.share_reading(folder)
-
-
-def _settings(inputs: ExportInputs) -> dict[str, Any]:
-    template = parse_template(inputs.task.input)
-    return {
-        "baseline": inputs.kind,
-        "python": platform.python_version(),
-        "labels": list(inputs.task.labels),
-        "several": inputs.task.spec.answer is AnswerForm.LABELS,
-        "input": {"between": list(template.pieces), "columns": list(template.columns)},
-    }
 
 
 def _write_linear(

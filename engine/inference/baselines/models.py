@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold, beginning, inner_folds
-from engine.inference.baselines.values import BaselinePredictions, Question
+from engine.inference.baselines.shots import BaselinePredictions, Question
 from engine.inference.cached import Stopwatch
 from engine.inference.predict import (
     PredictionInputs,
@@ -48,11 +48,19 @@ def linear(
     from engine.runtime.encoders.linear import MODELS, linear_answers  # brings scikit-learn
 
     of = partial(labelled, encoder, task=task, progress=progress)
+    # The fold of each row is -1 for those beyond the bound, and for a row that is alone.
+    taken = beginning(fold.train, MOST_CROSSED, seed=seed)
+    numbers = inner_folds(taken, INNER_FOLDS, seed=seed)
+    if not numbers:
+        # One group, or one text: only C is chosen here, and some of its rows tell more of it than none.
+        apart = [replace(row, group=str(place)) for place, row in enumerate(taken)]
+        numbers = inner_folds(apart, INNER_FOLDS, seed=seed)
+    by_id = {row.id: number for row, number in zip(taken, numbers, strict=False)}
     choice = linear_answers(
         of(fold.train),
         of(fold.validation) if fold.validation else None,
         of(fold.judged),
-        folds=_crossing(fold.train, seed=seed),
+        folds=[by_id.get(row.id, -1) for row in fold.train],
         seed=seed,
     )
     facts = {
@@ -70,18 +78,13 @@ def tuned(
     encoder: Encoder, fold: Fold, task: Task, *, seed: int, progress: Progress
 ) -> BaselinePredictions:
     """Return what the encoder says after it was trained on the training rows. StageError G522, X696."""
-    from engine.runtime.encoders.tuned import tuned_answers  # brings torch
+    from engine.runtime.encoders.tuned import tune  # brings torch
 
-    answered = tuned_answers(
-        encoder,
-        [row.input for row in fold.train],
-        target_array(fold.train, task),
-        [row.input for row in fold.judged],
-        seed=seed,
-        progress=progress,
-    )
-    facts = {"epochs": answered.epochs, "steps": answered.steps}
-    predictions = _answered(fold.judged, task, answered.answers)
+    texts, labels = [row.input for row in fold.train], target_array(fold.train, task)
+    model = tune(encoder, texts, labels, seed=seed, progress=progress)
+    facts = {"epochs": model.epochs, "steps": model.steps}
+    answers = model.answers([row.input for row in fold.judged])
+    predictions = _answered(fold.judged, task, answers)
     return BaselinePredictions(predictions=predictions, facts=_facts(encoder, fold) | facts)
 
 
@@ -92,18 +95,6 @@ def _facts(encoder: Encoder, fold: Fold) -> dict[str, object]:
         "bytes": encoder.bytes,
         "split_words": round(split, 3),
     }
-
-
-def _crossing(rows: Sequence[Example], *, seed: int) -> list[int]:
-    """Return the fold of each row, -1 for those beyond the bound and for a row that is alone."""
-    taken = beginning(rows, MOST_CROSSED, seed=seed)
-    numbers = inner_folds(taken, INNER_FOLDS, seed=seed)
-    if not numbers:
-        # One group, or one text: only C is chosen here, and some of its rows tell more of it than none.
-        apart = [replace(row, group=str(place)) for place, row in enumerate(taken)]
-        numbers = inner_folds(apart, INNER_FOLDS, seed=seed)
-    by_id = {row.id: number for row, number in zip(taken, numbers, strict=False)}
-    return [by_id.get(row.id, -1) for row in rows]
 
 
 def labelled(
@@ -140,8 +131,11 @@ def ask_file(
     gguf: Path, question: Question, *, threads: int, work_dir: Path, progress: Progress
 ) -> BaselinePredictions:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
-    from engine.runtime.llama.chat import load_gguf_chat  # brings transformers
-    from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
+    from engine.runtime.llama.client import (  # only where a file is asked
+        Request,
+        ask_gguf,
+        load_gguf_chat,  # brings transformers
+    )
 
     chat, task = load_gguf_chat(gguf), question.task
     is_prose = task.spec.decoding is not Decoding.GRAMMAR

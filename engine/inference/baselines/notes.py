@@ -40,7 +40,9 @@ def note(
 
     `facts` are those of the first fold, `others` the further ones.
     """
-    task, rows = recipe.task, _train_rows([fold, *others])
+    sizes = {len(one.train) for one in (fold, *others)}
+    span = f"{min(sizes)} to {max(sizes)}" if len(sizes) > 1 else f"{min(sizes)}"
+    task, rows = recipe.task, f"{span} train rows"
     if baseline.kind == "majority":
         return f"always {_most_frequent(fold, task)}, most frequent in training"
     if baseline.kind in ALWAYS_ALIKE:
@@ -76,12 +78,6 @@ def choices(
 def _most_frequent(fold: Fold, task: Task) -> str:
     answer = most_frequent(fold.train, task)
     return f"`{answer if len(answer) <= SHOWN else f'{answer[: SHOWN - 1]}…'}`"
-
-
-def _train_rows(folds: Sequence[Fold]) -> str:
-    sizes = {len(fold.train) for fold in folds}
-    span = f"{min(sizes)} to {max(sizes)}" if len(sizes) > 1 else f"{min(sizes)}"
-    return f"{span} train rows"
 
 
 def _of_encoder(

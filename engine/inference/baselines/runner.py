@@ -15,7 +15,7 @@ from engine.environment import version_of
 from engine.errors import EngineError, Problem
 from engine.inference import predict
 from engine.inference.baselines import floors, shots
-from engine.inference.baselines.values import BaselinePredictions, Question, SeededDraws
+from engine.inference.baselines.shots import BaselinePredictions, Question, SeededDraws
 from engine.inference.preference import base_answers, longer_answer, untouched
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS, LEARNED
@@ -130,7 +130,44 @@ class Asker:
 
         `rows` stands in the key for what is judged and learned from, where that is not a fold of the data.
         """
-        payload = self._payload(baseline, fold, rows)
+        context, recipe = self.context, self.context.recipe
+        who = who_answers(baseline)
+        of_fold = {
+            "data": context.inputs["data"],
+            "holdout": context.inputs["holdout"],
+            "fold": fold.number,
+        }
+        payload: dict[str, Any] = {
+            "revision": REVISION,
+            "baseline": baseline.kind,
+            "shots": baseline.shots,
+            **(of_fold if rows is None else rows),
+            "seed": recipe.splits.seed,
+            "asked": predict.PredictionInputs.of(recipe, fold.train).payload(),
+            "answering": predict.REVISION,
+            "versions": {tool: version_of(tool) for tool in TOOLS[who]},
+        }
+        if shots.has_shots(baseline):
+            # a teacher's rows bring the examples themselves
+            payload.setdefault("shown", shots.REVISION)
+        if who == "model":
+            payload["base_model"] = self._identity(baseline)
+            payload["device"] = context.device.kind
+            payload["precision"] = context.precision
+        if who == "encoder":
+            from engine.runtime.encoders import encoder as folder  # of an encoder's folder
+
+            found = self.context.references[reference_name(baseline)]
+            payload["encoder"] = {**found, "made": folder.REVISION}
+            payload["device"] = context.device.kind
+            payload["precision"] = context.precision
+        if who == "file":
+            payload["gguf"] = dict(context.references[reference_name(baseline)])
+        if baseline.endpoint is not None:
+            served = baseline.endpoint
+            # a server's bytes have no digest: address and name are all that is known of it
+            payload["endpoint"] = {"url": served.url, "model": served.model, "as": baseline.name}
+            payload |= {"draws": to_json(self.draws)} if self.draws else {}
 
         def build(folder: Path) -> None:
             with named_errors(baseline, self.path):
@@ -162,44 +199,6 @@ class Asker:
             return error.problems[0].message
         return ""
 
-    def _payload(self, baseline: Baseline, fold: Fold, rows: Payload | None) -> Payload:
-        context, recipe = self.context, self.context.recipe
-        who = who_answers(baseline)
-        of_fold = {
-            "data": context.inputs["data"],
-            "holdout": context.inputs["holdout"],
-            "fold": fold.number,
-        }
-        payload: dict[str, Any] = {
-            "revision": REVISION,
-            "baseline": baseline.kind,
-            "shots": baseline.shots,
-            **(of_fold if rows is None else rows),
-            "seed": recipe.splits.seed,
-            "asked": predict.PredictionInputs.of(recipe, fold.train).payload(),
-            "answering": predict.REVISION,
-            "versions": {tool: version_of(tool) for tool in TOOLS[who]},
-        }
-        if shots.has_shots(baseline):
-            # a teacher's rows bring the examples themselves
-            payload.setdefault("shown", shots.REVISION)
-        if who == "model":
-            payload["base_model"] = self._identity(baseline)
-            payload["device"] = context.device.kind
-            payload["precision"] = context.precision
-        if who == "encoder":
-            payload["encoder"] = self._encoder_identity(baseline)
-            payload["device"] = context.device.kind
-            payload["precision"] = context.precision
-        if who == "file":
-            payload["gguf"] = dict(context.references[reference_name(baseline)])
-        if baseline.endpoint is not None:
-            served = baseline.endpoint
-            # a server's bytes have no digest: address and name are all that is known of it
-            payload["endpoint"] = {"url": served.url, "model": served.model, "as": baseline.name}
-            payload |= {"draws": to_json(self.draws)} if self.draws else {}
-        return payload
-
     def _identity(self, baseline: Baseline) -> Mapping[str, Any]:
         if baseline.ref is None:
             return self.context.base_model
@@ -207,12 +206,6 @@ class Asker:
 
         found = self.context.references[reference_name(baseline)]
         return {**found, "made": base_model.REVISION}
-
-    def _encoder_identity(self, baseline: Baseline) -> Mapping[str, Any]:
-        from engine.runtime.encoders import encoder as folder  # of an encoder's folder
-
-        found = self.context.references[reference_name(baseline)]
-        return {**found, "made": folder.REVISION}
 
     def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
         recipe = self.context.recipe

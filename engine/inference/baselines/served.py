@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import needs_extra
-from engine.inference.baselines.values import BaselinePredictions, Question, SeededDraws
+from engine.inference.baselines.shots import BaselinePredictions, Question, SeededDraws
 from engine.inference.predict import predicted
 from engine.kinds import AnswerForm
 from engine.progress import Progress

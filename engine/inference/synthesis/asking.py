@@ -23,8 +23,7 @@ from engine.files.reading import parse_json
 from engine.inference import predict
 from engine.inference.baselines.runner import Asker, facts_of
 from engine.inference.baselines.served import SPARE_TOKENS, cost_of
-from engine.inference.baselines.shots import MOST_SHOTS, usual_shots
-from engine.inference.baselines.values import SeededDraws
+from engine.inference.baselines.shots import MOST_SHOTS, SeededDraws, usual_shots
 from engine.inference.synthesis.requests import (
     RowRequest,
     answer_key,

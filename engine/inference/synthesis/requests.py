@@ -122,7 +122,10 @@ class _Draw:
         draw = random.Random(f"{value.seed}:{number}")  # noqa: S311 - a reproducible order, no secret
         target = self._target(number, draw)
         values = {name: draw.choice(list(words)) for name, words in value.vary}
-        shown = self._shown(target, draw)
+        fitting = self.by_target.get(target, ()) if target else self.rows
+        # a long text among the examples leaves no room for the others
+        short = [row for row in fitting if len(row.input) <= EXAMPLE_CHARACTERS] or fitting
+        shown = draw.sample(short, min(self.value.examples, len(short)))
         return RowRequest(number=number, target=target, text=self._text(target, values, shown))
 
     def _target(self, number: int, draw: random.Random) -> str:
@@ -136,12 +139,6 @@ class _Draw:
             return label
         with_label = self.by_label.get(label, ())
         return draw.choice(with_label).target if with_label else joined_labels(task, [label])
-
-    def _shown(self, target: str, draw: random.Random) -> list[Example]:
-        fitting = self.by_target.get(target, ()) if target else self.rows
-        # a long text among the examples leaves no room for the others
-        short = [row for row in fitting if len(row.input) <= EXAMPLE_CHARACTERS] or fitting
-        return draw.sample(short, min(self.value.examples, len(short)))
 
     def _text(self, target: str, values: Mapping[str, str], shown: Sequence[Example]) -> str:
         parts = [self._wish(target, values)]

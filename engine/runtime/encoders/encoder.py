@@ -73,28 +73,29 @@ def locate_encoder(ref: Reference, cached: Cached, progress: Progress) -> Path:
 
 def encoder_settings(folder: Path) -> EncoderSettings:
     """Return what the files of an encoder say. StageError X695 where they ask for what is not understood."""
-    _require_known_parts(folder)
+    listed = read_settings(folder / MODULES) if (folder / MODULES).exists() else []
+    for one in listed if isinstance(listed, list) else [listed]:
+        kind = str(one.get("type") if isinstance(one, dict) else one)
+        if kind.rpartition(".")[2] not in PARTS:
+            raise _not_understood(f"`{MODULES}` names `{kind[:100]}`")
     pooling = _settings(folder, POOLING)
     sentences = _settings(folder, SENTENCES)
     prompts = _settings(folder, PROMPTS)
+    # Newer files name the mode, older ones switch each on or off.
+    if MODE in pooling:
+        asked = [f"{MODE}_{pooling[MODE]}"]
+    else:
+        asked = [name for name, value in pooling.items() if name.startswith(MODE) and value]
+    found = [mode for name, mode in POOLINGS.items() if {name, f"{MODE}_{mode}"} & set(asked)]
+    if len(asked) > 1 or len(found) < len(asked):
+        raise _not_understood(f"`{POOLING}` asks for {', '.join(asked)[:200]}")
     return EncoderSettings(
-        pooling=_pooling(pooling),
+        pooling=found[0] if found else "mean",
         prompt=_prompt(prompts),
         pools_prompt=pooling.get("include_prompt", True) is not False,
         most_tokens=_written_most_tokens(sentences, _settings(folder, "config.json")),
         lower=sentences.get("do_lower_case") is True,
     )
-
-
-def _require_known_parts(folder: Path) -> None:
-    if not (folder / MODULES).exists():
-        return
-    listed = read_settings(folder / MODULES)
-    modules = listed if isinstance(listed, list) else [listed]
-    kinds = [str(one.get("type")) if isinstance(one, dict) else str(one) for one in modules]
-    for kind in kinds:
-        if kind.rpartition(".")[2] not in PARTS:
-            raise _not_understood(f"`{MODULES}` names `{kind[:100]}`")
 
 
 def _settings(folder: Path, name: str) -> Mapping[str, Any]:
@@ -103,18 +104,6 @@ def _settings(folder: Path, name: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise unreadable(folder / name, "it holds no object")
     return found
-
-
-def _pooling(settings: Mapping[str, Any]) -> str:
-    # Newer files name the mode, older ones switch each on or off.
-    if MODE in settings:
-        asked = [f"{MODE}_{settings[MODE]}"]
-    else:
-        asked = [name for name, value in settings.items() if name.startswith(MODE) and value]
-    found = [mode for name, mode in POOLINGS.items() if {name, f"{MODE}_{mode}"} & set(asked)]
-    if len(asked) > 1 or len(found) < len(asked):
-        raise _not_understood(f"`{POOLING}` asks for {', '.join(asked)[:200]}")
-    return found[0] if found else "mean"
 
 
 def _prompt(settings: Mapping[str, Any]) -> str:
@@ -230,20 +219,13 @@ def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
     encoder = Encoder(
         model=model, tokenizer=tokenizer, settings=settings, bytes=size, precision=precision
     )
-    _require_vectors(encoder)
-    return encoder
-
-
-def _require_vectors(encoder: Encoder) -> None:
-    """Refuse what makes no vector of a text, such as a model whose decoder wants the beginning of an answer.
-
-    StageError X696.
-    """
-    refused = library_errors(
+    no_vectors = library_errors(
         "X696", "the encoder makes no vectors", hint=LOADABLE, path="baselines"
     )
-    with refused, torch.inference_mode():
+    # The decoder of some models wants the beginning of an answer.
+    with no_vectors, torch.inference_mode():
         encoder.unit_vectors(["a"]).reshape(1, encoder.width)
+    return encoder
 
 
 def _most_tokens(model: Any, named: int | None) -> int | None:

@@ -20,7 +20,6 @@ from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.encoders.encoder import Encoder, require_lesson
 from engine.runtime.encoders.pooling import batches
-from engine.values import Value
 
 BATCH = 16
 EPOCHS, FEWEST_EPOCHS = 10, 2
@@ -33,29 +32,6 @@ DROPOUT = 0.1
 MOST_NORM = 1.0
 POOL = 8
 """Batches whose rows are sorted by length among each other."""
-
-
-class TunedAnswers(Value):
-    """What the trained encoder says, and how it was trained."""
-
-    answers: np.ndarray
-    """In the form of the labels."""
-    epochs: int
-    steps: int
-
-
-def tuned_answers(
-    encoder: Encoder,
-    texts: Sequence[str],
-    labels: np.ndarray,
-    asked: Sequence[str],
-    *,
-    seed: int,
-    progress: Progress,
-) -> TunedAnswers:
-    """Train a copy of the encoder and return its answers. StageError G522, X696: as `tune` and `answers`."""
-    tuned = tune(encoder, texts, labels, seed=seed, progress=progress)
-    return TunedAnswers(answers=tuned.answers(asked), epochs=tuned.epochs, steps=tuned.steps)
 
 
 def tune(
@@ -74,7 +50,9 @@ def tune(
         torch.manual_seed(seed)
         tuned = TunedEncoder(encoder, names, width=labels.shape[1] if names is None else len(names))
         tuned.epochs = max(FEWEST_EPOCHS, min(EPOCHS, MOST_STEPS * BATCH // len(texts)))
-        targets = _targets(labels, names)
+        targets = torch.from_numpy(
+            labels.astype(np.float32) if names is None else np.searchsorted(names, labels)
+        )
         loss_of: Callable[..., torch.Tensor] = torch.nn.functional.cross_entropy
         if targets.ndim > 1:
             loss_of = torch.nn.functional.binary_cross_entropy_with_logits
@@ -118,8 +96,11 @@ class TunedEncoder(torch.nn.Module):
 
     def answers(self, texts: Sequence[str]) -> np.ndarray:
         """Return the answers to texts, in the form of the labels. StageError X696 when it computes no numbers."""
-        with _deterministic():
-            logits = self._logits_of(texts)
+        self.eval()
+        logits = np.zeros((len(texts), self.head.out_features), dtype=np.float32)
+        with _deterministic(), torch.inference_mode():
+            for places in batches(texts):
+                logits[places] = self([texts[place] for place in places]).cpu().numpy()
         if not np.isfinite(logits).all():
             message = "the encoder cannot be trained: it computes what is no number"
             hint = "set backend.precision: fp32"
@@ -127,14 +108,6 @@ class TunedEncoder(torch.nn.Module):
         if self.names is None:
             return (logits > 0).astype(int)
         found: np.ndarray = self.names[logits.argmax(axis=1)]
-        return found
-
-    def _logits_of(self, texts: Sequence[str]) -> np.ndarray:
-        self.eval()
-        found = np.zeros((len(texts), self.head.out_features), dtype=np.float32)
-        with torch.inference_mode():
-            for places in batches(texts):
-                found[places] = self([texts[place] for place in places]).cpu().numpy()
         return found
 
 
@@ -163,12 +136,6 @@ def _epoch(texts: Sequence[str], order: random.Random) -> list[list[int]]:
     ]
     order.shuffle(found)
     return found
-
-
-def _targets(labels: np.ndarray, names: np.ndarray | None) -> torch.Tensor:
-    if names is None:
-        return torch.from_numpy(labels.astype(np.float32))
-    return torch.from_numpy(np.searchsorted(names, labels))
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
         writer.add_chat_template(template.read_text(encoding="utf-8"))
     ends = _read(model / "generation_config.json").get("eos_token_id")
     written = writer.kv_data[0].get(gguf.Keys.Tokenizer.EOS_ID)
-    # The last of several ends a turn (`engine.runtime.models.tokenizer`); the end of the text is in the file by now.
+    # The last of several ends a turn (`engine.runtime.models.base_model`); the end of the text is in the file by now.
     if isinstance(ends, list) and written is not None and ends[-1] != written.value:
         writer.add_eot_token_id(ends[-1])
 

@@ -302,13 +302,19 @@ class PrefixedRows:
         for row in rows:
             requests = row.job.requests()
             if not requests:
-                self._forget(row)
+                self._drop_nodes(row)
+                self._context.drop(row.lane)
+                self._free.append(row.lane)
                 continue
             going.append(row)
             for number, request in enumerate(requests):
-                path = self._fitting(row, request, fresh=number == 0)
-                need = sum(len(one.tokens) for one in path or ())
-                if path is None or size + need > self._room:
+                path = self._path(row, request)
+                # One without room begins again from the end of its row.
+                if number == 0 and row.nodes and not self._has_room(row, path):
+                    self._drop_nodes(row)
+                    path = self._path(row, request)
+                need = sum(len(one.tokens) for one in path)
+                if not self._has_room(row, path) or size + need > self._room:
                     break
                 fed.append((row, request, self._feed(row, path)))
                 size += need
@@ -317,16 +323,6 @@ class PrefixedRows:
             first = end - len(request.tokens) + 1 if request.every else end
             row.job.take(request, [self._context.logits(at) for at in range(first, end + 1)])
         return going
-
-    def _fitting(
-        self, row: _CachedRow, request: FeedRequest, *, fresh: bool
-    ) -> list[FeedRequest] | None:
-        """Return what to feed, or None where it has to wait; a row without room begins again from its end."""
-        path = self._path(row, request)
-        if fresh and row.nodes and not self._has_room(row, path):
-            self._drop_nodes(row)
-            path = self._path(row, request)
-        return path if self._has_room(row, path) else None
 
     def _has_room(self, row: _CachedRow, path: Sequence[FeedRequest]) -> bool:
         needs_lane = not path[0].moves or path[0].behind == START
@@ -366,8 +362,3 @@ class PrefixedRows:
             self._free.append(lane)
         row.nodes.clear()
         row.used = 0
-
-    def _forget(self, row: _CachedRow) -> None:
-        self._drop_nodes(row)
-        self._context.drop(row.lane)
-        self._free.append(row.lane)

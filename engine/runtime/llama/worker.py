@@ -159,6 +159,8 @@ def answer(
     """Return the result of a request; `report` gets the number of rows done."""
     adds, bos = request["adds_special"], [engine.vocab.token_bos()]
     prompts = {prompt: engine.tokens(prompt) for prompt in request["prompts"]}
+    terminator = request["terminator"]
+    tokens = engine.tokens(terminator)
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
         "token_ids": [
@@ -171,7 +173,7 @@ def answer(
         # A program that writes a prompt as we do asks the same text.
         "read": engine.read(request["read"], known=prompts),
         "sent": engine.read(request["sent"], as_sent=True),
-        "is_ended": _ends(engine, request["terminator"]),
+        "is_ended": len(tokens) != 1 or bool(engine.vocab.is_eog(tokens[0])),
         "window": engine.window if request["within_window"] else None,
     }
     rows = [ids for ids in result["token_ids"] if too_long(len(ids), result["window"]) is None]
@@ -188,12 +190,6 @@ def answer(
     if request["timed"]:
         result["speed"] = measure_speed(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}
-
-
-def _ends(engine: Engine, terminator: str) -> bool:
-    """Return whether the file stops at a terminator of one token; others are left to stop strings."""
-    tokens = engine.tokens(terminator)
-    return len(tokens) != 1 or bool(engine.vocab.is_eog(tokens[0]))
 
 
 def _generate(

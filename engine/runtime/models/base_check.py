@@ -29,6 +29,7 @@ from engine.runtime.models.tensor_check import (
     HEAD,
     SAME_MODEL,
     LayerSizes,
+    base_problem,
     file_problems,
     norm_start,
     plain_weights,
@@ -125,7 +126,7 @@ def _built(folder: Path) -> tuple[Any, list[str]]:
     if other := sorted(map(_mismatch, loading.get("mismatched_keys", ()))):
         name, file, built = other[0]
         raise StageError(
-            _problem(
+            base_problem(
                 "X692",
                 f"{len(other)} tensors of the weights have another shape than config.json says, such as `{name}`:"
                 f" {file} and {built}",
@@ -173,7 +174,7 @@ def _beyond(model: Any, files: tuple[WeightFile, ...]) -> Iterator[Problem]:
         and _form(tensor.name) != tensor.name
     ]
     if odd:
-        yield _problem(
+        yield base_problem(
             "X773",
             f"the weights hold {len(odd)} tensors of layers that config.json does not count, such as `{odd[0]}`",
             "take config.json and weights of the same revision of the same model",
@@ -196,7 +197,7 @@ def _too_many_tokens(model: Any, tokenizer: Any) -> Iterator[Problem]:
     rows = model.get_input_embeddings().weight.shape[0]
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= rows:
-        yield _problem(
+        yield base_problem(
             "X693",
             f"the tokenizer has a token of number {largest:,}, and the embedding has {rows:,} rows",
             "take tokenizer and weights of the same revision of the same model",
@@ -226,7 +227,7 @@ def _rows(folder: Path, files: tuple[WeightFile, ...], tokenizer: Any) -> Iterat
     if count := wiped_words(rows, words, share=WORDS, ignored=padding):
         zeros = "the row of 1 word is" if count == 1 else f"the rows of {count} words are"
         what = f"`{embedding}` of the base model: {zeros} zeros"
-        yield _problem("X771", what, AGAIN)
+        yield base_problem("X771", what, AGAIN)
 
 
 def _two_heads(folder: Path, files: tuple[WeightFile, ...]) -> Iterator[Problem]:
@@ -239,7 +240,7 @@ def _two_heads(folder: Path, files: tuple[WeightFile, ...]) -> Iterator[Problem]
         return
     one, two = _read(places[embedding], embedding), _read(places[HEAD], HEAD)
     if one.shape != two.shape or not torch.equal(one, two):
-        yield _problem(
+        yield base_problem(
             "X774",
             f"config.json says that input and output share one matrix, and `{HEAD}` is another one than `{embedding}`",
             "set `tie_word_embeddings: false` in config.json if the head is right, or take the head out of the weights",
@@ -268,21 +269,19 @@ def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
                 if weight.ndim == MATRIX and state != "broken":
                     sizes.add(tensor.name, weight)
     if broken := found["broken"]:
-        yield _problem("X770", f"{_named(broken)}: NaN or infinity among the weights", AGAIN)
+        yield base_problem("X770", f"{_named(broken)}: NaN or infinity among the weights", AGAIN)
     if wiped := found["wiped"]:
-        yield _problem("X771", f"{_named(wiped)}: wiped, whole rows or columns are zeros", AGAIN)
+        yield base_problem(
+            "X771", f"{_named(wiped)}: wiped, whole rows or columns are zeros", AGAIN
+        )
     if foreign := found["foreign"]:
         what = f"{_named(foreign)}: all 1, where a {type(model).__name__} begins with 0 and adds 1"
-        yield _problem("X846", f"{what}: config.json names another architecture", SAME_MODEL)
+        yield base_problem("X846", f"{what}: config.json names another architecture", SAME_MODEL)
     yield from sizes.problems()
     if sparse := found["sparse"]:
-        yield Problem(
-            code="X771",
-            message=f"{_named(sparse)}: at least {SPARSE:.0%} of the weights are zeros",
-            path="base_model",
-            hint="a model that was thinned out on purpose trains as any other, and fills up again",
-            severity=Severity.WARNING,
-        )
+        what = f"{_named(sparse)}: at least {SPARSE:.0%} of the weights are zeros"
+        hint = "a model that was thinned out on purpose trains as any other, and fills up again"
+        yield base_problem("X771", what, hint, warns=True)
 
 
 def _state(weight: torch.Tensor) -> str:
@@ -332,7 +331,3 @@ def _read(path: Path, name: str) -> torch.Tensor:
 def _named(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more tensors" if len(names) > SHOWN else ""
     return f"{', '.join(f'`{one}`' for one in names[:SHOWN])}{more} of the base model"
-
-
-def _problem(code: str, message: str, hint: str) -> Problem:
-    return Problem(code=code, message=message, path="base_model", hint=hint)

@@ -247,7 +247,8 @@ def _require_numbers(path: Path, _changed: int, _size: int) -> None:
     if odd := next((one for one in numbers if not 0 <= one < MOST_TOKENS), None):
         number = f"{odd:,}" if abs(odd) < 1 << 64 else "beyond 64 bits"
         raise unreadable(path, f"a token has the number {number}, {MOST_TOKENS:,} is the most")
-    if _count_added(found) > MOST_ADDED:
+    added = found.get("added_tokens") if isinstance(found, dict) else None
+    if (len(added) if isinstance(added, list) else 0) > MOST_ADDED:
         raise unreadable(path, f"it adds more than {MOST_ADDED:,} tokens to its vocabulary")
     if path.name == VOCABULARIES[0] and growth_of(found) > MOST_GROWTH:
         raise unreadable(path, f"its rules make a text more than {MOST_GROWTH:,} times longer")
@@ -266,11 +267,6 @@ def _numbers(found: Any) -> Iterator[int]:
         else []
     )
     return (one for one in every if isinstance(one, int) and not isinstance(one, bool))
-
-
-def _count_added(found: Any) -> int:
-    added = found.get("added_tokens") if isinstance(found, dict) else None
-    return len(added) if isinstance(added, list) else 0
 
 
 def read_settings(path: Path) -> Any:

@@ -68,14 +68,9 @@ PLAIN: dict[str, set[object]] = {
 }
 """Settings of adapter_config.json this merge understands; any other value is refused."""
 EMPTY = (
-    "modules_to_save",
-    "layer_replication",
-    "target_parameters",
-    "trainable_token_indices",
-    "megatron_config",
-    "corda_config",
-    "eva_config",
-)
+    "modules_to_save", "layer_replication", "target_parameters", "trainable_token_indices", "megatron_config",
+    "corda_config", "eva_config",
+)  # fmt: skip
 """Settings that must be absent or empty."""
 CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 """Settings that say which modules have a pair."""

@@ -10,10 +10,10 @@ from typing import Any, Final
 from transformers import CONFIG_MAPPING
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from engine.errors import Problem, Severity
+from engine.errors import Problem
 from engine.files.reading import read_json
 from engine.runtime.models.files import read_settings
-from engine.runtime.models.reading_check import is_trained
+from engine.runtime.models.tensor_check import base_problem, is_trained
 from engine.values import brief_text
 
 UNREACHED: Final = 0.1
@@ -106,13 +106,8 @@ def _product(merge: Any) -> str:
 
 
 def _odd_vocabulary(what: str) -> Problem:
-    return Problem(
-        code="X841",
-        message=f"the tokenizer of the base model {what}",
-        path="base_model",
-        hint="take the tokenizer files of the same revision of the same model",
-        severity=Severity.WARNING,
-    )
+    hint = "take the tokenizer files of the same revision of the same model"
+    return base_problem("X841", f"the tokenizer of the base model {what}", hint, warns=True)
 
 
 CONFIG: Final = "config.json"
@@ -274,10 +269,5 @@ def _other_activation(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _warning(message: str) -> Problem:
-    return Problem(
-        code="X842",
-        message=message,
-        path="base_model",
-        hint="take the settings of the same revision of the same model",
-        severity=Severity.WARNING,
-    )
+    hint = "take the settings of the same revision of the same model"
+    return base_problem("X842", message, hint, warns=True)

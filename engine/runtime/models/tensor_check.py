@@ -12,9 +12,78 @@ from statistics import median
 from typing import Any, Final
 
 import torch
+from safetensors import safe_open
+from torch.nn.functional import cross_entropy
+from transformers.utils import logging as transformers_logging
 
+from engine.environment import Device
 from engine.errors import Problem, Severity
-from engine.runtime.models.weights import INDEX, WHOLE, WeightFile, weight_map
+from engine.files.reading import read_json
+from engine.runtime.models.load import DTYPES, load_whole
+from engine.runtime.models.torch_device import torch_device
+from engine.runtime.models.weights import INDEX, WHOLE, WeightFile, weight_files, weight_map
+from engine.runtime.rendering.chat import kept_tokenizer
+
+REVISION: Final = 6
+TEXT: Final = (
+    "The river rises in the hills north of the town and flows south for about forty miles before it reaches the sea."
+    " In spring, when the snow melts, the water is high and brown, and the people who live near the banks move their"
+    " animals to higher ground. By the end of summer it is so low that children can walk across it without getting"
+    " their knees wet.\n\nFor a long time there was only one bridge. It was built of stone in the year 1742, after a"
+    " flood had carried away the old wooden one, and it was wide enough for a single cart. Farmers who came to the"
+    " market on Saturday mornings often had to wait for an hour or more until it was their turn to cross. A second"
+    " bridge, made of steel, was opened in 1931, and the old one is now used by people on foot and on bicycles.\n\n"
+)
+BLIND: Final = 0.65
+"""Loss, as a share of guessing any token, from which a model is suspected; SmolLM2 of 135 M has 0.24."""
+GUESSING: Final = 1.0
+"""The same from which it is refused: no text of another language is predicted worse than by guessing."""
+
+
+def is_trained(folder: Path) -> bool:
+    """Say whether a norm of a model has different numbers: each begins with one number, and any training changes it."""
+    for file in weight_files(folder):
+        with safe_open(file.path, framework="pt") as source:
+            for tensor in file.tensors:
+                is_norm = NORM.search(tensor.name) and tensor.name.endswith(".weight")
+                if (
+                    is_norm
+                    and len(tensor.shape) == 1
+                    and tensor.shape[0]
+                    and tensor.dtype in FLOATS
+                ):
+                    weight = source.get_tensor(tensor.name)
+                    if bool((weight != weight[0]).any()):
+                        return True
+    return False
+
+
+def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterator[Problem]:
+    """Yield X846 for trained weights that predict ordinary text hardly better than guessing, or worse."""
+    if read_json(folder / "config.json").get("quantization_config") or not is_trained(folder):
+        return
+    transformers_logging.disable_progress_bar()
+    if device.kind == "cpu":
+        torch.set_num_threads(device.threads)
+    model = load_whole(folder, dtype=DTYPES[precision], use_safetensors=True).eval()
+    model.to(torch_device(device))
+    ids = torch.tensor([kept_tokenizer(folder)(TEXT)["input_ids"]], device=model.device)
+    with torch.inference_mode():
+        logits = model(input_ids=ids, use_cache=False).logits
+    loss = float(cross_entropy(logits[0, :-1].float(), ids[0, 1:]))
+    guess = math.log(model.config.vocab_size)
+    # Written this way round, so that NaN is odd too.
+    if loss < BLIND * guess:
+        return
+    is_possible = loss < GUESSING * guess
+    yield base_problem(
+        "X846",
+        f"the base model was trained, and predicts ordinary English text with {loss:.3g} nats a token, where"
+        f" guessing gives {guess:.3g}: config.json, tokenizer and weights may be of different models",
+        f"{SAME_MODEL}{'; a model of other texts only can be right as it is' if is_possible else ''}",
+        warns=is_possible,
+    )
+
 
 LAYER: Final = re.compile(r"\.\d+\.")
 NORM: Final = re.compile(r"norm|\bln_|layernorm", re.IGNORECASE)
@@ -50,11 +119,11 @@ def file_problems(folder: Path, files: Iterable[WeightFile]) -> Iterator[Problem
     held = {(tensor.name, file.path.name) for file in files for tensor in file.tensors}
     if (folder / WHOLE).exists() and {*named.values()} != {WHOLE}:
         what = f"the folder holds `{WHOLE}` and the files that `{INDEX}` names: the first is the one that is used"
-        yield _problem("X843", what, "take one of the two out of the folder", warns=True)
+        yield base_problem("X843", what, "take one of the two out of the folder", warns=True)
     elif odd := sorted(held ^ {*named.items()}):
         name, file = odd[0]
         what = f"`{INDEX}` and the files differ in {len(odd)} places, such as `{name}` in `{file}`"
-        yield _problem("X843", f"{what}: programs load one or the other", AGAIN)
+        yield base_problem("X843", f"{what}: programs load one or the other", AGAIN)
 
 
 def stray_tensors(model: Any, unexpected: Iterable[str]) -> Iterator[Problem]:
@@ -72,7 +141,7 @@ def stray_tensors(model: Any, unexpected: Iterable[str]) -> Iterator[Problem]:
     for names, warns in ((inside, False), ([one for one in strange if one not in inside], True)):
         if names:
             what = f"the weights hold {len(names)} tensors that the architecture of config.json does not have, such as"
-            yield _problem(
+            yield base_problem(
                 "X843", f"{what} `{names[0]}`: they are left out", SAME_MODEL, warns=warns
             )
 
@@ -92,7 +161,7 @@ def whole_numbers(model: Any, files: Iterable[WeightFile]) -> Iterator[Problem]:
     ]
     if odd:
         what = f"{len(odd)} tensors are stored as {odd[0].dtype}, such as `{odd[0].name}`, and config.json says nothing"
-        yield _problem("X843", f"{what} of a quantization: their scale is not known", AGAIN)
+        yield base_problem("X843", f"{what} of a quantization: their scale is not known", AGAIN)
 
 
 def plain_weights(files: Iterable[WeightFile]) -> Iterator[Problem]:
@@ -103,7 +172,7 @@ def plain_weights(files: Iterable[WeightFile]) -> Iterator[Problem]:
         hint = (
             "take `quantization_config` out of config.json, or fetch the weights that it speaks of"
         )
-        yield _problem(
+        yield base_problem(
             "X843", f"{what}: they would be rounded as they are loaded", hint, warns=True
         )
 
@@ -156,7 +225,7 @@ class LayerSizes:
         """Yield X845 as a warning for layers that are the same, a matrix much larger or smaller, and one begun anew."""
         if fresh := [*self._fresh()]:
             what = f"{len(fresh)} tensors look as before any training, unlike the same ones of other layers, such as"
-            yield _problem("X845", f"{what} `{fresh[0]}`", AGAIN, warns=True)
+            yield base_problem("X845", f"{what} `{fresh[0]}`", AGAIN, warns=True)
         twins, strangers = list[tuple[str, str]](), list[tuple[str, float]]()
         for found in self._found.values():
             seen = dict[tuple[float, float], str]()
@@ -171,11 +240,11 @@ class LayerSizes:
                     strangers.append((name, ratio))
         if twins:
             what = f"{len(twins)} matrices are those of another layer, such as `{twins[0][1]}` and `{twins[0][0]}`"
-            yield _problem("X845", what, AGAIN, warns=True)
+            yield base_problem("X845", what, AGAIN, warns=True)
         if strangers:
             name, ratio = strangers[0]
             what = f"`{name}` is {ratio:.2g} times as large as the same matrix of other layers"
-            yield _problem("X845", what, AGAIN, warns=True)
+            yield base_problem("X845", what, AGAIN, warns=True)
 
     def _fresh(self) -> Iterator[str]:
         """Yield matrices whose rows and columns are as alike as those of drawn numbers, and norms that begin anew."""
@@ -209,7 +278,7 @@ def token_rows(rows: torch.Tensor, tokens: Iterable[tuple[int, str]]) -> Iterato
         what = "all zeros"
         if rows[token].any():
             what = f"that of token {same[0]}, too, so that the two cannot be distinguished"
-        yield _problem(
+        yield base_problem(
             "X845",
             f"`{text}`, which marks turns, was never trained: its row of the output matrix is {what}",
             "take the instruct version of the model",
@@ -230,6 +299,6 @@ def wiped_words(
     return empty if empty > max(1, share * len(known)) else 0
 
 
-def _problem(code: str, message: str, hint: str, *, warns: bool = False) -> Problem:
+def base_problem(code: str, message: str, hint: str, *, warns: bool = False) -> Problem:
     severity = Severity.WARNING if warns else Severity.ERROR
     return Problem(code=code, message=message, path="base_model", hint=hint, severity=severity)

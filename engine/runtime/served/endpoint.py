@@ -88,10 +88,16 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
             temperature=draws.temperature if draws else 0.0, pause=pause,
         )  # fmt: skip
         replies = rows.ask(chats, progress, seeds=draws.seeds if draws else ())
+    found = [ADAPTED[name] for name in rows.adapted]
+    if cut := sum(reply.cut_off for reply in replies):
+        found.append(f"{cut} answers ran into the limit of tokens")
+    if refused := [reply.refused for reply in replies if reply.refused]:
+        were = "1 row was" if len(refused) == 1 else f"{len(refused)} rows were"
+        found.append(f"{were} refused and count as wrong: {refused[0]}")
     return Served(
         replies=tuple(replies),
         constrained="" if "form" in rows.adapted else way,
-        remarks=tuple(_remarks(replies, rows.adapted)),
+        remarks=tuple(found),
         owner=owner,
     )
 
@@ -149,13 +155,3 @@ def _way(owner: str, form: Form) -> tuple[str, dict[str, Any]]:
         return "", {}
     named = {"name": "answer", "schema": dict(form.schema), "strict": True}
     return "json schema", {"response_format": {"type": "json_schema", "json_schema": named}}
-
-
-def _remarks(replies: Sequence[Reply], adapted: Sequence[str]) -> list[str]:
-    found = [ADAPTED[name] for name in adapted]
-    if cut := sum(reply.cut_off for reply in replies):
-        found.append(f"{cut} answers ran into the limit of tokens")
-    if refused := [reply.refused for reply in replies if reply.refused]:
-        were = "1 row was" if len(refused) == 1 else f"{len(refused)} rows were"
-        found.append(f"{were} refused and count as wrong: {refused[0]}")
-    return found

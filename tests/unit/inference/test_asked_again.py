@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.inference import asked_again
+from engine.inference import cached
 from engine.metrics.predictions import Prediction
 
 
@@ -16,22 +16,22 @@ def rows(*answers: tuple[str | None, float]) -> list[Prediction]:
 
 
 def between_others(written: Sequence[Prediction]) -> list[int]:
-    return asked_again.between_others(written, [10 - at for at in range(len(written))])
+    return cached.between_others(written, [10 - at for at in range(len(written))])
 
 
 def test_sure_ones_between_others_are_taken_the_shortest_first() -> None:
     found = rows(("a", 0.9), ("b", 0.85), ("a", 0.95), ("b", 0.99), ("b", 0.9))
 
     assert between_others(found) == [2, 1]
-    assert asked_again.between_others(found, [3, 1, 2, 1, 1]) == [1, 2]
+    assert cached.between_others(found, [3, 1, 2, 1, 1]) == [1, 2]
 
 
 def test_of_many_the_surest_are_taken() -> None:
     found = rows(*(("ab"[at % 2], 0.9 + at / 1000) for at in range(90)))
-    taken = asked_again.between_others(found, [len(found) - at for at in range(len(found))])
+    taken = cached.between_others(found, [len(found) - at for at in range(len(found))])
 
     assert taken == [88, 87, 86]
-    assert min(asked_again.between_others(found, [*range(len(found))])) == 57
+    assert min(cached.between_others(found, [*range(len(found))])) == 57
 
 
 def test_none_is_where_none_is_sure() -> None:

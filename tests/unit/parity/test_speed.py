@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.parity.speed import notes
+from engine.parity.files import speed_notes
 from engine.render.report.sections.export import machine
 
 FOUND = {"speed": {"cached_seconds": None, "shared_tokens": 0, "prompt_tokens": 9}}
@@ -23,7 +23,7 @@ FOUND = {"speed": {"cached_seconds": None, "shared_tokens": 0, "prompt_tokens": 
 def test_cores_and_prompts_are_counted_in_words(count: int, words: str) -> None:
     found = {"speed": {**FOUND["speed"], "prompts": count}}
 
-    assert f"llama.cpp on {words}" in notes(found, cores=count)["tokens_per_second"]
+    assert f"llama.cpp on {words}" in speed_notes(found, cores=count)["tokens_per_second"]
 
 
 @pytest.mark.parametrize(("cores", "words"), [("1", "cpu, 1 core"), ("2", "cpu, 2 cores")])

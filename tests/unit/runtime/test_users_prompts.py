@@ -16,10 +16,10 @@ from transformers.utils import chat_template_utils
 from engine.recipe.model import Task
 from engine.recipe.prompt import messages
 from engine.runtime.gguf import convert_worker as gguf_convert_worker
-from engine.runtime.llama.chat import file_tokenizer
+from engine.runtime.llama.client import file_tokenizer
 from engine.runtime.llama.engine import Engine
+from engine.runtime.models.base_model import write_tokenizer
 from engine.runtime.models.merge import copy_model
-from engine.runtime.models.tokenizer import write_tokenizer
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.renderer import Renderer

@@ -9,7 +9,7 @@ from engine.errors import StageError
 from engine.runtime.encoders import tuned
 from engine.runtime.encoders.encoder import Encoder, load_encoder
 from engine.runtime.encoders.linear import ALONE, BESIDE, GRIDS, LabelledTexts, linear_answers
-from engine.runtime.encoders.tuned import tuned_answers
+from engine.runtime.encoders.tuned import tune
 from support.encoders import make_tiny_encoder
 from support.project import rows
 from support.stage_bench import CPU, Quiet
@@ -101,16 +101,15 @@ def test_the_encoder_is_tuned_to_one_label_or_several_and_twice_the_same(
     monkeypatch.setattr(tuned, "RATE", 5e-3)  # random weights have far to go
     texts, asked = [text for text, _ in TRAIN], [text for text, _ in JUDGED]
     before = encoder.vectors(asked[:2], Quiet()).copy()
-    one, again = (
-        tuned_answers(encoder, texts, LABELS, asked, seed=7, progress=Quiet()) for _ in range(2)
-    )
+    one, again = (tune(encoder, texts, LABELS, seed=7, progress=Quiet()) for _ in range(2))
+    answers, repeated = one.answers(asked), again.answers(asked)
     encoder.precision = "bf16"
-    many = tuned_answers(encoder, texts, columns(LABELS), asked, seed=7, progress=Quiet())
+    many = tune(encoder, texts, columns(LABELS), seed=7, progress=Quiet()).answers(asked)
     encoder._known.clear()
 
-    assert (one.answers == RIGHT).mean() > 0.9
-    assert one.answers.tolist() == again.answers.tolist()
-    assert (many.answers == columns(RIGHT)).mean() > 0.9
+    assert (answers == RIGHT).mean() > 0.9
+    assert answers.tolist() == repeated.tolist()
+    assert (many == columns(RIGHT)).mean() > 0.9
     assert (one.epochs, one.steps) == (10, 40)
     assert np.array_equal(encoder.vectors(asked[:2], Quiet()), before)
 
@@ -126,4 +125,4 @@ def test_rows_that_teach_nothing_are_refused(
     with pytest.raises(StageError, match="G522"):
         linear_answers(given, None, given, folds=[0, 1], seed=7)
     with pytest.raises(StageError, match="G522"):
-        tuned_answers(encoder, texts, np.array(labels), texts, seed=7, progress=Quiet())
+        tune(encoder, texts, np.array(labels), seed=7, progress=Quiet())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.llama.chat import FileTokenizer, load_gguf_chat
+from engine.runtime.llama.client import FileTokenizer, load_gguf_chat
 from engine.runtime.models.load import LoadedModel
 from support.pico import pico_gguf
 

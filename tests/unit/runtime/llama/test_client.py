@@ -16,8 +16,7 @@ from engine.process.start import module
 from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from engine.runtime.llama import client as llama
-from engine.runtime.llama.chat import file_tokenizer
-from engine.runtime.llama.client import Request, ask_gguf
+from engine.runtime.llama.client import Request, ask_gguf, file_tokenizer
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.tool_process import run_tool

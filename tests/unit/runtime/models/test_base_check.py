@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.errors import StageError
 from engine.runtime.models import base_check
-from engine.runtime.models.reading_check import is_trained
-from engine.runtime.models.tensor_check import LayerSizes, token_rows
+from engine.runtime.models.tensor_check import LayerSizes, is_trained, token_rows
 from support.pico import make_pico_model
 
 

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.llama.chat import FileTokenizer
+from engine.runtime.llama.client import FileTokenizer
 from engine.runtime.rendering import chat as templating
 from engine.runtime.rendering.chat import chat_of
 

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from engine.recipe.model import Task
 from engine.recipe.prompt import (
+    TemplateError,
     answer_text,
+    fields,
     joined_labels,
     messages,
     parse_answer,
+    pieces,
     split_labels,
 )
 
@@ -161,3 +164,19 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
 @pytest.mark.parametrize(("text", "expected"), [(" once \n", "once"), ("  ", None)])
 def test_a_text_is_its_own_answer(text: str, expected: str | None) -> None:
     assert parse_answer(task(kind="generation", labels=()), text) == expected
+
+
+def test_pieces_alternate_text_and_columns() -> None:
+    expected = (("A ", False), ("a.1.b", True), (" ", False), ("{", False), ("x", False))
+
+    assert expected == pieces("A {a.1.b} {{x")
+
+
+def test_columns_are_named_once_in_order() -> None:
+    assert fields("{b}{a}{b}") == ("b", "a")
+
+
+@pytest.mark.parametrize("template", ["{", "}", "a}", "{a", "{}", "{ a }", "{a..b}", "{a{b}}"])
+def test_a_broken_template_is_refused(template: str) -> None:
+    with pytest.raises(TemplateError):
+        pieces(template)

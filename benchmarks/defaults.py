@@ -139,7 +139,7 @@ def ask_baselines(place: Place, store: Path) -> dict[str, float]:
     """Return the macro-F1 of the linear baselines on the rows that the cells of a set are judged by."""
     from encoders import linear, macro_f1
 
-    from engine.runtime.encoders.linear import ALONE, BESIDE
+    from engine.runtime.encoders.classifiers import ALONE, BESIDE
     from engine.runtime.text.svm import tfidf_svm
 
     found = load_set(place.set, rows=place.rows, seed=place.seed)

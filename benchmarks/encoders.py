@@ -26,9 +26,8 @@ from engine.data.splitting.subsets import inner_folds
 from engine.environment import Device
 from engine.recipe.baselines import DEFAULT_ENCODER
 from engine.recipe.model import PathRef
+from engine.runtime.encoders.classifiers import ALONE, BESIDE, LabelledTexts, linear_answers, tune
 from engine.runtime.encoders.encoder import Encoder, load_encoder, locate_encoder
-from engine.runtime.encoders.linear import ALONE, BESIDE, LabelledTexts, linear_answers
-from engine.runtime.encoders.tuned import tune
 from engine.runtime.text.svm import tfidf_svm
 from engine.runtime.text.tfidf import words_and_characters
 from engine.store import Store

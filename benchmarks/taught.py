@@ -22,7 +22,7 @@ from defaults_page import TITLES
 from defaults_sets import DevelopmentSet, Rows, left_rows, load_set, texts_of_results
 from encoders import linear, macro_f1
 
-from engine.runtime.encoders.linear import ALONE, BESIDE
+from engine.runtime.encoders.classifiers import ALONE, BESIDE
 
 MOST = 1000
 """Rows that are judged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.runtime.models.torch_device import filling_of
+from engine.runtime.models.load import filling_of
 from engine.runtime.rendering.packing import IGNORED
 from support.results import put_report  # noqa: F401 # says where the benchmarks are
 

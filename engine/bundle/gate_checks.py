@@ -34,7 +34,7 @@ from engine.metrics.selective_checks import judge_selective
 from engine.metrics.several import corrected_confidence
 from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
 from engine.metrics.without_synthetic import judge_without_synthetic
-from engine.parity.calibration import ADAPTER
+from engine.parity.files import ADAPTER
 from engine.recipe.metrics import FREE, is_lower_better, primary
 from engine.recipe.model import ONNX, Acceptance, Recipe
 from engine.recipe.teacher import all_baselines

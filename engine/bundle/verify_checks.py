@@ -24,7 +24,7 @@ from engine.lock.coherence import NEAR
 from engine.metrics.scoring import named_metrics
 from engine.metrics.selective_checks import judge_selective
 from engine.metrics.verdict import judge_thresholds
-from engine.parity.calibration import ADAPTER
+from engine.parity.files import ADAPTER
 from engine.parity.ladder import (
     LARGEST_QUANTIZED,
     LARGEST_SHIFT,

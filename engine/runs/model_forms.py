@@ -15,7 +15,7 @@ from engine.environment import Device, detect_device, version_of
 from engine.errors import RecipeError
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
-from engine.parity.calibration import ADAPTER, as_file
+from engine.parity.files import ADAPTER, as_file
 from engine.progress import Progress
 from engine.recipe.model import FewerLayers, PathRef, Recipe, Scratch
 from engine.recipe.prompt import asks_partly_blank, parse_answer

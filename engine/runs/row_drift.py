@@ -20,7 +20,7 @@ from engine.metrics.predictions import read_predictions
 from engine.metrics.row_counts import CONFIDENCE_BINS, LENGTH_BINS, RowCounter
 from engine.metrics.row_drift import FEWEST
 from engine.metrics.temperature import calibrated
-from engine.parity.calibration import as_file
+from engine.parity.files import as_file
 from engine.render.json import read_json as read_report
 from engine.runs.compare import read_run, recipe_of
 from engine.runs.predict_rows import PART, AnsweredRows

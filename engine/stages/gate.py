@@ -40,7 +40,7 @@ from engine.metrics.scoring import named_metrics
 from engine.metrics.selective_checks import judge_selective
 from engine.metrics.verdict import DecideOn, judge, judge_gap, judge_thresholds, verdict
 from engine.metrics.without_synthetic import compare_with_smaller, judge_without_synthetic
-from engine.parity.calibration import calibrated_model
+from engine.parity.files import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS, is_lower_better
 from engine.recipe.model import Acceptance, Direction, Recipe, Threshold
 from engine.values import Value, field, replace, to_json

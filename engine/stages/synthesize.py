@@ -34,8 +34,8 @@ from engine.evidence import ReviewResult, SyntheticResult
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
-from engine.inference.synthesis.asking import RowWriter, WrittenRows
-from engine.inference.synthesis.requests import row_requests
+from engine.inference.synthesis import RowWriter, WrittenRows
+from engine.inference.synthetic_requests import row_requests
 from engine.metrics.review import rows_to_review, wrong_at_most
 from engine.recipe.baselines import as_written, written_model
 from engine.recipe.model import Recipe, Reference, Synthesize

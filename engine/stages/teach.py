@@ -38,7 +38,7 @@ from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
 from engine.inference.baselines.served import cost_of
 from engine.inference.cached import judged_validation
-from engine.inference.teacher import ask_teacher, kept_by_confidence, why_refused
+from engine.inference.synthesis import ask_teacher, kept_by_confidence, why_refused
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import score, values_of
 from engine.recipe.baselines import as_written

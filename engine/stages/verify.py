@@ -34,8 +34,9 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions, wr
 from engine.metrics.scoring import agreement, score
 from engine.metrics.several import corrected_confidence, is_proved, passes_among
 from engine.metrics.verdict import judge_drops, point_check, verdict
-from engine.parity import calibration, ladder
+from engine.parity import files as calibration
 from engine.parity import files as parity_files
+from engine.parity import ladder
 from engine.parity.ladder import ModelForm
 from engine.recipe.metrics import FREE
 from engine.recipe.model import ONNX, Recipe

@@ -90,7 +90,7 @@ def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
 def _write_linear(
     folder: Path, inputs: ExportInputs, encoder: Encoder, progress: Progress
 ) -> dict[str, Any]:
-    from engine.runtime.encoders.linear import fit_linear  # brings scikit-learn
+    from engine.runtime.encoders.classifiers import fit_linear  # brings scikit-learn
 
     train = labelled(encoder, inputs.fold.train, task=inputs.task, progress=progress)
     features, c = str(inputs.facts["variant"]), float(inputs.facts["c"])
@@ -107,7 +107,7 @@ def _write_tuned(
 ) -> dict[str, Any]:
     from safetensors.torch import save_file  # brings torch
 
-    from engine.runtime.encoders.tuned import tune
+    from engine.runtime.encoders.classifiers import tune
 
     texts = [row.input for row in inputs.fold.train]
     labels = target_array(inputs.fold.train, inputs.task)

@@ -31,8 +31,8 @@ from engine.runtime.rendering.windows import WINDOWS
 from engine.values import replace
 
 if TYPE_CHECKING:
+    from engine.runtime.encoders.classifiers import LabelledTexts
     from engine.runtime.encoders.encoder import Encoder
-    from engine.runtime.encoders.linear import LabelledTexts
     from engine.runtime.llama.client import GgufAnswers
     from engine.runtime.models.load import LoadedModel
 
@@ -45,7 +45,7 @@ def linear(
     encoder: Encoder, fold: Fold, task: Task, *, seed: int, progress: Progress
 ) -> BaselinePredictions:
     """Return what a linear model over the encoder's vectors says. StageError G522."""
-    from engine.runtime.encoders.linear import MODELS, linear_answers  # brings scikit-learn
+    from engine.runtime.encoders.classifiers import MODELS, linear_answers  # brings scikit-learn
 
     of = partial(labelled, encoder, task=task, progress=progress)
     # The fold of each row is -1 for those beyond the bound, and for a row that is alone.
@@ -78,7 +78,7 @@ def tuned(
     encoder: Encoder, fold: Fold, task: Task, *, seed: int, progress: Progress
 ) -> BaselinePredictions:
     """Return what the encoder says after it was trained on the training rows. StageError G522, X696."""
-    from engine.runtime.encoders.tuned import tune  # brings torch
+    from engine.runtime.encoders.classifiers import tune  # brings torch
 
     texts, labels = [row.input for row in fold.train], target_array(fold.train, task)
     model = tune(encoder, texts, labels, seed=seed, progress=progress)
@@ -100,7 +100,7 @@ def _facts(encoder: Encoder, fold: Fold) -> dict[str, object]:
 def labelled(
     encoder: Encoder, rows: Sequence[Example], *, task: Task, progress: Progress
 ) -> LabelledTexts:
-    from engine.runtime.encoders.linear import LabelledTexts  # brings scikit-learn
+    from engine.runtime.encoders.classifiers import LabelledTexts  # brings scikit-learn
 
     texts = [row.input for row in rows]
     vectors = encoder.vectors(texts, progress)

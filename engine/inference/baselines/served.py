@@ -31,14 +31,11 @@ def ask_served(
 ) -> BaselinePredictions:
     """Return what the server says to every row; answers are kept in `work_dir` as they come."""
     with needs_extra("asking a served model needs httpx", "packages", path="baselines"):
-        from engine.runtime.served.endpoint import Draws, Form, ask_endpoint
+        from engine.runtime.served.endpoint import Form, ask_endpoint
 
     task, rows = question.task, question.fold.judged
     labels = task.labels if task.spec.answer is AnswerForm.LABEL else ()
     choices = tuple(answer_text(task, label) for label in labels)
-    drawn = None
-    if draws is not None:
-        drawn = Draws(temperature=draws.temperature, seeds=draws.seeds(len(rows)))
     served = ask_endpoint(
         endpoint,
         question.turns(),
@@ -46,7 +43,8 @@ def ask_served(
         max_tokens=task.max_new_tokens or question.longest_answer() + SPARE_TOKENS,
         kept=work_dir / KEPT,
         progress=progress,
-        draws=drawn,
+        temperature=draws.temperature if draws else 0.0,
+        seeds=draws.seeds(len(rows)) if draws else (),
     )
     predictions = [
         predicted(row, label=_answer(task, reply.text), text=reply.text)

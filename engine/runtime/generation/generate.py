@@ -17,8 +17,7 @@ from engine.progress import Progress
 from engine.runtime.generation.grammar import WORD, Grammar
 from engine.runtime.generation.packed_decoding import decode
 from engine.runtime.generation.sequence import AnswerDecoding, GeneratedText, answer_tokens
-from engine.runtime.models.load import LoadedModel, not_a_number
-from engine.runtime.models.torch_device import in_64_bits
+from engine.runtime.models.load import LoadedModel, in_64_bits, not_a_number
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat

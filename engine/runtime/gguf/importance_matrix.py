@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from engine.errors import StageError
 from engine.files.reading import json_lines
 from engine.progress import Progress
-from engine.runtime.models.load import LoadedModel
-from engine.runtime.models.torch_device import in_64_bits
+from engine.runtime.models.load import LoadedModel, in_64_bits
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.packing import trained_rows
 from engine.values import Value

@@ -20,7 +20,7 @@ from engine.failures import library_errors
 from engine.files.reading import read_json
 from engine.process.limits import TooSlowError, more_memory, processor_time
 from engine.runtime.models.files import require_vocabulary
-from engine.runtime.models.load import LOADABLE, whole_model
+from engine.runtime.models.load import LOADABLE, one_thread, whole_model
 from engine.runtime.models.settings_check import settings_problems, vocabulary_problems
 from engine.runtime.models.tensor_check import (
     AGAIN,
@@ -38,7 +38,6 @@ from engine.runtime.models.tensor_check import (
     whole_numbers,
     wiped_words,
 )
-from engine.runtime.models.torch_device import one_thread
 from engine.runtime.models.weights import WeightFile, weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 
@@ -78,13 +77,18 @@ def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
     else:
         model, unexpected = _built(folder)
         tokenizer = _tokenizer(folder)
-        found += [*_beyond(model, files), *_too_many_tokens(model, tokenizer)]
+        found += _beyond(model, files)
         # What stands in layers beyond the last one is reported as such.
         known = {_form(name) for name in model.state_dict()}
         found += stray_tensors(model, (one for one in unexpected if _form(one) not in known))
         found += whole_numbers(model, files)
         found += _two_heads(folder, files)
         rows = model.get_input_embeddings().weight.shape[0]
+        largest = max(tokenizer.get_vocab().values(), default=-1)
+        if largest >= rows:
+            what = f"the tokenizer has a token of number {largest:,}, and the embedding has {rows:,} rows"
+            hint = "take tokenizer and weights of the same revision of the same model"
+            found.append(base_problem("X693", what, hint))
         found += settings_problems(folder, tokenizer, rows=rows, built=type(model).__name__)
         found += vocabulary_problems(folder)
         if has_numbers:
@@ -190,18 +194,6 @@ def _tokenizer(folder: Path) -> Any:
     require_vocabulary(folder)
     with library_errors("X601", "the tokenizer of the base model cannot be loaded", hint=AGAIN):
         return kept_tokenizer(folder)
-
-
-def _too_many_tokens(model: Any, tokenizer: Any) -> Iterator[Problem]:
-    """Yield X693 for a tokenizer with tokens beyond the rows of the embedding."""
-    rows = model.get_input_embeddings().weight.shape[0]
-    largest = max(tokenizer.get_vocab().values(), default=-1)
-    if largest >= rows:
-        yield base_problem(
-            "X693",
-            f"the tokenizer has a token of number {largest:,}, and the embedding has {rows:,} rows",
-            "take tokenizer and weights of the same revision of the same model",
-        )
 
 
 def _rows(folder: Path, files: tuple[WeightFile, ...], tokenizer: Any) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from safetensors import safe_open
 
 from engine.errors import StageError
 from engine.files.reading import read_json
-from engine.runtime.models.torch_device import one_thread
+from engine.runtime.models.load import one_thread
 from engine.store import sha256_of
 
 PREFIX = "base_model.model."

@@ -19,8 +19,7 @@ from transformers.utils import logging as transformers_logging
 from engine.environment import Device
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
-from engine.runtime.models.load import DTYPES, load_whole
-from engine.runtime.models.torch_device import torch_device
+from engine.runtime.models.load import DTYPES, load_whole, torch_device
 from engine.runtime.models.weights import INDEX, WHOLE, WeightFile, weight_files, weight_map
 from engine.runtime.rendering.chat import kept_tokenizer
 

@@ -138,9 +138,13 @@ class ServerBatch:
                 return self._ask(row)
             except RequestRefusedError as error:
                 more = self._adaptable(error)
-                if more is None:
-                    raise self._final(error) from None
-                self.adapted.append(more)
+                if more is not None:
+                    self.adapted.append(more)
+                elif error.status == NOT_FOUND and "model" in error.message.lower():
+                    what = f"the server has no model `{self.model}`: {error.message}"
+                    raise server_problem("E723", what) from None
+                else:
+                    raise self._unwanted(str(error)) from None
 
     def _others(self, rows: Sequence[_Row], progress: Progress) -> list[Reply]:
         places: SimpleQueue[int] = SimpleQueue()
@@ -153,7 +157,11 @@ class ServerBatch:
             try:
                 while not self.stop.is_set():
                     place = places.get_nowait()
-                    found[place] = self._one(rows[place])
+                    try:
+                        found[place] = self._ask(rows[place])
+                    except RequestRefusedError as error:
+                        asked = digest(self._body(rows[place]))
+                        found[place] = Reply(asked=asked, text="", refused=str(error))
             except Empty:
                 return
             except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
@@ -174,12 +182,6 @@ class ServerBatch:
         if failures:
             raise failures[0]
         return [found[place] for place in range(len(rows))]
-
-    def _one(self, row: _Row) -> Reply:
-        try:
-            return self._ask(row)
-        except RequestRefusedError as error:
-            return Reply(asked=digest(self._body(row)), text="", refused=str(error))
 
     def _adaptable(self, error: RequestRefusedError) -> str | None:
         """Return what to leave out of the request: what the server names, else the form."""
@@ -221,7 +223,12 @@ class ServerBatch:
                 output_tokens=written,
                 cut_off=cut_off,
             )
-            self._keep(found)
+            line = json.dumps(to_json(found), ensure_ascii=False) + "\n"
+            # One line at a time: two threads that write at once would spoil both.
+            with self.lock:
+                self.known[asked] = found
+                with self.kept.open("a", encoding="utf-8", newline="\n") as file:
+                    file.write(line)
         return found
 
     def _body(self, row: _Row) -> dict[str, Any]:
@@ -236,20 +243,6 @@ class ServerBatch:
             **({} if seed is None or "seed" in self.adapted else {"seed": seed}),
             **({} if "form" in self.adapted else self.fields),
         }
-
-    def _keep(self, reply: Reply) -> None:
-        line = json.dumps(to_json(reply), ensure_ascii=False) + "\n"
-        # One line at a time: two threads that write at once would spoil both.
-        with self.lock:
-            self.known[reply.asked] = reply
-            with self.kept.open("a", encoding="utf-8", newline="\n") as file:
-                file.write(line)
-
-    def _final(self, error: RequestRefusedError) -> StageError:
-        if error.status == NOT_FOUND and "model" in error.message.lower():
-            what = f"the server has no model `{self.model}`: {error.message}"
-            return server_problem("E723", what)
-        return self._unwanted(str(error))
 
     def _unwanted(self, what: str) -> StageError:
         hint = f"fewer shots, a longer context on the server, or another `endpoint`; {BASE}"

@@ -42,13 +42,6 @@ class Form(Value):
     """Every answer there is, where they are plain texts."""
 
 
-class Draws(Value):
-    """How a server draws its answers, instead of giving the most probable ones."""
-
-    temperature: float
-    seeds: tuple[int, ...]
-
-
 class Served(Value):
     """What came of all rows."""
 
@@ -68,14 +61,15 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
     max_tokens: int,
     kept: Path,
     progress: Progress,
-    draws: Draws | None = None,
+    temperature: float = 0.0,
+    seeds: Sequence[int] = (),
     pause: Pause | None = None,
 ) -> Served:
     """Return the answer to each chat, from the file `kept` where it was given before.
 
-    `pause` stands for waiting, in tests. EnvironmentProblem E701 without httpx, E727 without the
-    key; RecipeError R307, R308 where the user has not allowed it; StageError E721 to E726, E761, E763 by
-    where the server is, and what it says, or does not say.
+    With `seeds`, one a row, answers are drawn at a temperature; `pause` stands for waiting, in tests.
+    EnvironmentProblem E727 without the key; RecipeError R307, R308 where the user has not allowed it; StageError E721
+    to E726, E761, E763 by where the server is, and what it says, or does not say.
     """
     # Refused before anything runs; checked again here before rows are sent.
     if endpoint.withheld:
@@ -85,9 +79,9 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
         way, fields = _way(owner, form)
         rows = ServerBatch(
             server=server, model=endpoint.model, fields=fields, max_tokens=max_tokens, kept=kept,
-            temperature=draws.temperature if draws else 0.0, pause=pause,
+            temperature=temperature, pause=pause,
         )  # fmt: skip
-        replies = rows.ask(chats, progress, seeds=draws.seeds if draws else ())
+        replies = rows.ask(chats, progress, seeds=seeds)
     found = [ADAPTED[name] for name in rows.adapted]
     if cut := sum(reply.cut_off for reply in replies):
         found.append(f"{cut} answers ran into the limit of tokens")

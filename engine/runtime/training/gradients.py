@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from engine.runtime.models.torch_device import in_64_bits
+from engine.runtime.models.load import in_64_bits
 from engine.values import Value
 
 Batch = Mapping[str, Any]

@@ -40,7 +40,7 @@ A start of fewer is cheaper beside every row.
 LANE_ROWS, LANE_TOKENS = 2, 8
 """Lanes are of multiples of so many rows and tokens: of 50 steps of 16 rows 25 lanes are of a new size, and not 110.
 
-oneDNN compiles each product for the sizes that it has (`engine.runtime.models.torch_device`).
+oneDNN compiles each product for the sizes that it has (`engine.runtime.models.load`).
 """
 LANE_SCORES = 4096
 """A further lane costs a layer as much time as so many scores of each head, measured of a model of 135 M parameters."""

@@ -31,8 +31,7 @@ from trl import SFTConfig, SFTTrainer
 
 from engine.environment import Device
 from engine.process import interrupts
-from engine.runtime.models.load import whole_model
-from engine.runtime.models.torch_device import torch_device
+from engine.runtime.models.load import torch_device, whole_model
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.packing import trained_rows
 from engine.runtime.training import callbacks as usage

@@ -18,8 +18,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import EvalLoopOutput
 
 from engine.errors import first_line
-from engine.runtime.models.load import attention_of
-from engine.runtime.models.torch_device import filling_of
+from engine.runtime.models.load import attention_of, filling_of
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.packed_cache import Lanes, UnsupportedModelError

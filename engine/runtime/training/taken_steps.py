@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import torch
 
-from engine.runtime.models.torch_device import in_64_bits
+from engine.runtime.models.load import in_64_bits
 from engine.values import Value
 
 SAMPLED: Final = 32

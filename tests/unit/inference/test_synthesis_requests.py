@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.data.examples.example import Example
-from engine.inference.synthesis.requests import (
+from engine.inference.synthetic_requests import (
     answer_key,
     row_requests,
     row_schema,

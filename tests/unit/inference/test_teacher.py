@@ -11,7 +11,7 @@ import pytest
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.evidence import KeptAtConfidence
-from engine.inference.teacher import PART, ask_teacher, kept_by_confidence, why_refused
+from engine.inference.synthesis import TAUGHT_PART, ask_teacher, kept_by_confidence, why_refused
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.model import Baseline
 
@@ -67,7 +67,7 @@ def test_a_baseline_is_trained_once_and_asked_anew_where_its_training_rows_are_o
         )
         return SimpleNamespace(file=tmp_path.joinpath)
 
-    def ask(data: str, count: int = PART + 1) -> int:
+    def ask(data: str, count: int = TAUGHT_PART + 1) -> int:
         context = SimpleNamespace(
             inputs={"data": data},
             progress=SimpleNamespace(update=lambda *_: None),
@@ -80,10 +80,10 @@ def test_a_baseline_is_trained_once_and_asked_anew_where_its_training_rows_are_o
 
     rows = [
         Example(id=str(number), origin="", input=f"text {number}", target="")
-        for number in range(PART + 1)
+        for number in range(TAUGHT_PART + 1)
     ]
 
-    assert [ask("one"), ask("other"), ask("one"), ask("one", 0)] == [PART + 1] * 3 + [0]
+    assert [ask("one"), ask("other"), ask("one"), ask("one", 0)] == [TAUGHT_PART + 1] * 3 + [0]
     (fold, first), (_, second), (_, third) = asked
     assert first == third != second
     assert (fold.train, fold.validation) == (tuple(rows[:2]), tuple(rows[2:3]))

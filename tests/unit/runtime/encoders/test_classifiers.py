@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.encoders import tuned
+from engine.runtime.encoders import classifiers as linear
+from engine.runtime.encoders.classifiers import (
+    ALONE,
+    BESIDE,
+    GRIDS,
+    LabelledTexts,
+    linear_answers,
+    tune,
+)
 from engine.runtime.encoders.encoder import Encoder, load_encoder
-from engine.runtime.encoders.linear import ALONE, BESIDE, GRIDS, LabelledTexts, linear_answers
-from engine.runtime.encoders.tuned import tune
 from support.encoders import make_tiny_encoder
 from support.project import rows
 from support.stage_bench import CPU, Quiet
@@ -98,7 +104,7 @@ def test_where_no_row_has_a_fold_it_is_the_least_c(encoder: Encoder) -> None:
 def test_the_encoder_is_tuned_to_one_label_or_several_and_twice_the_same(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuned, "RATE", 5e-3)  # random weights have far to go
+    monkeypatch.setattr(linear, "RATE", 5e-3)  # random weights have far to go
     texts, asked = [text for text, _ in TRAIN], [text for text, _ in JUDGED]
     before = encoder.vectors(asked[:2], Quiet()).copy()
     one, again = (tune(encoder, texts, LABELS, seed=7, progress=Quiet()) for _ in range(2))

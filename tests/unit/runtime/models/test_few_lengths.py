@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.runtime.models.torch_device import filling_of
+from engine.runtime.models.load import filling_of
 
 
 @pytest.mark.parametrize("tokens", [1, 7, 16, 31, 100, 546, 1021, 9999])

@@ -9,7 +9,7 @@ import torch
 
 from engine.environment import Device
 from engine.errors import EnvironmentProblem
-from engine.runtime.models.torch_device import torch_device
+from engine.runtime.models.load import torch_device
 
 GPU = Device(kind="cuda", name="Tesla T4", memory_bytes=1, cores=1, bf16=False)
 CPU = Device(kind="cpu", name="a CPU", memory_bytes=1, cores=1, bf16=False)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import EngineError
 from engine.recipe.model import Endpoint
-from engine.runtime.served.endpoint import Draws, Form, Served, ask_endpoint
+from engine.runtime.served.endpoint import Form, Served, ask_endpoint
 from support.chat_service import Body, Service, Trouble, serving
 from support.stage_bench import Quiet
 
@@ -25,7 +25,7 @@ def ask(
     rows: int = 6,
     form: Form = FORM,
     pauses: list[float] | None = None,
-    draws: Draws | None = None,
+    seeds: tuple[int, ...] = (),
     **changes: Any,
 ) -> Served:
     fields = {
@@ -43,7 +43,8 @@ def ask(
         max_tokens=20,
         kept=folder / "answers.jsonl",
         progress=Quiet(),
-        draws=draws,
+        temperature=0.9 if seeds else 0.0,
+        seeds=seeds,
         pause=waited.append,
     )
 
@@ -80,8 +81,8 @@ def test_it_asks_greedily_and_within_the_limit(tmp_path: Path) -> None:
 
 def test_drawn_answers_have_a_temperature_and_a_seed_each(tmp_path: Path) -> None:
     with serving(Service(answer=echo)) as service:
-        ask(service, tmp_path, rows=3, draws=Draws(temperature=0.9, seeds=(7, 8, 9)))
-        ask(service, tmp_path, rows=3, draws=Draws(temperature=0.9, seeds=(7, 8, 10)))
+        ask(service, tmp_path, rows=3, seeds=(7, 8, 9))
+        ask(service, tmp_path, rows=3, seeds=(7, 8, 10))
 
     found = sorted((body["messages"][-1]["content"], body["seed"]) for body in service.asked)
     assert found == [("row 0", 7), ("row 1", 8), ("row 2", 9), ("row 2", 10)]
@@ -94,7 +95,7 @@ def test_a_server_that_takes_no_seed_is_asked_without_one(tmp_path: Path) -> Non
         return Trouble(status=400, body=refused) if "seed" in body else None
 
     with serving(Service(answer=echo, trouble=trouble)) as service:
-        found = ask(service, tmp_path, rows=2, draws=Draws(temperature=0.9, seeds=(7, 8)))
+        found = ask(service, tmp_path, rows=2, seeds=(7, 8))
 
     assert "the server refuses `seed`, so answers may vary" in found.remarks
     assert len(found.replies) == 2

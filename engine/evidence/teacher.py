@@ -119,7 +119,7 @@ class TeacherResult(Value):
     parameters: int | None = None
     """None for one that is not loaded here."""
     rows_per_second: Number | None = None
-    """On the holdout, in seconds of `Stopwatch`; None where that was not measured."""
+    """On the holdout, in seconds of `stopwatch`; None where that was not measured."""
     sign: int = 1
     """-1 where less of `metric` is better."""
     cost: Number | None = None

@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -124,24 +123,12 @@ def judged_validation(rows: Sequence[Example], recipe: Recipe) -> list[Example]:
     return sample_rows(rows, recipe.task, seed=recipe.splits.seed)
 
 
-@dataclass(slots=True, kw_only=True)
-class Stopwatch:
-    """Seconds since it was made."""
-
-    kind: str
-    """Of the device: `cpu`, `cuda`, …"""
-    _started: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._started = self._clock()
-
-    @property
-    def _clock(self) -> Callable[[], float]:
-        # answers are texts when they come, so nothing is still under way on a GPU
-        return time.process_time if self.kind == "cpu" else time.perf_counter
-
-    def seconds(self) -> float:
-        return self._clock() - self._started
+def stopwatch(kind: str) -> Callable[[], float]:
+    """Return what gives the seconds since now, of processor time on a CPU: other work on the machine does not count."""
+    # answers are texts when they come, so nothing is still under way on a GPU
+    clock = time.process_time if kind == "cpu" else time.perf_counter
+    begun = clock()
+    return lambda: clock() - begun
 
 
 REVISION = 3

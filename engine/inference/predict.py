@@ -249,10 +249,15 @@ def likelihood_predictions(
         learned = [one.text for part in parts for one in part.segments if one.supervised]
         text = "".join(learned) if task.spec.has_turns else row.input
         rejected = [next(found) for part in parts if part.rejected]
+        other: dict[str, Any] = {}
+        if rejected:
+            size = len(parts[0].rejected[-1].text.encode())
+            other = {"rejected_nats": rejected[0].nll, "rejected_tokens": rejected[0].tokens}
+            other["rejected_bytes"] = size
         predictions.append(
             predicted(
                 row,
-                **(_rejected(parts[0], rejected[0]) if rejected else {}),
+                **other,
                 desirable=all(part.desirable for part in parts),
                 nats=sum(one.nll for one in sums),
                 ended=sums[-1].ends,
@@ -263,12 +268,6 @@ def likelihood_predictions(
             )
         )
     return predictions
-
-
-def _rejected(part: RenderedRow, found: Likelihood) -> dict[str, Any]:
-    answer = part.rejected[-1].text
-    size = len(answer.encode())
-    return {"rejected_nats": found.nll, "rejected_tokens": found.tokens, "rejected_bytes": size}
 
 
 def scored_parts(

@@ -217,22 +217,18 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
     most = limit - len(chat.token_ids(_opening(chat))) - 1  # and its end
     model = cache(partial(_loaded, context))
     for number in range(wanted):  # a batch has more than one token, or is refused
-        made = context.cached(
-            PRODUCT,
-            (
-                {
-                    "revision": REVISION,
-                    "base_model": context.base_model,
-                    "seed": context.recipe.splits.seed,
-                    "batch": [number, BATCH],
-                    "most": most,
-                    "device": context.device.kind,
-                    "precision": context.precision,
-                    "versions": {tool: version_of(tool) for tool in ("torch", "transformers")},
-                }
-            ),
-            partial(_sample, number=number, most=most, context=context, model=model),
-        )
+        payload = {
+            "revision": REVISION,
+            "base_model": context.base_model,
+            "seed": context.recipe.splits.seed,
+            "batch": [number, BATCH],
+            "most": most,
+            "device": context.device.kind,
+            "precision": context.precision,
+            "versions": {tool: version_of(tool) for tool in ("torch", "transformers")},
+        }
+        sample = partial(_sample, number=number, most=most, context=context, model=model)
+        made = context.cached(PRODUCT, payload, sample)
         taken.seconds += made.seconds
         rows = [json.loads(line) for line in json_lines(made.file(FILE).read_text("utf-8"))]
         taken.read += len(rows)
@@ -244,7 +240,10 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
                 path="data.replay.from",
                 hint="give general text by data.replay.sources",
             )
-        near = _near(texts, [one.text for one in found])
+        near = set[int]()
+        if texts and found:
+            numbered = enumerate(one.text for one in found)
+            near = {match.other for match in leaks(texts, numbered)}
         if near:
             taken.left_out[NEAR] += len(near)
         kept = [one for place, one in enumerate(found) if place not in near]
@@ -316,7 +315,3 @@ def _readable(
             _, text = next(document_blocks(chat, row["text"], limit))
             tokens = len(chat.token_ids(text))
         yield ReplayedText(id=f"sample.{number}", before=before, text=text, tokens=tokens)
-
-
-def _near(judged: tuple[str, ...], texts: list[str]) -> set[int]:
-    return {match.other for match in leaks(judged, enumerate(texts))} if judged and texts else set()

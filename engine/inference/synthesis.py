@@ -77,20 +77,14 @@ def ask_teacher(
 
 def _taught_rows(asker: Asker, teacher: Baseline, fold: Fold) -> dict[str, str]:
     """Return what stands for the rows and their shots, so that other labelled rows ask nothing again."""
-    recipe = asker.context.recipe
+    recipe, rows = asker.context.recipe, _texts_digest(row.input for row in fold.judged)
     if teacher.kind in LEARNED:
         # all labelled rows decide what it answers
-        return {
-            "rows": _texts_digest(row.input for row in fold.judged),
-            "data": asker.context.inputs["data"],
-            "judged": "without labels",
-        }
+        return {"rows": rows, "data": asker.context.inputs["data"], "judged": "without labels"}
     seed = recipe.splits.seed
     shots = shots_of(teacher, recipe.task, fold.train, fold.judged, seed=seed)
-    return {
-        "rows": _texts_digest(row.input for row in fold.judged),
-        "shown": _texts_digest(text for own in shots for shot in own for text in shot),
-    }
+    shown = _texts_digest(text for own in shots for shot in own for text in shot)
+    return {"rows": rows, "shown": shown}
 
 
 def _texts_digest(texts: Iterator[str]) -> str:
@@ -196,7 +190,8 @@ class RowWriter:
         """Ask for the rows. StageError X751, and those of the models."""
         value, found = synthesis_of(self.recipe), WrittenRows()
         for part in batched(requests, PART, strict=False):
-            if value.max_cost is not None and not self._is_affordable(part, found, value.max_cost):
+            most = (found.cost or 0.0) + self._most(part)
+            if value.max_cost is not None and most > value.max_cost:
                 found.refused |= {one.number: UNASKED for one in requests[found.asked :]}
                 break
             self.step(found.asked, len(requests))
@@ -221,7 +216,7 @@ class RowWriter:
         )
         judged = tuple(_asked(request) for request in part)
         fold = Fold(number=0, train=(), validation=(), judged=judged)
-        rows = {"rows": _digest(row.input for row in judged)}
+        rows = {"rows": _texts_digest(row.input for row in judged)}
         made = asker.product(replace(value.teacher, shots=0), fold, rows=rows)
         found.writer.append(made)
         answers = read_predictions(made.file(predict.FILE))
@@ -246,17 +241,19 @@ class RowWriter:
         if fault := self.shape.fault(row):
             found.refused[request.number] = fault
             return None
-        example = self._answered(request.number, self.shape.text(row), target)
+        written = Example(
+            id=content_id(self.shape.text(row), ""),
+            origin=f"{ORIGIN}:{request.number}",
+            input=self.shape.text(row),
+            target="",
+        )
+        example = self.answered(written, target)
         if example is None:
             found.refused[request.number] = ANSWER
             return None
         found.rows.append(row)
         found.targets[request.number] = example.target
         return example
-
-    def _answered(self, number: int, text: str, target: str) -> Example | None:
-        row = Example(id=content_id(text, ""), origin=f"{ORIGIN}:{number}", input=text, target="")
-        return self.answered(row, target)
 
     def _vote(self, rows: Sequence[Example], found: WrittenRows) -> None:
         agreement = synthesis_of(self.recipe).agreement
@@ -299,9 +296,11 @@ class RowWriter:
     def _count(self, found: WrittenRows) -> None:
         value = synthesis_of(self.recipe)
         pairs = ((value.teacher, found.writer), (self.judge, found.judge))
-        costs = [_cost(model, made) for model, made in pairs if made]
+        served = [(model.endpoint, made) for model, made in pairs if made and model.endpoint]
+        costs = [cost_of(endpoint, facts_of(made)) for endpoint, made in served]
         known = [cost for cost in costs if cost is not None]
-        found.cost = sum(known) if known and len(known) == _priced(pairs) else None
+        priced = sum(bool(one.input_price or one.output_price) for one, _ in served)
+        found.cost = sum(known) if known and len(known) == priced else None
         found.seconds = sum(one.seconds for one in (*found.writer, *found.judge))
         if value.max_cost is not None and found.cost is None:
             raise StageError.one(
@@ -310,9 +309,6 @@ class RowWriter:
                 path="data.synthesize.max_cost",
                 hint="delete `max_cost`, so that `rows` alone limits what is asked",
             )
-
-    def _is_affordable(self, part: Sequence[RowRequest], found: WrittenRows, most: float) -> bool:
-        return (found.cost or 0.0) + self._most(part) <= most
 
     def _most(self, part: Sequence[RowRequest]) -> float:
         """Return what a part can cost at most: no tokenizer makes more tokens of a text than it has bytes."""
@@ -354,19 +350,6 @@ def _columns(text: str | None, schema: Any) -> dict[str, Any] | None:
         return None
     texts = [key for key, own in properties.items() if own == {"type": "string"}]
     return found if all(isinstance(found[key], str) for key in texts) else None
-
-
-def _digest(texts: Iterator[str]) -> str:
-    return sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()
-
-
-def _cost(model: Baseline, made: Sequence[Artifact]) -> float | None:
-    return cost_of(model.endpoint, facts_of(made)) if model.endpoint else None
-
-
-def _priced(pairs: Sequence[tuple[Baseline, Sequence[Artifact]]]) -> int:
-    served = [model.endpoint for model, made in pairs if made and model.endpoint]
-    return sum(bool(one.input_price or one.output_price) for one in served)
 
 
 def _price(model: Baseline, read: int, written: int) -> float:

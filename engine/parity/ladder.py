@@ -142,7 +142,9 @@ def parity(
     note = f"{before.name} → {form.name}, where nothing should be lost{_of_sample(form)}"
     if same.value is not None:
         changed = sum(1 for _ in flips(before.predictions, form.predictions))
-        note = f"{note}: {changed} of {same.n} answers changed{_largest(before, form)}"
+        note = f"{note}: {changed} of {same.n} answers changed"
+        most = max(_shifts(before.predictions, form.predictions), default=None)
+        note += "" if most is None else f", log-probabilities by at most {most:.2g}"
         if recipe.task.spec.is_decoded and form.sampled_of is None:
             main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
             drops = [MaxDrop(metric=main, max_drop=1 - bound)]
@@ -256,11 +258,6 @@ def _of_sample(form: ModelForm) -> str:
     if form.sampled_of is None:
         return ""
     return f" (a sample, {len(form.predictions)} of {form.sampled_of} rows)"
-
-
-def _largest(before: ModelForm, form: ModelForm) -> str:
-    most = max(_shifts(before.predictions, form.predictions), default=None)
-    return "" if most is None else f", log-probabilities by at most {most:.2g}"
 
 
 def flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[Flip]:

@@ -42,7 +42,12 @@ def text_of(body: Any, *, is_json: bool = False) -> str:
         raise RefusedError(f"`{asked[0]}` has no meaning for a model of one task: leave it out")
     if body.get("n", 1) != 1:
         raise RefusedError("there is one answer, the most probable: `n` is 1 or left out")
-    _require_form(body.get("response_format"), is_json=is_json)
+    wanted = body.get("response_format")
+    form = wanted.get("type") if isinstance(wanted, Mapping) else None
+    if wanted is not None and form != "text" and not (form == "json_object" and is_json):
+        raise RefusedError(
+            f"`response_format` cannot be `{form}`: an answer has the form of the task; leave it out"
+        )
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise RefusedError("`messages` is a list of at least one message")
@@ -66,15 +71,6 @@ def text_of(body: Any, *, is_json: bool = False) -> str:
     if not all(isinstance(text, str) for text in texts):
         raise RefusedError("`content` is a text, or a list of parts of type `text`")
     return "".join(map(str, texts))
-
-
-def _require_form(wanted: Any, *, is_json: bool) -> None:
-    form = wanted.get("type") if isinstance(wanted, Mapping) else None
-    if wanted is None or form == "text" or (form == "json_object" and is_json):
-        return
-    raise RefusedError(
-        f"`response_format` cannot be `{form}`: an answer has the form of the task; leave it out"
-    )
 
 
 def wants_usage(body: Mapping[str, Any]) -> bool:

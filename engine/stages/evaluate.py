@@ -20,7 +20,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.inference import cached, predict
-from engine.inference.cached import Stopwatch, judged_validation, sample_rows
+from engine.inference.cached import judged_validation, sample_rows, stopwatch
 from engine.inference.preference import Reference, rated, reference_of
 from engine.kinds import Decoding
 from engine.metrics.contradictions import holdout_against_validation, loss_against_answers
@@ -164,10 +164,10 @@ def _predictions(
             judged, free = predict.judged_and_free(loaded(), asked, rows, progress=progress)
         elif rows:
             model = loaded()
-            watch = Stopwatch(kind=context.device.kind)
+            seconds = stopwatch(context.device.kind)
             judged = predict.judged(model, asked, rows, progress=progress)
             if recipe.teacher is not None:
-                write_json(folder / SPEED, {"rows": len(rows), "seconds": watch.seconds()})
+                write_json(folder / SPEED, {"rows": len(rows), "seconds": seconds()})
             if part.is_free_too:
                 # apart from what is timed
                 free = predict.free(model, asked, rows, progress=progress)

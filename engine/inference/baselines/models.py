@@ -12,7 +12,7 @@ import numpy as np
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold, beginning, inner_folds
 from engine.inference.baselines.shots import BaselinePredictions, Question
-from engine.inference.cached import Stopwatch
+from engine.inference.cached import stopwatch
 from engine.inference.predict import (
     PredictionInputs,
     Shot,
@@ -183,13 +183,13 @@ def ask_model(
     """
     asked, rows, shots = question.asked, question.fold.judged, question.shots
     kept = [_fitting(loaded, asked, row, own) for row, own in zip(rows, shots, strict=True)]
-    watch = Stopwatch(kind=loaded.model.device.type)
+    seconds = stopwatch(loaded.model.device.type)
     predictions = judged(loaded, asked, rows, progress=progress, shots=kept)
     cut = sum(len(fitting) < len(own) for fitting, own in zip(kept, shots, strict=True))
     facts: dict[str, Any] = {
         "parameters": int(loaded.model.num_parameters()),
         "bytes": int(loaded.model.get_memory_footprint()),
-        "asked_seconds": round(watch.seconds(), 4),
+        "asked_seconds": round(seconds(), 4),
     }
     if cut:
         facts["remarks"] = [f"{cut} of {len(rows)} rows had no room for all shots"]

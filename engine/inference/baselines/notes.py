@@ -56,7 +56,10 @@ def note(
     if baseline.endpoint is not None:
         return note_of(baseline.endpoint, facts, shots=facts["shots"])
     remarks = "".join(f"; {remark}" for remark in facts.get("remarks", ()))
-    return f"{_who(baseline)}, {_how(baseline, task, facts)}{remarks}"
+    who = "another model" if baseline.ref is not None else "untouched base model"
+    if baseline.gguf is not None:
+        who = f"`{baseline.gguf.written}` in llama.cpp"
+    return f"{who}, {_how(baseline, task, facts)}{remarks}"
 
 
 def choices(
@@ -108,12 +111,6 @@ def _encoder_name(baseline: Baseline) -> str:
         case PathRef(written=written):
             return written
     raise AssertionError(baseline)  # one is filled in where the recipe names none
-
-
-def _who(baseline: Baseline) -> str:
-    if baseline.gguf is not None:
-        return f"`{baseline.gguf.written}` in llama.cpp"
-    return "another model" if baseline.ref is not None else "untouched base model"
 
 
 def _how(baseline: Baseline, task: Task, facts: Mapping[str, Any]) -> str:

@@ -151,7 +151,12 @@ class Asker:
             # a teacher's rows bring the examples themselves
             payload.setdefault("shown", shots.REVISION)
         if who == "model":
-            payload["base_model"] = self._identity(baseline)
+            payload["base_model"] = context.base_model
+            if baseline.ref is not None:
+                from engine.runtime.models import base_model  # of a model's folder
+
+                found = context.references[reference_name(baseline)]
+                payload["base_model"] = {**found, "made": base_model.REVISION}
             payload["device"] = context.device.kind
             payload["precision"] = context.precision
         if who == "encoder":
@@ -199,14 +204,6 @@ class Asker:
             return error.problems[0].message
         return ""
 
-    def _identity(self, baseline: Baseline) -> Mapping[str, Any]:
-        if baseline.ref is None:
-            return self.context.base_model
-        from engine.runtime.models import base_model  # of a model's folder
-
-        found = self.context.references[reference_name(baseline)]
-        return {**found, "made": base_model.REVISION}
-
     def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
         recipe = self.context.recipe
         seed, task = recipe.splits.seed, recipe.task
@@ -222,7 +219,9 @@ class Asker:
         if baseline.kind in ENCODERS:
             return self._ask_encoder(baseline, fold)
         if baseline.kind == "untouched":
-            return self._untouched(fold)
+            asked = predict.PredictionInputs.of(recipe, fold.train)
+            found = base_answers(self.context, asked, fold.judged)
+            return BaselinePredictions(predictions=untouched(found))
         question = Question(
             baseline=baseline,
             asked=predict.PredictionInputs.of(recipe, fold.train),
@@ -232,11 +231,6 @@ class Asker:
         answered = self._put(question, payload)
         most = max(map(len, question.shots), default=0)
         return replace(answered, facts={"shots": most, **answered.facts})
-
-    def _untouched(self, fold: Fold) -> BaselinePredictions:
-        asked = predict.PredictionInputs.of(self.context.recipe, fold.train)
-        answered = base_answers(self.context, asked, fold.judged)
-        return BaselinePredictions(predictions=untouched(answered))
 
     def _ask_encoder(self, baseline: Baseline, fold: Fold) -> BaselinePredictions:
         from engine.inference.baselines import models as encoders  # rarely asked

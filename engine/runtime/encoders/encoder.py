@@ -89,11 +89,13 @@ def encoder_settings(folder: Path) -> EncoderSettings:
     found = [mode for name, mode in POOLINGS.items() if {name, f"{MODE}_{mode}"} & set(asked)]
     if len(asked) > 1 or len(found) < len(asked):
         raise _not_understood(f"`{POOLING}` asks for {', '.join(asked)[:200]}")
+    model = _settings(folder, "config.json")
+    named = [sentences.get("max_seq_length"), *(model.get(name) for name in WINDOWS)]
     return EncoderSettings(
         pooling=found[0] if found else "mean",
         prompt=_prompt(prompts),
         pools_prompt=pooling.get("include_prompt", True) is not False,
-        most_tokens=_written_most_tokens(sentences, _settings(folder, "config.json")),
+        most_tokens=min((one for one in named if isinstance(one, int) and one > 0), default=None),
         lower=sentences.get("do_lower_case") is True,
     )
 
@@ -112,12 +114,6 @@ def _prompt(settings: Mapping[str, Any]) -> str:
         return ""
     name = "classification" if "classification" in prompts else settings.get("default_prompt_name")
     return str(prompts.get(str(name)) or "")
-
-
-def _written_most_tokens(sentences: Mapping[str, Any], model: Mapping[str, Any]) -> int | None:
-    named = [sentences.get("max_seq_length"), *(model.get(name) for name in WINDOWS)]
-    found = [one for one in named if isinstance(one, int) and one > 0]
-    return min(found, default=None)
 
 
 def _not_understood(what: str) -> StageError:

@@ -346,6 +346,12 @@ def read_answers(task: TaskFile, answers: GgufAnswers, count: int) -> list[Answe
         # nothing comes back of what was not asked for
         text = answers.texts[place] if answers.texts else ""
         is_valid = parse_answer(task.task, text) is not None
+        # Of the answer that counts: the one held to a form, else the free one.
+        ended = True
+        if answers.constrained:
+            ended = answers.constrained[place].finished
+        elif answers.ended and not task.task.spec.is_constrained:
+            ended = answers.ended[place]
         found.append(
             Answer(
                 kind=task.task.kind,
@@ -353,18 +359,10 @@ def read_answers(task: TaskFile, answers: GgufAnswers, count: int) -> list[Answe
                 probability=probability,
                 text=text,
                 is_valid=is_valid,
-                ended=_has_ended(task, answers, place),
+                ended=ended,
             )
         )
     return found
-
-
-def _has_ended(task: TaskFile, answers: GgufAnswers, place: int) -> bool:
-    """Tell whether the answer that counts was not cut off: the one held to a form, else the free one."""
-    if answers.constrained:
-        return answers.constrained[place].finished
-    is_free = not task.task.spec.is_constrained and bool(answers.ended)
-    return answers.ended[place] if is_free else True
 
 
 def _constrained_answer(

@@ -20,7 +20,7 @@ from engine.failures import library_errors
 from engine.files.reading import open_regular, read_json, require_regular
 from engine.process.limits import more_memory
 from engine.progress import Progress, mention
-from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
+from engine.recipe.model import HubRef, PackageRef, Reference
 from engine.runtime.models.files import (
     UNREAD,
     read_settings,
@@ -176,7 +176,10 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
         path = fetch(ref, cached, progress)
         if path.is_dir():
             return validated_folder(path) if weights else require_data(path)
-        payload = _identity(ref, path)
+        if isinstance(ref, PackageRef) and ref.sha256 is not None:
+            payload = to_json(ref)
+        else:
+            payload = {"sha256": sha256_of(path)}
 
     def build(folder: Path) -> None:
         target = folder / FOLDER
@@ -184,7 +187,10 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
             fetch_snapshot(ref, target, progress, files)
             # before settings are taken out: what is left then is not what the hub has
             require_digests(target, ref.repo)
-            _strip_all(target)
+            for settings in sorted(target.rglob("*.json")):
+                # There the keys are tokens and names of tensors, and one that reads like a setting has to stay.
+                if settings.name not in UNREAD and not settings.name.endswith(".index.json"):
+                    _strip(settings)
             require_settings(target)
         elif weights:
             _dequantize(path, target, progress)
@@ -195,19 +201,6 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
 
     product = "base-model" if weights else "tokenizer"
     return cached(product, {**payload, "made": REVISION}, build).file(FOLDER)
-
-
-def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
-    if isinstance(ref, PackageRef) and ref.sha256 is not None:
-        return to_json(ref)
-    return {"sha256": sha256_of(path)}
-
-
-def _strip_all(folder: Path) -> None:
-    for path in sorted(folder.rglob("*.json")):
-        # There the keys are tokens and names of tensors, and one that reads like a setting has to stay.
-        if path.name not in UNREAD and not path.name.endswith(".index.json"):
-            _strip(path)
 
 
 def _strip(config: Path) -> None:

@@ -188,13 +188,13 @@ def _beside(folder: Path, settings: Any) -> Iterator[Finding]:
         if not key.endswith(FILE_KEYS):
             continue
         for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, str) and _leads_out(one) and os.path.lexists(folder / one):
+            # As written: the files of a hub's cache are links to another of its folders.
+            if (
+                isinstance(one, str)
+                and (os.path.isabs(one) or os.path.normpath(one).startswith(os.pardir))
+                and os.path.lexists(folder / one)
+            ):
                 yield key, "which names a file outside of it"
-
-
-def _leads_out(written: str) -> bool:
-    # As written: the files of a hub's cache are links to another of its folders.
-    return os.path.isabs(written) or os.path.normpath(written).startswith(os.pardir)
 
 
 def _beyond_reason(settings: Any) -> Iterator[str]:

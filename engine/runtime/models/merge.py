@@ -162,12 +162,9 @@ def copy_beside(model: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(model.iterdir()):
         # Beside a whole file an index would name files that are not there.
-        if path.is_file() and path.suffix in COPIED and not _is_stale(path):
+        is_stale = path.name == INDEX and (model / WHOLE).exists()
+        if path.is_file() and path.suffix in COPIED and not is_stale:
             shutil.copyfile(path, out / path.name)
-
-
-def _is_stale(path: Path) -> bool:
-    return path.name == INDEX and (path.parent / WHOLE).exists()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -269,15 +266,12 @@ def _merge_file(file: WeightFile, pairs: Mapping[str, _Pair], target: Path, tall
             source.seek(tensor.begin)
             pair = pairs.get(tensor.name)
             if pair is None:
-                _copy(source, out, tensor.end - tensor.begin)
+                left = range(0, tensor.end - tensor.begin, BLOCK)
+                out.writelines(source.read(min(BLOCK, left.stop - start)) for start in left)
             else:
                 _merge_tensor(source, out, tensor, pair, tally)
             tally.done += 1
             tally.progress.update(tally.done, tally.facts.total, "tensors")
-
-
-def _copy(source: BinaryIO, out: BinaryIO, size: int) -> None:
-    out.writelines(source.read(min(BLOCK, size - start)) for start in range(0, size, BLOCK))
 
 
 def _merge_tensor(

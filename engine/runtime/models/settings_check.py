@@ -35,7 +35,13 @@ def vocabulary_problems(folder: Path) -> Iterator[Problem]:
     words = model.get("vocab")
     if model.get("type") != "BPE" or not isinstance(words, dict):
         return
-    yield from _other_numbers(folder / "vocab.json", words)
+    beside = folder / "vocab.json"
+    other = read_json(beside) if beside.is_file() else {}
+    numbered = other.items() if isinstance(other, dict) else ()
+    if odd := [word for word, number in numbered if words.get(word, number) != number]:
+        yield _odd_vocabulary(
+            f"gives {_words(len(odd))} another number than vocab.json, such as {odd[0]!r}"
+        )
     yield from _swapped_bytes(words)
     made = [*dict.fromkeys(_product(one) for one in model.get("merges") or ())]
     known = {*made, *(one.get("content") for one in whole.get("added_tokens") or ())}
@@ -62,17 +68,6 @@ def vocabulary_problems(folder: Path) -> Iterator[Problem]:
 
 def _words(count: int) -> str:
     return f"{count:,} word{'' if count == 1 else 's'}"
-
-
-def _other_numbers(path: Path, words: Mapping[str, int]) -> Iterator[Problem]:
-    beside = read_json(path) if path.is_file() else {}
-    if not isinstance(beside, dict):
-        return
-    odd = [word for word, number in beside.items() if words.get(word, number) != number]
-    if odd:
-        yield _odd_vocabulary(
-            f"gives {_words(len(odd))} another number than vocab.json, such as {odd[0]!r}"
-        )
 
 
 def _swapped_bytes(words: Mapping[str, int]) -> Iterator[Problem]:
@@ -181,7 +176,11 @@ def settings_problems(folder: Path, tokenizer: Any, *, rows: int, built: str) ->
     )
     for name, settings in ((CONFIG, config), (GENERATION, generation)):
         yield from _other_tokens(name, settings, tokenizer, rows)
-        yield from _unnamed_tokens(name, settings, tokenizer)
+        for key in MARKS:
+            ends, own = token_ids(settings.get(key)), getattr(tokenizer, key, None)
+            if ends and own is not None and own not in ends:
+                listed = ", ".join(map(str, ends))
+                yield _warning(f"`{key}` of {name} is {listed}, and that of the tokenizer is {own}")
     if odd := bending(generation):
         listed = ", ".join(f"`{key}: {brief_text(str(generation[key]))}`" for key in odd)
         yield _warning(
@@ -209,15 +208,6 @@ def _other_tokens(
             else:
                 continue
             yield _warning(f"`{key}` of {name} is {what}")
-
-
-def _unnamed_tokens(name: str, settings: Mapping[str, Any], tokenizer: Any) -> Iterator[Problem]:
-    """Yield the first or last token of the tokenizer where settings name others, and not it."""
-    for key in ("bos_token_id", "eos_token_id"):
-        named, own = token_ids(settings.get(key)), getattr(tokenizer, key, None)
-        if named and own is not None and own not in named:
-            listed = ", ".join(map(str, named))
-            yield _warning(f"`{key}` of {name} is {listed}, and that of the tokenizer is {own}")
 
 
 def _odd_numbers(config: Mapping[str, Any]) -> Iterator[Problem]:

@@ -1,10 +1,4 @@
-"""Asking a model, or the SVM, for the answer to every row; shared by the stages that judge.
-
-Each kind is judged in its own way (`judged`): a classifier by the most probable of its labels, several
-labels and objects by decoding that says nothing but answers of that form, free text by what the model
-says, and conversations and documents by how probable they are to it. `free` shows what the model says
-when nothing holds it.
-"""
+"""Asking a model, or the SVM, for the answer to every row; shared by the stages that judge."""
 
 from __future__ import annotations
 

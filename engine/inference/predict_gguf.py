@@ -161,14 +161,7 @@ class GgufAsker(Value):
 
     def _by_corpus(self, read: Sequence[list[int]]) -> dict[str, int | str | None]:
         """Count the texts of the corpus that llama.cpp reads as transformers does, and name the first that differs."""
-        own = self.chat.all_token_ids(corpus())
-        pairs = zip(corpus(), own, read, strict=True)
-        different = [repr(text) for text, one, two in pairs if one != two]
-        return {
-            "same": len(own) - len(different),
-            "of": len(own),
-            "first_different": different[0] if different else None,
-        }
+        return _same([*map(repr, corpus())], self.chat.all_token_ids(corpus()), read)
 
     def _silent(self, answers: GgufAnswers, by_llama: Mapping[str, Any]) -> Predictions:
         rows = [predicted(row) for row in self.examples]
@@ -319,9 +312,15 @@ def same_readings(
     rows: Sequence[Example], one: Sequence[Any], two: Sequence[Any]
 ) -> dict[str, int | str | None]:
     """Count the rows on which two readings are equal, and name the first that differs."""
-    different = [row.id for row, a, b in zip(rows, one, two, strict=True) if a != b]
+    return _same([row.id for row in rows], one, two)
+
+
+def _same(
+    names: Sequence[str], one: Sequence[Any], two: Sequence[Any]
+) -> dict[str, int | str | None]:
+    different = [name for name, a, b in zip(names, one, two, strict=True) if a != b]
     return {
-        "same": len(rows) - len(different),
-        "of": len(rows),
+        "same": len(names) - len(different),
+        "of": len(names),
         "first_different": different[0] if different else None,
     }

@@ -110,12 +110,18 @@ def form_result(
         return FormResult(name=form.name, scores=form.scores, agreement=None, verdict=judged)
     shifts = [*_shifts(before.predictions, form.predictions)]
     same = agreement(before.predictions, form.predictions, confidence=confidence)
+    earlier = {one.label: one.f1 for one in before.scores.classes}
+    pairs = [(one.label, one.f1, earlier.get(one.label)) for one in form.scores.classes]
+    deltas = tuple(
+        (label, None if now is None or first is None else now - first)
+        for label, now, first in pairs
+    )
     return FormResult(
         name=form.name,
         scores=form.scores,
         agreement=None if same.value is None else same,
         # of a sample they say little, and the form before shows its scores of all rows
-        class_deltas=() if form.sampled_of else tuple(_deltas(before.scores, form.scores)),
+        class_deltas=() if form.sampled_of else deltas,
         flips=tuple(flips(before.predictions, form.predictions)),
         ties=len(_ties(before, form, precision)) if precision else None,
         mean_shift=fmean(shifts) if shifts else None,
@@ -286,13 +292,6 @@ def _preference(one: Prediction, two: Prediction) -> float:
     shares = [max(share, SMALLEST) for share in one.probabilities]
     later = max(range(len(two.probabilities)), key=two.probabilities.__getitem__)
     return math.log(max(shares)) - math.log(shares[later])
-
-
-def _deltas(before: Scores, after: Scores) -> Iterator[tuple[str, float | None]]:
-    earlier = {one.label: one.f1 for one in before.classes}
-    for one in after.classes:
-        first = earlier.get(one.label)
-        yield one.label, None if one.f1 is None or first is None else one.f1 - first
 
 
 def _shifts(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[float]:

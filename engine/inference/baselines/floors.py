@@ -6,7 +6,7 @@ import lzma
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
@@ -50,7 +50,7 @@ def by_xz(fold: Fold) -> list[Prediction]:
     known = _joined(fold.train)
     rows = [_joined([row]) for row in fold.judged]
     whole = b"".join((known, *rows))
-    written = list(_written(whole, _ends(known, rows)))
+    written = list(_written(whole, accumulate(map(len, (known, *rows)))))
     parts = [after - before for before, after in pairwise(written)]
     scale = (_compressed(whole) - _compressed(known)) / max(1, sum(parts))
     sizes = [scale * part for part in parts]
@@ -64,14 +64,6 @@ def _joined(rows: Sequence[Example]) -> bytes:
 
 def _compressed(text: bytes) -> int:
     return len(lzma.compress(text, format=lzma.FORMAT_RAW, filters=[_THOROUGH]))
-
-
-def _ends(known: bytes, rows: Sequence[bytes]) -> Iterator[int]:
-    end = len(known)
-    yield end
-    for row in rows:
-        end += len(row)
-        yield end
 
 
 def _written(text: bytes, ends: Iterator[int]) -> Iterator[int]:

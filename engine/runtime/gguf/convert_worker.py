@@ -1,14 +1,8 @@
 """llama.cpp's own converter, with two gaps closed: `python -m engine.runtime.gguf.convert_worker ARGUMENTS`.
 
-The converter knows a tokenizer's way of splitting text by the hash of a sample's tokens, so one added
-token makes a known tokenizer unknown. Where it gives up, and tokenizer.json says word for word that text
-is split as GPT-2 does, that is what is written. And whatever the converter of an architecture takes for
-usual, the file says what the model folder does: its chat template, whether special tokens are added, and
-what ends a turn. `verify` compares the tokens of every holdout prompt.
-
-The converter's package brings a `gguf` of its own, over which the package of that name is written or not, as the
-installer comes to them; both lack names of models and tensors that the converter's modules mention when they are
-imported, for models that nobody asked for.
+The converter knows a tokenizer's way of splitting text by the hash of a sample's tokens, so one added token makes a
+known tokenizer unknown: then what tokenizer.json says is written, where that is GPT-2's way word for word. And whatever
+the converter takes for usual, the file says what the model folder does of template, special tokens and ends of turns.
 """
 
 from __future__ import annotations

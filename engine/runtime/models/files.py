@@ -1,8 +1,7 @@
 """The files of a model folder before any library reads them: settings that are data, and nothing that is code.
 
-transformers and PEFT import, fetch or run what some settings name. Whether they do is a switch inside of them that
-reads the same settings, so nothing that a model could be asked to run is let through in the first place. Every
-JSON file is looked at, sub-folders and nested settings included.
+transformers and PEFT import, fetch or run what some settings name, so nothing that a model could be asked to run is let
+through in the first place.
 """
 
 from __future__ import annotations
@@ -30,9 +29,8 @@ def growth_of(tokenizer: Any) -> float:
     """Return by what factor the rules of a tokenizer.json can make a text longer; infinite for endless filling."""
     found = tokenizer if isinstance(tokenizer, dict) else {}
     padding = found.get("padding")
-    if isinstance(padding, dict) and any(
-        number > MOST_PADDED for number in _whole_numbers(padding)
-    ):
+    numbers = (one for part in _mappings(padding) for one in part.values())
+    if any(isinstance(one, int) and one > MOST_PADDED for one in numbers):
         return float("inf")
     parts = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
     growth = 1.0
@@ -86,11 +84,6 @@ def _mappings(value: Any) -> Iterator[dict[str, Any]]:
             yield one
         if isinstance(one, dict | list):
             waiting += one.values() if isinstance(one, dict) else one
-
-
-def _whole_numbers(value: dict[str, Any]) -> Iterator[int]:
-    for one in _mappings(value):
-        yield from (part for part in one.values() if isinstance(part, int))
 
 
 CODE_KEYS: Final = frozenset(
@@ -261,11 +254,8 @@ def _numbers(found: Any) -> Iterator[int]:
     vocabulary = model.get("vocab") if isinstance(model, dict) else whole
     added = whole.get("added_tokens")
     every = [*vocabulary.values()] if isinstance(vocabulary, dict) else []
-    every += (
-        [one.get("id") for one in added or () if isinstance(one, dict)]
-        if isinstance(added, list)
-        else []
-    )
+    more = added if isinstance(added, list) else []
+    every += [one.get("id") for one in more if isinstance(one, dict)]
     return (one for one in every if isinstance(one, int) and not isinstance(one, bool))
 
 
@@ -308,15 +298,8 @@ def findings(settings: Any) -> Iterator[Finding]:
 
 
 def _entries(settings: Any) -> Iterator[tuple[str, Any]]:
-    waiting: list[Any] = [settings]
-    while waiting:
-        whole = waiting.pop()
-        if isinstance(whole, list):
-            waiting += whole
-        elif isinstance(whole, dict):
-            for key, value in whole.items():
-                yield str(key), value
-                waiting.append(value)
+    for one in _mappings(settings):
+        yield from ((str(key), value) for key, value in one.items())
 
 
 def _why(key: str, value: Any) -> str | None:  # noqa: PLR0911 - one answer a rule

@@ -14,9 +14,8 @@ from engine.environment import Device
 from engine.recipe.model import NewTokenizer, Scratch
 from engine.runtime.gguf.convert import find_tools, write_gguf
 from engine.runtime.llama.engine import Context, Engine
-from engine.runtime.models.blank import write_blank_model, write_byte_pairs
 from engine.runtime.models.load import load_model
-from engine.runtime.models.start import write_fewer_layers
+from engine.runtime.models.start import write_blank_model, write_byte_pairs, write_fewer_layers
 from support.pico import make_pico_model
 from support.words import WORDS
 

@@ -13,8 +13,7 @@ from engine.data.examples.example import Example, content_id
 from engine.environment import Device
 from engine.errors import Severity
 from engine.recipe.model import NewTokenizer, PathRef, Recipe, Replay, Scheduler, Scratch
-from engine.runtime.models.blank import write_blank_model, write_byte_pairs
-from engine.runtime.models.start import write_fewer_layers
+from engine.runtime.models.start import write_blank_model, write_byte_pairs, write_fewer_layers
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits

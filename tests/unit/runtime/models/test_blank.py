@@ -13,7 +13,8 @@ from transformers import AutoTokenizer
 from engine.errors import StageError
 from engine.recipe.model import NewTokenizer, Scratch
 from engine.runtime.gguf.convert_worker import pre_tokenizer_of
-from engine.runtime.models.blank import (
+from engine.runtime.models.load import load_model
+from engine.runtime.models.start import (
     ENDING,
     blank_config,
     bytes_a_token,
@@ -21,7 +22,6 @@ from engine.runtime.models.blank import (
     write_blank_model,
     write_byte_pairs,
 )
-from engine.runtime.models.load import load_model
 from support.words import WORDS
 
 TEXTS = tuple(f"the {one} and some {other} with" for one in WORDS for other in WORDS)

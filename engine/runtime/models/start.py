@@ -235,20 +235,13 @@ def _write_weights(
             for tensor in file.tensors:
                 value = opened.get_tensor(tensor.name)
                 before += value.numel()
-                name = _renamed(tensor.name, stem, places)
-                if name is not None:
-                    kept[name] = value
+                match = _LAYER.match(tensor.name)
+                if match is None or match["before"] != stem:
+                    kept[tensor.name] = value
+                elif (place := places.get(int(match["number"]))) is not None:
+                    kept[f"{stem}{place}{match['rest']}"] = value
     save_file(dict(sorted(kept.items())), target / "model.safetensors", metadata={"format": "pt"})
     return before, sum(one.numel() for one in kept.values())
-
-
-def _renamed(name: str, stem: str, places: Mapping[int, int]) -> str | None:
-    """Return what a tensor is called in the smaller model; None where its layer is not kept."""
-    match = _LAYER.match(name)
-    if match is None or match["before"] != stem:
-        return name
-    place = places.get(int(match["number"]))
-    return None if place is None else f"{stem}{place}{match['rest']}"
 
 
 def _uncut(why: str) -> StageError:
@@ -289,26 +282,37 @@ class Start(Value):
 def locate_start(start: Start, cached: Cached, progress: Progress) -> Path:
     """Return the folder of the model, made at most once. Raises as `locate_base_model`, and X740 to X743."""
     base = start.base
+    if not isinstance(base, Scratch | FewerLayers):
+        return locate_base_model(base, cached, progress)
+    payload: dict[str, Any] = {**start.identity, "start": REVISION}
     if isinstance(base, Scratch):
-        tokenizer = locate_start_tokenizer(start, cached, progress)
+        source = locate_start_tokenizer(start, cached, progress)
         # Of the tokenizer its files, whatever made them: text that gives the same one gives the same model.
-        payload = {**start.identity, "files": _digests(tokenizer, "tokenizer"), "start": REVISION}
+        payload["files"] = _digests(source, "tokenizer")
+    else:
+        source = locate_base_model(base.of, cached, progress)
+        # What moves has no pin that says what came: then the bytes do.
+        if None in start.identity.values():
+            payload["files"] = _digests(source, "")
 
-        def build(folder: Path) -> None:
-
-            target = folder / FOLDER
+    def build(folder: Path) -> None:
+        target = folder / FOLDER
+        if isinstance(base, Scratch):
             target.mkdir()
             mention(progress, "writing a blank model")
-            copy_tokenizer(tokenizer, target)
-            facts = write_blank_model(base, target)
-            counted = {"bytes_per_token": _bytes_a_token(target, start)}
-            _write_facts(folder, {"kind": "scratch", **facts, **counted})
-            validated_folder(target)
+            copy_tokenizer(source, target)
+            facts = {"kind": "scratch", **write_blank_model(base, target)}
+            facts["bytes_per_token"] = _bytes_a_token(target, start)
+        else:
+            mention(progress, "leaving layers of the base model out")
+            facts = {
+                "kind": "fewer_layers",
+                **write_fewer_layers(source, target, base.keep_layers),
+            }
+        (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        validated_folder(target)
 
-        return cached("base-model", payload, build).file(FOLDER)
-    if isinstance(base, FewerLayers):
-        return _fewer(base, start, cached, progress)
-    return locate_base_model(base, cached, progress)
+    return cached("base-model", payload, build).file(FOLDER)
 
 
 def locate_start_tokenizer(start: Start, cached: Cached, progress: Progress) -> Path:
@@ -318,19 +322,9 @@ def locate_start_tokenizer(start: Start, cached: Cached, progress: Progress) -> 
         return locate_tokenizer(base.of, cached, progress)
     if not isinstance(base, Scratch):
         return locate_tokenizer(base, cached, progress)
-    if isinstance(base.tokenizer, NewTokenizer):
-        return _byte_pairs(base.tokenizer, start, cached, progress)
-    return locate_tokenizer(base.tokenizer, cached, progress)
-
-
-def facts_beside(folder: Path) -> Path | None:
-    """Return the file that says how a folder was made; None for a base model as it came."""
-    facts = folder.parent / FACTS
-    return facts if folder.name == FOLDER and facts.is_file() else None
-
-
-def _byte_pairs(new: NewTokenizer, start: Start, cached: Cached, progress: Progress) -> Path:
-
+    new = base.tokenizer
+    if not isinstance(new, NewTokenizer):
+        return locate_tokenizer(new, cached, progress)
     text = _text(start)
     payload = {"byte_pairs": new.size, "text": text.digest, "made": REVISION}
 
@@ -341,32 +335,16 @@ def _byte_pairs(new: NewTokenizer, start: Start, cached: Cached, progress: Progr
     return cached("tokenizer", payload, build).file(FOLDER)
 
 
-def _fewer(base: FewerLayers, start: Start, cached: Cached, progress: Progress) -> Path:
-    whole = locate_base_model(base.of, cached, progress)
-    payload = {**start.identity, "start": REVISION}
-    # What moves has no pin that says what came: then the bytes do.
-    if None in start.identity.values():
-        payload["files"] = _digests(whole, "")
-
-    def build(folder: Path) -> None:
-
-        target = folder / FOLDER
-        mention(progress, "leaving layers of the base model out")
-        facts = write_fewer_layers(whole, target, base.keep_layers)
-        _write_facts(folder, {"kind": "fewer_layers", **facts})
-        validated_folder(target)
-
-    return cached("base-model", payload, build).file(FOLDER)
+def facts_beside(folder: Path) -> Path | None:
+    """Return the file that says how a folder was made; None for a base model as it came."""
+    facts = folder.parent / FACTS
+    return facts if folder.name == FOLDER and facts.is_file() else None
 
 
 def _text(start: Start) -> TrainingText:
     if start.text is None:
         raise AssertionError(start.base)  # every stage that needs such a model reads the rows
     return start.text
-
-
-def _write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def _digests(folder: Path, prefix: str) -> dict[str, str]:

@@ -67,7 +67,17 @@ def tune(
             loss_of = torch.nn.functional.binary_cross_entropy_with_logits
         order = random.Random(seed)  # noqa: S311 - a reproducible order, no secret
         plan = [batch for _ in range(tuned.epochs) for batch in _epoch(texts, order)]
-        optimizer, schedule = _optimizer(tuned, len(plan))
+        groups = [
+            {"params": list(tuned.model.parameters()), "lr": RATE},
+            {"params": list(tuned.head.parameters()), "lr": HEAD_RATE},
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=DECAY)
+        steps, warm = len(plan), max(1, round(WARMUP * len(plan)))
+
+        def share(step: int) -> float:
+            return min((step + 1) / warm, (steps - step) / max(1, steps - warm))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         tuned.train()
         for step, places in enumerate(plan, start=1):
             logits = tuned([texts[place] for place in places])
@@ -118,20 +128,6 @@ class TunedEncoder(torch.nn.Module):
             return (logits > 0).astype(int)
         found: np.ndarray = self.names[logits.argmax(axis=1)]
         return found
-
-
-def _optimizer(tuned: TunedEncoder, steps: int) -> tuple[torch.optim.Optimizer, Any]:
-    groups = [
-        {"params": list(tuned.model.parameters()), "lr": RATE},
-        {"params": list(tuned.head.parameters()), "lr": HEAD_RATE},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=DECAY)
-    warm = max(1, round(WARMUP * steps))
-
-    def share(step: int) -> float:
-        return min((step + 1) / warm, (steps - step) / max(1, steps - warm))
-
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
 def _epoch(texts: Sequence[str], order: random.Random) -> list[list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,15 +98,23 @@ def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, in
     Counted are matrices that are quantized, but for token embeddings, which nothing is multiplied with.
     StageError X637 when it covers none.
     """
+    reader = gguf.GGUFReader(sixteen)
     wanted = {
         tensor.name: int(tensor.shape[0])
-        for tensor in gguf.GGUFReader(sixteen).tensors
+        for tensor in reader.tensors
         if len(tensor.shape) == 2  # matrices
         and tensor.tensor_type.name in ("F16", "BF16", "F32")
         # The head is shown one token a row here, which says too little of it; llama.cpp's own tool leaves it out too.
         and tensor.name not in ("token_embd.weight", "output.weight")
     }
-    named = dict(_named(found.sums, sixteen))
+    kind = str(reader.get_field("general.architecture").contents())
+    blocks = int(reader.get_field(f"{kind}.block_count").contents())
+    kinds = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
+    names = gguf.get_tensor_name_map(kinds[kind], blocks)
+    named = {
+        names.get_name(f"{module}.weight", try_suffixes=(".weight",)): values
+        for module, values in found.sums.items()
+    }
     kept = {name: named[name] for name in wanted if len(named.get(name, ())) == wanted[name]}
     if not kept:
         raise StageError.one(
@@ -127,24 +135,3 @@ def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, in
     writer.write_tensors_to_file()
     writer.close()
     return len(kept), len(wanted)
-
-
-def _named(
-    sums: Mapping[str, NDArray[np.float64]], sixteen: Path
-) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    reader = gguf.GGUFReader(sixteen)
-    arch = str(_value(reader, "general.architecture"))
-    blocks = int(_value(reader, f"{arch}.block_count"))
-    kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
-    names = gguf.get_tensor_name_map(kinds[arch], blocks)
-    for module, values in sums.items():
-        name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
-        if name is not None:
-            yield name, values
-
-
-def _value(reader: gguf.GGUFReader, key: str) -> Any:
-    field = reader.get_field(key)
-    if field is None:
-        raise StageError.one("X634", f"the 16-bit GGUF file has no `{key}`")
-    return field.contents()

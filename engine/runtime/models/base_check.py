@@ -82,7 +82,7 @@ def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
         known = {_form(name) for name in model.state_dict()}
         found += stray_tensors(model, (one for one in unexpected if _form(one) not in known))
         found += whole_numbers(model, files)
-        found += _two_heads(folder, files)
+        found += _rows(folder, files, tokenizer, has_numbers=has_numbers)
         rows = model.get_input_embeddings().weight.shape[0]
         largest = max(tokenizer.get_vocab().values(), default=-1)
         if largest >= rows:
@@ -91,8 +91,6 @@ def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
             found.append(base_problem("X693", what, hint))
         found += settings_problems(folder, tokenizer, rows=rows, built=type(model).__name__)
         found += vocabulary_problems(folder)
-        if has_numbers:
-            found += _rows(folder, files, tokenizer)
     if has_numbers:
         found += _numbers(files, model)
     if errors := [one for one in found if one.severity is Severity.ERROR]:
@@ -134,7 +132,7 @@ def _built(folder: Path) -> tuple[Any, list[str]]:
                 "X692",
                 f"{len(other)} tensors of the weights have another shape than config.json says, such as `{name}`:"
                 f" {file} and {built}",
-                "take config.json and weights of the same revision of the same model",
+                SAME_MODEL,
             )
         )
     return whole_model(model, loading), [*map(str, loading.get("unexpected_keys", ()))]
@@ -181,7 +179,7 @@ def _beyond(model: Any, files: tuple[WeightFile, ...]) -> Iterator[Problem]:
         yield base_problem(
             "X773",
             f"the weights hold {len(odd)} tensors of layers that config.json does not count, such as `{odd[0]}`",
-            "take config.json and weights of the same revision of the same model",
+            SAME_MODEL,
         )
 
 
@@ -196,47 +194,44 @@ def _tokenizer(folder: Path) -> Any:
         return kept_tokenizer(folder)
 
 
-def _rows(folder: Path, files: tuple[WeightFile, ...], tokenizer: Any) -> Iterator[Problem]:
-    """Yield X845 for tokens of turns that were never trained, X771 for rows of words that were wiped."""
+def _rows(
+    folder: Path, files: tuple[WeightFile, ...], tokenizer: Any, *, has_numbers: bool
+) -> Iterator[Problem]:
+    """Yield X774 where config.json has one matrix for input and output, and two different ones are in the files.
+
+    With numbers also X845 for tokens of turns that were never trained, X771 for rows of words that were wiped.
+    """
+    config = read_json(folder / "config.json")
     places = {tensor.name: file.path for file in files for tensor in file.tensors}
     embedding = next((name for name in EMBEDDINGS if name in places), None)
     if embedding is None:
         return
-    padding = read_json(folder / "config.json").get("pad_token_id")
-    added = tokenizer.added_tokens_decoder
-    template = str(tokenizer.chat_template or "")
-    marks = {
-        number: str(one)
-        for number, one in added.items()
-        if str(one) in template or number == tokenizer.eos_token_id
-    }
-    if isinstance(padding, int):
-        marks.pop(padding, None)
-    head = _read(places[HEAD], HEAD) if HEAD in places else None
     rows = _read(places[embedding], embedding)
-    yield from token_rows(rows if head is None else head, marks.items())
-    words = (one for one in tokenizer.get_vocab().values() if one not in added)
-    if count := wiped_words(rows, words, share=WORDS, ignored=padding):
-        zeros = "the row of 1 word is" if count == 1 else f"the rows of {count} words are"
-        what = f"`{embedding}` of the base model: {zeros} zeros"
-        yield base_problem("X771", what, AGAIN)
-
-
-def _two_heads(folder: Path, files: tuple[WeightFile, ...]) -> Iterator[Problem]:
-    """Yield X774 where config.json has one matrix for input and output, and two different ones are in the files."""
-    if not read_json(folder / "config.json").get("tie_word_embeddings"):
-        return
-    places = {tensor.name: file.path for file in files for tensor in file.tensors}
-    embedding = next((name for name in EMBEDDINGS if name in places), None)
-    if embedding is None or HEAD not in places:
-        return
-    one, two = _read(places[embedding], embedding), _read(places[HEAD], HEAD)
-    if one.shape != two.shape or not torch.equal(one, two):
+    head = _read(places[HEAD], HEAD) if HEAD in places else rows
+    if config.get("tie_word_embeddings") and (
+        rows.shape != head.shape or not torch.equal(rows, head)
+    ):
         yield base_problem(
             "X774",
             f"config.json says that input and output share one matrix, and `{HEAD}` is another one than `{embedding}`",
             "set `tie_word_embeddings: false` in config.json if the head is right, or take the head out of the weights",
         )
+    if not has_numbers:
+        return
+    padding = config.get("pad_token_id")
+    added = tokenizer.added_tokens_decoder
+    template = str(tokenizer.chat_template or "")
+    marks = {
+        number: str(one)
+        for number, one in added.items()
+        if number != padding and (str(one) in template or number == tokenizer.eos_token_id)
+    }
+    yield from token_rows(head, marks.items())
+    words = (one for one in tokenizer.get_vocab().values() if one not in added)
+    if count := wiped_words(rows, words, share=WORDS, ignored=padding):
+        zeros = "the row of 1 word is" if count == 1 else f"the rows of {count} words are"
+        what = f"`{embedding}` of the base model: {zeros} zeros"
+        yield base_problem("X771", what, AGAIN)
 
 
 def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:

@@ -235,11 +235,11 @@ def _write_weights(
             for tensor in file.tensors:
                 value = opened.get_tensor(tensor.name)
                 before += value.numel()
-                match = _LAYER.match(tensor.name)
-                if match is None or match["before"] != stem:
+                layer = _LAYER.match(tensor.name)
+                if layer is None or layer["before"] != stem:
                     kept[tensor.name] = value
-                elif (place := places.get(int(match["number"]))) is not None:
-                    kept[f"{stem}{place}{match['rest']}"] = value
+                elif (place := places.get(int(layer["number"]))) is not None:
+                    kept[f"{stem}{place}{layer['rest']}"] = value
     save_file(dict(sorted(kept.items())), target / "model.safetensors", metadata={"format": "pt"})
     return before, sum(one.numel() for one in kept.values())
 

@@ -141,7 +141,18 @@ def recipe_problems(found: Contents) -> Iterator[str]:
         yield f"the lock records another draw: {_differing(lock.draw, draw_of(recipe))}"
     yield from _texts(found)
     yield from _repeated(found)
-    yield from _written(found)
+    value = value_of(found.members, WRITTEN)
+    if "extends" in value:
+        return  # its parent stands beside it as a comment only
+    data = value.get("data")
+    sources = found.resolved["data"]["sources"]
+    if isinstance(data, dict):
+        value = {**value, "data": {**data, "sources": sources}}
+    # through JSON: plain data, without YAML's anchors and aliases
+    text = yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False)
+    again = resolved_mapping(recipe_of(text.encode(), WRITTEN))
+    if again != found.resolved:
+        yield f"{WRITTEN} asks for something else than {RESOLVED}: {_differing(again, found.resolved)}"
 
 
 def _texts(found: Contents) -> Iterator[str]:
@@ -177,22 +188,6 @@ def _repeated(found: Contents) -> Iterator[str]:
     for name, (shown, wanted) in facts.items():
         if shown != wanted:
             yield f"the report says another `{name}` than the recipe"
-
-
-def _written(found: Contents) -> Iterator[str]:
-    """Yield that the recipe as written asks for something else than the resolved one; sources apart."""
-    value = value_of(found.members, WRITTEN)
-    if "extends" in value:
-        return  # its parent stands beside it as a comment only
-    data = value.get("data")
-    sources = found.resolved["data"]["sources"]
-    if isinstance(data, dict):
-        value = {**value, "data": {**data, "sources": sources}}
-    # through JSON: plain data, without YAML's anchors and aliases
-    text = yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False)
-    again = resolved_mapping(recipe_of(text.encode(), WRITTEN))
-    if again != found.resolved:
-        yield f"{WRITTEN} asks for something else than {RESOLVED}: {_differing(again, found.resolved)}"
 
 
 def model_problems(found: Contents) -> Iterator[str]:

@@ -171,7 +171,12 @@ def value_of(members: Mapping[str, Member], name: str) -> Mapping[str, Any]:
         value = parse_source(bytes_of(members, name), _NOWHERE / name).value
     except (RecipeError, RecursionError) as error:
         raise ContentsError(f"{name} is no recipe: {_first(error)}") from error
-    _refuse_patterns(value, name)
+    data = value.get("data")
+    sources = data.get("sources") if isinstance(data, dict) else None
+    for source in sources if isinstance(sources, list) else []:
+        path = source.get("path") if isinstance(source, dict) else None
+        if isinstance(path, str) and _MAGIC.search(path) and Path(path).is_absolute():
+            raise ContentsError(f"{name} names files by an absolute pattern")
     return value
 
 
@@ -206,16 +211,6 @@ def bytes_of(members: Mapping[str, Member], name: str) -> bytes:
     if member is None or member.data is None:
         raise ContentsError(f"{name} is missing")
     return member.data
-
-
-def _refuse_patterns(value: Mapping[str, Any], name: str) -> None:
-    """Refuse a pattern that would be looked for on this machine."""
-    data = value.get("data")
-    sources = data.get("sources") if isinstance(data, dict) else None
-    for source in sources if isinstance(sources, list) else []:
-        path = source.get("path") if isinstance(source, dict) else None
-        if isinstance(path, str) and _MAGIC.search(path) and Path(path).is_absolute():
-            raise ContentsError(f"{name} names files by an absolute pattern")
 
 
 def _first(error: Exception) -> str:

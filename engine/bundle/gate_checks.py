@@ -182,7 +182,21 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     yield from judge_thresholds(acceptance.metrics, metrics, decide_on=acceptance.decide_on)
     yield from compared_again(report.comparisons, acceptance)
     if acceptance.max_overfitting_gap is not None:
-        yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
+        train, validation, task = report.train_scores, report.validation_scores, recipe.task
+        if train is None or validation is None:
+            missing = Metric(name="overfitting", value=None, n=0, undefined="not measured")
+            yield judge(
+                missing, direction="max", bound=acceptance.max_overfitting_gap, decide_on="point"
+            )
+        else:
+            rows = train.rows
+            yield from judge_gap(
+                acceptance.max_overfitting_gap,
+                train=train,
+                validation=validation,
+                train_rows=rows,
+                task=task,
+            )
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
     yield from judge_drift(acceptance.drift, report.drift, acceptance)
     yield from judge_selective(abstention_of(report, ADAPTER), acceptance)
@@ -208,16 +222,6 @@ def abstention_of(report: Report, form: str) -> Abstention | None:
 def _judged(report: Report, recipe: Recipe) -> Scores | None:
     """Return the scores that the gate stands on."""
     return report.folds if recipe.splits.folds else report.holdout
-
-
-def _gap_again(report: Report, recipe: Recipe, gap: float) -> Iterator[Check]:
-    train, validation, task = report.train_scores, report.validation_scores, recipe.task
-    if train is None or validation is None:
-        missing = Metric(name="overfitting", value=None, n=0, undefined="not measured")
-        yield judge(missing, direction="max", bound=gap, decide_on="point")
-    else:
-        rows = train.rows
-        yield from judge_gap(gap, train=train, validation=validation, train_rows=rows, task=task)
 
 
 def _endings(report: Report, recipe: Recipe) -> Iterator[str]:

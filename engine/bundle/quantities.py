@@ -67,7 +67,11 @@ _SLACK: Final = 0.01
 def quantity_problems(found: Contents) -> Iterator[str]:
     """Yield the quantities that another one of the same report, or the recipe, denies."""
     report = found.report
-    yield from _stages(report)
+    seconds = [one.seconds for one in report.stages if one.status is StageStatus.RAN]
+    if any(one < 0 for one in (*seconds, report.seconds)):
+        yield "a stage took less than no time"
+    if sum(seconds) > report.seconds * (1 + _SLACK) + 1:
+        yield f"the stages took {sum(seconds):.1f} s, the whole run {report.seconds:.1f} s"
     yield from _costs(report)
     yield from _files(report)
     for one in report.comparisons:
@@ -79,14 +83,6 @@ def quantity_problems(found: Contents) -> Iterator[str]:
             yield f"the comparison with {one.name} has the p-value {one.p_value:g}"
     if report.training is not None:
         yield from _training(report.training, found)
-
-
-def _stages(report: Report) -> Iterator[str]:
-    seconds = [one.seconds for one in report.stages if one.status is StageStatus.RAN]
-    if any(one < 0 for one in (*seconds, report.seconds)):
-        yield "a stage took less than no time"
-    if sum(seconds) > report.seconds * (1 + _SLACK) + 1:
-        yield f"the stages took {sum(seconds):.1f} s, the whole run {report.seconds:.1f} s"
 
 
 def _costs(report: Report) -> Iterator[str]:

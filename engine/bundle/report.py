@@ -53,7 +53,22 @@ def checked_json(found: Checking) -> dict[str, Any]:
         "verdict": found.verdict.value,
         "holds": found.holds,
         "recipe": found.recipe,
-        **(_facts_json(found.contents) if found.contents else {}),
+        **(
+            (
+                {
+                    "recipe_digest": found.contents.accepted.recipe["digest"],
+                    "accepted": found.contents.accepted.finished,
+                    "metrics": _of_file(found.contents),
+                    "tuned": _scores(found.contents),
+                    "recomputed": RECOMPUTED,
+                    "only_stated": {words: list(paths) for words, paths in STATED.items()},
+                    "pages_written_with": found.contents.written_with,
+                    "has_row_texts": has_row_texts(found.contents.report, found.contents.recipe),
+                }
+            )
+            if found.contents
+            else {}
+        ),
         "signer": found.signer or None,
         "signer_is_known": found.is_known,
         "claims": [
@@ -88,19 +103,6 @@ def _facts(found: Contents) -> Iterator[str]:
             f"its pages were written by slm-recipe {brief_text(found.written_with or 'of an unknown version')}: "
             "their numbers were compared with the report, their words were not"
         )
-
-
-def _facts_json(found: Contents) -> dict[str, Any]:
-    return {
-        "recipe_digest": found.accepted.recipe["digest"],
-        "accepted": found.accepted.finished,
-        "metrics": _of_file(found),
-        "tuned": _scores(found),
-        "recomputed": RECOMPUTED,
-        "only_stated": {words: list(paths) for words, paths in STATED.items()},
-        "pages_written_with": found.written_with,
-        "has_row_texts": has_row_texts(found.report, found.recipe),
-    }
 
 
 def _scores(found: Contents) -> dict[str, MetricFacts]:

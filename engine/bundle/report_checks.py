@@ -256,9 +256,25 @@ def report_problems(found: Contents) -> Iterator[str]:
     yield from _training(report, recipe)
     yield from _checkpoints(report)
     yield from _ladder(report, recipe)
-    yield from _intervals(report, recipe)
+    metrics = [
+        (f"checkpoint {one.step}", one.metric.value, one.metric.interval)
+        for one in report.checkpoints
+    ]
+    metrics += [(f"{one.metric} over {one.name}", None, one.interval) for one in report.comparisons]
+    for name, value, interval in metrics:
+        if interval is None:
+            continue
+        if abs(interval.confidence - recipe.acceptance.confidence) > NEAR:
+            yield f"{name}: its interval is one of {interval.confidence:g}"
+        if not interval.low <= interval.high:
+            yield f"{name}: the ends of its interval are exchanged"
+        if value is not None and not interval.low - NEAR <= value <= interval.high + NEAR:
+            yield f"{name} is {value:g}, outside of its interval"
     yield from _machine(found)
-    yield from _costs(report)
+    stages = {one.stage for one in report.stages}
+    for one in report.costs:
+        if one.stage not in stages:
+            yield f"a cost is of `{one.stage}`, which is no stage of the run"
     if found.is_of_this_version:
         yield from _own_words(found)
 
@@ -363,24 +379,6 @@ def _alike(one: Interval | None, right: Interval | None) -> bool:
     return is_near and one.method == right.method
 
 
-def _intervals(report: Report, recipe: Recipe) -> Iterator[str]:
-    """Yield the intervals of another confidence than the recipe's, and values outside of theirs."""
-    metrics = [
-        (f"checkpoint {one.step}", one.metric.value, one.metric.interval)
-        for one in report.checkpoints
-    ]
-    metrics += [(f"{one.metric} over {one.name}", None, one.interval) for one in report.comparisons]
-    for name, value, interval in metrics:
-        if interval is None:
-            continue
-        if abs(interval.confidence - recipe.acceptance.confidence) > NEAR:
-            yield f"{name}: its interval is one of {interval.confidence:g}"
-        if not interval.low <= interval.high:
-            yield f"{name}: the ends of its interval are exchanged"
-        if value is not None and not interval.low - NEAR <= value <= interval.high + NEAR:
-            yield f"{name} is {value:g}, outside of its interval"
-
-
 def _machine(found: Contents) -> Iterator[str]:
     """Yield where the lock names another machine than the report of the run that wrote it."""
     report, locked = found.report, found.accepted.hardware
@@ -397,13 +395,6 @@ def _machine(found: Contents) -> Iterator[str]:
         yield (
             f"{report.training.processes or 1} processes trained together in the report, {processes} in the lock"
         )
-
-
-def _costs(report: Report) -> Iterator[str]:
-    stages = {one.stage for one in report.stages}
-    for one in report.costs:
-        if one.stage not in stages:
-            yield f"a cost is of `{one.stage}`, which is no stage of the run"
 
 
 def _own_words(found: Contents) -> Iterator[str]:

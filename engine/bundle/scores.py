@@ -41,7 +41,11 @@ def comparison_statistics(
     """Yield the comparisons whose interval or p-value the scores deny; rows of groups are not looked at."""
     if recipe.task.spec.answer is not AnswerForm.LABEL or recipe.splits.by == "group":
         return
-    of_rows = _of_rows(judged, recipe)
+    from engine.metrics.families import family_of  # brings numpy
+
+    family = family_of(recipe.task)
+    table = family.tabulate(rows_of(judged.confusion, recipe.task.labels), recipe.task)
+    of_rows = {one.name: bool(one.of_rows) for one in family.measures(table)}
     for one in comparisons:
         if one.n < FEWEST_ROWS or one.metric in OF_PROBABILITIES or one.metric not in of_rows:
             continue
@@ -52,15 +56,6 @@ def comparison_statistics(
             own = tuple(by_name(side).get(one.metric) for side in sides)
             yield from (f"{name}: {why}" for why in _interval(one.interval, one.difference, own))
             yield from (f"{name}: {why}" for why in _both(one, one.interval, one.difference))
-
-
-def _of_rows(judged: Scores, recipe: Recipe) -> Mapping[str, bool]:
-    """Return, by metric, whether it is a share of rows, of which McNemar's test is exact."""
-    from engine.metrics.families import family_of  # brings numpy
-
-    family = family_of(recipe.task)
-    table = family.tabulate(rows_of(judged.confusion, recipe.task.labels), recipe.task)
-    return {one.name: bool(one.of_rows) for one in family.measures(table)}
 
 
 def _p_value(one: Comparison, *, is_of_rows: bool) -> Iterator[str]:
@@ -135,20 +130,6 @@ def all_scores(report: Report) -> Iterator[tuple[str, Scores]]:
 
 def unlike(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
     """Yield what of scores cannot be true beside the rest of them."""
-    yield from _metrics(name, scores, recipe)
-    yield from (f"{name}: {one}" for one in _calibration(scores))
-    if recipe.task.spec.answer is not AnswerForm.LABEL:
-        return
-    wrong = next(_confusion(scores, recipe), "")
-    if wrong:
-        yield f"{name}: {wrong}"
-        return
-    again = _scored(scores.confusion, recipe.task, recipe.acceptance.confidence)
-    yield from (f"{name}: {one}" for one in _unlike_metrics(scores, again, recipe))
-    yield from (f"{name}: {one}" for one in _unlike_classes(scores.classes, again.classes))
-
-
-def _metrics(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
     names = [metric.name for metric in scores.metrics]
     if len(set(names)) != len(names):
         yield f"{name}: a metric stands twice"
@@ -165,6 +146,16 @@ def _metrics(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
             yield f"{name}: {metric.name} is {value:g}, outside of its interval"
         if abs(interval.confidence - recipe.acceptance.confidence) > NEAR:
             yield f"{name}: the interval of {metric.name} is one of {interval.confidence:g}"
+    yield from (f"{name}: {one}" for one in _calibration(scores))
+    if recipe.task.spec.answer is not AnswerForm.LABEL:
+        return
+    wrong = next(_confusion(scores, recipe), "")
+    if wrong:
+        yield f"{name}: {wrong}"
+        return
+    again = _scored(scores.confusion, recipe.task, recipe.acceptance.confidence)
+    yield from (f"{name}: {one}" for one in _unlike_metrics(scores, again, recipe))
+    yield from (f"{name}: {one}" for one in _unlike_classes(scores.classes, again.classes))
 
 
 def _calibration(scores: Scores) -> Iterator[str]:

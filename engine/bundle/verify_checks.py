@@ -66,7 +66,14 @@ def verify_problems(found: Contents) -> Iterator[str]:
     for check in checks:
         yield from by_itself("verify", check)
         if check.kind in ("shift", "largest_shift"):
-            yield from _shift(check, report)
+            rungs = (one for one in report.ladder if one.name == check.label)
+            which = "mean_shift" if check.kind == "shift" else "largest_shift"
+            moved = getattr(next(rungs, None), which, None)
+            yield from unequal((check.got, moved, _OF_RUNG), name=check.name)
+            if check.direction != "max" or check.bound > MOST_SHIFT.get(
+                check.name, LARGEST_QUANTIZED
+            ):
+                yield f"verify: {check.name} is bound by {check.bound:g}"
     yield from _rungs(report, recipe)
     if found.is_of_this_version:
         yield from _acceptance(report, recipe)
@@ -202,16 +209,6 @@ def _selective(report: Report, recipe: Recipe) -> Iterator[str]:
             yield from other_bound(f"verify: {right.name}", found, right.bound, right.decided_on)
 
 
-def _shift(check: Check, report: Report) -> Iterator[str]:
-    """Yield where probabilities moved otherwise than the rung says, or may move further than ever."""
-    rungs = (one for one in report.ladder if one.name == check.label)
-    which = "mean_shift" if check.kind == "shift" else "largest_shift"
-    moved = getattr(next(rungs, None), which, None)
-    yield from unequal((check.got, moved, _OF_RUNG), name=check.name)
-    if check.direction != "max" or check.bound > MOST_SHIFT.get(check.name, LARGEST_QUANTIZED):
-        yield f"verify: {check.name} is bound by {check.bound:g}"
-
-
 def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     """Yield where the ladder and the verdict differ: the last rung leaves, those below lose nothing."""
     rungs = {rung.name: rung for rung in report.ladder}
@@ -336,11 +333,6 @@ def _quantized(found: Contents) -> Iterator[str]:
         elif not any(last.name in file.name for file in report.files):
             yield f"no file is of the quantization `{last.name}`"
     yield from _of_file(found, by_name(scores))
-    yield from _agreement(report, recipe, scores)
-
-
-def _agreement(report: Report, recipe: Recipe, scores: Scores) -> Iterator[str]:
-    """Yield where the agreement with the merged model is not what the changed answers leave."""
     merged = _rung(report, "merged")
     if report.agreement is None or merged is None:
         return

@@ -49,7 +49,10 @@ def answer_facts(predictions: Sequence[Prediction]) -> AnswerFacts:
     ordered = sorted(predictions, key=lambda row: row.id)
     by_likelihood = any(row.nats is not None for row in ordered)
     entries = b"".join(
-        _nats(row) if by_likelihood else _hash(row.label, row.text) for row in ordered
+        (struct.pack("<f", math.nan if row.nats is None else row.nats))
+        if by_likelihood
+        else _hash(row.label, row.text)
+        for row in ordered
     )
     return {
         "way": LIKELIHOODS if by_likelihood else HASHES,
@@ -69,7 +72,10 @@ def match_answers(
     # ids is all that pairs them
     pairs = list(zip(ordered, _entries(recorded), strict=True))
     if recorded["way"] == LIKELIHOODS:
-        rebuilt = [_with_nats(row, entry) for row, entry in pairs]
+        rebuilt = [
+            (replace(row, nats=struct.unpack("<f", entry)[0], margin=None, rejected_nats=None))
+            for row, entry in pairs
+        ]
         # which answer of a pair was preferred stands on likelihoods that are not kept
         unknown = sum(row.margin is not None for row in ordered)
         return LockedAnswers(same=(), rows=tuple(rebuilt), unknown=unknown)
@@ -90,11 +96,6 @@ def _matching_answer(row: Prediction, entry: bytes, task: Task) -> Prediction | 
             return replace(plain, label=label, text=label)
     # With every label tried, it was no answer.
     return _unreadable(row) if task.spec.answer is AnswerForm.LABEL else None
-
-
-def _with_nats(row: Prediction, entry: bytes) -> Prediction:
-    """Return the row as it was, with no rating: that of now is of another model."""
-    return replace(row, nats=struct.unpack("<f", entry)[0], margin=None, rejected_nats=None)
 
 
 def _unreadable(row: Prediction) -> Prediction:
@@ -130,10 +131,6 @@ def has_entries(recorded: AnswerFacts) -> bool:
     return len(joined) == BYTES * recorded["rows"] and recorded["way"] in (HASHES, LIKELIHOODS)
 
 
-def _nats(row: Prediction) -> bytes:
-    return struct.pack("<f", math.nan if row.nats is None else row.nats)
-
-
 NEAR = 2e-6
 """Numbers of a lock are rounded to six decimals."""
 OF_PROBABILITIES = ("ece", "brier")
@@ -153,8 +150,32 @@ def contradictions(accepted: Accepted) -> Iterator[str]:
     yield from _verdicts(accepted)
     yield from _metrics(accepted)
     yield from _spread(accepted)
-    yield from _counts(accepted)
-    yield from _digests(accepted)
+    rows, answers = accepted.rows, accepted.answers
+    marks = accepted.fingerprints
+    if marks is not None and _bytes(marks) != FINGERPRINT * rows:
+        yield f"`fingerprints` are not those of {rows:,} rows"
+    if _bytes(answers["entries"]) != ANSWER * answers["rows"]:
+        yield f"`answers.entries` are not those of {answers['rows']:,} rows"
+    if answers["rows"] > rows:
+        yield f"`answers.rows` is {answers['rows']:,} of {rows:,} rows that were read"
+    parts: Mapping[str, Mapping[str, Any]] = {
+        "recipe": {"digest": accepted.recipe["digest"]},
+        "splits": accepted.splits,
+        "base_model.files": accepted.base_model["files"],
+        "predictions": accepted.predictions,
+        "adapter": accepted.adapter,
+        "merged": accepted.merged,
+        "files": accepted.files,
+    }
+    for part, digests in parts.items():
+        for name, digest in digests.items():
+            if not SHA256.fullmatch(digest):
+                yield f"`{part}.{name}` is no sha256"
+    for part in ("adapter", "predictions", "splits"):
+        if not parts[part]:
+            yield f"`{part}` is empty"
+    if "holdout" not in accepted.splits:
+        yield "`splits` has no `holdout`"
     if accepted.threads < 1:
         yield f"`threads` is {accepted.threads}"
     # a time to come would make every stored result look older than the lock, and each run a mere
@@ -219,17 +240,6 @@ def _spread(accepted: Accepted) -> Iterator[str]:
             yield f"`spread.{name}.deviation` is {spread['deviation']}, its seeds give {stdev(known):.6f}"
 
 
-def _counts(accepted: Accepted) -> Iterator[str]:
-    rows, answers = accepted.rows, accepted.answers
-    marks = accepted.fingerprints
-    if marks is not None and _bytes(marks) != FINGERPRINT * rows:
-        yield f"`fingerprints` are not those of {rows:,} rows"
-    if _bytes(answers["entries"]) != ANSWER * answers["rows"]:
-        yield f"`answers.entries` are not those of {answers['rows']:,} rows"
-    if answers["rows"] > rows:
-        yield f"`answers.rows` is {answers['rows']:,} of {rows:,} rows that were read"
-
-
 def _bytes(text: str) -> int:
     """Return how many bytes base64 holds; -1 where it is none."""
     try:
@@ -237,27 +247,6 @@ def _bytes(text: str) -> int:
         return len(base64.b64decode(text, validate=True))
     except ValueError:
         return -1
-
-
-def _digests(accepted: Accepted) -> Iterator[str]:
-    parts: Mapping[str, Mapping[str, Any]] = {
-        "recipe": {"digest": accepted.recipe["digest"]},
-        "splits": accepted.splits,
-        "base_model.files": accepted.base_model["files"],
-        "predictions": accepted.predictions,
-        "adapter": accepted.adapter,
-        "merged": accepted.merged,
-        "files": accepted.files,
-    }
-    for part, digests in parts.items():
-        for name, digest in digests.items():
-            if not SHA256.fullmatch(digest):
-                yield f"`{part}.{name}` is no sha256"
-    for part in ("adapter", "predictions", "splits"):
-        if not parts[part]:
-            yield f"`{part}` is empty"
-    if "holdout" not in accepted.splits:
-        yield "`splits` has no `holdout`"
 
 
 def contradictions_of_recipe(recipe: Recipe, accepted: Accepted) -> Iterator[str]:

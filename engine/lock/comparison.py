@@ -48,12 +48,35 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         yield from _data(locked, now["data"])
     yield from _teacher(recipe, locked, now)
     yield from _synthetic(recipe, locked, now)
-    yield from _replay(recipe, locked, now)
+    yield from compared_replay(locked.replay, accepted_run.replay_facts(now))
+    if locked.replay is not None and recipe.data.replay is None:
+        yield _fact("data", "replayed texts", locked.replay["texts"], None)
+    elif locked.replay is None and REPLAYED_ROWS in now:
+        yield _fact("data", "replayed texts", UNRECORDED, "there")
     yield _reference(recipe, locked)
     if "train" in now:
         basis = read_basis(now["train"])
         yield from _base_model(locked.base_model["files"], basis["base_model"])
-        yield from _hardware(locked.hardware, basis["hardware"])
+        found = basis["hardware"]
+        of_machine = {
+            name: value for name, value in locked.hardware.items() if name not in OPTIONAL
+        }
+        yield from _facts("hardware", of_machine, found)
+        if INSTRUCTIONS in locked.hardware or INSTRUCTIONS in found:
+            yield _fact(
+                "hardware",
+                INSTRUCTIONS,
+                *(one.get(INSTRUCTIONS, "all") for one in (locked.hardware, found)),
+            )
+        if RANKS in locked.hardware or RANKS in found:
+            yield _fact(
+                "hardware",
+                "processes",
+                *(
+                    (int(one.get(RANKS, {}).get("processes", 1)))
+                    for one in (locked.hardware, found)
+                ),
+            )
         yield from _versions(locked.versions, now["train"].versions)
         yield from _trainer(locked.trainer, basis[TRAINER])
         training = read_json(now["train"], "training.json")
@@ -82,7 +105,13 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
 def _unrecorded(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     """Yield the facts of this run of which the lock says nothing: nobody knows whether they are the same."""
     if "data" in now:
-        yield from _unrecorded_data(locked, accepted_run.facts_of_data(now["data"]))
+        read = accepted_run.facts_of_data(now["data"])
+        if locked.fingerprints is None and read["fingerprints"] is not None:
+            yield _fact("data", "fingerprints", UNRECORDED, "there")
+        known = {one["name"]: one["sha256"] for one in read["sources"]}
+        for one in locked.sources:
+            if one["sha256"] is None and known.get(one["name"]) is not None:
+                yield _fact("data", one["name"], UNRECORDED, known[one["name"]][:DIGITS])
     for name, revision in accepted_run.stage_revisions(now).items():
         if name not in locked.stages:
             yield _fact("tool version", f"revision of {name}", UNRECORDED, revision)
@@ -100,15 +129,6 @@ def _unrecorded(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fa
             yield _fact(part, name, UNRECORDED, found[name])
 
 
-def _unrecorded_data(locked: Accepted, read: Mapping[str, Any]) -> Iterator[FactComparison]:
-    if locked.fingerprints is None and read["fingerprints"] is not None:
-        yield _fact("data", "fingerprints", UNRECORDED, "there")
-    known = {one["name"]: one["sha256"] for one in read["sources"]}
-    for one in locked.sources:
-        if one["sha256"] is None and known.get(one["name"]) is not None:
-            yield _fact("data", one["name"], UNRECORDED, known[one["name"]][:DIGITS])
-
-
 def _teacher(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     yield from compared_teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
     if locked.teacher is not None and recipe.teacher is None:
@@ -123,14 +143,6 @@ def _synthetic(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fac
         yield _fact("data", "writer of rows", _listed(locked.synthetic["reference"]), None)
     elif locked.synthetic is None and SYNTHETIC_ROWS in now:
         yield _fact("data", "writer of rows", UNRECORDED, "there")
-
-
-def _replay(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
-    yield from compared_replay(locked.replay, accepted_run.replay_facts(now))
-    if locked.replay is not None and recipe.data.replay is None:
-        yield _fact("data", "replayed texts", locked.replay["texts"], None)
-    elif locked.replay is None and REPLAYED_ROWS in now:
-        yield _fact("data", "replayed texts", UNRECORDED, "there")
 
 
 def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
@@ -246,22 +258,6 @@ def _trainer(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Fa
         yield _fact("tool version", what, locked.get(name), found.get(name))
 
 
-def _hardware(locked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[FactComparison]:
-    """Compare the machines, and the processes that trained together where one of the runs had several."""
-    of_machine = {name: value for name, value in locked.items() if name not in OPTIONAL}
-    yield from _facts("hardware", of_machine, found)
-    if INSTRUCTIONS in locked or INSTRUCTIONS in found:
-        yield _fact(
-            "hardware", INSTRUCTIONS, *(one.get(INSTRUCTIONS, "all") for one in (locked, found))
-        )
-    if RANKS in locked or RANKS in found:
-        yield _fact("hardware", "processes", *(_together(one) for one in (locked, found)))
-
-
-def _together(hardware: Mapping[str, Any]) -> int:
-    return int(hardware.get(RANKS, {}).get("processes", 1))
-
-
 def _facts(
     part: str, locked: Mapping[str, Any], found: Mapping[str, Any]
 ) -> Iterator[FactComparison]:
@@ -294,12 +290,15 @@ def _metrics(
     for name in {**locked, **{name: 0 for name in found if "." not in name}}:
         before, now = locked.get(name, none), found.get(name, none)
         yield _fact(NUMBERS, name, before["value"], now["value"])
-        yield _fact(NUMBERS, f"interval of {name}", *(_interval(one) for one in (before, now)))
+        yield _fact(
+            NUMBERS,
+            f"interval of {name}",
+            *(
+                (None if one["low"] is None else f"{one['low']} to {one['high']}")
+                for one in (before, now)
+            ),
+        )
         yield _fact(NUMBERS, f"rows of {name}", before["n"], now["n"])
-
-
-def _interval(metric: Mapping[str, Any]) -> str | None:
-    return None if metric["low"] is None else f"{metric['low']} to {metric['high']}"
 
 
 def _answers(locked: Accepted, now: Artifacts) -> FactComparison:

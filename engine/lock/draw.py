@@ -104,7 +104,13 @@ def bind_to_lock(recipe: Recipe, lock: Lock | None, inputs: str) -> ExpectedDraw
         # found none, would miss all stored results.
         recorded = recorded_rows(recipe, lock) if lock.drawn_with else None
         return ExpectedDraw(match=LockMatch.SAME, digest=lock.drawn_with, recorded=recorded)
-    changed = _changed(lock.draw, draw_of(recipe))
+    new = draw_of(recipe)
+    keys = [*lock.draw, *(key for key in new if key not in lock.draw)]
+    changed = tuple(
+        _change_text(key, lock.draw.get(key), new.get(key))
+        for key in keys
+        if lock.draw.get(key) != new.get(key)
+    )
     if changed and not is_drawn_by(lock, recipe):
         return ExpectedDraw(match=LockMatch.REDRAWN, changed=changed)
     if not needs_record(recipe.splits):
@@ -153,15 +159,6 @@ def _may_hold_left_out(split: str, part: LockedSplit) -> bool:
 def _no_record(recipe: Recipe, why: str) -> DataError:
     path = lock_path(recipe.file)
     return DataError.one("D383", f"`{path.name}` {why}", hint=how_to_restore(path))
-
-
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-    keys = [*old, *(key for key in new if key not in old)]
-    return tuple(
-        _change_text(key, old.get(key), new.get(key))
-        for key in keys
-        if old.get(key) != new.get(key)
-    )
 
 
 def _change_text(key: str, old: Any, new: Any) -> str:

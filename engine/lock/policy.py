@@ -154,7 +154,13 @@ def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:
     changed = changed_since(recipe, accepted) if accepted else ()
     policy = LockPolicy(recipe=recipe, accepted=accepted, changed=changed, options=options)
     if options.frozen:
-        _refuse_uncovered(policy, lock_path(recipe.file))
+        path = lock_path(recipe.file)
+        problems = tuple(
+            Problem(code="D389", message=f"--frozen: {message}", path=where, hint=hint)
+            for message, where, hint in _uncovered(policy, path)
+        )
+        if problems:
+            raise RecipeError(problems)
     # a lock that is to be renewed is nothing to be compared with
     return replace(policy, accepted=None, changed=()) if options.update else policy
 
@@ -175,15 +181,6 @@ def lock_line(policy: LockPolicy, sources: Sequence[Mapping[str, Any]]) -> str:
     return f"the run is compared with the one accepted on {day}"
 
 
-def _refuse_uncovered(policy: LockPolicy, path: Path) -> None:
-    problems = tuple(
-        Problem(code="D389", message=f"--frozen: {message}", path=where, hint=hint)
-        for message, where, hint in _uncovered(policy, path)
-    )
-    if problems:
-        raise RecipeError(problems)
-
-
 def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]:
     """What the lock does not cover: the problem, its key and what to do."""
     recipe, accepted = policy.recipe, policy.accepted
@@ -201,7 +198,17 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     else:
         for wrong in contradictions_of_recipe(recipe, accepted):
             yield f"`{path.name}` contradicts itself: {wrong}", "", TAKE_BACK
-    yield from _uncovered_seeds(recipe, accepted, path)
+    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
+    # the same model
+    seed = accepted.recipe["seed"]
+    if seed not in [method.seed for method in methods_of(recipe)]:
+        message = f"{recipe.method.seed} is not the lock's seed {seed}"
+        yield message, "method.seed", f"write `seed: {seed}`"
+    asked = recipe.method.seeds
+    if further := [one["seed"] for one in accepted.seeds if one["seed"] not in asked]:
+        listed = ", ".join(map(str, [*asked, *further]))
+        message = f"`{path.name}` has numbers of further seeds, which this run would not train"
+        yield message, "method.seeds", f"write `seeds: [{listed}]`"
     for what in missing_facts(recipe, accepted):
         hint = f"accept it anew: {run} --update-lock"
         yield f"`{path.name}` says nothing of {what}, so it does not cover it", "", hint
@@ -217,23 +224,6 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     device, locked = policy.device(detect_device()).kind, accepted.hardware.get("device")
     if locked is not None and locked != device:
         yield f"this device is {device}, the lock's is {locked}", "", f"run it on {locked}"
-
-
-def _uncovered_seeds(
-    recipe: Recipe, accepted: Accepted, path: Path
-) -> Iterator[tuple[str, str, str]]:
-    """What the lock says of other seeds than the recipe's."""
-    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
-    # the same model
-    seed = accepted.recipe["seed"]
-    if seed not in [method.seed for method in methods_of(recipe)]:
-        message = f"{recipe.method.seed} is not the lock's seed {seed}"
-        yield message, "method.seed", f"write `seed: {seed}`"
-    asked = recipe.method.seeds
-    if further := [one["seed"] for one in accepted.seeds if one["seed"] not in asked]:
-        listed = ", ".join(map(str, [*asked, *further]))
-        message = f"`{path.name}` has numbers of further seeds, which this run would not train"
-        yield message, "method.seeds", f"write `seeds: [{listed}]`"
 
 
 def missing_facts(recipe: Recipe, accepted: Accepted) -> Iterator[str]:

@@ -182,16 +182,14 @@ def _not_paired(locked: Accepted, before: LockedAnswers, recipe: Recipe) -> Mapp
 
 
 def _why_not(tuned: Sequence[Prediction], answers: Sequence[Prediction]) -> str:
-    targets, known = ({row.id: _judged_by(row) for row in rows} for rows in (tuned, answers))
+    targets, known = (
+        {row.id: (row.target, row.references, row.rejected_bytes, row.desirable) for row in rows}
+        for rows in (tuned, answers)
+    )
     if known == targets:
         return ""
     shared = sum(targets.get(key) == target for key, target in known.items())
     return f"it was judged on another holdout, {shared} of whose {len(known)} rows are in this one"
-
-
-def _judged_by(row: Prediction) -> tuple[object, ...]:
-    """Return what an answer is held to: of a preference the other answer, which stands in no id, by its length."""
-    return row.target, row.references, row.rejected_bytes, row.desirable
 
 
 def _moment(text: str) -> datetime:

@@ -83,7 +83,24 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
     wrong_lock = _contradictions(run)
     found = Reproduction(
         verdict=Repeat.UNFINISHED,
-        summary="; ".join([f"not compared to the end: {_why_unfinished(run)}", *wrong_lock]),
+        summary="; ".join(
+            [
+                f"not compared to the end: {
+                    (
+                        {
+                            'stopped': 'the run was stopped as asked',
+                            'failed': 'the run could not finish',
+                            'interrupted': 'the run was interrupted',
+                            'baseline_passes': 'a baseline passes, so nothing was trained',
+                            'not_reviewed': 'people have not looked at enough synthetic rows, so nothing was trained',
+                            'nothing_added': 'no row that another model was asked for is left, so nothing was trained',
+                            'teacher_no_better': 'the teacher is no better than a cheap baseline, so nothing was trained',
+                        }.get(run.outcome, run.outcome)
+                    )
+                }",
+                *wrong_lock,
+            ]
+        ),
         first_difference=first,
         compared=facts,
         reused=reused_stages(run),
@@ -95,7 +112,17 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
         return _not(found, wrong_lock[0])
     # nothing was computed, so nothing was shown; but a false fact of the very model is still named
     if found.reused and not (_is_same_model(run) and _untrue(found)):
-        return _only_reused(found, run)
+        files = f"the results of {', '.join(found.reused)} come from the store"
+        same = (
+            "they have the digests of the lock"
+            if _is_same_model(run)
+            else "they are not the lock's"
+        )
+        return replace(
+            found,
+            verdict=Repeat.REUSED,
+            summary=f"reused, not reproduced: {files}, where nothing was computed anew; {same}",
+        )
     if run.outcome != "accepted":
         return _not(found, f"the run is {run.outcome}, the lock's was accepted; {_first(first)}")
     return _of_same_model(found, run) if _is_same_model(run) else _by_its_numbers(found, run)
@@ -219,18 +246,6 @@ def _wrong_input(error: EngineError | None) -> Reproduction | None:
     return None
 
 
-def _why_unfinished(run: RepeatedRun) -> str:
-    return {
-        "stopped": "the run was stopped as asked",
-        "failed": "the run could not finish",
-        "interrupted": "the run was interrupted",
-        "baseline_passes": "a baseline passes, so nothing was trained",
-        "not_reviewed": "people have not looked at enough synthetic rows, so nothing was trained",
-        "nothing_added": "no row that another model was asked for is left, so nothing was trained",
-        "teacher_no_better": "the teacher is no better than a cheap baseline, so nothing was trained",
-    }.get(run.outcome, run.outcome)
-
-
 def reused_stages(run: RepeatedRun) -> tuple[str, ...]:
     """Return the stages whose files come from before the lock: what was computed after it is a repetition.
 
@@ -249,16 +264,6 @@ def reused_stages(run: RepeatedRun) -> tuple[str, ...]:
             or run.artifacts[record.stage].taken_from
             or datetime.fromisoformat(run.artifacts[record.stage].created) <= finished
         )
-    )
-
-
-def _only_reused(found: Reproduction, run: RepeatedRun) -> Reproduction:
-    files = f"the results of {', '.join(found.reused)} come from the store"
-    same = "they have the digests of the lock" if _is_same_model(run) else "they are not the lock's"
-    return replace(
-        found,
-        verdict=Repeat.REUSED,
-        summary=f"reused, not reproduced: {files}, where nothing was computed anew; {same}",
     )
 
 

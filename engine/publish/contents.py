@@ -93,7 +93,21 @@ def gather(run: Path, store: Store, options: PublishOptions, work: Path) -> Publ
             f"`{run.parent.name}/{run.name}` was not accepted: it ended `{report.outcome}`",
             hint="publish an accepted run; `recipe predict --unaccepted` queries this one on this machine",
         )
-    known = _accepted_files(run, report)
+    found: dict[str, dict[str, Path]] = {
+        form: {file.name: run / file.name for file in report.files if file.format in formats}
+        for form, formats in FORMAT_OF.items()
+    }
+    require_exported(run, [name for files in found.values() for name in files])
+    lock = read_lock(run / BUNDLED_LOCK) if (run / BUNDLED_LOCK).is_file() else None
+    digests = lock.accepted.adapter if lock and lock.accepted else {}
+    found["adapter"] = {
+        name: run / name
+        for name, digest in digests.items()
+        if name.startswith("adapter/")
+        and (run / name).is_file()
+        and sha256_of(run / name) == digest
+    }
+    known = found
     forms = options.forms or (("gguf",) if known["gguf"] else ("merged",))
     made = _Gathered(report=report, files=[*_model_files(run, known, forms)])
     if options.has_evidence and "gguf" in forms:
@@ -176,25 +190,6 @@ def _written(work: Path, name: str, content: bytes) -> PublishedFile:
 
 Known = Mapping[str, Mapping[str, Path]]
 """By form: files by their names in the run folder."""
-
-
-def _accepted_files(run: Path, report: Report) -> Known:
-    """Return the files of an accepted run's folder, after every byte was compared. StoreError E758."""
-    found: dict[str, dict[str, Path]] = {
-        form: {file.name: run / file.name for file in report.files if file.format in formats}
-        for form, formats in FORMAT_OF.items()
-    }
-    require_exported(run, [name for files in found.values() for name in files])
-    lock = read_lock(run / BUNDLED_LOCK) if (run / BUNDLED_LOCK).is_file() else None
-    digests = lock.accepted.adapter if lock and lock.accepted else {}
-    found["adapter"] = {
-        name: run / name
-        for name, digest in digests.items()
-        if name.startswith("adapter/")
-        and (run / name).is_file()
-        and sha256_of(run / name) == digest
-    }
-    return found
 
 
 def _model_files(run: Path, known: Known, forms: Sequence[str]) -> Iterator[PublishedFile]:

@@ -78,7 +78,17 @@ class Ollama(Destination):
                 "Ollama is not installed: there is no command `ollama`",
                 hint="install it from ollama.com and start it, or publish --to folder",
             )
-        _require_here(self.given)
+        written = _host()
+        try:
+            address = parse_address(written)
+        except ValueError as error:
+            raise EnvironmentProblem.one("X836", f"OLLAMA_HOST `{written}`: {error}") from error
+        if not self.given.may_ask(address):
+            raise EnvironmentProblem.one(
+                "X836",
+                f"rows of the holdout would be sent to Ollama at {address.name}",
+                hint=f"--allow-host {address.name} says that they may, or unset OLLAMA_HOST",
+            )
 
     def publish(self, publication: Publication, note: Note) -> Published:
         """Create the model, compare the digest that Ollama names, and ask it rows.
@@ -198,18 +208,3 @@ def _host() -> str:
     has_port = address.rpartition("]")[2].count(":") > ("://" in address.rpartition("]")[2])
     # as a server's setting it means every interface, of which a client takes the own
     return f"{address}{'' if has_port else ':11434'}".replace("//0.0.0.0", "//127.0.0.1")
-
-
-def _require_here(given: Allowed) -> None:
-    """EnvironmentProblem X836 where rows of the holdout would leave this machine."""
-    written = _host()
-    try:
-        address = parse_address(written)
-    except ValueError as error:
-        raise EnvironmentProblem.one("X836", f"OLLAMA_HOST `{written}`: {error}") from error
-    if not given.may_ask(address):
-        raise EnvironmentProblem.one(
-            "X836",
-            f"rows of the holdout would be sent to Ollama at {address.name}",
-            hint=f"--allow-host {address.name} says that they may, or unset OLLAMA_HOST",
-        )

@@ -78,7 +78,11 @@ def _word(word: str, old: Any, new: Any, at: str) -> list[str]:
     if new is None:
         return [at]
     if word in ("properties", "$defs"):
-        return _properties(old, new, at)
+        gone = [f"{at}.{name}" for name in old if name not in new]
+        kept = [name for name in old if name in new]
+        return gone + [
+            place for name in kept for place in loosened(old[name], new[name], f"{at}.{name}")
+        ]
     if word == "required":
         return [f"{at}: {name}" for name in old if name not in new]
     if word == "items":
@@ -93,14 +97,6 @@ def _asks_nothing(word: str, value: Any) -> bool:
     if word in ("minLength", "minItems", "minProperties"):
         return bool(value == 0)
     return (word == "uniqueItems" and value is False) or (word == "required" and value == [])
-
-
-def _properties(old: Any, new: Any, at: str) -> list[str]:
-    gone = [f"{at}.{name}" for name in old if name not in new]
-    kept = [name for name in old if name in new]
-    return gone + [
-        place for name in kept for place in loosened(old[name], new[name], f"{at}.{name}")
-    ]
 
 
 def _asks_more(word: str, old: Any, new: Any) -> bool:

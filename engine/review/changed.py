@@ -152,7 +152,20 @@ def touched_recipes(
     search.read()
     recipes = [path for path in search.now if search.is_whole(path)]
     found = [one for path in recipes if (one := _touched(search, path)) is not None]
-    unseen = _hidden_files(repository, commit)
+    head = repository.commit("HEAD")
+    staged = names_of(repository.staged(commit))
+    committed, since = frozenset[str](), staged
+    if head != commit:
+        committed = names_of(repository.moved(commit, head))
+        since = names_of(repository.staged(head)) if committed else frozenset()
+    # Asked last and only if needed: git has to read the files for it.
+    unstaged = names_of(repository.unstaged()) if committed or staged else frozenset()
+    unseen = {
+        **dict.fromkeys(sorted(staged & unstaged), STAGED),
+        **dict.fromkeys(sorted(committed & (since | unstaged)), COMMITTED),
+        **{path: UNTRACKED for path in sorted(committed | staged) if repository.is_left(path)},
+        **dict(_unwatched(repository, head, committed | staged)),
+    }
     # A sparse checkout leaves files out of the working tree: that deletes no recipe.
     absent = {path for path, why in unseen.items() if why == ABSENT}
     gone = list(_gone(search, absent | set(recipes) | {one.was for one in found}))
@@ -163,24 +176,6 @@ def touched_recipes(
     listed += _hidden(search, recipes, {one.path for one in listed}, unseen)
     listed += _in_submodules(search)
     return tuple(sorted(listed, key=lambda one: one.path))
-
-
-def _hidden_files(repository: Repository, commit: str) -> Mapping[str, str]:
-    """Return, by path, why a changed file of the repository is not compared as it counts."""
-    head = repository.commit("HEAD")
-    staged = names_of(repository.staged(commit))
-    committed, since = frozenset[str](), staged
-    if head != commit:
-        committed = names_of(repository.moved(commit, head))
-        since = names_of(repository.staged(head)) if committed else frozenset()
-    # Asked last and only if needed: git has to read the files for it.
-    unstaged = names_of(repository.unstaged()) if committed or staged else frozenset()
-    return {
-        **dict.fromkeys(sorted(staged & unstaged), STAGED),
-        **dict.fromkeys(sorted(committed & (since | unstaged)), COMMITTED),
-        **{path: UNTRACKED for path in sorted(committed | staged) if repository.is_left(path)},
-        **dict(_unwatched(repository, head, committed | staged)),
-    }
 
 
 def _unwatched(

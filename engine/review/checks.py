@@ -61,7 +61,9 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
 
     RecipeError R021 where this clone has no such revision, R026 where nobody says one and it has no main branch.
     """
-    label = since or next(filter(repository.knows, _defaults(repository)), None)
+    label = since or next(
+        filter(repository.knows, (DEFAULTS[1:] if repository.has_one_branch else DEFAULTS)), None
+    )
     if label is None:
         raise RecipeError.one(
             "R026",
@@ -82,10 +84,6 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
     why = "the work has more than one beginning" if len(bases) > 1 else NOT_REACHED
     note = f"{why}: compared with {label} itself, so changes made there since count as taken back"
     return replace(found, notes=(note,), unknown=why)
-
-
-def _defaults(repository: Repository) -> Sequence[str]:
-    return DEFAULTS[1:] if repository.has_one_branch else DEFAULTS
 
 
 def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
@@ -124,17 +122,22 @@ def _excused(one: Checked, waivers: Sequence[str]) -> Checked:
     """A recipe that is gone, with the reason of another one that names it: it cannot carry a waiver itself."""
     path = one.was or one.path
     names = filter(None, (PurePosixPath(path).stem, path))
-    why = next((why for why in waivers if any(_names(why, name) for name in names)), "")
+    why = next(
+        (
+            why
+            for why in waivers
+            if any(
+                (re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", why) is not None)
+                for name in names
+            )
+        ),
+        "",
+    )
     found = tuple(
         replace(finding, waiver=why) if finding.code == GONE and not finding.waiver else finding
         for finding in one.findings
     )
     return replace(one, findings=found)
-
-
-def _names(text: str, name: str) -> bool:
-    # Only as a whole word: a reason that names `spam-v2` does not speak of `spam`.
-    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) is not None
 
 
 class _Ignoring(WorkingTree):

@@ -68,7 +68,10 @@ def _pin(ref: Reference) -> _Pin:
 
 def _judged(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
     if new.value is None:
-        yield from _unpinned(path, old, new)
+        if old is not None and old.value is not None and (new.needed or old.what == new.what):
+            yield finding("W501", f"{path}.{new.key}", "", _short(old.value), _UNPINNED)
+        elif new.needed and (old is None or old.what != new.what):
+            yield finding("W504", path, f"{_UNPINNED}: add `{new.key}`")
     elif old is None or old.what != new.what:
         # Something else, and pinned.
         return
@@ -78,13 +81,6 @@ def _judged(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
         yield finding(code, f"{path}.{new.key}", "", *values, weaker=is_other)
     if old is not None and old.what == new.what and old.version != new.version:
         yield finding("W502", f"{path}.package", "", old.version, new.version)
-
-
-def _unpinned(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
-    if old is not None and old.value is not None and (new.needed or old.what == new.what):
-        yield finding("W501", f"{path}.{new.key}", "", _short(old.value), _UNPINNED)
-    elif new.needed and (old is None or old.what != new.what):
-        yield finding("W504", path, f"{_UNPINNED}: add `{new.key}`")
 
 
 def _short(value: str | None) -> str:

@@ -252,7 +252,9 @@ def _below(path: str, value: Json, form: str | None = None, *, at: KeyPath = ())
     known = _keys_below().get(form, frozenset())
     if not isinstance(value, Mapping) or not (known or form == OVERRIDES):
         if value not in ("", [], {}):
-            yield Leaf(path=path, form=_item_form(form), value=value, at=at)
+            yield Leaf(
+                path=path, form=(f"{form}[]" if form in _LISTED else form), value=value, at=at
+            )
         return
     for key, inner in value.items():
         named = f"{form}.{key}" if form else key
@@ -265,10 +267,6 @@ def _below(path: str, value: Json, form: str | None = None, *, at: KeyPath = ())
             yield Leaf(path=inside, form=OVERRIDES, value=inner, at=(*at, key))
         else:
             yield from _below(inside, inner, named, at=(*at, key))
-
-
-def _item_form(form: str) -> str:
-    return f"{form}[]" if form in _LISTED else form
 
 
 @lru_cache(maxsize=1)

@@ -41,24 +41,17 @@ def judge_checks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W125, W301: rows that a check takes out of those that judge, rewrites, or lets judge again."""
     for one in versions.differing:
         if decides(one, versions):
-            yield from _judged(one, versions, rows)
-
-
-def _judged(one: ChangedKey, versions: Versions, rows: RowDivider) -> Iterator[Finding]:
-    moved = _moved(one, versions.new, rows)
-    is_relaxed = ORDER.index(str(one.after)) > ORDER.index(str(one.before))
-    if is_relaxed:
-        yield finding_of(one, "W301", _moved_words(one, moved))
-    elif moved is None or moved.gone:
-        yield finding_of(one, "W125", _moved_words(one, moved))
-
-
-def _moved(one: ChangedKey, side: Side, rows: RowDivider) -> JudgedRows | None:
-    """Return what the check alone does to the rows that judge; None where that is not known."""
-    name = one.path.removeprefix(AT)
-    # With `fail` there would be no rows to compare; `warn` leaves them as they are.
-    before = "warn" if one.before == "fail" else str(one.before)
-    return rows.judged(_acting(side, name, before), _acting(side, name, str(one.after)))
+            name = one.path.removeprefix(AT)
+            # With `fail` there would be no rows to compare; `warn` leaves them as they are.
+            before = "warn" if one.before == "fail" else str(one.before)
+            moved = rows.judged(
+                _acting(versions.new, name, before), _acting(versions.new, name, str(one.after))
+            )
+            is_relaxed = ORDER.index(str(one.after)) > ORDER.index(str(one.before))
+            if is_relaxed:
+                yield finding_of(one, "W301", _moved_words(one, moved))
+            elif moved is None or moved.gone:
+                yield finding_of(one, "W125", _moved_words(one, moved))
 
 
 def _acting(side: Side, check: str, action: str) -> Side:

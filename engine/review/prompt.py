@@ -82,7 +82,10 @@ def _quoted(rows: Sequence[Example], fixed: str) -> Iterator[bytes]:
     prompt = _WORD.findall(fixed)
     there, listed = _passages(prompt), set(prompt)
     passages = {key: _passages(found) for key, found in words.items()}
-    marks = {key: {one for one in found if _is_mark(one)} for key, found in words.items()}
+    marks = {
+        key: {one for one in found if (len(one) >= MARK and any(map(str.isdigit, one)))}
+        for key, found in words.items()
+    }
     marked: list[bytes] = []
     times = [Counter(one for found in of.values() for one in found) for of in (passages, marks)]
     for key in words:
@@ -97,10 +100,6 @@ def _quoted(rows: Sequence[Example], fixed: str) -> Iterator[bytes]:
 
 def _passages(words: Sequence[str]) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + PASSAGE]) for at in range(len(words) - PASSAGE + 1)}
-
-
-def _is_mark(word: str) -> bool:
-    return len(word) >= MARK and any(map(str.isdigit, word))
 
 
 def _pieces(prompt: str) -> list[str]:

@@ -164,7 +164,14 @@ class RowDivider:
 
     def _divided(self, side: Side) -> Prepared | str:
         """The splits of local files as a run would draw them, or why they are not known."""
-        key = _key(side)
+        key = make_key(
+            {
+                "recipe": side.resolved,
+                "lock": side.lock_digest,
+                "at": str(side.path),
+                "of": side.tree.name,
+            }
+        ).digest
         if key not in self._prepared:
             self._prepared[key] = self._divide(side)
         return self._prepared[key]
@@ -173,7 +180,8 @@ class RowDivider:
         recipe, lock, local = side.recipe, side.drawing_lock, _local(side)
         if local is None:
             return NOT_HERE
-        size = _bytes(local)
+        refs = (ref for source in local.data.sources for ref in references_in(source))
+        size = sum(ref.path.stat().st_size for ref in refs if isinstance(ref, PathRef))
         if size > self.room:
             return TOO_MANY
         self.room -= size
@@ -190,18 +198,6 @@ class RowDivider:
             return f"{UNUSABLE}, and `recipe data` says why"
         why = [problem.message for problem in prepared.problems]
         return f"{UNUSABLE}: {why[0]}" if why else prepared
-
-
-def _key(side: Side) -> str:
-    """What decides which rows a version has: its recipe, its lock, and whose files they are."""
-    return make_key(
-        {
-            "recipe": side.resolved,
-            "lock": side.lock_digest,
-            "at": str(side.path),
-            "of": side.tree.name,
-        }
-    ).digest
 
 
 def _splits(prepared: Prepared) -> dict[str, Iterable[Example]]:
@@ -232,11 +228,6 @@ def _answer(row: Example) -> str:
     """What is right for a row, further right answers and the turns of a chat included."""
     more = json.dumps(row.payload, sort_keys=True) if row.payload else ""
     return f"{row.target}\0{more}"
-
-
-def _bytes(recipe: Recipe) -> int:
-    refs = (ref for source in recipe.data.sources for ref in references_in(source))
-    return sum(ref.path.stat().st_size for ref in refs if isinstance(ref, PathRef))
 
 
 def _reads_alike(old: Recipe, new: Recipe) -> bool:

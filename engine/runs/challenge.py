@@ -116,7 +116,16 @@ def challenge(
     RecipeError R008 without an accepted run, R009 where the rows are no longer its own, R011 where
     its answers are gone, R301 for a hub model without a revision; and what a stage raises.
     """
-    _require_pin(options.base_model, recipe)
+    if (
+        isinstance(options.base_model, HubRef)
+        and options.base_model.revision is None
+        and not recipe.allow_moving
+    ):
+        raise RecipeError.one(
+            "R301",
+            f"reference can move: `{options.base_model.repo}` without revision",
+            hint=f"add the full commit: --base-model {options.base_model.repo}@COMMIT",
+        )
     store, started = Store(root, versions=tool_versions()), datetime.now(UTC)
     accepted = find_accepted(recipe, store)
     other = challenger(recipe, options)
@@ -131,7 +140,14 @@ def challenge(
     if state.error is not None:
         raise state.error
     refuse_interrupted(state)
-    _require_same_rows(accepted, state)
+    summary = results.read_json(state.artifacts["data"], "summary.json")
+    digests = {split["name"]: split["digest"] for split in summary["splits"]}
+    if digests.get("holdout") != accepted.holdout[0]:
+        raise RecipeError.one(
+            "R009",
+            f"the holdout is no longer the one that `{accepted.run.folder.name}` was accepted on",
+            hint=f"recipe run {as_argument(state.recipe.file)}, then challenge its model",
+        )
     found = replace(
         _judged(other, options, accepted, state),
         started=started.isoformat(timespec="seconds"),
@@ -164,27 +180,6 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
         )
     report = parse_json(read_file(run.folder, "report.json"))
     return AcceptedModel(run=run, answers=read_predictions(artifact.file(file)), report=report)
-
-
-def _require_pin(ref: Reference, recipe: Recipe) -> None:
-    if isinstance(ref, HubRef) and ref.revision is None and not recipe.allow_moving:
-        raise RecipeError.one(
-            "R301",
-            f"reference can move: `{ref.repo}` without revision",
-            hint=f"add the full commit: --base-model {ref.repo}@COMMIT",
-        )
-
-
-def _require_same_rows(accepted: AcceptedModel, state: RunState) -> None:
-    """RecipeError R009 unless the newer model answered the very rows of the accepted model."""
-    summary = results.read_json(state.artifacts["data"], "summary.json")
-    digests = {split["name"]: split["digest"] for split in summary["splits"]}
-    if digests.get("holdout") != accepted.holdout[0]:
-        raise RecipeError.one(
-            "R009",
-            f"the holdout is no longer the one that `{accepted.run.folder.name}` was accepted on",
-            hint=f"recipe run {as_argument(state.recipe.file)}, then challenge its model",
-        )
 
 
 def _candidates(options: ChallengeOptions, state: RunState) -> dict[str, list[Prediction]]:

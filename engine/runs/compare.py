@@ -169,7 +169,14 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
 
     `shared_only` compares on the rows that both holdouts have.
     """
-    _require_same_task(first, second)
+    tasks = first.recipe.task, second.recipe.task
+    if tasks[0].kind != tasks[1].kind or set(tasks[0].labels) != set(tasks[1].labels):
+        what = "kinds" if tasks[0].kind != tasks[1].kind else "labels"
+        raise RecipeError.one(
+            "R032",
+            f"the two runs have different {what} of tasks: their answers mean different things",
+            hint="compare runs of one task",
+        )
     known = {row.id: row for row in first.answers}
     both = [
         row.id for row in second.answers if row.id in known and known[row.id].target == row.target
@@ -202,17 +209,6 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
             _changed_answers(one, {row.id: row for row in two}, {**first.texts, **second.texts})
         ),
     )
-
-
-def _require_same_task(first: FinishedRun, second: FinishedRun) -> None:
-    tasks = first.recipe.task, second.recipe.task
-    if tasks[0].kind != tasks[1].kind or set(tasks[0].labels) != set(tasks[1].labels):
-        what = "kinds" if tasks[0].kind != tasks[1].kind else "labels"
-        raise RecipeError.one(
-            "R032",
-            f"the two runs have different {what} of tasks: their answers mean different things",
-            hint="compare runs of one task",
-        )
 
 
 def _other_rows(first: FinishedRun, second: FinishedRun, shared: int) -> RecipeError:

@@ -70,7 +70,18 @@ def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[Event
     """Yield the stream of a run, begun. A file that nobody has named is deleted, since the run's folder has a copy."""
     events = EventStream(options.events or stream.live_file(root), below=root)
     try:
-        _begin(events, recipe)
+        base = recipe.base_model
+        method = {name: value for name, value in to_json(recipe.method).items() if _is_plain(value)}
+        events.write(
+            stream.BEGUN,
+            recipe=recipe.name,
+            kind=recipe.task.kind,
+            # The path of a local model is that of a machine.
+            base_model="a local model" if isinstance(base, PathRef) else describe(base),
+            backend=recipe.backend.name,
+            method=method,
+            versions=tool_versions(),
+        )
         yield events
     finally:
         events.close()
@@ -95,22 +106,6 @@ def not_kept() -> Problem:
     )
 
 
-def _begin(events: EventStream, recipe: Recipe) -> None:
-    """Write what is about to be done: the recipe's name, task and method, in its own words."""
-    base = recipe.base_model
-    method = {name: value for name, value in to_json(recipe.method).items() if _is_plain(value)}
-    events.write(
-        stream.BEGUN,
-        recipe=recipe.name,
-        kind=recipe.task.kind,
-        # The path of a local model is that of a machine.
-        base_model="a local model" if isinstance(base, PathRef) else describe(base),
-        backend=recipe.backend.name,
-        method=method,
-        versions=tool_versions(),
-    )
-
-
 def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
     """Write how a stage ended, and the numbers, checks and verdict that it has left."""
     if record.stage in artifacts and record.status in (StageStatus.RAN, StageStatus.REUSED):
@@ -118,7 +113,20 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
             values = {one.name: one.value for one in scores.metrics if one.value is not None}
             events.write(stream.METRICS, stage=record.stage, of=of, rows=scores.rows, values=values)
         if record.stage in JUDGES:
-            _judged(events, record.stage, artifacts)
+            verdict = results.verdict(artifacts, record.stage)
+            for check in verdict.checks:
+                events.write(
+                    stream.CHECK,
+                    stage=record.stage,
+                    name=check.name,
+                    status=check.status.value,
+                    got=check.got,
+                    direction=check.direction,
+                    bound=check.bound,
+                    decided_on=check.decided_on,
+                    rows=check.n,
+                )
+            events.write(stream.VERDICT, stage=record.stage, status=verdict.status.value)
     # A problem's message may cite a row, so that its code alone stands here.
     codes = [found for text in record.problems if (found := _code(text))]
     events.write(
@@ -144,23 +152,6 @@ def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
         exit_code=int(code),
         seconds=report.seconds,
     )
-
-
-def _judged(events: EventStream, stage: str, artifacts: Artifacts) -> None:
-    verdict = results.verdict(artifacts, stage)
-    for check in verdict.checks:
-        events.write(
-            stream.CHECK,
-            stage=stage,
-            name=check.name,
-            status=check.status.value,
-            got=check.got,
-            direction=check.direction,
-            bound=check.bound,
-            decided_on=check.decided_on,
-            rows=check.n,
-        )
-    events.write(stream.VERDICT, stage=stage, status=verdict.status.value)
 
 
 def _scores(stage: str, artifacts: Artifacts, recipe: Recipe) -> Iterator[tuple[str, Scores]]:

@@ -102,7 +102,11 @@ def export_baseline(
         _write(folder, judged, store, beside=beside, progress=progress)
         _refuse_other_answers(folder, judged)
         _describe(folder, judged)
-        files = _sum_up(folder)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        found = {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
+        text = "".join(f"{digest}  {name}\n" for name, digest in found.items())
+        (folder / SUMS).write_text(text, encoding="utf-8")
+        files = found
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return ExportedBaseline(
         folder=target,
@@ -297,15 +301,6 @@ def _describe(folder: Path, judged: JudgedBaseline) -> None:
 def _encoder_of(judged: JudgedBaseline) -> dict[str, str]:
     found = judged.references.get(reference_name(judged.baseline), {})
     return {name: str(value) for name, value in found.items() if value is not None}
-
-
-def _sum_up(folder: Path) -> dict[str, str]:
-    """Write the digest of every file, in the form that `sha256sum -c` reads."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    found = {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
-    text = "".join(f"{digest}  {name}\n" for name, digest in found.items())
-    (folder / SUMS).write_text(text, encoding="utf-8")
-    return found
 
 
 def _nothing(why: str, hint: str | None) -> RecipeError:

@@ -69,7 +69,17 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
     with output(path) as stream:
         if form == "parquet":
             joined = (_joined(row, answer, answered) for row, answer in answered)
-            _write_parquet(stream, rows, _parquet_schema(joined, columns))
+            schema = _parquet_schema(joined, columns)
+            import pyarrow as pa  # heavy, and rarely asked for
+            from pyarrow import parquet
+
+            with parquet.ParquetWriter(stream, schema) as writer:
+                for group in batched(rows, GROUP, strict=False):
+                    table = {
+                        one.name: [_stored(row.get(one.name), one) for row in group]
+                        for one in schema
+                    }
+                    writer.write_table(pa.table(table, schema=schema))
         elif form == "jsonl":
             stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
         else:
@@ -166,16 +176,6 @@ def _cell(value: Any) -> Any:
     if isinstance(value, (list, dict, bool)):
         return json.dumps(value, ensure_ascii=False, default=str)
     return value
-
-
-def _write_parquet(stream: BinaryIO, rows: Iterable[Mapping[str, Any]], schema: Any) -> None:
-    import pyarrow as pa  # heavy, and rarely asked for
-    from pyarrow import parquet
-
-    with parquet.ParquetWriter(stream, schema) as writer:
-        for group in batched(rows, GROUP, strict=False):
-            table = {one.name: [_stored(row.get(one.name), one) for row in group] for one in schema}
-            writer.write_table(pa.table(table, schema=schema))
 
 
 def _stored(value: Any, column: Any) -> Any:

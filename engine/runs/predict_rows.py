@@ -370,7 +370,12 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
     }
     key = product_key("predict", payload).digest
     with ExitStack() as stack:
-        _hold(asking, key, stack)
+        is_free = stack.enter_context(asking.store.lock_if_free(key))
+        if not is_free:
+            asking.progress.note(
+                "another call labels the same rows with the same model: waiting for its end"
+            )
+            stack.enter_context(asking.store.lock(key))
         folder = asking.store.scratch(key)
         resumed = _ask_parts(rows, model, asking, folder=folder, count=count, stamp=stamp)
         return AnsweredRows(
@@ -378,16 +383,6 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
             abstain_below=asking.abstain_below, model=str(asked.get("gguf") or asked["model"]), held=stack.pop_all(),
             outcome=model.outcome,
         )  # fmt: skip
-
-
-def _hold(asking: Asking, key: str, stack: ExitStack) -> None:
-    """Keep other calls from the answers until the stack is closed: whoever ends first deletes them."""
-    is_free = stack.enter_context(asking.store.lock_if_free(key))
-    if not is_free:
-        asking.progress.note(
-            "another call labels the same rows with the same model: waiting for its end"
-        )
-        stack.enter_context(asking.store.lock(key))
 
 
 def _ask_parts(

@@ -191,29 +191,22 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     try:
         run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
     except EngineError as error:
-        return _without_folder(state, ending, error, repeated)
+        report = _report(state, ending, None, repeated=repeated)
+        report = replace(report, run_directory="", files=(), next_steps=())
+        is_known = state.error is None and all(one.status in _KNOWN for one in state.records)
+        if is_known and isinstance(error, StoreError):
+            stop = state.stop.code if state.stop else ExitCode.ACCEPTED
+            code = ending.lock.exit_code(stop, repeated)
+            warnings = tuple(replace(one, severity=Severity.WARNING) for one in error.problems)
+            return RunResult(code=code, report=report, folder=None, error=None, warnings=warnings)
+        error = state.error or error
+        return RunResult(code=error.exit_code, report=report, folder=None, error=error)
     try:
         return _recorded(state, store, ending, run, repeated)
     # Ctrl-C too: a folder without a record is of no use to anybody
     except BaseException:
         runs.discard(run)
         raise
-
-
-def _without_folder(
-    state: RunState, ending: _Ending, error: EngineError, repeated: Reproduction | None
-) -> RunResult:
-    """The result of a run that can leave no folder. Where all was there before, the verdict is no other for that."""
-    report = _report(state, ending, None, repeated=repeated)
-    report = replace(report, run_directory="", files=(), next_steps=())
-    is_known = state.error is None and all(one.status in _KNOWN for one in state.records)
-    if is_known and isinstance(error, StoreError):
-        stop = state.stop.code if state.stop else ExitCode.ACCEPTED
-        code = ending.lock.exit_code(stop, repeated)
-        warnings = tuple(replace(one, severity=Severity.WARNING) for one in error.problems)
-        return RunResult(code=code, report=report, folder=None, error=None, warnings=warnings)
-    error = state.error or error
-    return RunResult(code=error.exit_code, report=report, folder=None, error=error)
 
 
 def _recorded(

@@ -53,18 +53,6 @@ def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> JobEnd:
     (files / SCRIPT).write_text(slurm_script(job), encoding="utf-8")
     runs = Runs(root)
     before = set(runs.of(job.recipe))
-    number = _submit(job, files)
-    note(f"job {number} ({job.name}) is handed in; its files are in {files}")
-    try:
-        code = _await(number, files, note=note, show=show)
-    except KeyboardInterrupt:
-        note(f"job {number} goes on without us: `scancel {number}` ends it")
-        raise
-    new = [run for run in runs.of(job.recipe) if run not in before]
-    return JobEnd(code=code, run=new[-1] if new else None)
-
-
-def _submit(job: ClusterJob, files: Path) -> str:
     # Slurm replaces %j and the like in the name of a log.
     log = str(files / LOG).replace("%", "%%")
     places = (f"--output={log}", f"--chdir={job.folder}")
@@ -75,7 +63,15 @@ def _submit(job: ClusterJob, files: Path) -> str:
             f"sbatch does not take the job: {answer.last_error or 'no answer'}",
             hint=f"change the profile in compute.yaml, or see {files / SCRIPT}",
         )
-    return answer.text.strip().partition(";")[0]
+    number = answer.text.strip().partition(";")[0]
+    note(f"job {number} ({job.name}) is handed in; its files are in {files}")
+    try:
+        code = _await(number, files, note=note, show=show)
+    except KeyboardInterrupt:
+        note(f"job {number} goes on without us: `scancel {number}` ends it")
+        raise
+    new = [run for run in runs.of(job.recipe) if run not in before]
+    return JobEnd(code=code, run=new[-1] if new else None)
 
 
 def _await(number: str, files: Path, *, note: Show, show: Show) -> int:

@@ -32,7 +32,14 @@ def remove_leftovers(store: Store) -> None:
     for folder in _inside(root / "tmp"):
         _remove_unlocked(store, folder)
     for folder in _inside(root / SCRATCH):
-        _remove_scratch(store, folder)
+        name = folder.name
+        # killed between the rename of the result and its deletion
+        if _KEY.fullmatch(name) and store.get(name) is not None:
+            _remove_unlocked(store, folder)
+        # killed while it was deleted
+        elif name.endswith(GONE) and _KEY.fullmatch(name.removesuffix(GONE)):
+            with contextlib.suppress(OSError):
+                writing.remove(folder, below=store.root)
     for folder in _inside(root / INCOMING):
         # one that is not here yet is gone on with where it is asked for
         if _KEY.fullmatch(folder.name) and store.get(folder.name) is not None:
@@ -42,22 +49,12 @@ def remove_leftovers(store: Store) -> None:
             _remove_unrecorded(root, run)
     for log in _inside(root / "logs"):
         if _LOG.fullmatch(log.name):
-            _remove_empty(root, log)
+            with contextlib.suppress(OSError), leases.abandoned(log) as is_abandoned:
+                if is_abandoned and log.lstat().st_size == 0:
+                    writing.remove(log, below=root)
     # of small records: the next write of the same one would remove it, and may never come
     for path in (*_inside(root / "holdouts"), *_inside(root / "measured")):
         _remove_part(root, path)
-
-
-def _remove_scratch(store: Store, folder: Path) -> None:
-    """Remove work in progress from which nobody would go on."""
-    name = folder.name
-    # killed between the rename of the result and its deletion
-    if _KEY.fullmatch(name) and store.get(name) is not None:
-        _remove_unlocked(store, folder)
-    # killed while it was deleted
-    elif name.endswith(GONE) and _KEY.fullmatch(name.removesuffix(GONE)):
-        with contextlib.suppress(OSError):
-            writing.remove(folder, below=store.root)
 
 
 def _remove_unlocked(store: Store, folder: Path) -> None:
@@ -78,12 +75,6 @@ def _remove_unrecorded(root: Path, run: Path) -> None:
     with contextlib.suppress(OSError), leases.abandoned(mark) as is_abandoned:
         if is_abandoned:
             writing.remove(mark if os.path.lexists(run / RECORD) else run, below=root)
-
-
-def _remove_empty(root: Path, log: Path) -> None:
-    with contextlib.suppress(OSError), leases.abandoned(log) as is_abandoned:
-        if is_abandoned and log.lstat().st_size == 0:
-            writing.remove(log, below=root)
 
 
 def _remove_part(root: Path, part: Path) -> None:

@@ -79,7 +79,19 @@ def checked_root(root: Path, *, is_named: bool) -> Path:
             f"the store `{root.name}` {why}: what it holds could be anybody's",
             hint="take the permission away (chmod o-w), or use a store of your own: --store FOLDER",
         )
-    _refuse_links(root)
+    with storage_errors(root), os.scandir(root) as entries:
+        links = sorted(entry.name for entry in entries if entry.is_symlink())
+    if links:
+        raise StoreError(
+            [
+                Problem(
+                    code="E753",
+                    message=f"`{root.name}/{name}` is a link, and nothing is read or written through it",
+                    hint="delete the link; another disk is named whole: --store FOLDER",
+                )
+                for name in links
+            ]
+        )
     return root
 
 
@@ -102,19 +114,3 @@ def _sudo_user() -> str:
     """Return the id of the user who called sudo, as git's safe.directory does; root's own without sudo."""
     named = os.environ.get("SUDO_UID", "")
     return named if named.isdecimal() else "0"
-
-
-def _refuse_links(root: Path) -> None:
-    with storage_errors(root), os.scandir(root) as entries:
-        links = sorted(entry.name for entry in entries if entry.is_symlink())
-    if links:
-        raise StoreError(
-            [
-                Problem(
-                    code="E753",
-                    message=f"`{root.name}/{name}` is a link, and nothing is read or written through it",
-                    hint="delete the link; another disk is named whole: --store FOLDER",
-                )
-                for name in links
-            ]
-        )

@@ -122,7 +122,16 @@ def _make(place: Path) -> bytes:
                 stream.flush()
                 os.fsync(stream.fileno())
             with contextlib.suppress(FileExistsError):
-                _place_new(partial, place)
+                try:
+                    # a link fails where the name is taken, a rename would overwrite: two processes must not
+                    # sign with two keys
+                    os.link(partial, place)
+                except FileExistsError:
+                    raise
+                except OSError:  # a file system without hard links
+                    if place.exists():
+                        raise FileExistsError from None
+                    partial.replace(place)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
@@ -131,20 +140,6 @@ def _make(place: Path) -> bytes:
     if key is None:
         raise _no_key("it vanished")
     return key
-
-
-def _place_new(partial: Path, place: Path) -> None:
-    """Give a file its name where nothing has it; FileExistsError otherwise. Never half a file under that name."""
-    try:
-        # a link fails where the name is taken, a rename would overwrite: two processes must not
-        # sign with two keys
-        os.link(partial, place)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if place.exists():
-            raise FileExistsError from None
-        partial.replace(place)
 
 
 def _no_key(why: str) -> EnvironmentProblem:

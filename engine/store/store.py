@@ -330,7 +330,13 @@ class Store:
         with storage_errors(self.root):
             writing.share_reading(partial / FILES)
             # taken before they are hashed: what changes one behind that changes its stamp
-            stamps = _stamps_of_large(partial / FILES)
+            files = partial / FILES
+            found = ((path, path.lstat()) for path in files.rglob("*"))
+            stamps = {
+                path.relative_to(files).as_posix(): _stamp(status)
+                for path, status in found
+                if stat.S_ISREG(status.st_mode) and status.st_size >= SMALL
+            }
             artifact = Artifact(
                 stage=stage,
                 key=key.digest,
@@ -342,7 +348,9 @@ class Store:
                 versions=self._versions,
             )
             # the manifest is written last and the folder renamed whole: what has a manifest is complete
-            _write_durably(partial / MANIFEST, manifest_text(artifact))
+            path = partial / MANIFEST
+            text = manifest_text(artifact)
+            writing.write_text(path, text, durable=True)
             self._make(final.parent)
             self._make_room(key.digest, final)
             writing.move(partial, final, below=self.root)
@@ -458,7 +466,7 @@ def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreErr
         return EnvironmentProblem.one(
             "E710",
             f"the disk is full: no space left below `{root.name}` "
-            f"({shutil.disk_usage(_existing(root)).free / 1e6:.0f} MB free)",
+            f"({shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free / 1e6:.0f} MB free)",
             hint="free some space, then run the same command again: finished stages are kept",
         )
     if error.errno == errno.EFBIG:
@@ -489,10 +497,6 @@ def _shown(name: object, root: Path) -> str:
     """Return a path below the store as people name it."""
     path = Path(str(name or root))
     return path.as_posix() if path.is_relative_to(root) and not root.is_absolute() else path.name
-
-
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def _is_unbegun(scratch: Path) -> bool:
@@ -540,16 +544,6 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _stamps_of_large(files: Path) -> dict[str, tuple[int, ...]]:
-    """Return the stamps of files that take long to hash, by name; small ones are hashed whenever they are looked at."""
-    found = ((path, path.lstat()) for path in files.rglob("*"))
-    return {
-        path.relative_to(files).as_posix(): _stamp(status)
-        for path, status in found
-        if stat.S_ISREG(status.st_mode) and status.st_size >= SMALL
-    }
-
-
 def _entry(files: Path, path: Path) -> FileEntry:
     digest = sha256_of(path)
     # the bytes must reach the disk before the rename: a power cut could leave the name with empty
@@ -574,7 +568,3 @@ def link_file(source: Path, target: Path) -> None:
     except OSError:
         # another file system, or one without hard links
         shutil.copy2(source, target)
-
-
-def _write_durably(path: Path, text: str) -> None:
-    writing.write_text(path, text, durable=True)

@@ -132,7 +132,19 @@ def _members(stream: IO[bytes], is_large: Callable[[str], bool], *, end: int) ->
         # all but models is held in memory
         if size > KEPT and not is_large(name):
             raise ArchiveError(f"`{name}` has {size:,} bytes, more than {KEPT:,}")
-        yield _member(stream, name, size)
+        digest, kept, left = hashlib.sha256(), bytearray(), size
+        while left:
+            chunk = stream.read(min(left, CHUNK))
+            if not chunk:
+                raise ArchiveError(f"it ends within `{name}`")
+            digest.update(chunk)
+            left -= len(chunk)
+            if size <= KEPT:
+                kept += chunk
+        if stream.read(-size % BLOCK) != bytes(-size % BLOCK):
+            raise ArchiveError(f"the bytes behind `{name}` are not zero")
+        data = bytes(kept) if size <= KEPT else None
+        yield Member(name=name, sha256=digest.hexdigest(), data=data, size=size)
     # its first block was read as a header; asking for more than is left shows what stands behind
     # it
     if stream.read(END) != bytes(END - BLOCK):
@@ -154,22 +166,6 @@ def _named(header: bytes, *, at: int) -> tuple[str, int]:
             f"the header of `{brief_text(name)}` at byte {at:,} is not one that is written"
         )
     return name, size
-
-
-def _member(stream: IO[bytes], name: str, size: int) -> Member:
-    digest, kept, left = hashlib.sha256(), bytearray(), size
-    while left:
-        chunk = stream.read(min(left, CHUNK))
-        if not chunk:
-            raise ArchiveError(f"it ends within `{name}`")
-        digest.update(chunk)
-        left -= len(chunk)
-        if size <= KEPT:
-            kept += chunk
-    if stream.read(-size % BLOCK) != bytes(-size % BLOCK):
-        raise ArchiveError(f"the bytes behind `{name}` are not zero")
-    data = bytes(kept) if size <= KEPT else None
-    return Member(name=name, sha256=digest.hexdigest(), data=data, size=size)
 
 
 def is_plain(name: str) -> bool:

@@ -72,7 +72,12 @@ def make_bundle(
     require_ours(run, "it is not signed as yours")
     report, accepted, evidence = evidence_of(run)
     report, evidence = as_they_leave(report, evidence, with_row_texts=with_row_texts)
-    files = _model_files(run, report)
+    names = [file.name for file in report.files]
+    for name in names:
+        if not is_plain(name):
+            raise _damaged(f"`{brief_text(name)}` leads out of the run folder")
+    require_exported(run, names)
+    files = {f"{MODEL}/{name}": run / name for name in names}
     private, is_new = own_key(key)
     statement = statement_of(report, accepted, evidence, written_with=__version__)
     members: dict[str, Content] = {
@@ -168,19 +173,6 @@ def refuse_contradictions(evidence: Mapping[str, bytes], statement: Mapping[str,
                 for one in problems
             ]
         )
-
-
-def _model_files(run: Path, report: Report) -> dict[str, Content]:
-    """Return the model's files in a run folder by their names in a bundle, once each has the digest of the report.
-
-    RecipeError X665 for a name that leads elsewhere, StoreError E758 for a file that is another one.
-    """
-    names = [file.name for file in report.files]
-    for name in names:
-        if not is_plain(name):
-            raise _damaged(f"`{brief_text(name)}` leads out of the run folder")
-    require_exported(run, names)
-    return {f"{MODEL}/{name}": run / name for name in names}
 
 
 def report_of(run: Path) -> Report:

@@ -26,7 +26,7 @@ from engine.bundle.scores import all_scores, unequal, unlike
 from engine.bundle.signing import statement_of, to_bytes
 from engine.environment import Device
 from engine.errors import DataError, EngineError, RecipeError
-from engine.evidence import Metric, Repeat, Report, Reproduction, Scores, StageStatus
+from engine.evidence import Metric, Repeat, Report, Reproduction, StageStatus
 from engine.kinds import AnswerForm
 from engine.lock.accepted_run import further_seeds, spread_of, used_versions
 from engine.lock.coherence import (
@@ -207,7 +207,18 @@ def model_problems(found: Contents) -> Iterator[str]:
     if found.recipe.splits.folds and report.holdout != report.folds:
         yield "the scores of the holdout are not those of the folds"
     yield from _metrics(named_metrics(found.held, free=report.free), accepted.metrics)
-    yield from _answers(found, found.held)
+    # That the answers of the lock are not those that were counted.
+    answers, task = found.accepted.answers, found.recipe.task
+    way = LIKELIHOODS if task.spec.by_likelihood else HASHES
+    if answers["way"] != way:
+        yield f"the lock holds `{answers['way']}` of a kind that has `{way}`"
+    if answers["rows"] != found.held.rows:
+        yield f"the lock has answers to {answers['rows']} rows, the report to {found.held.rows}"
+    elif task.spec.answer is AnswerForm.LABEL and has_entries(answers) and found.held.confusion:
+        counts = label_counts(answers, task.labels)
+        columns = [sum(column) for column in zip(*found.held.confusion, strict=True)]
+        if counts != dict(zip((*task.labels, None), columns, strict=True)):
+            yield "the answers of the lock are not those that the confusion matrix counts"
     yield from _seeds(found)
 
 
@@ -288,21 +299,6 @@ def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]
     for name in shown.keys() - locked.keys():
         if "." not in name:
             yield f"{name} is in the report and not in the lock"
-
-
-def _answers(found: Contents, holdout: Scores) -> Iterator[str]:
-    """Yield that the answers of the lock are not those that were counted."""
-    answers, task = found.accepted.answers, found.recipe.task
-    way = LIKELIHOODS if task.spec.by_likelihood else HASHES
-    if answers["way"] != way:
-        yield f"the lock holds `{answers['way']}` of a kind that has `{way}`"
-    if answers["rows"] != holdout.rows:
-        yield f"the lock has answers to {answers['rows']} rows, the report to {holdout.rows}"
-    elif task.spec.answer is AnswerForm.LABEL and has_entries(answers) and holdout.confusion:
-        counts = label_counts(answers, task.labels)
-        columns = [sum(column) for column in zip(*holdout.confusion, strict=True)]
-        if counts != dict(zip((*task.labels, None), columns, strict=True)):
-            yield "the answers of the lock are not those that the confusion matrix counts"
 
 
 def _seeds(found: Contents) -> Iterator[str]:

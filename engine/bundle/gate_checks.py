@@ -12,7 +12,6 @@ from engine.bundle.contents import Contents
 from engine.bundle.scores import by_name, comparison_statistics, rows_of, same, unequal
 from engine.evidence import (
     Abstention,
-    BaselineResult,
     Check,
     Comparison,
     FormResult,
@@ -70,7 +69,10 @@ def comparison_problems(found: Contents) -> Iterator[str]:
     if not due <= there <= wanted:
         yield f"the baselines are {_listed(there)}, the recipe asks for {_listed(wanted)}"
     for baseline in report.baselines:
-        may_pass = baseline_passes(baseline.scores, _of_metrics(recipe, baseline))
+        may_pass = baseline_passes(
+            baseline.scores,
+            (replace(recipe.acceptance, selective=None) if baseline.passes else recipe.acceptance),
+        )
         if baseline.passes != may_pass and (
             baseline.passes or _surely_passes(baseline.scores, recipe, len(asked))
         ):
@@ -89,7 +91,16 @@ def comparison_problems(found: Contents) -> Iterator[str]:
         yield from _differences(comparisons, judged, report, recipe)
         if judged is not None:
             yield from comparison_statistics(comparisons, judged, rivals, recipe)
-        yield from _corrected(comparisons, recipe)
+        # That p-values are not corrected over all comparisons that are asked for (Holm 1979).
+        both = recipe.acceptance.over_baselines and recipe.acceptance.over_previous
+        previous = [one for one in comparisons if one.name == PREVIOUS]
+        others = [one for one in comparisons if one.name != PREVIOUS]
+        for group in ([*others, *previous],) if both else (others, previous):
+            known = [one for one in group if one.p_value is not None]
+            right = holm([one.p_value for one in known if one.p_value is not None])
+            for one, adjusted in zip(known, right, strict=True):
+                if not same(one.p_adjusted, adjusted):
+                    yield f"the p-value of {one.metric} over {one.name} is corrected to {one.p_adjusted}"
 
 
 def exported_rungs(report: Report, recipe: Recipe) -> list[FormResult]:
@@ -98,11 +109,6 @@ def exported_rungs(report: Report, recipe: Recipe) -> list[FormResult]:
     names = [forms.get(form) for form in recipe.export.formats]
     quantized = report.ladder[-1:] if recipe.export.has_quantized_file else ()
     return [*(rung for rung in report.ladder if rung.name in names), *quantized]
-
-
-def _of_metrics(recipe: Recipe, baseline: BaselineResult) -> Acceptance:
-    """Return the bounds, without `selective` for one that passes: earlier versions held no baseline to that."""
-    return replace(recipe.acceptance, selective=None) if baseline.passes else recipe.acceptance
 
 
 def _surely_passes(scores: Scores, recipe: Recipe, baselines: int) -> bool:
@@ -338,19 +344,6 @@ def gained(value: float, other: float, metric: str, recipe: Recipe) -> float:
     # not `-(value - other)`: that of 0 would be -0.0
     is_less_better = is_lower_better(metric, recipe.task.kind)
     return 0.0 - (value - other) if is_less_better else value - other
-
-
-def _corrected(comparisons: Sequence[Comparison], recipe: Recipe) -> Iterator[str]:
-    """Yield that p-values are not corrected over all comparisons that are asked for (Holm 1979)."""
-    both = recipe.acceptance.over_baselines and recipe.acceptance.over_previous
-    previous = [one for one in comparisons if one.name == PREVIOUS]
-    others = [one for one in comparisons if one.name != PREVIOUS]
-    for group in ([*others, *previous],) if both else (others, previous):
-        known = [one for one in group if one.p_value is not None]
-        right = holm([one.p_value for one in known if one.p_value is not None])
-        for one, adjusted in zip(known, right, strict=True):
-            if not same(one.p_adjusted, adjusted):
-                yield f"the p-value of {one.metric} over {one.name} is corrected to {one.p_adjusted}"
 
 
 def _listed(names: set[str]) -> str:

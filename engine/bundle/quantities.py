@@ -131,7 +131,11 @@ def _training(training: TrainingSummary, found: Contents) -> Iterator[str]:
             yield from unequal((training.steps, steps_of(recipe, training.rows), text))
     if any(point.epoch > training.epochs * (1 + _SLACK) + _SLACK for point in training.history):
         yield f"an epoch of the training is beyond its {training.epochs:g}"
-    if _is_of_the_run(found):
+    repeated = found.report.reproduction
+    trained = [one for one in found.report.stages if one.stage == "train"]
+    is_one = repeated is None or repeated.verdict is Repeat.EXACT
+    ran = bool(trained) and all(one.status is StageStatus.RAN for one in trained)
+    if is_one and ran and not found.accepted.trainer:
         # drivers and PyTorch may name a graphics card in two ways
         if report.environment.get("kind") == "cpu":
             facts = (training.device, report.environment.get("device", training.device))
@@ -146,12 +150,3 @@ def _counts_rows(training: TrainingSummary, recipe: Recipe) -> bool:
     added = (recipe.teacher, recipe.data.synthesize, recipe.data.replay, recipe.sweep)
     is_plain = recipe.task.spec.has_labels and not recipe.splits.folds
     return is_plain and not any(added) and training.packed_documents is None
-
-
-def _is_of_the_run(found: Contents) -> bool:
-    """Tell whether the training ran in the run of the report, on its machine and with its tools."""
-    repeated = found.report.reproduction
-    trained = [one for one in found.report.stages if one.stage == "train"]
-    is_one = repeated is None or repeated.verdict is Repeat.EXACT
-    ran = bool(trained) and all(one.status is StageStatus.RAN for one in trained)
-    return is_one and ran and not found.accepted.trainer

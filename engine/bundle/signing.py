@@ -235,7 +235,11 @@ def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> Signed:
     try:
         # By `cryptography` alone: whoever verifies need not install the library that signs, and
         # that brings the clients of clouds.
-        key.verify(base64.b64decode(signature["sig"]), _signed_bytes(payload))
+        kind = PAYLOAD_TYPE.encode()
+        key.verify(
+            base64.b64decode(signature["sig"]),
+            (b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)),
+        )
     except InvalidSignature as error:
         raise ValueError("the signature is not that of the key") from error
     if signature != {"keyid": key_id(key), "sig": signature["sig"]}:
@@ -244,12 +248,6 @@ def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> Signed:
     if (json.dumps(data, indent=1, sort_keys=True) + "\n").encode() != envelope:
         raise ValueError("the envelope is not written as ours are")
     return Signed(payload=payload, key=key_id(key))
-
-
-def _signed_bytes(payload: bytes) -> bytes:
-    """Return what DSSE signs: the pre-authentication encoding of type and payload, in the words of its protocol."""
-    kind = PAYLOAD_TYPE.encode()
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
 def _envelope(text: bytes) -> dict[str, Any]:

@@ -69,14 +69,9 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
                 *(one.get(INSTRUCTIONS, "all") for one in (locked.hardware, found)),
             )
         if RANKS in locked.hardware or RANKS in found:
-            yield _fact(
-                "hardware",
-                "processes",
-                *(
-                    (int(one.get(RANKS, {}).get("processes", 1)))
-                    for one in (locked.hardware, found)
-                ),
-            )
+            worlds: list[Any] = [one.get(RANKS, {}) for one in (locked.hardware, found)]
+            counts = (int(world.get("processes", 1)) for world in worlds)
+            yield _fact("hardware", "processes", *counts)
         yield from _versions(locked.versions, now["train"].versions)
         yield from _trainer(locked.trainer, basis[TRAINER])
         training = read_json(now["train"], "training.json")

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.data.membership import Membership, keys_of, membership_from_json
 from engine.errors import DataError
-from engine.lock.file import Lock, LockedSplit, how_to_restore, lock_path
+from engine.lock.file import Lock, how_to_restore, lock_path
 from engine.recipe.model import BY_ORDER, Recipe, Splits
 from engine.store import make_key
 from engine.values import Value
@@ -143,17 +143,9 @@ def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:
         raise _no_record(recipe, f"records no readable rows: {error}") from error
     for split, part in lock.splits.items():
         keys = len(keys_of(part.members or ""))
-        if keys > part.rows and not _may_hold_left_out(split, part):
+        if keys > part.rows and not (split != "holdout" and part.left_out is None):
             raise _no_record(recipe, f"records {keys:,} rows of {split}, which has {part.rows:,}")
     return found
-
-
-def _may_hold_left_out(split: str, part: LockedSplit) -> bool:
-    """Whether rows that were left out after the draw may stand among the members, as locks without `left_out` have it.
-
-    Checks and weights never leave out a row of the holdout.
-    """
-    return split != "holdout" and part.left_out is None
 
 
 def _no_record(recipe: Recipe, why: str) -> DataError:

@@ -226,16 +226,11 @@ class InputCheck(Value):
 
 
 def _other_data(what: str, origin: str) -> DataError:
+    file, _, line = origin.rpartition(":")
     return DataError.one(
         "D387",
         f"the data is not the data of the lock: {what}",
         path="data.sources",
-        place=_place(origin),
+        place=(Place(file=file, line=int(line)) if file and line.isdecimal() else None),
         hint=f"take the lock's rows back; {ON_PURPOSE}",
     )
-
-
-def _place(origin: str) -> Place | None:
-    """Return where a row stands, for origins with a line: `reviews.csv:17`."""
-    file, _, line = origin.rpartition(":")
-    return Place(file=file, line=int(line)) if file and line.isdecimal() else None

@@ -8,13 +8,12 @@ another model has been accepted since.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.lock.coherence import (
     OF_PROBABILITIES,
-    LockedAnswers,
     contradicted_by_answers,
     contradictions,
     is_near,
@@ -155,16 +154,7 @@ def _of_lock(
         why_not = f"{CONTRADICTORY}: {wrong}"
     if why_not or before is None:
         return Earlier(accepted=accepted, why_not=why_not, source=LOCK)
-    return Earlier(
-        answers=before.rows,
-        accepted=accepted,
-        why_not_by=_not_paired(locked, before, recipe),
-        source=LOCK,
-    )
-
-
-def _not_paired(locked: Accepted, before: LockedAnswers, recipe: Recipe) -> Mapping[str, str]:
-    """Return the metrics that cannot be compared row by row, and why."""
+    # The metrics that cannot be compared row by row, and why.
     asked = [drop.metric for drop in recipe.acceptance.over_previous]
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     found = {name: NO_PROBABILITIES for name in asked if name in OF_PROBABILITIES}
@@ -178,7 +168,12 @@ def _not_paired(locked: Accepted, before: LockedAnswers, recipe: Recipe) -> Mapp
             if is_near(stated, value, locked)
         }
         found |= {name: why for name in (*asked, main) if name not in right}
-    return found
+    return Earlier(
+        answers=before.rows,
+        accepted=accepted,
+        why_not_by=found,
+        source=LOCK,
+    )
 
 
 def _why_not(tuned: Sequence[Prediction], answers: Sequence[Prediction]) -> str:

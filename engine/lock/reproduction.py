@@ -49,6 +49,15 @@ FEW = 5
 """Facts named in one sentence."""
 NEAR_PROBABILITIES = 1e-3
 """Of its size, by which a metric of probabilities may be off where the same model computes it again."""
+UNFINISHED = {
+    "stopped": "the run was stopped as asked",
+    "failed": "the run could not finish",
+    "interrupted": "the run was interrupted",
+    "baseline_passes": "a baseline passes, so nothing was trained",
+    "not_reviewed": "people have not looked at enough synthetic rows, so nothing was trained",
+    "nothing_added": "no row that another model was asked for is left, so nothing was trained",
+    "teacher_no_better": "the teacher is no better than a cheap baseline, so nothing was trained",
+}
 
 
 class RepeatedRun(Value):
@@ -84,22 +93,7 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
     found = Reproduction(
         verdict=Repeat.UNFINISHED,
         summary="; ".join(
-            [
-                f"not compared to the end: {
-                    (
-                        {
-                            'stopped': 'the run was stopped as asked',
-                            'failed': 'the run could not finish',
-                            'interrupted': 'the run was interrupted',
-                            'baseline_passes': 'a baseline passes, so nothing was trained',
-                            'not_reviewed': 'people have not looked at enough synthetic rows, so nothing was trained',
-                            'nothing_added': 'no row that another model was asked for is left, so nothing was trained',
-                            'teacher_no_better': 'the teacher is no better than a cheap baseline, so nothing was trained',
-                        }.get(run.outcome, run.outcome)
-                    )
-                }",
-                *wrong_lock,
-            ]
+            [f"not compared to the end: {UNFINISHED.get(run.outcome, run.outcome)}", *wrong_lock]
         ),
         first_difference=first,
         compared=facts,

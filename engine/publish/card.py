@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from engine.bundle.archive import ENDING
-from engine.evidence import Interval, Metric, Report
+from engine.evidence import Report
 from engine.lock.file import Accepted
 from engine.publish.files import PublishedFile
 from engine.render.labels import main_metric
@@ -127,25 +127,20 @@ def _card(report: Report, form: str) -> dict[str, Any]:
         },
         "quantitativeAnalysis": {
             "performanceMetrics": [
-                _metric(one, one.interval, is_main=one.name == main_metric(report))
+                {
+                    "type": one.name,
+                    "value": f"{one.value:.4f}",
+                    "slice": f"holdout, {one.n} rows{', the main metric' if (one.name == main_metric(report)) else ''}",
+                    "confidenceInterval": {
+                        "lowerBound": f"{one.interval.low:.4f}",
+                        "upperBound": f"{one.interval.high:.4f}",
+                    },
+                }
                 for one in (scores.metrics if scores else ())
                 if one.value is not None and one.interval is not None
             ]
         },
         "considerations": {"technicalLimitations": limits},
-    }
-
-
-def _metric(metric: Metric, interval: Interval, *, is_main: bool) -> dict[str, Any]:
-    """Return a metric of the holdout with its interval; numbers are texts in this format."""
-    return {
-        "type": metric.name,
-        "value": f"{metric.value:.4f}",
-        "slice": f"holdout, {metric.n} rows{', the main metric' if is_main else ''}",
-        "confidenceInterval": {
-            "lowerBound": f"{interval.low:.4f}",
-            "upperBound": f"{interval.high:.4f}",
-        },
     }
 
 

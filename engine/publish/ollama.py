@@ -26,7 +26,7 @@ from engine.publish.destination import Destination, Note, Published, other_file
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer, question
 from engine.runs.compare import recipe_of
-from engine.store import Artifact, Store, make_key
+from engine.store import Store, make_key
 from engine.store.runs import read_record
 from engine.store.store import link_file
 from engine.trust.allowed import Allowed
@@ -132,7 +132,10 @@ class Ollama(Destination):
                 "the store no longer has the holdout and the answers of `verify`",
                 hint="recipe run RECIPE makes them; or name the store: --store FOLDER",
             )
-        answers = {one.id: one for one in _free(found)}
+        name = "predictions.quantized_free.jsonl"
+        if not (found.path / name).is_file() or not (found.path / name).stat().st_size:
+            name = "predictions.quantized.jsonl"
+        answers = {one.id: one for one in read_predictions(found.file(name))}
         rows = [row for row in read_examples(held_out.file("holdout.jsonl")) if row.id in answers]
         count = min(ROWS, len(rows))
         spread = [rows[number * len(rows) // count] for number in range(count)]
@@ -167,13 +170,6 @@ def _is_same(task: Task, expected: Prediction, found: str) -> bool:
         return found.startswith(expected.text.strip())
     stated = parse_answer(task, found)
     return stated is not None and stated == parse_answer(task, expected.text)
-
-
-def _free(verified: Artifact) -> list[Prediction]:
-    name = "predictions.quantized_free.jsonl"
-    if not (verified.path / name).is_file() or not (verified.path / name).stat().st_size:
-        name = "predictions.quantized.jsonl"
-    return read_predictions(verified.file(name))
 
 
 def _answer(*words: str, given: str = "", fails: bool = False) -> str | None:

@@ -34,6 +34,8 @@ def review(
     """Compare two versions of a recipe. `rows` says how many rows may be read for it."""
     versions = Versions(old=old, new=new)
     findings, changes = judge(versions, RowDivider() if rows is None else rows)
+    found = {one.path: listed.place for one in versions.sources if (listed := one.new or one.old)}
+    counts = Counter(found.values())
     return Review(
         name=new.recipe.name,
         old=old.label,
@@ -46,15 +48,8 @@ def review(
         costs=costs(versions, store, device),
         notes=tuple(_notes(versions)),
         uncompared=uncompared(versions),
-        places=_places(versions),
+        places={path: place for path, place in found.items() if counts[place] == 1},
     )
-
-
-def _places(versions: Versions) -> dict[str, str]:
-    """The file, data set or package of each source by its key, those left out that two sources share."""
-    found = {one.path: listed.place for one in versions.sources if (listed := one.new or one.old)}
-    counts = Counter(found.values())
-    return {path: place for path, place in found.items() if counts[place] == 1}
 
 
 def _notes(versions: Versions) -> Iterator[str]:
@@ -88,22 +83,18 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     findings += unreported(findings, judges, versions)
     findings = redrawn(findings, judges, versions)
     findings = with_accepted(findings, versions)
-    findings = waived(_distinct(findings), waivers_of(versions.new), waivers_of(versions.old))
-    found_paths = {one.path for one in findings}
-    changes = [change for change in _changes(versions) if change.path not in found_paths]
-    # The sort is stable: within a section, findings stay in the order of the language.
-    findings.sort(key=lambda one: (tuple(Effect).index(one.effect), _place(one.path)))
-    return tuple(findings), tuple(changes)
-
-
-def _distinct(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding of a code at a key; no probes that a seed draws, where the seed draws the holdout too."""
+    # One finding of a code at a key; no probes that a seed draws, where the seed draws the holdout too.
     found: dict[tuple[str, str], Finding] = {}
     for one in findings:
         found.setdefault((one.code, one.path), one)
     if ("W201", comparisons.SEED) in found:
         found.pop(("W114", comparisons.SEED), None)
-    return list(found.values())
+    findings = waived(list(found.values()), waivers_of(versions.new), waivers_of(versions.old))
+    found_paths = {one.path for one in findings}
+    changes = [change for change in _changes(versions) if change.path not in found_paths]
+    # The sort is stable: within a section, findings stay in the order of the language.
+    findings.sort(key=lambda one: (tuple(Effect).index(one.effect), _place(one.path)))
+    return tuple(findings), tuple(changes)
 
 
 def _place(path: str) -> int:

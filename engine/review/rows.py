@@ -208,7 +208,8 @@ def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, Counter[str]]:
     """The answers of each text that judges, and how often: every text does with folds."""
     found: dict[bytes, Counter[str]] = {}
     for row in _judging(prepared, folds):
-        found.setdefault(content_key(row.input), Counter())[_answer(row)] += 1
+        more = json.dumps(row.payload, sort_keys=True) if row.payload else ""
+        found.setdefault(content_key(row.input), Counter())[f"{row.target}\0{more}"] += 1
     return found
 
 
@@ -222,12 +223,6 @@ def _texts(prepared: Prepared) -> Counter[bytes]:
 def _judging(prepared: Prepared, folds: int) -> Iterable[Example]:
     """The rows that judge: all of them do with folds."""
     return chain.from_iterable(_splits(prepared).values() if folds else (prepared.holdout,))
-
-
-def _answer(row: Example) -> str:
-    """What is right for a row, further right answers and the turns of a chat included."""
-    more = json.dumps(row.payload, sort_keys=True) if row.payload else ""
-    return f"{row.target}\0{more}"
 
 
 def _reads_alike(old: Recipe, new: Recipe) -> bool:

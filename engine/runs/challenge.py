@@ -154,7 +154,14 @@ def challenge(
         seconds=round(time.monotonic() - begun, 1),
     )
     _count_look(found, state, store)
-    return ChallengeResult(challenge=found, files=_leave(found, accepted.run.folder))
+    # Write the report into the run folder, one file for people and one for programs.
+    run = accepted.run.folder
+    folder = run / FOLDER
+    stamp = re.sub(r"[^0-9]", "-", found.started[:19])
+    files = (folder / f"{stamp}.md", folder / f"{stamp}.json")
+    write_text(files[0], challenge_markdown(found), below=run)
+    write_text(files[1], challenge_json(found), below=run)
+    return ChallengeResult(challenge=found, files=files)
 
 
 def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
@@ -192,24 +199,19 @@ def _candidates(options: ChallengeOptions, state: RunState) -> dict[str, list[Pr
     return {name: read_predictions(made.file(f"predictions.{name}.jsonl")) for name in names}
 
 
-def _metrics(recipe: Recipe) -> list[str]:
-    """Return what is compared: the gated metrics that constrained answers have."""
-    gated = [bound.metric for bound in recipe.acceptance.metrics]
-    gated += [gain.metric for gain in recipe.acceptance.over_baselines]
-    kept = [name for name in dict.fromkeys(gated) if name not in (*FREE, *PER_TOKEN)]
-    return kept or [primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)]
-
-
 def _judged(
     recipe: Recipe, options: ChallengeOptions, accepted: AcceptedModel, state: RunState
 ) -> Challenge:
     from engine.metrics import challenge as judging  # brings numpy
 
     candidates = _candidates(options, state)
+    gated = [bound.metric for bound in recipe.acceptance.metrics]
+    gated += [gain.metric for gain in recipe.acceptance.over_baselines]
+    kept = [name for name in dict.fromkeys(gated) if name not in (*FREE, *PER_TOKEN)]
     lines = judging.lines(
         accepted.answers,
         candidates,
-        _metrics(recipe),
+        (kept or [primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)]),
         Judging.of(recipe),
         margins={drop.metric: drop.max_drop for drop in recipe.acceptance.over_previous},
     )
@@ -246,16 +248,6 @@ def _count_look(found: Challenge, state: RunState, store: Store) -> None:
     outcome = f"challenge by {found.base_model}: {found.standing}"
     look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
     HoldoutUses(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
-
-
-def _leave(found: Challenge, run: Path) -> tuple[Path, ...]:
-    """Write the report into the run folder, one file for people and one for programs."""
-    folder = run / FOLDER
-    stamp = re.sub(r"[^0-9]", "-", found.started[:19])
-    files = (folder / f"{stamp}.md", folder / f"{stamp}.json")
-    write_text(files[0], challenge_markdown(found), below=run)
-    write_text(files[1], challenge_json(found), below=run)
-    return files
 
 
 def challenge_json(found: Challenge) -> str:

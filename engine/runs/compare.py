@@ -183,7 +183,15 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
     ]
     partial = len(both) < max(len(first.answers), len(second.answers))
     if partial and (not shared_only or not both):
-        raise _other_rows(first, second, len(both))
+        shared = len(both)
+        counts = f"{len(first.answers):,} and {len(second.answers):,} rows"
+        raise RecipeError.one(
+            "R032",
+            f"the two runs were judged on different holdouts: {counts}, {shared:,} of them shared",
+            hint=f"compare on the {shared:,} shared rows: --shared"
+            if shared
+            else "they share no row",
+        )
     chosen = set(both)
     # those of the first are in the order of its own recipe
     is_same = first.recipe.task.labels == second.recipe.task.labels
@@ -208,15 +216,6 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
         changed=tuple(
             _changed_answers(one, {row.id: row for row in two}, {**first.texts, **second.texts})
         ),
-    )
-
-
-def _other_rows(first: FinishedRun, second: FinishedRun, shared: int) -> RecipeError:
-    counts = f"{len(first.answers):,} and {len(second.answers):,} rows"
-    return RecipeError.one(
-        "R032",
-        f"the two runs were judged on different holdouts: {counts}, {shared:,} of them shared",
-        hint=f"compare on the {shared:,} shared rows: --shared" if shared else "they share no row",
     )
 
 

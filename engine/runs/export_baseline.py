@@ -285,6 +285,7 @@ def _describe(folder: Path, judged: JudgedBaseline) -> None:
     python = platform.python_version()
     head = f"# What predict.py was checked with, in Python {python}."
     (folder / "requirements.txt").write_text(f"{head}\n{pins}", encoding="utf-8")
+    found = judged.references.get(reference_name(judged.baseline), {})
     card = BaselineCard(
         report=judged.report,
         baseline=judged.result,
@@ -293,14 +294,9 @@ def _describe(folder: Path, judged: JudgedBaseline) -> None:
         columns=parse_template(judged.recipe.task.input).columns,
         has_words=(folder / TFIDF).exists(),
         is_masked=judged.recipe.data.checks.personal_data == "mask",
-        encoder=_encoder_of(judged),
+        encoder={name: str(value) for name, value in found.items() if value is not None},
     )
     (folder / "README.md").write_text(baseline_card(card), encoding="utf-8")
-
-
-def _encoder_of(judged: JudgedBaseline) -> dict[str, str]:
-    found = judged.references.get(reference_name(judged.baseline), {})
-    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def _nothing(why: str, hint: str | None) -> RecipeError:

@@ -69,7 +69,11 @@ def exported_gguf(run: Path) -> Path:
             "only accepted runs with `gguf` among export.formats do; "
             "of a baseline that passed, recipe export baseline makes a folder that answers"
         )
-        if earlier := _earlier_with_file(run):
+        before = (one for one in run.parent.iterdir() if one.name < run.name)
+        names = [
+            one.name for one in before if any(one.glob("*.gguf")) and is_ours(read_record(one))
+        ]
+        if earlier := (f"{run.parent.name}/{max(names)}" if names else ""):
             hint = f"an earlier run did: name it as {earlier}"
         record = read_record(run)
         outcome, what = record.get("outcome"), f"the run `{run.name}` left no GGUF file"
@@ -80,10 +84,3 @@ def exported_gguf(run: Path) -> Path:
     # the file goes into a parser in C++, so not one byte may be another than the run's
     require_exported(run, [files[0].name], if_any=CALIBRATION)
     return files[0]
-
-
-def _earlier_with_file(run: Path) -> str:
-    """Return the name of the newest run before `run` that exported a GGUF file; empty where none did."""
-    before = (one for one in run.parent.iterdir() if one.name < run.name)
-    names = [one.name for one in before if any(one.glob("*.gguf")) and is_ours(read_record(one))]
-    return f"{run.parent.name}/{max(names)}" if names else ""

@@ -48,11 +48,7 @@ def unknown_nearness(texts: Sequence[str]) -> list[float | None]:
 
 def trained_nearness(run: Path, store: Store) -> Nearness:
     """Return the nearness to the training rows of a run; not known where they, or scikit-learn, are not at hand."""
-    key = (
-        read_record(run).get("stages", {}).get("data", {}).get("key", "")
-        if ((run / "run.json").is_file())
-        else ""
-    )
+    key = read_record(run).get("stages", {}).get("data", {}).get("key", "") if _is_run(run) else ""
     data = store.whole(key) if key else None
     if data is None or find_spec("sklearn") is None:
         return unknown_nearness
@@ -63,6 +59,10 @@ def trained_nearness(run: Path, store: Store) -> Nearness:
         return nearness(texts[:: -(-len(texts) // MOST_TRAINED) or 1])
     except StageError:  # rows without words
         return unknown_nearness
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "run.json").is_file()
 
 
 def counts_text(counts: RowCounts) -> str:
@@ -83,27 +83,27 @@ def read_counts(path: Path) -> RowCounts:
         raise _no_counts(path) from error
     try:
         # a schema of another version has no counts that this one reads
-        found = from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None)
-        labels = [count for _, count in found.labels]
-        bins = (
-            len(found.confidence),
-            len(found.characters),
-            len(found.similarity) or CONFIDENCE_BINS,
-        )
-        if bins != (CONFIDENCE_BINS, LENGTH_BINS, CONFIDENCE_BINS) or len(labels) > MOST_LABELS:
-            raise ValueError("bins")
-        parts = (labels, found.confidence, found.characters, found.similarity, (found.abstained,))
-        if found.rows > MOST_ROWS or any(min(part, default=0) < 0 for part in parts):
-            raise ValueError("a count")
-        if any(sum(part) > found.rows for part in parts):
-            raise ValueError("more than rows")
-        return found
+        return _counted(from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None))
     except (ValueError, KeyError, TypeError) as error:
         raise _no_counts(path) from error
 
 
 def _no_counts(path: Path) -> DataError:
     return DataError.one("D429", f"`{path.name}` holds no counts of answered rows", hint=_COUNTED)
+
+
+def _counted(found: RowCounts) -> RowCounts:
+    """Return counts that rows can give: the file may come from anybody. ValueError for others."""
+    labels = [count for _, count in found.labels]
+    bins = (len(found.confidence), len(found.characters), len(found.similarity) or CONFIDENCE_BINS)
+    if bins != (CONFIDENCE_BINS, LENGTH_BINS, CONFIDENCE_BINS) or len(labels) > MOST_LABELS:
+        raise ValueError("bins")
+    parts = (labels, found.confidence, found.characters, found.similarity, (found.abstained,))
+    if found.rows > MOST_ROWS or any(min(part, default=0) < 0 for part in parts):
+        raise ValueError("a count")
+    if any(sum(part) > found.rows for part in parts):
+        raise ValueError("more than rows")
+    return found
 
 
 def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> RowCounts:

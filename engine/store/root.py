@@ -16,7 +16,19 @@ from engine.store.store import storage_errors, storage_problem
 
 def foreign_problem(root: Path) -> Problem | None:
     """Return the warning about what was not made here; None without any. Reads manifests and records, not files."""
-    counts = {"result": _results(root), "run": _runs(root)}
+    runs = Runs(root)
+    folders = [root / "store"]
+    for _ in range(2):
+        # None of them behind a link.
+        plain = (folder for folder in folders if folder.is_dir() and not folder.is_symlink())
+        folders = [inner for folder in plain for inner in folder.iterdir()]
+    counts = {
+        "result": sum(
+            not folder.is_symlink() and read_manifest(folder).stored is Stored.FOREIGN
+            for folder in folders
+        ),
+        "run": sum(not is_ours(read_record(run)) for name in runs.names() for run in runs.of(name)),
+    }
     found = [
         f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count
     ]
@@ -29,23 +41,6 @@ def foreign_problem(root: Path) -> Problem | None:
         hint=SHARED_KEY,
         severity=Severity.WARNING,
     )
-
-
-def _results(root: Path) -> int:
-    folders = [root / "store"]
-    for _ in range(2):
-        # None of them behind a link.
-        plain = (folder for folder in folders if folder.is_dir() and not folder.is_symlink())
-        folders = [inner for folder in plain for inner in folder.iterdir()]
-    return sum(
-        not folder.is_symlink() and read_manifest(folder).stored is Stored.FOREIGN
-        for folder in folders
-    )
-
-
-def _runs(root: Path) -> int:
-    runs = Runs(root)
-    return sum(not is_ours(read_record(run)) for name in runs.names() for run in runs.of(name))
 
 
 def checked_root(root: Path, *, is_named: bool) -> Path:

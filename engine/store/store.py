@@ -463,10 +463,11 @@ def storage_errors(root: Path) -> Iterator[None]:
 def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreError:
     """A failed write as a problem for the user: a full disk, a link in the way, or a place that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        existing = next(folder for folder in (root, *root.parents) if folder.exists())
+        free = shutil.disk_usage(existing).free
         return EnvironmentProblem.one(
             "E710",
-            f"the disk is full: no space left below `{root.name}` "
-            f"({shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free / 1e6:.0f} MB free)",
+            f"the disk is full: no space left below `{root.name}` ({free / 1e6:.0f} MB free)",
             hint="free some space, then run the same command again: finished stages are kept",
         )
     if error.errno == errno.EFBIG:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from engine.files.reading import parse_json
 from engine.store.key import make_key
@@ -97,7 +97,10 @@ def read_shared(content: bytes, key: str, folder: Path) -> SharedManifest:
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:
             raise ValueError("it is in no form that this version reads")
         found = judged(record["manifest"], folder)
-        parts = _parts(record["parts"])
+        parts = {str(name): tuple(digests) for name, digests in record["parts"].items()}
+        for digest in (one for digests in (parts, *parts.values()) for one in digests):
+            if not _DIGEST.fullmatch(digest):
+                raise ValueError("a part has no digest")
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("it describes no result") from error
     artifact = found.artifact
@@ -108,14 +111,6 @@ def read_shared(content: bytes, key: str, folder: Path) -> SharedManifest:
         raise ValueError("it answers another question than its name says")
     _require_sound(artifact, parts)
     return SharedManifest(artifact=artifact, is_ours=found.stored is Stored.WHOLE, parts=parts)
-
-
-def _parts(described: Any) -> dict[str, tuple[str, ...]]:
-    parts = {str(name): tuple(digests) for name, digests in described.items()}
-    for digest in (one for digests in (parts, *parts.values()) for one in digests):
-        if not _DIGEST.fullmatch(digest):
-            raise ValueError("a part has no digest")
-    return parts
 
 
 def _require_sound(artifact: Artifact, digests: Mapping[str, tuple[str, ...]]) -> None:

@@ -196,7 +196,7 @@ def test_a_full_disk_while_sealing_is_reported_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("engine.store.store._write_durably", full)
+    monkeypatch.setattr("engine.store.store.manifest_text", full)
 
     with pytest.raises(EnvironmentProblem, match="E710"):
         store.put("data", KEY, write_rows)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from engine.runtime.scoring.likelihood import Likelihood
 
 REVISION = 6
-"""Bumped when the same model and rows would now give other predictions."""
 
 SPARE_TOKENS = 8
 """Answers may be this much longer than the longest training answer before they are cut off."""

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import RenderedRow
 
 GRAPH_REVISION = 1
-"""Bumped when the same graph and rows would now give other answers."""
 
 
 def ask_exported(
@@ -72,7 +71,6 @@ def ask_exported(
 
 
 REVISION = 8
-"""Bumped when the same file and rows would now give other predictions."""
 
 
 class GgufAsker(Value):

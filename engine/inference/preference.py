@@ -24,7 +24,6 @@ from engine.metrics.predictions import Prediction, read_predictions, write_predi
 from engine.values import replace
 
 REVISION = 1
-"""Bumped when the same model and rows would now be rated otherwise."""
 PRODUCT = "base_likelihoods"
 PER_TOKEN: Final = ("orpo", "simpo")
 """Losses without a reference."""

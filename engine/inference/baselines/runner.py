@@ -33,7 +33,6 @@ UNREACHED = frozenset({"D341", "D342", "X608", "E701"})
 """Codes of what cannot be fetched; what came and is wrong is an error also of an optional encoder."""
 COUNTS = ("input_tokens", "output_tokens", "uncounted")
 REVISION = 2
-"""Bumped when the same baseline would now say something else; the model's own is in `answering`."""
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "floor": ("scikit-learn",),
     "encoder": ("scikit-learn", "torch", "transformers"),

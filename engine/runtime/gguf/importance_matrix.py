@@ -27,7 +27,6 @@ from engine.runtime.rendering.packing import trained_rows
 from engine.values import Value
 
 REVISION = 1
-"""Bumped when the same model and rows would now give another matrix."""
 TOKENS = 20_000
 """Of the rows that are looked at, at most."""
 

@@ -140,7 +140,6 @@ LEAST_ENTRY_BYTES = 12
 GGUF_HINT = "transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more"
 FOLDER = "model"
 REVISION = 2
-"""Bumped when the same reference would now give another folder; it stands in every key that the base model does."""
 
 
 def locate_base_model(ref: Reference, cached: Cached, progress: Progress) -> Path:

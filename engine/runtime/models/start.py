@@ -256,7 +256,6 @@ def _uncut(why: str) -> StageError:
 FACTS: Final = "start.json"
 """Beside a folder that was made of another model, or of none: how, as JSON."""
 REVISION: Final = 1
-"""Bumped when the same layers, sizes and text would now give another folder."""
 _SAMPLE: Final = 1 << 20
 """Characters of the training text by which the bytes of a token are counted."""
 

@@ -117,7 +117,6 @@ def _write_member(out: BinaryIO, name: str, content: Content) -> str:
 
 
 def _header(name: str, size: int) -> bytes:
-    """Return the one header that a member of that name and size has."""
     info = tarfile.TarInfo(name)
     info.size = size
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")

@@ -156,7 +156,6 @@ def recipe_problems(found: Contents) -> Iterator[str]:
 
 
 def _texts(found: Contents) -> Iterator[str]:
-    """Yield the files that the report repeats otherwise."""
     report = found.report
     texts = {WRITTEN: report.recipe_text, RESOLVED: report.resolved_recipe}
     for name, text in {**texts, CONFIG: report.backend_config}.items():
@@ -223,7 +222,6 @@ def model_problems(found: Contents) -> Iterator[str]:
 
 
 def _made_from(found: Contents) -> Iterator[str]:
-    """Yield where the lock says of the model's files and of the base model what others deny."""
     accepted = found.accepted
     for name in accepted.merged.keys() & accepted.files.keys():
         if accepted.merged[name] != accepted.files[name]:
@@ -263,7 +261,6 @@ def surrounding_problems(found: Contents) -> Iterator[str]:
 
 
 def _versions(found: Contents) -> Iterator[str]:
-    """Yield the tools that the lock has in another version than the report, or does not record."""
     report, accepted = found.report, found.accepted
     for name, version in accepted.versions.items():
         if (here := report.versions.get(name)) != version:
@@ -276,7 +273,6 @@ def _versions(found: Contents) -> Iterator[str]:
 
 
 def _revisions(accepted: Accepted) -> Iterator[str]:
-    """Yield the stages whose code has another revision than the lock says."""
     for name, revision in accepted.stages.items():
         right = getattr(load_stage(name), "REVISION", None) if name in STAGES else None
         if revision != right:
@@ -370,7 +366,6 @@ def _number(value: float | None) -> str:
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any], at: str = "") -> str:
-    """Return the path of the first value that differs."""
     for name in dict.fromkeys((*one, *other)):
         here, there = one.get(name), other.get(name)
         if here == there:

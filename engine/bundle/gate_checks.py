@@ -104,7 +104,6 @@ def comparison_problems(found: Contents) -> Iterator[str]:
 
 
 def exported_rungs(report: Report, recipe: Recipe) -> list[FormResult]:
-    """Return the rungs of the ladder that are exported."""
     forms = {"safetensors": "merged", ONNX: ONNX}
     names = [forms.get(form) for form in recipe.export.formats]
     quantized = report.ladder[-1:] if recipe.export.has_quantized_file else ()
@@ -226,7 +225,6 @@ def abstention_of(report: Report, form: str) -> Abstention | None:
 
 
 def _judged(report: Report, recipe: Recipe) -> Scores | None:
-    """Return the scores that the gate stands on."""
     return report.folds if recipe.splits.folds else report.holdout
 
 

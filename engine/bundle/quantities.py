@@ -110,7 +110,6 @@ def _costs(report: Report) -> Iterator[str]:
 
 
 def _files(report: Report) -> Iterator[str]:
-    """Yield that the size of the file that leaves is another one than the bounded metric says."""
     metric = by_name(report.quantized).get("file_megabytes")
     size = sum(one.bytes for one in report.files if one.name.endswith(".gguf"))
     if metric is not None and metric.value is not None and not same(metric.value, size / 1e6):
@@ -146,7 +145,6 @@ def _training(training: TrainingSummary, found: Contents) -> Iterator[str]:
 
 
 def _counts_rows(training: TrainingSummary, recipe: Recipe) -> bool:
-    """Tell whether what is trained are the rows of the data, one by one, by the method that the recipe says."""
     added = (recipe.teacher, recipe.data.synthesize, recipe.data.replay, recipe.sweep)
     is_plain = recipe.task.spec.has_labels and not recipe.splits.folds
     return is_plain and not any(added) and training.packed_documents is None

@@ -106,7 +106,6 @@ def _facts(found: Contents) -> Iterator[str]:
 
 
 def _scores(found: Contents) -> dict[str, MetricFacts]:
-    """Return the main metric of the kind, and those that the recipe bounds, of the tuned model."""
     recipe, metrics = found.recipe, found.accepted.metrics
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     names = dict.fromkeys((main, *(bound.metric for bound in recipe.acceptance.metrics)))
@@ -114,6 +113,5 @@ def _scores(found: Contents) -> dict[str, MetricFacts]:
 
 
 def _of_file(found: Contents) -> dict[str, MetricFacts]:
-    """Return the same of the exported file."""
     known = {name: file_metric(found.report, name) for name in _scores(found)}
     return {name: metric_facts(metric) for name, metric in known.items() if metric is not None}

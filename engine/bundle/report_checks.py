@@ -85,7 +85,6 @@ def page_problems(found: Contents) -> Iterator[str]:
 
 
 def _first_line(text: str, right: str) -> str:
-    """Return where a page differs first, and how it goes on there."""
     pairs = zip_longest(text.splitlines(), right.splitlines(), fillvalue="")
     for number, (here, there) in enumerate(pairs, start=1):
         if here != there:
@@ -114,7 +113,6 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def _gives(shown: str, known: set[float]) -> bool:
-    """Tell whether a number of a page is one of the report, rounded, as a share or in percent."""
     decimals = len(shown.partition(".")[2])
     # half of the last digit that is shown, and a little for what binary fractions cannot hold
     step = 0.5 * 10**-decimals + 1e-12
@@ -204,7 +202,6 @@ def _of_split(scores: Scores, split: SplitSummary, recipe: Recipe) -> Iterator[s
 
 
 def _apart(found: Contents) -> Iterator[str]:
-    """Yield that the lock records the same row for holdout and training, and the firewall found none."""
     proof = found.lock.firewall
     if proof is None or proof.left_exact or not found.is_of_this_version:
         return
@@ -357,7 +354,6 @@ def _checkpoints(report: Report) -> Iterator[str]:
 
 
 def _ladder(report: Report, recipe: Recipe) -> Iterator[str]:
-    """Yield the agreements whose interval is not that of their rows."""
     if recipe.splits.by == "group":  # whole groups are drawn then
         return
     for rung in report.ladder:
@@ -398,7 +394,6 @@ def _machine(found: Contents) -> Iterator[str]:
 
 
 def _own_words(found: Contents) -> Iterator[str]:
-    """Yield what this very version says in other words."""
     report, recipe = found.report, found.recipe
     yield from unequal(
         (report.summary, accepted_summary(recipe), "the summary is `{}`, it should be `{}`"),

@@ -97,7 +97,6 @@ def _interval(found: Interval, difference: float, own: tuple[Metric | None, ...]
 
 
 def _both(one: Comparison, found: Interval, difference: float) -> Iterator[str]:
-    """Yield that a p-value and an interval cannot be of the same rows."""
     error = (found.high - found.low) / 2 / _NORMAL.inv_cdf(0.5 + found.confidence / 2)
     if one.p_value is None or error <= 0 or not 0 < one.p_value <= 1:
         return
@@ -184,7 +183,6 @@ def _calibration(scores: Scores) -> Iterator[str]:
 
 
 def _confusion(scores: Scores, recipe: Recipe) -> Iterator[str]:
-    """Yield where a confusion matrix is none of the task's labels and of all rows."""
     labels = len(recipe.task.labels)
     if len(scores.confusion) != labels or any(len(row) != labels + 1 for row in scores.confusion):
         yield "the confusion matrix is not one of the task's labels"

@@ -197,7 +197,6 @@ def public_key(data: bytes, name: str) -> ed25519.Ed25519PublicKey:
 
 
 def pem_of(key: ed25519.Ed25519PublicKey) -> bytes:
-    """Return a public key as PEM."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

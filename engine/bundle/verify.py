@@ -257,7 +257,6 @@ def _evidence(members: Mapping[str, Member], signed: Mapping[str, str]) -> Itera
 
 
 def _unsigned(name: str, member: Member | None, signed: str | None) -> Iterator[str]:
-    """Yield that a file was not signed, or is not the one that was."""
     if signed is None:
         yield f"`{name}` is not signed"
     elif member is not None and member.sha256 != signed:
@@ -304,7 +303,6 @@ def _model(checking: Checking, model: Path) -> None:
 
 
 def _id_of(key: str) -> str:
-    """Return the sha256 of a key that is named by it, or by the file that holds it."""
     if _KEY_ID.fullmatch(key):
         return key.lower()
     path = Path(key)

@@ -83,7 +83,6 @@ def verify_problems(found: Contents) -> Iterator[str]:
 
 
 def _spot_checks(report: Report) -> Iterator[Check]:
-    """Yield the checks on a sample of the rows, which stand with their rung alone."""
     for rung in report.ladder:
         if rung.sampled_of is not None and rung.verdict is not None:
             yield from rung.verdict.checks
@@ -146,7 +145,6 @@ def _missing(checks: Sequence[Check], found: Contents) -> Iterator[str]:
 
 
 def _gated_differences(found: Contents) -> list[Wanted]:
-    """Return what the gate bounds of the difference to another model, as the quantized file has it too."""
     checks = found.report.gate.checks if found.report.gate else ()
     return [
         (one.name, one.direction, one.bound, one.decided_on)
@@ -156,7 +154,6 @@ def _gated_differences(found: Contents) -> list[Wanted]:
 
 
 def _bounds(checks: Sequence[Check], found: Contents) -> Iterator[str]:
-    """Yield the checks whose bound, direction or what decides is not that of the recipe."""
     wanted = _wanted(found)
     by_key: dict[tuple[str, str], Wanted] = {(one[0], one[1]): one for one in wanted}
     for check in checks:
@@ -251,7 +248,6 @@ def _compared_with(
 
 
 def _sampled(below: FormResult, rung: FormResult) -> Iterator[str]:
-    """Yield where a rung was asked fewer rows than it says, or one that must be asked all was not."""
     asked, every = rung.scores.rows, below.scores.rows
     if rung.sampled_of is None:
         if asked != every:
@@ -303,7 +299,6 @@ def _parity(check: Check, below: FormResult, rung: FormResult, recipe: Recipe) -
 
 
 def _has_only_labels(one: Scores, other: Scores, recipe: Recipe) -> bool:
-    """Tell whether every answer of both is a label, so that equal labels are equal answers."""
     if recipe.task.spec.answer is not AnswerForm.LABEL:
         return False
     return not any(row[-1] for scores in (one, other) for row in scores.confusion)

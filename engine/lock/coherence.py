@@ -86,7 +86,6 @@ def match_answers(
 
 
 def _matching_answer(row: Prediction, entry: bytes, task: Task) -> Prediction | None:
-    """Return the row with the answer that has the hash, where it is one that can be guessed."""
     plain = replace(row, probability=None, probabilities=())
     # the same answer as now; only its probabilities are unknown
     if _hash(row.label, row.text) == entry:

@@ -247,7 +247,6 @@ def _versions(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[F
 
 
 def _trainer(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
-    """Compare all packages of the environment that trained, where the lock's was one of its own."""
     for name in sorted({*locked, *found} if locked else ()):
         what = f"{name} of the trainer"
         yield _fact("tool version", what, locked.get(name), found.get(name))
@@ -332,7 +331,6 @@ def _sha256(text: str) -> str:
 
 
 def _digest(part: str, name: str, locked: str, found: str) -> FactComparison:
-    """Compare digests, of which the first digits are shown."""
     fact = _fact(part, name, locked[:DIGITS] or None, found[:DIGITS] or None)
     return replace(fact, equal=locked == found)
 

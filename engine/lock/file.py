@@ -384,7 +384,6 @@ def _lock(data: dict[str, Any]) -> Lock:
 
 
 def _is_time(text: str) -> bool:
-    """Whether a text is a moment in ISO 8601 with its offset from UTC."""
     try:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:

@@ -21,7 +21,6 @@ class HoldoutUses:
     """The decisions made on holdouts, each by the digest of its rows. Safe for several processes."""
 
     def __init__(self, store: Store) -> None:
-        """Keep them below the store's root."""
         self._store = store
         self._folder = store.root / "holdouts"
 
@@ -107,7 +106,6 @@ def verdict_name(artifact: Artifact) -> str:
 def _uncounted(
     old: Mapping[str, Any], known: int, verdicts: Mapping[str, str], formed: Collection[str]
 ) -> bool:
-    """Tell whether one of the results has never been counted."""
     counted = old.get("verdicts", {})
     # by an earlier version, which named no results, or in a record that is lost
     is_unknown = any(one.get("run") not in counted for one in old.get("decisions", []))

@@ -48,7 +48,6 @@ def changed_since(recipe: Recipe, accepted: Accepted) -> tuple[str, ...]:
 
 
 def _moved(recipe: Recipe, accepted: Accepted) -> bool:
-    """Whether both pin the base model, each to something else."""
     before, now = accepted.base_model["reference"], base_model_mapping(recipe.base_model)
     pins = ("revision", "sha256")
     # a pin that was added or taken away is no change: the lock has the digests of the files
@@ -122,7 +121,6 @@ class InputCheck(Value):
             )
 
     def _revision(self, stage: str, artifacts: Artifacts) -> None:
-        """Compare the revision of a stage's code with the one of the lock."""
         now = stage_revisions(artifacts).get(stage)
         locked = self.accepted.stages.get(stage)
         if now is not None and now != locked:
@@ -133,7 +131,6 @@ class InputCheck(Value):
             )
 
     def _is_open(self) -> bool:
-        """Whether the model is known only once it is fetched, or made from a GGUF file of the user's."""
         ref = self.recipe.base_model
         if isinstance(ref, PathRef):
             return not ref.path.is_dir()
@@ -172,7 +169,6 @@ class InputCheck(Value):
             )
 
     def _refuse_other_bytes(self, sources: Sequence[Mapping[str, Any]], progress: Progress) -> None:
-        """Refuse a source whose bytes are not the lock's, though its rows may be."""
         now = {one["name"]: one["sha256"] for one in sources}
         for one in self.accepted.sources:
             found = now.get(one["name"])

@@ -132,7 +132,6 @@ class LockPolicy(Value):
 
 
 def _originals(runs: Runs, recipe_name: str) -> Iterator[str]:
-    """Yield the keys of what this user's runs have made without repeating a lock."""
     for _, record in runs.ours(recipe_name):
         if record.get("reproduction"):
             continue
@@ -253,7 +252,6 @@ def missing_parts(accepted: Accepted) -> Iterator[str]:
 
 
 def _uncovered_trainer(recipe: Recipe, accepted: Accepted) -> Iterator[tuple[str, str, str]]:
-    """What the environment that trains holds otherwise than the lock's, where that was one of its own."""
     now = load_backend(recipe.backend.name).packages() if accepted.trainer else {}
     for name in sorted({*accepted.trainer, *now}):
         found, locked = now.get(name), accepted.trainer.get(name)

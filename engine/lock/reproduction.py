@@ -123,7 +123,6 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
 
 
 def _contradictions(run: RepeatedRun) -> list[str]:
-    """Return what cannot be true of the lock as one sentence, or nothing."""
     wrong = list(contradictions_of_recipe(run.recipe, run.accepted))
     if not wrong and (before := _before(run)) is not None:
         wrong = list(contradicted_by_answers(run.accepted, before, run.recipe))
@@ -142,7 +141,6 @@ def _before(run: RepeatedRun) -> LockedAnswers | None:
 
 
 def _of_same_model(found: Reproduction, run: RepeatedRun) -> Reproduction:
-    """Return the verdict of a run that made the very files of the lock."""
     same_files = f"{_model_named(run.accepted)} have the digests of the lock"
     differing = [one for one in found.compared if not one.equal]
     if not differing:
@@ -184,7 +182,6 @@ def _untrue(found: Reproduction) -> list[str]:
 
 
 def _untrue_on_a_cpu(found: Reproduction, run: RepeatedRun) -> list[str]:
-    """Return the digests and numbers of a lock that are others although all that they come from is the same."""
     differing = [one for one in found.compared if not one.equal and not _proves_nothing(one)]
     is_cpu = run.accepted.hardware.get("device") == "cpu"
     if not is_cpu or any(one.part != NUMBERS for one in differing):
@@ -226,7 +223,6 @@ def _few(facts: Sequence[str]) -> str:
 
 
 def _wrong_input(error: EngineError | None) -> Reproduction | None:
-    """Return what a run that was stopped early by a wrong input comes to."""
     for problem in error.problems if error else ():
         if problem.code in WRONG_INPUT:
             part = WRONG_INPUT[problem.code]
@@ -262,7 +258,6 @@ def reused_stages(run: RepeatedRun) -> tuple[str, ...]:
 
 
 def _is_same_model(run: RepeatedRun) -> bool:
-    """Whether every file of the model has the digest of the lock."""
     locked, now = run.accepted, accepted_run.model_digests(run.artifacts)
     parts = ("adapter", "merged", "files")
     return bool(locked.adapter) and all(getattr(locked, part) == now[part] for part in parts)
@@ -277,7 +272,6 @@ def _first(first: str) -> str:
 
 
 def _by_its_numbers(found: Reproduction, run: RepeatedRun) -> Reproduction:
-    """Return the verdict of a run whose files or answers are not all those of the lock."""
     if untrue := _untrue_on_a_cpu(found, run):
         same = "on a CPU the same inputs, tools and machine give the same files and answers"
         return _not(found, f"{same}, and {_few(untrue)}")

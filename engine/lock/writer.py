@@ -217,7 +217,6 @@ def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
 
 
 def _previous(recipe: Recipe, store: Store) -> Artifact | None:
-    """The data artifact of the latest run that still has one."""
     for _, record in Runs(store.root).ours(recipe.name):
         stages: Mapping[str, Any] = record.get("stages", {})
         found = store.get(str(stages.get("data", {}).get("key", "")) or "-")
@@ -227,7 +226,6 @@ def _previous(recipe: Recipe, store: Store) -> Artifact | None:
 
 
 def _carried(before: Lock, now: Lock) -> Wear:
-    """The wear of the recorded holdout, as far as the new one is made of its rows."""
     old, new = before.splits.get("holdout"), now.splits.get("holdout")
     if old is None or new is None or old.digest == new.digest:
         return before.holdout

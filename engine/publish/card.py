@@ -94,7 +94,6 @@ def _base(report: Report, accepted: Accepted | None) -> dict[str, Any]:
 
 
 def _data(accepted: Accepted | None) -> Iterator[dict[str, Any]]:
-    """Yield the sources, of which only name and digest are published."""
     for number, source in enumerate(accepted.sources if accepted else (), start=1):
         name = str(source.get("name") or f"source {number}")
         kind = [{"type": "dataset"}]

@@ -141,7 +141,6 @@ def _layer(file: PublishedFile) -> Descriptor:
 
 
 def _format(publication: Publication) -> dict[str, str]:
-    """Return format and quantization, of the form that comes first."""
     gguf = publication.file(".gguf")
     if publication.forms[0] != "gguf" or gguf is None:
         return {"format": "safetensors"}

@@ -198,7 +198,6 @@ def _failed(words: Sequence[str], why: str) -> StageError:
 
 
 def _host() -> str:
-    """Return the address of the user's Ollama, as its own command takes it."""
     written = os.environ.get("OLLAMA_HOST", "").strip().rstrip("/") or "127.0.0.1"
     address = written if "://" in written else f"http://{written}"
     has_port = address.rpartition("]")[2].count(":") > ("://" in address.rpartition("]")[2])

@@ -91,7 +91,6 @@ def _word(word: str, old: Any, new: Any, at: str) -> list[str]:
 
 
 def _asks_nothing(word: str, value: Any) -> bool:
-    """Return whether a constraint holds of everything, as if it were not written."""
     if word in ("additionalProperties", "items"):
         return value is True or value == {}
     if word in ("minLength", "minItems", "minProperties"):

@@ -210,7 +210,6 @@ def _unseen(search: _VersionFiles, unseen: Mapping[str, str], path: str, was: st
 def _hidden(
     search: _VersionFiles, recipes: Sequence[str], listed: set[str], unseen: Mapping[str, str]
 ) -> Iterator[Touched]:
-    """Recipes that look unchanged only because git is configured not to look, or the change is not in the files."""
     found = {path: _unseen(search, unseen, path) for path in recipes}
     for path, why in unseen.items():
         if path not in found and (search.was_whole(path) or search.is_committed_recipe(path)):
@@ -237,7 +236,6 @@ def _in_submodules(search: _VersionFiles) -> Iterator[Touched]:
 
 
 def _gone(search: _VersionFiles, there: set[str]) -> Iterator[Touched]:
-    """Recipes that are no longer there, or no longer recipes."""
     for one in search.moved.values():
         was = one.was or one.path
         if was in there or one.status == "A" or not search.was_whole(was):
@@ -265,7 +263,6 @@ def _touched(search: _VersionFiles, path: str) -> Touched | None:
 
 
 def _others(search: _VersionFiles, path: str) -> Iterator[str]:
-    """What a recipe depends on, and what changed of it."""
     for what, found in _dependencies(search, path):
         names = sorted(set(found))
         if names and what == "its lock ":
@@ -281,7 +278,6 @@ def _dependencies(search: _VersionFiles, path: str) -> Iterator[tuple[str, Itera
 
 
 def _changed_of(search: _VersionFiles, path: str) -> Iterator[str]:
-    """Every file that a recipe depends on and that changed."""
     for _, found in _dependencies(search, path):
         yield from found
 
@@ -289,7 +285,6 @@ def _changed_of(search: _VersionFiles, path: str) -> Iterator[str]:
 def _paired(
     search: _VersionFiles, found: Sequence[Touched], gone: Sequence[Touched]
 ) -> Iterator[Touched]:
-    """New recipes that take the place of one that is gone are that one, under another path."""
     left = list(gone)
     for one in found:
         old = _replaced(search, one, left) if one.status is ChangeStatus.NEW else None
@@ -316,7 +311,6 @@ def _replaced(search: _VersionFiles, new: Touched, gone: Sequence[Touched]) -> T
 
 
 def _lines(content: bytes) -> frozenset[bytes]:
-    """The lines that say something, without comments."""
     lines = (line.partition(b" #")[0].strip() for line in content.splitlines())
     return frozenset(line for line in lines if line and not line.startswith(b"#"))
 

@@ -87,7 +87,6 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
 
 
 def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
-    """Return whether a later beginning may lie behind the edge of a shallow clone."""
     if base in (named, head) or not repository.is_shallow:
         return False
     return repository.is_cut_between(base, named, head)
@@ -160,7 +159,6 @@ class _Check(Value):
 
     @property
     def repository(self) -> Repository:
-        """The repository that it is in."""
         return self.what.repository
 
     def made(self, store: Store, device: Device, rows: RowDivider) -> Checked:
@@ -202,7 +200,6 @@ class _Check(Value):
         return replace(found, findings=tuple(waived(unseen, waivers_of(new), before)))
 
     def _with_history(self, result: Review, new: Side) -> Review:
-        """The review, where an older accepted run is no weakening if the old version's history has it."""
         older = [one for one in result.findings if one.code == OLDER_RUN and not one.waiver]
         lock = self.repository.named(lock_path(new.path))
         if not older or lock is None or new.lock is None or new.lock.accepted is None:
@@ -287,7 +284,6 @@ class _Check(Value):
             return None, error.problems
 
     def _placed(self, problem: Problem) -> Problem:
-        """A problem whose file is named from the root."""
         place = problem.place
         if place is None:
             return problem
@@ -306,7 +302,6 @@ def _why_absent(repository: Repository, path: Path) -> str:
 
 
 def _reaches(side: Side) -> set[str]:
-    """Return what a version names outside its project, whether or not the reviewer allows it."""
     return {one.reference for one in outside_of(side.recipe, AccessCheck(recipe=side.path))}
 
 

@@ -90,7 +90,6 @@ class Versions(Value, dict=True):
         return tuple(self._differing(before, after, f"{source.path}.path" if is_same else ""))
 
     def find(self, path: str) -> ChangedKey | None:
-        """Return a key that differs, by its path."""
         return next((one for one in self.differing if one.path == path), None)
 
 
@@ -113,7 +112,6 @@ def same_content(versions: Versions, old: Reference | None, new: Reference | Non
 
 
 def _are_here(versions: Versions, old: PathRef, new: PathRef) -> bool:
-    """Return whether both versions have what is behind their path, and it may be read."""
     may_read = not (old.withheld or new.withheld)
     return may_read and versions.old.tree.has(old.path) and versions.new.tree.has(new.path)
 
@@ -133,7 +131,6 @@ def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
 
 
 def _equal_folders(one: Path, other: Path) -> bool:
-    """Return whether two folders hold the same files."""
     listed = [
         {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
         for folder in (one, other)

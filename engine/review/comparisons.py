@@ -57,7 +57,6 @@ def baselines(versions: Versions) -> Iterator[Finding]:
 
 
 def _models(side: Side, without: Container[str]) -> dict[str, object]:
-    """The settings of the models that can change an answer, by name."""
     written = [kind_and_spec(one) for one in side.resolved["baselines"]]
     return {
         str(spec["name"]): {key: spec[key] for key in spec if key not in _OF_NO_ANSWER}
@@ -89,7 +88,6 @@ def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
 
 
 def _exchanged(versions: Versions, old: Baselines, new: Baselines) -> Iterator[Finding]:
-    """Another model behind the same name."""
     for one in versions.differing:
         if not one.form.startswith(_OF_MODELS):
             continue
@@ -157,7 +155,6 @@ def probes(versions: Versions) -> Iterator[Finding]:
 
 
 def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
-    """Return whether a key that differs still means the same questions."""
     if old.source is None or new.source is None:
         return False
     if key == "path":
@@ -166,7 +163,6 @@ def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
 
 
 def _drawn(versions: Versions, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
-    """Where not all questions or documents are asked, the seed of the splits draws them."""
     seed = versions.find(SEED)
     before, after = _by_name(old.probes), _by_name(new.probes)
     names = [
@@ -180,7 +176,6 @@ def _drawn(versions: Versions, old: Forgetting, new: Forgetting) -> Iterator[Fin
 
 
 def _specs(side: Side, without: Container[str]) -> dict[str, object]:
-    """The settings of each set of probes, by its name."""
     probes = side.resolved["acceptance"]["forgetting"]["probes"]
     return {
         one["name"]: {key: one[key] for key in one if key != "name"}

@@ -247,7 +247,6 @@ def _identity(path: Path, target: Target, changed: frozenset[str], when: str) ->
 
 
 def _touches(steps: tuple[str, ...], changed: frozenset[str]) -> bool:
-    """Return whether a file, a link on the way to it, or anything in a folder is among what changed."""
     if not changed.isdisjoint(steps):
         return True
     return any(name.startswith(f"{step}/") for step in steps[-1:] for name in changed)

@@ -132,7 +132,6 @@ def _is_known(ref: Reference, versions: Versions) -> bool:
 
 
 def _beside(versions: Versions) -> Iterator[str]:
-    """The recipe itself, its parent and its lock, where the repository does not keep them."""
     old, new = versions.old, versions.new
     if not (new.tree.keeps(new.path) and old.tree.keeps(old.path)):
         yield f"`{new.path.name}`, the recipe, which git does not hold"

@@ -125,14 +125,12 @@ def _generic(versions: Versions) -> Iterator[Finding]:
 
 
 def _relabels_nothing(one: ChangedKey) -> bool:
-    """Return whether a label that is written out stands for itself, as it does without."""
     value = one.path.removeprefix(RELABEL)
     is_one = value != one.path
     return is_one and all(label in (None, value) for label in (one.before, one.after))
 
 
 def _of_no_file(form: str, versions: Versions) -> bool:
-    """Return whether a bound speaks of a quantized file that one of the versions does not make."""
     sides = (versions.old.recipe, versions.new.recipe)
     speaks = form.startswith("export.after_quantization")
     return speaks and not all(recipe.export.has_quantized_file for recipe in sides)

@@ -211,7 +211,6 @@ def _from_others(versions: Versions) -> Iterator[Finding]:
 
 
 def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
-    """A lock where there was none holds the holdout to its rows, whichever they are."""
     if versions.old.lock is not None or versions.new.drawing_lock is None:
         return
     overlap = rows.overlap(versions.old, versions.new)
@@ -220,7 +219,6 @@ def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
 
 
 def _is_held(versions: Versions) -> bool:
-    """Return whether the new lock holds the holdout to its rows, whatever is added."""
     lock = versions.new.drawing_lock
     is_held = lock is not None and "holdout" in lock.splits
     return is_held and needs_record(versions.new.recipe.splits)
@@ -301,7 +299,6 @@ def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:
 
 
 def _judges(source: Source, recipe: Recipe) -> bool:
-    """Return whether rows of a source may stand in the holdout."""
     return recipe.splits.by != "files" or source.into == "holdout"
 
 

@@ -145,7 +145,6 @@ def _covers(one: Finding, rows: JudgedRows, path: str) -> bool:
 
 
 def _file_at(path: str, versions: Versions) -> str:
-    """Name the source at a path, whose number says nothing to people."""
     listed = (one.new or one.old for one in versions.sources if path.startswith(one.path))
     return next((f"`{one.place}`: " for one in listed if one), "")
 
@@ -163,7 +162,6 @@ def judges_text(rows: JudgedRows) -> str:
 
 
 def _weighs(rows: JudgedRows, versions: Versions) -> bool:
-    """Return whether the judges changed by more than a file that grew brings."""
     if rows.gone or rows.repeated:
         return True
     if not rows.come:
@@ -175,7 +173,6 @@ def _weighs(rows: JudgedRows, versions: Versions) -> bool:
 
 
 def _cause(versions: Versions) -> str:
-    """Return the key that a finding about the judges stands at."""
     new = (one.path for one in versions.sources if one.old is None)
     changed = (found for one in versions.sources if (found := changed_rows(versions, one)))
     gone = (one.path for one in versions.sources if one.new is None)

@@ -193,7 +193,6 @@ def _members(side: Side) -> dict[str, frozenset[bytes]]:
 
 
 def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
-    """A redraw counts itself and begins the looks anew."""
     before, after = old.holdout, new.holdout
     pairs = [("redraws", before.redraws, after.redraws)]
     if after.redraws == before.redraws and _same_holdout(versions, old, new):
@@ -205,7 +204,6 @@ def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
 
 
 def _same_holdout(versions: Versions, old: Lock, new: Lock) -> bool:
-    """Return whether the looks at one holdout count for the other, as a run carries them on."""
     was, now = (lock.splits.get("holdout") for lock in (old, new))
     if was is None or now is None:
         return False
@@ -282,7 +280,6 @@ def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
 
 
 def _edited(old: Accepted, new: Accepted, says: str) -> Finding:
-    """One finding for all facts, with the number that a reader asks for first."""
     before, after = dict(_below("", to_json(old))), dict(_below("", to_json(new)))
     paths = [path for path in {**after, **before} if before.get(path) != after.get(path)]
     paths.sort(key=lambda path: (not path.startswith("metrics."), not path.endswith(".value")))
@@ -321,7 +318,6 @@ def record_notes(versions: Versions) -> Iterator[str]:
 
 
 def _unproved(versions: Versions, accepted: Accepted, *, is_new: bool) -> Iterator[str]:
-    """That the accepted run is of another recipe than the new version, where this was not so before."""
     was, now = (one.resolved for one in (versions.old, versions.new))
     digest = recipe_digest(now)
     if accepted.recipe["digest"] == digest or not (is_new or recipe_digest(was) != digest):

@@ -51,7 +51,6 @@ def prompt_leaks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
 
 
 def _found(prompt: str, side: Side, rows: RowDivider) -> frozenset[bytes]:
-    """Return the keys of the judging rows of a version that stand in a prompt."""
     if len(prompt) < SHORTEST:
         return frozenset()
     judging = rows.judging(side)

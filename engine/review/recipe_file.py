@@ -43,7 +43,6 @@ class RecipeFile(Value):
 
     @property
     def says_recipe(self) -> bool:
-        """Whether it says that it is a recipe, or may."""
         if self.is_lacking:
             return True
         if self.source is None:
@@ -94,12 +93,10 @@ def dependencies(
 
 
 def _through(target: Target, names: frozenset[str]) -> Iterator[str]:
-    """What changed of a file, of a link on the way to it, or of the submodule that it is in."""
     yield from (step for step in target.steps if step in names)
 
 
 def _written(value: Any) -> Iterator[str]:
-    """Every local path that a recipe writes."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key in _PLACES and isinstance(inner, str) and inner:

@@ -245,7 +245,6 @@ class Repository:
 
     @cached_property
     def _staged(self) -> Mapping[str, TreeEntry]:
-        """What would be committed now, by path."""
         found: dict[str, TreeEntry] = {}
         index = self.git.index
         for number, entry in enumerate(index):

@@ -163,7 +163,6 @@ class RowDivider:
         return prepared if isinstance(prepared, str) else True
 
     def _divided(self, side: Side) -> Prepared | str:
-        """The splits of local files as a run would draw them, or why they are not known."""
         key = make_key(
             {
                 "recipe": side.resolved,
@@ -214,7 +213,6 @@ def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, Counter[str]]:
 
 
 def _texts(prepared: Prepared) -> Counter[bytes]:
-    """The keys of all rows that are in a split."""
     return Counter(
         content_key(row.input) for row in chain.from_iterable(_splits(prepared).values())
     )

@@ -53,7 +53,6 @@ def _rated_otherwise(versions: Versions) -> Iterator[Finding]:
 
 
 def _both_bound(versions: Versions, metrics: Sequence[str]) -> bool:
-    """Return whether both versions bound one of the metrics, if not the same one."""
     return all(_bounds(side.recipe, metrics) for side in (versions.old, versions.new))
 
 
@@ -114,7 +113,6 @@ def _gain(one: ChangedKey) -> Finding:
 
 
 def _review(one: ChangedKey) -> Finding:
-    """Return what fewer reviewed rows, more wrong ones, or no file says."""
     before, after = one.before, one.after
     if one.form == REVIEW[0]:
         return finding_of(one, "W214", "another file" if after else "", weaker=after is None)

@@ -91,7 +91,6 @@ def load_side(path: Path, tree: FileTree, *, label: str) -> Side:
 
 
 def _labelled(problem: Problem, path: Path, label: str) -> Problem:
-    """A problem that says which version it is in."""
     place = problem.place
     if place is None or place.file != str(path):
         return problem

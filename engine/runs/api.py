@@ -183,6 +183,5 @@ def predict(
 
 
 def _root(store: Location | None) -> Path:
-    """Return the store's folder, after the checks that the command line makes."""
     # whether others may be trusted is asked on the command line only
     return checked_root(Path(store or STORE), is_named=store is not None)

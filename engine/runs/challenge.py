@@ -239,7 +239,6 @@ def _judged(
 
 
 def _count_look(found: Challenge, state: RunState, store: Store) -> None:
-    """Count the decision on this holdout, unless all answers were there already."""
     ran = {record.stage for record in state.records if record.status is StageStatus.RAN}
     lock = state.inputs.lock
     known = lock.holdout.looks if lock is not None else 0

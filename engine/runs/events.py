@@ -155,7 +155,6 @@ def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
 
 
 def _scores(stage: str, artifacts: Artifacts, recipe: Recipe) -> Iterator[tuple[str, Scores]]:
-    """Yield the scores that a stage has left, each with what was judged."""
     if stage in results.ASKING:
         only = {stage: artifacts[stage]}
         yield from ((one.name, one.scores) for one in results.baselines(only, recipe))
@@ -172,7 +171,6 @@ def _is_plain(value: Any) -> bool:
 
 
 def _code(headline: str) -> str:
-    """Return the code of a problem's headline, which may stand behind a place."""
     from engine.recipe.rules import all_codes  # only where a stage failed
 
     known = all_codes()

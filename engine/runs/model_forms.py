@@ -140,7 +140,6 @@ class WeightsModel:
         }
 
     def tokens(self, text: str) -> int:
-        """Return how many tokens a text has for the model."""
         return len(self.loaded.chat.token_ids(text))
 
     def held(self, *, threads: int) -> AbstractContextManager[Ask]:

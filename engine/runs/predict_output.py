@@ -56,7 +56,6 @@ def output_format(path: Path) -> str:
 
 
 def added_columns(answered: AnsweredRows) -> tuple[str, ...]:
-    """Return the names of the answers' columns."""
     more = () if answered.abstain_below is None else (ABSTAINED,)
     return (PREDICTION, PROBABILITY, *more, *answered.marks)
 
@@ -103,7 +102,6 @@ def _counted(answered: AnsweredRows, summary: Summary) -> Iterator[dict[str, Any
 
 
 def _watched(rows: Iterator[dict[str, Any]], summary: Summary) -> Iterator[dict[str, Any]]:
-    """Yield the rows, and count those with a cell that a spreadsheet would compute."""
     for row in rows:
         summary.formulas += any(map(_is_formula, row.values()))
         yield row
@@ -172,14 +170,12 @@ def _write_table(
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as a table holds it."""
     if isinstance(value, (list, dict, bool)):
         return json.dumps(value, ensure_ascii=False, default=str)
     return value
 
 
 def _stored(value: Any, column: Any) -> Any:
-    """Return a value as its column holds it."""
     if value is None or isinstance(value, str) or not (column.metadata or {}).get(_AS_JSON):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)
@@ -212,7 +208,6 @@ class _ColumnType:
     """The type of the values that were seen of a column."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         import pyarrow as pa
 
         self.type: Any = pa.null()
@@ -254,7 +249,6 @@ def _is_written(pa: Any, kind: Any) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Tell whether two values are equal, NaN and NaN among them."""
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):

@@ -66,7 +66,6 @@ def _is_run(folder: Path) -> bool:
 
 
 def counts_text(counts: RowCounts) -> str:
-    """Return the text of a file of counts."""
     return (
         json.dumps({"schema": SCHEMA, "counts": to_json(counts)}, indent=1, ensure_ascii=False)
         + "\n"

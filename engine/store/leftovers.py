@@ -58,7 +58,6 @@ def remove_leftovers(store: Store) -> None:
 
 
 def _remove_unlocked(store: Store, folder: Path) -> None:
-    """Remove a folder that is named by a key which nobody is building."""
     if not _KEY.fullmatch(folder.name):
         return
     with contextlib.suppress(OSError, EngineError), store.lock_if_free(folder.name) as is_free:

@@ -67,7 +67,6 @@ class DamagedError(StoreError):
     """An artifact whose files are not what its manifest says, or cannot be read back: it is to be built again."""
 
     def __init__(self, artifact: Artifact, why: str) -> None:
-        """Say which artifact, and why it cannot be used."""
         self.artifact = artifact
         super().__init__(
             Problem(

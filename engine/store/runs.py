@@ -76,7 +76,6 @@ class Runs:
     """The run folders below a store's root; a folder is made once and never reused."""
 
     def __init__(self, root: Path) -> None:
-        """Use the store's root folder."""
         self._root = root
         self._folder = root / "runs"
 

@@ -495,13 +495,11 @@ def size_problem() -> EnvironmentProblem:
 
 
 def _shown(name: object, root: Path) -> str:
-    """Return a path below the store as people name it."""
     path = Path(str(name or root))
     return path.as_posix() if path.is_relative_to(root) and not root.is_absolute() else path.name
 
 
 def _is_unbegun(scratch: Path) -> bool:
-    """Tell whether nothing stands in a folder but, perhaps, the mark that a killed process was writing."""
     if scratch.is_symlink() or not scratch.is_dir():
         return False
     return all(

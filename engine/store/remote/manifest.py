@@ -52,7 +52,6 @@ def artifact_name(key: str) -> str:
 
 
 def blob_name(digest: str) -> str:
-    """The name of a blob."""
     return f"blobs/{digest[:2]}/{digest}"
 
 

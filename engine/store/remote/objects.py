@@ -100,7 +100,6 @@ class ObjectStore:
     """ObjectStore by name. UnreachableError from each call that the server does not answer, or refuses."""
 
     def __init__(self, client: Any) -> None:
-        """Use a store of obstore."""
         self._client = client
 
     def get(self, name: str, *, limit: int) -> bytes | None:

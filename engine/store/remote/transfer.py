@@ -167,7 +167,6 @@ def _blob(objects: ObjectStore, digest: str, size: int) -> bytes:
 
 
 def _keep_only(files: Path, names: set[str], root: Path) -> None:
-    """Remove what an earlier transfer of another manifest left, and all that is no plain file."""
     for path in sorted(files.rglob("*")) if files.is_dir() and not files.is_symlink() else []:
         is_known = path.relative_to(files).as_posix() in names and path.is_file()
         if path.is_symlink() or not (is_known or path.is_dir()):

@@ -14,9 +14,8 @@ from engine.bundle.signing import key_place
 from engine.errors import RecipeError
 from engine.evidence import Report
 from engine.lock.file import read_lock
-from engine.publish import files as model_signature
-from engine.publish.card import SUFFIX, bill_of, published_card
-from engine.publish.files import PublishedFile
+from engine.publish import card as model_signature
+from engine.publish.card import SUFFIX, PublishedFile, bill_of, published_card
 from engine.runs.row_drift import counts_text, holdout_counts
 from engine.store import Store, sha256_of
 from engine.store.runs import (

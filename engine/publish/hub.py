@@ -22,10 +22,10 @@ from engine.errors import (
     first_line,
     needs_extra,
 )
+from engine.publish.card import FILE as SIGNATURE
+from engine.publish.card import PublishedFile
 from engine.publish.contents import SUMS, Publication
 from engine.publish.destination import Destination, Note, Published, require_sent
-from engine.publish.files import FILE as SIGNATURE
-from engine.publish.files import PublishedFile
 from engine.render.styled_text import printable
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching

@@ -17,9 +17,8 @@ from engine.review.compare import ChangedKey, Versions, finding, finding_of, oth
 from engine.review.files import bytes_changed, uncompared
 from engine.review.flatten import Paired
 from engine.review.holdout import decides, judge_checks, judge_holdout
-from engine.review.judges import founded, judges_of, redrawn, unreported
+from engine.review.judges import founded, judges_of, prompt_leaks, redrawn, unreported
 from engine.review.locks import judge_record, lock_changes, record_notes, with_accepted
-from engine.review.prompt import prompt_leaks
 from engine.review.reruns import config_changes, costs, reruns
 from engine.review.rows import RowDivider
 from engine.review.validation import measured_otherwise

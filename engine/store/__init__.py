@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from engine.files.digests import sha256_of
-from engine.store.key import StageKey, canonical_json, make_key, product_key
 from engine.store.manifest import Artifact, DamagedError, FileEntry, Stored
+from engine.store.signature import StageKey, canonical_json, make_key, product_key
 from engine.store.store import Cached, Store, storage_problem

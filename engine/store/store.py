@@ -26,7 +26,6 @@ from engine.files import writing
 from engine.files.digests import sha256_of
 from engine.files.reading import read_json
 from engine.process import interrupts
-from engine.store.key import StageKey, product_key
 from engine.store.manifest import (
     FILES,
     Artifact,
@@ -39,7 +38,7 @@ from engine.store.manifest import (
     read_manifest,
 )
 from engine.store.manifest import NAME as MANIFEST
-from engine.store.signature import Origin, origin_of, sign
+from engine.store.signature import Origin, StageKey, origin_of, product_key, sign
 from engine.values import replace
 
 Build = Callable[[Path], object]

@@ -17,8 +17,8 @@ import pytest
 
 from engine.errors import EnvironmentProblem
 from engine.store import make_key
-from engine.store.remote.manifest import artifact_name, blob_name
 from engine.store.remote.objects import shared_place
+from engine.store.remote.transfer import artifact_name, blob_name
 from support.object_server import environment, overwriting_server, seaweedfs, weed
 from support.paths import ROOT
 from support.pico import make_pico_model

@@ -14,12 +14,11 @@ from typing import Any, Final
 
 from engine.errors import EnvironmentProblem, Problem, Severity
 from engine.files import writing
-from engine.store.key import StageKey, canonical_json
 from engine.store.manifest import NAME as MANIFEST
 from engine.store.manifest import Artifact, ArtifactFolder, Stored, manifest_text
-from engine.store.remote.manifest import SharedManifest
 from engine.store.remote.objects import ObjectStore, SharedPlace, UnreachableError, connect
-from engine.store.remote.transfer import RefusedError, fetch, find, send
+from engine.store.remote.transfer import RefusedError, SharedManifest, fetch, find, send
+from engine.store.signature import StageKey, canonical_json
 from engine.store.store import Build, Store, storage_errors
 from engine.values import Value, replace
 

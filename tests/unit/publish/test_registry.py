@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineError
+from engine.publish.card import PublishedFile
 from engine.publish.contents import Publication
-from engine.publish.files import PublishedFile
 from engine.publish.registry import Registry
 from engine.runtime.served import http_client
 from engine.trust.access import NOTHING

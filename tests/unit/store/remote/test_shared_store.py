@@ -15,8 +15,8 @@ from engine.errors import EnvironmentProblem
 from engine.store import Artifact, make_key
 from engine.store.manifest import manifest_record
 from engine.store.remote import transfer
-from engine.store.remote.manifest import artifact_name, blob_name
 from engine.store.remote.objects import MARK, MARK_TEXT, require_conditions
+from engine.store.remote.transfer import artifact_name, blob_name
 from support.shared_objects import Held, machine
 
 KEY = make_key({"stage": "train"})

@@ -1,4 +1,4 @@
-"""Keys of results, and whose results a store holds: every record is signed with a key that no repository can bring along.
+"""Keys of results, and whose results a store holds: every record is signed with a key that no repository brings along.
 
 The key is 32 random bytes in the user's state folder, made at the first result; `SLM_RECIPE_STORE_KEY_FILE`
 names another file, so that several machines share a store. HMAC-SHA256 over the canonical JSON of a record:

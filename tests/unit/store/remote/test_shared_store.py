@@ -26,8 +26,7 @@ WEIGHTS = b"".join(b"%05d" % number for number in range(500))
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of 1,000 bytes, so that small files have several."""
-    for module in ("manifest", "transfer"):
-        monkeypatch.setattr(f"engine.store.remote.{module}.PART", 1000)
+    monkeypatch.setattr("engine.store.remote.transfer.PART", 1000)
     monkeypatch.setattr(transfer, "LITTLE", 100)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from engine.errors import StageError
 from engine.files.reading import json_lines
 from engine.progress import Progress
+from engine.runtime.gguf.convert import read_gguf
 from engine.runtime.models.load import LoadedModel, in_64_bits
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.packing import trained_rows
@@ -97,7 +98,7 @@ def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, in
     Counted are matrices that are quantized, but for token embeddings, which nothing is multiplied with.
     StageError X637 when it covers none.
     """
-    reader = gguf.GGUFReader(sixteen)
+    reader = read_gguf(sixteen)
     wanted = {
         tensor.name: int(tensor.shape[0])
         for tensor in reader.tensors

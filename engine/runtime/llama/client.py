@@ -79,10 +79,10 @@ def load_gguf_chat(path: Path) -> Chat:
 
 def file_tokenizer(path: Path) -> FileTokenizer:
     """Return the chat template of a GGUF file and its special tokens. StageError X634 for no whole file."""
-    from gguf import GGUFReader  # brings NumPy
+    from engine.runtime.gguf.convert import read_gguf  # brings NumPy
 
     try:
-        reader = GGUFReader(path)
+        reader = read_gguf(path)
         template, tools = _value(reader, TEMPLATE), _value(reader, TOOL_TEMPLATE)
         ids = [_value(reader, name) for name in (BOS, EOS)]
         tokens = reader.get_field(TOKENS)

@@ -23,9 +23,9 @@ from engine.evidence import (
 )
 from engine.files.reading import key_twice
 from engine.kinds import AnswerForm
+from engine.lock.accepted_run import RANKS
 from engine.lock.coherence import SHA256
 from engine.lock.file import LockedFirewall, lock_text
-from engine.lock.hardware import RANKS
 from engine.metrics.intervals import wilson
 from engine.pipeline.report import accepted_steps, accepted_summary
 from engine.process.version import __version__

@@ -12,9 +12,9 @@ from engine.artifacts.results import read_json
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.evidence import FactComparison
 from engine.lock import accepted_run
+from engine.lock.accepted_run import INSTRUCTIONS, RANKS, TRAINER, kind_of, read_basis
 from engine.lock.coherence import answer_facts
 from engine.lock.file import Accepted, ReplayFacts, SourceFacts, SyntheticFacts, TeacherFacts
-from engine.lock.hardware import INSTRUCTIONS, RANKS, TRAINER, kind_of, read_basis
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import PINS, base_model_mapping
 from engine.store import Artifact

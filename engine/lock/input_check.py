@@ -17,14 +17,15 @@ from engine.data.row_fingerprints import differing
 from engine.environment import Device
 from engine.errors import DataError, Place, RecipeError, StageError
 from engine.lock.accepted_run import (
+    base_files,
     config_digest,
     facts_of_data,
+    kind_of,
     recipe_facts,
     split_digests,
     stage_revisions,
 )
 from engine.lock.file import Accepted
-from engine.lock.hardware import base_files, kind_of
 from engine.progress import Progress
 from engine.recipe.model import FewerLayers, HubRef, PathRef, Recipe, Scratch
 from engine.recipe.text.dump import base_model_mapping, changed_sections

@@ -12,7 +12,7 @@ import shutil
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
-from engine.lock.hardware import ranks_facts, write_basis
+from engine.lock.accepted_run import ranks_facts, write_basis
 from engine.recipe.model import Recipe
 from engine.training.preflight import check_base_model
 from engine.training.rendered import rendered_rows

@@ -8,7 +8,7 @@ import pytest
 
 from engine.compute.ranks import Ranks
 from engine.environment import version_of
-from engine.lock.hardware import hardware, ranks_facts, write_basis
+from engine.lock.accepted_run import hardware, ranks_facts, write_basis
 from support.launches import CPU, METHOD
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from engine.lock.accepted_run import TRAINER, read_basis, write_basis
 from engine.lock.comparison import _trainer
 from engine.lock.file import Accepted, lock_from_text, lock_text
-from engine.lock.hardware import TRAINER, read_basis, write_basis
 from engine.lock.policy import _uncovered_trainer
 from engine.values import replace
 from support.launches import CPU, make_recipe

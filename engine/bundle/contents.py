@@ -46,7 +46,6 @@ def without_row_texts(report: Report, recipe: Recipe) -> Report:
 
 
 def has_row_texts(report: Report, recipe: Recipe) -> bool:
-    """Tell whether a report quotes rows."""
     return without_row_texts(report, recipe) is not report
 
 
@@ -128,12 +127,10 @@ class Contents(Value):
         return version if isinstance(version, str) else None
 
     def text(self, name: str) -> str:
-        """Return the text of a member."""
         return text_of(self.members, name)
 
 
 def pages_of() -> Mapping[str, Callable[[Report], str]]:
-    """Return the pages for people, each with what writes it from a report."""
     from engine.render.report.card import render_card
     from engine.render.report.page import render_html
 

@@ -246,7 +246,6 @@ def _alike(metric: Metric, right: Metric) -> bool:
 
 
 def span(interval: Interval | None) -> str:
-    """Return an interval as text."""
     return "none" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
 
 

@@ -293,7 +293,6 @@ def facts_of_data(data: Artifact) -> dict[str, Any]:
 
 
 def split_digests(data: Artifact) -> dict[str, str]:
-    """Return the digest of each split's rows."""
     return {one["name"]: one["digest"] for one in read_json(data, "summary.json")["splits"]}
 
 
@@ -336,7 +335,6 @@ def verdicts(artifacts: Artifacts) -> dict[str, str]:
 
 
 def holdout_answers(artifacts: Artifacts) -> list[Prediction]:
-    """Return what the trained model answers to the holdout."""
     return read_predictions(artifacts["evaluate"].file("predictions.holdout.jsonl"))
 
 

@@ -79,7 +79,6 @@ def draw_of(recipe: Recipe, *, sorted_: bool = True) -> dict[str, Any]:
 
 
 def is_drawn_by(lock: Lock, recipe: Recipe) -> bool:
-    """Whether a lock records the draw of a recipe."""
     # older versions recorded mappings in the order of the recipe
     return any(lock.draw == draw_of(recipe, sorted_=sorted_) for sorted_ in (True, False))
 

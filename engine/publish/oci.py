@@ -62,7 +62,6 @@ class Descriptor(Value):
 
     @classmethod
     def of(cls, media_type: str, content: bytes) -> Descriptor:
-        """Describe bytes."""
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         return cls(media_type=media_type, digest=digest, size=len(content), content=content)
 

@@ -52,7 +52,6 @@ class Versions(Value, dict=True):
 
     @cached_property
     def sources(self) -> tuple[Paired, ...]:
-        """The sources of both."""
         return paired(listed_of(self.old), listed_of(self.new))
 
     @cached_property
@@ -79,7 +78,6 @@ class Versions(Value, dict=True):
             )
 
     def of_source(self, source: Paired) -> tuple[ChangedKey, ...]:
-        """Return what differs in a source that both versions have."""
         if source.old is None or source.new is None:
             return ()
         before, after = (

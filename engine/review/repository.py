@@ -104,7 +104,6 @@ class Repository:
         return found
 
     def knows(self, revision: str) -> bool:
-        """Return whether this clone has a revision."""
         return self._resolved(revision) is not None
 
     def _resolved(self, revision: str) -> str | None:
@@ -280,7 +279,6 @@ class Repository:
         return tuple(path for path in listed if (self.root / path).is_file())
 
     def leads_out(self, path: str | Path) -> bool:
-        """Return whether links lead a path of the working tree out of it."""
         return not Path(os.path.realpath(self.root / path)).is_relative_to(self.root)
 
     def unwatched(self) -> tuple[str, ...]:

@@ -283,7 +283,6 @@ def _before(old: Mapping[str, Any], key: str) -> str:
 
 
 def base_model_yaml(ref: Reference, folder: Path) -> str:
-    """Return the lines of a recipe in that folder that name a base model."""
     import yaml  # light verbs read recipes by other means
 
     if isinstance(ref, PathRef) and not Path(ref.written).is_absolute():

@@ -57,7 +57,6 @@ class RecordedProgress(Value):
     def measured(
         self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
     ) -> None:
-        """Write what a training step has measured."""
         self.events.write(
             stream.STEP, stage=self.stage, of=of or None, step=step, steps=steps, values=numbers
         )

@@ -143,7 +143,6 @@ class WeightsModel:
         return len(self.loaded.chat.token_ids(text))
 
     def held(self, *, threads: int) -> AbstractContextManager[Ask]:
-        """Yield what asks the model, which this process keeps."""
         del threads  # the device says them
         return nullcontext(self.answers)
 

@@ -318,7 +318,6 @@ class Summary:
         return cls(labels=Counter(dict.fromkeys(task.task.labels, 0)) if has_labels else None)
 
     def add(self, row: Row, answer: RowAnswer) -> None:
-        """Count a row."""
         self.rows += 1
         self.abstained += answer.abstained
         if answer.too_long is not None:

@@ -159,7 +159,6 @@ class Runs:
                 yield run, record
 
     def names(self) -> list[str]:
-        """Recipes that have runs."""
         folders = {record.parent.parent.name for record in self._folder.glob(f"*/*/{RECORD}")}
         return sorted(name for name in folders if self.of(name))
 

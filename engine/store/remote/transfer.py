@@ -52,7 +52,6 @@ class SharedManifest(Value):
 
 
 def artifact_name(key: str) -> str:
-    """The name of a manifest."""
     return f"artifacts/{key[:2]}/{key}.json"
 
 

@@ -1,7 +1,7 @@
 """Codes of problems, each with its page: what it means, why the rule stands, what to do.
 
-Here lie the pages of codes that no rule of a recipe reports, one Markdown file for each area; those of rules stand with
-their rules (`engine.recipe.rules`). A code is never reused and never changes its meaning.
+Here lie the pages, one Markdown file for each area and, in `rules`, for each module of rules; a rule may also have its
+page in its docstring (`engine.recipe.rules`). A code is never reused and never changes its meaning.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SECTION: Final = re.compile(r"^(Fix|Wrong|Right):[ \n]", re.MULTILINE)
 
 @lru_cache(maxsize=1)
 def pages_of_areas() -> Mapping[str, Code]:
-    files = sorted(Path(__file__).parent.glob("*.md"))
+    files = sorted(Path(__file__).parent.rglob("*.md"))
     return merged(pages_in(file.read_text(encoding="utf-8")) for file in files)
 
 

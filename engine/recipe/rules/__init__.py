@@ -1,4 +1,4 @@
-"""Rules that span several keys: one function each, with the page of its code (`engine.recipe.rules.rule`).
+"""Rules that span several keys: one function each; the pages of their codes stand in `engine/codes/rules`.
 
 Every module of this package is imported here, and its rules are known thereby: there is no list of them.
 """

@@ -43,22 +43,6 @@ _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
 @rule("task.kind", "acceptance.metrics")
 def something_must_hold(recipe: FilledText) -> Problems:
-    """R246: nothing must hold.
-
-    Without a bound every classifier would be accepted.
-
-    Fix: Name at least one metric: acceptance: {metrics: {macro_f1: {min: 0.8}}}
-
-    Wrong:
-        task:
-          kind: classification
-        # no acceptance
-
-    Right:
-        acceptance:
-          metrics:
-            macro_f1: {min: 0.80}
-    """
     kind = KINDS.get(recipe["task"]["kind"])
     if kind and kind.needs_threshold and not recipe["acceptance"]["metrics"]:
         message = "name at least one metric that must hold"
@@ -83,25 +67,6 @@ def kind_is_measured(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "task.labels", "acceptance", "export.after_quantization")
 def metrics_are_known(recipe: FilledText) -> Problems:
-    """R212: no such label.
-
-    A bound, bin or new name for a label that the task does not have would do nothing.
-
-    Fix: Use one of task.labels.
-
-    Wrong:
-        task:
-          labels: [billing, bug]
-        acceptance:
-          metrics:
-            ▸f1.bilings: {min: 0.80}
-
-    Right:
-        acceptance:
-          metrics:
-            f1.billing: {min: 0.80}
-            # no f1.bilings
-    """
     if not is_measured(recipe["task"]["kind"]):
         return
     acceptance = recipe["acceptance"]
@@ -179,39 +144,6 @@ def _unknown_part(recipe: FilledText, of: str, at: KeyPath, *, kind: str) -> Pro
 
 @rule("task.kind", "acceptance", "export.after_quantization")
 def bounds_make_sense(recipe: FilledText) -> Problems:
-    """R203: a bound that points the wrong way.
-
-    A metric that is better when higher is bound from below, one that is better when lower from above; the other
-    direction would refuse the better model.
-
-    Fix: Write `min` for what shall be high, `max` for what shall be low.
-
-    Wrong:
-        acceptance:
-          metrics:
-            macro_f1: {▸max: 0.80}
-
-    Right:
-        acceptance:
-          metrics:
-            macro_f1: {min: 0.80}
-
-    R466: a bound that every model keeps.
-
-    A share is never below 0 and never above 1, so such a bound holds nothing: whatever the model is worth, it passes.
-
-    Fix: Ask for what the model has to reach.
-
-    Wrong:
-        acceptance:
-          metrics:
-            macro_f1: {min: ▸0}
-
-    Right:
-        acceptance:
-          metrics:
-            macro_f1: {min: 0.80}
-    """
     for at, spec, bounds in _known_bounds(recipe):
         wrong, right = ("min", "max") if spec.better == "lower" else ("max", "min")
         if spec.better != "either" and wrong in bounds:
@@ -233,24 +165,6 @@ def bounds_make_sense(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "acceptance", "splits")
 def bounds_can_be_reached(recipe: FilledText) -> Problems:
-    """R202: a bound that no model can reach on so few rows.
-
-    With decide_on: lower_bound the interval's lower end decides. Even without a single error it stays below 1:
-    with n rows it is n / (n + z²), z = 1.96 at 95 percent.
-
-    Fix: Lower the bound or enlarge the holdout.
-
-    Wrong:
-        splits:
-          holdout: 300
-        acceptance:
-          metrics:
-            valid_output: {min: ▸0.99}
-
-    Right:
-        splits:
-          holdout: 500
-    """
     acceptance, rows = recipe["acceptance"], recipe["splits"].get("holdout")
     if acceptance["decide_on"] != "lower_bound" or not isinstance(rows, int) or rows < 1:
         return
@@ -308,20 +222,6 @@ def _known_bounds(
 
 @rule("task.kind", "acceptance.over_baselines", "baselines")
 def gains_have_a_baseline(recipe: FilledText) -> Problems:
-    """R218: no baseline to compare with.
-
-    A gain over nothing cannot be judged.
-
-    Fix: List at least one baseline, such as tfidf_svm.
-
-    Wrong:
-        baselines: []
-        acceptance:
-          ▸over_baselines: {macro_f1: {min_gain: 0.05}}
-
-    Right:
-        baselines: [tfidf_svm]
-    """
     if written_baselines(recipe.filled):
         return
     if recipe["acceptance"]["over_baselines"]:
@@ -335,34 +235,6 @@ def gains_have_a_baseline(recipe: FilledText) -> Problems:
 
 @rule("export")
 def quantization_is_known(recipe: FilledText) -> Problems:
-    """R219: no such quantization.
-
-    The name is llama.cpp's.
-
-    Fix: Usual: Q8_0 (near lossless), Q5_K_M, Q4_K_M (small).
-
-    Wrong:
-        export:
-          quantization: ▸Q4_KM
-
-    Right:
-        export:
-          quantization: Q4_K_M
-
-    R288: a quantization that needs an importance matrix.
-
-    With three bits a weight and fewer, llama.cpp has to know which weights matter, and refuses otherwise.
-
-    Fix: Write `importance_matrix: true` under export: it is made from the training split.
-
-    Wrong:
-        export:
-          quantization: ▸IQ2_XS
-
-    Right:
-        export:
-          importance_matrix: true
-    """
     known = (*QUANTIZATIONS, *WITH_MATRIX)
     has_matrix = recipe["export"]["importance_matrix"] is True
     for at, name in _quantizations(recipe["export"]["quantization"]):
@@ -385,21 +257,6 @@ def _quantizations(written: str | list[str]) -> Iterator[tuple[KeyPath, str]]:
 
 @rule("export")
 def quantization_has_a_file(recipe: FilledText) -> Problems:
-    """R221: quantization without a quantized format.
-
-    Only gguf and ollama are quantized; the key would do nothing.
-
-    Fix: Add gguf to export.formats, or delete the key.
-
-    Wrong:
-        export:
-          formats: [safetensors]
-          ▸quantization: Q8_0
-
-    Right:
-        export:
-          formats: [gguf]
-    """
     if set(recipe["export"]["formats"]) & {"gguf", "ollama"}:
         return
     # not `parity`: an adapter is merged, and answers are compared, whatever leaves

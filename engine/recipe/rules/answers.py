@@ -23,25 +23,6 @@ _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "n
 
 @rule("task.kind", "task.labels")
 def labels_can_be_joined(recipe: FilledText) -> Problems:
-    """R244: a label that cannot stand among several.
-
-    An answer joins its labels with commas, and is `none` when there is no label.
-
-    Fix: Rename the label; data.label.relabel leads the data's value to the new name.
-
-    Wrong:
-        task:
-          kind: multilabel
-          labels: [▸"billing, late", bug]
-        data:
-          label:
-            column: topics
-            # no relabel
-
-    Right:
-        task:
-          labels: [late billing, bug]
-    """
     task = recipe["task"]
     kind = KINDS.get(task["kind"])
     if kind is None or kind.answer is not AnswerForm.LABELS:
@@ -59,22 +40,6 @@ def labels_can_be_joined(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "task.schema")
 def schema_can_be_checked(recipe: FilledText) -> Problems:
-    """R245: a schema that answers cannot be checked against.
-
-    Every answer is checked against task.schema. It must be a JSON Schema of draft 2020-12 for an object, with
-    nothing outside the recipe.
-
-    Fix: Correct it at the place named; move shared parts to $defs and refer to them as "#/$defs/NAME".
-
-    Wrong:
-        task:
-          kind: extraction
-          ▸schema: {type: array}
-
-    Right:
-        task:
-          schema: {type: object, properties: {city: {type: string}}}
-    """
     schema = recipe["task"].get("schema")
     kind = KINDS.get(recipe["task"]["kind"])
     if not isinstance(schema, Mapping) or kind is None or "task.schema" not in kind.reads:
@@ -161,25 +126,6 @@ def _reference_faults(reference: str, root: Mapping[str, Any]) -> Iterator[str]:
 
 @rule("task.schema", "data.answer")
 def fields_are_in_the_schema(recipe: FilledText) -> Problems:
-    """R248: a field of the answer that the schema does not allow.
-
-    With additionalProperties: false every row would violate the schema.
-
-    Fix: Add the field to task.schema.properties, or correct its name.
-
-    Wrong:
-        task:
-          kind: extraction
-          schema: {type: object, additionalProperties: false, properties: {city: {type: string}}}
-        data:
-          answer:
-            fields: {▸citty: place}
-
-    Right:
-        data:
-          answer:
-            fields: {city: place}
-    """
     schema, answer = recipe["task"].get("schema"), recipe["data"].get("answer")
     if not isinstance(schema, Mapping) or answer is None:
         return

@@ -25,42 +25,6 @@ KINDS_OF_TEXT: Final = ("generation", "chat", "text")
 
 @rule("task.kind", "data.replay", "base_model")
 def replay_fits_the_recipe(recipe: FilledText) -> Problems:
-    """R396: general text beside answers of a few tokens.
-
-    The share is one of the tokens that are learned. Of labels, objects and preferences too few are for a share of them
-    to be a text.
-
-    Fix: Delete `data.replay`.
-
-    Wrong:
-        task:
-          kind: classification
-        data:
-          ▸replay: {from: base_model, share: 0.1}
-
-    Right:
-        task:
-          kind: classification
-
-    R397: samples of a model that cannot write.
-
-    A blank model writes noise, and one of which layers were taken out is not the model whose abilities are to be kept.
-
-    Fix: Give the text by `data.replay.sources`, such as samples of the whole model.
-
-    Wrong:
-        # no labels
-        task: {kind: text}
-        base_model: {path: ../data, keep_layers: every_second}
-        data:
-          # no label
-          replay: {▸from: base_model, share: 0.1}
-        acceptance:
-          metrics: {bits_per_byte: {max: 2}}
-
-    Right:
-        base_model: {path: ../data}
-    """
     kind, replay, base = recipe["task"]["kind"], recipe["data"].get("replay"), recipe["base_model"]
     if replay is not None and kind in KINDS and kind not in KINDS_OF_TEXT:
         message = f"general text is replayed beside {listed(KINDS_OF_TEXT)}, not {kind}"
@@ -73,25 +37,6 @@ def replay_fits_the_recipe(recipe: FilledText) -> Problems:
 
 @rule("data.replay")
 def replayed_text_only_trains(recipe: FilledText) -> Problems:
-    """R398: general text that is put into a split, or weighted.
-
-    It judges nothing, and `share` says how much of it is trained.
-
-    Fix: Delete the key.
-
-    Wrong:
-        # no labels
-        task: {kind: text}
-        data:
-          # no label
-          replay: {share: 0.1, sources: [{path: ../data/rows.csv, ▸weight: 2}]}
-        acceptance:
-          metrics: {bits_per_byte: {max: 2}}
-
-    Right:
-        data:
-          replay: {share: 0.1, sources: [{path: ../data/rows.csv}]}
-    """
     for position, written in enumerate(recipe["data"].get("replay", {}).get("sources", ())):
         at = (*REPLAY_SOURCES, position)
         if "into" in written:
@@ -130,65 +75,6 @@ def no_such_label(recipe: FilledText, name: str, at: KeyPath, *, key: bool = Fal
 
 @rule("data.label", "task.labels")
 def bins_divide_the_numbers(recipe: FilledText) -> Problems:
-    """R214: relabel and bins together.
-
-    A value is looked up or measured, not both.
-
-    Fix: Keep one of them.
-
-    Wrong:
-        data:
-          label:
-            column: stars
-            relabel: {"5": bug}
-            ▸bins: {billing: {max: 0}, bug: {min: 1}}
-
-    Right:
-        data:
-          label:
-            # no relabel
-
-    R213: bins overlap or are empty.
-
-    Both ends belong to a bin, so a number could have two labels, or a bin no rows.
-
-    Fix: Move the ends apart.
-
-    Wrong:
-        data:
-          label:
-            column: stars
-            bins:
-              billing: {max: 1}
-              ▸bug: {min: 1}
-
-    Right:
-        data:
-          label:
-            bins:
-              bug: {min: 2}
-
-    R223: a label that no bin leads to.
-
-    With bins, a label without one has no rows: it can be neither learned nor judged.
-
-    Fix: Add a bin, or delete the label.
-
-    Wrong:
-        task:
-          labels: [billing, bug]
-        data:
-          label:
-            column: stars
-            ▸bins:
-              billing: {max: 1}
-
-    Right:
-        data:
-          label:
-            bins:
-              bug: {min: 2}
-    """
     label, at = recipe["data"].get("label", {}), (*_LABEL, "bins")
     bins: Mapping[str, Any] = label.get("bins", {})
     if bins and label["relabel"]:
@@ -220,26 +106,6 @@ def _fields(template: str) -> tuple[str, ...]:
 
 @rule("data.sources", "data.label", "data.answer", "task.input", "task.kind")
 def columns_are_in_the_header(recipe: FilledText) -> Problems:
-    """R227: a column that the header does not list.
-
-    The file has no header line, so its columns are exactly those listed.
-
-    Fix: Correct the column's name or the header.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              header: [text, topics]
-          label:
-            column: ▸topic
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              header: [text, topic]
-    """
     label = recipe["data"].get("label")
     named: list[tuple[KeyPath, str]] = []
     if label is not None:
@@ -274,23 +140,6 @@ def _answer_columns(answer: Mapping[str, Any] | None) -> Iterator[tuple[KeyPath,
 
 @rule("data.label", "data.answer", "task.input")
 def input_hides_the_answer(recipe: FilledText) -> Problems:
-    """R228: the input shows the label.
-
-    A model that is shown the answer learns to copy it and passes every gate.
-
-    Fix: Take the label's column out of task.input.
-
-    Wrong:
-        task:
-          input: ▸"{text} {topic}"
-        data:
-          label:
-            column: topic
-
-    Right:
-        task:
-          input: "{text}"
-    """
     label, answer = recipe["data"].get("label"), recipe["data"].get("answer")
     shown = _fields(recipe["task"]["input"])
     if label is not None and label["column"] in shown:

@@ -27,27 +27,6 @@ def _in_files(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]
 
 @rule("acceptance.forgetting")
 def names_differ(recipe: FilledText) -> Problems:
-    """R280: two probes of one name.
-
-    Reports show each set of probes by its name, and `builtin` is the project's own.
-
-    Fix: give each set its own `name`
-
-    Wrong:
-        acceptance:
-          forgetting:
-            max_drop: 0.05
-            probes:
-              - {name: arc, kind: cloze, path: ../data/rows.csv}
-              - {name: ▸arc, kind: cloze, path: ../data/rows.csv, limit: 9}
-
-    Right:
-        acceptance:
-          forgetting:
-            probes:
-              - {name: arc, kind: cloze, path: ../data/rows.csv}
-              - {name: arc-9, kind: cloze, path: ../data/rows.csv, limit: 9}
-    """
     forgetting = recipe["acceptance"].get("forgetting") or {}
     seen: set[str] = set()
     for position, written in enumerate(forgetting.get("probes", ())):
@@ -64,27 +43,6 @@ def names_differ(recipe: FilledText) -> Problems:
 
 @rule("acceptance.forgetting")
 def columns_fit_the_kind(recipe: FilledText) -> Problems:
-    """R281: a column that this kind of probe does not have.
-
-    A part that nobody reads would be a mistake unseen. A multiple-choice probe has question, choices and
-    answer; cloze has context, endings and answer, or contexts, ending and answer; minimal pairs have good and
-    bad.
-
-    Fix: write the parts of the kind: `columns: {question: query, choices: options, answer: gold}`
-
-    Wrong:
-        acceptance:
-          forgetting:
-            max_drop: 0.05
-            probes:
-              - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {▸question: text}}
-
-    Right:
-        acceptance:
-          forgetting:
-            probes:
-              - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {context: text}}
-    """
     for at, written in _in_files(recipe):
         parts = parts_of(written["kind"]) if written["kind"] in PROBE_KINDS else ()
         for part in written["columns"] if parts else ():
@@ -123,43 +81,6 @@ _STRIDE: Final[KeyPath] = ("acceptance", "stride")
 
 @rule("task.kind", "acceptance", "method.max_length")
 def stride_moves_a_window(recipe: FilledText) -> Problems:
-    """R399: a stride where no document is judged.
-
-    Answers are judged whole, after all that stands before them. Only documents are longer than what a model reads at
-    once.
-
-    Fix: Delete `acceptance.stride`.
-
-    Wrong:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          ▸stride: 128
-
-    Right:
-        acceptance:
-          # no stride
-
-    R400: a stride that is as long as the window.
-
-    A window of `method.max_length` tokens that moves by as many holds nothing before what it judges: these are the
-    blocks that are judged without a stride.
-
-    Fix: Write a smaller stride, such as half of `method.max_length`, or none.
-
-    Wrong:
-        # no labels
-        task: {kind: text}
-        data:
-          # no label
-        method: {kind: lora, max_length: 256}
-        acceptance:
-          metrics: {bits_per_byte: {max: 2}}
-          stride: ▸256
-
-    Right:
-        acceptance:
-          stride: 128
-    """
     acceptance = recipe["acceptance"]
     stride = acceptance.get("stride")
     if stride is None:
@@ -178,46 +99,6 @@ def stride_moves_a_window(recipe: FilledText) -> Problems:
 
 @rule("export", "task")
 def graphs_are_judged(recipe: FilledText) -> Problems:
-    """R453: a graph for a task that it is not judged for.
-
-    An ONNX file is one pass over whole rows, without a cache of keys and values: it scores labels, as the other
-    forms of the model do. Written answers would cost the whole prompt again for each token, and no file
-    leaves that was not evaluated on the holdout.
-
-    Fix: Leave onnx out of export.formats, or choose task.kind: classification.
-
-    Wrong:
-        task:
-          kind: generation
-          # no labels
-        data:
-          # no label
-          answer: {column: label}
-        acceptance:
-          metrics:
-            exact_match: {min: 0.5}
-        export:
-          formats: [gguf, ▸onnx]
-
-    Right:
-        export:
-          formats: [gguf, onnx]
-
-    R454: a precision of graphs without a graph.
-
-    Only onnx files have it; the key would do nothing.
-
-    Fix: Add onnx to export.formats, or delete the key.
-
-    Wrong:
-        export:
-          formats: [safetensors]
-          ▸graph_precision: fp16
-
-    Right:
-        export:
-          formats: [safetensors, onnx]
-    """
     kind, formats = KINDS.get(recipe["task"]["kind"]), recipe["export"]["formats"]
     if ONNX in formats and kind is not None and kind.decoding is not Decoding.LABEL_SCORING:
         at = ("export", "formats", formats.index(ONNX))
@@ -236,40 +117,6 @@ _CALIBRATE: Final = ("export", "calibrate")
 
 @rule("task.kind", "acceptance", "export", "splits", "method.keep")
 def calibration_can_be_done(recipe: FilledText) -> Problems:
-    """R417: calibration of answers that have no probabilities.
-
-    A temperature is fitted to the probabilities of all labels, which only a classification has.
-
-    Fix: Delete the key; `predict --abstain-below` bounds the uncalibrated probability of other kinds.
-
-    Wrong:
-        task:
-          kind: multilabel
-        acceptance:
-          ▸selective: {accuracy: {min: 0.95}, coverage: {min: 0.5}}
-
-    Right:
-        acceptance:
-          metrics:
-            accuracy: {min: 0.80}
-          # no selective
-
-    R419: calibration without validation rows.
-
-    Temperature and threshold are chosen on validation rows, of one training; the holdout only judges them.
-
-    Fix: Give `splits.validation` a size of at least 50 rows, and no `splits.folds`.
-
-    Wrong:
-        splits:
-          validation: 20
-        acceptance:
-          ▸selective: {accuracy: {min: 0.95}, coverage: {min: 0.5}}
-
-    Right:
-        splits:
-          validation: 100
-    """
     asked: list[KeyPath] = [_AT] if recipe.has(_AT) else []
     asked += [_CALIBRATE] if recipe["export"].get("calibrate") else []
     kind, splits = KINDS.get(recipe["task"]["kind"]), recipe["splits"]
@@ -293,23 +140,6 @@ def calibration_can_be_done(recipe: FilledText) -> Problems:
 
 @rule("acceptance")
 def selective_can_hold(recipe: FilledText) -> Problems:
-    """R418: a selective bound that no holdout can show.
-
-    The lower end of an interval is below 1 however many rows are right, and no share is above 1.
-
-    Fix: Write a number below 1, such as 0.95.
-
-    Wrong:
-        acceptance:
-          selective:
-            accuracy: {min: ▸1.0}
-            coverage: {min: 0.5}
-
-    Right:
-        acceptance:
-          selective:
-            accuracy: {min: 0.95}
-    """
     selective = recipe["acceptance"].get("selective", {})
     on_point = recipe["acceptance"]["decide_on"] == "point"
     for name, bound in selective.items():

@@ -48,23 +48,6 @@ def reads_input(recipe: FilledText) -> bool:
 
 @rule(*KIND_KEYS)
 def keys_are_there(recipe: FilledText) -> Problems:
-    """R240: a key that this kind of task needs.
-
-    Classification and multilabel need an instruction, labels and data.label; extraction needs an instruction, a
-    schema and data.answer. Nothing can stand in for them.
-
-    Fix: Add the key; `recipe schema KEY` shows an example.
-
-    Wrong:
-        ▸task:
-          kind: classification
-          instruction: "Is it billing or a bug?"
-          # no labels
-
-    Right:
-        task:
-          labels: [billing, bug]
-    """
     kind = KINDS.get(recipe["task"]["kind"])
     for key in kind.needs if kind else ():
         path = tuple(key.split("."))
@@ -76,23 +59,6 @@ def keys_are_there(recipe: FilledText) -> Problems:
 
 @rule(*KIND_KEYS)
 def keys_fit_the_kind(recipe: FilledText) -> Problems:
-    """R241: a key that means nothing to this kind of task.
-
-    It would be ignored, and a reader of the recipe would believe that it does something.
-
-    Fix: Delete the key, or correct task.kind.
-
-    Wrong:
-        task:
-          kind: chat
-          ▸instruction: Be nice.
-          # no system
-
-    Right:
-        task:
-          system: Be nice.
-          # no instruction
-    """
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None:
         return  # the schema reports it
@@ -110,26 +76,6 @@ def keys_fit_the_kind(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "data.answer")
 def answer_comes_one_way(recipe: FilledText) -> Problems:
-    """R242: an answer that comes from nowhere, or from two places.
-
-    Two ways can disagree, row by row, and nothing says which one is right.
-
-    Fix: Keep exactly one of column, fields, spans and tags under data.answer; generation knows column and
-    references.
-
-    Wrong:
-        task:
-          kind: extraction
-        data:
-          answer:
-            column: answer
-            ▸fields: {city: city}
-
-    Right:
-        data:
-          answer:
-            # no column
-    """
     kind, answer = KINDS.get(recipe["task"]["kind"]), recipe["data"].get("answer")
     if answer is None or kind is None or "data.answer" not in kind.reads:
         return
@@ -147,23 +93,6 @@ def answer_comes_one_way(recipe: FilledText) -> Problems:
 
 @rule(*KIND_KEYS)
 def shape_fits_the_kind(recipe: FilledText) -> Problems:
-    """R243: a shape that does not go with the kind or with other keys.
-
-    Generation reads alpaca, prompt_completion, openai_messages and sharegpt; chat reads the same; preference
-    reads dpo and kto. A shape says where everything stands, so no other key can say it too.
-
-    Fix: Correct data.shape, or delete it and name the columns.
-
-    Wrong:
-        task:
-          kind: chat
-        data:
-          shape: ▸dpo
-
-    Right:
-        data:
-          shape: sharegpt
-    """
     kind, shape = KINDS.get(recipe["task"]["kind"]), recipe["data"]["shape"]
     if kind is None:
         return  # the schema reports it

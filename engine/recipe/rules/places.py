@@ -47,23 +47,6 @@ FOLDER: Final = "is a folder"
 
 @rule("allow_moving", *PLACE_KEYS)
 def references_stand_still(recipe: FilledText) -> Problems:
-    """R301: a reference that can move.
-
-    A hub repository or a package that is not pinned can change under the same recipe, and the result with it. A
-    warning when validating, an error when running.
-
-    Fix: `recipe pin FILE` adds revision: (hub, the full commit) and sha256: (package, file); or say
-    allow_moving: true, which every report then repeats.
-
-    Wrong:
-        base_model:
-          ▸hub: HuggingFaceTB/SmolLM2-360M-Instruct
-          # no revision
-
-    Right:
-        base_model:
-          revision: 0123456789abcdef0123456789abcdef01234567
-    """
     if recipe["allow_moving"]:
         return
     for at, written, what in written_references(recipe.filled):
@@ -106,59 +89,6 @@ def _loose(ref: Reference, what: str) -> str:
 
 @rule(*PLACE_KEYS)
 def paths_can_be_read_anywhere(recipe: FilledText) -> Problems:
-    """R302: no such file or folder.
-
-    Paths are read from the recipe's folder, and lead to files with content: no named pipe, no device, no file
-    of holes, and of rows no folder.
-
-    Fix: Correct the path.
-
-    Wrong:
-        data:
-          sources:
-            - path: ▸../data/row.csv
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-
-    R303: a path of one machine only.
-
-    Absolute paths and ~ mean nothing to the next reader of the recipe.
-
-    Fix: Write the path relative to the recipe's folder.
-
-    Wrong:
-        data:
-          sources:
-            - path: ▸/data/rows.csv
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-
-    R304: a path that leaves its archive.
-
-    Paths inside archives and repositories are relative and never climb with `..`.
-
-    Fix: Write the path as the archive lists it; `//` steps into an archive inside it.
-
-    Wrong:
-        data:
-          sources:
-            - package: some-rows==1.0
-              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-              file: ▸../rows.csv
-
-    Right:
-        data:
-          sources:
-            - package: some-rows==1.0
-              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-              file: some_rows/rows.csv
-    """
     for at, written, what in written_paths(recipe.filled):
         path = absolute(written, recipe.path.parent)
         if is_of_one_machine(written):
@@ -232,111 +162,11 @@ def _nearby(recipe: FilledText, path: Path, written: str) -> str | None:
 
 @rule(*PLACE_KEYS)
 def outside_is_allowed(recipe: FilledText) -> Problems:
-    """R306: a recipe that reads outside its project.
-
-    A recipe may come from a stranger, and what it reads can end up in a model, in a report or on a server. It
-    may read the git repository that it is in, else its own folder; links count by where they lead, and names
-    that begin with a dot are outside. A warning when validating (nothing is read), an error when running.
-
-    Fix: Look at what it is. `recipe trust RECIPE` allows all that the recipe names outside its project now,
-    until it names something else. `--allow-read PATH` does so for one call. Folders of yours that are one
-    project stand as `projects:` in settings.yaml of your configuration folder (~/.config/slm-recipe).
-
-    Wrong:
-        data:
-          sources:
-            - path: ▸../data/.env.csv
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-
-    R307: a recipe that sends rows to another machine.
-
-    A baseline with an `endpoint` sends it the holdout's rows, and shots from the training rows. Whatever the
-    recipe says of itself, only its user can know whether they may leave.
-
-    Fix: Look at what it is. `recipe trust RECIPE` allows all that the recipe names outside its project now,
-    until it names something else. `--allow-host HOST` does so for one call.
-
-    Wrong:
-        allow_moving: true
-        baselines:
-          - model: {name: served, endpoint: ▸"https://api.example.org/v1", model: m}
-
-    Right:
-        baselines:
-          - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
-
-    R308: a key that is not known to belong to a host.
-
-    A recipe names the variable and the host; a stranger's could send any variable of yours to a host of the
-    stranger's. Keys of known providers go to their own host without asking.
-
-    Fix: Look at what it is. `recipe trust RECIPE` allows all that the recipe names outside its project now,
-    until it names something else. `--allow-key NAME=HOST` does so for one call.
-
-    Wrong:
-        allow_moving: true
-        baselines:
-          - model: {name: served, endpoint: "https://api.example.org/v1", model: m, api_key_env: ▸A_KEY}
-
-    Right:
-        baselines:
-          - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
-    """
     yield from (warning(recipe, one) for one in outside_text(recipe) if not one.allowed)
 
 
 @rule("task.kind", "baselines")
 def endpoints_can_be_asked(recipe: FilledText) -> Problems:
-    """R309: a server's address that can be read in more than one way.
-
-    What is judged must be what is connected to. Names, passwords and line breaks in an address, letters that
-    look like others, and IP addresses written as one number are read differently by different programs.
-
-    Fix: Write https://HOST:PORT/PATH: the host in ASCII (xn--…), an IPv4 address as four numbers.
-
-    Wrong:
-        allow_moving: true
-        baselines:
-          - model: {name: served, endpoint: ▸"http://2852039166/v1", model: m}
-
-    Right:
-        baselines:
-          - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
-
-    R310: a variable that is never sent as a key.
-
-    AWS_*, GITHUB_*, GOOGLE_*, HF_*, SSH_* and their like open other things than a model's server.
-
-    Fix: Put the key of the server into a variable of its own, such as MY_SERVER_KEY.
-
-    Wrong:
-        allow_moving: true
-        baselines:
-          - model: {name: m, endpoint: "http://localhost:8000/v1", model: m, api_key_env: ▸AWS_SECRET_ACCESS_KEY}
-
-    Right:
-        baselines:
-          - model: {name: m, endpoint: "http://localhost:8000/v1", model: m}
-
-    R311: a key over a connection that is not encrypted.
-
-    Everybody on the way could read it. This machine itself is the exception.
-
-    Fix: Write https://, or delete `api_key_env`.
-
-    Wrong:
-        allow_moving: true
-        baselines:
-          - model: {name: m, endpoint: ▸"http://api.openai.com/v1", model: m, api_key_env: OPENAI_API_KEY}
-
-    Right:
-        baselines:
-          - model: {name: m, endpoint: "http://localhost:8000/v1", model: m}
-    """
     for at, url, variable in written_endpoints(recipe.filled):
         if is_never_sent(variable):
             message = f"${variable} is no key of a model's server, and is sent to none"

@@ -39,38 +39,6 @@ def _loss(recipe: FilledText) -> str | None:
 
 @rule("task.kind", "method", "acceptance")
 def preferences_are_of_pairs(recipe: FilledText) -> Problems:
-    """R335: method.preference with another kind of task.
-
-    Its losses learn from pairs of answers, or from answers with a thumb; other rows have neither.
-
-    Fix: Delete the key, or set task.kind: preference.
-
-    Wrong:
-        method:
-          kind: lora
-          ▸preference: {loss: dpo}
-
-    Right:
-        method:
-          # no preference
-
-    R340: acceptance.drift with another kind of task.
-
-    It compares the chosen answers of pairs, and the length of answers, with those of the untouched base model.
-
-    Fix: Delete the key; for what other kinds lose there is acceptance.forgetting.
-
-    Wrong:
-        acceptance:
-          metrics:
-            macro_f1: {min: 0.80}
-          ▸drift: {chosen_log_probability: {max_drop: 0.2}}
-
-    Right:
-        acceptance:
-          forgetting: {max_drop: 0.05}
-          # no drift
-    """
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None or kind.turns is Turns.PREFERENCE:
         return
@@ -85,84 +53,6 @@ def preferences_are_of_pairs(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "method", "data.shape", "data")
 def loss_fits_the_rows(recipe: FilledText) -> Problems:
-    """R336: dropout with preferences.
-
-    The trainers turn dropout off, so that two answers differ by nothing but their text; the key would do nothing.
-
-    Fix: Delete the key.
-
-    Wrong:
-        task:
-          kind: preference
-        method:
-          kind: lora
-          dropout: ▸0.1
-
-    Right:
-        method:
-          # no dropout
-
-    R337: KTO with one row a forward pass.
-
-    It estimates how far the model has moved from the answers of the other rows of the same pass; with a single row that
-    estimate is the row's own reward, and nothing is learned.
-
-    Fix: Set method.micro_batch_size to 2 or more.
-
-    Wrong:
-        task:
-          kind: preference
-        data:
-          shape: kto
-          # no pair
-        method:
-          kind: lora
-          batch_size: 8
-          micro_batch_size: ▸1
-          preference: {loss: kto}
-
-    Right:
-        method:
-          micro_batch_size: 4
-
-    R338: a loss that cannot learn from such rows.
-
-    kto learns from single answers with a thumb (data.shape: kto), the other losses from pairs (data.shape: dpo, or
-    data.pair).
-
-    Fix: Choose the loss that fits the rows.
-
-    Wrong:
-        task:
-          kind: preference
-        data:
-          pair: {prompt: question, chosen: better, rejected: worse}
-        method:
-          kind: lora
-          preference: {loss: ▸kto}
-
-    Right:
-        method:
-          preference: {loss: dpo}
-
-    R339: a key that the loss does not have.
-
-    answer_weight is of dpo, ipo and simpo (orpo has the likelihood of the chosen answer in itself), gamma of simpo, the
-    weights of thumbs of kto. Elsewhere they would do nothing.
-
-    Fix: Delete the key, or choose a loss that has it.
-
-    Wrong:
-        task:
-          kind: preference
-        method:
-          kind: lora
-          preference: {loss: orpo, ▸answer_weight: 0.2}
-
-    Right:
-        method:
-          preference: {loss: dpo, answer_weight: 0.2}
-    """
     loss, data, method = _loss(recipe), recipe["data"], recipe["method"]
     if loss is None:
         return

@@ -1,4 +1,5 @@
-"""What a rule is: a function that checks, and whose docstring is the page of each code that it reports.
+"""What a rule is: a function that checks. Its docstring may be the page of each code that it reports (else see
+`engine.codes`).
 
     @rule("task.labels")
     def labels_stay_apart(recipe):

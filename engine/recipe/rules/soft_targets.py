@@ -24,74 +24,6 @@ _WHY = {
 
 @rule("teacher")
 def soft_targets_fit_the_teacher(recipe: FilledText) -> Problems:
-    """R373: soft targets of a teacher that gives no probabilities of given tokens.
-
-    Soft targets are the teacher's probabilities at each token of answers that are there already. A server writes
-    texts of its own, and says little of the tokens that it did not choose.
-
-    Fix: Set `targets: answers`, or name the teacher by hub, path or package.
-
-    Wrong:
-        allow_moving: true
-        teacher:
-          model: {endpoint: "http://localhost:8000/v1", model: m}
-          targets: ▸soft
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        teacher:
-          model: {path: ../data}
-        # no allow_moving
-
-    R374: soft targets of a teacher that is shown examples.
-
-    Soft targets are asked with the rows as the student reads them, token for token. Examples before a row would be
-    tokens that the student does not have.
-
-    Fix: Delete `shots`, or set `targets: answers`.
-
-    Wrong:
-        teacher:
-          model: {path: ../data, ▸shots: 4}
-          targets: soft
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        teacher:
-          model: {path: ../data}
-
-    R375: a key of soft targets where only answers are learned.
-
-    Temperature and weight say how the probabilities of a teacher are learned. Its answers are learned as the
-    labels are.
-
-    Fix: Set `targets: soft`, or delete the key.
-
-    Wrong:
-        teacher:
-          model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-          ▸temperature: 2.0
-
-    Right:
-        teacher:
-          targets: soft
-
-    R376: a teacher that has nothing to answer.
-
-    A teacher whose answers are learned needs rows without labels. Only soft targets have something to say of rows
-    that have an answer.
-
-    Fix: Give `teacher.inputs`, or set `targets: soft`.
-
-    Wrong:
-        ▸teacher:
-          model: {path: ../data}
-
-    Right:
-        teacher:
-          targets: soft
-    """
     teacher = recipe.filled.get("teacher")
     if not teacher:
         return
@@ -121,28 +53,6 @@ def soft_targets_fit_the_teacher(recipe: FilledText) -> Problems:
 
 @rule("method", "sweep", "teacher")
 def soft_targets_are_of_the_same_tokens(recipe: FilledText) -> Problems:
-    """R377: a sweep that learns from other tokens, with soft targets.
-
-    The teacher is asked once, for the tokens that `method` learns from. Another length can cut rows elsewhere, and
-    another `loss_on` learns from tokens of which the teacher was not asked.
-
-    Fix: Choose the key in `method`, and sweep others.
-
-    Wrong:
-        teacher:
-          model: {path: ../data}
-          targets: soft
-        sweep:
-          list:
-            - {learning_rate: 5e-4}
-            - {max_length: ▸64}
-
-    Right:
-        sweep:
-          list:
-            - {learning_rate: 5e-4}
-            - {learning_rate: 1e-4}
-    """
     teacher = recipe.filled.get("teacher")
     if not teacher or teacher.get("targets") != "soft" or "sweep" not in recipe.filled:
         return

@@ -75,83 +75,6 @@ def _all_sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any
 
 @rule("data.sources", "data.replay", "teacher")
 def keys_fit_the_format(recipe: FilledText) -> Problems:
-    """R231: the file's name does not tell its format.
-
-    auto looks at the ending: .jsonl, .json, .csv, .tsv, .parquet, .txt (lines), .xml, also before .gz, .zst, .bz2, .xz.
-    A workbook has no format of its own.
-
-    Fix: Add format: to the source.
-
-    Wrong:
-        data:
-          sources:
-            - hub: owner/tickets
-              revision: 0123456789abcdef0123456789abcdef01234567
-              file: ▸rows.dat
-
-    Right:
-        data:
-          sources:
-            - hub: owner/tickets
-              revision: 0123456789abcdef0123456789abcdef01234567
-              file: rows.dat
-              format: csv
-
-    R226: header or quoting for a format that has none.
-
-    They speak of csv and tsv; elsewhere they would be ignored.
-
-    Fix: Delete the key, or correct format.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/parts/a.jsonl
-              ▸quoting: none
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              quoting: none
-
-    R251: a key that this format does not read, or lacks one that it needs.
-
-    `records` speaks of json and xml, `columns` of lines; elsewhere they would be ignored. Nothing but `records`
-    tells which element of an xml file is a row.
-
-    Fix: Delete the key, correct `format`, or add `records` to the xml source.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              ▸records: data.items
-
-    Right:
-        data:
-          sources:
-            - path: ../data/faq.json
-              records: data.items
-
-    R230: no such encoding.
-
-    The file cannot be decoded.
-
-    Fix: Usual: utf-8, cp1252, utf-16, latin-1.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              encoding: ▸utf8-bom
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              encoding: utf-8
-    """
     for at, written in _all_sources(recipe):
         names = _names(written, recipe)
         unknown = (name for name in names if format_of(name, written["format"]) is None)
@@ -223,48 +146,6 @@ def column_files_are_there(recipe: FilledText) -> Problems:
 
 @rule("data.sources", "data.replay", "teacher")
 def patterns_match(recipe: FilledText) -> Problems:
-    """R250: a pattern that matches no file.
-
-    A source without files gives no rows, and more often means a misspelt folder. Nor is one read that meets a name
-    which is not UTF-8, or folders that lie more than 100 levels deep.
-
-    Fix: Correct the pattern; it is read from the recipe's folder. * stands for any characters of a name, ** for
-    any folders; hidden files are left out.
-
-    Wrong:
-        data:
-          sources:
-            - path: ▸../data/*.jsonl
-
-    Right:
-        data:
-          sources:
-            - path: ../data/parts/*.jsonl
-
-    R255: a pattern with a key that speaks of one file.
-
-    One sha256 is of one file; a file is read beside one other file.
-
-    Fix: List the files, one source each, or delete the key.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/*.csv
-              ▸sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-
-    R256: a pattern that meets links it does not follow.
-
-    A link out of the recipe's folder brings in files that nobody sees in the recipe.
-
-    Fix: Name the linked file by its own path, or delete the link.
-    """
     folder = recipe.path.parent
     for at, written in _all_sources(recipe):
         path = written.get("path", "")
@@ -298,90 +179,6 @@ def _matched(recipe: FilledText, pattern: str, at: KeyPath) -> Problems:
 
 @rule("data.sources", "splits.by")
 def splits_and_weights_of_sources(recipe: FilledText) -> Problems:
-    """R252: a source is put into a split that the recipe draws.
-
-    `into` decides where rows go; with any other way to split, something else decides.
-
-    Fix: Write `splits.by: files`, or delete `into`.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              ▸into: train
-        splits:
-          by: random
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-
-    R253: with splits by files, a source that belongs to none.
-
-    Its rows would be in no split.
-
-    Fix: Add `into: train`, `into: validation` or `into: holdout` to the source.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              into: holdout
-            - ▸path: ../data/parts/*.jsonl
-        splits:
-          by: files
-          validation: 0
-          # no train
-          # no holdout
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              into: holdout
-            - path: ../data/parts/*.jsonl
-              into: train
-
-    R370: files beside one that is split at blank lines.
-
-    Files are laid beside each other line by line, and a row of several lines has no line of its own in the others.
-
-    Fix: Delete `split_at`, or `columns`.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/texts.txt
-              columns: {topic: ../data/topics.txt}
-              ▸split_at: blank_lines
-          label: {column: topic}
-
-    Right:
-        data:
-          sources:
-            - path: ../data/texts.txt
-              columns: {topic: ../data/topics.txt}
-
-    R254: a weight that changes nothing.
-
-    Only training rows are repeated or thinned, and a weight means something beside other sources only.
-
-    Fix: Delete `weight`, or use `method.epochs` or `data.sample`.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              ▸weight: 2
-
-    Right:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              weight: 2
-            - path: ../data/parts/*.jsonl
-    """
     by_files, sources = recipe["splits"]["by"] == "files", list(_sources(recipe))
     for at, written in sources:
         if by_files and "into" not in written:
@@ -415,23 +212,6 @@ def _is_text_encoding(name: str) -> bool:
 
 @rule("data.sources")
 def sources_differ(recipe: FilledText) -> Problems:
-    """R305: the same source twice.
-
-    Every row would come twice and be dropped as a duplicate, or leak between splits.
-
-    Fix: Delete one of the two.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-            - ▸path: ../data/*.csv
-
-    Right:
-        data:
-          sources:
-            - path: ../data/*.csv
-    """
     seen: dict[tuple[str, ...], int] = {}
     for position, written in enumerate(recipe["data"]["sources"]):
         firsts = [seen.setdefault(one, position) for one in _identities(written, recipe)]

@@ -27,39 +27,6 @@ def _sizes(recipe: FilledText) -> dict[str, float]:
 
 @rule("splits")
 def sizes_share_the_rows(recipe: FilledText) -> Problems:
-    """R208: split sizes of two kinds.
-
-    Rows and fractions together leave open what is shared out first.
-
-    Fix: Write all three as whole numbers of rows or all three as fractions below 1.
-
-    Wrong:
-        ▸splits:
-          train: 400
-          validation: 0.1
-          holdout: 300
-
-    Right:
-        splits:
-          train: 0.6
-          holdout: 0.3
-
-    R209: fractions above 1 in sum.
-
-    The splits share the rows; none is in two of them.
-
-    Fix: Make train, validation and holdout add up to 1 or less.
-
-    Wrong:
-        ▸splits:
-          train: 0.6
-          validation: 0.2
-          holdout: 0.3
-
-    Right:
-        splits:
-          train: 0.5
-    """
     sizes = _sizes(recipe)
     # `validation: 0` is written with fractions too: no rows are no rows.
     is_mixed = len({isinstance(size, float) for size in sizes.values() if size != 0}) > 1
@@ -78,24 +45,6 @@ def sizes_share_the_rows(recipe: FilledText) -> Problems:
 
 @rule("splits", "data.sample")
 def rows_fit_the_sample(recipe: FilledText) -> Problems:
-    """R222: the splits ask for more rows than the sample has.
-
-    They share the sampled rows.
-
-    Fix: Enlarge data.sample.rows or shrink the splits.
-
-    Wrong:
-        data:
-          sample: {rows: 500}
-        ▸splits:
-          train: 400
-          validation: 100
-          holdout: 300
-
-    Right:
-        data:
-          sample: {rows: 800}
-    """
     sample, sizes = recipe["data"].get("sample"), _sizes(recipe).values()
     if sample is None or any(isinstance(size, float) for size in sizes):
         return
@@ -107,23 +56,6 @@ def rows_fit_the_sample(recipe: FilledText) -> Problems:
 
 @rule("splits", "method")
 def validation_steers(recipe: FilledText) -> Problems:
-    """R217: early stopping without validation rows.
-
-    It is decided by the validation loss.
-
-    Fix: Set splits.validation above 0, delete early_stopping, or write keep: best, which draws validation rows from
-    the training rows.
-
-    Wrong:
-        splits:
-          validation: 0
-        method:
-          ▸early_stopping: {patience: 2}
-
-    Right:
-        splits:
-          validation: 100
-    """
     if "early_stopping" in recipe["method"] and not has_validation(recipe.filled):
         message = "early stopping needs validation rows; splits.validation is 0"
         yield recipe.problem("R217", message, at=("method", "early_stopping"), key=True)
@@ -160,24 +92,6 @@ def sizes_are_given(recipe: FilledText) -> Problems:
 
 @rule("splits")
 def folds_stand_alone(recipe: FilledText) -> Problems:
-    """R261: folds take the place of the holdout and are drawn.
-
-    Each row is held out once; a holdout beside that, or files that say where a row belongs, would contradict
-    it.
-
-    Fix: Delete `splits.holdout` or `splits.folds`; folds go with stratified, random and group.
-
-    Wrong:
-        splits:
-          folds: 5
-          validation: 0.1
-          ▸holdout: 0.2
-          # no train
-
-    Right:
-        splits:
-          # no holdout
-    """
     splits = recipe["splits"]
     if not splits["folds"]:
         return
@@ -196,56 +110,6 @@ def folds_stand_alone(recipe: FilledText) -> Problems:
 
 @rule("splits", "data.sources")
 def files_give_a_holdout(recipe: FilledText) -> Problems:
-    """R262: files give train and holdout.
-
-    With `by: files` no row is drawn: without such a file there is nothing to train on, or nothing to judge
-    with.
-
-    Fix: Give one source `into: train` and one `into: holdout`.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/rows.csv
-              into: train
-        splits:
-          by: ▸files
-          validation: 0
-          # no train
-          # no holdout
-
-    Right:
-        data:
-          sources:
-            - path: ../data/parts/a.jsonl
-              into: train
-            - path: ../data/rows.csv
-              into: holdout
-
-    R264: validation is a file or has a size.
-
-    Without either it is not known whether validation is meant to be empty.
-
-    Fix: Give a source `into: validation`, write `validation: 0.1` to draw them from the training rows, or
-    `validation: 0` to go without.
-
-    Wrong:
-        data:
-          sources:
-            - path: ../data/parts/a.jsonl
-              into: train
-            - path: ../data/rows.csv
-              into: holdout
-        ▸splits:
-          by: files
-          # no train
-          # no validation
-          # no holdout
-
-    Right:
-        splits:
-          validation: 0.1
-    """
     if _way(recipe) != "files":
         return
     into = {one.get("into") for one in recipe["data"]["sources"]}
@@ -263,52 +127,6 @@ def files_give_a_holdout(recipe: FilledText) -> Problems:
 
 @rule("splits")
 def rows_are_left_to_train_and_to_judge(recipe: FilledText) -> Problems:
-    """R263: all means what files or a column say.
-
-    Where rows are drawn, all of them as the holdout would leave none to train on.
-
-    Fix: Write a number of rows or a fraction; `train: all` is what is left.
-
-    Wrong:
-        splits:
-          validation: 100
-          holdout: ▸all
-
-    Right:
-        splits:
-          holdout: 300
-
-    R464: no row to train on, or none to judge by.
-
-    Without training rows nothing is learned, and without a holdout nobody knows what was. Only validation may be 0.
-
-    Fix: Give the split some rows; `recipe run --until data` and `--until baseline` end before anything is trained.
-
-    Wrong:
-        splits:
-          train: ▸0
-
-    Right:
-        splits:
-          train: 400
-
-    R265: rows are left to train on.
-
-    Holdout and validation are drawn first.
-
-    Fix: Lower their fractions.
-
-    Wrong:
-        ▸splits:
-          validation: 0.4
-          holdout: 0.6
-          # no train
-
-    Right:
-        splits:
-          validation: 0.2
-          holdout: 0.3
-    """
     splits = recipe["splits"]
     # With folds every row judges once.
     for name in ("train",) if splits["folds"] else ("train", "holdout"):

@@ -24,79 +24,6 @@ def blank_of(recipe: FilledText) -> Mapping[str, Any] | None:
 
 @rule("base_model", "method", "task.kind")
 def blank_models_have_sound_sizes(recipe: FilledText) -> Problems:
-    """R363: an adapter on a blank model.
-
-    A blank model knows nothing yet, and an adapter leaves nearly all of its weights as they were drawn.
-
-    Fix: Write kind: full.
-
-    Wrong:
-        task:
-          kind: text
-        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
-        method:
-          kind: ▸lora
-
-    Right:
-        method:
-          kind: full
-
-    R364: sizes of a blank model that do not divide.
-
-    Each head reads an equal, even share of the width, and each head of keys and values serves as many attention heads.
-
-    Fix: Choose a width that is an even multiple of heads, and kv_heads that divide heads.
-
-    Wrong:
-        task:
-          kind: text
-        base_model: {scratch: {layers: 4, width: 128, heads: ▸6, context: 2048, tokenizer: {path: ../data}}}
-        method:
-          kind: full
-
-    Right:
-        base_model:
-          scratch: {layers: 4, width: 192, heads: 6, context: 2048, tokenizer: {train: byte_pairs, size: 512}}
-
-    R366: rows longer than a blank model's context.
-
-    The model would never see what stands behind.
-
-    Fix: Lower method.max_length, or raise the context.
-
-    Wrong:
-        task:
-          kind: text
-        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 128, tokenizer: {path: ../data}}}
-        method:
-          kind: full
-          max_length: ▸256
-
-    Right:
-        method:
-          max_length: 128
-
-    R368: a blank model for a task that asks questions.
-
-    A blank model has no chat template, and the rows of a task are far too few to learn a language from.
-
-    Fix: Train it on text first (task.kind: text), then name the folder that the run leaves as base_model.path.
-
-    Wrong:
-        task:
-          kind: generation
-        base_model: {▸scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
-        method:
-          kind: full
-        baselines: [majority]
-
-    Right:
-        task:
-          kind: text
-        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
-        method:
-          kind: full
-    """
     blank, method, kind = blank_of(recipe), recipe["method"], recipe["task"]["kind"]
     if blank is None or blank["heads"] < 1:
         return
@@ -125,43 +52,6 @@ def blank_models_have_sound_sizes(recipe: FilledText) -> Problems:
 
 @rule("base_model", "acceptance", "task.kind", "baselines")
 def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
-    """R365: perplexity of a blank model.
-
-    Perplexity counts by token, and a blank model's tokens are its own: with a smaller tokenizer it falls without any
-    learning, and no other model's can be set beside it. Bits per byte compares any two models, and a compressor.
-
-    Fix: Bound bits_per_byte.
-
-    Wrong:
-        task:
-          kind: text
-        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
-        method:
-          kind: full
-        acceptance:
-          metrics: {▸perplexity: {max: 20}}
-
-    Right:
-        acceptance:
-          metrics: {bits_per_byte: {max: 2.5}}
-
-    R367: a blank model is asked what it knows.
-
-    As it was drawn it answers by chance, so to be better than it proves nothing, and it has nothing to forget.
-
-    Fix: Compare with byte_frequencies and compressor, and take acceptance.forgetting out.
-
-    Wrong:
-        task:
-          kind: text
-        base_model: {scratch: {layers: 4, width: 128, heads: 4, context: 2048, tokenizer: {path: ../data}}}
-        method:
-          kind: full
-        baselines: [byte_frequencies, ▸zero_shot]
-
-    Right:
-        baselines: [byte_frequencies, compressor]
-    """
     if blank_of(recipe) is None:
         return
     for section in ("metrics", "over_baselines"):
@@ -184,20 +74,6 @@ def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
 
 @rule("base_model")
 def kept_layers_ascend(recipe: FilledText) -> Problems:
-    """R369: layers that are kept in another order.
-
-    Layers build on each other, so a model with its layers in another order has lost what they had learned.
-
-    Fix: List the layers from the first to the last.
-
-    Wrong:
-        base_model:
-          keep_layers: [0, 4, ▸2]
-
-    Right:
-        base_model:
-          keep_layers: [0, 2, 4]
-    """
     keep = recipe["base_model"].get("keep_layers")
     if not isinstance(keep, list):
         return

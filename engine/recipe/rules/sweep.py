@@ -77,41 +77,6 @@ def _adapter_of_full(recipe: FilledText, setting: WrittenSetting) -> Problems:
 
 @rule("method", "splits", "sweep")
 def settings_differ(recipe: FilledText) -> Problems:
-    """R284: a sweep with one setting.
-
-    There is nothing to choose from, and the setting stands in two places.
-
-    Fix: write it into `method` and delete `sweep`, or add another setting
-
-    Wrong:
-        sweep:
-          grid:
-            ▸rank: [8]
-
-    Right:
-        sweep:
-          grid:
-            rank: [8, 16]
-
-    R285: the same setting twice in a sweep.
-
-    Both would be trained, and one of them would lose to itself. Keys that are not written have their defaults:
-    rank 8 with alpha 16 is rank 8.
-
-    Fix: delete one of the two
-
-    Wrong:
-        sweep:
-          list:
-            - {rank: 8}
-            - ▸{rank: 8, alpha: 16}
-
-    Right:
-        sweep:
-          list:
-            - {rank: 8}
-            - {rank: 8, alpha: 32}
-    """
     # A grid that is too large is reported by its size (R287), and only its first part is laid out.
     settings = _settings(recipe) if _count(recipe) <= MOST else []
     if len(settings) == 1:
@@ -135,47 +100,6 @@ def settings_differ(recipe: FilledText) -> Problems:
 
 @rule("splits", "sweep")
 def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
-    """R282: a sweep without validation rows.
-
-    The best setting is chosen on the validation rows. Chosen on the holdout, it would be the one that fits
-    those rows best, and its score there would say nothing of other rows.
-
-    Fix: set splits.validation to 40 rows or more; 100 tell settings apart that differ by much
-
-    Wrong:
-        splits:
-          validation: 0
-        ▸sweep:
-          grid:
-            rank: [8, 16]
-
-    Right:
-        splits:
-          validation: 100
-
-    R283: a sweep with folds.
-
-    With folds every row is judged once. The validation rows that chose the setting would stand among them, so
-    that the score would be too good.
-
-    Fix: sweep with a holdout, write the winner into `method`, then cross-validate that
-
-    Wrong:
-        splits:
-          folds: 5
-          validation: 0.1
-          # no train
-          # no holdout
-        ▸sweep:
-          grid:
-            rank: [8, 16]
-
-    Right:
-        splits:
-          train: 0.6
-          holdout: 0.3
-          # no folds
-    """
     if "sweep" not in recipe.filled:
         return
     if not has_validation(recipe.filled):
@@ -190,45 +114,6 @@ def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "task.labels", "sweep")
 def choice_is_known(recipe: FilledText) -> Problems:
-    """R201: no such metric.
-
-    A bound on a metric that does not exist would gate nothing.
-
-    Fix: Each kind of task has its own metrics; the message lists them, and so does
-    docs/how-to/choose-metrics.md.
-
-    Wrong:
-        acceptance:
-          metrics:
-            ▸makro_f1: {min: 0.80}
-            # no macro_f1
-
-    Right:
-        acceptance:
-          metrics:
-            macro_f1: {min: 0.80}
-
-    R207: a metric that cannot be judged here.
-
-    agreement compares the quantized file with the merged model; valid_output does not exist for baselines,
-    which can only answer in labels.
-
-    Fix: Move the bound to the section the message names, or delete it.
-
-    Wrong:
-        acceptance:
-          metrics:
-            ▸agreement: {min: 0.98}
-
-    Right:
-        acceptance:
-          metrics:
-            # no agreement
-        export:
-          formats: [gguf]
-          after_quantization:
-            agreement: {min: 0.98}
-    """
     if "sweep" not in recipe.filled:
         return
     kind, name = recipe["task"]["kind"], recipe["sweep"].get("choose_by")
@@ -243,30 +128,6 @@ def choice_is_known(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "method", "sweep")
 def documents_are_judged_alike(recipe: FilledText) -> Problems:
-    """R289: a sweep of the length of blocks.
-
-    A document is trained on and judged in blocks of `max_length` tokens. Longer blocks give every token more to
-    go by, so that the perplexity falls without a better model, and the base model was judged with the length
-    that stands in `method`.
-
-    Fix: choose `method.max_length` by what the model is for, and sweep other keys
-
-    Wrong:
-        task:
-          kind: text
-        sweep:
-          list:
-            - {learning_rate: 5e-4}
-            - {max_length: ▸1024}
-
-    Right:
-        method:
-          max_length: 1024
-        sweep:
-          list:
-            - {learning_rate: 5e-4}
-            - {learning_rate: 1e-4}
-    """
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None or kind.has_turns:
         return
@@ -282,44 +143,6 @@ def documents_are_judged_alike(recipe: FilledText) -> Problems:
 
 @rule("sweep")
 def choice_is_not_mere_luck(recipe: FilledText) -> Problems:
-    """R286: a sweep with many settings.
-
-    Each is a training, and the best of many on a hundred rows is to a good part the luckiest. The holdout then
-    says how good it is, but it may well not be the best.
-
-    Fix: try fewer values, or sweep coarsely first and finely around the winner
-
-    Wrong:
-        ▸sweep:
-          grid:
-            rank: [4, 8, 16, 32, 64]
-            epochs: [1, 2, 3, 4, 5]
-
-    Right:
-        sweep:
-          grid:
-            rank: [8, 16, 32]
-            epochs: [1, 2, 3]
-
-    R287: a sweep with too many settings.
-
-    A grid grows with every key: four values of four keys are 256 trainings.
-
-    Fix: try fewer values, or write the settings that you believe in as `sweep: {list: [...]}`
-
-    Wrong:
-        sweep:
-          ▸grid:
-            rank: [4, 8, 16, 32, 64]
-            epochs: [1, 2, 3, 4, 5]
-            learning_rate: [1e-4, 2e-4, 5e-4]
-
-    Right:
-        sweep:
-          grid:
-            rank: [8, 16]
-            epochs: [1, 2]
-    """
     count = _count(recipe)
     if count > MOST:
         message = f"must be at most {MOST} settings, this grid has {count}"

@@ -31,58 +31,6 @@ def _written(recipe: FilledText) -> Mapping[str, Any] | None:
 
 @rule("task.kind", "data.synthesize", "teacher", "splits")
 def synthesis_fits_the_recipe(recipe: FilledText) -> Problems:
-    """R380: synthetic rows for a kind of task whose answers have no form.
-
-    A written row is kept where its answer is given again by a model that has not seen it. Labels and objects can be
-    compared; a free text, a conversation or a document would be learned however wrong it is.
-
-    Fix: Delete `data.synthesize`, or ask for labels or an object.
-
-    Wrong:
-        task:
-          kind: generation
-        data:
-          ▸synthesize: {teacher: {path: ../data}, rows: 10}
-
-    Right:
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10}
-
-    R381: synthetic rows beside a teacher that answers rows without labels.
-
-    What one of them brings could not be distinguished from what the other one does.
-
-    Fix: Delete one of them; a run with `teacher` and a run with `data.synthesize` can be compared.
-
-    Wrong:
-        teacher:
-          model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-        data:
-          ▸synthesize: {teacher: {name: writer, path: ../data}, rows: 10}
-
-    Right:
-        # no teacher
-
-    R382: synthetic rows and cross-validation.
-
-    Every training row judges in one of the folds, and rows that were written after it would be trained on there.
-
-    Fix: Delete `splits.folds` and give `splits.holdout`.
-
-    Wrong:
-        splits:
-          # no holdout
-          validation: 0
-          folds: 5
-        data:
-          ▸synthesize: {teacher: {path: ../data}, rows: 10}
-
-    Right:
-        splits:
-          # no folds
-          holdout: 300
-    """
     kind = KINDS.get(recipe["task"]["kind"])
     if _written(recipe) is None:
         return
@@ -101,25 +49,6 @@ def synthesis_fits_the_recipe(recipe: FilledText) -> Problems:
 
 @rule("data.synthesize")
 def prompt_can_be_filled(recipe: FilledText) -> Problems:
-    """R383: a prompt whose names in braces are not those of the values, or values that no prompt shows.
-
-    {label} stands for the wanted answer, {name} for a value of `vary.name`; a brace that is meant as such is doubled.
-
-    Fix: Name the value in `prompt`, or under `vary`.
-
-    Wrong:
-        data:
-          synthesize:
-            teacher: {path: ../data}
-            rows: 10
-            vary: {tone: [angry, polite]}
-            prompt: ▸"Write a ticket about {label}. Length: {length}. Tone: {tone}."
-
-    Right:
-        data:
-          synthesize:
-            prompt: "Write a ticket about {label}. Tone: {tone}."
-    """
     written = _written(recipe)
     if written is None:
         return
@@ -154,62 +83,6 @@ def prompt_can_be_filled(recipe: FilledText) -> Problems:
 
 @rule("data.synthesize")
 def requests_can_be_kept(recipe: FilledText) -> Problems:
-    """R384: more answers have to agree than are asked for.
-
-    No row could be kept.
-
-    Fix: Raise `votes`, or lower `min`.
-
-    Wrong:
-        data:
-          synthesize:
-            teacher: {path: ../data}
-            rows: 10
-            keep: {agreement: {votes: 2, min: ▸3}}
-
-    Right:
-        data:
-          synthesize:
-            keep: {agreement: {votes: 3, min: 2}}
-
-    R385: a temperature of a model that runs here.
-
-    Such a model writes the most probable text, so that a run can be repeated; its rows differ by the examples and the
-    values that each request shows.
-
-    Fix: Delete `temperature`, and list more values under `vary`.
-
-    Wrong:
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10, temperature: ▸0.9}
-
-    Right:
-        allow_moving: true
-        data:
-          synthesize:
-            teacher: {endpoint: "http://localhost:8000/v1", model: m}
-            rows: 10
-            temperature: 0.9
-
-    R386: a budget of models that have no price.
-
-    What is asked costs nothing that the recipe knows, so `max_cost` would limit nothing.
-
-    Fix: Give each server that is asked its `price`, or delete `max_cost`.
-
-    Wrong:
-        allow_moving: true
-        data:
-          synthesize:
-            teacher: {endpoint: "http://localhost:8000/v1", model: m}
-            rows: 10
-            max_cost: ▸2.5
-
-    Right:
-        data:
-          synthesize:
-            teacher: {endpoint: "http://localhost:8000/v1", model: m, price: {input: 0.1, output: 0.4}}
-    """
     written = _written(recipe)
     if written is None:
         return
@@ -233,38 +106,6 @@ def requests_can_be_kept(recipe: FilledText) -> Problems:
 
 @rule("acceptance", "data.synthesize")
 def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
-    """R387: a bound on synthetic rows that the recipe does not ask for.
-
-    There is nothing to review and nothing to leave out, so the bound would hold nothing.
-
-    Fix: Delete the bound, or ask for rows under `data.synthesize`.
-
-    Wrong:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          ▸over_without_synthetic: {macro_f1: {min_gain: 0.0}}
-
-    Right:
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10}
-
-    R388: a review that is demanded, and no file for it.
-
-    People mark rows in a file of the project.
-
-    Fix: Name the file: `data.synthesize.review: rows-to-review.csv`.
-
-    Wrong:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          ▸synthetic: {reviewed: {min: 60}}
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10}
-
-    Right:
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10, review: rows-to-review.csv}
-    """
     written, acceptance = _written(recipe), recipe["acceptance"]
     for at in (_SYNTHETIC, _OVER):
         if written is None and acceptance.get(at[1]):
@@ -279,21 +120,6 @@ def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
 
 @rule("data.synthesize", "data.sources")
 def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
-    """R389: a review file that is not below the recipe's folder, or is a file of the data.
-
-    `recipe synthetic --review` writes it; nothing of a recipe writes anywhere else, or over rows. Links count by
-    where they lead, and names that begin with a dot are not part of the project.
-
-    Fix: Name a file of its own beside the recipe.
-
-    Wrong:
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10, review: ▸../elsewhere.csv}
-
-    Right:
-        data:
-          synthesize: {teacher: {path: ../data}, rows: 10, review: rows-to-review.csv}
-    """
     written = _written(recipe)
     if written is None or "review" not in written:
         return
@@ -310,20 +136,6 @@ def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
 
 @rule("baselines", "data.synthesize")
 def writers_have_their_own_names(recipe: FilledText) -> Problems:
-    """R390: a model that writes or judges synthetic rows is called as another one is.
-
-    Reports and stored answers are distinguished by the name.
-
-    Fix: Give each of them a `name` of its own.
-
-    Wrong:
-        data:
-          synthesize: {teacher: {name: ▸tfidf_svm, path: ../data}, rows: 10}
-
-    Right:
-        data:
-          synthesize: {teacher: {name: larger, path: ../data}, rows: 10}
-    """
     taken = [name_of(one) for one in written_baselines(recipe.filled)]
     for at, name in _names(recipe):
         if name in taken:

@@ -23,21 +23,6 @@ _SEPARATORS: Final = frozenset({"separator"})
 
 @rule()
 def texts_hide_nothing(recipe: FilledText) -> Problems:
-    r"""R415: a text that holds a control character, or turns the direction of what follows it.
-
-    Written as an escape it is seen in the file, and no longer where the text is shown: in a prompt, a report, a
-    comment. R122 is the same of the file itself.
-
-    Fix: Delete the escape.
-
-    Wrong:
-        task:
-          instruction: ▸"Which of {labels}? \u202e"
-
-    Right:
-        task:
-          instruction: "Which of {labels}?"
-    """
     for at, text, is_key in _texts(recipe.value):
         found = UNWANTED.search(text)
         if found and not (at and at[-1] in _SEPARATORS):
@@ -47,50 +32,6 @@ def texts_hide_nothing(recipe: FilledText) -> Problems:
 
 @rule("task.labels")
 def labels_can_be_answers(recipe: FilledText) -> Problems:
-    r"""R210: labels that look the same.
-
-    Labels that differ in case, width, blanks, unseen characters or letters of other alphabets that are drawn alike
-    (Cyrillic and Latin a) are distinguished by no reader.
-
-    Fix: Rename one of them; use data.label.relabel when the data has both spellings.
-
-    Wrong:
-        task:
-          labels: [billing, bug, ▸Bug]
-
-    Right:
-        task:
-          labels: [billing, bug, crash]
-
-    R211: a label that cannot be an answer.
-
-    Answers are compared on one line, after blanks around them are taken off.
-
-    Fix: Write the label on one line without blanks around it; relabel the data's value.
-
-    Wrong:
-        task:
-          labels: [billing, ▸"bug "]
-
-    Right:
-        task:
-          labels: [billing, bug]
-
-    R416: a label that holds a character which nobody sees.
-
-    Zero-width spaces, soft hyphens and fillers make another label of what reads the same. Joiners within a word are
-    fine. A warning.
-
-    Fix: Delete the character, here and in the data.
-
-    Wrong:
-        task:
-          labels: [billing, ▸"bu\u200bg"]
-
-    Right:
-        task:
-          labels: [billing, bug]
-    """
     first: dict[str, str] = {}
     for position, label in enumerate(recipe["task"].get("labels", [])):
         at = ("task", "labels", position)
@@ -142,22 +83,6 @@ def out_of_scope_is_a_label(recipe: FilledText) -> Problems:
 
 @rule("task.answer_pattern")
 def answer_pattern_can_be_read(recipe: FilledText) -> Problems:
-    """R276: an answer pattern that cannot be used.
-
-    `task.answer_pattern` is a regular expression. Its group, or the whole match where it has none, is the
-    answer that is compared.
-
-    Fix: Correct it, with at most one group: "#### (-?[0-9.,]+)"
-
-    Wrong:
-        task:
-          kind: generation
-          answer_pattern: ▸"(#+) ([0-9]+)"
-
-    Right:
-        task:
-          answer_pattern: "(?:#+) ([0-9]+)"
-    """
     at = ("task", "answer_pattern")
     try:
         found = compiled(recipe["task"]["answer_pattern"])
@@ -172,21 +97,6 @@ def answer_pattern_can_be_read(recipe: FilledText) -> Problems:
 
 @rule("task.input")
 def input_is_a_template(recipe: FilledText) -> Problems:
-    """R215: the input template cannot be read.
-
-    `{column}` is filled from the row; a brace without partner or a template without column would give every row
-    the same text.
-
-    Fix: Write input: "{text}", and {{ or }} for literal braces.
-
-    Wrong:
-        task:
-          input: ▸"{text"
-
-    Right:
-        task:
-          input: "{text}"
-    """
     at = ("task", "input")
     try:
         written = recipe["task"]["input"]
@@ -203,22 +113,6 @@ def input_is_a_template(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "task.instruction", "task.system", "task.labels")
 def instruction_names_the_labels(recipe: FilledText) -> Problems:
-    """R216: the instruction does not name the labels.
-
-    The untuned model cannot guess labels that it was never shown, so zero-shot and few-shot look worse than they are,
-    and the tuned model better.
-
-    Fix: Name them in the instruction, or write {labels} where they shall stand.
-
-    Wrong:
-        task:
-          instruction: ▸What is it about?
-          labels: [billing, bug]
-
-    Right:
-        task:
-          instruction: "What is it about: {labels}?"
-    """
     task = recipe["task"]
     if LABELS_TOKEN in task["instruction"] or not task["instruction"]:
         return  # R240 reports a missing instruction
@@ -234,21 +128,6 @@ def instruction_names_the_labels(recipe: FilledText) -> Problems:
 
 @rule("task.instruction")
 def instruction_has_no_other_fields(recipe: FilledText) -> Problems:
-    """R225: a field in the instruction that is not filled in.
-
-    Only {labels} is replaced there; columns belong to task.input.
-
-    Fix: Move the column to task.input.
-
-    Wrong:
-        task:
-          instruction: ▸"Which of these is {text}: {labels}?"
-
-    Right:
-        task:
-          instruction: "Which of these is it: {labels}?"
-          input: "{text}"
-    """
     for found in _FIELD.findall(recipe["task"]["instruction"]):
         if found != LABELS_TOKEN:
             message = f"`{found}` stays as it is; only {LABELS_TOKEN} is filled in here"

@@ -21,37 +21,6 @@ _WITHOUT_LIKELIHOOD: Final = {
 
 @rule("task.kind", "baselines")
 def baselines_fit_the_kind(recipe: FilledText) -> Problems:
-    """R274: a baseline that cannot answer this kind of task.
-
-    A linear SVM says labels, and nothing but a language model has a perplexity: on another kind of task the
-    baseline would have nothing to say.
-
-    Fix: Take it out of `baselines`, or leave `baselines` out for those of the kind.
-
-    Wrong:
-        task:
-          kind: generation
-        baselines: [majority, ▸tfidf_svm, zero_shot]
-
-    Right:
-        baselines: [majority, zero_shot]
-
-    R275: two baselines of one name.
-
-    Reports and stored answers are distinguished by the baseline's name.
-
-    Fix: Give each model, or each of several encoders, a name of its own.
-
-    Wrong:
-        baselines:
-          - model: {name: larger, path: ../data}
-          - ▸model: {name: larger, path: ../data, shots: 4}
-
-    Right:
-        baselines:
-          - model: {name: larger, path: ../data}
-          - model: {name: larger-4-shots, path: ../data, shots: 4}
-    """
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None:
         return  # the schema reports it
@@ -83,28 +52,6 @@ def baselines_fit_the_kind(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "teacher")
 def teacher_fits_the_kind(recipe: FilledText) -> Problems:
-    """R320: a teacher for a kind of task whose answers have no form.
-
-    A teacher's answer becomes the answer that is learned. Labels and objects are held to their form while the
-    teacher answers; a free text would be learned however wrong it is. So would its probabilities (`targets: soft`):
-    no number says before a teacher is asked whether what it writes is worth learning.
-
-    Fix: Delete `teacher`, or ask for labels or an object.
-
-    Wrong:
-        task:
-          kind: generation
-        ▸teacher:
-          model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        task:
-          kind: classification
-        teacher:
-          model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-    """
     kind = KINDS.get(recipe["task"]["kind"])
     if "teacher" not in recipe.filled or kind is None or kind.is_constrained:
         return
@@ -115,24 +62,6 @@ def teacher_fits_the_kind(recipe: FilledText) -> Problems:
 
 @rule("teacher")
 def confidence_is_known(recipe: FilledText) -> Problems:
-    """R321: answers of a server, or of a baseline, are kept by a confidence that it does not give.
-
-    Servers return texts, and a linear model or an encoder gives no probability that holds; how probable an answer was
-    is known of language models that run here only.
-
-    Fix: Delete `keep.confidence`, or name the teacher by hub, path, package or gguf.
-
-    Wrong:
-        allow_moving: true
-        teacher:
-          model: {endpoint: "http://localhost:8000/v1", model: m}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-          keep: {▸confidence: {min: 0.8}}
-
-    Right:
-        teacher:
-          # no keep
-    """
     teacher = recipe.filled.get("teacher")
     if not teacher or "confidence" not in teacher["keep"]:
         return
@@ -146,21 +75,6 @@ def confidence_is_known(recipe: FilledText) -> Problems:
 
 @rule("teacher")
 def inputs_only_train(recipe: FilledText) -> Problems:
-    """R322: rows for the teacher that are put into a split, or weighted.
-
-    What a teacher answers is only ever trained on: it judges nothing, and each row is seen once.
-
-    Fix: Delete the key.
-
-    Wrong:
-        teacher:
-          model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv, ▸into: holdout}]}
-
-    Right:
-        teacher:
-          inputs: {sources: [{path: ../data/rows.csv}]}
-    """
     teacher = recipe.filled.get("teacher")
     for position, written in enumerate(written_sources(teacher or {})):
         at = (*SOURCES, position)
@@ -174,47 +88,6 @@ def inputs_only_train(recipe: FilledText) -> Problems:
 
 @rule("splits", "teacher", "method")
 def teacher_can_be_judged(recipe: FilledText) -> Problems:
-    """R323: a teacher and cross-validation.
-
-    Every fold holds out other rows, so other rows of the teacher would have to be left out for each of them.
-
-    Fix: Delete `splits.folds` and give `splits.holdout`.
-
-    Wrong:
-        splits:
-          # no holdout
-          validation: 0
-          folds: 5
-        ▸teacher:
-          model: {path: ../data}
-          stop_if_teacher_is_no_better: false
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        splits:
-          # no folds
-          holdout: 300
-
-    R324: a teacher that has to be better, and no validation rows that show it.
-
-    Whether a teacher beats a cheap baseline is asked on the validation rows, before the holdout is used for it.
-
-    Fix: Give `splits.validation` some rows, or write `stop_if_teacher_is_no_better: false`.
-
-    Wrong:
-        splits:
-          validation: 0
-        method:
-          keep: last
-        teacher:
-          model: {path: ../data}
-          ▸stop_if_teacher_is_no_better: true
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        teacher:
-          stop_if_teacher_is_no_better: false
-    """
     teacher, splits = recipe.filled.get("teacher"), recipe["splits"]
     if teacher and splits["folds"]:
         message = "a teacher's rows are compared with one holdout, and folds have several"
@@ -230,39 +103,6 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
 
 @rule("baselines", "teacher", "task.kind")
 def teacher_is_known(recipe: FilledText) -> Problems:
-    """R325: a teacher that is called as a baseline is.
-
-    Reports and stored answers are distinguished by the name.
-
-    Fix: Give the teacher another `name`.
-
-    Wrong:
-        teacher:
-          model: {name: ▸tfidf_svm, path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        teacher:
-          model: {name: larger, path: ../data}
-
-    R328: a teacher whose name is that of no baseline that learns from rows.
-
-    A word as `teacher.model` names one of the recipe's baselines: it is trained on the training rows, and answers the
-    rows without labels. A baseline that learns nothing from rows has nothing to teach, and what a prompt makes of the
-    base model is asked as a model with `shots`.
-
-    Fix: Name a baseline that learns (tfidf_svm, encoder_linear, encoder_tuned) and stands in `baselines`.
-
-    Wrong:
-        baselines: [majority, tfidf_svm]
-        teacher:
-          model: ▸majority
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        teacher:
-          model: tfidf_svm
-    """
     teacher = recipe.filled.get("teacher")
     if not teacher:
         return
@@ -288,23 +128,6 @@ def teacher_is_known(recipe: FilledText) -> Problems:
 
 @rule("base_model", "teacher")
 def teacher_is_another_model(recipe: FilledText) -> Problems:
-    """R395: a teacher that is the base model.
-
-    It answers as the model does before training, so that the student learns what it says already, right or wrong. A
-    teacher that is shown answered examples (`shots`) knows more, and a student with fewer layers knows less.
-
-    Fix: Name a larger or a tuned model, or give the teacher `shots`.
-
-    Wrong:
-        base_model: {path: ../data}
-        teacher:
-          model: ▸{path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        teacher:
-          model: {path: ../data, shots: 8}
-    """
     teacher, base = recipe.filled.get("teacher"), recipe["base_model"]
     if not teacher or not {"hub", "path", "package"} & set(base) or "keep_layers" in base:
         return
@@ -318,43 +141,6 @@ def teacher_is_another_model(recipe: FilledText) -> Problems:
 
 @rule("acceptance", "teacher")
 def bounds_against_a_teacher(recipe: FilledText) -> Problems:
-    """R326: a bound against a teacher that the recipe does not name.
-
-    There is nobody to compare with, so the bound would hold nothing.
-
-    Fix: Delete the bound, or name a `teacher`.
-
-    Wrong:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          ▸against_teacher: {macro_f1: {max_drop: 0.03}}
-
-    Right:
-        teacher:
-          model: {path: ../data}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    R327: the size or the speed of a teacher that is not loaded here.
-
-    What a server runs is not known, llama.cpp computes in other ways than the student does, and a baseline is no
-    language model: the relation would tell of two programs and not of two models.
-
-    Fix: Delete the bound, or name the teacher by hub, path or package.
-
-    Wrong:
-        acceptance:
-          metrics: {macro_f1: {min: 0.8}}
-          against_teacher: {▸parameters: {max_ratio: 0.5}}
-        allow_moving: true
-        teacher:
-          model: {endpoint: "http://localhost:8000/v1", model: m}
-          inputs: {sources: [{path: ../data/rows.csv}]}
-
-    Right:
-        teacher:
-          model: {path: ../data}
-        # no allow_moving
-    """
     bounds = recipe["acceptance"].get("against_teacher")
     if bounds is None:
         return

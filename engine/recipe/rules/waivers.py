@@ -16,20 +16,6 @@ from engine.recipe.validation.schema_errors import show
 
 @rule("name")
 def name_is_its_own(recipe: FilledText) -> Problems:
-    """R126: the name comes from the parent.
-
-    Runs, reports and exported files of all recipes that extend the same parent would go under one name, and
-    each would be compared with the last accepted model of the others.
-
-    Fix: Give the recipe a `name:` of its own.
-
-    Wrong:
-        extends: ../parents/named.yaml
-        # no name
-
-    Right:
-        name: desk
-    """
     if ("name",) in recipe.inherited:
         message = f"`{recipe['name']}` is the parent's name too: their runs would be mixed"
         hint = f"give `{recipe.file}` a `name:` of its own"
@@ -46,41 +32,6 @@ _OF_LOCK: Final = (
 
 @rule("waivers")
 def waivers_name_something_once(recipe: FilledText) -> Problems:
-    """R290: a waiver of nothing that the recipe language knows.
-
-    It would accept nothing, and the reviewer would believe that it does.
-
-    Fix: Name the key as `recipe diff` writes it, such as `acceptance.metrics.macro_f1.min`, or the code of the
-    finding, such as `W201`.
-
-    Wrong:
-        waivers:
-          - what: ▸acceptance.metric.macro_f1.min
-            why: The classes were merged.
-
-    Right:
-        waivers:
-          - what: acceptance.metrics.macro_f1.min
-            why: The classes were merged.
-
-    R291: the same waiver twice.
-
-    Two reasons for one change leave open which one holds.
-
-    Fix: Keep one of them.
-
-    Wrong:
-        waivers:
-          - what: splits.seed
-            why: The old holdout was read by mistake.
-          - what: ▸splits.seed
-            why: Once more.
-
-    Right:
-        waivers:
-          - what: splits.seed
-            why: The old holdout was read by mistake.
-    """
     named: set[str] = set()
     for position, waiver in enumerate(recipe["waivers"]):
         what, at = waiver["what"], ("waivers", position, "what")

@@ -1,5 +1,6 @@
-"""What a rule is: a function that checks. Its docstring may be the page of each code that it reports (else see
-`engine.codes`).
+"""What a rule is: a function that checks.
+
+Its docstring may be the page of each code that it reports (else see `engine.codes`).
 
     @rule("task.labels")
     def labels_stay_apart(recipe):

@@ -19,8 +19,8 @@ from engine.drafting.gather import Gathered, gather
 from engine.drafting.groups import groupings
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
-from engine.drafting.layouts.labels import plain_name
-from engine.drafting.layouts.layout import SPLIT, columns_of
+from engine.drafting.label_columns import plain_name
+from engine.drafting.layout_table import SPLIT, columns_of
 from engine.drafting.plain_tools import rewritten, split_rows, with_plain_tools
 from engine.drafting.plan import DraftPlan, Sizes, sizes_for
 from engine.drafting.profile import Profile

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from engine.drafting.layouts.layout import without
+from engine.drafting.layout_table import without
 
 Values = Mapping[str, Any]
 MOSTLY: Final = 0.9

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
-from engine.drafting.layouts.spans import ENDS, NAMES, STARTS
+from engine.drafting.layout_table import WORDS
 from engine.drafting.profile import Profile, leaves_of
 from engine.values import Value, replace
 
@@ -70,8 +70,8 @@ def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:
     leaves = [dict(leaves_of(item)) for item in items]
     # By type and not by `isinstance`: `bool` is an `int` in Python.
     whole = {name for leaf in leaves for name, value in leaf.items() if type(value) is int}
-    start = next((name for name in sorted(whole) if _last(name) in STARTS), "")
-    end = next((name for name in sorted(whole) if _last(name) in ENDS), "")
+    start = next((name for name in sorted(whole) if _last(name) in WORDS["starts"]), "")
+    end = next((name for name in sorted(whole) if _last(name) in WORDS["ends"]), "")
     if not start or not end:
         return None
     counts: dict[str, Counter[str]] = {}
@@ -85,7 +85,9 @@ def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:
     if not few:
         return None
     # By its name; else what takes the fewest values.
-    name = min(few, key=lambda one: (_last(one.removesuffix(".0")) not in NAMES, len(few[one])))
+    name = min(
+        few, key=lambda one: (_last(one.removesuffix(".0")) not in WORDS["names"], len(few[one]))
+    )
     names = tuple(value for value, _ in few[name].most_common())
     return Spans(column=column, name=name, start=start, end=end, names=names)
 

@@ -13,7 +13,7 @@ from engine.data.examples.turns import CALLS, ROLES, Turn, read_tools, read_turn
 from engine.data.kinds.base import RejectedError
 from engine.data.reading.row import Row
 from engine.drafting.gather import Gathered, Values
-from engine.drafting.layouts.layout import SPLIT
+from engine.drafting.layout_table import SPLIT
 from engine.drafting.profile import profile_of
 from engine.drafting.reading import Reading
 from engine.values import replace

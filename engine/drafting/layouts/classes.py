@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.data.examples.chat_formats import recognise
-from engine.drafting.layouts.layout import Row, columns_of
+from engine.drafting.layout_table import Row, columns_of
 from engine.drafting.roles import ID_NAMES, LABEL_NAMES, LONGEST_LABEL, METADATA_NAMES, MOSTLY, rank
 
 MONTH: Final = re.compile(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
-from engine.drafting.layouts.layout import Recognised, Rows, columns_of
+from engine.drafting.layout_table import Recognised, Rows, columns_of
 from engine.errors import DataError
 from engine.files.reading import parse_json
 

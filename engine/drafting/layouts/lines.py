@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from engine.drafting.layouts.spans import marked_text, tag_divider, text_of_words
+from engine.drafting.marks import TAG, are_tags, marked_text, tag_divider, text_of_words
 from engine.drafting.reading import divider_of
 from engine.errors import DataError
 from engine.recipe.text.words import IN_WORD
@@ -17,8 +17,6 @@ NEARLY: Final = 0.95
 LABEL: Final = "__label__"
 """The mark of fastText: https://fasttext.cc/docs/en/supervised-tutorial.html"""
 MARKED: Final = re.compile(r"(?<!\S)__label__(\S+)")
-TAG: Final = re.compile(rf"(?:O|[BILSEUMIW]-[{IN_WORD}.:/&-]+)\Z")
-"""A tag of one word in BIO, IOBES or BILOU."""
 FEATURES: Final = re.compile(r"[-+]?[\d.]+(?:,[\d.]+)*(?:\s+(?:qid:)?\d+:[-+.\deE]+)+\s*(?:#.*)?")
 TREEBANKS: Final = (".conllu", ".conllup", ".conll")
 TREE: Final = re.compile(r"\s*\((\d) \(.*\)\s*")
@@ -119,7 +117,9 @@ def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> tuple[Rows, st
     words = [row for row in split if len(row) == width and not row[0].startswith("-DOCSTART-")]
     if width < 2 or len(words) < 0.9 * len(split):
         return None
-    at = next((at for at in (-1, *range(width - 1)) if _are_tags([row[at] for row in words])), None)
+    at = next(
+        (at for at in (-1, *range(width - 1)) if are_tags([row[at] for row in words], NEARLY)), None
+    )
     if at is None:
         return None
     word_at = _word_column(words, at % width)
@@ -136,11 +136,6 @@ def _word_column(rows: Sequence[Sequence[str]], tags: int) -> int:
         if at != tags and not all(row[at].isdigit() for row in rows[:200]):
             return at
     return 0
-
-
-def _are_tags(tags: Sequence[str]) -> bool:
-    marked = sum(tag != "O" for tag in tags)
-    return bool(marked) and sum(bool(TAG.match(tag)) for tag in tags) >= NEARLY * len(tags)
 
 
 def _blocks(lines: Sequence[str], width: int, at: int) -> Iterator[list[list[str]]]:

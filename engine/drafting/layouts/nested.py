@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.drafting.layout_table import texts
 from engine.drafting.layouts.label_names import class_names
-from engine.drafting.layouts.layout import texts
-from engine.drafting.layouts.spans import marked_text
+from engine.drafting.marks import marked_text
 
 Rows = list[dict[str, Any]]
 FEWEST: int = 4

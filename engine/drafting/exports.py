@@ -7,35 +7,25 @@ Argilla: https://docs.argilla.io/latest/how_to_guides/import_export.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.drafting.layouts.layout import (
-    LISTS,
-    OBJECTS,
-    TEXTS,
-    Attempt,
-    Columns,
-    Role,
-    Row,
-    RowLayout,
-    Rows,
-    rows_below,
-    texts,
-    without,
-)
-from engine.drafting.layouts.spans import named_spans, spans_of
+from engine.drafting.layout_table import WORDS, Columns, Row, Rows, rows_below, texts, without
+from engine.drafting.marks import named_spans, spans_of
 
+Made = Iterator[dict[str, Any]]
 RESULTS: Final = ("annotations", "completions")
 """Keys of a task of Label Studio that hold what people marked."""
 RESPONSES: Final = ".responses"
 OF_ARGILLA: Final = ("_server_id", "status", "vectors", "external_id", "metadata")
-OF_SPACY: Final = {"entities", "cats", "links", "spans", "tags", "heads", "deps", "sent_starts"}
-"""Keys of spaCy's annotations of a text."""
 
 
-def _label_studio(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
-    results: list[Mapping[str, Any]] | None = next(
+def has_results(rows: Rows, _: Columns) -> bool:
+    return all(any(row.get(key) is not None for key in RESULTS) for row in rows)
+
+
+def label_studio(row: Row, _: Columns) -> Made:
+    results = next(
         (
             [item for item in one.get("result") or [] if isinstance(item, Mapping)]
             for key in RESULTS
@@ -62,33 +52,24 @@ def _label_studio(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
         if "start" in value:
             label = (value.get("labels") or value.get("hypertextlabels") or [""])[0]
             marks.append({"start": value["start"], "end": value.get("end"), "label": str(label)})
-    yield {
-        **found,
-        **({"spans": named_spans(spans_of(marks, size))} if marks or not results else {}),
-    }
+    spans = {"spans": named_spans(spans_of(marks, size))} if marks or not results else {}
+    yield {**found, **spans}
 
 
-def _answers(rows: Rows) -> set[Any]:
-    return {row.get("answer") for row in rows}
+def has_one_label(rows: Rows, _: Columns) -> bool:
+    answers = {row.get("answer") for row in rows}
+    is_reviewed = {"accept", "reject"} <= answers <= {"accept", "reject", "ignore"}
+    return is_reviewed and len({str(row.get("label")) for row in rows}) == 1
 
 
-def _one_label(rows: Rows, _: Columns) -> bool:
-    labels = {str(row.get("label")) for row in rows}
-    return len(labels) == 1 and {"accept", "reject"} <= _answers(rows) <= {
-        "accept",
-        "reject",
-        "ignore",
-    }
-
-
-def _yes_or_no(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
+def yes_or_no(row: Row, _: Columns) -> Made:
     # A row that was rejected is an example too.
     if row.get("answer") in ("accept", "reject"):
         name = str(row["label"])
         yield {"text": row["text"], "label": name if row["answer"] == "accept" else f"not {name}"}
 
 
-def _accepted(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
+def accepted(row: Row, _: Columns) -> Made:
     if row.get("answer") != "accept":
         return
     # Keys with `_` are the tool's own: hashes, times, who answered.
@@ -105,18 +86,18 @@ def _accepted(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
     yield kept
 
 
-def _submitted(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
-    """What people submitted is the answer, what a model suggested is not."""
+def submitted(row: Row, _: Columns) -> Made:
+    """Yield what people submitted; what a model suggested is no answer."""
     flat = row
     if isinstance(row.get("responses"), Mapping):
         answers = {f"{name}{RESPONSES}": value for name, value in row["responses"].items()}
         flat = {"id": row.get("id"), **row["fields"], **answers}
     names = [key.removesuffix(RESPONSES) for key in flat if key.endswith(RESPONSES)]
-    beside = re.compile(rf"(?:{'|'.join(map(re.escape, names))})(?:\.responses|[.-]suggestion).*")
+    suggested = rf"(?:{'|'.join(map(re.escape, names))})(?:\.responses|[.-]suggestion).*"
     rest = {
         key: value
         for key, value in flat.items()
-        if value is not None and key not in OF_ARGILLA and not beside.fullmatch(key)
+        if value is not None and key not in OF_ARGILLA and not re.fullmatch(suggested, key)
     }
     found = {name: _first_answer(flat.get(f"{name}{RESPONSES}")) for name in names}
     if any(value is not None for value in found.values()):
@@ -132,8 +113,8 @@ def _first_answer(values: object) -> object:
     return None
 
 
-def _last_branch(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
-    """A tree of messages, of which the last branch is read."""
+def last_branch(row: Row, _: Columns) -> Made:
+    """Yield the last branch of a tree of messages."""
     nodes: Mapping[str, Any] = row["mapping"]
     leaves = [name for name, node in nodes.items() if not node.get("children")]
     at = str(row.get("current_node") or (leaves[-1] if leaves else ""))
@@ -160,43 +141,29 @@ def _turn_of(node: Any) -> list[dict[str, str]]:
     return [{"role": str(role), "content": text}] if is_turn else []
 
 
-def _spacy(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def spacy(row: Row, at: Columns) -> Made:
     marks = {key: row[at["marks"]].get(key) for key in ("entities", "cats")}
     # Objects that are empty in every row say nothing.
-    kept = {
-        key: one for key, one in marks.items() if one or (key == "entities" and one is not None)
-    }
+    kept = {k: one for k, one in marks.items() if one or (k == "entities" and one is not None)}
     yield {**without(row, at["marks"]), **kept}
 
 
-def _are_spacy(values: Any) -> bool:
-    # `tags` alone is a name of much else
-    return all(
-        isinstance(one, Mapping) and one.keys() <= OF_SPACY and one.keys() & {"entities", "cats"}
-        for one in values
-    )
-
-
-def _sentences(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
+def sentences(row: Row, _: Columns) -> Made:
     for sentence in rows_below([row], "paragraphs.sentences"):
         tags = [str(token.get("ner", "O")) for token in sentence["tokens"]]
         words = [str(token["orth"]) for token in sentence["tokens"]]
         yield {"tokens": words, "tags": ["O" if tag == "-" else tag for tag in tags]}
 
 
-def _paragraphs(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
+def paragraphs(row: Row, _: Columns) -> Made:
     for paragraph in rows_below([row], "paragraphs"):
         for asked in rows_below([paragraph], "qas"):
-            answers = [one.get("text", "") for one in asked.get("answers", [])]
+            answers = list(dict.fromkeys(one.get("text", "") for one in asked.get("answers", [])))
             context, question = paragraph.get("context", ""), asked.get("question", "")
-            yield {
-                "context": context,
-                "question": question,
-                "answers": list(dict.fromkeys(answers)),
-            }
+            yield {"context": context, "question": question, "answers": answers}
 
 
-def _story(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
+def story(row: Row, _: Columns) -> Made:
     asked, answered = ([one["input_text"] for one in row[key]] for key in ("questions", "answers"))
     asked[0] = f"{row['story']}\n\n{asked[0]}"
     yield {
@@ -208,92 +175,37 @@ def _story(row: Row, _: Columns) -> Iterator[dict[str, Any]]:
     }
 
 
-def _chosen(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def chosen(row: Row, at: Columns) -> Made:
     value = row.get(at["name"])
     found = value["choices"] if isinstance(value, Mapping) else [value] if value else []
     yield {**row, at["name"]: found}
 
 
-def _are_choices(values: Any) -> bool:
+def _are_choices(values: Sequence[Any]) -> bool:
     filled = [one for one in values if one not in (None, "")]
     around = [one for one in filled if isinstance(one, Mapping) and one.keys() == {"choices"}]
     return bool(around) and all(isinstance(one, str) for one in filled if one not in around)
 
 
-TOOLS: Final[tuple[Attempt, ...]] = (
-    RowLayout(
-        why="the answers stand below `annotations`, as Label Studio exports them",
-        needs={"data": Role(names=("data",), test=OBJECTS)},
-        fits=lambda rows, _: all(any(row.get(key) is not None for key in RESULTS) for row in rows),
-        make=_label_studio,
+def _are_spacy(values: Sequence[Any]) -> bool:
+    known = set(WORDS["spacy"])
+    # `tags` alone is a name of much else
+    return all(
+        isinstance(one, Mapping) and one.keys() <= known and one.keys() & {"entities", "cats"}
+        for one in values
+    )
+
+
+TESTS: Final = {
+    "reviewed": lambda values: set(values) <= {"accept", "reject", "ignore"},
+    "trees of turns": lambda values: (
+        all(isinstance(one, Mapping) for one in values) and any(map(_turn_of, values[0].values()))
     ),
-    RowLayout(
-        why="`answer` says whether the label is right, as Prodigy writes it",
-        needs={"answer": Role(names=("answer",)), "label": Role(names=("label",))},
-        fits=_one_label,
-        make=_yes_or_no,
+    "spaCy's": _are_spacy,
+    "choices of Label Studio": _are_choices,
+    "paragraphs of tokens": lambda values: all(
+        any("tokens" in one for one in rows_below([{"paragraphs": some}], "paragraphs.sentences"))
+        for some in values[:5]
     ),
-    RowLayout(
-        why="rows that were not accepted are left out (`answer`), as Prodigy writes them",
-        needs={"answer": Role(names=("answer",), is_sparse=True)},
-        fits=lambda rows, _: _answers(rows) <= {"accept", "reject", "ignore"},
-        make=_accepted,
-    ),
-    *(
-        RowLayout(
-            why="what people submitted is the answer, as Argilla exports it",
-            needs=needs,
-            make=_submitted,
-        )
-        for needs in (
-            {name: Role(names=(name,), test=OBJECTS) for name in ("fields", "responses")},
-            {"question": Role(like=r".+\.responses", test=lambda some: isinstance(some[0], list), is_sparse=True)},
-        )
-    ),
-    RowLayout(
-        why="`mapping` holds its messages as a tree, as ChatGPT exports them",
-        needs={"mapping": Role(names=("mapping",), test=OBJECTS)},
-        fits=lambda rows, _: any(map(_turn_of, rows[0]["mapping"].values())),
-        make=_last_branch,
-    ),
-)  # fmt: skip
-DATA_SETS: Final[tuple[Attempt, ...]] = (
-    RowLayout(
-        why="`{marks}` holds what spaCy learns of a text",
-        needs={"marks": Role(test=_are_spacy)},
-        make=_spacy,
-    ),
-    RowLayout(
-        why="`{name}` holds what was chosen in Label Studio",
-        needs={"name": Role(test=_are_choices, is_sparse=True)},
-        make=_chosen,
-    ),
-    RowLayout(
-        why="sentences of tagged tokens stand below its documents, as spaCy 2 has them",
-        needs={"paragraphs": Role(names=("paragraphs",), test=LISTS)},
-        fits=lambda rows, _: all(
-            any("tokens" in one for one in rows_below([row], "paragraphs.sentences"))
-            for row in rows[:5]
-        ),
-        make=_sentences,
-    ),
-    RowLayout(
-        why="questions stand below their paragraphs",
-        needs={"paragraphs": Role(names=("paragraphs",), test=LISTS)},
-        make=_paragraphs,
-    ),
-    RowLayout(
-        why="questions about each `story` follow each other, as in CoQA",
-        needs={
-            "story": Role(names=("story",), test=TEXTS),
-            "questions": Role(names=("questions",), test=LISTS),
-            "answers": Role(names=("answers",), test=LISTS),
-        },
-        fits=lambda rows, _: all(
-            texts([one["input_text"] for one in row[key]])
-            for row in rows
-            for key in ("questions", "answers")
-        ),
-        make=_story,
-    ),
-)
+    "inputs": lambda values: all(texts([one["input_text"] for one in some]) for some in values),
+}

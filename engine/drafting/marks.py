@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.drafting.layouts.layout import (
-    LISTS,
+from engine.drafting.layout_table import (
     NEARLY,
-    TEXTS,
-    Attempt,
+    WORDS,
     Columns,
-    Role,
     Row,
-    RowLayout,
     Rows,
     objects,
     texts,
@@ -22,34 +18,17 @@ from engine.drafting.layouts.layout import (
 )
 from engine.recipe.text.words import IN_WORD
 
-STARTS: Final = (
-    *("start", "start_offset", "startindex", "start_index", "start_char", "start_pos", "begin"),
-    *("beginoffset", "begin_offset", "offset_start", "from", "exclusive_start", "startoffset"),
-)
-ENDS: Final = (
-    *("end", "end_offset", "endindex", "end_index", "end_char", "end_pos", "stop", "endoffset"),
-    *("offset_end", "to", "exclusive_end"),
-)
-PAIRS: Final = ("pos", "position", "offset", "offsets", "span", "indices", "range")
-NAMES: Final = (
-    *("label", "labels", "entity", "entity_type", "type", "tag", "name", "slot", "category"),
-    *("class", "entity_group", "ner"),
-)
-SURFACES: Final = ("text", "value", "word", "span", "mention", "surface", "entity", "name")
-"""Keys of a mark that hold the words it marks."""
-WORDS: Final = ("tokens", "words", "token", "word", "text")
-TAGS: Final = re.compile(rf"(?:O|[BILSEUM]-[{IN_WORD}.:/&-]+)\Z")
+Made = Iterator[dict[str, Any]]
+TAG: Final = re.compile(rf"(?:O|[BILSEUMW]-[{IN_WORD}.:/&-]+)\Z")
+"""A tag of one word in BIO, IOBES or BILOU."""
 TAGGED: Final = re.compile(r"<([A-Za-z][\w.-]*)>([^<>]+)</\1>")
-HTML: Final = re.compile(
-    r"a|abbr|b|big|blockquote|br|center|code|div|em|font|h\d|i|img|li|mark|p|pre|q|s|small|span|strong|su[bp]"
-    r"|table|t[dhr]|title|[uo]l|u|think"
-)
 Spans = tuple[tuple[int, int, str], ...]
 
 
-def are_tags(tags: Sequence[str]) -> bool:
-    """Whether all are tags of words (BIO, IOBES or BILOU), and some of them mark one."""
-    return any(tag != "O" for tag in tags) and all(map(TAGS.match, tags))
+def are_tags(tags: Sequence[str], share: float = 1.0) -> bool:
+    """Whether all, or so many, are tags of words, and some of them mark one."""
+    marks = sum(tag != "O" for tag in tags)
+    return marks > 0 and sum(bool(TAG.match(tag)) for tag in tags) >= share * len(tags)
 
 
 def tag_divider(lines: Sequence[str]) -> str:
@@ -117,16 +96,17 @@ def _span(item: object) -> tuple[int, int, str] | None:
         return None
     # Label Studio and SageMaker keep the place below a key of its own.
     flat = {str(key).lower(): value for key, value in _flattened(item)}
-    for key in PAIRS:
+    for key in WORDS["pairs"]:
         pair = flat.get(key)
         if isinstance(pair, list) and len(pair) == 2 and all(type(one) is int for one in pair):
             flat |= {"start": pair[0], "end": pair[1]}
             break
-    start = next((flat[key] for key in STARTS if type(flat.get(key)) is int), None)
-    end = next((flat[key] for key in ENDS if type(flat.get(key)) is int), None)
-    alone = (
-        one[0] if isinstance(one, list) and len(one) == 1 else one for one in map(flat.get, NAMES)
+    start, end = (
+        next((flat[key] for key in WORDS[what] if type(flat.get(key)) is int), None)
+        for what in ("starts", "ends")
     )
+    named = map(flat.get, WORDS["names"])
+    alone = (one[0] if isinstance(one, list) and len(one) == 1 else one for one in named)
     name = next((one for one in alone if isinstance(one, str) and one), "")
     return (start, end, name) if start is not None and end is not None and name else None
 
@@ -143,28 +123,27 @@ def _divided(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
-def _all_tags(read: Callable[[Any], list[str]]) -> Callable[[Sequence[Any]], bool]:
-    return lambda values: are_tags([tag for value in values for tag in read(value)])
-
-
-def _as_long(rows: Rows, at: Columns) -> bool:
-    fit = (len(row[at["words"]].split()) == len(_divided(row[at["tags"]])) for row in rows)
-    return sum(fit) >= NEARLY * len(rows)
-
-
-def _tags_as_text(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def tags_as_text(row: Row, at: Columns) -> Made:
     words, tags = str(row[at["words"]]).split(), _divided(row[at["tags"]])
     if len(words) == len(tags):
         yield {**without(row, at["words"], at["tags"]), **text_of_words(words, tags)}
 
 
-def _tags_inside(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def tag_divided(rows: Rows, at: Columns) -> Columns:
+    return {"divider": tag_divider([str(row[at["name"]] or "") for row in rows])}
+
+
+def tags_inside(row: Row, at: Columns) -> Made:
     found = [word.rpartition(at["divider"]) for word in str(row[at["name"]]).split()]
     marked = text_of_words([word for word, _, _ in found], [tag for _, _, tag in found])
     yield {**without(row, at["name"]), **marked}
 
 
-def _words_and_tags(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def as_long(rows: Rows, at: Columns) -> bool:
+    return all(len(row[at["words"]]) == len(row[at["tags"]]) for row in rows)
+
+
+def words_and_tags(row: Row, at: Columns) -> Made:
     words, tags = row.get(at["words"]) or [], row.get(at["tags"]) or []
     if len(words) == len(tags):
         rest = {key: value for key, value in row.items() if not isinstance(value, list)}
@@ -186,14 +165,12 @@ def _one_later(mark: object) -> object:
         whole = [at for at, one in enumerate(mark) if type(one) is int]
         return [one + 1 if whole[1:2] == [at] else one for at, one in enumerate(mark)]
     if isinstance(mark, Mapping):
-        return {
-            k: v + (k.lower().startswith("end") and type(v) is int) if type(v) is int else v
-            for k, v in mark.items()
-        }
+        ends = [k for k, v in mark.items() if k.lower().startswith("end") and type(v) is int]
+        return {**mark, **{key: mark[key] + 1 for key in ends}}
     return mark
 
 
-def _of_words(rows: Rows, at: Columns) -> Columns | None:
+def marks_words(rows: Rows, at: Columns) -> Columns | None:
     found = [_places(row, at) for row in rows]
     if not any(found) or any(one is None for one in found):
         return None
@@ -207,26 +184,25 @@ def _of_words(rows: Rows, at: Columns) -> Columns | None:
     return {"after": after} if all(a < b + after <= size for a, b, size in ends) else None
 
 
-def _marked_words(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def marked_words(row: Row, at: Columns) -> Made:
     words = row[at["words"]]
     tags = ["O"] * len(words)
     for start, last, name in _places(row, at) or ():
         end = last + at["after"]
         tags[start:end] = [f"B-{name}", *[f"I-{name}"] * (end - start - 1)]
-    rest = {
-        k: v for k, v in without(row, at["words"], at["marks"]).items() if not isinstance(v, list)
-    }
-    yield {**rest, **text_of_words(words, tags)}
+    rest = without(row, at["words"], at["marks"])
+    plain = {key: value for key, value in rest.items() if not isinstance(value, list)}
+    yield {**plain, **text_of_words(words, tags)}
 
 
-def _marks_fit(rows: Rows, at: Columns) -> bool:
+def marks_parts(rows: Rows, at: Columns) -> bool:
     lists = [row.get(at["marks"]) or [] for row in rows]
-    items = [item for one in lists for item in one]
     # Objects that hold start, end and name themselves can be named by a recipe.
     is_named = all(map(objects, lists)) and all(
         any(isinstance(value, str) for value in item.values())
         and sum(type(value) is int for value in item.values()) >= 2
-        for item in items
+        for some in lists
+        for item in some
     )
     return not is_named and all(
         spans_of(marks, len(row[at["text"]])) is not None
@@ -234,26 +210,25 @@ def _marks_fit(rows: Rows, at: Columns) -> bool:
     )
 
 
-def _marked(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def marked(row: Row, at: Columns) -> Made:
     spans = spans_of(row.get(at["marks"]) or [], len(str(row.get(at["text"]) or "")))
     yield {**row, at["marks"]: named_spans(spans)}
 
 
-def _repeat(rows: Rows, at: Columns) -> Columns | None:
-    lists = [(row[at["text"]], row.get(at["marks"]) or []) for row in rows]
-    marks = [mark for _, some in lists for mark in some]
-    if not marks or any(type(value) is int for mark in marks for value in mark.values()):
+def names_parts(rows: Rows, at: Columns) -> Columns | None:
+    marks = [(row[at["text"]], mark) for row in rows for mark in row.get(at["marks"]) or []]
+    if not marks or any(type(value) is int for _, mark in marks for value in mark.values()):
         return None
-    shared = [key for key in marks[0] if all(isinstance(mark.get(key), str) for mark in marks)]
-    surface = next((key for key in SURFACES if key in shared), None)
-    kind = next((key for key in NAMES if key in shared and key != surface), None)
+    shared = [k for k in marks[0][1] if all(isinstance(mark.get(k), str) for _, mark in marks)]
+    surface = next((key for key in WORDS["surfaces"] if key in shared), None)
+    kind = next((key for key in WORDS["names"] if key in shared and key != surface), None)
     if surface is None or kind is None:
         return None
-    held = sum(mark[surface] in text for text, some in lists for mark in some)
+    held = sum(mark[surface] in text for text, mark in marks)
     return {"surface": surface, "kind": kind} if held >= NEARLY * len(marks) else None
 
 
-def _repeated(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def named_parts(row: Row, at: Columns) -> Made:
     spans, after, text = [], 0, row[at["text"]]
     for mark in row.get(at["marks"]) or []:
         words = mark[at["surface"]]
@@ -267,13 +242,13 @@ def _repeated(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
 
 
 def _are_inline(values: Sequence[Any]) -> bool:
-    found = [TAGGED.findall(value) for value in values]
+    found = [TAGGED.findall(value) for value in values if value and isinstance(value, str)]
     names = {tag for tags in found for tag, _ in tags}
-    is_often = sum(map(bool, found)) >= 0.5 * len(values)
-    return is_often and 1 <= len(names) <= 60 and not any(map(HTML.fullmatch, names))
+    is_often = len(found) == len(values) and sum(map(bool, found)) >= 0.5 * len(values)
+    return is_often and 1 <= len(names) <= 60 and names.isdisjoint(WORDS["html"])
 
 
-def _inline(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
+def inline(row: Row, at: Columns) -> Made:
     parts, end, whole = [], 0, str(row[at["name"]])
     for mark in TAGGED.finditer(whole):
         parts += [(whole[end : mark.start()], ""), (mark[2], mark[1])]
@@ -282,60 +257,11 @@ def _inline(row: Row, at: Columns) -> Iterator[dict[str, Any]]:
     yield {**row, at["name"]: made["text"], "spans": made["spans"]}
 
 
-TEXT: Final = Role(test=TEXTS)
-MARKED: Final = Role(
-    test=lambda values: any(one and isinstance(one, list | Mapping) for one in values),
-    is_sparse=True,
-)
-REPEATED: Final = Role(
-    test=lambda values: any(values) and all(map(objects, filter(None, values))), is_sparse=True
-)
-MARKS: Final[tuple[Attempt, ...]] = (
-    RowLayout(
-        why="`{tags}` holds a tag for each word of `{words}`",
-        needs={"tags": Role(test=lambda values: TEXTS(values) and _all_tags(_divided)(values)), "words": TEXT},
-        fits=_as_long,
-        make=_tags_as_text,
+TESTS: Final = {
+    "tags as text": lambda values: are_tags([tag for value in values for tag in _divided(value)]),
+    "words with tags": lambda values: bool(tag_divider([str(one or "") for one in values])),
+    "lists of tags": lambda values: (
+        all(map(texts, values)) and are_tags([tag for value in values for tag in value])
     ),
-    RowLayout(
-        why="each word of `{name}` has its tag behind it",
-        needs={"name": Role(test=lambda values: bool(tag_divider([str(one or "") for one in values])))},
-        fits=lambda rows, at: {"divider": tag_divider([str(row[at["name"]] or "") for row in rows])},
-        make=_tags_inside,
-    ),
-    RowLayout(
-        why="`{words}` and `{tags}` are words and their tags",
-        needs={
-            "tags": Role(test=lambda values: all(map(texts, values)) and _all_tags(list)(values)),
-            "words": Role(first=WORDS, test=lambda values: all(map(texts, values))),
-        },
-        fits=lambda rows, at: all(len(row[at["words"]]) == len(row[at["tags"]]) for row in rows),
-        make=_words_and_tags,
-    ),
-    RowLayout(
-        why="`{marks}` marks words of `{words}`",
-        needs={
-            "words": Role(test=lambda values: all(texts(value) and value for value in values)),
-            "marks": Role(test=LISTS),
-        },
-        fits=_of_words,
-        make=_marked_words,
-    ),
-    RowLayout(
-        why="`{marks}` marks parts of `{text}`",
-        needs={"marks": MARKED, "text": TEXT},
-        fits=_marks_fit,
-        make=_marked,
-    ),
-    RowLayout(
-        why="`{marks}` names parts of `{text}`",
-        needs={"marks": REPEATED, "text": TEXT},
-        fits=_repeat,
-        make=_repeated,
-    ),
-)  # fmt: skip
-INLINE: Final = RowLayout(
-    why="`{name}` holds entities between tags",
-    needs={"name": Role(test=lambda values: TEXTS(values) and all(values) and _are_inline(values))},
-    make=_inline,
-)
+    "inline tags": _are_inline,
+}

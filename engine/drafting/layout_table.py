@@ -1,0 +1,146 @@
+"""Layouts of rows: what the table `schemas/layouts.json` needs of columns, and what it makes of a row."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from engine.files.reading import parse_json
+from engine.recipe.shipped import schema_text
+
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+Columns = Mapping[str, Any]
+"""The name of the column of each role, and what else was found."""
+Turned = Callable[[Row], Iterable[dict[str, Any]]]
+Recognised = tuple[Turned, str] | None
+Steps = Mapping[str, Callable[..., Any]]
+TABLE: Final[Mapping[str, Any]] = parse_json(schema_text("layouts.json"))
+"""{words, templates, splits, rows: [{why, needs: {role: {names, like, first, test, optional, sparse}}, unless, fits,
+with, for, make}]}: `why` names the column of a role in braces, `fits` tests the columns together, and `make` turns a
+row. `{layout}` is a function that looks at all columns."""
+WORDS: Final[Mapping[str, Any]] = TABLE["words"]
+NEARLY: Final = 0.95
+LOOKED_AT: Final = 500
+"""Rows by which a layout is recognised."""
+SPLIT: Final = "split"
+"""The column of the split that the name of a file says."""
+MOST_TRIED: Final = 2_000
+"""Choices of columns that are tried for one layout."""
+ODD: Final = (KeyError, TypeError, AttributeError, ValueError, IndexError)
+"""What is raised where a row is laid out otherwise than those by which its layout was recognised."""
+
+
+def columns_of(rows: Rows) -> list[str]:
+    """Return the names of the columns, in the order in which rows have them."""
+    return list(dict.fromkeys(str(name) for row in rows[:50] for name in row))
+
+
+def objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
+
+
+def texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def without(row: Row, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def rows_below(rows: Iterable[Row], path: str) -> Iterator[Row]:
+    """Yield the objects in the lists at a path: `paragraphs.sentences`."""
+    first, _, rest = path.partition(".")
+    for row in rows:
+        below = [item for item in row.get(first) or [] if isinstance(item, Mapping)]
+        yield from rows_below(below, rest) if rest else below
+
+
+TESTS: Final[Mapping[str, Callable[[Sequence[Any]], bool]]] = {
+    "": lambda _: True,
+    "texts": lambda values: all(isinstance(value, str) for value in values),
+    "lists": lambda values: all(isinstance(value, list) for value in values),
+    "objects": lambda values: all(isinstance(value, Mapping) for value in values),
+    "lists or objects": lambda values: TESTS["lists"](values) or TESTS["objects"](values),
+    "lists of texts": lambda values: all(map(texts, values)),
+    "filled lists of texts": lambda values: all(texts(value) and value for value in values),
+    "some texts": lambda values: any(isinstance(value, str) for value in values),
+    "some lists of objects": lambda values: any(values) and all(map(objects, filter(None, values))),
+    "some marked": lambda values: any(one and isinstance(one, list | Mapping) for one in values),
+    "begins with a list": lambda values: isinstance(values[0], list),
+}
+"""Of the values of a column; the modules of layouts have more."""
+
+
+def recognise(layout: Mapping[str, Any], rows: Rows, steps: Steps) -> Recognised:
+    """Return what makes rows of a layout of the table plain, and why; None where the rows are of another one."""
+    if "layout" in layout:
+        found: Recognised = steps[layout["layout"]](rows)
+        return found
+    names = columns_of(rows)
+    columns = [_columns(need, rows, names, steps) for need in layout["needs"].values()]
+    make = steps[layout["make"]]
+    ((key, ways),) = layout.get("for", {"": [""]}).items()
+    for chosen, way in itertools.product(
+        itertools.islice(itertools.product(*columns), MOST_TRIED), ways
+    ):
+        at = {
+            **dict(zip(layout["needs"], chosen, strict=True)),
+            **layout.get("with", {}),
+            key: way,
+        }
+        filled = [name for name in chosen if name]
+        others = {name.lower() for name in names if name not in filled}
+        if len(set(filled)) < len(filled) or not others.isdisjoint(layout.get("unless", ())):
+            continue
+        fits = layout.get("fits", "")
+        if fits == "nearly":
+            more = sum(bool(turned(partial(_made, make, at), row)) for row in rows) >= (
+                NEARLY * len(rows)
+            )
+        else:
+            more = steps[fits](rows, at) if fits else True
+        if more:
+            at |= more if isinstance(more, Mapping) else {}
+            return partial(_made, make, at), layout["why"].format(**at)
+    return None
+
+
+def _made(
+    make: Callable[..., Iterable[dict[str, Any]]], at: Columns, row: Row
+) -> Iterable[dict[str, Any]]:
+    return make(row, at)
+
+
+def _columns(need: Mapping[str, Any], rows: Rows, names: Sequence[str], steps: Steps) -> list[str]:
+    """Return the columns that may have a role; an empty name where it may have none."""
+    known = WORDS[need["names"]] if isinstance(need.get("names"), str) else need.get("names", ())
+    like = WORDS.get(need.get("like", ""), need.get("like", ""))
+    wanted = [*known, *need.get("first", ())]
+    called = [
+        name
+        for name in names
+        if (not known or name.lower() in known) and (not like or re.fullmatch(like, name))
+    ]
+    called.sort(key=lambda one: wanted.index(one.lower()) if one.lower() in wanted else len(wanted))
+    test = TESTS.get(need.get("test", "")) or steps[need["test"]]
+    found = [
+        name
+        for name in called
+        if (need.get("sparse") or all(name in row for row in rows))
+        and test([row.get(name) for row in rows])
+    ]
+    return found or ([""] if need.get("optional") else [])
+
+
+def turned(turn: Turned, row: Row) -> list[dict[str, Any]] | None:
+    """Return what becomes of a row; None where it is laid out otherwise."""
+    try:
+        # The split that its file is of stays, whatever becomes of the other columns.
+        kept = {SPLIT: row[SPLIT]} if SPLIT in row else {}
+        return [{**kept, **new} for new in turn(row)]
+    except ODD:
+        return None

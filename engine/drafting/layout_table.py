@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from engine.files.reading import parse_json
-from engine.recipe.shipped import schema_text
+from engine.recipe.validation.schema import schema_text
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]

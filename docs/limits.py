@@ -123,7 +123,7 @@ LIMITS: Final[Sequence[Limit]] = (
     ("a config of another tool", "recipe/text/source:MAX_BYTES", CHARACTERS, "R425"),
     (
         "columns of rows that are drafted from",
-        "drafting/layouts/reshape:MOST_COLUMNS",
+        "drafting/reshape:MOST_COLUMNS",
         COUNT,
         "R030",
     ),

@@ -17,7 +17,7 @@ from engine.data.examples.candidates import collect_rows
 from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
 from engine.data.membership import Membership
 from engine.data.preparation import Preparation, Step
-from engine.data.reading.row import Row, RowBatch
+from engine.data.reading.row import Row
 from engine.data.row_index import Assignment, Pool
 from engine.data.similarity.overlap import check_leakage, shared_texts, with_left
 from engine.data.spill import Spill
@@ -73,7 +73,7 @@ class Prepared(Value):
 
 
 def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
-    rows: Iterable[Row | RowBatch],
+    rows: Iterable[Row],
     task: Task,
     *,
     data: Data,
@@ -113,7 +113,7 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
     return prepared
 
 
-def _prepared(work: Preparation, rows: Iterable[Row | RowBatch]) -> Prepared:
+def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
     """Run the steps in their order."""
     pool, findings = work.pool, work.findings
     collected = collect_rows(rows, work)

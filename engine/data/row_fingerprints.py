@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from engine.data.membership import RECORDED_ROWS, joined_parts, parts_of
-from engine.data.reading.row import Row, RowBatch
+from engine.data.reading.row import Row
 from engine.values import Value
 
 BYTES = 4
@@ -26,14 +26,13 @@ class Fingerprints:
     rows: int = 0
     _kept: list[bytes] = field(default_factory=list)
 
-    def watch(self, rows: Iterable[Row | RowBatch]) -> Iterator[Row | RowBatch]:
+    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the rows as they are."""
-        for some in rows:
-            several = (some,) if isinstance(some, Row) else some
+        for row in rows:
             if self.rows < RECORDED_ROWS:
-                self._kept += map(fingerprint, several)
-            self.rows += len(several)
-            yield some
+                self._kept.append(fingerprint(row))
+            self.rows += 1
+            yield row
 
     def written(self) -> str | None:
         """Return them as base64 of the sorted fingerprints; None for more rows than are recorded."""

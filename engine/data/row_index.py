@@ -9,15 +9,13 @@ from __future__ import annotations
 import hashlib
 import struct
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
-from engine.data.kinds.base import Filled
-from engine.data.row_order import only, runs, sorted_by
 from engine.data.spill import Spill
 
 
@@ -41,21 +39,23 @@ SPAN: Final = 1 << 64
 
 def drawn(purpose: str, seed: int, key: bytes) -> int:
     """Return the place of a text in a seeded order that depends on its content alone, from 0 up to `SPAN`."""
-    return int.from_bytes(hashlib.sha256(b"%b%b" % (before_key(purpose, seed), key)).digest()[:8])
+    return int.from_bytes(hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()[:8])
 
 
-@lru_cache(maxsize=16)
-def before_key(purpose: str, seed: int) -> bytes:
-    """Return what stands before a key where its place in a seeded order is drawn."""
-    return f"{purpose}:{seed}:".encode()
+def starts(order: Sequence[int], *values: Sequence[float]) -> array[int]:
+    """Return where in `order` one of the values of the rows changes, from 0 on, and the end."""
+    keys = [tuple(value[row] for value in values) for row in order]
+    changes = (at for at in range(1, len(keys)) if keys[at] != keys[at - 1])
+    return array("I", [*([0] if keys else []), *changes, len(keys)])
 
 
-class WordNumbers(dict[str, int]):
-    """The number of each word, in the order in which they were first asked for."""
-
-    def __missing__(self, word: str) -> int:
-        """Number a new word."""
-        return self.setdefault(word, len(self))
+def runs(
+    order: Sequence[int], values: Sequence[float], *, least: int = 1
+) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of each run of so many rows in `order` with the same value."""
+    yield from (
+        (start, end) for start, end in pairwise(starts(order, values)) if end - start >= least
+    )
 
 
 @dataclass(slots=True)
@@ -63,12 +63,12 @@ class Traits:
     """What one check says of every row, as a number of a word."""
 
     check: TraitCheck
-    words: WordNumbers = field(default_factory=WordNumbers)
+    words: dict[str, int] = field(default_factory=dict)
+    """The number of each word, in the order in which they were first found."""
     of: array[int] = field(default_factory=lambda: array("H"))
 
-    def note(self, words: Iterable[str]) -> None:
-        """Keep what the check says of more rows."""
-        self.of.extend(map(self.words.__getitem__, words))
+    def note(self, word: str) -> None:
+        self.of.append(self.words.setdefault(word, len(self.words)))
 
 
 @dataclass(slots=True)
@@ -112,16 +112,11 @@ class Pool:
     def __len__(self) -> int:
         return len(self.spill)
 
-    def note_traits(self, filled: Filled) -> None:
-        """Keep the traits of one more row."""
-        for traits in self.traits:
-            traits.note((traits.check.trait(filled),))
-
     def arrange(self) -> None:
         """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""
         # By the rank in memory first; the texts are on disk and are read only where ranks are
         # equal.
-        self.order = sorted_by(self.rank)
+        self.order = array("I", sorted(range(len(self)), key=self.rank.__getitem__))
         for start, end in runs(self.order, self.rank, least=2):
             self.order[start:end] = array("I", sorted(self.order[start:end], key=self._content))
             if self.is_by_place:
@@ -153,7 +148,7 @@ class Pool:
 
     def living(self) -> array[int]:
         """Return the rows that are not left out, in drawn order."""
-        return only(self.order, self.alive)
+        return array("I", (row for row in self.order if self.alive[row]))
 
     def repeated(self) -> Iterator[list[int]]:
         """Yield the living rows of each text that has several, in the order they were read.

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from engine.data import row_order
 from engine.data.checks.all_rows import count_labels
 from engine.data.examples.output import Examples, Outcome
 from engine.data.reading.sources import source_names
@@ -80,7 +79,7 @@ def _sources(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> Iterat
     pool = outcome.work.pool
     used = Counter[int]()
     for split in examples.values():
-        used.update(row_order.counts(split.rows, pool.source))
+        used.update(pool.source[row] for row in split.rows)
     for number, (source, name) in enumerate(zip(sources, source_names(sources), strict=True)):
         yield SourceSummary(
             name=name,

@@ -139,7 +139,6 @@ class _Sift:
     def collect(self, collector: RowCollector, row: WrittenRow) -> None:
         before, dropped = len(self.work.pool), dict(self.work.findings.dropped)
         collector.add(Row(origin=f"{ORIGIN}:{row.number}", values=row.values))
-        collector.flush()
         if len(self.work.pool) > before:
             self.numbers.append(row.number)
             return

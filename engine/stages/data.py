@@ -12,7 +12,7 @@ from engine.data.membership import membership_to_json
 from engine.data.reading.sources import (
     Fetched,
     fetch_all,
-    read_all_batches,
+    read_all,
     sha256_of_sources,
     source_names,
     source_slice,
@@ -74,7 +74,7 @@ def run(context: StageContext) -> None:
     fetched = fetch_all(recipe.data.sources, context.cached, context.progress)
     marks = Fingerprints()
     prepared = prepare(
-        marks.watch(read_all_batches(fetched, context.progress)),
+        marks.watch(read_all(fetched, context.progress)),
         recipe.task,
         data=recipe.data,
         splits=recipe.splits,

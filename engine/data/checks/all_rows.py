@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from engine.data.checks.findings import ByRow, Shown, drop_reason, quote
 from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Pool
-from engine.data.row_order import ascending, counts, having, runs
+from engine.data.row_index import Pool, runs
 from engine.data.similarity.near import near_duplicates
 from engine.data.spill import Texts
 from engine.data.splitting.recorded import FRESH
@@ -197,13 +196,14 @@ def check_traits(work: Preparation) -> None:
         check = traits.check
         words = list(traits.words)
         living = pool.living()
-        by_word = {words[number]: count for number, count in counts(living, traits.of).items()}
+        counts = Counter(traits.of[row] for row in living)
+        by_word = {words[number]: count for number, count in counts.items()}
         odd, message = check.odd(by_word)
         if not message:
             continue
         shown = {traits.words[word]: check.shown(word, by_word) for word in odd}
         # In the order they were read, so that the examples do not change with the seed.
-        rows = ascending(having(living, traits.of, shown))
+        rows = sorted(row for row in living if traits.of[row] in shown)
         for row in rows:
             work.findings.row(check.name, pool.spill[row].origin, what=shown[traits.of[row]])
         work.report(
@@ -254,7 +254,7 @@ def check_missing_classes(work: Preparation, labels: Mapping[str, int]) -> None:
 def count_labels(pool: Pool, rows: Sequence[int]) -> dict[str, int]:
     """Return the rows of each label."""
     found: dict[str, int] = defaultdict(int)
-    for stratum, count in counts(rows, pool.stratum).items():
+    for stratum, count in Counter(pool.stratum[row] for row in rows).items():
         for label in pool.strata[stratum]:
             found[label] += count
     return dict(found)

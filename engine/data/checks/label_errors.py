@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Final
 
 from engine.data.examples.example import normalised
 from engine.data.similarity.near import TextStore
-from engine.data.spill import Texts
 from engine.values import Value
 
 if TYPE_CHECKING:
@@ -129,8 +128,7 @@ def _drawn(texts: Iterable[str], labels: Sequence[str], seed: int) -> dict[int, 
 
     Holds no more rows than those, however many there are.
     """
-    every = texts.numbered() if isinstance(texts, Texts) else enumerate(texts)
-    keyed = ((key_of(text, seed), labels[row], row) for row, text in every)
+    keyed = ((key_of(text, seed), labels[row], row) for row, text in enumerate(texts))
     return {row: key for key, _, row in nsmallest(most_rows(len(set(labels))), keyed)}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -73,15 +73,6 @@ class MarkCounter:
             words = tuple(WORD.findall(label.casefold()))
             if words:
                 self._names[words[0]].append((words, label))
-
-    @property
-    def first_words(self) -> Sequence[str]:
-        """The first word of each name: a text without any of them holds no mark."""
-        return tuple(self._names)
-
-    def add_unmarked(self, rows: Mapping[str, int]) -> None:
-        """Count rows of each label whose texts hold no mark."""
-        self._rows.update(rows)
 
     def add(self, text: str, labels: Iterable[str]) -> None:
         """Count a row: its text and the labels it has."""

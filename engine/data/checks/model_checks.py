@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 
-from engine.data import row_order
-from engine.data.checks.all_rows import count_labels
 from engine.data.checks.findings import ByRow, Findings, quote
 from engine.data.checks.label_errors import find_label_errors, looked_at
 from engine.data.checks.label_leakage import (
-    LabelMark,
-    MarkCounter,
     find_label_marks,
     finder,
     leakage_message,
@@ -20,7 +15,7 @@ from engine.data.checks.label_leakage import (
 from engine.data.checks.label_order import MOST, find_moved_labels
 from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Assignment, Pool
+from engine.data.row_index import Assignment
 from engine.data.spill import Texts
 from engine.data.splitting.splits import Division
 
@@ -78,20 +73,6 @@ def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings)
     findings.drop("likely label error", division.leave_out(out, "label_errors"))
 
 
-def _marks_of_many(pool: Pool, rows: array[int], labels: Sequence[str]) -> list[LabelMark]:
-    """Return what `find_label_marks` does: only texts that hold a word of a label are looked at one by one."""
-    from engine.data.spill_blocks import blocks  # NumPy and numba: an extra
-
-    counter, unmarked = MarkCounter(labels), bytearray(pool.alive)
-    for block in blocks(pool.spill, rows):
-        for at in block.holding(counter.first_words):
-            row = int(block.rows[at])
-            unmarked[row] = 0
-            counter.add(block.record(at).input, pool.labels(row))
-    counter.add_unmarked(count_labels(pool, row_order.only(rows, unmarked)))
-    return counter.found()
-
-
 def check_label_marks(work: Preparation) -> None:
     """Find words of the label, or constant markers, that give the label away in the text.
 
@@ -99,11 +80,8 @@ def check_label_marks(work: Preparation) -> None:
     """
     pool = work.pool
     rows = pool.living()
-    if len(rows) < row_order.MANY or not row_order.has_loops():
-        texts = ((record.input, pool.labels(row)) for row, record in pool.spill.ordered(rows))
-        found = find_label_marks(texts, work.task.labels)
-    else:
-        found = _marks_of_many(pool, rows, work.task.labels)
+    texts = ((pool.spill[row].input, pool.labels(row)) for row in rows)
+    found = find_label_marks(texts, work.task.labels)
     if not found:
         return
     find, giving = finder(found), []

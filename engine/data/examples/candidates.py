@@ -5,30 +5,27 @@ The texts go to a spill file; memory holds some numbers of each row (`engine.dat
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from engine.data.checks.findings import Quote, Rejects, drop_reason
 from engine.data.checks.rows.chosen import masks, row_checks, trait_checks
-from engine.data.checks.rows.texts import is_plain
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import content_key
-from engine.data.examples.pool_writer import BATCH, PoolWriter, WaitingRows
 from engine.data.examples.reading_errors import READING_ERRORS
 from engine.data.examples.template import MissingColumnError, UnusableValueError
 from engine.data.examples.unusable_rows import UnusableRows
 from engine.data.kinds import filler
 from engine.data.kinds.base import Fill, Filled
 from engine.data.preparation import Preparation
-from engine.data.reading.row import Row, RowBatch, several
+from engine.data.reading.row import Row, several
 from engine.data.row_index import Assignment, Traits, drawn
+from engine.data.spill import SpilledRow
 from engine.data.splitting.column import NoMarkError, group_key, mark_of, place_of, seconds_of
 from engine.data.splitting.spellings import GroupSpellings, TimeSpellings
-
-if TYPE_CHECKING:
-    from engine.data.examples.column_rows import ColumnReader
 
 
 @dataclass(slots=True)
@@ -41,14 +38,11 @@ class CollectedRows:
     """Chat format, or `columns`, by number of the source."""
 
 
-def collect_rows(rows: Iterable[Row | RowBatch], work: Preparation) -> CollectedRows:
+def collect_rows(rows: Iterable[Row], work: Preparation) -> CollectedRows:
     """Read and check every row; what cannot be used is counted in the findings and left out."""
     collector = RowCollector(work)
-    for some in rows:
-        if isinstance(some, Row):
-            collector.add(some)
-        else:
-            collector.add_batch(some)
+    for row in rows:
+        collector.add(row)
     return collector.finish()
 
 
@@ -61,15 +55,11 @@ class RowCollector:
         self._collected = CollectedRows()
         self._unusable = UnusableRows(work)
         self._fills: dict[int, Fill] = {}
-        self._column_readers: dict[int, ColumnReader | None] = {}
-        self._before: int | None = None
-        """Plain rows of a batch that stand before the row that is looked at, and are not written yet."""
-        self._writer, self._waiting = PoolWriter(work), WaitingRows()
+        self._strata: dict[tuple[str, ...], int] = {}
         self._groups, self._times = GroupSpellings(work.splits.seed), TimeSpellings()
         checks = work.data.checks
         self._masks = [(mask, Rejects(), Rejects()) for mask in masks(checks)]
         self._checks = [(check, Rejects()) for check in row_checks(work.task, checks)]
-        self._seeing_plain = [one for one in self._checks if one[0].sees_plain]
         self._pool.traits += map(Traits, trait_checks(work.task, checks))
 
     def add(self, row: Row) -> None:
@@ -83,78 +73,16 @@ class RowCollector:
             return
         if not self._unusable.is_complete(row.origin, filled):
             return
-        if len(self._waiting) == BATCH and self._before is None:
-            self.flush()
         # Masks before checks: a check that ran first would write down what the mask hides.
         masked = self._masked(row.origin, filled)
         is_kept = self._passes(row.origin, masked) and self._keep(row, masked)
         if is_kept and masked.input != filled.input:
             # A lock from before the mask knows the row by this text (`splitting.recorded`).
             key = content_key(filled.input)
-            self._pool.unmasked[self._number - 1] = int.from_bytes(key[:8])
-
-    def add_batch(self, batch: RowBatch) -> None:
-        """Do the same with every row of a batch; those of many that are plain without an object for each."""
-        reader = self._column_reader(batch)
-        rows = None if reader is None else reader.read(batch)
-        if reader is None or rows is None:
-            for row in batch:
-                self.add(row)
-            return
-        self.flush()
-        unplain = (rows.labels < 0).nonzero()[0]
-        plain_before = (unplain - range(len(unplain))).tolist()
-        places = []
-        for place, before, row in zip(
-            unplain.tolist(), plain_before, batch.rows(unplain), strict=True
-        ):
-            waiting, self._before = len(self._waiting), before
-            self.add(row)
-            if len(self._waiting) > waiting:
-                places.append(place)
-        self._before = None
-        others, self._waiting = self._waiting, WaitingRows()
-        self._collected.read_by_source[batch.source] += len(batch) - len(unplain)
-        self._writer.write_columns(reader, rows, places, others)
-
-    def _column_reader(self, batch: RowBatch) -> ColumnReader | None:
-        """Return what reads the rows of a source as columns; None where they need more."""
-        if batch.source not in self._fills and not self._knows_format(batch):
-            return None
-        if batch.source not in self._column_readers:
-            self._column_readers[batch.source] = self._new_column_reader(batch.origin)
-        return self._column_readers[batch.source]
-
-    def _knows_format(self, batch: RowBatch) -> bool:
-        """Tell whether the first row of a source says its format; its problems are counted with the row itself."""
-        first = next(iter(batch))
-        self._unusable.note_columns(first)
-        try:
-            self._fill(first)
-        except READING_ERRORS:
-            return False
-        return True
-
-    def _new_column_reader(self, origin: str) -> ColumnReader | None:
-        splits = self._work.splits
-        if splits.column or splits.by in ("files", "files_order") or self._seeing_plain:
-            return None
-        if any(not traits.check.reads_blocks for traits in self._pool.traits):
-            return None
-        try:
-            from engine.data.examples.column_rows import column_reader  # NumPy and numba
-        except ImportError:  # slower, and the same
-            return None
-        return column_reader(self._work.task, self._work.data, origin)
-
-    def flush(self) -> None:
-        """Write the rows that wait into the pool."""
-        self._writer.write(self._waiting)
-        self._waiting = WaitingRows()
+            self._pool.unmasked[len(self._pool) - 1] = int.from_bytes(key[:8])
 
     def finish(self) -> CollectedRows:
         """Report everything that was counted, and return the candidates."""
-        self.flush()
         self._unusable.report(self._collected.read_by_source.total())
         self._report_checks()
         self._report_spellings()
@@ -181,11 +109,11 @@ class RowCollector:
     def _passes(self, origin: str, filled: Filled) -> bool:
         """Run the checks of single rows, every one of them."""
         dropped_by = []
-        for check, rejects in self._seeing_plain if is_plain(filled) else self._checks:
+        for check, rejects in self._checks:
             what = check.look(filled)
             if what is None:
                 continue
-            rejects.add(Quote(self._number, origin, what))
+            rejects.add(Quote(len(self._pool), origin, what))
             self._findings.row(check.name, origin, what=what)
             if check.action == "drop":
                 dropped_by.append(check.name)
@@ -193,19 +121,39 @@ class RowCollector:
             self._findings.drop(drop_reason(dropped_by[0]), 1)
         return not dropped_by
 
-    @property
-    def _number(self) -> int:
-        """The number of the next row that is kept."""
-        return len(self._pool) + len(self._waiting) + (self._before or 0)
-
     def _keep(self, row: Row, filled: Filled) -> bool:
-        """Let the row wait to be written; tell whether it could be."""
+        """Write the row into the pool; return whether its split could be read."""
         # First: a row whose split cannot be read must leave no number behind, as all arrays of the
         # pool have one length.
-        split_value = self._split_value(row, filled)
-        if split_value is None:
+        mark = self._split_value(row, filled)
+        if mark is None:
             return False
-        self._waiting.add(filled, origin=row.origin, source=row.source, mark=split_value)
+        pool, work = self._pool, self._work
+        if filled.labels not in self._strata:
+            self._strata[filled.labels] = len(self._strata)
+            pool.strata.append(filled.labels)
+        pool.stratum.append(self._strata[filled.labels])
+        pool.answer.append(_answer_hash(filled))
+        pool.source.append(row.source)
+        pool.alive.append(1)
+        key = content_key(filled.input)
+        pool.key.append(int.from_bytes(key[:8]))
+        # Split and sample are drawn with different purposes: with one rank for both, a sample
+        # would be filled from the holdout first.
+        pool.rank.append(drawn("split", work.splits.seed, key))
+        if work.data.sample is not None:
+            pool.sample.append(drawn("sample", work.data.sample.seed, key))
+        for traits in pool.traits:
+            traits.note(traits.check.trait(filled))
+        record = SpilledRow(
+            origin=row.origin,
+            input=filled.input,
+            target=filled.target,
+            labels=filled.labels,
+            payload=filled.payload,
+            mark=mark,
+        )
+        pool.spill.add(record)
         return True
 
     def _split_value(self, row: Row, filled: Filled) -> str | None:
@@ -268,3 +216,12 @@ class RowCollector:
             if rows.count:
                 message = f"{values.count:,} values in {rows.count:,} rows are behind placeholders"
                 self._work.report(mask.name, rows.count, message=message, examples=rows.places)
+
+
+def _answer_hash(filled: Filled) -> int:
+    # 64 bits, as the pool keeps them; the payload too, since two answers may share their first
+    # text.
+    digest = hashlib.blake2b(filled.target.encode(errors="surrogatepass"), digest_size=8)
+    if filled.payload:
+        digest.update(json.dumps(filled.payload, sort_keys=True).encode("ascii"))
+    return int.from_bytes(digest.digest())

@@ -14,18 +14,15 @@ from itertools import batched
 from pathlib import Path
 from typing import Final
 
-from engine.data import row_order
 from engine.data.examples.candidates import CollectedRows
 from engine.data.examples.example import (
     Example,
     content_id,
-    example_line,
     normalised,
     write_examples,
 )
 from engine.data.preparation import Preparation
-from engine.data.row_index import Pool
-from engine.data.row_order import has_loops, runs
+from engine.data.row_index import Pool, runs
 from engine.data.spill import SpilledRow
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall, Recorded
@@ -101,36 +98,12 @@ class Examples:
         )
 
     def write(self, path: Path) -> None:
-        """Write them as `write_examples` does."""
-        outcome = self._outcome
-        if not self._are_many or outcome.division.folds or outcome.work.splits.by == "group":
-            write_examples(path, self)
-            return
-        from engine.data.examples.output_many import lines_in_order  # an extra, as all of it
-
-        def line(row: int, record: SpilledRow) -> bytes:
-            return example_line(self._example(row, record)).encode()
-
-        special = outcome.again.keys() | outcome.repeats.keys()
-        with path.open("wb") as stream:
-            work = outcome.work
-            lines = lines_in_order(work.pool.spill, self._rows, special, line, work.scratch)
-            stream.writelines(lines)
+        write_examples(path, self)
 
     def digest(self) -> str:
-        """Return what `split_digest` does of them."""
+        """Return the sha256 of their texts and answers; see `split_digest`."""
         work = self._outcome.work
-        if not self._are_many:
-            records = (record for _, record in work.pool.spill.ordered(self._rows))
-            return split_digest(records, work.scratch)
-        from engine.data.examples.output_many import digest_of  # an extra, as all of it
-
-        return digest_of(work.pool.spill, self._rows, work.scratch)
-
-    @property
-    def _are_many(self) -> bool:
-        """Tell whether compiled loops pay for their start, and are there."""
-        return len(self._rows) >= row_order.MANY and has_loops(columns=True)
+        return split_digest((work.pool.spill[row] for row in self._rows), work.scratch)
 
     @property
     def rows(self) -> Sequence[int]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.data import row_order
 from engine.data.reading.json_stream import DEEPEST, JsonStream
-from engine.data.reading.row import Row, RowBatch, Trouble, excerpt
+from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.strict_json import BLANK, StrictJsonError, kind_of_value, strict_json
-from engine.data.reading.text import chunks, line_blocks, split_lines
+from engine.data.reading.text import chunks, lines
 from engine.recipe.model import Source
 from engine.recipe.text.words import nearest
 
@@ -21,41 +19,23 @@ SHOWN = 12
 """Arrays of a document that are offered to choose from."""
 
 
-def read_json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | RowBatch]:
+def read_json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield one row a line; blank lines are passed over, broken ones added to `trouble`.
 
-    A line that is an array becomes a row through the source's `header`. Of many lines, blocks of them are read
-    as columns.
+    A line that is an array becomes a row through the source's `header`.
     """
-    number, names = 1, tuple[str, ...]()
-    for block in line_blocks(path, source.encoding, trouble):
-        if names and number > row_order.MANY and row_order.has_loops(columns=True):
-            from engine.data.reading.json_columns import line_batch  # NumPy, numba and pyarrow
-
-            read = partial(_row, header=source.header, trouble=trouble)
-            yield line_batch(block, number, names, read, trouble)
-            number += block.count("\n")
+    for number, line in enumerate(lines(path, source.encoding, trouble), 1):
+        if not line.strip(BLANK):
             continue
-        for line in split_lines(block):
-            row = _row(line, number, source.header, trouble)
-            number += 1
-            if row is not None:
-                names = tuple(row.values)
-                yield row
-
-
-def _row(line: str, number: int, header: Sequence[str], trouble: Trouble) -> Row | None:
-    """Return the row of a line; None where it is blank, or broken."""
-    if not line.strip(BLANK):
-        return None
-    try:
-        value = strict_json(line)
-    except StrictJsonError as refused:
-        hint = None if trouble.count else _line_hint(line)
-        trouble.add(refused.code, str(refused), line=number, hint=hint)
-        return None
-    values = _as_columns(value, header, trouble, line=number)
-    return None if values is None else trouble.row(f":{number}", values)
+        try:
+            value = strict_json(line)
+        except StrictJsonError as refused:
+            hint = None if trouble.count else _line_hint(line)
+            trouble.add(refused.code, str(refused), line=number, hint=hint)
+            continue
+        values = _as_columns(value, source.header, trouble, line=number)
+        if values is not None:
+            yield trouble.row(f":{number}", values)
 
 
 def _line_hint(line: str) -> str | None:

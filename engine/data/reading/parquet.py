@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.data import row_order
 from engine.data.reading.parquet_footer import DamagedFooterError, first_page_sizes
 from engine.data.reading.row import Row, Trouble, excerpt, first_repeated
 from engine.data.reading.text import LIMITS, MAX_LINE, require_rows, unreadable
 from engine.errors import needs_extra
 from engine.recipe.model import Source
 from engine.sources.streams import kind_of
-from engine.values import Value
 
 MOST_ROWS = 8192
-"""Of a batch, and of batches that are looked at together; fewer where rows are large."""
+"""Of a batch; fewer where rows are large."""
 BATCH_BYTES = 4 << 20
 """Uncompressed, on the average of the file."""
 MOST_BYTES = 256 << 20
@@ -28,11 +25,8 @@ BUFFER = 1 << 20
 """Bytes read of a column at a time, so that no row group is held whole."""
 
 
-def read_parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row | ParquetBatch]:
-    """Yield the rows, those of a batch together where each of them can be read.
-
-    DataError when it is no Parquet file, is damaged, or names a column twice.
-    """
+def read_parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row]:
+    """Yield the rows. DataError when it is no Parquet file, is damaged, or names a column twice."""
     with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
         from pyarrow import ArrowException  # an extra
     _check_kind(path, trouble)
@@ -56,7 +50,7 @@ def _check_kind(path: Path, trouble: Trouble) -> None:
         raise trouble.stop("D328", f"is {actual}, not Parquet")
 
 
-def _read(path: Path, trouble: Trouble) -> Iterator[Row | ParquetBatch]:
+def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
     import pyarrow.parquet as pq  # an extra
 
     file: Any
@@ -70,24 +64,8 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row | ParquetBatch]:
         most = _rows_at_once(average, _largest_value(path))
         if largest := _largest_decoded(file, most, path):
             most = _rows_at_once(average, largest)
-        batches = file.iter_batches(batch_size=most, use_threads=False)
         number, count, packed = 0, 0, path.stat().st_size
-        waiting = _WaitingBatches(trouble)
-        are_many = (
-            file.metadata.num_rows >= row_order.MANY
-        )  # what reads columns takes time to import
-        for batch in batches:
-            size = _readable_characters(batch) if are_many else None
-            if size is not None:
-                waiting.add(batch)
-                number += len(batch)
-                count += size
-                LIMITS.check(count, packed=packed, name=trouble.file)
-                if waiting.are_enough:
-                    yield waiting.taken(number)
-                continue
-            if waiting.rows:
-                yield waiting.taken(number)
+        for batch in file.iter_batches(batch_size=most, use_threads=False):
             for values in _values(batch, number, trouble):
                 number += 1
                 # Row by row as well: the sizes that were checked before are the file's own word.
@@ -98,102 +76,6 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row | ParquetBatch]:
                 count += size
                 yield trouble.row(f"#{number}", values)
             LIMITS.check(count, packed=packed, name=trouble.file)
-        if waiting.rows:
-            yield waiting.taken(number)
-
-
-@dataclass(slots=True)
-class _WaitingBatches:
-    """Small batches that become one: what it costs to begin with one is that of many rows."""
-
-    trouble: Trouble
-    rows: int = 0
-    size: int = 0
-    batches: list[Any] = field(default_factory=list)
-
-    def add(self, batch: Any) -> None:
-        self.batches.append(batch)
-        self.rows += len(batch)
-        self.size += batch.nbytes
-
-    @property
-    def are_enough(self) -> bool:
-        return self.rows >= MOST_ROWS or self.size >= BATCH_BYTES
-
-    def taken(self, last: int) -> ParquetBatch:
-        """Return them as one whose last row has that number, and begin anew."""
-        from pyarrow import concat_batches  # an extra
-
-        columns, rows = concat_batches(self.batches), self.rows
-        self.rows, self.size, self.batches = 0, 0, []
-        return ParquetBatch(columns=columns, first=last - rows + 1, trouble=self.trouble)
-
-
-class ParquetBatch(Value):
-    """Rows that are columns (`engine.data.reading.row.RowBatch`)."""
-
-    columns: Any
-    first: int
-    trouble: Trouble
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-    def __iter__(self) -> Iterator[Row]:
-        """Yield every row."""
-        for number, values in enumerate(self.columns.to_pylist(), self.first):
-            yield self.trouble.row(f"#{number}", values)
-
-    @property
-    def origin(self) -> str:
-        """What stands before its number in the origin of a row."""
-        return f"{self.trouble.file}#"
-
-    @property
-    def source(self) -> int:
-        """Which of the recipe's sources they come from, from 0."""
-        return self.trouble.source
-
-    @property
-    def numbers(self) -> Any:
-        """The number of each row."""
-        import numpy as np  # an extra
-
-        return np.arange(self.first, self.first + len(self))
-
-    def rows(self, places: Any) -> Iterator[Row]:
-        """Yield the rows at these places of the batch, an array of NumPy."""
-        from engine.data.arrow_arrays import as_indices  # NumPy: an extra
-
-        found = self.columns.take(as_indices(places)).to_pylist()
-        for place, values in zip(places.tolist(), found, strict=True):
-            yield self.trouble.row(f"#{self.first + place}", values)
-
-
-def _readable_characters(batch: Any) -> int | None:
-    """Return how many characters of text a batch has; None where a row may be one that cannot be read.
-
-    That is where a column is no text, number or truth value, and where one row could be too long.
-    """
-    from pyarrow import compute, types  # an extra
-
-    if batch.nbytes > MAX_LINE:
-        return None
-    count = 0
-    for column in batch.columns:
-        if types.is_string(column.type):
-            try:
-                column.validate(full=True)  # is it UTF-8?
-            except ValueError:
-                return None
-            count += compute.sum(compute.utf8_length(column)).as_py() or 0
-        elif not (
-            types.is_integer(column.type)
-            or types.is_float64(column.type)
-            or types.is_boolean(column.type)
-        ):
-            return None
-    return count
 
 
 def _largest_decoded(file: Any, most: int, path: Path) -> int:

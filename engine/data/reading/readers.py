@@ -5,7 +5,7 @@ Strict: what is not clearly a row is a problem with its line, and no value is ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -15,7 +15,7 @@ from engine.data.reading.formats import source_format
 from engine.data.reading.json_rows import read_json, read_json_lines
 from engine.data.reading.parquet import read_parquet
 from engine.data.reading.plain import read_document, read_lines, read_paragraphs
-from engine.data.reading.row import Row, RowBatch, RowLengths, Trouble
+from engine.data.reading.row import Row, RowLengths, Trouble
 from engine.data.reading.tables import read_table
 from engine.data.reading.xml_rows import read_xml
 from engine.progress import Progress
@@ -41,36 +41,11 @@ def read_rows(
     the first one that makes the rest unreadable (wrong encoding, binary, broken header), else after
     the last row: use no row before the end is reached.
     """
-    some = read_batches(path, source, beside=beside, name=name, number=number, progress=progress)
-    yield from _each(some)
-
-
-def _each(some: Iterable[Row | RowBatch]) -> Iterator[Row]:
-    for one in some:
-        if isinstance(one, Row):
-            yield one
-        else:
-            yield from one
-
-
-def read_batches(
-    path: Path,
-    source: Source,
-    *,
-    beside: Mapping[str, Path] = ALONE,
-    name: str = "",
-    number: int = 0,
-    progress: Progress | None = None,
-) -> Iterator[Row | RowBatch]:
-    """Yield the rows as `read_rows`, some of them together where the file has columns."""
     trouble = Trouble(name or path.name, source=number)
-    rows: Iterator[Row | RowBatch]
+    rows = _rows(path, source, beside, trouble)
     if source.explode:
         size = path.stat().st_size
-        each = _rows(path, source, beside, trouble)
-        rows = explode(_each(each), source.explode, size=size, trouble=trouble, progress=progress)
-    else:
-        rows = _rows(path, source, beside, trouble)
+        rows = explode(rows, source.explode, size=size, trouble=trouble, progress=progress)
     lengths = RowLengths()
     for row in rows:
         lengths.add(row)
@@ -83,7 +58,7 @@ def read_batches(
 
 def _rows(
     path: Path, source: Source, beside: Mapping[str, Path], trouble: Trouble
-) -> Iterator[Row | RowBatch]:
+) -> Iterator[Row]:
     format_ = source_format(source, path.name)
     if format_ is None:
         raise trouble.stop("D327", "its name does not tell its format", hint=_format_hint(path))
@@ -94,7 +69,7 @@ def _rows(
     return _READERS[format_](path, source, trouble)
 
 
-_READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row | RowBatch]]]] = {
+_READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row]]]] = {
     "jsonl": read_json_lines,
     "json": read_json,
     "csv": read_table,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from engine.errors import DataError, Place, Problem
 from engine.values import Value
@@ -38,38 +38,6 @@ class Row(Value):
     values: Mapping[str, Any]
     source: int = 0
     """Which of the recipe's sources it comes from, from 0."""
-
-
-class RowBatch(Protocol):
-    """Rows of a file that has columns, for those who look at columns and make no object of a row."""
-
-    @property
-    def source(self) -> int:
-        """Which of the recipe's sources they come from, from 0."""
-        ...
-
-    @property
-    def columns(self) -> Any:
-        """A record batch of pyarrow: the rows that the file has there, all of which can be read."""
-        ...
-
-    @property
-    def origin(self) -> str:
-        """What stands before its number in the origin of a row."""
-        ...
-
-    @property
-    def numbers(self) -> Any:
-        """The number of each row, in its origin: an array of NumPy."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Row]: ...
-
-    def rows(self, places: Any) -> Iterator[Row]:
-        """Yield the rows at these places of the batch, an array of NumPy."""
-        ...
 
 
 @dataclass(slots=True)
@@ -121,29 +89,18 @@ class RowLengths:
     """How many rows of a file have each length, in characters, and the longest row."""
 
     def __init__(self) -> None:
-        """Begin with no row."""
         self._counts: Counter[int] = Counter()
         self._longest = (-1, "")
 
     @property
     def rows(self) -> int:
-        """How many were counted."""
         return self._counts.total()
 
-    def add(self, some: Row | RowBatch) -> None:
-        """Count a row, or those of a batch."""
-        if isinstance(some, Row):
-            length, origin = characters(some.values), some.origin
-            self._counts[length] += 1
-        elif not len(some):
-            return
-        else:
-            lengths = _lengths(some)
-            self._counts.update(lengths.tolist())
-            at = lengths.argmax()
-            length, origin = int(lengths[at]), f"{some.origin}{some.numbers[at]}"
+    def add(self, row: Row) -> None:
+        length = characters(row.values)
+        self._counts[length] += 1
         if length > self._longest[0]:
-            self._longest = length, origin
+            self._longest = length, row.origin
 
     def check(self, trouble: Trouble) -> None:
         """DataError D349 where a row is so long that it must be many that were read as one."""
@@ -162,20 +119,6 @@ class RowLengths:
             line=int(line) if line.isdecimal() else None,
             hint="look there for a quote that is not closed or a missing blank line; cut a text that is so long",
         )
-
-
-def _lengths(batch: RowBatch) -> Any:
-    import numpy as np  # as batches do
-    from pyarrow import compute, types
-
-    lengths = np.zeros(len(batch), np.int64)
-    for column in batch.columns.columns:
-        if types.is_string(column.type):
-            lengths += compute.fill_null(compute.utf8_length(column), 0).to_numpy()
-    # Rows that need more than columns have nothing in them.
-    empty = np.flatnonzero(lengths == 0)
-    lengths[empty] = [characters(row.values) for row in batch.rows(empty)]
-    return lengths
 
 
 def characters(value: object) -> int:

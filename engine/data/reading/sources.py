@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from engine.data.reading.formats import source_format
-from engine.data.reading.row import Row, RowBatch
+from engine.data.reading.row import Row
 from engine.errors import DataError, Problem
 from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, Source
@@ -104,21 +104,12 @@ def read_all(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row]:
 
     DataError with all of them after the last row: use no row before the end is reached.
     """
-    for some in read_all_batches(fetched, progress):
-        if isinstance(some, Row):
-            yield some
-        else:
-            yield from some
-
-
-def read_all_batches(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row | RowBatch]:
-    """Yield the rows as `read_all`, some of them together where a file has columns."""
-    from engine.data.reading.readers import read_batches  # with all that they read by
+    from engine.data.reading.readers import read_rows  # with all that they read by
 
     problems: list[Problem] = []
     count = 0
     for number, one in enumerate(fetched):
-        rows = read_batches(
+        rows = read_rows(
             one.path,
             one.source,
             beside=one.beside,
@@ -128,8 +119,8 @@ def read_all_batches(fetched: Sequence[Fetched], progress: Progress) -> Iterator
         )
         try:
             for row in rows:
-                before, count = count, count + (1 if isinstance(row, Row) else len(row))
-                if before // EVERY != count // EVERY:
+                count += 1
+                if count % EVERY == 0:
                     progress.update(count, 0, "rows", file=one.name)
                 yield row
         except DataError as error:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from engine.data import row_order
-from engine.data.reading.row import MOST, Row, RowBatch, Trouble, excerpt
-from engine.data.reading.text import MAX_LINE, line_blocks, split_lines
+from engine.data.reading.row import MOST, Row, Trouble, excerpt
+from engine.data.reading.text import MAX_LINE, lines
 from engine.recipe.model import Source
 from engine.recipe.text.paths import format_of
 
@@ -23,13 +22,12 @@ SHOWN = 12
 """Names that are listed."""
 OLD_END = re.compile(r"(?<=\r)(?!\n)")
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_WITH_QUOTE = re.compile(r'^.*".*$', re.MULTILINE)
 
 
-def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | RowBatch]:
+def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield the rows of a table; ragged rows and broken quotes are added to `trouble` and left out.
 
-    Of many rows, blocks of them are read as columns. DataError at once when the header or the encoding is wrong.
+    DataError at once when the header or the encoding is wrong.
     """
     format_ = format_of(path.name, source.format) or "csv"
     # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that
@@ -43,30 +41,25 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | R
         header=source.header,
     )
     csv.field_size_limit(MAX_LINE)  # of the process: the module knows no narrower place
-    blocks = line_blocks(path, source.encoding, trouble)
     quotes = WrittenQuotes(table.delimiter)
+    text: Iterable[str] = lines(path, source.encoding, trouble)
     if source.quoting == "auto" and not is_quoted:
-        blocks = quotes.seen(blocks)
-    lines = _Lines(blocks, is_quoted=is_quoted)
-    fields = table.fields(lines)
-    for block in blocks:
-        batch = table.batch(block, lines.number + 1)
-        if batch is not None:
-            lines.number += block.count("\n")
-            yield batch
+        text = quotes.seen(text)
+    counted = _Counted(old_line_ends(text) if is_quoted else text)
+    fields, number = table.fields(counted), 0
+    while True:
+        number = counted.number + 1
+        try:
+            row = table.row(next(fields), number)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            # The reader goes on behind the broken row: later problems of the file are seen too.
+            hint = None if trouble.count else 'a quote within quotes is written twice: ""'
+            trouble.add("D324", _csv_fault(error), line=number, hint=hint)
             continue
-        lines.give(block)
-        while lines.waiting:
-            number = lines.number + 1
-            try:
-                row = table.row(next(fields), number)
-            except csv.Error as error:
-                # The reader goes on behind the broken row: later problems of the file are seen too.
-                hint = None if trouble.count else 'a quote within quotes is written twice: ""'
-                trouble.add("D324", _csv_fault(error), line=number, hint=hint)
-                continue
-            if row is not None:
-                yield row
+        if row is not None:
+            yield row
     table.report_endings()
     if quotes.are_written:
         hint = "add `quoting: double` to the source, or `quoting: none` if they are a part of the texts"
@@ -88,48 +81,35 @@ class WrittenQuotes:
         """Of all that was seen."""
         return bool(self.line) and not self._is_ruled_out
 
-    def seen(self, blocks: Iterator[str]) -> Iterator[str]:
-        """Yield the blocks of whole lines, and look at them."""
-        before = 0
-        for block in blocks:
-            self._look(block, before)
-            before += block.count("\n")
-            yield block
+    def seen(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the lines, and look at them."""
+        for number, line in enumerate(lines, 1):
+            if '"' in line and not self._is_ruled_out:
+                self._look(line, number)
+            yield line
 
-    def _look(self, block: str, before: int) -> None:
-        if self._is_ruled_out or '"' not in block:
-            return
-        for found in _WITH_QUOTE.finditer(block):
-            cells = found[0].removesuffix("\r").split(self._delimiter)
-            quoted = [cell for cell in cells if '"' in cell]
-            if not all(map(QUOTED.fullmatch, quoted)):
-                self._is_ruled_out = True
-                return
-            if not self.line and any('""' in cell[1:-1] for cell in quoted):
-                self.line = before + block.count("\n", 0, found.start()) + 1
+    def _look(self, line: str, number: int) -> None:
+        cells = line.removesuffix("\n").removesuffix("\r").split(self._delimiter)
+        quoted = [cell for cell in cells if '"' in cell]
+        if not all(map(QUOTED.fullmatch, quoted)):
+            self._is_ruled_out = True
+        elif not self.line and any('""' in cell[1:-1] for cell in quoted):
+            self.line = number
 
 
-class _Lines:
-    """Lines of blocks, the next of which is asked for where a row goes on behind the end of one."""
+class _Counted:
+    """Lines, and the number of the last one that was taken."""
 
-    def __init__(self, blocks: Iterator[str], *, is_quoted: bool) -> None:
-        self._blocks, self._is_quoted = blocks, is_quoted
-        self.waiting: deque[str] = deque()
-        self.number = 0
-        """Of the last line that was taken."""
-
-    def give(self, block: str) -> None:
-        found = split_lines(block)
-        self.waiting.extend(old_line_ends(found) if self._is_quoted else found)
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines, self.number = iter(lines), 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        if not self.waiting:
-            self.give(next(self._blocks))
+        line = next(self._lines)
         self.number += 1
-        return self.waiting.popleft()
+        return line
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,7 +128,7 @@ class _Table:
     has_others: bool = False
     """There are rows without one."""
 
-    def fields(self, lines: Iterator[str]) -> Iterator[list[str]]:
+    def fields(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Return the fields of each row, none of a blank line; csv.Error for a broken one."""
         if self.is_quoted:  # a quoted field may span lines
             return csv.reader(lines, delimiter=self.delimiter, strict=True)
@@ -215,21 +195,6 @@ class _Table:
         message = f"every row ends with a {sign} that {header} has not"
         hint = f"take it off the rows, or {more}"
         self.trouble.add("D324", message, line=self.endings[0][0], hint=hint)
-
-    def batch(self, block: str, first: int) -> RowBatch | None:
-        """Return the rows of whole lines from that one on, of many; None where they are read one by one."""
-        if not self.header or first <= row_order.MANY or len(block) > MAX_LINE or self.endings:
-            return None
-        if not self.delimiter.isascii() or not row_order.has_loops(columns=True):
-            return None
-        from engine.data.reading.table_columns import table_batch  # NumPy, numba and pyarrow
-
-        def read(text: str, line: int) -> Row | None:
-            return self.row(next(self.fields(iter(split_lines(text)))), line)
-
-        self.has_others = True
-        form = ord(self.delimiter), self.is_quoted
-        return table_batch(block, first, self.header, form, read, self.trouble)
 
 
 def old_line_ends(text: Iterable[str]) -> Iterator[str]:

@@ -85,27 +85,16 @@ def lines(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
     DataError when the file is empty, is not text of that encoding (with the byte offset), or has a
     line longer than `MAX_LINE`.
     """
-    for block in line_blocks(path, encoding, trouble):
-        yield from split_lines(block)
-
-
-def split_lines(text: str) -> list[str]:
-    """Return lines with their ends; only a line feed ends one."""
-    *complete, last = text.split("\n")
-    return [*(f"{line}\n" for line in complete), *([last] if last else [])]
-
-
-def line_blocks(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
-    """Yield the lines as `lines`, some of them in one text."""
     rest: list[str] = []
     length = 0
     for text in chunks(path, encoding, trouble):
-        end = text.rfind("\n") + 1
-        if end:
-            yield "".join((*rest, text[:end]))
-            rest, length = [], 0
-        rest.append(text[end:])
-        length += len(text) - end
+        first, *more = text.split("\n")
+        rest.append(first)
+        length += len(first)
+        if more:
+            yield f"{''.join(rest)}\n"
+            yield from (f"{line}\n" for line in more[:-1])
+            rest, length = [more[-1]], len(more[-1])
         # A stranger's file may be one endless line; the reading ends before memory does.
         if length > MAX_LINE:
             raise trouble.stop("D324", f"a line is longer than {MAX_LINE:,} characters")

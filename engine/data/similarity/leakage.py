@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 
 from engine.data.similarity.shingles import (
     SIMILAR,
@@ -22,11 +22,7 @@ from engine.data.similarity.shingles import (
     shingles,
     similarity_of,
 )
-from engine.data.spill import Texts
 from engine.values import Value
-
-MANY = 20_000
-"""Rows from which the compiled way pays for its start (about a second)."""
 
 
 class Match(Value, kw_only=False):
@@ -41,35 +37,23 @@ class Match(Value, kw_only=False):
 
 def leaks(
     holdout: Sequence[str],
-    others: Iterable[tuple[int, str]] | Texts,
+    others: Iterable[tuple[int, str]],
     *,
     similarity: float = SIMILAR,
 ) -> Iterator[Match]:
     """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`.
 
-    `others` are numbered texts, read once and never held: a generator may be passed. Those of a spill file are
-    read in its order.
+    `others` are numbered texts, read once and never held: a generator may be passed.
     """
     texts = [comparable(text) for text in holdout]
-    rows = iter(others.numbered() if isinstance(others, Texts) else others)
-    # `others` may be a generator without a length: the first rows show whether there are many.
-    start = list(islice(rows, MANY))
-    if len(start) < MANY:
-        return _few(texts, start, similarity)
-    try:
-        from engine.data.similarity.leak_many import many  # NumPy and numba: an extra
-    except ImportError:  # slower, and the same
-        return _few(texts, chain(start, rows), similarity)
-    return many(texts, others if isinstance(others, Texts) else chain(start, rows), similarity)
-
-
-def _few(
-    texts: Sequence[str], rows: Iterable[tuple[int, str]], similarity: float
-) -> Iterator[Match]:
     sets = [shingles(text) for text in texts]
-    index = _index(sets, similarity)
+    frequency = Counter(chain.from_iterable(sets))
+    index: dict[str, list[int]] = {}
+    for number, own in enumerate(sets):
+        for shingle in rarest_first(own, frequency)[: prefix_length(len(own), similarity)]:
+            index.setdefault(shingle, []).append(number)
     rare = index.keys()
-    for row, read in rows:
+    for row, read in others:
         text = comparable(read)
         own = shingles(text)
         # Cheap: only texts that share a rare shingle are compared in full.
@@ -79,13 +63,3 @@ def _few(
             same = 1.0 if exact else similarity_of(own, sets[number], similarity)
             if same >= similarity:
                 yield Match(number, row, same, exact)
-
-
-def _index(rows: Sequence[set[str]], similarity: float) -> dict[str, list[int]]:
-    """Return the rows by each of their rarest shingles."""
-    frequency = Counter(chain.from_iterable(rows))
-    index: dict[str, list[int]] = {}
-    for number, row in enumerate(rows):
-        for shingle in rarest_first(row, frequency)[: prefix_length(len(row), similarity)]:
-            index.setdefault(shingle, []).append(number)
-    return index

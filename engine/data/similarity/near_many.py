@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import batched
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -19,11 +20,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.row_order import stable_order
 from engine.data.similarity.near import Near, NearDuplicates, TextStore
 from engine.data.similarity.shingles import comparable
-from engine.data.spill import Texts
-from engine.data.spill_blocks import Numbered, comparable_batches, encoded
 from engine.runtime.text import near as compiled
 
 MISSED = 0.0005
@@ -36,6 +34,8 @@ LEADERS = 8
 """The first rows of a group with which each row of a large group is compared."""
 PAIRS = 20_000
 WORKERS = 2
+
+BATCH = 8_192
 
 Hashes = compiled.Hashes
 Pairs = NDArray[np.uint64]
@@ -75,15 +75,21 @@ def unlike_bits(similarity: float, functions: int) -> int:
     return math.ceil(bits * chance + 4 * math.sqrt(bits * chance * (1 - chance)))
 
 
-def ahead[T, R](
-    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], most: int = 4
+def _encoded(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return the code points of the texts, one text after the other, and where each begins, and the end."""
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return codes, np.cumsum([0, *map(len, texts)])
+
+
+def _ahead[T, R](
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T]
 ) -> Iterator[R]:
-    """Yield `function(item)` in order; at most `most` are under way, whatever `items` holds."""
+    """Yield `function(item)` in order; at most four are under way, whatever `items` holds."""
     waiting: deque[Future[R]] = deque()
     for item in items:
         waiting.append(pool.submit(function, item))
         # `Executor.map` would read all of `items` at once, and with them every text of the data.
-        if len(waiting) == most:
+        if len(waiting) == 4:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
@@ -93,13 +99,13 @@ def _candidates(texts: TextStore, similarity: float, folder: Path) -> tuple[Pair
     """Return the pairs worth a comparison, sorted, and the number of capped groups."""
     bands, rows = banding(similarity)
     paths = [folder / f"band-{number}" for number in range(bands)]
-    whole, sketches, numbers = _write_bands(texts, paths, rows)
+    whole, sketches = _write_bands(texts, paths, rows)
     pairs, repeats = _equal(whole)
     del whole
     most, capped = unlike_bits(similarity, bands * rows), 0
 
     def in_band(path: Path) -> tuple[Pairs, int]:
-        keys = _keys(path, numbers, repeats)
+        keys = _keys(path, repeats)
         return compiled.bucket_pairs(keys, sketches, most, LARGEST, LEADERS)
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -111,44 +117,36 @@ def _candidates(texts: TextStore, similarity: float, folder: Path) -> tuple[Pair
     return pairs, capped
 
 
-def _write_bands(
-    texts: TextStore, paths: Sequence[Path], rows: int
-) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
-    """Write the hashes of each band to its file, in the order in which texts are read fastest.
-
-    Returns the hash of each whole text and its sketch by number, and the numbers in that order.
-    """
+def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Hashes, Hashes]:
+    """Write the hashes of each band to its file; return the hash of each whole text and its sketch."""
     draw = np.random.default_rng(SEED)
     functions = len(paths) * rows
     # Odd, so that multiplying is a permutation of the 32-bit numbers.
     multipliers = draw.integers(0, 2**32, functions, dtype=np.uint32) | np.uint32(1)
     addends = draw.integers(0, 2**32, functions, dtype=np.uint32)
 
-    def hashed(batch: Numbered) -> tuple[NDArray[np.uint32], Hashes, Hashes, NDArray[np.uint32]]:
-        these, codes, offsets = batch
-        return these, *compiled.band_hashes(codes, offsets, multipliers, addends, rows)
+    def hashed(batch: Sequence[str]) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
+        codes, offsets = _encoded(list(map(comparable, batch)))
+        return compiled.band_hashes(codes, offsets, multipliers, addends, rows)
 
     whole, sketches = np.empty((2, len(texts)), np.uint64)
-    numbers = np.empty(len(texts), np.uint32)
-
     at = 0
     with ExitStack() as stack:
         files: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in paths]
         pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
-        every = texts if isinstance(texts, Texts) else enumerate(texts)
-        for these, hashes, bits, bands in ahead(pool, hashed, comparable_batches(every)):
-            numbers[at : at + len(hashes)] = these
-            whole[these], sketches[these] = hashes, bits
-            at += len(hashes)
+        for hashes, bits, bands in _ahead(pool, hashed, batched(texts, BATCH, strict=False)):
+            end = at + len(hashes)
+            whole[at:end], sketches[at:end] = hashes, bits
+            at = end
             for file, band in zip(files, bands, strict=True):
                 file.write(band)  # `tofile` would open the file anew for each batch
-    return whole, sketches, numbers
+    return whole, sketches
 
 
 def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     """Return each repeated text paired with its first row, and which rows are repeats."""
     # Of equal texts the first row comes first, and is the one that the others are paired with.
-    order = stable_order(whole)
+    order = np.argsort(whole, kind="stable")
     ordered = whole[order]
     again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
     # Of repeats that follow each other, the row before the first one is the one that all repeat.
@@ -160,18 +158,15 @@ def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     return (first.astype(np.uint64) << _HALF) | second.astype(np.uint64), repeats
 
 
-def _keys(
-    path: Path, numbers: NDArray[np.uint32], repeats: NDArray[np.bool_]
-) -> NDArray[np.uint64]:
+def _keys(path: Path, repeats: NDArray[np.bool_]) -> NDArray[np.uint64]:
     """Return the rows of a band, sorted by its hashes, without the repeats; the file is used up."""
     hashes = np.fromfile(path, np.uint32)
     path.unlink()
     keys = hashes.astype(np.uint64)
     # In place: with many rows, each copy is a good part of what memory holds.
     keys <<= _HALF
-    keys |= numbers
-    if repeats.any():
-        keys = keys[~repeats[numbers]]
+    keys |= np.arange(len(keys), dtype=np.uint64)
+    keys = keys[~repeats]
     keys.sort()
     return keys
 
@@ -190,7 +185,7 @@ def _verified(texts: TextStore, pairs: Pairs, similarity: float) -> Iterator[Nea
         rows, places = np.unique(ends, return_inverse=True)
         read = [comparable(texts[row]) for row in rows.tolist()]
         first, second = places.reshape(2, -1)
-        sets = compiled.shingle_sets(*encoded(read))
+        sets = compiled.shingle_sets(*_encoded(read))
         same = compiled.similarities(*sets, first, second, similarity)
         for pair in np.flatnonzero(same >= similarity).tolist():
             exact = read[first[pair]] == read[second[pair]]

@@ -10,8 +10,7 @@ from typing import Final
 from engine.data.checks.findings import Quote, Shown
 from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Assignment, Pool
-from engine.data.row_order import runs
+from engine.data.row_index import Assignment, Pool, runs
 from engine.data.similarity.leakage import Match, leaks
 from engine.data.similarity.shingles import SIMILAR
 from engine.data.spill import Texts
@@ -105,9 +104,7 @@ def check_leakage(
     others = division.rows(pool, "train") + division.rows(pool, "validation")
     compared = holdout if work.thorough or drops else ()
     texts = [pool.spill[row].input for row in compared]
-    found = list(leaks(texts, Texts(pool.spill, others))) if texts else []
-    # read in the order of the file, and reported in that of the draw
-    found.sort(key=lambda match: (match.other, match.holdout))
+    found = list(leaks(texts, enumerate(Texts(pool.spill, others)))) if texts else []
     matches = [
         replace(match, holdout=holdout[match.holdout], other=others[match.other]) for match in found
     ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import chain
 from typing import Final
 
-from engine.data.row_index import Assignment, Pool
-from engine.data.row_order import Numbers, grouped, picked, starts, without
+from engine.data.row_index import Assignment, Pool, starts
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER
 from engine.values import Value
@@ -64,15 +63,9 @@ class Units(Value):
         """Return the time of its first row."""
         return self.pool.time[self.rows[self.starts[unit]]]
 
-    def first_rows(self, units: Sequence[int]) -> array[int]:
-        """Return the first row of each of some units."""
-        return picked(self.rows, picked(self.starts, units))
-
-    def rows_of(self, units: Sequence[int]) -> array[int]:
-        """Return the rows of some units."""
-        if len(self) == len(self.rows):  # of one row each
-            return picked(self.rows, units)
-        return array("I", chain.from_iterable(map(self.of, units)))
+    def rows_of(self, units: Iterable[int]) -> Iterator[int]:
+        """Yield the rows of some units."""
+        return chain.from_iterable(map(self.of, units))
 
     def total(self, units: Iterable[int]) -> int:
         """Return the rows of some units."""
@@ -93,7 +86,7 @@ def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
     By time, a record knows a row by its text and time, so that new rows join no recorded time.
     """
     rows = pool.living()
-    values: list[Numbers] = [pool.rank]
+    values: list[Sequence[float]] = [pool.rank]
     what = "time" if by in BY_ORDER else by if by == "group" else "text"
     if by == "group":
         values = [pool.unit]
@@ -106,7 +99,7 @@ def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
         values = [pool.rank, pool.place]
         rows = array("I", sorted(rows, key=pool.place.__getitem__))
     # A unit ends wherever one of the values changes.
-    return Units(pool=pool, rows=rows, starts=starts(rows, values), by=what)
+    return Units(pool=pool, rows=rows, starts=starts(rows, *values), by=what)
 
 
 def apportion(total: int, weights: Mapping[Stratum, int]) -> dict[Stratum, int]:
@@ -138,7 +131,7 @@ def take(
     if units.by == "group":
         taken = _many_groups(units, among, rows)
         taken += _nearest(units, among, set(taken), rows - units.total(taken))
-        return sorted(taken), without(among, set(taken))
+        return sorted(taken), _without(among, taken)
     strata: Mapping[Stratum, Sequence[int]] = {(): among}
     if stratified:
         strata = _by_stratum(units, among)
@@ -146,7 +139,12 @@ def take(
     taken = []
     for stratum, share in apportion(rows, weights).items():
         taken += _fitting(units, strata[stratum], share)
-    return sorted(taken), without(among, set(taken))
+    return sorted(taken), _without(among, taken)
+
+
+def _without(among: Sequence[int], taken: Iterable[int]) -> list[int]:
+    out = set(taken)
+    return [unit for unit in among if unit not in out]
 
 
 def _many_groups(units: Units, among: Sequence[int], rows: int) -> list[int]:
@@ -176,10 +174,12 @@ def _many_groups(units: Units, among: Sequence[int], rows: int) -> list[int]:
     return [*taken, *_fitting(units, waiting, left)]
 
 
-def _by_stratum(units: Units, among: Sequence[int]) -> dict[Stratum, array[int]]:
+def _by_stratum(units: Units, among: Sequence[int]) -> dict[Stratum, list[int]]:
     """Return the units by the labels of their first rows."""
-    found = grouped(among, picked(units.pool.stratum, units.first_rows(among)))
-    return {units.pool.strata[one]: members for one, members in found.items()}
+    found: dict[Stratum, list[int]] = defaultdict(list)
+    for unit in among:
+        found[units.stratum(unit)].append(unit)
+    return found
 
 
 def _fitting(units: Units, among: Iterable[int], rows: int) -> Iterator[int]:

@@ -13,7 +13,6 @@ from typing import Final, cast
 from engine.data.examples.example import content_key
 from engine.data.membership import KEY_BYTES, RECORDED_ROWS, Membership, RecordedName, record
 from engine.data.row_index import Assignment, Pool
-from engine.data.row_order import only
 from engine.data.splitting.groups import Chosen, Units, take
 from engine.evidence import Recorded
 from engine.recipe.model import Size
@@ -214,7 +213,7 @@ def membership(pool: Pool, drawn: bytes, places: Sequence[int] | None = None) ->
     keys: dict[RecordedName, set[bytes]] = {name: set() for name in names.values()}
     used: dict[RecordedName, set[bytes]] = {name: set() for name in keys}
     for place, name in names.items():
-        for row in only(rows, drawn, place):
+        for row in (one for one in rows if drawn[one] == place):
             key = pool.identity(row).to_bytes(8)
             keys[name].add(key)
             if places is None or places[row] == drawn[row]:

@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-from engine.data.row_index import SPAN, Assignment, Pool
-from engine.data.row_order import assign, counts, only, runs
+from engine.data.row_index import SPAN, Assignment, Pool, runs
 from engine.data.splitting.by_column import divide_placed
 from engine.data.splitting.folds import divide_by_fold
 from engine.data.splitting.from_train import draw_from_train, in_rows, without_drawn
@@ -59,7 +58,7 @@ class Division:
     def rows(self, pool: Pool, name: SplitName) -> array[int]:
         """Return the rows of a split in drawn order."""
         place = Assignment[name.upper()]
-        return only(pool.order, self.places, place)
+        return array("I", (row for row in pool.order if self.places[row] == place))
 
     def leave_out(self, rows: Collection[int], check: str) -> int:
         """Take rows out of their splits because of a check; return how many they are."""
@@ -82,7 +81,8 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
     if splits.validation == FROM_TRAIN and not asked.validation:
         division.problems += draw_from_train(units, chosen, splits)
     for place, members in chosen.items():
-        assign(division.places, units.rows_of(members), place)
+        for row in units.rows_of(members):
+            division.places[row] = place
     # Copied here: what checks leave out from now on was drawn all the same and stays recorded.
     division.drawn = bytes(division.places)
     if units.by != "text":
@@ -142,9 +142,7 @@ def _by_rows(units: Units, sizes: Sizes, splits: Splits) -> Chosen:
     is_stratified = splits.by == "stratified"
     if units.by == "time":
         return _by_time(units, sizes)
-    labels = counts(units.first_rows(range(len(units))), units.pool.stratum)
-    several = any(len(units.pool.strata[one]) > 1 for one in labels)
-    if is_stratified and several:
+    if is_stratified and any(len(units.stratum(unit)) > 1 for unit in range(len(units))):
         return _iteratively(units, sizes)
     left: Sequence[int] = range(len(units))
     chosen: Chosen = {}

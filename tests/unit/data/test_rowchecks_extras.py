@@ -27,9 +27,6 @@ def test_without_py3langid_the_check_and_its_extra_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
-    monkeypatch.setattr(
-        languages, "_asked", 0
-    )  # many texts are asked by loops made of the detector
     languages._detector.cache_clear()
 
     with pytest.raises(EnvironmentProblem, match="`languages` needs py3langid") as raised:

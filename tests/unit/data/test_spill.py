@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.data import spill as spilling
 from engine.data.spill import Spill, SpilledRow, Texts
 
 ROWS = (
@@ -32,21 +31,3 @@ def test_a_row_comes_back_as_it_was(row: SpilledRow, tmp_path: Path) -> None:
     spill.add(row)
     assert len(spill) == 4
     assert spill[3] == row
-
-
-@pytest.mark.parametrize("block", [2, 40, 10_000])
-def test_rows_are_read_in_the_order_of_the_file(
-    block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spilling, "BLOCK", block)
-    spill = Spill()
-    for row in ROWS:
-        spill.add(row)
-    asked = array("I", [4, 2, 5, 0])
-
-    assert list(spill.ordered(asked)) == [(row, ROWS[row]) for row in (0, 2, 4, 5)]
-    assert list(spill.ordered(array("I", range(len(ROWS))))) == list(enumerate(ROWS))
-    assert list(spill.ordered(array("I"))) == []
-    assert list(Texts(spill, asked).numbered()) == [
-        (number, ROWS[asked[number]].input) for number in (3, 1, 0, 2)
-    ]

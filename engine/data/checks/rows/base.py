@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from engine.data.checks.rows.texts import rows_that, texts
 from engine.data.kinds.base import Filled
 from engine.recipe.model import CheckAction
 from engine.values import Value
-
-if TYPE_CHECKING:
-    from engine.data.spill_blocks import Block
 
 
 class RowCheck(Value, kw_only=False):
@@ -21,8 +18,6 @@ class RowCheck(Value, kw_only=False):
     """Never `off`: such checks are not made."""
     name: ClassVar[str]
     """The key in `data.checks`."""
-    sees_plain: ClassVar[bool] = True
-    """False spares it rows of plain words, where it never finds anything (`engine.data.checks.rows.texts.is_plain`)."""
     finding: ClassVar[tuple[str, str]]
     """What the finding says of one row and of several: `holds personal data`, `hold personal data`."""
 
@@ -47,17 +42,9 @@ class TraitCheck(Value, kw_only=False):
     name: ClassVar[str]
     """The key in `data.checks`."""
 
-    reads_blocks: ClassVar[bool] = False
-    """Whether `traits` may be asked."""
-
     def trait(self, filled: Filled) -> str:
         """Return a short word for the row, of few possible ones; it is all that is kept of it."""
         raise NotImplementedError
-
-    def traits(self, block: Block) -> list[str] | None:
-        """Return the traits of rows by compiled loops, the same as `trait`; None where there are none."""
-        del block
-        return None
 
     def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
         """Return the odd traits and the finding's sentence; none and `` when nothing is odd.

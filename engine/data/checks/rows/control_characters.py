@@ -49,7 +49,6 @@ class ControlCharactersCheck(RowCheck):
     """Finds invisible characters that no script or emoji needs."""
 
     name = "control_characters"
-    sees_plain = False
     finding = ("holds invisible characters", "hold invisible characters")
 
     def fault(self, text: str) -> str | None:

@@ -26,11 +26,6 @@ from engine.recipe.text.dump import reference_mapping
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-    from engine.data.spill_blocks import Block
-    from engine.runtime.text.languages import Model
-
-_asked = 0
-"""Texts that the detector was asked about so far."""
 UNKNOWN: Final = "unknown"
 MAYBE: Final = "?"
 """Behind the language of a row that the detector is not sure of."""
@@ -59,8 +54,6 @@ MAYBE_ENGLISH: Final = frozenset(ENGLISH_TOO.split())
 ENGLISH_WORDS: Final = 3
 """So many of them, and a quarter of its words, show that a text is English."""
 PLAIN_SHARE: Final = 0.25
-MANY: Final = 5_000
-"""Texts that are not plainly English, from which the compiled way pays for its start."""
 CLOSE: Final[tuple[frozenset[str], ...]] = (
     frozenset(("en", "pcm", "sco", "zxx")),
     frozenset(("id", "ms", "jv", "su", "min", "bjn")),
@@ -106,16 +99,10 @@ class LanguagesCheck(TraitCheck):
     """Compares the language of each row's input with that of most rows."""
 
     name = "languages"
-    reads_blocks = True
 
     def trait(self, filled: Filled) -> str:
         """Return `en` where that is sure, `en?` where it is likely, `unknown` otherwise."""
         return language(filled.input)
-
-    def traits(self, block: Block) -> list[str] | None:
-        """Return the same of many rows, by compiled loops."""
-        model = _compiled()
-        return None if model is None else _languages(block, model)
 
     def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
         """Return the traits of languages with under 5 % of the rows, beside one that has half."""
@@ -155,27 +142,10 @@ def language(text: str) -> str:
         letters = sum(map(str.isalpha, text))
     if letters < LETTERS:
         return UNKNOWN
-    code, confidence = _classify(text)
+    code, confidence = _detector().classify(text)
     if confidence >= SURE:
         return code
     return f"{code}{MAYBE}" if confidence >= LIKELY else UNKNOWN
-
-
-def _languages(block: Block, model: Model) -> list[str]:
-    """Return what `language` says of the inputs of a block."""
-    from engine.runtime.text import languages as many  # NumPy and numba: an extra
-
-    starts, ends, others = block.ascii_inputs()
-    words = many.word_table(SURELY_ENGLISH, MAYBE_ENGLISH), ENGLISH_WORDS, PLAIN_SHARE
-    texts = block.data, starts, (starts + READ).clip(max=ends)
-    found = model.classify_many(texts, words, (LETTERS, SURE, LIKELY))
-    names = [f"{name}{mark}" for name in model.names for mark in ("", MAYBE)]
-    names += ["", UNKNOWN, "en"]  # what `many.UNDECIDED` and the others number from the end
-    traits = list(map(names.__getitem__, found.tolist()))
-    found[others] = many.UNDECIDED
-    for at in (found == many.UNDECIDED).nonzero()[0].tolist():
-        traits[at] = language(block.record(at).input)
-    return traits
 
 
 def main_language(texts: Iterable[str]) -> str:
@@ -261,30 +231,6 @@ def _sentence(
 def named(code: str) -> str:
     """Return the English name of a common language, or the code in backticks."""
     return NAMES.get(code, f"`{code}`")
-
-
-def _classify(text: str) -> tuple[str, float]:
-    """Return the likeliest language and how sure that is; for many texts by compiled loops, to the same decision."""
-    global _asked  # noqa: PLW0603 - of the process, as the model is
-    _asked += 1
-    model = _compiled() if _asked > MANY else None
-    if model is not None:
-        found, confidence = model.classify(text)
-        if all(abs(confidence - bound) > model.rounding for bound in (SURE, LIKELY)):
-            return found, confidence
-    # where it is near a bound, rounding could decide
-    code, confidence = _detector().classify(text)
-    return str(code), confidence
-
-
-@cache
-def _compiled() -> Model | None:
-    try:
-        from engine.runtime.text.languages import read_model  # NumPy and numba: an extra
-
-        return read_model(_detector())
-    except (ImportError, AttributeError):  # slower, and the same
-        return None
 
 
 @cache

@@ -17,7 +17,6 @@ class MojibakeCheck(RowCheck):
     """Finds text that reads right once a wrong decoding is undone."""
 
     name = "mojibake"
-    sees_plain = False
     finding = ("was decoded with the wrong encoding", "were decoded with the wrong encoding")
 
     def fault(self, text: str) -> str | None:

@@ -28,7 +28,6 @@ class PersonalDataCheck(RowCheck):
     """Finds personal data; with `mask`, what it finds is what the mask left over: nothing."""
 
     name = "personal_data"
-    sees_plain = False
     finding = ("holds personal data", "hold personal data")
 
     def look(self, filled: Filled) -> str | None:

@@ -31,7 +31,6 @@ class TemplateTokensCheck(RowCheck):
     """Finds markers of the common chat templates."""
 
     name = "template_tokens"
-    sees_plain = False
     finding = ("holds tokens of a chat template", "hold tokens of a chat template")
 
     def fault(self, text: str) -> str | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from engine.data.kinds.base import Filled
 from engine.data.reading.row import several
@@ -13,10 +11,6 @@ from engine.recipe.prompt import strings
 
 AROUND = 20
 """Characters shown on each side of what was found."""
-PROSE_LETTERS: Final = f"{string.ascii_letters} ,.!?'\n"
-PROSE: Final = re.compile(f"[{PROSE_LETTERS}]*")
-KEYS: Final = ("IA", "Iza", "SG.", "eyJ")
-"""In keys of letters alone: AKIA…, ASIA…, AIza…, SG.… and eyJ….eyJ….… (`personal_patterns.SECRET`)."""
 
 
 def texts(filled: Filled) -> Iterator[str]:
@@ -30,27 +24,6 @@ def texts(filled: Filled) -> Iterator[str]:
             if text not in seen:
                 seen.add(text)
                 yield text
-
-
-def is_plain(filled: Filled) -> bool:
-    """Tell whether every text of the row is letters and marks of prose that can hold nothing unusual.
-
-    No digit, no `@`, no bracket, nothing beyond ASCII, and no beginning of a key: most rows are so, and those who look
-    for such things need not see them (`RowCheck.sees_plain`).
-    """
-    return (
-        not filled.payload
-        and _is_prose(filled.input)
-        and (bool(filled.labels) or _is_prose(filled.target))
-    )
-
-
-def _is_prose(text: str) -> bool:
-    # by name: a generator takes as long as the pattern
-    one, two, three, four = KEYS
-    return PROSE.fullmatch(text) is not None and not (
-        one in text or two in text or three in text or four in text
-    )
 
 
 def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from engine.data import spill_blocks
 from engine.data.similarity import leakage, near, near_many
 from engine.data.similarity.leakage import leaks
 from engine.data.similarity.near import near_duplicates
@@ -137,7 +136,7 @@ def test_batches_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) ->
     texts = some_texts(700, seed=5)
     monkeypatch.setattr(near, "MANY", 1)
     whole = list(near_duplicates(texts))
-    monkeypatch.setattr(spill_blocks, "BATCH", 13)
+    monkeypatch.setattr(near_many, "BATCH", 13)
     monkeypatch.setattr(near_many, "PAIRS", 7)
     assert list(near_duplicates(texts)) == whole
 

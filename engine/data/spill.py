@@ -49,7 +49,8 @@ class Spill:
         return len(self._starts) - 1
 
     def add(self, record: SpilledRow) -> None:
-        line = marshal.dumps(tuple(record))
+        fields: tuple[Any, ...] = record
+        line = marshal.dumps(tuple(fields))
         self._file.write(line)
         self._starts.append(self._starts[-1] + len(line))
         self._is_flushed = False

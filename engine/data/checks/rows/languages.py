@@ -142,6 +142,7 @@ def language(text: str) -> str:
         letters = sum(map(str.isalpha, text))
     if letters < LETTERS:
         return UNKNOWN
+    code: str
     code, confidence = _detector().classify(text)
     if confidence >= SURE:
         return code

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.similarity import leakage, near, near_many
+from engine.data.similarity import near, near_many
 from engine.data.similarity.leakage import leaks
 from engine.data.similarity.near import near_duplicates
 from engine.data.similarity.shingles import (
@@ -178,11 +178,7 @@ def test_temporary_files_go_to_scratch_and_are_gone(
 
 
 @pytest.mark.parametrize("similarity", [0.6, SIMILAR, 1.0])
-@pytest.mark.parametrize("many", [1, 10_000])
-def test_leaks_are_every_pair(
-    monkeypatch: pytest.MonkeyPatch, similarity: float, many: int
-) -> None:
-    monkeypatch.setattr(leakage, "MANY", many)
+def test_leaks_are_every_pair(similarity: float) -> None:
     texts = some_texts(700, seed=7) + STRANGE
     holdout, others = texts[::3], texts[1::3] + STRANGE
     expected = [
@@ -196,9 +192,7 @@ def test_leaks_are_every_pair(
     assert [(one.holdout, one.other, one.similarity, one.exact) for one in found] == expected
 
 
-@pytest.mark.parametrize("many", [1, 10_000])
-def test_leaks_keep_the_numbers_of_a_stream(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
-    monkeypatch.setattr(leakage, "MANY", many)
+def test_leaks_keep_the_numbers_of_a_stream() -> None:
     stream = ((number, text) for number, text in [(70, "Something else"), (9, "The SAME  text")])
     (found,) = leaks(["the same text"], stream)
     assert (found.holdout, found.other, found.exact) == (0, 9, True)

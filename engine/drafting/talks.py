@@ -137,9 +137,9 @@ def has_no_other_text(rows: Rows, _: Columns) -> bool:
 
 
 def of_turns(row: Row, at: Columns) -> Made:
-    said = row[at["name"]]
+    texts = row[at["name"]]
     # A last question without an answer teaches nothing.
-    pairs = zip(said[::2], said[1::2], strict=False)
+    pairs = zip(texts[::2], texts[1::2], strict=False)
     yield {**without(row, at["name"]), "messages": turns_of(*pairs)}
 
 

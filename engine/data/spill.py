@@ -6,7 +6,7 @@ it when the process ends, however it ends.
 
 from __future__ import annotations
 
-import marshal
+import json
 import os
 import tempfile
 import weakref
@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 
 def close_quietly(file: IO[bytes]) -> None:
@@ -33,6 +33,9 @@ class SpilledRow(NamedTuple):
     payload: Mapping[str, Any] = {}
 
 
+LABELS: Final = SpilledRow._fields.index("labels")
+
+
 class Spill:
     """The file of the records."""
 
@@ -49,8 +52,7 @@ class Spill:
         return len(self._starts) - 1
 
     def add(self, record: SpilledRow) -> None:
-        fields: tuple[Any, ...] = record
-        line = marshal.dumps(tuple(fields))
+        line = json.dumps(record).encode("ascii")
         self._file.write(line)
         self._starts.append(self._starts[-1] + len(line))
         self._is_flushed = False
@@ -62,7 +64,9 @@ class Spill:
         start = self._starts[row]
         # `pread` does not move the position of the file, at which `add` goes on writing.
         line = os.pread(self._file.fileno(), self._starts[row + 1] - start, start)
-        return SpilledRow(*marshal.loads(line))  # noqa: S302 - what `add` wrote, in a file without a name
+        fields = json.loads(line)
+        fields[LABELS] = tuple(fields[LABELS])
+        return SpilledRow(*fields)
 
 
 class Texts:

@@ -209,10 +209,18 @@ FAULTS: Mapping[str, Fault] = {
         name="the file reads text as other tokens",
         seeds={
             "one text of fifty": Seed(
-                prepare=misread(50), code="corpus", where=AFTER, until="verify", again="verify"
+                prepare=misread(50),
+                code="texts of all kinds",
+                where=AFTER,
+                until="verify",
+                again="verify",
             ),
             "every text": Seed(
-                prepare=misread(1), code="corpus", where=AFTER, until="verify", again="verify"
+                prepare=misread(1),
+                code="texts of all kinds",
+                where=AFTER,
+                until="verify",
+                again="verify",
             ),
         },
         missed="fewer than one text of a hundred is a warning",

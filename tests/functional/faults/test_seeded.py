@@ -43,7 +43,9 @@ def noticed(seed: Seed, project: Project, patch: pytest.MonkeyPatch) -> list[str
         project.edit(baselines=["majority"], method__epochs=1)
     seed.prepare(project, patch)
     store = str(project.folder / ".recipe")
-    outcome = project.run("run", str(project.recipe), "--store", store, "--until", seed.until)
+    outcome = project.run(
+        "run", str(project.recipe), "--store", store, "--until", seed.until, "--verbose"
+    )
     text = " ".join((outcome.out + outcome.err).split())
     wrong = [] if seed.code in text else [f"{seed.code} is not in: {text[-1500:]}"]
     if (outcome.code == 0) is not seed.is_note:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,10 @@ from engine.runtime.training.saved_weights import adapter_norm, model_norm
 from engine.values import replace
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe
-from support.module_server import AXOLOTL, served
 from support.pico import make_pico_model
 
 __all__ = ["finished"]
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def forked() -> Iterator[None]:
-    """Trainings are forked from a process that has imported Axolotl, but `finished`, which is made before."""
-    with served(AXOLOTL):
-        yield
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,9 @@ from engine.runtime.training.saved_weights import adapter_norm, model_norm
 from engine.values import replace
 from support.launches import CPU, make_launch, make_recipe
 from support.method_options import OPTIONS, Option
-from support.module_server import AXOLOTL, served
 from support.pico import make_pico_model
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def forked() -> Iterator[None]:
-    """Trainings are forked from a process that has imported Axolotl."""
-    with served(AXOLOTL):
-        yield
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 
 
 @pytest.fixture(scope="module")

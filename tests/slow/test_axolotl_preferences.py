@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,10 @@ from engine.backends import load_backend
 from engine.backends.base import Trained
 from engine.recipe.model import EarlyStopping
 from support.launches import make_launch, make_recipe
-from support.module_server import AXOLOTL, served
 from support.pico import SPECIAL, SPECIAL_TOKENS, make_pico_model
 from support.preferences import LOSSES, preference_launch, preference_recipe, trained_and_resumed
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def forked() -> Iterator[None]:
-    with served(AXOLOTL):
-        yield
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,11 @@ from engine.backends import load_backend
 from engine.backends.base import Trained
 from engine.runtime.training.saved_weights import adapter_norm
 from engine.values import replace
-from support.module_server import AXOLOTL, served
 from support.pico import make_pico_model
 from support.soft_targets import ALL_ROWS, THREE_STEPS, first_loss, soft_launch, soft_recipe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 BOTH_WAYS = pytest.mark.parametrize("method", [{}, {"kind": "full"}], ids=["lora", "full"])
-
-
-@pytest.fixture(autouse=True)
-def forked() -> Iterator[None]:
-    with served(AXOLOTL):
-        yield
 
 
 @pytest.fixture(scope="session")

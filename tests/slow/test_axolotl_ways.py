@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.backends import load_backend
 from engine.runtime.training.saved_weights import adapter_norm, model_norm
-from support.module_server import AXOLOTL, served
 from support.pico import make_pico_model
 from support.ways import TRIED_HERE, Way, way_launch
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def forked() -> Iterator[None]:
-    """Trainings are forked from a process that has imported Axolotl."""
-    with served(AXOLOTL):
-        yield
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ from support.data_stage import recipe, run
 from support.golden import Golden
 from support.paths import ROOT
 
-pytestmark = pytest.mark.thorough
-
 MADE = runpy.run_path(str(ROOT / "benchmarks" / "data_size.py"))
 ROWS = 3_000
 DROPS = dict.fromkeys(

@@ -58,6 +58,7 @@ from support.seeded_trainer import (
     without_gradient,
 )
 
+TOKENS = "texts of all kinds"
 GGUF = {"formats": ["gguf"], "quantization": "Q8_0"}
 THINKS = (
     CHAT_TEMPLATE.replace("'<|im_start|>assistant\n'", "'<|im_start|>assistant\n<think>\n'")
@@ -209,18 +210,10 @@ FAULTS: Mapping[str, Fault] = {
         name="the file reads text as other tokens",
         seeds={
             "one text of fifty": Seed(
-                prepare=misread(50),
-                code="texts of all kinds",
-                where=AFTER,
-                until="verify",
-                again="verify",
+                prepare=misread(50), code=TOKENS, where=AFTER, until="verify", again="verify"
             ),
             "every text": Seed(
-                prepare=misread(1),
-                code="texts of all kinds",
-                where=AFTER,
-                until="verify",
-                again="verify",
+                prepare=misread(1), code=TOKENS, where=AFTER, until="verify", again="verify"
             ),
         },
         missed="fewer than one text of a hundred is a warning",

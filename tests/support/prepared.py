@@ -126,7 +126,7 @@ def run(
             instruction="?",
             system="",
             input=text,
-            labels=("bad", "good"),
+            labels=() if kind == "preference" else ("bad", "good"),
             schema=None,
             output="text",
         ),

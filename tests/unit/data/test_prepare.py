@@ -69,6 +69,16 @@ def test_repeated_rows_are_refused_dropped_reported_or_left() -> None:
     assert run(REPEATED, duplicates="off").summary.findings == ()
 
 
+def test_pairs_that_differ_in_the_rejected_answer_are_no_repeats() -> None:
+    pair = {"chosen": "yes", "rejected": "no"}
+    of = [Row(origin=f"r:{n}", values={"prompt": sentence(n), **pair}) for n in range(120)]
+    of.append(Row(origin="r:120", values={**of[0].values, "rejected": "never"}))
+
+    found = run(of, kind="preference", duplicates="drop").summary
+
+    assert "duplicate" not in found.dropped
+
+
 CONTRADICTED = [*pairs(120), (sentence(4).title(), "good")]
 
 

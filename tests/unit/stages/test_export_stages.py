@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
-from gguf import GGUFReader
 
 from engine.evidence import (
     ExportedFile,
@@ -321,13 +319,3 @@ def test_of_a_list_the_smallest_that_passes_leaves(bench: Bench) -> None:
         ("model-Q4_0.gguf", "model-Q4_0.gguf"),
         ("Q4_0/Modelfile", "Modelfile"),
     ]
-
-
-def _scramble(path: Path, name: str) -> None:
-    """Reverse the bytes of one tensor."""
-    tensor = next(one for one in GGUFReader(path).tensors if one.name == name)
-    start, size = int(tensor.data_offset), int(tensor.n_bytes)
-    data = bytearray(path.read_bytes())
-    data[start : start + size] = bytes(reversed(data[start : start + size]))
-    path.unlink()  # it may be a link to the product
-    path.write_bytes(bytes(data))

@@ -58,7 +58,7 @@ OUTPUT = Path("output")
 TARGETS = Path("targets")
 
 
-def train_rank(config_file: str, kind: str, checkpoint: str | None) -> None:
+def train_rank(config_file: str, kind: str, checkpoint: str | None = None) -> None:
     """Train as the config of a rank says, on a device of that kind; events go to the file of this rank."""
     config = yaml.safe_load(Path(config_file).read_text(encoding="utf-8"))
     # Every process has as many threads as one would have: their number can change bits.

@@ -25,9 +25,8 @@ import numpy as np
 from engine.evidence import CalibratedForm, Metric, Status
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.selective import SelectiveRule, abstention, calibrated_form
-from engine.metrics.selective_checks import judge_selective
 from engine.metrics.temperature import calibrated, fit
-from engine.metrics.verdict import verdict
+from engine.metrics.verdict import judge_selective, verdict
 from engine.recipe.model import Acceptance, Least, Selective, Task
 
 Array = Any

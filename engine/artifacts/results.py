@@ -41,11 +41,10 @@ from engine.evidence import (
     Verdict,
 )
 from engine.files import reading
+from engine.metrics.intervals import why_not_reviewed
 from engine.metrics.predictions import Judging, read_predictions
-from engine.metrics.review import why_not_reviewed
 from engine.metrics.scoring import score
-from engine.metrics.several import corrected_confidence
-from engine.metrics.verdict import baseline_passes
+from engine.metrics.verdict import baseline_passes, corrected_confidence
 from engine.process.interrupts import name_of
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled

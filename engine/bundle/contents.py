@@ -17,7 +17,7 @@ from engine.process.version import __version__
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source
-from engine.render.json import read_json
+from engine.render.report.page import read_json
 from engine.store.runs import BUNDLED_LOCK
 from engine.values import Value, brief_text, replace
 

@@ -24,15 +24,26 @@ from engine.evidence import (
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.against_teacher import judge_against_teacher
-from engine.metrics.comparing import PREVIOUS, Earlier, holm, judge_gains, judge_previous
-from engine.metrics.drift import judge_drift
-from engine.metrics.endings import judge_endings
-from engine.metrics.forgetting import judge_forgetting
+from engine.metrics.comparing import (
+    PREVIOUS,
+    Earlier,
+    holm,
+    judge_gains,
+    judge_previous,
+    judge_without_synthetic,
+)
+from engine.metrics.contradictions import judge_endings
+from engine.metrics.forgetting import judge_drift, judge_forgetting
 from engine.metrics.scoring import named_metrics
-from engine.metrics.selective_checks import judge_selective
-from engine.metrics.several import corrected_confidence
-from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
-from engine.metrics.without_synthetic import judge_without_synthetic
+from engine.metrics.verdict import (
+    baseline_passes,
+    corrected_confidence,
+    judge,
+    judge_gap,
+    judge_selective,
+    judge_thresholds,
+    verdict,
+)
 from engine.parity.files import ADAPTER
 from engine.recipe.metrics import FREE, is_lower_better, primary
 from engine.recipe.model import ONNX, Acceptance, Recipe

@@ -13,7 +13,7 @@ from engine.lock.file import MetricFacts
 from engine.process.version import __version__
 from engine.recipe.metrics import primary
 from engine.render.labels import file_metric
-from engine.render.metric_format import value_of
+from engine.render.number_format import value_of
 from engine.values import brief_text
 
 OWN_KEY = (

@@ -31,7 +31,7 @@ from engine.pipeline.report import accepted_steps, accepted_summary
 from engine.process.version import __version__
 from engine.recipe import dump_resolved
 from engine.recipe.model import Recipe
-from engine.render.json import render_json
+from engine.render.report.page import render_json
 from engine.store.runs import BUNDLED_LOCK
 from engine.values import brief_text, to_json
 

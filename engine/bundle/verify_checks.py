@@ -22,8 +22,7 @@ from engine.evidence.verdicts import DIFFERENCES, EXPORTED, SELECTIVE
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.scoring import named_metrics
-from engine.metrics.selective_checks import judge_selective
-from engine.metrics.verdict import judge_thresholds
+from engine.metrics.verdict import judge_selective, judge_thresholds
 from engine.parity.files import ADAPTER
 from engine.parity.ladder import (
     LARGEST_QUANTIZED,

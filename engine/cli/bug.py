@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine import __version__
-from engine.cli.place import STORE
+from engine.cli.output import STORE
 from engine.cli.terminal import write_error
 from engine.errors import ExitCode
 from engine.files.writing import create_text

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from engine.cli.confinement import Needs, confine_run
-from engine.cli.output import show, show_problems
-from engine.cli.place import (
+from engine.cli.output import (
     allowed,
     log_file,
     read_recipe,
+    show,
+    show_problems,
     store_and_warnings,
 )
 from engine.cli.streams import others_to

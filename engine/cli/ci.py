@@ -11,8 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from engine.cli.output import refuse_taken, show, show_json
-from engine.cli.place import store_of
+from engine.cli.output import refuse_taken, show, show_json, store_of
 from engine.environment import detect_device
 from engine.errors import EngineError, EnvironmentProblem, ExitCode
 from engine.evidence.review import Comment

@@ -6,8 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from engine.cli.output import show_result
-from engine.cli.place import store_of
+from engine.cli.output import show_result, store_of
 from engine.cli.report import find_run
 from engine.evidence import Comparison
 from engine.runs.compare import RunComparison, as_json, compare_runs, read_run, speed_of

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from engine.cli.output import refuse_taken, show, show_json, show_problems, write_file
-from engine.cli.place import (
+from engine.cli.output import (
     compute_of,
     read_recipe,
+    refuse_taken,
+    show,
+    show_json,
+    show_problems,
     store_of,
+    write_file,
 )
 from engine.cli.terminal import write_error
 from engine.compute.profile import HANDED_IN, SLURM, ComputeProfile

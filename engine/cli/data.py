@@ -7,11 +7,7 @@ import os
 import sys
 
 from engine.cli.confinement import confine_run
-from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import (
-    read_recipe,
-    store_and_warnings,
-)
+from engine.cli.output import read_recipe, show, show_json, show_problems, store_and_warnings
 from engine.cli.streams import others_to
 from engine.cli.watch import Artifacts, Console
 from engine.data_view.rows import ViewOptions

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import store_of
+from engine.cli.output import show, show_json, show_problems, store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.evidence.review import Gate, Review
@@ -17,9 +16,7 @@ from engine.render.progress import columns, has_colour
 
 def run(options: argparse.Namespace) -> int:
     """Print the review; 1 where it was asked to be an answer, 2 where a version is not valid."""
-    from engine.render.review.json import review_json
-    from engine.render.review.markdown import review_markdown
-    from engine.render.review.text import review_text
+    from engine.render.review.rows import review_json, review_markdown, review_text
 
     found = _review(options)
     if options.format == "json":

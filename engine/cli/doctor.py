@@ -10,8 +10,7 @@ from pathlib import Path
 
 from engine import __version__
 from engine.backends import unsloth
-from engine.cli.output import show_result
-from engine.cli.place import store_of
+from engine.cli.output import show_result, store_of
 from engine.environment import EXTRAS, detect_device, unsloth_python, version_of
 from engine.errors import ExitCode, install_hint
 from engine.process.confine import available

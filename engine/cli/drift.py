@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from engine.cli.output import show_result
-from engine.cli.place import store_of
+from engine.cli.output import show_result, store_of
 from engine.cli.report import find_run
 from engine.errors import ExitCode, listed
 from engine.evidence import CountDifference, RowCounts

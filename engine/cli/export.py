@@ -9,8 +9,7 @@ from pathlib import Path
 from engine.bundle.archive import ENDING
 from engine.bundle.build import make_bundle
 from engine.bundle.signing import key_place
-from engine.cli.output import refuse_taken, show_result
-from engine.cli.place import log_file, store_of
+from engine.cli.output import log_file, refuse_taken, show_result, store_of
 from engine.cli.report import find_run
 from engine.cli.streams import others_to
 from engine.errors import RecipeError

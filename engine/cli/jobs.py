@@ -85,9 +85,8 @@ def run_on_slurm(
 
     Raises as `engine.runs.slurm.run_job`.
     """
-    from engine.render.json import read_json
     from engine.render.progress import columns, has_colour
-    from engine.render.report.summary import closing_block
+    from engine.render.report.page import closing_block, read_json
     from engine.runs.slurm import run_job
 
     is_silent = options.quiet or options.format == "json"

@@ -111,7 +111,7 @@ def _interrupted(asked: KeyboardInterrupt) -> int:
 def _failed(failure: BaseException, words: Sequence[str]) -> int:
     """Tell a failure of the machine or of a library as what it is, and what is left as a bug of ours."""
     from engine.cli.bug import report_bug  # only when something went wrong
-    from engine.cli.place import STORE
+    from engine.cli.output import STORE
     from engine.failures import as_engine_error
 
     known = as_engine_error(failure, Path(STORE))

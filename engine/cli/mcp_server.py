@@ -16,7 +16,7 @@ from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from engine.cli.mcp_tools import TOOLS, schema_of, words_of
+from engine.cli.verbs import TOOLS, schema_of, words_of
 from engine.errors import EngineError
 from engine.process import start
 from engine.process.version import __version__

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import allowed
+from engine.cli.output import allowed, show, show_json, show_problems
 from engine.errors import EngineError, ExitCode, Problem
 from engine.recipe.outside import CODES as OUTSIDE
 from engine.recipe.text.layout.edit import rewrite

@@ -12,11 +12,13 @@ from pathlib import Path
 from engine.artifacts import results
 from engine.backends import load_backend
 from engine.cli.confinement import Needs, confine_run
-from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import (
+from engine.cli.output import (
     allowed,
     compute_of,
     read_recipe,
+    show,
+    show_json,
+    show_problems,
     store_of,
 )
 from engine.cli.plan_facts import (
@@ -73,9 +75,9 @@ from engine.recipe.sweeps import methods_of, sweep_words, value_words
 from engine.recipe.text.compose import dotted
 from engine.render.blocks import Table
 from engine.render.number_format import about, size
-from engine.render.plan_table import PlanRow, plan_table
 from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
+from engine.render.terminal import PlanRow, plan_table
 from engine.stages import PRODUCTS, after_of, needs_of
 from engine.store import Artifact, Store, Stored
 from engine.store.root import foreign_problem

@@ -9,9 +9,9 @@ from engine.compute.profile import ComputeProfile
 from engine.compute.ranks import BatchDivision, Ranks, divided, repeated_rows
 from engine.environment import Device
 from engine.estimate.run import Forecast, StageForecast
-from engine.metrics.learning import SHARES
 from engine.metrics.power import OFTEN, SELDOM
 from engine.metrics.power_text import PowerEstimate, PowerEstimates, judging_rows
+from engine.metrics.sweeping import SHARES
 from engine.pipeline.plan import Plan
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.confinement import confine_asking
-from engine.cli.output import refuse_taken, write_file
-from engine.cli.place import log_file, store_of
+from engine.cli.output import log_file, refuse_taken, store_of, write_file
 from engine.cli.report import find_run
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.cli.output import show_result
-from engine.cli.place import log_file, store_of
+from engine.cli.output import log_file, show_result, store_of
 from engine.cli.report import find_run
 from engine.cli.streams import others_to
 from engine.errors import RecipeError

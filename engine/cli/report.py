@@ -8,13 +8,11 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import recipe_name, store_of
+from engine.cli.output import recipe_name, show, show_json, show_problems, store_of
 from engine.errors import Problem, Severity, StoreError
-from engine.render.json import read_json
 from engine.render.progress import has_colour
-from engine.render.report.page import render_terminal
-from engine.render.report.sections.mistakes import mistake_table
+from engine.render.report.page import read_json, render_terminal
+from engine.render.report.sections.scores import mistake_table
 from engine.render.terminal import renderables, terminal_text
 from engine.runs import find
 from engine.store import Store

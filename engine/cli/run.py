@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from engine.backends.nodes import meeting
 from engine.cli.confinement import Needs, confine_run
-from engine.cli.following import followed, followers_of
 from engine.cli.jobs import ranks_of, run_on_slurm, serve_node
-from engine.cli.output import show, show_problems
-from engine.cli.place import (
+from engine.cli.output import (
+    allowed,
     compute_of,
     log_file,
     read_recipe,
+    show,
+    show_problems,
     store_and_warnings,
 )
 from engine.cli.streams import others_to
@@ -22,16 +26,41 @@ from engine.cli.watch import Console
 from engine.compute.jobs import this_node
 from engine.compute.profile import SLURM, StorePlace
 from engine.compute.ranks import refuse_indivisible
+from engine.errors import Problem
 from engine.lock.policy import LockOptions
 from engine.pipeline.loop import RunOptions
 from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
 from engine.recipe.sweeps import methods_of
-from engine.render.json import render_json
 from engine.render.progress import columns, has_colour
-from engine.render.report.summary import closing_block
+from engine.render.report.page import closing_block, render_json
 from engine.runs.run import run_recipe
 from engine.store.remote.objects import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
+from engine.tracking.followers import Follower, following, messages_to, tracker_of
+from engine.tracking.stream import live_file
+
+
+def followers_of(options: argparse.Namespace) -> list[Follower]:
+    """Return what is to follow the run, refused before anything else happens where it cannot. As `tracker_of`."""
+    if not (options.track or options.notify):
+        return []
+    given = allowed(options)
+    found = [tracker_of(text, given) for text in options.track]
+    return [*found, messages_to(options.notify)] if options.notify else found
+
+
+@contextlib.contextmanager
+def followed(followers: list[Follower], root: Path) -> Iterator[tuple[Path | None, list[Problem]]]:
+    """Yield the file that followers read the run's events from, None without any, and what they could not do."""
+    if not followers:
+        yield None, []
+        return
+
+    file = live_file(root)
+    with following(followers, file, root) as problems:
+        yield file, problems
+    with contextlib.suppress(OSError):
+        file.unlink()
 
 
 def run(options: argparse.Namespace) -> int:

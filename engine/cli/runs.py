@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.cli.output import show_result
-from engine.cli.place import recipe_name, store_of
+from engine.cli.output import recipe_name, show_result, store_of
 from engine.errors import RecipeError, StoreError
 from engine.files.reading import parse_json
 from engine.kinds import KINDS

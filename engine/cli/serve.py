@@ -16,7 +16,7 @@ import socket
 from pathlib import Path
 
 from engine.cli.confinement import confine_asking
-from engine.cli.place import STORE, store_of
+from engine.cli.output import STORE, store_of
 from engine.cli.predict import asked_model, calibration_lines
 from engine.cli.terminal import write_error
 from engine.errors import EnvironmentProblem, RecipeError, install_hint

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from engine.cli.output import show_result
-from engine.cli.place import store_of
+from engine.cli.output import show_result, store_of
 from engine.errors import ExitCode
 from engine.render.progress import SilentProgress, is_live, open_progress
 from engine.runs.check_store import check_store

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.artifacts.results import synthetic
-from engine.cli.output import show, show_json, show_problems, write_file
-from engine.cli.place import read_recipe, store_of
+from engine.cli.output import read_recipe, show, show_json, show_problems, store_of, write_file
 from engine.data.examples.example import read_examples
 from engine.data.review_file import review_text
 from engine.environment import detect_device
@@ -20,7 +19,7 @@ from engine.pipeline.plan import collect_inputs, plan_run
 from engine.recipe.model import Recipe
 from engine.recipe.teacher import review_file
 from engine.recipe.text.paths import as_typed
-from engine.render.report.sections.synthetic import synthetic_lines
+from engine.render.report.sections.data import synthetic_lines
 from engine.store import Artifact, Store
 
 WIDTH = 160

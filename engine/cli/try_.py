@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from engine.cli.confinement import confine_asking
-from engine.cli.output import show_result
-from engine.cli.place import STORE, log_file, store_of
+from engine.cli.output import STORE, log_file, show_result, store_of
 from engine.cli.predict import asked_model, is_unaccepted
 from engine.cli.report import find_run, named_gguf
 from engine.cli.streams import others_to

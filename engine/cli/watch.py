@@ -15,10 +15,8 @@ from engine.evidence import (
 )
 from engine.progress import Progress
 from engine.recipe.model import Recipe
-from engine.render.checks_text import check_lines, verdict_line
 from engine.render.labels import find_metric
-from engine.render.metric_format import prose_name, value_of
-from engine.render.number_format import duration
+from engine.render.number_format import duration, prose_name, value_of
 from engine.render.progress import (
     PlainProgress,
     SilentProgress,
@@ -27,22 +25,20 @@ from engine.render.progress import (
     has_colour,
     open_progress,
 )
-from engine.render.report.sections.drift import drift_line
-from engine.render.report.sections.forgetting import probe_line, text_line
-from engine.render.report.sections.learning import learning_lines
-from engine.render.report.sections.replay import replay_line
-from engine.render.report.sections.seeds import seeds_line
-from engine.render.report.sections.soft_targets import against_answers_line, soft_line
-from engine.render.report.sections.sweep import sweep_lines
-from engine.render.report.sections.synthetic import synthetic_lines
-from engine.render.report.sections.teacher import teacher_line
+from engine.render.report.sections.acceptance import drift_line, probe_line, text_line
+from engine.render.report.sections.comparisons import against_answers_line, soft_line, teacher_line
+from engine.render.report.sections.data import synthetic_lines
+from engine.render.report.sections.training import replay_line
+from engine.render.report.sections.trials import learning_lines, seeds_line, sweep_lines
 from engine.render.stage_lines import (
     baseline_lines,
+    check_lines,
     data_line,
     file_line,
     ladder_lines,
     stage_result,
     training_line,
+    verdict_line,
 )
 from engine.stages import STAGES
 from engine.store import Artifact

@@ -16,7 +16,7 @@ from engine.estimate.rows import Sampler, sampler
 from engine.estimate.shape import ModelShape
 from engine.estimate.teacher import soft_estimate
 from engine.files.reading import parse_json
-from engine.metrics.learning import SHARES
+from engine.metrics.sweeping import SHARES
 from engine.pipeline.plan import Plan, PlanInputs
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of, own_words, settled

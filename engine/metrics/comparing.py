@@ -13,15 +13,143 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.evidence import Check, Comparison, Interval, Metric, Status
+from engine.evidence import (
+    ChallengeLine,
+    ChallengeOutcome,
+    Check,
+    Comparison,
+    Interval,
+    Metric,
+    Status,
+)
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.verdict import hold_back, judge
+from engine.metrics.scoring import values_of
+from engine.metrics.verdict import corrected_confidence, hold_back, judge, rows_to_decide
 from engine.recipe.metrics import ROUNDING
 from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
 from engine.values import Value, field, replace
 
 if TYPE_CHECKING:
     from engine.metrics.paired import PairedTables
+
+MARGIN = 0.02
+"""So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
+
+
+def lines(
+    accepted: Sequence[Prediction],
+    candidates: Mapping[str, Sequence[Prediction]],
+    metrics: Sequence[str],
+    judging: Judging,
+    *,
+    margins: Mapping[str, float],
+) -> tuple[ChallengeLine, ...]:
+    """Compare each candidate with the accepted model on each metric, corrected over all of them.
+
+    `margins` are by metric; `MARGIN` for those that have none.
+    """
+    from engine.metrics.paired import pair  # brings numpy
+
+    before = values_of(accepted, judging.task)
+    after = {name: values_of(answers, judging.task) for name, answers in candidates.items()}
+    confidence = corrected_confidence(judging.confidence, max(1, len(candidates)))
+    wider = replace(judging, confidence=confidence)
+    found, ends = list[Comparison](), list[Interval | None]()
+    for name, answers in candidates.items():
+        models = pair(answers, accepted, judging)
+        compared = surely = comparisons_with(name, models, metrics)
+        if len(candidates) > 1:  # else at the same confidence
+            surely = comparisons_with(name, replace(models, judging=wider), metrics, tested=())
+        found += compared
+        ends += [one.interval for one in surely]
+    found_lines = []
+    for one, end in zip(corrected(found), ends, strict=True):
+        margin = margins.get(one.metric, MARGIN)
+        standing, rows = stand(one, end, margin=margin, confidence=judging.confidence)
+        line = ChallengeLine(
+            comparison=one,
+            standing=standing,
+            margin=margin,
+            accepted=before.get(one.metric),
+            newcomer=after[one.name].get(one.metric),
+            rows=rows,
+        )
+        found_lines.append(line)
+    return tuple(found_lines)
+
+
+def stand(
+    comparison: Comparison, interval: Interval | None, *, margin: float, confidence: float
+) -> tuple[ChallengeOutcome, int | None]:
+    """Return what a comparison shows, and where it shows nothing how many rows would.
+
+    Better and worse are what chance explains too seldom; as good is what is surely less than the
+    margin worse, by the `interval` that is corrected for the number of ways to answer.
+    """
+    delta = comparison.difference
+    p_value = comparison.p_adjusted
+    if delta is None or interval is None or p_value is None:
+        return ChallengeOutcome.UNKNOWN, None
+    if p_value <= 1 - confidence and delta != 0:
+        return (ChallengeOutcome.BETTER if delta > 0 else ChallengeOutcome.WORSE), None
+    if interval.low >= -margin:
+        return ChallengeOutcome.AS_GOOD, None
+    metric = Metric(name="", value=delta, n=comparison.n, interval=interval)
+    rows = rows_to_decide(metric, direction="min", bound=-margin)
+    return ChallengeOutcome.UNKNOWN, rows or rows_to_decide(metric, direction="max", bound=0.0)
+
+
+def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
+    """Return the standing of one candidate over all metrics: what is worse or unknown decides."""
+    outcomes = {line.standing for line in lines}
+    for standing in (ChallengeOutcome.WORSE, ChallengeOutcome.UNKNOWN, ChallengeOutcome.BETTER):
+        if standing in outcomes:
+            return standing
+    return ChallengeOutcome.AS_GOOD if outcomes else ChallengeOutcome.UNKNOWN
+
+
+def best_of(lines: Sequence[ChallengeLine]) -> str:
+    """Return the candidate that is best on the first metric, ties by order."""
+    first = [line.comparison for line in lines]
+    shown = [one for one in first if one.metric == first[0].metric and one.difference is not None]
+    return max(shown or first, key=lambda one: one.difference or 0.0).name
+
+
+NAME = "over_without_synthetic"
+WITHOUT = "without synthetic rows"
+"""What comparisons call that training."""
+
+
+def compare_with_smaller(
+    tuned: Sequence[Prediction],
+    without: Sequence[Prediction],
+    judging: Judging,
+    acceptance: Acceptance,
+) -> tuple[Comparison, ...]:
+    """Compare on every metric that the recipe bounds; a positive difference means that the rows help."""
+    from engine.metrics.paired import pair  # brings numpy
+
+    metrics = [gain.metric for gain in acceptance.over_without_synthetic]
+    return corrected(comparisons_with(WITHOUT, pair(tuned, without, judging), metrics))
+
+
+def judge_without_synthetic(
+    comparisons: Sequence[Comparison], acceptance: Acceptance
+) -> tuple[Check, ...]:
+    """Judge every bound of `acceptance.over_without_synthetic`."""
+    found = {one.metric: one for one in comparisons}
+    checks: list[Check] = []
+    for gain in acceptance.over_without_synthetic:
+        comparison = found.get(gain.metric)
+        if comparison is None:
+            name = f"{NAME}.{gain.metric}"
+            missing = Metric(name=name, value=None, n=0, undefined="not measured")
+            checks.append(judge(missing, "min", gain.min_gain, decide_on=acceptance.decide_on))
+        else:
+            against = "the same training without the synthetic rows"
+            checks.append(judge_gain_over(gain, comparison, against, acceptance, name=NAME))
+    return tuple(checks)
+
 
 PREVIOUS = "previous"
 """What comparisons call the last accepted model of the recipe."""

@@ -13,7 +13,22 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Final
 
-from engine.evidence import Diagnosis, Fit, Metric, RecipeEdit
+from engine.errors import listed
+from engine.evidence import (
+    Check,
+    Comparison,
+    Diagnosis,
+    Fit,
+    LearningCurve,
+    Metric,
+    RecipeEdit,
+    Scores,
+    Status,
+    Verdict,
+)
+from engine.evidence.verdicts import OF_FORMS, THRESHOLD
+from engine.kinds import AnswerForm
+from engine.metrics.power import FEW_ROWS
 from engine.metrics.recipe_edits import (
     edit_of,
     to_keep,
@@ -25,9 +40,190 @@ from engine.metrics.recipe_edits import (
     yaml_of,
 )
 from engine.metrics.trained_case import TrainedCase, TrainedEvidence, value_words
-from engine.recipe.model import Recipe
+from engine.recipe.baselines import UNTRAINED
+from engine.recipe.metrics import FREE, OF_FILES
+from engine.recipe.model import Recipe, Task
 from engine.recipe.sweeps import varied
-from engine.values import replace
+from engine.values import Value, replace
+from engine.values.numbers import decimal
+
+OTHER_KINDS = (
+    "drop", *OF_FORMS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",
+)  # fmt: skip
+OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
+"""Checks that rows of a kind say nothing about: `advice.toml` has what each asks for."""
+PLAIN = ("overfitting", "forgetting", "drift", "valid_output")
+"""Remedies that name what they are about."""
+OF_TRAINING = ("over_baselines", "overfitting", "free_output", "ended")
+"""Remedies that ask for rows or another training, which help only after the first cause."""
+MOST_PAIRS = 2
+"""Confused pairs, fields, labels named."""
+_SETTLED = (Status.PASS, Status.WARN)
+
+
+class Beside(Value):
+    """What else is known of a model that was refused."""
+
+    curves: Sequence[LearningCurve] = ()
+    """The tuned model's counts, and the SVM's where there is no other."""
+    comparisons: Sequence[Comparison] = ()
+    diagnosis: Diagnosis | None = None
+    is_of_file: bool = False
+    """Whether the tuned model passed and an exported file did not, so that training is not what it wants."""
+
+    @property
+    def cause(self) -> str:
+        """What comes before rows and training."""
+        return self.diagnosis.cause if self.diagnosis else ""
+
+    @property
+    def is_underfitted(self) -> bool:
+        """Whether training did too little, so that more rows are not what it wants."""
+        return self.diagnosis is not None and self.diagnosis.fit is Fit.UNDERFITTED
+
+
+def what_would_help(
+    scores: Scores, verdict: Verdict, *, task: Task, beside: Beside | None = None
+) -> tuple[str, ...]:
+    """Return one line for each thing the numbers point at; nothing for a verdict that passed.
+
+    `scores` are those that the verdict stands on.
+    """
+    beside = beside or Beside()
+    open_checks = [check for check in verdict.checks if check.status not in _SETTLED]
+    judging = [
+        check
+        for check in open_checks
+        if check.kind not in OTHER_KINDS and check.metric not in OTHER_METRICS
+    ]
+    rows, found = table(), beside.diagnosis
+    remedies = rows["remedies"] | (rows["remedies_if_underfitted"] if beside.is_underfitted else {})
+    if beside.cause:
+        remedies = {about: what for about, what in remedies.items() if about not in OF_TRAINING}
+    if beside.is_of_file:
+        missed = (_remedy_of(check) for check in judging)
+        return tuple(
+            _asked_for(open_checks, remedies | dict.fromkeys(missed, remedies["lost_in_file"]))
+        )
+    lines = list[str]()
+    if found and any(check.kind not in OF_FORMS for check in open_checks):
+        changes = (f"{one.key} from {one.current} to {one.proposed}" for one in found.edits)
+        edit = f"change {', '.join(changes)}" if found.edits else ""
+        lines += filter(None, [found.cause or edit])
+    if any(check.metric not in FREE for check in judging):
+        lines += _of_answers(scores, task, judging, beside)
+        lines += [] if beside.cause or beside.is_underfitted else _more_rows(beside.curves)
+    lines += _asked_for(open_checks, remedies)
+    return tuple(dict.fromkeys(lines))
+
+
+def _of_answers(
+    scores: Scores, task: Task, judging: Sequence[Check], beside: Beside
+) -> Iterator[str]:
+    """Name what is most often wrong, worst first, and what was judged on few rows."""
+    form, worst = task.spec.answer, list[str]()
+    if form is AnswerForm.LABEL:
+        worst = _confusions(scores, task.labels)
+    elif form is AnswerForm.LABELS:
+        worst = _of_sets(scores)
+    elif form is AnswerForm.OBJECT:
+        known = [row for row in scores.classes if row.f1 is not None and row.f1 < 1 and row.support]
+        worst = [
+            f"field `{row.label}` has an F1 of {row.f1 or 0.0:.2f} on {row.support} values"
+            for row in sorted(known, key=lambda row: row.f1 or 0.0)
+        ]
+    else:
+        yield from _of_texts(scores, judging, beside)
+        return
+    yield from worst[:MOST_PAIRS]
+    if form is AnswerForm.LABEL and (count := sum(row[-1] for row in scores.confusion)):
+        yield f"{count} of {scores.rows} outputs are no label at all"
+    rare = [row for row in scores.classes if row.support < FEW_ROWS and (row.f1 or 0.0) < 1]
+    for row in rare[:MOST_PAIRS]:
+        yield f"`{row.label}` has only {row.support} holdout rows: its scores are loose"
+
+
+def _confusions(scores: Scores, labels: Sequence[str]) -> list[str]:
+    """Name the pairs of true and given label."""
+    pairs = [
+        (count, target, output)
+        for target, row in enumerate(scores.confusion)
+        # The last column counts outputs that are no label.
+        for output, count in enumerate(row[: len(labels)])
+        if target != output and count
+    ]
+    return [
+        f"`{labels[target]}` is taken for `{labels[output]}` {_times(count)}"
+        for count, target, output in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))
+    ]
+
+
+def _of_sets(scores: Scores) -> list[str]:
+    """Name the labels that are missed or given in vain."""
+    wrong = [
+        (row.support - right, row.predicted - right, row.label)
+        for row in scores.classes
+        for right in [round((row.recall or 0.0) * row.support)]
+    ]
+    return [
+        f"`{label}` is missed {_times(missed)} and given {_times(vain)} where it is not"
+        for missed, vain, label in sorted(wrong, key=lambda item: -item[0] - item[1])
+        if missed or vain
+    ]
+
+
+def _of_texts(scores: Scores, judging: Sequence[Check], beside: Beside) -> Iterator[str]:
+    """Say which outputs are nearly right, and what training changed."""
+    values = {metric.name: metric.value for metric in scores.metrics}
+    exact, loose = values.get("exact_match"), values.get("normalised_match")
+    if exact is not None and loose is not None:
+        rows = round((loose - exact) * scores.rows)
+        outputs = "1 output is" if rows == 1 else f"{rows} outputs are"
+        yield from [f"{outputs} right but for case, punctuation or white space"] if rows else []
+    named = {check.metric for check in judging}
+    for one in beside.comparisons:
+        if one.metric in named and one.name in UNTRAINED and one.difference is not None:
+            moved = decimal(one.difference, signed=True)
+            yield f"training moved {one.metric} by {moved} against {one.name}"
+
+
+def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
+    """Say whether more examples would pay, where a curve could tell."""
+    by_model = {curve.model: curve for curve in curves}
+    curve = by_model.get("tuned") or by_model.get("tfidf_svm")
+    if curve is None or curve.rising is None:
+        return []
+    whose = "the learning curve" if curve.model == "tuned" else "the SVM's learning curve"
+    if not curve.rising:
+        return [f"{whose} has flattened: more rows of the same kind would help little"]
+    named = ", ".join(f"`{label}`" for label in curve.rising_classes[:MOST_PAIRS])
+    most = f", most of all rows of {named}" if named else ""
+    return [f"{whose} still rises: more rows would help{most}"]
+
+
+def _asked_for(checks: Sequence[Check], remedies: Mapping[str, str]) -> list[str]:
+    """Say what the checks that did not pass ask for, a remedy once with all checks that it is for."""
+    names: dict[str, list[str]] = {}
+    for check in checks:
+        if check.got is None or check.status is Status.INCONCLUSIVE:
+            names.setdefault(check.note.partition(";")[0], []).append(check.name)
+        elif (about := _remedy_of(check)) in remedies:
+            named = names.setdefault(remedies[about], [])
+            named += [] if about in PLAIN else [check.name]
+    return [f"{listed(named)}: {what}" if named else what for what, named in names.items()]
+
+
+def _remedy_of(check: Check) -> str:
+    """Return under which word a remedy stands; nothing for a check that has none."""
+    # The remedy says that the baseline is as good, which is wrong where something was gained.
+    if check.kind == "over_baselines" and (check.got or 0) > 0:
+        return ""
+    return check.metric if check.kind == THRESHOLD else check.kind
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
 
 TABLE: Final = Path(__file__).with_name("advice.toml")
 _FOLLOWS: Final = {

@@ -16,8 +16,135 @@ import math
 from functools import lru_cache
 from statistics import NormalDist
 
-from engine.evidence import Interval, Metric
+from engine.evidence import Interval, Metric, SyntheticResult
+from engine.recipe.model import SyntheticReview
 from engine.values import replace
+
+HALVINGS = 60
+"""Steps of the search for the bound: more than a float has digits."""
+
+
+def wrong_at_most(wrong: int, reviewed: int, *, confidence: float) -> float:
+    """Return the upper end of the one-sided interval of a share, by Clopper and Pearson (1934).
+
+    The largest share with which so few wrong rows, or fewer, are still drawn in 1 - `confidence` of all samples.
+    """
+    if wrong >= reviewed:
+        return 1.0
+    low, high = wrong / reviewed, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if _at_most(wrong, reviewed, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _at_most(wrong: int, rows: int, share: float) -> float:
+    """Return how probable it is to draw so many wrong ones or fewer; `share` is neither 0 nor 1."""
+    # by logarithms: of many rows the number of ways is larger than any float
+    return math.fsum(
+        math.exp(
+            math.lgamma(rows + 1)
+            - math.lgamma(count + 1)
+            - math.lgamma(rows - count + 1)
+            + count * math.log(share)
+            + (rows - count) * math.log1p(-share)
+        )
+        for count in range(wrong + 1)
+    )
+
+
+def rows_to_review(least: float | None, kept: int) -> int:
+    """Return how many rows `reviewed.min` asks for; all where that are more than there are."""
+    if least is None:
+        return 0
+    return min(kept, int(least) if least >= 1 else math.ceil(least * kept))
+
+
+def why_not_reviewed(found: SyntheticResult, bounds: SyntheticReview) -> str:
+    """Return why the synthetic rows may not be trained on yet; empty where they may."""
+    review = found.review
+    if review is None:
+        return ""
+    # rows that people found wrong are no longer kept, and were looked at all the same
+    needed = rows_to_review(bounds.min_reviewed, found.kept + review.wrong)
+    if review.reviewed < needed:
+        return f"{review.reviewed} of {needed} synthetic rows are reviewed in {review.file}"
+    most, high = bounds.max_wrong, review.wrong_high
+    if most is None or not found.kept + review.wrong:
+        return ""
+    if high is None:
+        return f"no synthetic row is reviewed in {review.file}, so nobody knows how many are wrong"
+    if high > most:
+        return (
+            f"{review.wrong} of {review.reviewed} reviewed synthetic rows are wrong, so up to"
+            f" {high:.1%} of all may be; required at most {most:.1%}"
+        )
+    return ""
+
+
+EXACT = "clopper-pearson"
+_NEGLIGIBLE = 1e-17
+_BINOMIAL_STEPS = 60
+"""Of a bisection: down to the last digit of a float."""
+
+
+def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interval | None:
+    """Return the exact interval of a share (Clopper and Pearson 1934), or None without trials.
+
+    Each end by itself misses the share in at most `(1 - confidence) / 2` of all samples.
+    """
+    if trials <= 0:
+        return None
+    chance = (1 - confidence) / 2
+    low = _share_of(successes, trials, chance) if successes else 0.0
+    high = 1 - _share_of(trials - successes, trials, chance) if successes < trials else 1.0
+    return Interval(low=low, high=high, confidence=confidence, method=EXACT)
+
+
+def _share_of(successes: int, trials: int, chance: float) -> float:
+    """Return the share at which so many successes, or more, have that chance."""
+    low, high = 0.0, 1.0
+    for _ in range(_BINOMIAL_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tail(successes, trials, middle) < chance else (low, middle)
+    return low
+
+
+def tail(successes: int, trials: int, share: float) -> float:
+    """Return the exact chance of at least that many successes in independent trials."""
+    if successes <= 0:
+        return 1.0
+    if successes > trials or share <= 0:
+        return 0.0
+    if share >= 1:
+        return 1.0
+    # The shorter tail is summed: its terms fall fast, and a tiny chance is not lost beside 1.
+    if successes > share * trials:
+        return min(1.0, _upper_sum(successes, trials, share))
+    return max(0.0, 1.0 - _upper_sum(trials - successes + 1, trials, 1 - share))
+
+
+def _upper_sum(successes: int, trials: int, share: float) -> float:
+    """Add up the chances from `successes` on; they fall from there."""
+    # In logarithms: binomial coefficients of much more than a thousand trials overflow a float.
+    log_chance = (
+        math.lgamma(trials + 1)
+        - math.lgamma(successes + 1)
+        - math.lgamma(trials - successes + 1)
+        + successes * math.log(share)
+        + (trials - successes) * math.log1p(-share)
+    )
+    chance, total, odds = math.exp(log_chance), 0.0, share / (1 - share)
+    for count in range(successes, trials + 1):
+        total += chance
+        chance *= (trials - count) / (count + 1) * odds
+        if chance < total * _NEGLIGIBLE:
+            break
+    return total
+
 
 _STEPS = 40
 """Of a bisection."""

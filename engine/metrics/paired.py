@@ -17,10 +17,9 @@ from scipy.special import bdtr
 
 from engine.evidence import Metric
 from engine.metrics.families import family_of
-from engine.metrics.measure import Measure
 from engine.metrics.predictions import Judging, Prediction, has_shares_of
 from engine.metrics.resampling import draw, method, percentile_interval, swap
-from engine.metrics.table import Sums, Table, same_rows
+from engine.metrics.table import Measure, Sums, Table, same_rows
 from engine.values import Value, replace
 
 

@@ -20,8 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
-from engine.metrics.binomial import tail
-from engine.metrics.intervals import wilson
+from engine.metrics.intervals import tail, wilson
 from engine.recipe.metrics import ROUNDING
 from engine.values import Value, replace
 

@@ -19,8 +19,7 @@ from engine.recipe.metrics import FREE
 from engine.recipe.model import Task
 
 if TYPE_CHECKING:
-    from engine.metrics.measure import Measure
-    from engine.metrics.table import Sums, Table
+    from engine.metrics.table import Measure, Sums, Table
 
 
 def score(predictions: Sequence[Prediction], judging: Judging) -> Scores:
@@ -29,12 +28,7 @@ def score(predictions: Sequence[Prediction], judging: Judging) -> Scores:
     `confidence` is that of two-sided intervals, such as 0.95; `seed` fixes the draws behind them.
     Where a number would stand on nothing it is None with the reason.
     """
-    from engine.metrics.families import (  # brings numpy
-        calibration,
-        classification,
-        family_of,
-        labels,
-    )
+    from engine.metrics.families import classification, family_of, labels
 
     task = judging.task
     family = family_of(task)
@@ -49,7 +43,7 @@ def score(predictions: Sequence[Prediction], judging: Judging) -> Scores:
         confusion=classification.confusion(predictions, task)
         if task.spec.answer is AnswerForm.LABEL
         else (),
-        calibration=calibration.calibration(sums) if task.spec.has_labels else None,
+        calibration=labels.calibration(sums) if task.spec.has_labels else None,
     )
 
 
@@ -113,8 +107,12 @@ def agreement(
 
     An output that is no answer agrees only with the very same text. Undefined for kinds without answers, chat and text.
     """
-    from engine.metrics.measure import share_of_rows  # brings numpy
-    from engine.metrics.table import flags, make_table, same_rows
+    from engine.metrics.table import (
+        flags,
+        make_table,
+        same_rows,
+        share_of_rows,  # brings numpy
+    )
 
     pairs = list(zip(first, same_rows(first, second), strict=True))
     if any(row.nats is not None for row in first):

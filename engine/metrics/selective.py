@@ -16,14 +16,13 @@ from typing import Final
 import numpy as np
 
 from engine.evidence import Abstention, CalibratedForm, Metric
-from engine.metrics.binomial import clopper_pearson
-from engine.metrics.measure import share_of_rows
+from engine.metrics.intervals import clopper_pearson
 from engine.metrics.power import ThresholdRule, least_right
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import metrics_of
-from engine.metrics.selective_checks import ACCURACY, COVERAGE
-from engine.metrics.table import Floats, Table, flags, make_table
+from engine.metrics.table import Floats, Table, flags, make_table, share_of_rows
 from engine.metrics.temperature import calibrated, fit, reliability
+from engine.metrics.verdict import ACCURACY, COVERAGE
 from engine.recipe.model import Acceptance, Selective
 from engine.values import Value, replace
 

@@ -20,10 +20,19 @@ from typing import Any, Final
 import numpy as np
 
 from engine.evidence import CalibratedForm, CalibrationBin, Metric
-from engine.metrics.measure import Measure, mean_of_rows, ratio
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import metrics_of
-from engine.metrics.table import Column, Floats, Sums, Table, make_table, one_hot
+from engine.metrics.table import (
+    Column,
+    Floats,
+    Measure,
+    Sums,
+    Table,
+    make_table,
+    mean_of_rows,
+    one_hot,
+    ratio,
+)
 from engine.recipe.methods import FEWEST_TO_CALIBRATE
 from engine.runtime.scoring.label_search import SMALLEST, tempered
 from engine.values import Value, replace

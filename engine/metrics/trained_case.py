@@ -17,13 +17,17 @@ from engine.evidence import (
     TrainingSummary,
 )
 from engine.metrics.intervals import independent_difference
-from engine.metrics.losses import (
+from engine.metrics.recipe_edits import (
+    FEW_STEPS,
+    Checkpoints,
     TrainingLosses,
     ValidationLosses,
+    is_fast,
+    is_slow,
+    rate_of,
     training_losses,
     validation_losses,
 )
-from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_fast, is_slow, rate_of
 from engine.recipe.metrics import is_lower_better, primary, spec_of
 from engine.recipe.model import Recipe
 from engine.values import Value

@@ -14,15 +14,81 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Final, Literal
 
-from engine.evidence import Check, Metric, Scores, Status, Verdict
-from engine.metrics.intervals import independent_difference
-from engine.metrics.power import FEW_ROWS, MOST_ROWS, OFTEN, round_up
+from engine.evidence import Abstention, Check, Metric, Scores, Status, Verdict
+from engine.evidence.verdicts import SELECTIVE
+from engine.metrics.intervals import EXACT, independent_difference
+from engine.metrics.power import FEW_ROWS, MOST_ROWS, OFTEN, ThresholdRule, round_up, rows_to_pass
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import PHYSICAL, ROUNDING, is_lower_better, keeps_bound, primary
 from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
 from engine.values import replace
 from engine.values.numbers import decimal
+
+
+def corrected_confidence(confidence: float, files: int) -> float:
+    """Return the confidence at which each of so many files is judged, so that all together err no more often."""
+    return 1 - (1 - confidence) / files
+
+
+def is_proved(check: Check) -> bool:
+    """Tell whether a check passes by its interval, which luck could have moved."""
+    return check.status is Status.PASS and check.decided_on != "point"
+
+
+def passes_among(check: Check, wider: Check, files: int) -> Check:
+    """Return a check, undecided where it passes and `wider` does not: the same check at the corrected confidence."""
+    if not is_proved(check):
+        return check
+    why = f"one of {files} files leaves"
+    if wider.interval is not None:
+        end = wider.interval.low if wider.direction == "min" else wider.interval.high
+        why += f": at {100 * wider.interval.confidence:.3g} % the {check.decided_on} is {decimal(end, 4)}"
+    parts = (why, wider.note if wider.status is not Status.PASS else check.note)
+    status = Status.PASS if wider.status is Status.PASS else Status.INCONCLUSIVE
+    return replace(check, status=status, note="; ".join(filter(None, parts)))
+
+
+ACCURACY: Final = f"{SELECTIVE}.accuracy"
+COVERAGE: Final = f"{SELECTIVE}.coverage"
+
+
+def judge_selective(found: Abstention | None, acceptance: Acceptance) -> tuple[Check, ...]:
+    """Compare both shares with their bounds, by `decide_on`; no check where none is asked."""
+    selective = acceptance.selective
+    if selective is None:
+        return ()
+    missing = [
+        Metric(name=name, value=None, n=0, undefined="no validation rows with probabilities")
+        for name in (ACCURACY, COVERAGE)
+    ]
+    accuracy, coverage = (found.accuracy, found.coverage) if found else missing
+    bounds = (selective.accuracy.min, selective.coverage.min)
+    note = "" if found is None else f"answers from a probability of {found.threshold:.3f} on"
+    checks = [
+        judge(metric, "min", bound, decide_on=acceptance.decide_on, note=note)
+        for metric, bound in zip((accuracy, coverage), bounds, strict=True)
+    ]
+    return (_with_rows(checks[0], coverage, acceptance.confidence, note), checks[1])
+
+
+def _with_rows(check: Check, coverage: Metric, confidence: float, note: str) -> Check:
+    """Say how many holdout rows would decide on the accuracy, of which the model answers a part."""
+    if check.status is not Status.INCONCLUSIVE or not coverage.value or check.got is None:
+        return check
+    if check.interval is not None and check.interval.method == EXACT:
+        rule = ThresholdRule(bound=check.bound, confidence=confidence, is_exact=True)
+        rows = rows_to_pass(check.got, rule)
+    else:
+        rows = rows_to_decide(check, direction="min", bound=check.bound)
+    if rows is None:
+        return check
+    whole = round_up(rows / coverage.value)
+    what = "groups" if check.interval is not None and check.interval.groups else "rows"
+    would = f"about {rows:,} answered {what} would decide with power {OFTEN:.2f}"
+    enough = f"{would}, {whole:,} of the holdout (an estimate)"
+    return replace(check, note="; ".join(part for part in (enough, note) if part))
+
 
 DecideOn = Literal["lower_bound", "point"]
 CLOSE: Final = "too close to the bound for more rows to decide"

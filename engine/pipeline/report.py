@@ -201,9 +201,8 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
 
     DamagedError where a file of the model is not what its stage left: then no report is written.
     """
-    from engine.render.json import render_json
     from engine.render.report.card import render_card
-    from engine.render.report.page import render_html, render_markdown
+    from engine.render.report.page import render_html, render_json, render_markdown
 
     # the model first: a damaged file ends this before a report speaks of it
     if report.outcome == "accepted":
@@ -413,7 +412,7 @@ def _power(facts: ReportInputs) -> tuple[str, ...]:
 
 
 def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:
-    from engine.metrics.advice import Beside, what_would_help  # only after a refusal
+    from engine.metrics.diagnosis import Beside, what_would_help  # only after a refusal
 
     recipe, artifacts = facts.state.trained, facts.state.artifacts
     scores = results.scores(artifacts)

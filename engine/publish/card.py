@@ -17,7 +17,7 @@ from engine.evidence import Report
 from engine.lock.file import Accepted
 from engine.render.labels import main_metric
 from engine.render.markdown import code, fenced, joined
-from engine.render.metric_format import kind_of
+from engine.render.number_format import kind_of
 from engine.render.report.card import render_card, scores_of
 from engine.render.styled_text import revealed
 from engine.store import sha256_of

@@ -23,16 +23,19 @@ from engine.evidence.verdicts import DIFFERENCES, EXPORTED, THRESHOLD
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.metrics import keeps_bound
 from engine.render.blocks import Absent, Estimate, Muted
-from engine.render.metric_format import (
+from engine.render.number_format import (
+    NOTHING,
+    count,
+    counted,
     decimals_of,
     interval_of,
     is_lower_better,
     kind_of,
+    p_values,
     primary_of,
     threshold_of,
     value_of,
 )
-from engine.render.number_format import NOTHING, count, counted, p_values
 from engine.values import Value
 
 _OUTCOMES = {

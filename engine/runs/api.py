@@ -18,8 +18,8 @@ from engine.pipeline.plan import Plan, collect_inputs, plan_run
 from engine.process import interrupts
 from engine.process.library_settings import taken_out_problem
 from engine.recipe import load_recipe as read_recipe
-from engine.render.json import read_json
 from engine.render.progress import SilentProgress
+from engine.render.report.page import read_json
 from engine.runs.find import exported_gguf, find_run, is_model_file
 from engine.runs.run import RunResult, run_recipe
 from engine.sources.online import quieten
@@ -37,7 +37,7 @@ STORE = ".recipe"
 
 
 def _framed(report: Report) -> str:
-    from engine.render.report.notebook import framed  # only where a notebook shows one
+    from engine.render.report.page import framed  # only where a notebook shows one
 
     return framed(report)
 

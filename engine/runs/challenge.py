@@ -202,7 +202,7 @@ def _candidates(options: ChallengeOptions, state: RunState) -> dict[str, list[Pr
 def _judged(
     recipe: Recipe, options: ChallengeOptions, accepted: AcceptedModel, state: RunState
 ) -> Challenge:
-    from engine.metrics import challenge as judging  # brings numpy
+    from engine.metrics import comparing as judging  # brings numpy
 
     candidates = _candidates(options, state)
     gated = [bound.metric for bound in recipe.acceptance.metrics]

@@ -39,8 +39,8 @@ from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import Baseline, PathRef, Recipe, Reference
 from engine.recipe.text.dump import recipe_digest, resolved_mapping
 from engine.recipe.text.paths import absolute
-from engine.render.baseline_card import BaselineCard, baseline_card
-from engine.render.json import read_json as read_report
+from engine.render.report.card import BaselineCard, baseline_card
+from engine.render.report.page import read_json as read_report
 from engine.runs.compare import recipe_of
 from engine.sources import identity
 from engine.sources.digest import DigestMemory

@@ -20,7 +20,7 @@ from engine.progress import Progress
 from engine.recipe.model import FewerLayers, PathRef, Recipe, Scratch
 from engine.recipe.prompt import asks_partly_blank, parse_answer
 from engine.recipe.text.paths import absolute
-from engine.render.json import read_json
+from engine.render.report.page import read_json
 from engine.runs.compare import recipe_of
 from engine.runs.find import UNACCEPTED
 from engine.runs.predict_rows import Ask, require_answers

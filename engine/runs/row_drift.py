@@ -17,11 +17,10 @@ from engine.errors import DataError, RecipeError, StageError
 from engine.evidence import CalibratedForm, RowCounts
 from engine.files.reading import read_json
 from engine.metrics.predictions import read_predictions
-from engine.metrics.row_counts import CONFIDENCE_BINS, LENGTH_BINS, RowCounter
-from engine.metrics.row_drift import FEWEST
+from engine.metrics.row_drift import CONFIDENCE_BINS, FEWEST, LENGTH_BINS, RowCounter
 from engine.metrics.temperature import calibrated
 from engine.parity.files import as_file
-from engine.render.json import read_json as read_report
+from engine.render.report.page import read_json as read_report
 from engine.runs.compare import read_run, recipe_of
 from engine.runs.predict_rows import PART, AnsweredRows
 from engine.store import Artifact, Store

@@ -20,7 +20,7 @@ from engine.evidence import DriftResult, DriftScore
 from engine.files.reading import read_json
 from engine.inference.cached import WRITTEN_SAMPLE
 from engine.inference.predict import asked_turns, task_slice
-from engine.metrics.drift import AnswerLengths, length_drift, likelihood_drift
+from engine.metrics.forgetting import AnswerLengths, length_drift, likelihood_drift
 from engine.metrics.predictions import Judging, read_predictions
 from engine.recipe.model import Recipe
 from engine.training.train import load_trained

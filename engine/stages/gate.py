@@ -31,15 +31,27 @@ from engine.metrics.against_teacher import (
     judge_ratios,
     judge_teacher_drops,
 )
-from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
-from engine.metrics.drift import judge_drift
-from engine.metrics.endings import judge_endings
-from engine.metrics.forgetting import judge_forgetting
+from engine.metrics.comparing import (
+    Earlier,
+    Rivals,
+    compare,
+    compare_with_smaller,
+    judge_gains,
+    judge_previous,
+    judge_without_synthetic,
+)
+from engine.metrics.contradictions import judge_endings
+from engine.metrics.forgetting import judge_drift, judge_forgetting
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
-from engine.metrics.selective_checks import judge_selective
-from engine.metrics.verdict import DecideOn, judge, judge_gap, judge_thresholds, verdict
-from engine.metrics.without_synthetic import compare_with_smaller, judge_without_synthetic
+from engine.metrics.verdict import (
+    DecideOn,
+    judge,
+    judge_gap,
+    judge_selective,
+    judge_thresholds,
+    verdict,
+)
 from engine.parity.files import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS, is_lower_better
 from engine.recipe.model import Acceptance, Direction, Recipe, Threshold

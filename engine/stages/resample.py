@@ -18,9 +18,9 @@ from engine.data.splitting.subsets import share
 from engine.evidence import LearningCurve
 from engine.inference import predict
 from engine.inference.cached import judged_validation
-from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
+from engine.metrics.sweeping import SHARES, ShareResult, learning_curve, unknown_curve
 from engine.recipe.model import Recipe
 from engine.training.train import SUMMARY, refuse_unready
 from engine.training.trials import (

@@ -15,7 +15,7 @@ from engine.evidence import Metric, Scores, Seeds, SeedScores
 from engine.inference import predict
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
-from engine.metrics.seeds import spread_of
+from engine.metrics.sweeping import spread_of
 from engine.recipe.methods import method_slice
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe

@@ -36,7 +36,7 @@ from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
 from engine.inference.synthesis import RowWriter, WrittenRows
 from engine.inference.synthetic_requests import row_requests
-from engine.metrics.review import rows_to_review, wrong_at_most
+from engine.metrics.intervals import rows_to_review, wrong_at_most
 from engine.recipe.baselines import as_written, written_model
 from engine.recipe.model import Recipe, Reference, Synthesize
 from engine.recipe.teacher import (

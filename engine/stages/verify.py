@@ -29,11 +29,17 @@ from engine.inference.cached import (
     store_predictions,
 )
 from engine.inference.preference import Reference, rated, reference_in
-from engine.metrics.endings import judge_endings
+from engine.metrics.contradictions import judge_endings
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
-from engine.metrics.several import corrected_confidence, is_proved, passes_among
-from engine.metrics.verdict import judge_drops, point_check, verdict
+from engine.metrics.verdict import (
+    corrected_confidence,
+    is_proved,
+    judge_drops,
+    passes_among,
+    point_check,
+    verdict,
+)
 from engine.parity import files as calibration
 from engine.parity import files as parity_files
 from engine.parity import ladder

@@ -7,19 +7,44 @@ or file. Its end says that the run is over. It reads the events from their file,
 from __future__ import annotations
 
 import contextlib
-import importlib
+import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from engine.files.reading import parse_json
-from engine.tracking import messages, stream
-from engine.tracking.facts import facts_of, settings_of
-from engine.tracking.trackers import Tracker, TrackerPlace
+from engine.tracking import stream
+from engine.tracking.trackers import NAMES, Tracker, TrackerPlace, facts_of, settings_of
+
+OUTCOMES = {"baseline_passes": "NO TRAINING NEEDED"}
+
+
+def line_of(event: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Return title and text of a message on the last event of a run; None for a run that left none."""
+    if event is None or event.get("event") != stream.ENDED:
+        return "recipe: ended", "the run ended without a result: see its terminal"
+    outcome = OUTCOMES.get(event["outcome"], str(event["outcome"]).replace("_", " ").upper())
+    minutes = float(event["seconds"]) / 60
+    return f"{event['recipe']}: {outcome}", f"{event['summary']} ({minutes:.0f} min)"
+
+
+def send(urls: Sequence[str], title: str, text: str) -> list[int]:
+    """Send a message to each address, and return the numbers, from 1, of those that did not take it."""
+    import apprise
+
+    # Its messages can name an address with what is secret in it.
+    logging.disable(logging.CRITICAL)
+    failed = []
+    for number, url in enumerate(urls, start=1):
+        service = apprise.Apprise()
+        if not (service.add(url) and service.notify(title=title, body=text)):
+            failed.append(number)
+    return failed
+
 
 POLL_SECONDS: Final = 0.2
 GRACE_SECONDS: Final = 60.0
@@ -42,13 +67,13 @@ def main() -> int:
 
 
 def _track(order: dict[str, Any], over: threading.Event) -> None:
-    module = importlib.import_module(f"engine.tracking.trackers.{order['kind']}")
+    opened = NAMES[order["kind"]].opened
     place = TrackerPlace(folder=Path(order["folder"]), url=order["url"])
     tracker: Tracker | None = None
     last: dict[str, Any] = {}
     for last in _events(Path(order["file"]), over):
         if last["event"] == stream.BEGUN:
-            tracker = module.opened(place, settings_of(last))
+            tracker = opened(place, settings_of(last))
         elif tracker is not None:
             facts = facts_of(last)
             if facts.numbers or facts.texts:
@@ -59,7 +84,7 @@ def _track(order: dict[str, Any], over: threading.Event) -> None:
 
 def _notify(order: dict[str, Any], over: threading.Event) -> int:
     whole = list(_events(Path(order["file"]), over))
-    failed = messages.send(order["urls"], *messages.line_of(whole[-1] if whole else None))
+    failed = send(order["urls"], *line_of(whole[-1] if whole else None))
     return NOT_SENT if failed else 0
 
 

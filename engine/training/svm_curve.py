@@ -16,8 +16,8 @@ from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import LearningCurve
 from engine.inference import predict
-from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
+from engine.metrics.sweeping import SHARES, ShareResult, learning_curve, unknown_curve
 
 MODEL = "tfidf_svm"
 REVISION = 1

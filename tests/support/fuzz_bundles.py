@@ -11,7 +11,7 @@ from engine.bundle.archive import Member, write_archive
 from engine.bundle.contents import ContentsError, pages_of, read_contents
 from engine.bundle.verify import check_bundle, content_problems
 from engine.process.version import __version__
-from engine.render.json import read_json as read_report
+from engine.render.report.page import read_json as read_report
 from engine.runtime.models.files import require_settings
 from support.fuzz_target import Target
 from support.paths import EXAMPLES

@@ -19,7 +19,7 @@ from engine.bundle.signing import statement_of
 from engine.bundle.verify import CLAIMS
 from engine.evidence import Report
 from engine.lock.file import lock_from_text
-from engine.render.json import read_json
+from engine.render.report.page import read_json
 from engine.values import from_json, replace
 from support.forged_bundles import LOCK, REPORT
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from engine.evidence import Flip, Report, Scores, Status, Verdict
-from engine.render.json import read_json
+from engine.render.report.page import read_json
 from engine.values import replace
 from support.paths import EXAMPLES
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 from engine.recipe.model import Task
 
 if TYPE_CHECKING:
-    from engine.metrics.measure import Measure
     from engine.metrics.predictions import Prediction
-    from engine.metrics.table import Table
+    from engine.metrics.table import Measure, Table
 
 
 class Family(Protocol):

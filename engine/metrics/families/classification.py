@@ -11,10 +11,22 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from engine.metrics.families import calibration, labels
-from engine.metrics.measure import Measure, above_rounding, no_rows, ratio, share_of_rows
+from engine.metrics.families import labels
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Column, Floats, Sums, Table, flags, make_table, one_hot
+from engine.metrics.table import (
+    Column,
+    Floats,
+    Measure,
+    Sums,
+    Table,
+    above_rounding,
+    flags,
+    make_table,
+    no_rows,
+    one_hot,
+    ratio,
+    share_of_rows,
+)
 from engine.recipe.model import Task
 
 
@@ -40,7 +52,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
                 own,
                 one_hot(np.full(targets.size, size), size),
             ),
-            **calibration.columns(predictions, outputs == targets, targets=targets),
+            **labels.columns(predictions, outputs == targets, targets=targets),
         },
         names=task.labels,
     )
@@ -53,7 +65,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
         Measure(name="balanced_accuracy", value=_balanced, widening=labels.WIDENINGS["recall"]),
         *labels.averages(table.names),
         Measure(name="mcc", value=_correlation, undefined=_one_class(table.names)),
-        *calibration.MEASURES,
+        *labels.MEASURES,
         share_of_rows("abstention", "abstained"),
         share_of_rows("valid_output", "valid"),
         *labels.by_label(table.names),

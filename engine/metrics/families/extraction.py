@@ -18,9 +18,21 @@ import numpy as np
 
 from engine.metrics.families import labels
 from engine.metrics.families.fields import Leaves, canonical, fits, leaves_of
-from engine.metrics.measure import Measure, ratio, rows, share_of_rows
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Column, Floats, Sparse, Sums, Table, flags, make_table, scattered
+from engine.metrics.table import (
+    Column,
+    Floats,
+    Measure,
+    Sparse,
+    Sums,
+    Table,
+    flags,
+    make_table,
+    ratio,
+    rows,
+    scattered,
+    share_of_rows,
+)
 from engine.recipe.metrics import leaves
 from engine.recipe.model import Task
 from engine.recipe.prompt import read_object

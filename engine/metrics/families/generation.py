@@ -11,9 +11,18 @@ import numpy as np
 
 from engine.metrics.families import overlap
 from engine.metrics.families.matching import answer_in, normalised, number_in
-from engine.metrics.measure import Measure, mean_of_rows, no_rows, share_of_rows
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Column, Sums, Table, flags, make_table
+from engine.metrics.table import (
+    Column,
+    Measure,
+    Sums,
+    Table,
+    flags,
+    make_table,
+    mean_of_rows,
+    no_rows,
+    share_of_rows,
+)
 from engine.recipe.model import Task
 from engine.values import replace
 

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.metrics.measure import Measure, no_rows, ratio
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Column, Floats, Sums, Table, make_table
+from engine.metrics.table import Column, Floats, Measure, Sums, Table, make_table, no_rows, ratio
 from engine.recipe.model import Task
 
 MOST_NATS = 700.0

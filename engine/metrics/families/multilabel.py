@@ -10,17 +10,24 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from engine.metrics.families import calibration, labels
-from engine.metrics.measure import (
+from engine.metrics.families import labels
+from engine.metrics.predictions import Prediction
+from engine.metrics.table import (
+    Column,
+    Floats,
     Measure,
+    Sparse,
+    Sums,
+    Table,
     above_rounding,
+    flags,
+    make_table,
     mean_of_rows,
     no_rows,
     ratio,
+    scattered,
     share_of_rows,
 )
-from engine.metrics.predictions import Prediction
-from engine.metrics.table import Column, Floats, Sparse, Sums, Table, flags, make_table, scattered
 from engine.recipe.model import Task
 from engine.recipe.prompt import split_labels
 
@@ -48,7 +55,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             "support": Column(own),
             "predicted": Column(_ones(given, size), own, _ones(wrong, size)),
             "right": Column(both, own, _ones([frozenset()] * len(targets), size)),
-            **calibration.columns(predictions, correct),
+            **labels.columns(predictions, correct),
         },
         names=task.labels,
     )
@@ -61,7 +68,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
         *labels.averages(table.names),
         Measure(name="mcc", value=_correlation, undefined=_constant(table.names)),
         mean_of_rows("hamming_loss", "missed"),
-        *calibration.MEASURES,
+        *labels.MEASURES,
         share_of_rows("abstention", "abstained"),
         share_of_rows("valid_output", "valid"),
         *labels.by_label(table.names),

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import needs_extra
-from engine.metrics.measure import ratio
-from engine.metrics.table import Floats
+from engine.metrics.table import Floats, ratio
 from engine.recipe.text.words import WORD
 from engine.values import Value
 

@@ -26,14 +26,17 @@ from engine.render.labels import (
     shown_model,
     why_absent,
 )
-from engine.render.metric_format import (
+from engine.render.number_format import (
+    DASH,
     column_name,
+    counted,
+    duration,
     kind_of,
     lower_note,
     right_share,
+    size,
     value_of,
 )
-from engine.render.number_format import DASH, counted, duration, size
 from engine.render.report.sections.export import speed_facts
 from engine.values import Value
 

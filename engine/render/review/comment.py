@@ -14,9 +14,17 @@ from engine.render.blocks import capital
 from engine.render.markdown import code, plain, prose, table
 from engine.render.number_format import counted
 from engine.render.problems import in_order, problems_json
-from engine.render.review.json import finding_json, review_json
-from engine.render.review.markdown import gate_table, rest_markdown, uncompared_markdown
-from engine.render.review.rows import GATES, ChangedRow, finding_row, gate_rows
+from engine.render.review.rows import (
+    GATES,
+    ChangedRow,
+    finding_json,
+    finding_row,
+    gate_rows,
+    gate_table,
+    rest_markdown,
+    review_json,
+    uncompared_markdown,
+)
 from engine.render.styled_text import printable
 from engine.values import replace
 

@@ -2,11 +2,207 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
 
-from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
-from engine.values import Value, replace
+from engine.codes import pages_of_areas
+from engine.evidence.review import Area, Change, Cost, Effect, Finding, Gate, Review
+from engine.render.blocks import capital
+from engine.render.markdown import code, fenced, prose, table
+from engine.render.progress import WIDTH
+from engine.render.styled_text import Line, cells, line, pad, printable, to_text
+from engine.values import Value, replace, to_json
+
+
+def review_markdown(review: Review, *, level: int = 2) -> str:
+    """The whole review; `level` is that of its headings."""
+    gate = GATES[review.gate]
+    parts = [f"{'#' * level} {gate.mark} {gate.title}"]
+    if rows := gate_rows(review):
+        parts.append(gate_table(rows))
+    if review.uncompared:
+        parts.append(uncompared_markdown(review.uncompared))
+    return "\n\n".join([*parts, rest_markdown(review, level=level + 1)])
+
+
+def rest_markdown(review: Review, *, level: int) -> str:
+    """All but the gate and what was not compared: what else changes, what it costs, and what runs again."""
+    mark = "#" * level
+    merged: list[tuple[str, list[ChangedRow]]] = []
+    for title, rows in sections(review):
+        if title:
+            merged.append((title, rows))
+        else:  # what the changes before cost
+            merged[-1][1].extend(rows)
+    parts = [part for title, rows in merged for part in (f"{mark} {title}", _table(rows))]
+    parts += _markdown_config(review, mark)
+    again = ", ".join(review.reruns) if review.reruns else "nothing"
+    parts.append(f"**Reruns**: {again}")
+    parts += [prose(f"{capital(note)}.") for note in review.notes]
+    if review.is_empty:
+        parts.append("Both versions mean the same.")
+    return "\n\n".join(parts) + "\n"
+
+
+def uncompared_markdown(names: Sequence[str]) -> str:
+    """What judges and may be other bytes now."""
+    return prose(f"{UNCOMPARED}: {', '.join(names)}.")
+
+
+def gate_table(rows: Sequence[ChangedRow]) -> str:
+    """The findings, a row each."""
+    columns = ["key", "before", "after", "evidence", "what it means"]
+    return table(columns, [[*_values(row), _effect(row), prose(_meaning(row))] for row in rows])
+
+
+def _meaning(row: ChangedRow) -> str:
+    """What a finding means; where two values alone stand for it, the title of its code says it."""
+    if row.effect == Effect.STRONGER.value or row.says.partition("waived: ")[0]:
+        return row.says
+    return "; ".join(filter(None, (_title(row.code), row.says)))
+
+
+@cache
+def _title(code_of: str) -> str:
+    return pages_of_areas()[code_of].title
+
+
+def _effect(row: ChangedRow) -> str:
+    word = f"**{row.effect}**" if row.effect in ("weaker", "not known", "redrawn") else row.effect
+    return f"{word} ({row.code})"
+
+
+def _table(rows: Sequence[ChangedRow]) -> str:
+    cells = [[*_values(row), prose(row.says)] for row in rows]
+    return table(["key", "before", "after", ""], cells)
+
+
+def _values(row: ChangedRow) -> list[str]:
+    return [code(row.path), code(row.before), code(row.after)]
+
+
+def _markdown_config(review: Review, mark: str) -> list[str]:
+    """A unified diff; the recipe's key stands behind each line."""
+    if not review.config:
+        return []
+    lines: list[str] = []
+    for change in review.config:
+        if change.before is not None:
+            lines.append(f"- {change.key}: {change.before}")
+        if change.after is not None:
+            lines.append(f"+ {change.key}: {change.after}   # {change.origin}")
+    names = " to ".join(dict.fromkeys(review.backends))
+    return [f"{mark} The compiled config changes ({names})", fenced("\n".join(lines), "diff")]
+
+
+_MOST_PATH, _MOST_CHANGE = 44, 34
+
+
+def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
+    """The whole review; an empty one says so in one line."""
+    gate = GATES[review.gate]
+    lines = [line((gate.title, gate.style)), *_rows(gate_rows(review), width)]
+    for name, rows in sections(review):
+        lines += [line((name, "strong"))] if name else []
+        lines += _rows(rows, width)
+    lines += _config(review)
+    lines += _wrapped("Reruns", " ".join(review.reruns) or "nothing", width)
+    for note in review.notes:
+        lines += _wrapped("Note", note, width)
+    for name in review.uncompared:
+        lines += _wrapped("Not compared", name, width)
+    if review.is_empty:
+        lines.append(line("Both versions mean the same."))
+    lines += _codes(review)
+    return to_text(lines, colour=colour)
+
+
+def _codes(review: Review) -> list[Line]:
+    """The codes of what weakens the evidence, and where they are explained."""
+    codes = list(dict.fromkeys(change.code for change in review.findings if change.alarms))
+    if not codes:
+        return []
+    return [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
+
+
+def _rows(rows: Sequence[ChangedRow], width: int) -> Iterator[Line]:
+    """Aligned lines; what does not fit beside its key is wrapped below it."""
+    paths = min(_MOST_PATH, max((cells(printable(row.path)) for row in rows), default=0))
+    changes = [cells(printable(row.change)) for row in rows if row.says]
+    change = min(_MOST_CHANGE, max(changes, default=0))
+    for row in rows:
+        yield from _text_row(row, paths, change, width)
+
+
+def _text_row(row: ChangedRow, paths: int, changes: int, width: int) -> Iterator[Line]:
+    says = printable(row.says)
+    if row.effect in ("stronger", "not known"):
+        says = f"{row.effect}: {says}" if says else row.effect
+    head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), changes)}"
+    if cells(head) + 3 + cells(says) <= width:
+        yield line(f"{head}   {says}".rstrip())
+        return
+    yield line(head.rstrip())
+    for part in textwrap.wrap(says, width - 6, break_long_words=False):
+        yield line(f"      {part}")
+
+
+def _config(review: Review) -> Iterator[Line]:
+    if not review.config:
+        return
+    names = " -> ".join(dict.fromkeys(review.backends))
+    yield line((f"The compiled config changes ({names})", "strong"))
+    width = min(60, max(len(f"{one.key}: {one.after or ''}") for one in review.config))
+    for change in review.config:
+        if change.before is not None:
+            yield line((printable(f"  - {change.key}: {change.before}"), "fail"))
+        if change.after is not None:
+            written = pad(printable(f"{change.key}: {change.after}"), width)
+            yield line((f"  + {written}", "pass"), (f"   {printable(change.origin)}", "quiet"))
+
+
+def _wrapped(name: str, text: str, width: int) -> list[Line]:
+    parts = textwrap.wrap(printable(text), width - len(name) - 2, break_long_words=False) or [""]
+    return [
+        line((name if number == 0 else " " * len(name), "strong"), f"  {part}")
+        for number, part in enumerate(parts)
+    ]
+
+
+SCHEMA = "diff.v1"
+
+
+def review_json(review: Review) -> dict[str, Any]:
+    """The whole review as JSON data."""
+    return {
+        "schema": SCHEMA,
+        "recipe": review.name,
+        "old": review.old,
+        "new": review.new,
+        "gate": {
+            "verdict": review.gate.value,
+            "unwaived": weakened(review),
+            "findings": [finding_json(finding) for finding in review.findings],
+        },
+        "changes": [{**to_json(change), "area": change.area.value} for change in review.changes],
+        "costs": [to_json(cost) for cost in review.costs],
+        "reruns": list(review.reruns),
+        "config": {
+            "backends": list(review.backends),
+            "changes": [to_json(change) for change in review.config],
+        },
+        "notes": list(review.notes),
+        "uncompared": list(review.uncompared),
+        "same": review.is_empty,
+    }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """One finding as JSON data."""
+    is_waived = finding.effect is not Effect.STRONGER and bool(finding.waiver)
+    return {**to_json(finding), "effect": finding.effect.value, "waived": is_waived}
 
 
 class GateWords(NamedTuple):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from engine.bundle.contents import LEFT_OUT, has_row_texts, recipe_of, without_row_texts
 from engine.evidence import DataFinding, Flip, Report
-from engine.render.json import render_json
-from engine.render.report.page import render_html
+from engine.render.report.page import render_html, render_json
 from engine.values import replace
 from support.reports import accepted, generation, rich
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.cli.mcp_tools import MOST_LETTERS, TOOLS, words_of
-from engine.cli.verbs import VERBS, declare
+from engine.cli.verbs import MOST_LETTERS, TOOLS, VERBS, declare, words_of
 from engine.errors import RecipeError
 
 CALLS: dict[str, tuple[str, dict[str, Any], list[str]]] = {

@@ -10,7 +10,7 @@ from engine.cli.plan_facts import power_facts
 from engine.metrics.power_text import JudgingRows, PowerEstimates, estimate_power
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 from engine.render.number_format import DASH
-from engine.render.plan_table import PlanRow, plan_table
+from engine.render.terminal import PlanRow, plan_table
 from engine.values import replace
 from support.tasks import task
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.place import compute_of
+from engine.cli.output import compute_of
 from engine.compute import profile as compute_profile
 from engine.compute.profile import (
     FILE,

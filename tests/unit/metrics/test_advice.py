@@ -19,7 +19,7 @@ from engine.evidence import (
     Status,
     Verdict,
 )
-from engine.metrics.advice import Beside, what_would_help
+from engine.metrics.diagnosis import Beside, what_would_help
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.values import replace

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from scipy.stats import binomtest
 
-from engine.metrics.binomial import clopper_pearson
+from engine.metrics.intervals import clopper_pearson
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison
-from engine.metrics.challenge import best_of, lines, overall, stand
-from engine.metrics.comparing import comparisons_with
+from engine.metrics.comparing import best_of, comparisons_with, lines, overall, stand
 from engine.metrics.predictions import Judging, Prediction
 from support.tasks import task
 
@@ -67,7 +66,7 @@ def test_one_way_to_answer_is_compared_once(
         calls.append(name)
         return comparisons_with(name, *rest, **options)
 
-    monkeypatch.setattr("engine.metrics.challenge.comparisons_with", counted)
+    monkeypatch.setattr("engine.metrics.comparing.comparisons_with", counted)
     candidates = {f"way {number}": answered(180) for number in range(ways)}
     judging = Judging(task=TASK, confidence=0.95, seed=7)
     found = lines(answered(170), candidates, ["accuracy"], judging, margins={})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import DriftResult, Status
-from engine.metrics.drift import AnswerLengths, judge_drift, length_drift, likelihood_drift
+from engine.metrics.forgetting import AnswerLengths, judge_drift, length_drift, likelihood_drift
 from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Acceptance, Drift, LengthDrift, LogProbabilityDrift
 from engine.values import replace

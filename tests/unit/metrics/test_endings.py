@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.evidence import Status
-from engine.metrics.endings import judge_endings
+from engine.metrics.contradictions import judge_endings
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Task

@@ -20,7 +20,7 @@ from engine.metrics.equivalence import (
 )
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
-from engine.metrics.seeds import spread_of
+from engine.metrics.sweeping import spread_of
 from engine.recipe.model import Task
 from engine.values import replace
 from support.launches import TASK

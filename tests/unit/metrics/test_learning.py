@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from engine.evidence import LearningCurve
-from engine.metrics.learning import ShareResult, last_gains, learning_curve
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.sweeping import ShareResult, last_gains, learning_curve
 from engine.values import from_json, replace, to_json
 from support.tasks import task
 

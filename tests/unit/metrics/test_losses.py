@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from engine.metrics.losses import training_losses, validation_losses
+from engine.metrics.recipe_edits import training_losses, validation_losses
 from support.trained import falling, history, levelling
 
 

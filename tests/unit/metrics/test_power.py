@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from engine.metrics.binomial import tail
-from engine.metrics.intervals import wilson
+from engine.metrics.intervals import tail, wilson
 from engine.metrics.power import (
     ROWS,
     ThresholdRule,

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from engine.metrics.losses import training_losses, validation_losses
 from engine.metrics.recipe_edits import (
     Checkpoints,
     edit_of,
@@ -17,6 +16,8 @@ from engine.metrics.recipe_edits import (
     to_learn_less,
     to_learn_more,
     to_train_on,
+    training_losses,
+    validation_losses,
     yaml_of,
 )
 from engine.recipe import load_recipe

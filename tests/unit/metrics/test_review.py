@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import ReviewResult, SyntheticResult
-from engine.metrics.review import rows_to_review, why_not_reviewed, wrong_at_most
+from engine.metrics.intervals import rows_to_review, why_not_reviewed, wrong_at_most
 from engine.recipe.model import SyntheticReview
 
 

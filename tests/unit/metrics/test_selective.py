@@ -17,7 +17,7 @@ from engine.metrics.selective import (
     choose_threshold,
     on_holdout,
 )
-from engine.metrics.selective_checks import judge_selective
+from engine.metrics.verdict import judge_selective
 from engine.recipe.model import Acceptance, Least, Selective
 from engine.values import replace
 from support.paths import ROOT

@@ -7,8 +7,7 @@ import pytest
 
 from engine.evidence import Check, Metric, Status
 from engine.metrics.intervals import wilson
-from engine.metrics.several import corrected_confidence, passes_among
-from engine.metrics.verdict import judge
+from engine.metrics.verdict import corrected_confidence, judge, passes_among
 
 ROWS, LEAST, FILES, CONFIDENCE = 300, 0.85, 4, 0.95
 

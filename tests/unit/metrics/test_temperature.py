@@ -175,7 +175,7 @@ def test_the_brier_score_is_that_of_the_whole_distribution() -> None:
 
     brier = next(one.value for one in found.before if one.name == "brier")
     targets, shares = [one.target for one in rows], [one.probabilities for one in rows]
-    # scale_by_half=False, as in `engine.metrics.families.calibration`
+    # scale_by_half=False, as in `engine.metrics.families.labels`
     expected = brier_score_loss(targets, shares, labels=list(LABELS), scale_by_half=False)
     assert brier == pytest.approx(expected)
     assert (found.after, found.change, found.reason) == ((), (), "none")

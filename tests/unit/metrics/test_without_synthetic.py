@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from engine.evidence import Status
+from engine.metrics.comparing import compare_with_smaller, judge_without_synthetic
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.without_synthetic import compare_with_smaller, judge_without_synthetic
 from engine.recipe.model import Acceptance, MinGain
 from support.tasks import task
 

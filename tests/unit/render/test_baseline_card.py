@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.render.baseline_card import BaselineCard, baseline_card
 from engine.render.markdown import code, plain, table
+from engine.render.report.card import BaselineCard, baseline_card
 from engine.values import replace
 from support.reports import read_report
 

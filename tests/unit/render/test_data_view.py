@@ -24,8 +24,7 @@ from engine.evidence.data import (
     ShownSegment,
     TrainingRows,
 )
-from engine.render.data import data_json, data_text
-from engine.render.rowtext import FIRST, LAST
+from engine.render.data import FIRST, LAST, data_json, data_text
 from engine.render.styled_text import cells
 from engine.values import replace, to_json
 from support.golden import Golden

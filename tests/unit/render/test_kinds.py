@@ -8,14 +8,17 @@ from collections.abc import Callable
 import pytest
 
 from engine.evidence import Report, Scores
-from engine.render.checks_text import check_lines
-from engine.render.json import read_json, render_json
 from engine.render.labels import main_metric
 from engine.render.number_format import DASH
 from engine.render.report.card import render_card
-from engine.render.report.page import render_html, render_markdown
-from engine.render.report.summary import closing_block
-from engine.render.stage_lines import baseline_lines, ladder_lines
+from engine.render.report.page import (
+    closing_block,
+    read_json,
+    render_html,
+    render_json,
+    render_markdown,
+)
+from engine.render.stage_lines import baseline_lines, check_lines, ladder_lines
 from engine.values import replace
 from support import reports
 

@@ -7,13 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from engine.evidence import Report
-from engine.metrics.learning import ShareResult, learning_curve
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.sweeping import ShareResult, learning_curve
 from engine.render.blocks import Table
 from engine.render.report.card import render_card
-from engine.render.report.page import render_html, render_markdown
-from engine.render.report.sections.learning import learning
-from engine.render.report.summary import closing_block
+from engine.render.report.page import closing_block, render_html, render_markdown
+from engine.render.report.sections.trials import learning
 from engine.values import replace
 from support import reports
 from support.tasks import task

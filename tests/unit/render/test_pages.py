@@ -15,20 +15,24 @@ import pytest
 import yaml
 
 from engine.evidence import Flip, Mistake, Report, Status, Waived
-from engine.render.checks_text import check_lines
-from engine.render.json import read_json, render_json
-from engine.render.plan_table import PlanRow, plan_table
 from engine.render.report.card import render_card
-from engine.render.report.page import render_html, render_markdown
-from engine.render.report.summary import closing_block
+from engine.render.report.page import (
+    closing_block,
+    read_json,
+    render_html,
+    render_json,
+    render_markdown,
+)
 from engine.render.stage_lines import (
     baseline_lines,
+    check_lines,
     data_line,
     file_line,
     ladder_lines,
     stage_result,
     training_line,
 )
+from engine.render.terminal import PlanRow, plan_table
 from engine.values import replace
 from support import reports
 from support.golden import Golden

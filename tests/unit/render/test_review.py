@@ -20,8 +20,7 @@ from engine.evidence.review import (
     Review,
 )
 from engine.render.review.comment import MARKER, MOST, comment_markdown
-from engine.render.review.markdown import review_markdown
-from engine.render.review.text import review_text
+from engine.render.review.rows import review_markdown, review_text
 from engine.values import replace
 from support.golden import Golden
 

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from engine.evidence import Diagnosis, Fit, RecipeEdit, Report
-from engine.render.json import read_json
 from engine.render.report import sections
 from engine.render.report.card import render_card
-from engine.render.report.page import render_html, render_markdown, render_terminal
-from engine.render.report.summary import closing_block
+from engine.render.report.page import (
+    closing_block,
+    read_json,
+    render_html,
+    render_markdown,
+    render_terminal,
+)
 from engine.render.stage_lines import data_line
 from engine.values import replace
 from support import reports

@@ -10,10 +10,9 @@ from engine.evidence import (
     SoftAgainstAnswers,
     SoftTargetsResult,
 )
-from engine.render.json import read_json, render_json
 from engine.render.report.card import render_card
-from engine.render.report.page import render_html, render_markdown
-from engine.render.report.sections.soft_targets import soft_line
+from engine.render.report.page import read_json, render_html, render_json, render_markdown
+from engine.render.report.sections.comparisons import soft_line
 from engine.values import replace
 from support import reports
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import Status
-from engine.render.checks_text import verdict_line
-from engine.render.stage_lines import stage_result
+from engine.render.stage_lines import stage_result, verdict_line
 from engine.values import replace
 from support import reports
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import Interval, LearningCurve, Metric, SweepResult, SweepSetting
-from engine.render.report.sections.sweep import sweep_lines, sweep_sentences
+from engine.render.report.sections.trials import sweep_lines, sweep_sentences
 from engine.values import replace
 from support import reports
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from engine.evidence import Comparison, Diversity, Interval, Report, ReviewResult, SyntheticResult
-from engine.render.json import read_json, render_json
 from engine.render.report.card import render_card
-from engine.render.report.page import render_html, render_markdown, render_terminal
-from engine.render.report.sections.synthetic import synthetic_lines
+from engine.render.report.page import (
+    read_json,
+    render_html,
+    render_json,
+    render_markdown,
+    render_terminal,
+)
+from engine.render.report.sections.data import synthetic_lines
 from engine.values import replace
 from support import reports
 

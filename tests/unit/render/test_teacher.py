@@ -14,10 +14,15 @@ from engine.evidence import (
     StudentAgainstTeacher,
     TeacherResult,
 )
-from engine.render.json import read_json, render_json
 from engine.render.report.card import render_card
-from engine.render.report.page import render_html, render_markdown, render_terminal
-from engine.render.report.sections.teacher import teacher_line
+from engine.render.report.page import (
+    read_json,
+    render_html,
+    render_json,
+    render_markdown,
+    render_terminal,
+)
+from engine.render.report.sections.comparisons import teacher_line
 from engine.values import replace
 from support import reports
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.errors import DataError
-from engine.metrics.row_counts import CONFIDENCE_BINS, LENGTH_BINS, RowCounter
+from engine.metrics.row_drift import CONFIDENCE_BINS, LENGTH_BINS, RowCounter
 from engine.runs.row_drift import MOST_LABELS, counts_text, read_counts
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.tracking.facts import EventFacts, facts_of, settings_of
 from engine.tracking.stream import EventStream, line_of
+from engine.tracking.trackers import EventFacts, facts_of, settings_of
 
 EVENTS: dict[str, tuple[dict[str, Any], EventFacts]] = {
     "a step": (

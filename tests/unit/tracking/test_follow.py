@@ -15,7 +15,7 @@ import pytest
 
 from engine.tracking import follow, stream
 from engine.tracking.stream import line_of
-from engine.tracking.trackers.mlflow import MOST_LETTERS
+from engine.tracking.trackers import MOST_LETTERS
 
 BEGUN = line_of(stream.BEGUN, recipe="tiny", method={"rank": 8})
 STEP = line_of(stream.STEP, stage="train", step=3, steps=4, values={"loss": 0.5})

@@ -112,11 +112,6 @@ def test_an_address_that_is_none_is_not_shown(text: str, monkeypatch: pytest.Mon
     assert text == "env:EMPTY_SECRET" or "secret" not in problem.message
 
 
-def test_every_kind_has_a_module() -> None:
-    for kind in NAMES:
-        assert importlib.import_module(f"engine.tracking.trackers.{kind}").opened
-
-
 def test_a_bug_report_quotes_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = SimpleNamespace(Apprise=SimpleNamespace(instantiate=staticmethod(no_address)))
     monkeypatch.setitem(sys.modules, "apprise", fake)

@@ -18,8 +18,17 @@ from engine.render.labels import (
     is_open,
     main_metric,
 )
-from engine.render.metric_format import kind_of, metric_text, prose_name, value_of
-from engine.render.number_format import DASH, amount, count, percent, size
+from engine.render.number_format import (
+    DASH,
+    amount,
+    count,
+    kind_of,
+    metric_text,
+    percent,
+    prose_name,
+    size,
+    value_of,
+)
 from engine.render.report.sections import report_section
 from engine.render.report.sections.acceptance import check_table, interval_methods
 from engine.render.styled_text import crop

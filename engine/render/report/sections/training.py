@@ -3,25 +3,101 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from engine.evidence import CheckpointScore, PrefixSharing, Report, TrainingSummary
+from engine.evidence import (
+    CheckpointScore,
+    PrefixSharing,
+    ReplayResult,
+    Report,
+    StartSummary,
+    TrainingSummary,
+)
 from engine.render import blocks
-from engine.render.axes import above, nice_range
-from engine.render.labels import absent, estimate
-from engine.render.metric_format import direction, value_of
+from engine.render.blocks import Cell, Facts, Section, above, nice_range
+from engine.render.labels import absent, estimate, untrained
 from engine.render.number_format import (
     DASH,
     NOTHING,
     count,
+    counted,
+    direction,
     duration,
     epochs,
     millions,
     number,
     percent,
     size,
+    value_of,
 )
 from engine.render.report.sections import report_section
+
+_LEAD = (
+    "General text is trained on with the rows, so that less of what the base model knew is forgotten. It is no row of "
+    "the task and judges nothing. "
+)
+_WHOSE = {
+    True: "The base model wrote it by itself, sampled by seed: nobody has read it.",
+    False: "The recipe names where it stands.",
+}
+
+
+@report_section("replay", at=87)
+def replay(report: Report) -> blocks.Section | None:
+    """Nothing where the recipe asks for none."""
+    result = report.replay
+    if result is None:
+        return None
+    facts: list[tuple[str, blocks.Cell]] = [
+        ("text", "sampled from the base model" if result.sampled else "given"),
+        ("share of learned tokens", f"{percent(result.reached)}, asked: {percent(result.share)}"),
+        (
+            "learned in an epoch",
+            f"{count(result.tokens)} tokens of {counted(result.texts, 'text')}",
+        ),
+        ("beside", f"{count(result.own_tokens)} tokens of the task's rows"),
+        ("sampled" if result.sampled else "read", counted(result.read, "text")),
+    ]
+    facts += [(f"left out: {why}", count(texts)) for why, texts in result.left_out.items()]
+    facts += [("sampling took", duration(result.seconds))] if result.sampled else []
+    return blocks.Section(
+        title="Replay",
+        lead=_LEAD + _WHOSE[result.sampled] + untrained(report),
+        blocks=(blocks.Facts(tuple(facts)),),
+        card=(replay_line(result),),
+    )
+
+
+def replay_line(result: ReplayResult) -> str:
+    """What is trained beside the rows, in one line."""
+    whose = "sampled from the base model" if result.sampled else "given"
+    texts = counted(result.texts, "text")
+    return f"replay: {texts} {whose}, {percent(result.reached)} of the learned tokens"
+
+
+@report_section("start", at=85)
+def start(report: Report) -> Section | None:
+    """What was made before training; nothing for a base model as it came."""
+    found = report.start
+    if found is None:
+        return None
+    facts = _of_layers(found) if found.kind == "fewer_layers" else _of_blank(found)
+    blocks = (Facts(tuple(facts)),)
+    return Section(title="Where the model came from", lead=report.base_model, blocks=blocks)
+
+
+def _of_layers(found: StartSummary) -> Iterator[tuple[str, Cell]]:
+    share = found.parameters / max(1, found.parameters_before)
+    left, whole = millions(found.parameters), millions(found.parameters_before)
+    yield "layers", f"{len(found.kept)} of {found.of}: {', '.join(map(str, found.kept))}"
+    yield "parameters", f"{left} of {whole} ({100 * share:.0f} %)"
+
+
+def _of_blank(found: StartSummary) -> Iterator[tuple[str, Cell]]:
+    yield "parameters", f"{millions(found.parameters)}, drawn by seed"
+    yield "tokenizer", f"{found.vocabulary:,} tokens"
+    yield "bytes a token", f"{found.bytes_per_token:.2f} of the training text"
+
 
 _MOST_POINTS = 400
 _MOST_TICKS = 5

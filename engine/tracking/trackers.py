@@ -1,0 +1,305 @@
+"""The facts of an event as trackers take them, and the trackers: `NAMES` is what `--track` offers.
+
+The package of a tracker is imported where its run begins, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from engine.tracking import stream
+from engine.values import Value, field
+from engine.values.numbers import shortest
+
+SHOWN = {"loss": "loss", "eval_loss": "validation_loss"}
+MOST_LETTERS: Final = 500
+"""Of a value that MLflow keeps as a parameter."""
+MOST_OF_A_NAME: Final = 250
+"""Letters that MLflow takes of one."""
+DEPTH: Final = 2
+"""Slashes that our own names have; others are of a label."""
+_OTHER: Final = re.compile(r"[^\w.\- :]")
+"""What MLflow refuses in a name."""
+_DIGITS: Final = 8
+"""Of the digest that tells apart names which would become one."""
+
+Settings = Mapping[str, Any]
+
+
+class EventFacts(Value):
+    """What one event says."""
+
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    step: int | None = None
+    """Of training; None for what holds of the whole run."""
+
+
+def facts_of(event: Mapping[str, Any]) -> EventFacts:
+    """Return the facts of an event; none of an event that trackers have no place for."""
+    stage, name, step = event.get("stage", ""), event.get("event"), None
+    numbers: dict[str, Any] = {}
+    texts: dict[str, Any] = {}
+    if name == stream.STEP:
+        place = "/".join(filter(None, (stage, event.get("of", ""))))
+        numbers = {f"{place}/{SHOWN.get(key, key)}": x for key, x in event["values"].items()}
+        step = int(event["step"])
+    elif name == stream.METRICS:
+        numbers = {f"{stage}/{event['of']}/{key}": x for key, x in event["values"].items()}
+    elif name == stream.CHECK:
+        check, got = f"{stage}/check/{event['name']}", event.get("got")
+        end = "at least" if event["direction"] == "min" else "at most"
+        shown = "not known" if got is None else shortest(got, 4)
+        numbers = {} if got is None else {check: got}
+        texts = {check: f"{event['status']}: {shown}, {end} {shortest(event['bound'])} asked"}
+    elif name == stream.VERDICT:
+        texts = {f"{stage}/verdict": event["status"]}
+    elif name == stream.STAGE_ENDED:
+        numbers, texts = (
+            {f"{stage}/seconds": event["seconds"]},
+            {f"{stage}/status": event["status"]},
+        )
+    elif name == stream.FILE:
+        file = f"file/{event['name']}"
+        numbers, texts = {f"{file}/bytes": event["bytes"]}, {f"{file}/sha256": event["sha256"]}
+    elif name == stream.ENDED:
+        texts = {key: event[key] for key in ("outcome", "summary", "exit_code")}
+    return EventFacts(
+        numbers={key: float(value) for key, value in numbers.items()},
+        texts={key: str(value) for key, value in texts.items()},
+        step=step,
+    )
+
+
+def settings_of(event: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
+    """Return what a run was begun with, flat: the keys of the method, of the task and the versions."""
+    names = ("recipe", "kind", "base_model", "backend")
+    found = {name: event[name] for name in names if name in event}
+    for group in ("method", "versions"):
+        found |= {f"{group}.{name}": value for name, value in event.get(group, {}).items()}
+    return found
+
+
+class TrackerPlace(Value):
+    """Where a tracker keeps a run."""
+
+    folder: Path
+    """For what it writes here."""
+    url: str = ""
+    """Of its server; empty where it keeps files only."""
+
+
+class Tracker(Protocol):
+    """A run that is being tracked."""
+
+    def take(self, facts: EventFacts) -> None:
+        """Keep the facts of one event; texts of the same name replace each other."""
+
+    def end(self, *, failed: bool) -> None:
+        """The run ended; write what is left and wait until it is sent."""
+
+
+class MlflowRun:
+    """A run of MLflow, in the experiment that is named like the recipe; a folder has the form without a database."""
+
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
+        from mlflow.entities import Metric, Param
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        self._metric, name = Metric, str(settings["recipe"])
+        self._client = MlflowClient(tracking_uri=place.url or place.folder.as_uri())
+        found = self._client.get_experiment_by_name(name)
+        try:
+            number = found.experiment_id if found else self._client.create_experiment(name)
+        except MlflowException:
+            # another run may have made it meanwhile
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            number = found.experiment_id
+        self._run = self._client.create_run(str(number)).info.run_id
+        params = [Param(_name(key), str(value)[:MOST_LETTERS]) for key, value in settings.items()]
+        self._client.log_batch(self._run, params=params)
+
+    def take(self, facts: EventFacts) -> None:
+        """Log numbers as metrics, texts as tags."""
+        now = int(time.time() * 1000)
+        metrics = [
+            self._metric(_name(name), value, now, facts.step or 0)
+            for name, value in facts.numbers.items()
+        ]
+        # MLflow takes a thousand at once, and a task may have more labels.
+        for first in range(0, len(metrics), MOST_LETTERS):
+            self._client.log_batch(self._run, metrics=metrics[first : first + MOST_LETTERS])
+        for name, text in facts.texts.items():
+            self._client.set_tag(self._run, _name(name), text)
+
+    def end(self, *, failed: bool) -> None:
+        """Say how it ended."""
+        self._client.set_terminated(self._run, "FAILED" if failed else "FINISHED")
+
+
+def _name(text: str) -> str:
+    """Return a name that MLflow takes. It keeps numbers in files of that path, of which a label is no part."""
+    found = "/".join(_OTHER.sub("_", part) for part in text.split("/", DEPTH))
+    if found == text and len(text) <= MOST_OF_A_NAME:
+        return found
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return f"{found[: MOST_OF_A_NAME - _DIGITS - 1]}-{digest}"
+
+
+class TensorboardRun:
+    """A run in a folder of event files, which `tensorboard --logdir` shows."""
+
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
+        # Its writer alone: `torch.utils.tensorboard` would load torch a second time.
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+        from tensorboard.compat.proto.tensor_pb2 import TensorProto
+        from tensorboard.compat.proto.types_pb2 import DT_STRING
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._event, self._summary = event_pb2.Event, summary_pb2
+        self._tensor, self._string = TensorProto, DT_STRING
+        stamp = time.strftime("%Y-%m-%d-%H%M%S", time.gmtime())
+        self._writer = EventFileWriter(str(place.folder / str(settings["recipe"]) / stamp))
+        self.take(EventFacts(texts={name: str(value) for name, value in settings.items()}))
+
+    def take(self, facts: EventFacts) -> None:
+        """Write numbers as scalars, texts as texts."""
+        value_of, metadata_of = self._summary.Summary.Value, self._summary.SummaryMetadata
+        values = [value_of(tag=name, simple_value=number) for name, number in facts.numbers.items()]
+        for name, text in facts.texts.items():
+            tensor = self._tensor(
+                dtype=self._string,
+                string_val=[text.encode("utf-8")],
+                tensor_shape={"dim": [{"size": 1}]},
+            )
+            metadata = metadata_of(plugin_data={"plugin_name": "text"})
+            values.append(value_of(tag=f"{name}/text", metadata=metadata, tensor=tensor))
+        summary = self._summary.Summary(value=values)
+        event = self._event(wall_time=time.time(), step=facts.step or 0, summary=summary)
+        self._writer.add_event(event)
+
+    def end(self, *, failed: bool) -> None:
+        """Write all that is left."""
+        del failed
+        self._writer.close()
+
+
+class TrackioRun:
+    """A run of trackio in a folder; it has no summary: texts and numbers of the whole run are one last entry."""
+
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
+        # It reads this when it is imported.
+        os.environ["TRACKIO_DIR"] = str(place.folder)
+        import trackio
+
+        project, config = str(settings["recipe"]), dict(settings)
+        quiet = {"embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
+        self._run = trackio.init(project=project, config=config, **quiet)
+        self._whole: dict[str, str | float] = {}
+        self._last = 0
+
+    def take(self, facts: EventFacts) -> None:
+        """Log steps as they come, and keep the rest for the end."""
+        if facts.step is not None:
+            self._last = max(self._last + 1, facts.step)
+            self._run.log({**facts.numbers, "step_of_training": facts.step}, step=self._last)
+        else:
+            self._whole |= facts.numbers
+        self._whole |= {f"{name} (text)": text for name, text in facts.texts.items()}
+
+    def end(self, *, failed: bool) -> None:
+        """Log what holds of the whole run."""
+        del failed
+        if self._whole:
+            self._run.log(self._whole, step=self._last + 1)
+        self._run.finish()
+
+
+class WandbRun:
+    """A run of Weights & Biases, without what it would find out about this machine; `wandb sync` sends a folder."""
+
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
+        os.environ["WANDB_MODE"] = "online" if place.url else "offline"
+        if place.url:
+            os.environ["WANDB_BASE_URL"] = place.url
+        import wandb
+
+        private = wandb.Settings(
+            console="off",
+            disable_git=True,
+            host="",
+            save_code=False,
+            x_disable_machine_info=True,
+            x_disable_meta=True,
+            x_disable_stats=True,
+            x_save_requirements=False,
+        )
+        project, config = str(settings["recipe"]), dict(settings)
+        self._run = wandb.init(
+            project=project, dir=str(place.folder), config=config, settings=private
+        )
+        self._last = 0
+
+    def take(self, facts: EventFacts) -> None:
+        """Log steps in the history, the rest in the summary."""
+        if facts.step is not None:
+            # Several trainings of one run count from 1 each, and a history only goes on.
+            self._last = max(self._last + 1, facts.step)
+            self._run.log({**facts.numbers, "step": facts.step}, step=self._last)
+        else:
+            self._run.summary.update(dict(facts.numbers))
+        self._run.summary.update({f"{name} (text)": text for name, text in facts.texts.items()})
+
+    def end(self, *, failed: bool) -> None:
+        """Say how it ended."""
+        self._run.finish(exit_code=1 if failed else 0)
+
+
+class TrackerKind(Value):
+    """What is known of a tracker before its package is imported."""
+
+    package: str
+    """That is imported."""
+    opened: Callable[[TrackerPlace, Settings], Tracker]
+    """Begins a run."""
+    keys: tuple[str, ...] = ()
+    """Environment variables that its server may need; empty where it has no server that we speak to."""
+    needs_key: bool = False
+    variables: Mapping[str, str] = MappingProxyType({})
+    """Set for its process."""
+
+    @property
+    def has_server(self) -> bool:
+        """Whether it can be given a URL."""
+        return bool(self.keys)
+
+
+NAMES: Final[Mapping[str, TrackerKind]] = MappingProxyType(
+    {
+        "mlflow": TrackerKind(
+            package="mlflow",
+            opened=MlflowRun,
+            keys=("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+            variables={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"},
+        ),
+        "tensorboard": TrackerKind(package="tensorboard", opened=TensorboardRun),
+        "trackio": TrackerKind(package="trackio", opened=TrackioRun),
+        "wandb": TrackerKind(
+            package="wandb",
+            opened=WandbRun,
+            keys=("WANDB_API_KEY",),
+            needs_key=True,
+            variables={"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"},
+        ),
+    }
+)

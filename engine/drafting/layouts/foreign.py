@@ -1,11 +1,11 @@
-"""Files that no reader of a recipe reads, as plain rows: workbooks, lines with labels, tagged words, intents."""
+"""Files that no reader of a recipe reads, as plain rows: documents of JSON and YAML, tables below titles, Arrow."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,8 @@ from engine.data.examples.template import as_text
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.foreign_yaml import load_rows
-from engine.drafting.layouts.label_names import Names, coded, names_in_schema
+from engine.drafting.layout_table import texts
+from engine.drafting.layouts.label_names import Names, class_names, coded
 from engine.drafting.layouts.lines import (
     example_of_intent,
     refuse_numbers,
@@ -24,18 +25,19 @@ from engine.drafting.layouts.lines import (
     rows_of_lines,
     rows_of_marked_lines,
 )
-from engine.drafting.layouts.nested import rows_of_document
 from engine.drafting.layouts.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
+from engine.drafting.marks import marked_text
 from engine.drafting.reading import NAME, divider_of
 from engine.drafting.roles import ANSWER_NAMES, ID_NAMES, LABEL_NAMES, TEXT_NAMES, rank
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular, parse_json
 
 Rows = list[dict[str, Any]]
+Found = tuple[Rows, str] | None
+"""Rows, and what they were."""
 LARGEST: Final = 1 << 26
 """Bytes of a file that is held whole to make rows of it."""
 PAGES: Final = (".md", ".markdown")
-YAMLS: Final = (".yml", ".yaml")
 TABLES: Final = (".csv", ".tsv", ".tab")
 COLUMNAR: Final = (".parquet", ".pq")
 KNOWN_COLUMNS: Final = (*TEXT_NAMES, *LABEL_NAMES, *ANSWER_NAMES, *ID_NAMES)
@@ -45,11 +47,15 @@ ORANGE: Final = re.compile(
 )
 """What columns hold and what they are for: the second and the third line of a file of Orange."""
 RULE: Final = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
-READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
+READ: Final = (".jsonl", ".ndjson", ".xml")
 """Endings of formats that a recipe reads itself."""
+FEWEST: Final = 4
+"""Rows from which lists are columns, and lines rows."""
+LOOKED_AT: Final = 60
+"""Lines of a table by which it is recognised."""
 
 
-def foreign_rows(path: Path, encoding: str) -> tuple[Rows, str] | None:
+def foreign_rows(path: Path, encoding: str) -> Found:
     """Return the rows of a file that a recipe cannot read as it stands, and what it is; None where it can.
 
     DataError where the file is broken.
@@ -58,103 +64,25 @@ def foreign_rows(path: Path, encoding: str) -> tuple[Rows, str] | None:
     if suffix in SUFFIXES:
         return rows_of_workbook(path)
     if suffix in (*COLUMNAR, ".arrow"):
-        return _named_columns(path, suffix)
-    if (suffix in READ and suffix != ".json") or path.stat().st_size > LARGEST:
+        return _columnar(path, suffix)
+    if suffix in READ or path.stat().st_size > LARGEST:
         return None
     text = "".join(chunks(path, encoding, Trouble(path.name)))
-    if suffix in YAMLS:
-        return _intents_of_yaml(text, path)
-    found = rows_of_marked_lines(text) or _of_text(text, suffix)
+    if suffix in (".yml", ".yaml"):
+        return _of_yaml(text, path)
+    if not (found := rows_of_marked_lines(text)):
+        if suffix in TABLES:
+            found = _of_table(text, "," if suffix == ".csv" else "\t")
+        elif suffix == ".json":
+            found = _of_json(text)
+        elif suffix in PAGES:
+            found = _table_of_page(text) or rows_of_intents(text.splitlines())
+        # A JSON value, or a tag, is what the usual readers recognise by themselves.
+        elif text.lstrip()[:1] not in ("{", "<"):
+            found = rows_of_lines(text)
     if suffix not in (*TABLES, ".json", *PAGES):
         refuse_numbers(text, path.name)
     return found
-
-
-def _of_text(text: str, suffix: str) -> tuple[Rows, str] | None:
-    if suffix in TABLES:
-        return _titled_table(text, "," if suffix == ".csv" else "\t")
-    if suffix == ".json":
-        return _json_by_column(text)
-    if suffix in PAGES:
-        return _table_of_page(text) or rows_of_intents(text.splitlines())
-    # A JSON value, or a tag, is what the usual readers recognise by themselves.
-    return None if text.lstrip()[:1] in ("{", "<") else rows_of_lines(text)
-
-
-def _table_of_page(text: str) -> tuple[Rows, str] | None:
-    """Read the table of a page of Markdown that is little else: `| text | team |` above a line of dashes."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    table = [line for line in lines if line.startswith("|") and line.endswith("|")]
-    if len(table) < 4 or 2 * len(table) < len(lines) or not RULE.fullmatch(table[1]):
-        return None
-    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in table]
-    names, rows = cells[0], cells[2:]
-    if len(set(names)) < len(names) or not all(names):
-        return None
-    return [
-        dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)
-    ], "it is a table of Markdown"
-
-
-def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
-    if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
-        # Excel's own line, which says how it shall be read.
-        return _rows_of(
-            text[stated.end() :], stated[1]
-        ), "its first line says what divides its columns"
-    start = text.find("\n") + 1
-    if (orange := ORANGE.match(text, start)) and orange[0].strip("\t,\r\n"):
-        why = "two lines below the names say what its columns hold, as Orange writes them"
-        return _rows_of(text[:start] + text[orange.end() :], usual), why
-    try:
-        if _is_regular(text, usual) and not _is_padded(text, usual):
-            return _repeated_names(text, usual)
-    except csv.Error:
-        return None  # the reader reports it with its line
-    if divider_of(text):
-        # Decimal commas divide nothing.
-        return None
-    tried = (_table_below_titles(text, delimiter=one) for one in dict.fromkeys((usual, *",;\t|")))
-    return next((found for found in tried if found), None)
-
-
-def _is_padded(text: str, delimiter: str) -> bool:
-    """Whether a title stands in the first cell alone above full rows, as Excel saves a table below titles."""
-    rows = islice(csv.reader(text.splitlines(), delimiter=delimiter), 60)
-    first, *below = ([bool(cell.strip()) for cell in row] for row in rows)
-    # Above the names of the columns there is nothing but titles and blank rows.
-    named = next((at for at, row in enumerate(below) if sum(row) > 1), 0)
-    full = [sum(row) for row in below[named:]]
-    return (
-        len(first) > 2
-        and first[0]
-        and sum(first) == 1
-        and len(full) > 5
-        and sum(count > 2 for count in full) >= 0.9 * len(full)
-    )
-
-
-def _repeated_names(text: str, delimiter: str) -> tuple[Rows, str] | None:
-    """Read a table that names several columns alike, as exports of issue trackers do; None for any other."""
-    table = list(islice(csv.reader(text.splitlines(), delimiter=delimiter), 60))
-    names = [name.strip() for name in table[0]]
-    again = next((name for name in names if name and names.count(name) > 1), "")
-    # A first row of data may repeat a cell too: it stands again below.
-    is_named = all(NAME.match(name) for name in names if name) and not any(
-        name in {row[at] for row in table[1:] if len(row) > at}
-        for at, name in enumerate(names)
-        if name
-    )
-    if not again or not is_named:
-        return None
-    return _rows_of(
-        text, delimiter
-    ), f"`{again}` names several of its columns: the others are numbered"
-
-
-def is_workbook(path: Path) -> bool:
-    """Whether a file is a workbook by its name: no text."""
-    return suffix_of(path) in SUFFIXES
 
 
 def suffix_of(path: Path) -> str:
@@ -162,41 +90,104 @@ def suffix_of(path: Path) -> str:
     return Path(re.sub(r"\.(?:gz|zst|bz2|xz)\Z", "", path.name.lower())).suffix
 
 
-def _json_by_column(text: str) -> tuple[Rows, str] | None:
-    """Read an object of columns, or of rows by their index, as pandas writes a table."""
+def is_workbook(path: Path) -> bool:
+    """Whether a file is a workbook by its name: no text."""
+    return suffix_of(path) in SUFFIXES
+
+
+def _table_of_page(text: str) -> Found:
+    """Read the table of a page of Markdown that is little else: `| text | team |` above a line of dashes."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    table = [line for line in lines if line.startswith("|") and line.endswith("|")]
+    if len(table) < FEWEST or 2 * len(table) < len(lines) or not RULE.fullmatch(table[1]):
+        return None
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in table]
+    names, rows = cells[0], [row for row in cells[2:] if len(row) == len(cells[0])]
+    if len(set(names)) < len(names) or not all(names):
+        return None
+    return [dict(zip(names, row, strict=True)) for row in rows], "it is a table of Markdown"
+
+
+def _of_table(text: str, usual: str) -> Found:
+    if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
+        # Excel's own line, which says how it shall be read.
+        why = "its first line says what divides its columns"
+        return _rows_of(text[stated.end() :], stated[1]), why
+    start = text.find("\n") + 1
+    if (orange := ORANGE.match(text, start)) and orange[0].strip("\t,\r\n"):
+        why = "two lines below the names say what its columns hold, as Orange writes them"
+        return _rows_of(text[:start] + text[orange.end() :], usual), why
+    lines = text.splitlines()
+    try:
+        head = [row for row in islice(csv.reader(lines, delimiter=usual), 200) if row]
+    except csv.Error:
+        return None  # the reader reports it with its line
+    width = len(head[0]) if head else 0
+    is_regular = width > 1 and sum(len(row) == width for row in head) >= 0.9 * len(head)
+    if is_regular and not _is_padded(head[:LOOKED_AT]):
+        return _repeated_names(text, usual, head[:LOOKED_AT])
+    # Decimal commas divide nothing.
+    for delimiter in () if divider_of(text) else dict.fromkeys((usual, *",;\t|")):
+        try:
+            table = [row for row in islice(csv.reader(lines, delimiter=delimiter), 60) if row]
+        except csv.Error:
+            continue
+        # Titles and notes have fewer cells than the rows below them.
+        widths = sorted(map(len, table[FEWEST:]))
+        most = widths[len(widths) // 2] if len(table) >= 8 else 0
+        titles = sum(bool(cell.strip()) for cell in table[0])
+        if most > 1 and titles <= max(1, 0.5 * most) and widths.count(most) >= 0.9 * len(widths):
+            return _rows_of(text, delimiter), "lines stand above the names of its columns"
+    return None
+
+
+def _is_padded(table: Sequence[Sequence[str]]) -> bool:
+    """Whether a title stands in the first cell alone above full rows, as Excel saves a table below titles."""
+    first, *below = ([bool(cell.strip()) for cell in row] for row in table)
+    # Above the names of the columns there is nothing but titles and blank rows.
+    named = next((at for at, row in enumerate(below) if sum(row) > 1), 0)
+    full = [sum(row) > 2 for row in below[named:]]
+    is_title = len(first) > 2 and first[0] and sum(first) == 1
+    return is_title and len(full) > 5 and sum(full) >= 0.9 * len(full)
+
+
+def _repeated_names(text: str, delimiter: str, table: Sequence[Sequence[str]]) -> Found:
+    """Read a table that names several columns alike, as exports of issue trackers do; None for any other."""
+    names = [name.strip() for name in table[0]]
+    again = next((name for name in names if name and names.count(name) > 1), "")
+    # A first row of data may repeat a cell too: it stands again below.
+    is_named = all(
+        NAME.match(name) and not any(len(row) > at and row[at] == name for row in table[1:])
+        for at, name in enumerate(names)
+        if name
+    )
+    if not again or not is_named:
+        return None
+    why = f"`{again}` names several of its columns: the others are numbered"
+    return _rows_of(text, delimiter), why
+
+
+def _rows_of(text: str, delimiter: str) -> Rows:
+    rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    return list(rows_below_header([row for row in rows if row]))
+
+
+def _of_json(text: str) -> Found:
     try:
         value = parse_json(text)
     except ValueError:
         return _objects_after_each_other(text)
-    return (
-        rows_of_document(value) or _by_column(value) or _texts_alone(value) or _below_names(value)
-    )
-
-
-def _below_names(value: object) -> tuple[Rows, str] | None:
-    """Read lists below one that names their columns, as APIs of spreadsheets give a table."""
-    if not isinstance(value, list) or len(value) < 4 or not all(isinstance(x, list) for x in value):
+    if isinstance(value, Mapping):
+        found = _wrapped_rows(value) or _columns_with_names(value) or _parts_below_intent(value)
+        return found or _by_column(value)
+    if not isinstance(value, list) or len(value) < FEWEST:
         return None
-    names, *rows = value
-    are_names = all(isinstance(name, str) and NAME.match(name) for name in names)
-    if len(names) < 2 or not are_names or len(set(names)) < len(names):
-        return None
-    # Among rows without names, the first one's label stands again below.
-    is_known = any(rank(name, KNOWN_COLUMNS) < len(KNOWN_COLUMNS) for name in names)
-    again = any(name in row for row in rows for name in names)
-    if not is_known or again or any(len(row) != len(names) for row in rows):
-        return None
-    return [dict(zip(names, row, strict=True)) for row in rows], "its first list names the columns"
+    if texts(value):
+        return [{"text": text} for text in value], "it holds a list of texts"
+    return _below_names(value) if all(isinstance(one, list) for one in value) else None
 
 
-def _texts_alone(value: object) -> tuple[Rows, str] | None:
-    if not isinstance(value, list) or len(value) < 4:
-        return None
-    texts = [{"text": text} for text in value if isinstance(text, str)]
-    return (texts, "it holds a list of texts") if len(texts) == len(value) else None
-
-
-def _objects_after_each_other(text: str) -> tuple[Rows, str] | None:
+def _objects_after_each_other(text: str) -> Found:
     """Read objects in no list, each over several lines perhaps, as `jq` writes them."""
     decoder, at = json.JSONDecoder(), 0
     rows: list[Any] = []
@@ -211,64 +202,132 @@ def _objects_after_each_other(text: str) -> tuple[Rows, str] | None:
         return None  # the reader reports it with its line
     are_rows = len(rows) > 1 and all(isinstance(row, dict) for row in rows)
     # One a line is what a recipe reads itself.
-    if not are_rows or len(rows) == len(text.strip().splitlines()):
-        return None
-    return rows, "its objects stand in no list"
+    is_read = len(rows) == len(text.strip().splitlines())
+    return (rows, "its objects stand in no list") if are_rows and not is_read else None
 
 
-def _by_column(value: object) -> tuple[Rows, str] | None:
-    if not isinstance(value, Mapping) or len(value) < 2:
+def _below_names(value: list[list[Any]]) -> Found:
+    """Read lists below one that names their columns, as APIs of spreadsheets give a table."""
+    names, *rows = value
+    are_names = all(isinstance(name, str) and NAME.match(name) for name in names)
+    if len(names) < 2 or not are_names or len(set(names)) < len(names):
         return None
+    # Among rows without names, the first one's label stands again below.
+    is_known = any(rank(name, KNOWN_COLUMNS) < len(KNOWN_COLUMNS) for name in names)
+    again = any(name in row for row in rows for name in names)
+    if not is_known or again or any(len(row) != len(names) for row in rows):
+        return None
+    return [dict(zip(names, row, strict=True)) for row in rows], "its first list names the columns"
+
+
+def _wrapped_rows(value: Mapping[str, Any]) -> Found:
+    """Read what the server of Hugging Face's data sets answers: `{"features": […], "rows": [{"row": {…}}]}`."""
+    rows, features = value.get("rows"), value.get("features")
+    if not isinstance(rows, list) or not isinstance(features, list) or not rows:
+        return None
+    if not all(isinstance(one, Mapping) and isinstance(one.get("row"), Mapping) for one in rows):
+        return None
+    called = {
+        str(one.get("name")): dict(enumerate(class_names(one.get("type"))))
+        for one in features
+        if isinstance(one, Mapping)
+    }
+    found = [
+        {
+            key: called.get(key, {}).get(cell, cell) if type(cell) is int else cell
+            for key, cell in one["row"].items()
+        }
+        for one in rows
+    ]
+    return found, "its rows stand in `row`, as the server of Hugging Face's data sets gives them"
+
+
+def _columns_with_names(value: Mapping[str, Any]) -> Found:
+    """Read lists that are columns beside a shorter one that names their numbers, as scikit-learn keeps a data set."""
+    lists = {key: one for key, one in value.items() if isinstance(one, list)}
+    longest = max((len(one) for one in lists.values()), default=0)
+    columns = {key: one for key, one in lists.items() if len(one) == longest}
+    shorter = [one for one in lists.values() if len(one) < longest and texts(one)]
+    coded = [key for key, one in columns.items() if all(type(code) is int for code in one)]
+    if (
+        longest < FEWEST
+        or len(coded) != 1
+        or len(shorter) != 1
+        or not any(map(texts, columns.values()))
+    ):
+        return None  # fmt: skip
+    label, names = coded[0], dict(enumerate(shorter[0]))
+    if not names.keys() >= set(columns[label]):
+        return None
+    # The files that scikit-learn read them from are no texts.
+    columns.pop("filenames", None)
+    columns[label] = [names[code] for code in columns[label]]
+    why = f"it holds a list for each column, and the names of `{label}`"
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], why  # fmt: skip
+
+
+def _parts_below_intent(value: Mapping[str, Any]) -> Found:
+    """Read SNIPS' examples: `{"PlayMusic": [{"data": [{"text": "play "}, {"text": "jazz", "entity": "genre"}]}]}`."""
+    rows: Rows = []
+    for label, examples in value.items():
+        for item in examples if isinstance(examples, list) else ():
+            parts = item.get("data") if isinstance(item, Mapping) else None
+            if not isinstance(parts, list) or not all(
+                isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in parts
+            ):
+                return None
+            named = ((p["text"], str(p.get("entity", p.get("slot_name")) or "")) for p in parts)
+            rows.append({**marked_text(named), "label": label})
+    why = "what people say stands in parts below its intent, as SNIPS writes it"
+    return (rows, why) if rows else None
+
+
+def _by_column(value: Mapping[str, Any]) -> Found:
+    """Read an object of columns, of rows by their index, of texts by their label, or of answers by their text."""
     parts = list(value.values())
+    if len(value) < 2:
+        return None
     if all(isinstance(part, list) for part in parts):
         return _lists_of_columns(value) or _texts_by_label(value)
-    if all(isinstance(part, str) for part in parts):
-        return _answers_by_text(value)
-    return _objects_by_key(value) if all(isinstance(part, Mapping) for part in parts) else None
+    if texts(parts) and len(parts) >= FEWEST:
+        answer = "label" if 2 * len(set(parts)) <= len(parts) else "answer"
+        rows: Rows = [{"text": text, answer: one} for text, one in value.items()]
+        return rows, f"each text is the key of its {answer}"
+    if not all(isinstance(part, Mapping) for part in parts):
+        return None
+    keys = [tuple(part) for part in parts]
+    found: Found = None
+    if len(set(keys)) == 1 and all(key.isdigit() for key in keys[0]):
+        rows = [{name: part[key] for name, part in value.items()} for key in keys[0]]
+        found = rows, "it holds an object for each column"
+    # Rows may lack a key, but they share most of them.
+    elif len(parts) >= FEWEST and len(set(keys[0]).intersection(*keys)) >= 2:
+        found = [dict(part) for part in parts], "it holds its rows by their names"
+    return found
 
 
-def _lists_of_columns(value: Mapping[str, list[Any]]) -> tuple[Rows, str] | None:
+def _lists_of_columns(value: Mapping[str, list[Any]]) -> Found:
     parts = list(value.values())
-    is_flat = all(not isinstance(item, list | Mapping) for part in parts for item in part)
-    if len({len(part) for part in parts}) != 1 or len(parts[0]) < 4 or not is_flat:
+    items = [item for part in parts for item in part]
+    is_flat = not any(isinstance(item, list | Mapping) for item in items)
+    if len({len(part) for part in parts}) != 1 or len(parts[0]) < FEWEST or not is_flat:
         return None
     # Texts of as many for each label, which no column is called after.
-    known = any(rank(name, KNOWN_COLUMNS) < 2 * len(KNOWN_COLUMNS) for name in value)
-    items = [str(item) for part in parts for item in part]
-    if len(parts) > 2 and not known and sum(" " in one for one in items) >= 0.95 * len(items):
+    is_known = any(rank(name, KNOWN_COLUMNS) < 2 * len(KNOWN_COLUMNS) for name in value)
+    worded = sum(" " in str(one) for one in items)
+    if len(parts) > 2 and not is_known and worded >= 0.95 * len(items):
         return None
     rows = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
     return rows, "it holds a list for each column"
 
 
-def _texts_by_label(value: Mapping[str, list[Any]]) -> tuple[Rows, str] | None:
-    rows = [{"text": text, "label": label} for label, texts in value.items() for text in texts]
+def _texts_by_label(value: Mapping[str, list[Any]]) -> Found:
+    rows = [{"text": text, "label": label} for label, some in value.items() for text in some]
     is_usable = len(rows) >= 2 * len(value) and all(isinstance(row["text"], str) for row in rows)
     return (rows, "its texts stand below their label") if is_usable else None
 
 
-def _answers_by_text(value: Mapping[str, str]) -> tuple[Rows, str] | None:
-    if len(value) < 4:
-        return None
-    answer = "label" if 2 * len(set(value.values())) <= len(value) else "answer"
-    return [
-        {"text": text, answer: one} for text, one in value.items()
-    ], f"each text is the key of its {answer}"
-
-
-def _objects_by_key(value: Mapping[str, Mapping[str, Any]]) -> tuple[Rows, str] | None:
-    parts = list(value.values())
-    keys = [tuple(part) for part in parts]
-    if len(set(keys)) == 1 and all(key.isdigit() for key in keys[0]):
-        rows = [{name: part[key] for name, part in value.items()} for key in keys[0]]
-        return rows, "it holds an object for each column"
-    # Rows may lack a key, but they share most of them.
-    if len(parts) > 3 and len(set(keys[0]).intersection(*keys)) >= 2:
-        return [dict(part) for part in parts], "it holds its rows by their names"
-    return None
-
-
-def _named_columns(path: Path, suffix: str) -> tuple[Rows, str] | None:
+def _columnar(path: Path, suffix: str) -> Found:
     """Read a file of the library `datasets`: Arrow, or Parquet whose schema names the numbers of labels.
 
     None for other Parquet files, and for broken and large ones: their reader reads them a batch at a time, or reports
@@ -276,76 +335,65 @@ def _named_columns(path: Path, suffix: str) -> tuple[Rows, str] | None:
     """
     with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
         import pyarrow as pa  # an extra
-    is_large = path.stat().st_size > LARGEST
+        import pyarrow.parquet as pq
+    rows: Rows | None = None
+    names: dict[str, Names] = {}
+    reason = f"is larger than {LARGEST >> 20} MiB, which is too large to be written anew"
     try:
-        names, rows = ({}, None) if is_large else _arrow_rows(path, suffix)
+        if path.stat().st_size <= LARGEST:
+            with open_regular(path) as stream:
+                if suffix in COLUMNAR:
+                    names = _names_in_schema(pq.read_schema(stream).metadata)
+                    rows = pq.read_table(stream).to_pylist() if names else None
+                else:
+                    table = pa.ipc.open_stream(stream).read_all()
+                    names, rows = _names_in_schema(table.schema.metadata), table.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if suffix in COLUMNAR:
-            return None
-        reason = str(error).splitlines()[0].lower() if str(error) else "it ends early"
-        raise DataError.one("D328", f"`{path.name}` cannot be read: {reason}") from error
+        why = str(error).splitlines()[0].lower() if str(error) else "it ends early"
+        rows, reason = None, f"cannot be read: {why}"
     if rows is None and suffix in COLUMNAR:
         return None
     if rows is None:
-        raise DataError.one(
-            "D328",
-            f"`{path.name}` is larger than {LARGEST >> 20} MiB, which is too large to be written anew",
-            hint="save it as Parquet with the names of its labels",
-        )
+        hint = "save it as Parquet with the names of its labels"
+        raise DataError.one("D328", f"`{path.name}` {reason}", hint=hint)
     why = "it is a file of the library `datasets`"
-    found = coded(names) if names else None
-    if found is None:
+    if not names or (named := coded(names)) is None:
         return rows, why
-    return [new for row in rows for new in found[0](row)], f"{why}; {found[1]}"
+    return [new for row in rows for new in named[0](row)], f"{why}; {named[1]}"
 
 
-def _arrow_rows(path: Path, suffix: str) -> tuple[dict[str, Names], Rows | None]:
-    """Return the names of labels by column, and the rows; None of a table of Parquet without such names."""
-    import pyarrow as pa  # an extra
-    import pyarrow.parquet as pq
-
-    with open_regular(path) as stream:
-        if suffix in COLUMNAR:
-            names = names_in_schema(pq.read_schema(stream).metadata)
-            return names, pq.read_table(stream).to_pylist() if names else None
-        table = pa.ipc.open_stream(stream).read_all()
-        return names_in_schema(table.schema.metadata), table.to_pylist()
+def _names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
+    """Return the names of the labels of each column, as `datasets` keeps them in the schema of a file."""
+    try:
+        value: Any = parse_json((metadata or {}).get(b"huggingface", b"{}").decode())
+        features = value["info"]["features"]
+        found = {str(column): class_names(feature) for column, feature in features.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {column: dict(enumerate(names)) for column, names in found.items() if names}
 
 
-def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:
-    """Read Rasa's `nlu`: intents with their examples, one a line; rows of a YAML list as they are."""
+def _of_yaml(text: str, path: Path) -> Found:
+    """Read Rasa's `nlu` (intents with their examples, one a line), rows of a list, and mappings as those of JSON."""
     try:
         value = load_rows(text)
     except (yaml.YAMLError, ValueError) as error:
         raise DataError.one("D325", f"`{path.name}` is not YAML: {error}") from error
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        named = [{str(name): one for name, one in item.items()} for item in value]
-        return named, "it is a list of objects in YAML"
-    items = value.get("nlu") if isinstance(value, Mapping) else None
-    if not isinstance(items, list):
-        return _mapped_rows(value, path)
-    rows = [
-        example_of_intent(line.strip().removeprefix("-").strip(), as_text(item["intent"]) or "")
-        for item in items
-        if isinstance(item, Mapping) and isinstance(item.get("intent"), str | int | float)
-        for line in _examples(item.get("examples"))
-    ]
-    return rows, "examples stand below their intents, as Rasa writes them"
-
-
-def _mapped_rows(value: object, path: Path) -> tuple[Rows, str]:
-    """Return the rows of a mapping in YAML, as JSON's are read. DataError D326 where it holds none."""
-    below = list(value.values()) if isinstance(value, Mapping) else []
-    lists = [
-        one
-        for one in below
-        if isinstance(one, list) and one and all(isinstance(i, dict) for i in one)
-    ]
-    if found := _by_column(value):
+    if rows := _objects_in(value):
+        return rows, "it is a list of objects in YAML"
+    if isinstance(value, Mapping) and isinstance(value.get("nlu"), list):
+        rows = [
+            example_of_intent(line.strip().removeprefix("-").strip(), as_text(item["intent"]) or "")
+            for item in value["nlu"]
+            if isinstance(item, Mapping) and isinstance(item.get("intent"), str | int | float)
+            for line in _examples(item.get("examples"))
+        ]
+        return rows, "examples stand below their intents, as Rasa writes them"
+    below = list(map(_objects_in, value.values())) if isinstance(value, Mapping) else []
+    if isinstance(value, Mapping) and (found := _by_column(value)):
         return found
-    if lists:
-        rows = [{str(name): one for name, one in item.items()} for item in max(lists, key=len)]
-        return rows, "it holds a list of objects in YAML"
+    if any(below):
+        return max(below, key=len), "it holds a list of objects in YAML"
     raise DataError.one(
         "D326",
         f"`{path.name}` holds no list of objects, so it has no rows",
@@ -353,39 +401,14 @@ def _mapped_rows(value: object, path: Path) -> tuple[Rows, str]:
     )
 
 
+def _objects_in(value: object) -> Rows:
+    items = value if isinstance(value, list) else []
+    are_rows = all(isinstance(item, dict) for item in items)
+    return [{str(k): one for k, one in item.items()} for item in items] if are_rows else []
+
+
 def _examples(value: object) -> list[str]:
     if isinstance(value, list):
-        texts = [item.get("text", "") if isinstance(item, Mapping) else str(item) for item in value]
-        return [str(text) for text in texts if str(text).strip()]
+        found = [item.get("text", "") if isinstance(item, Mapping) else item for item in value]
+        return [str(text) for text in found if str(text).strip()]
     return [line for line in str(value or "").splitlines() if line.strip(" -")]
-
-
-def _is_regular(text: str, delimiter: str) -> bool:
-    """Whether nearly all lines have as many cells as the first one, and more than one."""
-    rows = list(islice(csv.reader(text.splitlines(), delimiter=delimiter), 200))
-    widths = [len(row) for row in rows if row]
-    return bool(widths) and widths[0] > 1 and widths.count(widths[0]) >= 0.9 * len(widths)
-
-
-def _table_below_titles(text: str, *, delimiter: str) -> tuple[Rows, str] | None:
-    """Read a table whose first lines are titles or notes: fewer cells than the rows below them."""
-    try:
-        head = [
-            row for row in islice(csv.reader(text.splitlines(), delimiter=delimiter), 60) if row
-        ]
-    except csv.Error:
-        return None  # the reader reports it with its line
-    if len(head) < 8:
-        return None
-    widths = sorted(map(len, head[4:]))
-    usual = widths[len(widths) // 2]
-    filled = [sum(bool(cell.strip()) for cell in row) for row in head]
-    is_regular = len([width for width in widths if width == usual]) >= 0.9 * len(widths)
-    if usual < 2 or filled[0] > max(1, 0.5 * usual) or not is_regular:
-        return None
-    return _rows_of(text, delimiter), "lines stand above the names of its columns"
-
-
-def _rows_of(text: str, delimiter: str) -> Rows:
-    rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
-    return list(rows_below_header([row for row in rows if row]))

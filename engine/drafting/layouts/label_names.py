@@ -120,17 +120,6 @@ def _named(value: object, names: Names) -> object:
     return names.get(int(str(value)), value) if CODE.fullmatch(str(value)) else value
 
 
-def names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
-    """Return the names of the labels of each column, as `datasets` keeps them in the schema of a file."""
-    try:
-        value: Any = parse_json((metadata or {}).get(b"huggingface", b"{}").decode())
-        features = value["info"]["features"]
-        found = {str(column): class_names(feature) for column, feature in features.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return {column: dict(enumerate(names)) for column, names in found.items() if names}
-
-
 def class_names(feature: object) -> list[str]:
     """Return what a feature of `datasets` calls its numbers; nothing where it is none of labels."""
     if isinstance(feature, list) and feature:

@@ -11,14 +11,13 @@ from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.archives import unpacked
 from engine.drafting.choices import DraftOptions, Guess
 from engine.drafting.draft_notes import COMPARED, notes, reasons
 from engine.drafting.encodings import RECOGNISED
 from engine.drafting.gather import Gathered, gather
 from engine.drafting.groups import groupings
 from engine.drafting.guess import guess
-from engine.drafting.inputs import inputs_of
+from engine.drafting.inputs import inputs_of, unpacked
 from engine.drafting.label_columns import plain_name
 from engine.drafting.layout_table import SPLIT, columns_of
 from engine.drafting.plain_tools import rewritten, split_rows, with_plain_tools

@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import open_bytes, utf16_of
-from engine.drafting.layouts.foreign import is_workbook
+from engine.drafting.foreign import is_workbook
 from engine.recipe.text.paths import format_of
 
 HEAD: Final = 4096

@@ -12,16 +12,15 @@ from typing import Any, Final
 from engine.data.reading.row import Row, RowLengths, Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding
+from engine.drafting.foreign import foreign_rows
 from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.label_columns import may_say_split, splits
 from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
-from engine.drafting.layouts.classes import are_classes
-from engine.drafting.layouts.foreign import foreign_rows
 from engine.drafting.listed import listed_texts
 from engine.drafting.profile import Profile, profile_of
 from engine.drafting.reading import NoRowsError, Reading, readings_of
 from engine.drafting.reshape import reshaped
-from engine.drafting.roles import LABEL_NAMES, rank
+from engine.drafting.roles import LABEL_NAMES, are_classes, rank
 from engine.errors import DataError
 from engine.values import Value, replace
 

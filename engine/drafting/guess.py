@@ -9,8 +9,7 @@ from engine.data.examples.chat_formats import TURNS, recognise
 from engine.data.examples.turns import ROLES
 from engine.drafting import roles
 from engine.drafting.answers import by_answers, column_of, objects_beside, schema_at
-from engine.drafting.choices import CHOSEN, DraftOptions, Guess
-from engine.drafting.objects import spans_in, turns_in
+from engine.drafting.choices import CHOSEN, DraftOptions, Guess, spans_in, turns_in
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.errors import RecipeError
 from engine.kinds import KINDS

@@ -11,8 +11,15 @@ from typing import Any, Final
 
 import yaml
 
-from engine.drafting.foreign_config import Config, read_config, rows_of, why_left_out
-from engine.drafting.foreign_sources import ON_HUB, columns_of, sources_of
+from engine.drafting.foreign_sources import (
+    ON_HUB,
+    Config,
+    columns_of,
+    read_config,
+    rows_of,
+    sources_of,
+    why_left_out,
+)
 from engine.errors import RecipeError, Severity
 from engine.kinds import KINDS
 from engine.recipe import check_recipe

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
-from engine.drafting.layout_table import without
+from engine.drafting.layout_table import Row, without
 
-Values = Mapping[str, Any]
 MOSTLY: Final = 0.9
 """Share of the rows of a table that name a file, where it is the list of them."""
 
 
-def listed_texts(
-    documents: Sequence[Values], rows: Sequence[Values]
-) -> tuple[list[Values], str] | None:
+def listed_texts(documents: Sequence[Row], rows: Sequence[Row]) -> tuple[list[Row], str] | None:
     """Return the rows of a table with the text of the file that each names; None where it lists no files."""
     by_name = {
         name: one
@@ -26,7 +23,7 @@ def listed_texts(
     for column in columns:
         found = [by_name.get(_last(row.get(column))) for row in rows]
         if rows and sum(one is not None for one in found) >= MOSTLY * len(rows):
-            joined: list[Values] = [
+            joined: list[Row] = [
                 {**without(row, column), "text": one["text"]}
                 for row, one in zip(rows, found, strict=True)
                 if one is not None

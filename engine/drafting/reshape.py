@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
 from engine.drafting import exports, label_columns, marks, talks
+from engine.drafting.label_names import Names, named_labels
 from engine.drafting.layout_table import (
     LOOKED_AT,
     ODD,
@@ -20,7 +21,6 @@ from engine.drafting.layout_table import (
     recognise,
     turned,
 )
-from engine.drafting.layouts.label_names import Names, named_labels
 from engine.drafting.marks import TAG, are_tags, text_of_words
 from engine.errors import RecipeError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.drafting.layouts.workbooks import rows_of_workbook
+from engine.drafting.workbooks import rows_of_workbook
 from engine.errors import DataError
 
 SPACE = "urn:oasis:names:tc:opendocument:xmlns"

@@ -16,19 +16,19 @@ from engine.data.examples.template import as_text
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.foreign_yaml import load_rows
+from engine.drafting.label_names import Names, class_names, coded
 from engine.drafting.layout_table import texts
-from engine.drafting.layouts.label_names import Names, class_names, coded
-from engine.drafting.layouts.lines import (
+from engine.drafting.lines import (
     example_of_intent,
     refuse_numbers,
     rows_of_intents,
     rows_of_lines,
     rows_of_marked_lines,
 )
-from engine.drafting.layouts.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
 from engine.drafting.marks import marked_text
 from engine.drafting.reading import NAME, divider_of
 from engine.drafting.roles import ANSWER_NAMES, ID_NAMES, LABEL_NAMES, TEXT_NAMES, rank
+from engine.drafting.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular, parse_json
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.data.splitting.column import PLACES
-from engine.drafting.layouts.classes import are_classes
+from engine.drafting.roles import are_classes
 from engine.errors import DataError, needs_extra
 
 SUFFIXES: Final = (".xlsx", ".xlsm", ".xls", ".ods")

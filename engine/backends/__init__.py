@@ -51,6 +51,5 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 def _of_every_method(
     recipe: Recipe, check: Callable[[Recipe], tuple[Problem, ...]]
 ) -> tuple[Problem, ...]:
-    """Return what is wrong with each method that the recipe trains with, the same problem once."""
     found = (check(replace(recipe, method=method)) for method in methods_of(recipe))
     return tuple(dict.fromkeys(problem for problems in found for problem in problems))

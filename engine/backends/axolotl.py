@@ -78,7 +78,6 @@ def check(recipe: Recipe) -> tuple[Problem, ...]:
 
 
 def _unread(recipe: Recipe) -> Iterator[Problem]:
-    """Yield overrides that Axolotl does not read, or reads as something else, with the method of the recipe."""
     method = recipe.method
     unread = {
         ANSWERS_ONLY: (
@@ -152,10 +151,42 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     if method.preference is not None:
         yield from _preference(method.preference)
     yield from soft_lines(recipe)
-    yield from _optimization(method, setting)
+    yield "micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
+    yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
+    yield "eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
+    plan = _plan(method, setting)
+    bound = bounded(method, plan)
+    # Axolotl takes the smaller one of both, so epochs follow where a bound asks for more steps.
+    yield "num_epochs", plan.whole_epochs if bound else method.epochs, bound or "method.epochs"
+    # By itself Axolotl multiplies rows by epochs before it rounds, and trains a step less when batches are not full.
+    yield "max_steps", plan.steps, bound or "method.epochs"
+    yield "learning_rate", method.learning_rate, "method.learning_rate"
+    name, numbers = rate_schedule(method, plan)
+    yield "lr_scheduler", name, "method.scheduler"
+    if numbers:
+        yield "lr_scheduler_kwargs", numbers, "method.scheduler"
+    yield "warmup_steps", plan.warmup, "method.warmup_ratio"
+    yield "optimizer", *base.ADAMW
+    yield "weight_decay", method.weight_decay, "method.weight_decay"
+    yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
+    if method.loraplus_lr_ratio != 1:
+        yield "loraplus_lr_ratio", method.loraplus_lr_ratio, "method.loraplus_lr_ratio"
+    if method.neftune_alpha is not None:
+        yield "neftune_noise_alpha", method.neftune_alpha, "method.neftune_alpha"
     yield from _schedule(method, setting)
-    yield from _precision(method, setting)
-    yield from _reproducibility(method, setting)
+    held = "fp32" if _mixed_full(method, setting) else setting.precision
+    # All three are written down: `bf16: auto` becomes fp16 on a CPU.
+    yield "bf16", held == "bf16", "backend.precision"
+    yield "fp16", held == "fp16", "backend.precision"
+    yield axolotl_gpu.tf32(setting)
+    yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
+    # Without the key Axolotl shuffles the rows at random, though transformers falls back to 42.
+    yield "seed", method.seed, "method.seed"
+    yield "dataloader_num_workers", 0, "default: same order everywhere"
+    pinned = setting.device.kind == "cuda"
+    yield "dataloader_pin_memory", pinned, "default: pinned memory only speeds up a GPU"
+    yield "output_dir", "output", "default: within the launch folder"
+    yield "strict", True, "default: command-line flags cannot change the config"
 
 
 def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
@@ -255,7 +286,6 @@ def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def _row_type(method: Method) -> dict[str, Json]:
-    """Return how Axolotl reads a row: as segments, or a preference as text that stands in columns."""
     if method.preference is None:
         return {"type": "input_output"}
     # Axolotl has one form of rows for ORPO, which it renders by itself; without any it takes the columns as they are.
@@ -283,31 +313,6 @@ def _preference(preference: Preference) -> Iterator[Line]:
         yield "remove_unused_columns", False, "default: KTO needs the column `label`"
 
 
-def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    yield "micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
-    yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
-    yield "eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
-    plan = _plan(method, setting)
-    bound = bounded(method, plan)
-    # Axolotl takes the smaller one of both, so epochs follow where a bound asks for more steps.
-    yield "num_epochs", plan.whole_epochs if bound else method.epochs, bound or "method.epochs"
-    # By itself Axolotl multiplies rows by epochs before it rounds, and trains a step less when batches are not full.
-    yield "max_steps", plan.steps, bound or "method.epochs"
-    yield "learning_rate", method.learning_rate, "method.learning_rate"
-    name, numbers = rate_schedule(method, plan)
-    yield "lr_scheduler", name, "method.scheduler"
-    if numbers:
-        yield "lr_scheduler_kwargs", numbers, "method.scheduler"
-    yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield "optimizer", *base.ADAMW
-    yield "weight_decay", method.weight_decay, "method.weight_decay"
-    yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
-    if method.loraplus_lr_ratio != 1:
-        yield "loraplus_lr_ratio", method.loraplus_lr_ratio, "method.loraplus_lr_ratio"
-    if method.neftune_alpha is not None:
-        yield "neftune_noise_alpha", method.neftune_alpha, "method.neftune_alpha"
-
-
 def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
     plan = _plan(method, setting)
     best = keeps_best(method, validation_rows=setting.validation_rows)
@@ -332,25 +337,6 @@ def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
         if method.early_stopping is not None:
             patience = method.early_stopping.patience
             yield "early_stopping_patience", patience, "method.early_stopping.patience"
-
-
-def _precision(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    held = "fp32" if _mixed_full(method, setting) else setting.precision
-    # All three are written down: `bf16: auto` becomes fp16 on a CPU.
-    yield "bf16", held == "bf16", "backend.precision"
-    yield "fp16", held == "fp16", "backend.precision"
-    yield axolotl_gpu.tf32(setting)
-    yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
-
-
-def _reproducibility(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    # Without the key Axolotl shuffles the rows at random, though transformers falls back to 42.
-    yield "seed", method.seed, "method.seed"
-    yield "dataloader_num_workers", 0, "default: same order everywhere"
-    pinned = setting.device.kind == "cuda"
-    yield "dataloader_pin_memory", pinned, "default: pinned memory only speeds up a GPU"
-    yield "output_dir", "output", "default: within the launch folder"
-    yield "strict", True, "default: command-line flags cannot change the config"
 
 
 def _plan(method: Method, setting: CompileInputs) -> Schedule:

@@ -101,7 +101,6 @@ def in_words(recipe: Recipe, setting: CompileInputs) -> str:
 
 
 def _chosen(recipe: Recipe, setting: CompileInputs) -> tuple[str, ...]:
-    """Return the packages that are used, in a fixed order."""
     if not _rounds(setting):
         return ()
     used = {

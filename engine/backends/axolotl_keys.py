@@ -124,7 +124,6 @@ FROM_RECIPE: dict[str, str] = {
 
 @cache
 def vocabulary() -> Vocabulary:
-    """Return the vocabulary of the pinned Axolotl."""
     listing = json.loads(schema_text(f"axolotl/{PINNED}.keys.json"))
     return Vocabulary(
         name=f"axolotl {PINNED}",

@@ -221,7 +221,6 @@ class Schedule(Value):
 
     @property
     def whole_epochs(self) -> int:
-        """Epochs that are begun."""
         return math.ceil(self.epochs)
 
 
@@ -244,7 +243,11 @@ def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedu
         steps=steps,
         evaluate_every=every if validation_rows else 0,
         save_every=every,
-        warmup=_warmup(method.warmup_ratio, steps),
+        warmup=(
+            max(2, math.ceil(method.warmup_ratio * steps))
+            if method.warmup_ratio and steps > 1
+            else 0
+        ),
     )
 
 
@@ -294,14 +297,6 @@ def rate_in_words(method: Method, plan: Schedule) -> str:
     )
 
 
-def _warmup(ratio: float, steps: int) -> int:
-    """Never exactly one: its only step would have a learning rate of zero, and Axolotl makes two of it.
-
-    A training of one step has none: it would learn nothing.
-    """
-    return max(2, math.ceil(ratio * steps)) if ratio and steps > 1 else 0
-
-
 def steps_of(recipe: Recipe, train_rows: int) -> int:
     """Optimizer steps of a whole training, without early stopping."""
     return schedule(recipe.method, train_rows=train_rows, validation_rows=0).steps
@@ -331,12 +326,7 @@ SHARED = (
 )
 """Why `shares_prefix`."""
 PLAIN_ONLY = frozenset(
-    {
-        "attn_implementation",
-        "neftune_noise_alpha",
-        "pad_to_sequence_len",
-        "torch_compile",
-    }
+    {"attn_implementation", "neftune_noise_alpha", "pad_to_sequence_len", "torch_compile"}
 )
 """Overrides that speak of batches as they are by themselves, or draw other numbers for each row."""
 
@@ -425,7 +415,6 @@ def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:
 
 @lru_cache(maxsize=256)
 def _as_yaml(data: str) -> str:
-    """The YAML of JSON data, written once: a plan asks for the same config several times."""
     text: str = yaml.safe_dump(
         json.loads(data), sort_keys=False, allow_unicode=True, default_flow_style=None
     )

@@ -122,20 +122,16 @@ def _value_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | N
     # The exact type: to `isinstance` a bool is an int, and `true` would be a number of workers.
     kind = type(value).__name__
     if kind in wanted or (kind == "int" and "float" in wanted):
-        return _range_problem(key, value, vocabulary)
+        least, most = vocabulary.ranges.get(key, (-inf, inf))
+        if isinstance(value, bool) or not isinstance(value, int | float) or least <= value <= most:
+            return None
+        return Problem(
+            code="B407",
+            message=f"must be from {least:g} to {most:g}, not `{value:g}`",
+            path=f"backend.overrides.{key}",
+        )
     return Problem(
         code="B407", message=f"`{value}` must be {' or '.join(sorted(wanted))}", path=path
-    )
-
-
-def _range_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
-    least, most = vocabulary.ranges.get(key, (-inf, inf))
-    if isinstance(value, bool) or not isinstance(value, int | float) or least <= value <= most:
-        return None
-    return Problem(
-        code="B407",
-        message=f"must be from {least:g} to {most:g}, not `{value:g}`",
-        path=f"backend.overrides.{key}",
     )
 
 

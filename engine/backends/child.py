@@ -28,7 +28,6 @@ LIBRARIES = (
 
 
 def main() -> None:
-    """Train."""
     backend, *words = sys.argv[1:]
     if "engine" not in sys.modules:
         _reach_this_package()
@@ -57,7 +56,6 @@ def main() -> None:
 
 
 def _reach_this_package() -> None:
-    """Make this package importable, and nothing else of the folder that it stands in."""
     folder = Path(__file__).resolve().parents[1]
     start = folder / "__init__.py"
     spec = importlib.util.spec_from_file_location(

@@ -54,7 +54,6 @@ class TrainingMonitor:
     """Takes events in order; knows how far training is, what was measured, and whether a number was none."""
 
     def __init__(self, launch: Launch, meter: UsageMeter) -> None:
-        """Monitor a launch."""
         self.plan = plan_of(launch)
         self.meter = meter
         self.done = 0
@@ -88,7 +87,6 @@ class TrainingMonitor:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps that are planned."""
         return self.plan.steps
 
     @property
@@ -233,7 +231,6 @@ class TrainingMonitor:
             )
 
     def _learned_targets(self, divergence: float) -> None:
-        """Keep how far the student was from its teacher at the first step, and over the last epoch."""
         self._divergences.append(divergence)
         last = self._divergences[-self.plan.steps_per_epoch :]
         # A training that went on has not seen its first step.

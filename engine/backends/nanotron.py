@@ -222,10 +222,6 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield from _model(recipe, setting)
     yield "tokenizer.tokenizer_name_or_path", TOKENIZER, "base_model"
     yield from _training(method, setting)
-    yield from _devices(method)
-
-
-def _devices(method: Method) -> Iterator[Line]:
     for key in ("dp", "pp", "tp"):
         yield f"parallelism.{key}", 1, "default: one GPU"
     yield "parallelism.pp_engine", "1f1b", "default: of use with `pp` only"
@@ -279,7 +275,6 @@ def _model_details(config: Mapping[str, Any]) -> Iterator[Line]:
 
 
 def _fall(method: Method, plan: Schedule) -> dict[str, Json]:
-    """Return how the learning rate falls after warm-up."""
     one, rate, steps = method.scheduler, method.learning_rate, max(1, plan.steps - plan.warmup)
     if isinstance(one, str):
         # Constant is a fall to the same rate.
@@ -340,7 +335,6 @@ def _training(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def _nested(lines: Sequence[ConfigLine]) -> str:
-    """Return the YAML of lines whose keys are places in it."""
     data: dict[str, Any] = {}
     for line in lines:
         *sections, key = line.key.split(".")

@@ -178,7 +178,6 @@ def _own_gpus(assignment: SharedTraining) -> dict[str, str]:
 
 
 def _serve(place: Path, assignment: SharedTraining, node: Machine) -> None:
-    """Start this machine's share of a training, and end it with the training."""
     log = place / f"log-{node.number}"
     try:
         code = train_share(place, assignment, node, log)

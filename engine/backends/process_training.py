@@ -158,7 +158,6 @@ def environment(launch: Launch, extra: Mapping[str, str]) -> dict[str, str]:
 def _other_machines(
     launch: Launch, program: TrainingProgram, command: processes.Command
 ) -> Iterator[tuple[processes.Command, Path | None]]:
-    """Yield what starts this machine's processes, and the folder of what the others do meanwhile."""
     ranks = launch.ranks
     if ranks.meeting is None:
         yield of_ranks(launch, program, command), None
@@ -204,7 +203,6 @@ def ranks_config(launch: Launch, rows: str) -> dict[str, Any]:
 
 
 def _imports(launch: Launch, program: TrainingProgram) -> str:
-    """Return what its processes may import before they are forked."""
     return program.imports if launch.setting.device.kind == "cpu" else "-"
 
 

@@ -43,7 +43,6 @@ STORE_BYTES: Final = 100 << 20
 
 
 def main(folder: str, address: str) -> None:
-    """Train, and end as the training ends."""
     os.environ.update(SETTINGS)
     if address == LOCAL:
         # Nobody else's processes give it orders; its own import what this one does.
@@ -67,7 +66,6 @@ def main(folder: str, address: str) -> None:
 
 
 def _give_up() -> NoReturn:
-    """End at once: what waits here may never come back."""
     sys.stderr.write(f"no room on Ray within {BEGIN_SECONDS:g} seconds: it does not answer\n")
     sys.stderr.flush()
     os._exit(1)
@@ -88,7 +86,6 @@ def _begin(ray: Any, address: str, settings: dict[str, Any]) -> None:
 
 
 def _own(training: nodes.SharedTraining, folder: Path) -> dict[str, Any]:
-    """Return what a Ray of this machine alone is started with."""
     return {
         "num_cpus": training.ranks * training.nodes,
         "include_dashboard": False,
@@ -143,7 +140,6 @@ def _run(
 
 
 def _first_address() -> str:
-    """Return HOST:PORT of this machine, where the first process will be."""
     host: str = import_module("ray").util.get_node_ip_address()
     return f"{host}:{free_port(host)}"
 

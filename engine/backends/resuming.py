@@ -122,13 +122,11 @@ def resume_point(launch: Launch, output: Path) -> Path | None:
 
 
 def _give_back(blamed: Iterable[tuple[Path, Path]]) -> None:
-    """Put checkpoints back: a training without them came no further, so they are not the cause."""
     for stood, now in blamed:
         now.rename(stood)
 
 
 def _is_of_its_beginning(error: BaseException, monitor: events.TrainingMonitor) -> bool:
-    """Return whether the trainer failed before its first step, for a reason that a checkpoint can be."""
     if monitor.done or not isinstance(error, StageError) or error.problems[0].code != FAILED:
         return False
     message = error.problems[0].message.lower()
@@ -136,5 +134,4 @@ def _is_of_its_beginning(error: BaseException, monitor: events.TrainingMonitor) 
 
 
 def _line(error: BaseException) -> str:
-    """Return the first line of what a failure says."""
     return str(error).partition("\n")[0]

@@ -51,7 +51,6 @@ class Ending(Value):
 
 
 def checkpoints(output: Path) -> list[tuple[int, Path]]:
-    """Return the checkpoint folders of an output folder, by step."""
     found = [
         (step_of(path), path)
         for path in output.glob(f"{CHECKPOINT}*")
@@ -126,7 +125,6 @@ def set_aside(checkpoint: Path) -> Path:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Return whether a checkpoint is whole (`damage_of`)."""
     return not damage_of(checkpoint)
 
 
@@ -143,7 +141,9 @@ def damage_of(checkpoint: Path) -> str:
         digests = read_digests(checkpoint / DIGESTS)
     except (OSError, ValueError):
         return "it was not wholly written"
-    if state.get("global_step") != step_of(checkpoint) or not _has_parts(checkpoint):
+    if state.get("global_step") != step_of(checkpoint) or not (
+        bool(any(checkpoint.glob("*.safetensors")) and _archives(checkpoint))
+    ):
         return "it was not wholly written"
     if digests is None:
         return "it has no digests to be checked by"
@@ -157,11 +157,6 @@ def damage_of(checkpoint: Path) -> str:
     strange = [path.name for path in (*weights, *archives) if path.name not in digests]
     found = [*broken, *strange]
     return f"{found[0]} is not as it was saved" if found else ""
-
-
-def _has_parts(checkpoint: Path) -> bool:
-    """Weights, optimizer, scheduler and the random state of every rank are there."""
-    return bool(any(checkpoint.glob("*.safetensors")) and _archives(checkpoint))
 
 
 def _archives(checkpoint: Path) -> frozenset[str]:
@@ -340,7 +335,6 @@ def _number(entry: dict[str, Any], name: str) -> float | None:
 
 
 def _ran_out_of_patience(state: dict[str, Any], method: Method) -> bool:
-    """As many evaluations in a row as `patience` without a lower loss, the last of them at the very end."""
     if method.early_stopping is None:
         return False
     losses = scheduled_losses(

@@ -208,7 +208,6 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def _preference(preference: Preference) -> Iterator[Line]:
-    """Return the loss, in the words of the trainer that has it."""
     at, loss = "method.preference", preference.loss
     yield "preference", loss, f"{at}.loss"
     yield "beta", preference.beta, f"{at}.beta"

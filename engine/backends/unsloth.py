@@ -115,7 +115,6 @@ def check(recipe: Recipe) -> tuple[Problem, ...]:
 
 
 def _not_trained(method: Method) -> Iterator[Problem]:
-    """Yield what of the method this backend does not have."""
     if method.kind != "full" and method.dropout:
         yield Problem(
             code="B441",
@@ -146,7 +145,6 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 
 
 def _missing(found: Mapping[str, str]) -> tuple[Problem, ...]:
-    """Return why no training can begin: no environment, another version, another Python."""
     python, here = unsloth_python(), found.get(UNSLOTH)
     if here is None:
         what = f"`{python}` has no Unsloth" if found else f"`{python}` is no Python"
@@ -175,7 +173,6 @@ def _of_device(recipe: Recipe, device: Device) -> Iterator[Problem]:
 
 
 def _limits(recipe: Recipe, device: Device) -> Iterator[Problem]:
-    """Yield overrides that Unsloth would replace with its own choice on this device."""
     overrides = dict(recipe.backend.overrides)
     replaced = {
         "cuda": ("attn_implementation", overrides.get("attn_implementation")),
@@ -226,7 +223,6 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
 
 
 def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    """Yield the arguments of `FastLanguageModel.from_pretrained`."""
     full, on_gpu = method.kind == "full", setting.device.kind == "cuda"
     yield "base_model", "base_model", "base_model"
     yield "local_files_only", True, "default: nothing is fetched"
@@ -251,7 +247,6 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def _adapter(method: Method) -> Iterator[Line]:
-    """Yield the arguments of `FastLanguageModel.get_peft_model`."""
     yield "lora_r", method.rank, "method.rank"
     yield "lora_alpha", method.alpha, "method.alpha"
     yield "lora_dropout", method.dropout, "method.dropout"

@@ -25,7 +25,6 @@ class Spent(Value):
         return self.seconds / self.count if self.count else 0.0
 
     def plus(self, event: Mapping[str, Any]) -> Spent:
-        """Return this and one more."""
         return Spent(
             count=self.count + 1,
             seconds=self.seconds + float(event["seconds"]),
@@ -60,7 +59,6 @@ class Usage(Value):
 
     @property
     def cpu_seconds(self) -> float:
-        """Of all phases, and of all processes."""
         return self.others_cpu_seconds + sum(
             spent.cpu_seconds
             for spent in (

@@ -80,13 +80,11 @@ class ClusterJob(Value):
 
 
 def _written_profile(path: str, profile: ComputeProfile) -> Iterator[str]:
-    """Yield lines of a script that write the `compute.yaml` of the job."""
     yield f"cat > \"{path}\" <<'END'"
     yield f"{_own_profile(profile)}END"
 
 
 def _own_profile(profile: ComputeProfile) -> str:
-    """Return the `compute.yaml` of a job: what is left for `recipe` to do on the machines that the job has."""
     kept: dict[str, Any] = {
         "nodes": profile.nodes,
         "processes": profile.processes,

@@ -120,7 +120,13 @@ def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
         raise RecipeError.one(
             "R431", f"no profile `{name}`", hint=with_suggestion(known, name, profiles)
         )
-    return _profile(name, profiles[name], shared)
+    keys = profiles[name]
+    given = dict(keys)
+    time = given.pop("time", None)
+    seconds = int(time[:-1]) * SECONDS[time[-1]] if time else None
+    return ComputeProfile(
+        **given | {"name": name, "time": seconds, "store": _store(given.get("store")) or shared}
+    )
 
 
 def refuse_unready(profile: ComputeProfile, variables: Mapping[str, str] = os.environ) -> None:
@@ -147,7 +153,6 @@ def refuse_unready(profile: ComputeProfile, variables: Mapping[str, str] = os.en
 
 
 def _is_closed(address: str, variables: Mapping[str, str]) -> bool:
-    """Whether only this machine, or who has the token, reaches a Ray."""
     host = address.rpartition(":")[0].strip("[]")
     is_here = address == LOCAL or host in ("localhost", "::1", "127.0.0.1")
     return is_here or variables.get("RAY_AUTH_MODE") == "token"
@@ -199,15 +204,6 @@ def _unfit(source: SourceText) -> Iterator[Problem]:
                 at=("profiles", name, "shard"),
                 hint="set processes: 2 or more, or leave shard out",
             )
-
-
-def _profile(name: str, keys: Mapping[str, Any], shared: StorePlace | None) -> ComputeProfile:
-    given = dict(keys)
-    time = given.pop("time", None)
-    seconds = int(time[:-1]) * SECONDS[time[-1]] if time else None
-    return ComputeProfile(
-        **given | {"name": name, "time": seconds, "store": _store(given.get("store")) or shared}
-    )
 
 
 def _store(given: Any) -> StorePlace | None:

@@ -35,7 +35,6 @@ class Ranks(Value):
 
     @property
     def size(self) -> int:
-        """All of them."""
         return self.processes * self.nodes
 
 

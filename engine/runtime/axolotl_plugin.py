@@ -88,11 +88,7 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
             found["neftune_noise_alpha"] = cfg.neftune_noise_alpha
         return found
 
-    def add_callbacks_post_trainer(
-        self,
-        cfg: Any,
-        trainer: Any,
-    ) -> list[TrainerCallback]:
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Watch the trainer that Axolotl built; from here on SIGTERM waits for a checkpoint."""
         # Not earlier: until the trainer is there nothing could be saved, and SIGTERM simply ends the process.
         signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))

@@ -53,7 +53,6 @@ def keep_rows(context: StageContext, added: AddedRows) -> Artifact:
 
 
 def count_labels(recipe: Recipe, rows: Iterable[Example]) -> dict[str, int]:
-    """Return the rows of each label of the task."""
     counts = Counter(label for row in rows for label in row.labels)
     return {label: counts[label] for label in recipe.task.labels}
 
@@ -83,7 +82,6 @@ def baseline_on(asker: Asker, baseline: Baseline, added: AddedRows) -> dict[str,
 
 
 def _summary(context: StageContext, train: Sequence[Example]) -> DataSummary:
-    """Return the data stage's summary with the training split that is trained on."""
     summary = data_summary(context.artifacts["data"])
     counts = count_labels(context.recipe, train)
     splits = tuple(

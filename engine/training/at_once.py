@@ -126,7 +126,6 @@ class _Line(Value, kw_only=False):
 
 
 def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOnce) -> None:
-    """Run the jobs in children, so many at once. KeyboardInterrupt and errors end all of them."""
     lines: queue.Queue[_Line] = queue.Queue()
     running: dict[int, _RunningJob] = {}
     orders = ((job.name, _order(job, context, parallel)) for job in jobs)
@@ -156,7 +155,6 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
 
 
 def _show(running: Mapping[int, _RunningJob], ended: int, of: int, context: StageContext) -> None:
-    """Show how many have ended, and how far the others are."""
     busy = [each for each in running.values() if not each.is_done]
     shown = " · ".join(f"{each.name}: {each.shown}" for each in busy)
     now = {"now": shown} if shown else {}
@@ -179,7 +177,6 @@ def _next(lines: queue.Queue[_Line]) -> _Line:
 
 
 def _order(job: VariantJob[Any], context: StageContext, parallel: AtOnce) -> str:
-    """Return the line that asks for a job."""
     # Without what only this process has: it would not even be pickled.
     sent = replace(context, cached=_unset, made_anew=None, scratch_for=_unset, at_once=None)
     sent = replace(sent, progress=None)
@@ -230,7 +227,6 @@ def _unstarted(name: str, error: OSError) -> StageError:
 
 
 def _unset(*_: object) -> NoReturn:
-    """Stand for what a child makes for itself."""
     raise AssertionError
 
 
@@ -277,14 +273,12 @@ def _end(one: _RunningJob, error: HangsError | None) -> None:
 
 
 def _ending(status: int) -> str:
-    """Return how a process ended, in words."""
     if status < 0:
         return f"its process was killed by {signal.Signals(-status).name}"
     return f"its process exited with {status}"
 
 
 def _stop(running: Mapping[int, _RunningJob]) -> None:
-    """Ask all to end, which lets them write a checkpoint, then end them."""
     # Once: a second signal would end them without one.
     for one in running.values():
         one.child.signal(signal.SIGTERM)

@@ -32,7 +32,6 @@ class LineProgress(Value, kw_only=False):
     stream: IO[str]
 
     def update(self, done: int, total: int, unit: str, **_: str) -> None:
-        """Write how far it is."""
         self.write({"update": [done, total, unit]})
 
     def note(self, text: str) -> None:
@@ -46,7 +45,6 @@ class LineProgress(Value, kw_only=False):
         self.write({"measured": [step, steps, numbers, of]})
 
     def write(self, event: object) -> None:
-        """Write one event."""
         self.stream.write(json.dumps(event) + "\n")
         self.stream.flush()
 
@@ -73,7 +71,6 @@ def main() -> None:
 
 
 def _is_done(order: bytes, progress: LineProgress) -> bool:
-    """Do what an order says, and tell how it went."""
     cwd, root, call, sent = pickle.loads(base64.b64decode(order))
     os.chdir(cwd)
     store = Store(Path(root), versions=tool_versions())

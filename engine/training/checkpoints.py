@@ -79,7 +79,6 @@ def _curve(
 def _predictions(
     step: int, context: StageContext, asked: PredictionInputs, rows: Sequence[Example]
 ) -> list[Prediction]:
-    """Make or reuse what one checkpoint answers."""
     payload = {
         "revision": predict.REVISION,
         "set": f"step {step}",

@@ -167,7 +167,6 @@ def _lacking_modules(method: Method, known: frozenset[str]) -> Iterator[Problem]
 
 
 def _named(method: Method) -> list[tuple[str, str]]:
-    """Return the modules that a method names, each after where it does."""
     targets = () if isinstance(method.target_modules, str) else method.target_modules
     return [("method.target_modules", one) for one in targets] + [
         (f"method.ranks.{name}", name) for name, _ in method.ranks

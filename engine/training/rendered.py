@@ -110,12 +110,10 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
 
 
 def headlines(problems: Iterable[Problem]) -> list[str]:
-    """Return the line of each problem."""
     return [problem.headline() for problem in problems]
 
 
 def _check_chat(context: StageContext, base: Path) -> None:
-    """Refuse a chat template, a Modelfile that is asked for or a tokenizer that could not ask and answer as rows do."""
     task = context.recipe.task
     if not task.spec.has_turns:
         return

@@ -195,7 +195,6 @@ class TeacherForTargets:
 
 
 def _keep(place: Path, found: Mapping[bytes, Targets]) -> None:
-    """Write a pass, whole or not at all."""
     from engine.runtime.training.soft_targets import write_table  # brings torch
 
     partial = place.with_name(f"{place.name}.part")

@@ -94,7 +94,6 @@ def _predictions(
 def _crossed(
     rows: Sequence[Example], *, seed: int
 ) -> Iterator[tuple[list[Example], list[Example]]]:
-    """Yield what is learned from and what is judged, fold by fold."""
     numbers = inner_folds(rows, INNER_FOLDS, seed=seed)
     for fold in range(INNER_FOLDS):
         places = [number == fold for number in numbers]

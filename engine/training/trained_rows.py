@@ -25,10 +25,7 @@ from engine.values import Value
 
 
 def row_lengths(
-    recipe: Recipe,
-    store: Store,
-    artifacts: Mapping[str, Artifact],
-    base_model: Mapping[str, Any],
+    recipe: Recipe, store: Store, artifacts: Mapping[str, Artifact], base_model: Mapping[str, Any]
 ) -> tuple[SplitLengths, ...]:
     """Return what the store holds of the rows that this recipe trains and judges; nothing before they are rendered."""
     measured = _holdout(recipe, store, artifacts, base_model)
@@ -83,10 +80,7 @@ def _trained(
 
 
 def _holdout(
-    recipe: Recipe,
-    store: Store,
-    artifacts: Mapping[str, Artifact],
-    base_model: Mapping[str, Any],
+    recipe: Recipe, store: Store, artifacts: Mapping[str, Artifact], base_model: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     holdout = artifacts.get("holdout")
     if holdout is None:
@@ -167,7 +161,8 @@ def trained_rows(
     changes = what_changes_rows(recipe, data) if facts is None else ""
     replayed, wanted = found.get("replayed", 0), 0.0
     if lacks_replay(recipe, data):
-        wanted = _replayed_tokens(recipe, facts)
+        learned = "tokens" if recipe.method.loss_on == "everything" else "supervised_tokens"
+        wanted = 0.0 if facts is None else replayed_tokens(recipe, float(facts["train"][learned]))
         replayed = replayed_texts(recipe, wanted) or _as_many_as_rows(recipe, train)
         train, changes = train + replayed, changes or _REPLAYED
     return TrainedRows(
@@ -203,14 +198,7 @@ def replayed_texts(recipe: Recipe, tokens: float, each: float = 0.0) -> int:
     return max(1, round(tokens / (each or recipe.method.max_length))) if tokens else 0
 
 
-def _replayed_tokens(recipe: Recipe, facts: Mapping[str, Any] | None) -> float:
-    """Return the tokens of the text that is replayed; 0 before those of the rows are counted."""
-    learned = "tokens" if recipe.method.loss_on == "everything" else "supervised_tokens"
-    return 0.0 if facts is None else replayed_tokens(recipe, float(facts["train"][learned]))
-
-
 def _as_many_as_rows(recipe: Recipe, rows: int) -> int:
-    """Return how many texts are replayed beside so many rows if they were like them."""
     share = recipe.data.replay.share if recipe.data.replay else 0.0
     return round(rows / (1 - share)) - rows
 

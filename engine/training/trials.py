@@ -153,7 +153,6 @@ def folds_in(context: StageContext) -> tuple[Fold, ...]:
 
 
 def _subset(part: Part, context: StageContext) -> Artifact:
-    """Keep the rows of a part as the data stage keeps all rows, and as much of the replayed text as of the rows."""
     payload = {
         "train": digest_of(part.train),
         "validation": digest_of(part.validation),

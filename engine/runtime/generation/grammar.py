@@ -38,8 +38,7 @@ class Grammar:
         self._first = LLMatcher(vocabulary, LLMatcher.grammar_from_lark(start), log_level=0)
         if self._first.is_error():
             raise StageError.one(
-                "X614",
-                f"the answers cannot be made a grammar: {_reason(self._first.get_error())}",
+                "X614", f"the answers cannot be made a grammar: {_reason(self._first.get_error())}"
             )
 
     @classmethod
@@ -141,7 +140,6 @@ def _fault(answer: str) -> str | None:
 
 
 def _deepest(schema: Json, root: Json) -> tuple[str, ...]:
-    """Return the key path of what cannot be compiled: the innermost schema, and its key."""
     if not isinstance(schema, dict):
         return ()
     for path, inner in _below(schema):
@@ -175,7 +173,6 @@ def _fails(schema: Json, root: Json) -> bool:
 
 
 def _ending(vocabulary: LLTokenizer, terminator: str) -> Iterator[str]:
-    """Yield the symbols of the text that ends an answer: special tokens as such, and text between."""
     tokens = vocabulary.tokenize_str(terminator, parse_special=True)
     twice = vocabulary.tokenize_str(terminator * 2, parse_special=True)
     # The terminator is one token, and never merges with its neighbours.
@@ -190,7 +187,6 @@ def _ending(vocabulary: LLTokenizer, terminator: str) -> Iterator[str]:
 
 
 def _reason(message: str) -> str:
-    """Return the line of an llguidance message that says what is wrong."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     reason = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
     for known in ("failed to compile JSON schema:", "error:"):

@@ -47,12 +47,7 @@ Step = Callable[[torch.Tensor, Sequence[int]], list[list[int]]]
 
 @torch.inference_mode()
 def decode(
-    loaded: LoadedModel,
-    rows: Sequence[list[int]],
-    *,
-    most: int,
-    step: Step,
-    progress: Progress,
+    loaded: LoadedModel, rows: Sequence[list[int]], *, most: int, step: Step, progress: Progress
 ) -> None:
     """Feed every row, then what `step` returns for it, until it returns nothing; at most `most` tokens.
 
@@ -73,7 +68,6 @@ def decode(
 
 
 def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> None:
-    """Decode one row the way `generate` would: with a cache of its own."""
     state: Any = None
     waiting = list(row)
     while waiting:
@@ -96,7 +90,6 @@ class _Packed:
     """All rows, many of them in flight at a time."""
 
     def __init__(self, loaded: LoadedModel, rows: Sequence[list[int]], most: int) -> None:
-        """Compute the shared start, with the longest row behind it."""
         self._loaded, self._rows, self._most = loaded, rows, most
         self._prefix = common_prefix(rows)
         self._order = deque(sorted(range(len(rows)), key=lambda index: -len(rows[index])))
@@ -137,11 +130,9 @@ class _Packed:
                 active = remaining
 
     def _needs(self, member: int) -> int:
-        """Return the slots that a row may come to hold."""
         return len(self._rows[member]) - self._prefix + self._most
 
     def _admit(self, active: list[_InFlight]) -> None:
-        """Let rows join, the longest first, while there is room in the pass and in the store."""
         kind = self._loaded.device.type
         tokens = sum(len(entry.waiting) for entry in active)
         reserved = sum(self._needs(entry.member) for entry in active)

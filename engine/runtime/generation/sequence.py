@@ -49,7 +49,6 @@ class AnswerDecoding:
     """Decodes what a grammar allows or, without one, freely up to the end of the turn."""
 
     def __init__(self, answer: AnswerTokens, matcher: Matcher | None = None) -> None:
-        """Start with the tokens that every answer begins with, whatever the model would choose."""
         self.matcher = matcher
         self.tokens = matcher.forced() if matcher is not None else []
         self.nll = 0.0
@@ -81,7 +80,6 @@ class AnswerDecoding:
         return GeneratedText(text=text, probability=exp(-self.nll), finished=self.finished)
 
     def _ends_in_text(self) -> bool:
-        """Return whether the text ends with a terminator of several tokens, which no stop token catches."""
         answer = self._answer
         return bool(answer.tail) and answer.terminator in answer.whole(self.tokens[-answer.tail :])
 

@@ -260,7 +260,6 @@ def _kept_tokenizer(model_dir: Path, *, _state: object) -> Any:
 
 
 def _state(model_dir: Path) -> tuple[object, ...]:
-    """Return what changes with the files of a folder, the weights left out."""
     if not model_dir.is_dir():
         return ()
     return tuple(

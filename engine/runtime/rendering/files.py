@@ -63,7 +63,6 @@ class CommonStart:
     _rows: int = 0
 
     def take(self, row: RenderedRow) -> RenderedRow:
-        """Take one more row, and return it."""
         first = row.segments[0] if row.segments else None
         text = first.text if first is not None and not first.supervised else ""
         # The place of the first difference, character by character: these are no paths.
@@ -289,7 +288,6 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
 
 
 def _facts(stats: RenderStats, limits: LengthLimits) -> dict[str, Any]:
-    """Return the JSON data of `SplitFacts`, whose fields have the names that they have in `stats`."""
     facts = {one.name: getattr(stats, one.name, None) for one in fields(SplitFacts)}
     if not limits.packing:
         del facts["documents"]

@@ -39,7 +39,6 @@ class LengthLimits(Value):
 
     @classmethod
     def of(cls, recipe: Recipe) -> LengthLimits:
-        """Return those of a recipe."""
         checks, preference = recipe.data.checks, recipe.method.preference
         return cls(
             max_length=recipe.method.max_length,
@@ -68,7 +67,6 @@ def holdout_payload(task: Task, *, base_model: Mapping[str, Any], holdout: str) 
 def rendered_payload(
     task: Task, limits: LengthLimits, *, base_model: Mapping[str, Any], data: str
 ) -> dict[str, Any]:
-    """Return the payload of the rows' key."""
     return {
         "revision": REVISION,
         "task": written_task(task),

@@ -77,7 +77,6 @@ class RenderStats:
 
     @property
     def rows(self) -> int:
-        """Rows of an epoch that are trained."""
         return self.lengths.total()
 
     @property
@@ -166,7 +165,6 @@ class RenderStats:
             )
 
     def _marked(self, action: str) -> Iterator[Problem]:
-        """Texts with markers could end their turn and speak as the assistant."""
         ours = action not in ("drop", "warn", "off")
         # No row can be left out for a text of the recipe's own.
         found = [one for one in self.marked if ours or (one.key and action == "drop")]

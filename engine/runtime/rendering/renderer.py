@@ -159,7 +159,6 @@ class Renderer:
                 yield one
 
     def _with_columns(self, one: RenderedRow, stats: RenderStats) -> Iterator[RenderedRow]:
-        """Yield a preference with its text for trainers, where its loss can learn it and they read it as we do."""
         if bool(one.rejected) is (self.limits.loss == SINGLE):
             stats.unfit.append(one.origin)
             return
@@ -175,7 +174,6 @@ class Renderer:
     def _overlong(
         self, one: RenderedRow, row: RenderableRow, stats: RenderStats
     ) -> Iterator[RenderedRow]:
-        """Treat a row over the limit as the recipe says."""
         action = self.limits.truncation
         if action == "drop":
             stats.dropped.append(row.origin)
@@ -227,7 +225,6 @@ class Renderer:
         return made
 
     def _blocks(self, text: str) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield what stands before each block of a document, and the block."""
         limits = self.limits
         if not limits.stride:
             blocks = document_blocks(self.chat, text, limits.max_length)
@@ -261,7 +258,6 @@ class Renderer:
         return self._fewer_turns(one) if self.task.spec.turns is Turns.CHAT else None
 
     def _shorter_text(self, row: RenderableRow) -> RenderedRow | None:
-        """Return the row with the longest beginning of its text that fits, found by bisection."""
         best = self._conversation(row, "")
         if best.tokens > self.limits.max_length:
             return None
@@ -286,7 +282,6 @@ class Renderer:
         return None
 
     def _read_recipe(self, stats: RenderStats) -> None:
-        """Look for markers in the recipe's own texts, which stand in every row."""
         if self.limits.template_tokens == "off":
             return
         named = [

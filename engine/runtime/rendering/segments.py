@@ -60,7 +60,6 @@ def misread(
 
 
 def _unopened(chat: Chat, prompt: str) -> str:
-    """Return a prompt without the token that the tokenizer itself puts at the start of a text."""
     first = chat.tokenizer("")["input_ids"][:1]
     begins = bool(first) and first[0] == chat.tokenizer.bos_token_id
     return prompt.removeprefix(str(chat.tokenizer.bos_token)) if begins else prompt
@@ -110,7 +109,6 @@ def document_windows(
 
 
 def _fits(chat: Chat, text: str, room: int) -> bool:
-    """Whether the text has at most `room` tokens, decided by its beginning where that is enough."""
     window = room * WINDOW
     while window < len(text):
         if len(chat.token_ids(text[:window])) > room:

@@ -40,7 +40,6 @@ class FileCalibration(Value):
 
 
 def write_calibration(folder: Path, found: FileCalibration) -> None:
-    """Write `calibration.json` into `folder`."""
     text = json.dumps({"version": CALIBRATION_VERSION, **to_json(found)}, indent=2)
     (folder / CALIBRATION_FILE).write_text(f"{text}\n", encoding="utf-8")
 
@@ -111,7 +110,6 @@ class TaskFile(Value):
     """What `calibration.json` beside it says; None where there is none."""
 
     def prompt(self, text: str) -> str:
-        """Return the prompt for one input."""
         text_asked = question(self.task, text)
         return f"{self.before}{text_asked.strip() if self.strips else text_asked}{self.after}"
 
@@ -152,7 +150,6 @@ def make_task_file(
 
 
 def _around(task: Task, chat: Chat) -> tuple[str, str, bool]:
-    """Return the text before and after a question, and whether white space around it is removed."""
     turns = messages(task, "")[:-1]
     plain = chat.prompt([*turns, {"role": "user", "content": STAND_IN}])
     # Some templates trim what a message holds, and asking from this file has to do the same.
@@ -162,7 +159,6 @@ def _around(task: Task, chat: Chat) -> tuple[str, str, bool]:
 
 
 def write_task_file(folder: Path, task_file: TaskFile) -> None:
-    """Write `task.json` into `folder`."""
     written = {"version": VERSION, **to_json(replace(task_file, calibration=None))}
     del written["calibration"]  # `verify` finds it, when this file is long written
     if not task_file.asks_partly_blank:

@@ -107,15 +107,11 @@ class LengthStats(Value):
 
 
 def length_stats(lengths: Iterable[int]) -> LengthStats:
-    """Return how lengths are spread."""
     ranked = sorted(lengths)
     if not ranked:
         return LengthStats(rows=0, median=0, p95=0, longest=0)
     # Rounded up in whole numbers, which a product of floats could miss by one.
     nearest = max(0, -(-len(ranked) * 95 // 100) - 1)
     return LengthStats(
-        rows=len(ranked),
-        median=ranked[len(ranked) // 2],
-        p95=ranked[nearest],
-        longest=ranked[-1],
+        rows=len(ranked), median=ranked[len(ranked) // 2], p95=ranked[nearest], longest=ranked[-1]
     )

@@ -80,12 +80,10 @@ class PromptTokens(Value):
         return cls(prefix=first[:prefix], own=own)
 
     def whole(self, row: int) -> list[int]:
-        """Return all tokens of a row."""
         return [*self.prefix, *self.own[row]]
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest row."""
         return len(self.prefix) + max(map(len, self.own))
 
 
@@ -123,7 +121,6 @@ class PackedSearch:
     """All rows, many of them in flight at a time."""
 
     def __init__(self, loaded: LoadedModel, rows: PromptTokens, tree: AnswerTree) -> None:
-        """Compute the shared prefix, with the longest row behind it."""
         self._loaded, self._rows, self._tree = loaded, rows, tree
         kind = loaded.device.type
         self._order = deque(sorted(range(len(rows.own)), key=lambda row: -len(rows.own[row])))
@@ -188,7 +185,6 @@ class PackedSearch:
     def _others(
         self, feeds: Sequence[_Feed], logits: torch.Tensor
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield the logits of the first pass' further rows, packed and alone."""
         place = len(feeds[0].scored_tokens)
         for one in feeds[1:]:
             row = self._rows.whole(one.entry.row)
@@ -198,14 +194,12 @@ class PackedSearch:
     def _next_passes(
         self, active: list[_SearchInFlight], make: Callable[[], Search]
     ) -> list[list[_Feed]]:
-        """Return the passes of one round: as many as run beside each other, or as there is something for."""
         passes = [self._next_feeds(active, make)]
         while len(passes) < self._lanes.count and (feeds := self._next_feeds(active, make)):
             passes.append(feeds)
         return passes
 
     def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:
-        """Return one pass: what the searches want, oldest first, then new rows, which join `active`."""
         feeds: list[_Feed] = []
         tokens = scored = 0
         for entry in active:
@@ -231,7 +225,6 @@ class PackedSearch:
         return feeds
 
     def _needs(self, row: int) -> int:
-        """Return the slots that a row may come to hold."""
         return len(self._rows.own[row]) + self._branch_slots
 
     def _feed(self, entry: _SearchInFlight, number: int) -> _Feed:
@@ -365,7 +358,6 @@ def search_rows(
 
 
 def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Search) -> Search:
-    """Run one row's search the way `generate` would: a cache of its own, and token by token."""
     state, logits = feed(loaded, None, row)
     take(search, 0, *read_logits(logits, tree.branches[0].scored))
     while wanted := search.wanted():

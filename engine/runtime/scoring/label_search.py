@@ -176,7 +176,6 @@ def make_tree(answers: Sequence[Sequence[int]]) -> AnswerTree:
 
 
 def _chain(tokens: tuple[int, ...], node: Node) -> tuple[tuple[int, ...], Node]:
-    """Follow what is forced, up to before an answer's last token, which is never fed."""
     while len(node.children) == 1:
         ((token, child),) = node.children.items()
         if child.answer is not None:
@@ -305,7 +304,6 @@ class Search:
         heapq.heappush(self._heap, (-score, first, code))
 
     def _best(self) -> int:
-        """Return what stands on top: a branch, or ~answer."""
         # Branches that were looked into stay in the heap until they come up; taking them out at once costs more.
         while (code := self._heap[0][2]) >= 0 and code not in self._open:
             heapq.heappop(self._heap)

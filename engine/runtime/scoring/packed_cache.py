@@ -170,7 +170,6 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
     """Keys and values of a prefix and of slots, and the attention over them."""
 
     def __init__(self, states: States, *, prefix: int, slots: int) -> None:
-        """Keep the first `prefix` tokens of `states`, which may be none, and make room for `slots` tokens."""
         super().__init__(layers=[])
         # copies: a slice would keep the states of the whole row alive
         self._prefix = [
@@ -351,7 +350,6 @@ def _store(like: torch.Tensor, slots: int) -> torch.Tensor:
 
 
 def _alike(pieces: Sequence[Piece]) -> Iterator[list[int]]:
-    """Yield the pieces, longest first, in groups of like numbers of new tokens."""
     group: list[int] = []
     order = sorted(range(len(pieces)), key=lambda at: (-len(pieces[at].tokens), at))
     for at in order:

@@ -144,7 +144,6 @@ def _second(search: Search) -> int | None:
 
 
 def _tokens(tree: AnswerTree, answer: int) -> list[int]:
-    """Return the tokens of an answer behind what all answers begin with."""
     number = next(at for at, branch in enumerate(tree.branches) if ~answer in branch.following)
     last = tree.branches[number]
     path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
@@ -156,7 +155,6 @@ def _of(shares: torch.Tensor, tokens: Sequence[int]) -> float:
 
 
 def _shares(loaded: LoadedModel, asked: Sequence[PlainAnswer]) -> list[torch.Tensor]:
-    """Return the log-probabilities of all tokens at the places of each answer."""
     rows = [[*one.row, *one.answer[:-1]] for one in asked]
     places = [range(len(one.row) - 1, len(one.row) - 1 + len(one.answer)) for one in asked]
     return [logits.log_softmax(-1) for logits in plain_logits(loaded.model, rows, places)]

@@ -61,7 +61,6 @@ def peak_bytes(device: str) -> int:
 
 
 def now_bytes(device: str) -> int:
-    """Return the memory that is held now."""
     if device == "cuda":
         return int(torch.cuda.memory_allocated())
     found = _status_bytes("VmRSS:")
@@ -86,7 +85,6 @@ class Stopwatch:
     """Wall and processor seconds since the last look."""
 
     def __init__(self) -> None:
-        """Start now."""
         self._wall, self._processor = time.monotonic(), time.process_time()
 
     def lap(self) -> dict[str, float]:
@@ -132,7 +130,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Facts of the model as it is trained, its gradients, and a look at the first matrix product."""
         model = given["model"]
         self._is_first = state.is_world_process_zero
         self._kind = args.device.type
@@ -173,7 +170,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """What comes between two steps is none of either, nor is the look at the first one."""
         if self._first_step is not None:
             self._first_step.before(given["model"], args)
         if self._taken_steps is not None:
@@ -183,7 +179,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Look at the gradients."""
         if self._taken_steps is not None:
             self._report_odd(self._taken_steps.before(state.global_step), state)
         if self._first_step is not None:
@@ -192,7 +187,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """One optimizer step is done."""
         if self._taken_steps is not None:
             self._report_odd(self._taken_steps.after(), state)
         where = {"step": state.global_step, "steps": state.max_steps}
@@ -206,7 +200,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Every row was seen once, or training ends before."""
         if self._first_step is not None:
             self._first_step.epoch_ended(float(state.epoch or 0.0))
 
@@ -223,7 +216,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._report({"event": "taken", "step": state.global_step, **found})
 
     def _report_steps(self, state: TrainerState, given: Mapping[str, Any]) -> None:
-        """Say how many steps the optimizer counts, beside the trainer's."""
         counted = optimizer_steps(given.get("optimizer"))
         if counted is not None:
             self._report({"event": "optimizer", "steps": counted, "step": state.global_step})
@@ -231,14 +223,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Look at a GPU's peak: Axolotl forgets it with each line that it logs, as at the end of an evaluation."""
         if self._kind == "cuda":
             self._look_at_peak()
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """The validation rows were looked at."""
         if self._first_step is not None and args.world_size == 1:
             self._first_step.measured_on(given.get("eval_dataloader"))
         self._report({"event": "evaluated", "step": state.global_step, **self._taken()})
@@ -266,7 +256,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """All is trained, and the checkpoint to keep is loaded."""
         if self._first_step is not None:
             self._first_step.kept(given["model"], args)
             if not args.fp16:
@@ -307,7 +296,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         return 0 < self._overflows <= MOST_OVERFLOWS
 
     def _taken(self) -> dict[str, Any]:
-        """Return what was taken since the last look."""
         tokens, self._tokens = self._tokens, 0
         self._look_at_peak()
         return {**self._clock.lap(), "tokens": tokens, "peak_bytes": self._peak}
@@ -316,8 +304,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._peak = max(self._peak, peak_bytes(self._kind))
 
     def _count_tokens(self, model: torch.nn.Module) -> None:
-        """Count what goes through the model, padding included."""
-
         def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
             ids = named.get("input_ids", given[0] if given else None)
             self._tokens += ids.numel() if isinstance(ids, torch.Tensor) else 0

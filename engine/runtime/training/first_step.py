@@ -42,7 +42,6 @@ class TrainedParts:
     """The parts that are trained when training begins; their gradients are looked at in each step."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        """List them once: to walk through a model takes as long as to look at all its gradients."""
         self._parts: dict[str, list[torch.nn.Parameter]] = {}
         for name, weight in model.named_parameters():
             # Experts may be asked nothing.
@@ -137,7 +136,6 @@ class FirstStep:
     """Looks at a trainer's first step; `engine.runtime.training.callbacks.Watch` calls it at each event."""
 
     def __init__(self, written: Written, report: Report) -> None:
-        """Look at rows as they were written."""
         self._written, self._report = written, report
         self._is_open = False
         self._is_first = self._is_measured = False
@@ -214,7 +212,6 @@ class FirstStep:
         return _expected(written, kept_chat(written.base_model, asks=None), None)
 
     def _measured(self, model: Any, given: Any, named: Mapping[str, Any], result: Any) -> None:
-        """Compare once a validation row that is padded in its batch with itself alone."""
         logits: Any = getattr(result, "logits", None)
         labels: Any = named.get("labels")
         # Rows behind a shared start, or packed, were compared with plain ones before.
@@ -237,7 +234,6 @@ class FirstStep:
         )
 
     def step_ended(self, args: Any) -> None:
-        """Count the rows of a step."""
         if self._fed is not None:
             self._fed.step += 1
         if self._rows is not None:
@@ -310,7 +306,6 @@ class FirstStep:
         self._handle = model.register_forward_hook(self._passed, with_kwargs=True)
 
     def _passed(self, model: Any, given: Any, named: Mapping[str, Any], result: Any) -> None:
-        """Compute the loss of a pass again, from its logits and labels."""
         logits, labels = getattr(result, "logits", None), named.get("labels")
         if not model.training or not isinstance(logits, torch.Tensor) or labels is None:
             self._seen.has_logits = False
@@ -368,7 +363,6 @@ class FirstStep:
 
 
 def _of_all(numbers: Sequence[float]) -> list[float]:
-    """Return the sums over all processes that train together: the trainer logs the loss of all."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return list(numbers)
     device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
@@ -430,7 +424,6 @@ def plain_rows(written: Written) -> list[Row]:
 def _expected(
     written: Written, chat: Chat, only: AbstractSet[str] | None, *, at_once: int = AT_ONCE
 ) -> Iterator[tuple[tuple[int, ...], list[int]]]:
-    """Yield tokens and labels of each rendered row, or of those of some texts, and of packed rows' documents."""
     with written.rows.open(encoding="utf-8") as stream:
         read = (line for line in map(parse_json, stream) if only is None or _text_of(line) in only)
         for lines in batched(read, at_once):
@@ -500,14 +493,12 @@ def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, i
 
 
 def _all_nats(model: Any, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-    """Return minus the log-probability of each token behind the first one, of rows that pass the plain way."""
     return _nats_behind(model, rows, [range(len(row) - 1) for row in rows])
 
 
 def _nats_behind(
     model: Any, rows: Sequence[Sequence[int]], places: Sequence[Sequence[int]]
 ) -> list[torch.Tensor]:
-    """Return minus the log-probability of the token behind each place of rows that pass the plain way."""
     with torch.no_grad():
         logits = plain_logits(model, rows, places)
     return [
@@ -529,7 +520,6 @@ def token_nats(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
 
 @contextlib.contextmanager
 def _plain_attention(model: Any) -> Iterator[None]:
-    """Give the model an attention that knows nothing of shared starts."""
     before = attention_of(model)
     if before != SHARED_ATTENTION:
         yield

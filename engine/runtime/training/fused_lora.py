@@ -25,7 +25,6 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
-        """Return the norm."""
         # Sums of half-precision squares are taken in 32 bits, of wider ones as they are. Autocast would have `vecdot`
         # round to half precision first.
         wide = x.float() if x.dtype in HALVES else x.clone()
@@ -37,7 +36,6 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        """Return the gradient of x."""
         unit, weight, inverse = ctx.saved_tensors
         slope = (gradients[0] * weight).to(inverse.dtype)
         wide = unit.to(inverse.dtype)
@@ -64,7 +62,6 @@ def _is_fused(module: torch.nn.Module) -> bool:
 
 
 def _is_plain_norm(module: Any) -> bool:
-    """Say whether a module is a frozen norm in half precision on a CPU, by its names and by what it computes."""
     weight, epsilon = (getattr(module, name, None) for name in ("weight", "variance_epsilon"))
     if not isinstance(weight, torch.Tensor) or not isinstance(epsilon, float) or weight.ndim != 1:
         return False
@@ -101,7 +98,6 @@ class _Product(torch.autograd.Function):
         b: torch.Tensor,
         scale: float,
     ) -> torch.Tensor:
-        """Return the product."""
         down, up = a.to(x.dtype), b.to(x.dtype)
         low = x @ down.t()
         ctx.save_for_backward(x, weight, down, up, low)
@@ -134,7 +130,6 @@ def fuse(model: torch.nn.Module, *, on: bool) -> int:
 
 
 def _is_plain(layer: Any) -> bool:
-    """Say whether a layer is a frozen weight in half precision on a CPU, and one adapter that drops nothing out."""
     weight: Any = getattr(layer.base_layer, "weight", None)
     adapters = list(layer.active_adapters)
     return (

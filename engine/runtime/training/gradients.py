@@ -116,13 +116,11 @@ def gradients_of(model: torch.nn.Module, batch: Batch, *, is_exact: bool = False
 
 
 def _draws(module: torch.nn.Module) -> bool:
-    """Say whether a module drops something out, or adds noise to embeddings, while it is trained."""
     names = ("attention_dropout", "neftune_noise_alpha")
     return isinstance(module, torch.nn.Dropout) or any(getattr(module, name, 0) for name in names)
 
 
 def on_device(model: torch.nn.Module, batch: Batch) -> dict[str, Any]:
-    """Return the batch where the model is."""
     device = next(model.parameters()).device
     return {
         name: value.to(device) if hasattr(value, "to") else value for name, value in batch.items()

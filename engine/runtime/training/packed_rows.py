@@ -35,7 +35,6 @@ class PackedRows(TrainerCallback):  # type: ignore[misc]  # transformers is unty
     """Makes the batches of a trainer, and reports how far one lies from its documents by themselves."""
 
     def __init__(self, trainer: Any, report: Callable[[Mapping[str, Any]], None]) -> None:
-        """Take the place of the trainer's collators."""
         self._report = report
         self._plain = trainer.data_collator
         trainer.data_collator = packed_batch
@@ -46,7 +45,6 @@ class PackedRows(TrainerCallback):  # type: ignore[misc]  # transformers is unty
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Report the difference of a packed row to its documents one below another, each padded and masked."""
         model, row = given["model"], given["train_dataloader"].dataset[0]
         with undisturbed(model), casting(model, autocast_dtype(args)):
             apart = on_device(model, self._plain(list(documents_of(row))))
@@ -61,7 +59,6 @@ class PackedRows(TrainerCallback):  # type: ignore[misc]  # transformers is unty
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Give the model its own products back."""
         fuse(given["model"], on=False)
 
 
@@ -87,7 +84,6 @@ def positions_of(row: Row) -> list[int]:
 
 
 def documents_of(row: Row) -> Iterator[Row]:
-    """Yield the documents of a row, each as a row of its own."""
     ids, labels = row["input_ids"], row["labels"]
     begin = 0
     for _, marks in groupby(row.get("attention_mask", [1] * len(ids))):

@@ -21,7 +21,6 @@ class OneDevice:
 
     @property
     def n_gpu(self) -> int:
-        """One GPU, or none."""
         arguments: Any = super()
         return min(1, int(arguments.n_gpu))
 
@@ -72,7 +71,21 @@ def linear_names(config: Any) -> list[str]:
 def parameters_of(model: Any, parts: Sequence[str]) -> list[str]:
     """Return the names of a model's parameters in `parts`: `layers.3`, `layers.-1`, `embeddings`."""
     numbers = [int(part.removeprefix(LAYER)) for part in parts if part.startswith(LAYER)]
-    blocks = _blocks(model)
+    count = layer_count(model.config)
+    lists: Iterator[nn.ModuleList] = (
+        module
+        for module in model.modules()
+        if isinstance(module, nn.ModuleList) and len(module) == count
+    )
+    found = next(lists, None)
+    if found is None:
+        raise StageError.one(
+            "X730",
+            f"the {count} layers that the base model's config speaks of are not found in it",
+            path="method",
+            hint="train all weights, or give all layers an adapter",
+        )
+    blocks = found
     chosen: list[nn.Module] = [blocks[number] for number in counted(numbers, len(blocks))]
     if EMBEDDINGS in parts:
         chosen += [model.get_input_embeddings(), model.get_output_embeddings()]
@@ -96,22 +109,3 @@ def keep_full_precision(model: nn.Module) -> None:
     for weight in model.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
-
-
-def _blocks(model: Any) -> nn.ModuleList:
-    """Return the layers of a model: the outermost list of as many modules as its config says."""
-    count = layer_count(model.config)
-    lists: Iterator[nn.ModuleList] = (
-        module
-        for module in model.modules()
-        if isinstance(module, nn.ModuleList) and len(module) == count
-    )
-    found = next(lists, None)
-    if found is None:
-        raise StageError.one(
-            "X730",
-            f"the {count} layers that the base model's config speaks of are not found in it",
-            path="method",
-            hint="train all weights, or give all layers an adapter",
-        )
-    return found

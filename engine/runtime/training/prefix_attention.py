@@ -173,7 +173,6 @@ class Layout:
         )
 
     def masks(self, times: int) -> list[torch.Tensor]:
-        """Return the masks of the lanes, as `Lane.mask`."""
         return self._once(("masks", times), lambda: [lane.mask(times) for lane in self.lanes])
 
     def hidden(self, times: int, dtype: torch.dtype) -> list[torch.Tensor]:
@@ -369,7 +368,6 @@ def _joined(states: torch.Tensor, groups: int) -> torch.Tensor:
 
 
 def _parts(scores: torch.Tensor, groups: int, lane: Lane) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the scores of the start, as `_joined`, and those of each piece's own tokens."""
     return _joined(scores, groups)[..., : lane.prefix], scores[..., lane.prefix :]
 
 
@@ -428,7 +426,6 @@ def _short(
 
 
 def _added(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return what is added to scores so that only those of the mask count."""
     return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, -torch.inf)
 
 

@@ -36,7 +36,6 @@ class FedBatches:
         self.step = step
 
     def collated(self, rows: Sequence[SeenRow]) -> None:
-        """Take the rows of a batch."""
         if not all("labels" in row and "input_ids" in row for row in rows):
             self._is_done = True
             return

@@ -40,7 +40,14 @@ def adapter_norm(adapter: Path, *, flowed: bool = True) -> float:
         pairs = [(name, name.replace(LORA_A, LORA_B)) for name in sorted(names) if LORA_A in name]
         lengths = {name.replace(f"{LORA_A}weight", LENGTHS) for name, _ in pairs}
         lengths = lengths if config.get("use_dora") else set()
-        _refuse_strangers(names, pairs, lengths)
+        known = {name for pair in pairs for name in pair} | lengths
+        odd = sorted(known ^ names)
+        if odd or not pairs:
+            raise StageError.one(
+                "B417",
+                f"the adapter has {len(odd)} tensors without a partner"
+                + (f", such as {odd[0]}" if odd else " because it has none at all"),
+            )
         for name in sorted(lengths):
             _refuse_nonfinite(file.get_tensor(name), name)
         for name_a, name_b in pairs:
@@ -112,17 +119,6 @@ def _refuse_nonfinite(weight: torch.Tensor, name: str) -> None:
         )
 
 
-def _refuse_strangers(names: set[str], pairs: list[tuple[str, str]], lengths: set[str]) -> None:
-    known = {name for pair in pairs for name in pair} | lengths
-    odd = sorted(known ^ names)
-    if odd or not pairs:
-        raise StageError.one(
-            "B417",
-            f"the adapter has {len(odd)} tensors without a partner"
-            + (f", such as {odd[0]}" if odd else " because it has none at all"),
-        )
-
-
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 MOST = 8
 """Checkpoints of one training that are kept."""
@@ -135,7 +131,6 @@ class KeepAdapters(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Keep the adapter that was just saved, if its step is one of the chosen."""
         step = state.global_step
         if state.is_world_process_zero and step in chosen_steps(
             every=int(args.save_steps), steps=state.max_steps

@@ -170,7 +170,11 @@ def train(
     trainer = _trainer(config, folders, chat, device)
     when_ready()
     if ratio := config.get("loraplus_lr_ratio"):
-        trainer.optimizer = _loraplus(trainer, ratio)
+        kind, given = trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
+        decay = trainer.args.weight_decay
+        trainer.optimizer = create_loraplus_optimizer(
+            trainer.model, kind, loraplus_lr_ratio=ratio, loraplus_weight_decay=decay, **given
+        )
     written = Written(
         rows=folders.rows / "train.jsonl",
         base_model=folders.base_model,
@@ -234,12 +238,7 @@ def _trainer(config: Config, folders: Folders, chat: Chat, device: Device) -> An
         from engine.runtime.training.preferences import preference_trainer  # brings more of TRL
 
         return preference_trainer(
-            loss,
-            given,
-            load,
-            rows=folders.rows,
-            chat=chat,
-            lora=_lora(config, folders.base_model),
+            loss, given, load, rows=folders.rows, chat=chat, lora=_lora(config, folders.base_model)
         )
     whole = bool(config.get("train_on_inputs"))
     validation = tokenised(folders.rows / "validation.jsonl", chat, learn_all=whole)
@@ -306,17 +305,7 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
     return model
 
 
-def _loraplus(trainer: Any, ratio: float) -> Any:
-    """Return the trainer's optimizer with groups of their own for A and B, as Axolotl makes it."""
-    kind, given = trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
-    decay = trainer.args.weight_decay
-    return create_loraplus_optimizer(
-        trainer.model, kind, loraplus_lr_ratio=ratio, loraplus_weight_decay=decay, **given
-    )
-
-
 def _place(device: Device) -> str | int:
-    """Return where a process puts weights that are not moved later: each of several has a GPU of its own."""
     return int(os.environ.get("LOCAL_RANK", "0")) if device.kind == "cuda" else device.kind
 
 

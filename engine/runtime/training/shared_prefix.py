@@ -57,7 +57,6 @@ def evaluate_plainly(trainer: Any) -> None:
 
 
 def _in_lanes(trainer: Any, dataloader: Any, *_: Any, **options: Any) -> EvalLoopOutput:
-    """Return what the trainer's own loop does: the mean over rows of each batch's loss, and nothing else."""
     model, args, calls = trainer.model, trainer.args, trainer.callback_handler
     model.eval()
     # One without a schedule has other weights for this than for training.
@@ -79,7 +78,6 @@ def _in_lanes(trainer: Any, dataloader: Any, *_: Any, **options: Any) -> EvalLoo
 
 
 def _beside(batches: Iterable[Any], count: int, *, most: int) -> Iterator[list[Any]]:
-    """Yield the batches in their order, up to `count` at a time that have at most so many predicted tokens together."""
     group: list[Any] = []
     tokens = 0
     for batch in batches:
@@ -142,8 +140,7 @@ def shared_batch(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _first_learned(row: Row) -> int:
     return next(
-        (place for place, label in enumerate(row["labels"]) if label != IGNORED),
-        len(row["labels"]),
+        (place for place, label in enumerate(row["labels"]) if label != IGNORED), len(row["labels"])
     )
 
 
@@ -182,7 +179,6 @@ def _needed(layers: torch.nn.ModuleList) -> int:
 
 
 def _kind(layer: torch.nn.Module) -> tuple[object, ...]:
-    """Return what sets layers apart: the types of their parts, their settings, and the shapes of their weights."""
     modules = ((name, type(one), _settings(vars(one))) for name, one in layer.named_modules())
     weights = (
         (name, tuple(one.shape), one.dtype, one.requires_grad)
@@ -237,13 +233,11 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
             trainer.eval_data_collator = self.collate
 
     def collate(self, rows: Sequence[Row]) -> Batch:
-        """Return rows as one batch."""
         return shared_batch(rows) if self._is_on else self._plain(rows)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Share from here on if loss and gradients of a few rows are those of a plain batch."""
         model = given["model"]
         found: dict[str, Any] = {}
         try:
@@ -269,7 +263,6 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Give the model its own attention back."""
         self._share(given["model"], on=False)
         evaluate_plainly(self._trainer)
 
@@ -283,7 +276,6 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def _difference(
         self, model: Any, rows: Sequence[Row], args: TrainingArguments
     ) -> tuple[float, float]:
-        """Return how far the two ways lie apart, and how far they may."""
         allowed = allowed_difference(model, args)
         with undisturbed(model), casting(model, autocast_dtype(args)):
             # Where the first layers differ, or cannot be asked by themselves, the whole model decides.
@@ -300,7 +292,6 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
 
 
 def _few(rows: Sequence[Row]) -> list[Row]:
-    """Return the two shortest of the first rows, of other lengths where there are: a plain batch pads one of them."""
     first = [rows[number] for number in range(min(len(rows), FIRST_ROWS))]
     order = sorted(first, key=lambda row: len(row["input_ids"]))
     longer = [row for row in order[1:] if len(row["input_ids"]) > len(order[0]["input_ids"])]
@@ -308,7 +299,6 @@ def _few(rows: Sequence[Row]) -> list[Row]:
 
 
 def _cut(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows without the first tokens of a common start, of which few are enough."""
     common = shared_prefix(rows)
     kept = LONG_START if common >= BLOCK else START
     cut = max(0, common - kept)

@@ -85,7 +85,6 @@ class TargetTable:
     """The targets of rows, in memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the file in `folder`."""
         found = load_file(folder / FILE)
         ends = found["ends"].tolist()
         self._places = {

@@ -30,49 +30,39 @@ class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is unt
     """
 
     def __init__(self) -> None:
-        """Nothing has been saved for it yet."""
         self._is_asked = self._is_saved = False
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Ask for a checkpoint."""
         # Only asked for: the trainer logs and evaluates first, so the checkpoint is one like any other.
-        self._is_asked = _is_asked(args)
+        number = interrupts.pending() or 0
+        if args.world_size > 1:
+            most = torch.tensor([number], device=args.device)
+            torch.distributed.all_reduce(most, op=torch.distributed.ReduceOp.MAX)
+            number = int(most)
+            if number:
+                interrupts.request(number)
+        self._is_asked = number > 0
         if self._is_asked:
             control.should_save = True
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Remember that the checkpoint is there."""
         alone = args.world_size == 1
         self._is_saved = interrupts.pending() is not None if alone else self._is_asked
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """End here, where the checkpoint holds all that was learned."""
         if self._is_saved:
             interrupts.raise_pending()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """End after the last step, too: what follows is for somebody who still waits for it."""
         interrupts.raise_pending()
-
-
-def _is_asked(args: TrainingArguments) -> bool:
-    """Return whether any of the processes was asked to end; the others then are, too."""
-    number = interrupts.pending() or 0
-    if args.world_size > 1:
-        most = torch.tensor([number], device=args.device)
-        torch.distributed.all_reduce(most, op=torch.distributed.ReduceOp.MAX)
-        number = int(most)
-        if number:
-            interrupts.request(number)
-    return number > 0
 
 
 class StaysEnded(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
@@ -83,13 +73,11 @@ class StaysEnded(TrainerCallback):  # type: ignore[misc]  # transformers is unty
     """
 
     def __init__(self, trainer: Any) -> None:
-        """Take the trainer whose batches these are."""
         self._trainer = trainer
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Leave nothing to train on, so that the trainer comes to its end."""
         # Early stopping has looked at the validation rows once more by now.
         if state.global_step and (
             state.global_step >= state.max_steps or control.should_training_stop

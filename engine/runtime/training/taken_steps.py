@@ -54,7 +54,6 @@ class TakenSteps:
     """Follows the steps of one process that trains by itself; `Watch` calls it around each."""
 
     def __init__(self, model: torch.nn.Module, args: Any, optimizer: Any, scheduler: Any) -> None:
-        """Follow the weights that are trained."""
         self._args = args
         self._weights = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
         self._looks = 0
@@ -126,7 +125,6 @@ class TakenSteps:
         return {"names": names[:1], "count": len(names), "of": len(sizes)} if names else None
 
     def _computed(self, weight: int, gradient: torch.Tensor) -> None:
-        """Add up the gradients of a weight, as each pass of a step computes one."""
         found, known = _some(gradient.detach()), self._raw.get(weight)
         # Added as torch itself does, so that rounding is the same.
         self._raw[weight] = found.clone() if known is None else known + found
@@ -163,7 +161,6 @@ class TakenSteps:
         return isinstance(self._optimizer, torch.optim.AdamW)
 
     def _adam(self, step: int) -> Iterator[_Planned]:
-        """Yield the next step of each group, by the settings that the trainer was given."""
         args, names = self._args, {id(one): name for name, one in self._part()}
         first, second = args.adam_beta1, args.adam_beta2
         for number, (group, decay) in enumerate(zip(self._groups(), self._decay, strict=True)):
@@ -201,7 +198,6 @@ class TakenSteps:
 
 
 def _odd(planned: _Planned) -> list[str]:
-    """Return the tensors that have moved otherwise than planned."""
     moved = _flat([one.detach() for one in planned.weights]) - planned.values
     apart = (moved - planned.step).abs()
     # Written this way round, so that NaN is none: it is reported as what it is.
@@ -216,7 +212,6 @@ def _odd(planned: _Planned) -> list[str]:
 
 
 def _spread(numbers: Sequence[float], weights: Sequence[Weight]) -> torch.Tensor:
-    """Return a number of each tensor beside each of its values."""
     device = weights[0].device
     sizes = torch.tensor([len(_some(one)) for one in weights], device=device)
     # An Apple GPU has none wider than 32 bits.

@@ -81,7 +81,6 @@ def train(config_file: Path, resume: Path | None = None) -> None:
 
 
 def _model(config: Mapping[str, Any]) -> Any:
-    """Return the model as it is trained, with its adapter where it has one."""
     given = {key: config[key] for key in LOADING if key in config}
     model, _ = unsloth.FastLanguageModel.from_pretrained(
         config["base_model"],

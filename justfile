@@ -123,6 +123,6 @@ news:
 
 # write CHANGELOG.md's section of a version from the fragments in news/, and set the version: just release 0.3.0
 release version:
-    sed -i 's/^__version__ = ".*"/__version__ = "{{ version }}"/' engine/process/version.py
+    sed -i 's/^__version__ = ".*"/__version__ = "{{ version }}"/' engine/process/__init__.py
     sed -i -E 's/(slm-recipe@v|rev: v)[0-9.]+[0-9]/\1{{ version }}/' docs/how-to/check-recipes-in-ci.md
     uv run towncrier build --yes --version {{ version }}

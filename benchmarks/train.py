@@ -32,7 +32,7 @@ from launching import make_launch
 
 from engine.backends import load_backend
 from engine.backends.base import Launch
-from engine.process.waiting import waiting
+from engine.process.library_settings import waiting
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.values import replace

@@ -54,7 +54,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from engine.process.version import __version__
+from engine.process import __version__
 
 __all__ = ["Recipe", "__version__", "load_recipe", "load_report", "plan", "predict", "run"]
 

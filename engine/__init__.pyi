@@ -1,4 +1,4 @@
-from engine.process.version import __version__ as __version__
+from engine.process import __version__ as __version__
 from engine.recipe.model import Recipe as Recipe
 from engine.runs.api import load_recipe as load_recipe
 from engine.runs.api import load_report as load_report

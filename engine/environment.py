@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.errors import EnvironmentProblem, Problem, install_hint
 from engine.files.reading import parse_json
-from engine.process.version import __version__
+from engine.process import __version__
 from engine.values import Value, replace
 
 GRAPH_RUNTIME = "onnxruntime"

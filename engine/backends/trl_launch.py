@@ -22,7 +22,7 @@ from engine.backends.resuming import train_on
 from engine.errors import EngineError, StageError, first_line
 from engine.failures import as_engine_error
 from engine.process import start as processes
-from engine.process.gpu_memory import give_back
+from engine.process.start import give_back
 
 WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 """Where accelerate looks for the number of processes (`PartialState`)."""

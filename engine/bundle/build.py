@@ -29,7 +29,7 @@ from engine.errors import Problem, RecipeError, StoreError
 from engine.evidence import Report
 from engine.files.reading import parse_json
 from engine.lock.file import Accepted, read_lock
-from engine.process.version import __version__
+from engine.process import __version__
 from engine.render.report.page import render_json
 from engine.store.runs import (
     ACCEPTED,

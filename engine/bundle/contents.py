@@ -13,7 +13,7 @@ from engine.evidence import DataFinding, Flip, FormResult, Report, Scores
 from engine.kinds import AnswerForm
 from engine.lock.file import Accepted, Lock, lock_from_text
 from engine.parity.files import ADAPTER
-from engine.process.version import __version__
+from engine.process import __version__
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source

@@ -10,7 +10,7 @@ from engine.bundle.quantities import RECOMPUTED, STATED
 from engine.bundle.verify import BundleVerdict, Checking
 from engine.lock.accepted_run import metric_facts
 from engine.lock.file import MetricFacts
-from engine.process.version import __version__
+from engine.process import __version__
 from engine.recipe.metrics import primary
 from engine.render.labels import file_metric
 from engine.render.number_format import value_of

@@ -28,7 +28,7 @@ from engine.lock.coherence import SHA256
 from engine.lock.file import LockedFirewall, lock_text
 from engine.metrics.intervals import wilson
 from engine.pipeline.report import accepted_steps, accepted_summary
-from engine.process.version import __version__
+from engine.process import __version__
 from engine.recipe import dump_resolved
 from engine.recipe.model import Recipe
 from engine.render.report.page import render_json

@@ -58,7 +58,7 @@ def confine_run(
         return
     from engine.process.bytecode import keep_bytecode
     from engine.process.confine import LOOPBACK, NONE, OPEN, available
-    from engine.process.own_rights import rights_of_a_run
+    from engine.process.policies import rights_of_a_run
     from engine.recipe.outside import named_of
     from engine.trust.allowed import projects
     from engine.trust.project import project_of
@@ -75,7 +75,7 @@ def confine_run(
     named = [one for _, one in named_of(recipe)]
     paths = [one.path for one in (*named, *others) if isinstance(one, PathRef)]
     remote = _remote(recipe, others)
-    from engine.trust.resolving import has_proxy  # light verbs reach no server
+    from engine.trust.hosts import has_proxy  # light verbs reach no server
 
     # A proxy resolves names by itself, so what goes through one cannot be passed on by address.
     # A bucket is reached from this process.
@@ -134,7 +134,7 @@ def _remote(recipe: Recipe, others: Sequence[Reference]) -> Named:
 
 def _begin_fetching(remote: Named, root: Path) -> None:
     """Start the process that keeps the network for this one. EnvironmentProblem X812."""
-    from engine.process.own_rights import rights_of_fetching
+    from engine.process.policies import rights_of_fetching
     from engine.sources.apart import begin
     from engine.sources.settings import read_settings
 
@@ -165,7 +165,7 @@ def confine_asking(
         return
     from engine.process.bytecode import keep_bytecode
     from engine.process.confine import available
-    from engine.process.own_rights import rights_of_a_run
+    from engine.process.policies import rights_of_a_run
 
     if not available().landlock:
         sys.stderr.write(f"{available().words}\n")
@@ -202,7 +202,7 @@ def _make_key() -> None:
 def require_trusted(recipe: Recipe, *, is_unconfined: bool) -> None:
     """EnvironmentProblem X811 for a recipe that is not the user's own, where nothing can confine what it runs."""
     from engine.process.confine import available
-    from engine.trust.records import is_own
+    from engine.trust.allowed import is_own
 
     if is_unconfined or is_own(recipe.file):
         return

@@ -22,7 +22,7 @@ from engine.recipe.text.words import did_you_mean, nearest, nearest_file
 from engine.recipe.validation.schema import recipes_dir
 from engine.render.progress import columns
 from engine.trust.access import NOTHING
-from engine.trust.records import trust
+from engine.trust.allowed import trust
 
 STARTER = "quickstart"
 """The shipped recipe whose base model a draft takes."""

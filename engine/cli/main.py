@@ -15,7 +15,7 @@ from engine.cli.terminal import discard_output, flush, open_missing, write, writ
 from engine.cli.verbs import VERBS, declare
 from engine.errors import EngineError, ExitCode
 from engine.process import interrupts
-from engine.process.waiting import wait_briefly
+from engine.process.library_settings import wait_briefly
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

@@ -18,8 +18,7 @@ from mcp.server.stdio import stdio_server
 
 from engine.cli.verbs import TOOLS, schema_of, words_of
 from engine.errors import EngineError
-from engine.process import start
-from engine.process.version import __version__
+from engine.process import __version__, start
 from engine.render.problems import problems_json
 from engine.render.styled_text import revealed
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.cli.output import show_result
 from engine.errors import RecipeError
 from engine.recipe.outside import trust_as_it_stands
-from engine.trust.records import forget, records
+from engine.trust.allowed import forget, records
 
 
 def run(options: argparse.Namespace) -> None:

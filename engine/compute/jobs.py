@@ -16,8 +16,8 @@ import yaml
 from engine.compute.profile import LOCAL, SLURM, ComputeProfile, StorePlace
 from engine.errors import RecipeError
 from engine.files.writing import COMPILED
+from engine.process import __version__
 from engine.process.start import OWN_COMMAND
-from engine.process.version import __version__
 from engine.values import Value
 
 PROFILE: Final = "job"

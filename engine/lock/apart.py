@@ -21,7 +21,7 @@ from engine.files.reading import parse_json, read_text
 from engine.files.writing import remove_parts, replace_text
 
 if TYPE_CHECKING:
-    from engine.process.start import Child
+    from engine.process.child import Child
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from engine.render.labels import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
 from engine.sources import base_model_identity, identity, source_identity
-from engine.sources.digest import DigestMemory
+from engine.sources.local import DigestMemory
 from engine.stages import (
     PRODUCTS,
     load_stage,

@@ -7,11 +7,106 @@ for what the recipe asks for, today and whenever the result is reused. Children 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import tempfile
 from collections.abc import Mapping, MutableMapping
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from engine.errors import Problem, Severity
+from engine.files.user import cache_folder
+
+CACHES: Final[Mapping[str, str]] = {
+    "HF_HOME": "huggingface",
+    "MPLCONFIGDIR": "matplotlib",
+    "NUMBA_CACHE_DIR": "numba",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TORCH_EXTENSIONS_DIR": "torch-extensions",
+    "TORCH_HOME": "torch",
+    "TRITON_CACHE_DIR": "triton",
+}
+"""Where libraries keep what they later import, unpickle or run: below the user's own cache folder."""
+CONFINED: Final = "confined"
+"""Below it the same folders, for children that are confined: they write there, and nobody else reads it."""
+NUMBA_LOCATORS: Final = "UserProvidedCacheLocator"
+"""numba then keeps its cache in `NUMBA_CACHE_DIR` and looks for none beside the source or elsewhere."""
+
+
+def caches() -> dict[str, str]:
+    """Return the variables that put the caches of libraries into the user's own cache folder."""
+    root = _cache_root()
+    places = {name: str(root / folder) for name, folder in CACHES.items()}
+    return {**places, "NUMBA_CACHE_LOCATOR_CLASSES": NUMBA_LOCATORS}
+
+
+@cache
+def _homeless_cache() -> Path:
+    """Return a folder for this process alone: a user without a home has nowhere that is only theirs."""
+    return Path(tempfile.mkdtemp(prefix="recipe-cache-"))
+
+
+def _cache_root() -> Path:
+    try:
+        return cache_folder()
+    except RuntimeError:
+        return _homeless_cache()
+
+
+def confined_cache() -> Path:
+    """Return the folder of the caches that confined children share: what they leave, nobody else imports."""
+    folder = _cache_root() / CONFINED
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder.resolve()
+
+
+def confined_variables(folder: Path, cache: Path) -> dict[str, str]:
+    """Return the variables that keep libraries in what is left to them."""
+    own = {name: str(folder) for name in ("HOME", "TEMP", "TMP", "TMPDIR")}
+    # Else they are looked up in the list of accounts.
+    named = dict.fromkeys(("LOGNAME", "USER"), "recipe")
+    places = {name: str(cache / part) for name, part in CACHES.items()}
+    return {**named, **own, **places, "CUDA_CACHE_PATH": str(cache / "cuda")}
+
+
+ROUNDS: Final = "GOMP_SPINCOUNT"
+BRIEFLY: Final[Mapping[str, str]] = {ROUNDS: "1000", "KMP_BLOCKTIME": "1"}
+"""Rounds of GNU's library, milliseconds of LLVM's and Intel's."""
+ALONE: Final = "3000"
+"""Rounds where nothing else runs at the start. What starts later may make a step 1.3 times as dear, and no more."""
+POLICY: Final = "OMP_WAIT_POLICY"
+"""Who sets it, or one of those above, gets what they say."""
+STAT: Final = Path("/proc/stat")
+RUNNING: Final = re.compile(r"^procs_running (\d+)$", re.MULTILINE)
+
+
+def waiting(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what an environment lacks for its threads to wait briefly."""
+    if POLICY in variables:
+        return {}
+    lacking = {name: value for name, value in BRIEFLY.items() if name not in variables}
+    # Children get what their parent found.
+    if ROUNDS in lacking and _is_alone():
+        lacking[ROUNDS] = ALONE
+    return lacking
+
+
+def wait_briefly() -> None:
+    """Have this process's threads wait so; of use only before torch is imported."""
+    os.environ.update(waiting(os.environ))
+
+
+def _is_alone() -> bool:
+    """Return whether this is the only thread that runs now, as far as the system says."""
+    try:
+        running = RUNNING.search(STAT.read_text("ascii"))
+    except OSError:
+        return False
+    return running is not None and int(running[1]) <= 1
+
 
 PREFIXES: Final = (
     *("ACCELERATE_", "FSDP_", "MEGATRON_LM_", "PARALLELISM_CONFIG_"),

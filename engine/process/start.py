@@ -9,30 +9,42 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import json
 import os
 import re
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final, Literal, Self
+from typing import IO, Any, Final, Literal
 
 from engine.files import leases
-from engine.process import interrupts
-from engine.process.caches import caches, confined_cache, confined_variables
+from engine.process.child import Child
 from engine.process.confine import Rights
-from engine.process.gpu_memory import give_back
-from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
-from engine.process.library_settings import INSTRUCTIONS
-from engine.process.waiting import waiting
+from engine.process.library_settings import (
+    INSTRUCTIONS,
+    caches,
+    confined_cache,
+    confined_variables,
+    waiting,
+)
 from engine.values import Value, to_json
+
+
+def give_back() -> None:
+    """Give back what torch keeps of a GPU; nothing where it was not imported, or has used none."""
+    cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)
+    # Another thread may be importing it.
+    has_used = getattr(cuda, "is_initialized", None)
+    if has_used is not None and has_used():
+        # A trainer and its model refer to each other, and are let go of here.
+        gc.collect()
+        cuda.empty_cache()
+
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -40,14 +52,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PIPE: Final = subprocess.PIPE
 STDOUT: Final = subprocess.STDOUT
 DEVNULL: Final = subprocess.DEVNULL
-KILL: Final = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 OWN_COMMAND: Final = (sys.executable, "-P", "-m", "engine")
 """What a job of a cluster runs as `recipe`."""
 ASK_SECONDS: Final = 60.0
-GRACE_SECONDS: Final = 10.0
-POLL_SECONDS: Final = 0.02
-IDLE_POLL_SECONDS: Final = 1.0
-"""Between two looks at a child that writes nothing."""
 MOST_BYTES: Final = 1_000_000
 """Of a short command's answer."""
 
@@ -181,135 +188,6 @@ def working_folder() -> Iterator[Path]:
         yield folder
 
 
-class Child:
-    """A process that was started by these rules, with its whole group; ended when its context is left."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        """Take a process that leads a group of its own."""
-        self._process = process
-
-    @property
-    def number(self) -> int:
-        """Of the process, and of its group."""
-        return self._process.pid
-
-    @property
-    def status(self) -> int:
-        """The exit code, or the negative number of the signal that ended it. Only once it has been collected."""
-        if self._process.returncode is None:
-            raise AssertionError(self._process.args)
-        return self._process.returncode
-
-    def send(self, text: str) -> None:
-        """Write to its standard input, where it was given one. OSError where it reads no more."""
-        stream = self._process.stdin
-        if stream is None:
-            raise AssertionError(self._process.args)
-        stream.write(text.encode("utf-8"))
-        stream.flush()
-
-    def close_input(self) -> None:
-        """Say that nothing more will be sent."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-
-    def line(self) -> str:
-        """Return the next line of its output without its end; "" at the end of all."""
-        stream = self._process.stdout
-        found: bytes = stream.readline() if stream is not None else b""
-        return found.decode("utf-8", errors="replace").rstrip("\r\n")
-
-    def lines(self, *, idle: float = IDLE_SECONDS) -> Iterator[str]:
-        """Yield the lines of its output as they come, without line ends.
-
-        HangsError once its group has neither written nor computed anything for `idle` seconds.
-        """
-        stream = self._process.stdout
-        for line in () if stream is None else self._read(stream, idle):
-            yield line.decode("utf-8", errors="replace").rstrip("\r\n")
-
-    def _read(self, stream: IO[bytes], idle: float) -> Iterator[bytes]:
-        if sys.platform == "win32":  # where pipes cannot be waited for
-            yield from stream
-            return
-        clock, rest = IdleClock(self.number, limit=idle), b""
-        while True:
-            if not select.select([stream], [], [], min(IDLE_POLL_SECONDS, idle / LOOKS))[0]:
-                clock.tick()
-                continue
-            clock.wrote()
-            # not `readline`: half a line must not keep us from looking at the clock
-            found = os.read(stream.fileno(), 1 << 16)
-            *whole, rest = (rest + found).split(b"\n")
-            yield from whole
-            if not found:
-                if rest:
-                    yield rest
-                return
-
-    def has_ended(self, *, within: float = 0.0) -> bool:
-        """Return whether it has ended, after waiting for that long; it is not collected yet, so its group is known."""
-        deadline = time.monotonic() + within
-        while not _has_ended(self._process):
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(min(POLL_SECONDS, within))
-        return True
-
-    def wait(self) -> int:
-        """Wait for its end, end what it left running, and return its status."""
-        if self._process.returncode is None:
-            _await_end(self._process)
-        return self.kill()
-
-    def stop(self, *, grace: float = GRACE_SECONDS) -> int:
-        """Ask the group to end by SIGTERM, make it after `grace` seconds, and return the status."""
-        if not self.has_ended():
-            self.signal(signal.SIGTERM)
-            self.has_ended(within=grace)
-        return self.kill()
-
-    def kill(self) -> int:
-        """End what is left of the group at once, collect it, and return the status."""
-        if self._process.returncode is None:
-            self.signal(KILL)
-        return self._process.wait()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the group, whose number nobody else can have before the child is collected."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, number)
-            else:
-                self._process.terminate()
-
-    def end_input(self) -> None:
-        """Give it nothing more to read, and wait until it has ended for that."""
-        for stream in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                if stream is not None:
-                    stream.close()
-        self._process.wait()
-
-    def __enter__(self) -> Self:
-        _running.add(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        # Not before it has ended: a second signal to us has to find it here.
-        _running.discard(self)
-        for stream in (self._process.stdin, self._process.stdout):
-            # what it did not read any more is lost
-            with contextlib.suppress(OSError):
-                if stream is not None:
-                    stream.close()
-
-
-_running: set[Child] = set()
-
-
 def start(
     command: Command,
     *,
@@ -408,30 +286,6 @@ def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
 def _text_of(stream: IO[bytes]) -> str:
     stream.seek(0)
     return stream.read(MOST_BYTES).decode("utf-8", errors="replace")
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    if process.returncode is not None or not hasattr(os, "waitid"):
-        return process.poll() is not None
-    # Not collected (WNOWAIT): until then no other process can get its number, so its group can be signalled.
-    flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
-    return os.waitid(os.P_PID, process.pid, flags) is not None
-
-
-def _await_end(process: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "waitid"):
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    else:
-        process.wait()
-
-
-def _kill_all() -> None:
-    # A copy: the thread that watches signals may run this while the main thread starts a child.
-    for child in list(_running):
-        child.signal(KILL)
-
-
-interrupts.on_force(_kill_all)
 
 
 def _cleaned(name: str, value: str) -> str | None:

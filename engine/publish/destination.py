@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.errors import Problem, StoreError
-from engine.files.new_folder import new_folder, require_absent
+from engine.files.writing import new_folder, require_absent
 from engine.publish.contents import Publication
 from engine.store import sha256_of
 from engine.values import Value

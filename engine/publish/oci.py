@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from engine.bundle.archive import ENDING
 from engine.errors import RecipeError
-from engine.files.new_folder import new_folder, require_absent
+from engine.files.writing import new_folder, require_absent
 from engine.publish.card import PublishedFile
 from engine.publish.contents import Publication
 from engine.publish.destination import Destination, Note, Published, other_file

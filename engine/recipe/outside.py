@@ -113,7 +113,7 @@ def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
     RecipeError with every problem where the recipe is not valid, StoreError E760 where the word cannot be kept.
     """
     from engine.recipe.resolve import load_recipe  # it builds on this module
-    from engine.trust.records import trust
+    from engine.trust.allowed import trust
 
     # Allowed for this look only: a parent or a pattern outside has to be read to list what is in
     # it.

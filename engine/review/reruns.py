@@ -36,7 +36,7 @@ from engine.render.number_format import about, count, millions, size
 from engine.review.compare import Versions
 from engine.review.version import Side
 from engine.sources import base_model_identity, identity
-from engine.sources.digest import DigestMemory
+from engine.sources.local import DigestMemory
 from engine.stages import STAGES, references_of, stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store

@@ -21,7 +21,7 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import detect_device, version_of
 from engine.errors import RecipeError, StageError
 from engine.evidence import BaselineResult, Report, StageStatus
-from engine.files.new_folder import new_folder
+from engine.files.writing import new_folder
 from engine.inference.baselines.export import (
     REQUIRED,
     TFIDF,
@@ -43,7 +43,7 @@ from engine.render.report.card import BaselineCard, baseline_card
 from engine.render.report.page import read_json as read_report
 from engine.runs.compare import recipe_of
 from engine.sources import identity
-from engine.sources.digest import DigestMemory
+from engine.sources.local import DigestMemory
 from engine.store import Artifact, Store, make_key, sha256_of
 from engine.store.runs import read_file, read_record, require_ours
 from engine.values import Value, replace

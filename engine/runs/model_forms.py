@@ -28,7 +28,7 @@ from engine.runtime.llama.client import Answer
 from engine.runtime.rendering.task_file import FileCalibration, TaskFile, make_task_file
 from engine.runtime.rendering.windows import too_long, window_of
 from engine.sources import base_model_identity, identity
-from engine.sources.digest import DigestMemory
+from engine.sources.local import DigestMemory
 from engine.store import Artifact, Store
 from engine.store.runs import ACCEPTED, read_file, read_record, require_ours
 from engine.values import replace

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from engine.errors import StageError
 from engine.process import start as processes
-from engine.process.idle import HangsError
+from engine.process.child import HangsError
 from engine.process.policies import Policy, rights_of
 from engine.process.start import Command
 from engine.store.store import out_of_room

@@ -23,8 +23,7 @@ from engine.recipe.model import (
     Source,
 )
 from engine.recipe.references import written_layers
-from engine.sources.digest import DigestMemory
-from engine.sources.local import check_path, digest_of_path
+from engine.sources.local import DigestMemory, check_path, digest_of_path
 from engine.store import Cached
 from engine.values import fields, replace
 

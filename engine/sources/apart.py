@@ -23,8 +23,8 @@ from engine.trust.hosts import Address
 from engine.values import Value, to_json
 
 if TYPE_CHECKING:
+    from engine.process.child import Child
     from engine.process.confine import Rights
-    from engine.process.start import Child
 
 FETCHER: Final = "engine.sources.fetcher"
 PREFIXES: Final = ("HF_", "HUGGINGFACE_", "PIP_", "UV_", "XDG_")
@@ -166,7 +166,7 @@ def _show(found: Mapping[str, Any], progress: Progress | None) -> None:
 
 def _error(failed: Mapping[str, Any]) -> Exception:
     """Return an error of the process as one of this one."""
-    from engine.trust.resolving import UnsafeAddressError  # light verbs reach no server
+    from engine.trust.hosts import UnsafeAddressError  # light verbs reach no server
 
     if failed["kind"] == UnsafeAddressError.__name__:
         return UnsafeAddressError(failed["text"])

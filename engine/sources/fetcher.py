@@ -21,8 +21,13 @@ from engine.errors import DataError, EngineError
 from engine.files.reading import parse_json
 from engine.recipe.model import HubRef
 from engine.sources.online import quieten
-from engine.trust.hosts import Address, parse_address
-from engine.trust.resolving import UnresolvedError, UnsafeAddressError, places_of
+from engine.trust.hosts import (
+    Address,
+    UnresolvedError,
+    UnsafeAddressError,
+    parse_address,
+    places_of,
+)
 
 CONNECT_SECONDS: Final = 10.0
 CHUNK: Final = 1 << 16

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from engine.process.caches import CACHES, caches
-from engine.process.library_settings import take_out
+from engine.process.library_settings import CACHES, caches, take_out
 
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 15.0

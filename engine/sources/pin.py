@@ -21,8 +21,7 @@ from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.layout.edit import Edit, with_edits
 from engine.recipe.text.paths import absolute, is_pattern
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
-from engine.sources.digest import DigestMemory
-from engine.sources.local import digest_of_path
+from engine.sources.local import DigestMemory, digest_of_path
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed
 from engine.values import Value, replace

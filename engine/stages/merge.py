@@ -12,7 +12,7 @@ from engine.errors import StageError
 from engine.recipe.model import PathRef, Recipe
 from engine.recipe.references import base_reference, has_new_tokenizer
 from engine.sources import identity
-from engine.sources.digest import DigestMemory
+from engine.sources.local import DigestMemory
 from engine.values import to_json
 
 REVISION = 3

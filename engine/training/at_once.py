@@ -28,9 +28,9 @@ from engine.artifacts.stage import AtOnce, StageContext
 from engine.errors import EngineError, Problem, Severity, StageError
 from engine.files.reading import parse_json
 from engine.files.user import STORE_KEY
-from engine.process.idle import HangsError
-from engine.process.own_rights import TOOLS
-from engine.process.start import PIPE, Child, Command, environment, module, start, working_folder
+from engine.process.child import Child, HangsError
+from engine.process.policies import TOOLS
+from engine.process.start import PIPE, Command, environment, module, start, working_folder
 from engine.progress import MeasuredProgress
 from engine.render.progress import SilentProgress
 from engine.store import Artifact, StageKey, product_key

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.trust.allowed import Allowed, projects, reading, sending_key, sending_rows
-from engine.trust.hosts import Address
-from engine.trust.keys import is_never_sent
+from engine.trust.hosts import Address, is_never_sent
 from engine.trust.project import Project, lies_below, project_of, real_place
 from engine.values import replace
 
@@ -44,7 +43,7 @@ class AccessCheck:
     @cached_property
     def allowed(self) -> Allowed:
         """What was allowed for this call, and what the user keeps for this recipe."""
-        from engine.trust.records import trusted  # only where something is outside
+        from engine.trust.allowed import trusted  # only where something is outside
 
         return replace(self.given, references=self.given.references | trusted(self.recipe))
 

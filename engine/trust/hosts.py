@@ -3,13 +3,94 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
+from socket import SOCK_STREAM, gaierror, getaddrinfo
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from engine.values import Value
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
+
+
+class UnsafeAddressError(Exception):
+    """A name leads where no name may lead."""
+
+
+class UnresolvedError(Exception):
+    """A name has no address."""
+
+
+def places_of(address: Address) -> tuple[str, ...]:
+    """Return the IP addresses of a server. UnsafeAddressError for a name that leads where none may, UnresolvedError."""
+    if is_ip(address.host):
+        return (address.host,)
+    try:
+        listed = getaddrinfo(address.host, address.port, type=SOCK_STREAM)
+    except (gaierror, UnicodeError) as error:
+        raise UnresolvedError(f"the name cannot be resolved: {error}") from None
+    found = tuple(dict.fromkeys(str(one[4][0]) for one in listed))
+    for place in found:
+        kind = kind_of(place)
+        if kind in NEVER_BY_NAME or (address.is_loopback and kind is not AddressKind.LOOPBACK):
+            raise UnsafeAddressError(f"`{address.host}` leads to {place}, {kind.value}")
+    return found
+
+
+def has_proxy(address: Address) -> bool:
+    """Return whether the user's environment sends such requests through a proxy."""
+    # A proxy would take `localhost` for itself, and rows would leave this machine.
+    if address.is_loopback:
+        return False
+    from urllib.request import getproxies, proxy_bypass  # brings http and email
+
+    proxies = getproxies()
+    with suppress(OSError):
+        if proxy_bypass(address.host):
+            return False
+    return bool(proxies.get(address.scheme) or proxies.get("all"))
+
+
+HOSTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ANTHROPIC_API_KEY": "api.anthropic.com",
+        "CEREBRAS_API_KEY": "api.cerebras.ai",
+        "DEEPINFRA_API_KEY": "api.deepinfra.com",
+        "DEEPSEEK_API_KEY": "api.deepseek.com",
+        "FIREWORKS_API_KEY": "api.fireworks.ai",
+        "GEMINI_API_KEY": "generativelanguage.googleapis.com",
+        "GROQ_API_KEY": "api.groq.com",
+        "MISTRAL_API_KEY": "api.mistral.ai",
+        "OPENAI_API_KEY": "api.openai.com",
+        "OPENROUTER_API_KEY": "openrouter.ai",
+        "PERPLEXITY_API_KEY": "api.perplexity.ai",
+        "TOGETHER_API_KEY": "api.together.xyz",
+        "XAI_API_KEY": "api.x.ai",
+    }
+)
+"""Keys that need no word of the user's for their own host, at its usual port and over https."""
+
+# The recipe names the variable, and its author may want what opens other doors: the cloud, the
+# code, the packages. By prefix, since such programs have many variables.
+_ELSEWHERE: Final = (
+    *("ACTIONS_", "ARM_", "AWS_", "AZURE_", "BOTO_", "CI_", "CLOUDSDK_", "DOCKER_", "GCLOUD_"),
+    *("GCP_", "GH_", "GIT_", "GITHUB_", "GITLAB_", "GNUPG", "GOOGLE_", "GPG_", "HF_", "HUGGING"),
+    *("KUBE", "NPM_", "PG", "PIP_", "PYPI_", "SSH_", "SUDO_", "TWINE_", "UV_", "VAULT_", "WANDB_"),
+)
+_EXCEPTIONS: Final = frozenset({"AZURE_OPENAI_API_KEY"})
+_OF_THE_SYSTEM: Final = frozenset(
+    {"HOME", "PATH", "USER", "LOGNAME", "SHELL", "PWD", "HOSTNAME", "LANG", "TERM", "DATABASE_URL"}
+)
+
+
+def is_never_sent(variable: str) -> bool:
+    """Tell whether a variable belongs to something else than a model's server, whatever case it is written in."""
+    name = variable.upper()
+    return name not in _EXCEPTIONS and (name in _OF_THE_SYSTEM or name.startswith(_ELSEWHERE))
+
 
 # No general parser of URLs: they differ over `@`, `\`, tabs and the like, and the host that was
 # checked must be the one that is asked. What is not plain is refused.

@@ -17,7 +17,7 @@ from engine.bundle.contents import pages_of
 from engine.bundle.signing import pem_of, sign, statement_of, to_bytes
 from engine.evidence import Report
 from engine.lock.file import Accepted
-from engine.process.version import __version__
+from engine.process import __version__
 from engine.values import from_json
 
 REPORT, LOCK, RESOLVED = "report.json", "recipe.lock.json", "recipe.resolved.yaml"

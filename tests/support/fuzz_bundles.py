@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.bundle.archive import Member, write_archive
 from engine.bundle.contents import ContentsError, pages_of, read_contents
 from engine.bundle.verify import check_bundle, content_problems
-from engine.process.version import __version__
+from engine.process import __version__
 from engine.render.report.page import read_json as read_report
 from engine.runtime.models.files import require_settings
 from support.fuzz_target import Target

@@ -18,8 +18,7 @@ from engine.recipe.text.paths import absolute, as_typed, from_here, is_pattern, 
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.recipe.validation.schema_errors import show
-from engine.trust.hosts import parse_address
-from engine.trust.keys import is_never_sent
+from engine.trust.hosts import is_never_sent, parse_address
 
 _HOME: Final = r"~(?:$|[^/\\]*[/\\])"
 _ABSOLUTE: Final = re.compile(rf"[/\\]|[A-Za-z]:[/\\]|{_HOME}")

@@ -13,9 +13,9 @@ from typing import IO, Final
 from engine.errors import StageError
 from engine.files.reading import parse_json
 from engine.process import start as processes
-from engine.process.idle import HangsError
+from engine.process.child import Child, HangsError
 from engine.process.policies import LLAMA, rights_of
-from engine.process.start import Child, module
+from engine.process.start import module
 from engine.progress import Progress
 from engine.runtime.llama.client import (
     WORKER,

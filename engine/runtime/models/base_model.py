@@ -30,8 +30,7 @@ from engine.runtime.models.files import (
 )
 from engine.runtime.models.weights import weight_files
 from engine.sources import fetch
-from engine.sources.hub import fetch_snapshot
-from engine.sources.hub_digests import require_digests
+from engine.sources.hub import fetch_snapshot, require_digests
 from engine.store import Cached, sha256_of
 from engine.values import to_json
 

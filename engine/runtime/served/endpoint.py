@@ -27,7 +27,7 @@ from engine.runtime.served.http_client import (
     open_server,
     server_problem,
 )
-from engine.trust.keys import is_never_sent
+from engine.trust.hosts import is_never_sent
 from engine.values import Value
 
 MOST_NAMED = 5

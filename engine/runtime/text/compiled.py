@@ -12,7 +12,7 @@ from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from engine.process.caches import caches
+from engine.process.library_settings import caches
 from engine.process.start import working_folder
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.verdict import judge, verdict
 from engine.parity.ladder import ModelForm, form_result
-from engine.process.version import __version__
+from engine.process import __version__
 from engine.values import replace
 from support.reports import rich
 

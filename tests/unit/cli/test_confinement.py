@@ -223,7 +223,7 @@ def test_a_recipe_that_init_wrote_is_the_users_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, careful_user: Path
 ) -> None:
     assert careful_user.is_dir()
-    from engine.trust.records import is_own
+    from engine.trust.allowed import is_own
 
     assert main(["init", "quickstart"]) == 0
 
@@ -234,7 +234,7 @@ def test_a_recipe_that_init_wrote_is_the_users_own(
 def test_a_recipe_below_a_project_of_the_user_is_their_own(
     tmp_path: Path, careful_user: Path
 ) -> None:
-    from engine.trust.records import is_own
+    from engine.trust.allowed import is_own
 
     settings = careful_user / "config" / "slm-recipe" / "settings.yaml"
     settings.parent.mkdir(parents=True)

@@ -25,7 +25,7 @@ from pathlib import Path
 from engine.lock import apart
 from engine.lock.file import Lock, Wear, lock_path, read_lock, write_lock
 from engine.process.confine import confine_main
-from engine.process.own_rights import rights_of_a_run
+from engine.process.policies import rights_of_a_run
 
 recipe, store = Path("recipe.yaml"), Path(".recipe")
 lock = Lock(

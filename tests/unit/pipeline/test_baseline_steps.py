@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from engine.pipeline.baseline_steps import SHIP, export_commands, steps_of_passing
+from engine.pipeline.report import SHIP, export_commands, steps_of_passing
 from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import Baseline, BaselineKind, Recipe
 from engine.values import replace

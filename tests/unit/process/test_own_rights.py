@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.process.confine import available
-from engine.process.own_rights import rights_of_a_run, rights_of_fetching
-from engine.process.policies import gpus
+from engine.process.policies import gpus, rights_of_a_run, rights_of_fetching
 
 pytestmark = pytest.mark.skipif(not available().landlock, reason="no Landlock here")
 
@@ -22,7 +21,7 @@ TRIALS = """\
 import json, mmap, os, socket, subprocess, sys, tempfile
 from pathlib import Path
 from engine.process import confine
-from engine.process.own_rights import rights_of_a_run, rights_of_fetching
+from engine.process.policies import rights_of_a_run, rights_of_fetching
 
 project, store = Path(sys.argv[1]), Path(sys.argv[2])
 network = {"local": confine.NONE, "ranks": confine.LOOPBACK, "remote": confine.OPEN}[sys.argv[3]]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.process import start as processes
+from engine.process.child import Child
 from engine.process.rank_group import variables
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is seen in /proc who is gone")
@@ -50,7 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def started(folder: Path, action: str) -> Iterator[processes.Child]:
+def started(folder: Path, action: str) -> Iterator[Child]:
     command = processes.module("engine.process.rank_group")(
         *("2", "0", "1", "-", "shared", "ranked", action)
     )

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StageError
+from engine.process import library_settings
 from engine.process import start as processes
-from engine.process import waiting
-from engine.process.caches import CACHES
+from engine.process.child import Child
+from engine.process.library_settings import CACHES
 from engine.process.policies import BASELINE
 from engine.runtime.tool_process import run_tool
 
@@ -137,7 +138,7 @@ def test_threads_wait_awake_briefly_unless_the_user_says_otherwise(
 ) -> None:
     if running is not None:
         (tmp_path / "stat").write_text(running, encoding="ascii")
-    monkeypatch.setattr(waiting, "STAT", tmp_path / "stat")
+    monkeypatch.setattr(library_settings, "STAT", tmp_path / "stat")
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
@@ -145,7 +146,7 @@ def test_threads_wait_awake_briefly_unless_the_user_says_otherwise(
 
     assert processes.environment().get("GOMP_SPINCOUNT") == expected
 
-    waiting.wait_briefly()
+    library_settings.wait_briefly()
 
     assert os.environ.get("GOMP_SPINCOUNT") == expected
 
@@ -272,7 +273,7 @@ WORKS = "import time\nends = time.process_time() + 0.6\nwhile time.process_time(
 def test_a_helper_that_neither_writes_nor_computes_is_ended_with_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes.Child.lines, "__kwdefaults__", {"idle": 0.2})
+    monkeypatch.setattr(Child.lines, "__kwdefaults__", {"idle": 0.2})
     for name, text in (("hangs", HANGS), ("works", WORKS)):
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     lines: list[str] = []

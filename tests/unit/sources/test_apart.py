@@ -27,7 +27,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from engine.errors import EngineError
 from engine.process.confine import confine_main, in_force
-from engine.process.own_rights import rights_of_a_run, rights_of_fetching
+from engine.process.policies import rights_of_a_run, rights_of_fetching
 from engine.recipe.model import Endpoint
 from engine.sources.apart import Named, apart, begin
 from engine.trust.hosts import parse_address

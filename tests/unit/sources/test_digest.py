@@ -13,7 +13,7 @@ import pytest
 from engine.errors import DataError
 from engine.recipe.model import HubRef, PackageRef, PathRef
 from engine.sources import fetch, identity
-from engine.sources.digest import DigestMemory
+from engine.sources.local import DigestMemory
 
 
 def sha256(content: bytes) -> str:

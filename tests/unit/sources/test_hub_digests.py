@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EnvironmentProblem
-from engine.sources.hub_digests import digest_of, require_cached, require_digests
+from engine.sources.hub import digest_of, require_cached, require_digests
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

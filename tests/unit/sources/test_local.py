@@ -9,7 +9,7 @@ import pytest
 from engine.errors import DataError
 from engine.recipe.model import PathRef
 from engine.sources import local
-from engine.sources.digest import DigestMemory
+from engine.sources.local import DigestMemory
 
 
 def test_a_folder_of_very_many_files_is_refused_before_one_is_hashed(

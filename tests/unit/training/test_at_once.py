@@ -16,7 +16,7 @@ import pytest
 from engine.artifacts.stage import AtOnce, StageContext
 from engine.errors import StageError, StoreError
 from engine.process.library_settings import INSTRUCTIONS
-from engine.process.own_rights import TOOLS
+from engine.process.policies import TOOLS
 from engine.store import Store
 from engine.training import at_once
 from engine.training.at_once import VariantJob, results

@@ -9,10 +9,9 @@ import pytest
 
 from engine.cli.main import main
 from engine.errors import RecipeError
-from engine.trust.allowed import Allowed, from_options, projects
+from engine.trust.allowed import Allowed, forget, from_options, projects, records, trust, trusted
 from engine.trust.hosts import parse_address
 from engine.trust.project import project_of
-from engine.trust.records import forget, records, trust, trusted
 
 
 @pytest.fixture

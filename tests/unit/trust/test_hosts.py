@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.trust.hosts import AddressKind, kind_of, parse_address, parse_host
-from engine.trust.keys import is_never_sent
+from engine.trust.hosts import AddressKind, is_never_sent, kind_of, parse_address, parse_host
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from engine.data.reading.sources import fetch_all, read_all, source_names, sourc
 from engine.errors import DataError
 from engine.recipe.model import ColumnFile, HubRef, PackageRef, PathRef, Reference, Source
 from engine.sources import source_identity
-from engine.sources.digest import DigestMemory
+from engine.sources.local import DigestMemory
 from engine.store import Artifact, Store, make_key
 from support.source_files import source
 

@@ -21,9 +21,8 @@ from engine.errors import EngineError
 from engine.recipe.model import Endpoint
 from engine.runtime.served import http_client as chat_server
 from engine.runtime.served.endpoint import Form, Served, ask_endpoint
-from engine.trust import resolving
-from engine.trust.hosts import parse_address
-from engine.trust.resolving import UnsafeAddressError, places_of
+from engine.trust import hosts
+from engine.trust.hosts import UnsafeAddressError, parse_address, places_of
 from support.chat_service import Service, Trouble, serving
 from support.stage_bench import Quiet
 
@@ -155,7 +154,7 @@ def test_a_name_is_judged_by_where_it_leads(
     places = [(2, 1, 6, "", ("127.0.0.1", 80)), (2, 1, 6, "", (leads, 80))]
     if "localhost" not in url:
         places = places[1:]
-    monkeypatch.setattr(resolving, "getaddrinfo", lambda *_args, **_more: places)
+    monkeypatch.setattr(hosts, "getaddrinfo", lambda *_args, **_more: places)
 
     with pytest.raises(UnsafeAddressError):
         places_of(parse_address(url))
@@ -177,7 +176,7 @@ def test_a_name_is_resolved_once_and_that_place_is_asked(
             place = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
             return [(2, 1, 6, "", (place, port))]
 
-        monkeypatch.setattr(resolving, "getaddrinfo", resolve)
+        monkeypatch.setattr(hosts, "getaddrinfo", resolve)
         for name in ("http_proxy", "all_proxy"):
             monkeypatch.delenv(name, raising=False)
             monkeypatch.delenv(name.upper(), raising=False)
@@ -237,7 +236,7 @@ def test_the_certificate_must_be_that_of_the_name(
     with answering(head, itertools.repeat(body), context=context) as url:
         port = int(url.rpartition(":")[2].partition("/")[0])
         place = [(2, 1, 6, "", ("127.0.0.1", port))]
-        monkeypatch.setattr(resolving, "getaddrinfo", lambda *_args, **_more: place)
+        monkeypatch.setattr(hosts, "getaddrinfo", lambda *_args, **_more: place)
         if answers:
             found = ask(f"https://rows.example:{port}/v1", tmp_path, rows=1, key="THEIR_KEY")
             assert found.replies[0].text == "positive"

@@ -150,7 +150,12 @@ def _answer_of(command: str, *words: str, seconds: float | None = None) -> str:
 def version_of(distribution: str) -> str | None:
     """The installed version of a distribution, or None; of the user's llama.cpp a digest of its bytes."""
     if distribution == LLAMA_CPP:
-        return _llama_cpp_digest()
+        tools = own_llama_cpp()
+        if tools is None:
+            return None
+        # a build of the user's own can change under one version; its bytes cannot
+        found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in tools if path.is_file()]
+        return "-".join(digest[:16] for digest in found)
     return _installed(distribution)
 
 
@@ -166,15 +171,6 @@ def _installed(distribution: str) -> str | None:
     # `found.version` would parse the description behind it too, which of some packages takes milliseconds.
     stated = VERSION.search(found.read_text("METADATA") or "")
     return stated[1] if stated else found.version
-
-
-def _llama_cpp_digest() -> str | None:
-    tools = own_llama_cpp()
-    if tools is None:
-        return None
-    # a build of the user's own can change under one version; its bytes cannot
-    found = [hashlib.sha256(path.read_bytes()).hexdigest() for path in tools if path.is_file()]
-    return "-".join(digest[:16] for digest in found)
 
 
 def tool_versions() -> dict[str, str]:
@@ -196,7 +192,7 @@ def detect_device() -> Device:
     memory, cores = _memory(), _cores()
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return Device(kind="mps", name="Apple GPU", memory_bytes=memory, cores=cores, bf16=False)
-    bf16 = _cpu_has_bf16()
+    bf16 = any(flag in _cpu_flags() for flag in ("avx512_bf16", "amx_bf16", " bf16"))
     return Device(kind="cpu", name=_cpu_name(), memory_bytes=memory, cores=cores, bf16=bf16)
 
 
@@ -338,10 +334,6 @@ def _cpu_flags() -> str:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return ""
-
-
-def _cpu_has_bf16() -> bool:
-    return any(flag in _cpu_flags() for flag in ("avx512_bf16", "amx_bf16", " bf16"))
 
 
 def _cpu_name() -> str:

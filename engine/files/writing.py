@@ -185,7 +185,7 @@ def remove(path: Path, *, below: Path) -> None:
     with _opened(path.parent, below=below, make=False) as handle:
         name = _named(path, handle)
         with contextlib.suppress(FileNotFoundError):
-            if _is_folder(name, handle):
+            if stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
                 shutil.rmtree(name, dir_fd=handle)
             else:
                 os.unlink(name, dir_fd=handle)
@@ -300,10 +300,6 @@ def _require_replaceable(path: Path, handle: int | None) -> None:
         return
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "is a device, a pipe or a socket, not a file", str(path))
-
-
-def _is_folder(name: str, handle: int | None) -> bool:
-    return stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode)
 
 
 @contextlib.contextmanager

@@ -170,7 +170,10 @@ class Child:
     def wait(self) -> int:
         """Wait for its end, end what it left running, and return its status."""
         if self._process.returncode is None:
-            _await_end(self._process)
+            if hasattr(os, "waitid"):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            else:
+                self._process.wait()
         return self.kill()
 
     def stop(self, *, grace: float = GRACE_SECONDS) -> int:
@@ -226,13 +229,6 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     # Not collected (WNOWAIT): until then no other process can get its number, so its group can be signalled.
     flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
     return os.waitid(os.P_PID, process.pid, flags) is not None
-
-
-def _await_end(process: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "waitid"):
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    else:
-        process.wait()
 
 
 def _kill_all() -> None:

@@ -34,7 +34,7 @@ def processor_time(seconds: float) -> Iterator[None]:
 
     Without effect outside the main thread and on Windows, where Python has no timer that interrupts a computation.
     """
-    if not _has_timer():
+    if not (hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()):
         yield
         return
     is_over = False
@@ -81,7 +81,3 @@ def more_memory(most: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _has_timer() -> bool:
-    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()

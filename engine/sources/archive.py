@@ -147,7 +147,20 @@ def _extract_member(
     try:
         kind = kind_of(archive)
         if kind == "zip":
-            _from_zip(archive, member, target, name=name, limits=limits)
+            with zipfile.ZipFile(archive) as opened:
+                infos = {info.filename: info for info in opened.infolist()}
+                info = infos.get(member)
+                if info is None or info.is_dir():
+                    raise _no_member(member, infos, name=name)
+                # The upper half holds the Unix mode. The content of a link is the path that it points at.
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    raise _link(member, name)
+                if info.flag_bits & 1:
+                    raise DataError.one("D346", f"`{name}{STEP}{member}` is encrypted")
+                with opened.open(info) as packed:
+                    guarded = Guarded(packed, packed=info.compress_size, name=member, limits=limits)
+                    with guarded, target.open("wb") as out:
+                        shutil.copyfileobj(guarded, out, CHUNK)
         elif kind in COMPRESSED:
             _from_compressed(archive, member, target, kind=kind, name=name, limits=limits)
         elif _is_tar(archive):
@@ -161,23 +174,6 @@ def _extract_member(
             raise
         fault = str(error).lower() or "it ends early"
         raise DataError.one("D346", f"`{name}` is damaged: {fault}") from error
-
-
-def _from_zip(archive: Path, member: str, target: Path, *, name: str, limits: StreamLimits) -> None:
-    with zipfile.ZipFile(archive) as opened:
-        infos = {info.filename: info for info in opened.infolist()}
-        info = infos.get(member)
-        if info is None or info.is_dir():
-            raise _no_member(member, infos, name=name)
-        # The upper half holds the Unix mode. The content of a link is the path that it points at.
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise _link(member, name)
-        if info.flag_bits & 1:
-            raise DataError.one("D346", f"`{name}{STEP}{member}` is encrypted")
-        with opened.open(info) as packed:
-            guarded = Guarded(packed, packed=info.compress_size, name=member, limits=limits)
-            with guarded, target.open("wb") as out:
-                shutil.copyfileobj(guarded, out, CHUNK)
 
 
 def _from_compressed(

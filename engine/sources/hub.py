@@ -138,7 +138,13 @@ def write_rows(ref: HubRef, config: str, split: str, folder: Path, progress: Pro
         return
     mention(progress, f"fetching {split or 'the only split'} of {ref.repo}")
     rows = load_rows(ref, config, split)
-    for column, names in _class_names(rows).items():
+    for column, names in (
+        {
+            column: ", ".join(f"{number} = {name}" for number, name in enumerate(feature.names))
+            for column, feature in rows.features.items()
+            if hasattr(feature, "names")
+        }
+    ).items():
         progress.note(f"{column} holds numbers: {names}")
     rows.to_parquet(folder / ROWS)
 
@@ -205,15 +211,6 @@ def fetch_snapshot(
             path="base_model",
             hint="check the name and revision, the network, and `hf auth login` for gated models",
         ) from error
-
-
-def _class_names(rows: Any) -> dict[str, str]:
-    """Return `0 = negative, 1 = positive` for each column that stores labels as numbers."""
-    return {
-        column: ", ".join(f"{number} = {name}" for number, name in enumerate(feature.names))
-        for column, feature in rows.features.items()
-        if hasattr(feature, "names")
-    }
 
 
 @contextmanager

@@ -154,16 +154,11 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
             ignore_compatibility=True,
         )
         if not settings.indexes and not settings.no_index:
-            _add_default_index(finder)
+            from pypi_simple import PYPI_SIMPLE_ENDPOINT  # an extra
+
+            if not any(source["type"] == "index" for source in finder.sources):
+                finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
         yield _Client(session=session, finder=finder, answers=answers)
-
-
-def _add_default_index(finder: Any) -> None:
-    """Add the public index, at its client's own address, where only find-links are configured."""
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # an extra
-
-    if not any(source["type"] == "index" for source in finder.sources):
-        finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
 
 
 class _Client(Value):

@@ -54,22 +54,18 @@ class DigestMemory:
 
     @cached_property
     def _known(self) -> dict[str, list[str | int]]:
-        return _read(self._path)
+        try:
+            stored = read_json(self._path, follow=False)
+            files = stored["files"] if stored["version"] == VERSION else {}
+            return {str(name): list(entry) for name, entry in files.items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {}
 
 
 def _stamp(path: Path) -> list[str | int]:
     status = path.stat()
     # The modification time can be set back, as `cp -p` and tar do; the change time cannot.
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-
-
-def _read(path: Path) -> dict[str, list[str | int]]:
-    try:
-        stored = read_json(path, follow=False)
-        files = stored["files"] if stored["version"] == VERSION else {}
-        return {str(name): list(entry) for name, entry in files.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}
 
 
 MOST_ENTRIES: Final = 100_000

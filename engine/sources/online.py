@@ -70,9 +70,13 @@ def quieten() -> None:
 @contextlib.contextmanager
 def fetching() -> Iterator[None]:
     """Let huggingface_hub speak to the hub, unless the user has HF_HUB_OFFLINE set."""
+    import huggingface_hub as hub  # an extra, and slow to import
     from huggingface_hub import constants  # an extra, and slow to import
+    from huggingface_hub.utils import _http  # the default client, whose hooks are kept
 
-    _limit_time()
+    # A factory that a program around the engine has set stays.
+    if _http._GLOBAL_CLIENT_FACTORY is _http.default_client_factory:  # noqa: SLF001 - no public way to ask
+        hub.set_client_factory(_limited_client)
     with _online(constants) if _Wish.allows else contextlib.nullcontext():
         yield
 
@@ -96,15 +100,6 @@ def _online(library: Any) -> Iterator[None]:
         yield
     finally:
         library.HF_HUB_OFFLINE = before
-
-
-def _limit_time() -> None:
-    import huggingface_hub as hub  # an extra, and slow to import
-    from huggingface_hub.utils import _http  # the default client, whose hooks are kept
-
-    # A factory that a program around the engine has set stays.
-    if _http._GLOBAL_CLIENT_FACTORY is _http.default_client_factory:  # noqa: SLF001 - no public way to ask
-        hub.set_client_factory(_limited_client)
 
 
 def _limited_client() -> Any:

@@ -136,7 +136,7 @@ def _begin_fetching(remote: Named, root: Path) -> None:
     """Start the process that keeps the network for this one. EnvironmentProblem X812."""
     from engine.process.policies import rights_of_fetching
     from engine.sources.apart import begin
-    from engine.sources.settings import read_settings
+    from engine.sources.index import read_settings
 
     settings = read_settings(os.environ) if remote.packages else None
     reads = [*settings.find_links, settings.certificates or ""] if settings else []

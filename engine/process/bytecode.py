@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engine.files.user import bytecode_folder
 from engine.process import start as processes
+from engine.process.child import Child
 
 MODULES = (
     *("torch", "transformers.generation", "peft", "torch.onnx", "transformers.models.auto.modeling_auto"),
@@ -23,7 +24,7 @@ MODULES = (
 )  # fmt: skip
 
 
-def keep_bytecode(held: ExitStack | None = None) -> processes.Child | None:
+def keep_bytecode(held: ExitStack | None = None) -> Child | None:
     """Have this process and its children read bytecode; return the child that makes it, which ends with `held`."""
     specs = [find_spec(name) for name in sorted({one.partition(".")[0] for one in MODULES})]
     found = [one for one in specs if one and one.origin]

@@ -10,17 +10,17 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from engine import errors
-from engine.errors import EngineError, EnvironmentProblem, Problem, Severity
+from engine.errors import EngineError, EnvironmentProblem, Problem
 from engine.files.reading import parse_json
 from engine.progress import Progress, mention
-from engine.trust.hosts import Address
-from engine.values import Value, to_json
+from engine.trust.hosts import Address, UnsafeAddressError
+from engine.values import Value, from_json, to_json
 
 if TYPE_CHECKING:
     from engine.process.child import Child
@@ -79,21 +79,18 @@ class Apart:
                     _show(found, progress)
             except BrokenPipeError:
                 pass
-        raise self._ended()
+        self.log.seek(max(0, self.log.seek(0, 2) - LAST_BYTES))
+        text = self.log.read().decode("utf-8", errors="replace").strip()
+        raise EnvironmentProblem.one(
+            "X812",
+            "the process that fetches has ended",
+            hint=f"run the same command again; its last lines were:\n{text}" if text else None,
+        )
 
     def relay(self, address: Address) -> str:
         """Return the path of a socket that leads to a server. EngineError, OSError as `ask`; UnsafeAddressError."""
         name = self.ask("relay", {"url": address_text(address)})
         return f"/proc/self/fd/{self.folder}/{name}"
-
-    def _ended(self) -> EnvironmentProblem:
-        self.log.seek(max(0, self.log.seek(0, 2) - LAST_BYTES))
-        text = self.log.read().decode("utf-8", errors="replace").strip()
-        return EnvironmentProblem.one(
-            "X812",
-            "the process that fetches has ended",
-            hint=f"run the same command again; its last lines were:\n{text}" if text else None,
-        )
 
 
 def address_text(address: Address) -> str:
@@ -118,10 +115,19 @@ def begin(named: Named, rights: Rights, held: ExitStack) -> None:
 
     folder = held.enter_context(processes.working_folder())
     log = held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with all that is held
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(PREFIXES) or name.upper() in NAMES
+    }
+    variables = {**processes.environment(), **own}
     child = processes.start(
         processes.module(FETCHER)(json.dumps(to_json(named))),
         folder=folder,
-        variables={**_variables(processes.environment()), "TMPDIR": str(folder)},
+        variables={
+            **{one: text for one, text in variables.items() if one not in WISHES or one in own},
+            "TMPDIR": str(folder),
+        },
         out=processes.PIPE,
         errors=log,
         given=processes.PIPE,
@@ -133,23 +139,9 @@ def begin(named: Named, rights: Rights, held: ExitStack) -> None:
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     held.callback(os.close, number)
     _Running.apart = Apart(child=child, folder=number, log=log)
-    held.callback(_forget)
+    held.callback(setattr, _Running, "apart", None)
     for name in HUB_KEYS:
         os.environ.pop(name, None)
-
-
-def _forget() -> None:
-    _Running.apart = None
-
-
-def _variables(kept: Mapping[str, str]) -> dict[str, str]:
-    own = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(PREFIXES) or name.upper() in NAMES
-    }
-    found = {**kept, **own}
-    return {name: value for name, value in found.items() if name not in WISHES or name in own}
 
 
 def _show(found: Mapping[str, Any], progress: Progress | None) -> None:
@@ -166,19 +158,9 @@ def _show(found: Mapping[str, Any], progress: Progress | None) -> None:
 
 def _error(failed: Mapping[str, Any]) -> Exception:
     """Return an error of the process as one of this one."""
-    from engine.trust.hosts import UnsafeAddressError  # light verbs reach no server
-
     if failed["kind"] == UnsafeAddressError.__name__:
         return UnsafeAddressError(failed["text"])
     kind = getattr(errors, str(failed["kind"]), None)
     if isinstance(kind, type) and issubclass(kind, EngineError):
-        return kind([_problem(one) for one in failed["problems"]])
+        return kind([from_json(Problem, one) for one in failed["problems"]])
     return OSError(str(failed["text"]))
-
-
-def _problem(fields: Mapping[str, Any]) -> Problem:
-    texts: Sequence[str] = ("code", "message", "hint", "path")
-    return Problem(
-        severity=Severity(fields["severity"]),
-        **{name: fields[name] for name in texts},
-    )

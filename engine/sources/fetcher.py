@@ -19,8 +19,10 @@ from typing import IO, Any, Final
 
 from engine.errors import DataError, EngineError
 from engine.files.reading import parse_json
-from engine.recipe.model import HubRef
+from engine.recipe.model import HubRef, PackageRef
+from engine.sources import hub
 from engine.sources.online import quieten
+from engine.sources.package import fetch_archive
 from engine.trust.hosts import (
     Address,
     UnresolvedError,
@@ -41,21 +43,21 @@ def main() -> None:
     # What libraries print is no answer.
     os.dup2(2, 1)
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(asked,), daemon=True).start()
+
+    def read() -> None:
+        for line in sys.stdin:
+            asked.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
     fetcher = Fetcher(named=named, out=out)
     while True:
         fetcher.answer(parse_json(asked.get()))
 
 
-def _read(asked: queue.SimpleQueue[str]) -> None:
-    for line in sys.stdin:
-        asked.put(line)
-    os._exit(0)
-
-
 @dataclass(slots=True, kw_only=True)
 class Fetcher:
-    """What may be fetched and asked, and where answers go."""
+    """What may be fetched and asked, and where answers, notes and progress go."""
 
     named: Mapping[str, list[str]]
     out: IO[str]
@@ -73,67 +75,49 @@ class Fetcher:
         try:
             self._write({"answer": do[request["what"]](**request["given"])})
         except EngineError as error:
-            self._write({"failed": {"kind": type(error).__name__, "problems": _fields(error)}})
-        except UnsafeAddressError as error:
-            self._write({"failed": {"kind": UnsafeAddressError.__name__, "text": str(error)}})
-        except OSError as error:
-            self._write({"failed": {"kind": "", "text": str(error)}})
+            names = ("code", "message", "hint", "path", "severity")
+            problems = [{name: getattr(one, name) for name in names} for one in error.problems]
+            self._write({"failed": {"kind": type(error).__name__, "problems": problems}})
+        except (UnsafeAddressError, OSError) as error:
+            kind = type(error).__name__ if isinstance(error, UnsafeAddressError) else ""
+            self._write({"failed": {"kind": kind, "text": str(error)}})
         except Exception as error:  # noqa: BLE001 - whoever asked gets the reason, and may ask again
             self._write({"failed": {"kind": "", "text": f"{type(error).__name__}: {error}"}})
 
-    # -- progress
-
     def note(self, text: str) -> None:
-        """Pass a line on."""
         self._write({"note": text})
 
     def mention(self, text: str) -> None:
-        """Pass on what is done now."""
         self._write({"now": text})
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Pass on how far it is."""
         self._write({"done": [done, total, unit, facts]})
 
     def _write(self, found: Mapping[str, Any]) -> None:
         self.out.write(f"{json.dumps(found)}\n")
         self.out.flush()
 
-    # -- what is asked
-
     def archive(self, name: str, version: str, sha256: str | None, folder: str) -> str:
-        """Download an archive of a package into a folder; its path."""
-        from engine.sources.index import Wanted, download
-
         self._require("packages", name)
-        wanted = Wanted(name=name, version=version, sha256=sha256)
-        return str(download(wanted, Path(folder), self))
+        ref = PackageRef(name=name, version=version, sha256=sha256, file="")
+        return str(fetch_archive(ref, Path(folder), self))
 
     def hub_file(self, repo: str, revision: str | None, file: str) -> str:
-        """Download one file of a data set; its path in the hub's cache."""
-        from engine.sources.hub import fetch_file
-
         self._require("hubs", repo)
-        return str(fetch_file(HubRef(repo=repo, revision=revision), file, self))
+        return str(hub.fetch_file(HubRef(repo=repo, revision=revision), file, self))
 
     def hub_rows(
         self, repo: str, revision: str | None, config: str, split: str, folder: str
     ) -> None:
-        """Write the rows of a split into a folder."""
-        from engine.sources.hub import write_rows
-
         self._require("hubs", repo)
-        write_rows(HubRef(repo=repo, revision=revision), config, split, Path(folder), self)
+        hub.write_rows(HubRef(repo=repo, revision=revision), config, split, Path(folder), self)
 
     def snapshot(
         self, repo: str, revision: str | None, files: list[str], target: str | None
     ) -> str:
-        """Download what a model is; the folder."""
-        from engine.sources.hub import fetch_snapshot
-
         self._require("hubs", repo)
         ref = HubRef(repo=repo, revision=revision)
-        return str(fetch_snapshot(ref, Path(target) if target else None, self, files))
+        return str(hub.fetch_snapshot(ref, Path(target) if target else None, self, files))
 
     def relay(self, url: str) -> str:
         """Open a socket here that leads to a server, once the server can be reached; its name."""
@@ -172,6 +156,15 @@ def _connected(address: Address) -> socket.socket:
 
 
 def _relay(listener: socket.socket, first: socket.socket, address: Address) -> None:
+    def copy(one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while chunk := one.recv(CHUNK):
+                other.sendall(chunk)
+        # The other thread then reads the end, too, and who asked sees a server that hangs up.
+        for end in (one, other):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
     there: socket.socket | None = first
     while True:
         here, _ = listener.accept()
@@ -180,32 +173,9 @@ def _relay(listener: socket.socket, first: socket.socket, address: Address) -> N
         except (OSError, UnsafeAddressError):
             here.close()
             continue
-        for one, other in ((here, there), (there, here)):
-            threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+        for pair in ((here, there), (there, here)):
+            threading.Thread(target=copy, args=pair, daemon=True).start()
         there = None
-
-
-def _copy(one: socket.socket, other: socket.socket) -> None:
-    with suppress(OSError):
-        while chunk := one.recv(CHUNK):
-            other.sendall(chunk)
-    # The other thread then reads the end, too, and who asked sees a server that hangs up.
-    for end in (one, other):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-
-
-def _fields(error: EngineError) -> list[dict[str, Any]]:
-    return [
-        {
-            "code": one.code,
-            "message": one.message,
-            "hint": one.hint,
-            "path": one.path,
-            "severity": one.severity.value,
-        }
-        for one in error.problems
-    ]
 
 
 if __name__ == "__main__":

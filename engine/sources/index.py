@@ -1,33 +1,36 @@
 """Finding and downloading an archive of a package through the user's own index settings.
 
-The archive is a file of bytes here: nothing is installed, built, imported or executed.
+The archive is a file of bytes here: nothing is installed, built, imported or executed, as `pip download` does with a
+source distribution. Settings are those of pip and uv: PIP_* and UV_* variables, pip.conf, and uv.toml
+of the user and the system. A setting in the environment wins over one in a file; uv's wins over pip's.
 """
 
 from __future__ import annotations
 
+import configparser
 import difflib
 import hashlib
 import logging
 import os
 import re
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from engine.errors import DataError, needs_extra
 from engine.files import leases
 from engine.files.digests import sha256_of
-from engine.files.user import packages_folder
-from engine.progress import Progress, mention
-from engine.sources.kept_archives import keep, take
+from engine.progress import Progress
+from engine.recipe.model import PackageRef
 from engine.sources.local import wrong_sha256
-from engine.sources.settings import IndexSettings, read_settings
 from engine.values import Value
 
 if TYPE_CHECKING:
-    from packaging.version import Version
     from unearth import Package
     from unearth.fetchers import PyPIClient
 
@@ -38,49 +41,20 @@ CHUNK = 1 << 20
 TOO_MANY, SERVER_ERROR = 429, 500
 
 
-class Wanted(Value):
-    """The archive that is looked for."""
+class IndexSettings(Value):
+    """Where packages are looked for, and how connections are checked."""
 
-    name: str
-    version: str
-    sha256: str | None
-
-    def __str__(self) -> str:
-        """Return it as a requirement."""
-        return f"{self.name}=={self.version}"
-
-
-def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
-    """Put the archive of `wanted` into `folder` and return its path, its sha256 checked.
-
-    One that is pinned and was downloaded before comes from the user's cache, and no index is asked.
-
-    DataError when the index has no such package or version (the message names the nearest), no
-    archive of that sha256, or cannot be reached; EnvironmentProblem without the `packages` extra.
-    """
-    kept = wanted.sha256 and take(wanted.name, wanted.version, wanted.sha256, folder)
-    if kept:
-        mention(progress, f"{kept.name} comes from the cache: {packages_folder()}")
-        return kept
-    path = _download(wanted, folder, progress)
-    if wanted.sha256:
-        keep(wanted.name, wanted.version, wanted.sha256, path)
-    return path
-
-
-def _download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
-    with _client(read_settings(os.environ)) as client:
-        files = client.files(wanted)
-        published = [(file, _sha256(file)) for file in files]
-        for file, digest in published:
-            if wanted.sha256 in (None, digest):
-                return client.save(file, folder, pinned=wanted.sha256 or digest, progress=progress)
-        for file in (file for file, digest in published if digest is None):
-            path = client.save(file, folder, pinned=None, progress=progress)
-            if sha256_of(path) == wanted.sha256:
-                return path
-            path.unlink()
-    raise _no_such_archive(wanted, files)
+    indexes: tuple[str, ...]
+    """URLs, the main one first; never shown, they may hold credentials. Empty: the default."""
+    find_links: tuple[str, ...]
+    """Folders and pages of archives."""
+    no_index: bool
+    """Only `find_links` count."""
+    trusted_hosts: tuple[str, ...]
+    certificates: str | None
+    """File of certificate authorities; None: the system's."""
+    timeout_seconds: float
+    proxy: str | None
 
 
 class Archive(Value):
@@ -93,38 +67,64 @@ class Archive(Value):
     """The newest version of the package that is neither yanked nor a pre-release."""
 
 
-def find_archive(wanted: Wanted, file: str, progress: Progress) -> Archive:
-    """Return the archive that holds `file`, found by its first folder; it is not downloaded.
+def download(wanted: PackageRef, folder: Path, progress: Progress) -> Path:
+    """Put the archive of `wanted` into `folder` and return its path, its sha256 checked.
+
+    DataError when the index has no such package or version (the message names the nearest), no
+    archive of that sha256, or cannot be reached; EnvironmentProblem without the `packages` extra.
+    """
+    with _client(read_settings(os.environ)) as client:
+        files = client.files(wanted)
+        published = [(file, _sha256(file)) for file in files]
+        for file, digest in published:
+            if wanted.sha256 in (None, digest):
+                return client.save(file, folder, pinned=wanted.sha256 or digest, progress=progress)
+        for file in (file for file, digest in published if digest is None):
+            path = client.save(file, folder, pinned=None, progress=progress)
+            if sha256_of(path) == wanted.sha256:
+                return path
+            path.unlink()
+    shown = [f"{file.link.filename} sha256 {digest or 'another'}" for file, digest in published[:5]]
+    more = f" and {len(files) - 5} more" if len(files) > len(shown) else ""
+    raise DataError.one(
+        "D340",
+        f"{_named(wanted)}: no archive has the pinned sha256 {wanted.sha256}; the index has"
+        f" {'; '.join(shown)}{more}",
+        hint="pin the sha256 of the archive you mean",
+    )
+
+
+def find_archive(wanted: PackageRef, progress: Progress) -> Archive:
+    """Return the archive that holds the file, found by its first folder; it is not downloaded.
 
     An index that publishes no digest is the exception: then the archive is fetched and hashed. Raises
     as `download` does.
     """
+    # An sdist holds one folder, named by package and version; a wheel holds none of that name.
+    folder = re.sub(r"[-_.]+", "-", wanted.file.split("/", 1)[0]).lower()
+    is_sdist = folder == re.sub(r"[-_.]+", "-", f"{wanted.name}-{wanted.version}").lower()
     with _client(read_settings(os.environ)) as client:
         files = client.files(wanted)
-        chosen = min(files, key=lambda found: not _could_hold(found, file, wanted))
+        chosen = min(files, key=lambda one: str(one.link.filename).endswith(".whl") == is_sdist)
         digest = _sha256(chosen)
         if digest is None:
-            with leases.temporary_folder() as folder:
-                path = client.save(chosen, folder, pinned=None, progress=progress)
+            with leases.temporary_folder() as place:
+                path = client.save(chosen, place, pinned=None, progress=progress)
                 digest = sha256_of(path)
-        newest = client.newest(wanted)
+        found = client.finder.find_all_packages(wanted.name, allow_yanked=False)
+        versions = {one.version for one in found if one.version}
+        usual = [one for one in versions if _order(one)[0] and not _order(one)[1].is_prerelease]
+        newest = max([wanted.version, *usual], key=_order)
     return Archive(name=_file_name(chosen.link.filename), sha256=digest, newest=newest)
-
-
-def _could_hold(found: Package, file: str, wanted: Wanted) -> bool:
-    """An sdist holds one folder, named by package and version; a wheel holds none of that name."""
-    folder = re.sub(r"[-_.]+", "-", file.split("/", 1)[0]).lower()
-    own = re.sub(r"[-_.]+", "-", f"{wanted.name}-{wanted.version}").lower()
-    is_wheel = str(found.link.filename).endswith(".whl")
-    return is_wheel != (folder == own)
 
 
 @contextmanager
 def _client(settings: IndexSettings) -> Iterator[_Client]:
     with needs_extra("reading a file of a package needs unearth", "packages"):
-        from unearth import PackageFinder  # an extra
-        from unearth.auth import MultiDomainBasicAuth  # an extra
-        from unearth.fetchers import PyPIClient  # an extra
+        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # an extra, as those below
+        from unearth import PackageFinder
+        from unearth.auth import MultiDomainBasicAuth
+        from unearth.fetchers import PyPIClient
     log = logging.getLogger("unearth")
     if not log.handlers:
         log.addHandler(logging.NullHandler())  # its failures are read from `answers` instead
@@ -133,10 +133,9 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
     def record(response: Any) -> None:
         answers.append((response.url.host, response.status_code))
 
-    verify = ssl.create_default_context(cafile=settings.certificates)
     session = PyPIClient(
         trusted_hosts=settings.trusted_hosts,
-        verify=verify,
+        verify=ssl.create_default_context(cafile=settings.certificates),
         timeout=settings.timeout_seconds,
         proxy=settings.proxy,
         follow_redirects=True,
@@ -144,20 +143,17 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
     )
     # Without `prompting=False` a run in CI would wait on stdin for a password.
     session.auth = MultiDomainBasicAuth(prompting=False, index_urls=settings.indexes)
-    links = [link for link in settings.find_links if "://" in link or Path(link).exists()]
     with session:
         finder = PackageFinder(
             session=session,
             index_urls=() if settings.no_index else settings.indexes,
-            find_links=links,
+            find_links=[one for one in settings.find_links if "://" in one or Path(one).exists()],
             # The archive is unpacked, not installed: a wheel of another platform is as good.
             ignore_compatibility=True,
         )
-        if not settings.indexes and not settings.no_index:
-            from pypi_simple import PYPI_SIMPLE_ENDPOINT  # an extra
-
-            if not any(source["type"] == "index" for source in finder.sources):
-                finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
+        is_named = settings.indexes or any(one["type"] == "index" for one in finder.sources)
+        if not is_named and not settings.no_index:
+            finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
         yield _Client(session=session, finder=finder, answers=answers)
 
 
@@ -169,33 +165,31 @@ class _Client(Value):
     answers: list[tuple[str, int]]
     """(host, status) of every response: the finder itself only logs failures."""
 
-    def files(self, wanted: Wanted) -> list[Package]:
+    def files(self, wanted: PackageRef) -> list[Package]:
         """Return the archives of that version: any-platform wheels, sdist, other wheels."""
-        with _translated_errors(wanted):
+        with _translated_errors(_named(wanted)):
             found = list(self.finder.find_all_packages(wanted.name, allow_yanked=True))
-        matching = [file for file in found if _same_version(file.version, wanted.version)]
-        if not matching:
-            self._require_answers(wanted)
-            raise _no_such_version(wanted, found)
-        return sorted(matching, key=lambda file: (_rank(file.link.filename), file.link.filename))
-
-    def newest(self, wanted: Wanted) -> str:
-        """Return the newest usual version; that of `wanted` where there is none."""
-        found = self.finder.find_all_packages(wanted.name, allow_yanked=False)
-        known = {file.version: _version(file.version) for file in found}
-        usual: list[str] = [name for name, one in known.items() if one and not one.is_prerelease]
-        return max([wanted.version, *usual], key=_order)
-
-    def _require_answers(self, wanted: Wanted) -> None:
+        if matching := [one for one in found if _order(one.version) == _order(wanted.version)]:
+            return sorted(matching, key=lambda one: (_rank(one.link.filename), one.link.filename))
         for host, status in self.answers:
             if status in {401, 403}:
                 raise DataError.one(
                     "D342",
-                    f"{wanted}: `{host}` refused the credentials (HTTP {status})",
+                    f"{_named(wanted)}: `{host}` refused the credentials (HTTP {status})",
                     hint="put them into the index URL of pip or uv, or into ~/.netrc",
                 )
             if status >= SERVER_ERROR or status == TOO_MANY:
-                raise DataError.one("D342", f"{wanted}: `{host}` answered HTTP {status}")
+                raise DataError.one("D342", f"{_named(wanted)}: `{host}` answered HTTP {status}")
+        versions = sorted({one.version for one in found if one.version}, key=_order)
+        if not versions:
+            raise DataError.one("D341", f"the package index has no package `{wanted.name}`")
+        near = difflib.get_close_matches(wanted.version, versions, n=3, cutoff=0.3) or versions[-3:]
+        raise DataError.one(
+            "D341",
+            f"the package index has no version `{wanted.version}` of `{wanted.name}`"
+            f" ({len(versions)} others)",
+            hint=f"nearest: {', '.join(f'`{name}`' for name in near)}; newest: `{versions[-1]}`",
+        )
 
     def save(self, file: Package, folder: Path, *, pinned: str | None, progress: Progress) -> Path:
         """Stream an archive into `folder`, hashed on the way; a lost connection is retried."""
@@ -232,7 +226,7 @@ class _Client(Value):
 
 
 @contextmanager
-def _translated_errors(subject: object) -> Iterator[None]:
+def _translated_errors(subject: str) -> Iterator[None]:
     """Turn the HTTP client's errors into one of ours, without the URL: it may hold a password."""
     import httpx2  # an extra
 
@@ -256,22 +250,21 @@ def _translated_errors(subject: object) -> Iterator[None]:
 
 def _file_name(name: str) -> str:
     """Return the last part of a file name of the index: it never climbs out of our folder."""
-    plain = name.replace("\\", "/").rsplit("/", 1)[-1].lstrip(".")
-    return plain or "archive"
+    return name.replace("\\", "/").rsplit("/", 1)[-1].lstrip(".") or "archive"
 
 
-def _version(name: str | None) -> Version | None:
-    """Return a version that can be compared; None for a name that is none."""
+def _order(version: str | None) -> tuple[int, Any]:
+    """Return what sorts and compares versions; 0 first for a name that is none."""
     from packaging.version import InvalidVersion, Version  # an extra
 
     try:
-        return None if name is None else Version(name)
+        return 1, Version(version or "")
     except InvalidVersion:
-        return None
+        return 0, version or ""
 
 
-def _same_version(found: str | None, wanted: str) -> bool:
-    return (_version(found) or found) == (_version(wanted) or wanted)
+def _named(wanted: PackageRef) -> str:
+    return f"{wanted.name}=={wanted.version}"
 
 
 def _rank(name: str) -> int:
@@ -281,35 +274,115 @@ def _rank(name: str) -> int:
 
 
 def _sha256(file: Package) -> str | None:
-    options: dict[str, list[str]] = file.link.hash_option or {}
+    options: Mapping[str, Sequence[str]] = file.link.hash_option or {}
     return next(iter(options.get("sha256", [])), None)
 
 
-def _no_such_version(wanted: Wanted, found: Sequence[Package]) -> DataError:
-    versions = sorted({file.version for file in found if file.version}, key=_order)
-    if not versions:
-        return DataError.one("D341", f"the package index has no package `{wanted.name}`")
-    near = difflib.get_close_matches(wanted.version, versions, n=3, cutoff=0.3) or versions[-3:]
-    nearest = ", ".join(f"`{name}`" for name in near)
-    return DataError.one(
-        "D341",
-        f"the package index has no version `{wanted.version}` of `{wanted.name}`"
-        f" ({len(versions)} others)",
-        hint=f"nearest: {nearest}; newest: `{versions[-1]}`",
+def read_settings(environment: Mapping[str, str]) -> IndexSettings:
+    """Return the settings in force for `environment` (usually `os.environ`)."""
+    home = Path(environment.get("HOME", str(Path.home())))
+    own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    pip, uv = _pip(environment, home, own), _uv(environment, own)
+    named = map(environment.get, ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"))
+    urls = [
+        next(filter(None, named), None) or uv["default"] or pip.get("index-url"),
+        *_words(environment.get("UV_INDEX"), environment.get("UV_EXTRA_INDEX_URL")),
+        *uv["extra"],
+        *_words(pip.get("extra-index-url")),
+    ]
+    links = [
+        *environment.get("UV_FIND_LINKS", "").replace(",", " ").split(),
+        *uv["find_links"],
+        *_words(pip.get("find-links")),
+    ]
+    variables = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    certificates = (pip.get("cert"), *map(environment.get, variables))
+    try:
+        seconds = float(environment.get("UV_HTTP_TIMEOUT") or pip.get("timeout") or 30)
+    except ValueError:
+        seconds = 30.0
+    return IndexSettings(
+        indexes=tuple(dict.fromkeys(_with_credentials(url, environment) for url in urls if url)),
+        find_links=tuple(dict.fromkeys(links)),
+        no_index=_is_true(pip.get("no-index")) or _is_true(environment.get("UV_NO_INDEX")),
+        trusted_hosts=tuple(_words(pip.get("trusted-host"), environment.get("UV_INSECURE_HOST"))),
+        certificates=next((one for one in certificates if one and Path(one).exists()), None),
+        timeout_seconds=max(seconds, 1.0),
+        proxy=pip.get("proxy") or None,
     )
 
 
-def _order(version: str) -> tuple[Any, ...]:
-    found = _version(version)
-    return (0, version) if found is None else (1, found)
+def _pip(environment: Mapping[str, str], home: Path, own: Path) -> dict[str, str]:
+    """Return pip's settings: files of system, user, environment, PIP_CONFIG_FILE, variables; later ones win."""
+    named = environment.get("PIP_CONFIG_FILE")
+    shared = environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)
+    files = [
+        *(Path(folder) / "pip" / "pip.conf" for folder in shared if folder),
+        Path("/etc/pip.conf"),
+        home / ".pip" / "pip.conf",
+        own / "pip" / "pip.conf",
+        home / "Library" / "Application Support" / "pip" / "pip.conf",
+        Path(sys.prefix) / "pip.conf",
+        *([Path(named)] if named else []),
+    ]
+    found: dict[str, str] = {}
+    # The null device is pip's own way to say that no file is read.
+    for file in files if named != os.devnull else ():
+        # Raw: passwords in index URLs hold percent signs, which ConfigParser takes for references.
+        parser = configparser.RawConfigParser()
+        with suppress(OSError, configparser.Error, UnicodeDecodeError):
+            parser.read_string(file.read_text(encoding="utf-8"))
+        for section in filter(parser.has_section, ("global", "install", "download")):
+            found |= {name.replace("_", "-"): value for name, value in parser.items(section)}
+    variables = {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value
+        for name, value in environment.items()
+        if name.startswith("PIP_") and value
+    }
+    if "default-timeout" in variables:
+        variables.setdefault("timeout", variables["default-timeout"])
+    return found | variables
 
 
-def _no_such_archive(wanted: Wanted, files: Sequence[Package]) -> DataError:
-    shown = [f"{file.link.filename} sha256 {_sha256(file) or 'another'}" for file in files[:5]]
-    more = f" and {len(files) - 5} more" if len(files) > len(shown) else ""
-    return DataError.one(
-        "D340",
-        f"{wanted}: no archive has the pinned sha256 {wanted.sha256}; the index has"
-        f" {'; '.join(shown)}{more}",
-        hint="pin the sha256 of the archive you mean",
-    )
+def _uv(environment: Mapping[str, str], own: Path) -> dict[str, Any]:
+    named = environment.get("UV_CONFIG_FILE")
+    found: dict[str, Any] = {"default": None, "extra": [], "find_links": []}
+    for file in [Path(named)] if named else [Path("/etc/uv/uv.toml"), own / "uv" / "uv.toml"]:
+        table: dict[str, Any] = {}
+        with suppress(OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        for scope in (table, table.get("pip", {})):
+            found["default"] = scope.get("index-url") or found["default"]
+            found["extra"] += scope.get("extra-index-url", [])
+            found["find_links"] += scope.get("find-links", [])
+        for index in table.get("index", []):
+            url = f"{index['name']}={index['url']}" if "name" in index else index["url"]
+            if index.get("default"):
+                found["default"] = url
+            # uv asks an explicit index only for packages that name it.
+            elif not index.get("explicit"):
+                found["extra"].append(url)
+    return found
+
+
+def _with_credentials(url: str, environment: Mapping[str, str]) -> str:
+    """Return the URL of uv's `name=url`, with UV_INDEX_<NAME>_USERNAME and _PASSWORD."""
+    name, separator, address = url.partition("=")
+    if not separator or "/" in name or ":" in name:
+        return url
+    prefix = f"UV_INDEX_{''.join(c if c.isalnum() else '_' for c in name).upper()}"
+    user = environment.get(f"{prefix}_USERNAME", "")
+    password = environment.get(f"{prefix}_PASSWORD", "")
+    parts = urlsplit(address)
+    if not (user or password) or "@" in parts.netloc:
+        return address
+    netloc = f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
+def _words(*texts: str | None) -> Iterator[str]:
+    return (word for text in texts for word in (text or "").split())
+
+
+def _is_true(text: str | None) -> bool:
+    return (text or "").strip().lower() in {"1", "true", "yes", "on", "y", "t"}

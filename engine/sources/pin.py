@@ -13,7 +13,7 @@ from typing import Any
 from engine.errors import EngineError, Problem, RecipeError, Severity
 from engine.files import leases
 from engine.progress import Progress
-from engine.recipe.model import PathRef
+from engine.recipe.model import PackageRef, PathRef
 from engine.recipe.outside import refusal, unread
 from engine.recipe.references import written_references
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
@@ -160,12 +160,13 @@ class _Seeker:
         return newest_commit(written["hub"], repository), "the commit that `main` is at", ""
 
     def _package(self, written: Mapping[str, Any]) -> tuple[str, str, str]:
-        from engine.sources.index import Wanted, find_archive
+        from engine.sources.index import find_archive
 
         name, version = written["package"].split("==")
         self.progress.note(f"asking the package index for {name} {version}")
-        wanted = Wanted(name=name, version=version, sha256=None)
-        found = find_archive(wanted, str(written.get("file", "")), self.progress)
+        file = str(written.get("file", ""))
+        ref = PackageRef(name=name, version=version, sha256=None, file=file)
+        found = find_archive(ref, self.progress)
         newer = f"version {found.newest} is there" if found.newest != version else ""
         return found.sha256, found.name, newer
 

@@ -19,6 +19,7 @@ from engine.errors import EnvironmentProblem, Problem, RecipeError, Severity, in
 from engine.files.reading import read_text
 from engine.files.writing import make_folder, open_new
 from engine.process import policies, start
+from engine.process.child import Child
 from engine.process.confine import LOOPBACK, OPEN, available
 from engine.store.store import storage_errors
 from engine.tracking.follow import GRACE_SECONDS
@@ -137,7 +138,7 @@ def following(followers: Sequence[Follower], events: Path, root: Path) -> Iterat
 
 
 @contextlib.contextmanager
-def _started(one: Follower, events: Path, root: Path) -> Iterator[start.Child]:
+def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
     folder = _folder(one, root)
     with storage_errors(root):
         make_folder(events.parent, below=root)

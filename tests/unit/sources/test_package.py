@@ -18,7 +18,7 @@ import pytest
 
 from engine.errors import DataError
 from engine.recipe.model import PackageRef
-from engine.sources import fetch, kept_archives
+from engine.sources import fetch, package
 from engine.store import Artifact, Store, make_key
 
 
@@ -289,7 +289,7 @@ def test_a_failed_fetch_leaves_nothing_that_counts_as_complete(
 def kept(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache, after a project has fetched the wheel; small archives are kept too."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(kept_archives, "WORTH", 0)
+    monkeypatch.setattr(package, "WORTH", 0)
     both(index)
     assert read(tmp_path / "first", sha256=sha256(WHEEL)) == ROWS
     index.asked.clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.sources.settings import IndexSettings, read_settings
+from engine.sources.index import IndexSettings, read_settings
 
 
 def settings(home: Path, **environment: str) -> IndexSettings:

@@ -43,8 +43,8 @@ from engine.failures import NO_MEMORY
 from engine.files.reading import parse_json
 from engine.process import interrupts
 from engine.process import start as processes
-from engine.process.library_settings import caches
 from engine.process.child import HangsError, IdleClock
+from engine.process.library_settings import caches
 from engine.process.policies import TRAINING, rights_of
 from engine.process.rank_group import free_port
 from engine.runtime.training.event_file import files_of

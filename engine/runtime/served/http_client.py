@@ -19,9 +19,16 @@ import httpx
 from engine.errors import EnvironmentProblem, RecipeError, StageError
 from engine.files.reading import parse_json
 from engine.sources.apart import apart
-from engine.trust.hosts import Address, is_ip, parse_address
+from engine.trust.hosts import (
+    Address,
+    UnresolvedError,
+    UnsafeAddressError,
+    has_proxy,
+    is_ip,
+    parse_address,
+    places_of,
+)
 from engine.trust.redaction import keep_secret, redacted, redacted_value
-from engine.trust.hosts import UnresolvedError, UnsafeAddressError, has_proxy, places_of
 from engine.values import Value
 
 MOST_BYTES: Final = 16 * 1024 * 1024

@@ -19,7 +19,6 @@ from engine.trust.redaction import redacted, secrets_of
 
 
 def report_bug(bug: BaseException, words: Sequence[str]) -> int:
-    """Write the traceback with versions to a file, name it, and return the exit code of a bug."""
     trace = "".join(traceback.format_exception(bug))
     # `platform.platform` starts `uname`, by PATH, which may lead to the folder that one stands in.
     system = f"{platform.system()} {platform.release()} {platform.machine()}"

@@ -28,7 +28,6 @@ MOST = 200
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the comment, and say by the exit code what came out."""
     try:
         comment = _checked(options)
     except EngineError as error:

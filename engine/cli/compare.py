@@ -57,7 +57,6 @@ def _differences(comparisons: Iterable[Comparison]) -> Iterator[str]:
 
 
 def _head(found: RunComparison) -> str:
-    """Name the columns: at which confidence intervals are, and whether p-values are corrected for their number."""
     ends = (one.interval for one in found.comparisons if one.interval)
     confidence = next((f"{100 * end.confidence:.3g} % interval" for end in ends), "interval")
     tests = sum(one.p_adjusted is not None for one in found.comparisons)

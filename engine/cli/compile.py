@@ -30,7 +30,6 @@ from engine.training.trained_rows import rows_note
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compile, and print or write the result."""
     recipe, warnings = read_recipe(options)
     show_problems(warnings)
     profile = compute_of(options)
@@ -80,7 +79,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _compile_job(options: argparse.Namespace, recipe: Recipe, profile: ComputeProfile) -> None:
-    """Print or write the file of a job that runs the recipe, in the place of the backend's config."""
     from engine.cli.jobs import job_of, job_text
 
     allowed = [
@@ -104,7 +102,6 @@ def _compile_job(options: argparse.Namespace, recipe: Recipe, profile: ComputePr
 
 
 def _one_method(plan: Plan) -> tuple[Recipe, str]:
-    """Return the recipe with the method that is compiled, and which one of a sweep that is, in words."""
     sweep, method = plan.recipe.sweep, plan.recipe.method
     if sweep is None:
         return plan.recipe, ""

@@ -117,7 +117,6 @@ def confine_run(
 
 
 def _remote(recipe: Recipe, others: Sequence[Reference]) -> Named:
-    """Return what a run fetches and asks."""
     from engine.recipe.outside import named_of
     from engine.recipe.references import references_of
     from engine.sources.apart import Named, address_text

@@ -58,10 +58,8 @@ class _Live(Console):
     """Progress while it happens, as that of a run, and no results of stages: the view says what came of it."""
 
     def stage(self, name: str) -> Progress:
-        """Open the live line of a stage, in place of the one before."""
         self.close()
         return super().stage(name)
 
     def ended(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:  # noqa: ARG002
-        """Close the live line."""
         self.close()

@@ -16,7 +16,6 @@ from engine.recipe.rules import all_codes, code_page
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the page of one code, or the list of all."""
     if not options.code:
         show("\n".join(f"{code}  {page.title}" for code, page in all_codes().items()))
         return
@@ -36,5 +35,4 @@ def run(options: argparse.Namespace) -> None:
 
 
 def skill() -> str:
-    """Return the guide for coding agents, in the form of the Agent Skills format."""
     return Path(__file__).with_name("SKILL.md").read_text(encoding="utf-8")

@@ -26,7 +26,6 @@ ONLY_OF = {
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the bundle and say by which key it is signed, or the folder and how it is used."""
     for what, names in ONLY_OF.items():
         for name in names:
             if what != options.what and getattr(options, name):

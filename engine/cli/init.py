@@ -97,7 +97,6 @@ def _draft(options: argparse.Namespace) -> None:
 
 
 def _copy(source: Path, target: Path) -> list[Path]:
-    """The recipe, and the sample data beside it that it names."""
     text = source.read_text(encoding="utf-8")
     beside = sorted((source.parent / "data").glob("*"))
     named = (path for path in beside if f"data/{path.name}" in text)

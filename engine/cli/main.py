@@ -52,7 +52,6 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     open_missing()
     wait_briefly()
@@ -109,7 +108,6 @@ def _interrupted(asked: KeyboardInterrupt) -> int:
 
 
 def _failed(failure: BaseException, words: Sequence[str]) -> int:
-    """Tell a failure of the machine or of a library as what it is, and what is left as a bug of ours."""
     from engine.cli.bug import report_bug  # only when something went wrong
     from engine.cli.output import STORE
     from engine.failures import as_engine_error

@@ -12,7 +12,6 @@ from engine.errors import needs_extra
 
 
 def run(options: argparse.Namespace) -> None:
-    """Serve until standard input ends."""
     with needs_extra("`recipe mcp` needs the package `mcp`, which is not installed", "mcp"):
         from engine.cli.mcp_server import serve
     serve(allow_run=options.allow_run)

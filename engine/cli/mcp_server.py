@@ -37,7 +37,6 @@ INSTRUCTIONS: Final = (
 
 
 def serve(*, allow_run: bool) -> None:
-    """Serve on standard input and output until the input ends."""
     # Copies, since the package closes what it is given, and the command line still writes at its end.
     with (
         # What is no UTF-8 is no JSON either, and answered as such.
@@ -51,7 +50,6 @@ class Messages:
     """Lines of a stream, of which one that is too long is read and not held: what comes instead is no message."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Begin at the place of the stream."""
         self._stream = stream
 
     def readline(self) -> str:
@@ -73,7 +71,6 @@ async def _serve(server: Server[Any, Any], given: TextIO, answers: TextIO) -> No
 
 
 def server_of(*, allow_run: bool) -> Server[Any, Any]:
-    """Return a server with the tools that are offered."""
     server: Server[Any, Any] = Server("slm-recipe", __version__, INSTRUCTIONS)
     # Two at once would share the processors, and the store's locks.
     one_at_a_time = anyio.Lock()
@@ -130,7 +127,6 @@ async def _called(words: list[str], seconds: float | None) -> dict[str, Any]:
 
 
 def _call(words: list[str], seconds: float | None, cancelled: threading.Event) -> dict[str, Any]:
-    """Run a verb in this folder, with our variables, and return how it ended and what it wrote."""
     command = start.module("engine.cli.main")(*words)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         with start.start(

@@ -86,7 +86,6 @@ def store_and_warnings(
 
 
 def log_file(root: Path, verb: str) -> Path:
-    """Where libraries and tools write while a verb runs."""
     # With the process in the name, since two may start within the same second.
     stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
     return root / "logs" / f"{verb}-{stamp}-{os.getpid()}.log"
@@ -104,13 +103,11 @@ def show(text: str) -> None:
 
 
 def _encodable(text: str) -> str:
-    """Return the text with what the stream's encoding lacks written as escapes."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def show_result(options: Namespace, value: Any, text: str) -> None:
-    """A result in the form that was asked for: JSON data, or text for people."""
     if options.format == "json":
         show_json(value)
     else:
@@ -118,7 +115,6 @@ def show_result(options: Namespace, value: Any, text: str) -> None:
 
 
 def show_json(value: Any) -> None:
-    """A result for a program: one object."""
     show(json.dumps(value, indent=2, ensure_ascii=False))
 
 
@@ -153,7 +149,6 @@ def _is_own(path: Path, mark: bytes) -> bool:
 
 
 def show_problems(problems: Sequence[Problem], *, as_json: bool = False, source: str = "") -> None:
-    """Problems for a person on stderr, or for a program on stdout."""
     if as_json:
         show_json(problems_json(problems, source=source))
     elif problems:

@@ -183,7 +183,6 @@ def _run_probe(
 def _row_facts(
     plan: Plan, found: Forecast, counted: TrainedRows | None
 ) -> list[tuple[str, str | Table]]:
-    """Return what is read, what of it is trained and by whom, and who judges."""
     recipe = plan.recipe
     facts: list[tuple[str, str | Table]] = []
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
@@ -248,7 +247,6 @@ def _row(stage: PlannedStage, plan: Plan, stop: results.Stop | None, cost: str) 
 
 
 def _condition(before: str, recipe: Recipe) -> str:
-    """When a stage lets those behind it run."""
     if before == "baseline":
         return "if no baseline passes" if recipe.stop_if_baseline_passes else "after baseline"
     if before == "teach":
@@ -258,14 +256,12 @@ def _condition(before: str, recipe: Recipe) -> str:
 
 
 def _waits(name: str, plan: Plan) -> bool:
-    """A stage before it must say yes first, or one that it reads waits for that."""
     unanswered = any(plan.stage(before).reused is None for before in after_of(name))
     needs = needs_of(name, plan.recipe)
     return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in needs)
 
 
 def _exact(stage: PlannedStage, plan: Plan, counted: TrainedRows | None) -> str:
-    """Steps, trainings and file type."""
     if stage.name == "train":
         if plan.takes_swept:
             return "taken from the sweep"
@@ -291,7 +287,6 @@ def _steps(plan: Plan, counted: TrainedRows) -> str:
 
 
 def _split_lines(plan: Plan) -> tuple[str, ...]:
-    """Splits that the checks of the data stage made smaller, once it has run."""
     data = plan.stage("data").reused
     return split_lines(results.data_summary(data)) if data else ()
 
@@ -320,20 +315,17 @@ def _size(size: ValidationSize, rest: str) -> str:
 
 
 def _counted_sizes(plan: Plan) -> dict[str, int]:
-    """Rows of each split, once the data stage has counted them."""
     data = plan.stage("data").reused
     return {one.name: one.rows for one in results.data_summary(data).splits} if data else {}
 
 
 def _power(plan: Plan) -> PowerEstimates:
-    """What the holdout can show, once data has counted it or the recipe says it."""
     stored = {stage.name: stage.reused for stage in plan.stages if stage.reused}
     differ = measured_discordance(plan.recipe, stored)
     return power_estimates(plan.recipe, counted_data(plan), discordance=differ)
 
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
-    """What the recipe reads and asks beyond its project, and the servers on this machine that it asks."""
     states = {True: "allowed", False: "not allowed: nothing is read or sent, and a run refuses it"}
     text = [f"{one.reference} ({states[one.allowed]})" for one in found]
     asked = [*recipe.baselines, *(model for _, model in asked_models(recipe))]

@@ -62,7 +62,6 @@ def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
 
 
 def _trained(found: Forecast) -> Iterator[str]:
-    """What is trained, and on how much, once it is known."""
     training = found.training
     trainable, total = training.trainable_parameters, training.total_parameters
     if trainable is None or total is None:
@@ -75,7 +74,6 @@ def _trained(found: Forecast) -> Iterator[str]:
 
 
 def _memory(peak: int, device: Device) -> str:
-    """Return the peak beside what the device has, and whether it fits."""
     where = "of the GPU's" if device.kind == "cuda" else "of the machine's"
     text = f"~{size(peak)} at the peak, {where} {size(device.memory_bytes)} ({device.name})"
     if peak > device.memory_bytes:
@@ -84,7 +82,6 @@ def _memory(peak: int, device: Device) -> str:
 
 
 def _total(found: Forecast) -> Iterator[str]:
-    """Time, disk and cost of all stages, and what the time of training stands on."""
     others = ", ".join(found.untimed)
     if found.seconds is not None:
         known = about(found.seconds)
@@ -212,7 +209,6 @@ def under(name: str, parts: Iterable[Fact]) -> list[tuple[str, Fact]]:
 
 
 def _caption(shown: list[PowerEstimate]) -> str:
-    """Say on how many rows, and which end of the interval decides."""
     ends = {one.decided_on for one in shown}
     end = "lower bound (max: the upper)" if len(ends) > 1 else ends.pop()
     return f"on {judging_rows(shown[0].rows, shown[0].groups)}, decided on the {end}"
@@ -232,7 +228,6 @@ def _cells(one: PowerEstimate) -> tuple[str, ...]:
 
 
 def _notes(one: PowerEstimate) -> Iterator[str]:
-    """Yield what a row of the table cannot say."""
     if one.note:
         yield one.note
     elif one.kind == "threshold" and one.passes_at is not None and one.seldom_at is not None:
@@ -269,7 +264,6 @@ def teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
 
 
 def soft_lines(plan: Plan, store: Store) -> Iterator[str]:
-    """Yield what is asked for soft targets, or that it is there already."""
     soft = soft_targets_of(plan.recipe)
     if soft is None:
         return

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the rows with their answers."""
     output: Path | None = options.output
     if output is not None:
         output_format(output)
@@ -77,7 +76,6 @@ def run(options: argparse.Namespace) -> None:
 def _answered(
     options: argparse.Namespace, path: Path, root: Path, terminal: TextIO
 ) -> tuple[AnsweredRows, Path]:
-    """Return the answers, and the place of the model that gave them."""
     watcher = Console(terminal, quiet=options.quiet)
     model = asked_model(options, Store(root), watcher.stage("predict"))
     written = [one for one in (options.output, options.keep_counts) if one]
@@ -113,7 +111,6 @@ def _for_command_line(problem: Problem) -> Problem:
 
 
 def is_unaccepted(options: argparse.Namespace, run: Path) -> bool:
-    """Tell whether a run was not accepted, and the options allow that."""
     return getattr(options, "unaccepted", False) and read_record(run).get("outcome") != ACCEPTED
 
 
@@ -143,7 +140,6 @@ def asked_model(
 
 
 def _counts(answered: AnsweredRows, asked: Path, root: Path) -> str:
-    """Return the text of a file of counts."""
     from engine.runs.row_drift import counts_of, counts_text, trained_nearness
 
     # beside a GGUF file stands its run, which knows the rows that it was trained on
@@ -177,7 +173,6 @@ def _file(named: str) -> Iterator[Path]:
 
 
 def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
-    """Return what became of the rows, for a person."""
     asked = summary.rows - answered.resumed
     lines = (
         []
@@ -207,7 +202,6 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
 
 
 def _too_long_words(summary: Summary) -> str:
-    """Return which rows were not asked since the model cannot read the whole of them, and what to do."""
     window = summary.named[0][1].window
     named = ", ".join(f"{origin} ({one.tokens:,} tokens)" for origin, one in summary.named)
     left = summary.too_long - len(summary.named)

@@ -81,7 +81,6 @@ def _place(options: argparse.Namespace, root: Path) -> Destination:
 
 @contextmanager
 def _notes(root: Path) -> Iterator[Note]:
-    """Yield what shows how far publishing has come, while libraries write into a log."""
     with others_to(log_file(root, "publish")) as terminal:
         progress = open_progress("publish", terminal) if is_live(terminal) else SilentProgress()
         try:

@@ -25,7 +25,6 @@ NARROWEST, WIDEST = 60, 140
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print a report as it was written when the run ended."""
     folder = find_run(options.run, options)
     if options.open:
         # A store may come with somebody else's folder, and a browser does what a page says.

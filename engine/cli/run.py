@@ -64,7 +64,6 @@ def followed(followers: list[Follower], root: Path) -> Iterator[tuple[Path | Non
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it and return what it came to, as an exit code."""
     followers = followers_of(options)
     recipe, warnings = read_recipe(options)
     profile = compute_of(options, runs=True)

@@ -21,7 +21,6 @@ RESULTS = ("baseline", "metric", "value", "tuned", "bytes")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the list, oldest first."""
     runs = Runs(store_of(options))
     name = recipe_name(options.recipe)
     known = runs.names()

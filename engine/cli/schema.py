@@ -17,7 +17,6 @@ _ITEM: Final = re.compile(r"\.?\[[0-9]*\]")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print it."""
     text = schema_text("recipe-part.schema.json" if options.part else "recipe.schema.json")
     show(_explained(options.key, json.loads(text)) if options.key else text)
 
@@ -73,7 +72,6 @@ def _parts(node: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _values_of_own_names(node: dict[str, Any], root: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what a mapping holds whose names the user gives: labels, metrics, columns."""
     node = _resolved(node, root)
     if isinstance(node.get("additionalProperties"), dict):
         yield _resolved(node["additionalProperties"], root)

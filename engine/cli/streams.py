@@ -45,12 +45,10 @@ class Terminal(io.TextIOWrapper):
     """A stream that people look at. Where nobody reads it any more the run is asked to end; a full one is let be."""
 
     def write(self, text: str) -> int:
-        """Write, as far as that is possible."""
         self._try(lambda: super(Terminal, self).write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Write what is left, as far as that is possible."""
         self._try(super().flush)
 
     def _try(self, act: Callable[[], object]) -> None:
@@ -137,7 +135,6 @@ def _redirected(stream: TextIO, target: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _pointed(number: int, target: int) -> Iterator[None]:
-    """Let a file descriptor lead to the same place as another one for a while."""
     saved = os.dup(number)
     os.dup2(target, number)
     try:

@@ -62,7 +62,6 @@ def write_error(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Let the process end quietly: what stands in the buffer of stdout goes nowhere."""
     _discard("stdout")
 
 
@@ -76,7 +75,6 @@ def _full(error: OSError) -> EnvironmentProblem:
 
 
 def point_at_nothing(number: int) -> None:
-    """Let what is written to a file descriptor go nowhere."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, number)
     os.close(nothing)

@@ -18,7 +18,6 @@ from engine.trust.allowed import forget, records
 
 
 def run(options: argparse.Namespace) -> None:
-    """Keep, show or take back the user's word."""
     if not options.list and options.recipe is None:
         hint = "recipe trust RECIPE, or recipe trust --list"
         raise RecipeError.one("R314", "no recipe is named", hint=hint)

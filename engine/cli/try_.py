@@ -24,7 +24,6 @@ from engine.store import Store
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the answer, and how sure the model is."""
     # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
     # bytes that are no UTF-8 come as half surrogates, from words and from stdin in some locales
@@ -51,7 +50,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _of_file(options: argparse.Namespace, text: str) -> Answer:
-    """Return the answer of the exported file."""
     gguf = named_gguf(options)
     confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
 
@@ -67,7 +65,6 @@ def _of_file(options: argparse.Namespace, text: str) -> Answer:
 
 
 def _of_weights(options: argparse.Namespace, text: str) -> Answer:
-    """Return the answer of the trained model of a run that was not accepted."""
     root = store_of(options)
     with others_to(log_file(root, "try")):
         model = asked_model(options, Store(root), SilentProgress())

@@ -24,7 +24,6 @@ MOST_LETTERS: Final = 400
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return the arguments of a tool as JSON Schema, with the words of the verb's help."""
     tool, properties, required = TOOLS[name], {}, []
     for key, row in _rows(name).items():
         found = {"type": "string", "description": row["help"], "maxLength": MOST_LETTERS}
@@ -78,7 +77,6 @@ def words_of(name: str, given: Mapping[str, Any], *, allow_run: bool) -> list[st
 
 
 def _rows(name: str) -> dict[str, Mapping[str, Any]]:
-    """Return the verb's row of each argument of the tool."""
     rows = {
         row.get("dest") or row["names"][-1].lstrip("-").replace("-", "_"): row
         for row in VERBS[name].arguments
@@ -116,14 +114,12 @@ class Verb(Value, kw_only=False):
     consent, so options that let a recipe reach out, trust a store or renew a lock are not among them."""
 
     def module(self) -> Any:
-        """Import the module that does it."""
         return importlib.import_module(
             f"engine.cli.{self.name}{'_' if iskeyword(self.name) else ''}"
         )
 
 
 def declare(parser: argparse.ArgumentParser, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Declare the arguments of a verb."""
     groups: dict[str, argparse._ActionsContainer] = {"": parser}
     for row in rows:
         group = row.get("group", "")
@@ -135,7 +131,6 @@ def declare(parser: argparse.ArgumentParser, rows: Sequence[Mapping[str, Any]]) 
 
 
 def _options_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what argparse takes for an argument."""
     found = {name: one for name, one in row.items() if name not in ("names", "group")}
     if found.pop("flag", False):
         found["action"] = "store_true"
@@ -150,7 +145,6 @@ def _options_of(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choices_of(name: str) -> tuple[str, ...]:
-    """Return the choices that a row names, which are those of other tables."""
     # What light verbs have no argument of is not imported for them.
     if name == "stages":
         from engine.stages import STAGES
@@ -227,7 +221,6 @@ _TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
 
 
 def shared(name: str) -> list[Mapping[str, Any]]:
-    """Return rows that several verbs have."""
     return list(_TABLE["shared"][name])
 
 

@@ -63,7 +63,6 @@ class Console:
         self._skipped: list[str] = []
 
     def stage(self, name: str) -> Progress:
-        """Open the live line of a stage."""
         self._open = (
             SilentProgress()
             if self._quiet
@@ -72,7 +71,6 @@ class Console:
         return self._open
 
     def ended(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
-        """Replace the live line by what the stage found."""
         self.close()
         if self._quiet:
             return
@@ -94,17 +92,14 @@ class Console:
             self._stream.flush()
 
     def close(self) -> None:
-        """Erase the live line."""
         self._open.close()
 
     def _skip(self, record: StageRecord) -> None:
-        """Name all skipped stages, and why, in one line at the end."""
         self._skipped.append(record.stage)
         if record.stage == STAGES[-1]:
             self._write("skipped", f"{', '.join(self._skipped)}: {record.reason}", "")
 
     def _write(self, stage: str, text: str, took: str) -> int:
-        """Show the result of a stage, and return the lines that it takes."""
         shown = stage_result(
             stage,
             text,
@@ -133,7 +128,6 @@ def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
 
 
 def _asked(lines: Iterable[str], stage: str, artifacts: Artifacts, recipe: Recipe) -> str:
-    """Return lines of a teacher's or a writer's work, with the baselines that it was compared with."""
     baselines = results.baselines({stage: artifacts[stage]}, recipe)
     beside = [baseline_lines(baselines, metric=recipe.headline)] if baselines else []
     return "\n".join([*lines, *beside])
@@ -205,7 +199,6 @@ def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
 
 
 def _of(read: Callable[[Artifacts], Any], lines: Callable[[Any], Iterable[str]]) -> _Shown:
-    """Return what shows the result that a stage may have made."""
     return lambda artifacts, _: "\n".join(lines(found)) if (found := read(artifacts)) else ""
 
 

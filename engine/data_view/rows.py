@@ -114,7 +114,6 @@ def shown(
 
 
 def character_lengths(files: Files) -> tuple[Lengths, ...]:
-    """Return the lengths in characters, question and answer together."""
     from engine.runtime.rendering.windows import length_stats  # beside the other way of measuring
 
     found = []
@@ -126,7 +125,6 @@ def character_lengths(files: Files) -> tuple[Lengths, ...]:
 
 
 def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
-    """Return the lengths in tokens, and the problems and notes that training would have."""
     from engine.runtime.rendering.render_stats import RenderStats, together  # beside what fills it
     from engine.runtime.rendering.windows import length_stats  # beside it
 

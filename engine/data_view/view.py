@@ -71,7 +71,6 @@ class _Found(Value):
 
     @property
     def refusing(self) -> tuple[str, ...]:
-        """The checks that stop a run."""
         findings = self.summary.findings if self.summary and self.error else ()
         return tuple(one.check for one in findings if one.count and one.action == "fail")
 
@@ -208,7 +207,6 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
 
 
 def _run_data(recipe: Recipe, store: Store, watcher: Watcher) -> RunState:
-    """Run the data stage."""
     inputs = collect_inputs(recipe, store, detect_device())
     state = run_stages(
         recipe, store, inputs=inputs, options=RunOptions(until="data"), watcher=watcher

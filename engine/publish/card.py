@@ -67,7 +67,6 @@ class PublishedFile(Value):
 
     @classmethod
     def of(cls, name: str, path: Path) -> PublishedFile:
-        """Describe a file as it is now."""
         return cls(name=name, path=path, bytes=path.stat().st_size, sha256=sha256_of(path))
 
 

@@ -53,11 +53,9 @@ class Publication(Value):
 
     @property
     def bytes(self) -> int:
-        """Of all files."""
         return sum(file.bytes for file in self.files)
 
     def file(self, suffix: str) -> PublishedFile | None:
-        """Return the first file whose name ends so."""
         return next((one for one in self.files if one.name.endswith(suffix)), None)
 
 

@@ -39,7 +39,6 @@ class Destination(Protocol):
         """Return where the files would go, and who could read them."""
 
     def takes(self, name: str) -> bool:
-        """Tell whether a file of a publication goes there."""
         del name
         return True
 
@@ -63,7 +62,6 @@ def require_sent(blocks: Iterable[bytes], place: str, name: str, *, sha256: str,
 
 
 def other_file(place: str, name: str, *, sent: str, found: str) -> StoreError:
-    """Return the error of a file that came back otherwise."""
     return StoreError(
         Problem(
             code="X832",

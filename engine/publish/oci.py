@@ -66,7 +66,6 @@ class Descriptor(Value):
         return cls(media_type=media_type, digest=digest, size=len(content), content=content)
 
     def to_json(self) -> dict[str, Any]:
-        """As manifests and indexes write it."""
         found = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
         return {**found, **({"annotations": dict(self.annotations)} if self.annotations else {})}
 
@@ -80,7 +79,6 @@ class OciArtifact(Value):
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Config and layers, each digest once."""
         return tuple({one.digest: one for one in (self.config, *self.layers)}.values())
 
 

@@ -64,7 +64,6 @@ class Ollama(Destination):
         return f"Ollama at {_host()}, as {self.name}"
 
     def takes(self, name: str) -> bool:
-        """Tell whether a file of a publication goes there: the model and its Modelfile."""
         return name.endswith(".gguf") or name == "Modelfile"
 
     def check(self, publication: Publication) -> None:

@@ -70,7 +70,6 @@ class Registry(Destination):
 
     @property
     def root(self) -> str:
-        """The registry's own address."""
         return f"{self.address.scheme}://{self.address.bare}:{self.address.port}"
 
     def words(self) -> str:
@@ -147,7 +146,6 @@ class Registry(Destination):
         )
 
     def _push(self, client: httpx.Client, blob: Descriptor, note: Note) -> None:
-        """Upload a blob that is not there yet, in one request."""
         if self._ask(client, "HEAD", f"blobs/{blob.digest}").status == OK:
             return
         note(f"uploading {blob.size:,} bytes")

@@ -25,7 +25,6 @@ Measured = tuple[float | None, Interval | None]
 
 
 def numbers_of(measured: Iterable[Measured]) -> list[float]:
-    """Every number that is drawn of values with their intervals."""
     numbers = ((value, *((ends.low, ends.high) if ends else ())) for value, ends in measured)
     return [number for found in numbers for number in found if number is not None]
 
@@ -53,7 +52,6 @@ def above(values: Sequence[float]) -> tuple[float, float]:
 
 
 def nice_range(values: Sequence[float]) -> tuple[float, float]:
-    """Round ends around what is seen, in four equal steps."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     room = high - low or abs(high) or 1.0
     unit = 10.0 ** math.floor(math.log10(room / _TICKS))
@@ -159,7 +157,6 @@ class Axis(Value, kw_only=False):
     high: float
 
     def at(self, value: float) -> float:
-        """The position of a value, kept on the axis."""
         share = (value - self.low) / (self.high - self.low)
         return 100.0 * min(1.0, max(0.0, share))
 
@@ -199,7 +196,6 @@ class Column(Value, kw_only=False):
 
     @property
     def is_right(self) -> bool:
-        """Whether texts are set flush right."""
         return self.kind in ("number", "rows", "got")
 
 
@@ -297,7 +293,6 @@ class Curve(Value):
 
     @property
     def heights(self) -> list[float]:
-        """Every number that it shows upwards."""
         ends = (end for _, *ends in self.whiskers for end in ends)
         return [*(height for _, height in self.points), *ends]
 
@@ -342,12 +337,10 @@ class Section(Value):
 
 
 def numbers(names: Iterable[str]) -> tuple[Column, ...]:
-    """Columns of numbers under names that may hold anything."""
     return tuple(Column(name, "number") for name in names)
 
 
 def measured_curve(measured: Iterable[tuple[float, Metric | None]]) -> Curve:
-    """A line through the values of a metric, with their intervals."""
     known = [(x, item.value, item.interval) for x, item in measured if item]
     return Curve(
         points=tuple((x, value) for x, value, _ in known if value is not None),
@@ -356,7 +349,6 @@ def measured_curve(measured: Iterable[tuple[float, Metric | None]]) -> Curve:
 
 
 def status_badge(status: Status) -> Badge:
-    """The answer of a check or a verdict."""
     return Badge(status.value, status.value, sign=True)
 
 
@@ -366,7 +358,6 @@ def capital(text: str) -> str:
 
 
 def sentence(text: str) -> Paragraph:
-    """A paragraph of its own, begun with a capital letter."""
     return Paragraph(Prose(capital(text)))
 
 

@@ -11,7 +11,6 @@ _COLUMNS = "metric | >newcomer | >accepted | >difference | >p, by Holm | "
 
 
 def sentence(result: Challenge) -> str:
-    """Return what came of it in one sentence."""
     how = "trained as the recipe says" if result.trained else f"untouched ({result.candidate})"
     who = f"{result.base_model}, {how},"
     against = f"the accepted model on {result.rows} holdout rows"
@@ -47,7 +46,6 @@ def challenge_text(result: Challenge, *, file: str, written: str, width: int = 1
 
 
 def challenge_markdown(result: Challenge) -> str:
-    """Return the page that stays in the run folder."""
     from engine.render import markdown
 
     facts = (

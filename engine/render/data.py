@@ -97,7 +97,6 @@ def _pieces(text: str, first: int, others: int) -> Iterator[str]:
 
 
 def _bounded(lines: list[Line]) -> list[Line]:
-    """The start and the end of a long row, and how many lines stand between."""
     left = len(lines) - FIRST - LAST
     if left <= 1:
         return lines
@@ -228,7 +227,6 @@ def _class_table(splits: Sequence[SplitSummary], labels: Sequence[str]) -> Itera
 
 
 def _split_note(split: SplitSummary) -> str:
-    """Repeats, groups and times of a split."""
     parts = []
     if split.seen not in (0, split.rows):
         parts.append(f"seen as {count(split.seen)} rows in an epoch")

@@ -127,22 +127,18 @@ _FIELDS = ClassWords(
 
 
 def outcome_of(report: Report) -> tuple[str, Status]:
-    """The outcome in a word, and the colour it has."""
     return _OUTCOMES.get(report.outcome, (report.outcome.upper(), Status.WARN))
 
 
 def class_words(report: Report) -> ClassWords:
-    """How the table by class is worded for the report's kind."""
     return _FIELDS if kind_of(report).counts_by == "field" else _CLASSES
 
 
 def has_classes(report: Report) -> bool:
-    """Tell whether answers of the kind have classes or fields to count by."""
     return bool(kind_of(report).counts_by)
 
 
 def is_difference(check: Check) -> bool:
-    """Tell whether the check bounds a difference of two measurements: its number carries a sign."""
     return check.kind in _DIFFERENCES
 
 
@@ -160,7 +156,6 @@ def check_title(name: str) -> str:
 
 
 def explanation(check: Check) -> str:
-    """What the check is about, in a line."""
     name = "" if is_difference(check) else check.metric.partition(".")[0]
     return check.note or _EXPLANATIONS.get(name, "")
 
@@ -211,19 +206,16 @@ def _enough_decimals(check: Check, value: float | None) -> int:
 
 
 def check_sentence(check: Check) -> str:
-    """Got and required in one line, for Markdown and alternative texts."""
     tested = p_values(check.p_value, check.p_adjusted)
     line = f"{check_title(check.name)} {got(check)}, required {required(check)}"
     return f"{line}, {tested}" if tested else line
 
 
 def is_open(check: Check) -> bool:
-    """Tell whether it does not hold, or is not decided."""
     return check.status in (Status.FAIL, Status.INCONCLUSIVE)
 
 
 def checks_of(*verdicts: Verdict | None) -> tuple[Check, ...]:
-    """Every check of the verdicts that were given."""
     return tuple(check for verdict in verdicts if verdict for check in verdict.checks)
 
 
@@ -274,7 +266,6 @@ def main_metric(report: Report) -> str:
 
 
 def compared_models(report: Report) -> tuple[ComparedModel, ...]:
-    """Baselines in the recipe's order, then the tuned model, then the quantized file."""
     rows = [
         ComparedModel(item.name, item.scores, item.note, item.passes, item.seconds, item.bytes)
         for item in report.baselines
@@ -311,7 +302,6 @@ def _passes(verdict: Verdict | None) -> bool | None:
 
 
 def quantized_file(report: Report) -> ExportedFile | None:
-    """The exported file in which weights take fewer bits."""
     return next((file for file in report.files if file.bits_per_weight), None)
 
 
@@ -321,7 +311,6 @@ def judged_by(report: Report) -> str:
 
 
 def absent(report: Report, stage: str) -> Absent:
-    """In place of a result of that stage: why it is not there."""
     return Absent(why_absent(report, stage))
 
 
@@ -331,7 +320,6 @@ def untrained(report: Report) -> str:
 
 
 def why_absent(report: Report, stage: str) -> str:
-    """Why a result of that stage is not there, as a sentence without a full stop."""
     record = next((item for item in report.stages if item.stage == stage), None)
     if record is None:
         return f"not computed: the {stage} stage was not part of this run"

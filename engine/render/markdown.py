@@ -43,7 +43,6 @@ def prose(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """A piece of a sentence with the spaces at its ends."""
     left = " " if text[:1].isspace() else ""
     right = " " if text[-1:].isspace() else ""
     return f"{left}{plain(text)}{right}" if text.strip() else " " * bool(text)
@@ -85,19 +84,16 @@ def _cell(text: str) -> str:
 
 
 def section(part: blocks.Section) -> str:
-    """A section under its heading."""
     lead = plain(part.lead) if part.lead else ""
     return joined([f"## {plain(part.title)}", lead, *map(markdown, part.blocks)])
 
 
 def joined(parts: Iterable[str]) -> str:
-    """The parts that are there, with a blank line between."""
     return "\n\n".join(part for part in parts if part)
 
 
 @singledispatch
 def markdown(block: blocks.Block) -> str:
-    """A block as Markdown."""
     raise TypeError(type(block))
 
 
@@ -154,7 +150,6 @@ def _(block: blocks.Matrix) -> str:
 
 @singledispatch
 def inline(cell: blocks.Cell) -> str:
-    """A cell or a piece of text."""
     return plain(str(cell))
 
 

@@ -51,7 +51,6 @@ _UNKNOWN: Final = Kind(
 
 
 def metric_name(name: str) -> str:
-    """Return the metric a check is about, without what stands before it."""
     for prefix in PREFIXES:
         name = name.removeprefix(prefix)
     return name
@@ -77,7 +76,6 @@ def column_name(name: str) -> str:
 
 
 def is_lower_better(name: str) -> bool:
-    """Tell whether less of it is better."""
     spec = spec_of(name)
     return spec is not None and spec.better == "lower"
 
@@ -100,7 +98,6 @@ def direction(name: str) -> str:
 
 
 def decimals_of(name: str) -> int:
-    """With how many decimals this metric is written."""
     return _DECIMALS.get(_unit(name), 3)
 
 
@@ -150,7 +147,6 @@ def kind_of(report: Report) -> Kind:
 
 
 def primary_of(report: Report) -> str:
-    """The metric that stands for the report's kind of task."""
     return kind_of(report).primary_metric(str(report.task.get("answer_pattern") or ""))
 
 
@@ -163,14 +159,12 @@ def right_share(report: Report) -> str:
 
 
 def short_list(kind: Kind, main: str, scores: Iterable[Scores]) -> tuple[str, ...]:
-    """The metrics models are compared by: the main one first, then those of the kind that any has."""
     names = {metric.name for item in scores for metric in item.metrics}
     listed = (*kind.compared_by, "valid_output")
     return (main, *(name for name in listed if name in names and name != main))
 
 
 def whole_list(kind: Kind, *scores: Scores | None) -> tuple[str, ...]:
-    """The metrics of a kind that any has, in the kind's order, without those of labels and fields."""
     names = {metric.name for item in scores if item for metric in item.metrics}
     return tuple(spec.name for spec in kind.metrics if not spec.of and spec.name in names)
 
@@ -278,7 +272,6 @@ def interval(value: Interval | None, *, signed: bool = False, decimals: int = 3)
 
 
 def axis_number(value: float) -> str:
-    """A number beside an axis: as few digits as it takes."""
     return f"{value:.4g}".replace("-", MINUS) if abs(value) > 1e-9 else "0"
 
 

@@ -94,7 +94,6 @@ class _Progress:
                 self._show(done, total, unit, facts)
 
     def note(self, text: str) -> None:
-        """Write a line that stays."""
         with self._lock:
             if not self._closed:
                 self._keep(text)
@@ -229,7 +228,6 @@ def open_progress(
     verbose: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> TerminalProgress | PlainProgress:
-    """The progress that fits the stream: live on a terminal, plain elsewhere."""
     if is_live(stream, environ=environ):
         colour = has_colour(stream, environ=environ)
         return TerminalProgress(stage, stream, colour=colour, verbose=verbose)

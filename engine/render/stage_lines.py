@@ -173,7 +173,6 @@ def data_line(data: DataSummary) -> str:
 
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
-    """Every baseline's value of one metric, the best of them, and whether any is already enough."""
     values = [f"{item.name} {_short(item, metric)}" for item in baselines]
     name = f"{prose_name(metric)}{lower_note(metric)}"
     shown = _joined([*values[:-1], f"{values[-1]}   {name}"], " · ")
@@ -193,7 +192,6 @@ def _short(item: BaselineResult, metric: str) -> str:
 
 
 def training_line(training: TrainingSummary) -> str:
-    """Steps, epochs, parameters, the losses at the kept step, and what was unusual."""
     kept = training.kept_loss
     loss = "" if kept is None else f" (validation loss {kept:.3f})"
     rows = f"{count(training.rows)} rows{packed(training)}{_unseen(training)}"

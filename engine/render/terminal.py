@@ -47,7 +47,6 @@ def plan_table(
     colour: bool,
     width: int = WIDTH,
 ) -> str:
-    """The plan: a title, a table of stage, state, why and cost, named facts, and a closing sentence."""
     parts: list[RenderableType] = [text(title, "strong"), text(""), indented(_stages(rows, width))]
     if facts:
         room = width - 2 * _PLAN_INDENT - max(len(name) for name, _ in facts)
@@ -70,7 +69,6 @@ def _stages(rows: Sequence[PlanRow], width: int) -> Table:
 
 
 def _shown(fact: str | blocks.Table, width: int) -> RenderableType:
-    """Return a fact's sentence, or its table under its caption."""
     if isinstance(fact, str):
         return text(fact)
     table = rich_table(blocks.filled(fact))
@@ -125,7 +123,6 @@ class Hanging(Value, kw_only=False):
     part: RenderableType
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it."""
         room = options.update_width(max(1, options.max_width - self.width))
         head = [Segment(self.head.plain, console.get_style(str(self.head.style)))]
         shown = _unbroken(self.part, room.max_width)
@@ -137,7 +134,6 @@ class Hanging(Value, kw_only=False):
 
 
 def section(part: blocks.Section) -> Iterable[RenderableType]:
-    """A section under its title."""
     yield text(part.title, "strong")
     parts = [blocks.Paragraph(part.lead, "muted"), *part.blocks] if part.lead else part.blocks
     for block in parts:
@@ -146,13 +142,11 @@ def section(part: blocks.Section) -> Iterable[RenderableType]:
 
 
 def indented(part: RenderableType, by: int = _INDENT) -> RenderableType:
-    """Moved to the right."""
     return Hanging(Text(""), by, part)
 
 
 @singledispatch
 def renderables(block: blocks.Block) -> Iterable[RenderableType]:
-    """What rich prints of a block."""
     raise TypeError(type(block))
 
 
@@ -232,7 +226,6 @@ def rich_table(table: blocks.Table) -> RichTable:
 
 
 def grid(rows: Iterable[Sequence[RenderableType]]) -> RenderableType:
-    """Columns side by side without heads."""
     shown = RichTable.grid(padding=(0, 2, 0, 0))
     for row in rows:
         while len(shown.columns) < len(row):
@@ -294,7 +287,6 @@ def styled(spans: Line) -> Text:
 
 @singledispatch
 def inline(cell: blocks.Cell) -> Text:
-    """A cell or a piece of text."""
     return text(str(cell), _STYLES.get(type(cell), ""))
 
 

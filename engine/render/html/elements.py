@@ -114,7 +114,6 @@ _TAGS: Mapping[type[str], tuple[str, str | None]] = {
 
 @singledispatch
 def element(block: blocks.Block) -> Markup:
-    """A block as HTML."""
     raise TypeError(type(block))
 
 
@@ -246,7 +245,6 @@ def _caption(text: str) -> Markup:
 
 
 def _box(content: Markup, label: str, layout: str) -> Markup:
-    """A box that scrolls sideways by itself, reachable with the keyboard."""
     return tag(
         "div",
         content,

@@ -21,7 +21,6 @@ _GAP = 0.12
 
 
 def line_chart(chart: LineChart) -> Markup:
-    """The curves over a grid, the legend above them."""
     across, up = Axis(0.0, chart.end), Axis(*chart.span)
     levels = [
         chart.span[0] + (chart.span[1] - chart.span[0]) * n / _LEVELS for n in range(_LEVELS + 1)
@@ -93,7 +92,6 @@ def _bin(item: CalibrationBin, most: int) -> Iterable[Markup]:
 
 
 def _span(item: CalibrationBin) -> tuple[float, float]:
-    """Left edge and width of a bin's bar."""
     width = 100 * (item.high - item.low)
     return 100 * item.low + _GAP * width, (1 - 2 * _GAP) * width
 
@@ -121,7 +119,6 @@ _CAP = 0.2
 
 
 def draw_track(track: blocks.Track) -> Markup:
-    """A dot with a whisker over the two numbers of its axis."""
     axis, drawn = track.axis, list[Markup]()
     edge = None if track.threshold is None else axis.at(track.threshold)
     if edge is not None and track.allowed:
@@ -178,7 +175,6 @@ def tag(name: str, /, *children: str, **attributes: str | float | None) -> Marku
 
 
 def stroke(path: str, kind: str) -> Markup:
-    """A line of a drawing."""
     return tag("path", d=path, class_=kind)
 
 

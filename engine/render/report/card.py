@@ -100,7 +100,6 @@ def _encoder(identity: Mapping[str, str]) -> str:
 
 
 def _scores(report: Report, baseline: BaselineResult) -> str:
-    """The metrics on the holdout, with their intervals."""
     names = short_list(kind_of(report), main_metric(report), [baseline.scores])
     found = [baseline.scores.metric(name) for name in names]
     rows = [[code(one.name), metric_text(one), count(one.n), direction(one.name)] for one in found]
@@ -209,7 +208,6 @@ def _answers_with(report: Report) -> str:
 
 
 def _evidence(report: Report) -> list[str]:
-    """The checks, and what each section gives to the card."""
     parts = ["## Evidence"]
     if report.verify:
         caption = "The exported file, on holdout rows it never saw"

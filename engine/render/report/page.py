@@ -68,7 +68,6 @@ def closing_block(
 
 
 def _sentences(report: Report) -> Iterator[str]:
-    """What the sections say, and what would help."""
     for section in report_sections(report).values():
         yield from filter(None, section.closing)
     _, advice = commands_and_advice(report)
@@ -78,7 +77,6 @@ def _sentences(report: Report) -> Iterator[str]:
 
 
 def _places(report: Report, store: str) -> Iterator[RenderableType]:
-    """Where the files are, and commands: each whole, to be copied."""
     folder = PurePosixPath(report.run_directory)
     commands, _ = commands_and_advice(report, store=store)
     rows: list[tuple[str, str]] = []
@@ -121,7 +119,6 @@ _PROMISE = (
 
 
 def render_html(report: Report) -> str:
-    """One self-contained page, without script and request."""
     head = top(report)
     header = [
         tag("p", "Evidence report", class_="overline"),

@@ -140,7 +140,6 @@ def _is_compared(checked: Checked) -> bool:
 
 
 def _state(checked: Checked) -> str:
-    """What the first line counts a recipe as."""
     if not checked.is_valid:
         return "not valid"
     return "gone" if checked.status in _GONE and checked.gate is Gate.WEAKER else checked.gate.value
@@ -189,7 +188,6 @@ def _gate_cell(checked: Checked) -> str:
 
 
 def _rows(checked: Checked) -> list[ChangedRow]:
-    """What is found of the gate without a comparison and with it."""
     compared = gate_rows(checked.review) if checked.review else ()
     return [*map(finding_row, checked.findings), *compared]
 
@@ -231,7 +229,6 @@ def _of_first(together: Sequence[Checked], texts: Sequence[str]) -> str:
 
 
 def _of_gate(together: Sequence[Checked]) -> Iterator[str]:
-    """What became of the gate, and what could not be compared."""
     checked, rows = together[0], _joined_rows(together)
     if rows or checked.review is not None:
         gate = GATES[checked.gate]
@@ -279,7 +276,6 @@ def _place(problem: Problem) -> str:
 
 
 def comment_json(comment: Comment) -> dict[str, Any]:
-    """The same for programs."""
     return {
         "schema": SCHEMA,
         "base": comment.base,

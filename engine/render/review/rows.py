@@ -47,12 +47,10 @@ def rest_markdown(review: Review, *, level: int) -> str:
 
 
 def uncompared_markdown(names: Sequence[str]) -> str:
-    """What judges and may be other bytes now."""
     return prose(f"{UNCOMPARED}: {', '.join(names)}.")
 
 
 def gate_table(rows: Sequence[ChangedRow]) -> str:
-    """The findings, a row each."""
     columns = ["key", "before", "after", "evidence", "what it means"]
     return table(columns, [[*_values(row), _effect(row), prose(_meaning(row))] for row in rows])
 
@@ -175,7 +173,6 @@ SCHEMA = "diff.v1"
 
 
 def review_json(review: Review) -> dict[str, Any]:
-    """The whole review as JSON data."""
     return {
         "schema": SCHEMA,
         "recipe": review.name,
@@ -200,7 +197,6 @@ def review_json(review: Review) -> dict[str, Any]:
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
-    """One finding as JSON data."""
     is_waived = finding.effect is not Effect.STRONGER and bool(finding.waiver)
     return {**to_json(finding), "effect": finding.effect.value, "waived": is_waived}
 
@@ -256,7 +252,6 @@ class ChangedRow(Value):
 
 
 def gate_rows(review: Review) -> list[ChangedRow]:
-    """The findings: what weakens first, and what is waived with its reason."""
     # The finding that the holdout is redrawn says already how many rows were training rows.
     redrawn = {(finding.path, OVERLAP) for finding in review.findings if finding.code == "W201"}
     shown = [one for one in review.findings if (one.path, one.code) not in redrawn]
@@ -310,5 +305,4 @@ def _row(path: str, change: Finding | Change | Cost) -> ChangedRow:
 
 
 def weakened(review: Review) -> int:
-    """How many findings that nobody waived weaken the evidence, redraw the holdout, or may do so."""
     return sum(finding.alarms for finding in review.findings)

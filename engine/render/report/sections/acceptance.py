@@ -58,7 +58,6 @@ _NAMES = {
 
 @report_section("drift", at=102)
 def drift(report: Report) -> blocks.Section | None:
-    """Nothing where it was not measured."""
     if report.drift is None:
         return None
     checks = {check.label: check for check in checks_of(report.gate) if check.kind == "drift"}
@@ -84,7 +83,6 @@ def drift(report: Report) -> blocks.Section | None:
 
 
 def drift_line(score: DriftScore) -> str:
-    """One number in one line."""
     name, unit = _NAMES.get(score.name, (score.name, ""))
     moved = f"{number(score.before)} before, {number(score.after)} after"
     return f"{name}: {moved} ({unit} {_change(score).value})"
@@ -110,7 +108,6 @@ _FORGETTING_COLUMNS = (
 
 @report_section("forgetting", at=100)
 def forgetting(report: Report) -> blocks.Section | None:
-    """Nothing where it was not measured."""
     result = report.forgetting
     if result is None:
         return None
@@ -138,7 +135,6 @@ def forgetting(report: Report) -> blocks.Section | None:
 
 
 def text_line(text: GeneralTextScores) -> str:
-    """How well general text is predicted before and after, in one line."""
     whose = "built-in sentences" if text.builtin else "general text"
     change = f"{_share(text.before)} bits a byte before, {_share(text.after)} after"
     rise = (
@@ -176,7 +172,6 @@ def worst(result: ForgettingResult) -> ProbeScores | None:
 
 
 def probe_line(item: ProbeScores, result: ForgettingResult) -> str:
-    """One set in one line."""
     change = f"{_share(item.before)} before, {_share(item.after)} after"
     return f"{_name(item, result)}: {change}, drop {_drop(item)} on {count(item.n)} questions"
 
@@ -241,7 +236,6 @@ _DRAWING = (
 
 @report_section("acceptance", at=10)
 def acceptance(report: Report) -> blocks.Section:
-    """Every check of the gate, and the power of the holdout."""
     gate = report.gate
     shown: tuple[blocks.Block, ...] = (absent(report, "gate"),)
     if gate:
@@ -259,14 +253,12 @@ def acceptance(report: Report) -> blocks.Section:
 
 
 def check_table(verdict: Verdict, caption: str) -> blocks.Table:
-    """Every check of a verdict."""
     scores = _score_axis(verdict.checks)
     rows = (_row(check, scores) for check in verdict.checks)
     return blocks.table(caption, _COLUMNS, rows, "cards")
 
 
 def interval_methods(checks: Sequence[Check]) -> tuple[blocks.Paragraph, ...]:
-    """How the intervals were computed, once for all checks."""
     intervals = [check.interval for check in checks if check.interval]
     methods = sorted({f"{percent(item.confidence)}, {item.method}" for item in intervals})
     return (blocks.Paragraph(f"Intervals: {'; '.join(methods)}.", "fine"),) if methods else ()

@@ -60,7 +60,6 @@ _BESIDE = (
 
 @report_section("soft-targets", at=33)
 def soft_targets(report: Report) -> blocks.Section | None:
-    """Nothing where only answers are learned."""
     found = report.soft_targets
     if found is None:
         return None
@@ -88,7 +87,6 @@ def soft_targets(report: Report) -> blocks.Section | None:
 
 
 def soft_line(found: SoftTargetsResult) -> str:
-    """What the teacher was asked, in one line."""
     asked = f"{count(found.asked)} asked now" if found.asked else "none asked now"
     rows, tokens = counted(found.rows, "row"), counted(found.tokens, "token")
     return f"soft targets of {tokens} in {rows}, {asked}"
@@ -105,7 +103,6 @@ def _divergence(learned: LearnedTargets) -> str:
 
 @report_section("soft-against-answers", at=112)
 def soft_against_answers(report: Report) -> blocks.Section | None:
-    """Nothing unless the recipe compares them."""
     found = report.soft_against_answers
     if found is None:
         return None
@@ -118,7 +115,6 @@ def soft_against_answers(report: Report) -> blocks.Section | None:
 
 
 def against_answers_line(item: Comparison) -> str:
-    """How far soft targets and answers lie apart in one metric."""
     shown = value_of(item.metric, item.difference, signed=True)
     ends = interval_of(item.metric, item.interval, signed=True)
     return f"soft targets against answers alone: {item.metric} {shown} {ends}".rstrip()
@@ -155,7 +151,6 @@ _NO_BETTER = (
 
 @report_section("teacher", at=32)
 def teacher(report: Report) -> blocks.Section | None:
-    """Nothing without a teacher."""
     result = report.teacher
     if result is None:
         return None
@@ -170,7 +165,6 @@ def teacher(report: Report) -> blocks.Section | None:
 
 
 def teacher_line(result: TeacherResult) -> str:
-    """What became of the rows, in one line."""
     if not result.is_better and not result.asked:
         return f"teacher {result.name}: no better than a cheap baseline, so it labelled no rows"
     kept = f"{count(result.kept)} of {counted(result.asked, 'answer')} kept"
@@ -205,7 +199,6 @@ def _validation(result: TeacherResult) -> blocks.Table:
 
 
 def _rows(result: TeacherResult) -> blocks.Table:
-    """Every row that was read, by what became of it."""
     fates = [*result.left_out.items(), *(("answer " + why, n) for why, n in result.refused.items())]
     rows = [["kept", count(result.kept)], *([why, count(n)] for why, n in fates)]
     caption = f"What became of {counted(result.read, 'row')} without labels"
@@ -233,7 +226,6 @@ _STUDENT_LEAD = (
 
 @report_section("student", at=34)
 def student(report: Report) -> blocks.Section | None:
-    """The student against its teacher; nothing before both have answered the holdout."""
     found, result = report.against_teacher, report.teacher
     if found is None or result is None:
         return None
@@ -246,7 +238,6 @@ def student(report: Report) -> blocks.Section | None:
 
 
 def against_line(item: Comparison) -> str:
-    """How far the student is from its teacher in one metric."""
     shown = value_of(item.metric, item.difference, signed=True)
     ends = interval_of(item.metric, item.interval, signed=True)
     return f"against its teacher {item.name}: {item.metric} {shown} {ends}".rstrip()
@@ -327,7 +318,6 @@ _TONES = {"better": "pass", "worse": "fail"}
 
 @report_section("baselines", at=30)
 def baselines(report: Report) -> blocks.Section:
-    """Baselines and the tuned model side by side on the same holdout rows."""
     models = compared_models(report)
     parts: list[blocks.Block] = [_numbers(report, models) if models else absent(report, "baseline")]
     if metrics := list(dict.fromkeys(item.metric for item in report.comparisons)):
@@ -372,7 +362,6 @@ def _numbers(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
 
 
 def _comparisons(report: Report, metric: str) -> list[blocks.Block]:
-    """The paired differences in one metric, on one axis."""
     items = [item for item in report.comparisons if item.metric == metric]
     over = (c for c in checks_of(report.gate) if c.name == f"over_baselines.{metric}")
     gain = next((check.bound for check in over), None)
@@ -414,7 +403,6 @@ def _row(item: Comparison, axis: blocks.Axis, gain: float | None) -> blocks.Row:
 
 
 def comparison_line(item: Comparison) -> str:
-    """The comparison in one line."""
     return f"against {_name(item)}: {item.metric} {_difference(item)}, {_p_values(item)}: {claim(item)}"
 
 
@@ -435,7 +423,6 @@ def claim(item: Comparison) -> str:
 
 
 def _tests(items: Sequence[Comparison]) -> str:
-    """Which tests gave the p-values, and how they were corrected."""
     names = ", ".join(sorted({item.test for item in items} - {""}))
     tests = f"Tests: {names}." if names else "No test was made."
     return tests if all(item.p_adjusted is None for item in items) else f"{tests} {_HOLM}"

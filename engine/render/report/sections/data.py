@@ -38,7 +38,6 @@ _LEAD = (
 
 @report_section("synthetic", at=30)
 def synthetic(report: Report) -> blocks.Section | None:
-    """Nothing without synthetic rows."""
     found = report.synthetic
     if found is None:
         return None
@@ -52,7 +51,6 @@ def synthetic(report: Report) -> blocks.Section | None:
 
 
 def synthetic_lines(found: SyntheticResult) -> tuple[str, ...]:
-    """What became of the rows, and what speaks against them, each in one line."""
     share = found.kept / (found.kept + found.train) if found.kept else 0.0
     kept = f"{count(found.kept)} of {counted(found.asked, 'row')} that {found.name} wrote are kept"
     lines = [f"synthetic rows: {kept}, {percent(share)} of the training rows"]
@@ -96,7 +94,6 @@ def _review(found: SyntheticResult) -> str:
 
 
 def _rows(found: SyntheticResult) -> blocks.Table:
-    """Every row that was asked for, by what became of it."""
     rows = [
         ["trained on", count(found.kept)],
         *([why, count(number)] for why, number in found.refused.items()),
@@ -143,7 +140,6 @@ _GRAVEST = ("fail", "drop", "mask", "warn")
 
 @report_section("data", at=130)
 def data(report: Report) -> blocks.Section:
-    """What was read, dropped and split, and the proof that the holdout stands apart."""
     summary, use = report.data, report.holdout_use
     lengths = tuple(_length_lines(report.lengths))
     used = (use_line(use),) if use and (use.looks or use.redraws) else ()
@@ -176,7 +172,6 @@ def _overlap(summary: DataSummary) -> blocks.Paragraph:
 
 
 def _firewall_lines(summary: DataSummary, use: HoldoutUse | None) -> tuple[str, ...]:
-    """Every sentence on how the holdout was kept apart and how often it was used."""
     beside = counted(summary.rows_beside_holdout, "row")
     lines = [_firewall_line(summary.firewall, beside)] if summary.firewall else []
     lines += [recorded_line(summary.recorded)] if summary.recorded else []
@@ -259,7 +254,6 @@ def _split_row(
 
 
 def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[blocks.Block, ...]:
-    """Rows that were left out or cut for their length."""
     if not lengths:
         return ()
     rows = []
@@ -274,7 +268,6 @@ def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[blo
 
 
 def _length_lines(lengths: Sequence[SplitLengths]) -> Iterator[str]:
-    """A sentence for each split of which rows are left out, cut or too long."""
     for item in lengths:
         if parts := ", ".join(_length_parts(item)):
             yield f"{item.split}: {parts}"

@@ -55,7 +55,6 @@ _MOST_FLIPS, _LONGEST_ANSWER = 40, 160
 
 @report_section("export", at=140)
 def export(report: Report) -> blocks.Section:
-    """The files, the ladder, the file judged again, and the rows that changed on the way."""
     verify, metric = report.verify, main_metric(report)
     files = _files(report.files) if report.files else absent(report, "quantize")
     parts: list[blocks.Block] = [files]
@@ -205,7 +204,6 @@ def rung_answer(rung: FormResult) -> str:
 
 
 def broken_checks(rung: FormResult) -> list[Check]:
-    """The checks of a rung that do not hold."""
     return [check for check in checks_of(rung.verdict) if is_open(check)]
 
 
@@ -228,7 +226,6 @@ def _before(ladder: Sequence[FormResult], at: int) -> str:
 
 
 def _flips(report: Report) -> list[blocks.Block]:
-    """The rows that changed, step by step."""
     steps = [(_before(report.ladder, at), rung) for at, rung in enumerate(report.ladder)]
     changes = [((before, rung.name), rung.flips) for before, rung in steps if rung.flips]
     if not changes and (report.ladder or report.quantized) and not kind_of(report).by_likelihood:

@@ -29,7 +29,6 @@ _REPRODUCTION_LEAD = (
 
 @report_section("reproduction", at=20)
 def reproduction(report: Report) -> blocks.Section | None:
-    """Nothing where there is no lock to compare with."""
     result = report.reproduction
     if result is None:
         return None
@@ -88,7 +87,6 @@ def _name(item: FactComparison) -> str:
 
 
 def _tested_rows(result: Reproduction) -> list[list[str]]:
-    """Each metric that was tested for equivalence."""
     rows = []
     for test in result.equivalence:
         spread = interval(test.interval, signed=True) or DASH
@@ -111,7 +109,6 @@ _LEAD = {
 
 @report_section("diagnosis", at=6)
 def diagnosis(report: Report) -> blocks.Section | None:
-    """Nothing where no trained model was judged."""
     found = report.diagnosis
     if found is None:
         return None
@@ -131,7 +128,6 @@ def diagnosis(report: Report) -> blocks.Section | None:
 
 
 def fit_words(found: Diagnosis) -> str:
-    """The diagnosis in a word or two."""
     return found.fit.value.replace("_", " ")
 
 
@@ -141,7 +137,6 @@ def _closing(found: Diagnosis) -> str:
 
 @report_section("again", at=4)
 def again(report: Report) -> blocks.Section | None:
-    """Nothing in reports of earlier versions, which do not hold the command."""
     lead = "With the same rows and versions; the run is compared with the lock of the recipe."
     line = blocks.Paragraph(blocks.Code(report.command), "command-line")
     found = blocks.Section(title="Run it again", is_open=True, lead=lead, blocks=(line,))
@@ -150,7 +145,6 @@ def again(report: Report) -> blocks.Section | None:
 
 @report_section("notes", at=8)
 def notes(report: Report) -> blocks.Section | None:
-    """Nothing where there are none."""
     warning, waived = blocks.Strong("Warning"), blocks.Strong("Waived")
     items: list[blocks.Cell] = [(warning, " ", blocks.Prose(text)) for text in report.warnings]
     items += [(waived, " ", blocks.Code(one.what), ". ", one.why) for one in report.waivers]
@@ -165,7 +159,6 @@ def notes(report: Report) -> blocks.Section | None:
 
 @report_section("sources", at=160)
 def sources(report: Report) -> Section:
-    """The texts whole."""
     config: Block = Absent("Backend config " + why_absent(report, "compile"))
     if report.backend_config:
         config = Listing(title="Backend config, compiled", text=report.backend_config)
@@ -176,7 +169,6 @@ def sources(report: Report) -> Section:
 
 @report_section("environment", at=170)
 def environment(report: Report) -> Section:
-    """Names and values."""
     machine = Facts(tuple(report.environment.items()))
     versions = Facts(tuple(report.versions.items()))
     folder, schema = Code(report.run_directory), Code(report.schema)
@@ -200,7 +192,6 @@ _BASES = {
 
 @report_section("stages", at=150)
 def stages(report: Report) -> blocks.Section:
-    """Every stage in order."""
     columns = "stage | status | >time | why | key"
     shown = blocks.table("Stages in order", columns, map(_row, report.stages), "stages")
     return blocks.Section(title="Stages", blocks=(shown, *_costs(report.costs)))

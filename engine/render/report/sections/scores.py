@@ -54,7 +54,6 @@ _PAIRS = 6
 
 @report_section("mistakes", at=2)
 def mistakes(report: Report) -> blocks.Section | None:
-    """Nothing where no tuned model was evaluated, or no row is right or wrong."""
     kind, scores = kind_of(report), report.validation_scores
     share = find_metric(scores, right_share(report) or kind.right_share)
     if scores is None or share is None or share.value is None:
@@ -78,7 +77,6 @@ def mistakes(report: Report) -> blocks.Section | None:
 
 
 def mistake_table(rows: Sequence[Mistake]) -> blocks.Table:
-    """Rows in the order given, but those with the same expected and given answer together."""
     place: dict[tuple[str, str], int] = {}
     for row in rows:
         place.setdefault((row.expected, row.answer), len(place))
@@ -119,7 +117,6 @@ _NAMES = {
 
 @report_section("calibrated", at=72)
 def calibrated(report: Report) -> blocks.Section | None:
-    """Nothing where the recipe asks for no calibration."""
     if not report.calibrated:
         return None
     last = report.calibrated[-1]
@@ -203,7 +200,6 @@ def _abstains(form: CalibratedForm) -> list[str]:
 
 
 def _none_of_these(found: Abstention) -> str:
-    """Say what is known of texts that belong to no label."""
     metric = found.out_of_scope
     if metric is None or metric.value is None:
         return (
@@ -234,7 +230,6 @@ _CLOSE = 0.01
 
 @report_section("calibration", at=70)
 def calibration(report: Report) -> blocks.Section | None:
-    """Nothing where answers have no probabilities."""
     result = report.holdout.calibration if report.holdout else None
     if result is None:
         return None
@@ -255,7 +250,6 @@ def calibration(report: Report) -> blocks.Section | None:
 
 
 def _lines(result: Calibration) -> list[str]:
-    """ECE, Brier score and over- or underconfidence in sentences."""
     points = f"{100 * result.ece:.1f}"
     return [
         (
@@ -303,7 +297,6 @@ _DRAWING = "Shades are shares of the row: blue where it is right, red where it i
 
 @report_section("confusion", at=60)
 def confusion(report: Report) -> blocks.Section | None:
-    """Nothing for kinds without one label a row."""
     # Where a row has one label, one can be taken for another.
     if kind_of(report).answer is not AnswerForm.LABEL:
         return None
@@ -323,7 +316,6 @@ def confusion(report: Report) -> blocks.Section | None:
 
 @report_section("metrics", at=40)
 def metrics(report: Report) -> blocks.Section | None:
-    """Nothing before the model was evaluated."""
     scores = report.folds or report.holdout
     names = whole_list(kind_of(report), scores, report.free)
     if scores is None or not names:
@@ -355,7 +347,6 @@ _FEW_LABELS = 12
 
 @report_section("classes", at=50)
 def classes(report: Report) -> blocks.Section | None:
-    """Nothing for kinds whose answers have neither classes nor fields."""
     if not has_classes(report):
         return None
     found, words = shown_model(report), class_words(report)

@@ -44,7 +44,6 @@ _WHOSE = {
 
 @report_section("replay", at=87)
 def replay(report: Report) -> blocks.Section | None:
-    """Nothing where the recipe asks for none."""
     result = report.replay
     if result is None:
         return None
@@ -69,7 +68,6 @@ def replay(report: Report) -> blocks.Section | None:
 
 
 def replay_line(result: ReplayResult) -> str:
-    """What is trained beside the rows, in one line."""
     whose = "sampled from the base model" if result.sampled else "given"
     texts = counted(result.texts, "text")
     return f"replay: {texts} {whose}, {percent(result.reached)} of the learned tokens"
@@ -77,7 +75,6 @@ def replay_line(result: ReplayResult) -> str:
 
 @report_section("start", at=85)
 def start(report: Report) -> Section | None:
-    """What was made before training; nothing for a base model as it came."""
     found = report.start
     if found is None:
         return None
@@ -105,7 +102,6 @@ _MOST_TICKS = 5
 
 @report_section("training", at=90)
 def training(report: Report) -> blocks.Section:
-    """The loss curves, and what was trained."""
     summary = report.training
     if summary is None:
         return blocks.Section(title="Training", blocks=(absent(report, "train"),))
@@ -115,7 +111,6 @@ def training(report: Report) -> blocks.Section:
 
 
 def _losses(summary: TrainingSummary) -> blocks.Block:
-    """Loss by step: training as a line, validation as a line with dots, the kept step marked."""
     train = [(p.step, p.loss) for p in summary.history if p.loss is not None]
     validation = [(p.step, p.eval_loss) for p in summary.history if p.eval_loss is not None]
     if not (train or validation):
@@ -149,7 +144,6 @@ def _by_step(
 
 
 def _loss_label(summary: TrainingSummary) -> str:
-    """The curves in words."""
     parts = [f"Loss over {summary.steps} steps"]
     for name, losses in (
         ("training", [point.loss for point in summary.history]),
@@ -178,7 +172,6 @@ def _stride(steps: int) -> int:
 
 
 def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> list[blocks.Block]:
-    """The main metric on the validation rows by checkpoint, drawn and in numbers."""
     if not items:
         return []
     name = items[0].metric.name

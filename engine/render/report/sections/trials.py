@@ -54,7 +54,6 @@ _CURVE_LEAD = (
 
 @report_section("learning", at=120)
 def learning(report: Report) -> blocks.Section | None:
-    """Nothing without a curve and without folds."""
     curves, folds, metric = report.learning_curves, report.folds, main_metric(report)
     if not (curves or folds):
         return None
@@ -75,7 +74,6 @@ def learning(report: Report) -> blocks.Section | None:
 def learning_lines(
     curves: Sequence[LearningCurve], *, folds: Scores | None, metric: str
 ) -> list[str]:
-    """One line a curve, and one for the folds."""
     lines = [f"learning curve: {curve.message}" for curve in curves]
     return lines + ([_folds_line(folds, metric)] if folds else [])
 
@@ -117,7 +115,6 @@ def _values(curve: LearningCurve, name: str) -> list[str]:
 
 
 def _chart(curve: LearningCurve, metric: str, model: str) -> blocks.LineChart:
-    """The metric by share of the rows with its intervals."""
     line = blocks.measured_curve((p.share, find_metric(p.scores, metric)) for p in curve.points)
     values = ((f"{p.share:.0%}", value_of(metric, _value(p, metric))) for p in curve.points)
     texts = (f"{share} of the rows {value}" for share, value in values)
@@ -159,7 +156,6 @@ _SEEDS_LEAD = (
 
 @report_section("seeds", at=110)
 def seeds(report: Report) -> blocks.Section | None:
-    """Nothing unless the recipe asks for further seeds."""
     result = report.seeds
     if result is None:
         return None
@@ -186,7 +182,6 @@ def seeds_line(result: Seeds, metric: str) -> str:
 
 
 def _rows(result: Seeds, metrics: list[str]) -> list[list[str]]:
-    """One row a seed, then mean and deviation."""
     rows = []
     for run in result.runs:
         values = {metric.name: metric.value for metric in run.metrics}
@@ -209,7 +204,6 @@ _LEAD = (
 
 @report_section("sweep", at=80)
 def sweep(report: Report) -> blocks.Section | None:
-    """Nothing without a sweep."""
     result = report.sweep
     if result is None:
         return None
@@ -271,7 +265,6 @@ def sweep_sentences(report: Report, result: SweepResult) -> list[str]:
 
 
 def choice_line(result: SweepResult) -> str:
-    """The setting that was chosen, and how many of the others the rows do not tell from it."""
     best = value_of(result.metric, result.winner.metric.value)
     chosen = (
         f"chosen of {len(result.settings)} settings by {prose_name(result.metric)} {best} on {count(result.rows)} "
@@ -295,7 +288,6 @@ def _certainty(result: SweepResult) -> str:
 
 
 def sweep_lines(result: SweepResult) -> list[str]:
-    """What the terminal says when the sweep is done: the choice, then a line for each setting."""
     lines = [choice_line(result)]
     for at, item in enumerate(result.settings):
         mark, remark = ("*", "") if at == result.chosen else (" ", _remark(item))

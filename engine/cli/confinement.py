@@ -56,11 +56,16 @@ def confine_run(
     """
     if not options.has_own_process:
         return
+    from engine.lock.apart import begin
+    from engine.lock.file import lock_path
     from engine.process.bytecode import keep_bytecode
     from engine.process.confine import LOOPBACK, NONE, OPEN, available
     from engine.process.policies import rights_of_a_run
     from engine.recipe.outside import named_of
+    from engine.recipe.references import references_of
+    from engine.sources.apart import Named, address_text
     from engine.trust.allowed import projects
+    from engine.trust.hosts import has_proxy
     from engine.trust.project import project_of
 
     if not available().landlock:
@@ -74,9 +79,14 @@ def confine_run(
     others, shared = needs.others, needs.shared
     named = [one for _, one in named_of(recipe)]
     paths = [one.path for one in (*named, *others) if isinstance(one, PathRef)]
-    remote = _remote(recipe, others)
-    from engine.trust.hosts import has_proxy  # light verbs reach no server
-
+    beside = (one.ref for _, source in sources_at(recipe) for one in source.columns)
+    found = [*(ref for _, ref, _ in references_of(recipe)), *beside, *others]
+    servers = {one.url for _, one in named_of(recipe) if isinstance(one, Endpoint)}
+    remote = Named(
+        hubs=tuple(sorted({ref.repo for ref in found if isinstance(ref, HubRef)})),
+        packages=tuple(sorted({ref.name for ref in found if isinstance(ref, PackageRef)})),
+        servers=tuple(sorted({address_text(parse_address(url)) for url in servers})),
+    )
     # A proxy resolves names by itself, so what goes through one cannot be passed on by address.
     # A bucket is reached from this process.
     is_remote = any(has_proxy(parse_address(one)) for one in remote.servers) or bool(
@@ -93,7 +103,7 @@ def confine_run(
             store.mkdir(parents=True, exist_ok=True)
     _make_key()
     if needs.writes_lock:
-        _begin_writing(recipe.file)
+        begin(lock_path(recipe.file), _held_to_the_end())
     rights = rights_of_a_run(
         project=project_of(recipe.file, projects()).roots,
         reads=[
@@ -114,21 +124,6 @@ def confine_run(
     elif needs.ranks.size > 1 and rights.network == NONE:
         rights = replace(rights, network=LOOPBACK)
     _confine(rights, "the run", has_helper=has_helper)
-
-
-def _remote(recipe: Recipe, others: Sequence[Reference]) -> Named:
-    from engine.recipe.outside import named_of
-    from engine.recipe.references import references_of
-    from engine.sources.apart import Named, address_text
-
-    beside = (one.ref for _, source in sources_at(recipe) for one in source.columns)
-    found = [*(ref for _, ref, _ in references_of(recipe)), *beside, *others]
-    servers = {one.url for _, one in named_of(recipe) if isinstance(one, Endpoint)}
-    return Named(
-        hubs=tuple(sorted({ref.repo for ref in found if isinstance(ref, HubRef)})),
-        packages=tuple(sorted({ref.name for ref in found if isinstance(ref, PackageRef)})),
-        servers=tuple(sorted({address_text(parse_address(url)) for url in servers})),
-    )
 
 
 def _begin_fetching(remote: Named, root: Path) -> None:
@@ -173,14 +168,6 @@ def confine_asking(
     _make_key()
     rights = rights_of_a_run(project=(), reads=[*model, *reads], writes=[root, *writes])
     _confine(rights, "the answer")
-
-
-def _begin_writing(recipe_file: Path) -> None:
-    """Start the process that writes the lock for this one. EnvironmentProblem X867."""
-    from engine.lock.apart import begin
-    from engine.lock.file import lock_path
-
-    begin(lock_path(recipe_file), _held_to_the_end())
 
 
 def _held_to_the_end() -> ExitStack:

@@ -47,7 +47,12 @@ def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type
     from engine.review.file_tree import Disk, revisions
     from engine.review.version import load_side
 
-    _refuse(options)
+    if options.since is None and options.to is not None:
+        raise RecipeError.one("R022", "--to needs --from", hint="add --from with the old revision")
+    if (options.new is None) == (options.since is None):
+        message = "two files, or one file and --from: not both, not neither"
+        hint = "recipe diff OLD NEW, or recipe diff FILE --from main"
+        raise RecipeError.one("R022", message, hint=hint)
     if options.since is None:
         tree = Disk()
         yield tuple(load_side(path, tree, label=str(path)) for path in (options.old, options.new))
@@ -64,12 +69,3 @@ def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type
         named = f"{path} at {options.to}" if options.to else str(path)
         first = load_side(path, before, label=f"{path} at {options.since}")
         yield first, load_side(path, after, label=named)
-
-
-def _refuse(options: argparse.Namespace) -> None:
-    if options.since is None and options.to is not None:
-        raise RecipeError.one("R022", "--to needs --from", hint="add --from with the old revision")
-    if (options.new is None) == (options.since is None):
-        message = "two files, or one file and --from: not both, not neither"
-        hint = "recipe diff OLD NEW, or recipe diff FILE --from main"
-        raise RecipeError.one("R022", message, hint=hint)

@@ -42,7 +42,17 @@ def run(options: argparse.Namespace) -> None:
             return
         raise _neither(options.start, list(shipped))
     target = options.output or Path(f"{options.start}.yaml")
-    copied = _copy(shipped[options.start], target)
+    source = shipped[options.start]
+    text = source.read_text(encoding="utf-8")
+    beside = sorted((source.parent / "data").glob("*"))
+    named = (path for path in beside if f"data/{path.name}" in text)
+    pairs = [(source, target), *((path, target.parent / "data" / path.name) for path in named)]
+    # All of them before the first is written, so that no recipe stands there without its data.
+    for _, copy in pairs:
+        refuse_taken(copy)
+    for original, copy in pairs:
+        create(copy, original.read_bytes())
+    copied = [copy for _, copy in pairs]
     # A shipped recipe names nothing outside its project. Where its run cannot be confined, that asks again.
     with suppress(StoreError):
         trust(target, ())
@@ -94,19 +104,6 @@ def _draft(options: argparse.Namespace) -> None:
         trust_as_it_stands(target)
     width = columns(sys.stdout)
     show(draft_message(found, file=options.start, target=str(target), width=width))
-
-
-def _copy(source: Path, target: Path) -> list[Path]:
-    text = source.read_text(encoding="utf-8")
-    beside = sorted((source.parent / "data").glob("*"))
-    named = (path for path in beside if f"data/{path.name}" in text)
-    pairs = [(source, target), *((path, target.parent / "data" / path.name) for path in named)]
-    # All of them before the first is written, so that no recipe stands there without its data.
-    for _, copy in pairs:
-        refuse_taken(copy)
-    for original, copy in pairs:
-        create(copy, original.read_bytes())
-    return [copy for _, copy in pairs]
 
 
 def _purpose(path: Path) -> str:

@@ -67,7 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EngineError as error:
         return _report_error(error, as_json=False)
     except KeyboardInterrupt as asked:
-        return _interrupted(asked)
+        number = interrupts.number_of(asked)
+        by = "" if number == signal.SIGINT else f" by {interrupts.name_of(number)}"
+        write_error(f"interrupted{by}\n")
+        return ExitCode.of_signal(number)
     except BrokenPipeError:
         # As in `recipe runs | head`: Python would complain when it flushes stdout at its end.
         discard_output()
@@ -76,12 +79,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as failure:  # noqa: BLE001 - the boundary: whatever is left is a failure or our mistake
-        return _failed(failure, words)
+        from engine.cli.bug import report_bug  # only when something went wrong
+        from engine.cli.output import STORE
+        from engine.failures import as_engine_error
+
+        known = as_engine_error(failure, Path(STORE))
+        return (
+            _report_error(known, as_json=False) if known is not None else report_bug(failure, words)
+        )
 
 
 def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     if not words or words[0] not in VERBS:
-        return _without_verb(words)
+        if words and not words[0].startswith("-"):
+            from difflib import get_close_matches  # only for a mistake
+
+            from engine.render.styled_text import printable
+
+            near = get_close_matches(words[0], VERBS, 1)
+            hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"
+            write_error(f"recipe: there is no verb `{printable(words[0])}`: {hint}\n")
+            return ExitCode.USAGE
+        _parser().parse_args(words or ["--help"])
+        return ExitCode.USAGE
     # What is imported stays: looking it through for garbage is a tenth of a light verb's time.
     if has_own_process:
         gc.set_threshold(50_000)
@@ -98,37 +118,6 @@ def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     except EngineError as error:
         as_json = getattr(options, "format", "text") == "json"
         return _report_error(error, as_json=as_json, recipe=getattr(options, "recipe", None))
-
-
-def _interrupted(asked: KeyboardInterrupt) -> int:
-    number = interrupts.number_of(asked)
-    by = "" if number == signal.SIGINT else f" by {interrupts.name_of(number)}"
-    write_error(f"interrupted{by}\n")
-    return ExitCode.of_signal(number)
-
-
-def _failed(failure: BaseException, words: Sequence[str]) -> int:
-    from engine.cli.bug import report_bug  # only when something went wrong
-    from engine.cli.output import STORE
-    from engine.failures import as_engine_error
-
-    known = as_engine_error(failure, Path(STORE))
-    return _report_error(known, as_json=False) if known is not None else report_bug(failure, words)
-
-
-def _without_verb(words: Sequence[str]) -> int:
-    """Help, version, or a verb that is none."""
-    if words and not words[0].startswith("-"):
-        from difflib import get_close_matches  # only for a mistake
-
-        from engine.render.styled_text import printable
-
-        near = get_close_matches(words[0], VERBS, 1)
-        hint = f"did you mean `{near[0]}`?" if near else "recipe --help lists them"
-        write_error(f"recipe: there is no verb `{printable(words[0])}`: {hint}\n")
-        return ExitCode.USAGE
-    _parser().parse_args(words or ["--help"])
-    return ExitCode.USAGE
 
 
 def _parser() -> argparse.ArgumentParser:

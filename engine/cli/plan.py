@@ -106,7 +106,9 @@ def run(options: argparse.Namespace) -> None:
     price = price_of(device, options.prices)
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
     plan = plan_run(recipe, store, inputs=inputs, previous=previous)
-    power = _power(plan)
+    stored = {stage.name: stage.reused for stage in plan.stages if stage.reused}
+    differ = measured_discordance(plan.recipe, stored)
+    power = power_estimates(plan.recipe, counted_data(plan), discordance=differ)
     missing = (
         *(() if options.device else missing_here(recipe, device)),
         *too_few_groups(recipe, power),
@@ -317,12 +319,6 @@ def _size(size: ValidationSize, rest: str) -> str:
 def _counted_sizes(plan: Plan) -> dict[str, int]:
     data = plan.stage("data").reused
     return {one.name: one.rows for one in results.data_summary(data).splits} if data else {}
-
-
-def _power(plan: Plan) -> PowerEstimates:
-    stored = {stage.name: stage.reused for stage in plan.stages if stage.reused}
-    differ = measured_discordance(plan.recipe, stored)
-    return power_estimates(plan.recipe, counted_data(plan), discordance=differ)
 
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:

@@ -38,24 +38,20 @@ def run(options: argparse.Namespace) -> None:
         message = f"{what}: this is what somebody wrote"
         show_problems([Problem(code="E751", message=message, severity=Severity.WARNING)])
     if options.mistakes or options.format == "csv":
-        _show_mistakes(folder, options)
+        from engine.runs.compare import as_csv, mistakes_of
+
+        rows = mistakes_of(folder, Store(store_of(options)))
+        if options.format == "json":
+            show_json(to_json(rows))
+        elif options.format == "csv":
+            show(as_csv(rows))
+        else:
+            drawn = renderables(mistake_table(rows))
+            show(terminal_text(drawn, width=_width(), colour=has_colour(sys.stdout)))
     elif options.format == "text":
         show(_as_text(folder, options.store or ""))
     else:
         show(read_file(folder, FILES[options.format]).decode("utf-8", "replace"))
-
-
-def _show_mistakes(run: Path, options: argparse.Namespace) -> None:
-    from engine.runs.compare import as_csv, mistakes_of
-
-    rows = mistakes_of(run, Store(store_of(options)))
-    if options.format == "json":
-        show_json(to_json(rows))
-    elif options.format == "csv":
-        show(as_csv(rows))
-    else:
-        drawn = renderables(mistake_table(rows))
-        show(terminal_text(drawn, width=_width(), colour=has_colour(sys.stdout)))
 
 
 def _width() -> int:

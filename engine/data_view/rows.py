@@ -63,7 +63,17 @@ def examples(files: Files, task: Task, wish: ViewOptions) -> Iterator[ShownExamp
         label = next((one for one in fitting if taken[one] < wish.examples), None)
         if label is not None:
             taken[label] += 1
-            yield _example(split, example)
+            yield (
+                ShownExample(
+                    id=example.id,
+                    origin=example.origin,
+                    split=split,
+                    labels=example.labels,
+                    input=example.input,
+                    target=example.target,
+                    beside=tuple(_beside(example)),
+                )
+            )
 
 
 def pick(files: Files, wish: ViewOptions) -> tuple[str, Example] | None:
@@ -184,18 +194,6 @@ def drawn(path: Path) -> tuple[Sequence[Example], int]:
 def _all(files: Files, splits: Sequence[str]) -> Iterator[tuple[str, Example]]:
     for split in splits:
         yield from ((split, example) for example in iter_examples(files[split]))
-
-
-def _example(split: str, example: Example) -> ShownExample:
-    return ShownExample(
-        id=example.id,
-        origin=example.origin,
-        split=split,
-        labels=example.labels,
-        input=example.input,
-        target=example.target,
-        beside=tuple(_beside(example)),
-    )
 
 
 def _beside(example: Example) -> Iterator[str]:

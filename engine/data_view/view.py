@@ -83,7 +83,10 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
         RecipeError: D395 no such row, D396 no such class.
 
     """
-    _refuse_unknown_class(recipe, wish.label)
+    labels = recipe.task.labels
+    if wish.label and wish.label not in labels:
+        known = f"the task's classes: {', '.join(labels[:20])}" if labels else "it has no classes"
+        raise RecipeError.one("D396", f"`{wish.label}` is no class of this task", hint=known)
     store = Store(root, versions=tool_versions())
     found = _found(recipe, store, watcher)
     view = DataView(
@@ -91,7 +94,7 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
         kind=recipe.task.kind,
         summary=found.summary,
         refusing=found.refusing,
-        max_length=_max_length(recipe),
+        max_length=(by_length(recipe)[0].method.max_length),
     )
     problems = list(found.error.problems) if found.error else []
     if found.files:
@@ -174,18 +177,6 @@ def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | Non
         stops_early=recipe.method.early_stopping is not None,
         added_by=recipe.rows_added_by,
     )
-
-
-def _max_length(recipe: Recipe) -> int:
-    """Return the length that no row may exceed: of a sweep's settings the smallest, which all rows have to fit."""
-    return by_length(recipe)[0].method.max_length
-
-
-def _refuse_unknown_class(recipe: Recipe, label: str) -> None:
-    labels = recipe.task.labels
-    if label and label not in labels:
-        known = f"the task's classes: {', '.join(labels[:20])}" if labels else "it has no classes"
-        raise RecipeError.one("D396", f"`{label}` is no class of this task", hint=known)
 
 
 def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:

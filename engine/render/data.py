@@ -204,7 +204,16 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
     splits = summary.splits
     labels = list(dict.fromkeys(label for split in splits for label in split.labels))
     if labels:
-        yield from _class_table(splits, labels)
+        totals = {label: sum(split.labels.get(label, 0) for split in splits) for label in labels}
+        ranked = sorted(labels, key=lambda label: (-totals[label], labels.index(label)))
+        rows = [
+            [label, *(count(split.labels.get(label, 0)) for split in splits)] for label in ranked
+        ]
+        if len(ranked) > MOST_CLASSES:
+            between = f"… {len(ranked) - 2 * ENDS} classes between"
+            rows = [*rows[:ENDS], [between, *[""] * len(splits)], *rows[-ENDS:]]
+        rows.append(["rows", *(count(split.rows) for split in splits)])
+        yield _table(["class", *blocks.numbers(split.name for split in splits)], rows)
     else:
         yield _table(" | >rows", [[split.name, count(split.rows)] for split in splits])
     yield from (text(note) for split in splits if (note := _split_note(split)))
@@ -212,18 +221,6 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
     if summary.folds:
         held_out = "every row is held out once; fold 1 is the holdout shown here"
         yield text(f"{summary.folds} folds: {held_out}")
-
-
-def _class_table(splits: Sequence[SplitSummary], labels: Sequence[str]) -> Iterator[RenderableType]:
-    """A row a class, from the largest to the smallest; the middle of a long list is left out."""
-    totals = {label: sum(split.labels.get(label, 0) for split in splits) for label in labels}
-    ranked = sorted(labels, key=lambda label: (-totals[label], labels.index(label)))
-    rows = [[label, *(count(split.labels.get(label, 0)) for split in splits)] for label in ranked]
-    if len(ranked) > MOST_CLASSES:
-        between = f"… {len(ranked) - 2 * ENDS} classes between"
-        rows = [*rows[:ENDS], [between, *[""] * len(splits)], *rows[-ENDS:]]
-    rows.append(["rows", *(count(split.rows) for split in splits)])
-    yield _table(["class", *blocks.numbers(split.name for split in splits)], rows)
 
 
 def _split_note(split: SplitSummary) -> str:

@@ -177,7 +177,15 @@ class TerminalProgress(_Progress):
         self._line = spans
         # The last column stays free: a full line may wrap, and `\r` would then lead to the wrong
         # one.
-        fitted = _fitted(spans, columns(self._stream) - 1)
+        room = columns(self._stream) - 1
+        kept: list[Span] = []
+        for text, style in spans:
+            shown = crop(text, room)
+            if shown != text and len(kept) > _ALWAYS:
+                break
+            kept.append((shown, style))
+            room -= cells(shown)
+        fitted = tuple(kept)
         self._stream.write("\r" + to_text([fitted], colour=self._colour).rstrip("\n") + "\x1b[K")
         self._stream.flush()
 
@@ -287,18 +295,6 @@ def _bar(done: int, total: int, width: int, *, blocks: bool) -> str:
         return ("#" * int(share * width)).ljust(width, ".")
     full, eighth = divmod(int(share * width * 8), 8)
     return ("█" * full + (_EIGHTHS[eighth] if eighth else "")).ljust(width)
-
-
-def _fitted(spans: Line, room: int) -> Line:
-    """As many spans as fit, each whole; what is counted, which is the third, is cropped."""
-    kept: list[Span] = []
-    for text, style in spans:
-        shown = crop(text, room)
-        if shown != text and len(kept) > _ALWAYS:
-            break
-        kept.append((shown, style))
-        room -= cells(shown)
-    return tuple(kept)
 
 
 def columns(stream: TextIO) -> int:

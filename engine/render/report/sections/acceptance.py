@@ -253,7 +253,11 @@ def acceptance(report: Report) -> blocks.Section:
 
 
 def check_table(verdict: Verdict, caption: str) -> blocks.Table:
-    scores = _score_axis(verdict.checks)
+    scores = [check for check in verdict.checks if _is_score(check)]
+    seen = numbers_of((item.got, item.interval) for item in scores)
+    lowest = min([*seen, *(item.bound for item in scores)], default=0.0)
+    # A value on a tenth itself gets room at its left.
+    scores = blocks.Axis(max(0.0, min(0.9, math.floor(lowest * 10 - 1e-9) / 10)), 1.0)
     rows = (_row(check, scores) for check in verdict.checks)
     return blocks.table(caption, _COLUMNS, rows, "cards")
 
@@ -291,12 +295,3 @@ def _row(check: Check, scores: blocks.Axis) -> blocks.Row:
 
 def _is_score(check: Check) -> bool:
     return not is_difference(check) and check.direction == "min" and is_share(check.name)
-
-
-def _score_axis(checks: Sequence[Check]) -> blocks.Axis:
-    """The common axis of shares with a minimum: from the tenth below all that must be seen up to 1."""
-    scores = [check for check in checks if _is_score(check)]
-    seen = numbers_of((item.got, item.interval) for item in scores)
-    lowest = min([*seen, *(item.bound for item in scores)], default=0.0)
-    # A value on a tenth itself gets room at its left.
-    return blocks.Axis(max(0.0, min(0.9, math.floor(lowest * 10 - 1e-9) / 10)), 1.0)

@@ -134,7 +134,9 @@ def _rung_row(ladder: Sequence[FormResult], at: int, metric: str) -> blocks.Row:
         blocks.Badge(rung_answer(rung), rung.verdict.status.value if rung.verdict else "plain"),
         _main(rung, metric),
         _agreement(rung.agreement),
-        DASH if rung.agreement is None else _changed(rung),
+        DASH
+        if rung.agreement is None
+        else (count(len(rung.flips)) + (f", {count(rung.ties)} near a tie" if rung.ties else "")),
         _shift(rung),
         _token_parity(rung),
     )
@@ -158,11 +160,6 @@ def sample_text(rung: FormResult) -> str:
         return ""
     found = f"spot check on {count(rung.scores.rows)} of {count(rung.sampled_of)} rows"
     return f"{found}: {count(len(rung.flips))} answers changed" if rung.agreement else found
-
-
-def _changed(rung: FormResult) -> str:
-    """`19, 17 near a tie`."""
-    return count(len(rung.flips)) + (f", {count(rung.ties)} near a tie" if rung.ties else "")
 
 
 def _agreement(same: Metric | None) -> str:

@@ -41,7 +41,12 @@ def reproduction(report: Report) -> blocks.Section | None:
         parts.append(blocks.table(caption, columns, _tested_rows(result), "narrow"))
     if result.compared:
         columns = "what | in the lock | in this run | "
-        rows = _compared_rows(result)
+        rows: list[list[str]] = []
+        for part in dict.fromkeys(item.part for item in result.compared):
+            items = [item for item in result.compared if item.part == part]
+            equal = [item for item in items if item.equal]
+            rows += [_compared_row(item) for item in items if not item.equal or len(equal) == 1]
+            rows += [[part, DASH, DASH, f"{len(equal)} equal"]] if len(equal) > 1 else []
         parts.append(blocks.table("The lock and this run", columns, rows, "narrow"))
     summary = (result.summary,)
     return blocks.Section(
@@ -65,17 +70,6 @@ def _facts(result: Reproduction) -> tuple[tuple[str, blocks.Cell], ...]:
         wanted = f"; {percent(needed)} expected: {result.agreement_from}" if needed else ""
         facts.append(("same answers", f"{same} of {result.agreement.n}{wanted}"))
     return tuple(facts)
-
-
-def _compared_rows(result: Reproduction) -> list[list[str]]:
-    """Each fact of the lock beside that of the run, by part; equal facts of one part in one row."""
-    rows: list[list[str]] = []
-    for part in dict.fromkeys(item.part for item in result.compared):
-        items = [item for item in result.compared if item.part == part]
-        equal = [item for item in items if item.equal]
-        rows += [_compared_row(item) for item in items if not item.equal or len(equal) == 1]
-        rows += [[part, DASH, DASH, f"{len(equal)} equal"]] if len(equal) > 1 else []
-    return rows
 
 
 def _compared_row(item: FactComparison) -> list[str]:
@@ -123,16 +117,14 @@ def diagnosis(report: Report) -> blocks.Section | None:
         title="What would make it better" if found.edits else f"Diagnosis: {fit_words(found)}",
         lead=_LEAD[found.fit],
         blocks=tuple(shown),
-        closing=() if is_plain else (_closing(found),),
+        closing=()
+        if is_plain
+        else ((f"diagnosis: {fit_words(found)}: {'; '.join(found.reasons[:2])}"),),
     )
 
 
 def fit_words(found: Diagnosis) -> str:
     return found.fit.value.replace("_", " ")
-
-
-def _closing(found: Diagnosis) -> str:
-    return f"diagnosis: {fit_words(found)}: {'; '.join(found.reasons[:2])}"
 
 
 @report_section("again", at=4)

@@ -46,11 +46,13 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, _end_group)
     tell_when_gone(parent, signal.SIGUSR1)
     # This process stays beside the worker: one that outlives it has to end its grandchildren.
+    # SIGTERM is for the worker, which has a moment to end in order; one that comes during the fork waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     worker = os.fork()
     if worker == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         _work()
         return
-    # SIGTERM is for the worker, which has a moment to end in order.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _, status = os.waitpid(worker, 0)
     # Whoever started us is shown how the worker ended: by the same code, or by the same signal.

@@ -80,7 +80,6 @@ def _mistake(row: Prediction, example: Example, task: Task) -> Mistake:
 
 
 def _differences(row: Prediction, task: Task) -> Iterator[str]:
-    """Yield the fields of an object that differ, with both values."""
     if row.label is not None and task.spec.answer is AnswerForm.OBJECT:
         known = leaves(task.schema)
         one, other = (leaves_of(read_object(text) or {}, known) for text in (row.target, row.label))

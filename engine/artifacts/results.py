@@ -82,8 +82,6 @@ LEFT = "weights.json"
 
 
 class Stop(Value):
-    """The stages that follow are skipped; why, and what the run comes to."""
-
     outcome: str
     """As in `Report.outcome`."""
     code: ExitCode
@@ -293,12 +291,10 @@ def without_synthetic(artifacts: Artifacts) -> tuple[Comparison, ...]:
 
 
 def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
-    """Return the comparison with baselines and the last accepted model; empty before the gate."""
     return _COMPARISONS(artifacts) or ()
 
 
 def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
-    """Return the kept checkpoints on the validation rows; none where none were kept."""
     return _CHECKPOINTS(artifacts) or ()
 
 
@@ -332,7 +328,6 @@ def left_out(artifacts: Artifacts) -> tuple[str, ...]:
 
 
 def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
-    """The learning curves that were drawn: the SVM's, and the tuned model's."""
     return tuple(filter(None, (one(artifacts) for one in _CURVES)))
 
 

@@ -39,8 +39,6 @@ class PreviousModel(Protocol):
 
 
 class AtOnce(Value):
-    """How many trainings run at the same time, and the store that they leave their results in."""
-
     most: int
     root: Path
     find: Callable[[str], Artifact | None]

@@ -65,7 +65,6 @@ class CostTracker:
             self.when = LATER
 
     def rest(self, stage: str) -> Rest:
-        """Estimate what the run still takes as a stage begins."""
         found = {name: one for name, one in self._forecast().stages.items() if one != SWEPT}
         own = found.pop(stage, StageForecast()).seconds
         known = [one.seconds for one in found.values() if one.seconds is not None]

@@ -36,8 +36,6 @@ from engine.values import Value, to_json
 
 
 class Download(Value):
-    """One encoder that will be fetched."""
-
     reference: str
     """Which, and where from."""
     bytes: int | None

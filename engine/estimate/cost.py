@@ -48,8 +48,6 @@ MEMORY_BYTES = 10e9
 
 
 class Batch(Value):
-    """What goes through the model at once."""
-
     rows: int
     length: int
     """Tokens of each row, padding included."""
@@ -60,18 +58,14 @@ class Batch(Value):
 
     @property
     def tokens(self) -> int:
-        """Of all rows."""
         return self.rows * (self.length - self.shared) + self.shared
 
     @property
     def logits(self) -> int:
-        """Tokens of all rows that have logits."""
         return self.rows * self.learned or self.tokens
 
 
 class Memory(Value):
-    """The parts of the peak, in bytes."""
-
     process: int
     weights: int
     adapter: int
@@ -86,14 +80,11 @@ class Memory(Value):
         return sum(to_json(self).values())
 
     def parts(self) -> Mapping[str, int]:
-        """Return the parts by name, without those that are nothing."""
         named = {"process": "the process"}
         return {named.get(name, name): size for name, size in to_json(self).items() if size}
 
 
 class Course(Value):
-    """How often what happens, and with how much."""
-
     steps: float
     """As so many full batches: the last one of an epoch may be smaller."""
     passes: int
@@ -108,8 +99,6 @@ class Course(Value):
 
 
 class Duration(Value):
-    """Seconds, by what they are spent on."""
-
     starting: float
     steps: float
     evaluations: float

@@ -22,8 +22,6 @@ FILE = "prices.yaml"
 
 
 class Price(Value):
-    """What an hour costs."""
-
     an_hour: float
     currency: str
     """Empty where the file says none."""
@@ -31,7 +29,6 @@ class Price(Value):
     """Device and file: `rtx-4090 in prices.yaml`."""
 
     def of(self, seconds: float) -> float:
-        """Return what so many seconds cost."""
         return self.an_hour * seconds / 3600
 
 
@@ -89,7 +86,6 @@ class DeviceFacts(Value):
     native_bf16: bool = True
 
     def peak(self, precision: str) -> float | None:
-        """Operations a second at most."""
         return self.fp32 if precision == "fp32" else self.bf16
 
 

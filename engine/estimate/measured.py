@@ -87,7 +87,6 @@ def keep(root: Path, measured: Measurement) -> None:
 
 
 def find(root: Path, work: Mapping[str, Any]) -> Measurement | None:
-    """Return the measurement of exactly this work, or None."""
     return _read(root / FOLDER / f"{make_key(work).digest[:32]}.json")
 
 

@@ -54,7 +54,6 @@ def lengths_of(counted: Mapping[int, int]) -> Lengths:
 
 
 def in_blocks(lengths: Lengths, limit: int) -> Lengths:
-    """Return the lengths of the blocks that documents are cut into."""
     counted: Counter[int] = Counter()
     for tokens, rows in lengths:
         whole, rest = divmod(tokens, limit)
@@ -68,7 +67,6 @@ def rows_in(lengths: Lengths) -> int:
 
 
 def mean(lengths: Lengths) -> float:
-    """Return the mean number of tokens; 0 for none."""
     rows = rows_in(lengths)
     return sum(tokens * count for tokens, count in lengths) / rows if rows else 0.0
 
@@ -97,7 +95,6 @@ class RowSample(Value):
 
     @property
     def rows(self) -> int:
-        """Rows of train that were looked at."""
         return rows_in(self.train)
 
 

@@ -41,8 +41,6 @@ _PARTS: Final = 1000
 
 
 class Workload(Value):
-    """Rows of training and validation with their lengths."""
-
     train_rows: int | None
     """None while only a fraction of uncounted rows is known."""
     validation_rows: int | None
@@ -62,12 +60,10 @@ class Workload(Value):
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest row that trains or validates."""
         return max((tokens for tokens, _ in (*self.train, *self.validation)), default=0)
 
     @property
     def mean(self) -> float:
-        """Tokens of a training row."""
         return mean(self.train)
 
     @property

@@ -86,8 +86,6 @@ SWEPT = StageForecast(basis="sweep")
 
 
 class Forecast(Value):
-    """What a run of a plan will take."""
-
     device: Device
     training: TrainingEstimate
     recipe: Recipe
@@ -100,24 +98,20 @@ class Forecast(Value):
 
     @property
     def seconds(self) -> float | None:
-        """Of the stages whose time is known; None where none is."""
         return _sum_of(one.seconds for one in self.stages.values())
 
     @property
     def untimed(self) -> tuple[str, ...]:
-        """Stages that run and whose time is not known."""
         return tuple(
             name for name, one in self.stages.items() if one.seconds is None and one != SWEPT
         )
 
     @property
     def disk_bytes(self) -> int | None:
-        """Of the stages whose size is known; None where none is."""
         return _sum_of(one.disk_bytes for one in self.stages.values())
 
     @property
     def cost(self) -> float | None:
-        """At the user's price; None without one, or without a time."""
         if self.price is None or self.seconds is None:
             return None
         return self.price.of(self.seconds)

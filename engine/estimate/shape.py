@@ -58,8 +58,6 @@ class Linear(Value):
 
 
 class ModelShape(Value):
-    """What an estimate needs to know of a base model."""
-
     hidden: int
     layers: int
     intermediate: int
@@ -78,12 +76,10 @@ class ModelShape(Value):
 
     @property
     def linear_parameters(self) -> int:
-        """Elements of the matrices in all blocks."""
         return sum(one.inputs * one.outputs * one.count for one in self.linears)
 
     @property
     def embedding_parameters(self) -> int:
-        """Elements of the input embeddings."""
         return self.vocabulary * self.hidden
 
 
@@ -163,7 +159,6 @@ def blank_shape(blank: Scratch, words: int) -> ModelShape:
 
 
 def with_layers(shape: ModelShape, keep: str | int | Sequence[int]) -> ModelShape:
-    """Return the shape of a model of which only some layers are kept."""
     count = sum(one < shape.layers for one in layer_numbers(keep, shape.layers))
     share = count / shape.layers
     linears = tuple(replace(one, count=round(one.count * share)) for one in shape.linears)

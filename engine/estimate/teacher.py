@@ -25,8 +25,6 @@ ASKING_TOKENS = 60
 
 
 class SynthesisEstimate(Value):
-    """How many rows are asked for, how often they are asked again, and about how many tokens that is."""
-
     rows: int
     votes: int
     """Answers to written rows, where every row has the form that was asked for."""
@@ -77,8 +75,6 @@ OBJECT_TOKENS = 60
 
 
 class TeacherEstimate(Value):
-    """How many rows a teacher is asked at most, and about how many tokens that is."""
-
     validation: int | None
     """None while the split is not counted."""
     rows: int | None
@@ -117,8 +113,6 @@ def teacher_estimate(
 
 
 class SoftEstimate(Value):
-    """What asking a teacher for its probabilities of the training rows takes."""
-
     rows: int | None
     """At most, unless they are counted; None while that is not known."""
     counted: bool

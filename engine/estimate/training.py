@@ -49,8 +49,6 @@ TEXTS_OF_PREFERENCE = 2
 
 
 class TrainingEstimate(Value):
-    """What one training will take; None where it is not known, and `unknown` says why."""
-
     steps: int | None = None
     tokens: int | None = None
     """Of an epoch, without padding."""
@@ -80,8 +78,6 @@ class TrainingEstimate(Value):
 
 
 class Known(Value):
-    """What an estimate may stand on besides the recipe."""
-
     shape: ModelShape | None
     workload: Workload
     measured: Measurement | None = None
@@ -223,7 +219,6 @@ def _plan(method: Method, work: Workload) -> Schedule | None:
 
 
 def course_of(recipe: Recipe, work: Workload) -> Course | None:
-    """Return how often what happens; None while rows or their lengths are not known."""
     method = recipe.method
     plan = _plan(method, work)
     if plan is None or not work.train:
@@ -263,7 +258,6 @@ def _shared(work: Workload, rows: int, length: int) -> Batch:
 def _memory(
     recipe: Recipe, device: Device, known: Known, shape: ModelShape
 ) -> tuple[int | None, str]:
-    """Return the peak at the longest rows, and where it comes from."""
     work, like, most = known.workload, known.like, recipe.method.micro_batch_size
     if known.measured:
         peak = known.measured.usage.peak_bytes
@@ -292,7 +286,6 @@ def _memory(
 def _duration(
     recipe: Recipe, device: Device, known: Known, shape: ModelShape, course: Course
 ) -> tuple[float | None, str]:
-    """Return the seconds, and where they come from."""
     method, like = recipe.method, known.like
     if known.measured:
         source = _source(known.measured)

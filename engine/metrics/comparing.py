@@ -136,7 +136,6 @@ def compare_with_smaller(
 def judge_without_synthetic(
     comparisons: Sequence[Comparison], acceptance: Acceptance
 ) -> tuple[Check, ...]:
-    """Judge every bound of `acceptance.over_without_synthetic`."""
     found = {one.metric: one for one in comparisons}
     checks: list[Check] = []
     for gain in acceptance.over_without_synthetic:
@@ -170,19 +169,15 @@ class Earlier(Value):
 
     @property
     def is_comparable(self) -> bool:
-        """Whether it answered the same rows."""
         return bool(self.accepted) and not self.why_not
 
     @property
     def named(self) -> str:
-        """The name of the model, for people."""
         source = f" ({self.source})" if self.source else ""
         return f"the model accepted on {self.accepted}{source}"
 
 
 class Rivals(Value):
-    """What the tuned model is compared with, and how."""
-
     judging: Judging
     baselines: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)
     earlier: Earlier = field(default_factory=Earlier)
@@ -288,7 +283,6 @@ def _comparison(name: str, metric: str, models: PairedTables, *, with_test: bool
 
 
 def turned(interval: Interval | None) -> Interval | None:
-    """Return the interval of the negative."""
     if interval is None:
         return None
     return replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)
@@ -302,7 +296,6 @@ def _judge_difference(
     *,
     name: str,
 ) -> Check:
-    """Judge what is gained or lost; classes of few rows decide nothing."""
     direction: Direction = "max"
     if isinstance(bound, MinGain):
         direction, limit = "min", bound.min_gain
@@ -342,7 +335,6 @@ def _judge_gain(
 def _over_one(
     gain: MinGain, comparison: Comparison, known: Sequence[Comparison], *, acceptance: Acceptance
 ) -> Check:
-    """Judge the gain over one of the baselines that are known, the best of which is first."""
     is_best = comparison is known[0]
     which = "the best baseline" if is_best else "the best one that is not beaten for sure"
     against = f"`{comparison.name}`, {which}"

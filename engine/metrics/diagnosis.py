@@ -62,8 +62,6 @@ _SETTLED = (Status.PASS, Status.WARN)
 
 
 class Beside(Value):
-    """What else is known of a model that was refused."""
-
     curves: Sequence[LearningCurve] = ()
     """The tuned model's counts, and the SVM's where there is no other."""
     comparisons: Sequence[Comparison] = ()
@@ -73,7 +71,6 @@ class Beside(Value):
 
     @property
     def cause(self) -> str:
-        """What comes before rows and training."""
         return self.diagnosis.cause if self.diagnosis else ""
 
     @property
@@ -123,9 +120,28 @@ def _of_answers(
     """Name what is most often wrong, worst first, and what was judged on few rows."""
     form, worst = task.spec.answer, list[str]()
     if form is AnswerForm.LABEL:
-        worst = _confusions(scores, task.labels)
+        pairs = [
+            (count, target, output)
+            for target, row in enumerate(scores.confusion)
+            # The last column counts outputs that are no label.
+            for output, count in enumerate(row[: len(task.labels)])
+            if target != output and count
+        ]
+        worst = [
+            f"`{task.labels[target]}` is taken for `{task.labels[output]}` {_times(count)}"
+            for count, target, output in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))
+        ]
     elif form is AnswerForm.LABELS:
-        worst = _of_sets(scores)
+        wrong = [
+            (row.support - right, row.predicted - right, row.label)
+            for row in scores.classes
+            for right in [round((row.recall or 0.0) * row.support)]
+        ]
+        worst = [
+            f"`{label}` is missed {_times(missed)} and given {_times(vain)} where it is not"
+            for missed, vain, label in sorted(wrong, key=lambda item: -item[0] - item[1])
+            if missed or vain
+        ]
     elif form is AnswerForm.OBJECT:
         known = [row for row in scores.classes if row.f1 is not None and row.f1 < 1 and row.support]
         worst = [
@@ -133,7 +149,17 @@ def _of_answers(
             for row in sorted(known, key=lambda row: row.f1 or 0.0)
         ]
     else:
-        yield from _of_texts(scores, judging, beside)
+        values = {metric.name: metric.value for metric in scores.metrics}
+        exact, loose = values.get("exact_match"), values.get("normalised_match")
+        if exact is not None and loose is not None:
+            rows = round((loose - exact) * scores.rows)
+            outputs = "1 output is" if rows == 1 else f"{rows} outputs are"
+            yield from [f"{outputs} right but for case, punctuation or white space"] if rows else []
+        named = {check.metric for check in judging}
+        for one in beside.comparisons:
+            if one.metric in named and one.name in UNTRAINED and one.difference is not None:
+                moved = decimal(one.difference, signed=True)
+                yield f"training moved {one.metric} by {moved} against {one.name}"
         return
     yield from worst[:MOST_PAIRS]
     if form is AnswerForm.LABEL and (count := sum(row[-1] for row in scores.confusion)):
@@ -141,50 +167,6 @@ def _of_answers(
     rare = [row for row in scores.classes if row.support < FEW_ROWS and (row.f1 or 0.0) < 1]
     for row in rare[:MOST_PAIRS]:
         yield f"`{row.label}` has only {row.support} holdout rows: its scores are loose"
-
-
-def _confusions(scores: Scores, labels: Sequence[str]) -> list[str]:
-    """Name the pairs of true and given label."""
-    pairs = [
-        (count, target, output)
-        for target, row in enumerate(scores.confusion)
-        # The last column counts outputs that are no label.
-        for output, count in enumerate(row[: len(labels)])
-        if target != output and count
-    ]
-    return [
-        f"`{labels[target]}` is taken for `{labels[output]}` {_times(count)}"
-        for count, target, output in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))
-    ]
-
-
-def _of_sets(scores: Scores) -> list[str]:
-    """Name the labels that are missed or given in vain."""
-    wrong = [
-        (row.support - right, row.predicted - right, row.label)
-        for row in scores.classes
-        for right in [round((row.recall or 0.0) * row.support)]
-    ]
-    return [
-        f"`{label}` is missed {_times(missed)} and given {_times(vain)} where it is not"
-        for missed, vain, label in sorted(wrong, key=lambda item: -item[0] - item[1])
-        if missed or vain
-    ]
-
-
-def _of_texts(scores: Scores, judging: Sequence[Check], beside: Beside) -> Iterator[str]:
-    """Say which outputs are nearly right, and what training changed."""
-    values = {metric.name: metric.value for metric in scores.metrics}
-    exact, loose = values.get("exact_match"), values.get("normalised_match")
-    if exact is not None and loose is not None:
-        rows = round((loose - exact) * scores.rows)
-        outputs = "1 output is" if rows == 1 else f"{rows} outputs are"
-        yield from [f"{outputs} right but for case, punctuation or white space"] if rows else []
-    named = {check.metric for check in judging}
-    for one in beside.comparisons:
-        if one.metric in named and one.name in UNTRAINED and one.difference is not None:
-            moved = decimal(one.difference, signed=True)
-            yield f"training moved {one.metric} by {moved} against {one.name}"
 
 
 def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
@@ -214,7 +196,6 @@ def _asked_for(checks: Sequence[Check], remedies: Mapping[str, str]) -> list[str
 
 
 def _remedy_of(check: Check) -> str:
-    """Return under which word a remedy stands; nothing for a check that has none."""
     # The remedy says that the baseline is as good, which is wrong where something was gained.
     if check.kind == "over_baselines" and (check.got or 0) > 0:
         return ""
@@ -268,7 +249,6 @@ class _EvidenceFormatter(Formatter):
 
 @cache
 def table() -> Mapping[str, Any]:
-    """Return the table of rules and remedies."""
     return tomllib.loads(TABLE.read_text(encoding="utf-8"))
 
 

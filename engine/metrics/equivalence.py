@@ -40,8 +40,6 @@ class Margin(Value):
 
 
 class MetricPair(Value):
-    """One metric to compare."""
-
     metric: str
     locked: float
     found: float
@@ -142,7 +140,6 @@ def agreement_bound(
 
 
 def agreement_metric(same: Sequence[bool]) -> Metric:
-    """Return the share of rows with the same answer, with its interval."""
     share = sum(same) / len(same)
     interval = wilson(sum(same), len(same), confidence=CONFIDENCE)
     return Metric(name="agreement", value=share, n=len(same), interval=interval)

@@ -36,8 +36,6 @@ from engine.values.numbers import decimal
 
 
 class AnswerLengths(Value):
-    """Tokens of what two models wrote to the same rows, by the row's id."""
-
     before: Mapping[str, int]
     after: Mapping[str, int]
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -133,8 +131,6 @@ PAIRED = ("minimal_pairs",)
 
 
 class ProbeAnswer(Value):
-    """One item as one model answered it."""
-
     id: str
     probe: str
     kind: str
@@ -158,7 +154,6 @@ class ProbeAnswer(Value):
 
     @property
     def per_byte(self) -> float:
-        """Log-probability of the right option by byte of it."""
         return self.scores[self.gold] / self.lengths[self.gold]
 
 

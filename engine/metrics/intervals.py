@@ -20,9 +20,6 @@ from engine.evidence import Interval, Metric, SyntheticResult
 from engine.recipe.model import SyntheticReview
 from engine.values import replace
 
-HALVINGS = 60
-"""Steps of the search for the bound: more than a float has digits."""
-
 
 def wrong_at_most(wrong: int, reviewed: int, *, confidence: float) -> float:
     """Return the upper end of the one-sided interval of a share, by Clopper and Pearson (1934).
@@ -31,29 +28,7 @@ def wrong_at_most(wrong: int, reviewed: int, *, confidence: float) -> float:
     """
     if wrong >= reviewed:
         return 1.0
-    low, high = wrong / reviewed, 1.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if _at_most(wrong, reviewed, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _at_most(wrong: int, rows: int, share: float) -> float:
-    """Return how probable it is to draw so many wrong ones or fewer; `share` is neither 0 nor 1."""
-    # by logarithms: of many rows the number of ways is larger than any float
-    return math.fsum(
-        math.exp(
-            math.lgamma(rows + 1)
-            - math.lgamma(count + 1)
-            - math.lgamma(rows - count + 1)
-            + count * math.log(share)
-            + (rows - count) * math.log1p(-share)
-        )
-        for count in range(wrong + 1)
-    )
+    return 1 - _share_of(reviewed - wrong, reviewed, 1 - confidence)
 
 
 def rows_to_review(least: float | None, kept: int) -> int:

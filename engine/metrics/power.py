@@ -41,8 +41,6 @@ _NORMAL = NormalDist()
 
 
 class ThresholdRule(Value):
-    """How the gate decides."""
-
     bound: float
     confidence: float
     on_interval: bool = True
@@ -228,7 +226,6 @@ def rows_to_find(
 
 
 def _smallest(holds: Callable[[float], bool], *, low: float, high: float) -> float:
-    """Bisect for the smallest value that holds, where `high` does."""
     for _ in range(_STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)

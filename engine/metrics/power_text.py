@@ -39,8 +39,6 @@ class Discordance(Value):
 
 
 class JudgingRows(Value):
-    """The rows that will decide."""
-
     rows: int
     classes: Mapping[str, int] = field(default_factory=dict)
     """Rows by label; empty where nothing is counted yet, or rows have no labels."""
@@ -61,7 +59,6 @@ class JudgingRows(Value):
 
     @property
     def groups(self) -> int:
-        """Groups of rows; 0 where each row is independent."""
         return sum(count for _, count in self.group_sizes)
 
     def independent(self, confidence: float) -> float:
@@ -110,17 +107,14 @@ class PowerEstimate(Value):
     # Rounded to the stricter side: a model of the value shown must have the power that is promised.
     @property
     def passes_text(self) -> str:
-        """Return `passes_at` as it is shown; empty for none."""
         return _rounded(self.passes_at, up=not self.is_max)
 
     @property
     def seldom_text(self) -> str:
-        """Return `seldom_at` as it is shown; empty for none."""
         return _rounded(self.seldom_at, up=self.is_max)
 
     @property
     def asked_text(self) -> str:
-        """Return `asked_at` as it is shown; empty for none."""
         return "" if self.asked_at is None else _number(self.asked_at)
 
     @property
@@ -132,12 +126,10 @@ class PowerEstimate(Value):
 
     @property
     def unit(self) -> str:
-        """Return what judges: `row` or `group`."""
         return "group" if self.groups else "row"
 
     @property
     def sentence(self) -> str:
-        """Return the whole estimate as a sentence."""
         if self.note:
             return self.note
         end = f" ({self.decided_on})" if self.kind == "threshold" else ""
@@ -190,7 +182,6 @@ class PowerEstimates(Value):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Return a sentence for each threshold, and the note."""
         return (*(one.sentence for one in self.estimates), *([self.note] if self.note else []))
 
 
@@ -231,8 +222,6 @@ def estimate_power(
 
 
 class _Estimator(Value, kw_only=False):
-    """What every estimate stands on."""
-
     acceptance: Acceptance
     task: Task
     judges: JudgingRows

@@ -52,8 +52,6 @@ class Prediction(Value):
 
 
 class Judging(Value):
-    """How predictions are judged, whatever is measured of them."""
-
     task: Task
     confidence: float
     """Of every interval."""
@@ -68,11 +66,9 @@ class Judging(Value):
 
     @property
     def main(self) -> str:
-        """The metric that stands for the kind of task."""
         return primary(self.task.kind, answer_pattern=self.task.answer_pattern)
 
     def is_lower_better(self, metric: str) -> bool:
-        """Tell which way a metric is better, for this kind of task."""
         return is_lower_better(metric, self.task.kind)
 
 
@@ -99,7 +95,6 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Read back what `write_predictions` wrote, in file order."""
     with path.open(encoding="utf-8", newline="\n") as file:
         return [_from_json(json.loads(line)) for line in file]
 

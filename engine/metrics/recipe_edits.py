@@ -59,12 +59,10 @@ class TrainingLosses(Value):
 
     @property
     def is_flat(self) -> bool:
-        """It surely hardly fell."""
         return self.middle - self.end + 2 * self.noise < SURELY_FLAT * self.middle
 
     @property
     def has_learned(self) -> bool:
-        """It is well below where it began."""
         return self.end < (1 - LEARNED) * self.start
 
     @property
@@ -74,8 +72,6 @@ class TrainingLosses(Value):
 
 
 class ValidationLosses(Value):
-    """The course of the validation loss."""
-
     lowest: float
     lowest_step: int
     last: float
@@ -159,12 +155,10 @@ def _usual_rates(recipe: Recipe, training: TrainingSummary) -> tuple[float, ...]
 
 
 def is_slow(recipe: Recipe, training: TrainingSummary) -> bool:
-    """Tell whether the rate is below half of the usual one."""
     return recipe.method.learning_rate < min(_usual_rates(recipe, training)) / 2
 
 
 def is_fast(recipe: Recipe, training: TrainingSummary) -> bool:
-    """Tell whether the rate is above ten times the usual one."""
     return recipe.method.learning_rate > FAST * max(_usual_rates(recipe, training))
 
 
@@ -241,7 +235,6 @@ def to_learn_less(
 
 
 def to_keep(method: Method, which: Literal["best", "last"]) -> tuple[RecipeEdit, ...]:
-    """Return the edit that keeps the other checkpoint; nothing where it is kept already."""
     return _edits(method, {"keep": which})
 
 
@@ -262,20 +255,16 @@ def to_keep_validation_rows(splits: Splits, rows: int) -> tuple[RecipeEdit, ...]
 
 
 class Checkpoints(Value):
-    """The judged checkpoints of a training, and which of them is the model."""
-
     judged: tuple[CheckpointScore, ...]
     kept_step: int
     is_lower_better: bool
 
     @property
     def kept(self) -> CheckpointScore | None:
-        """The model's own; None where it was not judged."""
         return next((one for one in self._known if one.step == self.kept_step), None)
 
     @property
     def are_compared(self) -> bool:
-        """Whether the model's own was judged, and another one."""
         return self.kept is not None and len(self._known) > 1
 
     @property
@@ -297,7 +286,6 @@ class Checkpoints(Value):
 
 
 def edit_of(key: str, current: object, proposed: object) -> RecipeEdit:
-    """Return an edit of any key, its values as YAML writes them."""
     return RecipeEdit(key=key, current=written(current), proposed=written(proposed))
 
 
@@ -419,7 +407,6 @@ def _doubled(method: Method, training: TrainingSummary) -> dict[str, Any]:
 
 
 def _edits(method: Method, changes: Mapping[str, Any]) -> tuple[RecipeEdit, ...]:
-    """Return the changes that are ones."""
     return tuple(
         edit_of(f"method.{key}", now, value)
         for key, value in changes.items()

@@ -41,7 +41,6 @@ MOST_NUMBERS = 4_000_000
 
 
 def method(table: Table, *, paired: bool = False) -> str:
-    """Name how the intervals of a table are made."""
     name = "paired bayesian bootstrap" if paired else "bayesian bootstrap"
     if table.groups is None:
         return f"{name} ({DRAWS} draws, two rows added)"
@@ -84,7 +83,6 @@ def _pools(table: Table) -> list[Floats]:
 
 
 def _chosen(pools: list[Floats], random: Any) -> Floats:
-    """Draw a pool, and a row (or group) of it, DRAWS times."""
     if len(pools) == 1:
         return np.asarray(pools[0][random.integers(0, pools[0].size, size=DRAWS)])
     sizes = np.array([pool.size for pool in pools])
@@ -165,6 +163,5 @@ def _distinct(matrix: Sparse) -> tuple[Sparse, Floats]:
 
 
 def _parts(rows: int) -> list[slice]:
-    """Cut rows into parts whose weights fit into memory."""
     size = MOST_NUMBERS // DRAWS
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]

@@ -25,8 +25,6 @@ LENGTH_BINS: Final = 24
 
 @dataclass(slots=True)
 class RowCounter:
-    """Rows in, counts out."""
-
     labels: Counter[str]
     rows: int = 0
     abstained: int = 0
@@ -36,7 +34,6 @@ class RowCounter:
 
     @classmethod
     def of(cls, labels: Sequence[str]) -> RowCounter:
-        """Begin with nothing."""
         return cls(Counter(dict.fromkeys(labels, 0)))
 
     def add(
@@ -61,7 +58,6 @@ class RowCounter:
         self.abstained += abstain_below is not None and (probability or 0.0) < abstain_below
 
     def counts(self, *, model: str, temperature: float, abstain_below: float | None) -> RowCounts:
-        """Return what was counted."""
         return RowCounts(
             model=model,
             temperature=temperature,

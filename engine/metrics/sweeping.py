@@ -43,8 +43,6 @@ METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 
 
 class ShareResult(Value):
-    """What a model trained on part of the rows answered."""
-
     share: float
     rows: int
     """It was trained on."""
@@ -60,12 +58,10 @@ class Gain(Value):
 
     @property
     def rises(self) -> bool:
-        """It is above zero beyond chance."""
         return self.interval.low > 0
 
     @property
     def is_flat(self) -> bool:
-        """It is below `SMALL_GAIN` beyond chance."""
         return self.interval.high < SMALL_GAIN
 
 
@@ -209,8 +205,6 @@ def spread_of(runs: Sequence[SeedScores]) -> tuple[SeedSpread, ...]:
 
 
 class SettingResult(Value):
-    """What the model of one setting answered."""
-
     values: Mapping[str, Any]
     """Of the keys that a setting has to say."""
     training: TrainingSummary | None
@@ -221,15 +215,12 @@ class SettingResult(Value):
 
 
 class SweepCriterion(Value):
-    """How settings are compared."""
-
     judging: Judging
     metric: str
     """Of the task's kind."""
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether less of the metric is better."""
         return self.judging.is_lower_better(self.metric)
 
 

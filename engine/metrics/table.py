@@ -22,12 +22,10 @@ Of = Callable[["Sums"], "Floats"]
 
 
 def rows(sums: Sums) -> Floats:
-    """Read how many rows there are."""
     return sums["rows"]
 
 
 def no_rows(sums: Sums) -> str:
-    """Say that there are no rows, where there are none."""
     return "" if sums["rows"] > 0 else "no rows"
 
 
@@ -79,14 +77,12 @@ def above_rounding(value: Floats, whole: Floats) -> Floats:
 
 
 def share_of_rows(name: str, column: str) -> Measure:
-    """Return the share of rows that the column counts."""
     return replace(
         mean_of_rows(name, column), share=(lambda sums: sums[column], rows), of_rows=column
     )
 
 
 def mean_of_rows(name: str, column: str) -> Measure:
-    """Return the mean of a column over the rows."""
     return Measure(name=name, value=lambda sums: ratio(sums[column], sums["rows"]))
 
 
@@ -147,7 +143,6 @@ class Table(Value):
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
         return int(self.answered.shape[0])
 
     @property
@@ -156,7 +151,6 @@ class Table(Value):
         return self.rows if self.groups is None else int(self.groups.max()) + 1
 
     def sums(self) -> Sums:
-        """Return the plain sums, each row counted once."""
         return Sums(np.asarray(self.answered.sum(axis=0), dtype=float), self.columns)
 
     def block(self, name: str) -> Sparse:

@@ -45,8 +45,6 @@ _WIDEST: Final = 4.0
 
 
 class Fitted(Value, kw_only=False):
-    """A temperature, or why there is none."""
-
     temperature: float | None
     rows: int
     reason: str = ""

@@ -59,8 +59,6 @@ FEWEST_ROWS: Final = 30
 
 
 class TrainedEvidence(Value):
-    """What is known of a trained model."""
-
     training: TrainingSummary
     train: Scores | None
     """On a sample of the rows that it was trained on."""
@@ -130,13 +128,11 @@ class TrainedCase:
 
     @property
     def unseen_called(self) -> str:
-        """Which rows `unseen` was measured on."""
         is_holdout = self._unseen_scores is self.evidence.holdout
         return "holdout" if is_holdout else "validation"
 
     @cached_property
     def train(self) -> Metric:
-        """The judged metric on training rows."""
         return metric_of(self.evidence.train, self.name)
 
     @cached_property
@@ -156,7 +152,6 @@ class TrainedCase:
 
     @cached_property
     def losses(self) -> TrainingLosses | None:
-        """The course of the training loss; None where too few were logged."""
         return training_losses(self.training.history)
 
     @cached_property
@@ -194,7 +189,6 @@ class TrainedCase:
 
     @property
     def is_low(self) -> bool:
-        """Whether the training rows surely miss the goal."""
         interval, goal = self.train.interval, self.goal
         if goal is None or interval is None:
             return False
@@ -240,7 +234,6 @@ class TrainedCase:
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
-        """The judged checkpoints, and which of them is the model."""
         return Checkpoints(
             # each has its main metric alone, which need not be the judged one
             judged=tuple(one for one in self.evidence.checkpoints if one.metric.name == self.name),
@@ -348,12 +341,10 @@ class TrainedCase:
 
     @property
     def has_gap(self) -> bool:
-        """Whether training rows are surely answered better than unseen ones."""
         return self.is_gap_above(GAP)
 
     @property
     def has_wide_gap(self) -> bool:
-        """Whether they are answered far better."""
         return self.is_gap_above(WIDE_GAP)
 
     @property
@@ -363,17 +354,14 @@ class TrainedCase:
 
     @property
     def has_unusual_rate(self) -> bool:
-        """Whether the learning rate is far from the usual one."""
         return is_slow(self.recipe, self.training) or is_fast(self.recipe, self.training)
 
     @property
     def usual_rate(self) -> float:
-        """The rate that the recipe gets where it gives none."""
         return rate_of(self.recipe, self.training)
 
     @property
     def has_few_steps(self) -> bool:
-        """Whether the training was short."""
         return self.training.steps < FEW_STEPS
 
     @property
@@ -383,23 +371,19 @@ class TrainedCase:
 
     @property
     def was_refused(self) -> bool:
-        """Whether the gate did not pass."""
         return self.evidence.passes is False
 
     @property
     def has_unchecked_labels(self) -> bool:
-        """Whether no data check looks for wrong labels."""
         checks = self.recipe.data.checks
         return self.recipe.task.spec.has_labels and checks.label_errors == "off"
 
     @property
     def epochs(self) -> float:
-        """Of the training, with one digit."""
         return round(self.training.epochs, 1)
 
     @cached_property
     def accuracy(self) -> Metric:
-        """On the holdout."""
         return metric_of(self.evidence.holdout, "accuracy")
 
     @cached_property

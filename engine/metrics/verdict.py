@@ -310,7 +310,6 @@ def _decide(
 
 
 def _worse_end(metric: Metric, *, direction: Direction) -> float:
-    """Return the interval's end that decides; NaN without an interval, which keeps no bound."""
     if metric.interval is None:
         return math.nan
     return metric.interval.low if direction == "min" else metric.interval.high

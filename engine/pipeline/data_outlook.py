@@ -49,7 +49,7 @@ MOST_SOURCES = 8
 
 
 class _FarError(Exception):
-    """A source is not simply a file on this machine."""
+    pass
 
 
 def shapes(recipe: Recipe) -> list[tuple[str, str]]:
@@ -116,7 +116,6 @@ def divided(
 
 
 def _moving(checks: Checks) -> Checks:
-    """The checks with only those left that can move a row: a run will do the others."""
     quiet: dict[str, Any] = {
         name: "off" for name in WATCHING if getattr(checks, name) in ("warn", "fail")
     }
@@ -159,7 +158,6 @@ def _lacking(fetched: Fetched, first: Mapping[str, Any], recipe: Recipe) -> str:
 
 
 def _first(fetched: Fetched) -> Mapping[str, Any]:
-    """The values of the first row; the rest of the file is not read."""
     from engine.data.reading.readers import read_rows  # only where there are rows
 
     rows = read_rows(fetched.path, fetched.source, beside=fetched.beside, name=fetched.name)

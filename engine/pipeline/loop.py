@@ -66,7 +66,6 @@ class RunState:
 
     @property
     def outcome(self) -> str:
-        """As in `Report.outcome`."""
         return self.stop.outcome if self.stop else "accepted"
 
 
@@ -148,7 +147,6 @@ def refuse_interrupted(state: RunState) -> None:
 
 
 def _due(options: RunOptions, state: RunState) -> tuple[str, ...]:
-    """Forced stages that this walk has not run yet."""
     done = {record.stage for record in state.records}
     return tuple(name for name in options.force if name not in done)
 
@@ -162,7 +160,6 @@ def _until(name: str, options: RunOptions) -> results.Stop | None:
 def _attempt(
     planned: PlannedStage, state: RunState, watcher: Watcher, input_check: InputCheck | None
 ) -> StageRecord:
-    """Reuse or run one stage and record how it went."""
     if planned.key is None:
         raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
     _require_passed(planned.name, state)

@@ -101,8 +101,6 @@ class PlannedStage(Value):
 
 
 class Plan(Value):
-    """The stages of a recipe, in order."""
-
     recipe: Recipe
     inputs: PlanInputs
     stages: tuple[PlannedStage, ...]
@@ -114,7 +112,6 @@ class Plan(Value):
     """A sweep of this recipe ran before: what it judged is not trained again."""
 
     def stage(self, name: str) -> PlannedStage:
-        """The planned stage of that name."""
         return next(stage for stage in self.stages if stage.name == name)
 
     def training_data(self, store: Store) -> Artifact | None:
@@ -258,7 +255,6 @@ class _Planner:
     stages: dict[str, PlannedStage] = field(default_factory=dict)
 
     def planned(self, name: str) -> PlannedStage:
-        """Plan the next stage; its reason is given by `explained`."""
         needs = self._needs(name)
         if needs is None:
             return PlannedStage(name=name)
@@ -282,7 +278,6 @@ class _Planner:
         )
 
     def explained(self, stage: PlannedStage) -> PlannedStage:
-        """Say why a stage runs, once all are planned."""
         if stage.name in self.force:
             return replace(stage, reason=FORCED, reused=None)
         if stage.reused is not None:
@@ -436,7 +431,6 @@ class _Planner:
 
 
 def _holdout_digest(data: Artifact | None) -> str:
-    """sha256 of the rows that are held out; empty while they are not drawn."""
     splits = data_summary(data).splits if data else ()
     return next((split.digest for split in splits if split.name == "holdout"), "")
 

@@ -108,7 +108,6 @@ def _right(file: Path) -> dict[str, bool]:
 
 
 def _judges(recipe: Recipe, summary: DataSummary | None) -> JudgingRows | None:
-    """Return the rows that will decide; None while unknown."""
     splits = recipe.splits
     if summary is not None:
         return JudgingRows.of(summary)

@@ -105,8 +105,6 @@ def _meet(names: Collection[str]) -> str:
 
 
 class ReportInputs(Value):
-    """What the stages left, and what is known around them, as the report needs it."""
-
     state: RunState
     recipe_file: str
     """As commands name it."""
@@ -281,7 +279,6 @@ def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report, store
 
 
 def describe(base: BaseModel) -> str:
-    """A model in one line, as people say it."""
     match base:
         case FewerLayers():
             return f"{describe(base.of)}, {layers_in_words(base.keep_layers)}"
@@ -317,7 +314,6 @@ def _model(base: BaseModel) -> str:
 
 
 def accepted_summary(recipe: Recipe) -> str:
-    """Return the sentence on an accepted run."""
     file = "quantized" if recipe.export.has_quantized_file else "exported"
     return f"{recipe.name} meets every threshold, and so does the {file} file"
 
@@ -351,7 +347,6 @@ def _summary(facts: ReportInputs) -> str:
 
 
 def _continuation(state: RunState) -> str:
-    """What the same command does after an interruption."""
     from engine.backends.trainer_state import (
         checkpoints,
         is_complete,
@@ -434,7 +429,6 @@ def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
 
 
 def _exports(facts: ReportInputs) -> tuple[str, ...]:
-    """The commands that export baselines which pass, where the trained model is not enough better than one."""
     artifacts = facts.state.artifacts
     gate = results.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
     missed = {one.kind for one in gate.checks if one.status is Status.FAIL}

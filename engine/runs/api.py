@@ -57,12 +57,12 @@ class SilentWatcher:
     """Shows nothing of a run; give `run` a watcher of your own to see its progress."""
 
     def stage(self, name: str) -> SilentProgress:
-        """Return a progress that shows nothing."""
         del name
         return SilentProgress()
 
-    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
-        """Do nothing."""
+    def ended(
+        self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe
+    ) -> None: ...
 
 
 def load_recipe(path: Location) -> Recipe:

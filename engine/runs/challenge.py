@@ -56,15 +56,11 @@ TRAINED = "trained"
 
 
 class ChallengeOptions(Value):
-    """What is asked."""
-
     base_model: Reference
     train: bool = False
 
 
 class ChallengeResult(Value):
-    """What came of it, and where it was written."""
-
     challenge: Challenge
     files: tuple[Path, ...]
 
@@ -83,8 +79,6 @@ class _Watching(Value, kw_only=False):
 
 
 class AcceptedModel(Value):
-    """The accepted model, as its run left it."""
-
     run: AcceptedRun
     answers: list[Prediction]
     report: Mapping[str, Any]
@@ -92,7 +86,6 @@ class AcceptedModel(Value):
 
     @property
     def holdout(self) -> tuple[str, int]:
-        """Digest and number of the rows that it was accepted on."""
         splits = (self.report.get("data") or {}).get("splits", ())
         found = [split for split in splits if split["name"] == "holdout"]
         return (found[0]["digest"], found[0]["rows"]) if found else ("", 0)
@@ -190,7 +183,6 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
 
 
 def _candidates(options: ChallengeOptions, state: RunState) -> dict[str, list[Prediction]]:
-    """Return the newer model's answers, by baseline, or as `trained`."""
     if options.train:
         stage, file = answers_of(state.recipe)
         return {TRAINED: read_predictions(state.artifacts[stage].file(file))}

@@ -43,8 +43,6 @@ class Found(Value):
 
 
 class StoreCheck(Value):
-    """What was read, and what is wrong with it."""
-
     results: int
     runs: int
     bytes: int

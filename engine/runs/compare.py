@@ -57,8 +57,6 @@ QUANTIZED = "predictions.quantized.jsonl"
 
 
 class FinishedRun(Value):
-    """A finished run, as far as it is compared."""
-
     folder: Path
     recipe: Recipe
     answers: Sequence[Prediction]
@@ -71,13 +69,10 @@ class FinishedRun(Value):
 
     @property
     def name(self) -> str:
-        """As people name it: recipe and folder."""
         return f"{self.recipe.name}/{self.folder.name}"
 
 
 class ChangedAnswer(Value):
-    """One row that the two models answer differently."""
-
     id: str
     text: str
     target: str
@@ -147,7 +142,6 @@ def recipe_of(folder: Path) -> Recipe:
 
 
 def no_answers(folder: Path, why: str, hint: str) -> RecipeError:
-    """Return the error of a run whose answers are not there."""
     return RecipeError.one("R031", f"run `{folder.parent.name}/{folder.name}` {why}", hint=hint)
 
 
@@ -266,7 +260,6 @@ def speed_of(report: Mapping[str, Any]) -> float | None:
 
 
 def as_json(found: RunComparison) -> dict[str, Any]:
-    """Return all of it as JSON data."""
 
     def run_facts(run: FinishedRun) -> dict[str, Any]:
         file, size = size_of(run.report)

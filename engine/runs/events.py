@@ -47,11 +47,9 @@ class RecordedProgress(Value):
         self.inner.update(done, total, unit, **facts)
 
     def note(self, text: str) -> None:
-        """Show one line that stays; the stream has none of it, since it may name anything."""
         self.inner.note(text)
 
     def mention(self, text: str) -> None:
-        """Show what is done now; the stream has none of it either."""
         mention(self.inner, text)
 
     def measured(
@@ -96,7 +94,6 @@ def keep(events: EventStream, run: Path, last: str) -> None:
 
 
 def not_kept() -> Problem:
-    """Say that a run has no events."""
     return Problem(
         code="X870",
         message=f"the run's {stream.NAME} could not be written; its report is whole",

@@ -54,8 +54,6 @@ _DONE = (StageStatus.RAN, StageStatus.REUSED)
 
 
 class JudgedBaseline(Value):
-    """A baseline as its run left it."""
-
     recipe: Recipe
     report: Report
     baseline: Baseline
@@ -68,8 +66,6 @@ class JudgedBaseline(Value):
 
 
 class ExportedBaseline(Value):
-    """A folder that was written."""
-
     folder: Path
     name: str
     rows: int

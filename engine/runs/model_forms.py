@@ -43,8 +43,6 @@ VERSIONS: Final = ("torch", "transformers", "peft")
 
 @dataclass(kw_only=True)
 class WeightsModel:
-    """A form of a run's model that transformers loads."""
-
     form: str
     """`merged` or `adapter`."""
     recipe: Recipe
@@ -111,17 +109,14 @@ class WeightsModel:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The folder of the model, and that of the adapter."""
         return self.folder, *([self.adapter] if self.adapter else [])
 
     @property
     def precision(self) -> str:
-        """What it is run in, as in its run on this device."""
         return self.device.precision(self.recipe.backend.precision)
 
     @cached_property
     def loaded(self) -> LoadedModel:
-        """The model in memory. StageError X604, X605."""
         from engine.runtime.models.load import load_model  # brings torch
 
         return load_model(
@@ -129,7 +124,6 @@ class WeightsModel:
         )
 
     def payload(self) -> Mapping[str, Any]:
-        """Return what its answers depend on."""
         return {
             "form": self.form,
             "model": self.key,

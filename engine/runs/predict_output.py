@@ -128,8 +128,6 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 class _TableLayout(Value):
-    """How a table is written."""
-
     delimiter: str
     encoding: str
 
@@ -205,8 +203,6 @@ _AS_JSON: Final = b"recipe.other_values"
 
 
 class _ColumnType:
-    """The type of the values that were seen of a column."""
-
     def __init__(self) -> None:
         import pyarrow as pa
 

@@ -119,7 +119,6 @@ class ModelFile(Value):
         return self.gguf, self.gguf.parent
 
     def payload(self) -> Mapping[str, Any]:
-        """Return the digests of the file and of how it is asked, and the version of llama.cpp."""
         return {
             "gguf": sha256_of(self.gguf),
             "task": sha256_of(self.gguf.parent / FILE),
@@ -211,8 +210,6 @@ class RowFile(Value):
 
 
 class RowAnswer(Value):
-    """What a model says to one row."""
-
     answer: Any
     """A label, a list of labels, an object or a text; None for none."""
     probability: float | None
@@ -282,7 +279,6 @@ class AnsweredRows:
 
     @property
     def marks(self) -> dict[str, bool]:
-        """What each answer of a model that was not accepted has besides."""
         return {} if self.outcome == ACCEPTED else {IS_ACCEPTED: False}
 
     def close(self) -> None:
@@ -296,8 +292,6 @@ class AnsweredRows:
 
 @dataclass(slots=True)
 class Summary:
-    """What became of the rows."""
-
     labels: Counter[str] | None
     """How often each was the answer; None where the task has none."""
     rows: int = 0
@@ -313,7 +307,6 @@ class Summary:
 
     @classmethod
     def of(cls, task: TaskFile) -> Summary:
-        """Return that of no rows."""
         has_labels = task.task.spec.answer in LIST_FORMS
         return cls(labels=Counter(dict.fromkeys(task.task.labels, 0)) if has_labels else None)
 
@@ -332,8 +325,6 @@ class Summary:
 
 
 class Asking(Value):
-    """With what a model is asked."""
-
     store: Store
     threads: int
     progress: Progress
@@ -479,10 +470,8 @@ class _Shifted(Value, kw_only=False):
     count: int
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Report rows of the whole."""
         del total
         self.whole.update(self.before + done, self.count, unit, **facts)
 
     def note(self, text: str) -> None:
-        """Pass it on."""
         self.whole.note(text)

@@ -41,7 +41,6 @@ MOST_TRAINED = 10_000
 
 
 def unknown_nearness(texts: Sequence[str]) -> list[float | None]:
-    """Return that it is not known of any text."""
     return [None] * len(texts)
 
 

@@ -52,8 +52,6 @@ from engine.values import Value, replace, to_json
 
 
 class RunResult(Value):
-    """What a run came to."""
-
     code: ExitCode
     report: Report
     folder: Path | None
@@ -92,8 +90,6 @@ class _LockingWatcher(Value, kw_only=False):
 
 
 class _Ending(Value):
-    """What is needed beside the walk when a run ends."""
-
     keeper: LockWriter
     lock: LockPolicy
     text: str

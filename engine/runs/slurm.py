@@ -34,8 +34,6 @@ Show = Callable[[str], None]
 
 
 class JobEnd(Value):
-    """What a job came to."""
-
     code: int
     """The exit code of `recipe`."""
     run: Path | None
@@ -123,8 +121,6 @@ def _ask(command: str, *words: str) -> Finished:
 
 
 class _Log:
-    """The job's output, read on from where the last look ended."""
-
     def __init__(self, path: Path) -> None:
         self._path, self._offset = path, 0
 

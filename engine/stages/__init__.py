@@ -67,7 +67,6 @@ OPTIONAL: dict[str, Callable[[Recipe], bool]] = {
 
 
 def load_stage(name: str) -> Stage:
-    """The module of a stage, imported on use."""
     full = f"engine.stages.{name}"
     return cast("Stage", sys.modules.get(full) or importlib.import_module(full))
 

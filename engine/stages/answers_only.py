@@ -33,7 +33,6 @@ PRODUCT = "answers_only"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return what rows, training and answers depend on."""
     return {
         "method": method_slice(replace(recipe.method, seeds=())),
         **training_slice(without_soft_targets(recipe)),

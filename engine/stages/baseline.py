@@ -40,7 +40,6 @@ CURVE = "svm_curve.json"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return task, baselines, the confidence of intervals, and the seed of shots and draws."""
     return {
         "task": predict.task_slice(recipe.task),
         # No thresholds: whether a baseline passes is judged when it is read, so moving a bound
@@ -52,7 +51,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def references(recipe: Recipe) -> Mapping[str, Reference]:
-    """Return the other models that baselines ask, whose bytes stand in the key."""
     found = ((baseline, baseline.ref or baseline.gguf) for baseline in recipe.baselines)
     return {reference_name(baseline): ref for baseline, ref in found if ref is not None}
 

@@ -28,7 +28,6 @@ PROVENANCE = "provenance.json"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the method and the backend with its version."""
     return {
         # the config is that of the first seed; further ones are compiled by themselves
         "method": method_slice(replace(recipe.method, seeds=())),
@@ -42,7 +41,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write `config.yaml` and `provenance.json`: where each line comes from."""
     train, validation = trained_rows(context.for_training())
     config = compile_recipe(
         context.recipe, context.device, train_rows=train, validation_rows=validation

@@ -101,7 +101,6 @@ def run(context: StageContext) -> None:
 
 
 def _read(fetched: Sequence[Fetched], marks: Fingerprints) -> dict[str, object]:
-    """Return what was read: the digest of each source, and the fingerprints of the rows."""
     sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
     return {"sources": sources, "rows": marks.rows, "fingerprints": marks.written()}
 
@@ -136,7 +135,6 @@ def _listed(problem: Problem, file: str) -> Problem:
 
 
 def _keep_holdout(context: StageContext, examples: Examples) -> None:
-    """Write the holdout into a product of its own; nothing given to training names it."""
 
     def build(folder: Path) -> None:
         examples.write(folder / "holdout.jsonl")

@@ -42,7 +42,6 @@ TOKENS_TO_LONGEST = 2
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return what is measured, the task, the confidence of intervals, and the seed of the sample and of draws."""
     drift = recipe.acceptance.drift
     return {
         "task": task_slice(recipe.task),
@@ -59,7 +58,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write `drift.json`. StageError of a model that cannot be asked."""
     drift, judging = context.recipe.acceptance.drift, Judging.of(context.recipe)
     scores: list[DriftScore] = []
     if drift is not None and drift.chosen_log_probability is not None:
@@ -71,7 +69,6 @@ def run(context: StageContext) -> None:
 
 
 def _lengths(context: StageContext) -> AnswerLengths:
-    """Return how long both models' answers are to a sample of the holdout."""
     holdout = context.examples("holdout")
     rows = beginning(holdout, WRITTEN_SAMPLE, seed=context.recipe.splits.seed)
     before = _written(context, rows, model=None, load=lambda: _load_base(context))

@@ -48,8 +48,6 @@ FREE_FILE = "free.jsonl"
 
 
 class _Rows(Value, kw_only=False):
-    """One set of rows that is asked."""
-
     name: str
     rows: Sequence[Example]
     of: int
@@ -59,12 +57,10 @@ class _Rows(Value, kw_only=False):
 
     @property
     def files(self) -> dict[str, str]:
-        """The file of each of `SETS` that it makes."""
         return {self.name: predict.FILE} | ({"free": FREE_FILE} if self.is_free_too else {})
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return task, the confidence of intervals, and the seed of the sample and of draws."""
     return {
         "task": {**to_json(recipe.task), **predict.counted_bytes(recipe.task)},
         "acceptance": {"confidence": recipe.acceptance.confidence},

@@ -62,7 +62,6 @@ def _text(recipe: Recipe) -> GeneralText | None:
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return what is asked, the seed that draws it, and the confidence of intervals."""
     probes, text = probes_of(recipe), _text(recipe)
     asked: dict[str, Any] = {"probes": [_probe_slice(probe) for probe in probes]}
     is_drawn = any(one.limit for one in probes)
@@ -127,7 +126,6 @@ def run(context: StageContext) -> None:
 
 
 def _items(context: StageContext) -> list[ProbeItem]:
-    """Return what all probes ask; DataError with what is wrong with any of them."""
     items: list[ProbeItem] = []
     problems: list[Problem] = []
     seed = context.recipe.splits.seed
@@ -184,7 +182,6 @@ def _ask(file: Path, loaded: LoadedModel, items: Sequence[ProbeItem], progress: 
 
 
 def _read(text: str, items: Sequence[ProbeItem]) -> list[ProbeAnswer]:
-    """Return the items with their likelihoods."""
     return [
         ProbeAnswer(
             id=item.id,

@@ -70,8 +70,6 @@ HOW_MEASURED = "free decoding: what a caller without a grammar gets"
 
 
 class Answers(Value):
-    """What a form of the model is judged by."""
-
     form: str = ""
     """`merged`, `onnx`, `quantized`, …; empty for the tuned model."""
     scores: Scores
@@ -88,8 +86,6 @@ class Answers(Value):
 
 
 class JudgedAnswers(Value):
-    """What answers to the holdout decide of `acceptance`."""
-
     checks: tuple[Check, ...]
     comparisons: tuple[Comparison, ...] = ()
     """With the baselines and the last accepted model."""
@@ -112,7 +108,6 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return what must hold, the task, and the seed of the paired draws."""
     return {
         "acceptance": _acceptance(recipe.acceptance),
         "task": to_json(recipe.task),
@@ -142,7 +137,6 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 
 
 def run(context: StageContext) -> None:
-    """Write `verdict.json` and `comparisons.json`."""
     # a temperature alone decides nothing: it is shown with the exported file
     sure = calibrated_model(context) if context.recipe.acceptance.selective else None
     answers = replace(_tuned(context), abstention=sure.abstention if sure else None)
@@ -278,7 +272,6 @@ def _moved(
 def _against_teacher(
     context: StageContext, answers: Answers, compared: tuple[Comparison, ...]
 ) -> StudentAgainstTeacher | None:
-    """Compare with the teacher; None without one."""
     teacher = results.teacher(context.artifacts)
     if teacher is None:
         return None
@@ -297,7 +290,6 @@ def _against_teacher(
 def _of_training(
     context: StageContext, answers: Answers, beside: StudentAgainstTeacher | None
 ) -> Iterator[Check]:
-    """Yield the checks on what was trained, which no exported file is evaluated by again."""
     recipe, acceptance = context.recipe, context.recipe.acceptance
     scores = results.scores(context.artifacts)
     yield from judge_ratios(beside, acceptance, rows=answers.scores.rows)

@@ -28,7 +28,6 @@ QLORA_NOTE = (
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the training method, which says whether there is an adapter, and whether rows are conversations."""
     return {"kind": recipe.method.kind, "has_turns": recipe.task.spec.has_turns}
 
 

@@ -34,7 +34,6 @@ LARGE = "gguf"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the formats, the quantizations, and the task that is written beside the files."""
     slice_: dict[str, Any] = {
         "formats": sorted(set(recipe.export.formats)),
         "quantizations": list(recipe.export.quantizations),
@@ -49,7 +48,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write the exported files, those of every quantization, and `export.json`, their description."""
     export = context.recipe.export
     files: list[ExportedFile] = []
     if "safetensors" in in_order(export.formats):
@@ -63,7 +61,6 @@ def run(context: StageContext) -> None:
 
 
 def _graph_slice(recipe: Recipe) -> Payload:
-    """Return what a graph depends on besides the model; named only where one is asked for."""
     from engine.runtime.graph import client  # only where a graph is asked for
 
     return {

@@ -48,7 +48,6 @@ PLAIN: Mapping[str, Any] = {"kind": "text", "labels": (), "schema": None}
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return what is replayed, how much, and what decides how many tokens are learned of the rows."""
     replay, one = _replay(recipe), _shortest(recipe)
     return {
         "task": written_task(recipe.task),
@@ -67,7 +66,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def references(recipe: Recipe) -> Mapping[str, Source]:
-    """Return the files whose text is replayed."""
     sources = _replay(recipe).sources
     return {f"replay {number}": source for number, source in enumerate(sources, start=1)}
 
@@ -122,7 +120,6 @@ def _own_tokens(context: StageContext) -> int:
 
 
 def _judging(context: StageContext) -> dict[SplitName, list[Example]]:
-    """Return the rows that judge, by split: with folds every row does."""
     judging: tuple[SplitName, ...] = ("validation", "holdout")
     if context.recipe.splits.folds:
         judging = ("train", *judging)

@@ -57,7 +57,6 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return what is asked for, what rows and answers depend on, and the backend."""
     return {
         **training_slice(recipe),
         "learning_curve": recipe.learning_curve,

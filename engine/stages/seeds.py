@@ -43,7 +43,6 @@ PRODUCT = "seed"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the seeds, what rows and answers depend on, and the backend."""
     return {"method": method_slice(recipe.method), **training_slice(recipe)}
 
 

@@ -37,7 +37,6 @@ FILE = "soft_targets.json"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the teacher, and what decides the tokens that are learned."""
     method = recipe.method
     return {
         "task": to_json(recipe.task),
@@ -51,7 +50,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def references(recipe: Recipe) -> Mapping[str, Reference | Source]:
-    """Return the teacher."""
     model = _teacher(recipe).model
     return {reference_name(model): model.ref} if model.ref is not None else {}
 
@@ -98,7 +96,6 @@ def _identity(context: StageContext) -> Mapping[str, Any]:
 
 
 def _rows(context: StageContext) -> list[dict[str, list[int]]]:
-    """Return the training rows as tokens and labels, in their order."""
     from engine.runtime.rendering.chat import load_chat  # brings transformers
     from engine.runtime.rendering.packing import trained_rows
 

@@ -37,7 +37,6 @@ RAN_AWAY = ("B414", "B415", "B416")
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the settings, how they are compared, and what rows and answers depend on."""
     sweep = _sweep(recipe)
     return {
         "settings": [to_json(replace(method, seeds=())) for method in sweep.settings],

@@ -78,7 +78,6 @@ WRONG = "wrong by the review"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return who is asked for what, and what reads, checks and filters the rows."""
     value, task, data = synthesis_of(recipe), recipe.task, recipe.data
     judge = value.agreement.judge
     bounds = recipe.acceptance.synthetic
@@ -151,8 +150,6 @@ def _where_rows_are(problem: Problem) -> Problem:
 
 @dataclass(slots=True, kw_only=True)
 class _Synthesis:
-    """What one run asks, and what became of it."""
-
     context: StageContext
     value: Synthesize
     asker: Asker
@@ -179,7 +176,6 @@ class _Synthesis:
         return cls(context=context, value=value, asker=asker, train=train, writer=writer)
 
     def written(self) -> WrittenRows:
-        """Ask for the rows."""
         try:
             return self.writer.write(row_requests(self.context.recipe, self.train))
         except StageError as error:

@@ -68,7 +68,6 @@ FIRST = 0
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the teacher, which rows it is asked, and what reads, checks and judges them."""
     teacher = _teacher(recipe)
     sources = teacher.inputs.sources
     return {
@@ -93,7 +92,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def references(recipe: Recipe) -> Mapping[str, Reference | Source]:
-    """Return the teacher, the rows that it is asked, and the encoders of baselines."""
     teacher = _teacher(recipe)
     found: dict[str, Reference | Source] = {
         f"teacher rows {number}": source
@@ -147,8 +145,6 @@ def _cheap(recipe: Recipe) -> tuple[Baseline, ...]:
 
 @dataclass(slots=True)
 class _Teaching:
-    """The teacher of one run: what it was asked so far."""
-
     context: StageContext
     teacher: Teacher
     asker: Asker
@@ -173,7 +169,6 @@ class _Teaching:
         )
 
     def judge(self) -> TeacherResult:
-        """Ask teacher and cheap baselines the validation rows."""
         recipe, model = self.context.recipe, self.teacher.model
         metric = Judging.of(recipe).main
         found = TeacherResult(
@@ -220,7 +215,6 @@ class _Teaching:
         )
 
     def rows(self) -> UnlabelledRows:
-        """Read and check the rows without labels. DataError."""
         context, inputs = self.context, self.teacher.inputs
         fetched = fetch_all(inputs.sources, context.cached, context.progress)
         found = unlabelled_rows(
@@ -278,7 +272,6 @@ class _Teaching:
         )
 
     def on_holdout(self, result: TeacherResult) -> TeacherResult:
-        """Ask the holdout, which the student is compared on."""
         recipe = self.context.recipe
         fold = self._fold(self.train, self.holdout)
         made = self.asker.product(self.teacher.model, fold)
@@ -318,7 +311,6 @@ def _sign(recipe: Recipe) -> int:
 
 
 def _beats(mine: float | None, others: Iterable[float | None], *, sign: int) -> bool:
-    """Tell whether the measured value is better than every other; without one it is not."""
     if mine is None:
         return False
     return all(sign * mine > sign * other for other in others if other is not None)

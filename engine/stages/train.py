@@ -27,7 +27,6 @@ TOOLS = ("peft", "torch", "transformers")
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return what the rows depend on, and the backend; the compiled config says the rest."""
     return {
         "task": to_json(recipe.task),
         "method": {"max_length": recipe.method.max_length},

@@ -78,7 +78,6 @@ class _Tried(Value):
 
     @property
     def verdict(self) -> Verdict:
-        """Its checks and their answer."""
         assert self.result.verdict is not None  # noqa: S101 - a quantized rung always has checks
         return self.result.verdict
 
@@ -94,7 +93,6 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    """Return the task, the bounds of `acceptance`, the export with its own, and the precision."""
     bounds = gate.recipe_slice(recipe)["acceptance"]
     return {
         "acceptance": {name: bounds[name] for name in bounds if name not in gate.OF_TRAINING},
@@ -158,19 +156,16 @@ class _ParityChain:
 
     @property
     def is_over(self) -> bool:
-        """A rung that should lose nothing did."""
         return any(check.status is Status.FAIL for check in self.checks)
 
     @cached_property
     def chat(self) -> Chat:
-        """The merged model's."""
         from engine.runtime.rendering.chat import kept_chat  # brings transformers
 
         model = self.context.artifacts["merge"].file("model")
         return kept_chat(model, asks=self.recipe.task.spec.has_turns)
 
     def lossless(self) -> None:
-        """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
         adapter = self.tuned.predictions
         self._add_form("adapter", adapter)
         # what the tuned model was measured against, the files are too
@@ -307,7 +302,6 @@ class _ParityChain:
         return replace(last, predictions=predictions, scores=self._score(predictions))
 
     def quantized(self) -> None:
-        """Ask the quantized files, the smallest first, until one keeps every bound."""
         artifact = self.context.artifacts["quantize"]
         digests = _digests(artifact)
         names = self.recipe.export.quantizations
@@ -544,7 +538,6 @@ class _ParityChain:
         return [form for form in forms if form is not None]
 
     def predictions(self) -> dict[str, Sequence[Prediction]]:
-        """Return what is kept beside the result; of quantized files that of the last one asked."""
         kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.judged, **self.graph}
         if self.tried:
             last = self.tried[-1].predictions
@@ -552,7 +545,6 @@ class _ParityChain:
         return kept
 
     def result(self) -> dict[str, Any]:
-        """Return what `verify.json` holds."""
         last = self.tried[-1] if self.tried else None
         checks = [*(last.verdict.checks if last else ()), *self.checks]
         passed = last is not None and last.verdict.status is Status.PASS
@@ -583,7 +575,6 @@ class _ParityChain:
 
 
 def _digests(quantize: Artifact) -> dict[str, str]:
-    """Return the sha256 of the files that it made, by name."""
     return {item["name"]: item["sha256"] for item in read_json(quantize, "export.json")}
 
 

@@ -51,7 +51,6 @@ class Follower:
 
     @property
     def has_network(self) -> bool:
-        """Whether it speaks to a host."""
         return bool(self.url or self.urls)
 
 
@@ -196,7 +195,6 @@ def _folder(one: Follower, root: Path) -> Path:
 
 
 def _offline(one: Follower) -> dict[str, str]:
-    """Return what opens to this process alone what is closed to the others."""
     return {"DO_NOT_TRACK": "1"} if one.has_network else {"HF_HUB_OFFLINE": "1"}
 
 

@@ -58,11 +58,9 @@ class EventStream:
             self.is_whole = False
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event."""
         self.append(line_of(event, **fields))
 
     def append(self, line: str) -> None:
-        """Append a line of `line_of`."""
         if self._stream is None:
             return
         try:
@@ -74,7 +72,6 @@ class EventStream:
             self.close()
 
     def close(self) -> None:
-        """Write nothing any more."""
         stream, self._stream = self._stream, None
         if stream is not None:
             with contextlib.suppress(OSError):
@@ -89,7 +86,6 @@ class EventStream:
             return ""
 
     def discard(self) -> None:
-        """Close the file and delete it."""
         self.close()
         with contextlib.suppress(OSError):
             remove(self.file, below=self._below)

@@ -34,8 +34,6 @@ Settings = Mapping[str, Any]
 
 
 class EventFacts(Value):
-    """What one event says."""
-
     numbers: Mapping[str, float] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     step: int | None = None
@@ -88,8 +86,6 @@ def settings_of(event: Mapping[str, Any]) -> dict[str, str | int | float | bool]
 
 
 class TrackerPlace(Value):
-    """Where a tracker keeps a run."""
-
     folder: Path
     """For what it writes here."""
     url: str = ""
@@ -130,7 +126,6 @@ class MlflowRun:
         self._client.log_batch(self._run, params=params)
 
     def take(self, facts: EventFacts) -> None:
-        """Log numbers as metrics, texts as tags."""
         now = int(time.time() * 1000)
         metrics = [
             self._metric(_name(name), value, now, facts.step or 0)
@@ -143,7 +138,6 @@ class MlflowRun:
             self._client.set_tag(self._run, _name(name), text)
 
     def end(self, *, failed: bool) -> None:
-        """Say how it ended."""
         self._client.set_terminated(self._run, "FAILED" if failed else "FINISHED")
 
 
@@ -173,7 +167,6 @@ class TensorboardRun:
         self.take(EventFacts(texts={name: str(value) for name, value in settings.items()}))
 
     def take(self, facts: EventFacts) -> None:
-        """Write numbers as scalars, texts as texts."""
         value_of, metadata_of = self._summary.Summary.Value, self._summary.SummaryMetadata
         values = [value_of(tag=name, simple_value=number) for name, number in facts.numbers.items()]
         for name, text in facts.texts.items():
@@ -189,7 +182,6 @@ class TensorboardRun:
         self._writer.add_event(event)
 
     def end(self, *, failed: bool) -> None:
-        """Write all that is left."""
         del failed
         self._writer.close()
 
@@ -209,7 +201,6 @@ class TrackioRun:
         self._last = 0
 
     def take(self, facts: EventFacts) -> None:
-        """Log steps as they come, and keep the rest for the end."""
         if facts.step is not None:
             self._last = max(self._last + 1, facts.step)
             self._run.log({**facts.numbers, "step_of_training": facts.step}, step=self._last)
@@ -218,7 +209,6 @@ class TrackioRun:
         self._whole |= {f"{name} (text)": text for name, text in facts.texts.items()}
 
     def end(self, *, failed: bool) -> None:
-        """Log what holds of the whole run."""
         del failed
         if self._whole:
             self._run.log(self._whole, step=self._last + 1)
@@ -251,7 +241,6 @@ class WandbRun:
         self._last = 0
 
     def take(self, facts: EventFacts) -> None:
-        """Log steps in the history, the rest in the summary."""
         if facts.step is not None:
             # Several trainings of one run count from 1 each, and a history only goes on.
             self._last = max(self._last + 1, facts.step)
@@ -261,7 +250,6 @@ class WandbRun:
         self._run.summary.update({f"{name} (text)": text for name, text in facts.texts.items()})
 
     def end(self, *, failed: bool) -> None:
-        """Say how it ended."""
         self._run.finish(exit_code=1 if failed else 0)
 
 
@@ -280,7 +268,6 @@ class TrackerKind(Value):
 
     @property
     def has_server(self) -> bool:
-        """Whether it can be given a URL."""
         return bool(self.keys)
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 
 class Family(Protocol):
-    """How the answers of one kind of task are judged."""
-
     def tabulate(self, predictions: Sequence[Prediction], task: Task) -> Table:
         """Return the statistics of each row, columns the same for every model on the same rows."""
 

@@ -59,7 +59,6 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 
 
 def measures(table: Table) -> tuple[Measure, ...]:
-    """Return the metrics, those of single labels last."""
     return (
         share_of_rows("accuracy", "correct"),
         Measure(name="balanced_accuracy", value=_balanced, widening=labels.WIDENINGS["recall"]),

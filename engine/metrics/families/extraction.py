@@ -75,7 +75,6 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 
 
 def measures(table: Table) -> tuple[Measure, ...]:
-    """Return the metrics, those of single fields last."""
     once = _at_most_once(table)
     return (
         share_of_rows("exact_match", "exact"),

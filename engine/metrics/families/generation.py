@@ -67,7 +67,6 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 
 
 def measures(table: Table) -> tuple[Measure, ...]:
-    """Return the metrics."""
     del table
     return (
         share_of_rows("exact_match", "exact"),
@@ -82,7 +81,6 @@ def measures(table: Table) -> tuple[Measure, ...]:
 
 
 def _matches(row: Prediction, references: Sequence[str], read: Callable[[str], object]) -> bool:
-    """Tell whether what is read of the output is what is read of one of the references."""
     answer = None if row.label is None else read(row.text)
     return answer is not None and any(read(text) == answer for text in references)
 

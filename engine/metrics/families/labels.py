@@ -112,17 +112,14 @@ Part = Callable[[Sums], Floats]
 
 
 def precision(sums: Sums) -> Floats:
-    """Compute the precision of each label, shape (…, labels)."""
     return ratio(sums["right"], sums["predicted"])
 
 
 def recall(sums: Sums) -> Floats:
-    """Compute the recall of each label."""
     return ratio(sums["right"], sums["support"])
 
 
 def f1(sums: Sums) -> Floats:
-    """Compute the F1 of each label."""
     # By counts, not by precision and recall, of which one may be undefined.
     return ratio(2 * sums["right"], sums["predicted"] + sums["support"])
 

@@ -21,7 +21,6 @@ MOST_NATS = 700.0
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
-    """Read nats, tokens and bytes of each row."""
     del task
     nats = np.array([row.nats or 0.0 for row in predictions], dtype=float)
     tokens = np.array([row.tokens for row in predictions], dtype=float)
@@ -42,7 +41,6 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 
 
 def measures(table: Table) -> tuple[Measure, ...]:
-    """Return perplexity and bits per byte."""
     del table
     return (
         Measure(

@@ -62,7 +62,6 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 
 
 def measures(table: Table) -> tuple[Measure, ...]:
-    """Return the metrics, those of single labels last."""
     return (
         share_of_rows("accuracy", "correct"),
         *labels.averages(table.names),

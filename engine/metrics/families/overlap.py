@@ -26,8 +26,6 @@ CHARACTER_ORDERS = 6
 
 
 class OverlapStatistics(Value):
-    """One row's statistics."""
-
     rouge: tuple[float, ...]
     """F-measures against the best reference."""
     most_rouge: tuple[float, ...]
@@ -40,7 +38,6 @@ class OverlapStatistics(Value):
 
 @lru_cache(maxsize=1 << 16)
 def overlap(text: str, references: tuple[str, ...]) -> OverlapStatistics:
-    """Compare a text with its references."""
     with needs_extra("judging generated texts needs rouge-score and sacrebleu", "metrics"):
         rouge, (bleu, chrf) = _rouge(), _sacrebleu()
     # sacrebleu takes references by number, each a list over all rows; there is one row here.

@@ -62,7 +62,6 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 
 
 def measures(table: Table) -> tuple[Measure, ...]:
-    """Return the accuracy, over all and by which answer is longer, the margin, and the likelihood of chosen answers."""
     del table
     return (
         share_of_rows("preference_accuracy", "preferred"),

@@ -8,28 +8,23 @@ machines may share a folder. Where a file system has no such locks, nothing is t
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-if sys.platform != "win32":
-    import fcntl
-
 PREFIX: Final = "recipe-work-"
 """Of temporary folders that are held; earlier versions, which held none, named theirs otherwise."""
 TRIES: Final = 8
 """To make what somebody takes for abandoned in the moment before it is held."""
-_READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def hold(number: int) -> bool:
     """Hold what this descriptor leads to until it is closed. False where it was removed as abandoned meanwhile."""
-    if sys.platform == "win32":
-        return True
     # A remover holds it for a moment only, so this may wait.
     with contextlib.suppress(OSError):
         fcntl.flock(number, fcntl.LOCK_EX)
@@ -42,26 +37,19 @@ def abandoned(path: str | Path, *, within: int | None = None) -> Iterator[bool]:
 
     `within` is the descriptor of the folder that `path` is relative to.
     """
-    if sys.platform == "win32":
-        yield False
-        return
     try:
         number = os.open(path, _READ, dir_fd=within)
     except OSError:
         yield False
         return
+    is_held = False
+    with contextlib.suppress(OSError):
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_held = True
     try:
-        yield _try_to_hold(number)
+        yield is_held
     finally:
         os.close(number)
-
-
-def _try_to_hold(number: int) -> bool:
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 @contextlib.contextmanager
@@ -76,22 +64,17 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     for left in reversed(range(TRIES)):
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         with contextlib.ExitStack() as stack:
+            is_held = False
             # The folder goes before it is let go.
-            number = None if sys.platform == "win32" else _opened_folder(folder)
-            if number is not None:
+            with contextlib.suppress(FileNotFoundError):
+                number = os.open(folder, _READ)
                 stack.callback(os.close, number)
+                is_held = hold(number)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            if left and sys.platform != "win32" and not (number is not None and hold(number)):
+            if left and not is_held:
                 continue
             yield folder
             return
-
-
-def _opened_folder(folder: Path) -> int | None:
-    try:
-        return os.open(folder, _READ)
-    except FileNotFoundError:
-        return None
 
 
 def remove_temporary(parent: Path | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -41,11 +42,8 @@ def open_regular(path: Path | str, *, follow: bool = True) -> BufferedReader:
         OSError: as `open`; EISDIR for a folder, EINVAL for what is no file, ELOOP for a link where `follow` is False.
 
     """
-    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever; regular files do not
-    # mind
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    flags |= 0 if follow else getattr(os, "O_NOFOLLOW", 0)
-    number = os.open(path, flags)
+    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever; regular files do not mind
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
     try:
         # of what is open now: between a look at the name and opening it another file can take its
         # place
@@ -73,8 +71,8 @@ def require_data(path: Path | str) -> os.stat_result:
 
     """
     status = require_regular(path)
-    stored = getattr(status, "st_blocks", 0) * _BLOCK
-    if hasattr(status, "st_blocks") and status.st_size > max(_LARGE, stored * _MOST_HOLLOW):
+    stored = status.st_blocks * _BLOCK
+    if status.st_size > max(_LARGE, stored * _MOST_HOLLOW):
         kept = f"{status.st_size / 1e9:,.0f} GB long, of which {stored / 1e9:,.1f} GB are there"
         raise OSError(errno.EFBIG, f"is a file of holes: {kept}", str(path))
     return status
@@ -106,24 +104,19 @@ def parse_json(
 
     ValueError where it is none, nested deeper than `depth`, or has more than `parts` lists and objects.
     """
-    opened = (
-        text.count(b"[") + text.count(b"{")
-        if isinstance(text, bytes)
-        else text.count("[") + text.count("{")
-    )
-    if opened > parts:
+    marks = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
+    if sum(map(text.count, marks)) > parts:  # type: ignore[arg-type]
         raise ValueError(f"more than {parts:,} lists and objects")
-    try:
+    with contextlib.suppress(RecursionError):
         value = json.loads(text)
-    except RecursionError:
-        raise _too_deep(depth) from None
-    # level by level and not by recursion, which would end at the interpreter's own limit
-    level: list[Any] = [value]
-    for _ in range(depth):
-        level = [part for whole in level for part in _parts(whole)]
-        if not level:
-            return value
-    raise _too_deep(depth)
+        # level by level and not by recursion, which would end at the interpreter's own limit
+        level: list[Any] = [[value]]
+        for _ in range(depth + 1):
+            inner = (one.values() if isinstance(one, dict) else one for one in level)
+            level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
+            if not level:
+                return value
+    raise ValueError(f"nested more than {depth} levels deep")
 
 
 def json_lines(text: str) -> list[str]:
@@ -153,17 +146,6 @@ def read_json(
     """Return the value of a JSON file. OSError as `read_bytes`, ValueError as `parse_json`."""
     content = read_bytes(path, limit=limit, follow=follow)
     return parse_json(content, depth=depth, parts=limit // BYTES_A_PART)
-
-
-def _parts(whole: Any) -> list[Any]:
-    inner = whole.values() if isinstance(whole, dict) else whole
-    if not isinstance(whole, dict | list):
-        return []
-    return [part for part in inner if isinstance(part, dict | list)]
-
-
-def _too_deep(depth: int) -> ValueError:
-    return ValueError(f"nested more than {depth} levels deep")
 
 
 def _require_regular(mode: int, path: Path | str) -> None:

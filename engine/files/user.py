@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -14,17 +13,17 @@ STORE_KEY: Final = "SLM_RECIPE_STORE_KEY_FILE"
 
 def config_folder() -> Path:
     """Return where the user's own settings stand: keys for signing, prices."""
-    return _folder("XDG_CONFIG_HOME", ".config", windows="APPDATA")
+    return _folder("XDG_CONFIG_HOME", ".config")
 
 
 def state_folder() -> Path:
     """Return where the engine keeps what it knows of this user and machine: consent, the key of the stores."""
-    return _folder("XDG_STATE_HOME", ".local/state", windows="LOCALAPPDATA")
+    return _folder("XDG_STATE_HOME", ".local/state")
 
 
 def cache_folder() -> Path:
     """Return where the engine keeps what can be made again."""
-    return _folder("XDG_CACHE_HOME", ".cache", windows="LOCALAPPDATA")
+    return _folder("XDG_CACHE_HOME", ".cache")
 
 
 def packages_folder() -> Path:
@@ -39,9 +38,7 @@ def bytecode_folder() -> Path:
     return cache_folder().with_name(f"{NAME}-bytecode")
 
 
-def _folder(variable: str, beside_home: str, *, windows: str) -> Path:
-    if sys.platform == "win32" and (roaming := os.environ.get(windows)):
-        return Path(roaming) / NAME
+def _folder(variable: str, beside_home: str) -> Path:
     configured = Path(os.environ.get(variable, ""))
     # A relative one would be a folder of whatever project one stands in; the XDG specification says to ignore it.
     root = configured if configured.is_absolute() else Path.home() / beside_home

@@ -58,10 +58,6 @@ def new_folder(target: Path, *, code: str, option: str) -> Iterator[Path]:
 
 COMPILED: Final = "compiled, do not edit"
 """At the head of files that a verb writes anew over its own."""
-_HAS_HANDLES: Final = {os.open, os.mkdir, os.rename, os.unlink} <= os.supports_dir_fd
-"""Not on Windows, where folders are looked at by name instead."""
-_FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
-_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 _RANDOM: Final = 12
 """Bytes in the name of a file that is being written; earlier versions, which did not hold theirs, drew eight."""
 
@@ -110,18 +106,21 @@ def replacing(
     and EINVAL where a device, a pipe or a socket stands at `path`: renaming would put a file in its place.
     """
     with _opened(path.parent, below=below, make=below is not None) as handle:
-        _require_replaceable(path, handle)
+        with contextlib.suppress(FileNotFoundError):
+            kind = stat.S_IFMT(os.stat(path.name, dir_fd=handle, follow_symlinks=False).st_mode)
+            # Of a folder `os.replace` tells.
+            if kind not in (stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR):
+                raise OSError(
+                    errno.EINVAL, "is a device, a pipe or a socket, not a file", str(path)
+                )
         _remove_parts(path, handle)
         with _new_part(path, handle, mode) as (stream, partial):
             yield stream
             stream.flush()
             if durable:
                 os.fsync(stream.fileno())
-            if handle is None:
-                stream.close()  # Windows renames no file that is open
             # while it is held: one that nobody holds is removed
-            source, target = _named(partial, handle), _named(path, handle)
-            os.replace(source, target, src_dir_fd=handle, dst_dir_fd=handle)
+            os.replace(partial, path.name, src_dir_fd=handle, dst_dir_fd=handle)
             if durable:
                 _sync_names(handle)
 
@@ -138,11 +137,10 @@ def sync_names(folder: Path) -> None:
         _sync_names(handle)
 
 
-def _sync_names(handle: int | None) -> None:
+def _sync_names(handle: int) -> None:
     # without it a power cut could bring the old file back, or none
     with contextlib.suppress(OSError):
-        if handle is not None:
-            os.fsync(handle)
+        os.fsync(handle)
 
 
 def remove_parts(path: Path) -> None:
@@ -154,7 +152,7 @@ def remove_parts(path: Path) -> None:
 def open_new(path: Path, *, below: Path | None = None) -> BinaryIO:
     """Open a file for writing where nothing stands, not even a link. FileExistsError where something does."""
     with _opened(path.parent, below=below, make=below is not None) as handle:
-        return os.fdopen(_create(path, handle, 0o666), "wb")
+        return os.fdopen(_create(path.name, handle, 0o666), "wb")
 
 
 def share_reading(folder: Path) -> None:
@@ -173,7 +171,7 @@ def move(source: Path, target: Path, *, below: Path) -> None:
         _opened(source.parent, below=below, make=False) as old,
         _opened(target.parent, below=below, make=True) as new,
     ):
-        os.rename(_named(source, old), _named(target, new), src_dir_fd=old, dst_dir_fd=new)
+        os.rename(source.name, target.name, src_dir_fd=old, dst_dir_fd=new)
         _sync_names(new)
 
 
@@ -182,13 +180,14 @@ def remove(path: Path, *, below: Path) -> None:
 
     OSError where it cannot be deleted, ELOOP where a folder from `below` down to it is a link.
     """
-    with _opened(path.parent, below=below, make=False) as handle:
-        name = _named(path, handle)
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
-                shutil.rmtree(name, dir_fd=handle)
-            else:
-                os.unlink(name, dir_fd=handle)
+    with (
+        _opened(path.parent, below=below, make=False) as handle,
+        contextlib.suppress(FileNotFoundError),
+    ):
+        if stat.S_ISDIR(os.stat(path.name, dir_fd=handle, follow_symlinks=False).st_mode):
+            shutil.rmtree(path.name, dir_fd=handle)
+        else:
+            os.unlink(path.name, dir_fd=handle)
 
 
 def top_of(path: Path) -> Path | None:
@@ -231,38 +230,42 @@ def create_text(path: Path, text: str, *, below: Path | None = None) -> bool:
 
 def create_bytes(path: Path, content: bytes, *, below: Path | None = None) -> bool:
     """Write bytes where nothing stands, as `create_text` does."""
-    with _opened(path.parent, below=below, make=below is not None) as handle:
-        try:
-            with _new_file(path, handle) as stream:
-                stream.write(content)
-        except FileExistsError:
-            return False
+    try:
+        with open_new(path, below=below) as stream:
+            stream.write(content)
+    except FileExistsError:
+        return False
     return True
 
 
 def refuse_link(path: Path) -> None:
     """Raise OSError ELOOP where `path` is a link, whether or not what it leads to is there."""
-    if path.is_symlink() or path.is_junction():
-        raise _link(path)
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "is a link, and links are not followed here", str(path))
 
 
 @contextlib.contextmanager
-def _opened(folder: Path, *, below: Path | None, make: bool) -> Iterator[int | None]:
-    """Hold a folder open; yields its handle, or None where the system has none."""
-    start = folder if below is None else below
-    parts = () if below is None else folder.relative_to(below).parts
+def _opened(folder: Path, *, below: Path | None, make: bool) -> Iterator[int]:
+    """Hold a folder open; yields its handle."""
+    path = folder if below is None else below
     if below is not None:
-        refuse_link(start)
+        refuse_link(path)
     if make:
-        start.mkdir(parents=True, exist_ok=True)
-    if not _HAS_HANDLES:
-        _checked_by_name(start, parts, make=make)
-        yield None
-        return
-    handle = os.open(start, _FOLDER | (_NO_LINK if below is not None else 0))
+        path.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if below else 0))
     try:
-        for number, part in enumerate(parts):
-            inner = _inner(part, handle, start.joinpath(*parts[: number + 1]), make=make)
+        for part in () if below is None else folder.relative_to(below).parts:
+            path /= part
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=handle)
+            try:
+                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+            except OSError as error:
+                # of a link Linux says ENOTDIR here, since a folder was asked for, other systems say ELOOP
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    refuse_link(path)
+                raise
             os.close(handle)
             handle = inner
         yield handle
@@ -270,50 +273,21 @@ def _opened(folder: Path, *, below: Path | None, make: bool) -> Iterator[int | N
         os.close(handle)
 
 
-def _inner(part: str, handle: int, path: Path, *, make: bool) -> int:
-    if make:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(part, dir_fd=handle)
-    try:
-        return os.open(part, _FOLDER | _NO_LINK, dir_fd=handle)
-    except OSError as error:
-        # of a link Linux says ENOTDIR here, since a folder was asked for, other systems say ELOOP
-        if error.errno in (errno.ELOOP, errno.ENOTDIR) and path.is_symlink():
-            raise _link(path) from None
-        raise
-
-
-def _checked_by_name(start: Path, parts: tuple[str, ...], *, make: bool) -> None:
-    path = start
-    for part in parts:
-        path /= part
-        refuse_link(path)
-        if make:
-            path.mkdir(exist_ok=True)
-
-
-def _require_replaceable(path: Path, handle: int | None) -> None:
-    """Raise OSError EINVAL where neither a file nor a link stands, nor nothing; of a folder `os.replace` tells."""
-    try:
-        mode = os.stat(_named(path, handle), dir_fd=handle, follow_symlinks=False).st_mode
-    except FileNotFoundError:
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
-        raise OSError(errno.EINVAL, "is a device, a pipe or a socket, not a file", str(path))
-
-
 @contextlib.contextmanager
-def _new_part(path: Path, handle: int | None, mode: int | None) -> Iterator[tuple[BinaryIO, Path]]:
-    """Yield a held file beside `path`, which is deleted where the block fails."""
+def _new_part(path: Path, handle: int, mode: int | None) -> Iterator[tuple[BinaryIO, str]]:
+    """Yield a held file beside `path` and its name; it is deleted where the block fails."""
     for left in reversed(range(leases.TRIES)):
-        # cut, since a name has 255 bytes at most; random, so that nobody can have put a link
-        # there
-        partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(_RANDOM)}.part")
+        # cut, since a name has 255 bytes at most; random, so that nobody can have put a link there
+        partial = f".{path.name[:100]}.{secrets.token_hex(_RANDOM)}.part"
         with contextlib.ExitStack() as stack:
             # Ctrl-C too: nothing half written stays beside the file
             stack.callback(_remove_if_there, partial, handle)
-            stream = stack.enter_context(_new_file(partial, handle, mode))
-            if not leases.hold(stream.fileno()) and left:
+            # private from the first moment; `fchmod` then gives the wanted rights, whatever the umask
+            number = _create(partial, handle, 0o666 if mode is None else 0o600)
+            stream = stack.enter_context(os.fdopen(number, "wb"))
+            if mode is not None:
+                os.fchmod(number, mode)
+            if not leases.hold(number) and left:
                 continue  # somebody took it for abandoned in the moment before it was held
             yield stream, partial
             return
@@ -325,41 +299,21 @@ def is_half(found: Path, path: Path) -> bool:
     return found.parent == path.parent and re.fullmatch(name, found.name) is not None
 
 
-def _remove_if_there(partial: Path, handle: int | None) -> None:
+def _remove_if_there(name: str, handle: int) -> None:
     with contextlib.suppress(OSError):
-        os.unlink(_named(partial, handle), dir_fd=handle)
+        os.unlink(name, dir_fd=handle)
 
 
-def _remove_parts(path: Path, handle: int | None) -> None:
-    if handle is None:
-        return
+def _remove_parts(path: Path, handle: int) -> None:
     with os.scandir(handle) as entries:
         beside = [entry.name for entry in entries]
     for found in beside:
         if is_half(path.with_name(found), path):
             with leases.abandoned(found, within=handle) as is_abandoned:
                 if is_abandoned:
-                    _remove_if_there(path.with_name(found), handle)
+                    _remove_if_there(found, handle)
 
 
-@contextlib.contextmanager
-def _new_file(path: Path, handle: int | None, mode: int | None = None) -> Iterator[BinaryIO]:
-    # private from the first moment; `fchmod` then gives the wanted rights, whatever the umask
-    number = _create(path, handle, 0o666 if mode is None else 0o600)
-    with os.fdopen(number, "wb") as stream:
-        if mode is not None and hasattr(os, "fchmod"):
-            os.fchmod(number, mode)
-        yield stream
-
-
-def _create(path: Path, handle: int | None, mode: int) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
-    return os.open(_named(path, handle), flags, mode, dir_fd=handle)
-
-
-def _named(path: Path, handle: int | None) -> str:
-    return str(path) if handle is None else path.name
-
-
-def _link(path: Path) -> OSError:
-    return OSError(errno.ELOOP, "is a link, and links are not followed here", str(path))
+def _create(name: str, handle: int, mode: int) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    return os.open(name, flags, mode, dir_fd=handle)

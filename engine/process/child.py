@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,6 @@ LOOKS: Final = 10
 """At the processor time, within the limit."""
 STEP_SECONDS: Final = 2.0
 """The most that counts between two ticks: while this process was stopped itself, nobody could do anything."""
-KILL: Final = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 GRACE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
 IDLE_POLL_SECONDS: Final = 1.0
@@ -140,9 +138,6 @@ class Child:
             yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
     def _read(self, stream: IO[bytes], idle: float) -> Iterator[bytes]:
-        if sys.platform == "win32":  # where pipes cannot be waited for
-            yield from stream
-            return
         clock, rest = IdleClock(self.number, limit=idle), b""
         while True:
             if not select.select([stream], [], [], min(IDLE_POLL_SECONDS, idle / LOOKS))[0]:
@@ -186,16 +181,13 @@ class Child:
     def kill(self) -> int:
         """End what is left of the group at once, collect it, and return the status."""
         if self._process.returncode is None:
-            self.signal(KILL)
+            self.signal(signal.SIGKILL)
         return self._process.wait()
 
     def signal(self, number: int) -> None:
         """Send a signal to the group, whose number nobody else can have before the child is collected."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, number)
-            else:
-                self._process.terminate()
+            os.killpg(self._process.pid, number)
 
     def end_input(self) -> None:
         """Give it nothing more to read, and wait until it has ended for that."""
@@ -224,6 +216,7 @@ _running: set[Child] = set()
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    # macOS has no such call before Python 3.13
     if process.returncode is not None or not hasattr(os, "waitid"):
         return process.poll() is not None
     # Not collected (WNOWAIT): until then no other process can get its number, so its group can be signalled.
@@ -234,7 +227,7 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 def _kill_all() -> None:
     # A copy: the thread that watches signals may run this while the main thread starts a child.
     for child in list(_running):
-        child.signal(KILL)
+        child.signal(signal.SIGKILL)
 
 
 interrupts.on_force(_kill_all)

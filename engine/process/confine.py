@@ -12,15 +12,13 @@ import contextlib
 import ctypes
 import os
 import platform
+import resource
 import socket
 import struct
 import sys
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
-
-if sys.platform != "win32":
-    import resource
 
 NONE: Final = "none"
 LOOPBACK: Final = "loopback"
@@ -159,8 +157,6 @@ def confine(rights: Rights, *, alone: bool = True) -> None:
     `alone`: for a process of one thread, whose limits and user namespace change too. Otherwise for this thread and
     what it starts. ConfinementError where the kernel refuses what it offers.
     """
-    if sys.platform == "win32":
-        return
     if alone:
         _set_limits(rights.limits)
     if sys.platform != "linux":

@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -27,9 +26,8 @@ LIMIT_SECONDS: Final = 60.0
 """For writing down what was done; after that, nothing is waited for."""
 SAME_SECONDS: Final = 0.5
 """Signals this close together are one request: a terminal that closes hangs up through the kernel and the shell."""
-_NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-SIGNALS: Final = tuple(int(getattr(signal, name)) for name in _NAMES if hasattr(signal, name))
-SIGPIPE: Final = int(getattr(signal, "SIGPIPE", 13))
+SIGNALS: Final = tuple(map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)))
+SIGPIPE: Final = int(signal.SIGPIPE)
 """Of an ending because nobody reads the output any more; the signal itself is ignored by Python."""
 
 
@@ -159,7 +157,8 @@ def handled() -> Iterator[None]:
     taken = [number for number in SIGNALS if before[number] in _DEFAULTS]
     _state.pending, _state.deferring, _state.timed = None, 0, False
     with _watched():
-        alarm = _take_alarm()
+        # An overdue deferral is raised by our own timer.
+        alarm = signal.signal(signal.SIGALRM, lambda _number, _frame: raise_pending())
         for number in taken:
             signal.signal(number, _on_signal)
         try:
@@ -169,7 +168,7 @@ def handled() -> Iterator[None]:
             _set_timer(0.0)
             for number in taken:
                 signal.signal(number, before[number])
-            alarm()
+            signal.signal(signal.SIGALRM, alarm)
             _state.pending, _state.deferring, _state.timed = None, 0, False
 
 
@@ -189,26 +188,13 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
     _write(f"\n{name_of(number)}: ending in order; a second signal ends at once\n")
 
 
-def _take_alarm() -> Callable[[], object]:
-    """Have an overdue deferral raised; return what gives the alarm back to who had it."""
-    if not hasattr(signal, "setitimer"):
-        return lambda: None
-    before = signal.signal(signal.SIGALRM, lambda _number, _frame: raise_pending())
-    return partial(signal.signal, signal.SIGALRM, before)
-
-
 def _set_timer(seconds: float) -> None:
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 @contextlib.contextmanager
 def _watched() -> Iterator[None]:
     """Have a thread see the signals as they come in, for when the main thread cannot."""
-    # Where pipes cannot be waited for.
-    if sys.platform == "win32":
-        yield
-        return
     reader, writer = os.pipe()
     # Python refuses a wakeup descriptor that blocks: its C handler must never wait for a full pipe.
     os.set_blocking(writer, False)

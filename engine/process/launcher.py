@@ -13,15 +13,13 @@ import ctypes
 import importlib.util
 import json
 import os
+import resource
 import runpy
 import signal
 import sys
 import threading
 import time
 from typing import Any
-
-if sys.platform != "win32":
-    import resource
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.2
@@ -35,10 +33,6 @@ UNCONFINED = 126
 
 def main() -> None:
     """Start what the command line names and stay beside it."""
-    # Windows has no process groups to end.
-    if sys.platform == "win32":
-        _work()
-        return
     parent = int(sys.argv[1])
     # No core files: they would hold rows and weights, and fill the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -67,10 +61,9 @@ def main() -> None:
 
 def _work() -> None:
     """Become what was asked for."""
-    if sys.platform != "win32":
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-        # A fork does not inherit the request, and somebody may kill the launcher by itself.
-        tell_when_gone(os.getppid(), signal.SIGKILL)
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    # A fork does not inherit the request, and somebody may kill the launcher by itself.
+    tell_when_gone(os.getppid(), signal.SIGKILL)
     path, rights, kind, name, *arguments = sys.argv[2:]
     sys.argv = [name, *arguments]
     if rights:
@@ -102,8 +95,7 @@ def _confine(rights: dict[str, Any]) -> None:
         sys.stderr.write(f"{error.strerror}\n")
         os._exit(UNCONFINED)
     # Other credentials: the kernel may have dropped the request for them.
-    if sys.platform != "win32":
-        tell_when_gone(parent, signal.SIGKILL)
+    tell_when_gone(parent, signal.SIGKILL)
 
 
 def _become(program: str) -> None:

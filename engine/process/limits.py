@@ -6,6 +6,7 @@ The time is that of this process's processor, so that a busy machine is no reaso
 from __future__ import annotations
 
 import contextlib
+import resource
 import signal
 import sys
 import threading
@@ -32,9 +33,9 @@ def processor_time(seconds: float) -> Iterator[None]:
 
     A library that is stopped anywhere may fail in its own way: torch, while it changes a mode, with an empty stack.
 
-    Without effect outside the main thread and on Windows, where Python has no timer that interrupts a computation.
+    Without effect outside the main thread.
     """
-    if not (hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     is_over = False
@@ -68,8 +69,6 @@ def more_memory(most: int) -> Iterator[None]:
     if sys.platform != "linux" or not _STATM.exists():
         yield
         return
-    import resource  # not on Windows
-
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     # The first field is the whole address space, which RLIMIT_AS counts. The resident size would be far too little.
     wanted = int(_STATM.read_text(encoding="ascii").split()[0]) * resource.getpagesize() + most

@@ -51,7 +51,7 @@ def checked_root(root: Path, *, is_named: bool) -> Path:
             to another user or everybody may write there.
 
     """
-    if os.path.islink(root) or root.is_junction():  # False for a name that is too long
+    if os.path.islink(root):  # False for a name that is too long
         if not is_named:
             raise StoreError.one(
                 "E753",
@@ -92,8 +92,6 @@ def checked_root(root: Path, *, is_named: bool) -> Path:
 
 def _open_to_others(status: os.stat_result) -> str:
     """Return why somebody else may have written into a folder; empty where only its owner, this user, can."""
-    if not hasattr(os, "geteuid"):
-        return ""
     user = os.geteuid()
     # root by way of sudo may work on the store of the user who called it
     owners = {user} if user else {0, int(_sudo_user())}

@@ -11,9 +11,9 @@ import errno
 import json
 import os
 import re
+import resource
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -434,10 +434,6 @@ def out_of_room(error: BaseException, *folders: Path) -> OSError | None:
 
 def _largest_file() -> int:
     """Return the size of the largest file that this process may write; 0 for any."""
-    if sys.platform == "win32":
-        return 0
-    import resource  # not on Windows
-
     most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     return 0 if most == resource.RLIM_INFINITY else most
 
@@ -511,7 +507,7 @@ def _is_plain_folder(start: Path, folder: Path) -> bool:
     """Tell whether no folder from `start` down to `folder` is a link."""
     # texts and no paths, since this is asked a thousand times in a run
     ones = accumulate((os.fspath(start), *folder.relative_to(start).parts), os.path.join)
-    return not any(os.path.islink(one) or os.path.isjunction(one) for one in ones)
+    return not any(map(os.path.islink, ones))
 
 
 def _require_lock_file(path: Path, *, below: Path) -> None:

@@ -113,9 +113,7 @@ def _record(place: Path) -> TrustRecord | None:
         with open_regular(place, follow=False) as stream:
             status, content = os.fstat(stream.fileno()), stream.read(_MOST_BYTES)
         # a record that others can write is not the user's word
-        if hasattr(os, "getuid") and (
-            status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & _OTHERS_WRITE
-        ):
+        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & _OTHERS_WRITE:
             return None
         fields: dict[str, Any] = parse_json(content)
         listed = tuple(str(one) for one in fields["references"])

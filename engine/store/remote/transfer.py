@@ -230,7 +230,7 @@ def _fetch_file(
 ) -> None:
     path, whole = files / entry.name, hashlib.sha256()
     # links are not followed: the folder may have come with a project
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     with os.fdopen(handle, "r+b") as stream:
         for part in parts_of(entry, digests):
             content = _kept(stream, part.start, part.bytes, part.sha256)

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.files import leases, writing
+from engine.files import leases
 from engine.files.writing import create_text, make_folder, replacing, write_text
 
 
-@pytest.fixture(params=["by handle", "by name"])
-def outside(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A file that nothing here may touch; with the system's folder handles and without."""
-    monkeypatch.setattr(writing, "_HAS_HANDLES", request.param == "by handle")
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A file that nothing here may touch."""
     path = tmp_path / "outside" / "bashrc"
     path.parent.mkdir()
     path.write_text("mine", encoding="utf-8")

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -204,7 +203,6 @@ def test_a_full_disk_while_sealing_is_reported_and_leaves_nothing(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
 @pytest.mark.parametrize("where", ["a result", "a checkpoint"])
 def test_a_limited_size_is_reported_whatever_a_library_says_of_it(
     where: str, tmp_path: Path

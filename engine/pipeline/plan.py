@@ -53,7 +53,6 @@ SWEEP = "sweep"
 UNUSABLE = {
     Stored.DAMAGED: "its stored files were damaged",
     Stored.FOREIGN: "its stored result was not made here",
-    Stored.OTHER_VERSION: "its stored result is in the form of another version",
 }
 """Why a stage runs although something stands at its place."""
 

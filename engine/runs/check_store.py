@@ -25,11 +25,8 @@ from engine.store.runs import (
 )
 from engine.values import Value
 
-LEFT_ALONE: Final = {
-    Stored.FOREIGN: "it was not made here",
-    Stored.OTHER_VERSION: "it is in the form of another version",
-}
-"""What is not looked into, and why."""
+NOT_OURS: Final = "it was not made here"
+"""Why a result or a run is not looked into."""
 
 
 class Found(Value):
@@ -66,8 +63,8 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
         found = read_manifest(folder)
         stage = found.artifact.stage if found.artifact else "result"
         name = f"{stage} {folder.name[:12]}"
-        if found.stored in LEFT_ALONE:
-            left.append(Found(what="result", name=name, why=LEFT_ALONE[found.stored]))
+        if found.stored is Stored.FOREIGN:
+            left.append(Found(what="result", name=name, why=NOT_OURS))
         else:
             hashed += sum(one.bytes for one in found.artifact.files) if found.artifact else 0
             if why := _why_damaged(store, found):
@@ -76,7 +73,7 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
     for number, run in enumerate(runs, len(folders) + 1):
         name = f"{run.parent.name}/{run.name}"
         if not is_ours(read_record(run)):
-            left.append(Found(what="run", name=name, why=LEFT_ALONE[Stored.FOREIGN]))
+            left.append(Found(what="run", name=name, why=NOT_OURS))
         elif why := _why_not_as_left(run):
             damaged.append(Found(what="run", name=name, why=why))
         progress.update(number, len(folders) + len(runs), "results and runs")

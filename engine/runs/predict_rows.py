@@ -360,12 +360,8 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
     }
     key = product_key("predict", payload).digest
     with ExitStack() as stack:
-        is_free = stack.enter_context(asking.store.lock_if_free(key))
-        if not is_free:
-            asking.progress.note(
-                "another call labels the same rows with the same model: waiting for its end"
-            )
-            stack.enter_context(asking.store.lock(key))
+        waits = "another call labels the same rows with the same model: waiting for its end"
+        stack.enter_context(asking.store.lock(key, waits=lambda: asking.progress.note(waits)))
         folder = asking.store.scratch(key)
         resumed = _ask_parts(rows, model, asking, folder=folder, count=count, stamp=stamp)
         return AnsweredRows(

@@ -84,7 +84,6 @@ KIND: Final = "artifact"
 """Of the signature."""
 TAKEN_FROM: Final = "from"
 """How `Artifact.taken_from` is written."""
-_ANY_VERSION: Final = re.compile(r"artifact\.v[0-9]+")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -95,9 +94,7 @@ class Stored(Enum):
     WHOLE = "whole"
     DAMAGED = "damaged"
     FOREIGN = "foreign"
-    """Made by another user, or by a version that did not sign."""
-    OTHER_VERSION = "other version"
-    """Described in another version's form; it is left where it stands."""
+    """Made by another user, by a version that did not sign, or in another version's form."""
 
 
 class ArtifactFolder(Value):
@@ -140,21 +137,15 @@ def read_manifest(folder: Path) -> ArtifactFolder:
 def judged(record: Any, folder: Path) -> ArtifactFolder:
     """Return what a manifest says of the folder it is to describe. EnvironmentProblem as `read_manifest`."""
     try:
-        if _is_of_another_version(record):
-            # no damage: an older and a newer version can share a store, and moving it away would
-            # train all again
-            return ArtifactFolder(stored=Stored.OTHER_VERSION)
+        # no damage: it is kept for the version that reads it
+        if record["schema"] != SCHEMA and re.fullmatch(r"artifact\.v[0-9]+", record["schema"]):
+            return ArtifactFolder(stored=Stored.FOREIGN)
         artifact = _artifact(record, folder)
     except (KeyError, TypeError, ValueError):
         return ArtifactFolder(stored=Stored.DAMAGED)
     origin = origin_of(KIND, record)
     by_origin = {Origin.OURS: Stored.WHOLE, Origin.FOREIGN: Stored.FOREIGN}
     return ArtifactFolder(stored=by_origin.get(origin, Stored.DAMAGED), artifact=artifact)
-
-
-def _is_of_another_version(record: Mapping[str, Any]) -> bool:
-    schema = record["schema"]
-    return schema != SCHEMA and isinstance(schema, str) and bool(_ANY_VERSION.fullmatch(schema))
 
 
 def _artifact(record: Mapping[str, Any], folder: Path) -> Artifact:

@@ -48,8 +48,6 @@ Cached = Callable[[str, Mapping[str, Any], Build], Artifact]
 
 SMALL: Final = 1_000_000
 """Bytes of a file that is hashed whenever its artifact is looked at; a larger one when it is used."""
-ANOTHER: Final = ".v1"
-"""Ending of the folder that holds a result where another version's stands in the usual one."""
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 SCRATCH: Final = "scratch"
 GONE: Final = ".gone"
@@ -102,7 +100,9 @@ class Store:
         """
         path = self.root / SCRATCH / key
         if os.path.lexists(path) and not self.has_scratch(key):
-            if _is_unbegun(path):
+            is_plain = path.is_dir() and not path.is_symlink()
+            # killed before its mark was written
+            if is_plain and all(writing.is_half(one, path / MARK) for one in path.iterdir()):
                 with storage_errors(self.root):
                     writing.remove(path, below=self.root)
             else:
@@ -168,10 +168,7 @@ class Store:
         """
         if not anew and (found := self.whole(key.digest)):
             return found
-        with contextlib.ExitStack() as stack:
-            if not stack.enter_context(self.lock_if_free(key.digest)):
-                waits()
-                stack.enter_context(self.lock(key.digest))
+        with self.lock(key.digest, waits=waits):
             # asked again: another process may have built it while this one waited
             found = None if anew else self.whole(key.digest)
             return found or self._build(stage, key, build)
@@ -194,7 +191,7 @@ class Store:
 
     def set_aside(self, key: str) -> None:
         """Move the artifact of `key`, which cannot be used, to `damaged/`; nothing where nothing stands."""
-        self.move_aside(self._place(key))
+        self.move_aside(self.folder(key))
 
     def deliver(self, artifact: Artifact, name: str, target: Path) -> None:
         """Put a file or folder of an artifact into a run folder: hard links where the file system has them.
@@ -237,28 +234,33 @@ class Store:
         return ()
 
     @contextlib.contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Hold the lock of `key`; the system releases it when the process dies."""
-        with self._locked(key, waits=True):
+    def lock(self, key: str, *, waits: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Hold the lock of `key`, which the system releases when the process dies; `waits` is called before a wait."""
+        with self.lock_if_free(key) as is_free:
+            if is_free:
+                yield
+                return
+        waits()
+        with self.lock_if_free(key, waits=True):
             yield
 
     @contextlib.contextmanager
-    def lock_if_free(self, key: str) -> Iterator[bool]:
+    def lock_if_free(self, key: str, *, waits: bool = False) -> Iterator[bool]:
         """Hold the lock of `key` where nobody holds it, and yield whether it was so."""
-        with self._locked(key, waits=False) as is_held:
-            yield is_held
-
-    @contextlib.contextmanager
-    def _locked(self, key: str, *, waits: bool) -> Iterator[bool]:
         from filelock import FileLock, Timeout  # light verbs that only read need no lock
 
         path = self.root / "locks" / f"{key[:16]}.lock"
         self._make(path.parent)
-        # a lock of the kernel, not the presence of a file: after a kill nothing has to be deleted
-        # by hand
+        # a lock of the kernel, not the presence of a file: after a kill nothing has to be deleted by hand
         lock = FileLock(path)
         with storage_errors(self.root):
-            _require_lock_file(path, below=self.root)
+            # it is opened for writing, and emptied: no link, nor a file with other names
+            if os.path.lexists(path):
+                status = path.lstat()
+                if not stat.S_ISLNK(status.st_mode) and not stat.S_ISREG(status.st_mode):
+                    raise OSError(errno.EINVAL, f"`locks/{path.name}` is not a file", str(path))
+                if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:
+                    writing.remove(path, below=self.root)
             with contextlib.suppress(Timeout):  # an OSError, and no fault
                 lock.acquire(blocking=waits)
         try:
@@ -267,30 +269,14 @@ class Store:
             lock.release()
 
     def _looked_through(self, key: str) -> ArtifactFolder:
-        """As `_found`, with its files looked at as `stored` says."""
-        found = self._found(key)
+        """Return what stands at the place of a key, with its files looked at as `stored` says."""
+        if not _is_plain_folder(self.root / "store", self.folder(key).parent):
+            return ArtifactFolder(stored=Stored.ABSENT)
+        found = read_manifest(self.folder(key))
         if found.stored is not Stored.WHOLE or found.artifact is None:
             return found
         intact = all(self._is_intact(found.artifact, one) for one in found.artifact.files)
         return found if intact else replace(found, stored=Stored.DAMAGED)
-
-    def _found(self, key: str) -> ArtifactFolder:
-        usual = self.folder(key)
-        if not _is_plain_folder(self.root / "store", usual.parent):
-            return ArtifactFolder(stored=Stored.ABSENT)
-        found = read_manifest(usual)
-        if found.stored is not Stored.OTHER_VERSION:
-            return found
-        # two versions may share a store: the other one's result stays in place, ours stands
-        # beside it
-        beside = read_manifest(self._place(key))
-        return found if beside.stored is Stored.ABSENT else beside
-
-    def _place(self, key: str) -> Path:
-        """Where the artifact of `key` stands in this version's form."""
-        usual = self.folder(key)
-        is_taken = read_manifest(usual).stored is Stored.OTHER_VERSION
-        return usual.with_name(f"{key}{ANOTHER}") if is_taken else usual
 
     def _build(self, stage: str, key: StageKey, build: Build) -> Artifact:
         # below the root, hence on the same file system: only there is the rename into place one
@@ -325,37 +311,28 @@ class Store:
 
     def _seal(self, stage: str, key: StageKey, *, partial: Path, seconds: float) -> Artifact:
         """Describe what was built, make it durable, and rename it into place."""
-        final = self._place(key.digest)
+        final, files = self.folder(key.digest), partial / FILES
         with storage_errors(self.root):
-            writing.share_reading(partial / FILES)
-            # taken before they are hashed: what changes one behind that changes its stamp
-            files = partial / FILES
-            found = ((path, path.lstat()) for path in files.rglob("*"))
-            stamps = {
-                path.relative_to(files).as_posix(): _stamp(status)
-                for path, status in found
-                if stat.S_ISREG(status.st_mode) and status.st_size >= SMALL
-            }
+            writing.share_reading(files)
+            found = [_entry(files, path) for path in _regular(files)]
             artifact = Artifact(
                 stage=stage,
                 key=key.digest,
                 path=final / FILES,
-                files=_entries(partial / FILES),
+                files=tuple(entry for entry, _ in found),
                 payload=key.payload,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 seconds=round(seconds, 3),
                 versions=self._versions,
             )
             # the manifest is written last and the folder renamed whole: what has a manifest is complete
-            path = partial / MANIFEST
-            text = manifest_text(artifact)
-            writing.write_text(path, text, durable=True)
+            writing.write_text(partial / MANIFEST, manifest_text(artifact), durable=True)
             self._make(final.parent)
             self._make_room(key.digest, final)
             writing.move(partial, final, below=self.root)
-        hashed = {one.name: one.sha256 for one in artifact.files}
-        for name, stamp in stamps.items():
-            self._hashed[artifact.path / name] = (stamp, hashed[name])
+        for entry, stamp in found:
+            if entry.bytes >= SMALL:
+                self._hashed[artifact.path / entry.name] = (stamp, entry.sha256)
         return artifact
 
     def _make_room(self, key: str, place: Path) -> None:
@@ -409,7 +386,11 @@ def is_full(error: BaseException | None, folder: Path) -> bool:
     seen: set[int] = set()
     # contexts of exceptions can form a circle
     while error is not None and id(error) not in seen:
-        if _names_full_disk(error):
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        hints = [p.hint or "" for p in error.problems] if isinstance(error, EngineError) else []
+        text = "\n".join([str(error), *hints]).lower()
+        if any(words in text for words in FULL_DISK):
             return True
         seen.add(id(error))
         error = error.__cause__ or error.__context__
@@ -423,27 +404,13 @@ def out_of_room(error: BaseException, *folders: Path) -> OSError | None:
     """
     if any(is_full(error, folder) for folder in folders):
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    most = _largest_file()
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     # Others may be at work in a folder.
     with contextlib.suppress(FileNotFoundError):
-        if most and any(path.stat().st_size >= most for path in files):
+        if most != resource.RLIM_INFINITY and any(path.stat().st_size >= most for path in files):
             return OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     return None
-
-
-def _largest_file() -> int:
-    """Return the size of the largest file that this process may write; 0 for any."""
-    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    return 0 if most == resource.RLIM_INFINITY else most
-
-
-def _names_full_disk(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    hints = [p.hint or "" for p in error.problems] if isinstance(error, EngineError) else []
-    text = "\n".join([str(error), *hints]).lower()
-    return any(words in text for words in FULL_DISK)
 
 
 @contextlib.contextmanager
@@ -468,9 +435,11 @@ def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreErr
     if error.errno == errno.EFBIG:
         return size_problem()
     if error.errno == errno.ELOOP:
+        path = Path(str(error.filename or root))
+        is_inside = path.is_relative_to(root) and not root.is_absolute()
         return StoreError.one(
             "E753",
-            f"`{_shown(error.filename, root)}` is a link, and nothing is written through it",
+            f"`{path.as_posix() if is_inside else path.name}` is a link, and nothing is written through it",
             hint="delete the link, or choose another place with --store FOLDER",
         )
     return StoreError.one(
@@ -489,20 +458,6 @@ def size_problem() -> EnvironmentProblem:
     )
 
 
-def _shown(name: object, root: Path) -> str:
-    path = Path(str(name or root))
-    return path.as_posix() if path.is_relative_to(root) and not root.is_absolute() else path.name
-
-
-def _is_unbegun(scratch: Path) -> bool:
-    if scratch.is_symlink() or not scratch.is_dir():
-        return False
-    return all(
-        path.name.startswith(f".{MARK}.") and path.name.endswith(".part") and path.is_file()
-        for path in scratch.iterdir()
-    )
-
-
 def _is_plain_folder(start: Path, folder: Path) -> bool:
     """Tell whether no folder from `start` down to `folder` is a link."""
     # texts and no paths, since this is asked a thousand times in a run
@@ -510,27 +465,14 @@ def _is_plain_folder(start: Path, folder: Path) -> bool:
     return not any(map(os.path.islink, ones))
 
 
-def _require_lock_file(path: Path, *, below: Path) -> None:
-    """Delete a link at the place of a lock, or a file with other names: the lock is opened for writing, and emptied."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return
-    if stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
-        writing.remove(path, below=below)
-    elif not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, f"`locks/{path.name}` is not a file", str(path))
-
-
-def _entries(files: Path) -> tuple[FileEntry, ...]:
-    """Describe what a stage left. OSError ELOOP for a link: it would lead elsewhere tomorrow."""
+def _regular(files: Path) -> list[Path]:
+    """Return the files that a stage left, their names on the disk. OSError ELOOP for a link: it may lead elsewhere."""
     paths = sorted(files.rglob("*"))
     for path in paths:
         writing.refuse_link(path)
-    found = tuple(_entry(files, path) for path in paths if path.is_file())
     for folder in (files, *(path for path in paths if path.is_dir())):
         writing.sync_names(folder)
-    return found
+    return [path for path in paths if path.is_file()]
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
@@ -538,18 +480,16 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _entry(files: Path, path: Path) -> FileEntry:
-    digest = sha256_of(path)
-    # the bytes must reach the disk before the rename: a power cut could leave the name with empty
-    # files
-    writing.sync(path)
+def _entry(files: Path, path: Path) -> tuple[FileEntry, tuple[int, ...]]:
+    """Return the entry of a file, once its bytes are on the disk, and its stamp."""
+    # taken before it is hashed: what changes it after that changes its stamp
     status = path.stat()
-    return FileEntry(
-        name=path.relative_to(files).as_posix(),
-        sha256=digest,
-        bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-    )
+    digest = sha256_of(path)
+    # a power cut could leave the name with an empty file
+    writing.sync(path)
+    name = path.relative_to(files).as_posix()
+    entry = FileEntry(name=name, sha256=digest, bytes=status.st_size, mtime_ns=status.st_mtime_ns)
+    return entry, _stamp(status)
 
 
 def link_file(source: Path, target: Path) -> None:

@@ -149,7 +149,7 @@ class SharedStore(Store):
 
     def _place_taken(self, folder: Path, manifest: SharedManifest) -> None:
         there = manifest.artifact
-        final = self._place(there.key)
+        final = self.folder(there.key)
         text = manifest_text(replace(there, taken_from=self._sharing.place.url))
         writing.write_text(folder / MANIFEST, text, below=self.root, durable=True)
         self._make(final.parent)

@@ -366,20 +366,18 @@ def test_fields_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
     assert Store(tmp_path).get(KEY.digest) == artifact
 
 
-def test_a_result_in_another_versions_form_stays_and_ours_stands_beside_it(tmp_path: Path) -> None:
+def test_a_result_in_another_versions_form_is_kept_aside(tmp_path: Path) -> None:
     store = Store(tmp_path)
     path = store.put("data", KEY, write_rows).path.parent / "artifact.json"
     newer = json.dumps({"schema": "artifact.v2", "of": "another form"})
     path.write_text(newer, encoding="utf-8")
-    assert store.stored(KEY.digest) is Stored.OTHER_VERSION
+    assert store.stored(KEY.digest) is Stored.FOREIGN
 
     built = store.put("data", KEY, lambda f: (f / "x").write_text("two", encoding="utf-8"))
 
-    assert path.read_text(encoding="utf-8") == newer
+    [kept] = (tmp_path / "foreign").glob("*/artifact.json")
+    assert kept.read_text(encoding="utf-8") == newer
     assert Store(tmp_path).whole(KEY.digest) == built
-    assert not (tmp_path / "damaged").exists()
-    anew = store.put("data", KEY, write_rows, anew=True)
-    assert Store(tmp_path).whole(KEY.digest) == anew
 
 
 def test_scratch_that_was_killed_before_its_mark_is_no_stranger_s(tmp_path: Path) -> None:

@@ -34,9 +34,13 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from engine.data.similarity.leakage import leaks  # noqa: E402 - the benchmark runs from the tree
-from engine.data.similarity.near import near_duplicates  # noqa: E402
-from engine.data.similarity.shingles import SIMILAR, shingles, similarity_of  # noqa: E402
+from engine.data.similarity.near import (  # noqa: E402
+    SIMILAR,
+    leaks,
+    near_duplicates,
+    shingles,
+    similarity_of,
+)
 
 WORDS, LENGTH, BLOCK = 50_000, 20, 20
 HOLDOUT, LEAKED = 2_000, 200

@@ -168,7 +168,7 @@ KIND = '''"""Title: a short text that heads each text."""
 from __future__ import annotations
 
 from engine.kinds.kind import AnswerForm, Decoding, Kind
-from engine.kinds.metrics import EXACT_MATCH, VALID_OUTPUT, plain
+from engine.kinds.kind import EXACT_MATCH, VALID_OUTPUT, plain
 
 KIND = Kind(
     name="title",

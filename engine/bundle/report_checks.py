@@ -11,7 +11,7 @@ from typing import Any
 from engine.bundle.contents import REPORT, RESOLVED, Contents, pages_of
 from engine.bundle.scores import NEAR, same, unequal
 from engine.data.membership import membership_from_json
-from engine.data.similarity.shingles import SIMILAR
+from engine.data.similarity.near import SIMILAR
 from engine.evidence import (
     DataSummary,
     Firewall,

@@ -12,7 +12,7 @@ from engine.evidence import Comparison
 from engine.runs.compare import RunComparison, as_json, compare_runs, read_run, speed_of
 from engine.runs.find import size_of
 from engine.store import Store
-from engine.values.numbers import bounds, decimal
+from engine.values import bounds, decimal
 
 MOST = 10
 """Turned rows that are shown."""

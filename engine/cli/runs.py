@@ -14,7 +14,7 @@ from engine.kinds import KINDS
 from engine.recipe.metrics import primary
 from engine.runs.find import size_of
 from engine.store.runs import Runs, is_ours, read_file, read_record
-from engine.values.numbers import decimal
+from engine.values import decimal
 
 RESULTS = ("baseline", "metric", "value", "tuned", "bytes")
 """What the report of a run may say of it."""

@@ -10,17 +10,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.data.checks import all_rows
-from engine.data.checks.findings import Findings
+from engine.data.checks.all_rows import check_spoiled
+from engine.data.checks.findings import Findings, Preparation, Step
 from engine.data.checks.model_checks import check_label_marks, drop_doubted, find_doubted
-from engine.data.checks.spoiled_texts import check_spoiled
 from engine.data.examples.candidates import collect_rows
-from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
+from engine.data.examples.output import (
+    Examples,
+    Outcome,
+    occurrences,
+    split_digest,
+    summarise,
+    weigh,
+)
 from engine.data.membership import Membership
-from engine.data.preparation import Preparation, Step
 from engine.data.reading.row import Row
-from engine.data.row_index import Assignment, Pool
+from engine.data.row_index import Assignment, Pool, Spill
 from engine.data.similarity.overlap import check_leakage, shared_texts, with_left
-from engine.data.spill import Spill
 from engine.data.splitting.classes import check_left_to_train, check_split_classes
 from engine.data.splitting.recorded import (
     JUDGING,
@@ -31,8 +36,6 @@ from engine.data.splitting.recorded import (
 )
 from engine.data.splitting.replacements import replace_dropped
 from engine.data.splitting.splits import Division, divide
-from engine.data.splitting.weights import weigh
-from engine.data.summary import summarise
 from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
 from engine.kinds import AnswerForm

@@ -7,23 +7,70 @@ counted by its reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from engine.data.checks import all_rows
-from engine.data.checks.findings import Findings
+from engine.data.checks.findings import Findings, Preparation, Step
 from engine.data.examples.candidates import collect_rows
 from engine.data.examples.example import Example, content_id
-from engine.data.preparation import Preparation, Step
+from engine.data.examples.template import RejectedError
+from engine.data.kinds import filler
 from engine.data.reading.row import Row
-from engine.data.row_index import Pool
-from engine.data.similarity.leakage import leaks
-from engine.data.spill import Spill
+from engine.data.row_index import Pool, Spill
+from engine.data.similarity.near import leaks
 from engine.errors import DataError
 from engine.evidence import DataFinding
-from engine.recipe.model import Checks, Data, Recipe, Source, SplitName, Splits, Task
+from engine.kinds import AnswerForm
+from engine.recipe.model import (
+    AnswerSpec,
+    Checks,
+    Data,
+    LabelSpec,
+    Recipe,
+    Source,
+    SplitName,
+    Splits,
+    Task,
+)
+from engine.recipe.prompt import SEPARATOR, split_labels
 from engine.values import Value, replace
+
+Answered = Callable[[Example, str], Example | None]
+"""A row and its answer to a training row; None for an answer that does not fit the task."""
+_INPUT, _ANSWER = "input", "answer"
+
+
+def answered_rows(task: Task, data: Data) -> Answered:
+    """Return what makes a training row of a row and an answer (`parse_answer`), for tasks whose answers have a form."""
+    fill = filler(
+        replace(task, input=f"{{{_INPUT}}}"),
+        replace(
+            data,
+            label=LabelSpec(column=_ANSWER, relabel=(), bins=(), separator=SEPARATOR.strip()),
+            answer=AnswerSpec(column=_ANSWER, references=(), fields=(), spans=None, tags=None),
+        ),
+        "columns",
+    )
+    has_several = task.spec.answer is AnswerForm.LABELS
+
+    def answered(row: Example, answer: str) -> Example | None:
+        value = split_labels(answer) if has_several else answer
+        try:
+            filled = fill({_INPUT: row.input, _ANSWER: value})
+        except RejectedError:
+            return None
+        return replace(
+            row,
+            id=content_id(row.input, filled.target),
+            target=filled.target,
+            labels=filled.labels,
+            payload=filled.payload,
+        )
+
+    return answered
+
 
 NEAR: Final[Mapping[SplitName, str]] = {
     "holdout": "near the holdout",

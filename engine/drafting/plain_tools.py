@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.data.examples.chat_formats import TURNS
+from engine.data.examples.template import RejectedError
 from engine.data.examples.turns import CALLS, ROLES, Turn, read_tools, read_turns, with_system
-from engine.data.kinds.base import RejectedError
 from engine.data.reading.row import Row
 from engine.drafting.gather import Gathered, Values
 from engine.drafting.layout_table import SPLIT

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import Example, iter_examples
-from engine.data.kinds.base import Filled
+from engine.data.examples.template import Filled
 from engine.data.token_estimate import estimated_tokens, is_english
 from engine.errors import DataError, StageError
 from engine.failures import library_errors

@@ -18,7 +18,7 @@ from engine.data.probes import builtin_digest, builtin_items
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN
 from engine.data.reading.sources import source_names, source_slice
-from engine.data.similarity.leakage import leaks
+from engine.data.similarity.near import leaks
 from engine.environment import version_of
 from engine.errors import Problem, StageError
 from engine.files.reading import json_lines

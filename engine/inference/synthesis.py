@@ -14,10 +14,10 @@ from hashlib import sha256
 from itertools import batched
 from typing import Any, Final
 
-from engine.data.answered import Answered, answered_rows
 from engine.data.examples.example import Example, content_id
 from engine.data.splitting.subsets import Fold
 from engine.data.synthetic import ORIGIN, TrainingShape, WrittenRow
+from engine.data.unlabelled import Answered, answered_rows
 from engine.errors import StageError
 from engine.evidence import KeptAtConfidence
 from engine.files.reading import parse_json

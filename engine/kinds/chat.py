@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, Turns
-from engine.kinds.metrics import LIKELIHOOD
+from engine.kinds.kind import LIKELIHOOD, AnswerForm, Decoding, Draft, Kind, Turns
 
 KIND = Kind(
     name="chat",

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind
-from engine.kinds.metrics import ACCURACY, AVERAGES, LABEL_METRICS, plain
+from engine.kinds.kind import (
+    ACCURACY,
+    AVERAGES,
+    LABEL_METRICS,
+    AnswerForm,
+    Decoding,
+    Draft,
+    Kind,
+    plain,
+)
 
 KIND = Kind(
     name="classification",

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec
-from engine.kinds.metrics import EXACT_MATCH, OF_FIELDS, VALID_OUTPUT, plain
+from engine.kinds.kind import (
+    EXACT_MATCH,
+    OF_FIELDS,
+    VALID_OUTPUT,
+    AnswerForm,
+    Decoding,
+    Draft,
+    Kind,
+    MetricSpec,
+    plain,
+)
 
 KIND = Kind(
     name="extraction",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from engine.values import Value
 
@@ -108,7 +108,7 @@ class Kind(Value):
 
     # From a row to a prediction.
     row_reader: str
-    """The module whose `filler` turns rows into examples (`engine.data.kinds.base`)."""
+    """The module whose `filler` turns rows into examples (`engine.data.examples.template`)."""
     turns: Turns = Turns.QUESTION
     answer: AnswerForm
     decoding: Decoding
@@ -195,3 +195,34 @@ class Kind(Value):
     def can_be_answered_by(self, baseline: str) -> bool:
         """Return whether a baseline of that kind can answer it."""
         return baseline in self.baselines or baseline in self.more_baselines
+
+
+def plain(*names: str, of: Of = "") -> tuple[MetricSpec, ...]:
+    """Return metrics between 0 and 1 of which more is better."""
+    return tuple(MetricSpec(name=name, of=of) for name in names)
+
+
+ACCURACY: Final = MetricSpec(name="accuracy", is_row_share=True)
+EXACT_MATCH: Final = MetricSpec(name="exact_match", is_row_share=True)
+VALID_OUTPUT: Final = MetricSpec(name="valid_output", is_row_share=True)
+AVERAGES: Final = plain(
+    *(
+        f"{average}_{metric}"
+        for average in ("macro", "micro", "weighted")
+        for metric in ("f1", "precision", "recall")
+    ),
+    "mcc",
+)
+LABEL_METRICS: Final = (
+    MetricSpec(name="ece", better="lower"),
+    MetricSpec(name="brier", better="lower", unit="points"),
+    MetricSpec(name="abstention", better="either", is_row_share=True),
+    VALID_OUTPUT,
+    *plain("precision", "recall", "f1", of="label"),
+)
+"""Of tasks with labels beside the averages: calibration, whether the model answers, and those of each label."""
+OF_FIELDS: Final = plain("precision", "recall", "f1", of="field")
+LIKELIHOOD: Final = (
+    MetricSpec(name="perplexity", better="lower", unit="per token"),
+    MetricSpec(name="bits_per_byte", better="lower", unit="bits"),
+)

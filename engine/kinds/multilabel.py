@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec
-from engine.kinds.metrics import ACCURACY, AVERAGES, LABEL_METRICS
+from engine.kinds.kind import (
+    ACCURACY,
+    AVERAGES,
+    LABEL_METRICS,
+    AnswerForm,
+    Decoding,
+    Draft,
+    Kind,
+    MetricSpec,
+)
 
 KIND = Kind(
     name="multilabel",

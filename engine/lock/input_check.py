@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.data.membership import differing
 from engine.data.reading.row import several
 from engine.data.reading.sources import fetch_all, read_all
-from engine.data.row_fingerprints import differing
 from engine.environment import Device
 from engine.errors import DataError, Place, RecipeError, StageError
 from engine.lock.accepted_run import (

@@ -37,8 +37,7 @@ from engine.metrics.predictions import Prediction
 from engine.recipe.metrics import FREE, LIKELIHOODS, primary
 from engine.recipe.model import Recipe
 from engine.store import Artifact
-from engine.values import Value, replace
-from engine.values.numbers import bounds, decimal
+from engine.values import Value, bounds, decimal, replace
 
 Artifacts = Mapping[str, Artifact]
 MAKERS = ("train", "merge", "quantize")

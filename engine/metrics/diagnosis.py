@@ -44,8 +44,7 @@ from engine.recipe.baselines import UNTRAINED
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Recipe, Task
 from engine.recipe.sweeps import varied
-from engine.values import Value, replace
-from engine.values.numbers import decimal
+from engine.values import Value, decimal, replace
 
 OTHER_KINDS = (
     "drop", *OF_FORMS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",

@@ -31,8 +31,7 @@ from engine.metrics.intervals import wilson
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Direction, Drift, Forgetting
-from engine.values import Value, field, replace
-from engine.values.numbers import decimal
+from engine.values import Value, decimal, field, replace
 
 
 class AnswerLengths(Value):

@@ -27,8 +27,7 @@ from engine.evidence import (
 )
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
-from engine.values import Value, replace
-from engine.values.numbers import bounds, decimal
+from engine.values import Value, bounds, decimal, replace
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the training rows; each holds the rows of the smaller ones."""

@@ -30,8 +30,7 @@ from engine.metrics.recipe_edits import (
 )
 from engine.recipe.metrics import is_lower_better, primary, spec_of
 from engine.recipe.model import Recipe
-from engine.values import Value
-from engine.values.numbers import decimal
+from engine.values import Value, decimal
 
 ENOUGH: Final = 0.9
 """What a model that learned its training rows reaches on them, where each has one right answer."""

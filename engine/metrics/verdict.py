@@ -22,8 +22,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import PHYSICAL, ROUNDING, is_lower_better, keeps_bound, primary
 from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
-from engine.values import replace
-from engine.values.numbers import decimal
+from engine.values import decimal, replace
 
 
 def corrected_confidence(confidence: float, files: int) -> float:

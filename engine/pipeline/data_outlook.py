@@ -140,20 +140,20 @@ def _shape(source: Source, recipe: Recipe) -> str:
 
 def _lacking(fetched: Fetched, first: Mapping[str, Any], recipe: Recipe) -> str:
     """Say which columns of the recipe the first row lacks, so that a run would end there."""
-    from engine.data.examples import named_columns  # only where there are rows
+    from engine.data.examples import unusable_rows  # only where there are rows
 
-    optional = named_columns.optional_columns(recipe.data)
+    optional = unusable_rows.optional_columns(recipe.data)
     lacking = [
         f"`{excerpt(column)}` ({key})"
-        for column, key in named_columns.columns_named(recipe.task, recipe.data, recipe.splits)
-        if column not in optional and not named_columns.has_column(first, column)
+        for column, key in unusable_rows.columns_named(recipe.task, recipe.data, recipe.splits)
+        if column not in optional and not unusable_rows.has_column(first, column)
     ]
     if not lacking:
         return ""
     file, labels = fetched.path.name, recipe.task.labels
-    is_headless = named_columns.is_without_header(file, list(first), labels)
+    is_headless = unusable_rows.is_without_header(file, list(first), labels)
     return (
-        f"; none is {' or '.join(lacking)}{f': {named_columns.NO_HEADER}' if is_headless else ''}"
+        f"; none is {' or '.join(lacking)}{f': {unusable_rows.NO_HEADER}' if is_headless else ''}"
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.kinds import KINDS, MetricSpec
-from engine.kinds.metrics import LIKELIHOOD
+from engine.kinds.kind import LIKELIHOOD
 from engine.recipe.patterns import schema_at
 
 ROUNDING: Final = 1e-12

@@ -10,7 +10,7 @@ from engine.evidence import Interval, Metric, Report, Scores
 from engine.evidence.verdicts import EXPORTED
 from engine.kinds import KINDS, AnswerForm, Decoding, Kind, MetricSpec
 from engine.recipe.metrics import OF_FILES
-from engine.values.numbers import MINUS, decimal
+from engine.values import MINUS, decimal
 
 PREFIXES: Final = (
     *(f"{form}." for form in EXPORTED),

@@ -13,7 +13,7 @@ from typing import Final
 
 from engine.data.examples.example import Example, content_key, normalised
 from engine.data.membership import KEY_BYTES
-from engine.data.similarity.leakage import leaks
+from engine.data.similarity.near import leaks
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Checks, PathRef
 from engine.review.compare import Versions, finding, finding_of

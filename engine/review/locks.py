@@ -21,8 +21,7 @@ from engine.recipe.text.dump import SEEDS, changed_sections, recipe_digest, sect
 from engine.review.compare import Versions, cropped, finding, plain
 from engine.review.file_tree import Disk
 from engine.review.version import Side
-from engine.values import replace, to_json
-from engine.values.numbers import shortest
+from engine.values import replace, shortest, to_json
 
 _CODES: Final = ("W101", "W102")
 _AT: Final = "acceptance.metrics."

@@ -40,8 +40,7 @@ from engine.sources.local import DigestMemory
 from engine.stages import STAGES, references_of, stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store
-from engine.values import replace
-from engine.values.numbers import MINUS, decimal
+from engine.values import MINUS, decimal, replace
 
 UNKNOWN: Final = "not known"
 _OF_TRAINING: Final = (

@@ -17,7 +17,7 @@ from itertools import batched
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from engine.data.examples.label import NUMBER
+from engine.data.examples.answers import NUMBER
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.tables import DELIMITERS
 from engine.data.reading.text import open_bytes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.results import READ, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.membership import membership_to_json
+from engine.data.membership import Fingerprints, membership_to_json
 from engine.data.reading.sources import (
     Fetched,
     fetch_all,
@@ -17,8 +17,7 @@ from engine.data.reading.sources import (
     source_names,
     source_slice,
 )
-from engine.data.row_fingerprints import Fingerprints
-from engine.data.splitting.refilling import may_replace
+from engine.data.splitting.replacements import may_replace
 from engine.errors import Problem
 from engine.progress import mention
 from engine.recipe.model import Recipe

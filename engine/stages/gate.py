@@ -55,8 +55,7 @@ from engine.metrics.verdict import (
 from engine.parity.files import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS, is_lower_better
 from engine.recipe.model import Acceptance, Direction, Recipe, Threshold
-from engine.values import Value, field, replace, to_json
-from engine.values.numbers import decimal
+from engine.values import Value, decimal, field, replace, to_json
 
 REVISION = 10
 NEEDS = ("evaluate", "baseline")

@@ -21,14 +21,13 @@ from pathlib import Path
 from engine.artifacts.results import BASELINES, SYNTHETIC, write_json
 from engine.artifacts.stage import SYNTHETIC_ROWS as PRODUCT
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.answered import answered_rows
-from engine.data.diversity import diversity
 from engine.data.examples.example import Example, write_examples
 from engine.data.examples.output import split_digest
 from engine.data.review_file import drawn_for_review, read_marks
 from engine.data.similarity.too_near import TooNear
 from engine.data.splitting.subsets import Fold
-from engine.data.synthetic import NEAR, sifted
+from engine.data.synthetic import NEAR, diversity, sifted
+from engine.data.unlabelled import answered_rows
 from engine.errors import Problem, StageError
 from engine.evidence import ReviewResult, SyntheticResult
 from engine.inference import predict

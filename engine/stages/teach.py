@@ -21,7 +21,6 @@ from typing import Any
 from engine.artifacts.results import READ, TEACHER_ANSWERS, write_json
 from engine.artifacts.stage import TRAINING_ROWS as PRODUCT
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.answered import answered_rows
 from engine.data.examples.example import Example
 from engine.data.reading.sources import (
     fetch_all,
@@ -31,7 +30,7 @@ from engine.data.reading.sources import (
     source_slice,
 )
 from engine.data.splitting.subsets import Fold
-from engine.data.unlabelled import UnlabelledRows, unlabelled_rows
+from engine.data.unlabelled import UnlabelledRows, answered_rows, unlabelled_rows
 from engine.evidence import TeacherResult
 from engine.inference import predict
 from engine.inference.baselines.notes import note

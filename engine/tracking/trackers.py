@@ -15,8 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from engine.tracking import stream
-from engine.values import Value, field
-from engine.values.numbers import shortest
+from engine.values import Value, field, shortest
 
 SHOWN = {"loss": "loss", "eval_loss": "validation_loss"}
 MOST_LETTERS: Final = 500

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.data.examples.example import content_key
-from engine.data.row_index import Assignment, Pool, drawn
-from engine.data.spill import Spill, SpilledRow
+from engine.data.row_index import Assignment, Pool, Spill, SpilledRow, drawn
 from engine.data.splitting.splits import ORDER, Division
 from engine.recipe.model import Splits
 from engine.values import Value

@@ -12,7 +12,7 @@ import pytest
 from engine.data.examples.example import Example
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.row import Row
-from engine.data.similarity.leakage import leaks
+from engine.data.similarity.near import leaks
 from engine.errors import DataError
 from engine.recipe.model import Checks, Data, LabelSpec, Sample, Splits, Task
 

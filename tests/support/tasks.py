@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.data.examples.chat_formats import shape_of
+from engine.data.examples.template import Filled
 from engine.data.kinds import filler
-from engine.data.kinds.base import Filled
 from engine.recipe.model import AnswerSpec, Checks, Data, LabelSpec, MessagesSpec, Task
 
 NO_CHECKS = Checks(**dict.fromkeys(Checks.__struct_fields__, "off"))  # type: ignore[arg-type]

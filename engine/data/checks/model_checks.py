@@ -2,22 +2,175 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from heapq import nsmallest
+from typing import Final
 
-from engine.data.checks.findings import ByRow, Findings, quote
-from engine.data.checks.label_errors import find_label_errors, looked_at
-from engine.data.checks.label_leakage import (
-    find_label_marks,
-    finder,
-    leakage_message,
-)
-from engine.data.checks.label_order import MOST, find_moved_labels
-from engine.data.preparation import Preparation
+from engine.data.checks.findings import ByRow, Findings, Preparation, quote
+from engine.data.checks.label_errors import MOST, find_label_errors, find_moved_labels, looked_at
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Assignment
-from engine.data.spill import Texts
+from engine.data.row_index import Assignment, Texts
 from engine.data.splitting.splits import Division
+from engine.recipe.text.words import WORD
+from engine.values import Value
+
+PRECISION: Final = 0.95
+"""Of the rows that hold the mark, the share that has its label."""
+SHARE: Final = 0.05
+"""Of the label's rows, the share that holds the mark."""
+LEAST: Final = 5
+"""Rows that hold a mark, below which it may be chance."""
+NAMED: Final = re.compile(
+    r"\b(?:labels?|class|category|intent|sentiment|emotion|topic|tag|type|target|answer|rating)"
+    r"\s*[:=]\s*[\"']?\Z"
+)
+FEW: Final = 16
+"""Names that are looked for one by one, which takes less than finding a text's words."""
+FASTTEXT: Final = "__label__"
+BRACKETS: Final = ("[]", "<>", "{}")
+BARE: Final = ("its first word", "its last word")
+TOPICAL: Final = 0.5
+"""A bare name counts where it is the first or last word in so many of the label's rows: a topic's
+name stands there by chance, a joined column in every row."""
+
+
+class LabelMark(Value):
+    """A mark that says the label."""
+
+    label: str
+    mark: str
+    """As it stands in the text: `[spam]`; `spam as its last word` for a bare name."""
+    rows: int
+    """Rows of the label that hold it."""
+    share: float
+    """`rows` of all rows of the label."""
+    precision: float
+    """`rows` of all rows that hold it."""
+
+    def message(self) -> str:
+        """Return one line: the mark, how many rows of the label hold it and how sure it is."""
+        return (
+            f"`{self.mark}` stands in {self.rows:,} rows of `{self.label}` ({self.share:.1%} of"
+            f" them); {self.precision:.1%} of the rows that hold it have that label"
+        )
+
+
+@dataclass(slots=True)
+class MarkCounter:
+    """Counts marks row by row; memory grows with the labels, not with the rows."""
+
+    labels: Sequence[str]
+    _names: dict[str, list[tuple[tuple[str, ...], str]]] = field(init=False)
+    _rows: Counter[str] = field(default_factory=Counter)
+    _held: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def __post_init__(self) -> None:
+        self._names = defaultdict(list)
+        for label in self.labels:
+            words = tuple(WORD.findall(label.casefold()))
+            if words:
+                self._names[words[0]].append((words, label))
+
+    def add(self, text: str, labels: Iterable[str]) -> None:
+        """Count a row: its text and the labels it has."""
+        own = tuple(labels)
+        self._rows.update(own)
+        for found in set(self.marks(text)):
+            # A row without labels that holds the mark speaks against its precision and must be
+            # counted.
+            self._held[found].update(own or ("",))
+
+    def marks(self, text: str) -> Iterator[tuple[str, str]]:
+        """Yield (label, mark) for every mark in a text."""
+        folded = text.casefold()
+        # Most texts name no label; this spares them the slow search with positions.
+        if len(self._names) <= FEW:
+            if not any(word in folded for word in self._names):
+                return
+        elif self._names.keys().isdisjoint(WORD.findall(folded)):
+            return
+        words = list(WORD.finditer(folded))
+        for at, word in enumerate(words):
+            for name, label in self._names.get(word.group(), ()):
+                end = at + len(name)
+                span = words[at:end]
+                if tuple(match.group() for match in span) == name:
+                    place = _place(at, end, len(words))
+                    yield from _marks(folded, span[0].start(), span[-1].end(), label, place)
+
+    def found(self) -> list[LabelMark]:
+        """Return the marks that give a label away, those of the most rows first."""
+        giving = []
+        for (label, mark), held in self._held.items():
+            rows = held[label]
+            share, precision = rows / max(self._rows[label], 1), rows / max(held.total(), 1)
+            least = TOPICAL if mark.endswith(BARE) else SHARE
+            if rows >= LEAST and share >= least and precision >= PRECISION:
+                giving.append(
+                    LabelMark(label=label, mark=mark, rows=rows, share=share, precision=precision)
+                )
+        return sorted(giving, key=lambda one: (-one.rows, one.label, one.mark))
+
+
+def find_label_marks(
+    rows: Iterable[tuple[str, str | Sequence[str]]], labels: Sequence[str]
+) -> list[LabelMark]:
+    """Return the marks that give labels away in (text, label or labels); rows are streamed.
+
+    A mark counts with at least 5 rows, 5 % of its label's rows and a precision of 95 %.
+    """
+    counter = MarkCounter(labels)
+    for text, own in rows:
+        counter.add(text, (own,) if isinstance(own, str) else own)
+    return counter.found()
+
+
+def finder(found: Sequence[LabelMark]) -> Callable[[str], LabelMark | None]:
+    """Return what says which of the marks found a text holds, if any: rows to show or drop."""
+    known = {(one.label, one.mark): one for one in found}
+    counter = MarkCounter(sorted({one.label for one in found}))
+
+    def look(text: str) -> LabelMark | None:
+        return next((known[mark] for mark in counter.marks(text) if mark in known), None)
+
+    return look
+
+
+def leakage_message(found: Sequence[LabelMark]) -> str:
+    """Return the finding's sentence; the examples are what each `giving()` says."""
+    labels = len({one.label for one in found})
+    what = "1 label is" if labels == 1 else f"{labels:,} labels are"
+    return f"{what} given away by the text itself"
+
+
+def _place(start: int, end: int, words: int) -> str:
+    """`first` or `last` for a name at an end of a text that has other words, too."""
+    if end - start == words:
+        return ""
+    if start == 0:
+        return "first"
+    return "last" if end == words else ""
+
+
+def _marks(text: str, start: int, end: int, label: str, place: str) -> Iterator[tuple[str, str]]:
+    # A short window: NAMED searches it, and over all text before each name the cost would be
+    # quadratic.
+    before, name, after = text[max(0, start - 30) : start], text[start:end], text[end : end + 1]
+    if before.endswith(FASTTEXT):
+        yield label, f"{FASTTEXT}{name}"
+    elif before[-1:] + after in BRACKETS:
+        yield label, f"{before[-1]}{name}{after}"
+    elif before.endswith("#"):
+        yield label, f"#{name}"
+    elif named := NAMED.search(before):
+        yield label, f"{named.group().strip()} {name}"
+    elif "_" in name:
+        yield label, name
+    elif place:
+        yield label, f"{name} as its {place} word"
 
 
 def find_doubted(work: Preparation) -> dict[int, str]:

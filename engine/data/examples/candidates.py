@@ -11,21 +11,60 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from engine.data.checks.findings import Quote, Rejects, drop_reason
-from engine.data.checks.rows.chosen import masks, row_checks, trait_checks
+from engine.data.checks.findings import Preparation, Quote, Rejects, drop_reason
+from engine.data.checks.rows.base import RowCheck, TraitCheck
+from engine.data.checks.rows.control_characters import (
+    ControlCharactersCheck,
+    MojibakeCheck,
+    TemplateTokensCheck,
+)
+from engine.data.checks.rows.languages import LanguagesCheck
+from engine.data.checks.rows.output_format import OutputFormatCheck
+from engine.data.checks.rows.personal_data import PersonalDataCheck, PersonalDataMask
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import content_key
 from engine.data.examples.reading_errors import READING_ERRORS
-from engine.data.examples.template import MissingColumnError, UnusableValueError
+from engine.data.examples.template import Fill, Filled, MissingColumnError, UnusableValueError
 from engine.data.examples.unusable_rows import UnusableRows
 from engine.data.kinds import filler
-from engine.data.kinds.base import Fill, Filled
-from engine.data.preparation import Preparation
 from engine.data.reading.row import Row, several
-from engine.data.row_index import Assignment, Traits, drawn
-from engine.data.spill import SpilledRow
-from engine.data.splitting.column import NoMarkError, group_key, mark_of, place_of, seconds_of
-from engine.data.splitting.spellings import GroupSpellings, TimeSpellings
+from engine.data.row_index import Assignment, SpilledRow, Traits, drawn
+from engine.data.splitting.column import (
+    GroupSpellings,
+    NoMarkError,
+    TimeSpellings,
+    group_key,
+    mark_of,
+    place_of,
+    seconds_of,
+)
+from engine.kinds import AnswerForm
+from engine.recipe.model import Checks, Task
+
+
+def row_checks(task: Task, checks: Checks) -> tuple[RowCheck, ...]:
+    """Return the checks that look at one row and are not off; `mask` looks for nothing."""
+    del task
+    every: tuple[RowCheck, ...] = (
+        MojibakeCheck(checks.mojibake),
+        ControlCharactersCheck(checks.control_characters),
+        TemplateTokensCheck(checks.template_tokens),
+        PersonalDataCheck(checks.personal_data),
+    )
+    return tuple(check for check in every if check.action not in ("off", "mask"))
+
+
+def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
+    """Return the checks that compare rows by a trait and are not off."""
+    every: list[TraitCheck] = [LanguagesCheck(checks.languages)]
+    if task.spec.answer is AnswerForm.TEXT:  # the engine itself writes the answers of other forms
+        every.append(OutputFormatCheck(checks.output_format))
+    return tuple(check for check in every if check.action != "off")
+
+
+def masks(checks: Checks) -> tuple[PersonalDataMask, ...]:
+    """Return what rewrites rows before anything else sees them; only `personal_data: mask` does."""
+    return (PersonalDataMask(),) if checks.personal_data == "mask" else ()
 
 
 @dataclass(slots=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.data.examples.label import NoBinError, NoNumberError
-from engine.data.examples.template import MissingColumnError, UnusableValueError
-from engine.data.kinds.base import RejectedError
+from engine.data.examples.answers import NoBinError, NoNumberError
+from engine.data.examples.template import MissingColumnError, RejectedError, UnusableValueError
 
 READING_ERRORS: Final = (
     NoBinError,

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engine.data.kinds.base import malformed
+from engine.data.examples.template import malformed
 from engine.data.reading.row import excerpt
 from engine.files.reading import parse_json
 from engine.recipe.prompt import read_object

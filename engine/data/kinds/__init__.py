@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 from typing import cast
 
-from engine.data.kinds.base import Fill, RowReader
+from engine.data.examples.template import Fill, RowReader
 from engine.recipe.model import Data, Task
 
 

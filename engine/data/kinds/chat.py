@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.data.examples import dialogue
+from engine.data.examples import chat_formats
+from engine.data.examples.template import Fill, Filled, Values, malformed
 from engine.data.examples.turns import Turn, lacks_text, split_answer, turn_text
-from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import Data, Task
 
 
@@ -20,7 +20,7 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         if not any(turn["role"] == "assistant" and turn.get("trained", True) for turn in turns):
             raise malformed("has no turn of the assistant that is learned from")
         lacks = lacks_text(turns)
-        return dialogue.filled_turns(
+        return chat_formats.filled_turns(
             asked, turn_text(answer), {"messages": turns}, tools=tools, lacks=lacks
         )
 
@@ -29,7 +29,9 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
 
 def _read(values: Values, data: Data, shape: str) -> tuple[list[Turn], list[dict[str, Any]]]:
     if shape != "columns":
-        return dialogue.shaped_turns(values, shape), dialogue.shaped_tools(values)
+        return chat_formats.shaped_turns(values, shape), chat_formats.shaped_tools(values)
     if data.messages is None:
         raise ValueError("a chat from columns without data.messages")
-    return dialogue.named_turns(values, data.messages), dialogue.named_tools(values, data.messages)
+    return chat_formats.named_turns(values, data.messages), chat_formats.named_tools(
+        values, data.messages
+    )

@@ -7,8 +7,14 @@ from itertools import islice
 from typing import Any, cast
 
 from engine.data.examples.answers import read_answer_object, read_fields, read_spans, read_tags
-from engine.data.examples.template import MissingColumnError, parse_template
-from engine.data.kinds.base import Fill, Filled, Values, malformed
+from engine.data.examples.template import (
+    Fill,
+    Filled,
+    MissingColumnError,
+    Values,
+    malformed,
+    parse_template,
+)
 from engine.data.reading.row import excerpt
 from engine.recipe.model import AnswerSpec, Data, Json, Task
 from engine.recipe.patterns import in_time, validator

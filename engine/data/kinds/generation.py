@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from engine.data.examples.dialogue import filled_turns, shaped_turns
-from engine.data.examples.template import as_text, lookup, parse_template
+from engine.data.examples.chat_formats import filled_turns, shaped_turns
+from engine.data.examples.template import (
+    Fill,
+    Filled,
+    Values,
+    as_text,
+    lookup,
+    malformed,
+    parse_template,
+)
 from engine.data.examples.turns import lacks_text, split_answer
-from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import AnswerSpec, Data, Task
 
 

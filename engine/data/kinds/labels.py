@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from engine.data.examples.label import label_of, labels_of
-from engine.data.examples.template import parse_template
-from engine.data.kinds.base import Fill, Filled, RejectedError, Values
+from engine.data.examples.answers import label_of, labels_of
+from engine.data.examples.template import Fill, Filled, RejectedError, Values, parse_template
 from engine.data.reading.row import excerpt
 from engine.kinds import AnswerForm
 from engine.recipe.model import Data, LabelSpec, Task

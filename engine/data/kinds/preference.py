@@ -9,11 +9,17 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from engine.data.examples import dialogue
+from engine.data.examples import chat_formats
 from engine.data.examples.chat_formats import THUMBS, TURNS
-from engine.data.examples.template import MissingColumnError, lookup
+from engine.data.examples.template import (
+    Fill,
+    Filled,
+    MissingColumnError,
+    Values,
+    lookup,
+    malformed,
+)
 from engine.data.examples.turns import Turn, lacks_text, read_turns, split_answer, turn_texts
-from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import Data, PairSpec, Task
 
 
@@ -31,10 +37,10 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
 
 def _by_columns(spec: PairSpec) -> Fill:
     def fill(values: Values) -> Filled:
-        asked = dialogue.read_asked(lookup(values, spec.prompt))
+        asked = chat_formats.read_asked(lookup(values, spec.prompt))
         chosen, rejected = lookup(values, spec.chosen), lookup(values, spec.rejected)
         return _paired(
-            asked, dialogue.read_answer(chosen), dialogue.read_answer(rejected), tools=[]
+            asked, chat_formats.read_answer(chosen), chat_formats.read_answer(rejected), tools=[]
         )
 
     return fill
@@ -45,20 +51,20 @@ def _pair(values: Values) -> Filled:
         chosen = read_turns(values["chosen_messages"])
         rejected = read_turns(lookup(values, "rejected_messages"))
     else:
-        chosen = dialogue.read_answer(lookup(values, "chosen"))
-        rejected = dialogue.read_answer(lookup(values, "rejected"))
-    return _paired(_prompt(values), chosen, rejected, tools=dialogue.shaped_tools(values))
+        chosen = chat_formats.read_answer(lookup(values, "chosen"))
+        rejected = chat_formats.read_answer(lookup(values, "rejected"))
+    return _paired(_prompt(values), chosen, rejected, tools=chat_formats.shaped_tools(values))
 
 
 def _prompt(values: Values) -> list[Turn]:
     """Return the prompt of a pair; empty where the two answers are whole conversations."""
     if any(column in values for column in TURNS) and isinstance(values.get("chosen"), dict | str):
-        return dialogue.listed_turns(values)
+        return chat_formats.listed_turns(values)
     if "prompt" in values:
-        return dialogue.asked_by_prompt(values)
+        return chat_formats.asked_by_prompt(values)
     if "instruction" in values:
-        return dialogue.asked_by_instruction(values)
-    return dialogue.listed_turns(values) if any(column in values for column in TURNS) else []
+        return chat_formats.asked_by_instruction(values)
+    return chat_formats.listed_turns(values) if any(column in values for column in TURNS) else []
 
 
 def _paired(
@@ -81,7 +87,7 @@ def _paired(
         raise malformed("has the same answer as chosen and as rejected")
     payload = {"messages": asked, "chosen": chosen, "rejected": rejected}
     lacks = lacks_text(asked) or lacks_text(rejected)
-    return dialogue.filled_turns(asked, turn_texts(chosen), payload, tools=tools, lacks=lacks)
+    return chat_formats.filled_turns(asked, turn_texts(chosen), payload, tools=tools, lacks=lacks)
 
 
 def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
@@ -95,18 +101,18 @@ def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
 def _thumb(values: Values) -> Filled:
     turns, desirable = _judged(values), _is_wanted(values)
     asked, answer = split_answer(turns)
-    tools = dialogue.shaped_tools(values)
+    tools = chat_formats.shaped_tools(values)
     payload = {"messages": asked, "answer": answer, "desirable": desirable}
     lacks = lacks_text(asked)
-    return dialogue.filled_turns(asked, turn_texts(answer), payload, tools=tools, lacks=lacks)
+    return chat_formats.filled_turns(asked, turn_texts(answer), payload, tools=tools, lacks=lacks)
 
 
 def _judged(values: Values) -> list[Turn]:
     if any(column in values for column in TURNS):
-        return dialogue.listed_turns(values)
+        return chat_formats.listed_turns(values)
     if "instruction" in values:
-        return dialogue.shaped_turns(values, "alpaca")
-    return dialogue.shaped_turns(values, "prompt_completion")
+        return chat_formats.shaped_turns(values, "alpaca")
+    return chat_formats.shaped_turns(values, "prompt_completion")
 
 
 def _is_wanted(values: Values) -> bool:
@@ -117,6 +123,6 @@ def _is_wanted(values: Values) -> bool:
         # A guess (`1`, `"yes"`) could turn a rejected answer into a wanted one.
         if column in values:
             raise malformed(
-                f"has a `{column}` that is neither true nor false: `{dialogue.text_of(values, column)}`"
+                f"has a `{column}` that is neither true nor false: `{chat_formats.text_of(values, column)}`"
             )
     raise MissingColumnError(THUMBS[0])

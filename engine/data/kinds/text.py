@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from engine.data.examples.template import parse_template
-from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.examples.template import Fill, Filled, Values, parse_template
 from engine.recipe.model import Data, Task
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from xml.parsers import expat
 
-from engine.data.reading.plain import COLUMN
 from engine.data.reading.row import Row, Trouble, excerpt
-from engine.data.reading.text import MAX_LINE, open_bytes
+from engine.data.reading.text import COLUMN, MAX_LINE, open_bytes
 from engine.errors import DataError
 from engine.recipe.model import Source
 from engine.recipe.text.words import nearest

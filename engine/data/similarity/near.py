@@ -7,24 +7,106 @@ shingles themselves, whatever found it, so precision is 1 on both ways.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-from engine.data.similarity.shingles import (
-    SIMILAR,
-    comparable,
-    prefix_length,
-    rarest_first,
-    shingles,
-    similarity_of,
-)
+from engine.data.examples.example import normalised
 from engine.errors import needs_extra
 from engine.values import Value
+
+SHINGLE = 5
+SIMILAR = 0.8
+UNSEEN: Final = re.compile("[\u00ad\u200b\u2060\ufeff]")
+"""Characters of no width that belong to no word: a copied row with one of them is the same row."""
+
+
+class Match(Value, kw_only=False):
+    """A row of the holdout and one of the others that is equal or similar, by their numbers."""
+
+    holdout: int
+    other: int
+    similarity: float
+    exact: bool
+    """The normalised texts are equal (sets of shingles may be equal though the texts are not)."""
+
+
+def leaks(
+    holdout: Sequence[str],
+    others: Iterable[tuple[int, str]],
+    *,
+    similarity: float = SIMILAR,
+) -> Iterator[Match]:
+    """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`.
+
+    `others` are numbered texts, read once and never held: a generator may be passed.
+    """
+    texts = [comparable(text) for text in holdout]
+    sets = [shingles(text) for text in texts]
+    frequency = Counter(chain.from_iterable(sets))
+    index: dict[str, list[int]] = {}
+    for number, own in enumerate(sets):
+        for shingle in rarest_first(own, frequency)[: prefix_length(len(own), similarity)]:
+            index.setdefault(shingle, []).append(number)
+    rare = index.keys()
+    for row, read in others:
+        text = comparable(read)
+        own = shingles(text)
+        # Cheap: only texts that share a rare shingle are compared in full.
+        found = {number for shingle in rare & own for number in index[shingle]}
+        for number in sorted(found):
+            exact = text == texts[number]
+            same = 1.0 if exact else similarity_of(own, sets[number], similarity)
+            if same >= similarity:
+                yield Match(number, row, same, exact)
+
+
+def comparable(text: str) -> str:
+    """Return what texts are compared by: normalised, without characters that nobody sees."""
+    return normalised(text if text.isascii() else UNSEEN.sub("", text))
+
+
+def shingles(text: str) -> set[str]:
+    """Return the 5-character substrings of a normalised text; a shorter text is its only one."""
+    if len(text) <= SHINGLE:
+        return {text}
+    return {text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)}
+
+
+def rarest_first(found: Iterable[str], frequency: Mapping[str, int]) -> list[str]:
+    """Return shingles by their frequency, and those of one frequency in the order of texts."""
+    # Sorted twice by single values: with pairs of both it takes twice as long.
+    found = sorted(found)
+    found.sort(key=frequency.__getitem__)
+    return found
+
+
+def prefix_length(size: int, similarity: float) -> int:
+    """Return how many shingles of a set of `size` a similar set cannot miss all of.
+
+    Of `size` shingles a similar set misses at most the share `1 - similarity`; so of any one more
+    it has at least one (prefix filtering: Bayardo, Ma and Srikant, WWW 2007).
+    """
+    # `5 * (1 - 0.8)` is a little less than 1 in floats; rounded down, a pair could be missed.
+    return int(size * (1 - similarity) + 1e-9) + 1
+
+
+def similarity_of[T](one: AbstractSet[T], other: Collection[T], at_least: float) -> float:
+    """Return the Jaccard similarity of two sets; 0.0 when their sizes alone keep it below.
+
+    `other` holds no element twice.
+    """
+    if at_least * len(one) > len(other) or at_least * len(other) > len(one):
+        return 0.0
+    both = len(one & other) if isinstance(other, AbstractSet) else sum(map(one.__contains__, other))
+    return both / (len(one) + len(other) - both)
+
 
 MANY = 5_000
 """Rows from which the compiled way pays for its start (one to two seconds)."""
@@ -89,7 +171,7 @@ def near_duplicates(
 
 
 def _few(texts: TextStore, similarity: float) -> Iterator[Near]:
-    """Yield every pair, by prefix filtering (see `engine.data.similarity.leakage`)."""
+    """Yield every pair, by prefix filtering (see `engine.data.similarity.near`)."""
     first: dict[str, int] = {}
     pairs: list[Near] = []
     for row, text in enumerate(texts):

@@ -20,8 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.similarity.near import Near, NearDuplicates, TextStore
-from engine.data.similarity.shingles import comparable
+from engine.data.similarity.near import Near, NearDuplicates, TextStore, comparable
 from engine.runtime.text import near as compiled
 
 MISSED = 0.0005

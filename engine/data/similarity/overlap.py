@@ -7,13 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.data.checks.findings import Quote, Shown
-from engine.data.preparation import Preparation
+from engine.data.checks.findings import Preparation, Quote, Shown
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Assignment, Pool, runs
-from engine.data.similarity.leakage import Match, leaks
-from engine.data.similarity.shingles import SIMILAR
-from engine.data.spill import Texts
+from engine.data.row_index import Assignment, Pool, Texts, runs
+from engine.data.similarity.near import SIMILAR, Match, leaks
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
 from engine.values import replace

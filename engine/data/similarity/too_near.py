@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 from engine.data.examples.example import normalised
-from engine.data.similarity.leakage import leaks
+from engine.data.similarity.near import leaks
 
 WORD = re.compile(r"\w+")
 LEAST, MOST = 0.5, 0.8

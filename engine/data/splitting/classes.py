@@ -8,7 +8,7 @@ from itertools import product
 from typing import Final
 
 from engine.data.checks.all_rows import count_labels
-from engine.data.preparation import Preparation
+from engine.data.checks.findings import Preparation
 from engine.data.reading.row import several
 from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.groups import split_problem

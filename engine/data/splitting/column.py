@@ -4,12 +4,80 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from engine.data.examples.template import as_text, lookup
-from engine.data.row_index import Assignment
+from engine.data.reading.row import excerpt, several
+from engine.data.row_index import Assignment, drawn
+
+MOST = 10_000
+"""Spellings that are remembered."""
+_WHOLE = re.compile(r"(-?\d+)\.0+", re.ASCII)
+
+
+class GroupSpellings:
+    """Groups that differ in nothing but white space, a form of Unicode or a `.0`: several, likely meant as one."""
+
+    def __init__(self, seed: int) -> None:
+        """Begin with no group; `seed` is that of the splits."""
+        self._seed = seed
+        self._odd: defaultdict[str, set[str]] = defaultdict(set)
+        self._count = 0
+
+    def note(self, value: str) -> None:
+        """Remember a value that could be written more simply."""
+        if self._count == MOST:
+            return
+        plain = _plain(value)
+        if plain != value and value not in self._odd[plain]:
+            self._odd[plain].add(value)
+            self._count += 1
+
+    def found(self, units: Iterable[int]) -> Iterator[str]:
+        """Yield the spellings of each group that has several; `units` are the groups of all rows."""
+        places = {drawn("split", self._seed, group_key(plain)): plain for plain in self._odd}
+        there = {places[unit] for unit in units if unit in places} if places else set[str]()
+        for plain, odd in sorted(self._odd.items()):
+            names = [*([plain] if plain in there else []), *sorted(odd)]
+            if len(names) > 1:
+                yield " and ".join(f"`{excerpt(name)}`" for name in names)
+
+
+class TimeSpellings:
+    """Times of which some are numbers and some are dates: a year without a month is a number, too."""
+
+    def __init__(self) -> None:
+        """Begin with no time."""
+        self._firsts: dict[bool, str] = {}
+        self._numbers = 0
+
+    def note(self, value: str, origin: str) -> None:
+        """Count a time that can be read."""
+        is_number = number_of(value) is not None
+        self._numbers += is_number
+        if is_number not in self._firsts:
+            self._firsts[is_number] = f"{origin} `{excerpt(value)}`"
+
+    def problem(self) -> tuple[int, str, tuple[str, ...]] | None:
+        """Return how many are numbers, what that means and the first of both; None where all are of one kind."""
+        number, date = self._firsts.get(True), self._firsts.get(False)
+        if number is None or date is None:
+            return None
+        what = several(self._numbers, "time is a number", "times are numbers")
+        message = f"{what}, read as seconds since 1970, and the others are dates"
+        return self._numbers, message, (number, date)
+
+
+def _plain(value: str) -> str:
+    text = unicodedata.normalize("NFC", " ".join(value.split()))
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
 
 PLACES: Final[Mapping[str, Assignment]] = {
     "train": Assignment.TRAIN,

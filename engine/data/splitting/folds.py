@@ -8,8 +8,7 @@ from fractions import Fraction
 
 from engine.data.reading.row import several
 from engine.data.row_index import Assignment
-from engine.data.splitting.groups import Chosen, Stratum, Units, split_problem, take
-from engine.data.splitting.iterative import stratify
+from engine.data.splitting.groups import Chosen, Stratum, Units, split_problem, stratify, take
 from engine.errors import Problem
 from engine.recipe.model import Size, Splits
 

@@ -22,14 +22,128 @@ from fractions import Fraction
 from typing import Final
 
 from engine.data.row_index import SPAN, Assignment, Pool, runs
-from engine.data.splitting.by_column import divide_placed
 from engine.data.splitting.folds import divide_by_fold
-from engine.data.splitting.from_train import draw_from_train, in_rows, without_drawn
-from engine.data.splitting.groups import Chosen, Units, split_problem, take, units_of
-from engine.data.splitting.iterative import stratify
-from engine.data.splitting.recorded import RecordedSplits, divide_held
+from engine.data.splitting.groups import Chosen, Units, split_problem, stratify, take, units_of
+from engine.data.splitting.recorded import JUDGING, RecordedDivision, RecordedSplits, divide_held
 from engine.errors import Problem
+from engine.recipe.methods import drawn_rows
 from engine.recipe.model import BY_ORDER, FROM_TRAIN, Size, SplitName, Splits
+from engine.values import replace
+
+
+def without_drawn(splits: Splits) -> Splits:
+    """Return the splits before validation rows are drawn from train: without any."""
+    return replace(splits, validation=0) if splits.validation == FROM_TRAIN else splits
+
+
+def in_rows(splits: Splits, rows: int) -> Splits:
+    """Return the splits with what is drawn from train in rows, where a record can hold them; else without any."""
+    is_recorded = splits.by in BY_ORDER or isinstance(splits.holdout, int)
+    if splits.validation != FROM_TRAIN or splits.by in ("files", "column") or not is_recorded:
+        return without_drawn(splits)
+    holdout = _rows(splits.holdout, rows)
+    train = rows - holdout if splits.train == "all" else _rows(splits.train, rows)
+    drawn = drawn_rows(max(train, 0))
+    left = splits.train if splits.train == "all" else train - drawn
+    return replace(splits, validation=drawn, train=left)
+
+
+def _rows(size: Size, rows: int) -> int:
+    """Return a size in rows, of so many."""
+    return round(Fraction(str(size)) * rows) if isinstance(size, float) else int(size)
+
+
+def draw_from_train(units: Units, chosen: Chosen, splits: Splits) -> list[Problem]:
+    """Move validation units out of the training units, and return a problem where there are too few.
+
+    Stratified where the split is; by time the latest.
+    """
+    train = chosen.get(Assignment.TRAIN, ())
+    rows = units.total(train)
+    if not rows:  # reported by the division itself
+        return []
+    validation: Sequence[int]
+    left: Sequence[int]
+    if units.by == "time":
+        validation, left = _latest(units, train, drawn_rows(rows))
+    else:
+        is_stratified = splits.by in ("stratified", "files", "column")
+        validation, left = take(units, train, drawn_rows(rows), stratified=is_stratified)
+    if not len(validation) or not len(left):
+        message = f"of {rows:,} training rows none can be set aside for validation"
+        return [split_problem("D311", message, "validation", "write `method.keep: last`")]
+    chosen[Assignment.VALIDATION], chosen[Assignment.TRAIN] = validation, left
+    return []
+
+
+def _latest(units: Units, among: Sequence[int], rows: int) -> tuple[list[int], list[int]]:
+    """Return the latest units of about so many rows, those of equal times together, and the others."""
+    drawn: list[int] = []
+    for unit in among:
+        is_same_time = bool(drawn) and units.time(unit) == units.time(drawn[-1])
+        if units.total(drawn) >= rows and not is_same_time:
+            break
+        drawn.append(unit)
+    return drawn, list(among[len(drawn) :])
+
+
+_SOFTER: Final = "; `validation: 0` goes without, a number draws them from the training rows"
+
+
+def divide_placed(
+    units: Units, splits: Splits, held: RecordedSplits | None = None
+) -> tuple[Chosen, list[Problem]]:
+    """Return the units of each split, and a problem for each that has no rows.
+
+    A size takes so many of the rows that belong there; a validation split that no row belongs to is
+    drawn from the training rows. Fractions are bounds on the rank, numbers the first rows by rank;
+    with `held`, numbers take the recorded rows that still belong there.
+    """
+    assigned = {place: array("I") for place in Assignment}
+    for unit in range(len(units)):
+        assigned[Assignment(units.place(unit))].append(unit)
+    problems: list[Problem] = []
+    record = None if held is None else RecordedDivision(units=units, held=held, stratified=True)
+    from_train = not len(assigned[Assignment.VALIDATION]) and splits.validation != "all"
+    if from_train:
+        assigned[Assignment.VALIDATION] = assigned[Assignment.TRAIN]
+    chosen: Chosen = {}
+    for place in (*JUDGING, Assignment.TRAIN):
+        size, among = getattr(splits, place.split), assigned[place]
+        if from_train and place is Assignment.TRAIN:
+            drawn = set(chosen[Assignment.VALIDATION])
+            among = array("I", (unit for unit in among if unit not in drawn))
+        chosen[place] = _of(units, among, size, place, record)
+        name, there = place.split, units.total(among)
+        if isinstance(size, int) and size > there:
+            message = f"{size:,} rows are needed for {name}, {there:,} belong there"
+            problems.append(split_problem("D311", message, name, f"write `{name}: all`"))
+        if size and not len(chosen[place]) and not problems:
+            hint = f"name the rows of {name}{_SOFTER if name == 'validation' else ''}"
+            problems.append(split_problem("D360", f"no row belongs to {name}", name, hint))
+    return chosen, problems
+
+
+def _of(
+    units: Units,
+    among: Sequence[int],
+    size: Size,
+    place: Assignment,
+    record: RecordedDivision | None,
+) -> Sequence[int]:
+    """Return the units of a split."""
+    if size == "all":
+        return among
+    if isinstance(size, float):
+        # Through the decimal as written: 0.1 as a float is not a tenth, and ranks have 64 bits.
+        bound = Fraction(str(size)) * SPAN
+        return array("I", (unit for unit in among if units.position(unit) < bound))
+    if record is None or size > units.total(among):
+        return take(units, among, size, stratified=True)[0]
+    if place is Assignment.TRAIN:
+        return record.train(among, size)
+    return record.keep(among, size, place)
+
 
 ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
 """In which splits are drawn."""

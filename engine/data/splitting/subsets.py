@@ -121,7 +121,7 @@ def _apart(
     rows: Sequence[Example], judged: Sequence[Example], *, near: bool
 ) -> tuple[Example, ...]:
     """Leave out what stands among the judged rows; the data stage looked at fold 0 only."""
-    from engine.data.similarity.leakage import leaks  # a plan compares no rows
+    from engine.data.similarity.near import leaks  # a plan compares no rows
 
     found = leaks([row.input for row in judged], enumerate(row.input for row in rows))
     out = {match.other for match in found if near or match.exact}

@@ -3,16 +3,162 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import pairwise
 from math import ceil, gcd, sqrt
-from typing import Final
+from typing import Any, Final
 
 from engine.kinds import KINDS, Turns
+from engine.recipe.baselines import ASKS_BASE_MODEL, kind_and_spec, written_baselines
 from engine.recipe.methods import ADAPTER_KEYS, ATTENTION, USUAL_BATCH, has_validation
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.sweeps import value_words
+from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
+
+SCRATCH: Final[KeyPath] = ("base_model", "scratch")
+_INCOMPARABLE: Final = "perplexity"
+_COMPARABLE: Final = "bits_per_byte"
+
+
+def blank_of(recipe: FilledText) -> Mapping[str, Any] | None:
+    """Return what a recipe says of its blank model; None for a base model that is trained already."""
+    found = recipe["base_model"].get("scratch")
+    return found if isinstance(found, Mapping) else None
+
+
+@rule("base_model", "method", "task.kind")
+def blank_models_have_sound_sizes(recipe: FilledText) -> Problems:
+    blank, method, kind = blank_of(recipe), recipe["method"], recipe["task"]["kind"]
+    if blank is None or blank["heads"] < 1:
+        return
+    if method["kind"] != "full":
+        message = "a blank model has to be trained whole, not through an adapter"
+        at, hint = ("method", "kind"), "write `kind: full`"
+        yield recipe.problem("R363", message, at=at, hint=hint)
+    width, heads = blank["width"], blank["heads"]
+    if width % (2 * heads):
+        fitting = -(-width // (2 * heads)) * 2 * heads
+        message = f"width {width} is no even multiple of {heads} heads"
+        hint = f"write `width: {fitting}`, or another number of heads"
+        yield recipe.problem("R364", message, at=(*SCRATCH, "heads"), hint=hint)
+    groups = blank.get("kv_heads", heads)
+    if groups < 1 or heads % groups:
+        message = f"must divide heads {heads}, {groups} does not"
+        yield recipe.problem("R364", message, at=(*SCRATCH, "kv_heads"))
+    if method["max_length"] > (context := blank["context"]):
+        message = f"rows of {method['max_length']} tokens do not fit a context of {context}"
+        at, hint = ("method", "max_length"), f"write `max_length: {context}`"
+        yield recipe.problem("R366", message, at=at, hint=hint)
+    if kind != "text":
+        message = f"a blank model is trained on text; task.kind is `{kind}`"
+        yield recipe.problem("R368", message, at=SCRATCH, key=True, hint="write `kind: text`")
+
+
+@rule("base_model", "acceptance", "task.kind", "baselines")
+def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
+    if blank_of(recipe) is None:
+        return
+    for section in ("metrics", "over_baselines"):
+        if _INCOMPARABLE in recipe["acceptance"][section]:
+            at = ("acceptance", section, _INCOMPARABLE)
+            message = "perplexity of another tokenizer compares with nothing"
+            hint = f"bound `{_COMPARABLE}` in its place"
+            yield recipe.problem("R365", message, at=at, key=True, hint=hint)
+    for position, written in enumerate(written_baselines(recipe.filled)):
+        kind, _ = kind_and_spec(written)
+        if kind in ASKS_BASE_MODEL:
+            message = f"{kind} asks a blank model, which answers by chance"
+            hint = "write `baselines: [byte_frequencies, compressor]`"
+            yield recipe.problem("R367", message, at=("baselines", position), hint=hint)
+    if recipe["acceptance"].get("forgetting") is not None:
+        message = "a blank model has nothing to forget"
+        place, hint = ("acceptance", "forgetting"), "take the key out"
+        yield recipe.problem("R367", message, at=place, key=True, hint=hint)
+
+
+@rule("base_model")
+def kept_layers_ascend(recipe: FilledText) -> Problems:
+    keep = recipe["base_model"].get("keep_layers")
+    if not isinstance(keep, list):
+        return
+    for position, (one, following) in enumerate(pairwise(keep), 1):
+        if following < one:
+            at = ("base_model", "keep_layers", position)
+            hint = f"write `keep_layers: {sorted(keep)}`"
+            message = f"layer {following} stands after layer {one}"
+            yield recipe.problem("R369", message, at=at, hint=hint)
+            return
+
+
+_AT: Final[KeyPath] = ("method", "preference")
+_SINGLE: Final = "kto"
+_LOSSES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "answer_weight": ("dpo", "ipo", "simpo"),
+    "gamma": ("simpo",),
+    "desirable_weight": ("kto",),
+    "undesirable_weight": ("kto",),
+}
+_IDLE: Final[Mapping[str, float]] = {
+    "answer_weight": 0,
+    "gamma": 0,
+    "desirable_weight": 1,
+    "undesirable_weight": 1,
+}
+"""Values that change nothing, which a resolved recipe writes for every loss."""
+
+
+def _loss(recipe: FilledText) -> str | None:
+    """Return the loss of a recipe on preferences; None for other kinds of tasks."""
+    kind = KINDS.get(recipe["task"]["kind"])
+    if kind is None or kind.turns is not Turns.PREFERENCE:
+        return None
+    written: Mapping[str, Any] = recipe["method"].get("preference", {})
+    usual = _SINGLE if recipe["data"]["shape"] == "kto" else "dpo"
+    return str(written.get("loss", usual))
+
+
+@rule("task.kind", "method", "acceptance")
+def preferences_are_of_pairs(recipe: FilledText) -> Problems:
+    kind = KINDS.get(recipe["task"]["kind"])
+    if kind is None or kind.turns is Turns.PREFERENCE:
+        return
+    if recipe.has(_AT):
+        message = f"{kind.name} has no pairs of answers to learn from"
+        hint = "delete it, or write `kind: preference` under task"
+        yield recipe.problem("R335", message, at=_AT, key=True, hint=hint)
+    if recipe.has(at := ("acceptance", "drift")):
+        message = f"{kind.name} has no chosen answers that could drift"
+        yield recipe.problem("R340", message, at=at, key=True, hint="delete it")
+
+
+@rule("task.kind", "method", "data.shape", "data")
+def loss_fits_the_rows(recipe: FilledText) -> Problems:
+    loss, data, method = _loss(recipe), recipe["data"], recipe["method"]
+    if loss is None:
+        return
+    if method["kind"] != "full" and method["dropout"] > 0:
+        message = "training on preferences turns dropout off: this would do nothing"
+        yield recipe.problem("R336", message, at=("method", "dropout"), hint="delete the line")
+    single = [key for key in ("micro_batch_size", "batch_size") if method.get(key) == 1]
+    if loss == _SINGLE and single:
+        message = "kto learns from the other rows of a pass: it needs 2 or more"
+        at, hint = ("method", single[0]), f"write `{single[0]}: 4`"
+        yield recipe.problem("R337", message, at=at, hint=hint)
+    has_pairs = data["shape"] == "dpo" or data.get("pair") is not None
+    is_wrong = (loss == _SINGLE) if has_pairs else (data["shape"] == "kto" and loss != _SINGLE)
+    if recipe.has((*_AT, "loss")) and is_wrong:
+        rows, other = ("pairs", "dpo") if has_pairs else ("single answers", _SINGLE)
+        message = f"{loss} cannot learn from {rows}"
+        yield recipe.problem("R338", message, at=(*_AT, "loss"), hint=f"write `loss: {other}`")
+    for key, losses in _LOSSES_OF.items():
+        place = (*_AT, key)
+        if loss not in losses and recipe.has(place) and method["preference"][key] != _IDLE[key]:
+            message = f"{loss} has no `{key}`; {' and '.join(losses)} have"
+            yield recipe.problem("R339", message, at=place, key=True, hint="delete it")
+
 
 BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
 _MODULE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.data.diversity import diversity
 from engine.data.examples.example import Example, content_id
+from engine.data.synthetic import diversity
 from support.written_rows import labelled
 
 

@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.examples.template import MissingColumnError, UnusableValueError
-from engine.data.kinds.base import Filled, RejectedError
+from engine.data.examples.template import (
+    Filled,
+    MissingColumnError,
+    RejectedError,
+    UnusableValueError,
+)
 from engine.recipe.model import AnswerSpec, PairSpec, SpanSpec, TagSpec
 from support.tasks import answer, data, fill, label, task
 

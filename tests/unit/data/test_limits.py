@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.data.checks.rows.template_tokens import first_marker
+from engine.data.checks.rows.control_characters import first_marker
 from engine.data.reading import text
 from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of

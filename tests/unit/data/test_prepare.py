@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.data import prepare
+from engine.data.checks.findings import Preparation
 from engine.data.examples.example import Example, content_id, normalised
-from engine.data.preparation import Preparation
 from engine.data.prepare import Prepared, split_digest
 from engine.data.reading.row import Row
 from engine.data.similarity.overlap import check_leakage, shared_texts

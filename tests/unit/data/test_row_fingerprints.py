@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data import row_fingerprints as fingerprints
+from engine.data import membership as fingerprints
+from engine.data.membership import Fingerprints, differing, fingerprint
 from engine.data.reading.row import Row
-from engine.data.row_fingerprints import Fingerprints, differing, fingerprint
 
 
 def made(texts: Iterable[str]) -> list[Row]:

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
-from engine.data.checks.rows.chosen import masks, row_checks, trait_checks
-from engine.data.checks.rows.control_characters import ControlCharactersCheck
+from engine.data.checks.rows.control_characters import (
+    ControlCharactersCheck,
+    MojibakeCheck,
+    TemplateTokensCheck,
+    repair,
+)
 from engine.data.checks.rows.languages import LanguagesCheck, language
-from engine.data.checks.rows.mojibake import MojibakeCheck, repair
 from engine.data.checks.rows.output_format import OutputFormatCheck
-from engine.data.checks.rows.template_tokens import TemplateTokensCheck
-from engine.data.kinds.base import Filled
+from engine.data.examples.candidates import masks, row_checks, trait_checks
+from engine.data.examples.template import Filled
 from engine.recipe.model import CheckAction, Checks, Task
 from engine.values import replace
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from engine.data.checks.rows import languages
-from engine.data.checks.rows.mojibake import repair
+from engine.data.checks.rows.control_characters import repair
 from engine.errors import EnvironmentProblem
 
 

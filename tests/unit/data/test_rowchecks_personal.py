@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.data.checks.rows import checksums
+from engine.data.checks.rows import personal_data
 from engine.data.checks.rows.personal_data import PersonalDataCheck, PersonalDataMask, masked
-from engine.data.kinds.base import Filled
+from engine.data.examples.template import Filled
 
 KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n-----END RSA " + "PRIVATE KEY-----"
 
@@ -133,11 +133,11 @@ def test_a_row_without_personal_data_is_the_same_row() -> None:
 @pytest.mark.parametrize(
     ("check", "right"),
     [
-        (checksums.luhn, "4111111111111111"),
-        (checksums.iban, "DE89370400440532013000"),
-        (checksums.cpf, "52998224725"),
-        (checksums.nir, "255081416802538"),
-        (checksums.verhoeff, "2363"),
+        (personal_data.luhn, "4111111111111111"),
+        (personal_data.iban, "DE89370400440532013000"),
+        (personal_data.cpf, "52998224725"),
+        (personal_data.nir, "255081416802538"),
+        (personal_data.verhoeff, "2363"),
     ],
 )
 def test_a_wrong_digit_fails_its_check(check: Any, right: str) -> None:

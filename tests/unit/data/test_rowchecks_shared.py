@@ -10,14 +10,15 @@ from collections import Counter
 
 import pytest
 
-from engine.data.checks.label_leakage import find_label_marks
-from engine.data.checks.rows.control_characters import ControlCharactersCheck
+from engine.data.checks.model_checks import find_label_marks
+from engine.data.checks.rows.control_characters import (
+    ControlCharactersCheck,
+    TemplateTokensCheck,
+    repair,
+)
 from engine.data.checks.rows.languages import LanguagesCheck, language
-from engine.data.checks.rows.mojibake import repair
-from engine.data.checks.rows.personal_data import PersonalDataCheck
-from engine.data.checks.rows.personal_patterns import find_personal
-from engine.data.checks.rows.template_tokens import TemplateTokensCheck
-from engine.data.kinds.base import Filled
+from engine.data.checks.rows.personal_data import PersonalDataCheck, find_personal
+from engine.data.examples.template import Filled
 from support.paths import SHARED_DATA
 
 pytestmark = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="shared/data is not here")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.spill import Spill, SpilledRow, Texts
+from engine.data.row_index import Spill, SpilledRow, Texts
 
 ROWS = (
     SpilledRow("a.csv:1", "a text", "good", ("good",)),

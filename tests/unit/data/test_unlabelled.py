@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.data.answered import answered_rows
 from engine.data.examples.example import Example
 from engine.data.reading.row import Row
-from engine.data.unlabelled import UnlabelledRows, unlabelled_rows
+from engine.data.unlabelled import UnlabelledRows, answered_rows, unlabelled_rows
 from engine.errors import DataError
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.data.kinds.base import RejectedError
+from engine.data.examples.template import RejectedError
 from engine.data.kinds.extraction import _validator as answers_of
 from engine.errors import DataError
 from engine.metrics.families.fields import fits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine.values.numbers import MINUS, bounds, decimal, shortest
+from engine.values import MINUS, bounds, decimal, shortest
 
 SIGNED = re.compile(r":[<>^]?\d*\+[\d.,]*[defg%]\}")
 """A format that writes a sign of its own: a hyphen for a minus."""

@@ -10,9 +10,88 @@ import re
 import unicodedata
 from typing import Final
 
-from engine.data.checks.rows.base import RowCheck
-from engine.data.checks.rows.texts import around
+from engine.data.checks.rows.base import AROUND, RowCheck, around
 from engine.data.reading.row import JOINERS, excerpt
+from engine.errors import needs_extra
+
+
+class MojibakeCheck(RowCheck):
+    """Finds text that reads right once a wrong decoding is undone."""
+
+    name = "mojibake"
+    finding = ("was decoded with the wrong encoding", "were decoded with the wrong encoding")
+
+    def fault(self, text: str) -> str | None:
+        """Return the first broken place and what it likely was, or None."""
+        # ASCII reads the same in every encoding that is mistaken for another here.
+        repaired = None if text.isascii() else repair(text)
+        if repaired is None:
+            return None
+        broken, right = _difference(text, repaired)
+        return f"`{excerpt(broken)}` was likely `{excerpt(right)}`"
+
+
+def repair(text: str) -> str | None:
+    """Return what a wrongly decoded text likely was, or None where it looks right.
+
+    Control codes that were Windows-1252 punctuation are no mojibake here: `control_characters`
+    finds them.
+    """
+    instead = ", or write `mojibake: off` under `data.checks`"
+    with needs_extra("the check `mojibake` needs ftfy", "data", instead=instead):
+        from ftfy import badness, fix_encoding, fixes
+    if not badness.is_bad(text):
+        return None
+    repaired = fix_encoding(text)
+    return None if repaired in (text, fixes.fix_c1_controls(text)) else repaired
+
+
+def _difference(text: str, repaired: str) -> tuple[str, str]:
+    """Return both texts from a little before they begin to differ."""
+    pairs = zip(text, repaired, strict=False)
+    # The default is needed where the repaired text is a beginning of the broken one.
+    same = next((at for at, (one, other) in enumerate(pairs) if one != other), len(repaired))
+    start = max(0, same - AROUND)
+    mark = "…" if start else ""
+    return mark + text[start:], mark + repaired[start:]
+
+
+HINTS: Final = ("<", "\uff1c", "[")
+"""A text without any of them holds no marker."""
+MARKER: Final = re.compile(
+    # The full-width bar and U+2581 are those of DeepSeek's tokens.
+    r"[<\uff1c][|\uff5c]\w[\w \u2581]{0,40}(?<! )[|\uff5c][>\uff1e]"  # <|im_end|> and look-alikes
+    r"|<(?:start_of_turn|end_of_turn|start_of_role|end_of_role|bos|eos|extra_id_\d+)>"
+    r"|<</?SYS>>"
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
+    r"|\A\s*<s>|</s>\s*\Z"
+)
+STRUCK: Final = re.compile(r"<s>.*?</s>", re.DOTALL)
+"""Struck-through HTML: opened and closed in the text."""
+
+
+class TemplateTokensCheck(RowCheck):
+    """Finds markers of the common chat templates."""
+
+    name = "template_tokens"
+    finding = ("holds tokens of a chat template", "hold tokens of a chat template")
+
+    def fault(self, text: str) -> str | None:
+        """Return the first marker of a text, or None."""
+        marker = first_marker(text)
+        return None if marker is None else f"holds the chat template's `{excerpt(marker)}`"
+
+
+def first_marker(text: str) -> str | None:
+    """Return the first marker in a text; `<s>` and `</s>` that pair up are HTML and none."""
+    if not any(hint in text for hint in HINTS):
+        return None
+    # up to the last `</s>` only: behind it each `<s>` would be looked for to the end of the text
+    struck, close, rest = text.rpartition("</s>")
+    text = STRUCK.sub(" ", struck + close) + rest
+    found = MARKER.search(text)
+    return found.group().strip() if found else None
+
 
 ASCII_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Every control code of ASCII but tab, line feed and carriage return."""

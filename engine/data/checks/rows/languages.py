@@ -18,7 +18,7 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from engine.data.checks.rows.base import TraitCheck
-from engine.data.kinds.base import Filled
+from engine.data.examples.template import Filled
 from engine.errors import listed, needs_extra
 from engine.recipe.model import PathRef, Reference
 from engine.recipe.text.dump import reference_mapping

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
-from engine.data.kinds.base import Filled
+from engine.data.examples.template import Filled
 from engine.values import Value
 
 RARE: Final = 0.10

@@ -19,7 +19,7 @@ from engine.render.blocks import Absent, Block, Code, Facts, Heading, Listing, S
 from engine.render.labels import why_absent
 from engine.render.number_format import DASH, duration, interval, percent, size, value_of
 from engine.render.report.sections import report_section
-from engine.values.numbers import decimal
+from engine.values import decimal
 
 _REPRODUCTION_LEAD = (
     "The lock beside the recipe records an accepted run. This is what was the same, and what was not, in the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.data.checks.label_leakage import find_label_marks, finder, leakage_message
+from engine.data.checks.model_checks import find_label_marks, finder, leakage_message
 
 LABELS = ("ham", "spam", "card_arrival")
 

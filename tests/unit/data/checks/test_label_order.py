@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from engine.data.checks.label_order import find_moved_labels
+from engine.data.checks.label_errors import find_moved_labels
 
 WORDS = {"good": ("fine", "lovely", "great"), "bad": ("awful", "dull", "poor")}
 

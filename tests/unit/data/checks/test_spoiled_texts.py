@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.data.checks.spoiled_texts import cut_at, spaced, swallowed
+from engine.data.checks.all_rows import cut_at, spaced, swallowed
 
 WORDS = "the river rises in the hills north of the town and flows south for forty miles " * 8
 LABELS = ("good", "bad")

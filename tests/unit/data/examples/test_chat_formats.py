@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from engine.data.examples.chat_formats import recognise, shape_of
-from engine.data.examples.template import MissingColumnError
-from engine.data.kinds.base import Filled, RejectedError
+from engine.data.examples.template import Filled, MissingColumnError, RejectedError
 from engine.errors import DataError
 from engine.recipe.prompt import conversation
 from support.paths import SHARED_DATA

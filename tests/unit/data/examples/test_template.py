@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.examples.label import NoBinError, NoNumberError, label_of, meant, near_label
+from engine.data.examples.answers import NoBinError, NoNumberError, label_of, meant, near_label
 from engine.data.examples.template import (
     MissingColumnError,
     UnusableValueError,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from engine.data.examples.template import RejectedError
 from engine.data.examples.turns import read_tools, read_turns
-from engine.data.kinds.base import RejectedError
 
 ODD: tuple[Any, ...] = (dt.datetime(2020, 1, 1), b"\xff", Decimal("1.5"))  # noqa: DTZ001 - as Parquet has it
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.data.reading.parquet_footer import (
+from engine.data.reading.parquet import (
     DamagedFooterError,
     _first_pages,
     _unpacked_size,
@@ -66,7 +66,7 @@ def test_a_footer_that_ends_early_is_damaged(sound: Path, cut: int) -> None:
 
 
 def test_a_very_long_footer_is_not_read(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.data.reading.parquet_footer.MOST_FOOTER", 1000)
+    monkeypatch.setattr("engine.data.reading.parquet.MOST_FOOTER", 1000)
 
     with pytest.raises(DamagedFooterError, match="longer than 1,000 bytes"):
         list(first_page_sizes(sound))

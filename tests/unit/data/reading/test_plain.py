@@ -74,7 +74,7 @@ def test_a_broken_file_beside_a_source_is_reported_by_its_own_name(tmp_path: Pat
 def test_a_text_too_long_to_be_one_row_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.data.reading.plain.MAX_LINE", 10)
+    monkeypatch.setattr("engine.data.reading.text.MAX_LINE", 10)
     (problem,) = problems(tmp_path, "r.md", b"x" * 11, format="text")
 
     assert problem.code == "D336"

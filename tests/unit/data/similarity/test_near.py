@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from engine.data.similarity import near, near_many
-from engine.data.similarity.leakage import leaks
-from engine.data.similarity.near import near_duplicates
-from engine.data.similarity.shingles import (
+from engine.data.similarity.near import (
     SIMILAR,
     comparable,
+    leaks,
+    near_duplicates,
     prefix_length,
     shingles,
     similarity_of,

@@ -2,13 +2,13 @@
 
 import pytest
 
-from engine.data.splitting import spellings
-from engine.data.splitting.spellings import GroupSpellings
+from engine.data.splitting import column
+from engine.data.splitting.column import GroupSpellings
 
 
 def test_no_more_spellings_are_remembered_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten million groups of a column of decimal numbers would take gigabytes."""
-    monkeypatch.setattr(spellings, "MOST", 3)
+    monkeypatch.setattr(column, "MOST", 3)
     groups = GroupSpellings(seed=1)
     for number in range(100):
         groups.note(f"{number}.0")

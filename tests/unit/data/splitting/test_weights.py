@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.data.checks.findings import Findings
+from engine.data.examples.output import seen, weigh
 from engine.data.splitting.splits import divide
-from engine.data.splitting.weights import seen, weigh
 from support.pools import Made, asked, pool_of
 
 

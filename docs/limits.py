@@ -67,7 +67,7 @@ LIMITS: Final[Sequence[Limit]] = (
         "D345",
     ),
     ("a header of a tar archive, beside its first", "sources/archive:MOST_HEADER", BYTES, "D346"),
-    ("the footer of a Parquet file", "data/reading/parquet_footer:MOST_FOOTER", BYTES, "D328"),
+    ("the footer of a Parquet file", "data/reading/parquet:MOST_FOOTER", BYTES, "D328"),
     (
         "rows of a Parquet file that are decoded at once",
         "data/reading/parquet:MOST_ROWS",

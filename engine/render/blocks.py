@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from engine.evidence import CalibrationBin, Interval, Metric, Status
-from engine.render.number_format import DASH
+from engine.render.number_format import DASH, count
 from engine.values import Value, replace
 
 # 20 is needed: three steps of 10 may span less than what is seen.
@@ -268,6 +268,11 @@ class Facts(Value, kw_only=False):
     kind: str = "facts"
 
 
+def facts(*pairs: tuple[str, Cell]) -> Facts:
+    """Names and values, without those whose value is empty."""
+    return Facts(tuple(pair for pair in pairs if pair[1] != ""))
+
+
 class Listing(Value):
     """A file shown whole; the page folds it unless `is_open`."""
 
@@ -336,7 +341,7 @@ class Section(Value):
     """Sentences that the last lines of a run take from it; empty ones are none."""
 
 
-def numbers(names: Iterable[str]) -> tuple[Column, ...]:
+def numbers(names: Iterable[str]) -> tuple[str | Column, ...]:
     return tuple(Column(name, "number") for name in names)
 
 
@@ -397,6 +402,12 @@ def table(
         layout=layout,
         legend=legend,
     )
+
+
+def tally(caption: str, what: str, counts: Mapping[str, int]) -> Table:
+    """Numbers of rows by what they are."""
+    rows = ((name, count(number)) for name, number in counts.items())
+    return table(caption, f"{what} | >number", rows)
 
 
 def filled(table: Table, *, drawn: bool = False) -> Table:

@@ -57,7 +57,8 @@ def challenge_markdown(result: Challenge) -> str:
     parts = [
         f"# {markdown.plain(result.recipe_name)}, challenged by {markdown.plain(result.base_model)}",
         markdown.plain(f"{sentence(result)}."),
-        *map(markdown.markdown, (blocks.Facts(facts), _table(result))),
+        markdown.markdown(blocks.Facts(facts)),
+        markdown.markdown(_table(result)),
         "More is better for the newcomer in every difference.",
         "\n".join(f"- {markdown.prose(line)}" for line in remarks),
         "To adopt it:",

@@ -10,6 +10,7 @@ from functools import partial
 from engine.evidence import (
     BaselineResult,
     Check,
+    Comparison,
     ExportedFile,
     Metric,
     Recorded,
@@ -28,9 +29,11 @@ from engine.render.number_format import (
     count,
     counted,
     decimals_of,
+    interval,
     interval_of,
     is_lower_better,
     kind_of,
+    number,
     p_values,
     primary_of,
     threshold_of,
@@ -345,6 +348,17 @@ def estimate(metric: Metric | None) -> Estimate | Muted:
         return Muted(undefined(metric))
     value = value_of(metric.name, metric.value)
     return Estimate(value, interval_of(metric.name, metric.interval))
+
+
+def change(metric: Metric, *, signed: bool = True) -> Estimate:
+    """A number with three decimals and its interval, of a difference with signs."""
+    return Estimate(number(metric.value, signed=signed), interval(metric.interval, signed=signed))
+
+
+def difference(item: Comparison) -> Estimate:
+    """How much better the tuned model is, with its interval, as the metric is written."""
+    shown = value_of(item.metric, item.difference, signed=True)
+    return Estimate(shown, interval_of(item.metric, item.interval, signed=True))
 
 
 def commands_and_advice(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import singledispatch
 
 from engine.render import blocks
 from engine.render.styled_text import printable, revealed
@@ -92,96 +91,57 @@ def joined(parts: Iterable[str]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-@singledispatch
 def markdown(block: blocks.Block) -> str:
-    raise TypeError(type(block))
+    match block:
+        case blocks.Paragraph():
+            shown = inline(block.text)
+        case blocks.Heading():
+            shown = f"### {plain(block.text)}"
+        case blocks.Bullets():
+            shown = "\n".join(f"- {inline(item)}" for item in block.items)
+        case blocks.Facts():
+            shown = "\n".join(f"- {plain(name)}: {inline(value)}" for name, value in block.rows)
+        case blocks.Absent():
+            shown = f"_{plain(blocks.capital(block.reason))}._"
+        case blocks.Listing():
+            shown = joined([f"### {plain(block.title)}", fenced(block.text, block.language)])
+        case blocks.Table():
+            filled = blocks.filled(block)
+            noted = ["note"] if any(row.note for row in filled.rows) else []
+            cells = [
+                [*map(inline, row.cells), *(prose(row.note) for _ in noted)] for row in filled.rows
+            ]
+            marks = "".join("r" if column.is_right else "l" for column in filled.columns)
+            heads = [*(inline(column.name) for column in filled.columns), *noted]
+            shown = joined([f"**{plain(block.caption)}**", table(heads, cells, numeric=marks)])
+        case blocks.Matrix():
+            counted = block.as_table("true ↓ · answer →")
+            shown = markdown(counted) if counted else ""
+        case _:
+            shown = ""
+    return shown
 
 
-@markdown.register
-def _(_block: blocks.PageOnly) -> str:
-    return ""
-
-
-@markdown.register
-def _(block: blocks.Paragraph) -> str:
-    return inline(block.text)
-
-
-@markdown.register
-def _(block: blocks.Heading) -> str:
-    return f"### {plain(block.text)}"
-
-
-@markdown.register
-def _(block: blocks.Bullets) -> str:
-    return "\n".join(f"- {inline(item)}" for item in block.items)
-
-
-@markdown.register
-def _(block: blocks.Facts) -> str:
-    return "\n".join(f"- {plain(name)}: {inline(value)}" for name, value in block.rows)
-
-
-@markdown.register
-def _(block: blocks.Absent) -> str:
-    return f"_{plain(blocks.capital(block.reason))}._"
-
-
-@markdown.register
-def _(block: blocks.Listing) -> str:
-    return joined([f"### {plain(block.title)}", fenced(block.text, block.language)])
-
-
-@markdown.register
-def _(block: blocks.Table) -> str:
-    shown = blocks.filled(block)
-    noted = ["note"] if any(row.note for row in shown.rows) else []
-    cells = [[*map(inline, row.cells), *(prose(row.note) for _ in noted)] for row in shown.rows]
-    marks = "".join("r" if column.is_right else "l" for column in shown.columns)
-    heads = [inline(column.name) for column in shown.columns]
-    return joined([f"**{plain(block.caption)}**", table([*heads, *noted], cells, numeric=marks)])
-
-
-@markdown.register
-def _(block: blocks.Matrix) -> str:
-    shown = block.as_table("true ↓ · answer →")
-    return markdown(shown) if shown else ""
-
-
-@singledispatch
 def inline(cell: blocks.Cell) -> str:
-    return plain(str(cell))
-
-
-@inline.register(tuple)
-def _(cell: tuple[blocks.Cell, ...]) -> str:
-    return " ".join(filter(None, map(inline, cell)))
-
-
-@inline.register
-def _(cell: blocks.Estimate) -> str:
-    # The brackets of an interval make no link, and are easier to read without escapes.
-    return str(cell) if _INTERVAL.fullmatch(cell.about) else plain(str(cell))
-
-
-@inline.register
-def _(cell: blocks.Badge) -> str:
-    return f"**{plain(cell.word)}**" if cell.sign else plain(cell.word)
-
-
-@inline.register
-def _(cell: blocks.Strong) -> str:
-    return f"**{plain(cell)}**" if cell else ""
-
-
-inline.register(blocks.Prose, prose)
-for _kind in (blocks.Code, blocks.Digest, blocks.Label):
-    inline.register(_kind, code)
-
-
-@inline.register
-def _(_cell: blocks.PageOnly) -> str:
-    return ""
+    match cell:
+        case tuple():
+            shown = " ".join(filter(None, map(inline, cell)))
+        case blocks.Estimate():
+            # The brackets of an interval make no link, and are easier to read without escapes.
+            shown = str(cell) if _INTERVAL.fullmatch(cell.about) else plain(str(cell))
+        case blocks.Badge():
+            shown = f"**{plain(cell.word)}**" if cell.sign else plain(cell.word)
+        case blocks.PageOnly():
+            shown = ""
+        case blocks.Prose():
+            shown = prose(cell)
+        case blocks.Code() | blocks.Digest() | blocks.Label():
+            shown = code(cell)
+        case blocks.Strong():
+            shown = f"**{plain(cell)}**" if cell else ""
+        case _:
+            shown = plain(str(cell))
+    return shown
 
 
 def _longest_run(text: str) -> int:

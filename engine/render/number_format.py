@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from engine.evidence import Interval, Metric, Report, Scores
@@ -247,6 +247,11 @@ def millions(value: int) -> str:
 def number(value: float | None, *, signed: bool = False) -> str:
     """A metric with three decimals; a difference carries its sign; None is `not computed`."""
     return amount(value, decimals=3, signed=signed)
+
+
+def known[Number: float](value: Number | None, write: Callable[[Number], str] = number) -> str:
+    """The value as `write` writes it; a dash for None."""
+    return DASH if value is None else write(value)
 
 
 def amount(value: float | None, *, decimals: int, signed: bool = False) -> str:

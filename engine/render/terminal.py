@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import singledispatch
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from engine.evidence import Status
 from engine.render import blocks
 from engine.render.progress import WIDTH
 from engine.render.styled_text import STYLES, Line, cells, printable
-from engine.values import Value, replace
+from engine.values import Value
 
 _PLAN_INDENT = 2
 _REASON_WIDTH = 45
@@ -145,88 +143,55 @@ def indented(part: RenderableType, by: int = _INDENT) -> RenderableType:
     return Hanging(Text(""), by, part)
 
 
-@singledispatch
-def renderables(block: blocks.Block) -> Iterable[RenderableType]:
-    raise TypeError(type(block))
+def renderables(block: blocks.Block) -> Iterator[RenderableType]:
+    match block:
+        case blocks.Paragraph():
+            yield inline(block.text)
+        case blocks.Heading():
+            yield text(block.text, "strong")
+        case blocks.Bullets():
+            for item in block.items:
+                yield Hanging(text("- "), 2, inline(item))
+        case blocks.Facts():
+            names = [text(name, "quiet") for name, _ in block.rows]
+            width = 2 + max((cells(name.plain) for name in names), default=0)
+            for name, (_, value) in zip(names, block.rows, strict=True):
+                yield Hanging(name, width, inline(value))
+        case blocks.Absent():
+            yield text(blocks.capital(block.reason) + ".", "quiet")
+        case blocks.Listing():
+            yield text(block.title, "quiet")
+            yield from (text("  " + line) for line in block.text.splitlines())
+        case blocks.Table():
+            yield text(block.caption, "quiet")
+            shown = blocks.filled(block)
+            yield rich_table(shown)
+            for row in filter(lambda row: row.note, shown.rows):
+                yield Text.assemble("  ", inline(row.cells[0]), text(f": {row.note}", "quiet"))
+        case blocks.Matrix():
+            if table := block.as_table("", "; rows are what is true"):
+                yield from renderables(table)
 
 
-@renderables.register
-def _(_block: blocks.PageOnly) -> Iterable[RenderableType]:
-    return ()
-
-
-@renderables.register
-def _(block: blocks.Paragraph) -> Iterable[RenderableType]:
-    yield inline(block.text)
-
-
-@renderables.register
-def _(block: blocks.Heading) -> Iterable[RenderableType]:
-    yield text(block.text, "strong")
-
-
-@renderables.register
-def _(block: blocks.Bullets) -> Iterable[RenderableType]:
-    for item in block.items:
-        yield Hanging(text("- "), 2, inline(item))
-
-
-@renderables.register
-def _(block: blocks.Facts) -> Iterable[RenderableType]:
-    names = [text(name, "quiet") for name, _ in block.rows]
-    width = 2 + max((cells(name.plain) for name in names), default=0)
-    for name, (_, value) in zip(names, block.rows, strict=True):
-        yield Hanging(name, width, inline(value))
-
-
-@renderables.register
-def _(block: blocks.Absent) -> Iterable[RenderableType]:
-    yield text(blocks.capital(block.reason) + ".", "quiet")
-
-
-@renderables.register
-def _(block: blocks.Listing) -> Iterable[RenderableType]:
-    yield text(block.title, "quiet")
-    for line in block.text.splitlines():
-        yield text("  " + line)
-
-
-@renderables.register
-def _(block: blocks.Table) -> Iterable[RenderableType]:
-    shown = blocks.filled(block)
-    if block.layout == "stacked":  # too many numbers for their intervals
-        shown = replace(shown, rows=tuple(map(_values, shown.rows)))
-    yield text(block.caption, "quiet")
-    yield rich_table(shown)
-    for row in shown.rows:
-        if row.note:
-            yield Text.assemble("  ", inline(row.cells[0]), text(f": {row.note}", "quiet"))
-
-
-def _values(row: blocks.Row) -> blocks.Row:
-    cells = (cell.value if isinstance(cell, blocks.Estimate) else cell for cell in row.cells)
-    return replace(row, cells=tuple(cells))
-
-
-@renderables.register
-def _(block: blocks.Matrix) -> Iterable[RenderableType]:
-    if shown := block.as_table("", "; rows are what is true"):
-        yield from renderables(shown)
-
-
-def rich_table(table: blocks.Table) -> RichTable:
+def rich_table(table: blocks.Table) -> Table:
     """All columns of a table, whose texts wrap where the terminal is too narrow."""
-    shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STYLES["quiet"])
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STYLES["quiet"])
     for column in table.columns:
         justify: JustifyMethod = "right" if column.is_right else "left"
         shown.add_column(text(column.name), justify=justify, overflow="fold")
     for row in table.rows:
-        shown.add_row(*map(inline, row.cells))
+        cells = map(_without_interval, row.cells) if table.layout == "stacked" else row.cells
+        shown.add_row(*map(inline, cells))
     return shown
 
 
+def _without_interval(cell: blocks.Cell) -> blocks.Cell:
+    """Of a table with too many numbers for their intervals."""
+    return cell.value if isinstance(cell, blocks.Estimate) else cell
+
+
 def grid(rows: Iterable[Sequence[RenderableType]]) -> RenderableType:
-    shown = RichTable.grid(padding=(0, 2, 0, 0))
+    shown = Table.grid(padding=(0, 2, 0, 0))
     for row in rows:
         while len(shown.columns) < len(row):
             # What a recipe reads and asks is never cut, however long a path is.
@@ -285,22 +250,13 @@ def styled(spans: Line) -> Text:
     return Text.assemble(*((words, STYLES.get(style, "")) for words, style in spans))
 
 
-@singledispatch
 def inline(cell: blocks.Cell) -> Text:
+    match cell:
+        case tuple():
+            parts = (inline(part.strip() if type(part) is str else part) for part in cell)
+            return text(" ").join(part for part in parts if part)
+        case blocks.Badge():
+            return text(cell.word, cell.tone if cell.tone in set(Status) else "")
+        case blocks.PageOnly():
+            return text("")
     return text(str(cell), _STYLES.get(type(cell), ""))
-
-
-@inline.register(tuple)
-def _(cell: tuple[blocks.Cell, ...]) -> Text:
-    parts = (inline(part.strip() if type(part) is str else part) for part in cell)
-    return text(" ").join(part for part in parts if part)
-
-
-@inline.register
-def _(cell: blocks.Badge) -> Text:
-    return text(cell.word, cell.tone if cell.tone in set(Status) else "")
-
-
-@inline.register
-def _(_cell: blocks.PageOnly) -> Text:
-    return text("")

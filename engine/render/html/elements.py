@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import singledispatch
 from importlib.resources import files
 
 from engine.evidence import Status
@@ -112,55 +111,43 @@ _TAGS: Mapping[type[str], tuple[str, str | None]] = {
 """Element and class of pieces of text."""
 
 
-@singledispatch
 def element(block: blocks.Block) -> Markup:
-    raise TypeError(type(block))
+    match block:
+        case blocks.Paragraph():
+            shown = tag("p", inline(block.text), class_=block.kind or None)
+        case blocks.Heading():
+            shown = tag("h3", block.text)
+        case blocks.Bullets():
+            items = (tag("li", inline(item)) for item in block.items)
+            shown = tag("ul", *items, class_=block.kind)
+        case blocks.Facts():
+            pairs = (tag("dt", name) + tag("dd", inline(value)) for name, value in block.rows)
+            shown = tag("dl", *(tag("div", Markup(pair)) for pair in pairs), class_=block.kind)
+        case blocks.Absent():
+            reason = blocks.Prose(blocks.capital(block.reason) + ".")
+            shown = tag("p", inline(reason), class_="absent")
+        case blocks.Listing():
+            lines = len(block.text.splitlines())
+            size = tag("span", f"{lines} line" if lines == 1 else f"{lines} lines", class_="muted")
+            body = tag("pre", tag("code", block.text), tabindex="0", aria_label=block.title)
+            # In HTML such an attribute counts by being there, whatever its value.
+            is_open = "" if block.is_open else None
+            head = tag("summary", block.title, " ", size)
+            shown = tag("details", head, body, class_="listing", open=is_open)
+        case blocks.LineChart():
+            shown = line_chart(block)
+        case blocks.ReliabilityChart():
+            shown = reliability_chart(block)
+        case blocks.Table():
+            shown = _table(block)
+        case blocks.Matrix():
+            shown = _matrix(block)
+        case _:
+            raise TypeError(type(block))
+    return shown
 
 
-@element.register
-def _(block: blocks.Paragraph) -> Markup:
-    return tag("p", inline(block.text), class_=block.kind or None)
-
-
-@element.register
-def _(block: blocks.Heading) -> Markup:
-    return tag("h3", block.text)
-
-
-@element.register
-def _(block: blocks.Bullets) -> Markup:
-    return tag("ul", *(tag("li", inline(item)) for item in block.items), class_=block.kind)
-
-
-@element.register
-def _(block: blocks.Facts) -> Markup:
-    pairs = (tag("div", tag("dt", name), tag("dd", inline(value))) for name, value in block.rows)
-    return tag("dl", *pairs, class_=block.kind)
-
-
-@element.register
-def _(block: blocks.Absent) -> Markup:
-    return tag("p", inline(blocks.Prose(blocks.capital(block.reason) + ".")), class_="absent")
-
-
-@element.register
-def _(block: blocks.Listing) -> Markup:
-    lines = len(block.text.splitlines())
-    size = tag("span", f"{lines} line" if lines == 1 else f"{lines} lines", class_="muted")
-    body = tag("pre", tag("code", block.text), tabindex="0", aria_label=block.title)
-    # In HTML such an attribute counts by being there, whatever its value.
-    is_open = "" if block.is_open else None
-    return tag(
-        "details", tag("summary", block.title, " ", size), body, class_="listing", open=is_open
-    )
-
-
-element.register(blocks.LineChart, line_chart)
-element.register(blocks.ReliabilityChart, reliability_chart)
-
-
-@element.register
-def _(block: blocks.Table) -> Markup:
+def _table(block: blocks.Table) -> Markup:
     shown = blocks.filled(block, drawn=True)
     is_boxed = block.layout != "cards"
     caption = _caption(block.caption + (f"; {block.legend}" if block.legend else ""))
@@ -207,8 +194,7 @@ def _rows(block: blocks.Table, row: blocks.Row) -> list[Markup]:
     return shown
 
 
-@element.register
-def _(block: blocks.Matrix) -> Markup:
+def _matrix(block: blocks.Matrix) -> Markup:
     columns = block.answers if any(row[-1] for row in block.counts) else block.answers[:-1]
     is_long = max(map(len, columns)) > _SHORT_LABEL
     is_steep = len(columns) > _UPRIGHT or (is_long and len(columns) > _FEW)
@@ -255,48 +241,33 @@ def _box(content: Markup, label: str, layout: str) -> Markup:
     )
 
 
-@singledispatch
 def inline(cell: blocks.Cell) -> Markup:
     """A cell or a piece of text as HTML; plain strings are escaped."""
-    if isinstance(cell, str) and type(cell) in _TAGS:
-        name, kind = _TAGS[type(cell)]
-        return tag(name, str(cell), class_=kind)
-    return escaped(str(cell))
-
-
-@inline.register(tuple)
-def _(cell: tuple[blocks.Cell, ...]) -> Markup:
-    return join(inline(part) for part in cell)
-
-
-@inline.register
-def _(cell: blocks.Estimate) -> Markup:
-    about = tag("span", cell.about, class_="about") if cell.about else ""
-    return join([tag("span", cell.value, class_="value"), about], " ")
-
-
-@inline.register
-def _(cell: blocks.Badge) -> Markup:
-    glyph = Markup("")
-    if cell.sign:
-        glyph = tag("span", GLYPHS[Status(cell.tone)], aria_hidden="true", class_="glyph")
-    return tag("span", glyph, cell.word, class_=f"badge {cell.tone}".strip())
-
-
-@inline.register
-def _(cell: blocks.Details) -> Markup:
-    lines = tag("ul", *(tag("li", line) for line in cell.lines))
-    return tag("details", tag("summary", cell.title), lines)
-
-
-inline.register(blocks.Track, draw_track)
-
-
-@inline.register
-def _(cell: blocks.Prose) -> Markup:
-    return join(tag("code", piece) if is_code else piece for piece, is_code in cell.pieces())
-
-
-@inline.register
-def _(cell: blocks.Failure) -> Markup:
-    return tag("span", inline(blocks.Prose(cell)), class_="note fail")
+    match cell:
+        case tuple():
+            shown = join(inline(part) for part in cell)
+        case blocks.Estimate():
+            about = tag("span", cell.about, class_="about") if cell.about else ""
+            shown = join([tag("span", cell.value, class_="value"), about], " ")
+        case blocks.Badge():
+            glyph = Markup("")
+            if cell.sign:
+                glyph = tag("span", GLYPHS[Status(cell.tone)], aria_hidden="true", class_="glyph")
+            shown = tag("span", glyph, cell.word, class_=f"badge {cell.tone}".strip())
+        case blocks.Details():
+            lines = tag("ul", *(tag("li", line) for line in cell.lines))
+            shown = tag("details", tag("summary", cell.title), lines)
+        case blocks.Track():
+            shown = draw_track(cell)
+        case blocks.Prose():
+            shown = join(
+                tag("code", piece) if is_code else piece for piece, is_code in cell.pieces()
+            )
+        case blocks.Failure():
+            shown = tag("span", inline(blocks.Prose(cell)), class_="note fail")
+        case str() if type(cell) in _TAGS:
+            name, kind = _TAGS[type(cell)]
+            shown = tag(name, str(cell), class_=kind)
+        case _:
+            shown = escaped(str(cell))
+    return shown

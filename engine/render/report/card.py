@@ -218,7 +218,7 @@ def _evidence(report: Report) -> list[str]:
         caption = f"The tuned model on {rows}, {judged_by(report)}"
         parts.append(markdown(check_table(report.gate, caption)))
     sections = report_sections(report).values()
-    lines = [line for part in sections for line in part.card if line]
+    lines = [line for part in sections for line in part.card]
     return [*parts, *map(markdown, bullets(lines))]
 
 

@@ -69,7 +69,7 @@ def closing_block(
 
 def _sentences(report: Report) -> Iterator[str]:
     for section in report_sections(report).values():
-        yield from filter(None, section.closing)
+        yield from section.closing
     _, advice = commands_and_advice(report)
     if advice:
         lead = "what would help: " if report.gate and report.outcome != "accepted" else ""

@@ -31,15 +31,12 @@ from engine.render import blocks
 from engine.render.report.sections import report_section
 
 
-@report_section("weather", at=15)
+@report_section("weather", "Weather", at=15)
 def weather(report):
     rows = [["Monday", blocks.Estimate("21.5", "[20.1, 22.9]")]]
-    return blocks.Section(
-        title="Weather",
-        blocks=(blocks.table("By day", "day | >degrees", rows),),
-        card=("it was warm",),
-        closing=("it was sunny",),
-    )
+    yield blocks.table("By day", "day | >degrees", rows)
+    yield "card", "it was warm"
+    yield "closing", "it was sunny"
 """
 
 

@@ -76,8 +76,8 @@ def test_every_form_says_what_became_of_the_rows() -> None:
 
 
 def test_what_speaks_against_the_rows_stands_in_lines_of_its_own() -> None:
-    lines = synthetic_lines(RESULT)
-    plain = synthetic_lines(replace(RESULT, requested=1000, diversity=None, review=None))
+    lines = [*synthetic_lines(RESULT)]
+    plain = [*synthetic_lines(replace(RESULT, requested=1000, diversity=None, review=None))]
 
     assert "200 rows were not asked for: the budget does not allow them" in lines
     assert any("repeat each other" in line for line in lines)

@@ -1,24 +1,29 @@
-"""The sections of a report, a module each: a new one is a new module here and nothing else."""
+"""The sections of a report: a function each, in one of the modules here."""
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
+from typing import Any
 
 from engine.evidence import Report
-from engine.render.blocks import Section
+from engine.render.blocks import Block, Section
 
-Build = Callable[[Report], Section | None]
+Parts = Iterator[Block | tuple[str, Any]]
+"""What a section shows, and (place, sentence): `lead`, which is appended, `card` and `closing`, a line each, and
+`title`, `drawing_lead` and `is_open`, which replace what `report_section` named. No part: no section."""
 
-_BUILDERS: dict[str, tuple[int, Build]] = {}
+_BUILDERS: dict[str, tuple[int, Callable[[Report], Parts], dict[str, Any]]] = {}
 
 
-def report_section(anchor: str, *, at: int) -> Callable[[Build], Build]:
+def report_section(
+    anchor: str, title: str, *, at: int, lead: str = "", is_open: bool = False
+) -> Callable[[Callable[[Report], Parts]], Callable[[Report], Parts]]:
     """Register what builds a section: its anchor on the page, and its place in the order of `at`."""
 
-    def register(build: Build) -> Build:
-        _BUILDERS[anchor] = (at, build)
+    def register(build: Callable[[Report], Parts]) -> Callable[[Report], Parts]:
+        _BUILDERS[anchor] = at, build, {"title": title, "lead": lead, "is_open": is_open}
         return build
 
     return register
@@ -29,6 +34,19 @@ def report_sections(report: Report) -> dict[str, Section]:
     # Not at the top: these modules import this one to register themselves.
     for module in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{module.name}")
-    ordered = sorted(_BUILDERS.items(), key=lambda item: item[1][0])
-    built = ((anchor, build(report)) for anchor, (_, build) in ordered)
-    return {anchor: section for anchor, section in built if section is not None}
+    found: dict[str, Section] = {}
+    for anchor, (_, build, fields) in sorted(_BUILDERS.items(), key=lambda item: item[1][0]):
+        shown, card, closing = list[Block](), list[str](), list[str]()
+        parts, named = list(build(report)), dict(fields)
+        for part in parts:
+            if not isinstance(part, tuple):
+                shown.append(part)
+            elif part[0] in ("card", "closing"):
+                (card if part[0] == "card" else closing).append(part[1])
+            else:
+                named[part[0]] = named["lead"] + part[1] if part[0] == "lead" else part[1]
+        if parts:
+            found[anchor] = Section(
+                **named, blocks=tuple(shown), card=tuple(card), closing=tuple(closing)
+            )
+    return found

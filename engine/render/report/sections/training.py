@@ -3,68 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from engine.evidence import (
-    CheckpointScore,
-    PrefixSharing,
-    ReplayResult,
-    Report,
-    StartSummary,
-    TrainingSummary,
-)
+from engine.evidence import CheckpointScore, ReplayResult, Report, TrainingSummary
 from engine.render import blocks
-from engine.render.blocks import Cell, Facts, Section, above, nice_range
+from engine.render.blocks import above, nice_range
 from engine.render.labels import absent, estimate, untrained
 from engine.render.number_format import (
-    DASH,
     NOTHING,
     count,
     counted,
     direction,
     duration,
     epochs,
+    known,
     millions,
     number,
     percent,
     size,
     value_of,
 )
-from engine.render.report.sections import report_section
+from engine.render.report.sections import Parts, report_section
 
-_LEAD = (
-    "General text is trained on with the rows, so that less of what the base model knew is forgotten. It is no row of "
-    "the task and judges nothing. "
-)
 _WHOSE = {
     True: "The base model wrote it by itself, sampled by seed: nobody has read it.",
     False: "The recipe names where it stands.",
 }
 
 
-@report_section("replay", at=87)
-def replay(report: Report) -> blocks.Section | None:
+@report_section(
+    "replay",
+    "Replay",
+    at=87,
+    lead=(
+        "General text is trained on with the rows, so that less of what the base model knew is forgotten. It is no row "
+        "of the task and judges nothing. "
+    ),
+)
+def replay(report: Report) -> Parts:
     result = report.replay
     if result is None:
-        return None
-    facts: list[tuple[str, blocks.Cell]] = [
+        return
+    yield "lead", _WHOSE[result.sampled] + untrained(report)
+    reached = f"{percent(result.reached)}, asked: {percent(result.share)}"
+    yield blocks.facts(
         ("text", "sampled from the base model" if result.sampled else "given"),
-        ("share of learned tokens", f"{percent(result.reached)}, asked: {percent(result.share)}"),
+        ("share of learned tokens", reached),
         (
             "learned in an epoch",
             f"{count(result.tokens)} tokens of {counted(result.texts, 'text')}",
         ),
         ("beside", f"{count(result.own_tokens)} tokens of the task's rows"),
         ("sampled" if result.sampled else "read", counted(result.read, "text")),
-    ]
-    facts += [(f"left out: {why}", count(texts)) for why, texts in result.left_out.items()]
-    facts += [("sampling took", duration(result.seconds))] if result.sampled else []
-    return blocks.Section(
-        title="Replay",
-        lead=_LEAD + _WHOSE[result.sampled] + untrained(report),
-        blocks=(blocks.Facts(tuple(facts)),),
-        card=(replay_line(result),),
+        *((f"left out: {why}", count(texts)) for why, texts in result.left_out.items()),
+        ("sampling took", duration(result.seconds) if result.sampled else ""),
     )
+    yield "card", replay_line(result)
 
 
 def replay_line(result: ReplayResult) -> str:
@@ -73,85 +67,116 @@ def replay_line(result: ReplayResult) -> str:
     return f"replay: {texts} {whose}, {percent(result.reached)} of the learned tokens"
 
 
-@report_section("start", at=85)
-def start(report: Report) -> Section | None:
+@report_section("start", "Where the model came from", at=85)
+def start(report: Report) -> Parts:
     found = report.start
     if found is None:
-        return None
-    facts = _of_layers(found) if found.kind == "fewer_layers" else _of_blank(found)
-    blocks = (Facts(tuple(facts)),)
-    return Section(title="Where the model came from", lead=report.base_model, blocks=blocks)
-
-
-def _of_layers(found: StartSummary) -> Iterator[tuple[str, Cell]]:
-    share = found.parameters / max(1, found.parameters_before)
-    left, whole = millions(found.parameters), millions(found.parameters_before)
-    yield "layers", f"{len(found.kept)} of {found.of}: {', '.join(map(str, found.kept))}"
-    yield "parameters", f"{left} of {whole} ({100 * share:.0f} %)"
-
-
-def _of_blank(found: StartSummary) -> Iterator[tuple[str, Cell]]:
-    yield "parameters", f"{millions(found.parameters)}, drawn by seed"
-    yield "tokenizer", f"{found.vocabulary:,} tokens"
-    yield "bytes a token", f"{found.bytes_per_token:.2f} of the training text"
+        return
+    yield "lead", report.base_model
+    size = millions(found.parameters)
+    if found.kind == "fewer_layers":
+        share = found.parameters / max(1, found.parameters_before)
+        before = millions(found.parameters_before)
+        yield blocks.facts(
+            ("layers", f"{len(found.kept)} of {found.of}: {', '.join(map(str, found.kept))}"),
+            ("parameters", f"{size} of {before} ({100 * share:.0f} %)"),
+        )
+    else:
+        yield blocks.facts(
+            ("parameters", f"{size}, drawn by seed"),
+            ("tokenizer", f"{found.vocabulary:,} tokens"),
+            ("bytes a token", f"{found.bytes_per_token:.2f} of the training text"),
+        )
 
 
 _MOST_POINTS = 400
 _MOST_TICKS = 5
 
 
-@report_section("training", at=90)
-def training(report: Report) -> blocks.Section:
+@report_section("training", "Training", at=90)
+def training(report: Report) -> Parts:
     summary = report.training
     if summary is None:
-        return blocks.Section(title="Training", blocks=(absent(report, "train"),))
-    checkpoints = _checkpoints(report.checkpoints, summary)
-    facts = blocks.Facts(_facts(report, summary))
-    return blocks.Section(title="Training", blocks=(_losses(summary), *checkpoints, facts))
+        yield absent(report, "train")
+        return
+    yield _losses(summary)
+    if report.checkpoints:
+        yield from _checkpoints(report.checkpoints, summary)
+    share = summary.trainable_parameters / (summary.total_parameters or 1)
+    kept, resumed, peak = summary.kept_loss, summary.resumed_from_step, summary.peak_memory_bytes
+    loss = "" if kept is None else f" (validation loss {number(kept)})"
+    repeated = ""
+    if twice := summary.repeated_rows:
+        repeated = f"; {count(twice)} {'was' if twice == 1 else 'were'} seen twice an epoch"
+    batches = ""
+    if sharing := summary.shared_prefix:
+        batches = f"plain: {sharing.reason}"
+        if sharing.used:
+            batches = (
+                "rows share the tokens that they begin with; loss and gradients differ from plain batches "
+                f"by {sharing.difference or 0.0:.1e}"
+            )
+    yield blocks.facts(
+        ("method", report.method),
+        ("backend", f"{summary.backend} {summary.backend_version}"),
+        ("device", f"{summary.device}, {summary.precision}"),
+        ("processes", f"{summary.processes}, together" if summary.processes else ""),
+        ("steps", f"{count(summary.steps)} ({epochs(summary.epochs)})"),
+        ("rows", f"{count(summary.rows)}{packed(summary)}{repeated}"),
+        ("supervised tokens", f"{count(summary.supervised_tokens)} an epoch"),
+        ("batches", batches),
+        ("trained parameters", f"{millions(summary.trainable_parameters)} ({percent(share)})"),
+        ("kept step", f"{count(summary.kept_step)}{loss}"),
+        ("stopped early", "yes" if summary.stopped_early else "no"),
+        ("continued from", f"step {resumed}" if resumed is not None else "the start"),
+        ("norm of the change", number(summary.adapter_norm)),
+        ("time", duration(summary.seconds)),
+        ("peak of memory", NOTHING if peak is None else size(peak)),
+    )
 
 
 def _losses(summary: TrainingSummary) -> blocks.Block:
+    """Loss by step: training as a line, validation as a line with dots, the kept step marked."""
     train = [(p.step, p.loss) for p in summary.history if p.loss is not None]
     validation = [(p.step, p.eval_loss) for p in summary.history if p.eval_loss is not None]
     if not (train or validation):
         return blocks.Absent("not computed: the trainer logged no losses")
-    thin = blocks.Curve(points=tuple(thinned(train)), kind="train")
-    curves = (thin, blocks.Curve(points=tuple(validation)))
+    label = f"Loss over {summary.steps} steps"
+    for name, points in (("training", train), ("validation", validation)):
+        if points:
+            label += f", {name} from {points[0][1]:.3f} to {points[-1][1]:.3f}"
+    curves = (
+        blocks.Curve(points=tuple(thinned(train)), kind="train"),
+        blocks.Curve(points=tuple(validation)),
+    )
     legend = (("training loss", "train"), ("validation loss", "validation"))
     span = above([loss for curve in curves for loss in curve.heights])
-    return _by_step(summary, curves, span=span, label=_loss_label(summary), legend=legend)
+    return _by_step(summary, curves, span, label, legend=legend)
 
 
 def _by_step(
     summary: TrainingSummary,
     curves: tuple[blocks.Curve, ...],
-    *,
     span: tuple[float, float],
     label: str,
+    *,
     legend: tuple[tuple[str, str], ...] = (),
 ) -> blocks.LineChart:
     last = max([summary.steps, *(point.step for point in summary.history)]) or 1
+    # the round number of steps between ticks that gives six of them at most
+    unit = 10 ** int(math.log10(last))
+    strides = (1, unit // 10, unit // 5, unit // 2, unit, 2 * unit, 5 * unit)
+    stride = next(one for one in strides if one and last / one <= _MOST_TICKS)
     return blocks.LineChart(
-        label=label,
+        label=f"{label}; step {summary.kept_step} kept",
         curves=curves,
         end=last,
         span=span,
-        ticks=tuple((step, str(step)) for step in range(0, last + 1, _stride(last))),
+        ticks=tuple((step, str(step)) for step in range(0, last + 1, stride)),
         across="step",
         mark=(summary.kept_step, f"kept: step {summary.kept_step}"),
         legend=legend,
     )
-
-
-def _loss_label(summary: TrainingSummary) -> str:
-    parts = [f"Loss over {summary.steps} steps"]
-    for name, losses in (
-        ("training", [point.loss for point in summary.history]),
-        ("validation", [point.eval_loss for point in summary.history]),
-    ):
-        if known := [loss for loss in losses if loss is not None]:
-            parts.append(f"{name} from {known[0]:.3f} to {known[-1]:.3f}")
-    return ", ".join(parts) + f"; step {summary.kept_step} kept"
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -164,72 +189,26 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     ]
 
 
-def _stride(steps: int) -> int:
-    """The round number of steps between ticks that gives six of them at most."""
-    unit = 10 ** int(math.log10(steps))
-    strides = (1, unit // 10, unit // 5, unit // 2, unit, 2 * unit, 5 * unit)
-    return next(stride for stride in strides if stride and steps / stride <= _MOST_TICKS)
-
-
-def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> list[blocks.Block]:
-    if not items:
-        return []
+def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> Parts:
+    """The main metric on the validation rows by checkpoint, drawn and in numbers."""
     name = items[0].metric.name
     curve = blocks.measured_curve((item.step, item.metric) for item in items)
     texts = (f"step {item.step} {value_of(name, item.metric.value)}" for item in items)
-    chart = _by_step(
-        summary,
-        (curve,),
-        span=nice_range(curve.heights),
-        label=f"{name} on validation by checkpoint: {', '.join(texts)}; step {summary.kept_step} kept",
+    label = f"{name} on validation by checkpoint: {', '.join(texts)}"
+    rows: list[tuple[blocks.Cell, ...]] = []
+    for item in items:
+        step: blocks.Cell = count(item.step)
+        if item.step == summary.kept_step:
+            step = blocks.Strong(f"{step}, kept")
+        losses = (known(item.loss), known(item.eval_loss))
+        rows.append((step, f"{item.epoch:.2f}", *losses, estimate(item.metric)))
+    columns = (
+        ">step | >epoch | >training loss | >validation loss",
+        blocks.Column(blocks.Code(name), "number"),
     )
-    main = blocks.Column(blocks.Code(name), "number")
-    columns = blocks.columns_of(">step | >epoch | >training loss | >validation loss", main)
-    rows = (_checkpoint_row(item, summary.kept_step) for item in items)
-    numbers = blocks.table("Checkpoints on the validation rows", columns, rows, "narrow")
-    title = f"{name} on the validation rows, by checkpoint ({direction(name)})"
-    return [blocks.Heading(title), chart, numbers]
-
-
-def _checkpoint_row(item: CheckpointScore, kept: int) -> list[blocks.Cell]:
-    return [
-        blocks.Strong(f"{count(item.step)}, kept") if item.step == kept else count(item.step),
-        f"{item.epoch:.2f}",
-        number(item.loss) if item.loss is not None else DASH,
-        number(item.eval_loss) if item.eval_loss is not None else DASH,
-        estimate(item.metric),
-    ]
-
-
-def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.Cell], ...]:
-    share = summary.trainable_parameters / (summary.total_parameters or 1)
-    kept, resumed, peak = summary.kept_loss, summary.resumed_from_step, summary.peak_memory_bytes
-    loss = "" if kept is None else f" (validation loss {number(kept)})"
-    return (
-        ("method", report.method),
-        ("backend", f"{summary.backend} {summary.backend_version}"),
-        ("device", f"{summary.device}, {summary.precision}"),
-        *([("processes", f"{summary.processes}, together")] if summary.processes else []),
-        ("steps", f"{count(summary.steps)} ({epochs(summary.epochs)})"),
-        ("rows", f"{count(summary.rows)}{packed(summary)}{_repeated(summary)}"),
-        ("supervised tokens", f"{count(summary.supervised_tokens)} an epoch"),
-        *([("batches", _batches(summary.shared_prefix))] if summary.shared_prefix else []),
-        ("trained parameters", f"{millions(summary.trainable_parameters)} ({percent(share)})"),
-        ("kept step", f"{count(summary.kept_step)}{loss}"),
-        ("stopped early", "yes" if summary.stopped_early else "no"),
-        ("continued from", f"step {resumed}" if resumed is not None else "the start"),
-        ("norm of the change", number(summary.adapter_norm)),
-        ("time", duration(summary.seconds)),
-        ("peak of memory", NOTHING if peak is None else size(peak)),
-    )
-
-
-def _repeated(summary: TrainingSummary) -> str:
-    """Say how many rows filled the last batch of several processes; empty for none."""
-    repeated = summary.repeated_rows
-    if not repeated:
-        return ""
-    return f"; {count(repeated)} {'was' if repeated == 1 else 'were'} seen twice an epoch"
+    yield blocks.Heading(f"{name} on the validation rows, by checkpoint ({direction(name)})")
+    yield _by_step(summary, (curve,), nice_range(curve.heights), label)
+    yield blocks.table("Checkpoints on the validation rows", columns, rows, "narrow")
 
 
 def packed(summary: TrainingSummary) -> str:
@@ -238,12 +217,3 @@ def packed(summary: TrainingSummary) -> str:
         return ""
     padding = percent(summary.padding or 0.0)
     return f", packed from {count(summary.packed_documents)} blocks of documents, {padding} padding"
-
-
-def _batches(sharing: PrefixSharing) -> str:
-    if not sharing.used:
-        return f"plain: {sharing.reason}"
-    return (
-        "rows share the tokens that they begin with; loss and gradients differ from plain batches "
-        f"by {sharing.difference or 0.0:.1e}"
-    )

@@ -1,4 +1,10 @@
-"""The data that a config of another tool names: sources, the kind of task by their layout, and the columns."""
+"""The config of another tool: its settings, and the sources, the kind of task and the columns that it names.
+
+The tables are in `schemas/`. `import-taken.json`: {to, as, both, axolotl, llamafactory, unstated}, a key of a recipe,
+how its value is converted (`engine.drafting.imported.CONVERSIONS`), the keys of the tools, and what each takes where
+none of them is set (Axolotl 0.21, LLaMA-Factory 0.9.5, `TrainingArguments` of transformers 5). `import-left-out.json`:
+{keys, why}, patterns of complete keys, of which the first that fits counts. `import-tools.json`: all else.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,7 @@ from typing import Any, Final
 
 import yaml
 
+from engine.data.examples.template import found_at
 from engine.drafting.foreign_yaml import load_yaml, usual
 from engine.errors import RecipeError
 from engine.files.reading import parse_json, read_json, read_text
@@ -21,25 +28,13 @@ from engine.recipe.validation.schema import schema_text
 from engine.trust.project import lies_below, real_place
 from engine.values import Value
 
-TAKEN: Final = "import-taken.json"
-"""[{to, as, both, axolotl, llamafactory, unstated}]: a key of a recipe, how its value is converted
-(`engine.drafting.imported.CONVERSIONS`), the keys of the tools, and what each takes where none of them is set: read
-of Axolotl 0.21, LLaMA-Factory 0.9.5 and the `TrainingArguments` of transformers 5."""
-LEFT_OUT: Final = "import-left-out.json"
-"""[{keys, why}]: patterns of complete keys, why they are left out and where ours is; the first that fits counts."""
-KEYS: Final = {
-    "axolotl": "axolotl/0.21.0.keys.json",
-    "llamafactory": "llamafactory.keys.json",
-}
-"""Of each tool, the list of all its keys."""
-OWN: Final = {
-    "axolotl": {"base_model", "sequence_len", "datasets", "lora_r", "pretraining_dataset"},
-    "llamafactory": {
-        *("model_name_or_path", "finetuning_type", "stage", "cutoff_len", "lora_rank", "template"),
-        "train_dataset",
-    },
-}
-"""Keys by which a config is recognised as one of the tool."""
+TOOLS: Final[Mapping[str, Any]] = parse_json(schema_text("import-tools.json"))
+ON_HUB: Final = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
+"""`owner/name`; `./merged` and `../merged` are folders."""
+DEFAULT: Final = "data/rows.jsonl"
+Source = dict[str, Any]
+Found = tuple[str, list[Source], list[str]]
+"""Kind of task, sources, notes."""
 
 
 class Config(Value):
@@ -66,8 +61,8 @@ def read_config(path: Path) -> Config:
     if "recipe" in settings:
         raise _unknown(path, "it is a recipe already")
     scores = {
-        tool: (len(own & settings.keys()), len(known_keys(tool) & settings.keys()))
-        for tool, own in OWN.items()
+        tool: (len(settings.keys() & set(own)), len(known_keys(tool) & settings.keys()))
+        for tool, own in TOOLS["own"].items()
     }
     best = max(scores, key=scores.__getitem__)
     if not scores[best][0]:
@@ -97,13 +92,13 @@ def rows_of(tool: str) -> tuple[dict[str, Any], ...]:
             "keys": (*row.get("both", ()), *row.get(tool, ())),
             **({"unstated": row["unstated"][tool]} if tool in row.get("unstated", ()) else {}),
         }
-        for row in parse_json(schema_text(TAKEN))
+        for row in parse_json(schema_text("import-taken.json"))
     )
 
 
 def why_left_out(tool: str, key: str) -> str:
     """Return why a key is not taken, and where ours is."""
-    for row in parse_json(schema_text(LEFT_OUT)):
+    for row in parse_json(schema_text("import-left-out.json")):
         if re.fullmatch("|".join(row["keys"]), key):
             return str(row["why"])
     known = known_keys(tool)
@@ -117,35 +112,11 @@ def why_left_out(tool: str, key: str) -> str:
 @cache
 def known_keys(tool: str) -> frozenset[str]:
     """Return every key of a tool by its own schema."""
-    return frozenset(parse_json(schema_text(KEYS[tool]))["keys"])
+    return frozenset(parse_json(schema_text(TOOLS["keys"][tool]))["keys"])
 
 
-Source = dict[str, Any]
-Found = tuple[str, list[Source], list[str]]
-"""Kind of task, sources, notes."""
-KINDS_OF_TYPES: Final = (
-    (r"completion|pretrain$", "text"),
-    (r"chat_template|sharegpt|chatml|input_output|None", "chat"),
-    (r"", "generation"),
-)
-"""How the names of Axolotl's types begin, and the kind of task."""
-KNOWN_TYPES: Final = re.compile(
-    r"chat_template|sharegpt|chatml|alpaca|completion|custom|pretrain|None|llama3"
-)
-ON_HUB: Final = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
-"""`owner/name`; `./merged` and `../merged` are folders."""
-READ_KEYS: Final = frozenset({
-    "path", "data_files", "name", "split", "ds_type", "type", "field", "field_messages", "message_field_role",
-    "message_field_content", "message_property_mappings", "text_column", "roles", "field_prompt", "field_chosen",
-    "field_rejected", "field_system",
-})  # fmt: skip
-"""Keys of an entry of Axolotl's `datasets` that are read."""
-FIELD_KEYS: Final = ("field_instruction", "field_input", "field_output")
-"""Keys of a type that is written out, which are read."""
-INFO: Final = "dataset_info.json"
-DEFAULT: Final = "data/rows.jsonl"
-SPEAKERS: Final = {"user", "assistant", "system", "human", "gpt", "tool", "model"}
-"""Roles that need no table."""
+def note(name: str, key: object = "", at: str = "") -> str:
+    return str(TOOLS["notes"][name]).format(key=key, at=at)
 
 
 def sources_of(config: Config) -> Found:
@@ -153,61 +124,65 @@ def sources_of(config: Config) -> Found:
     kind, sources, notes = (_of_axolotl if config.tool == "axolotl" else _of_llamafactory)(config)
     if not sources:
         sources = [{"path": DEFAULT}]
-        notes.append("it names no data: write the files under data.sources")
+        notes.append(note("no data"))
     return kind, sources, notes
 
 
-def _hub_or_path(name: str, folder: Path, split: object = None) -> Source:
-    """Return the source of a name; `split` is that of the hub, `train` for none."""
+def _hub_or_path(entry: Mapping[str, Any], folder: Path) -> Source:
+    """Return the source of an entry with a path and perhaps a split of the hub; `train` for none."""
+    name = str(entry.get("path", DEFAULT))
     # `Path.exists` raises for a name that is too long to be one.
     if format_of(name) is not None:
         return {"path": name}
     if os.path.exists(folder / name) or not ON_HUB.fullmatch(name):
         return {"path": name, "format": "jsonl"}
     # `train[:1%]` is a part of a split, which `data.sample` draws.
-    return {"hub": name, "split": str(split or "train").split("[")[0]}
+    return {"hub": name, "split": str(entry.get("split") or "train").split("[")[0]}
 
 
 def _of_axolotl(config: Config) -> Found:
-    found = config.settings
-    trained = _entries(found.get("datasets") or found.get("pretraining_dataset"))
-    tested = _entries(found.get("test_datasets"))
-    sources, notes, types = [], [], []
-    for name, into, entries in (
-        ("datasets", "train", trained), ("test_datasets", "holdout", tested),
-    ):  # fmt: skip
-        for at, entry in enumerate(entries):
-            kind = entry.get("type")
-            files = entry.get("data_files")
-            for file in files if isinstance(files, list) and files else [files]:
-                source = _source(entry, file, config.path.parent)
-                sources.append({**source, "into": into} if tested else source)
-            notes += [
-                f"{name}[{at}].type.{key} is left out: task.system and task.input say what is asked"
-                for key in (kind if isinstance(kind, Mapping) else ())
-                if key not in FIELD_KEYS
-            ]
-            notes += [
-                f"{name}[{at}].{key} is left out: the shape of the rows says it, else data.messages or data.pair"
-                for key in entry
-                if key not in READ_KEYS
-            ]
+    found, tested = config.settings, _entries(config.settings.get("test_datasets"))
+    trained = _trained(config)
+    sources, notes = [], []
+    groups = (("datasets", "train", trained), ("test_datasets", "holdout", tested))
+    for at, into, entry in (
+        (f"{name}[{n}]", into, entry) for name, into, some in groups for n, entry in enumerate(some)
+    ):
+        files = entry.get("data_files")
+        for file in files if isinstance(files, list) and files else [files]:
+            source = _hub_or_path(entry, config.path.parent)
+            if "hub" in source:
+                named = {"config": str(entry["name"])} if entry.get("name") else {}
+                part = {"file": str(file)} if file else {"split": source["split"]}
+                order = {**part, **named} if file else {**named, **part}
+                source = {"hub": source["hub"], **order}
+            elif file:
+                source = {"path": str(file)}
+            sources.append({**source, "into": into} if tested else source)
+        kind = entry.get("type")
+        inner = [key for key in kind if key not in TOOLS["type"]] if isinstance(kind, Mapping) else ()  # fmt: skip
+        notes += [note("type key", key, at) for key in inner]
+        notes += [note("entry key", key, at) for key in entry if key not in TOOLS["entry"]]
     types = [
         "custom" if isinstance(e.get("type"), Mapping) else str(e.get("type")) for e in trained
     ]
     notes += [
-        f"datasets[{at}].type `{one}` lays rows out in a way of its own: look at task.kind and the columns"
+        note("type", one, f"datasets[{at}]")
         for at, one in enumerate(types)
-        if not KNOWN_TYPES.match(one)
+        if not re.match(TOOLS["known types"], one)
     ]
     if found.get("rl"):
         return "preference", sources, notes
     if found.get("pretraining_dataset"):
         return "text", sources, notes
-    kinds = [next(k for begin, k in KINDS_OF_TYPES if re.match(begin, one)) for one in types]
+    kinds = {next(k for begin, k in TOOLS["types"] if re.match(begin, one)) for one in types}
     # One entry that is text, else one that is a chat, decides for all.
-    kind = next((k for _, k in KINDS_OF_TYPES if k in kinds), "chat")
-    return kind, sources, notes
+    return next((k for _, k in TOOLS["types"] if k in kinds), "chat"), sources, notes
+
+
+def _trained(config: Config) -> list[dict[str, Any]]:
+    found = config.settings
+    return _entries(found.get("datasets") or found.get("pretraining_dataset"))
 
 
 def _entries(value: object) -> list[dict[str, Any]]:
@@ -219,56 +194,36 @@ def _entries(value: object) -> list[dict[str, Any]]:
     ]
 
 
-def _source(entry: Mapping[str, Any], file: object, folder: Path) -> Source:
-    source = _hub_or_path(str(entry.get("path", DEFAULT)), folder, entry.get("split"))
-    if "hub" not in source:
-        return {"path": str(file)} if file else source
-    named = {"config": str(entry["name"])} if entry.get("name") else {}
-    if file:
-        return {"hub": source["hub"], "file": str(file), **named}
-    return {"hub": source["hub"], **named, "split": source["split"]}
-
-
 def _of_llamafactory(config: Config) -> Found:
     found, folder = config.settings, config.path.parent
-    stage = str(found.get("stage") or "sft")
-    kind = {"pt": "text", "dpo": "preference", "kto": "preference"}.get(stage, "chat")
+    kind = TOOLS["stages"].get(str(found.get("stage") or "sft"), "chat")
     named = found.get("dataset") or found.get("train_dataset") or []
     named = named.split(",") if isinstance(named, str) else named
     data = str(found.get("dataset_dir") or "data")
-    info = _read_below(folder, Path(data) / INFO)
+    info = _read_below(folder, Path(data) / "dataset_info.json")
     sources: list[Source] = []
     notes: list[str] = []
     for name in (str(one).strip() for one in (named if isinstance(named, list) else ())):
+        entry = info.get(name)
+        entry = entry if isinstance(entry, Mapping) else {}
         if name.endswith((".yaml", ".yml")):
             # The next LLaMA-Factory lists data sets in a file.
             listed = _read_below(folder, name) or _read_below(Path(), name)
             entries = [one for one in listed.values() if isinstance(one, Mapping)]
-            sources += [
-                _hub_or_path(str(one.get("path", DEFAULT)), folder, one.get("split"))
-                for one in entries
-            ]
+            sources += [_hub_or_path(one, folder) for one in entries]
             # Of two answers, one is better.
             is_pair = any(one.get("converter") == "pair" for one in entries)
             kind = "preference" if is_pair else kind
-            if not entries:
-                notes.append(
-                    f"`{name}` lists the data sets, and is not here: write their files under data.sources"
-                )
-            continue
-        entry = info.get(name)
-        entry = entry if isinstance(entry, Mapping) else {}
-        if entry.get("hf_hub_url"):
+            notes += [] if entries else [note("list", name)]
+        elif entry.get("hf_hub_url"):
             split = str(entry.get("split") or "train")
             sources.append({"hub": str(entry["hf_hub_url"]), "split": split})
         elif entry.get("file_name"):
             sources.append({"path": str(Path(data) / str(entry["file_name"]))})
         else:
-            at_hub = "/" in name
-            sources.append(_hub_or_path(name, folder) if at_hub else {"path": f"data/{name}.json"})
-            notes.append(
-                f"{INFO} beside the config says where `{name}` is; it is not here: correct its source"
-            )
+            at_hub = _hub_or_path({"path": name}, folder)
+            sources.append(at_hub if "/" in name else {"path": f"data/{name}.json"})
+            notes.append(note("info", name))
     return kind, sources, notes
 
 
@@ -293,11 +248,9 @@ def columns_of(config: Config) -> dict[str, Any]:
 
     One recipe reads all its rows by the same columns: empty where entries differ.
     """
-    if config.tool != "axolotl":
-        return {}
-    found = config.settings
-    entries = _entries(found.get("datasets") or found.get("pretraining_dataset"))
-    columns = [_columns(entry, is_pair=bool(found.get("rl"))) for entry in entries]
+    is_pair = bool(config.settings.get("rl"))
+    entries = _trained(config) if config.tool == "axolotl" else []
+    columns = [_columns(entry, is_pair=is_pair) for entry in entries]
     return columns[0] if columns and all(one == columns[0] for one in columns) else {}
 
 
@@ -312,41 +265,30 @@ def _columns(entry: Mapping[str, Any], *, is_pair: bool) -> dict[str, Any]:
             "data.answer": {"column": str(kind.get("field_output", "output"))},
         }
     if is_pair:
-        pair = {
-            "prompt": entry.get("field_prompt") or entry.get("field_messages"),
-            "chosen": entry.get("field_chosen"),
-            "rejected": entry.get("field_rejected"),
-        }
-        return {"data.pair": pair} if all(pair.values()) else {}
+        pair = _named(entry, "pair")
+        return {"data.pair": pair} if len(pair) == len(TOOLS["pair"]) else {}
     if str(kind).startswith(("completion", "pretrain")) or entry.get("text_column"):
         field = entry.get("field") or entry.get("text_column") or "text"
         return {"task.input": f"{{{field}}}"} if field != "text" else {}
-    return _of_turns(entry)
-
-
-def _of_turns(entry: Mapping[str, Any]) -> dict[str, Any]:
-    keys, roles = (
-        one if isinstance(one := entry.get(name), Mapping) else {}
-        for name in ("message_property_mappings", "roles")
-    )
-    found = {
-        "column": entry.get("field_messages"),
-        "role": keys.get("role") or entry.get("message_field_role"),
-        "content": keys.get("content") or entry.get("message_field_content"),
-    }
-    named = {key: str(value) for key, value in found.items() if value}
+    named, roles = _named(entry, "turns"), entry.get("roles")
     # Ours is the role of each name, Axolotl's the names of each role.
     speakers = {
         str(name): str(role)
-        for role, names in roles.items()
+        for role, names in (roles.items() if isinstance(roles, Mapping) else ())
         for name in ([names] if isinstance(names, str) else names or [])
     }
     # `messages` or `conversations` with the usual keys is a shape that needs no columns.
-    is_usual = tuple(map(named.get, ("column", "role", "content"))) in (
-        (None, None, None), ("messages", None, None), (None, "role", "content"), ("messages", "role", "content"),
-        ("conversations", "from", "value"),
-    )  # fmt: skip
-    if is_usual and speakers.keys() <= SPEAKERS:
+    is_usual = [*map(named.get, ("column", "role", "content"))] in TOOLS["usual turns"]
+    if is_usual and speakers.keys() <= set(TOOLS["speakers"]):
         return {}
-    usual = {"column": "messages", "role": "role", "content": "content"}
-    return {"data.messages": usual | named | ({"roles": speakers} if speakers else {})}
+    usual_names = {"column": "messages", "role": "role", "content": "content"}
+    return {"data.messages": usual_names | named | ({"roles": speakers} if speakers else {})}
+
+
+def _named(entry: Mapping[str, Any], table: str) -> dict[str, str]:
+    """Return the columns that an entry names, by the first of the keys in the table that it has."""
+    found = {
+        ours: next(filter(None, (found_at(entry, key) for key in keys)), None)
+        for ours, keys in TOOLS[table].items()
+    }
+    return {ours: str(value) for ours, value in found.items() if value}

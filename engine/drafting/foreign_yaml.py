@@ -14,10 +14,9 @@ from engine.recipe.text.source import PARSER
 
 MOST_ROWS: Final = 8 << 20
 """Characters of a file of rows; libyaml reads about one million of them a second."""
-
-
 PLAIN: Final = "tag:slm-recipe,plain"
 """Of a scalar without quotes in a file of rows."""
+ODD_NUMBER: Final = "it holds a number that is not finite, or too large"
 
 
 class RowParser(PARSER):  # type: ignore[misc]
@@ -36,7 +35,7 @@ def _plain(_: RowParser, node: yaml.ScalarNode) -> Any:
     try:
         return plain_value(node.value)
     except OverflowError as error:
-        raise ValueError("it holds a number that is not finite, or too large") from error
+        raise ValueError(ODD_NUMBER) from error
 
 
 RowParser.add_constructor(PLAIN, _plain)
@@ -58,12 +57,12 @@ def load_yaml(text: str, *, most: int, parser: Any = PARSER) -> Any:
     if len(text) > most:
         raise ValueError(f"longer than {most:,} characters")
     for event in yaml.parse(text, Loader=PARSER):
+        size = 0
         if isinstance(event, yaml.CollectionStartEvent):
             opened.append((event.anchor, 0))
             if len(opened) > MAX_DEPTH:
                 raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
             continue
-        size = 0
         if isinstance(event, yaml.AliasEvent):
             # One within itself has no end.
             size = sizes.get(event.anchor, most)
@@ -85,14 +84,11 @@ def load_yaml(text: str, *, most: int, parser: Any = PARSER) -> Any:
 
 def usual[T](value: T) -> T:
     """Return a value whose numbers are of usual size. ValueError for others: no float or text can be made of them."""
-    level: list[Any] = [value]
-    while level:
-        for one in level:
-            if isinstance(one, int | float) and not abs(one) < MAX_WHOLE:  # nor is NaN
-                raise ValueError("it holds a number that is not finite, or too large")
-        level = [
-            part
-            for one in level if isinstance(one, Mapping | list | tuple | set)
-            for part in (one.values() if isinstance(one, Mapping) else one)
-        ]  # fmt: skip
+    left: list[Any] = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, int | float) and not abs(one) < MAX_WHOLE:  # nor is NaN
+            raise ValueError(ODD_NUMBER)
+        if isinstance(one, Mapping | list | tuple | set):
+            left += one.values() if isinstance(one, Mapping) else one
     return value

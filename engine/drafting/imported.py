@@ -13,8 +13,10 @@ import yaml
 
 from engine.drafting.foreign_sources import (
     ON_HUB,
+    TOOLS,
     Config,
     columns_of,
+    note,
     read_config,
     rows_of,
     sources_of,
@@ -30,16 +32,6 @@ HOLDOUT: Final = 0.2
 """Share of the rows in the holdout: the other tools have no such split."""
 VALIDATION: Final = 0.1
 MOST_VALIDATION: Final = 0.4
-LOSSES: Final = {"sigmoid": "dpo", **{one: one for one in ("dpo", "ipo", "orpo", "simpo", "kto")}}
-OFFLOADED: Final = ("unsloth", "offload", "offload_disk")
-METHODS: Final = ("lora", "qlora", "full", "none")
-"""What LLaMA-Factory and Axolotl train of a model that a recipe can train too."""
-REWARDS: Final = ("rm", "ppo", "grpo", "gdpo", "ebft")
-NOT_TEXT: Final = (
-    *("processor_type", "image_max_pixels", "video_max_pixels", "image_size"),
-    "freeze_vision_tower",
-)
-PRECISIONS: Final = {"bf16": ("bf16", "pure_bf16", "bfloat16"), "fp16": ("fp16", "float16")}
 NEEDED: Final = ("task.kind", "data.sources", "method.kind", "splits", "data", "method")
 """Keys without which there is no recipe."""
 
@@ -78,7 +70,7 @@ CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "positive": _positive,
     "whole": lambda value: value if isinstance(value, int) else None,
     # Where activations are offloaded to is the backend's choice.
-    "flag": lambda value: True if value is True or value in OFFLOADED else None,
+    "flag": lambda value: True if value is True or value in TOOLS["offloaded"] else None,
     "everything": lambda value: "everything" if value is True else None,
     "modules": _modules,
     "scheduler": _scheduler,
@@ -123,7 +115,7 @@ class Imported:
         for part in parents:
             node = node.get(part) if isinstance(node, Mapping) else None
         is_there = isinstance(node, Mapping) and last in node
-        if not is_there or path in NEEDED or parents[:1] == ["base_model"] or path == "base_model":
+        if not is_there or path in NEEDED or path.split(".")[0] == "base_model":
             return False
         del node[last]
         lost = [k for k, ours in self.taken.items() if ours == path or ours.startswith(f"{path}.")]
@@ -175,9 +167,10 @@ def _refuse_other_trainings(config: Config) -> None:
     found, name = config.settings, config.path.name
     asked = str(found.get("stage") or found.get("rl") or "").lower()
     trains = ""
-    if asked in REWARDS or found.get("reward_model") is True or found.get("process_reward_model"):
+    by_reward = asked in TOOLS["rewards"] or found.get("reward_model") is True
+    if by_reward or found.get("process_reward_model"):
         trains = f"by `{asked or 'reward_model'}`, and a recipe learns from rows alone"
-    elif any(found.get(key) for key in NOT_TEXT):
+    elif any(found.get(key) for key in TOOLS["not text"]):
         trains = "on images or sounds, and a recipe learns from text"
     if trains:
         raise RecipeError.one(
@@ -198,24 +191,16 @@ def _put_base_model(result: Imported, config: Config) -> None:
     found = config.settings
     names = ("base_model", "model_name_or_path", "model")
     name = next((found[n] for n in names if n in result.taken and isinstance(found[n], str)), "")
-    revision = found.get("revision_of_model") or found.get("model_revision")
-    if not name:
-        result.put("base_model.hub", "HuggingFaceTB/SmolLM2-360M-Instruct")
-        result.put("allow_moving", value=True)
-        result.notes.append(
-            "it names no model that can be trained here: base_model is a small one, choose yours"
-        )
-    elif not ON_HUB.fullmatch(name) or os.path.exists(config.path.parent / name):
+    revision = str(found.get("revision_of_model") or found.get("model_revision"))
+    if name and (not ON_HUB.fullmatch(name) or os.path.exists(config.path.parent / name)):
         result.put("base_model.path", name)
+        return
+    result.put("base_model.hub", name or "HuggingFaceTB/SmolLM2-360M-Instruct")
+    if name and re.fullmatch(r"[0-9a-f]{40}", revision):
+        result.put("base_model.revision", revision)
     else:
-        result.put("base_model.hub", name)
-        if isinstance(revision, str) and re.fullmatch(r"[0-9a-f]{40}", revision):
-            result.put("base_model.revision", revision)
-        else:
-            result.put("allow_moving", value=True)
-            result.notes.append(
-                "`recipe pin` writes the commit of what the hub has now; then take allow_moving out"
-            )
+        result.put("allow_moving", value=True)
+        result.notes.append(note("moving" if name else "no model"))
 
 
 def _put_splits(result: Imported, found: Mapping[str, Any]) -> None:
@@ -230,34 +215,30 @@ def _put_splits(result: Imported, found: Mapping[str, Any]) -> None:
     else:
         share = float(asked) if 0 < asked <= MOST_VALIDATION else VALIDATION
         for key in keys if share != asked else ():
-            result.leave_out(
-                key,
-                f"splits.validation is {share}: rows that steer the training, next to those of the holdout",
-            )
+            result.leave_out(key, note("validation", share))
         train = round(1 - share - HOLDOUT, 4)
         sizes = {"train": train, "validation": share, "holdout": HOLDOUT}
     result.put("splits", {"by": "random", **sizes})
-    result.notes.append(
-        "splits.holdout is new: rows that only judge, which the config did not hold out"
-    )
+    result.notes.append(note("holdout"))
 
 
 def _put_method(result: Imported, config: Config, kind: str) -> None:
     """Write how it is trained: what a row of the table converts, then what several keys decide together."""
     found = {key: config.settings[key] for key in result.taken}
     rows = {row["to"]: row for row in rows_of(config.tool)}
-    method = _method_kind(found)
-    result.put("method.kind", method)
     other = "finetuning_type" if found.get("finetuning_type") else "adapter"
-    if str(found.get(other) or "lora") not in METHODS:
+    adapter = str(found.get(other) or "").lower()
+    is_4bit = found.get("load_in_4bit") is True or found.get("quantization_bit") == 4
+    # Axolotl without an adapter trains every weight.
+    is_full = adapter in ("full", "freeze") or ("base_model" in found and not adapter)
+    method = "full" if is_full else "qlora" if is_4bit or adapter == "qlora" else "lora"
+    result.put("method.kind", method)
+    if str(found.get(other) or "lora") not in TOOLS["methods"]:
         result.leave_out(other, f"no method is `{found[other]}`: method.kind is {method}")
     loss = str(found.get("rl") or found.get("pref_loss") or found.get("stage") or "dpo").lower()
-    if (pref := found.get("pref_loss")) and (
-        kind != "preference" or str(pref).lower() not in LOSSES
-    ):
-        result.leave_out(
-            "pref_loss", "no such loss: method.preference has dpo, ipo, orpo, simpo and kto"
-        )
+    pref = str(found.get("pref_loss") or "").lower()
+    if pref and (kind != "preference" or pref not in TOOLS["losses"]):
+        result.leave_out("pref_loss", note("loss"))
     for key, ours in list(result.taken.items()):
         if convert := CONVERSIONS.get(rows[ours].get("as", "")):
             value = convert(found[key])
@@ -273,23 +254,14 @@ def _put_method(result: Imported, config: Config, kind: str) -> None:
         result.put("method.batch_size", sizes[0] * sizes[1])
     _put_steps(result, config.settings)
     if kind == "preference":
-        result.put("method.preference.loss", LOSSES.get(loss, "dpo"))
+        result.put("method.preference.loss", TOOLS["losses"].get(loss, "dpo"))
         betas = (found.get(key) for key in ("rl_beta", "pref_beta"))
         if (beta := next((one for one in betas if isinstance(one, int | float)), None)) is not None:
             result.put("method.preference.beta", beta)
-    for precision, keys in PRECISIONS.items():
+    for precision, keys in TOOLS["precisions"].items():
         if any(found.get(key) is True for key in keys):
             result.put("backend.precision", precision)
             break
-
-
-def _method_kind(found: Mapping[str, Any]) -> str:
-    kind = str(found.get("adapter") or found.get("finetuning_type") or "").lower()
-    # Axolotl without an adapter trains every weight.
-    if kind in ("full", "freeze") or ("base_model" in found and not kind):
-        return "full"
-    is_4bit = found.get("load_in_4bit") is True or found.get("quantization_bit") == 4
-    return "qlora" if is_4bit or kind == "qlora" else "lora"
 
 
 def _put_steps(result: Imported, settings: Mapping[str, Any]) -> None:
@@ -310,8 +282,7 @@ def _put_steps(result: Imported, settings: Mapping[str, Any]) -> None:
     if names.get("method.scheduler") == "constant":
         # Without warm-up in other tools, whatever their keys say.
         if "warmup_ratio" in method:
-            why = "there is no warm-up where the rate is constant"
-            result.take_out("method.warmup_ratio", why)
+            result.take_out("method.warmup_ratio", note("constant"))
         method["warmup_ratio"] = 0.0
 
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.data.examples.turns import ROLES
-from engine.drafting import roles
 from engine.drafting.choices import Guess
-from engine.drafting.profile import ColumnProfile, Profile
+from engine.drafting.profile import NAMES, ColumnProfile, Profile, may_be_called
+from engine.drafting.roles import VERBATIM, is_label, separator_of
 from engine.files.reading import parse_json
 from engine.values import replace
 
@@ -31,11 +31,11 @@ def by_answers(profile: Profile, kind: str) -> Guess | None:
         return None
     answers = column_of(profile, known.label)
     properties = schema_at(profile, known.label)
-    separator = roles.separator_of(answers)
+    separator = separator_of(answers)
     different = f"{len(answers.values)} different answers"
     rows: tuple[tuple[str, object, str, str], ...] = (
         ("extraction", properties, "every answer is a JSON object", f"{len(properties)} fields"),
-        ("classification", roles.is_label(answers), "the answers are a few that come again", different),
+        ("classification", is_label(answers), "the answers are a few that come again", different),
         ("multilabel", separator, "the answers list a few labels that come again", f"divided by `{separator}`"),
     )  # fmt: skip
     for name, found, why, why_label in rows:
@@ -83,14 +83,13 @@ def objects_beside(profile: Profile, text: str, label: str) -> Guess | None:
     """Return an extraction whose answers are JSON objects in a column of their own; None where none holds them."""
     names = dict.fromkeys(str(name) for row in profile.kept[:50] for name in row)
     for name in [label] if label else names:
-        is_metadata = name.lower() in roles.NAMES["object of metadata"]
+        is_metadata = name.lower() in NAMES["object of metadata"]
         if name == text or text.startswith(f"{name}.") or is_metadata:
             continue
         properties = schema_at(profile, name)
         if not properties or (not label and _says_one_thing(profile, name)):
             continue
-        is_named = roles.rank(name, roles.NAMES["object"]) < 2 * len(roles.NAMES["object"])
-        if is_named or label or _are_verbatim(profile, name, text):
+        if label or may_be_called(name, "object") or _are_verbatim(profile, name, text):
             return Guess(
                 kind="extraction",
                 why_kind=f"`{name}` holds a JSON object for each text",
@@ -107,21 +106,19 @@ def _says_one_thing(profile: Profile, name: str) -> bool:
     keys = {key for one in objects for key in one}
     called = next((key for key in NAMING if key in keys), "")
     column = profile.columns.get(f"{name}.{called}")
-    is_label = column is not None and roles.is_label(column)
-    return bool(called) and keys <= set(roles.NAMES["one thing"]) and is_label
+    return bool(called and column and keys <= set(NAMES["one thing"]) and is_label(column))
 
 
 def _are_verbatim(profile: Profile, name: str, text: str) -> bool:
     """Whether most values of the objects are word for word in the texts."""
-    pairs = [(values.get(name), str(found_at(values, text) or "")) for values in profile.kept[:500]]
     leaves = [
-        str(value).casefold() in where.casefold()
-        for item, where in pairs
-        if isinstance(item, Mapping)
+        str(value).casefold() in str(found_at(row, text) or "").casefold()
+        for row in profile.kept[:500]
+        if isinstance(item := row.get(name), Mapping)
         for value in item.values()
         if isinstance(value, str | int | float)
     ]
-    return sum(leaves) >= roles.VERBATIM * max(1, len(leaves))
+    return sum(leaves) >= VERBATIM * max(1, len(leaves))
 
 
 def column_of(profile: Profile, path: str) -> ColumnProfile:
@@ -172,8 +169,8 @@ def _schema(values: Sequence[Any]) -> dict[str, Any]:
     if items := _schema([item for value in lists for item in value]):
         found["items"] = items
     objects = [value for value in values if isinstance(value, Mapping)]
-    names = dict.fromkeys(name for one in objects for name in one)
     if objects:
+        names = dict.fromkeys(name for one in objects for name in one)
         found["properties"] = {
             name: _schema([one[name] for one in objects if name in one]) for name in names
         }

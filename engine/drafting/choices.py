@@ -8,23 +8,13 @@ from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.drafting.layout_table import WORDS
-from engine.drafting.profile import Profile, leaves_of
+from engine.drafting.profile import NAMES, Profile, leaves_of
 from engine.recipe.model import Reference
-from engine.values import Value, replace
+from engine.values import Value
 
 MOST_NAMES: Final = 60
 SPAN_ROWS: Final = 5000
 """Rows that are looked at for spans."""
-
-SPEAKERS: Final = ("speaker", "role", "from", "author", "sender", "who", "agent")
-SAYINGS: Final = ("utterance", "content", "text", "value", "message", "body", "said")
-ROLES: Final = {
-    "user": "user", "human": "user", "customer": "user", "client": "user", "guest": "user",
-    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatbot": "assistant", "agent": "assistant",
-    "system": "assistant", "operator": "assistant",
-}  # fmt: skip
-"""Where two people speak, one of them called `system`, that is the one who answers."""
-TWO: Final = 2
 TURN_ROWS: Final = 2000
 """Rows that are looked at for turns."""
 
@@ -44,39 +34,20 @@ class Spans(Value):
 
 def spans_in(profile: Profile, text: str) -> Spans | None:
     """Return the column of stretches of a text; None where there is none."""
-    for column in profile.columns.values():
-        is_of_one_item = any(part.isdigit() for part in column.name.split("."))
-        if not column.objects or column.name == text or is_of_one_item:
-            continue
-        found = _spans(column.name, profile.objects(column.name, SPAN_ROWS))
-        if found is not None:
-            return replace(found, several=_several(profile, found))
-    return None
+    columns = profile.columns.values()
+    named = (c.name for c in columns if c.objects and c.name != text and not c.is_of_item)
+    return next(filter(None, (_spans(profile, name) for name in named)), None)
 
 
-def _several(profile: Profile, spans: Spans) -> frozenset[str]:
-    found: set[str] = set()
-    for values in profile.kept:
-        items = found_at(values, spans.column)
-        names = (
-            Counter(str(found_at(item, spans.name)) for item in items if isinstance(item, Mapping))
-            if isinstance(items, list)
-            else Counter()
-        )
-        found |= {name for name, count in names.items() if count > 1}
-    return frozenset(found)
-
-
-def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:
-    leaves = [dict(leaves_of(item)) for item in items]
+def _spans(profile: Profile, column: str) -> Spans | None:
+    leaves = [dict(leaves_of(item)) for item in profile.objects(column, SPAN_ROWS)]
     # By type and not by `isinstance`: `bool` is an `int` in Python.
-    whole = {name for leaf in leaves for name, value in leaf.items() if type(value) is int}
-    start = next((name for name in sorted(whole) if _last(name) in WORDS["starts"]), "")
-    end = next((name for name in sorted(whole) if _last(name) in WORDS["ends"]), "")
-    if not start or not end:
-        return None
+    whole = sorted({name for leaf in leaves for name, value in leaf.items() if type(value) is int})
+    start, end = (
+        next((n for n in whole if _last(n) in WORDS[what]), "") for what in ("starts", "ends")
+    )
     counts: dict[str, Counter[str]] = {}
-    for leaf in leaves:
+    for leaf in leaves if start and end else ():
         for name, value in leaf.items():
             if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
                 counts.setdefault(f"{name}.0", Counter())[value[0]] += 1
@@ -89,8 +60,16 @@ def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:
     name = min(
         few, key=lambda one: (_last(one.removesuffix(".0")) not in WORDS["names"], len(few[one]))
     )
+    several: set[str] = set()
+    for values in profile.kept:
+        found = found_at(values, column)
+        marks = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else ()  # fmt: skip
+        called = Counter(str(found_at(mark, name)) for mark in marks)
+        several |= {one for one, count in called.items() if count > 1}
     names = tuple(value for value, _ in few[name].most_common())
-    return Spans(column=column, name=name, start=start, end=end, names=names)
+    return Spans(
+        column=column, name=name, start=start, end=end, names=names, several=frozenset(several)
+    )
 
 
 def _last(path: str) -> str:
@@ -113,30 +92,26 @@ def turns_in(profile: Profile) -> TurnColumns | None:
         if not column.objects or "." in column.name:
             continue
         turns = profile.objects(column.name, TURN_ROWS)
-        role = next((name for name in SPEAKERS if turns and name in turns[0]), "")
-        content = next((name for name in SAYINGS if turns and name in turns[0]), "")
+        role, content = (
+            next((name for name in NAMES[what] if turns and name in turns[0]), "")
+            for what in ("speaker", "saying")
+        )
         if not role or not content:
             continue
-        names = Counter(str(turn.get(role)) for turn in turns)
-        # Beside two speakers; with only one, the answer stands elsewhere.
-        systems = [
-            name for name in names if name.lower() in ("system", "developer") and len(names) > TWO
-        ]
+        names = list(dict.fromkeys(str(turn.get(role)) for turn in turns))
+        # With two speakers; with only one, the answer stands elsewhere.
+        systems = [n for n in names if n.lower() in ("system", "developer") and names[2:]]
         speakers = [name for name in names if name not in systems]
-        first = next((str(one.get(role)) for one in turns if str(one.get(role)) in speakers), "")
-        if first.lower() == "system":
+        if len(speakers) != 2 or speakers[0].lower() == "system":
             continue
-        if len(speakers) == TWO and len(turns) > len(profile.kept[:TURN_ROWS]):
-            roles = (*((name, "system") for name in systems), *_roles(speakers, first))
+        if len(turns) > len(profile.kept[:TURN_ROWS]):
+            # Where two people speak, one of them called `system`, that is the one who answers.
+            known = {name: NAMES["roles of speakers"].get(name.lower(), "") for name in speakers}
+            if set(known.values()) != {"user", "assistant"}:
+                known = dict(zip(speakers, ("user", "assistant"), strict=True))
+            roles = (*((name, "system") for name in systems), *known.items())
             return TurnColumns(column=column.name, role=role, content=content, roles=roles)
     return None
-
-
-def _roles(names: list[str], first: str) -> tuple[tuple[str, str], ...]:
-    known = {name: ROLES.get(name.lower(), "") for name in names}
-    if set(known.values()) != {"user", "assistant"}:
-        known = {name: "user" if name == first else "assistant" for name in names}
-    return tuple(known.items())
 
 
 CHOSEN: Final = "you chose it"

@@ -10,7 +10,8 @@ from typing import Final
 from engine.data.checks.rows.languages import unspoken
 from engine.data.examples.template import found_at
 from engine.drafting.plan import FOLDED, DraftPlan
-from engine.drafting.roles import LABEL_NAMES, is_called, other_texts, tells_apart
+from engine.drafting.profile import is_called
+from engine.drafting.roles import other_texts, tells_apart
 from engine.kinds import AnswerForm
 from engine.recipe.model import Reference
 from engine.recipe.text.dump import spelled_in_flow
@@ -118,7 +119,7 @@ def _of_columns(plan: DraftPlan) -> Iterator[str]:
                 " the label"
             )
         empty = len(plan.profile.kept) - column.filled
-        if column.name in (guess.text, guess.label) or not is_called(column, LABEL_NAMES):
+        if column.name in (guess.text, guess.label) or not is_called(column.name, "label"):
             continue
         if len(column.values) == 1:
             yield f"`{column.name}` says the same in every row, so it is no label"

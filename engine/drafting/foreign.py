@@ -26,8 +26,8 @@ from engine.drafting.lines import (
     rows_of_marked_lines,
 )
 from engine.drafting.marks import marked_text
+from engine.drafting.profile import is_called, may_be_called
 from engine.drafting.reading import NAME, divider_of
-from engine.drafting.roles import ANSWER_NAMES, ID_NAMES, LABEL_NAMES, TEXT_NAMES, rank
 from engine.drafting.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular, parse_json
@@ -40,7 +40,7 @@ LARGEST: Final = 1 << 26
 PAGES: Final = (".md", ".markdown")
 TABLES: Final = (".csv", ".tsv", ".tab")
 COLUMNAR: Final = (".parquet", ".pq")
-KNOWN_COLUMNS: Final = (*TEXT_NAMES, *LABEL_NAMES, *ANSWER_NAMES, *ID_NAMES)
+KNOWN_COLUMNS: Final = ("text", "label", "answer", "id")
 ORANGE: Final = re.compile(
     r"(?i)((string|continuous|discrete|time|[scdt]|)[\t,])+(string|continuous|discrete|time|[scdt]|)\r?\n"
     r"((class|meta|ignore|[im]|)[\t,])+(class|meta|ignore|[im]|)\r?\n"
@@ -213,7 +213,7 @@ def _below_names(value: list[list[Any]]) -> Found:
     if len(names) < 2 or not are_names or len(set(names)) < len(names):
         return None
     # Among rows without names, the first one's label stands again below.
-    is_known = any(rank(name, KNOWN_COLUMNS) < len(KNOWN_COLUMNS) for name in names)
+    is_known = any(is_called(name, *KNOWN_COLUMNS) for name in names)
     again = any(name in row for row in rows for name in names)
     if not is_known or again or any(len(row) != len(names) for row in rows):
         return None
@@ -313,7 +313,7 @@ def _lists_of_columns(value: Mapping[str, list[Any]]) -> Found:
     if len({len(part) for part in parts}) != 1 or len(parts[0]) < FEWEST or not is_flat:
         return None
     # Texts of as many for each label, which no column is called after.
-    is_known = any(rank(name, KNOWN_COLUMNS) < 2 * len(KNOWN_COLUMNS) for name in value)
+    is_known = any(may_be_called(name, *KNOWN_COLUMNS) for name in value)
     worded = sum(" " in str(one) for one in items)
     if len(parts) > 2 and not is_known and worded >= 0.95 * len(items):
         return None

@@ -17,10 +17,10 @@ from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.label_columns import may_say_split, splits
 from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.listed import listed_texts
-from engine.drafting.profile import Profile, profile_of
+from engine.drafting.profile import Profile, is_called, profile_of
 from engine.drafting.reading import NoRowsError, Reading, readings_of
 from engine.drafting.reshape import reshaped
-from engine.drafting.roles import LABEL_NAMES, are_classes, rank
+from engine.drafting.roles import are_classes
 from engine.errors import DataError
 from engine.values import Value, replace
 
@@ -280,7 +280,7 @@ def _sample(readings: Sequence[Reading]) -> list[Values]:
 
 def _has_label(sample: Sequence[Values]) -> bool:
     names = {str(name) for row in sample for name in row}
-    return any(rank(name, LABEL_NAMES) < len(LABEL_NAMES) for name in names)
+    return any(is_called(name, "label") for name in names)
 
 
 def _marked(foreign: Sequence[tuple[GivenFile, Sequence[Values]]]) -> Iterator[Values]:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Final
 
 from engine.data.examples.template import found_at
 from engine.drafting.choices import Guess
-from engine.drafting.profile import ColumnProfile, Profile
-from engine.drafting.roles import ID_NAMES, TIME, TIMES
+from engine.drafting.profile import NAMES, ColumnProfile, Profile, words_of
+from engine.drafting.roles import TIME, TIMES
 from engine.values import Value
 
-WHOSE: Final = frozenset({
-    "user", "username", "customer", "client", "patient", "participant", "person", "member",
-    "visitor", "student", "pupil", "employee", "household", "family", "author", "speaker", "caller",
-    "session", "conversation", "dialogue", "dialog", "thread", "chat", "call", "visit", "encounter",
-    "admission", "document", "doc", "article", "video", "recording", "interview", "essay",
-})  # fmt: skip
-"""Words in the name of a column whose equal values are rows of one person, one talk or one document."""
-NAMING: Final = frozenset(
-    {"id", "ids", "uid", "uuid", "no", "nr", "num", "number", "key", "code", "name", "hash"}
-)
-"""Words that may stand behind these."""
 LONGEST: Final = 64
 """Characters of a value that names something."""
 FEWEST: Final = 20
@@ -58,15 +45,25 @@ def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
 
     Those that lie within an earlier one are left out: the sessions of a user stay together with the user.
     """
-    found = [
-        Grouping(
-            column=column,
-            is_sure=not WHOSE.isdisjoint(_words(column.name)),
-            empty=len(profile.kept) - column.filled,
-        )
-        for column in profile.columns.values()
-        if _says_whose(column) and column.name not in _used(guess) and _comes_again(column, profile)
-    ]
+    used = (*guess.texts, *guess.fields, *guess.pair, guess.label, guess.split)
+    whose = set(NAMES["whose"])
+    found = []
+    for column in profile.columns.values():
+        # `userid` is two words as well.
+        words = [
+            part
+            for word in words_of(column.name.strip())
+            for part in ((word[:-2], "id") if word[-2:] == "id" and word[:-2] in whose else (word,))
+        ]
+        *before, last = words
+        # `name` and `number` alone say nothing of whose it is.
+        is_named = last in whose or (last in NAMES["naming"] and not whose.isdisjoint(before))
+        is_id = bool(before) and last in ("id", "uid", "uuid")
+        is_free = column.name not in used and not column.is_of_item
+        if (is_named or is_id) and is_free and _comes_again(column, profile):
+            empty = len(profile.kept) - column.filled
+            is_sure = not whose.isdisjoint(words)
+            found.append(Grouping(column=column, is_sure=is_sure, empty=empty))
     found.sort(key=lambda one: (not one.is_sure, one.empty > 0, len(one.column.values)))
     kept: list[Grouping] = []
     for one in found:
@@ -75,32 +72,9 @@ def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
     return tuple(kept)
 
 
-def _used(guess: Guess) -> tuple[str, ...]:
-    return (*guess.texts, *guess.fields, *guess.pair, guess.label, guess.split)
-
-
-def _says_whose(column: ColumnProfile) -> bool:
-    *words, last = _words(column.name) or [""]
-    # `name` and `number` alone say nothing of whose it is.
-    is_named = WHOSE.issuperset({last}) or (last in NAMING and not WHOSE.isdisjoint(words))
-    is_id = bool(words) and last in ("id", "uid", "uuid")
-    return (is_named or is_id) and not any(part.isdigit() for part in column.name.split("."))
-
-
-def _words(name: str) -> list[str]:
-    """Return the words of a name: `userId`, `user id` and `user_id` are the same two, and `userid` is both."""
-    words = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip()).lower())
-    return [part for word in words for part in _parted(word)]
-
-
-def _parted(word: str) -> Iterator[str]:
-    stem = word.removesuffix("id")
-    yield from (stem, "id") if stem != word and stem in WHOSE else (word,)
-
-
 def _comes_again(column: ColumnProfile, profile: Profile) -> bool:
     """Whether short values name many groups of few rows, a good part of them of several."""
-    if column.lists or column.objects or column.longest > LONGEST or column.name in ID_NAMES:
+    if column.lists or column.objects or column.longest > LONGEST or column.name in NAMES["id"]:
         return False
     if TIMES.search(column.name) or all(map(TIME.match, column.values)):
         return False

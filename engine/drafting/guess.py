@@ -10,7 +10,7 @@ from engine.data.examples.turns import ROLES
 from engine.drafting import roles
 from engine.drafting.answers import by_answers, column_of, objects_beside, schema_at
 from engine.drafting.choices import CHOSEN, DraftOptions, Guess, spans_in, turns_in
-from engine.drafting.profile import ColumnProfile, Profile
+from engine.drafting.profile import NAMES, ColumnProfile, Profile, is_called, may_be_called, rank
 from engine.errors import RecipeError
 from engine.kinds import KINDS
 from engine.recipe.text.words import folded, nearest
@@ -64,8 +64,8 @@ def _by_layout(profile: Profile, given: DraftOptions) -> Guess | None:
         return found
     if given.kind in ("", "preference"):
         names = {name.lower(): name for name in profile.columns}
-        prompt = next((names[name] for name in roles.NAMES["prompt"] if name in names), "")
-        for better, worse in roles.NAMES["better and worse"]:
+        prompt = next((names[name] for name in NAMES["prompt"] if name in names), "")
+        for better, worse in NAMES["better and worse"]:
             if prompt and better in names and worse in names:
                 return Guess(
                     kind="preference",
@@ -113,12 +113,14 @@ def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
             "its rows are questions with choices: probes, which measure a model and train none",
             hint="name the file under acceptance.forgetting.probes of a recipe",
         )
-    if not given.text and (name := _bytes_in(profile)):
+    cells = ((str(name), value) for row in profile.kept[:5] for name, value in row.items())
+    packed = (n for n, one in cells if isinstance(one, bytes) and is_called(n, "text"))
+    if not given.text and (name := next(packed, "")):
         raise _cannot(profile, f"`{name}` holds bytes, which are no text before they are decoded")
     text = columns[given.text] if given.text else roles.text_column(profile, taken=given.label)
     # A table of numbers and labels has no text.
     is_label = text is not None and roles.is_label(text) and not given.text
-    if text is None or (is_label and roles.is_called(text, roles.LABEL_NAMES)):
+    if text is None or (is_label and is_called(text.name, "label")):
         raise _cannot(profile, _why_no_text(profile))
     why = CHOSEN if given.text else roles.why_text(text, profile)
     for kind, attempt in _ATTEMPTS.items():
@@ -137,17 +139,6 @@ def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
         )  # fmt: skip
     as_kind = f" as {given.kind}" if given.kind else ""
     raise _cannot(profile, f"no column goes with `{text.name}`{as_kind}")
-
-
-def _bytes_in(profile: Profile) -> str:
-    """Return the column with the name of a text that holds bytes; empty where none does."""
-    names = (
-        str(name)
-        for row in profile.kept[:5]
-        for name, value in row.items()
-        if isinstance(value, bytes) and roles.rank(name, roles.TEXT_NAMES) < len(roles.TEXT_NAMES)
-    )
-    return next(names, "")
 
 
 def _why_no_text(profile: Profile) -> str:
@@ -179,12 +170,10 @@ def _shared_instruction(profile: Profile, kind: str, inputs: tuple[str, ...]) ->
 
 def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     spans = None if given.label else spans_in(profile, text.name)
-    if spans is None and (found := objects_beside(profile, text.name, given.label)):
-        return found
     if spans is not None:
         label = roles.label_column(profile, text)
         # Marked parts of a text may be next to its intent.
-        if not given.kind and label is not None and roles.is_called(label, roles.LABEL_NAMES):
+        if not given.kind and label is not None and is_called(label.name, "label"):
             return None
         return Guess(
             kind="extraction",
@@ -193,6 +182,8 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
             why_label=f"{len(spans.names)} names of parts",
             spans=spans,
         )
+    if found := objects_beside(profile, text.name, given.label):
+        return found
     fields = _named_labels(profile, given) or tuple(roles.verbatim(profile, text))
     if len(fields) < (1 if given.kind else 2):
         return None
@@ -206,17 +197,16 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
 
 
 def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
+    is_free = not given.kind
     for column in profile.columns.values():
-        is_other = column.name == text.name or (given.label and column.name != given.label)
-        is_answer = (
-            _is_one_item(column, profile) or roles.last_part(column) in roles.NAMES["answers"]
-        )
+        is_answer = _is_one_item(column, profile) or column.last in NAMES["answers"]
         # Words next to the label (`keywords`, `products`) are not what sorts the rows.
-        is_beside = not roles.may_be_called(column, roles.LABEL_NAMES) and not given.label
+        is_beside = not may_be_called(column.name, "label") and not given.label
         if (
-            is_other
-            or (not given.kind and is_answer)
-            or (not given.kind and is_beside and roles.has_sure_label(profile, text))
+            column.name == text.name
+            or (given.label and column.name != given.label)
+            or (is_free and is_answer)
+            or (is_free and is_beside and roles.has_sure_label(profile, text))
             # Every row has all of them.
             or (column.lists and column.values.total() == column.lists * len(column.values))
         ):
@@ -248,7 +238,7 @@ def _is_one_item(column: ColumnProfile, profile: Profile) -> bool:
         and 2 <= len(column.values) <= min(roles.MOST_LABELS, column.lists / 2)
         and max(map(len, column.values)) <= roles.LONGEST_LABEL
         # Lists of right answers to a question may have one item each.
-        and not roles.is_called(column, roles.ANSWER_NAMES)
+        and not is_called(column.name, "answer")
     )
 
 
@@ -287,11 +277,9 @@ def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         asked = roles.more_texts(profile, text)
         column = min(
             (c for c in roles.answer_columns(profile, text) if c.name not in asked),
-            key=lambda c: (
-                roles.begins_alike(c), roles.rank(c.name, roles.ANSWER_NAMES), -c.mean_length,
-            ),
+            key=lambda c: (roles.begins_alike(c), rank(c.name, "answer"), -c.mean_length),
             default=None,
-        )  # fmt: skip
+        )
     if column is None:
         return None
     what, why = (

@@ -115,7 +115,7 @@ class Imported:
         for part in parents:
             node = node.get(part) if isinstance(node, Mapping) else None
         is_there = isinstance(node, Mapping) and last in node
-        if not is_there or path in NEEDED or path.split(".")[0] == "base_model":
+        if not is_there or path in NEEDED or path.split(".", maxsplit=1)[0] == "base_model":
             return False
         del node[last]
         lost = [k for k, ours in self.taken.items() if ours == path or ours.startswith(f"{path}.")]

@@ -6,7 +6,6 @@ import ast
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from engine.data.splitting.column import PLACES
@@ -22,7 +21,8 @@ from engine.drafting.layout_table import (
     objects,
     without,
 )
-from engine.drafting.roles import LABEL_NAMES, LONGEST_LABEL, rank
+from engine.drafting.profile import is_called
+from engine.drafting.roles import LONGEST_LABEL
 from engine.files.reading import parse_json
 
 Made = Iterator[dict[str, Any]]
@@ -56,10 +56,14 @@ def may_say_split(name: str) -> bool:
     return bool(IN_SPLIT.match(name) or SPLIT_NAME.match(name))
 
 
+def _word(value: object) -> str:
+    return str(value).strip().lower()
+
+
 def splits(rows: Rows) -> Recognised:
     """A column that says the split in words of its own (`eval`, `tst`), or by yes and no (`is_test`)."""
     for name in filter(may_say_split, columns_of(rows)):
-        words = {str(row.get(name)).strip().lower() for row in rows}
+        words = {_word(row.get(name)) for row in rows}
         if found := IN_SPLIT.match(name):
             if words & SET and words - SET and words <= FLAGS:
                 sides = ("test", "train")
@@ -84,7 +88,7 @@ def splits(rows: Rows) -> Recognised:
 def _renamed(name: str, new: str, plain: Mapping[str, str]) -> Callable[[Row], list[Any]]:
     def turn(row: Row) -> list[Any]:
         rest = row if new == name else without(row, name)
-        return [{**rest, new: plain[str(row.get(name)).strip().lower()]}]
+        return [{**rest, new: plain[_word(row.get(name))]}]
 
     return turn
 
@@ -113,12 +117,9 @@ def lists_as_text(rows: Rows) -> Recognised:
     for name in columns_of(rows):
         texts = [row[name] for row in rows if row.get(name) not in (None, "")]
         are_lists = all(isinstance(one, str) and one.strip()[:1] in ("[", "<") for one in texts)
-        if (
-            texts
-            and are_lists
-            and sum(_list_in(one) is not None for one in texts) >= NEARLY * len(texts)
-        ):
-            columns.append(name)
+        if texts and are_lists:
+            read = sum(_list_in(one) is not None for one in texts)
+            columns += [name] if read >= NEARLY * len(texts) else []
 
     def turn(row: Row) -> Made:
         lists = {name: _list_in(row[name]) for name in columns if isinstance(row.get(name), str)}
@@ -148,23 +149,26 @@ def numbered(rows: Rows) -> Recognised:
     for name in columns_of(rows):
         stem = re.sub(r"[ _-]?\d+$", "", name)
         # Of two compared answers the scores are no labels.
-        if rank(stem, LABEL_NAMES) < len(LABEL_NAMES) and not SCORE.match(name):
+        if is_called(stem, "label") and not SCORE.match(name):
             stems.setdefault(stem, []).append(name)
+
+    def filled(row: Row, columns: Sequence[str]) -> list[str]:
+        return [str(row.get(name) or "").strip() for name in columns]
+
     for stem, columns in stems.items():
-        values = [[str(row.get(name) or "").strip() for name in columns] for row in rows]
+        values = [filled(row, columns) for row in rows]
         last = [some[-1] for some in values]
         # Several people's labels of one row are there in every row.
         is_seldom = sum(not one for one in last) > 0.05 * len(rows)
         is_short = all(len(one) <= LONGEST_LABEL for some in values for one in some)
         if len(columns) > 1 and is_seldom and is_short and any(last):
-            why = f"`{columns[0]}` to `{columns[-1]}` hold the labels of a row"
-            return partial(_gathered, stem, columns), why
+
+            def turn(row: Row, stem: str = stem, columns: Sequence[str] = columns) -> Made:
+                found = filter(None, filled(row, columns))
+                yield {**without(row, *columns), stem: list(dict.fromkeys(found))}
+
+            return turn, f"`{columns[0]}` to `{columns[-1]}` hold the labels of a row"
     return None
-
-
-def _gathered(stem: str, columns: Sequence[str], row: Row) -> Made:
-    found = [str(row.get(name) or "").strip() for name in columns]
-    yield {**without(row, *columns), stem: list(dict.fromkeys(filter(None, found)))}
 
 
 def some_without(rows: Rows) -> Recognised:
@@ -182,33 +186,33 @@ def some_without(rows: Rows) -> Recognised:
 def flags(rows: Rows) -> Recognised:
     """A column of 0 and 1 for each label: a row has those that are 1."""
     words = {
-        name: {_word(row.get(name)) for row in rows if row.get(name) is not None}
+        name: {_lower(row.get(name)) for row in rows if row.get(name) is not None}
         for name in columns_of(rows)
     }
     columns = [n for n, some in words.items() if some <= FLAGS and any(some) and not NEVER.match(n)]
     used = [name for name in columns if words[name] & SET]
     # Two such columns may be a label and a remark on the row.
     fewest = 3 if any(map(NO_LABEL.match, columns)) else 2
-    others = [n for n in words if n not in columns and rank(n, LABEL_NAMES) < len(LABEL_NAMES)]
+    others = [n for n in words if n not in columns and is_called(n, "label")]
     has_classes = any(
         2 <= len({str(row.get(name)) for row in rows}) <= len(rows) // 4 for name in others
     )
     if not fewest <= len(columns) <= MOST_FLAGS or len(used) < 2 or has_classes:
         return None
     return (
-        lambda row: [{**without(row, *columns), "labels": [n for n in columns if _word(row.get(n)) in SET]}],
+        lambda row: [{**without(row, *columns), "labels": [n for n in columns if _lower(row.get(n)) in SET]}],
         f"{len(columns)} columns of 0 and 1 are labels, from `{columns[0]}` on",
     )  # fmt: skip
 
 
-def _word(value: object) -> str:
+def _lower(value: object) -> str:
     return str(value).lower()
 
 
 def _labels_in(value: Any) -> list[str]:
     """Return the labels of an object of flags, or of a list of codes."""
     if isinstance(value, Mapping):
-        return [str(name) for name, one in value.items() if _word(one) in SET]
+        return [str(name) for name, one in value.items() if _lower(one) in SET]
     return [str(one) for one in value]
 
 
@@ -217,13 +221,13 @@ def has_codes(rows: Rows, at: Columns) -> Columns | None:
     read = _labels_in
     if isinstance(values[0], Mapping):
         are_alike = len(values[0]) > 1 and all(one.keys() == values[0].keys() for one in values)
-        if not are_alike or not {_word(x) for one in values for x in one.values()} <= FLAGS:
+        if not are_alike or not {_lower(x) for one in values for x in one.values()} <= FLAGS:
             return None
     else:
         items, sizes = [one for value in values for one in value], {len(one) for one in values}
         if not CODED.search(at["name"]) or not all(isinstance(one, int | float) for one in items):
             return None
-        if len(sizes) == 1 and max(sizes) > 1 and {_word(one) for one in items} <= FLAGS:
+        if len(sizes) == 1 and max(sizes) > 1 and {_lower(one) for one in items} <= FLAGS:
             read = _places_in
         elif not all(isinstance(one, int) for one in items) or len(set(items)) > MOST_FLAGS:
             return None
@@ -233,7 +237,7 @@ def has_codes(rows: Rows, at: Columns) -> Columns | None:
 
 
 def _places_in(value: Any) -> list[str]:
-    return [str(at) for at, one in enumerate(value) if _word(one) in SET]
+    return [str(at) for at, one in enumerate(value) if _lower(one) in SET]
 
 
 def coded_labels(row: Row, at: Columns) -> Made:
@@ -265,15 +269,14 @@ def with_choices(rows: Rows) -> Recognised:
         if sum(isinstance(row.get(name), str) and bool(row[name].strip()) for row in rows) >= NEARLY * len(rows)
     }  # fmt: skip
     asked = next((known[name] for name in WORDS["question"] if name in known), None)
-    found = next(_choices(rows, names), None)
-    if asked is None or found is None or asked in found[1]:
+    used = next(_choices(rows, names), None)
+    if asked is None or used is None or asked in used:
         return None
-    choices, used = found
     free = {name.lower(): name for name in names if name not in used}
     ways = (
         (free[name], way)
         for name in WORDS["right"]
-        if name in free and (way := _way(rows, free[name], choices))
+        if name in free and (way := _way(rows, free[name], used))
     )
     right, place = next(ways, ("", None))
     if place is None:
@@ -286,7 +289,7 @@ def with_choices(rows: Rows) -> Recognised:
 
     def turn(given: Row) -> Made:
         row = _unwrapped(given)
-        some = choices(row)
+        some = _choices_in(row, used)
         at = place(row[right], some)
         if 0 <= at < len(some):
             listed = [f"{LETTERS[n]}. {one}" for n, one in enumerate(some)]
@@ -318,22 +321,19 @@ def _texts_in(value: object) -> list[str]:
     return [str(one["text"]) for one in items if isinstance(one, Mapping) and "text" in one]
 
 
-def _listed(name: str, row: Row) -> list[str]:
-    return _texts_in(row[name])
+def _choices_in(row: Row, columns: Sequence[str]) -> list[str]:
+    """Return the choices of a row: those in its one column of them, else one of each column that is filled."""
+    if len(columns) == 1:
+        return _texts_in(row[columns[0]])
+    return [str(row[name]) for name in columns if row.get(name) not in (None, "")]
 
 
-def _filled(names: Sequence[str], row: Row) -> list[str]:
-    return [str(row[name]) for name in names if row.get(name) not in (None, "")]
-
-
-def _choices(
-    rows: Rows, names: Sequence[str]
-) -> Iterator[tuple[Callable[[Row], list[str]], list[str]]]:
+def _choices(rows: Rows, names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the columns that may hold choices: one of lists, or `A` to `D`, `option_a`, `ending0`, `sol1`."""
     for name in names:
         in_range = (1 < len(_texts_in(row.get(name))) <= len(LETTERS) for row in rows)
         if name.lower() in WORDS["lists of choices"] and all(in_range):
-            yield partial(_listed, name), [name]
-    # Columns of one choice each: `A` to `D`, `option_a`, `ending0`, `sol1`.
+            yield [name]
     by_stem: dict[str, list[str]] = {}
     for name in sorted(names):
         if found := NUMBERED.match(name):
@@ -347,12 +347,12 @@ def _choices(
             for name in used[:2]
         )
         if marks[0] in "a01" and is_series and len(marks) > 1 and are_filled:
-            yield partial(_filled, used), used
+            yield used
 
 
-def _way(rows: Rows, name: str, choices: Callable[[Row], list[str]]) -> Any:
+def _way(rows: Rows, name: str, used: Sequence[str]) -> Any:
     """Return what finds the right choice by what a column holds; None where it does not say it."""
-    pairs = [(str(row.get(name, "")).strip(), choices(row)) for row in rows]
+    pairs = [(str(row.get(name, "")).strip(), _choices_in(row, used)) for row in rows]
     ways: list[Callable[[Any, Sequence[str]], int]] = [
         lambda value, some: list(some).index(str(value)) if str(value) in some else -1,
         lambda value, _: LETTERS.find(str(value).strip().upper() or "?"),

@@ -6,16 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.drafting.layout_table import (
-    NEARLY,
-    WORDS,
-    Columns,
-    Row,
-    Rows,
-    objects,
-    texts,
-    without,
-)
+from engine.drafting.layout_table import NEARLY, WORDS, Columns, Row, Rows, objects, texts, without
 from engine.recipe.text.words import IN_WORD
 
 Made = Iterator[dict[str, Any]]
@@ -71,10 +62,11 @@ def text_of_words(words: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
     return marked_text(parts)
 
 
-def spans_of(value: object, size: int) -> Spans | None:
+def spans_of(value: object, size: int, *, least: int = 1) -> Spans | None:
     """Return the marked parts that a list holds, of a text of so many characters; None where it holds other things.
 
-    A part is an object with a start, an end and a name, or a list of two whole numbers and a name.
+    A part is an object with a start, an end and a name, or a list of two whole numbers and a name; its end is at least
+    so much after its start.
     """
     if isinstance(value, Mapping):
         inner = value.get("entities", value.get("spans"))
@@ -82,7 +74,7 @@ def spans_of(value: object, size: int) -> Spans | None:
     if not isinstance(value, list):
         return None
     found = [_span(item) for item in value]
-    spans = tuple(one for one in found if one is not None and 0 <= one[0] < one[1] <= size)
+    spans = tuple(one for one in found if one and 0 <= one[0] <= one[1] - least <= size - least)
     return spans if len(spans) == len(found) else None
 
 
@@ -151,23 +143,9 @@ def words_and_tags(row: Row, at: Columns) -> Made:
 
 
 def _places(row: Row, at: Columns) -> Spans | None:
-    """Return marks by the numbers of their first and last word."""
+    """Return marks by the numbers of their first and last word: one of a single word ends where it begins."""
     marks = row.get(at["marks"])
-    if not isinstance(marks, list):
-        return None
-    # A mark of one word ends where it begins, which is none of a text.
-    spans = spans_of([_one_later(mark) for mark in marks], len(row[at["words"]]) + 1)
-    return None if spans is None else tuple((a, b - 1, name) for a, b, name in spans)
-
-
-def _one_later(mark: object) -> object:
-    if isinstance(mark, list):
-        whole = [at for at, one in enumerate(mark) if type(one) is int]
-        return [one + 1 if whole[1:2] == [at] else one for at, one in enumerate(mark)]
-    if isinstance(mark, Mapping):
-        ends = [k for k, v in mark.items() if k.lower().startswith("end") and type(v) is int]
-        return {**mark, **{key: mark[key] + 1 for key in ends}}
-    return mark
+    return spans_of(marks, len(row[at["words"]]), least=0) if isinstance(marks, list) else None
 
 
 def marks_words(rows: Rows, at: Columns) -> Columns | None:
@@ -190,9 +168,7 @@ def marked_words(row: Row, at: Columns) -> Made:
     for start, last, name in _places(row, at) or ():
         end = last + at["after"]
         tags[start:end] = [f"B-{name}", *[f"I-{name}"] * (end - start - 1)]
-    rest = without(row, at["words"], at["marks"])
-    plain = {key: value for key, value in rest.items() if not isinstance(value, list)}
-    yield {**plain, **text_of_words(words, tags)}
+    yield from words_and_tags({**row, at["marks"]: tags}, {**at, "tags": at["marks"]})
 
 
 def marks_parts(rows: Rows, at: Columns) -> bool:

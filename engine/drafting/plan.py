@@ -12,16 +12,13 @@ from typing import Final
 from engine.data.splitting.column import place_of
 from engine.drafting.choices import Guess
 from engine.drafting.groups import Grouping
-from engine.drafting.profile import ColumnProfile, Profile
+from engine.drafting.profile import NAMES, ColumnProfile, Profile, is_called
 from engine.drafting.reading import Reading
 from engine.drafting.roles import (
-    LABEL_NAMES,
-    NAMES,
     NOT_A_CLASS,
     SEVERAL,
     in_order,
     labels_of,
-    rank,
 )
 from engine.drafting.token_estimate import CAUTION, estimate, tokens_of
 from engine.evidence import DataSummary
@@ -262,7 +259,7 @@ class DraftPlan:
             flag
             and len(marks) == SEVERAL
             and any(marks <= some for some in YES_AND_NO)
-            and rank(self._label_name, LABEL_NAMES) >= len(LABEL_NAMES)
+            and not is_called(self._label_name, "label")
         ):
             return f"Does `{flag['what'].replace('_', ' ').strip()}` apply: {{labels}}?"
         if labels == ["low", "high"] and self.bins():

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.data.reading.row import Row
+from engine.files.reading import parse_json
+from engine.recipe.validation.schema import schema_text
 from engine.values import Value
 
 KEPT: Final = 20_000
@@ -25,6 +27,42 @@ WITH_COMMA: Final = re.compile(
 """A number as much of the world writes it, with or without a unit: `4,5`, `1.299,00 €`, `12 %`."""
 DECIMALS: Final = 0.9
 """Share of the values with a comma, from which it stands in numbers and divides no labels."""
+NAMES: Final[Mapping[str, Any]] = parse_json(schema_text("column-names.json"))
+"""Of each role, the names that columns of it have, the surest first."""
+OF_PARENT: Final = ("name", "value", "text")
+"""Last parts of paths that say what the part above them is: `queue.name`, `answers.text`."""
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name: `classIndex`, `class index` and `class_index` are the same two."""
+    return re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+
+
+def rank(name: str, *roles: str) -> int:
+    """Return how good a name is for a role; the last part of a path counts, and parts of words too."""
+    names = [one for role in roles for one in NAMES[role]]
+    above, _, own = name.rpartition(".")
+    own = own.strip()
+    last = own.lower()
+    if above and last in OF_PARENT:
+        # `name` alone says nothing.
+        alone = names.index(last) if last in names and last != "name" else 2 * len(names)
+        return min(rank(above, *roles), alone)
+    if last in names:
+        return names.index(last)
+    words = words_of(own)
+    within = (len(names) + place for place, known in enumerate(names) if known in words)
+    return next(within, 2 * len(names))
+
+
+def is_called(name: str, *roles: str) -> bool:
+    """Whether a column has one of the names of a role."""
+    return rank(name, *roles) < sum(len(NAMES[role]) for role in roles)
+
+
+def may_be_called(name: str, *roles: str) -> bool:
+    """Whether one of the names of a role is among the words of a column's name."""
+    return rank(name, *roles) < 2 * sum(len(NAMES[role]) for role in roles)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +91,11 @@ class ColumnProfile:
         return self.characters / max(1, self.texts + self.numbers)
 
     @property
+    def last(self) -> str:
+        """The last part of its path."""
+        return self.name.lower().rsplit(".", 1)[-1]
+
+    @property
     def is_text(self) -> bool:
         """Whether it holds texts, nearly always."""
         return self.texts > 0.9 * max(1, self.filled)
@@ -73,6 +116,11 @@ class ColumnProfile:
             return False
         parts = [match["part"] for match in found if match and match["part"]]
         return len(parts) > DECIMALS * len(found) or set(parts) == {"5"}
+
+    @property
+    def is_of_item(self) -> bool:
+        """Whether it is a part of an item of a list."""
+        return any(part.isdigit() for part in self.name.split("."))
 
     def add(self, value: object) -> None:
         """Count one value."""

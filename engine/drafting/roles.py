@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from engine.data.examples.chat_formats import recognise
@@ -12,96 +12,24 @@ from engine.data.examples.template import found_at
 from engine.data.row_index import Assignment
 from engine.data.splitting.column import PLACES
 from engine.drafting.layout_table import Row, columns_of
-from engine.drafting.profile import ColumnProfile, Profile
-from engine.files.reading import parse_json
+from engine.drafting.profile import (
+    NAMES,
+    ColumnProfile,
+    Profile,
+    is_called,
+    may_be_called,
+    rank,
+    words_of,
+)
 from engine.recipe.text.words import IN_WORD
-from engine.recipe.validation.schema import schema_text
 from engine.values import replace
 
-MONTH: Final = re.compile(
-    r"jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|(sept?|nov|dec)(ember)?|oct(ober)?"
-)
-PARTS: Final = (
-    *("sheet", "table", "tabelle", "feuil", "hoja", "page", "part", "batch", "shard", "chunk"),
-    *("export", "data", "rows", "week", "quarter", "month", "q", "w", "kw"),
-)
-"""Words that stand before the number of a part."""
-JUDGED: Final = frozenset(
-    {
-        "true",
-        "fake",
-        "real",
-        "false",
-        "pos",
-        "neg",
-        "positive",
-        "negative",
-        "neutral",
-        "spam",
-        "ham",
-    }
-    | {"human", "machine", "ai", "toxic", "nontoxic", "hate", "nothate", "sarcastic", "ironic"}
-)
-"""Names of files that judge what is in them, whatever else sorts the rows."""
 COME_AGAIN: Final = 5
 """Times that values come again, on average, where they sort the rows."""
-
-
-def are_classes(names: Sequence[str], rows: Sequence[Row]) -> bool:
-    """Whether names are different words, no times and no parts of one table, and no column sorts the rows.
-
-    Rows that hold their answer in a usual shape (a prompt and a completion, turns) need no class either.
-    """
-    words = {re.sub(r"[\W\d_]+", "", name).lower() for name in names}
-    if len(words) > 1 and words <= JUDGED:
-        return True
-    is_named = len(words) == len(set(names)) and not any(map(_is_part, words))
-    return is_named and not are_sorted(rows) and not any(map(recognise, rows))
-
-
-def _is_part(word: str) -> bool:
-    return not word or word in PARTS or bool(MONTH.fullmatch(word))
-
-
-def are_sorted(rows: Sequence[Row]) -> bool:
-    """Whether a column has the name of a label, or holds a few words that come again and again."""
-    return any(
-        rank(name, LABEL_NAMES) < len(LABEL_NAMES) or _sorts(rows, name)
-        for name in columns_of(rows)
-    )
-
-
-def _sorts(rows: Sequence[Row], name: str) -> bool:
-    no_label = (*METADATA_NAMES, *ID_NAMES)
-    texts = [
-        text.strip() for row in rows if isinstance(text := row.get(name), str) and text.strip()
-    ]
-    if len(texts) < MOSTLY * len(rows) or rank(name, no_label) < 2 * len(no_label):
-        return False
-    few = 2 <= len(set(texts)) <= len(texts) / COME_AGAIN
-    return few and max(map(len, texts)) <= LONGEST_LABEL and not all(map(_is_number, texts))
-
-
-def _is_number(text: str) -> bool:
-    return bool(re.fullmatch(r"[-+]?[\d.,]+", text))
-
-
-NAMES: Final[Mapping[str, list[Any]]] = parse_json(schema_text("column-names.json"))
-"""Of each role, the names that columns of it have, the surest first."""
-TEXT_NAMES: Final[tuple[str, ...]] = tuple(NAMES["text"])
-LABEL_NAMES: Final[tuple[str, ...]] = tuple(NAMES["label"])
-ANSWER_NAMES: Final[tuple[str, ...]] = tuple(NAMES["answer"])
-ID_NAMES: Final[tuple[str, ...]] = tuple(NAMES["id"])
-METADATA_NAMES: Final[tuple[str, ...]] = tuple(NAMES["metadata"])
-"""Of columns that say where a row comes from, and seldom what it is."""
-TITLES: Final[tuple[str, ...]] = tuple(NAMES["title"])
-"""Of columns that may repeat how the text begins, and are no part that a model should find in it."""
-SURE: Final = LABEL_NAMES.index("target")
+SURE: Final = NAMES["label"].index("target")
 """Place of the last of the names that are labels in any table."""
 WHOLE: Final = "text"
 """The column of all that an element of XML holds."""
-OF_PARENT: Final = ("name", "value", "text")
-"""Last parts of paths that say what the part above them is: `queue.name`, `answers.text`."""
 KEY: Final = re.compile(rf"[{IN_WORD}.+#/-]+")
 CODE: Final = re.compile(r"[A-Za-z]{0,8}[-_:.#]?\d[\w-]*")
 """A value that names a thing or a person: `B000123`, `user17`."""
@@ -136,39 +64,31 @@ SOME: Final = 500
 """Values or rows by which a column is judged."""
 
 
-def words_of(name: str) -> list[str]:
-    """Return the words of a name: `classIndex`, `class index` and `class_index` are the same two."""
-    return re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+def are_classes(names: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether names are different words, no times and no parts of one table, and no column sorts the rows.
+
+    Rows that hold their answer in a usual shape (a prompt and a completion, turns) need no class either.
+    """
+    words = {re.sub(r"[\W\d_]+", "", name).lower() for name in names}
+    if len(words) > 1 and words <= set(NAMES["judged"]):
+        return True
+    is_named = len(words) == len(set(names)) and all(words)
+    if not is_named or any(re.fullmatch(NAMES["part"], word) for word in words):
+        return False
+    are_sorted = any(is_called(name, "label") or _sorts(rows, name) for name in columns_of(rows))
+    return not are_sorted and not any(map(recognise, rows))
 
 
-def rank(name: str, names: Sequence[str]) -> int:
-    """Return how good a name is; the last part of a path counts, and parts of words too."""
-    above, _, own = name.rpartition(".")
-    own = own.strip()
-    last = own.lower()
-    if above and last in OF_PARENT:
-        # `name` alone says nothing.
-        alone = names.index(last) if last in names and last != "name" else 2 * len(names)
-        return min(rank(above, names), alone)
-    if last in names:
-        return names.index(last)
-    within = [place for place, known in enumerate(names) if known in words_of(own)]
-    return len(names) + within[0] if within else 2 * len(names)
-
-
-def is_called(column: ColumnProfile, names: Sequence[str]) -> bool:
-    """Whether a column has one of the names."""
-    return rank(column.name, names) < len(names)
-
-
-def may_be_called(column: ColumnProfile, names: Sequence[str]) -> bool:
-    """Whether one of the names is among the words of a column's name."""
-    return rank(column.name, names) < 2 * len(names)
-
-
-def last_part(column: ColumnProfile) -> str:
-    """Return the last part of a column's path."""
-    return column.name.lower().rsplit(".", 1)[-1]
+def _sorts(rows: Sequence[Row], name: str) -> bool:
+    """Whether a column holds a few words that come again and again."""
+    texts = [
+        text.strip() for row in rows if isinstance(text := row.get(name), str) and text.strip()
+    ]
+    if len(texts) < MOSTLY * len(rows) or may_be_called(name, "metadata", "id"):
+        return False
+    are_few = 2 <= len(set(texts)) <= len(texts) / COME_AGAIN
+    are_numbers = all(re.fullmatch(r"[-+]?[\d.,]+", text) for text in texts)
+    return are_few and max(map(len, texts)) <= LONGEST_LABEL and not are_numbers
 
 
 def everywhere(column: ColumnProfile, profile: Profile) -> bool:
@@ -189,12 +109,7 @@ def is_worded(column: ColumnProfile) -> bool:
         for value in some
     )
     are_tags = sum(bool(MARKED.fullmatch(value)) for value in some) > MOSTLY * len(some)
-    return worded > 0.3 * len(some) and not are_tags and not is_called(column, ID_NAMES)
-
-
-def is_of_item(column: ColumnProfile) -> bool:
-    """Whether a column is a part of an item of a list."""
-    return any(part.isdigit() for part in column.name.split("."))
+    return worded > 0.3 * len(some) and not are_tags and not is_called(column.name, "id")
 
 
 def are_links(column: ColumnProfile) -> bool:
@@ -204,23 +119,21 @@ def are_links(column: ColumnProfile) -> bool:
 
 def is_scale(column: ColumnProfile) -> bool:
     """Whether it holds numbers of a scale, and neither counts the rows nor says when."""
-    counts = len(column.values) >= 0.95 * column.filled and all(
-        value.lstrip("-").isdigit() for value in column.values
-    )
+    counts = len(column.values) >= 0.95 * column.filled and _are_whole(column)
     is_many = column.is_number and len(column.values) > NOT_A_CLASS
     return is_many and not counts and not TIMES.search(column.name)
+
+
+def _are_whole(column: ColumnProfile) -> bool:
+    return all(value.lstrip("-").isdigit() for value in column.values)
 
 
 def is_label(column: ColumnProfile, *, again: bool = True) -> bool:
     """Whether a column holds a few short values that come again; of a sure label some may be in one row only."""
     different = len(column.values)
-    return (
-        SEVERAL <= different <= MOST_LABELS
-        and (column.filled >= 2 * different if again else column.filled > different)
-        and column.longest <= LONGEST_LABEL
-        and not column.lists
-        and not column.objects
-    )
+    comes_again = column.filled >= 2 * different if again else column.filled > different
+    is_short = column.longest <= LONGEST_LABEL and not column.lists and not column.objects
+    return SEVERAL <= different <= MOST_LABELS and comes_again and is_short
 
 
 def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
@@ -231,14 +144,8 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
         if column.is_text and column.name not in (taken, *taken.split(","))
         and len(column.values) > 1 and not column.is_number
     ]  # fmt: skip
-    tests: tuple[Callable[[ColumnProfile], bool], ...] = (
-        # Else lines of a text file, a good part of them blank.
-        lambda column: everywhere(column, profile),
-        lambda column: is_varied(column, 0.2),
-        # Else addresses, dates and codes, or a language that is written without blanks.
-        is_worded,
-    )
-    for test in tests:
+    # Else lines of a text file, a good part of them blank; else addresses, dates, codes, or a language without blanks.
+    for test in (lambda c: everywhere(c, profile), lambda c: is_varied(c, 0.2), is_worded):
         found = [column for column in found if test(column)] or found
     asked = [
         column
@@ -248,15 +155,14 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     ]
     if len(asked) == 1:
         return asked[0]
-    if named := [c for c in found if is_called(c, TEXT_NAMES) and c.mean_length >= LONG_TEXT]:
+    if named := [c for c in found if is_called(c.name, "text") and c.mean_length >= LONG_TEXT]:
         # A title says less than what is below it.
         return min(
-            named,
-            key=lambda c: (last_part(c) in TITLES, rank(c.name, TEXT_NAMES), -c.mean_length),
+            named, key=lambda c: (c.last in NAMES["title"], rank(c.name, "text"), -c.mean_length)
         )
-    called = {last_part(column): column for column in found}
+    called = {column.last: column for column in found}
     pair = next((two for two in NAMES["texts"] if called.keys() >= set(two)), None)
-    others = [column for column in found if not is_called(column, ANSWER_NAMES)]
+    others = [column for column in found if not is_called(column.name, "answer")]
     if pair:
         found = [called[name] for name in pair]
     elif others and len(others) < len(found):
@@ -307,14 +213,14 @@ def other_texts(profile: Profile, used: Collection[str]) -> list[str]:
         for column in profile.columns.values()
         if column.name not in used and column.is_text and column.mean_length >= LONG_TEXT
         and is_varied(column) and everywhere(column, profile) and is_worded(column)
-        and not are_links(column) and not is_called(column, (*ID_NAMES, *METADATA_NAMES)) and not is_of_item(column)
+        and not are_links(column) and not is_called(column.name, "id", "metadata") and not column.is_of_item
     ]  # fmt: skip
 
 
 def more_texts(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
     """Return the columns that are one question together, such as a premise and a hypothesis, in their order."""
     last = {
-        last_part(column): column.name
+        column.last: column.name
         for column in profile.columns.values()
         if column.is_text and everywhere(column, profile)
     }
@@ -346,11 +252,8 @@ def split_column(profile: Profile) -> str:
         marks = {mark.strip().casefold() for mark in column.values}
         known = {PLACES[mark] for mark in marks if mark in PLACES}
         is_complete = column.filled == len(profile.kept) and marks <= PLACES.keys()
-        if (
-            is_complete
-            and known >= {Assignment.TRAIN, Assignment.HOLDOUT}
-            and "." not in column.name
-        ):
+        has_both = known >= {Assignment.TRAIN, Assignment.HOLDOUT}
+        if is_complete and has_both and "." not in column.name:
             return column.name
     return ""
 
@@ -366,52 +269,49 @@ def why_text(column: ColumnProfile, profile: Profile) -> str:
 
 def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
     """Return the column that sorts the texts, by its name or its few values; None where there is none."""
-    others = [
-        c for c in profile.columns.values() if c.name != text.name and could_label(c, profile)
-    ]
+    free = [column for column in profile.columns.values() if column.name != text.name]
+    others = [column for column in free if could_label(column, profile)]
     classes = [
         column
         for column in others
-        if is_label(column, again=last_part(column) not in NAMES["sure label"])
+        if is_label(column, again=column.last not in NAMES["sure label"])
         and not ((column.is_number or column.is_decimal) and len(column.values) > NOT_A_CLASS)
     ]
     scales = [column for column in others if is_scale(column)]
-    named = [column for column in (*classes, *scales) if may_be_called(column, LABEL_NAMES)]
-    if not any(is_called(column, LABEL_NAMES) for column in named):
+    named = [column for column in (*classes, *scales) if may_be_called(column.name, "label")]
+    if not any(is_called(column.name, "label") for column in named):
         # People have not labelled every row yet.
         partly = [
             column
-            for column in profile.columns.values()
-            if column.name != text.name and is_called(column, LABEL_NAMES)
-            and (is_label(column) or is_scale(column))
-            and column.filled >= len(profile.kept) / 2 and not is_of_item(column)
+            for column in free
+            if is_called(column.name, "label") and (is_label(column) or is_scale(column))
+            and column.filled >= len(profile.kept) / 2 and not column.is_of_item
         ]  # fmt: skip
         if partly:
-            return min(partly, key=lambda column: rank(column.name, LABEL_NAMES))
+            return min(partly, key=lambda column: rank(column.name, "label"))
     if named:
-        best = min(named, key=lambda column: (_label_rank(column.name), len(column.values)))
+        # `gold_label` comes before names that only may be one.
+        def label_rank(name: str) -> float:
+            own = rank(name, "label")
+            return min(own, SURE + 0.5) if words_of(name)[-1] in NAMES["sure label"] else own
+
+        best = min(named, key=lambda column: (label_rank(column.name), len(column.values)))
         return worded(profile, best)
     if classes:
         flags = {"true", "false", "yes", "no", "t", "f"}
         return min(
             classes,
             key=lambda c: (
-                may_be_called(c, METADATA_NAMES) or _are_codes(c),
+                may_be_called(c.name, "metadata") or _are_codes(c),
                 c.is_number or {value.strip().lower() for value in c.values} <= flags,
                 len(c.values),
             ),
         )
     # Counts and places are whole or come in pairs; several ratings of a text have parts.
-    rated = [c for c in scales if not all(value.lstrip("-").isdigit() for value in c.values)]
+    rated = [column for column in scales if not _are_whole(column)]
     if len(scales) == 1 or rated:
         return (rated or scales)[0]
     return next((c for c in others if not scales and _are_reasons(c)), None)
-
-
-def _label_rank(name: str) -> float:
-    """Return how good the name of a label is; `gold_label` comes before names that only may be one."""
-    own = rank(name, LABEL_NAMES)
-    return min(own, SURE + 0.5) if words_of(name)[-1] in NAMES["sure label"] else own
 
 
 def _are_codes(column: ColumnProfile) -> bool:
@@ -424,27 +324,24 @@ def _are_reasons(column: ColumnProfile) -> bool:
     """Whether sentences sort the rows: a few that come again and again, and no answers."""
     is_few = SEVERAL <= len(column.values) <= 30 and column.filled >= 5 * len(column.values)
     is_short = column.longest <= 200 and column.is_text
-    return is_few and is_short and not may_be_called(column, ANSWER_NAMES)
+    return is_few and is_short and not may_be_called(column.name, "answer")
 
 
 def could_label(column: ColumnProfile, profile: Profile) -> bool:
     """Whether a label could be in it: in every row, and neither of one of several items nor of a split."""
-    last = last_part(column)
     parts = column.name.split(".")
     for at, part in enumerate(parts):
         second = ".".join((*parts[:at], "1"))
-        if part.isdigit() and (
-            part != "0" or any(name.startswith(second) for name in profile.columns)
-        ):
+        if part.isdigit() and (part != "0" or any(n.startswith(second) for n in profile.columns)):
             return False
-    is_id = ENDS_IN_ID.search(column.name) and rank(last, LABEL_NAMES) >= 2 * len(LABEL_NAMES)
-    is_other = last in (*ID_NAMES, *TEXT_NAMES[:9]) or SPLIT_NAME.search(last)
+    is_id = ENDS_IN_ID.search(column.name) and not may_be_called(column.last, "label")
+    is_other = column.last in (*NAMES["id"], *NAMES["text"][:9]) or SPLIT_NAME.search(column.last)
     return everywhere(column, profile) and not is_other and not is_id
 
 
 def other_labels(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> list[str]:
     """Return the other columns by which the texts could be sorted; none where the name of the label is sure."""
-    if is_called(label, LABEL_NAMES):
+    if is_called(label.name, "label"):
         return []
     return [
         column.name
@@ -467,7 +364,7 @@ def worded(profile: Profile, label: ColumnProfile) -> ColumnProfile:
         column
         for column in profile.columns.values()
         if label.is_number and column.name != label.name and len(column.values) == len(label.values)
-        and may_be_called(column, LABEL_NAMES) and not column.is_number and is_label(column)
+        and may_be_called(column.name, "label") and not column.is_number and is_label(column)
         and _says_the_same(profile, label, column)
     )  # fmt: skip
     return next(others, label)
@@ -490,7 +387,7 @@ def tells_apart(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> 
             column.name not in (text.name, label.name)
             and is_label(column)
             and everywhere(column, profile)
-            and not is_called(column, METADATA_NAMES)
+            and not is_called(column.name, "metadata")
             and (left := contradicted(text.name, column.name)) < fewest
         ):
             best, fewest = column.name, left
@@ -499,10 +396,10 @@ def tells_apart(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> 
 
 def is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:
     """Whether a text has an answer of its own, so that a column of categories only sorts the pairs."""
-    if label.name.lower() in NAMES["sure label"] or not is_called(text, NAMES["question"]):
+    if label.name.lower() in NAMES["sure label"] or not is_called(text.name, "question"):
         return False
     return any(
-        is_called(column, ANSWER_NAMES)
+        is_called(column.name, "answer")
         and column.mean_length > LONG_TEXT
         and column.name != label.name
         for column in answer_columns(profile, text)
@@ -513,7 +410,7 @@ def has_sure_label(profile: Profile, text: ColumnProfile) -> bool:
     """Whether a column is a label by its name and its values, whatever lists are next to it."""
     return any(
         column.name != text.name
-        and last_part(column) in NAMES["sure label"]
+        and column.last in NAMES["sure label"]
         and is_label(column)
         and could_label(column, profile)
         and separator_of(column) is None
@@ -525,7 +422,7 @@ def separator_of(column: ColumnProfile) -> str | None:
     """Return what divides several labels of a row; None where nothing does."""
     if not column.is_text or column.longest > 4 * LONGEST_LABEL:
         return None
-    is_named = last_part(column) in NAMES["several labels"]
+    is_named = column.last in NAMES["several labels"]
     for separator in ",;|" + (" " if is_named else ""):
         parts = [[part.strip() for part in value.split(separator)] for value in column.values]
         different = {part for one in parts for part in one}
@@ -566,10 +463,9 @@ def labels_of(column: ColumnProfile, separator: str) -> list[str]:
 def in_order(labels: Iterable[str]) -> list[str]:
     """Return different labels in the order people would list them."""
     found = set(labels)
-    if all(part.lstrip("-").replace(".", "", 1).isdigit() for part in found):
-        # As texts, 10 would come before 2.
-        return sorted(found, key=float)
-    return sorted(found)
+    # As texts, 10 would come before 2.
+    are_numbers = all(part.lstrip("-").replace(".", "", 1).isdigit() for part in found)
+    return sorted(found, key=float) if are_numbers else sorted(found)
 
 
 def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
@@ -579,7 +475,6 @@ def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
     for column in profile.columns.values():
         # The letter of a choice is in each question.
         is_part = len(column.values) >= SEVERAL and column.longest != 1 and not column.objects
-        is_short = column.mean_length < 0.6 * text.mean_length
         if column.name == text.name or "." in column.name or column.name[:1] == "@" or not is_part:
             continue
         pairs = [(row.get(column.name), row.get(text.name)) for row in rows]
@@ -589,11 +484,12 @@ def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
             if a not in (None, "", []) and b
         ]
         begins = sum(b.startswith(words[0].casefold()) for words, b in filled)
-        is_title = may_be_called(column, TITLES) and begins > MOST_OF_IT * len(filled)
+        is_title = may_be_called(column.name, "title") and begins > MOST_OF_IT * len(filled)
         is_all = all(sum(map(len, words)) > MOST_OF_IT * len(b) for words, b in filled)
         hits = sum(all(_is_word_of(word, b) for word in words) for words, b in filled)
-        enough = len(filled) >= min(5, len(rows)) and hits >= VERBATIM * len(filled)
-        if enough and is_short and not is_title and not is_all:
+        is_enough = len(filled) >= min(5, len(rows)) and hits >= VERBATIM * len(filled)
+        is_short = column.mean_length < 0.6 * text.mean_length
+        if is_enough and is_short and not is_title and not is_all:
             found.append(column.name)
     return found
 
@@ -609,19 +505,19 @@ def _is_word_of(word: str, text: str) -> bool:
 
 def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]:
     """Return the texts that could be an answer to a text; with the name of one, half of the rows may have none."""
+
+    def is_half_answered(column: ColumnProfile) -> bool:
+        is_named = is_called(column.name, "answer") and not column.is_of_item
+        return is_named and column.filled >= len(profile.kept) / 2 and is_worded(column)
+
     return [
         column
         for column in profile.columns.values()
         if column.name != text.name and (column.is_text or _holds_answers(column))
-        and (everywhere(column, profile) or _is_half_answered(column, profile))
-        and last_part(column) not in ID_NAMES and not SPLIT_NAME.search(last_part(column))
+        and (everywhere(column, profile) or is_half_answered(column))
+        and column.last not in NAMES["id"] and not SPLIT_NAME.search(column.last)
         and len(column.values) > 1 and not column.is_number and not column.is_decimal and not are_links(column)
     ]  # fmt: skip
-
-
-def _is_half_answered(column: ColumnProfile, profile: Profile) -> bool:
-    is_named = is_called(column, ANSWER_NAMES) and not is_of_item(column)
-    return is_named and column.filled >= len(profile.kept) / 2 and is_worded(column)
 
 
 def _holds_answers(column: ColumnProfile) -> bool:

@@ -52,7 +52,11 @@ codes), `failures.py` (failures of libraries as problems), `progress.py` (how fa
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+
+if sys.platform == "win32":
+    sys.exit("recipe does not run on Windows itself: use WSL 2, which is Linux")
 
 from engine.process import __version__
 

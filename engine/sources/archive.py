@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import io
 import re
 import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -63,7 +66,23 @@ def extract(archive: Path, file: str, destination: Path, *, limits: StreamLimits
     with leases.temporary_folder(destination.parent) as folder:
         for number, step in enumerate(steps, 1):
             target = destination if number == len(steps) else folder / str(number)
-            _extract_member(current, step, target, name=name, limits=limits)
+            seen: list[str] = []
+            with _members(current, name=name, limits=limits) as members:
+                for one in members:
+                    seen.append(one[0])
+                    if _plain(one[0]) == _plain(step):
+                        _write(one, target, archive=name)
+                        break
+                else:
+                    known, file_name = sorted(set(seen)), PurePosixPath(step).name
+                    near = [other for other in known if PurePosixPath(other).name == file_name]
+                    near += difflib.get_close_matches(step, known, n=3, cutoff=0.5)
+                    shown = ", ".join(f"`{other}`" for other in list(dict.fromkeys(near))[:3])
+                    raise DataError.one(
+                        "D343",
+                        f"`{name}` has no file `{step}` ({len(known)} entries)",
+                        hint=f"nearest: {shown}" if near else None,
+                    )
             current, name = target, f"{name}{STEP}{step}"
 
 
@@ -79,51 +98,37 @@ def extract_folder(
 
     `file` names either; `wanted` are patterns of names. DataError as `extract` raises it.
     """
-    steps = safe_steps(file)
+    *outer, last = safe_steps(file)
+    shown, below = f"{archive.name}{STEP}{file}", f"{_plain(last)}/"
+
+    def inside(name: str) -> str:
+        """Return the name below the folder; empty for what is not wanted."""
+        short = _plain(name).removeprefix(below)
+        is_plain = _plain(name).startswith(below) and PLAIN_NAME.fullmatch(short) is not None
+        return short if is_plain and any(fnmatch.fnmatchcase(short, one) for one in wanted) else ""
+
     with leases.temporary_folder(destination.parent) as folder:
-        current, below = archive, f"{_plain(steps[-1])}/"
-        if len(steps) > 1:
+        current = archive
+        if outer:
             current = folder / "outer"
-            extract(archive, STEP.join(steps[:-1]), current, limits=limits)
-        names = _file_names(current, file, limits)
+            extract(archive, STEP.join(outer), current, limits=limits)
+        with _members(current, name=shown, limits=limits) as members:
+            names = [one for one, _ in members]
         if not any(_plain(name).startswith(below) for name in names):
-            inner = folder / "inner"
-            _extract_member(current, steps[-1], inner, name=archive.name, limits=limits)
-            current, below, names = inner, "", _file_names(inner, file, limits)
-        inside = [name for name in names if _plain(name).startswith(below)]
-        found = {_plain(name).removeprefix(below): name for name in inside}
-        chosen = {short: name for short, name in found.items() if _is_wanted(short, wanted)}
+            extract(current, last, folder / "inner", limits=limits)
+            current, below = folder / "inner", ""
+            with _members(current, name=shown, limits=limits) as members:
+                names = [one for one, _ in members]
+        chosen = {inside(name) for name in names} - {""}
         if not chosen or len(chosen) > MOST_FILES:
-            message = f"`{archive.name}{STEP}{file}` holds {len(chosen)} files of a model folder"
-            raise DataError.one("D343", message)
-        for short, name in chosen.items():
-            target = destination / short
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _extract_member(current, name, target, name=archive.name, limits=limits)
-
-
-def _is_wanted(name: str, wanted: Sequence[str]) -> bool:
-    is_plain = PLAIN_NAME.fullmatch(name) is not None
-    return is_plain and any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)
-
-
-def _file_names(archive: Path, shown: str, limits: StreamLimits) -> list[str]:
-    """Return the names of the files in a zip or tar archive. DataError D346 for anything else."""
-    try:
-        kind = kind_of(archive)
-        if kind == "zip":
-            with zipfile.ZipFile(archive) as opened:
-                return [info.filename for info in opened.infolist() if not info.is_dir()]
-        packed = kind in COMPRESSED
-        stream = decompressed(archive, kind, name=shown, limits=limits) if packed else None
-        with (
-            stream or open_regular(archive) as read,
-            tarfile.open(fileobj=read, mode="r|", tarinfo=BoundedHeader) as tar,
-        ):
-            return [info.name for info in tar if not info.isdir()]
-    except BROKEN as error:
-        message = f"`{shown}` is no zip or tar archive with a folder of files"
-        raise DataError.one("D346", message) from error
+            raise DataError.one("D343", f"`{shown}` holds {len(chosen)} files of a model folder")
+        with _members(current, name=archive.name, limits=limits) as members:
+            for one in members:
+                if (short := inside(one[0])) in chosen:
+                    chosen.remove(short)
+                    target = destination / short
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    _write(one, target, archive=archive.name)
 
 
 def safe_steps(file: str) -> list[str]:
@@ -141,33 +146,25 @@ def safe_steps(file: str) -> list[str]:
     return steps
 
 
-def _extract_member(
-    archive: Path, member: str, target: Path, *, name: str, limits: StreamLimits
-) -> None:
+_Member = tuple[str, Callable[[], IO[bytes] | None]]
+"""Its name, and what opens it until the next one is asked for; None where it is no file. DataError D344, D346."""
+
+
+def _write(member: _Member, target: Path, *, archive: str) -> None:
+    name, opened = member
+    content = opened()
+    if content is None:
+        raise DataError.one("D343", f"`{archive}{STEP}{name}` is not a file")
+    with content, target.open("wb") as out:
+        shutil.copyfileobj(content, out, CHUNK)
+
+
+@contextmanager
+def _members(archive: Path, *, name: str, limits: StreamLimits) -> Iterator[Iterator[_Member]]:
+    """Yield the members of a zip, a tar, or a compressed file, in their order. DataError D346 for what is none."""
     try:
-        kind = kind_of(archive)
-        if kind == "zip":
-            with zipfile.ZipFile(archive) as opened:
-                infos = {info.filename: info for info in opened.infolist()}
-                info = infos.get(member)
-                if info is None or info.is_dir():
-                    raise _no_member(member, infos, name=name)
-                # The upper half holds the Unix mode. The content of a link is the path that it points at.
-                if stat.S_ISLNK(info.external_attr >> 16):
-                    raise _link(member, name)
-                if info.flag_bits & 1:
-                    raise DataError.one("D346", f"`{name}{STEP}{member}` is encrypted")
-                with opened.open(info) as packed:
-                    guarded = Guarded(packed, packed=info.compress_size, name=member, limits=limits)
-                    with guarded, target.open("wb") as out:
-                        shutil.copyfileobj(guarded, out, CHUNK)
-        elif kind in COMPRESSED:
-            _from_compressed(archive, member, target, kind=kind, name=name, limits=limits)
-        elif _is_tar(archive):
-            with open_regular(archive) as stream:
-                _from_tar(stream, member, target, name=name)
-        else:
-            raise DataError.one("D346", f"`{name}` is not an archive of a known kind")
+        with ExitStack() as held:
+            yield _read_members(archive, held, name=name, limits=limits)
     except (OSError, *BROKEN) as error:
         # What decompressors raise as an OSError has no number.
         if getattr(error, "errno", None) is not None:
@@ -176,69 +173,59 @@ def _extract_member(
         raise DataError.one("D346", f"`{name}` is damaged: {fault}") from error
 
 
-def _from_compressed(
-    archive: Path, member: str, target: Path, *, kind: str, name: str, limits: StreamLimits
-) -> None:
-    with decompressed(archive, kind, name=name, limits=limits) as stream:
+def _read_members(
+    archive: Path, held: ExitStack, *, name: str, limits: StreamLimits
+) -> Iterator[_Member]:
+    kind = kind_of(archive)
+    if kind == "zip":
+        opened = held.enter_context(zipfile.ZipFile(archive))
+        yield from (
+            (one.filename, partial(_unzipped, opened, one, limits)) for one in opened.infolist()
+        )
+        return
+    is_packed = kind in COMPRESSED
+    stream = (
+        decompressed(archive, kind, name=name, limits=limits)
+        if is_packed
+        else open_regular(archive)
+    )
+    held.enter_context(stream)
+    try:
         # `peek` takes nothing out of a stream that cannot go back.
-        if _is_tar_header(stream.peek(BLOCK)[:BLOCK]):
-            _from_tar(stream, member, target, name=name)
-            return
-        stem = PurePosixPath(name.rsplit(STEP, 1)[-1]).stem
-        if member != stem:
-            raise _no_member(member, [stem], name=name)
-        with target.open("wb") as out:
-            shutil.copyfileobj(stream, out, CHUNK)
+        tarfile.TarInfo.frombuf(stream.peek(BLOCK)[:BLOCK], "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        if not is_packed:
+            raise DataError.one("D346", f"`{name}` is not an archive of a known kind") from None
+        yield PurePosixPath(name.rsplit(STEP, 1)[-1]).stem, lambda: stream
+        return
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=BoundedHeader) as tar:
+        yield from ((one.name, partial(_untarred, tar, one)) for one in tar)
 
 
-def _from_tar(stream: IO[bytes], member: str, target: Path, *, name: str) -> None:
-    """Read a tar front to back, as a stream: the first member of that name is the one."""
-    seen: list[str] = []
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=BoundedHeader) as opened:
-        for info in opened:
-            seen.append(info.name)
-            if _plain(info.name) != _plain(member):
-                continue
-            # `extractfile` would follow it to another member.
-            if info.issym() or info.islnk():
-                raise _link(member, name)
-            if info.issparse():  # by a PAX header: a few bytes become terabytes
-                raise tarfile.ReadError(_HOLES)
-            content = opened.extractfile(info) if info.isreg() else None
-            if content is None:
-                raise DataError.one("D343", f"`{name}{STEP}{member}` is not a file")
-            with content, target.open("wb") as out:
-                shutil.copyfileobj(content, out, CHUNK)
-            return
-    raise _no_member(member, seen, name=name)
+def _unzipped(
+    opened: zipfile.ZipFile, info: zipfile.ZipInfo, limits: StreamLimits
+) -> IO[bytes] | None:
+    # The upper half holds the Unix mode. The content of a link is the path that it points at.
+    _require_no_link(info.filename, is_link=stat.S_ISLNK(info.external_attr >> 16))
+    if info.flag_bits & 1:
+        raise DataError.one("D346", f"`{info.filename}` is encrypted")
+    content, packed = opened.open(info), info.compress_size
+    guarded = Guarded(content, packed=packed, name=info.filename, limits=limits)
+    return None if info.is_dir() else io.BufferedReader(guarded, CHUNK)
+
+
+def _untarred(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes] | None:
+    # `extractfile` would follow it to another member.
+    _require_no_link(info.name, is_link=info.issym() or info.islnk())
+    if info.issparse():  # by a PAX header: a few bytes become terabytes
+        raise tarfile.ReadError(_HOLES)
+    return tar.extractfile(info) if info.isreg() else None
+
+
+def _require_no_link(member: str, *, is_link: bool) -> None:
+    if is_link:
+        raise DataError.one("D344", f"`{member}` is a link; only plain files are read")
 
 
 def _plain(name: str) -> str:
     return name.removeprefix("./").rstrip("/")
-
-
-def _is_tar(path: Path) -> bool:
-    with open_regular(path) as stream:
-        return _is_tar_header(stream.read(BLOCK))
-
-
-def _is_tar_header(block: bytes) -> bool:
-    try:
-        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        return False
-    return True
-
-
-def _no_member(member: str, names: Iterable[str], *, name: str) -> DataError:
-    known = sorted(set(names))
-    wanted = PurePosixPath(member).name
-    same_name = [other for other in known if PurePosixPath(other).name == wanted]
-    near = (same_name + difflib.get_close_matches(member, known, n=3, cutoff=0.5))[:3]
-    hint = f"nearest: {', '.join(f'`{other}`' for other in dict.fromkeys(near))}" if near else None
-    message = f"`{name}` has no file `{member}` ({len(known)} entries)"
-    return DataError.one("D343", message, hint=hint)
-
-
-def _link(member: str, name: str) -> DataError:
-    return DataError.one("D344", f"`{member}` in `{name}` is a link; only plain files are read")

@@ -167,9 +167,37 @@ def confine(rights: Rights, *, alone: bool = True) -> None:
         _set_limits({"RLIMIT_NPROC": rights.processes} if rights.processes else {})
     _checked(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     if (version := available().landlock) > 0:
-        _restrict_files(rights, version, has_tcp=rights.network != NONE)
+        has_tcp = rights.network != NONE
+        read = _READ_FILE | _READ_DIR
+        write = read | _WRITE_FILE | _CHANGE_FOLDER
+        handled = write | _EXECUTE
+        for since, right in _SINCE:
+            handled |= right if version >= since else 0
+        handled &= ~(read if rights.reads_all else 0)
+        size = next(size for since, size in _RULESET_BYTES if version >= since)
+        content = _RULESET.pack(handled, 0 if has_tcp else _TCP, _SCOPES)[:size]
+        ruleset = _checked(
+            _libc().syscall(_CREATE_RULESET, content, ctypes.c_size_t(size), 0), "a set of rules"
+        )
+        try:
+            for paths, access in (
+                (rights.execute, read | _EXECUTE),
+                (rights.read, read),
+                (rights.listed, _READ_DIR),
+                (rights.write, write | _REFER | _TRUNCATE),
+                (rights.devices, read | _WRITE_FILE | _IOCTL_DEVICE),
+            ):
+                for path in paths:
+                    _allow(ruleset, path, access & handled)
+            _checked(_libc().syscall(_RESTRICT_SELF, ruleset, 0), "Landlock")
+        finally:
+            os.close(ruleset)
     if alone and (os.geteuid() == 0 or has_own_network):
-        _drop_capabilities(_KEPT_CAPS if os.geteuid() == 0 else 0)
+        kept = _KEPT_CAPS if os.geteuid() == 0 else 0
+        header = struct.pack("<Ii", _CAP_VERSION, 0)
+        # Effective, permitted and inheritable, of the first 32 and of the others.
+        own = kept & _own_capabilities()
+        _checked(_libc().capset(header, struct.pack("<6I", own, own, 0, 0, 0, 0)), "capabilities")
     if available().network and rights.network != OPEN:
         has_sockets = rights.network == LOOPBACK
         families = (socket.AF_UNIX, socket.AF_NETLINK)
@@ -216,33 +244,6 @@ def _write(path: str, text: str) -> None:
         os.close(number)
 
 
-def _restrict_files(rights: Rights, version: int, *, has_tcp: bool) -> None:
-    read = _READ_FILE | _READ_DIR
-    write = read | _WRITE_FILE | _CHANGE_FOLDER
-    handled = write | _EXECUTE
-    for since, right in _SINCE:
-        handled |= right if version >= since else 0
-    handled &= ~(read if rights.reads_all else 0)
-    size = next(size for since, size in _RULESET_BYTES if version >= since)
-    content = _RULESET.pack(handled, 0 if has_tcp else _TCP, _SCOPES)[:size]
-    ruleset = _checked(
-        _libc().syscall(_CREATE_RULESET, content, ctypes.c_size_t(size), 0), "a set of rules"
-    )
-    try:
-        for paths, access in (
-            (rights.execute, read | _EXECUTE),
-            (rights.read, read),
-            (rights.listed, _READ_DIR),
-            (rights.write, write | _REFER | _TRUNCATE),
-            (rights.devices, read | _WRITE_FILE | _IOCTL_DEVICE),
-        ):
-            for path in paths:
-                _allow(ruleset, path, access & handled)
-        _checked(_libc().syscall(_RESTRICT_SELF, ruleset, 0), "Landlock")
-    finally:
-        os.close(ruleset)
-
-
 def _allow(ruleset: int, path: str, access: int) -> None:
     """Add a rule; what is not there needs none."""
     try:
@@ -259,13 +260,6 @@ def _allow(ruleset: int, path: str, access: int) -> None:
             )
     finally:
         os.close(number)
-
-
-def _drop_capabilities(kept: int) -> None:
-    header = struct.pack("<Ii", _CAP_VERSION, 0)
-    # Effective, permitted and inheritable, of the first 32 and of the others.
-    own = kept & _own_capabilities()
-    _checked(_libc().capset(header, struct.pack("<6I", own, own, 0, 0, 0, 0)), "capabilities")
 
 
 def _own_capabilities() -> int:

@@ -45,7 +45,28 @@ def main() -> None:
     worker = os.fork()
     if worker == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        _work()
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        # A fork does not inherit the request, and somebody may kill the launcher by itself.
+        tell_when_gone(os.getppid(), signal.SIGKILL)
+        path, rights, kind, name, *arguments = sys.argv[2:]
+        sys.argv = [name, *arguments]
+        if rights:
+            _confine(json.loads(rights))
+        if kind == "program":
+            # Python ignores these two, and what is executed would inherit that.
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_DFL)
+            try:
+                os.execv(name, sys.argv)  # noqa: S606 - this is what it is for
+            except OSError as error:
+                sys.stderr.write(f"{os.path.basename(name)} cannot be started: {error.strerror}\n")
+                os._exit(NO_PROGRAM)
+        sys.path[:] = json.loads(path)
+        if kind == "script":
+            sys.path.insert(0, os.path.dirname(name))  # what Python does for a script
+            runpy.run_path(name, run_name="__main__")
+        else:
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _, status = os.waitpid(worker, 0)
@@ -57,25 +78,6 @@ def main() -> None:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
-
-
-def _work() -> None:
-    """Become what was asked for."""
-    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-    # A fork does not inherit the request, and somebody may kill the launcher by itself.
-    tell_when_gone(os.getppid(), signal.SIGKILL)
-    path, rights, kind, name, *arguments = sys.argv[2:]
-    sys.argv = [name, *arguments]
-    if rights:
-        _confine(json.loads(rights))
-    if kind == "program":
-        _become(name)
-    sys.path[:] = json.loads(path)
-    if kind == "script":
-        sys.path.insert(0, os.path.dirname(name))  # what Python does for a script
-        runpy.run_path(name, run_name="__main__")
-    else:
-        runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 def _confine(rights: dict[str, Any]) -> None:
@@ -96,17 +98,6 @@ def _confine(rights: dict[str, Any]) -> None:
         os._exit(UNCONFINED)
     # Other credentials: the kernel may have dropped the request for them.
     tell_when_gone(parent, signal.SIGKILL)
-
-
-def _become(program: str) -> None:
-    # Python ignores these two, and what is executed would inherit that.
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    try:
-        os.execv(program, sys.argv)  # noqa: S606 - this is what it is for
-    except OSError as error:
-        sys.stderr.write(f"{os.path.basename(program)} cannot be started: {error.strerror}\n")
-        os._exit(NO_PROGRAM)
 
 
 def tell_when_gone(parent: int, number: int) -> None:

@@ -214,7 +214,9 @@ def fetch(objects: ObjectStore, manifest: SharedManifest, root: Path) -> Path:
     files = folder / FILES
     _keep_only(files, {entry.name for entry in artifact.files}, root)
     writing.make_folder(files, below=root)
-    missing = sum(entry.bytes for entry in artifact.files) - _size(files)
+    missing = sum(entry.bytes for entry in artifact.files) - (
+        sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
+    )
     if missing > (free := shutil.disk_usage(root).free):
         raise RefusedError(f"it has {missing / 1e6:.0f} MB more, and {free / 1e6:.0f} MB are free")
     for entry in artifact.files:
@@ -235,7 +237,16 @@ def _fetch_file(
         for part in parts_of(entry, digests):
             content = _kept(stream, part.start, part.bytes, part.sha256)
             if content is None:
-                content = _blob(objects, part.sha256, part.bytes)
+                try:
+                    content = objects.get(blob_name(part.sha256), limit=min(part.bytes, PART))
+                except OversizeError as error:
+                    raise RefusedError(
+                        f"blob {part.sha256[:12]} has more than the {part.bytes} bytes it is to have"
+                    ) from error
+                if content is None:
+                    raise RefusedError(f"blob {part.sha256[:12]} is not there")
+                if len(content) != part.bytes or hashlib.sha256(content).hexdigest() != part.sha256:
+                    raise RefusedError(f"blob {part.sha256[:12]} does not have its digest")
                 stream.seek(part.start)
                 stream.truncate()
                 stream.write(content)
@@ -258,29 +269,11 @@ def _kept(stream: BinaryIO, start: int, size: int, digest: str) -> bytes | None:
     return content if hashlib.sha256(content).hexdigest() == digest else None
 
 
-def _blob(objects: ObjectStore, digest: str, size: int) -> bytes:
-    try:
-        content = objects.get(blob_name(digest), limit=min(size, PART))
-    except OversizeError as error:
-        raise RefusedError(
-            f"blob {digest[:12]} has more than the {size} bytes it is to have"
-        ) from error
-    if content is None:
-        raise RefusedError(f"blob {digest[:12]} is not there")
-    if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
-        raise RefusedError(f"blob {digest[:12]} does not have its digest")
-    return content
-
-
 def _keep_only(files: Path, names: set[str], root: Path) -> None:
     for path in sorted(files.rglob("*")) if files.is_dir() and not files.is_symlink() else []:
         is_known = path.relative_to(files).as_posix() in names and path.is_file()
         if path.is_symlink() or not (is_known or path.is_dir()):
             writing.remove(path, below=root)
-
-
-def _size(files: Path) -> int:
-    return sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
 
 
 def _each[T, R](call: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -94,7 +94,6 @@ UNSLOTH = "unsloth"
 
 
 def own_llama_cpp() -> tuple[Path, Path] | None:
-    """Converter and quantizer of the user's llama.cpp, whether they exist or not; None without `LLAMA_CPP_DIR`."""
     folder = os.environ.get("LLAMA_CPP_DIR")
     if folder is None:
         return None
@@ -104,7 +103,6 @@ def own_llama_cpp() -> tuple[Path, Path] | None:
 
 
 def missing_gguf_tools(find_version: Callable[[str], str | None]) -> Problem | None:
-    """Return what is missing to write GGUF files, if anything."""
     if (own := own_llama_cpp()) is not None:
         absent = [path.name for path in own if not path.exists()]
         hint = "$LLAMA_CPP_DIR must hold a built llama.cpp"
@@ -161,7 +159,6 @@ def version_of(distribution: str) -> str | None:
 
 @cache
 def _installed(distribution: str) -> str | None:
-    """The version in the environment, which stays as it is while the process runs."""
     from importlib import metadata  # brings zipfile and csv
 
     try:
@@ -174,7 +171,6 @@ def _installed(distribution: str) -> str | None:
 
 
 def tool_versions() -> dict[str, str]:
-    """The engine, Python, and the installed ones of `TOOLS`, by name."""
     found = {tool: version_of(tool) for tool in TOOLS}
     return {
         "slm-recipe": __version__,
@@ -260,7 +256,6 @@ _SLICE = re.compile(r"^\s+MIG (?P<profile>\S+)\s.*UUID: (?P<uuid>MIG-[^)]+)\)")
 
 
 def _nvidia(visible: str | None) -> Device | None:
-    """Return the first GPU that CUDA_VISIBLE_DEVICES lets be seen; None where there is none."""
     gpus = _smi_gpus()
     if visible is None:
         # by UUID: by default CUDA counts the fastest GPU first, `nvidia-smi` by
@@ -320,7 +315,6 @@ def _smi_slice(entry: str, gpus: list[Device]) -> Device | None:
 
 
 def _smi(*words: str) -> str:
-    """Return what `nvidia-smi` says; nothing where it is not there or fails."""
     if not any(driver.exists() for driver in DRIVERS):
         return ""
     try:

@@ -55,7 +55,6 @@ def open_regular(path: Path | str, *, follow: bool = True) -> BufferedReader:
 
 
 def require_regular(path: Path | str) -> os.stat_result:
-    """Return the status of a regular file, for readers that open it themselves. Raises as `open_regular` does."""
     status = os.stat(path)  # noqa: PTH116 - takes both kinds of path
     _require_regular(status.st_mode, path)
     return status
@@ -128,7 +127,6 @@ def json_lines(text: str) -> list[str]:
 
 
 def key_twice(text: str) -> str | None:
-    """Return a key that stands twice in one object of JSON text; None for none."""
     found: list[str] = []
 
     def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,7 +141,6 @@ def key_twice(text: str) -> str | None:
 def read_json(
     path: Path | str, *, limit: int = MAX_BYTES, depth: int = MAX_DEPTH, follow: bool = True
 ) -> Any:
-    """Return the value of a JSON file. OSError as `read_bytes`, ValueError as `parse_json`."""
     content = read_bytes(path, limit=limit, follow=follow)
     return parse_json(content, depth=depth, parts=limit // BYTES_A_PART)
 

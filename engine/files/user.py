@@ -22,7 +22,6 @@ def state_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where the engine keeps what can be made again."""
     return _folder("XDG_CACHE_HOME", ".cache")
 
 
@@ -33,7 +32,6 @@ def packages_folder() -> Path:
 
 
 def bytecode_folder() -> Path:
-    """Return where bytecode of libraries is kept. RuntimeError for a user without a home folder."""
     # beside the cache and not in it: all runs import it, so none may write it
     return cache_folder().with_name(f"{NAME}-bytecode")
 

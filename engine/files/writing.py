@@ -25,7 +25,6 @@ from engine.files.reading import read_text
 
 
 def require_absent(target: Path, *, code: str, option: str) -> None:
-    """RecipeError `code` where something is in the place of a new folder."""
     if target.exists() or target.is_symlink():
         message = f"`{target}` is there already: nothing is overwritten"
         raise RecipeError.one(code, message, hint=f"name another folder with {option}")
@@ -126,7 +125,6 @@ def replacing(
 
 
 def sync(path: Path) -> None:
-    """Wait until the bytes of a file are on the disk. OSError."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
 
@@ -218,7 +216,6 @@ def output(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_output(path: Path, text: str) -> None:
-    """Write a text to such a file. OSError as `output`."""
     with output(path) as stream:
         stream.write(text.encode("utf-8"))
 
@@ -229,7 +226,6 @@ def create_text(path: Path, text: str, *, below: Path | None = None) -> bool:
 
 
 def create_bytes(path: Path, content: bytes, *, below: Path | None = None) -> bool:
-    """Write bytes where nothing stands, as `create_text` does."""
     try:
         with open_new(path, below=below) as stream:
             stream.write(content)
@@ -246,7 +242,6 @@ def refuse_link(path: Path) -> None:
 
 @contextlib.contextmanager
 def _opened(folder: Path, *, below: Path | None, make: bool) -> Iterator[int]:
-    """Hold a folder open; yields its handle."""
     path = folder if below is None else below
     if below is not None:
         refuse_link(path)
@@ -275,7 +270,6 @@ def _opened(folder: Path, *, below: Path | None, make: bool) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _new_part(path: Path, handle: int, mode: int | None) -> Iterator[tuple[BinaryIO, str]]:
-    """Yield a held file beside `path` and its name; it is deleted where the block fails."""
     for left in reversed(range(leases.TRIES)):
         # cut, since a name has 255 bytes at most; random, so that nobody can have put a link there
         partial = f".{path.name[:100]}.{secrets.token_hex(_RANDOM)}.part"

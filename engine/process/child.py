@@ -32,10 +32,7 @@ _PROC: Final = Path("/proc")
 
 
 class HangsError(Exception):
-    """A helper has done nothing for as long as it may."""
-
     def __init__(self, seconds: float) -> None:
-        """Say for how long."""
         super().__init__(
             f"did nothing for {seconds / 60:.0f} min: it wrote nothing and computed nothing"
         )
@@ -45,14 +42,12 @@ class IdleClock:
     """How long the process group that `session` leads has done nothing."""
 
     def __init__(self, session: int, *, limit: float = IDLE_SECONDS) -> None:
-        """Begin with a group that has just started."""
         self._session, self._limit = session, limit
         self._ticked = time.monotonic()
         self._idle = self._looked = 0.0
         self._computed: int | None = None
 
     def wrote(self) -> None:
-        """Note a sign of life."""
         self._idle = self._looked = 0.0
 
     def tick(self) -> None:
@@ -72,14 +67,12 @@ class IdleClock:
 
 
 def processor_time(session: int) -> int | None:
-    """Return the processor time of a session's processes, in the system's ticks; None where it does not say."""
     found = [line for line in _stats() if line[3] == str(session)]
     # utime, stime, and those of children that were waited for
     return sum(int(number) for line in found for number in line[11:15]) if found else None
 
 
 def _stats() -> Iterator[list[str]]:
-    """Yield the fields of `/proc/N/stat` from the state on, of every process."""
     with contextlib.suppress(OSError):
         for folder in _PROC.iterdir():
             if folder.name.isdigit():
@@ -93,12 +86,10 @@ class Child:
     """A process that was started by these rules, with its whole group; ended when its context is left."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        """Take a process that leads a group of its own."""
         self._process = process
 
     @property
     def number(self) -> int:
-        """Of the process, and of its group."""
         return self._process.pid
 
     @property
@@ -109,7 +100,6 @@ class Child:
         return self._process.returncode
 
     def send(self, text: str) -> None:
-        """Write to its standard input, where it was given one. OSError where it reads no more."""
         stream = self._process.stdin
         if stream is None:
             raise AssertionError(self._process.args)
@@ -117,13 +107,11 @@ class Child:
         stream.flush()
 
     def close_input(self) -> None:
-        """Say that nothing more will be sent."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
 
     def line(self) -> str:
-        """Return the next line of its output without its end; "" at the end of all."""
         stream = self._process.stdout
         found: bytes = stream.readline() if stream is not None else b""
         return found.decode("utf-8", errors="replace").rstrip("\r\n")
@@ -172,14 +160,12 @@ class Child:
         return self.kill()
 
     def stop(self, *, grace: float = GRACE_SECONDS) -> int:
-        """Ask the group to end by SIGTERM, make it after `grace` seconds, and return the status."""
         if not self.has_ended():
             self.signal(signal.SIGTERM)
             self.has_ended(within=grace)
         return self.kill()
 
     def kill(self) -> int:
-        """End what is left of the group at once, collect it, and return the status."""
         if self._process.returncode is None:
             self.signal(signal.SIGKILL)
         return self._process.wait()

@@ -28,8 +28,6 @@ OPEN: Final = "open"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What is left to a process."""
-
     execute: tuple[str, ...] = ()
     """Files and folders whose programs it may start."""
     read: tuple[str, ...] = ()
@@ -49,8 +47,6 @@ class Rights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Available:
-    """What this kernel can take away."""
-
     landlock: int = 0
     """The version of its interface; 0 for none."""
     network: bool = False
@@ -65,15 +61,12 @@ class Available:
 
 
 class _Own:
-    """What this process has given up, if anything."""
-
     rights: Rights | None = None
     has_helper: bool = False
     """A process apart has the network for this one."""
 
 
 def in_force() -> str:
-    """Return one line for the report: what confines this process, and what it starts."""
     found = available()
     if not found.landlock:
         return found.words
@@ -96,7 +89,7 @@ def confine_main(rights: Rights, *, has_helper: bool = False) -> None:
 
 
 class ConfinementError(OSError):
-    """What `available` promises could not be done."""
+    pass
 
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -143,7 +136,6 @@ def _libc() -> ctypes.CDLL:
 
 @cache
 def available() -> Available:
-    """Return what can be taken away here; asks the kernel, changes nothing."""
     if sys.platform != "linux":
         return Available()
     found = int(_libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG))
@@ -245,7 +237,6 @@ def _write(path: str, text: str) -> None:
 
 
 def _allow(ruleset: int, path: str, access: int) -> None:
-    """Add a rule; what is not there needs none."""
     try:
         number = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:

@@ -22,7 +22,6 @@ def read_quickly() -> None:
 
 @cache
 def packages_distributions() -> Mapping[str, list[str]]:
-    """Return the distributions of each top-level package, as the standard library does."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for distribution in metadata.distributions():
         for package in _packages(distribution):

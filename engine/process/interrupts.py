@@ -35,14 +35,11 @@ class Interrupted(KeyboardInterrupt):
     """The process was asked to end. A `KeyboardInterrupt`, so that whatever lets Ctrl-C through lets this through."""
 
     def __init__(self, number: int) -> None:
-        """Keep the number of the signal."""
         super().__init__(name_of(number))
         self.number = number
 
 
 class _State:
-    """What has been asked of this process."""
-
     def __init__(self) -> None:
         self.pending: int | None = None
         self.deferring = 0
@@ -56,17 +53,14 @@ _state = _State()
 
 
 def name_of(number: int) -> str:
-    """Return `SIGTERM` for 15."""
     return signal.Signals(number).name
 
 
 def number_of(error: KeyboardInterrupt) -> int:
-    """Return the signal behind an exception; SIGINT for Python's own."""
     return error.number if isinstance(error, Interrupted) else int(signal.SIGINT)
 
 
 def pending() -> int | None:
-    """Return the number of the signal that asked this process to end, if one did."""
     return _state.pending
 
 
@@ -77,19 +71,16 @@ def request(number: int) -> None:
 
 
 def raise_pending() -> None:
-    """Raise `Interrupted` where this process was asked to end."""
     if _state.pending is not None:
         raise Interrupted(_state.pending)
 
 
 def raise_unless_deferred() -> None:
-    """Raise `Interrupted` where this process was asked to end and nobody has deferred it."""
     if not _state.deferring:
         raise_pending()
 
 
 def on_force(reap: Callable[[], None]) -> None:
-    """Have `reap` called before the process is ended by force."""
     _state.reap = reap
 
 
@@ -194,7 +185,6 @@ def _set_timer(seconds: float) -> None:
 
 @contextlib.contextmanager
 def _watched() -> Iterator[None]:
-    """Have a thread see the signals as they come in, for when the main thread cannot."""
     reader, writer = os.pipe()
     # Python refuses a wakeup descriptor that blocks: its C handler must never wait for a full pipe.
     os.set_blocking(writer, False)
@@ -213,7 +203,6 @@ def _watched() -> Iterator[None]:
 
 
 def _watch(reader: int) -> None:
-    """End the process at its second signal, or when the first was not followed; return when the pipe is closed."""
     first: int | None = None
     since = 0.0
     while True:

@@ -32,7 +32,6 @@ UNCONFINED = 126
 
 
 def main() -> None:
-    """Start what the command line names and stay beside it."""
     parent = int(sys.argv[1])
     # No core files: they would hold rows and weights, and fill the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -101,7 +100,6 @@ def _confine(rights: dict[str, Any]) -> None:
 
 
 def tell_when_gone(parent: int, number: int) -> None:
-    """Have this process get a signal when its parent ends, even by SIGKILL."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)
     else:

@@ -36,7 +36,6 @@ NUMBA_LOCATORS: Final = "UserProvidedCacheLocator"
 
 
 def caches() -> dict[str, str]:
-    """Return the variables that put the caches of libraries into the user's own cache folder."""
     root = _cache_root()
     places = {name: str(root / folder) for name, folder in CACHES.items()}
     return {**places, "NUMBA_CACHE_LOCATOR_CLASSES": NUMBA_LOCATORS}
@@ -64,7 +63,6 @@ def confined_cache() -> Path:
 
 
 def confined_variables(folder: Path, cache: Path) -> dict[str, str]:
-    """Return the variables that keep libraries in what is left to them."""
     own = {name: str(folder) for name in ("HOME", "TEMP", "TMP", "TMPDIR")}
     # Else they are looked up in the list of accounts.
     named = dict.fromkeys(("LOGNAME", "USER"), "recipe")
@@ -84,7 +82,6 @@ RUNNING: Final = re.compile(r"^procs_running (\d+)$", re.MULTILINE)
 
 
 def waiting(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return what an environment lacks for its threads to wait briefly."""
     if POLICY in variables:
         return {}
     lacking = {name: value for name, value in BRIEFLY.items() if name not in variables}
@@ -95,12 +92,10 @@ def waiting(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def wait_briefly() -> None:
-    """Have this process's threads wait so; of use only before torch is imported."""
     os.environ.update(waiting(os.environ))
 
 
 def _is_alone() -> bool:
-    """Return whether this is the only thread that runs now, as far as the system says."""
     try:
         running = RUNNING.search(STAT.read_text("ascii"))
     except OSError:
@@ -129,7 +124,6 @@ _unreported: set[str] = set()
 
 
 def take_out(variables: MutableMapping[str, str] = os.environ) -> None:
-    """Take the variables out of this process."""
     found = {name for name in variables if name in NAMES or name.startswith(PREFIXES)}
     for name in found:
         del variables[name]

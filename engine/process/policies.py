@@ -133,7 +133,6 @@ def _own_settings() -> Iterator[str]:
 
 
 def _hub_folders(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
-    """Yield where models of the hub are kept, which all programs of the user share."""
     named = [Path(variables[name]) for name in HUB_FOLDERS if variables.get(name)]
     root = Path(variables.get("XDG_CACHE_HOME") or home / ".cache")
     for folder in (*named, root / "huggingface"):
@@ -195,18 +194,14 @@ class Size(Value):
     more: int
 
     def of(self, given: int) -> int:
-        """Return the bytes for so many bytes of input."""
         return int(self.times * given) + self.more
 
     @property
     def words(self) -> str:
-        """As the docs show it."""
         return f"{self.more / GIB:g} GiB and {self.times:g} times what it reads"
 
 
 class Policy(Value):
-    """The rights of one kind of child."""
-
     name: str
     reads: str
     """In words, for the docs."""
@@ -287,7 +282,6 @@ POLICIES: Final = (
 def rights_of(
     policy: Policy, command: Command, *, reads: Iterable[Path] = (), writes: Iterable[Path] = ()
 ) -> Rights:
-    """Return what a child of that kind keeps, given what it reads and writes."""
     given = [path.resolve() for path in reads]
     size = sum(map(_bytes, given))
     has_gpu = policy.uses_gpu and bool(gpus())
@@ -311,7 +305,6 @@ def rights_of(
 
 @cache
 def base_rights() -> Rights:
-    """What every child reads and starts: the system, this Python, this package."""
     root = PACKAGE.parent
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
     libraries = [*sys.path, *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
@@ -331,7 +324,6 @@ def _is_library(folder: str) -> bool:
 
 
 def places_of(command: Command) -> Iterator[str]:
-    """Yield where a program or script that is not ours has its own files."""
     if command.kind == "module":
         return
     for name in {Path(command.name), Path(command.name).resolve()}:
@@ -373,7 +365,6 @@ def machine_limits() -> dict[str, int]:
 
 @cache
 def gpus() -> tuple[str, ...]:
-    """Return the devices of GPUs."""
     _make_unified_memory()
     return tuple(sorted(str(path) for name in GPUS for path in DEV.glob(name)))
 
@@ -404,7 +395,6 @@ def linked(folder: Path) -> Iterator[str]:
 
 
 def _bytes(path: Path) -> int:
-    """Return the size of a file, or of the files of a folder."""
     try:
         if not path.is_dir():
             return path.stat().st_size

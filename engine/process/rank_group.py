@@ -28,7 +28,6 @@ POLL_SECONDS = 0.05
 
 
 def main() -> None:
-    """Start them and wait; in each of them, become the module."""
     count, node, nodes, at, imports, module, *arguments = sys.argv[1:]
     given = dict(os.environ)
     # Libraries of other systems start threads that no fork survives.
@@ -56,7 +55,6 @@ def main() -> None:
 
 
 def variables(rank: int, count: int, *, node: int, nodes: int, at: str) -> dict[str, str]:
-    """Return what torch.distributed reads, of one of `count` processes on a machine."""
     host, _, port = at.rpartition(":")
     numbers = {
         "RANK": node * count + rank,
@@ -73,7 +71,6 @@ def variables(rank: int, count: int, *, node: int, nodes: int, at: str) -> dict[
 
 
 def _chosen(given: dict[str, str]) -> dict[str, str]:
-    """Return the user's own interfaces."""
     return {name: value for name, value in given.items() if name.endswith("_SOCKET_IFNAME")}
 
 
@@ -108,7 +105,6 @@ def _wait(ranks: dict[int, int]) -> tuple[int, int]:
 
 
 def _end_as(rank: int, code: int) -> None:
-    """End this process as that one ended."""
     if code:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
         sys.stderr.write(f"process {rank} of the training {how}\n")

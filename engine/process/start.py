@@ -117,11 +117,9 @@ class Command(Value):
     arguments: tuple[str, ...] = ()
 
     def __call__(self, *arguments: str) -> Command:
-        """Return the command with further arguments."""
         return Command(kind=self.kind, name=self.name, arguments=(*self.arguments, *arguments))
 
     def words(self, rights: Rights | None = None) -> list[str]:
-        """Return the command line; without `rights` it keeps ours."""
         # -I takes the current folder, the user's site and PYTHON* variables off the search path: a `json.py` that
         # came with somebody's recipe would run otherwise. As -I hides PYTHONUTF8 and PYTHONPYCACHEPREFIX too, the
         # encoding is named, and where bytecode lies.
@@ -132,12 +130,10 @@ class Command(Value):
 
 
 def module(name: str) -> Command:
-    """Return the command that runs a module as `python -m` does."""
     return Command(kind="module", name=name)
 
 
 def script(path: Path) -> Command:
-    """Return the command that runs a Python file; modules beside it are in its reach."""
     return Command(kind="script", name=str(path.absolute()))
 
 
@@ -155,7 +151,6 @@ def bytecode_read() -> list[str]:
 
 
 def search_path() -> list[str]:
-    """Return where this process imports from, without what follows the current folder."""
     # As text: an entry of a search path is kept as it stands.
     kept = [part for part in sys.path if os.path.isabs(part)]
     return kept if str(ROOT) in kept else [*kept, str(ROOT)]
@@ -176,14 +171,12 @@ def environment(
 
 
 def is_kept(name: str, prefixes: Sequence[str] = ()) -> bool:
-    """Return whether a child gets this variable of ours; it never gets one that is named like a secret."""
     wanted = name in KEPT_VARIABLES or name.startswith((*KEPT_PREFIXES, *prefixes))
     return wanted and SECRET.search(name) is None
 
 
 @contextlib.contextmanager
 def working_folder() -> Iterator[Path]:
-    """Yield a new, empty folder, which is gone afterwards."""
     with leases.temporary_folder() as folder:
         yield folder
 
@@ -232,8 +225,6 @@ def start(
 
 
 class Finished(Value):
-    """What came of a short command."""
-
     status: int | None
     """None where it did not end in time."""
     text: str

@@ -21,8 +21,6 @@ from engine.values import Value, fields, to_json
 
 
 class FileEntry(Value):
-    """One file of an artifact."""
-
     name: str
     """Path below the artifact's files, with `/`."""
     sha256: str
@@ -51,7 +49,6 @@ class Artifact(Value):
     """The shared store that it was taken from; empty for one that was built in this store."""
 
     def file(self, name: str) -> Path:
-        """The path of a file or folder of this artifact; FileNotFoundError when it has none of that name."""
         path = self.path / name
         if not path.exists():
             raise FileNotFoundError(name)
@@ -106,7 +103,6 @@ class ArtifactFolder(Value):
 
 
 def manifest_text(artifact: Artifact) -> str:
-    """Return the signed manifest. EnvironmentProblem E757 where there is no key to sign with."""
     return json.dumps(manifest_record(artifact), indent=1, ensure_ascii=False, sort_keys=True)
 
 
@@ -198,7 +194,6 @@ def plain_status(files: Path, name: str) -> os.stat_result | None:
 
 
 def regular_files(files: Path) -> Iterator[Path]:
-    """Yield every file below a folder that a stage filled, in order. ValueError for a link or what is no file."""
     for path in sorted(files.rglob("*")):
         mode = path.lstat().st_mode
         if stat.S_ISREG(mode):

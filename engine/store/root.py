@@ -91,7 +91,6 @@ def checked_root(root: Path, *, is_named: bool) -> Path:
 
 
 def _open_to_others(status: os.stat_result) -> str:
-    """Return why somebody else may have written into a folder; empty where only its owner, this user, can."""
     user = os.geteuid()
     # root by way of sudo may work on the store of the user who called it
     owners = {user} if user else {0, int(_sudo_user())}

@@ -63,8 +63,6 @@ SHARED_KEY: Final = (
 
 
 class AcceptedRun(Value):
-    """A run whose model was accepted, and where its results stand in the store."""
-
     folder: Path
     keys: Mapping[str, str]
     """Of the artifacts of its stages, by stage."""
@@ -73,8 +71,6 @@ class AcceptedRun(Value):
 
 
 class Runs:
-    """The run folders below a store's root; a folder is made once and never reused."""
-
     def __init__(self, root: Path) -> None:
         self._root = root
         self._folder = root / "runs"
@@ -104,7 +100,6 @@ class Runs:
         raise AssertionError(stamp)
 
     def _begin(self, recipe_name: str) -> Path:
-        """Make a folder under a name that says that it is no run yet, and hold the mark in it."""
         for _ in range(leases.TRIES):
             begun = self._folder / recipe_name / f"{BEGUN}{secrets.token_hex(12)}"
             try:
@@ -120,7 +115,6 @@ class Runs:
         raise AssertionError(recipe_name)
 
     def clear(self, run: Path) -> None:
-        """Empty a run folder that was made just now and has no record yet."""
         if (run / RECORD).exists():
             raise AssertionError(run)
         for path in run.iterdir():
@@ -152,7 +146,6 @@ class Runs:
         return sorted(run for run in records if not run.is_symlink())
 
     def ours(self, recipe_name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Finished runs of a recipe that this user made, with their records, newest first."""
         for run in reversed(self.of(recipe_name)):
             record = read_record(run)
             if is_ours(record) and record.get("recipe", recipe_name) == recipe_name:
@@ -176,7 +169,6 @@ class Runs:
         return runs[-1] if runs else None
 
     def record(self, run: Path, fields: Mapping[str, Any]) -> None:
-        """Write the run's signed record, last; its presence means that the run folder is complete."""
         with storage_errors(self._root):
             files = {name: sha256_of(run / name) for name in REPORTED if (run / name).is_file()}
             for name in files:
@@ -187,7 +179,6 @@ class Runs:
         _let_go(run)
 
     def payloads(self, recipe_name: str) -> dict[str, Mapping[str, Any]]:
-        """What each stage's key stood for when it was last asked for, by stage; to explain what changed."""
         found: dict[str, Mapping[str, Any]] = {}
         for _, record in self.ours(recipe_name):
             # the newest run comes first, so what is known already stays
@@ -236,12 +227,10 @@ def accepted_runs(runs: Runs, recipe_name: str) -> Iterator[AcceptedRun]:
 
 
 def latest_accepted(runs: Runs, recipe_name: str) -> AcceptedRun | None:
-    """The newest of the accepted runs; None where no model was accepted yet."""
     return next(accepted_runs(runs, recipe_name), None)
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """A run's record, whoever wrote it; empty when it cannot be read."""
     try:
         fields = read_json(run / RECORD, follow=False)
     except (OSError, ValueError):
@@ -250,12 +239,10 @@ def read_record(run: Path) -> dict[str, Any]:
 
 
 def record_text(record: Mapping[str, Any]) -> str:
-    """Return the text of a signed record. EnvironmentProblem E757 where there is no key to sign with."""
     return json.dumps(sign(KIND, record), indent=1, sort_keys=True)
 
 
 def is_ours(record: Mapping[str, Any]) -> bool:
-    """Tell whether this user wrote a record. EnvironmentProblem E757 for a key that cannot be read."""
     return origin_of(KIND, record) is Origin.OURS
 
 

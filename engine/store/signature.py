@@ -26,8 +26,6 @@ from engine.values import Value, fields
 
 
 class StageKey(Value):
-    """A digest and the payload that was hashed, kept to explain why a key changed."""
-
     digest: str
     """64 hex digits."""
     payload: Mapping[str, Any]
@@ -47,7 +45,6 @@ def product_key(name: str, payload: Mapping[str, Any]) -> StageKey:
 
 
 def canonical_json(value: Any) -> str:
-    """Sorted keys, no white space, UTF-8, floats by `repr`; NaN is refused."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
@@ -85,8 +82,6 @@ LONGEST: Final = 4096
 
 
 class Origin(Enum):
-    """Who wrote a record, as far as its signature tells."""
-
     OURS = "ours"
     CHANGED = "changed"
     """Signed with this user's key, but not with these fields: damage."""
@@ -110,7 +105,7 @@ def prepare() -> None:
 
 
 def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
-    """Tell who wrote a record; without a key of the user's it is nobody here. EnvironmentProblem E757."""
+    """EnvironmentProblem E757 for a key that cannot be read."""
     signed = record.get(FIELD)
     key = _read(_place()) if isinstance(signed, dict) else None
     if key is None or not isinstance(signed, dict) or signed.get("by") != _name_of(key):
@@ -139,7 +134,6 @@ def _place() -> Path:
 
 
 def _read(place: Path) -> bytes | None:
-    """Return the key; None where this user has none yet."""
     try:
         status = place.stat()
         # time and inode are part of the cache's key: a key that is replaced while the process

@@ -84,13 +84,11 @@ class Store:
     """Content-addressed artifacts below one folder. Safe for several processes at once."""
 
     def __init__(self, root: Path, *, versions: Mapping[str, str] | None = None) -> None:
-        """Use `root`; nothing is written before the first `put`."""
         self.root = root
         self._versions = dict(versions or {})
         self._hashed: dict[Path, tuple[tuple[int, ...], str]] = {}
 
     def folder(self, key: str) -> Path:
-        """Where the artifact of `key` stands or would stand."""
         return self.root / "store" / key[:2] / key
 
     def scratch(self, key: str) -> Path:
@@ -115,7 +113,6 @@ class Store:
         return path
 
     def has_scratch(self, key: str) -> bool:
-        """Tell whether this user has begun to work on `key`, and has not ended."""
         path = self.root / SCRATCH / key
         # a key may come out of a file that a stage left: it must not be a path
         if not _KEY.fullmatch(key) or not _is_plain_folder(self.root, path.parent):
@@ -131,7 +128,6 @@ class Store:
         return stat.S_ISDIR(mode) and is_ours and record.get("key") == key
 
     def stored(self, key: str) -> Stored:
-        """What stands at the place of `key`; of files larger than `SMALL` by size and time."""
         return self._looked_through(key).stored
 
     def get(self, key: str) -> Artifact | None:
@@ -186,11 +182,9 @@ class Store:
         return self.put(name, product_key(name, payload), build, anew=anew, waits=waits)
 
     def scratch_for(self, name: str, payload: Mapping[str, Any]) -> Path:
-        """The folder for work in progress on that inner product; it outlives a killed process."""
         return self.scratch(product_key(name, payload).digest)
 
     def set_aside(self, key: str) -> None:
-        """Move the artifact of `key`, which cannot be used, to `damaged/`; nothing where nothing stands."""
         self.move_aside(self.folder(key))
 
     def deliver(self, artifact: Artifact, name: str, target: Path) -> None:
@@ -222,15 +216,12 @@ class Store:
         del digest, decisions
         return 0
 
-    def settle(self) -> None:
-        """Give what is still to be given to a store that machines share; nothing where none do."""
+    def settle(self) -> None: ...
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what went otherwise than meant and cost no result, as warnings."""
         return ()
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a report says of the store."""
         return ()
 
     @contextlib.contextmanager
@@ -246,7 +237,6 @@ class Store:
 
     @contextlib.contextmanager
     def lock_if_free(self, key: str, *, waits: bool = False) -> Iterator[bool]:
-        """Hold the lock of `key` where nobody holds it, and yield whether it was so."""
         from filelock import FileLock, Timeout  # light verbs that only read need no lock
 
         path = self.root / "locks" / f"{key[:16]}.lock"
@@ -269,7 +259,6 @@ class Store:
             lock.release()
 
     def _looked_through(self, key: str) -> ArtifactFolder:
-        """Return what stands at the place of a key, with its files looked at as `stored` says."""
         if not _is_plain_folder(self.root / "store", self.folder(key).parent):
             return ArtifactFolder(stored=Stored.ABSENT)
         found = read_manifest(self.folder(key))
@@ -310,7 +299,6 @@ class Store:
         return artifact
 
     def _seal(self, stage: str, key: StageKey, *, partial: Path, seconds: float) -> Artifact:
-        """Describe what was built, make it durable, and rename it into place."""
         final, files = self.folder(key.digest), partial / FILES
         with storage_errors(self.root):
             writing.share_reading(files)
@@ -357,7 +345,6 @@ class Store:
             writing.move(path, target, below=self.root)
 
     def _is_intact(self, artifact: Artifact, entry: FileEntry, *, whole: bool = False) -> bool:
-        """Tell whether a file has the bytes that the manifest names, as far as that is looked at."""
         status = plain_status(artifact.path, entry.name)
         if status is None or status.st_size != entry.bytes:
             return False
@@ -382,7 +369,6 @@ class Store:
 
 
 def is_full(error: BaseException | None, folder: Path) -> bool:
-    """Tell whether `error`, or what led to it, is a full disk below `folder`, whatever the library calls it."""
     seen: set[int] = set()
     # contexts of exceptions can form a circle
     while error is not None and id(error) not in seen:
@@ -415,7 +401,6 @@ def out_of_room(error: BaseException, *folders: Path) -> OSError | None:
 
 @contextlib.contextmanager
 def storage_errors(root: Path) -> Iterator[None]:
-    """Report what the system refuses below `root` as `storage_problem` says it."""
     try:
         yield
     except OSError as error:
@@ -450,7 +435,6 @@ def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreErr
 
 
 def size_problem() -> EnvironmentProblem:
-    """A file that would grow beyond what this process may write, as a problem for the user."""
     return EnvironmentProblem.one(
         "E742",
         "a file would grow larger than this process may write",
@@ -459,7 +443,6 @@ def size_problem() -> EnvironmentProblem:
 
 
 def _is_plain_folder(start: Path, folder: Path) -> bool:
-    """Tell whether no folder from `start` down to `folder` is a link."""
     # texts and no paths, since this is asked a thousand times in a run
     ones = accumulate((os.fspath(start), *folder.relative_to(start).parts), os.path.join)
     return not any(map(os.path.islink, ones))
@@ -481,7 +464,6 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _entry(files: Path, path: Path) -> tuple[FileEntry, tuple[int, ...]]:
-    """Return the entry of a file, once its bytes are on the disk, and its stamp."""
     # taken before it is hashed: what changes it after that changes its stamp
     status = path.stat()
     digest = sha256_of(path)

@@ -37,18 +37,15 @@ class AccessCheck:
 
     @cached_property
     def project(self) -> Project:
-        """The recipe's project, the user's own roots among it."""
         return project_of(self.recipe, projects())
 
     @cached_property
     def allowed(self) -> Allowed:
-        """What was allowed for this call, and what the user keeps for this recipe."""
         from engine.trust.allowed import trusted  # only where something is outside
 
         return replace(self.given, references=self.given.references | trusted(self.recipe))
 
     def holds(self, path: Path) -> bool:
-        """Tell whether a path leads into the project. ValueError for text that is no path."""
         return self.project.holds(real_place(path))
 
     def outside(self, path: Path, *, below: Path | None = None) -> tuple[Path, ...]:
@@ -79,7 +76,6 @@ class AccessCheck:
             return True
 
     def may_list(self, folder: Path) -> bool:
-        """Tell whether the names in a folder may be looked at."""
         try:
             place = real_place(folder)
         except (OSError, ValueError):
@@ -87,7 +83,6 @@ class AccessCheck:
         return self.project.holds(place) or self.allowed.may_read(place)
 
     def may_follow(self, link: Path, start: Path) -> bool:
-        """Tell whether a link that a pattern met may be followed: into the project, or below the pattern's start."""
         place = real_place(link)
         return (
             self.project.holds(place)
@@ -96,7 +91,6 @@ class AccessCheck:
         )
 
     def asked(self, address: Address, variable: str) -> tuple[tuple[str, bool], ...]:
-        """Return what asking a server means, in words, and whether that is allowed; nothing where no word is needed."""
         found = []
         if not address.is_loopback:
             found.append((sending_rows(address), self.allowed.may_ask(address)))
@@ -105,12 +99,10 @@ class AccessCheck:
         return tuple(found)
 
     def read(self, path: Path, *, below: Path | None = None) -> tuple[tuple[str, Path, bool], ...]:
-        """Return what reading a path means beyond the project: in words, the place, and whether it is allowed."""
         places = self.outside(path, below=below)
         return tuple((reading(one), one, self.allowed.may_read(one)) for one in places)
 
     def _behind_links(self, folder: Path) -> tuple[Path, ...]:
-        """Return where the links in a folder lead that lead out of it and out of the project."""
         if folder not in self._links:
             self._links[folder] = tuple(_gathered(self._targets(folder)))
         return self._links[folder]
@@ -146,7 +138,6 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _gathered(targets: Iterator[Path]) -> Iterator[Path]:
-    """Yield files, and in the place of many files of one folder that folder."""
     by_folder: dict[Path, set[Path]] = {}
     for target in targets:
         by_folder.setdefault(target.parent, set()).add(target)

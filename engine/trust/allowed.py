@@ -42,7 +42,6 @@ class TrustRecord(Value):
 
     @property
     def sha256(self) -> str:
-        """Of the sorted list."""
         return _digest(self.references)
 
 
@@ -65,7 +64,7 @@ def is_own(recipe: Path) -> bool:
 
 
 def trust(recipe: Path, references: Sequence[str]) -> TrustRecord:
-    """Keep the user's word that a recipe may reach what it names outside. StoreError E760 where it cannot be kept."""
+    """StoreError E760 where the word cannot be kept."""
     found = TrustRecord(
         recipe=real_place(recipe),
         references=tuple(sorted(set(references))),
@@ -90,7 +89,7 @@ def trust(recipe: Path, references: Sequence[str]) -> TrustRecord:
 
 
 def forget(recipe: Path) -> bool:
-    """Take the user's word back; tell whether there was one. StoreError E760 where it cannot be taken back."""
+    """Tell whether there was a word to take back. StoreError E760 where it cannot be taken back."""
     place = _place(recipe)
     try:
         place.unlink()
@@ -102,13 +101,11 @@ def forget(recipe: Path) -> bool:
 
 
 def records() -> tuple[TrustRecord, ...]:
-    """Return every recipe that the user trusts, by path."""
     found = [_record(place) for place in sorted((state_folder() / _FOLDER).glob("*.json"))]
     return tuple(sorted((one for one in found if one), key=lambda one: one.recipe))
 
 
 def _record(place: Path) -> TrustRecord | None:
-    """Return a record that the user alone could have written, and whose list is the one that was trusted."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         with open_regular(place, follow=False) as stream:
             status, content = os.fstat(stream.fileno()), stream.read(_MOST_BYTES)
@@ -147,8 +144,6 @@ SETTINGS: Final = "settings.yaml"
 
 
 class Allowed(Value):
-    """What may be read and asked beyond a project."""
-
     everything: bool = False
     """For a recipe that the user is writing, and to see what there is to be trusted."""
     read: tuple[Path, ...] = ()
@@ -161,7 +156,6 @@ class Allowed(Value):
     """Word for word, as `recipe trust` keeps them."""
 
     def may_read(self, place: Path) -> bool:
-        """Tell whether a real place outside the project may be read."""
         if self.everything or reading(place) in self.references:
             return True
         return any(lies_below(place, root) for root in self.read)
@@ -189,17 +183,14 @@ class Allowed(Value):
 
 
 def reading(place: Path) -> str:
-    """Return the reference to a file or folder outside, in the words that are shown and kept."""
     return f"read {place}"
 
 
 def sending_rows(address: Address) -> str:
-    """Return the reference to a host that rows are sent to."""
     return f"send rows to {address.name}"
 
 
 def sending_key(variable: str, address: Address) -> str:
-    """Return the reference to a key that is sent to a host."""
     return f"send ${variable} to {address.name}"
 
 
@@ -219,7 +210,7 @@ def from_options(read: Iterable[str], hosts: Iterable[str], keys: Iterable[str])
 
 
 def projects() -> tuple[Path, ...]:
-    """Return the folders of the user's that count as projects. RecipeError R313 for settings that are none."""
+    """RecipeError R313 for settings that are none."""
     file = config_folder() / SETTINGS
     try:
         text = read_text(file)

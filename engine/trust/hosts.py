@@ -21,7 +21,7 @@ class UnsafeAddressError(Exception):
 
 
 class UnresolvedError(Exception):
-    """A name has no address."""
+    pass
 
 
 def places_of(address: Address) -> tuple[str, ...]:
@@ -41,7 +41,6 @@ def places_of(address: Address) -> tuple[str, ...]:
 
 
 def has_proxy(address: Address) -> bool:
-    """Return whether the user's environment sends such requests through a proxy."""
     # A proxy would take `localhost` for itself, and rows would leave this machine.
     if address.is_loopback:
         return False
@@ -87,7 +86,6 @@ _OF_THE_SYSTEM: Final = frozenset(
 
 
 def is_never_sent(variable: str) -> bool:
-    """Tell whether a variable belongs to something else than a model's server, whatever case it is written in."""
     name = variable.upper()
     return name not in _EXCEPTIONS and (name in _OF_THE_SYSTEM or name.startswith(_ELSEWHERE))
 
@@ -112,8 +110,6 @@ _NAT64: Final = 0x0064_FF9B << 64
 
 
 class AddressKind(StrEnum):
-    """What kind of place an IP address is."""
-
     LOOPBACK = "this machine itself"
     METADATA = "the cloud's metadata service"
     LINK_LOCAL = "a link-local address"
@@ -129,8 +125,6 @@ NEVER_BY_NAME: Final = frozenset(
 
 
 class Address(Value):
-    """Where a server is."""
-
     scheme: str
     host: str
     """Lower case, without brackets and without a dot at the end."""
@@ -138,7 +132,6 @@ class Address(Value):
 
     @property
     def bare(self) -> str:
-        """The host as addresses write it, without its port."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
@@ -190,7 +183,6 @@ def parse_host(text: str) -> str:
 
 
 def is_ip(host: str) -> bool:
-    """Tell whether a host is an IP address."""
     from ipaddress import ip_address  # 10 ms, and few recipes name a server
 
     try:

@@ -24,7 +24,6 @@ class Project(Value):
     """Real folders; the recipe's own is one of them."""
 
     def holds(self, place: Path) -> bool:
-        """Tell whether a real place is in the project: below one of its roots, under no hidden name."""
         return any(lies_below(place, root) for root in self.roots)
 
 
@@ -44,7 +43,6 @@ def project_of(recipe: Path, further: Sequence[Path] = ()) -> Project:
 
 
 def real_place(path: Path) -> Path:
-    """Return where a path leads, links of every part followed. ValueError for text that is no path."""
     return Path(os.path.realpath(path))
 
 
@@ -80,7 +78,6 @@ def _repository(folder: Path) -> Path | None:
 
 
 def _is_top(folder: Path) -> bool:
-    """Tell whether a folder holds a repository; a `.git` that is a file or a link is not followed."""
     try:
         mode = (folder / ".git").lstat().st_mode
         # a file is that of a worktree or a submodule; an empty folder of that name is no

@@ -41,7 +41,6 @@ _kept: set[str] = set()
 
 
 def keep_secret(key: str) -> None:
-    """Remember a key for as long as the process lives, so that `redacted` takes it out."""
     _kept.add(key)
 
 
@@ -57,7 +56,6 @@ def redacted(text: str, keys: Iterable[str] = ()) -> str:
 
 
 def redacted_value(value: Any) -> Any:
-    """Return JSON data with every text in it redacted, names of members too."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, list):
@@ -76,7 +74,6 @@ def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def _pattern(key: str) -> re.Pattern[str] | None:
-    """Return what finds a key; None for one that is no secret."""
     if key.casefold() in _DUMMIES:
         return None
     if len(key) < _LEAST:
@@ -87,7 +84,6 @@ def _pattern(key: str) -> re.Pattern[str] | None:
 
 
 def _letter(letter: str) -> str:
-    """Return what stands for one character, as it is or escaped for JSON, a URL or HTML."""
     code = ord(letter)
     forms = {re.escape(letter), rf"\\{re.escape(letter)}", rf"\\u{code:04x}", rf"&#0*{code};"}
     forms |= {rf"&#x0*{code:x};", *(re.escape(form) for form in (quote(letter, safe=""),))}

@@ -19,8 +19,6 @@ _HINT: Final = "name a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://A
 
 
 class SharedPlace(Value):
-    """A shared store's address; it holds no secret."""
-
     url: str
     folder: Path | None = None
     """Of a store that is a folder; absolute."""
@@ -119,7 +117,6 @@ class ObjectStore:
         return bytes(found)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Put an object where nothing stands; tell whether it was put."""
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
@@ -131,7 +128,6 @@ class ObjectStore:
         return True
 
     def size(self, name: str) -> int | None:
-        """Bytes of an object; None where it is absent."""
         import obstore
 
         with _answers():
@@ -141,7 +137,6 @@ class ObjectStore:
                 return None
 
     def names(self, prefix: str, *, limit: int) -> list[str]:
-        """Names that begin with `prefix` and `/`, at most `limit`, in no order."""
         import obstore
 
         found: list[str] = []

@@ -30,7 +30,6 @@ _NAME: Final = re.compile(r"(?:.*/)?holdouts/[0-9a-f]{16,64}/[0-9a-f]{64}\.json"
 def decisions_there(
     objects: ObjectStore, digest: str, decisions: Sequence[Mapping[str, Any]] = ()
 ) -> int:
-    """Return how many decisions are known of a holdout, once these are among them. UnreachableError."""
     folder = f"holdouts/{digest}"
     known = {one for one in objects.names(folder, limit=MOST) if _NAME.fullmatch(one)}
     for decision in decisions:
@@ -50,8 +49,6 @@ _KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Sharing(Value):
-    """Which shared store a run uses, and how."""
-
     place: SharedPlace
     gives: bool = True
     """Whether results are given too, and not only taken."""
@@ -61,8 +58,6 @@ class Sharing(Value):
 
 @dataclass(slots=True)
 class _Happened:
-    """What the user is to know at the end; each by the stage that it is about."""
-
     taken: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
@@ -125,7 +120,6 @@ class SharedStore(Store):
             return None
 
     def _take(self, manifest: SharedManifest) -> bool:
-        """Bring an artifact into this store, under its lock; tell whether it is there now."""
         there = manifest.artifact
         if not manifest.is_ours:
             self._happened.others.append(there.stage)
@@ -215,7 +209,6 @@ class SharedStore(Store):
     # -- what else is shared
 
     def shared_looks(self, digest: str, decisions: Sequence[Mapping[str, Any]] = ()) -> int:
-        """How often a holdout has decided anywhere, with these decisions; 0 where that is not known."""
         given = decisions if self._sharing.gives else ()
         return self._ask(lambda: decisions_there(self._connected(), digest, given)) or 0
 
@@ -250,7 +243,6 @@ class SharedStore(Store):
         )
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what went otherwise than meant, as warnings."""
         found, happened = [], self._happened
         if self._was_down:
             found.append(self._unreachable())
@@ -285,7 +277,6 @@ class SharedStore(Store):
         return tuple(found)
 
     def notes(self) -> tuple[str, ...]:
-        """Return what was exchanged, in words."""
         taken, given = len(self._happened.taken), len(self._happened.given)
         return (f"shared store: {taken} taken, {given} given",) if taken or given else ()
 
@@ -301,7 +292,6 @@ def _named(stages: Sequence[str]) -> str:
 
 
 def open_store(root: Path, *, versions: Mapping[str, str], sharing: Sharing | None) -> Store:
-    """Return the store below `root`, in front of a shared one if any. EnvironmentProblem as `SharedStore`."""
     if sharing is None:
         return Store(root, versions=versions)
     return SharedStore(root, sharing=sharing, versions=versions)

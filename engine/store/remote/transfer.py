@@ -34,16 +34,12 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class FilePart(Value):
-    """A run of bytes of a file."""
-
     start: int
     bytes: int
     sha256: str
 
 
 class SharedManifest(Value):
-    """What a shared store says of a key."""
-
     artifact: Artifact
     is_ours: bool
     """Signed with this user's key."""
@@ -70,7 +66,6 @@ def parts_of(entry: FileEntry, digests: Mapping[str, tuple[str, ...]]) -> Iterat
 
 
 def digests_of_parts(path: Path) -> tuple[str, ...]:
-    """The sha256 of each part of a file."""
     with path.open("rb") as stream:
         return tuple(
             hashlib.sha256(part).hexdigest() for part in iter(lambda: stream.read(PART), b"")
@@ -78,7 +73,6 @@ def digests_of_parts(path: Path) -> tuple[str, ...]:
 
 
 def shared_text(artifact: Artifact) -> bytes:
-    """Return the manifest of an artifact of this store; reads its large files."""
     large = {
         entry.sha256: digests_of_parts(artifact.path / entry.name)
         for entry in artifact.files
@@ -147,8 +141,6 @@ class RefusedError(ValueError):
 
 
 class Sent(Value):
-    """What came of sending an artifact."""
-
     there: SharedManifest
     """What stands there now: of this artifact, or of the one that was first."""
     bytes: int
@@ -156,7 +148,6 @@ class Sent(Value):
 
 
 def find(objects: ObjectStore, key: str, root: Path) -> SharedManifest | None:
-    """Return the manifest of a key; None where it is absent. UnreachableError, RefusedError."""
     try:
         content = objects.get(artifact_name(key), limit=MOST)
         # named as the folder that the files would lie in: the reader compares the key with it
@@ -167,7 +158,6 @@ def find(objects: ObjectStore, key: str, root: Path) -> SharedManifest | None:
 
 
 def send(objects: ObjectStore, artifact: Artifact, root: Path) -> Sent:
-    """Put an artifact where nothing stands: its blobs, then its manifest. UnreachableError, RefusedError."""
     there = find(objects, artifact.key, root)
     if there is not None:
         return Sent(there=there, bytes=0)
@@ -262,7 +252,6 @@ def _fetch_file(
 
 
 def _kept(stream: BinaryIO, start: int, size: int, digest: str) -> bytes | None:
-    """A part that an earlier transfer left; None where it is not whole."""
     stream.seek(start)
     content = stream.read(size)
     # of an empty file too, which is whole before anything has arrived

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.compute.ranks import ONE, Ranks
 from engine.data.examples.example import Example, iter_examples, read_examples
 from engine.data.membership import Membership
-from engine.environment import Device
+from engine.environment import Device, version_of
 from engine.metrics.comparing import Earlier
 from engine.metrics.predictions import Prediction
 from engine.progress import NamedProgress, Progress
@@ -18,6 +18,7 @@ from engine.store import Artifact, Cached
 from engine.values import Value, field, replace
 
 if TYPE_CHECKING:
+    from engine.runtime.models.load import LoadedModel
     from engine.runtime.models.start import TrainingText
 
 Payload = Mapping[str, Any]
@@ -116,6 +117,24 @@ class StageContext(Value):
         )
         return locate_start(start, self.cached, self.progress)
 
+    def load_base(self) -> LoadedModel:
+        """Return the untouched base model in memory. StageError, DataError."""
+        from engine.runtime.models.load import load_model  # brings torch
+
+        return load_model(self.base_model_folder(), device=self.device, precision=self.precision)
+
+    def answering(self, model: str | None) -> dict[str, Any]:
+        """Return what the answers of a trained model depend on, by its key; None is the untouched base model."""
+        # Another version of peft must not ask the base model again.
+        tools = ("peft", "torch", "transformers") if model else ("torch", "transformers")
+        return {
+            "model": model,
+            "base_model": self.base_model,
+            "device": self.device.kind,
+            "precision": self.precision,
+            "versions": {tool: version_of(tool) for tool in tools},
+        }
+
 
 def training_text(data: Artifact) -> TrainingText:
     """Return the texts of the training split, of which a tokenizer may be made."""
@@ -124,6 +143,13 @@ def training_text(data: Artifact) -> TrainingText:
     rows = data.file("train.jsonl")
     digest = next(entry.sha256 for entry in data.files if entry.name == rows.name)
     return TrainingText(texts=lambda: (row.input for row in iter_examples(rows)), digest=digest)
+
+
+def given[T](value: T | None) -> T:
+    """Return a part of the recipe that a stage is about: without it, the recipe does not have the stage."""
+    if value is None:
+        raise AssertionError("a stage of another recipe")
+    return value
 
 
 class Stage(Protocol):

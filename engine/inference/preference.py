@@ -48,12 +48,8 @@ def base_answers(
     }
 
     def build(folder: Path) -> None:
-        from engine.runtime.models.load import load_model  # brings torch
-
-        base = context.base_model_folder()
-        loaded = load_model(base, device=context.device, precision=context.precision)
         progress = context.progress_of("base model")
-        found = predict.judged(loaded, asked, rows, progress=progress)
+        found = predict.judged(context.load_base(), asked, rows, progress=progress)
         write_predictions(folder / predict.FILE, found)
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

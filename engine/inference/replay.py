@@ -89,16 +89,11 @@ def likelihoods(
     asked = replace(
         predict.PredictionInputs.of(recipe, ()), task=text_task(recipe.task), answers=(), loss=""
     )
-    tools = ("peft", "torch", "transformers") if model else ("torch", "transformers")
     payload = {
         "revision": predict.REVISION,
         "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
         "asked": asked.payload(),
-        "model": model,
-        "base_model": context.base_model,
-        "device": context.device.kind,
-        "precision": context.precision,
-        "versions": {tool: version_of(tool) for tool in tools},
+        **context.answering(model),
     }
 
     def build(folder: Path) -> None:
@@ -215,7 +210,7 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
     chat = load_chat(context.base_model_folder(), asks=False)
     limit = context.recipe.method.max_length
     most = limit - len(chat.token_ids(_opening(chat))) - 1  # and its end
-    model = cache(partial(_loaded, context))
+    model = cache(context.load_base)
     for number in range(wanted):  # a batch has more than one token, or is refused
         payload = {
             "revision": REVISION,
@@ -273,13 +268,6 @@ def _opening(chat: Chat) -> str:
     from engine.runtime.rendering.segments import opening_of  # brings transformers
 
     return opening_of(chat.tokenizer)
-
-
-def _loaded(context: StageContext) -> LoadedModel:
-    from engine.runtime.models.load import load_model  # brings torch
-
-    base = context.base_model_folder()
-    return load_model(base, device=context.device, precision=context.precision)
 
 
 def _sample(

@@ -16,7 +16,7 @@ from engine.data.reading.row import excerpt
 from engine.data.reading.sources import Fetched, fetch_all, read_all, source_names
 from engine.errors import DataError
 from engine.evidence import DataSummary
-from engine.recipe.model import Checks, PathRef, Recipe, Source
+from engine.recipe.model import PathRef, Recipe, Source
 from engine.recipe.text.paths import format_of
 from engine.render.progress import SilentProgress
 from engine.store import Artifact
@@ -86,8 +86,16 @@ def divided(
     `refused` returns what a run would refuse too, with its problems.
     """
     sources, checks = recipe.data.sources, recipe.data.checks
-    readable = _is_readable if with_extras else _is_light
-    if not all(map(readable, sources)) or _bytes(sources) > most_bytes:
+    unread = {None, "parquet"}
+    if with_extras and find_spec("pyarrow") is not None:
+        unread = {None}
+    if any(_format(one) in unread for one in sources):
+        return None
+    try:
+        sizes = [one.ref.path.stat().st_size for one in sources if isinstance(one.ref, PathRef)]
+    except OSError:
+        sizes = [most_bytes + 1]  # what cannot be measured counts as too large
+    if sum(sizes) > most_bytes:
         return None
     has_languages = with_extras and find_spec("py3langid") is not None
     heavy = ("label_errors",) if has_languages else HEAVY
@@ -99,12 +107,16 @@ def divided(
     from engine.data.prepare import prepare  # only where there are rows to look at
 
     progress = SilentProgress()
+    quiet: dict[str, Any] = {
+        name: "off" for name in WATCHING if getattr(checks, name) in ("warn", "fail")
+    }
     try:
         fetched = fetch_all(sources, _far, progress)
         prepared = prepare(
             read_all(fetched, progress),
             recipe.task,
-            data=replace(recipe.data, checks=_moving(recipe.data.checks)),
+            # with only those checks left that can move a row: a run will do the others
+            data=replace(recipe.data, checks=replace(checks, **quiet)),
             splits=recipe.splits,
             recorded=recorded,
             refuse=False,
@@ -115,17 +127,13 @@ def divided(
     return None if prepared.problems and not refused else prepared
 
 
-def _moving(checks: Checks) -> Checks:
-    quiet: dict[str, Any] = {
-        name: "off" for name in WATCHING if getattr(checks, name) in ("warn", "fail")
-    }
-    return replace(checks, **quiet)
-
-
 def _shape(source: Source, recipe: Recipe) -> str:
+    from engine.data.reading.readers import read_rows  # only where there are rows
+
     try:
         (fetched,) = fetch_all([source], _far, SilentProgress())
-        first = _first(fetched)
+        rows = read_rows(fetched.path, fetched.source, beside=fetched.beside, name=fetched.name)
+        first = next(rows).values  # the rest of the file is not read
         shape = shape_of(recipe.task, recipe.data, first)
     except DataError as error:
         return error.problems[0].message
@@ -157,22 +165,9 @@ def _lacking(fetched: Fetched, first: Mapping[str, Any], recipe: Recipe) -> str:
     )
 
 
-def _first(fetched: Fetched) -> Mapping[str, Any]:
-    from engine.data.reading.readers import read_rows  # only where there are rows
-
-    rows = read_rows(fetched.path, fetched.source, beside=fetched.beside, name=fetched.name)
-    return next(rows).values
-
-
 def _is_light(source: Source) -> bool:
     """A local file in a format that is read without heavy libraries."""
     return _format(source) not in (None, "parquet")
-
-
-def _is_readable(source: Source) -> bool:
-    """A local file in a format for which the library is here."""
-    found = _format(source)
-    return found is not None and (found != "parquet" or find_spec("pyarrow") is not None)
 
 
 def _format(source: Source) -> str | None:
@@ -182,14 +177,6 @@ def _format(source: Source) -> str | None:
     if any(isinstance(one.ref, PathRef) and one.ref.withheld for one in source.columns):
         return None
     return format_of(source.ref.path.name, source.format)
-
-
-def _bytes(sources: tuple[Source, ...]) -> int:
-    try:
-        return sum(s.ref.path.stat().st_size for s in sources if isinstance(s.ref, PathRef))
-    except OSError:
-        # what cannot be measured counts as too large
-        return MOST_BYTES + 1
 
 
 def _far(_name: str, _payload: Mapping[str, Any], _build: Callable[[Path], object]) -> Artifact:

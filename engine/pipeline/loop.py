@@ -115,6 +115,7 @@ def run_stages(
 def _run_all(state: RunState, options: RunOptions, watcher: Watcher) -> None:
     recipe, store, inputs = state.recipe, state.store, state.inputs
     for name in stages_of(recipe):
+        done = {record.stage for record in state.records}
         # Planned anew before each stage: keys of later ones stand on what earlier ones counted or
         # chose.
         plan = plan_run(
@@ -122,7 +123,8 @@ def _run_all(state: RunState, options: RunOptions, watcher: Watcher) -> None:
             store,
             inputs=inputs,
             previous=options.previous,
-            force=_due(options, state),
+            # those that this walk has not run yet
+            force=[name for name in options.force if name not in done],
             until=name,
         )
         planned = plan.stage(name)
@@ -135,7 +137,10 @@ def _run_all(state: RunState, options: RunOptions, watcher: Watcher) -> None:
         state.records.append(record)
         state.trained = results.trained(recipe, state.artifacts)
         if state.stop is None:
-            state.stop = results.after(name, state.artifacts, recipe) or _until(name, options)
+            state.stop = results.after(name, state.artifacts, recipe)
+        if state.stop is None and options.until == name:
+            why = f"--until {name}"
+            state.stop = results.Stop(outcome="stopped", code=ExitCode.ACCEPTED, why=why)
         watcher.ended(record, state.artifacts, state.trained)
 
 
@@ -146,17 +151,6 @@ def refuse_interrupted(state: RunState) -> None:
         raise KeyboardInterrupt
 
 
-def _due(options: RunOptions, state: RunState) -> tuple[str, ...]:
-    done = {record.stage for record in state.records}
-    return tuple(name for name in options.force if name not in done)
-
-
-def _until(name: str, options: RunOptions) -> results.Stop | None:
-    if options.until == name:
-        return results.Stop(outcome="stopped", code=ExitCode.ACCEPTED, why=f"--until {name}")
-    return None
-
-
 def _attempt(
     planned: PlannedStage, state: RunState, watcher: Watcher, input_check: InputCheck | None
 ) -> StageRecord:
@@ -164,7 +158,10 @@ def _attempt(
         raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
     _require_passed(planned.name, state)
     started, store = time.monotonic(), state.store
-    planned = _with_whole(planned, store)
+    keys = [planned.key.digest, *products(planned.name, planned.key).values()]
+    if planned.reused is not None and not all(map(store.whole, keys)):
+        # planning looks at small files only: a stage runs whose stored result has a byte that changed
+        planned = replace(planned, reused=None, reason=UNUSABLE[Stored.DAMAGED])
     reused = planned.reused
     try:
         _require_enough_groups(state)
@@ -198,7 +195,12 @@ def _attempt(
     # another run may have built it while this one waited for it: nothing was decided here then
     # and of two machines that share a store, the other may have been first
     if not built or artifact.taken_from:
-        return _record(planned, StageStatus.REUSED, reason=_origin(artifact))
+        origin = f"built {artifact.created}, took {artifact.seconds:.1f} s"
+        if artifact.adopted:
+            origin = f"not made here, taken over {artifact.adopted}; built {artifact.created}"
+        elif artifact.taken_from:
+            origin = f"taken from the shared store; built {artifact.created}"
+        return _record(planned, StageStatus.REUSED, reason=origin)
     return _record(planned, StageStatus.RAN, since=started)
 
 
@@ -210,6 +212,16 @@ def _require_enough_groups(state: RunState) -> None:
             raise DataError(problems)
 
 
+def _take(planned: PlannedStage, artifact: Artifact, state: RunState) -> None:
+    state.artifacts[planned.name] = artifact
+    made = products(planned.name, planned.key) if planned.key else {}
+    for product, key in made.items():
+        found = state.store.get(key)
+        if found is None:
+            raise StageError.one("I901", f"stage {planned.name} made no {product}")
+        state.artifacts[product] = found
+
+
 def _require_passed(name: str, state: RunState) -> None:
     """Hold the loop to `AFTER`: what must have passed is there, and its answer lets the run go on."""
     for before in after_of(name):
@@ -217,16 +229,6 @@ def _require_passed(name: str, state: RunState) -> None:
         if not passed or results.after(before, state.artifacts, state.recipe) is not None:
             # A refusal stops the loop before this: whoever changes that must not merge a refused model.
             raise AssertionError(f"{name} before {before} has passed")
-
-
-def _with_whole(planned: PlannedStage, store: Store) -> PlannedStage:
-    """Let a stage run whose stored result has a byte that changed: planning looks at small files only."""
-    if planned.reused is None or planned.key is None:
-        return planned
-    keys = [planned.key.digest, *products(planned.name, planned.key).values()]
-    if all(store.whole(key) for key in keys):
-        return planned
-    return replace(planned, reused=None, reason=UNUSABLE[Stored.DAMAGED])
 
 
 def _run(
@@ -237,7 +239,13 @@ def _run(
     if key is None or progress is None:
         raise AssertionError(planned.name)
     stage = load_stage(planned.name)
-    _require_whole(planned, store)
+    previous = planned.previous
+    answers = previous.answers if previous else None
+    if previous is not None and planned.name == "verify":
+        answers = previous.exported or answers
+    # The answers of the last accepted model decide.
+    if answers is not None and store.whole(answers.key) is None:
+        raise DamagedError(answers, "a file does not have its digest")
     # Whose disk lies, or whose store somebody edits, is to know of it.
     if planned.reason.startswith(UNUSABLE[Stored.DAMAGED]):
         progress.note(f"{planned.reason}: they lie in `damaged` of the store, and are made again")
@@ -252,25 +260,11 @@ def _run(
     # its bytes are those of its manifest, so `put` would hand it out again
     if (found := store.get(key.digest)) and not is_readable(planned.name, found):
         store.set_aside(key.digest)
-    anew = planned.reason == FORCED or _lost_product(key, planned.name, store)
+    # Where the artifact is there but not what was made beside it, only building it again brings that back.
+    lost = any(store.whole(one) is None for one in products(planned.name, key).values())
+    anew = planned.reason == FORCED or (lost and store.whole(key.digest) is not None)
     artifact = store.put(planned.name, key, build, anew=anew, waits=partial(note_waiting, progress))
     return artifact, built
-
-
-def _require_whole(planned: PlannedStage, store: Store) -> None:
-    """DamagedError where the answers of the last accepted model, which decide, have a byte that changed."""
-    previous = planned.previous
-    answers = previous.answers if previous else None
-    if previous is not None and planned.name == "verify":
-        answers = previous.exported or answers
-    if answers is not None and store.whole(answers.key) is None:
-        raise DamagedError(answers, "a file does not have its digest")
-
-
-def _lost_product(key: StageKey, name: str, store: Store) -> bool:
-    """The artifact is there, but not what was made beside it: only building it again brings that back."""
-    lost = any(store.whole(product) is None for product in products(name, key).values())
-    return lost and store.whole(key.digest) is not None
 
 
 def _context(
@@ -302,16 +296,6 @@ def _context(
     )
 
 
-def _take(planned: PlannedStage, artifact: Artifact, state: RunState) -> None:
-    state.artifacts[planned.name] = artifact
-    made = products(planned.name, planned.key) if planned.key else {}
-    for product, key in made.items():
-        found = state.store.get(key)
-        if found is None:
-            raise StageError.one("I901", f"stage {planned.name} made no {product}")
-        state.artifacts[product] = found
-
-
 def _record(
     planned: PlannedStage,
     status: StageStatus,
@@ -328,11 +312,3 @@ def _record(
         seconds=0.0 if since is None else round(time.monotonic() - since, 2),
         problems=problems,
     )
-
-
-def _origin(artifact: Artifact) -> str:
-    if artifact.taken_from and not artifact.adopted:
-        return f"taken from the shared store; built {artifact.created}"
-    if artifact.adopted:
-        return f"not made here, taken over {artifact.adopted}; built {artifact.created}"
-    return f"built {artifact.created}, took {artifact.seconds:.1f} s"

@@ -16,7 +16,7 @@ from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, in
 from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
 from engine.recipe import moving_references
-from engine.recipe.model import Recipe, Reference, Source
+from engine.recipe.model import Recipe, Source
 from engine.render.labels import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
@@ -159,19 +159,15 @@ def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
             "made": REVISION,
         },
         references={
-            name: _identity(found, memory)
+            name: source_identity(found, memory)
+            if isinstance(found, Source)
+            else identity(found, memory)
             for stage in stages_of(recipe)
             for name, found in references_of(stage, recipe).items()
         },
         lock=read_lock(lock_path(recipe.file)),
         accepted=tuple(accepted_runs(Runs(store.root), recipe.name)),
     )
-
-
-def _identity(found: Reference | Source, memory: DigestMemory) -> Mapping[str, Any]:
-    if isinstance(found, Source):
-        return source_identity(found, memory)
-    return identity(found, memory)
 
 
 def plan_run(
@@ -265,13 +261,26 @@ class _Planner:
             # looked up by
             payload[RECORDED] = held.digest
         if name == "gate" or (name == "verify" and self.recipe.acceptance.over_previous):
-            previous = self._previous_model()
+            train, data, lock = self.stages["train"].key, self.stages["data"], self.inputs.lock
+            splits = data_summary(data.reused).splits if data.reused else ()
+            previous = find_previous(
+                self.recipe,
+                self.store,
+                self.inputs.accepted,
+                train=train.digest if train else "",
+                locked=lock.accepted if lock else None,
+                # empty while the rows are not drawn
+                holdout=next((one.digest for one in splits if one.name == "holdout"), ""),
+            )
             # in the key, so that a verdict is reached anew once another model has been accepted
             payload[PAYLOAD] = previous.identity() if previous else None
         if name == "verify" and previous is not None and previous.exported is not None:
             payload["exported"] = previous.exported.digest()
         key = make_key(payload)
-        reused = self._stored(name, key)
+        found = None if self.inputs.nominal else self.store.get(key.digest)
+        # with its inner products that others need
+        complete = found and all(map(self.store.get, products(name, key).values()))
+        reused = found if found and complete and is_readable(name, found) else None
         return PlannedStage(
             name=name, key=key, needs=needs, reused=reused, held=held, previous=previous
         )
@@ -282,8 +291,22 @@ class _Planner:
         if stage.reused is not None:
             return stage
         if stage.key is None:
-            return replace(stage, reason=self._why_unknown())
-        changed = _changes(self.previous.get(stage.name), stage.key.payload)
+            sweep, compiled = self.stages.get(SWEEP), self.stages.get("compile")
+            maker = maker_of(self.recipe)
+            why = ROWS_UNKNOWN if maker is None else LATER_UNKNOWN.format(maker)
+            if sweep and (SWEEP in self.force or not sweep.reused):
+                why = "the setting is known after the sweep"
+            elif compiled and compiled.key is not None:
+                why = ROWS_UNCOUNTED
+            return replace(stage, reason=why)
+        old, new = self.previous.get(stage.name, {}), stage.key.payload
+        changed = [
+            line
+            for part in (PARTS if stage.name in self.previous else ())
+            for line in _differences(part, old.get(part), new.get(part))
+        ]
+        more = len(changed) - MOST_CHANGES
+        changed = [*changed[:MOST_CHANGES], *([f"{more} more changes"] if more > 0 else [])]
         needed = [
             need for need, one in self.stages.items() if need in stage.needs and not one.reused
         ]
@@ -295,34 +318,6 @@ class _Planner:
         if not reason and (not meant or stage.name not in self.previous):
             reason = self._history(stage, stage.key)
         return replace(stage, reason="; ".join(filter(None, (reason, meant))))
-
-    def _why_unknown(self) -> str:
-        sweep, compiled = self.stages.get(SWEEP), self.stages.get("compile")
-        if sweep and (SWEEP in self.force or not sweep.reused):
-            return "the setting is known after the sweep"
-        if compiled and compiled.key is not None:
-            return ROWS_UNCOUNTED
-        maker = maker_of(self.recipe)
-        return ROWS_UNKNOWN if maker is None else LATER_UNKNOWN.format(maker)
-
-    def _previous_model(self) -> Previous | None:
-        train, lock = self.stages["train"].key, self.inputs.lock
-        return find_previous(
-            self.recipe,
-            self.store,
-            self.inputs.accepted,
-            train=train.digest if train else "",
-            locked=lock.accepted if lock else None,
-            holdout=_holdout_digest(self.stages["data"].reused),
-        )
-
-    def _stored(self, name: str, key: StageKey) -> Artifact | None:
-        """The artifact of a stage, if it and its inner products that others need are all there."""
-        if self.inputs.nominal:
-            return None
-        found = self.store.get(key.digest)
-        complete = found and all(map(self.store.get, products(name, key).values()))
-        return found if found and complete and is_readable(name, found) else None
 
     def _payload(self, name: str, needs: Mapping[str, str]) -> dict[str, Any]:
         stage, inputs, uses = load_stage(name), self.inputs, uses_of(name)
@@ -429,11 +424,6 @@ class _Planner:
         return UNFINISHED if begun or old is not None else "never built"
 
 
-def _holdout_digest(data: Artifact | None) -> str:
-    splits = data_summary(data).splits if data else ()
-    return next((split.digest for split in splits if split.name == "holdout"), "")
-
-
 def products(name: str, key: StageKey) -> dict[str, str]:
     """The keys of a stage's inner products that other stages need, by name."""
     return {
@@ -450,15 +440,6 @@ def about_holdout(held: ExpectedDraw | None) -> str:
     if held.match is LockMatch.REDRAWN:
         return f"the holdout is redrawn: {', '.join(held.changed)}"
     return "the recorded holdout keeps its rows" if held.match is LockMatch.KEPT else ""
-
-
-def _changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[str]:
-    """The recipe keys, versions and sources that differ from the last run; empty when nothing is known."""
-    if old is None:
-        return []
-    found = [line for part in PARTS for line in _differences(part, old.get(part), new.get(part))]
-    more = len(found) - MOST_CHANGES
-    return [*found[:MOST_CHANGES], *([f"{more} more changes"] if more > 0 else [])]
 
 
 def _differences(path: str, old: Any, new: Any) -> list[str]:

@@ -33,14 +33,10 @@ if TYPE_CHECKING:
 def refuse_outside(recipe: Recipe, warnings: Sequence[Problem] = ()) -> None:
     """RecipeError R306 to R308 for all that a recipe names outside its project and that the user has not allowed."""
     if found := withheld_of(recipe):
-        raise refusal(found, _as_named(recipe, warnings), warnings)
-
-
-def _as_named(recipe: Recipe, warnings: Sequence[Problem]) -> str:
-    """The recipe's path as the user typed it, so that the words to allow it can be copied."""
-    named = (one.place.file for one in warnings if one.place is not None)
-    own = (file for file in named if absolute(file, Path.cwd()) == recipe.file)
-    return next(own, str(recipe.file))
+        # The recipe's path as the user typed it, so that the words to allow it can be copied.
+        named = (one.place.file for one in warnings if one.place is not None)
+        own = (file for file in named if absolute(file, Path.cwd()) == recipe.file)
+        raise refusal(found, next(own, str(recipe.file)), warnings)
 
 
 def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:

@@ -9,15 +9,14 @@ import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from engine.artifacts import results
 from engine.artifacts.mistakes import first_wrong_rows
 from engine.artifacts.results import read_json
-from engine.environment import Device, tool_versions
+from engine.environment import tool_versions
 from engine.errors import listed
 from engine.evidence import (
-    Check,
     Diagnosis,
     FormResult,
     HoldoutUse,
@@ -26,7 +25,6 @@ from engine.evidence import (
     Scores,
     SplitLengths,
     StageCost,
-    StageRecord,
     StageStatus,
     Status,
     Waived,
@@ -64,12 +62,16 @@ SHIP: Final = "ship the baseline that passes, or raise the thresholds if they ar
 def steps_of_passing(recipe: Recipe, passing: Collection[str], recipe_file: str) -> Iterator[str]:
     """Yield what to do where these baselines pass, commands among it."""
     kinds = {one.name: one.kind for one in recipe.baselines if one.name in passing}
-    fitted = _of(kinds, EXPORTABLE)
-    untouched, models = _of(kinds, ASKS_BASE_MODEL), _of(kinds, (MODEL,))
+    fitted, untouched, models = (
+        [name for name, kind in kinds.items() if kind in among]
+        for among in (EXPORTABLE, ASKS_BASE_MODEL, (MODEL,))
+    )
     plain = [name for name in kinds if name not in (*fitted, *untouched, *models)]
     if len(plain) == len(kinds):
-        what = "it learns nothing" if len(plain) == 1 else "they learn nothing"
-        yield f"raise the thresholds: {listed(plain)} {_meet(plain)} them, and {what} of what a text means"
+        meet, learn = "meet", "they learn"
+        if len(plain) == 1:
+            meet, learn = "meets", "it learns"
+        yield f"raise the thresholds: {listed(plain)} {meet} them, and {learn} nothing of what a text means"
         return
     yield SHIP
     if recipe.splits.folds and fitted:
@@ -96,14 +98,6 @@ def export_commands(recipe: Recipe, passing: Collection[str], recipe_file: str) 
             yield f"recipe export baseline {as_typed(recipe_file)} --baseline {one.name}"
 
 
-def _of(kinds: Mapping[str, str], among: Collection[str]) -> list[str]:
-    return [name for name, kind in kinds.items() if kind in among]
-
-
-def _meet(names: Collection[str]) -> str:
-    return "meets" if len(names) == 1 else "meet"
-
-
 class ReportInputs(Value):
     state: RunState
     recipe_file: str
@@ -122,11 +116,39 @@ class ReportInputs(Value):
 
 def assemble(facts: ReportInputs) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
+    from engine.process.confine import in_force  # a plan confines nothing
+
     state, recipe, artifacts = facts.state, facts.state.trained, facts.state.artifacts
     scores, folds = results.scores(artifacts), results.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     diagnosis = diagnosed(artifacts, recipe)
-    quantized = _scores_in(verification.get("scores", {}).get("quantized"))
+    quantized = verification.get("scores", {}).get("quantized")
+    compiled, device = artifacts.get("compile"), state.inputs.device
+    environment = {
+        "device": device.name,
+        "kind": device.kind,
+        "cores": str(device.cores),
+        "threads": str(device.threads),
+        "memory": f"{device.memory_bytes / 2**30:.0f} GiB",
+        "bfloat16": "native" if device.bf16 else "not native",
+        "platform": f"{platform.system()} {platform.machine()}",
+        "confined": in_force(),
+    }
+    notes = [*facts.notes, *results.left_out(artifacts)]
+    if folds is not None:
+        how = f"the gate judged the method on {folds.rows} rows by {recipe.splits.folds} trainings"
+        notes.append(
+            f"{how}, each row by the model that did not see it; a file by what it changes on fold 1"
+        )
+    reused = [one for one in state.records if one.status is StageStatus.REUSED]
+    notes += [f"{one.stage} is reused: {one.reason}" for one in reused]
+    estimates = power_estimates(
+        recipe,
+        results.data_summary(artifacts["data"]) if "data" in artifacts else None,
+        discordance=measured_discordance(recipe, artifacts),
+    )
+    # Where the gate has judged, its checks say how many rows would decide at the measured value.
+    judged = (replace(one, is_judged="gate" in artifacts) for one in estimates.estimates)
     return Report(
         schema="report.v1",
         recipe_name=recipe.name,
@@ -152,13 +174,13 @@ def assemble(facts: ReportInputs) -> Report:
         training=results.training(artifacts),
         start=results.start(artifacts),
         # With folds each row is held out once, which are more rows than those of the first.
-        holdout=results.folds(artifacts, recipe) or scores.get("holdout"),
+        holdout=folds or scores.get("holdout"),
         free=scores.get("free"),
         train_scores=scores.get("train"),
         validation_scores=scores.get("validation"),
         gate=results.verdict(artifacts, "gate") if "gate" in artifacts else None,
         verify=results.verdict(artifacts, "verify") if "verify" in artifacts else None,
-        quantized=quantized,
+        quantized=from_json(Scores, quantized) if quantized else None,
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
         ladder=tuple(from_json(FormResult, rung) for rung in verification.get("ladder", ())),
@@ -166,19 +188,14 @@ def assemble(facts: ReportInputs) -> Report:
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
         resolved_recipe=dump_resolved(state.recipe),
-        backend_config=_text(artifacts.get("compile"), "config.yaml"),
+        backend_config=compiled.file("config.yaml").read_text("utf-8") if compiled else "",
         versions=tool_versions(),
-        environment=_environment(state.inputs.device),
-        notes=(
-            *facts.notes,
-            *results.left_out(artifacts),
-            *_fold_notes(folds, recipe),
-            *_reuse_notes(state.records),
-        ),
+        environment=environment,
+        notes=tuple(notes),
         learning_curves=results.curves(artifacts),
         folds=folds,
         comparisons=results.comparisons(artifacts),
-        power=_power(facts),
+        power=replace(estimates, estimates=tuple(judged)).lines,
         forgetting=results.forgetting(artifacts),
         drift=results.drift(artifacts),
         calibrated=results.calibrated(artifacts),
@@ -202,10 +219,6 @@ def assemble(facts: ReportInputs) -> Report:
         mistakes=first_wrong_rows(artifacts, recipe.task),
         command=f"recipe run {as_typed(facts.recipe_file)}",
     )
-
-
-def _scores_in(found: Any) -> Scores | None:
-    return from_json(Scores, found) if found else None
 
 
 def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
@@ -251,7 +264,21 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
 
     # the model first: a damaged file ends this before a report speaks of it
     if report.outcome == "accepted":
-        _deliver(run, artifacts, report, store)
+        formats = {item.format for item in report.files}
+        for name, file in leaving_files(artifacts) if "quantize" in artifacts else ():
+            if file.format not in IN_FOLDERS:
+                store.deliver(artifacts["quantize"], name, run / file.name)
+        if kept := calibration_file(artifacts):
+            store.deliver(artifacts["verify"], kept.name, run / kept.name)
+        has_adapter = "train" in artifacts and (artifacts["train"].path / "adapter").is_dir()
+        folders = {
+            ONNX: ("quantize", ONNX in formats),
+            "model": ("merge", "safetensors" in formats),
+            "adapter": ("train", has_adapter),
+        }
+        for name, (stage, leaves) in folders.items():
+            if leaves and stage in artifacts:
+                store.deliver(artifacts[stage], name, run / name)
     write_text(run / "recipe.yaml", report.recipe_text)
     write_text(run / "recipe.resolved.yaml", report.resolved_recipe)
     if report.backend_config:
@@ -261,21 +288,6 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
     write_text(run / "report.html", render_html(report))
     if report.outcome == "accepted":
         write_text(run / "README.md", render_card(report))
-
-
-def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report, store: Store) -> None:
-    if "quantize" in artifacts:
-        for name, file in leaving_files(artifacts):
-            if file.format not in IN_FOLDERS:
-                store.deliver(artifacts["quantize"], name, run / file.name)
-        if any(item.format == ONNX for item in report.files):
-            store.deliver(artifacts["quantize"], ONNX, run / ONNX)
-    if kept := calibration_file(artifacts):
-        store.deliver(artifacts["verify"], kept.name, run / kept.name)
-    if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):
-        store.deliver(artifacts["merge"], "model", run / "model")
-    if "train" in artifacts and (artifacts["train"].path / "adapter").is_dir():
-        store.deliver(artifacts["train"], "adapter", run / "adapter")
 
 
 def describe(base: BaseModel) -> str:
@@ -328,12 +340,34 @@ def accepted_steps(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _summary(facts: ReportInputs) -> str:
-    recipe, why = facts.state.trained, facts.state.stop.why if facts.state.stop else ""
-    name = recipe.name
-    if facts.state.outcome == "inconclusive":
-        return f"{_why_undecided(facts.state.artifacts, name)}: {why}"
-    if facts.state.outcome == results.INTERRUPTED:
-        return f"the run was {why}: {_continuation(facts.state)}"
+    state, recipe = facts.state, facts.state.trained
+    name, why = recipe.name, state.stop.why if state.stop else ""
+    if state.outcome == "inconclusive":
+        judge = "verify" if "verify" in state.artifacts else "gate"
+        found = results.verdict(state.artifacts, judge)
+        undecided = [one for one in found.checks if one.status is Status.INCONCLUSIVE]
+        # where answers are gone, or the value is at its bound, more rows would decide nothing
+        if undecided and all(one.got is None or CLOSE in one.note for one in undecided):
+            return f"it cannot be decided whether {name} is good enough: {why}"
+        return f"the holdout is too small to decide whether {name} is good enough: {why}"
+    if state.outcome == results.INTERRUPTED:
+        from engine.backends import trainer_state  # only where there may be checkpoints
+
+        keys = [one.key for one in state.records if one.status is StageStatus.INTERRUPTED]
+        folders = (state.store.root / SCRATCH / key / "output" for key in keys)
+        outputs = [folder for folder in folders if folder.is_dir()]
+        saved = [
+            step
+            for output in outputs
+            for step, at in trainer_state.checkpoints(output)
+            if trainer_state.is_complete(at)
+        ]
+        again = "reuses what is finished"
+        if saved:
+            again = f"continues from step {max(saved)} of the training"
+        elif outputs:
+            again += "; the training starts again, for no checkpoint was saved"
+        return f"the run was {why}: the same command {again}"
     return {
         "accepted": accepted_summary(recipe),
         "refused": f"{name} is not good enough to ship: {why}",
@@ -343,63 +377,48 @@ def _summary(facts: ReportInputs) -> str:
         results.NOT_REVIEWED: f"nothing was trained: {why}",
         results.NOTHING_ADDED: f"nothing was trained: {why}",
         "stopped": f"stopped as asked: {why}",
-    }[facts.state.outcome]
-
-
-def _continuation(state: RunState) -> str:
-    from engine.backends.trainer_state import (
-        checkpoints,
-        is_complete,
-    )  # only where there may be any
-
-    keys = [one.key for one in state.records if one.status is StageStatus.INTERRUPTED]
-    outputs = [at for key in keys if (at := state.store.root / SCRATCH / key / "output").is_dir()]
-    saved = [step for output in outputs for step, at in checkpoints(output) if is_complete(at)]
-    if saved:
-        return f"the same command continues from step {max(saved)} of the training"
-    again = "; the training starts again, for no checkpoint was saved" if outputs else ""
-    return f"the same command reuses what is finished{again}"
-
-
-def _why_undecided(artifacts: Mapping[str, Artifact], name: str) -> str:
-    verdict = results.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
-    undecided = [one for one in verdict.checks if one.status is Status.INCONCLUSIVE]
-    # where answers are gone, or the value is at its bound, more rows would decide nothing
-    if undecided and not any(map(_may_be_decided, undecided)):
-        return f"it cannot be decided whether {name} is good enough"
-    return f"the holdout is too small to decide whether {name} is good enough"
-
-
-def _may_be_decided(check: Check) -> bool:
-    return check.got is not None and CLOSE not in check.note
+    }[state.outcome]
 
 
 def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:
-    name, shown, error = facts.state.trained.name, facts.recipe_file, facts.state.error
-    if facts.state.outcome in ("failed", "interrupted"):
-        hints = [problem.hint for problem in (error.problems if error else ())]
-        return (*dict.fromkeys(hint for hint in hints if hint), f"recipe run {as_typed(shown)}")
-    if facts.state.outcome == "accepted":
-        return accepted_steps(facts.state.trained)
-    if facts.state.outcome in ("refused", "inconclusive"):
-        looks = (
+    state, recipe, shown = facts.state, facts.state.trained, facts.recipe_file
+    again = f"recipe run {as_typed(shown)}"
+    if state.outcome in ("failed", "interrupted"):
+        hints = [problem.hint for problem in (state.error.problems if state.error else ())]
+        return (*dict.fromkeys(hint for hint in hints if hint), again)
+    if state.outcome == "accepted":
+        return accepted_steps(recipe)
+    if state.outcome in ("refused", "inconclusive"):
+        from engine.metrics.diagnosis import Beside, what_would_help  # only after a refusal
+
+        artifacts, name = state.artifacts, recipe.name
+        is_of_file = "verify" in artifacts
+        gate = results.verdict(artifacts, "verify" if is_of_file else "gate")
+        judged = results.folds(artifacts, recipe) or results.scores(artifacts)["holdout"]
+        beside = Beside(
+            curves=results.curves(artifacts),
+            comparisons=results.comparisons(artifacts),
+            diagnosis=diagnosis,
+            is_of_file=is_of_file,
+        )
+        exports: tuple[str, ...] = ()
+        # where the trained model is not enough better than a baseline that passes, that one can be exported
+        if "over_baselines" in {one.kind for one in gate.checks if one.status is Status.FAIL}:
+            exports = tuple(export_commands(recipe, _passing(facts), shown))
+        return (
+            *what_would_help(judged, gate, task=recipe.task, beside=beside),
+            *exports,
             f"recipe report {name} --mistakes",
             f'recipe try {name} --unaccepted "…"',
             f"recipe report {name} --open",
         )
-        return (*_advice(facts, diagnosis), *_exports(facts), *looks)
-    if facts.state.outcome == "baseline_passes":
+    if state.outcome == "baseline_passes":
         return (
-            *steps_of_passing(facts.state.trained, _passing(facts), shown),
+            *steps_of_passing(recipe, _passing(facts), shown),
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
         )
-    if facts.state.outcome in (
-        results.TEACHER_NO_BETTER,
-        results.NOT_REVIEWED,
-        results.NOTHING_ADDED,
-    ):
-        return _steps_before_training(facts)
-    return (f"recipe run {as_typed(shown)}",)
+    before = (results.TEACHER_NO_BETTER, results.NOT_REVIEWED, results.NOTHING_ADDED)
+    return _steps_before_training(facts) if state.outcome in before else (again,)
 
 
 def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
@@ -428,75 +447,6 @@ def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
     )
 
 
-def _exports(facts: ReportInputs) -> tuple[str, ...]:
-    artifacts = facts.state.artifacts
-    gate = results.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
-    missed = {one.kind for one in gate.checks if one.status is Status.FAIL}
-    if "over_baselines" not in missed:
-        return ()
-    return tuple(export_commands(facts.state.trained, _passing(facts), facts.recipe_file))
-
-
 def _passing(facts: ReportInputs) -> list[str]:
     found = results.baselines(facts.state.artifacts, facts.state.trained)
     return [one.name for one in found if one.passes]
-
-
-def _power(facts: ReportInputs) -> tuple[str, ...]:
-    recipe, artifacts = facts.state.trained, facts.state.artifacts
-    differ = measured_discordance(recipe, artifacts)
-    summary = results.data_summary(artifacts["data"]) if "data" in artifacts else None
-    found = power_estimates(recipe, summary, discordance=differ)
-    # Where the gate has judged, its checks say how many rows would decide at the measured value.
-    judged = (replace(one, is_judged="gate" in artifacts) for one in found.estimates)
-    return replace(found, estimates=tuple(judged)).lines
-
-
-def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:
-    from engine.metrics.diagnosis import Beside, what_would_help  # only after a refusal
-
-    recipe, artifacts = facts.state.trained, facts.state.artifacts
-    scores = results.scores(artifacts)
-    is_of_file = "verify" in artifacts
-    gate = results.verdict(artifacts, "verify" if is_of_file else "gate")
-    judged = results.folds(artifacts, recipe) or scores["holdout"]
-    beside = Beside(
-        curves=results.curves(artifacts),
-        comparisons=results.comparisons(artifacts),
-        diagnosis=diagnosis,
-        is_of_file=is_of_file,
-    )
-    return what_would_help(judged, gate, task=recipe.task, beside=beside)
-
-
-def _text(artifact: Artifact | None, name: str) -> str:
-    return artifact.file(name).read_text(encoding="utf-8") if artifact else ""
-
-
-def _environment(device: Device) -> dict[str, str]:
-    from engine.process.confine import in_force  # a plan confines nothing
-
-    return {
-        "device": device.name,
-        "kind": device.kind,
-        "cores": str(device.cores),
-        "threads": str(device.threads),
-        "memory": f"{device.memory_bytes / 2**30:.0f} GiB",
-        "bfloat16": "native" if device.bf16 else "not native",
-        "platform": f"{platform.system()} {platform.machine()}",
-        "confined": in_force(),
-    }
-
-
-def _fold_notes(folds: Scores | None, recipe: Recipe) -> tuple[str, ...]:
-    if folds is None:
-        return ()
-    how = f"the gate judged the method on {folds.rows} rows by {recipe.splits.folds} trainings"
-    return (
-        f"{how}, each row by the model that did not see it; a file by what it changes on fold 1",
-    )
-
-
-def _reuse_notes(records: Sequence[StageRecord]) -> tuple[str, ...]:
-    reused = [record for record in records if record.status is StageStatus.REUSED]
-    return tuple(f"{record.stage} is reused: {record.reason}" for record in reused)

@@ -146,7 +146,13 @@ def challenge(
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - begun, 1),
     )
-    _count_look(found, state, store)
+    ran = {record.stage for record in state.records if record.status is StageStatus.RAN}
+    lock = state.inputs.lock
+    if found.holdout and not ran.isdisjoint(JUDGED):
+        outcome = f"challenge by {found.base_model}: {found.standing}"
+        look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
+        known = lock.holdout.looks if lock is not None else 0
+        HoldoutUses(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
     # Write the report into the run folder, one file for people and one for programs.
     run = accepted.run.folder
     folder = run / FOLDER
@@ -182,21 +188,21 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
     return AcceptedModel(run=run, answers=read_predictions(artifact.file(file)), report=report)
 
 
-def _candidates(options: ChallengeOptions, state: RunState) -> dict[str, list[Prediction]]:
-    if options.train:
-        stage, file = answers_of(state.recipe)
-        return {TRAINED: read_predictions(state.artifacts[stage].file(file))}
-    made = state.artifacts["baseline"]
-    names = [baseline.name for baseline in state.recipe.baselines]
-    return {name: read_predictions(made.file(f"predictions.{name}.jsonl")) for name in names}
-
-
 def _judged(
     recipe: Recipe, options: ChallengeOptions, accepted: AcceptedModel, state: RunState
 ) -> Challenge:
     from engine.metrics import comparing as judging  # brings numpy
 
-    candidates = _candidates(options, state)
+    # The newer model's answers, by baseline, or as `trained`.
+    if options.train:
+        stage, file = answers_of(state.recipe)
+        candidates = {TRAINED: read_predictions(state.artifacts[stage].file(file))}
+    else:
+        made = state.artifacts["baseline"]
+        names = [baseline.name for baseline in state.recipe.baselines]
+        candidates = {
+            name: read_predictions(made.file(f"predictions.{name}.jsonl")) for name in names
+        }
     gated = [bound.metric for bound in recipe.acceptance.metrics]
     gated += [gain.metric for gain in recipe.acceptance.over_baselines]
     kept = [name for name in dict.fromkeys(gated) if name not in (*FREE, *PER_TOKEN)]
@@ -228,17 +234,6 @@ def _judged(
         started="",
         seconds=0.0,
     )
-
-
-def _count_look(found: Challenge, state: RunState, store: Store) -> None:
-    ran = {record.stage for record in state.records if record.status is StageStatus.RAN}
-    lock = state.inputs.lock
-    known = lock.holdout.looks if lock is not None else 0
-    if ran.isdisjoint(JUDGED) or not found.holdout:
-        return
-    outcome = f"challenge by {found.base_model}: {found.standing}"
-    look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
-    HoldoutUses(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
 
 
 def challenge_json(found: Challenge) -> str:

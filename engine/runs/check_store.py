@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +53,10 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
 
     EnvironmentProblem E757 for a key that cannot be read.
     """
-    folders, store, recorded = list(_result_folders(root)), Store(root), Runs(root)
+    folders, store, recorded = list[Path](), Store(root), Runs(root)
+    for outer in sorted((root / "store").glob("??")):
+        if not outer.is_symlink():
+            folders += sorted(path for path in outer.iterdir() if not path.name.startswith("."))
     runs = [run for name in recorded.names() for run in recorded.of(name)]
     damaged: list[Found] = []
     left: list[Found] = []
@@ -84,12 +86,6 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
         damaged=tuple(damaged),
         left_alone=tuple(left),
     )
-
-
-def _result_folders(root: Path) -> Iterator[Path]:
-    for outer in sorted((root / "store").glob("??")):
-        if not outer.is_symlink():
-            yield from sorted(path for path in outer.iterdir() if not path.name.startswith("."))
 
 
 def _why_damaged(store: Store, found: ArtifactFolder) -> str:

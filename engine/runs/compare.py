@@ -21,7 +21,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
 from engine.recipe import check_recipe, load_recipe
 from engine.recipe.model import Recipe
-from engine.runs.find import size_of
+from engine.runs.find import left_by, size_of
 from engine.store import Store, make_key
 from engine.store.runs import read_file, read_record, require_ours
 from engine.values import Value, fields, replace, to_json
@@ -30,9 +30,8 @@ from engine.values import Value, fields, replace, to_json
 def mistakes_of(run: Path, store: Store) -> list[Mistake]:
     """Return the rows, the most confident first. RecipeError R031 where there are none; StoreError E751, E758."""
     require_ours(run, "its rows are not shown")
-    recipe, stages = recipe_of(run), read_record(run).get("stages", {})
-    keys = (str(stages.get(stage, {}).get("key", "")) for stage in ("evaluate", "data"))
-    answers, data = (store.whole(key) if key else None for key in keys)
+    recipe, record = recipe_of(run), read_record(run)
+    answers, data = (left_by(stage, record, store) for stage in ("evaluate", "data"))
     if answers is None or data is None or not recipe.task.spec.right_share:
         why = "holds no answers of a tuned model that are right or wrong"
         raise no_answers(
@@ -111,8 +110,7 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
     recipe = recipe_of(folder)
     stage, file = answers_of(recipe)
     record = read_record(folder)
-    key = record.get("stages", {}).get(stage, {}).get("key", "")
-    artifact = store.whole(key) if key else None
+    artifact = left_by(stage, record, store)
     if artifact is None or not (artifact.path / file).is_file():
         outcome = record.get("outcome", "unknown")
         why = f"holds no answers of a tuned model (it ended: {outcome})"
@@ -121,7 +119,7 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
             hint = "set stop_if_baseline_passes: false in its recipe, and run that: it trains all the same"
         raise no_answers(folder, why, hint)
     report = parse_json(read_file(folder, "report.json"))
-    verified = store.whole(record["stages"].get("verify", {}).get("key") or "-")
+    verified = left_by("verify", record, store)
     quantized = verified.path / QUANTIZED if verified and not recipe.splits.folds else None
     return FinishedRun(
         folder=folder,

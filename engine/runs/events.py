@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from engine.artifacts import results
 from engine.environment import tool_versions
@@ -68,7 +67,12 @@ def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[Event
     events = EventStream(options.events or stream.live_file(root), below=root)
     try:
         base = recipe.base_model
-        method = {name: value for name, value in to_json(recipe.method).items() if _is_plain(value)}
+        plain = (str, int, float, bool)
+        method = {
+            name: value
+            for name, value in to_json(recipe.method).items()
+            if isinstance(value, plain)
+        }
         events.write(
             stream.BEGUN,
             recipe=recipe.name,
@@ -123,8 +127,16 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
                     rows=check.n,
                 )
             events.write(stream.VERDICT, stage=record.stage, status=verdict.status.value)
-    # A problem's message may cite a row, so that its code alone stands here.
-    codes = [found for text in record.problems if (found := _code(text))]
+    codes: list[str] = []
+    if record.problems:
+        from engine.recipe.rules import all_codes  # only where a stage failed
+
+        # A problem's message may cite a row, so that its code alone stands here.
+        known = all_codes()
+        found = (
+            next((one for one in text.split() if one in known), "") for text in record.problems
+        )
+        codes += filter(None, found)
     events.write(
         stream.STAGE_ENDED,
         stage=record.stage,
@@ -160,14 +172,3 @@ def _scores(stage: str, artifacts: Artifacts, recipe: Recipe) -> Iterator[tuple[
         found = results.read_json(artifacts["verify"], "verify.json")
         rungs = [from_json(FormResult, one) for one in found.get("ladder", ())]
         yield from ((one.name, one.scores) for one in rungs)
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, (str, int, float, bool))
-
-
-def _code(headline: str) -> str:
-    from engine.recipe.rules import all_codes  # only where a stage failed
-
-    known = all_codes()
-    return next((word for word in headline.split() if word in known), "")

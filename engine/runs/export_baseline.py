@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.artifacts.results import load_baselines, read_json
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import read_examples
 from engine.data.examples.template import parse_template
 from engine.data.splitting.subsets import Fold
 from engine.environment import detect_device, version_of
@@ -42,6 +42,7 @@ from engine.recipe.text.paths import absolute
 from engine.render.report.card import BaselineCard, baseline_card
 from engine.render.report.page import read_json as read_report
 from engine.runs.compare import recipe_of
+from engine.runs.find import LOST, MAKES_IT, left_by
 from engine.sources import identity
 from engine.sources.local import DigestMemory
 from engine.store import Artifact, Store, make_key, sha256_of
@@ -133,7 +134,11 @@ def read_judged(run: Path, store: Store, *, name: str) -> JudgedBaseline:
     data = _artifact(record, store, "data")
     held_out = store.whole(products("data", make_key(record["payloads"]["data"]))["holdout"])
     if held_out is None:
-        raise _lost("data")
+        raise _nothing(LOST.format("data"), MAKES_IT)
+    train, holdout = (
+        tuple(read_examples(one.file(f"{split}.jsonl")))
+        for one, split in ((data, "train"), (held_out, "holdout"))
+    )
     return JudgedBaseline(
         recipe=recipe,
         report=report,
@@ -141,26 +146,18 @@ def read_judged(run: Path, store: Store, *, name: str) -> JudgedBaseline:
         result=result,
         facts=entries[baseline.name].get("facts", {}),
         predictions=read_predictions(made.file(f"predictions.{baseline.name}.jsonl")),
-        fold=Fold(
-            number=0, train=_rows(data, "train"), validation=(), judged=_rows(held_out, "holdout")
-        ),
+        fold=Fold(number=0, train=train, validation=(), judged=holdout),
         references=record["payloads"][STAGE].get("references", {}),
     )
 
 
-def _rows(artifact: Artifact, split: str) -> tuple[Example, ...]:
-    return tuple(read_examples(artifact.file(f"{split}.jsonl")))
-
-
 def _artifact(record: Mapping[str, Any], store: Store, stage: str) -> Artifact:
-    left = record.get("stages", {}).get(stage, {})
-    key = left.get("key", "")
-    if left.get("status") not in _DONE:
+    if record.get("stages", {}).get(stage, {}).get("status") not in _DONE:
         why = f"the run ended before stage {stage} was done"
         raise _nothing(why, "recipe run RECIPE goes on; or name a run that got there: recipe runs")
-    found = store.whole(key) if key and stage in record.get("payloads", {}) else None
+    found = left_by(stage, record, store) if stage in record.get("payloads", {}) else None
     if found is None:
-        raise _lost(stage)
+        raise _nothing(LOST.format(stage), MAKES_IT)
     return found
 
 
@@ -297,10 +294,3 @@ def _describe(folder: Path, judged: JudgedBaseline) -> None:
 
 def _nothing(why: str, hint: str | None) -> RecipeError:
     return RecipeError.one("X697", f"no baseline to export: {why}", hint=hint)
-
-
-def _lost(stage: str) -> RecipeError:
-    return _nothing(
-        f"the store no longer has what stage {stage} of the run left",
-        "recipe run RECIPE makes it; or name the store: --store FOLDER",
-    )

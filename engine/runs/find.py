@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.runtime.rendering.task_file import CALIBRATION_FILE as CALIBRATION
+from engine.store import Artifact, Store
 from engine.store.runs import ACCEPTED, Runs, is_ours, read_record, require_exported, require_ours
 
 
@@ -22,6 +23,14 @@ def size_of(report: Mapping[str, Any]) -> tuple[str, int]:
     return (name, size) if files else ("", 0)
 
 
+def left_by(stage: str, record: Mapping[str, Any], store: Store) -> Artifact | None:
+    """Return what a stage of a run left, read whole; None where it did not, or the store no longer has it."""
+    key = record.get("stages", {}).get(stage, {}).get("key", "")
+    return store.whole(str(key)) if key else None
+
+
+LOST: Final = "the store no longer has what stage {} of the run left"
+MAKES_IT: Final = "recipe run RECIPE makes it; or name the store: --store FOLDER"
 UNACCEPTED: Final = (
     "`recipe try` and `recipe predict` query it with --unaccepted, and mark each answer"
 )

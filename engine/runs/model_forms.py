@@ -22,7 +22,7 @@ from engine.recipe.prompt import asks_partly_blank, parse_answer
 from engine.recipe.text.paths import absolute
 from engine.render.report.page import read_json
 from engine.runs.compare import recipe_of
-from engine.runs.find import UNACCEPTED
+from engine.runs.find import LOST, MAKES_IT, UNACCEPTED, left_by
 from engine.runs.predict_rows import Ask, require_answers
 from engine.runtime.llama.client import Answer
 from engine.runtime.rendering.task_file import FileCalibration, TaskFile, make_task_file
@@ -78,12 +78,19 @@ class WeightsModel:
         is_full = recipe.method.kind == "full"
         if form == "adapter" and is_full and not unaccepted:
             raise _none(form, "a full training has no adapter", "leave --form out, or ask `merged`")
-        data = _artifact(record, store, "data", form)
-        made = _artifact(record, store, "merge" if form == "merged" else "train", form)
+        stages = ("data", "merge" if form == "merged" else "train")
+        data, made = (left_by(stage, record, store) for stage in stages)
+        if data is None or made is None:
+            raise _none(form, LOST.format(stages[0 if data is None else 1]), MAKES_IT)
         adapter = made.file("adapter") if form == "adapter" and not is_full else None
         whole = (
             made.file("model") if adapter is None else _base(recipe, record, store, data, progress)
         )
+        calibration = None
+        if recipe.calibrates:
+            report = read_json(read_file(run, "report.json").decode())
+            tuned = next((one for one in report.calibrated if one.form == ADAPTER), None)
+            calibration = None if tuned is None else as_file(tuned)
         return cls(
             form=form,
             recipe=recipe,
@@ -91,7 +98,7 @@ class WeightsModel:
             folder=whole,
             adapter=adapter,
             asked=PredictionInputs.of(recipe, iter_examples(data.file("train.jsonl"))),
-            calibration=_calibration(run) if recipe.calibrates else None,
+            calibration=calibration,
             outcome=outcome,
         )
 
@@ -168,13 +175,6 @@ class WeightsModel:
         return [Answer.none(task.kind, length) if length else next(answers) for length in lengths]
 
 
-def _calibration(run: Path) -> FileCalibration | None:
-    """Return what the report of a run says of the trained model. StoreError E758 where it is not as it was left."""
-    report = read_json(read_file(run, "report.json").decode())
-    found = next((one for one in report.calibrated if one.form == ADAPTER), None)
-    return None if found is None else as_file(found)
-
-
 def _base(
     recipe: Recipe, record: Mapping[str, Any], store: Store, data: Artifact, progress: Progress
 ) -> Path:
@@ -200,15 +200,6 @@ def _from_here(base: Any) -> Any:
     if isinstance(base, Scratch):
         return replace(base, tokenizer=_from_here(base.tokenizer))
     return base
-
-
-def _artifact(record: Mapping[str, Any], store: Store, stage: str, form: str) -> Artifact:
-    key = record.get("stages", {}).get(stage, {}).get("key", "")
-    found = store.whole(key) if key and stage in record.get("payloads", {}) else None
-    if found is None:
-        why = f"the store no longer has what stage {stage} of the run left"
-        raise _none(form, why, "recipe run RECIPE makes it; or name the store: --store FOLDER")
-    return found
 
 
 def _none(form: str, why: str, hint: str) -> RecipeError:

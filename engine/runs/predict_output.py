@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from engine.data.examples.answers import NUMBER
 from engine.data.reading.row import Row, Trouble
@@ -34,7 +34,6 @@ from engine.runs.predict_rows import (
     RowFile,
     Summary,
 )
-from engine.values import Value
 
 WRITTEN: Final = ("jsonl", "csv", "tsv", "parquet")
 GROUP: Final = 10_000
@@ -82,8 +81,30 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
         elif form == "jsonl":
             stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
         else:
-            layout = _TableLayout.of(answered.rows, form)
-            _write_table(stream, _watched(rows, summary), columns, layout)
+            # As the rows that were asked, as far as they are in the format that is written.
+            source, asked = (
+                answered.rows.source,
+                format_of(answered.rows.path.name, answered.rows.source.format),
+            )
+            delimiter = (source.delimiter if form == asked else "") or DELIMITERS[form]
+            encoding = _encoding(answered.rows) if asked in DELIMITERS else "utf-8"
+            text = io.TextIOWrapper(stream, encoding=encoding, newline="", write_through=True)
+            sheet = csv.DictWriter(
+                text, columns, delimiter=delimiter, lineterminator="\n", restval=""
+            )
+            sheet.writeheader()
+            for row in rows:
+                written = [one for one in row.values() if isinstance(one, str)]
+                summary.formulas += any(
+                    one.startswith(FORMULA) and not NUMBER.fullmatch(one) for one in written
+                )
+                cells = {name: row.get(name) for name in columns}
+                for name, one in cells.items():
+                    if isinstance(one, (list, dict, bool)):
+                        cells[name] = _as_text(one)
+                sheet.writerow(cells)
+            # the file below belongs to the caller, who closes it
+            text.detach()
     return summary
 
 
@@ -101,16 +122,6 @@ def _counted(answered: AnsweredRows, summary: Summary) -> Iterator[dict[str, Any
         yield _joined(row, answer, answered)
 
 
-def _watched(rows: Iterator[dict[str, Any]], summary: Summary) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        summary.formulas += any(map(_is_formula, row.values()))
-        yield row
-
-
-def _is_formula(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value)
-
-
 def _joined(row: Row, answer: RowAnswer, answered: AnsweredRows) -> dict[str, Any]:
     more = {} if answered.abstain_below is None else {ABSTAINED: answer.abstained}
     probability = None if answer.probability is None else round(answer.probability, 6)
@@ -124,20 +135,7 @@ def _joined(row: Row, answer: RowAnswer, answered: AnsweredRows) -> dict[str, An
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    return f"{json.dumps(row, ensure_ascii=False, default=str)}\n"
-
-
-class _TableLayout(Value):
-    delimiter: str
-    encoding: str
-
-    @classmethod
-    def of(cls, rows: RowFile, form: str) -> _TableLayout:
-        """Return that of the rows that were asked, as far as it is one of the format that is written."""
-        asked = format_of(rows.path.name, rows.source.format)
-        delimiter = rows.source.delimiter if form == asked else ""
-        encoding = _encoding(rows) if asked in DELIMITERS else "utf-8"
-        return cls(delimiter=delimiter or DELIMITERS[form], encoding=encoding)
+    return f"{_as_text(row)}\n"
 
 
 def _encoding(rows: RowFile) -> str:
@@ -150,33 +148,14 @@ def _encoding(rows: RowFile) -> str:
     return "utf-8-sig" if has_mark else "utf-8"
 
 
-def _write_table(
-    stream: BinaryIO,
-    rows: Iterable[Mapping[str, Any]],
-    columns: Sequence[str],
-    layout: _TableLayout,
-) -> None:
-    text = io.TextIOWrapper(stream, encoding=layout.encoding, newline="", write_through=True)
-    table = csv.DictWriter(
-        text, columns, delimiter=layout.delimiter, lineterminator="\n", restval=""
-    )
-    table.writeheader()
-    for row in rows:
-        table.writerow({name: _cell(row.get(name)) for name in columns})
-    # the file below belongs to the caller, who closes it
-    text.detach()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, (list, dict, bool)):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value
+def _as_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _stored(value: Any, column: Any) -> Any:
     if value is None or isinstance(value, str) or not (column.metadata or {}).get(_AS_JSON):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _as_text(value)
 
 
 def _parquet_schema(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Any:
@@ -187,15 +166,15 @@ def _parquet_schema(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -
     for group in batched(rows, GROUP, strict=False):
         for name, one in found.items():
             one.see([row.get(name) for row in group])
-    return pa.schema([_field(pa, name, one) for name, one in found.items()])
-
-
-def _field(pa: Any, name: str, found: _ColumnType) -> Any:
-    if found.type is None:
-        return pa.field(name, pa.string(), metadata={_AS_JSON: b"json"})
-    if pa.types.is_null(found.type):
-        return pa.field(name, pa.float64() if name == PROBABILITY else pa.string())
-    return pa.field(name, found.type)
+    fields = []
+    for name, one in found.items():
+        kind, metadata = one.type, None
+        if kind is None:
+            kind, metadata = pa.string(), {_AS_JSON: b"json"}
+        elif pa.types.is_null(kind):
+            kind = pa.float64() if name == PROBABILITY else pa.string()
+        fields.append(pa.field(name, kind, metadata=metadata))
+    return pa.schema(fields)
 
 
 _AS_JSON: Final = b"recipe.other_values"
@@ -218,7 +197,12 @@ class _ColumnType:
         if self.type is None:
             return
         try:
-            self.type = self._with(pa, pa.array(values).type)
+            other = pa.array(values).type
+            if pa.types.is_integer(self.type) and pa.types.is_floating(other):
+                self.type = other if self._largest <= _EXACT else None
+            elif not (pa.types.is_floating(self.type) and pa.types.is_integer(other)):
+                pair = [pa.schema([("column", one)]) for one in (self.type, other)]
+                self.type = pa.unify_schemas(pair).field(0).type
             # what a type has no place for it drops without a word, such as a key of an object
             is_whole = _same(pa.array(values, type=self.type).to_pylist(), values)
         except (pa.ArrowException, OverflowError):
@@ -227,14 +211,6 @@ class _ColumnType:
             self.type = None
         elif pa.types.is_integer(self.type):
             self._largest = max(self._largest, *(abs(one or 0) for one in values))
-
-    def _with(self, pa: Any, other: Any) -> Any:
-        if pa.types.is_integer(self.type) and pa.types.is_floating(other):
-            return other if self._largest <= _EXACT else None
-        if pa.types.is_floating(self.type) and pa.types.is_integer(other):
-            return self.type
-        pair = [pa.schema([("column", one)]) for one in (self.type, other)]
-        return pa.unify_schemas(pair).field(0).type
 
 
 def _is_written(pa: Any, kind: Any) -> bool:

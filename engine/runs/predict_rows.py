@@ -383,8 +383,16 @@ def _ask_parts(
                     resumed += len(part)
                     continue
                 texts = [rows.question(row) for row in part]
-                answers = _answers(texts, ask, _Shifted(asking.progress, number * PART, count))
-                lines = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers)
+                asked, lines = [text for text in texts if text is not None], ""
+                progress = _Shifted(asking.progress, number * PART, count)
+                found = iter(ask(asked, progress) if asked else ())
+                for text in texts:
+                    answer: dict[str, Any] = {"answer": None, "probability": None}
+                    if text is not None:
+                        one = next(found)
+                        answer = {"answer": one.stated, "probability": one.probability}
+                        answer |= {"too_long": to_json(one.too_long)} if one.too_long else {}
+                    lines += f"{json.dumps(answer, ensure_ascii=False)}\n"
                 # What is kept stands for the file whose digest is in the key.
                 rows.require(stamp)
                 write_text(_part(folder, number), lines, durable=True)
@@ -412,18 +420,6 @@ def refuse_taken_columns(
         )
 
 
-def _answers(texts: Sequence[str | None], ask: Ask, progress: Progress) -> Iterator[dict[str, Any]]:
-    asked = [text for text in texts if text is not None]
-    found = iter(ask(asked, progress) if asked else ())
-    for text in texts:
-        if text is None:
-            yield {"answer": None, "probability": None}
-        else:
-            one = next(found)
-            more = {"too_long": to_json(one.too_long)} if one.too_long else {}
-            yield {"answer": one.stated, "probability": one.probability, **more}
-
-
 def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:
     """Return the columns of the rows, and how many rows there are; DataError with what is wrong with any."""
     columns: dict[str, None] = {}
@@ -433,25 +429,22 @@ def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:
         if not row.values.keys() <= columns.keys():
             columns |= dict.fromkeys(row.values)
         count += 1
-        if len(problems) < SHOWN and (problem := _problem(rows, row)):
-            problems.append(problem)
+        try:
+            rows.question(row)
+        except MissingColumnError as error:
+            near = difflib.get_close_matches(str(error), row.values, n=1)
+            names = ", ".join(f"`{name}`" for name in [*row.values][:8])
+            template = shlex.quote(f"{{{near[0] if near else 'COLUMN'}}}")
+            hint = f"--input {template} names another column: there are {names}"
+            what = f"{row.origin} has no column `{error}`"
+            problems.append(Problem(code="D301", message=what, hint=hint))
+        except UnusableValueError as error:
+            what = f"{row.origin} cannot be used: {excerpt(str(error))}"
+            problems.append(Problem(code="D302", message=what))
+        del problems[SHOWN:]
     if problems:
         raise DataError(problems)
     return tuple(columns), count
-
-
-def _problem(rows: RowFile, row: Row) -> Problem | None:
-    try:
-        rows.question(row)
-    except MissingColumnError as error:
-        near = difflib.get_close_matches(str(error), row.values, n=1)
-        names = ", ".join(f"`{name}`" for name in [*row.values][:8])
-        template = shlex.quote(f"{{{near[0] if near else 'COLUMN'}}}")
-        hint = f"--input {template} names another column: there are {names}"
-        return Problem(code="D301", message=f"{row.origin} has no column `{error}`", hint=hint)
-    except UnusableValueError as error:
-        return Problem(code="D302", message=f"{row.origin} cannot be used: {excerpt(str(error))}")
-    return None
 
 
 def _part(folder: Path, number: int) -> Path:

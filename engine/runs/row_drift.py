@@ -22,8 +22,9 @@ from engine.metrics.temperature import calibrated
 from engine.parity.files import as_file
 from engine.render.report.page import read_json as read_report
 from engine.runs.compare import read_run, recipe_of
+from engine.runs.find import left_by
 from engine.runs.predict_rows import PART, AnsweredRows
-from engine.store import Artifact, Store
+from engine.store import Store
 from engine.store.runs import read_file, read_record, require_ours
 from engine.values import from_json, to_json
 
@@ -46,8 +47,8 @@ def unknown_nearness(texts: Sequence[str]) -> list[float | None]:
 
 def trained_nearness(run: Path, store: Store) -> Nearness:
     """Return the nearness to the training rows of a run; not known where they, or scikit-learn, are not at hand."""
-    key = read_record(run).get("stages", {}).get("data", {}).get("key", "") if _is_run(run) else ""
-    data = store.whole(key) if key else None
+    is_run = (run / "run.json").is_file()
+    data = left_by("data", read_record(run), store) if is_run else None
     if data is None or find_spec("sklearn") is None:
         return unknown_nearness
     from engine.runtime.text.retrieval import nearness  # brings scikit-learn
@@ -57,10 +58,6 @@ def trained_nearness(run: Path, store: Store) -> Nearness:
         return nearness(texts[:: -(-len(texts) // MOST_TRAINED) or 1])
     except StageError:  # rows without words
         return unknown_nearness
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / "run.json").is_file()
 
 
 def counts_text(counts: RowCounts) -> str:
@@ -80,27 +77,26 @@ def read_counts(path: Path) -> RowCounts:
         raise _no_counts(path) from error
     try:
         # a schema of another version has no counts that this one reads
-        return _counted(from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None))
+        found = from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None)
     except (ValueError, KeyError, TypeError) as error:
         raise _no_counts(path) from error
+    # The file may come from anybody, so these must be counts that rows can give.
+    labels = [count for _, count in found.labels]
+    sizes = (len(found.confidence), len(found.characters), len(found.similarity))
+    parts = (labels, found.confidence, found.characters, found.similarity, (found.abstained,))
+    if (
+        sizes[:2] != (CONFIDENCE_BINS, LENGTH_BINS)
+        or sizes[2] not in (0, CONFIDENCE_BINS)
+        or len(labels) > MOST_LABELS
+        or found.rows > MOST_ROWS
+        or any(min(part, default=0) < 0 or sum(part) > found.rows for part in parts)
+    ):
+        raise _no_counts(path)
+    return found
 
 
 def _no_counts(path: Path) -> DataError:
     return DataError.one("D429", f"`{path.name}` holds no counts of answered rows", hint=_COUNTED)
-
-
-def _counted(found: RowCounts) -> RowCounts:
-    """Return counts that rows can give: the file may come from anybody. ValueError for others."""
-    labels = [count for _, count in found.labels]
-    bins = (len(found.confidence), len(found.characters), len(found.similarity) or CONFIDENCE_BINS)
-    if bins != (CONFIDENCE_BINS, LENGTH_BINS, CONFIDENCE_BINS) or len(labels) > MOST_LABELS:
-        raise ValueError("bins")
-    parts = (labels, found.confidence, found.characters, found.similarity, (found.abstained,))
-    if found.rows > MOST_ROWS or any(min(part, default=0) < 0 for part in parts):
-        raise ValueError("a count")
-    if any(sum(part) > found.rows for part in parts):
-        raise ValueError("more than rows")
-    return found
 
 
 def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> RowCounts:
@@ -134,7 +130,10 @@ def holdout_counts(run: Path, store: Store) -> RowCounts:
     if report.outcome != "accepted" or not files:
         raise _none(run, "it left no accepted GGUF file")
     texts = read_run(run, store).texts
-    answers = read_predictions(_verified(run, store).file("predictions.quantized.jsonl"))
+    verified = left_by("verify", read_record(run), store)
+    if verified is None:
+        raise _none(run, "the store no longer has what `verify` left")
+    answers = read_predictions(verified.file("predictions.quantized.jsonl"))
     if any(row.id not in texts for row in answers):
         raise _none(run, "the store no longer has its rows")
     form: CalibratedForm | None = report.calibrated[-1] if report.calibrated else None
@@ -168,14 +167,6 @@ def require_comparable(reference: RowCounts, now: RowCounts) -> None:
         raise DataError.one(
             "D431", f"{few} rows are too few to compare", hint=f"collect {FEWEST} or more"
         )
-
-
-def _verified(run: Path, store: Store) -> Artifact:
-    key = read_record(run).get("stages", {}).get("verify", {}).get("key", "")
-    found = store.whole(key) if key else None
-    if found is None:
-        raise _none(run, "the store no longer has what `verify` left")
-    return found
 
 
 def _none(run: Path, why: str) -> RecipeError:

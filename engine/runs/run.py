@@ -142,7 +142,10 @@ def run_recipe(
         with interrupts.deferred():
             inputs = collect_inputs(recipe, store, device)
         # read before the stages: the file may be edited while they run
-        text = _as_written(recipe)
+        text = recipe.file.read_text(encoding="utf-8")
+        if recipe.extends:  # that of both
+            parent = absolute(recipe.extends, recipe.file.parent).read_text(encoding="utf-8-sig")
+            text = with_parent_text(text, parent, named=recipe.extends)
         options = replace(
             options,
             previous=runs.payloads(recipe.name),
@@ -234,7 +237,25 @@ def _recorded(
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     last = files_and_end(ending.events, report, code)
     keep(ending.events, run, last)
-    runs.record(run, _record(state, report, code))
+    names = ("verdict", "first_difference", "summary")
+    record = {
+        "recipe": report.recipe_name,
+        "started": report.started,
+        "seconds": report.seconds,
+        "outcome": report.outcome,
+        "exit_code": int(code),
+        "reproduction": {name: getattr(repeated, name) for name in names} if repeated else None,
+        "stages": {
+            one.stage: {"status": one.status.value, "key": one.key} for one in state.records
+        },
+        "costs": [to_json(cost) for cost in report.costs],
+        "payloads": {
+            one.stage: state.payloads[one.stage]
+            for one in state.records
+            if one.status is not StageStatus.SKIPPED and one.stage in state.payloads
+        },
+    }
+    runs.record(run, record)
     ending.events.append(last)
     keeper.keep()
     return RunResult(
@@ -286,35 +307,3 @@ def _stop_if_asked(state: RunState) -> bool:
         return False
     state.stop = results.interrupted("report", number)
     return True
-
-
-def _as_written(recipe: Recipe) -> str:
-    """The recipe's text; with a parent, that of both."""
-    text = recipe.file.read_text(encoding="utf-8")
-    if not recipe.extends:
-        return text
-    parent = absolute(recipe.extends, recipe.file.parent).read_text(encoding="utf-8-sig")
-    return with_parent_text(text, parent, named=recipe.extends)
-
-
-def _record(state: RunState, report: Report, code: ExitCode) -> dict[str, object]:
-    repeated = report.reproduction
-    names = ("verdict", "first_difference", "summary")
-    return {
-        "recipe": report.recipe_name,
-        "started": report.started,
-        "seconds": report.seconds,
-        "outcome": report.outcome,
-        "exit_code": int(code),
-        "reproduction": {name: getattr(repeated, name) for name in names} if repeated else None,
-        "stages": {
-            record.stage: {"status": record.status.value, "key": record.key}
-            for record in state.records
-        },
-        "costs": [to_json(cost) for cost in report.costs],
-        "payloads": {
-            record.stage: state.payloads[record.stage]
-            for record in state.records
-            if record.status is not StageStatus.SKIPPED and record.stage in state.payloads
-        },
-    }

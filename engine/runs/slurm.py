@@ -74,16 +74,20 @@ def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> JobEnd:
 
 def _await(number: str, files: Path, *, note: Show, show: Show) -> int:
     """Return the exit code that the job wrote; pass on its log meanwhile."""
-    log, known, since = _Log(files / LOG), "", float("inf")
+    offset, known, since = 0, "", float("inf")
     while True:
         state = _state(number)
         if state and state != known:
             note(f"job {number}: {state}")
             known = state
-        show(log.new())
-        code = _code(files)
-        if code is not None:
-            return code
+        new = b""
+        with suppress(OSError), (files / LOG).open("rb") as stream:
+            stream.seek(offset)  # where the last look ended
+            new = stream.read()
+            offset += len(new)
+        show(new.decode("utf-8", errors="replace"))
+        with suppress(OSError, ValueError):
+            return int((files / CODE).read_text(encoding="ascii"))
         if state in ENDED or state == "":
             since = min(since, time.monotonic())
         if time.monotonic() - since > LATE_SECONDS:
@@ -103,12 +107,6 @@ def _state(number: str) -> str | None:
     return answer.text.strip().partition("\n")[0]
 
 
-def _code(files: Path) -> int | None:
-    with suppress(OSError, ValueError):
-        return int((files / CODE).read_text(encoding="ascii"))
-    return None
-
-
 def _ask(command: str, *words: str) -> Finished:
     if shutil.which(command) is None:
         raise EnvironmentProblem.one(
@@ -118,16 +116,3 @@ def _ask(command: str, *words: str) -> Finished:
         )
     # A job gets the environment of who hands it in, as everybody's jobs do.
     return ask(program(command)(*words), variables=os.environ)
-
-
-class _Log:
-    def __init__(self, path: Path) -> None:
-        self._path, self._offset = path, 0
-
-    def new(self) -> str:
-        with suppress(OSError), self._path.open("rb") as stream:
-            stream.seek(self._offset)
-            found = stream.read()
-            self._offset += len(found)
-            return found.decode("utf-8", errors="replace")
-        return ""

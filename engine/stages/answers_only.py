@@ -40,13 +40,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write `answers_only.json`, and what the second model answers.
-
-    Raises:
-        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
-        StageError: B411-B418 the training failed, or what it left cannot be believed.
-
-    """
+    """Write `answers_only.json`, and what the second model answers. Raises as `seeds`."""
     from engine.metrics.paired import pair  # brings numpy
 
     refuse_unready(context)

@@ -9,20 +9,19 @@ gives a first, free hint whether more of them would help.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from engine.artifacts.results import LEFT_OUT, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.splitting.subsets import Fold
 from engine.inference import predict
 from engine.inference.baselines.notes import choices, note
 from engine.inference.baselines.runner import FACTS, Asker, Models, facts_of, reference_name
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
-from engine.recipe.model import Baseline, Recipe, Reference
+from engine.recipe.model import Recipe, Reference
 from engine.training.preflight import check_base_model
 from engine.training.rendered import render_by_length
 from engine.training.soft_targets import refuse_other_tokenizer
@@ -70,31 +69,27 @@ def run(context: StageContext) -> None:
     render_by_length(context, base())
     asker = Asker(context=context, models=Models(context, base))
     absent = {baseline.name: asker.why_absent(baseline) for baseline in recipe.baselines}
-    asked = [baseline for baseline in recipe.baselines if not absent[baseline.name]]
-    results = [_judged(baseline, asker, folds) for baseline in asked]
+    results: list[dict[str, Any]] = []
+    for baseline in [one for one in recipe.baselines if not absent[one.name]]:
+        made = [asker.product(baseline, fold) for fold in folds]
+        predictions = [row for one in made for row in read_predictions(one.file(predict.FILE))]
+        write_predictions(context.workdir / f"predictions.{baseline.name}.jsonl", predictions)
+        facts, crossed = facts_of(made), ""
+        if len(folds) > 1:
+            crossed = f"; {len(folds)} folds, each judged by what never saw it"
+        if chosen := choices(baseline, recipe.task, folds, [read_json(one, FACTS) for one in made]):
+            crossed += f": {chosen}"
+        entry = {
+            "name": baseline.name,
+            "scores": to_json(score(predictions, Judging.of(recipe))),
+            "seconds": round(sum(one.seconds for one in made), 3),
+            "note": note(baseline, recipe, folds[0], facts, others=folds[1:]) + crossed,
+            "facts": facts,
+        }
+        results.append(entry)
     write_json(context.workdir / FILE, results)
     if any(absent.values()):
         write_json(context.workdir / LEFT_OUT, {name: why for name, why in absent.items() if why})
     if "tfidf_svm" in [baseline.kind for baseline in recipe.baselines]:
         curve = svm_curve(context, train=folds[0].train, validation=folds[0].validation)
         write_json(context.workdir / CURVE, to_json(curve))
-
-
-def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str, Any]:
-    """Write one baseline's predictions, and return its entry in `baselines.json`."""
-    context, recipe = asker.context, asker.context.recipe
-    made = [asker.product(baseline, fold) for fold in folds]
-    predictions = [row for one in made for row in read_predictions(one.file(predict.FILE))]
-    write_predictions(context.workdir / f"predictions.{baseline.name}.jsonl", predictions)
-    scores = score(predictions, Judging.of(recipe))
-    facts = facts_of(made)
-    crossed = f"; {len(folds)} folds, each judged by what never saw it" if len(folds) > 1 else ""
-    if chosen := choices(baseline, recipe.task, folds, [read_json(one, FACTS) for one in made]):
-        crossed += f": {chosen}"
-    return {
-        "name": baseline.name,
-        "scores": to_json(scores),
-        "seconds": round(sum(one.seconds for one in made), 3),
-        "note": note(baseline, recipe, folds[0], facts, others=folds[1:]) + crossed,
-        "facts": facts,
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ from engine.artifacts.results import READ, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.membership import Fingerprints, membership_to_json
 from engine.data.reading.sources import (
-    Fetched,
     fetch_all,
     read_all,
     sha256_of_sources,
@@ -18,14 +16,12 @@ from engine.data.reading.sources import (
     source_slice,
 )
 from engine.data.splitting.replacements import may_replace
-from engine.errors import Problem
 from engine.progress import mention
 from engine.recipe.model import Recipe
 from engine.values import replace, to_json
 
 if TYPE_CHECKING:
     from engine.data.checks.findings import Findings
-    from engine.data.examples.output import Examples
 
 REVISION = 4
 NEEDS: tuple[str, ...] = ()
@@ -86,7 +82,17 @@ def run(context: StageContext) -> None:
     )
     listed = _keep_findings(context, prepared.findings)
     if prepared.problems:
-        raise UnfitDataError([_listed(one, listed) for one in prepared.problems], prepared)
+        # The hint of a check's problem names the file that lists all its rows.
+        every = f"all rows: {listed}"
+        raise UnfitDataError(
+            [
+                replace(one, hint=f"{one.hint}; {every}" if one.hint else every)
+                if listed and one.path.startswith("data.checks.")
+                else one
+                for one in prepared.problems
+            ],
+            prepared,
+        )
     if listed:
         mention(context.progress, f"every row of every finding: {listed}")
     prepared.train.write(context.workdir / "train.jsonl")
@@ -95,13 +101,15 @@ def run(context: StageContext) -> None:
     write_json(
         context.workdir / "membership.json", membership_to_json(prepared.membership), indent=2
     )
-    write_json(context.workdir / READ, _read(fetched, marks), indent=2)
-    _keep_holdout(context, prepared.holdout)
-
-
-def _read(fetched: Sequence[Fetched], marks: Fingerprints) -> dict[str, object]:
     sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
-    return {"sources": sources, "rows": marks.rows, "fingerprints": marks.written()}
+    read = {"sources": sources, "rows": marks.rows, "fingerprints": marks.written()}
+    write_json(context.workdir / READ, read, indent=2)
+
+    def build(folder: Path) -> None:
+        prepared.holdout.write(folder / "holdout.jsonl")
+
+    # a product of its own, which nothing given to training names
+    context.cached(HOLDOUT, {"data": context.key}, build)
 
 
 def _keep_findings(context: StageContext, findings: Findings) -> str:
@@ -123,19 +131,3 @@ def _keep_findings(context: StageContext, findings: Findings) -> str:
         return path.relative_to(Path.cwd()).as_posix()
     except ValueError:
         return str(path)
-
-
-def _listed(problem: Problem, file: str) -> Problem:
-    """Say in the hint of a check's problem where all its rows are listed."""
-    if not file or not problem.path.startswith("data.checks."):
-        return problem
-    hint = f"{problem.hint}; all rows: {file}" if problem.hint else f"all rows: {file}"
-    return replace(problem, hint=hint)
-
-
-def _keep_holdout(context: StageContext, examples: Examples) -> None:
-
-    def build(folder: Path) -> None:
-        examples.write(folder / "holdout.jsonl")
-
-    context.cached(HOLDOUT, {"data": context.key}, build)

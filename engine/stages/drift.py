@@ -7,6 +7,7 @@ their length is bounded: greedily, to a sample of the holdout's prompts, by both
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
-from engine.environment import version_of
 from engine.evidence import DriftResult, DriftScore
 from engine.files.reading import read_json
 from engine.inference.cached import WRITTEN_SAMPLE
@@ -64,21 +64,18 @@ def run(context: StageContext) -> None:
         answers = context.artifacts["evaluate"].file("predictions.holdout.jsonl")
         scores.append(likelihood_drift(read_predictions(answers), judging))
     if drift is not None and drift.answer_length is not None:
-        scores.append(length_drift(_lengths(context), judging))
+        sample = beginning(
+            context.examples("holdout"), WRITTEN_SAMPLE, seed=context.recipe.splits.seed
+        )
+        before = _written(context, sample, model=None, load=context.load_base)
+        tuned = context.inputs["train"]
+        trained = partial(load_trained, context.artifacts["train"], context)
+        after = _written(context, sample, model=tuned, load=trained)
+        groups = {row.id: row.group for row in sample}
+        scores.append(
+            length_drift(AnswerLengths(before=before, after=after, groups=groups), judging)
+        )
     write_json(context.workdir / FILE, to_json(DriftResult(scores=tuple(scores))))
-
-
-def _lengths(context: StageContext) -> AnswerLengths:
-    holdout = context.examples("holdout")
-    rows = beginning(holdout, WRITTEN_SAMPLE, seed=context.recipe.splits.seed)
-    before = _written(context, rows, model=None, load=lambda: _load_base(context))
-    after = _written(
-        context,
-        rows,
-        model=context.inputs["train"],
-        load=lambda: load_trained(context.artifacts["train"], context),
-    )
-    return AnswerLengths(before=before, after=after, groups={row.id: row.group for row in rows})
 
 
 def _written(
@@ -90,17 +87,12 @@ def _written(
 ) -> dict[str, int]:
     """Return the tokens of one model's answers, made at most once; None stands for the untouched base model."""
     longest = max((row.target for row in context.examples("train")), key=len, default="")
-    tools = ("peft", "torch", "transformers") if model else ("torch", "transformers")
     payload = {
         "revision": REVISION,
         "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
         "task": task_slice(context.recipe.task),
         "longest": longest,
-        "model": model,
-        "base_model": context.base_model,
-        "device": context.device.kind,
-        "precision": context.precision,
-        "versions": {tool: version_of(tool) for tool in tools},
+        **context.answering(model),
     }
 
     def build(folder: Path) -> None:
@@ -122,10 +114,3 @@ def _written(
     made = context.cached("answer_lengths", payload, build)
     found: dict[str, int] = read_json(made.file(LENGTHS))
     return found
-
-
-def _load_base(context: StageContext) -> LoadedModel:
-    from engine.runtime.models.load import load_model
-
-    base = context.base_model_folder()
-    return load_model(base, device=context.device, precision=context.precision)

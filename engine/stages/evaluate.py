@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,8 +78,13 @@ def run(context: StageContext) -> None:
     """
     recipe = context.recipe
     train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
-    # loaded once, and not at all where every answer is in the store
-    loaded = cache(partial(_loaded, context))
+
+    @cache  # loaded once, and not at all where every answer is in the store
+    def loaded() -> LoadedModel:
+        found = load_trained(context.artifacts["train"], context)
+        refuse_another_model(found, context)
+        return found
+
     asked = predict.PredictionInputs.of(recipe, train)
     sample = sample_rows(train, recipe.task, seed=recipe.splits.seed)
     sets = [
@@ -100,32 +105,17 @@ def run(context: StageContext) -> None:
             shutil.copyfile(made.file(SPEED), context.workdir / SPEED)
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
-    holdout_answers = read_predictions(context.workdir / "predictions.holdout.jsonl")
-    _refuse_contradictions(context, final, holdout_answers)
-    write_curve(context, asked, sets[-1].rows, final=final)
-    sampling = {part.name: {"rows": len(part.rows), "of": part.of} for part in sets}
-    write_json(context.workdir / "sampling.json", sampling)
-
-
-def _loaded(context: StageContext) -> LoadedModel:
-    """Load the trained model. StageError B451 where it is not what the trainer ended with."""
-    found = load_trained(context.artifacts["train"], context)
-    refuse_another_model(found, context)
-    return found
-
-
-def _refuse_contradictions(
-    context: StageContext, validation: Sequence[Prediction], holdout: Sequence[Prediction]
-) -> None:
-    """StageError B430, B432 for numbers that cannot both be true; all of them at once."""
-    recipe = context.recipe
+    answers = read_predictions(context.workdir / "predictions.holdout.jsonl")
     training = training_summary(context.artifacts)
     problems = [
-        loss_against_answers(recipe, training, validation) if training else None,
-        holdout_against_validation(recipe, validation, holdout),
+        loss_against_answers(recipe, training, final) if training else None,
+        holdout_against_validation(recipe, final, answers),
     ]
     if found := [problem for problem in problems if problem is not None]:
         raise StageError(found)
+    write_curve(context, asked, sets[-1].rows, final=final)
+    sampling = {part.name: {"rows": len(part.rows), "of": part.of} for part in sets}
+    write_json(context.workdir / "sampling.json", sampling)
 
 
 def _predictions(

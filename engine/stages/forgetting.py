@@ -17,13 +17,11 @@ from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.probes import ProbeItem, builtin_digest, probe_items
 from engine.data.reading.sources import source_names, source_slice
-from engine.environment import version_of
 from engine.errors import DataError, Problem
 from engine.inference import predict
 from engine.inference.replay import documents, judging_of, likelihoods, text_slice
 from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_scores
 from engine.metrics.predictions import Prediction
-from engine.progress import Progress
 from engine.recipe.model import GeneralText, Probe, Recipe, Source
 from engine.recipe.references import probes_of
 from engine.store import Artifact
@@ -91,18 +89,16 @@ def _probe_slice(probe: Probe) -> dict[str, Any]:
 def run(context: StageContext) -> None:
     """Write `forgetting.json`, and each model's likelihoods: `answers.base.jsonl`, `answers.tuned.jsonl`.
 
-    Raises:
-        DataError: D385, D386 and those of files: a probe that cannot be asked.
-        StageError: X616 a likelihood is not a number.
-
+    DataError D385, D386 for a probe that cannot be asked, StageError X616 for a likelihood that is not a number.
     """
     items = _items(context)
     text = _text(context.recipe)
     texts, left_out = documents(context, text) if text else ([], 0)
+    trained = context.artifacts["train"]
     answered, predicted = dict[str, Any](), dict[str, list[Prediction]]()
     for name, model, load in (
-        ("base", None, cache(partial(_load_base, context))),
-        ("tuned", context.inputs["train"], cache(partial(_load_tuned, context))),
+        ("base", None, cache(context.load_base)),
+        ("tuned", context.inputs["train"], cache(partial(load_trained, trained, context))),
     ):
         made = _answers(context, items, model=model, load=load)
         if text:
@@ -150,35 +146,22 @@ def _answers(
     payload = {
         "revision": ANSWERING,
         "items": sha256("\n".join(item.id for item in items).encode()).hexdigest(),
-        "model": model,
-        "base_model": context.base_model,
-        "device": context.device.kind,
-        "precision": context.precision,
-        "versions": {
-            # the base model is asked without peft: another version of it must not ask that model
-            # again
-            tool: version_of(tool)
-            for tool in (("peft", "torch", "transformers") if model else ("torch", "transformers"))
-        },
+        **context.answering(model),
     }
 
     def build(folder: Path) -> None:
+        from engine.runtime.scoring.likelihood import continuations  # brings torch
+
         progress = context.progress_of("tuned model" if model else "base model")
-        _ask(folder / ANSWERS, load(), items, progress)
+        asked = [option for item in items for option in item.options]
+        found = iter(continuations(load(), asked, progress=progress))
+        # The log-likelihood of every option, one line an item, in order.
+        with (folder / ANSWERS).open("w", encoding="utf-8") as stream:
+            for item in items:
+                scores = [-next(found) for _ in item.options]
+                stream.write(json.dumps({"id": item.id, "scores": scores}) + "\n")
 
     return context.cached("probe_answers", payload, build)
-
-
-def _ask(file: Path, loaded: LoadedModel, items: Sequence[ProbeItem], progress: Progress) -> None:
-    """Write the log-likelihood of every option, one line an item, in order. StageError X616."""
-    from engine.runtime.scoring.likelihood import continuations  # brings torch
-
-    asked = [option for item in items for option in item.options]
-    found = iter(continuations(loaded, asked, progress=progress))
-    with file.open("w", encoding="utf-8") as stream:
-        for item in items:
-            scores = [-next(found) for _ in item.options]
-            stream.write(json.dumps({"id": item.id, "scores": scores}) + "\n")
 
 
 def _read(text: str, items: Sequence[ProbeItem]) -> list[ProbeAnswer]:
@@ -193,15 +176,3 @@ def _read(text: str, items: Sequence[ProbeItem]) -> list[ProbeAnswer]:
         )
         for line, item in zip(text.splitlines(), items, strict=True)
     ]
-
-
-def _load_tuned(context: StageContext) -> LoadedModel:
-    return load_trained(context.artifacts["train"], context)
-
-
-def _load_base(context: StageContext) -> LoadedModel:
-    from engine.runtime.models.load import load_model
-
-    base = context.base_model_folder()
-    precision = context.precision
-    return load_model(base, device=context.device, precision=precision)

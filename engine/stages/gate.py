@@ -10,7 +10,6 @@ exported file too, by the same functions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from engine.artifacts import results
 from engine.artifacts.stage import Payload, StageContext
@@ -54,7 +53,7 @@ from engine.metrics.verdict import (
 )
 from engine.parity.files import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS, is_lower_better
-from engine.recipe.model import Acceptance, Direction, Recipe, Threshold
+from engine.recipe.model import Direction, Recipe, Threshold
 from engine.values import Value, decimal, field, replace, to_json
 
 REVISION = 10
@@ -107,40 +106,51 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
+    acceptance, forgetting = recipe.acceptance, recipe.acceptance.forgetting
+    # in one order, so that bounds that are only written in another order keep the verdict; what the probes are is in
+    # the key of `forgetting`
+    bounds = to_json(replace(acceptance.in_order(), forgetting=None))
+    bounds["forgetting"] = None if forgetting is None else forgetting.max_drop
+    if forgetting is not None and forgetting.text is not None:
+        bounds["forgetting_text"] = forgetting.text.max_rise
+    # A review comes before the training; how is measured is in the keys of what measures. Where nothing else of these
+    # is bounded, the key is that of versions that did not know it.
+    left_out = {"synthetic", "stride"}
+    for name in ("against_teacher", "over_without_synthetic", "selective", "drift"):
+        left_out |= set() if bounds[name] else {name}
     return {
-        "acceptance": _acceptance(recipe.acceptance),
+        "acceptance": {name: bound for name, bound in bounds.items() if name not in left_out},
         "task": to_json(recipe.task),
         "splits": {"seed": recipe.splits.seed},
     }
 
 
-def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
-    """Return the bounds; what the probes are stands in the key of `forgetting`."""
-    # in one order, so that bounds that are only written in another order keep the verdict
-    bounds = to_json(replace(acceptance.in_order(), forgetting=None))
-    if acceptance.against_teacher is None:
-        del bounds["against_teacher"]  # so that verdicts from before there were teachers are kept
-    # a review stands before the training; without the bound, keys are those from before it was there
-    del bounds["synthetic"]
-    if not acceptance.over_without_synthetic:
-        del bounds["over_without_synthetic"]
-    del bounds["stride"]  # how is measured, in the keys of what measures
-    forgetting = acceptance.forgetting
-    if acceptance.selective is None:
-        del bounds["selective"]
-    bounds["forgetting"] = None if forgetting is None else forgetting.max_drop
-    if forgetting is not None and forgetting.text is not None:
-        bounds["forgetting_text"] = forgetting.text.max_rise
-    # where nothing of it is bounded, the key is that of versions that did not know it
-    return {name: bound for name, bound in bounds.items() if name != "drift" or bound}
-
-
 def run(context: StageContext) -> None:
+    recipe, artifacts = context.recipe, context.artifacts
     # a temperature alone decides nothing: it is shown with the exported file
-    sure = calibrated_model(context) if context.recipe.acceptance.selective else None
-    answers = replace(_tuned(context), abstention=sure.abstention if sure else None)
-    judged = judge_answers(context, answers, context.recipe.acceptance.metrics)
-    beside = _against_teacher(context, answers, judged.with_teacher)
+    sure = calibrated_model(context) if recipe.acceptance.selective else None
+    # the holdout's answers; with folds those of all rows
+    folds, (stage, file) = bool(recipe.splits.folds), answers_of(recipe)
+    scores = results.scores(artifacts, folds=folds)
+    answers = Answers(
+        scores=scores["folds" if folds else "holdout"],
+        free=scores.get("free"),
+        predictions=read_predictions(artifacts[stage].file(file)),
+        abstention=sure.abstention if sure else None,
+    )
+    judged = judge_answers(context, answers, recipe.acceptance.metrics)
+    beside, teacher = None, results.teacher(artifacts)
+    if teacher is not None:
+        speed = results.read_json(artifacts["evaluate"], results.SPEED)
+        training = results.read_json(artifacts["train"], "training.json")
+        beside = against_teacher(
+            answers.predictions,
+            read_predictions(artifacts["teach"].file(results.TEACHER_ANSWERS)),
+            judged.with_teacher,
+            teacher=teacher,
+            parameters=training["total_parameters"],
+            rows_per_second=speed["rows"] / speed["seconds"] if speed["seconds"] else None,
+        )
     found = verdict((*judged.checks, *_of_training(context, answers, beside)))
     if sure is not None:
         results.write_json(context.workdir / results.CALIBRATED, [to_json(sure)])
@@ -149,9 +159,8 @@ def run(context: StageContext) -> None:
         results.write_json(context.workdir / results.WITHOUT_SYNTHETIC, smaller)
     if beside is not None:
         results.write_json(context.workdir / results.AGAINST_TEACHER, to_json(beside))
-    results.write_json(
-        context.workdir / COMPARISONS, [to_json(comparison) for comparison in judged.comparisons]
-    )
+    compared = [to_json(comparison) for comparison in judged.comparisons]
+    results.write_json(context.workdir / COMPARISONS, compared)
     results.write_json(context.workdir / FILE, to_json(found))
 
 
@@ -171,7 +180,13 @@ def judge_answers(
     judging = replace(Judging.of(recipe), confidence=confidence)
     rows, previous = answers.predictions, context.previous
     since = previous.earlier(rows, recipe=recipe, form=answers.form) if previous else Earlier()
-    rivals = Rivals(judging=judging, baselines=_baselines(context), earlier=since)
+    baselines = {
+        item["name"]: read_predictions(made.file(f"predictions.{item['name']}.jsonl"))
+        for name in results.ASKING
+        if (made := context.artifacts.get(name))
+        for item in results.read_json(made, results.BASELINES)
+    }
+    rivals = Rivals(judging=judging, baselines=baselines, earlier=since)
     compared = compare(rows, rivals, acceptance=acceptance, main=judging.main)
     taught, smaller = tuple[Comparison, ...](), tuple[Comparison, ...]()
     if (teacher := results.teacher(context.artifacts)) is not None:
@@ -268,24 +283,6 @@ def _moved(
     return judge(metric, direction, check.bound, decide_on=decide_on, note=note)
 
 
-def _against_teacher(
-    context: StageContext, answers: Answers, compared: tuple[Comparison, ...]
-) -> StudentAgainstTeacher | None:
-    teacher = results.teacher(context.artifacts)
-    if teacher is None:
-        return None
-    speed = results.read_json(context.artifacts["evaluate"], results.SPEED)
-    training = results.read_json(context.artifacts["train"], "training.json")
-    return against_teacher(
-        answers.predictions,
-        read_predictions(context.artifacts["teach"].file(results.TEACHER_ANSWERS)),
-        compared,
-        teacher=teacher,
-        parameters=training["total_parameters"],
-        rows_per_second=speed["rows"] / speed["seconds"] if speed["seconds"] else None,
-    )
-
-
 def _of_training(
     context: StageContext, answers: Answers, beside: StudentAgainstTeacher | None
 ) -> Iterator[Check]:
@@ -313,24 +310,3 @@ def likelihood_notes(recipe: Recipe) -> dict[str, str]:
         return {}
     words = f"a window of {recipe.method.max_length} tokens, moved by {stride}"
     return dict.fromkeys(LIKELIHOODS, words)
-
-
-def _tuned(context: StageContext) -> Answers:
-    """Return the holdout's answers; with folds those of all rows."""
-    folds = bool(context.recipe.splits.folds)
-    stage, file = answers_of(context.recipe)
-    scores = results.scores(context.artifacts, folds=folds)
-    return Answers(
-        scores=scores["folds" if folds else "holdout"],
-        free=scores.get("free"),
-        predictions=read_predictions(context.artifacts[stage].file(file)),
-    )
-
-
-def _baselines(context: StageContext) -> dict[str, list[Prediction]]:
-    made = [context.artifacts[name] for name in results.ASKING if name in context.artifacts]
-    return {
-        item["name"]: read_predictions(one.file(f"predictions.{item['name']}.jsonl"))
-        for one in made
-        for item in results.read_json(one, results.BASELINES)
-    }

@@ -19,7 +19,6 @@ from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import ONNX, Recipe
 from engine.recipe.prompt import asks_partly_blank
-from engine.store import Artifact
 from engine.store.store import link_file
 from engine.training.rendered import rendered_rows
 from engine.values import from_json, replace, to_json
@@ -118,7 +117,11 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
     """Make each quantization from one 16-bit file, and the Modelfile that runs it."""
     export = context.recipe.export
     sixteen = sixteen_bit(context)
-    matrix = _matrix(context, sixteen) if _has_matrix(context.recipe) else None
+    matrix = None
+    if _has_matrix(context.recipe):
+        # the weights are weighed by the rows that were trained on; the holdout is not looked at
+        rendered = rendered_rows(context, context.artifacts["merge"].file("model"))
+        matrix = importance_matrix(context, rendered, sixteen)
     answers = PredictionInputs.of(context.recipe, context.examples("train")).answers
     files: dict[str, ExportedFile] = {}
     for quantization in export.quantizations:
@@ -131,17 +134,16 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
         folder = folder_of(quantization, export.quantizations)
         (context.workdir / folder).mkdir(exist_ok=True)
         made = _large(context, spec, matrix="" if matrix is None else matrix.key)
-        ask = _export if MODELFILE in export.formats else _modelfile_if_possible
-        for file in ask(MODELFILE, context, spec, context.workdir / folder):
-            made.append(replace(file, name=f"{folder}{file.name}"))
+        try:
+            brought = _export(MODELFILE, context, spec, context.workdir / folder)
+            made += [replace(file, name=f"{folder}{file.name}") for file in brought]
+        except StageError as error:
+            # one that only comes with the GGUF file may be missing, as where a template has none
+            if MODELFILE in export.formats:
+                raise
+            context.progress.note(f"no Modelfile: {error.problems[0].message}")
         files |= {file.name: file for file in made}
     return list(files.values())
-
-
-def _matrix(context: StageContext, sixteen: Artifact) -> Artifact:
-    """Weigh the weights by the rows that were trained on; the holdout is not looked at."""
-    rendered = rendered_rows(context, context.artifacts["merge"].file("model"))
-    return importance_matrix(context, rendered, sixteen)
 
 
 def _export(
@@ -149,17 +151,6 @@ def _export(
 ) -> tuple[ExportedFile, ...]:
     model = context.artifacts["merge"].file("model")
     return load_exporter(form).export(model, spec, folder, context.progress)
-
-
-def _modelfile_if_possible(
-    form: str, context: StageContext, spec: ExportSpec, folder: Path
-) -> tuple[ExportedFile, ...]:
-    """Write the Modelfile that a GGUF file brings along; a template that has none is a note, not a failure."""
-    try:
-        return _export(form, context, spec, folder)
-    except StageError as error:
-        context.progress.note(f"no Modelfile: {error.problems[0].message}")
-        return ()
 
 
 def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[ExportedFile]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.artifacts.results import READ, write_json
 from engine.artifacts.stage import REPLAYED_ROWS as PRODUCT
-from engine.artifacts.stage import Payload, StageContext
+from engine.artifacts.stage import Payload, StageContext, given
 from engine.data.examples.example import Example
 from engine.data.reading.sources import (
     fetch_all,
@@ -48,7 +48,7 @@ PLAIN: Mapping[str, Any] = {"kind": "text", "labels": (), "schema": None}
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    replay, one = _replay(recipe), _shortest(recipe)
+    replay, one = given(recipe.data.replay), _shortest(recipe)
     return {
         "task": written_task(recipe.task),
         "rows": {**LengthLimits.of(one).payload(), "loss_on": one.method.loss_on},
@@ -66,19 +66,16 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def references(recipe: Recipe) -> Mapping[str, Source]:
-    sources = _replay(recipe).sources
+    sources = given(recipe.data.replay).sources
     return {f"replay {number}": source for number, source in enumerate(sources, start=1)}
 
 
 def run(context: StageContext) -> None:
     """Write `replay.json`, and the product `replayed_rows`.
 
-    Raises:
-        DataError: a source cannot be read, a check says `fail`, or a row cannot be trained on.
-        StageError: X760 the text is too short, X761 the base model writes none, X612 its numbers are not finite.
-
+    DataError for sources, checks and rows; StageError X760 for too short a text, X761 where none is written, X612.
     """
-    replay = _replay(context.recipe)
+    replay = given(context.recipe.data.replay)
     every, context = context, replace(context, recipe=_shortest(context.recipe))
     own = _own_tokens(context)
     wanted = max(1, round(own * replay.share / (1 - replay.share)))
@@ -102,12 +99,6 @@ def run(context: StageContext) -> None:
 def _shortest(recipe: Recipe) -> Recipe:
     """Return the recipe with the setting of the least `max_length`, into which each text has to fit."""
     return by_length(recipe)[0]
-
-
-def _replay(recipe: Recipe) -> Replay:
-    if recipe.data.replay is None:
-        raise AssertionError(recipe.name)  # see `applies`
-    return recipe.data.replay
 
 
 def _own_tokens(context: StageContext) -> int:

@@ -72,11 +72,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 def run(context: StageContext) -> None:
     """Write `curve.json` for a learning curve; `folds.json` and their predictions for folds; other answers.
 
-    Raises:
-        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
-        DataError: D390-D392 rows that cannot be trained.
-        StageError: B411-B418 a training failed, or what it left cannot be believed.
-
+    Raises as `seeds`.
     """
     refuse_unready(context)
     if context.recipe.acceptance.over_without_synthetic:

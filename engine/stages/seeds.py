@@ -49,11 +49,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 def run(context: StageContext) -> None:
     """Write `seeds.json`, and `predictions.<seed>.jsonl` of each further seed.
 
-    Raises:
-        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
-        DataError: D390-D392 rows that cannot be trained.
-        StageError: B411-B418 a training failed, or what it left cannot be believed.
-
+    EnvironmentProblem B402, B403, B408 to B410, DataError D390 to D392, StageError B411 to B418.
     """
     refuse_unready(context)
     recipe = context.recipe

@@ -11,15 +11,14 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.artifacts.results import write_json
-from engine.artifacts.stage import Payload, StageContext
+from engine.artifacts.stage import Payload, StageContext, given
 from engine.evidence import SoftTargetsResult
 from engine.inference.baselines.runner import Models, named_errors, reference_name
 from engine.recipe.baselines import written_model
-from engine.recipe.model import Recipe, Reference, Source, Teacher
+from engine.recipe.model import Recipe, Reference, Source
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import MOST, TeacherForTargets, refuse_other_tokenizer
 from engine.values import to_json
@@ -41,7 +40,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     return {
         "task": to_json(recipe.task),
         "data": {"checks": {"truncation": recipe.data.checks.truncation}},
-        "teacher": {"model": written_model(_teacher(recipe).model), "most": MOST},
+        "teacher": {"model": written_model(given(recipe.teacher).model), "most": MOST},
         "method": {
             "max_length": method.max_length,
             **({"loss_on": method.loss_on} if method.loss_on != "answers" else {}),
@@ -50,28 +49,31 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def references(recipe: Recipe) -> Mapping[str, Reference | Source]:
-    model = _teacher(recipe).model
+    model = given(recipe.teacher).model
     return {reference_name(model): model.ref} if model.ref is not None else {}
 
 
 def run(context: StageContext) -> None:
-    """Write `targets.safetensors` and `soft_targets.json`.
-
-    Raises:
-        StageError: X744 the teacher has another tokenizer, X745 its probabilities are not numbers.
-        DataError: D390-D392 rows that cannot be trained.
-
-    """
+    """Write `targets.safetensors` and `soft_targets.json`. StageError X744, X745, DataError D390 to D392."""
+    from engine.runtime.models.base_model import REVISION as MADE  # of a model's folder
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.packing import trained_rows
     from engine.runtime.training.soft_targets import write_table  # brings torch
 
     vocabulary = refuse_other_tokenizer(context)
     context = context.for_training()
-    rows = _rows(context)
-    model = _teacher(context.recipe).model
+    base = context.base_model_folder()
+    chat = load_chat(base, asks=None)
+    whole = context.recipe.method.loss_on == "everything"
+    with (
+        rendered_rows(context, base, quiet=True).file("train.jsonl").open(encoding="utf-8") as file
+    ):
+        rows = trained_rows([*map(json.loads, file)], chat, learn_all=whole)
+    model = given(context.recipe.teacher).model
     teacher = TeacherForTargets(
         context=context,
         load=partial(Models(context, context.base_model_folder).of, model.ref),
-        identity=_identity(context),
+        identity={**context.references[reference_name(model)], "made": MADE},
         vocabulary=vocabulary,
     )
     began = time.monotonic()
@@ -80,31 +82,6 @@ def run(context: StageContext) -> None:
     write_table(context.workdir, [*found], [*found.values()])
     result = _result(rows, found, asked=teacher.asked, seconds=time.monotonic() - began)
     write_json(context.workdir / FILE, to_json(result))
-
-
-def _teacher(recipe: Recipe) -> Teacher:
-    if recipe.teacher is None:
-        raise AssertionError(recipe.name)  # see `applies`
-    return recipe.teacher
-
-
-def _identity(context: StageContext) -> Mapping[str, Any]:
-    from engine.runtime.models.base_model import REVISION as MADE  # of a model's folder
-
-    name = reference_name(_teacher(context.recipe).model)
-    return {**context.references[name], "made": MADE}
-
-
-def _rows(context: StageContext) -> list[dict[str, list[int]]]:
-    from engine.runtime.rendering.chat import load_chat  # brings transformers
-    from engine.runtime.rendering.packing import trained_rows
-
-    base = context.base_model_folder()
-    chat = load_chat(base, asks=None)
-    whole = context.recipe.method.loss_on == "everything"
-    train: Path = rendered_rows(context, base, quiet=True).file("train.jsonl")
-    with train.open(encoding="utf-8") as stream:
-        return trained_rows([*map(json.loads, stream)], chat, learn_all=whole)
 
 
 def _result(

@@ -11,13 +11,13 @@ from __future__ import annotations
 import shutil
 
 from engine.artifacts.results import LEFT, read_json, write_json
-from engine.artifacts.stage import Payload, StageContext
+from engine.artifacts.stage import Payload, StageContext, given
 from engine.evidence import TrainingSummary
 from engine.inference import predict
 from engine.inference.cached import judged_validation
 from engine.metrics.predictions import Judging
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
-from engine.recipe.model import Recipe, Sweep
+from engine.recipe.model import Recipe
 from engine.recipe.sweeps import named, setting_words, values_of
 from engine.training.train import SUMMARY, refuse_unready
 from engine.training.trials import Trial, run_trials
@@ -37,7 +37,7 @@ RAN_AWAY = ("B414", "B415", "B416")
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    sweep = _sweep(recipe)
+    sweep = given(recipe.sweep)
     return {
         "settings": [to_json(replace(method, seeds=())) for method in sweep.settings],
         "named": named(sweep, recipe.method),
@@ -47,20 +47,13 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write `sweep.json`, and `predictions.<number>.jsonl` of each setting that has a model.
+    """Write `sweep.json`, where the winner's weights are, and `predictions.<number>.jsonl` of settings with a model.
 
-    Also where the winner's weights are left, in `weights.json`.
-
-    Raises:
-        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train a setting.
-        DataError: D390-D392 rows that cannot be trained.
-        StageError: B411-B413, B417, B418 a training failed, or what it left cannot be believed; B419 no
-            setting could be judged.
-
+    Raises as `seeds`, and StageError B419 where no setting could be judged; B414 to B416 are a setting's result.
     """
     context = context.for_training()
     recipe = context.recipe
-    sweep = _sweep(recipe)
+    sweep = given(recipe.sweep)
     refuse_unready(context)
     train = context.examples("train")
     rows = judged_validation(context.examples("validation"), recipe)
@@ -108,9 +101,3 @@ def run(context: StageContext) -> None:
         folder = weights(one.training)
         if number != choice.chosen or not is_trained(folder):  # judged in an earlier sweep: gone
             discard(folder)
-
-
-def _sweep(recipe: Recipe) -> Sweep:
-    if recipe.sweep is None:
-        raise AssertionError(recipe.name)  # see `applies`
-    return recipe.sweep

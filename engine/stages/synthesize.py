@@ -28,7 +28,7 @@ from engine.data.similarity.too_near import TooNear
 from engine.data.splitting.subsets import Fold
 from engine.data.synthetic import NEAR, diversity, sifted
 from engine.data.unlabelled import answered_rows
-from engine.errors import Problem, StageError
+from engine.errors import StageError
 from engine.evidence import ReviewResult, SyntheticResult
 from engine.inference import predict
 from engine.inference.baselines.notes import note
@@ -122,11 +122,8 @@ def references(recipe: Recipe) -> Mapping[str, Reference]:
 def run(context: StageContext) -> None:
     """Write `synthetic.json`, `synthetic.jsonl`, `refused.jsonl`, `review.jsonl`, `baselines.json`, and the product.
 
-    Raises:
-        StageError: X750 without a training row, X751 a budget that cannot be held, X752 a review file that cannot be
-            read, and those of the models that are asked.
-        DataError: rows that cannot be trained on.
-
+    StageError X750 without a training row, X751 a budget that cannot be held, X752 a review file that cannot be read,
+    and those of the models that are asked; DataError for rows that cannot be trained on.
     """
     work = _Synthesis.of(context)
     written = work.written()
@@ -137,14 +134,6 @@ def run(context: StageContext) -> None:
     beside = [baseline_on(work.asker, one, added) for one in asked]
     write_json(context.workdir / BASELINES, beside)
     write_json(context.workdir / SYNTHETIC, to_json(result))
-
-
-def _where_rows_are(problem: Problem) -> Problem:
-    """Say of a server that is gone what would stand in for it."""
-    if problem.code not in UNREACHED:
-        return problem
-    stored = "or bring the store of the run that has asked it: its answers are not asked again"
-    return replace(problem, hint=f"{problem.hint}; {stored}" if problem.hint else stored)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -178,17 +167,29 @@ class _Synthesis:
         try:
             return self.writer.write(row_requests(self.context.recipe, self.train))
         except StageError as error:
-            raise StageError([_where_rows_are(one) for one in error.problems]) from error
+            # Of a server that is gone, say what would stand in for it.
+            stored = (
+                "or bring the store of the run that has asked it: its answers are not asked again"
+            )
+            raise StageError(
+                [
+                    replace(one, hint=f"{one.hint}; {stored}" if one.hint else stored)
+                    if one.code in UNREACHED
+                    else one
+                    for one in error.problems
+                ]
+            ) from error
 
     def kept(self, written: WrittenRows) -> tuple[SyntheticResult, list[Example]]:
         """Return what became of the rows, and those that are trained on; write both down."""
         recipe, progress = self.context.recipe, self.context.progress
         refused = dict(written.refused)
+        judging = [*self.context.examples("validation"), *self.context.examples("holdout")]
         found = sifted(
             written.rows,
             recipe,
             train=self.train,
-            too_near=self._too_near(),
+            too_near=TooNear([row.input for row in judging], [row.input for row in self.train]),
             scratch=self.context.scratch,
             step=lambda what, rows: progress.update(rows, rows, "rows", now=what),
         )
@@ -208,10 +209,6 @@ class _Synthesis:
         write_examples(self.context.workdir / KEPT, kept)
         self._write_refused(written, refused)
         return self._result(written, refused, kept, review), kept
-
-    def _too_near(self) -> TooNear:
-        judging = [*self.context.examples("validation"), *self.context.examples("holdout")]
-        return TooNear([row.input for row in judging], [row.input for row in self.train])
 
     def _reviewed(self, rows: Sequence[Example]) -> tuple[ReviewResult | None, set[str]]:
         """Write down which rows people may look at; return what they found, and the ids of wrong rows."""

@@ -13,14 +13,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from engine.artifacts.results import READ, TEACHER_ANSWERS, write_json
 from engine.artifacts.stage import TRAINING_ROWS as PRODUCT
-from engine.artifacts.stage import Payload, StageContext
+from engine.artifacts.stage import Payload, StageContext, given
 from engine.data.examples.example import Example
 from engine.data.reading.sources import (
     fetch_all,
@@ -67,7 +67,7 @@ FIRST = 0
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
-    teacher = _teacher(recipe)
+    teacher = given(recipe.teacher)
     sources = teacher.inputs.sources
     return {
         "task": predict.task_slice(recipe.task),
@@ -91,7 +91,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def references(recipe: Recipe) -> Mapping[str, Reference | Source]:
-    teacher = _teacher(recipe)
+    teacher = given(recipe.teacher)
     found: dict[str, Reference | Source] = {
         f"teacher rows {number}": source
         for number, source in enumerate(teacher.inputs.sources, start=1)
@@ -106,35 +106,30 @@ def references(recipe: Recipe) -> Mapping[str, Reference | Source]:
 def run(context: StageContext) -> None:
     """Write `teacher.json`, `answers.jsonl`, `baselines.json`, predictions, and the product `training_rows`.
 
-    Raises:
-        DataError: a source cannot be read, a check says `fail`, or a row cannot be trained on.
-        StageError: X744 it has another tokenizer, and soft targets are learned.
-        StageError, EnvironmentProblem: the teacher cannot be asked.
-
+    DataError for sources, checks and rows; StageError X744 for soft targets of another tokenizer, and where the teacher
+    cannot be asked.
     """
     refuse_other_tokenizer(context)
     teaching = _Teaching.of(context)
     result, kept, beside = teaching.judge(), list[Example](), list[dict[str, Any]]()
-    if result.is_better or not _teacher(context.recipe).stop_if_teacher_is_no_better:
+    if result.is_better or not given(context.recipe.teacher).stop_if_teacher_is_no_better:
         kept, result = teaching.answered(teaching.rows(), result)
         check_rendering(context, keep_rows(context, _added(kept)), PRODUCT)
         result = teaching.on_holdout(result)
-        beside = [baseline_on(teaching.asker, one, _added(kept)) for one in teaching.learned()]
+        # the baselines that are trained on the teacher's rows too, and can be had
+        learned = [
+            one for one in on_added_rows(context.recipe) if not teaching.asker.why_absent(one)
+        ]
+        beside = [baseline_on(teaching.asker, one, _added(kept)) for one in learned]
     else:
         keep_rows(context, _added(kept))
     write_json(context.workdir / BASELINES, beside)
     write_json(context.workdir / FILE, to_json(teaching.spent(result)))
 
 
-def _teacher(recipe: Recipe) -> Teacher:
-    if recipe.teacher is None:
-        raise AssertionError(recipe.name)  # see `applies`
-    return recipe.teacher
-
-
 def _cheap(recipe: Recipe) -> tuple[Baseline, ...]:
     """Return the baselines that a teacher has to beat: those that ask no other model and tune none, and not itself."""
-    own = _teacher(recipe).model.name
+    own = given(recipe.teacher).model.name
     return tuple(
         one
         for one in recipe.baselines
@@ -159,7 +154,7 @@ class _Teaching:
         models = Models(context, cache(context.base_model_folder))
         return cls(
             context=context,
-            teacher=_teacher(context.recipe),
+            teacher=given(context.recipe.teacher),
             asker=Asker(context=context, models=models, path="teacher.model"),
             train=train,
             validation=judged_validation(validation, context.recipe),
@@ -169,7 +164,8 @@ class _Teaching:
 
     def judge(self) -> TeacherResult:
         recipe, model = self.context.recipe, self.teacher.model
-        metric = Judging.of(recipe).main
+        judging = Judging.of(recipe)
+        metric, sign = judging.main, -1 if judging.is_lower_better(judging.main) else 1
         found = TeacherResult(
             name=model.name,
             note="",
@@ -177,7 +173,7 @@ class _Teaching:
             validation=None,
             baselines={},
             is_better=True,
-            sign=_sign(recipe),
+            sign=sign,
             min_confidence=self.teacher.min_confidence,
         )
         if not self.validation:
@@ -192,9 +188,11 @@ class _Teaching:
         mine = values_of(predictions, recipe.task).get(metric)
         return replace(
             found,
-            validation=score(predictions, Judging.of(recipe)),
+            validation=score(predictions, judging),
             baselines=others,
-            is_better=_beats(mine, others.values(), sign=_sign(recipe)),
+            # without a measured value it is not
+            is_better=mine is not None
+            and all(sign * mine > sign * other for other in others.values() if other is not None),
             confidence=kept_by_confidence(predictions, also=self.teacher.min_confidence),
         )
 
@@ -259,7 +257,15 @@ class _Teaching:
                     refused[why] += 1
                 else:
                     kept.append(example)
-                file.write(_line(row, answer, why))
+                line = {
+                    "id": row.id,
+                    "origin": row.origin,
+                    "answer": answer.text if answer.label is None else answer.label,
+                    "confidence": answer.probability,
+                    "kept": not why,
+                    **({"why": why} if why else {}),
+                }
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
         return kept, replace(
             judged,
             read=rows.read,
@@ -286,11 +292,6 @@ class _Teaching:
             rows_per_second=len(self.holdout) / seconds if seconds else None,
         )
 
-    def learned(self) -> list[Baseline]:
-        """Return the baselines that are trained on the teacher's rows too, and can be had."""
-        every = on_added_rows(self.context.recipe)
-        return [one for one in every if not self.asker.why_absent(one)]
-
     def spent(self, result: TeacherResult) -> TeacherResult:
         """Add the seconds and the cost of all that the teacher was asked, and how it was asked."""
         model, facts = self.teacher.model, facts_of(self.made) if self.made else {}
@@ -302,29 +303,6 @@ class _Teaching:
             cost=cost,
             seconds=round(sum(one.seconds for one in self.made), 3),
         )
-
-
-def _sign(recipe: Recipe) -> int:
-    judging = Judging.of(recipe)
-    return -1 if judging.is_lower_better(judging.main) else 1
-
-
-def _beats(mine: float | None, others: Iterable[float | None], *, sign: int) -> bool:
-    if mine is None:
-        return False
-    return all(sign * mine > sign * other for other in others if other is not None)
-
-
-def _line(row: Example, answer: Prediction, why: str) -> str:
-    fields = {
-        "id": row.id,
-        "origin": row.origin,
-        "answer": answer.text if answer.label is None else answer.label,
-        "confidence": answer.probability,
-        "kept": not why,
-        **({"why": why} if why else {}),
-    }
-    return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
 def _added(kept: Sequence[Example]) -> AddedRows:

@@ -39,13 +39,9 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Train, or go on training, and write the result.
+    """Train, or continue it, and write the result.
 
-    Raises:
-        EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
-        DataError: D390-D392, D414 rows that cannot be trained.
-        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
-
+    EnvironmentProblem B402, B403, B408 to B410, DataError D390 to D392, D414, StageError B411 to B418, B420 to B423.
     """
     from engine.runtime.models.start import facts_beside  # brings torch
 
@@ -69,22 +65,13 @@ def run(context: StageContext) -> None:
     write_basis(context.workdir, base, context.device, trainer, together)
     if (facts := facts_beside(base)) is not None:
         shutil.copyfile(facts, context.workdir / facts.name)
-    # what a sweep has left was trained from these rows by this config: training again would make
-    # nothing else
-    if not _take_swept(context):
-        train_rows(training, context)
-
-
-def _take_swept(context: StageContext) -> bool:
-    """Take what the sweep trained with this very config, if it is still there; tell whether it was."""
-    if context.recipe.sweep is None:
-        return False
-    # as the sweep has it: its settings are trained with one seed
-    method = replace(context.recipe.method, seeds=())
-    one = variant(method, context, of="the chosen setting", quiet=True)
-    found = take(one, context.scratch / WEIGHTS)
-    if found is None:
-        return False
-    shutil.copytree(found, context.workdir, dirs_exist_ok=True)
-    context.progress.note("the sweep has trained it: taken from there")
-    return True
+    if context.recipe.sweep is not None:
+        # As the sweep has it: its settings are trained with one seed. What it left was trained from these rows by this
+        # config: training again would make nothing else.
+        method = replace(context.recipe.method, seeds=())
+        one = variant(method, context, of="the chosen setting", quiet=True)
+        if found := take(one, context.scratch / WEIGHTS):
+            shutil.copytree(found, context.workdir, dirs_exist_ok=True)
+            context.progress.note("the sweep has trained it: taken from there")
+            return
+    train_rows(training, context)

@@ -19,7 +19,7 @@ from engine.artifacts.results import CALIBRATED, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.environment import GRAPH_RUNTIME, version_of
-from engine.evidence import CalibratedForm, Check, FormResult, Metric, Scores, Status, Verdict
+from engine.evidence import CalibratedForm, Check, FormResult, Scores, Status, Verdict
 from engine.exporters import gguf_name
 from engine.inference import predict, predict_gguf
 from engine.inference.cached import (
@@ -40,7 +40,6 @@ from engine.metrics.verdict import (
     point_check,
     verdict,
 )
-from engine.parity import files as calibration
 from engine.parity import files as parity_files
 from engine.parity import ladder
 from engine.parity.ladder import ModelForm
@@ -94,25 +93,21 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
 
 def recipe_slice(recipe: Recipe) -> Payload:
     bounds = gate.recipe_slice(recipe)["acceptance"]
+    export = to_json(recipe.export.in_order())
+    for key in ("calibrate", "graph_precision"):
+        if export[key] is None:
+            del export[key]
+    if recipe.export.has_graph:
+        export["graphs"] = {ONNX: version_of(GRAPH_RUNTIME)}
     return {
         "acceptance": {name: bounds[name] for name in bounds if name not in gate.OF_TRAINING},
         "task": recipe.task,
-        "export": _export_slice(recipe),
+        "export": export,
         "precision": recipe.backend.precision,
         "max_length": recipe.method.max_length,
         **predict.stride_slice(recipe),
         "seed": recipe.method.seed,
     }
-
-
-def _export_slice(recipe: Recipe) -> Payload:
-    found = to_json(recipe.export.in_order())
-    for key in ("calibrate", "graph_precision"):
-        if found[key] is None:
-            del found[key]
-    if recipe.export.has_graph:
-        found["graphs"] = {ONNX: version_of(GRAPH_RUNTIME)}
-    return found
 
 
 def run(context: StageContext) -> None:
@@ -153,6 +148,7 @@ class _ParityChain:
         self.base: Reference = {}
         self._last: ModelForm | None = None
         """The last one that should lose nothing and was evaluated on all rows."""
+        self._result = partial(ladder.form_result, confidence=self.judging.confidence)
 
     @property
     def is_over(self) -> bool:
@@ -208,7 +204,7 @@ class _ParityChain:
         }
         found = cached_predictions(self.context, ONNX, self.asked, payload, build)
         self.graph = {ONNX: found.judged}
-        form = ModelForm(name=ONNX, predictions=found.judged, scores=self._score(found.judged))
+        form = self._form(ONNX, found.judged)
         bits = self.recipe.export.graph_precision or "fp32"
         precision = ladder.looser(self.context.precision, bits)
         checks = [
@@ -216,7 +212,7 @@ class _ParityChain:
             *ladder.token_checks(found.facts, ollama_leaves=False),
             *_prompt_check(found.facts["other_prompts"], len(found.judged)),
         ]
-        self.results.append(self._result(form, merged, checks, precision=precision))
+        self.results.append(self._result(form, merged, checks=checks, precision=precision))
         self.checks += checks
         self._accept(ONNX, found)
 
@@ -249,13 +245,11 @@ class _ParityChain:
         for rows in (ladder.sample(sizes), [*range(every)]):
             found = self._gguf(path, name="f16", digest=digest, free=False, rows=rows)
             is_whole = len(rows) == every
-            form = ModelForm(
-                name="f16",
-                predictions=found.judged,
-                scores=self._score(found.judged),
-                sampled_of=None if is_whole else every,
-            )
-            before = self._on_rows(rows)
+            form = self._form("f16", found.judged, sampled_of=None if is_whole else every)
+            before = self._last
+            assert before is not None  # noqa: S101 - adapter and merged model stand below
+            if len(rows) < len(before.predictions):
+                before = self._form(before.name, [before.predictions[row] for row in rows])
             checks = self._lossless_checks(form, before, found.facts)
             if is_whole or all(check.status is Status.PASS for check in checks):
                 self._add(form, before, checks)
@@ -263,12 +257,12 @@ class _ParityChain:
 
     def _add_form(self, name: str, predictions: Sequence[Prediction]) -> None:
         """Put a rung that was evaluated on all rows on the one before, and check that nothing was lost between them."""
-        form = ModelForm(name=name, predictions=predictions, scores=self._score(predictions))
+        form = self._form(name, predictions)
         self._add(form, self._last, self._lossless_checks(form, self._last))
 
     def _add(self, form: ModelForm, before: ModelForm | None, checks: list[Check]) -> None:
         precision = self.context.precision
-        self.results.append(self._result(form, before, checks, precision=precision))
+        self.results.append(self._result(form, before, checks=checks, precision=precision))
         # a spot check is shown with its rung; where it does not hold, all rows decide
         if form.sampled_of is None:
             self.checks += checks
@@ -292,14 +286,11 @@ class _ParityChain:
         # only what fails: the file that leaves is asked all of these again
         return checks + [check for check in read if check.status is Status.FAIL]
 
-    def _on_rows(self, rows: Sequence[int]) -> ModelForm:
-        """Return the last rung as if it had been asked these rows only."""
-        last = self._last
-        assert last is not None  # noqa: S101 - adapter and merged model stand below
-        if len(rows) == len(last.predictions):
-            return last
-        predictions = [last.predictions[row] for row in rows]
-        return replace(last, predictions=predictions, scores=self._score(predictions))
+    def _form(
+        self, name: str, predictions: Sequence[Prediction], *, sampled_of: int | None = None
+    ) -> ModelForm:
+        scores = score(predictions, self.judging)
+        return ModelForm(name=name, predictions=predictions, scores=scores, sampled_of=sampled_of)
 
     def quantized(self) -> None:
         artifact = self.context.artifacts["quantize"]
@@ -319,71 +310,68 @@ class _ParityChain:
     def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
         task = self.recipe.task
         predictions = self._gguf(path, name=quantization, digest=digest, free=True)
-        prompts = [] if task.spec.by_likelihood else self._prompts()
-        timed = parity_files.measured_speed(
-            self.context, path, prompts or self._texts(), digest=digest
-        )
-        whole, free, same = self._measured(predictions, timed, self.judging)
-        form = ModelForm(name=quantization, predictions=predictions.judged, scores=whole)
+        texts = [] if task.spec.by_likelihood else self._prompts()
+        texts = texts or [row.input for row in self.examples if row.input.strip()]
+        timed = parity_files.measured_speed(self.context, path, texts, digest=digest)
         leaves = "ollama" in self.recipe.export.formats
         asker_of = partial(self._asker, path, name=quantization, modelfile="")
-        calibrated = calibration.calibrated_file(
+        calibrated = parity_files.calibrated_file(
             self.context, quantization, asker_of, predictions.judged, digest=digest
         )
-        judged = self._accepted(predictions, timed, calibrated)
+        answers, judged = self._judged(predictions, timed, calibrated, self.judging)
+        files = len(self.recipe.export.quantizations)
+        if files > 1 and any(is_proved(check) for check in judged.checks):
+            # One of several files is exported, so each is judged at a higher confidence too.
+            confidence = corrected_confidence(self.judging.confidence, files)
+            at = replace(self.judging, confidence=confidence)
+            wider = self._judged(predictions, timed, calibrated, at)[1].checks
+            pairs = zip(judged.checks, wider, strict=True)
+            judged = replace(judged, checks=tuple(passes_among(*both, files) for both in pairs))
+        form = ModelForm(name=quantization, predictions=predictions.judged, scores=answers.scores)
         checks = [
             *judged.checks,
             *ladder.token_checks(predictions.facts, ollama_leaves=leaves),
             ladder.settings_check(self._other_settings(path, digest=digest)),
             *(ladder.quantized_shift(form, self._last) if self._last else ()),
             *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.judged)),
-            *judge_endings(task, predictions.judged, scores=whole, free=free),
+            *judge_endings(task, predictions.judged, scores=answers.scores, free=answers.free),
             *self._drops(predictions),
         ]
-        result = self._result(form, self._last, checks)
+        result = self._result(form, self._last, checks=checks)
         # `_last` stays the last form that should lose nothing, whatever was tried before
         return _Tried(
             quantization=quantization,
             predictions=predictions,
-            free=free,
-            agreement=same.value,
-            result=replace(result, free=free, comparisons=judged.comparisons),
+            free=answers.free,
+            agreement=answers.others["agreement"].value,
+            result=replace(result, free=answers.free, comparisons=judged.comparisons),
             calibrated=calibrated,
         )
 
-    def _measured(
-        self, predictions: Predictions, timed: dict[str, Any], judging: Judging
-    ) -> tuple[Scores, Scores | None, Metric]:
-        """Return the scores of a quantized file, those of its free answers, and its agreement with the merged model."""
-        scores = score(predictions.judged, judging)
-        whole = replace(scores, metrics=(*scores.metrics, *parity_files.speed_metrics(timed)))
-        merged, free = self.merged.judged, self._free(predictions, judging)
-        return whole, free, agreement(merged, predictions.judged, confidence=judging.confidence)
-
-    def _accepted(
-        self, predictions: Predictions, timed: dict[str, Any], calibrated: CalibratedForm | None
-    ) -> JudgedAnswers:
-        """Judge a quantized file, and where one of several is exported, once more at the confidence that asks for."""
-        judged = self._bounds(predictions, timed, calibrated, self.judging)
-        files = len(self.recipe.export.quantizations)
-        if files == 1 or not any(is_proved(check) for check in judged.checks):
-            return judged
-        confidence = corrected_confidence(self.judging.confidence, files)
-        judging = replace(self.judging, confidence=confidence)
-        wider = self._bounds(predictions, timed, calibrated, judging)
-        pairs = zip(judged.checks, wider.checks, strict=True)
-        return replace(judged, checks=tuple(passes_among(*both, files) for both in pairs))
-
-    def _result(
+    def _judged(
         self,
-        form: ModelForm,
-        before: ModelForm | None,
-        checks: list[Check],
-        precision: str | None = None,
-    ) -> FormResult:
-        confidence = self.judging.confidence
-        return ladder.form_result(
-            form, before, confidence=confidence, checks=checks, precision=precision
+        found: Predictions,
+        timed: dict[str, Any],
+        calibrated: CalibratedForm | None,
+        judging: Judging,
+    ) -> tuple[Answers, JudgedAnswers]:
+        """Score a quantized file's answers, and judge them by the bounds of files."""
+        scores, merged = score(found.judged, judging), self.merged.judged
+        abstention = calibrated.abstention if calibrated else None
+        if calibrated and judging != self.judging:
+            abstention = parity_files.abstention_at(calibrated, found.judged, judging)
+        answers = Answers(
+            form=QUANTIZED,
+            scores=replace(scores, metrics=(*scores.metrics, *parity_files.speed_metrics(timed))),
+            free=self._free(found, judging),
+            predictions=found.judged,
+            abstention=abstention,
+            others={"agreement": agreement(merged, found.judged, confidence=judging.confidence)},
+            notes=parity_files.speed_notes(timed, cores=self.context.device.cores),
+        )
+        thresholds, confidence = self.recipe.file_thresholds, judging.confidence
+        return answers, gate.judge_exported(
+            self.context, answers, thresholds, tuned=self.tuned, confidence=confidence
         )
 
     def _other_settings(self, path: Path, *, digest: str) -> list[str]:
@@ -421,43 +409,19 @@ class _ParityChain:
             forms = dict(zip(names, before, strict=True))
             yield from judge_drops([drop], forms, after, self.judging)
 
-    def _bounds(
-        self,
-        predictions: Predictions,
-        timed: dict[str, Any],
-        calibrated: CalibratedForm | None,
-        judging: Judging,
-    ) -> JudgedAnswers:
-        whole, free, same = self._measured(predictions, timed, judging)
-        abstention = calibrated.abstention if calibrated else None
-        if calibrated and judging != self.judging:
-            abstention = calibration.abstention_at(calibrated, predictions.judged, judging)
-        answers = Answers(
-            form=QUANTIZED,
-            scores=whole,
-            free=free,
-            predictions=predictions.judged,
-            abstention=abstention,
-            others={"agreement": same},
-            notes=parity_files.speed_notes(timed, cores=self.context.device.cores),
-        )
-        return gate.judge_exported(
-            self.context,
-            answers,
-            self.recipe.file_thresholds,
-            tuned=self.tuned,
-            confidence=judging.confidence,
-        )
-
     def _gguf(
         self, path: Path, *, name: str, digest: str, free: bool, rows: Sequence[int] | None = None
     ) -> Predictions:
         """Return what a GGUF file says, asked at most once; to some rows of the holdout where these are given."""
-        modelfile = self._modelfile(name)
+        names, modelfile = self.recipe.export.quantizations, ""
+        # how the 16-bit file reads texts is seen in those made of it, whose tokens and template must be its own
+        leaves = name in names
+        if leaves:
+            folder = parity_files.folder_of(name, names)
+            written = self.context.artifacts["quantize"].path / f"{folder}Modelfile"
+            modelfile = written.read_text(encoding="utf-8") if written.is_file() else ""
         places = range(len(self.examples)) if rows is None else rows
         is_sample = len(places) < len(self.examples)
-        # how the 16-bit file reads texts is seen in those made of it, whose tokens and template must be its own
-        leaves = name in self.recipe.export.quantizations
 
         def build(folder: Path) -> None:
             rows = [self.examples[row] for row in places]
@@ -498,21 +462,9 @@ class _ParityChain:
         """Give the answers of a file their margins; those of other kinds than preference are as they are."""
         return replace(found, judged=rated(found.judged, self.asked, self.base))
 
-    def _modelfile(self, quantization: str) -> str:
-        """Return the text of the Modelfile that runs the file; the 16-bit one has none."""
-        names = self.recipe.export.quantizations
-        if quantization not in names:
-            return ""
-        folder = parity_files.folder_of(quantization, names)
-        path = self.context.artifacts["quantize"].path / f"{folder}Modelfile"
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
-
     def _prompts(self) -> list[str]:
         task = self.recipe.task
         return [self.chat.prompt(predict.asked_turns(task, row)) for row in self.examples]
-
-    def _texts(self) -> list[str]:
-        return [row.input for row in self.examples if row.input.strip()]
 
     def _other_prompts(self, folder: Path) -> int:
         """Count the rows that the folder's `task.json` would ask in other words than training did."""
@@ -528,13 +480,10 @@ class _ParityChain:
             if not row.payload.get("messages")
         )
 
-    def _score(self, predictions: Sequence[Prediction]) -> Scores:
-        return score(predictions, self.judging)
-
     def calibrated(self) -> list[CalibratedForm]:
         """Return the forms with a temperature: the tuned model, and the quantized file that was asked last."""
         last = self.tried[-1].calibrated if self.tried else None
-        forms = (calibration.calibrated_model(self.context), last)
+        forms = (parity_files.calibrated_model(self.context), last)
         return [form for form in forms if form is not None]
 
     def predictions(self) -> dict[str, Sequence[Prediction]]:
@@ -550,7 +499,7 @@ class _ParityChain:
         passed = last is not None and last.verdict.status is Status.PASS
         merged = next((one.scores for one in self.results if one.name == "merged"), None)
         kept = (
-            calibration.written_calibration(last.calibrated, self.context.workdir)
+            parity_files.written_calibration(last.calibrated, self.context.workdir)
             if last and passed
             else None
         )

@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.errors import Problem, Severity, StageError
+from engine.errors import Problem, StageError
 from engine.exporters.ollama import go_template, render
 from engine.files.reading import read_json
 from engine.inference.token_corpus import corpus
-from engine.runtime.models.files import read_settings
+from engine.runtime.models.files import base_problem, read_settings
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
@@ -49,11 +49,11 @@ def tokenizer_problems(
     texts = corpus()
     if chat.all_token_ids(texts) != chat.all_token_ids(texts):
         why = "reads the same text as other tokens each time (`dropout` in tokenizer.json)"
-        yield _bad_tokenizer(why, warns=False)
+        yield _bad_tokenizer(why)
         return
     words = chat.tokenizer.get_vocab()
     if len(set(words.values())) < len(words):
-        yield _bad_tokenizer("gives two tokens the same number", warns=False)
+        yield _bad_tokenizer("gives two tokens the same number")
     for text in PLAIN:
         ids = chat.token_ids(text)
         marked = chat.tokenizer(text)["input_ids"]
@@ -61,7 +61,8 @@ def tokenizer_problems(
         if behind:
             yield _bad_tokenizer(
                 f"writes {chat.tokenizer.decode(behind)!r} behind every text: programs that let it do so ask after"
-                " an end"
+                " an end",
+                warns=True,
             )
             break
     every = [*islice(dict.fromkeys(answers), ANSWERS)]
@@ -73,7 +74,7 @@ def tokenizer_problems(
         return
     for text in PLAIN:
         if (back := _back(chat, text)) != text:
-            yield _bad_tokenizer(f"does not give texts back: {text!r} becomes {back!r}")
+            yield _bad_tokenizer(f"does not give texts back: {text!r} becomes {back!r}", warns=True)
             return
 
 
@@ -82,13 +83,8 @@ def _back(chat: Chat, text: str) -> str:
     return str(found).strip()
 
 
-def _problem(code: str, message: str, hint: str, *, warns: bool = True) -> Problem:
-    severity = Severity.WARNING if warns else Severity.ERROR
-    return Problem(code=code, message=message, path="base_model", hint=hint, severity=severity)
-
-
-def _bad_tokenizer(why: str, *, warns: bool = True) -> Problem:
-    return _problem("X841", f"the tokenizer of the base model {why}", HINT, warns=warns)
+def _bad_tokenizer(why: str, *, warns: bool = False) -> Problem:
+    return base_problem("X841", f"the tokenizer of the base model {why}", HINT, warns=warns)
 
 
 CLOSED = re.compile(r"<(\w+)>\s*</\1>|\[(\w+)\]\s*\[/\2\]")
@@ -136,7 +132,7 @@ def opening_problem(chat: Chat) -> Problem | None:
         )
     else:
         return None
-    return _problem("X671", f"the chat template {what}", hint, warns=False)
+    return base_problem("X671", f"the chat template {what}", hint)
 
 
 def other_opening(chat: Chat) -> Problem | None:
@@ -148,11 +144,12 @@ def other_opening(chat: Chat) -> Problem | None:
     prompt, written = chat.prompt(asked), chat.before_answer(asked)
     if _squeezed(written).startswith(_squeezed(prompt)):
         return None
-    return _problem(
+    return base_problem(
         "X671",
         f"the chat template opens an answer with {prompt[-SHOWN:]!r}, and writes past answers behind"
         f" {written[-SHOWN:]!r}",
         "make both the same in chat_template.jinja of the base model",
+        warns=True,
     )
 
 
@@ -178,13 +175,12 @@ def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:
             if _is_taken(chat, one) and (
                 lost := _lost(chat.prompt(one), one, once=one is not turns)
             ):
-                return _problem(
+                return base_problem(
                     "X839",
                     f"the chat template does not write once, and as it stands, what the {lost['role']} says,"
                     f" such as {lost['content'].strip()[:SHOWN]!r}",
                     "take the template of the model's own repository, which passes every text on;"
                     " of one without a system turn, move `task.system` into `task.instruction`",
-                    warns=False,
                 )
     return None
 
@@ -227,7 +223,7 @@ def turn_problem(chat: Chat) -> Problem | None:
         what = "writes an answer of its own before the first question"
     else:
         return None
-    return _problem("X817", f"the chat template {what}", OWN_TEMPLATE)
+    return base_problem("X817", f"the chat template {what}", OWN_TEMPLATE, warns=True)
 
 
 def two_templates(folder: Path) -> Problem | None:
@@ -238,10 +234,11 @@ def two_templates(folder: Path) -> Problem | None:
     other = read_settings(settings).get("chat_template")
     if not isinstance(other, str) or other == file.read_text(encoding="utf-8"):
         return None
-    return _problem(
+    return base_problem(
         "X840",
         "tokenizer_config.json holds another chat template than chat_template.jinja, and that one is used",
         "take `chat_template` out of tokenizer_config.json, or put the right one into chat_template.jinja",
+        warns=True,
     )
 
 
@@ -269,7 +266,7 @@ def mark_problems(chat: Chat, known: Mapping[str, int] | None) -> Iterator[Probl
             )
         else:
             continue
-        yield _problem("X840", what, hint, warns=len(ids) > 1 and mark not in ending)
+        yield base_problem("X840", what, hint, warns=len(ids) > 1 and mark not in ending)
 
 
 def _beside_words(chat: Chat, mark: str, token: int, hint: str) -> Iterator[Problem]:
@@ -277,12 +274,12 @@ def _beside_words(chat: Chat, mark: str, token: int, hint: str) -> Iterator[Prob
     if token not in chat.token_ids(f"word{mark}word"):
         what = f"`{mark}` of the chat template is read as ordinary text beside a word"
         what += ": it is marked `single_word` or `normalized` in tokenizer.json"
-        yield _problem("X840", what, hint, warns=False)
+        yield base_problem("X840", what, hint)
     elif chat.token_ids("word ") != chat.token_ids("word") and (
         chat.token_ids(f"word {mark}") == chat.token_ids(f"word{mark}")
     ):
         what = f"the tokenizer of the base model takes white space before `{mark}` away (`lstrip` in tokenizer.json)"
-        yield _problem("X841", f"{what}, which not every program does", hint)
+        yield base_problem("X841", f"{what}, which not every program does", hint, warns=True)
 
 
 def exchanged_marks(chat: Chat) -> Problem | None:
@@ -298,7 +295,7 @@ def exchanged_marks(chat: Chat) -> Problem | None:
         what = f"begins turns with `{eos}`, which ends texts, and ends them with `{ending}`"
     else:
         return None
-    return _problem(
+    return base_problem(
         "X840", f"the chat template {what}: its marks are exchanged", OWN_TEMPLATE, warns=False
     )
 

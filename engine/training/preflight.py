@@ -230,16 +230,16 @@ def kept_lines(
 
 def _check_reading(context: StageContext, base: Path) -> list[str]:
     """Refuse settings under which trained weights predict text worse than under others; return what may be so."""
-    from engine.runtime.models import tensor_check  # brings torch
+    from engine.runtime.models import base_check  # brings torch
 
     payload = {
         "base_model": context.base_model,
         "device": context.device.kind,
         "precision": context.precision,
-        "revision": tensor_check.REVISION,
+        "revision": base_check.READING_REVISION,
     }
     check = partial(
-        tensor_check.reading_problems, base, device=context.device, precision=context.precision
+        base_check.reading_problems, base, device=context.device, precision=context.precision
     )
     return kept_lines(context, "reading_check", payload, check)
 

@@ -6,14 +6,13 @@ this table, `tests/functional/faults/test_seeded.py` runs it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from support.fault_seeds import in_first_step, in_merge, in_trainer, moved, noted, twice
-from support.faults_of_base_models import OF_BASE_MODELS
+from support.faults_of_base_models import OF_BASE_MODELS, trained
 from support.faults_of_environments import OF_ENVIRONMENTS
 from support.faults_of_interruptions import OF_INTERRUPTIONS
-from support.faults_of_machines import OF_MACHINES, swapped
+from support.faults_of_machines import OF_MACHINES
 from support.faults_of_padding import OF_PADDING
 from support.faults_of_rows import OF_ROWS
 from support.faults_of_steps import OF_STEPS, same_draw
@@ -46,7 +45,6 @@ from support.seeded_faults import (
     to_four_bits,
     weights,
     without,
-    write,
 )
 from support.seeded_trainer import (
     batched_rows,
@@ -125,22 +123,20 @@ FAULTS: Mapping[str, Fault] = {
                 ),
                 code="X692",
             ),
-            "two words in each other's place": noted(settings("tokenizer.json", swapped), "X841"),
             "two bytes in each other's place": noted(
-                settings("tokenizer.json", swapped_bytes), "X841"
+                trained(settings("tokenizer.json", swapped_bytes)), "X846"
             ),
-            "merges are missing": noted(
-                settings(
-                    "tokenizer.json",
-                    lambda found: found["model"].update(merges=found["model"]["merges"][:20]),
+            "merges are missing": Seed(
+                prepare=trained(
+                    settings(
+                        "tokenizer.json",
+                        lambda found: found["model"].update(merges=found["model"]["merges"][:20]),
+                    )
                 ),
-                "X841",
-            ),
-            "vocab.json of another model": noted(
-                write("vocab.json", json.dumps({"a": 5, "b": 6})), "X841"
+                code="X846",
             ),
         },
-        missed="another tokenizer of the same size, where nothing in it is out of order",
+        missed="another tokenizer of the same size with which the model reads English nearly as well",
     ),
     "F22": Fault(
         name="weights and configuration are of different models",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from support.fault_seeds import noted
+from support.faults_of_base_models import trained
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import Fault, Seed, both, recipe, settings, template
 
@@ -166,7 +167,10 @@ OF_TEXTS: Mapping[str, Fault] = {
                 prepare=settings("tokenizer.json", decoding), code="X841"
             ),
             "merges the other way round": noted(
-                settings("tokenizer.json", lambda found: found["model"]["merges"].reverse()), "X841"
+                trained(
+                    settings("tokenizer.json", lambda found: found["model"]["merges"].reverse())
+                ),
+                "X846",
             ),
             "an end behind every text": noted(
                 settings("tokenizer.json", lambda found: found.update(post_processor=ENDED)), "X841"

@@ -22,7 +22,7 @@ def _write(folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    from engine.runtime.models.tensor_check import TEXT
+    from engine.runtime.models.base_check import TEXT
 
     make_pico_model(folder)
     (folder / "model.safetensors").unlink()

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import StageError
+from engine.errors import Problem, Severity, StageError
 from engine.files.reading import read_json, require_regular
 
 MOST_GROWTH: Final = 1000
@@ -268,6 +268,11 @@ def read_settings(path: Path) -> Any:
     if path.name.endswith(("config.json", "index.json")) and not isinstance(settings, dict):
         raise unreadable(path, "it holds no object")
     return settings
+
+
+def base_problem(code: str, message: str, hint: str, *, warns: bool = False) -> Problem:
+    severity = Severity.WARNING if warns else Severity.ERROR
+    return Problem(code=code, message=message, path="base_model", hint=hint, severity=severity)
 
 
 def unreadable(path: Path, why: str) -> StageError:

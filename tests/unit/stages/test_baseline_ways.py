@@ -13,7 +13,7 @@ import pytest
 from engine.errors import EngineError
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.model import Baseline, Endpoint, PathRef
-from engine.runtime.served import batch as chat_rows
+from engine.runtime.served import endpoint as chat_rows
 from engine.stages import baseline
 from engine.store import Artifact
 from engine.values import replace

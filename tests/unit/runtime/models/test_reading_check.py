@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.environment import Device
 from engine.errors import Severity
-from engine.runtime.models.tensor_check import reading_problems
+from engine.runtime.models.base_check import reading_problems
 from support.clean_models import MODELS, make_clean_model
 from support.pico import make_pico_model
 from support.trained_pico import make_trained_pico

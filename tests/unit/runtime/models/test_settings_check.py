@@ -85,7 +85,6 @@ GENERATION: tuple[dict[str, Any], ...] = (
 CONFIG: tuple[dict[str, Any], ...] = (
     {"rope_parameters": [1]},
     {"rope_parameters": "x"},
-    {"rope_parameters": {"rope_type": "default", "rope_theta": [1]}},
     {"rope_theta": "x"},
     {"rope_theta": {"a": 1}},
 )

@@ -205,7 +205,7 @@ def check_near_duplicates(work: Preparation) -> None:
     """
     pool = work.pool
     rows = _one_of_each_text(work)
-    found = near_duplicates(Texts(pool.spill, rows), scratch=work.scratch)
+    found, large = near_duplicates(Texts(pool.spill, rows))
     dropped: set[int] = set()
     alike: dict[int, tuple[int, float]] = {}
     for pair in found:
@@ -224,7 +224,7 @@ def check_near_duplicates(work: Preparation) -> None:
         record = pool.spill[row]
         facts = {"like": pool.spill[other].origin, "similarity": round(similarity, 4)}
         work.findings.row("near_duplicates", record.origin, text=excerpt(record.input), **facts)
-    capped = f"; {found.capped:,} groups too large to compare in full" if found.capped else ""
+    capped = f"; {large:,} groups too large to compare in full" if large else ""
     message = f"{several(len(alike), 'row is', 'rows are')} nearly the same as another"
     work.report(
         "near_duplicates",

@@ -8,13 +8,10 @@ shingles themselves, whatever found it, so precision is 1 on both ways.
 from __future__ import annotations
 
 import re
-from array import array
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Final, Protocol
 
 from engine.data.examples.example import normalised
@@ -54,12 +51,16 @@ def leaks(
     for number, own in enumerate(sets):
         for shingle in rarest_first(own, frequency)[: prefix_length(len(own), similarity)]:
             index.setdefault(shingle, []).append(number)
-    rare = index.keys()
+    known = set(frequency)
     for row, read in others:
         text = comparable(read)
         own = shingles(text)
+        there = own & known
+        # Shingles that no text of the holdout has are the rarest ones of all.
+        left = prefix_length(len(own), similarity) - (len(own) - len(there))
+        rarest = rarest_first(there, frequency)[:left] if left > 0 else ()
         # Cheap: only texts that share a rare shingle are compared in full.
-        found = {number for shingle in rare & own for number in index[shingle]}
+        found = {number for shingle in rarest for number in index.get(shingle, ())}
         for number in sorted(found):
             exact = text == texts[number]
             same = 1.0 if exact else similarity_of(own, sets[number], similarity)
@@ -97,14 +98,11 @@ def prefix_length(size: int, similarity: float) -> int:
     return int(size * (1 - similarity) + 1e-9) + 1
 
 
-def similarity_of[T](one: AbstractSet[T], other: Collection[T], at_least: float) -> float:
-    """Return the Jaccard similarity of two sets; 0.0 when their sizes alone keep it below.
-
-    `other` holds no element twice.
-    """
+def similarity_of(one: AbstractSet[str], other: AbstractSet[str], at_least: float) -> float:
+    """Return the Jaccard similarity of two sets; 0.0 when their sizes alone keep it below."""
     if at_least * len(one) > len(other) or at_least * len(other) > len(one):
         return 0.0
-    both = len(one & other) if isinstance(other, AbstractSet) else sum(map(one.__contains__, other))
+    both = len(one & other)
     return both / (len(one) + len(other) - both)
 
 
@@ -134,73 +132,27 @@ class Near(Value, kw_only=False):
     """The normalised texts are equal (sets of shingles may be equal though the texts are not)."""
 
 
-@dataclass(slots=True)
-class NearDuplicates:
-    """The pairs, to be iterated once, and what the search left out."""
-
-    pairs: Iterator[Near]
-    capped: int = 0
-    """Groups of alike rows too large to compare each with each; known when all pairs are out."""
-
-    def __iter__(self) -> Iterator[Near]:
-        return self
-
-    def __next__(self) -> Near:
-        return next(self.pairs)
-
-
-def near_duplicates(
-    texts: TextStore, *, similarity: float = SIMILAR, scratch: Path | None = None
-) -> NearDuplicates:
-    """Return the pairs of near rows, in the order of their row numbers.
+def near_duplicates(texts: TextStore, *, similarity: float = SIMILAR) -> tuple[Iterable[Near], int]:
+    """Return the pairs of near rows, in the order of their numbers, and how many groups of alike rows were too large.
 
     Rows of equal text make no squares: each later one is paired with the first only, and only the
     first is compared with other texts. Up to `MANY` rows every pair is found; above, at least
     99 % of the pairs at the threshold and more above it (docs/explanation/near-duplicates.md).
-    `scratch` is the folder for temporary files of the large way (about 80 bytes a row).
     """
-    result = NearDuplicates(iter(()))
-    if len(texts) < MANY:
-        result.pairs = _few(texts, similarity)
-        return result
-    what = f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba"
-    with needs_extra(what, "data", instead=", or write `near_duplicates: off`"):
-        from engine.data.similarity.near_many import many  # NumPy and numba: an extra
-    result.pairs = many(texts, similarity, scratch=scratch, result=result)
-    return result
-
-
-def _few(texts: TextStore, similarity: float) -> Iterator[Near]:
-    """Yield every pair, by prefix filtering (see `engine.data.similarity.near`)."""
+    if len(texts) >= MANY:
+        what = f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba"
+        with needs_extra(what, "data", instead=", or write `near_duplicates: off`"):
+            from engine.data.similarity.near_many import many  # NumPy and numba: an extra
+        return many(texts, similarity)
     first: dict[str, int] = {}
     pairs: list[Near] = []
     for row, text in enumerate(texts):
         known = first.setdefault(comparable(text), row)
         if known != row:
             pairs.append(Near(known, row, 1.0, exact=True))
-    pairs += _similar(list(first), list(first.values()), similarity)
-    yield from sorted(pairs, key=lambda near: (near.first, near.second))
-
-
-def _similar(texts: list[str], numbers: list[int], similarity: float) -> Iterator[Near]:
-    """Yield the similar pairs of distinct texts; the rarest shingles of each are compared first."""
-    ranked = _ranked(texts)
-    index: dict[int, list[int]] = defaultdict(list)
-    # Asked before added: each pair is seen once, and no text meets itself.
-    for later, own in enumerate(ranked):
-        prefix = own[: prefix_length(len(own), similarity)]
-        candidates = {earlier for rank in prefix for earlier in index.get(rank, ())}
-        members = set(own)
-        for earlier in candidates:
-            same = similarity_of(members, ranked[earlier], similarity)
-            if same >= similarity:
-                yield Near(numbers[earlier], numbers[later], same, exact=False)
-        for rank in prefix:
-            index[rank].append(later)
-
-
-def _ranked(texts: list[str]) -> list[array[int]]:
-    """Return the shingles of each text as numbers, the rarest lowest and first."""
-    frequency = Counter(chain.from_iterable(map(shingles, texts)))
-    rank = {one: number for number, one in enumerate(rarest_first(frequency, frequency))}
-    return [array("I", sorted(map(rank.__getitem__, shingles(text)))) for text in texts]
+    different, rows = list(first), list(first.values())
+    for match in leaks(different, enumerate(different), similarity=similarity):
+        if match.holdout < match.other:
+            same = match.similarity
+            pairs.append(Near(rows[match.holdout], rows[match.other], same, exact=False))
+    return sorted(pairs, key=lambda near: (near.first, near.second)), 0

@@ -1,8 +1,7 @@
-"""Near-duplicates among many rows: MinHash bands in files, each pair verified from its texts.
+"""Near-duplicates among many rows: MinHash bands, each pair verified from its texts.
 
-Memory holds 16 bytes a row (about 150 where they are sorted) and 8 bytes a candidate pair; the band
-hashes stand in temporary files and are sorted band by band; texts are read again for the candidates
-only. What is found depends on the texts alone, not on cores or batches.
+Memory holds 80 bytes of band hashes a row (16 more, and about 150 where a band is sorted) and 8 bytes a candidate pair;
+texts are read again for the candidates only. What is found depends on the texts alone, not on cores or batches.
 """
 
 from __future__ import annotations
@@ -11,16 +10,12 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from itertools import batched
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.similarity.near import Near, NearDuplicates, TextStore, comparable
+from engine.data.similarity.near import Near, TextStore, comparable
 from engine.runtime.text import near as compiled
 
 MISSED = 0.0005
@@ -43,13 +38,29 @@ _HALF = np.uint64(32)
 _LOWER = np.uint64(0xFFFFFFFF)
 
 
-def many(
-    texts: TextStore, similarity: float, *, scratch: Path | None, result: NearDuplicates
-) -> Iterator[Near]:
-    """Yield the near rows as `engine.data.similarity.near.near_duplicates` says; count `result.capped`."""
-    with TemporaryDirectory(prefix="near-", dir=scratch) as folder:
-        candidates, result.capped = _candidates(texts, similarity, Path(folder))
-    yield from _verified(texts, candidates, similarity)
+def many(texts: TextStore, similarity: float) -> tuple[Iterator[Near], int]:
+    """Return what `engine.data.similarity.near.near_duplicates` says."""
+    bands, rows = banding(similarity)
+    hashes, whole, sketches = _hashes(texts, bands, rows)
+    pairs, repeats = _equal(whole)
+    most, capped = unlike_bits(similarity, bands * rows), 0
+
+    def in_band(band: NDArray[np.uint32]) -> tuple[Pairs, int]:
+        keys = band.astype(np.uint64)
+        # In place: with many rows, each copy is a good part of what memory holds.
+        keys <<= _HALF
+        keys |= np.arange(len(keys), dtype=np.uint64)
+        keys = keys[~repeats]
+        keys.sort()
+        return compiled.bucket_pairs(keys, sketches, most, LARGEST, LEADERS)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        # The union band by band: no more than the different pairs is held, and the order of the
+        # bands is fixed.
+        for found, large in pool.map(in_band, hashes):
+            pairs = np.union1d(pairs, found)
+            capped += large
+    return _verified(texts, pairs, similarity), capped
 
 
 def banding(similarity: float) -> tuple[int, int]:
@@ -94,52 +105,26 @@ def _ahead[T, R](
         yield waiting.popleft().result()
 
 
-def _candidates(texts: TextStore, similarity: float, folder: Path) -> tuple[Pairs, int]:
-    """Return the pairs worth a comparison, sorted, and the number of capped groups."""
-    bands, rows = banding(similarity)
-    paths = [folder / f"band-{number}" for number in range(bands)]
-    whole, sketches = _write_bands(texts, paths, rows)
-    pairs, repeats = _equal(whole)
-    del whole
-    most, capped = unlike_bits(similarity, bands * rows), 0
-
-    def in_band(path: Path) -> tuple[Pairs, int]:
-        keys = _keys(path, repeats)
-        return compiled.bucket_pairs(keys, sketches, most, LARGEST, LEADERS)
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        # The union band by band: no more than the different pairs is held, and the order of the
-        # bands is fixed.
-        for found, large in pool.map(in_band, paths):
-            pairs = _union(pairs, found)
-            capped += large
-    return pairs, capped
-
-
-def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Hashes, Hashes]:
-    """Write the hashes of each band to its file; return the hash of each whole text and its sketch."""
+def _hashes(texts: TextStore, bands: int, rows: int) -> tuple[NDArray[np.uint32], Hashes, Hashes]:
+    """Return the hashes of each band, the hash of each whole text, and its sketch."""
     draw = np.random.default_rng(SEED)
-    functions = len(paths) * rows
     # Odd, so that multiplying is a permutation of the 32-bit numbers.
-    multipliers = draw.integers(0, 2**32, functions, dtype=np.uint32) | np.uint32(1)
-    addends = draw.integers(0, 2**32, functions, dtype=np.uint32)
+    multipliers = draw.integers(0, 2**32, bands * rows, dtype=np.uint32) | np.uint32(1)
+    addends = draw.integers(0, 2**32, bands * rows, dtype=np.uint32)
 
     def hashed(batch: Sequence[str]) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
         codes, offsets = _encoded(list(map(comparable, batch)))
         return compiled.band_hashes(codes, offsets, multipliers, addends, rows)
 
+    found = np.empty((bands, len(texts)), np.uint32)
     whole, sketches = np.empty((2, len(texts)), np.uint64)
     at = 0
-    with ExitStack() as stack:
-        files: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in paths]
-        pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
-        for hashes, bits, bands in _ahead(pool, hashed, batched(texts, BATCH, strict=False)):
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for hashes, bits, of_bands in _ahead(pool, hashed, batched(texts, BATCH, strict=False)):
             end = at + len(hashes)
-            whole[at:end], sketches[at:end] = hashes, bits
+            whole[at:end], sketches[at:end], found[:, at:end] = hashes, bits, of_bands
             at = end
-            for file, band in zip(files, bands, strict=True):
-                file.write(band)  # `tofile` would open the file anew for each batch
-    return whole, sketches
+    return found, whole, sketches
 
 
 def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
@@ -155,25 +140,6 @@ def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     repeats = np.zeros(len(whole), np.bool_)
     repeats[second] = True
     return (first.astype(np.uint64) << _HALF) | second.astype(np.uint64), repeats
-
-
-def _keys(path: Path, repeats: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Return the rows of a band, sorted by its hashes, without the repeats; the file is used up."""
-    hashes = np.fromfile(path, np.uint32)
-    path.unlink()
-    keys = hashes.astype(np.uint64)
-    # In place: with many rows, each copy is a good part of what memory holds.
-    keys <<= _HALF
-    keys |= np.arange(len(keys), dtype=np.uint64)
-    keys = keys[~repeats]
-    keys.sort()
-    return keys
-
-
-def _union(one: Pairs, other: Pairs) -> Pairs:
-    pairs = np.concatenate([one, other])
-    pairs.sort()
-    return pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
 
 
 def _verified(texts: TextStore, pairs: Pairs, similarity: float) -> Iterator[Near]:

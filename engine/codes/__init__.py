@@ -17,8 +17,6 @@ from engine.values import Value
 
 
 class Code(Value):
-    """The page of one code."""
-
     title: str
     """The rule in one line, lower-case, no full stop."""
     why: str

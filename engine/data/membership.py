@@ -27,7 +27,6 @@ class Fingerprints:
         self._kept: list[bytes] = []
 
     def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield the rows as they are."""
         for row in rows:
             if self.rows < RECORDED_ROWS:
                 self._kept.append(fingerprint(row))
@@ -42,8 +41,6 @@ class Fingerprints:
 
 
 class RowDifference(Value):
-    """How rows differ from those that were recorded."""
-
     other: int
     """Rows that were not recorded."""
     gone: int
@@ -58,7 +55,6 @@ class RowDifference(Value):
 
 
 def fingerprint(row: Row) -> bytes:
-    """Return the first bytes of the sha256 of a row's values, by column."""
     # `repr` for what JSON has no form for (times and bytes of Parquet); sorted, as the order of
     # columns says nothing.
     values = json.dumps(dict(row.values), sort_keys=True, default=repr, ensure_ascii=False)
@@ -71,7 +67,6 @@ def read_fingerprints(written: str) -> Counter[bytes]:
 
 
 def differing(rows: Iterable[Row], recorded: str) -> RowDifference:
-    """Compare rows with recorded fingerprints."""
     left = read_fingerprints(recorded)
     other, first = 0, ""
     # A counter, not a set: a row that stands there twice must be found twice.

@@ -54,15 +54,12 @@ class UnfitDataError(DataError):
     """The rows were read, but a check or a size refuses them."""
 
     def __init__(self, problems: Sequence[Problem], prepared: Prepared) -> None:
-        """Keep what was prepared in spite of the problems."""
         super().__init__(problems)
         self.prepared = prepared
         self.summary = prepared.summary
 
 
 class Prepared(Value):
-    """The splits and what was found on the way."""
-
     train: Examples
     validation: Examples
     holdout: Examples
@@ -117,7 +114,6 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
 
 
 def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
-    """Run the steps in their order."""
     pool, findings = work.pool, work.findings
     collected = collect_rows(rows, work)
     work.step("comparing equal texts", len(pool))
@@ -193,7 +189,6 @@ def _sample_and_check(work: Preparation) -> Iterable[int]:
 
 
 def _keep(work: Preparation, rows: int) -> None:
-    """Keep the rows that the sample draws first: those that are recorded to judge, then by rank."""
     pool, held = work.pool, work.held
     ranked = sorted(pool.living(), key=pool.sample.__getitem__)
     if held is not None:
@@ -232,7 +227,6 @@ def _is_wanted(work: Preparation, action: str) -> bool:
 
 
 def _divide(work: Preparation, *, explained: bool) -> Division:
-    """Divide; a shortage is only reported when nothing before it explains it."""
     pool, findings = work.pool, work.findings
     division = divide(pool, work.splits, work.held)
     if not explained:

@@ -42,7 +42,6 @@ class ProbeItem(Value):
 
     @property
     def right(self) -> str:
-        """The right option with what stands before it, as one text."""
         return "".join(self.options[self.gold])
 
     @property
@@ -85,7 +84,6 @@ def builtin_digest() -> str:
 
 
 def builtin_items() -> tuple[ProbeItem, ...]:
-    """Return the project's own questions."""
     items: list[ProbeItem] = []
     for kind in PROBE_KINDS:
         with (FOLDER / f"{kind}.jsonl").open(encoding="utf-8") as stream:
@@ -196,7 +194,6 @@ def _choices(value: object, answer: object, part: str) -> tuple[list[str], int]:
 
 
 def _place(answer: object, choices: Sequence[str]) -> int:
-    """Return the place that an answer names: from 0, by letter, or by the text itself."""
     place = answer
     if isinstance(answer, str):
         text = answer.strip()

@@ -29,14 +29,12 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 
 
 def drawn_for_review(rows: Sequence[Example], count: int, *, seed: int) -> list[Example]:
-    """Return so many rows, drawn by the seed and their content, in the order in which they stand."""
     ranked = sorted(rows, key=lambda row: sha256(f"review:{seed}:{row.id}".encode()).digest())
     drawn = {row.id for row in ranked[:count]}
     return [row for row in rows if row.id in drawn]
 
 
 def review_text(rows: Iterable[Example], *, suffix: str) -> str:
-    """Return the text of a review file; `suffix` is `.csv` or `.jsonl`."""
     entries = [
         {"id": row.id, "ok": "", "answer": row.target, "text": row.input, "remark": ""}
         for row in rows
@@ -118,5 +116,4 @@ HINT: Final = "write it anew under another name: recipe synthetic RECIPE --revie
 
 
 def inert(value: str) -> str:
-    """Return a cell that a spreadsheet shows and does not compute."""
     return f"'{value}" if value.startswith(FORMULA) else value

@@ -25,7 +25,6 @@ from engine.data.checks.rows.base import TraitCheck
 
 
 def close_quietly(file: IO[bytes]) -> None:
-    """Close a temporary file, also one whose last bytes find no room: nobody reads them any more."""
     with suppress(OSError):
         file.close()
 
@@ -44,10 +43,7 @@ LABELS: Final = SpilledRow._fields.index("labels")
 
 
 class Spill:
-    """The file of the records."""
-
     def __init__(self, scratch: Path | None = None) -> None:
-        """Open it in `scratch`, or where the system keeps temporary files."""
         # a `with` would end before the rows are read
         self._file = tempfile.TemporaryFile(dir=scratch, buffering=1 << 20)  # noqa: SIM115
         # Unlike `__del__`, this also runs at the end of the process, and may be called twice.
@@ -80,7 +76,6 @@ class Texts:
     """What the model reads in some of the rows, read from the spill file when it is needed."""
 
     def __init__(self, spill: Spill, rows: array[int]) -> None:
-        """Text `i` is that of row `rows[i]`."""
         self.spill = spill
         self.rows = rows
 
@@ -104,7 +99,6 @@ class Assignment(IntEnum):
 
     @property
     def split(self) -> str:
-        """The name of the split in a recipe; `none` for no split."""
         return self.name.lower()
 
 
@@ -222,7 +216,6 @@ class Pool:
         return key
 
     def living(self) -> array[int]:
-        """Return the rows that are not left out, in drawn order."""
         return array("I", (row for row in self.order if self.alive[row]))
 
     def repeated(self) -> Iterator[list[int]]:
@@ -247,5 +240,4 @@ class Pool:
         return count
 
     def labels(self, row: int) -> tuple[str, ...]:
-        """Return the labels of a row."""
         return self.strata[self.stratum[row]]

@@ -38,7 +38,6 @@ WORD: Final = re.compile(r"\w+")
 
 
 def diversity(synthetic: Sequence[Example], train: Sequence[Example]) -> Diversity | None:
-    """Compare as many rows of both, drawn by their content; None without a row of one kind."""
     count = min(len(synthetic), len(train), COMPARED)
     if not count:
         return None
@@ -66,7 +65,6 @@ def _distinct(rows: Sequence[Sequence[str]]) -> float | None:
 
 
 def _nearest(rows: Sequence[Sequence[str]]) -> float | None:
-    """Return the mean over the rows of what each has in common with its nearest other one."""
     sets = [frozenset(row) for row in rows]
     if len(sets) < 2:  # one row has no other
         return None
@@ -95,8 +93,6 @@ MARGIN: Final = 1.25
 
 
 class WrittenRow(Value):
-    """A row as a model wrote it."""
-
     number: int
     """Of the request, from 1."""
     values: Mapping[str, str]
@@ -104,8 +100,6 @@ class WrittenRow(Value):
 
 
 class TrainingShape(Value):
-    """What training rows look like: how long they are, and in which language."""
-
     template: Template
     shortest: int
     longest: int
@@ -115,7 +109,6 @@ class TrainingShape(Value):
 
     @classmethod
     def of(cls, recipe: Recipe, train: Sequence[Example]) -> TrainingShape:
-        """Return what the training rows have in common."""
         lengths = sorted(len(row.input) for row in train)
         edge = math.floor(PERCENTILE * len(lengths))
         looks = recipe.data.checks.languages != "off"
@@ -127,11 +120,9 @@ class TrainingShape(Value):
         )
 
     def text(self, row: WrittenRow) -> str:
-        """Return what a model will read of the row."""
         return self.template.fill(row.values)[0]
 
     def fault(self, row: WrittenRow) -> str:
-        """Return why the row is none like the training rows; empty for one that is."""
         text, lacks = self.template.fill(row.values)
         if lacks:
             return EMPTY
@@ -141,8 +132,6 @@ class TrainingShape(Value):
 
 
 class SiftedRows(Value):
-    """Rows without their answers, in the order of their numbers, and what became of the others."""
-
     rows: Mapping[int, Example]
     """By number."""
     refused: Mapping[int, str] = {}
@@ -179,8 +168,6 @@ def sifted(
 
 @dataclass(slots=True, kw_only=True)
 class _Sift:
-    """Which rows are left, by what was looked at so far."""
-
     work: Preparation
     refused: dict[int, str] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)

@@ -113,7 +113,6 @@ def estimated_tokens(text: str, *, english: bool = True) -> float:
 
 
 def is_english(texts: Iterable[str]) -> bool:
-    """Return whether the Latin words of some texts are English, or too few to say so."""
     words = count = 0
     function_words = 0
     for text in texts:

@@ -43,7 +43,6 @@ _INPUT, _ANSWER = "input", "answer"
 
 
 def answered_rows(task: Task, data: Data) -> Answered:
-    """Return what makes a training row of a row and an answer (`parse_answer`), for tasks whose answers have a form."""
     fill = filler(
         replace(task, input=f"{{{_INPUT}}}"),
         replace(
@@ -155,7 +154,6 @@ def _preparation(
 
 
 def without_answers(task: Task) -> Task:
-    """Return the task that reads the same text of a row, and no answer: that of documents."""
     return replace(task, kind="text", labels=(), schema=None)
 
 

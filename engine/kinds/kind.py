@@ -145,12 +145,10 @@ class Kind(Value):
 
     @property
     def is_measured(self) -> bool:
-        """Whether tasks of this kind can be judged."""
         return bool(self.metrics)
 
     @property
     def has_labels(self) -> bool:
-        """Whether answers are made of the task's labels."""
         return self.answer in (AnswerForm.LABEL, AnswerForm.LABELS)
 
     @property
@@ -160,7 +158,6 @@ class Kind(Value):
 
     @property
     def has_turns(self) -> bool:
-        """Whether examples are turns of a chat template."""
         return self.turns is not Turns.DOCUMENT
 
     @property
@@ -170,7 +167,6 @@ class Kind(Value):
 
     @property
     def by_likelihood(self) -> bool:
-        """Whether it is judged by likelihood and generates nothing."""
         return self.decoding is Decoding.LIKELIHOOD
 
     @property
@@ -189,16 +185,13 @@ class Kind(Value):
         return next((spec.of for spec in self.metrics if spec.of), "")
 
     def primary_metric(self, answer_pattern: str = "") -> str:
-        """Return the metric shown for a task with that `task.answer_pattern`."""
         return (answer_pattern and self.primary_with_pattern) or self.primary
 
     def can_be_answered_by(self, baseline: str) -> bool:
-        """Return whether a baseline of that kind can answer it."""
         return baseline in self.baselines or baseline in self.more_baselines
 
 
 def plain(*names: str, of: Of = "") -> tuple[MetricSpec, ...]:
-    """Return metrics between 0 and 1 of which more is better."""
     return tuple(MetricSpec(name=name, of=of) for name in names)
 
 

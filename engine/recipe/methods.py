@@ -261,7 +261,6 @@ def usual_rate(
 
 
 def blank_rate(weights: float | None) -> float:
-    """Return the learning rate of a blank model: 2e-3 up to 3 M weights, and near those of GPT-3 above."""
     return _one_digit(_BLANK_RATE * min(1.0, (_BLANK / (weights or _USUAL)) ** _BLANK_FALL))
 
 
@@ -341,13 +340,11 @@ def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
 
 
 def unset_options(method: Method, names: Sequence[str] = OPTIONS) -> tuple[str, ...]:
-    """Return the keys of `names` that do nothing in a method."""
     defaults = {field.name: field.default for field in fields(Method)}
     return tuple(name for name in names if getattr(method, name) == defaults[name])
 
 
 def method_slice(method: Method) -> dict[str, Any]:
-    """Return a method as it stands in keys: without what it does not have, as in earlier versions."""
     unset = unset_options(method, (*_LATER, *OPTIONS))
     return {name: value for name, value in to_json(method).items() if name not in unset}
 

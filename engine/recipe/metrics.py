@@ -32,7 +32,6 @@ PHYSICAL: Final = tuple(spec.name for spec in OF_FILES if not spec.is_row_share)
 
 
 def is_measured(kind: str) -> bool:
-    """Tell whether tasks of this kind can be judged; not so of a name that is no kind."""
     return kind in KINDS and KINDS[kind].is_measured
 
 

@@ -162,7 +162,6 @@ class LabelSpec(Value):
     """Fields that came later: with their defaults they are in no stage key, so that those of older recipes stay."""
 
     def in_order(self) -> LabelSpec:
-        """Return the same with its mappings sorted: their order in the file says nothing."""
         return _in_order(self, "relabel", "bins")
 
 
@@ -185,8 +184,6 @@ class TagSpec(Value):
 
 
 class AnswerSpec(Value):
-    """Where the answer of an extraction or generation row comes from: exactly one way."""
-
     column: str
     """Generation: the text. Extraction: a JSON object, or a text that holds one. Empty for another way."""
     references: tuple[str, ...]
@@ -211,13 +208,10 @@ class MessagesSpec(Value):
     tools: str
 
     def in_order(self) -> MessagesSpec:
-        """Return the same with its mapping sorted: its order in the file says nothing."""
         return _in_order(self, "roles")
 
 
 class PairSpec(Value):
-    """Where a preference pair is, for files of no known shape."""
-
     prompt: str
     chosen: str
     rejected: str
@@ -240,8 +234,6 @@ CheckAction = Literal["fail", "drop", "warn", "off", "mask"]
 
 
 class ColumnFile(Value):
-    """A file that is read line by line beside a source of format `lines`."""
-
     column: str
     written: str
     """As the recipe says it: a path from the recipe's folder, in the archive, or in the repository."""
@@ -250,8 +242,6 @@ class ColumnFile(Value):
 
 
 class Source(Value):
-    """One place rows come from."""
-
     ref: Reference
     format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "text", "xml"]
     header: tuple[str, ...]
@@ -282,8 +272,6 @@ class Sample(Value):
 
 
 class Checks(Value):
-    """What to do about each kind of trouble in the data."""
-
     duplicates: CheckAction
     conflicting_labels: CheckAction
     leakage: CheckAction
@@ -618,8 +606,6 @@ class MaxDrop(Value, order=True):
 
 
 class Probe(Value):
-    """A set of questions that have nothing to do with the task."""
-
     name: str
     kind: Literal["builtin", "multiple_choice", "cloze", "minimal_pairs"]
     source: Source | None = None
@@ -669,8 +655,6 @@ class Drift(Value):
 
 
 class Least(Value):
-    """A lower bound of a share."""
-
     min: float
 
 
@@ -718,7 +702,6 @@ class Acceptance(Value):
     selective: Selective | None = None
 
     def in_order(self) -> Acceptance:
-        """Return the same with its mappings sorted: their order in the file says nothing."""
         gains = ("over_baselines", "over_previous", "over_without_synthetic")
         return _in_order(self, "metrics", *gains)
 
@@ -750,12 +733,10 @@ class Export(Value):
     """Of the weights of a graph; None: fp32."""
 
     def in_order(self) -> Export:
-        """Return the same with its mappings and sets sorted: their order in the file says nothing."""
         return _in_order(self, "formats", "max_drops", "thresholds")
 
     @property
     def has_quantized_file(self) -> bool:
-        """One of the formats is, or runs, a quantized file."""
         return not {"gguf", "ollama"}.isdisjoint(self.formats)
 
     @property
@@ -767,8 +748,6 @@ class Export(Value):
 
 
 class Waiver(Value):
-    """A way in which evidence got weaker, and that is meant."""
-
     what: str
     """The key that was changed, or the code of the finding."""
     why: str

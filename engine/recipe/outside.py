@@ -39,7 +39,6 @@ CODES: Final = frozenset({READ, ROWS, KEY})
 
 
 def outside_text(text: FilledText) -> Iterator[Outside]:
-    """Yield what a checked recipe's text names outside, with its key paths."""
     judge, folder = text.judge, text.path.parent
     if text.parent is not None and isinstance(named := text.value.get("extends"), str):
         yield from _of_path(judge, named, absolute(named, folder), ("extends",))
@@ -192,7 +191,6 @@ def _hint(found: Sequence[Outside], file: Path | str) -> str:
 
 
 def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Yield every local path that a recipe's text holds, at its key."""
     yield from ((at, path) for at, path, _ in written_paths(filled))
     for at, written, what in written_references(filled):
         if what == "data set" and "path" in written:
@@ -201,7 +199,6 @@ def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 
 def named_of(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
-    """Yield every local path of a recipe, at the key of its text, and then every server."""
     sources = iter([source for _, source in sources_at(recipe)])
     for at, ref, what in references_of(recipe):
         if isinstance(ref, PathRef):
@@ -248,7 +245,6 @@ def _of_text(judge: AccessCheck, written: str, folder: Path, at: KeyPath) -> Ite
 def _of_path(
     judge: AccessCheck, written: str, place: Path, at: KeyPath, *, below: Path | None = None
 ) -> Iterator[Outside]:
-    """Yield what reading one file or folder reads outside."""
     try:
         found = judge.read(place, below=below)
     except (OSError, ValueError):  # no path at all, as the rule about paths tells

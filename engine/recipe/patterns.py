@@ -150,5 +150,4 @@ def _is_place(name: str, items: list[Any]) -> bool:
 
 
 def python_pattern(pattern: str) -> str:
-    """Return a `pattern` of JSON Schema as Python's `re` reads it."""
     return _TOKEN.sub(lambda found: r"\Z" if found[0] == "$" else found[0], pattern)

@@ -22,8 +22,6 @@ Message = dict[str, Any]
 
 
 class Conversation(Value):
-    """The turns of an example, as a chat template takes them."""
-
     messages: tuple[Message, ...]
     """Question and answer; for preference the prompt and the chosen answer; empty for text."""
     trained: tuple[int, ...]
@@ -74,7 +72,6 @@ def conversation(
 
 
 def _asked(task: Task, text: str, payload: Mapping[str, Any]) -> list[Message]:
-    """Return the question: around `text`, or the row's own turns, its last one being the question."""
     own = payload.get("messages")
     if not own:
         return [*messages(task, text)]

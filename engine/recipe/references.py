@@ -76,7 +76,6 @@ def column(part: str, named: Mapping[str, str], present: Collection[str]) -> str
 
 
 def probes_of(recipe: Recipe) -> tuple[Probe, ...]:
-    """Return the probes of a recipe; none where forgetting is not measured."""
     forgetting = recipe.acceptance.forgetting
     return () if forgetting is None else forgetting.probes
 

@@ -48,8 +48,6 @@ from engine.values import Value, fields, replace
 
 
 class Parent(Value):
-    """What a check of a file as a parent found."""
-
     problems: tuple[Problem, ...]
     """What no child can put right except by replacing it."""
     left_open: tuple[str, ...]
@@ -61,7 +59,6 @@ class Parent(Value):
 
 
 def as_parent(problems: Sequence[Problem]) -> Parent:
-    """Return what the problems of a recipe mean where it is a parent: what is missing may be missing."""
     missing = [problem for problem in problems if problem.code in OF_ABSENCE]
     return Parent(
         problems=tuple(problem for problem in problems if problem.code not in OF_ABSENCE),
@@ -85,7 +82,6 @@ def parents_among(paths: Sequence[Path]) -> frozenset[Path]:
 
 
 def _named_by(path: Path) -> Path | None:
-    """Return the parent that a file names; None for none, and where it cannot be read."""
     try:
         source = read_source(path)
     except RecipeError:

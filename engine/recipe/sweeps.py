@@ -19,8 +19,6 @@ MOST: Final = 64
 
 
 class WrittenSetting(Value):
-    """One setting as the recipe writes it."""
-
     at: KeyPath
     """Of the item of the list, or of the grid."""
     changes: Mapping[str, Any]

@@ -77,7 +77,6 @@ def synthesis_of(recipe: Recipe) -> Synthesize:
 
 
 def review_file(recipe: Recipe) -> PathRef | None:
-    """Return the file that people review rows in; None where the recipe names none."""
     written = recipe.data.synthesize.review if recipe.data.synthesize else ""
     if not written:
         return None
@@ -121,7 +120,6 @@ def teacher_model(written: Any, folder: Path, baselines: Sequence[Baseline]) -> 
 
 
 def model_keys(written: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the keys of a written section's model; none where it is one of the recipe's baselines."""
     model = written["model"]
     return model if isinstance(model, Mapping) else {}
 
@@ -150,7 +148,6 @@ def soft_targets_of(recipe: Recipe) -> SoftTargets | None:
 
 
 def soft_slice(recipe: Recipe) -> dict[str, Any]:
-    """Return what of soft targets decides a training, for keys; empty without them."""
     soft = soft_targets_of(recipe)
     if soft is None:
         return {}
@@ -165,7 +162,6 @@ def without_soft_targets(recipe: Recipe) -> Recipe:
 
 
 def soft_of(written: Mapping[str, Any]) -> SoftTargets | None:
-    """Return the soft targets of a checked section; None where only answers are learned."""
     if written.get("targets") != "soft":
         return None
     usual = {"temperature": TEMPERATURE, "weight": WEIGHT}
@@ -210,5 +206,4 @@ def on_added_rows(recipe: Recipe) -> tuple[Baseline, ...]:
 
 
 def all_baselines(recipe: Recipe) -> tuple[Baseline, ...]:
-    """Return what the student is compared with: the recipe's baselines, and those with added rows."""
     return (*recipe.baselines, *on_added_rows(recipe))

@@ -81,7 +81,6 @@ def to_json(value: Value) -> dict[str, Any]: ...
 @overload
 def to_json(value: Any) -> Any: ...
 def to_json(value: Any) -> Any:
-    """Plain JSON data of values, fields in their order."""
     return to_builtins(value, enc_hook=_as_builtin)
 
 

@@ -271,7 +271,6 @@ def _one_of_each_text(work: Preparation) -> array[int]:
 
 
 def check_traits(work: Preparation) -> None:
-    """Find rows that differ from most in language or form; `drop` leaves them out."""
     pool = work.pool
     for traits in pool.traits:
         check = traits.check
@@ -322,7 +321,6 @@ def check_imbalance(work: Preparation, labels: Mapping[str, int]) -> None:
 
 
 def check_missing_classes(work: Preparation, labels: Mapping[str, int]) -> None:
-    """Find labels of the task that no row has."""
     missing = [label for label in work.task.labels if not labels.get(label)]
     if work.data.checks.missing_classes == "off" or not missing:
         return
@@ -333,7 +331,6 @@ def check_missing_classes(work: Preparation, labels: Mapping[str, int]) -> None:
 
 
 def count_labels(pool: Pool, rows: Sequence[int]) -> dict[str, int]:
-    """Return the rows of each label."""
     found: dict[str, int] = defaultdict(int)
     for stratum, count in Counter(pool.stratum[row] for row in rows).items():
         for label in pool.strata[stratum]:

@@ -132,7 +132,6 @@ class Rejects:
     places: list[Shown] = field(default_factory=list)
 
     def add(self, place: Shown) -> None:
-        """Count a row."""
         self.count += 1
         if len(self.places) < PLACES:
             self.places.append(place)
@@ -142,7 +141,6 @@ class Findings:
     """What was found so far; every row of it is written to a file, which memory does not hold."""
 
     def __init__(self, scratch: Path | None = None) -> None:
-        """Open the file in `scratch`, or where the system keeps temporary files."""
         self._entries: list[tuple[DataFinding, tuple[Shown, ...] | ByRow]] = []
         self.problems: list[Problem] = []
         self.dropped: Counter[str] = Counter()
@@ -176,7 +174,6 @@ class Findings:
             self.problems.append(refusal(_with_examples(finding, shown, ())))
 
     def refuse(self, code: str, message: str, path: str, hint: str | None = None) -> None:
-        """Keep a problem that is no finding of a check."""
         self.problems.append(Problem(code=code, message=message, path=path, hint=hint))
 
     def found(
@@ -194,7 +191,6 @@ class Findings:
         )
 
     def drop(self, reason: str, rows: int) -> None:
-        """Count rows that are left out."""
         if rows:
             self.dropped[reason] += rows
 
@@ -205,7 +201,6 @@ class Findings:
 
     @property
     def has_rows(self) -> bool:
-        """Tell whether any row was written down."""
         return self._log.tell() > 0
 
     def copy_rows(self, path: Path) -> None:
@@ -218,7 +213,6 @@ class Findings:
 
 
 def refusal(finding: DataFinding) -> Problem:
-    """Return the problem of a finding whose check says `fail`."""
     shown = "; ".join(finding.examples[:SHOWN])
     more = "; …" if len(finding.examples) > SHOWN else ""
     softer = "warn" if finding.check in NEVER_DROPPED else "drop"
@@ -259,12 +253,10 @@ def _by_split(
 
 
 def drop_reason(check: str) -> str:
-    """Return why rows are not used, in words: `schema violation`."""
     return check.replace("_", " ").removesuffix("s")
 
 
 def quote(pool: Pool, row: int) -> Quote:
-    """Return a row to show: where it stands, its start and its answer."""
     record = pool.spill[row]
     target = f" ({excerpt(record.target)})" if record.target else ""
     return Quote(row, record.origin, f"`{excerpt(record.input)}`{target}")
@@ -277,7 +269,6 @@ def _with_examples(
 
 
 def written(shown: Shown, hidden: Container[int] = ()) -> str:
-    """Return an example as text."""
     if isinstance(shown, str):
         return shown
     parts = (shown,) if isinstance(shown, Quote) else shown

@@ -38,8 +38,6 @@ CHANCE: Final = 1e-6
 
 
 class MovedLabels(Value):
-    """Labels of neighbouring rows are learned, and not the rows' own."""
-
     rows_on: int
     """By how many rows they stand too late; below 0 too early."""
     own: float
@@ -69,7 +67,6 @@ def find_moved_labels(texts: Sequence[str], labels: Sequence[str]) -> MovedLabel
 
 
 def _answered(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:
-    """Return which share of labels models answer that did not see the row, and the share of the most frequent label."""
     unseen = judge_unseen(texts, labels, {row: key_of(text, 0) for row, text in enumerate(texts)})
     if unseen is None:
         return 1.0, 1.0
@@ -127,8 +124,6 @@ def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> 
 
 
 class Unseen(Value):
-    """How likely each label is to models that did not see the row."""
-
     rows: list[int]
     """Those of labels that have enough different texts."""
     names: list[str]
@@ -165,7 +160,6 @@ def judge_unseen(
 
 
 def most_rows(labels: int) -> int:
-    """Return how many rows are looked at when there are so many labels."""
     return min(LARGEST, MOST_FITTED // max(labels, 1))
 
 
@@ -191,7 +185,6 @@ def _drawn(texts: Iterable[str], labels: Sequence[str], seed: int) -> dict[int, 
 
 
 def _common(keys: Mapping[int, bytes], labels: Sequence[str]) -> list[int]:
-    """Return the rows of labels that have enough different texts, in the same order."""
     texts: dict[str, set[bytes]] = defaultdict(set)
     for row, key in keys.items():
         texts[labels[row]].add(key)

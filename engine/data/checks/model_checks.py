@@ -38,8 +38,6 @@ name stands there by chance, a joined column in every row."""
 
 
 class LabelMark(Value):
-    """A mark that says the label."""
-
     label: str
     mark: str
     """As it stands in the text: `[spam]`; `spam as its last word` for a bare name."""
@@ -51,7 +49,6 @@ class LabelMark(Value):
     """`rows` of all rows that hold it."""
 
     def message(self) -> str:
-        """Return one line: the mark, how many rows of the label hold it and how sure it is."""
         return (
             f"`{self.mark}` stands in {self.rows:,} rows of `{self.label}` ({self.share:.1%} of"
             f" them); {self.precision:.1%} of the rows that hold it have that label"
@@ -75,7 +72,6 @@ class MarkCounter:
                 self._names[words[0]].append((words, label))
 
     def add(self, text: str, labels: Iterable[str]) -> None:
-        """Count a row: its text and the labels it has."""
         own = tuple(labels)
         self._rows.update(own)
         for found in set(self.marks(text)):
@@ -84,7 +80,6 @@ class MarkCounter:
             self._held[found].update(own or ("",))
 
     def marks(self, text: str) -> Iterator[tuple[str, str]]:
-        """Yield (label, mark) for every mark in a text."""
         folded = text.casefold()
         # Most texts name no label; this spares them the slow search with positions.
         if len(self._names) <= FEW:
@@ -102,7 +97,6 @@ class MarkCounter:
                     yield from _marks(folded, span[0].start(), span[-1].end(), label, place)
 
     def found(self) -> list[LabelMark]:
-        """Return the marks that give a label away, those of the most rows first."""
         giving = []
         for (label, mark), held in self._held.items():
             rows = held[label]
@@ -140,7 +134,6 @@ def finder(found: Sequence[LabelMark]) -> Callable[[str], LabelMark | None]:
 
 
 def leakage_message(found: Sequence[LabelMark]) -> str:
-    """Return the finding's sentence; the examples are what each `giving()` says."""
     labels = len({one.label for one in found})
     what = "1 label is" if labels == 1 else f"{labels:,} labels are"
     return f"{what} given away by the text itself"
@@ -174,7 +167,6 @@ def _marks(text: str, start: int, end: int, label: str, place: str) -> Iterator[
 
 
 def find_doubted(work: Preparation) -> dict[int, str]:
-    """Return the rows whose label cross-validated models contradict with confidence, and what they say instead."""
     pool = work.pool
     rows = pool.living()
     labels = [pool.labels(row)[0] for row in rows]
@@ -199,7 +191,6 @@ def find_doubted(work: Preparation) -> dict[int, str]:
 
 
 def _report_moved(work: Preparation, rows: Sequence[int]) -> None:
-    """Report labels that stand in another row than their texts."""
     pool = work.pool
     read = nsmallest(MOST, rows)  # they are numbered as they were read
     found = find_moved_labels(

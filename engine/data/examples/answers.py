@@ -124,7 +124,6 @@ def _separator(value: str, labels: Sequence[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """The letters and digits of a text, with the marks that are a part of them."""
     letters = (one for one in text if unicodedata.category(one)[0] in "LMN")
     return unicodedata.normalize("NFC", "".join(letters)).casefold()
 
@@ -169,7 +168,6 @@ _MISSING: Final = object()
 
 
 def _is_nothing(value: object) -> bool:
-    """Tell whether there is no value: a missing column, null, NaN or a blank text."""
     if value is _MISSING or value is None or value != value:  # noqa: PLR0124 - NaN alone
         return True
     return isinstance(value, str) and not value.strip()
@@ -185,7 +183,6 @@ def schema_of_field(schema: Json, field: str) -> Json:
 
 
 def types_of(schema: Json, root: Json) -> tuple[str, ...]:
-    """Return the JSON types that a schema names; empty where it names none."""
     named = resolved(schema, root).get("type", [])
     return tuple(str(name) for name in ([named] if isinstance(named, str) else named or []))  # type: ignore[union-attr]
 
@@ -272,7 +269,6 @@ def read_tags(values: Values, spec: TagSpec, schema: Json) -> dict[str, Any]:
 
 
 def _listed(values: Values, column: str) -> list[str]:
-    """Return words or tags: a list's items, or what white space divides."""
     found = lookup(values, column)
     if isinstance(found, list):
         return [as_text(item) or "" for item in found]

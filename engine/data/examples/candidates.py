@@ -63,14 +63,11 @@ def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
 
 
 def masks(checks: Checks) -> tuple[PersonalDataMask, ...]:
-    """Return what rewrites rows before anything else sees them; only `personal_data: mask` does."""
     return (PersonalDataMask(),) if checks.personal_data == "mask" else ()
 
 
 @dataclass(slots=True)
 class CollectedRows:
-    """How many rows were read for the candidates, and how they are laid out."""
-
     read_by_source: Counter[int] = field(default_factory=Counter)
     """Rows by number of their source."""
     formats: dict[int, str] = field(default_factory=dict)
@@ -86,10 +83,7 @@ def collect_rows(rows: Iterable[Row], work: Preparation) -> CollectedRows:
 
 
 class RowCollector:
-    """One pass over the rows."""
-
     def __init__(self, work: Preparation) -> None:
-        """Begin with no row; candidates go into the pool."""
         self._work, self._pool, self._findings = work, work.pool, work.findings
         self._collected = CollectedRows()
         self._unusable = UnusableRows(work)
@@ -102,7 +96,6 @@ class RowCollector:
         self._pool.traits += map(Traits, trait_checks(work.task, checks))
 
     def add(self, row: Row) -> None:
-        """Turn a row into a candidate, or count why it is none."""
         self._collected.read_by_source[row.source] += 1
         self._unusable.note_columns(row)
         try:
@@ -121,14 +114,12 @@ class RowCollector:
             self._pool.unmasked[len(self._pool) - 1] = int.from_bytes(key[:8])
 
     def finish(self) -> CollectedRows:
-        """Report everything that was counted, and return the candidates."""
         self._unusable.report(self._collected.read_by_source.total())
         self._report_checks()
         self._report_spellings()
         return self._collected
 
     def _fill(self, row: Row) -> Fill:
-        """Return what fills the rows of this source; the first row says its format."""
         if row.source not in self._fills:
             task, data = self._work.task, self._work.data
             shape = shape_of(task, data, row.values)
@@ -146,7 +137,6 @@ class RowCollector:
         return filled
 
     def _passes(self, origin: str, filled: Filled) -> bool:
-        """Run the checks of single rows, every one of them."""
         dropped_by = []
         for check, rejects in self._checks:
             what = check.look(filled)
@@ -161,7 +151,6 @@ class RowCollector:
         return not dropped_by
 
     def _keep(self, row: Row, filled: Filled) -> bool:
-        """Write the row into the pool; return whether its split could be read."""
         # First: a row whose split cannot be read must leave no number behind, as all arrays of the
         # pool have one length.
         mark = self._split_value(row, filled)

@@ -41,7 +41,6 @@ def first_column(values: Values, columns: tuple[str, ...]) -> str:
 
 
 def text_of(values: Values, column: str) -> str:
-    """Return the text of a column, `` for null and NaN."""
     return as_text(lookup(values, column)) or ""
 
 
@@ -52,7 +51,6 @@ def listed_turns(values: Values) -> list[Turn]:
 
 
 def named_turns(values: Values, spec: MessagesSpec) -> list[Turn]:
-    """Return the turns where the recipe says they are."""
     roles = dict(spec.roles) or ROLES
     turns = read_turns(
         lookup(values, spec.column), keys=(spec.role, spec.content), roles={**ROLES, **roles}
@@ -61,12 +59,10 @@ def named_turns(values: Values, spec: MessagesSpec) -> list[Turn]:
 
 
 def named_tools(values: Values, spec: MessagesSpec) -> list[dict[str, Any]]:
-    """Return the tool definitions where the recipe says they are."""
     return read_tools(lookup(values, spec.tools)) if spec.tools else []
 
 
 def shaped_tools(values: Values) -> list[dict[str, Any]]:
-    """Return the tool definitions of a row of a known shape: `tools`, or `functions` as before."""
     old = read_tools(values.get("functions"))
     return read_tools(values.get("tools")) or old
 
@@ -92,7 +88,6 @@ def asked_by_instruction(values: Values) -> list[Turn]:
 
 
 def asked_by_prompt(values: Values) -> list[Turn]:
-    """Return the turns of the column `prompt`: a text, or a list of turns."""
     prompt = lookup(values, "prompt")
     return with_system(read_asked(prompt), values.get("system"))
 
@@ -116,7 +111,6 @@ def _answer(answer: object) -> Turn:
 
 
 def _history(history: object) -> list[Turn]:
-    """Return the rounds before, which Alpaca rows hold as pairs of question and answer."""
     if history is None or history == "":
         return []
     if not isinstance(history, list):
@@ -140,7 +134,6 @@ THUMBS: Final = ("label", "kto_tag")
 
 
 def recognise(values: Values) -> Shape | None:
-    """Return the shape of a row, or None when it has none of the usual ones."""
     # The narrowest shape first: a DPO or KTO row also has the columns of a prompt or of turns.
     if _is_dpo(values):
         return "dpo"

@@ -68,7 +68,6 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
 
 
 def example_line(example: Example) -> str:
-    """Return the line of an example."""
     return f"{_encode(_as_json(example))}\n"
 
 
@@ -81,7 +80,6 @@ def iter_examples(path: Path) -> Iterator[Example]:
 
 
 def read_examples(path: Path) -> list[Example]:
-    """Return the examples of a file that `write_examples` wrote, in order."""
     return list(iter_examples(path))
 
 

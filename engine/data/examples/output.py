@@ -28,7 +28,6 @@ from engine.recipe.model import Source, SplitName
 
 
 def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataSummary:
-    """Return the summary of the data stage."""
     work, firewall = outcome.work, outcome.firewall
     splits = tuple(_split(name, split, outcome) for name, split in examples.items())
     return DataSummary(
@@ -77,7 +76,6 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
 
 
 def _span(pool: Pool, examples: Examples) -> tuple[str, str] | None:
-    """Return the first and the last time, as written."""
     if not len(examples):
         return None
     first = min(examples.rows, key=pool.time.__getitem__)
@@ -134,7 +132,6 @@ def weigh(
 
 
 def seen(rows: Sequence[int], repeats: Mapping[int, int]) -> int:
-    """Return the rows of one epoch."""
     return sum(repeats.get(row, 1) for row in rows) if repeats else len(rows)
 
 
@@ -163,8 +160,6 @@ def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """The divided rows, ready to be written, and what became of the others."""
-
     work: Preparation
     collected: CollectedRows
     division: Division
@@ -177,10 +172,7 @@ class Outcome:
 
 
 class Examples:
-    """The examples of a split in drawn order, read from the spill file each time they are iterated."""
-
     def __init__(self, outcome: Outcome, name: SplitName) -> None:
-        """Show one split of what was prepared."""
         self._outcome = outcome
         self._rows = outcome.division.rows(outcome.work.pool, name)
 
@@ -211,13 +203,11 @@ class Examples:
         write_examples(path, self)
 
     def digest(self) -> str:
-        """Return the sha256 of their texts and answers; see `split_digest`."""
         work = self._outcome.work
         return split_digest((work.pool.spill[row] for row in self._rows), work.scratch)
 
     @property
     def rows(self) -> Sequence[int]:
-        """Their rows in the pool."""
         return self._rows
 
 
@@ -239,7 +229,6 @@ def split_digest(rows: Iterable[SpilledRow | Example], scratch: Path | None = No
 
 
 def _on_disk(lines: Iterable[str], stack: ExitStack, scratch: Path | None) -> Iterator[str]:
-    """Write lines into a file without a name; return what reads them back."""
     file = stack.enter_context(
         tempfile.TemporaryFile("w+", encoding="ascii", dir=scratch)  # noqa: SIM115
     )

@@ -44,7 +44,6 @@ class RejectedError(Exception):
 
 
 def malformed(what: str) -> RejectedError:
-    """Return the error of a row that is not laid out as its shape, the recipe or the schema says."""
     return RejectedError("schema_violations", what)
 
 
@@ -73,8 +72,6 @@ class UnusableValueError(Exception):
 
 
 class Template(Value):
-    """A parsed template."""
-
     pieces: tuple[str, ...]
     """Literal text; one more piece than columns, they alternate."""
     columns: tuple[str, ...]
@@ -150,7 +147,6 @@ def lookup(values: Mapping[str, Any], path: str) -> Any:
 
 
 def found_at(values: Mapping[str, Any], path: str, default: object = None) -> Any:
-    """Return the value that `lookup` finds; `default` where there is none."""
     try:
         return lookup(values, path)
     except MissingColumnError:

@@ -93,7 +93,6 @@ def _is_nothing(weight: object) -> bool:
 
 
 def _content(content: object, number: int) -> tuple[str, list[dict[str, Any]]]:
-    """Return the text of a turn's content and the tool calls among its parts."""
     if content is None or isinstance(content, str):
         return content or "", []
     if not isinstance(content, Sequence):
@@ -173,7 +172,6 @@ def read_tools(found: object) -> list[dict[str, Any]]:
 
 
 def with_system(turns: list[Turn], system: object) -> list[Turn]:
-    """Return the turns with the row's own system message before them, where it has one."""
     if system is None or (isinstance(system, str) and not system.strip()):
         return turns
     if not isinstance(system, str):
@@ -185,7 +183,6 @@ def with_system(turns: list[Turn], system: object) -> list[Turn]:
 
 
 def turn_text(turn: Mapping[str, Any]) -> str:
-    """Return the text of a turn, tool calls as compact JSON."""
     calls = turn.get("tool_calls")
     called = json.dumps(calls, ensure_ascii=False, separators=(",", ":")) if calls else ""
     return "\n".join(text for text in (turn["content"], called) if text)
@@ -200,7 +197,6 @@ def turn_texts(turns: Sequence[Mapping[str, Any]]) -> str:
 
 
 def lacks_text(turns: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether a turn of the user or the assistant says nothing."""
     return any(
         not turn_text(turn).strip() for turn in turns if turn["role"] in ("user", "assistant")
     )

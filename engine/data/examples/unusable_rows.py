@@ -37,7 +37,6 @@ NO_HEADER: Final = (
 
 
 def has_column(values: Mapping[str, Any], column: str) -> bool:
-    """Tell whether a row has a column, or a value at its path."""
     return found_at(values, column, _NOTHING) is not _NOTHING
 
 
@@ -91,10 +90,7 @@ def _blank(task: Task) -> str:
 
 
 class UnusableRows:
-    """Counts of rows by reason, each with the places of the first ones."""
-
     def __init__(self, work: Preparation) -> None:
-        """Begin with no row; what is known of single rows goes into the findings at once."""
         self._task, self._data, self._work = work.task, work.data, work
         self._findings = work.findings
         self._keys = dict(columns_named(work.task, work.data, work.splits))
@@ -129,7 +125,6 @@ class UnusableRows:
             self._unseen = {one for one in self._unseen if not has_column(row.values, one)}
 
     def add(self, row: Row, error: Exception) -> None:
-        """Count a row by what its reader raised (`READING_ERRORS`)."""
         match error:
             case NoBinError():
                 self._findings.drop("no bin", 1)
@@ -155,7 +150,6 @@ class UnusableRows:
             self._missing[self._keys.get(column, "data"), column].add(row.origin)
 
     def add_split_value(self, row: Row, error: NoMarkError | UnusableValueError) -> None:
-        """Count a row whose value in the column of the splits cannot be read."""
         self._split_values.add(f"{row.origin} {error}")
 
     def is_complete(self, origin: str, filled: Filled) -> bool:
@@ -174,7 +168,6 @@ class UnusableRows:
         return action == "warn"
 
     def report(self, rows_read: int) -> None:
-        """Write what was counted into the findings."""
         self._report_missing(rows_read)
         self._report_unreadable()
         self._report_empty()
@@ -206,7 +199,6 @@ class UnusableRows:
             self._findings.refuse("D301", message, path, self._column_hint(path, column))
 
     def _column_hint(self, path: str, column: str) -> str | None:
-        """Return what can be done where some rows, or all, have not got a column."""
         if column in self._columns:
             return (
                 "other rows have it: write it in these rows too, or take these rows out of the file"
@@ -275,7 +267,6 @@ class UnusableRows:
             self._work.report(check, total, message=message, examples=examples)
 
     def _what_is_wrong(self, check: str) -> tuple[str, str]:
-        """Return the end of the finding's sentence, of one row and of more."""
         if check == "schema_violations" and self._task.spec.answer is AnswerForm.OBJECT:
             wrong = "an answer that does not fit task.schema"
             return f"has {wrong}", f"have {wrong}"

@@ -52,7 +52,6 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
 
 
 def _answer_or_nothing(values: Values, spec: AnswerSpec, schema: Json) -> dict[str, Any] | None:
-    """Return a row's answer; where the recipe says so, a row without one has nothing to extract."""
     try:
         answer = _answer(values, spec, schema)
     except MissingColumnError as error:

@@ -40,7 +40,6 @@ def _by_columns(task: Task, answer: AnswerSpec | None) -> Fill:
 
 
 def _texts(value: object) -> list[str]:
-    """Return the answers in a column: a list holds several, blank ones are none."""
     items = value if isinstance(value, list) else [value]
     return [text for text in map(as_text, items) if text and text.strip()]
 

@@ -91,7 +91,6 @@ def _paired(
 
 
 def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
-    """Return the turns that both conversations begin with, up to where an answer of each is left."""
     # One turn at least must be left of each, even where the answers begin alike.
     most = min(len(chosen), len(rejected)) - 1
     pairs = list(zip(chosen, rejected, strict=False))[: max(most, 0)]

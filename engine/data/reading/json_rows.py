@@ -32,7 +32,6 @@ class JsonStream:
     """
 
     def __init__(self, pieces: Iterator[str], trouble: Trouble) -> None:
-        """Stand at the start of the text."""
         self._pieces = pieces
         self._trouble = trouble
         self._text = ""
@@ -97,7 +96,6 @@ class JsonStream:
             self.value()
 
     def end(self) -> None:
-        """Check that nothing more follows."""
         if mark := self.peek():
             message = "not JSON: more text after the end of the value"
             hint = "a file with a value on each line is `format: jsonl`" if mark in "{[" else None
@@ -183,7 +181,6 @@ def read_json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Ro
 
 
 def _line_hint(line: str) -> str | None:
-    """Return what to do about a line that is no JSON value but a part of one."""
     text = line.strip(BLANK)
     if text in ("[", "[{", "{"):
         return "this looks like one JSON value on several lines: add `format: json` to the source"
@@ -228,7 +225,6 @@ def _as_columns(
 
 
 def _values(stream: JsonStream, records: str, trouble: Trouble) -> Iterator[tuple[int, Any]]:
-    """Yield (line, value) for each element of the array that holds the rows."""
     opening = stream.peek()
     if not opening:
         raise trouble.stop("D321", "is empty", line=stream.line)
@@ -257,8 +253,6 @@ def _elements(stream: JsonStream) -> Iterator[tuple[int, Any]]:
 
 @dataclass(slots=True, kw_only=True)
 class _ArraySearch:
-    """Looks for the array of rows in an object, on one pass over the document."""
-
     wanted: str
     """Its key path; empty for the only array of the object."""
     top: list[str] = field(default_factory=list)
@@ -270,7 +264,6 @@ class _ArraySearch:
     """What stands at `wanted` instead of an array."""
 
     def walk(self, stream: JsonStream, prefix: str, depth: int) -> Iterator[tuple[int, Any]]:
-        """Yield the rows, and note what else there is."""
         for key in stream.members():
             path, opening = f"{prefix}{key}", stream.peek()
             if opening == "[":
@@ -291,7 +284,6 @@ class _ArraySearch:
             stream.skip()
 
     def judge(self, trouble: Trouble) -> None:
-        """Raise DataError unless exactly one array was the one."""
         # Asked at the end: rows were already yielded, so callers may use none before the last.
         if self.found == 1 and (self.wanted or len(self.top) == 1):
             return
@@ -319,7 +311,6 @@ class _ArraySearch:
         return "D334", f"{shown} is not in the file", f"did you mean `{near}`?" if near else listed
 
     def _not_one(self) -> tuple[str, str, str | None]:
-        """Return the same where the object does not hold one array."""
         if self.top:
             hint = f"say which one holds the rows: `records: {excerpt(self.top[0])}`"
             return "D333", f"holds {len(self.top)} arrays: {_listed(self.top)}", hint

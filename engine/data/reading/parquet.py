@@ -100,7 +100,6 @@ class _Compact:
                 raise DamagedFooterError("it holds an endless number")
 
     def _integer(self) -> int:
-        """Return a zigzag number."""
         value = self._count()
         return value >> 1 ^ -(value & 1)
 
@@ -267,5 +266,4 @@ def _largest_value(path: Path) -> int:
 
 
 def _rows_at_once(average: int, largest: int) -> int:
-    """Return how many rows are decoded at once."""
     return max(1, min(MOST_ROWS, BATCH_BYTES // average + 1, MOST_BYTES // (largest + 1)))

@@ -28,8 +28,6 @@ JOINERS = "\u200c\u200d"
 
 
 class Row(Value):
-    """The values of a row by column, as they stand in the file."""
-
     origin: str
     """`reviews.csv:17` (line), or `reviews.parquet#17` (row, from 1) where there are no lines.
 
@@ -67,12 +65,10 @@ class Trouble:
     def stop(
         self, code: str, message: str, *, line: int | None = None, hint: str | None = None
     ) -> DataError:
-        """Return the error that ends the reading, with what was found before."""
         self.add(code, message, line=line, hint=hint)
         return self.error()
 
     def error(self) -> DataError:
-        """Return the error of all problems; the last one says how many are not shown."""
         more = self.count - len(self.kept)
         message, place = f"and {several(more, 'more problem')} in this file", Place(file=self.file)
         message += "; the rest of it was not read" if self.count > MOST else ""
@@ -80,7 +76,6 @@ class Trouble:
         return DataError([*self.kept, *last])
 
     def raise_any(self) -> None:
-        """Raise what was found; nothing when nothing was."""
         if self.kept:
             raise self.error()
 
@@ -122,7 +117,6 @@ class RowLengths:
 
 
 def characters(value: object) -> int:
-    """Return how many characters the texts in a value have."""
     count, left = 0, [value]
     # Not by calls of itself: JSON may be deeper than Python calls.
     while left:

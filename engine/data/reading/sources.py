@@ -36,8 +36,6 @@ EVERY = 5000
 
 
 class Fetched(Value):
-    """A source whose files are on this machine."""
-
     source: Source
     name: str
     """What rows and messages call it."""
@@ -65,7 +63,6 @@ def source_names(sources: Sequence[Source]) -> tuple[str, ...]:
 
 
 def source_slice(source: Source, name: str) -> dict[str, Any]:
-    """Return what decides the rows of a source besides its bytes."""
     # A key that is not written stands in no slice: those of other recipes stay as they were.
     unwritten = {name for name in ("split_at", "delimiter") if not getattr(source, name)}
     apart = {"ref", *unwritten}

@@ -17,12 +17,9 @@ LONGEST_WORD = 16
 
 
 class StrictJsonError(Exception):
-    """A JSON text is refused; the message says why."""
-
     def __init__(
         self, code: str, message: str, position: int = 0, *, unfinished: bool = False
     ) -> None:
-        """Keep the code of the problem, and where in the text it stands."""
         super().__init__(message)
         self.code = code
         self.position = position
@@ -40,14 +37,12 @@ def strict_json(text: str) -> Any:
 
 
 def strict_json_at(text: str, start: int) -> tuple[Any, int]:
-    """Return the JSON value that starts at `start`, and where it ends; errors as `strict_json`."""
     value, end = _parse(lambda: _DECODER.raw_decode(text, start), text)
     _check_surrogates(value, text, start, end)
     return value, end
 
 
 def kind_of_value(value: object) -> str:
-    """Return what a JSON value is in words, such as `an array`."""
     names = {
         list: "an array",
         dict: "an object",
@@ -108,7 +103,6 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def twice_in_one_object(key: str) -> str:
-    """Return what is wrong with an object that names a key more than once."""
     return f"key `{excerpt(key)}` stands twice in one object"
 
 

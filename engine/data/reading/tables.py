@@ -78,11 +78,9 @@ class WrittenQuotes:
 
     @property
     def are_written(self) -> bool:
-        """Of all that was seen."""
         return bool(self.line) and not self._is_ruled_out
 
     def seen(self, lines: Iterable[str]) -> Iterator[str]:
-        """Yield the lines, and look at them."""
         for number, line in enumerate(lines, 1):
             if '"' in line and not self._is_ruled_out:
                 self._look(line, number)
@@ -98,8 +96,6 @@ class WrittenQuotes:
 
 
 class _Counted:
-    """Lines, and the number of the last one that was taken."""
-
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines, self.number = iter(lines), 0
 
@@ -114,8 +110,6 @@ class _Counted:
 
 @dataclass(slots=True, kw_only=True)
 class _Table:
-    """How a table is written, and what its columns are called."""
-
     delimiter: str
     is_quoted: bool
     declared: Sequence[str]

@@ -50,8 +50,6 @@ def read_xml(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
 
 
 class _Element:
-    """An element that is a row, as far as it was read."""
-
     def __init__(self, attributes: Mapping[str, str], depth: int) -> None:
         self.depth = depth
         self.attributes = {f"@{name}": value for name, value in attributes.items()}

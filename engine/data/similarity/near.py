@@ -25,8 +25,6 @@ UNSEEN: Final = re.compile("[\u00ad\u200b\u2060\ufeff]")
 
 
 class Match(Value, kw_only=False):
-    """A row of the holdout and one of the others that is equal or similar, by their numbers."""
-
     holdout: int
     other: int
     similarity: float
@@ -117,14 +115,10 @@ class TextStore(Protocol):
 
     def __getitem__(self, row: int, /) -> str: ...
 
-    def __iter__(self) -> Iterator[str]:
-        """Yield the texts in the order of their rows."""
-        ...
+    def __iter__(self) -> Iterator[str]: ...
 
 
 class Near(Value, kw_only=False):
-    """Two rows, `first < second`, whose texts are equal or similar."""
-
     first: int
     second: int
     similarity: float

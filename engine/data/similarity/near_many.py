@@ -39,7 +39,6 @@ _LOWER = np.uint64(0xFFFFFFFF)
 
 
 def many(texts: TextStore, similarity: float) -> tuple[Iterator[Near], int]:
-    """Return what `engine.data.similarity.near.near_duplicates` says."""
     bands, rows = banding(similarity)
     hashes, whole, sketches = _hashes(texts, bands, rows)
     pairs, repeats = _equal(whole)

@@ -34,7 +34,6 @@ class Shared:
 
     @property
     def rows(self) -> int:
-        """Different holdout rows, whichever split they are also in."""
         return len(self.copies)
 
     def into(self, place: Assignment) -> int:
@@ -42,7 +41,6 @@ class Shared:
         return sum(place in splits for splits in self.copies.values())
 
     def contradicted(self, place: Assignment) -> int:
-        """Return those among `into` of which every copy there names another answer."""
         return sum(splits.get(place, False) for splits in self.copies.values())
 
     def of_drawn(self, pool: Pool, division: Division) -> Shared:
@@ -150,7 +148,6 @@ def with_left(firewall: Firewall, matches: Iterable[Match], division: Division) 
 
 
 def _counted(matches: Iterable[Match]) -> tuple[int, int]:
-    """Return how many holdout rows have an equal text, and how many a similar one."""
     counts = Counter(exact for _, exact in {(match.holdout, match.exact) for match in matches})
     return counts[True], counts[False]
 

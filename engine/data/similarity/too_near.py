@@ -34,12 +34,10 @@ class TooNear:
     """Asked for texts; built from rows that judge, and training rows that say how near is usual."""
 
     def __init__(self, judging: Sequence[str], train: Sequence[str]) -> None:
-        """Hold the texts of rows that judge."""
         self._texts = list(judging)
         self._reworded = _Reworded(judging, train)
 
     def __call__(self, texts: Sequence[str]) -> tuple[bool, ...]:
-        """Tell of each text whether it is too near one of the rows."""
         if not self._texts:
             return (False,) * len(texts)
         near = {match.other for match in leaks(self._texts, enumerate(texts))}
@@ -63,12 +61,10 @@ class _Reworded:
         self._bound = self._usual(_sample(shown))
 
     def holds(self, text: str) -> bool:
-        """Tell whether the text is a row in other words."""
         words = _words(text)
         return len(words) >= FEW_WORDS and self._nearest(words, self._bound) >= self._bound
 
     def _usual(self, shown: Sequence[frozenset[str]]) -> float:
-        """Return how much in common is more than usual."""
         nearest = sorted(self._nearest(words, LEAST) for words in shown if len(words) >= FEW_WORDS)
         if not nearest:
             return LEAST
@@ -118,7 +114,6 @@ def _weights(rows: Sequence[frozenset[str]]) -> Mapping[str, float]:
 
 
 def _sample(rows: Sequence[frozenset[str]]) -> list[frozenset[str]]:
-    """Return at most so many rows, by their content: the order in which they stand decides nothing."""
     ranked = sorted(
         rows, key=lambda row: sha256(" ".join(sorted(row)).encode(errors="replace")).digest()
     )

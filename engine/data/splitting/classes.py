@@ -38,7 +38,6 @@ def check_split_classes(work: Preparation, division: Division) -> None:
 def class_problems(
     pool: Pool, division: Division, labels: tuple[str, ...], splits: Splits
 ) -> Iterator[Problem]:
-    """Yield what is wrong with the classes of each split."""
     counts = {name: count_labels(pool, division.rows(pool, name)) for name in ORDER}
     rows = {name: sum(count.values()) for name, count in counts.items()}
     total = count_labels(pool, pool.living())

@@ -21,16 +21,12 @@ _WHOLE = re.compile(r"(-?\d+)\.0+", re.ASCII)
 
 
 class GroupSpellings:
-    """Groups that differ in nothing but white space, a form of Unicode or a `.0`: several, likely meant as one."""
-
     def __init__(self, seed: int) -> None:
-        """Begin with no group; `seed` is that of the splits."""
         self._seed = seed
         self._odd: defaultdict[str, set[str]] = defaultdict(set)
         self._count = 0
 
     def note(self, value: str) -> None:
-        """Remember a value that could be written more simply."""
         if self._count == MOST:
             return
         plain = _plain(value)
@@ -39,7 +35,6 @@ class GroupSpellings:
             self._count += 1
 
     def found(self, units: Iterable[int]) -> Iterator[str]:
-        """Yield the spellings of each group that has several; `units` are the groups of all rows."""
         places = {drawn("split", self._seed, group_key(plain)): plain for plain in self._odd}
         there = {places[unit] for unit in units if unit in places} if places else set[str]()
         for plain, odd in sorted(self._odd.items()):
@@ -52,12 +47,10 @@ class TimeSpellings:
     """Times of which some are numbers and some are dates: a year without a month is a number, too."""
 
     def __init__(self) -> None:
-        """Begin with no time."""
         self._firsts: dict[bool, str] = {}
         self._numbers = 0
 
     def note(self, value: str, origin: str) -> None:
-        """Count a time that can be read."""
         is_number = number_of(value) is not None
         self._numbers += is_number
         if is_number not in self._firsts:

@@ -45,7 +45,6 @@ def divide_by_fold(units: Units, splits: Splits) -> tuple[Chosen, bytearray, lis
 
 
 def _rows(size: Size, units: Units, left: int, *, last: bool) -> int:
-    """Return a size in rows: fractions are of all rows; `all` of train is what is left."""
     if size == "all":
         return left if last else 0
     if isinstance(size, float):
@@ -54,7 +53,6 @@ def _rows(size: Size, units: Units, left: int, *, last: bool) -> int:
 
 
 def _folds(units: Units, folds: int, *, stratified: bool) -> dict[int, int]:
-    """Return the fold of each unit."""
     if units.by == "group":
         return _level(units, folds)
     strata: dict[Stratum, list[int]] = defaultdict(list)

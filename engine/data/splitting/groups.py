@@ -48,7 +48,6 @@ def stratify(units: Units, among: Sequence[int], sizes: Sequence[int]) -> list[l
 
 
 def _wanted(units: Units, among: Sequence[int], sizes: Sequence[int]) -> dict[str, list[float]]:
-    """Return how many units of each label each subset still wants."""
     total = units.total(among) or 1
     counts = Counter(label for unit in among for label in units.stratum(unit))
     return {label: [count * size / total for size in sizes] for label, count in counts.items()}
@@ -96,11 +95,9 @@ class Units(Value):
         return len(self.starts) - 1
 
     def of(self, unit: int) -> array[int]:
-        """Return the rows of a unit."""
         return self.rows[self.starts[unit] : self.starts[unit + 1]]
 
     def size(self, unit: int) -> int:
-        """Return the number of rows of a unit."""
         return self.starts[unit + 1] - self.starts[unit]
 
     def position(self, unit: int) -> int:
@@ -109,7 +106,6 @@ class Units(Value):
         return self.pool.unit[row] if self.by == "group" else self.pool.rank[row]
 
     def stratum(self, unit: int) -> Stratum:
-        """Return the labels of its first row."""
         return self.pool.labels(self.rows[self.starts[unit]])
 
     def labels(self, units: Sequence[int]) -> Counter[str]:
@@ -121,22 +117,18 @@ class Units(Value):
         return self.pool.place[self.rows[self.starts[unit]]]
 
     def time(self, unit: int) -> float:
-        """Return the time of its first row."""
         return self.pool.time[self.rows[self.starts[unit]]]
 
     def rows_of(self, units: Iterable[int]) -> Iterator[int]:
-        """Yield the rows of some units."""
         return chain.from_iterable(map(self.of, units))
 
     def total(self, units: Iterable[int]) -> int:
-        """Return the rows of some units."""
         if isinstance(units, Sized) and len(self) == len(self.rows):  # of one row each
             return len(units)
         return sum(map(self.size, units))
 
 
 def split_problem(code: str, message: str, split: str = "", hint: str | None = None) -> Problem:
-    """Return what is wrong with the size of a split, or with `splits` as a whole."""
     path = f"splits.{split}" if split else "splits"
     return Problem(code=code, message=message, path=path, hint=hint)
 
@@ -236,7 +228,6 @@ def _many_groups(units: Units, among: Sequence[int], rows: int) -> list[int]:
 
 
 def _by_stratum(units: Units, among: Sequence[int]) -> dict[Stratum, list[int]]:
-    """Return the units by the labels of their first rows."""
     found: dict[Stratum, list[int]] = defaultdict(list)
     for unit in among:
         found[units.stratum(unit)].append(unit)

@@ -25,15 +25,12 @@ FRESH: Final = 255
 
 
 class RecordedSplits(Value):
-    """A record, read for one pool."""
-
     known: Mapping[int, int]
     """`Pool.identity` to the `Assignment` that is recorded for it."""
     is_whole: bool
     """Every row was recorded, so that those which are not are new."""
 
     def of(self, key: int) -> int:
-        """Return the recorded place of an identity, or FRESH."""
         return self.known.get(key, FRESH)
 
     def gone(self, present: Iterable[int]) -> Counter[int]:
@@ -76,8 +73,6 @@ def know_again(pool: Pool, held: RecordedSplits) -> None:
 
 
 class RecordedDivision(Value, dict=True):
-    """A record, laid over the units that are there now."""
-
     units: Units
     held: RecordedSplits
     stratified: bool
@@ -127,7 +122,6 @@ class RecordedDivision(Value, dict=True):
         return chosen
 
     def train(self, among: Sequence[int], size: Size) -> Sequence[int]:
-        """Return the training units: the recorded ones, then new ones until the size is met."""
         if size == "all":
             return among
         rows = int(size)
@@ -156,7 +150,6 @@ class RecordedDivision(Value, dict=True):
         return found
 
     def draw(self, among: Sequence[int], rows: int) -> Sequence[int]:
-        """Return units of so many rows, or none."""
         return take(self.units, among, rows, stratified=self.stratified)[0] if rows > 0 else ()
 
 
@@ -194,7 +187,6 @@ def _in_turn(
 
 
 def _not_later(record: RecordedDivision, among: Iterable[int], divided: Chosen) -> list[int]:
-    """Leave out rows that did not train and are later than what judges: the future stays unknown."""
     units = record.units
     judged = [units.time(unit) for chosen in divided.values() for unit in chosen]
     first = min(judged, default=float("inf"))

@@ -30,7 +30,6 @@ PREFERRED = (Assignment.TRAIN, FRESH, Assignment.NONE)
 
 
 def replace_dropped(work: Preparation, division: Division, doubted: Container[int]) -> None:
-    """Fill train up to the number of rows that is asked for, as far as checks made it smaller."""
     asked, pool = work.splits.train, work.pool
     if not may_replace(work.data, work.splits):
         return

@@ -32,12 +32,10 @@ from engine.values import replace
 
 
 def without_drawn(splits: Splits) -> Splits:
-    """Return the splits before validation rows are drawn from train: without any."""
     return replace(splits, validation=0) if splits.validation == FROM_TRAIN else splits
 
 
 def in_rows(splits: Splits, rows: int) -> Splits:
-    """Return the splits with what is drawn from train in rows, where a record can hold them; else without any."""
     is_recorded = splits.by in BY_ORDER or isinstance(splits.holdout, int)
     if splits.validation != FROM_TRAIN or splits.by in ("files", "column") or not is_recorded:
         return without_drawn(splits)
@@ -49,7 +47,6 @@ def in_rows(splits: Splits, rows: int) -> Splits:
 
 
 def _rows(size: Size, rows: int) -> int:
-    """Return a size in rows, of so many."""
     return round(Fraction(str(size)) * rows) if isinstance(size, float) else int(size)
 
 
@@ -77,7 +74,6 @@ def draw_from_train(units: Units, chosen: Chosen, splits: Splits) -> list[Proble
 
 
 def _latest(units: Units, among: Sequence[int], rows: int) -> tuple[list[int], list[int]]:
-    """Return the latest units of about so many rows, those of equal times together, and the others."""
     drawn: list[int] = []
     for unit in among:
         is_same_time = bool(drawn) and units.time(unit) == units.time(drawn[-1])
@@ -131,7 +127,6 @@ def _of(
     place: Assignment,
     record: RecordedDivision | None,
 ) -> Sequence[int]:
-    """Return the units of a split."""
     if size == "all":
         return among
     if isinstance(size, float):
@@ -170,7 +165,6 @@ class Division:
     """Rows left out because their text also stands in a split drawn before (by group, by time)."""
 
     def rows(self, pool: Pool, name: SplitName) -> array[int]:
-        """Return the rows of a split in drawn order."""
         place = Assignment[name.upper()]
         return array("I", (row for row in pool.order if self.places[row] == place))
 
@@ -205,7 +199,6 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
 
 
 def _divided(units: Units, splits: Splits, held: RecordedSplits | None) -> tuple[Chosen, Division]:
-    """Return the units of each split, and the division that they will fill."""
     sizes: Sizes = {place: getattr(splits, place.split) for place in DRAWN}
     division = Division(places=bytearray(len(units.pool)))
     if splits.folds:
@@ -281,7 +274,6 @@ def _iteratively(units: Units, sizes: Sizes) -> Chosen:
 
 
 def _by_time(units: Units, sizes: Sizes) -> Chosen:
-    """Cut the rows, the latest first; at each cut equal times go where the size is met best."""
     chosen: Chosen = {}
     at = 0
     for place, size in sizes.items():
@@ -330,7 +322,6 @@ def _part(pool: Pool, places: bytearray) -> int:
 
 
 def _too_few(sizes: Sizes, rows: int) -> Iterator[Problem]:
-    """Yield a problem where the sizes in rows ask for more than there are."""
     asked = {place.split: 1 if size == "all" else int(size) for place, size in sizes.items()}
     needed = sum(asked.values())
     if needed <= rows:

@@ -52,7 +52,6 @@ def beginning(rows: Sequence[Example], size: int, *, seed: int) -> list[Example]
 
 
 def share(rows: Sequence[Example], part: float, *, seed: int) -> list[Example]:
-    """Return that part of the rows, rounded to whole rows; nested, and stratified by labels or by thumbs."""
     size = round(part * len(rows))
     if size >= len(rows):
         return list(rows)

@@ -97,7 +97,6 @@ def bins_divide_the_numbers(recipe: FilledText) -> Problems:
 
 
 def _fields(template: str) -> tuple[str, ...]:
-    """Return the template's columns; none when it is broken, which R215 reports."""
     try:
         return fields(template)
     except TemplateError:

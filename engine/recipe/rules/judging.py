@@ -20,7 +20,6 @@ _FORMATS: Final = ("jsonl", "json", "csv", "tsv", "parquet")
 
 
 def _in_files(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield the probes of a recipe that lie in files, with their key paths."""
     found = written_references(recipe.filled)
     yield from ((at, written) for at, written, what in found if what == "probe")
 

@@ -31,7 +31,6 @@ _DEFAULTS: Final[Mapping[KeyPath, object]] = {
 
 
 def value_at(recipe: FilledText, path: KeyPath) -> object:
-    """Return the value of a key, None where it is empty or the default."""
     found: Any = recipe.filled
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
@@ -39,7 +38,6 @@ def value_at(recipe: FilledText, path: KeyPath) -> object:
 
 
 def reads_input(recipe: FilledText) -> bool:
-    """Tell whether the rows are read through `task.input`, and not by their shape."""
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None or "task.input" not in kind.reads:
         return False

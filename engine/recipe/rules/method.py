@@ -24,7 +24,6 @@ _COMPARABLE: Final = "bits_per_byte"
 
 
 def blank_of(recipe: FilledText) -> Mapping[str, Any] | None:
-    """Return what a recipe says of its blank model; None for a base model that is trained already."""
     found = recipe["base_model"].get("scratch")
     return found if isinstance(found, Mapping) else None
 

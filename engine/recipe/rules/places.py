@@ -151,7 +151,6 @@ def hint_of_path(written: str) -> str | None:
 
 
 def _nearby(recipe: FilledText, path: Path, written: str) -> str | None:
-    """Name the file that was meant, where the names beside it may be looked at."""
     # A hint would name files of a folder that the recipe may not look into.
     if not recipe.judge.may_list(path.parent):
         return None

@@ -40,8 +40,6 @@ Check = Callable[[FilledText], Problems]
 
 
 class Rule(Value, kw_only=False):
-    """One check of a recipe."""
-
     check: Check
     reads: tuple[str, ...]
     """Keys without which it cannot be checked: where one of them is mistyped, the rule is left out."""

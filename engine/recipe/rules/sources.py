@@ -64,7 +64,6 @@ def _sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
 
 
 def _all_sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield the sources of the data, of rows that a teacher answers, and of text that is replayed."""
     yield from _sources(recipe)
     if "teacher" in recipe.filled:
         unlabelled = written_sources(recipe["teacher"])

@@ -67,7 +67,6 @@ def may_have_folds(recipe: FilledText) -> bool:
 
 
 def _way(recipe: FilledText) -> str:
-    """Return the word for how rows are divided: `random`, `group`, `files`."""
     by = recipe["splits"]["by"]
     return str(next(iter(by), "") if isinstance(by, dict) else by)
 

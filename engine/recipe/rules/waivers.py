@@ -53,13 +53,11 @@ def is_known(what: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _codes() -> tuple[str, ...]:
-    """Return the codes that say that evidence got weaker: those that begin with W."""
     return tuple(code for code in pages_of_areas() if code.startswith("W"))
 
 
 @lru_cache(maxsize=1)
 def _forms() -> tuple[re.Pattern[str], ...]:
-    """Return the form of each key of the language; a review writes items by number or by name."""
     return tuple({_form(path) for path, _ in walk(recipe_schema())})
 
 

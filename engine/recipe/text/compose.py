@@ -89,7 +89,6 @@ def _before_comma(before: Event | None, key: Event) -> str:
 
 
 def is_plain_text(text: str) -> bool:
-    """Tell whether an unquoted scalar means this text, and no number, boolean or nothing."""
     try:
         return isinstance(plain_value(text), str)
     except OverflowError:
@@ -115,7 +114,6 @@ class Composer:
     broken: set[KeyPath] = field(default_factory=set)
 
     def document(self, events: Iterable[Event]) -> Json:
-        """Return the only document's value; None for an empty stream."""
         stream = iter(events)
         next(stream)
         start = next(stream)

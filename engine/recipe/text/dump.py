@@ -71,7 +71,6 @@ def section_digests(resolved: Mapping[str, Any]) -> dict[str, str]:
 
 
 def changed_sections(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of sections that differ, in the order of the recipe."""
     names = [*after, *(name for name in before if name not in after)]
     return tuple(name for name in names if before.get(name) != after.get(name))
 
@@ -302,14 +301,10 @@ def _double_quoted(value: object, text: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes only what the strict loader reads back as the same value."""
-
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
-        """Indent lists under their key, as people do."""
         super().increase_indent(flow, indentless=False)
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
-        """Write a value twice rather than refer to it."""
         return True
 
 

@@ -177,7 +177,6 @@ def _below(value: Json, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def rebased(value: Mapping[str, Json], prefix: str) -> dict[str, Json]:
-    """Return a recipe's content with its local paths (`x-path`) led through `prefix`; absolute ones stay."""
     found: dict[str, Json] = _rebased(dict(value), recipe_schema(), prefix, is_local=True)
     return found
 

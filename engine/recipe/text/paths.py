@@ -22,8 +22,6 @@ MAX_DEPTH: Final = 100
 
 
 class Matches(Value):
-    """What a pattern matched."""
-
     files: tuple[str, ...]
     """Paths as a recipe would write them, sorted by their parts, code point by code point."""
     links: tuple[str, ...]
@@ -31,7 +29,6 @@ class Matches(Value):
 
 
 def is_pattern(written: str, folder: Path) -> bool:
-    """Tell whether a path is a pattern; a file whose very name looks like one is a file."""
     if not has_magic(written):
         return False
     try:
@@ -42,7 +39,6 @@ def is_pattern(written: str, folder: Path) -> bool:
 
 
 def start_of(written: str, folder: Path) -> Path | None:
-    """Return the folder that a pattern starts from; None for a path without variable parts."""
     if not has_magic(written):
         return None
     prefix, first, _ = _split(written)
@@ -94,7 +90,6 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
 
 
 def match_listed(written: str, folder: Path, files: Iterable[Path]) -> list[tuple[str, Path]]:
-    """Return each file of a list that a pattern in `folder` matches, as a recipe would write it, in order."""
     prefix, first, variable = _split(written)
     start = start_of(written, folder) or folder
     below = {path.relative_to(start).parts: path for path in files if start in path.parents}
@@ -122,8 +117,6 @@ def _written(prefix: str, names: tuple[str, ...], first: int) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _PathSearch:
-    """One search through the folders below a pattern's first variable part."""
-
     roots: tuple[Path, ...]
     """Links may lead anywhere inside these."""
     start: Path
@@ -213,7 +206,6 @@ PACKED_SUFFIXES: Final = frozenset({".gz", ".zst", ".bz2", ".xz"})
 
 
 def format_of(name: str, asked: str = "auto") -> str | None:
-    """Return the format: `asked`, or for `auto` what the name tells, also before .gz; else None."""
     if asked != "auto":
         return asked
     path = PurePosixPath(name)
@@ -260,7 +252,6 @@ def as_argument(path: Path) -> str:
 
 
 def as_typed(path: Path | str) -> str:
-    """Return a path as it was typed, for a command that is shown: quoted where a shell needs it."""
     shown = str(path)
     # a name that begins with `-` would be read as an option
     return shlex.quote(f".{os.sep}{shown}" if shown.startswith("-") else shown)

@@ -95,11 +95,9 @@ class SourceText(Value, dict=True):
         return AccessCheck(recipe=self.path, given=self.given)
 
     def has(self, path: KeyPath) -> bool:
-        """Tell whether the file, or the one it extends, says something at `path`."""
         return path in self.values or path in self.inherited
 
     def owner(self, path: KeyPath) -> SourceText:
-        """Return the file that says what stands at `path`, or above it: this one or its parent."""
         at = path
         while at and self.parent is not None:
             if at in self.inherited:
@@ -147,8 +145,6 @@ class SourceText(Value, dict=True):
 
 
 class FilledText(SourceText, dict=True):
-    """A recipe file and its sections with the schema's defaults filled in: what rules look at."""
-
     filled: Mapping[str, Any]
 
     def __getitem__(self, section: str) -> Any:
@@ -213,7 +209,6 @@ def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
 
 
 def parse_source(content: bytes, path: Path) -> SourceText:
-    """Return a recipe file of that content; RecipeError as `read_source` has it. Do not change its values."""
     # Not `resolve`: a recipe that is a link belongs to the folder in which the link stands.
     return _parsed(content, str(path), os.path.abspath(path))
 

@@ -108,7 +108,6 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def schema_text(name: str) -> str:
-    """Return the text of a shipped schema, such as `recipe.schema.json`."""
     return (_folder("schemas") / name).read_text(encoding="utf-8")
 
 
@@ -117,7 +116,6 @@ def recipes_dir() -> Path:
 
 
 def _folder(name: str) -> Path:
-    """Return `_NAME` inside an installed package, else `NAME` beside it in a checkout."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
@@ -160,7 +158,6 @@ def _named(reference: str) -> Schema:
 
 
 def definition(name: str) -> Schema:
-    """Return one of the schema's named parts, such as `source`; do not change it."""
     found: Schema = recipe_schema()["$defs"][name]
     return found
 

@@ -59,7 +59,6 @@ def _for_text(written: str, schema: Schema) -> str | None:
 
 
 def _text_at(path: KeyPath, source: SourceText) -> str:
-    """Return a template as it stands there: without quotes, `{text}` is a mapping to YAML."""
     source = source.owner(path)
     span = source.values.get(path)
     if span is None:
@@ -106,7 +105,6 @@ def _for_collection(
 
 
 def _one_key(schema: Schema, expand: Callable[[Schema], Schema]) -> dict[str, Any]:
-    """Return the first key of a mapping that has no example of its own, with the example of that key."""
     keys = schema.get("properties", {})
     for name, below in keys.items() if len(keys) <= _MOST_WAYS else ():
         for example in expand(below).get("examples", ()):
@@ -115,8 +113,6 @@ def _one_key(schema: Schema, expand: Callable[[Schema], Schema]) -> dict[str, An
 
 
 class _Value(Value, kw_only=False):
-    """A single value, and how the recipe spells it."""
-
     value: object
     spelled: str
 
@@ -238,7 +234,6 @@ def _only_names_keys(forms: Any) -> bool:
 
 
 def _of_keys(error: ValidationError, path: KeyPath) -> Iterator[SchemaError]:
-    """Yield the keys or items at fault, where the rule speaks of those."""
     rule: Any = error.validator_value
     value: Any = error.instance
     schema = error.schema if isinstance(error.schema, Mapping) else _NOTHING
@@ -287,7 +282,6 @@ def _excluding(error: ValidationError, found: Callable[..., SchemaError]) -> Ite
 
 
 def _of_value(error: ValidationError, path: KeyPath) -> SchemaError:
-    """Return what is wrong with the value."""
     word, rule, value = (
         str(error.validator),
         cast("Any", error.validator_value),

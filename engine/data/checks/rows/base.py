@@ -29,7 +29,6 @@ def texts(filled: Filled) -> Iterator[str]:
 
 
 def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:
-    """Return a JSON value with `rewrite` applied to its strings, keys of objects left alone."""
     if isinstance(value, str):
         return rewrite(value)
     if isinstance(value, Mapping):

@@ -16,13 +16,10 @@ from engine.errors import needs_extra
 
 
 class MojibakeCheck(RowCheck):
-    """Finds text that reads right once a wrong decoding is undone."""
-
     name = "mojibake"
     finding = ("was decoded with the wrong encoding", "were decoded with the wrong encoding")
 
     def fault(self, text: str) -> str | None:
-        """Return the first broken place and what it likely was, or None."""
         # ASCII reads the same in every encoding that is mistaken for another here.
         repaired = None if text.isascii() else repair(text)
         if repaired is None:
@@ -71,13 +68,10 @@ STRUCK: Final = re.compile(r"<s>.*?</s>", re.DOTALL)
 
 
 class TemplateTokensCheck(RowCheck):
-    """Finds markers of the common chat templates."""
-
     name = "template_tokens"
     finding = ("holds tokens of a chat template", "hold tokens of a chat template")
 
     def fault(self, text: str) -> str | None:
-        """Return the first marker of a text, or None."""
         marker = first_marker(text)
         return None if marker is None else f"holds the chat template's `{excerpt(marker)}`"
 
@@ -125,13 +119,10 @@ NAMES: Final[dict[str, str]] = {
 
 
 class ControlCharactersCheck(RowCheck):
-    """Finds invisible characters that no script or emoji needs."""
-
     name = "control_characters"
     finding = ("holds invisible characters", "hold invisible characters")
 
     def fault(self, text: str) -> str | None:
-        """Return the first such character by code point and name, and where it stands, or None."""
         at = first_invisible(text)
         if at is None:
             return None
@@ -166,7 +157,6 @@ def _kind(character: str) -> str:
 
 
 def _windows(character: str) -> str:
-    """What a control code of the upper half was before Windows-1252 was read as Latin-1."""
     if not "\x80" <= character <= "\x9f":
         return ""
     # cp1252 leaves five of these bytes undefined: nothing is named for them.

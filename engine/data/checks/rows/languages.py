@@ -96,12 +96,9 @@ ASKED_ROWS: Final = 200
 
 
 class LanguagesCheck(TraitCheck):
-    """Compares the language of each row's input with that of most rows."""
-
     name = "languages"
 
     def trait(self, filled: Filled) -> str:
-        """Return `en` where that is sure, `en?` where it is likely, `unknown` otherwise."""
         return language(filled.input)
 
     def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
@@ -125,7 +122,6 @@ class LanguagesCheck(TraitCheck):
         return (odd, _sentence(strays, counts, main, rows[main] / total)) if odd else (odd, "")
 
     def shown(self, trait: str, counts: Mapping[str, int]) -> str:
-        """Return the language's name."""
         del counts
         return named(trait.removesuffix(MAYBE))
 
@@ -179,7 +175,6 @@ def _is_item(line: str) -> bool:
 
 
 def unspoken(base: Reference | None, texts: Iterable[str]) -> str:
-    """Return, in words, that texts are in a language that a base model was not trained on; empty for nothing known."""
     codes = languages_of(base) if base is not None and find_spec("py3langid") else []
     main = main_language(islice(texts, ASKED_ROWS)) if codes else ""
     if not main or any(_close(main, code) for code in codes):
@@ -230,7 +225,6 @@ def _sentence(
 
 
 def named(code: str) -> str:
-    """Return the English name of a common language, or the code in backticks."""
     return NAMES.get(code, f"`{code}`")
 
 

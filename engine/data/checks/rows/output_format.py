@@ -70,8 +70,6 @@ def _bullets(answer: str) -> str:
 
 
 class Feature(Value, kw_only=False):
-    """One way in which answers differ."""
-
     of: Callable[[str], str]
     words: Mapping[str, str]
     """What an answer of each form does, in words."""
@@ -107,7 +105,6 @@ class OutputFormatCheck(TraitCheck):
     name = "output_format"
 
     def trait(self, filled: Filled) -> str:
-        """Return the form of each feature, joined with spaces; blank answers have none."""
         if not filled.target.strip():
             return ""
         return " ".join(feature.of(filled.target) for feature in FEATURES)
@@ -132,7 +129,6 @@ class OutputFormatCheck(TraitCheck):
         return frozenset(odd), sentence
 
     def shown(self, trait: str, counts: Mapping[str, int]) -> str:
-        """Return which forms of the trait are rare among the rows."""
         own = trait.split(" ")
         rare = (
             feature.words[own[at]]

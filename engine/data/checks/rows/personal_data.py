@@ -154,7 +154,6 @@ def _card(text: str) -> bool:
 
 
 def _issued(digits: str) -> bool:
-    """Whether the first digits and the length are those of a card network."""
     two, four, length = int(digits[:2]), int(digits[:4]), len(digits)
     if digits[0] == "4":
         return length in (13, 16, 19)
@@ -291,13 +290,10 @@ NAMES: Final[dict[str, str]] = {
 
 
 class PersonalDataCheck(RowCheck):
-    """Finds personal data; with `mask`, what it finds is what the mask left over: nothing."""
-
     name = "personal_data"
     finding = ("holds personal data", "hold personal data")
 
     def look(self, filled: Filled) -> str | None:
-        """Return what kinds the row holds, the first of each shown by its ends only, or None."""
         kinds: dict[str, str] = {}
         for text in texts(filled):
             for found in find_personal(text):
@@ -334,7 +330,6 @@ class PersonalDataMask(Value, kw_only=False):
 
 
 def masked(text: str) -> str:
-    """Return the text with a placeholder for each finding."""
     # From the end, so that the positions of earlier findings stay right.
     for found in reversed(find_personal(text)):
         text = f"{text[: found.start]}[{found.kind}]{text[found.end :]}"
@@ -342,7 +337,6 @@ def masked(text: str) -> str:
 
 
 def veiled(text: str, found: PersonalSpan) -> str:
-    """Return a finding as a message may show it: `a…@example.org`, `+4…`, `AK…`; never the whole."""
     value = text[found.start : found.end]
     if found.kind == "EMAIL":
         return f"{value[0]}…@{value.rpartition('@')[2]}"

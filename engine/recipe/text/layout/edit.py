@@ -57,7 +57,6 @@ def _within_project(path: Path) -> tuple[Path, Path | None]:
 
 
 def create(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet; EnvironmentProblem E711 where it is, or cannot be written."""
     whole = Path(os.path.abspath(path))  # as written: resolving would follow the links
     try:
         top = top_of(whole)
@@ -77,8 +76,6 @@ def _problem(path: Path, error: OSError, hint: str) -> EnvironmentProblem:
 
 
 class Edit(Value):
-    """A key that is to have a value."""
-
     at: KeyPath
     value: str
     """Written without quotes: a digest or a version."""

@@ -65,7 +65,6 @@ def _file(root: Collection) -> Iterator[str]:
 
 
 def _header(root: Collection) -> tuple[list[str], Item | None]:
-    """Return the comments that speak of the whole file, and the item that they stand before."""
     if not root.items:
         return [], None
     first = min(root.items, key=lambda item: item.at)
@@ -117,12 +116,10 @@ def _properties(schema: Schema) -> Mapping[str, Any]:
 
 
 def _name(item: Item) -> str:
-    """Return the key as it is written, without quotes: enough to know a key of the schema."""
     return item.key.lines[0].strip("\"'") if item.key and item.key.lines else ""
 
 
 def _below(item: Item, schema: Schema) -> Schema:
-    """Return the schema of an item's value; nothing where the language is another one."""
     if item.key is None:
         items = schema.get("items")
         return expand(items) if isinstance(items, dict) else _NOTHING

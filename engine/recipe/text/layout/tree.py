@@ -18,8 +18,6 @@ from engine.values import Value
 
 
 class _Anchor(Value):
-    """An item, with the collections that it stands in, outermost first, and who owns each."""
-
     item: Item
     column: int
     """Of the key, or of the dash."""
@@ -171,8 +169,6 @@ _BLOCK_HEADER: Final = re.compile(r"(?P<style>[|>])(?P<rest>[-+0-9]*)")
 
 
 class Scalar(Value):
-    """One value or key, as it is written; nothing is read into it."""
-
     lines: tuple[str, ...] = ()
     """The first line, then those that follow it without their indentation; empty for no value."""
     header: str = ""
@@ -181,8 +177,6 @@ class Scalar(Value):
 
 @dataclass(slots=True, kw_only=True)
 class Item:
-    """A key with its value, or an item of a list."""
-
     key: Scalar | None
     """None in a list."""
     value: Node
@@ -198,8 +192,6 @@ class Item:
 
 @dataclass(slots=True, kw_only=True)
 class Collection:
-    """A mapping or a list."""
-
     is_list: bool
     is_flow: bool
     """Written in braces or brackets."""
@@ -219,8 +211,6 @@ Node = Scalar | Collection
 
 
 class ScalarSpan(Value):
-    """A stretch of the text that holds no comment: one scalar."""
-
     start: At
     end: At
     header_end: At | None = None
@@ -229,8 +219,6 @@ class ScalarSpan(Value):
 
 @dataclass(slots=True, kw_only=True)
 class Builder:
-    """Builds the tree from parser events."""
-
     lines: tuple[str, ...]
     spans: list[ScalarSpan] = field(default_factory=list)
 

@@ -33,11 +33,7 @@ TAKEN: Final[Mapping[str, str]] = {
     "optimizer": "step {step} moved {some} of {of} trained tensors otherwise than AdamW does with the settings and the"
     " schedule of the recipe",
 }
-ROWS: Final[Mapping[str, str]] = {
-    "missing": "{} were left out",
-    "again": "{} were seen twice",
-    "strange": "{} were other rows, or had other labels",
-}
+ROWS: Final = {"missing": "{} were left out", "again": "{} were seen twice"}
 ORDERS: Final[Mapping[str, str]] = {
     "in_order": "in the order of their file, and they were to be shuffled",
     "as_before": "in the same order in every epoch, and they were to be shuffled anew",

@@ -28,7 +28,6 @@ from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.training.callbacks import Watch
 from engine.runtime.training.event_file import write_event
-from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import (
@@ -38,6 +37,7 @@ from engine.runtime.training.parts import (
     parameters_of,
     whole_on_gpu,
 )
+from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import KeepAdapters
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss

@@ -101,7 +101,8 @@ def load_trained(
 
 def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
     """StageError B451 where rows are not as probable to the model that was loaded as they were at training's end."""
-    from engine.runtime.training.first_step import Written, learned_nats, plain_rows  # brings torch
+    from engine.runtime.training.first_step import learned_nats, plain_rows  # brings torch
+    from engine.runtime.training.rows_seen import Written
     from engine.training.rendered import rendered_rows
 
     path = context.artifacts["train"].path / KEPT_ROWS

@@ -21,7 +21,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import rotate_checkpoints
 
 from engine.files.digests import write_digests
-from engine.runtime.training.first_step import FirstStep, Written, optimizer_steps
+from engine.runtime.training.first_step import FirstStep, optimizer_steps
 from engine.runtime.training.gradients import agreement, autocast_dtype
 from engine.runtime.training.in_force import (
     method_facts,
@@ -31,6 +31,7 @@ from engine.runtime.training.in_force import (
     rate_difference,
     setting_arguments,
 )
+from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import saved_otherwise
 from engine.runtime.training.taken_steps import TakenSteps
 
@@ -180,7 +181,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         if self._taken_steps is not None:
-            self._report_odd(self._taken_steps.before(state.global_step), state)
+            self._report_odd("taken", self._taken_steps.before(state.global_step), state)
         if self._first_step is not None:
             self._first_step.before_update()
 
@@ -188,11 +189,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         if self._taken_steps is not None:
-            self._report_odd(self._taken_steps.after(), state)
-        where = {"step": state.global_step, "steps": state.max_steps}
-        self._report({"event": "step", **where, **self._taken()})
+            self._report_odd("taken", self._taken_steps.after(), state)
+        self._tell("step", state, steps=state.max_steps)
         if self._first_step is not None:
-            self._first_step.step_ended(args)
+            self._first_step.fed.step += 1
+            self._first_step.rows.step_ended(args.gradient_accumulation_steps)
         if self._counts_steps:
             self._counts_steps = False
             self._report_steps(state, given)
@@ -201,19 +202,15 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         if self._first_step is not None:
-            self._first_step.epoch_ended(float(state.epoch or 0.0))
+            self._first_step.rows.epoch_ended(float(state.epoch or 0.0))
 
-    def _compare_saved(
-        self, checkpoint: Path, model: torch.nn.Module, state: TrainerState, args: TrainingArguments
-    ) -> None:
-        """Say which trained weights a checkpoint does not have; of several processes each may hold a part only."""
-        odd = saved_otherwise(checkpoint, model) if args.world_size == 1 else None
-        if odd is not None:
-            self._report({"event": "saved_weights", "step": state.global_step, **odd})
+    def _tell(self, event: str, state: TrainerState, **facts: Any) -> None:
+        """Report an event with the step that the training is at, and what it took since the last one."""
+        self._report({"event": event, "step": state.global_step, **facts, **self._taken()})
 
-    def _report_odd(self, found: Mapping[str, Any] | None, state: TrainerState) -> None:
+    def _report_odd(self, event: str, found: Mapping[str, Any] | None, state: TrainerState) -> None:
         if found is not None:
-            self._report({"event": "taken", "step": state.global_step, **found})
+            self._report({"event": event, "step": state.global_step, **found})
 
     def _report_steps(self, state: TrainerState, given: Mapping[str, Any]) -> None:
         counted = optimizer_steps(given.get("optimizer"))
@@ -231,7 +228,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     ) -> None:
         if self._first_step is not None and args.world_size == 1:
             self._first_step.measured_on(given.get("eval_dataloader"))
-        self._report({"event": "evaluated", "step": state.global_step, **self._taken()})
+        self._tell("evaluated", state)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -242,8 +239,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if self._is_first:
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             if self._first_step is not None:
-                self._compare_saved(checkpoint, given["model"], state, args)
-                self._first_step.save(checkpoint)
+                # Of several processes each may hold a part only.
+                if args.world_size == 1:
+                    odd = saved_otherwise(checkpoint, given["model"])
+                    self._report_odd("saved_weights", odd, state)
+                self._first_step.rows.save(checkpoint)
             write_digests(checkpoint)
             best = f"checkpoint-{state.best_global_step}" if state.best_global_step else None
             rotate_checkpoints(
@@ -251,7 +251,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
                 save_total_limit=self._most_checkpoints,
                 best_model_checkpoint=best and str(Path(args.output_dir) / best),
             )
-        self._report({"event": "saved", "step": state.global_step, **self._taken()})
+        self._tell("saved", state)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -262,7 +262,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
                 self._report_steps(state, given)
         if self._passed_over:
             self._report({"event": "passed_over", "steps": self._passed_over})
-        self._report({"event": "end", "step": state.global_step, **self._taken()})
+        self._tell("end", state)
 
     def on_log(
         self,

@@ -12,17 +12,63 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b, sha256
+from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from engine.files.reading import read_json
+from engine.files.reading import parse_json, read_json
+from engine.runtime.rendering.chat import kept_chat
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.packed_rows import documents_of
+from engine.values import Value
 
+FILE: Final = "rows.json"
+"""In a checkpoint."""
+BYTES: Final = 8
+KEYS: Final = ("input_ids", "labels", "attention_mask")
 AHEAD: Final = 3
 """Batches that are made before they are learned from, beside those of a step."""
+HEAD: Final = 32
+"""Rows whose order is compared: no shuffle leaves as many, or all of at least `FEW`, where they stand."""
+FEW: Final = 12
+AT_ONCE: Final = 1000
+"""Rows that are read, or tokenised, together."""
+WHOLE: Final = 1e-6
+"""By which the trainer's count of epochs may miss a whole number."""
+SeenRow = Mapping[str, Any]
+Tokens = tuple[Sequence[int], Sequence[int]]
+"""Tokens of a row, and their labels."""
+
+
+class Written(Value):
+    """Where the rendered rows lie, and what is learned of them."""
+
+    rows: Path
+    """`train.jsonl`."""
+    base_model: Path
+    """Whose tokenizer reads them."""
+    learn_all: bool = False
+    """Every token is learned, and not the answers alone."""
+
+    def tokens(self, name: str = "train.jsonl", *, at_once: int = AT_ONCE) -> Iterator[Tokens]:
+        """Yield the rows of a split, read without the code that trains on them."""
+        chat = kept_chat(self.base_model, asks=None)
+        with self.rows.with_name(name).open(encoding="utf-8") as stream:
+            for lines in batched(map(parse_json, stream), at_once):
+                for packed in (line for line in lines if "input_ids" in line):
+                    for one in documents_of(packed):
+                        yield tuple(one["input_ids"]), list(one["labels"])
+                plain = [line["segments"] for line in lines if "segments" in line]
+                read = iter(chat.all_token_ids([part["text"] for one in plain for part in one]))
+                for parts in plain:
+                    ids, labels = list[int](), list[int]()
+                    for part, found in zip(parts, read, strict=False):
+                        ids += found
+                        is_learned = self.learn_all or part["label"]
+                        labels += found if is_learned else [IGNORED] * len(found)
+                    yield tuple(ids), labels
 
 
 class FedBatches:
@@ -40,7 +86,7 @@ class FedBatches:
             self._is_done = True
             return
         # Nothing stands before the first token, so it is learned by no one.
-        self._made.append([one for row in rows for one in _learned(row)])
+        self._made.append([one for row in rows for one in [*row["labels"]][1:] if one != IGNORED])
 
     def passes(self, model: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
         """Report labels that are those of none of the latest batches."""
@@ -54,26 +100,6 @@ class FedBatches:
         self._report({"event": "fed", "step": self.step + 1})
 
 
-def _learned(row: SeenRow) -> list[int]:
-    return [one for one in list(row["labels"])[1:] if one != IGNORED]
-
-
-FILE: Final = "rows.json"
-"""In a checkpoint."""
-BYTES: Final = 8
-KEYS: Final = ("input_ids", "labels", "attention_mask")
-HEAD: Final = 32
-"""Rows whose order is looked at: no shuffle leaves as many, or all of at least `FEW`, where they stand."""
-FEW: Final = 12
-AT_ONCE: Final = 1000
-"""Rows that are read together."""
-WHOLE: Final = 1e-6
-"""By which the trainer's count of epochs may miss a whole number."""
-SeenRow = Mapping[str, Any]
-Tokens = tuple[Sequence[int], Sequence[int]]
-"""Tokens of a row, and their labels."""
-
-
 class RowsSeen:
     """Takes rows as batches are made, and steps as they end; says after each epoch what was seen."""
 
@@ -82,14 +108,17 @@ class RowsSeen:
         expected: Iterator[Tokens],
         report: Callable[[SeenRow], None],
         strange: Callable[[Sequence[SeenRow]], None] = lambda _: None,
+        *,
+        counts: bool = True,
     ) -> None:
-        """Expect these rows once an epoch; `strange` is shown those of the trainer's that are none of them."""
-        self._strange = strange
+        """Expect these rows once an epoch; `strange` is shown those of the trainer's that are none of them.
+
+        Without `counts` only that: of several processes each sees a part of the rows.
+        """
+        self._strange, self._report, self._counts = strange, report, counts
         listed = [digest_of(*one) for one in expected]
         self._expected = Counter(listed)
-        self._head, self._first = listed[:HEAD], list[str]()
-        self._before = list[str]()
-        self._report = report
+        self._head, self._first, self._before = listed[:HEAD], list[str](), list[str]()
         self._waiting: list[list[str]] = []
         self._seen = Counter[str]()
         self._chain = ""
@@ -105,22 +134,23 @@ class RowsSeen:
             return
         few = rows.select_columns([key for key in KEYS if key in rows.column_names])
         # A row at a time they take four times as long to be read.
-        each = [row for columns in few.iter(batch_size=AT_ONCE) for row in _rows_of(columns)]
-        if odd := [one for row in each for one in documents_of(row) if self._is_strange(one)]:
-            self._strange(odd)
-        self.collated(each)
+        for columns in few.iter(batch_size=AT_ONCE):
+            values = zip(*columns.values(), strict=True)
+            self.collated([dict(zip(columns, one, strict=True)) for one in values])
         self.epoch_ended(0.0)
-
-    def _is_strange(self, row: SeenRow) -> bool:
-        return digest_of(row["input_ids"], row["labels"]) not in self._expected
 
     def collated(self, rows: Sequence[SeenRow]) -> None:
         """Take the rows of a batch, which is made one batch before it is learned from."""
-        if not all("labels" in row and "input_ids" in row for row in rows):
-            self.is_off = True
-        if not self.is_off:
-            documents = [one for row in rows for one in documents_of(row)]
-            self._waiting.append([digest_of(one["input_ids"], one["labels"]) for one in documents])
+        self.is_off |= not all("labels" in row and "input_ids" in row for row in rows)
+        if self.is_off:
+            return
+        documents = [one for row in rows for one in documents_of(row)]
+        digests = [digest_of(one["input_ids"], one["labels"]) for one in documents]
+        pairs = zip(documents, digests, strict=True)
+        if odd := [one for one, digest in pairs if digest not in self._expected]:
+            self._strange(odd)
+        if self._counts:
+            self._waiting.append(digests)
 
     def step_ended(self, batches: int) -> None:
         """Count the rows of so many batches, which a step has learned from."""
@@ -137,8 +167,8 @@ class RowsSeen:
             self.step_ended(len(self._waiting))
         if self.is_off or not self._seen:
             return
-        missing, more = self._expected - self._seen, self._seen - self._expected
-        strange = sum(count for one, count in more.items() if one not in self._expected)
+        missing, again = self._expected - self._seen, self._seen - self._expected
+        is_ordered = self.is_shuffled and epoch > 0
         self._report(
             {
                 "event": "rows",
@@ -146,20 +176,13 @@ class RowsSeen:
                 "seen": self._seen.total(),
                 "of": self._expected.total(),
                 "missing": missing.total() if is_whole and self._is_known else 0,
-                "again": more.total() - strange,
-                "strange": strange,
+                "again": again.total(),
                 "chain": self._chain,
-                "in_order": self.is_shuffled
-                and epoch > 0
-                and len(self._head) >= FEW
-                and self._first == self._head,
-                "as_before": self.is_shuffled
-                and epoch > 0
-                and len(self._first) >= FEW
-                and self._first == self._before,
+                "in_order": is_ordered and len(self._head) >= FEW and self._first == self._head,
+                "as_before": is_ordered and len(self._first) >= FEW and self._first == self._before,
             }
         )
-        # Those of the set itself, which is looked at first, stand in its order.
+        # Those of the set itself, which is read first, stand in its order.
         self._before = self._first if epoch > 0 else []
         self._first = []
         self._seen.clear()
@@ -169,6 +192,8 @@ class RowsSeen:
 
     def save(self, checkpoint: Path) -> None:
         """Write what was seen of this epoch beside the weights."""
+        if not self._counts:
+            return
         found = {"seen": self._seen, "chain": self._chain}
         (checkpoint / FILE).write_text(json.dumps(found), encoding="utf-8")
 
@@ -182,11 +207,6 @@ class RowsSeen:
         self._chain = str(found["chain"])
         seen = Counter[str](found["seen"])
         self._seen = Counter() if seen.total() >= self._expected.total() else seen
-
-
-def _rows_of(columns: Mapping[str, Sequence[Any]]) -> Iterator[SeenRow]:
-    for values in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, values, strict=True))
 
 
 def digest_of(ids: Sequence[int], labels: Sequence[int]) -> str:

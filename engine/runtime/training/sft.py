@@ -37,7 +37,6 @@ from engine.runtime.rendering.packing import trained_rows
 from engine.runtime.training import callbacks as usage
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.event_file import write_event
-from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import (
@@ -48,6 +47,7 @@ from engine.runtime.training.parts import (
     layer_count,
     linear_names,
 )
+from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import KeepAdapters
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss

@@ -9,14 +9,13 @@ does otherwise would only show as a lower score.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
 import torch
 
 from engine.runtime.models.load import in_64_bits
-from engine.values import Value
 
 SAMPLED: Final = 32
 """Numbers of each tensor that are followed, about."""
@@ -38,16 +37,8 @@ SAME: Final = 1e-3
 NORM: Final = 0.02
 """By which the length of clipped gradients may miss the recipe's, as a share."""
 Weight = torch.nn.Parameter
-
-
-class _Planned(Value):
-    """Weights of one group, as a step should leave them."""
-
-    names: Sequence[str]
-    weights: Sequence[Weight]
-    values: torch.Tensor
-    step: torch.Tensor
-    """How far each is to move."""
+_Planned = tuple[list[tuple[str, Weight]], torch.Tensor, torch.Tensor]
+"""Weights of one group with their names, some numbers of each before a step, and how far these are to move."""
 
 
 class TakenSteps:
@@ -57,12 +48,14 @@ class TakenSteps:
         self._args = args
         self._weights = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
         self._looks = 0
-        self._optimizer = getattr(optimizer, "optimizer", optimizer)
-        made = getattr(scheduler, "scheduler", scheduler)
-        self._factors: Sequence[Callable[[int], float]] = getattr(made, "lr_lambdas", None) or ()
-        self._decay = [
-            float(group.get("weight_decay", 0.0)) for group in self._groups() if self._is_adam()
-        ]
+        made = getattr(optimizer, "optimizer", optimizer)
+        self._adam = made if isinstance(made, torch.optim.AdamW) else None
+        schedule = getattr(scheduler, "scheduler", scheduler)
+        self._factors: Sequence[Callable[[int], float]] = (
+            getattr(schedule, "lr_lambdas", None) or ()
+        )
+        groups = self._adam.param_groups if self._adam else ()
+        self._decay = [float(group.get("weight_decay", 0.0)) for group in groups]
         self._after: torch.Tensor | None = None
         self._followed: Sequence[tuple[str, Weight]] = ()
         self._planned: list[_Planned] = []
@@ -85,8 +78,8 @@ class TakenSteps:
         if how := self._clipped():
             return {"what": "clipping", "names": [how]}
         # A step whose gradients overflow in fp16 is passed over by the optimizer.
-        if self._is_adam() and not self._args.fp16:
-            self._planned = [*self._adam(step)]
+        if self._adam is not None and not self._args.fp16:
+            self._planned = [*self._plans(self._adam, step)]
         return None
 
     def after(self) -> dict[str, Any] | None:
@@ -94,34 +87,28 @@ class TakenSteps:
         planned, self._planned = self._planned, []
         self._looks += 1
         self._followed = self._part()
-        self._after = self._sampled()
+        self._after = _flat([one.detach() for _, one in self._followed])
         names = [name for one in planned for name in _odd(one)]
         if not names:
             return None
-        of = sum(len(one.names) for one in planned)
+        of = sum(len(weights) for weights, *_ in planned)
         return {"what": "optimizer", "names": names[:1], "count": len(names), "of": of}
 
     def _part(self) -> Sequence[tuple[str, Weight]]:
         apart = -(-len(self._weights) // MOST) or 1
         return self._weights[self._looks % apart :: apart]
 
-    def _sampled(self) -> torch.Tensor:
-        return _flat([one.detach() for _, one in self._followed])
-
     def _changed(self) -> dict[str, Any] | None:
         if self._after is None or not self._followed:
             return None
-        now = self._sampled()
+        now = _flat([one.detach() for _, one in self._followed])
         if torch.equal(now, self._after):
             return None
-        sizes = [len(_some(one)) for _, one in self._followed]
-        pairs = zip(_parts(now, sizes), _parts(self._after, sizes), self._followed, strict=True)
         # NaN is no change: it is reported as what it is.
-        names = [
-            name
-            for one, two, (name, _) in pairs
-            if not torch.equal(*map(torch.nan_to_num, (one, two)))
-        ]
+        sizes = [len(_some(one)) for _, one in self._followed]
+        differ = torch.nan_to_num(now) != torch.nan_to_num(self._after)
+        parts = zip(torch.split(differ, sizes), self._followed, strict=True)
+        names = [name for part, (name, _) in parts if bool(part.any())]
         return {"names": names[:1], "count": len(names), "of": len(sizes)} if names else None
 
     def _computed(self, weight: int, gradient: torch.Tensor) -> None:
@@ -154,16 +141,12 @@ class TakenSteps:
             return ""
         return f"{factor:.3g} times the computed ones"
 
-    def _groups(self) -> Sequence[Mapping[str, Any]]:
-        return getattr(self._optimizer, "param_groups", ())
-
-    def _is_adam(self) -> bool:
-        return isinstance(self._optimizer, torch.optim.AdamW)
-
-    def _adam(self, step: int) -> Iterator[_Planned]:
+    def _plans(self, optimizer: torch.optim.AdamW, step: int) -> Iterator[_Planned]:
         args, names = self._args, {id(one): name for name, one in self._part()}
         first, second = args.adam_beta1, args.adam_beta2
-        for number, (group, decay) in enumerate(zip(self._groups(), self._decay, strict=True)):
+        for number, (group, decay) in enumerate(
+            zip(optimizer.param_groups, self._decay, strict=True)
+        ):
             weights = [
                 one
                 for one in group["params"]
@@ -174,41 +157,35 @@ class TakenSteps:
             rate = float(group["lr"])
             if number < len(self._factors):
                 rate = float(group.get("initial_lr", rate)) * self._factors[number](step)
-            states = [self._optimizer.state.get(one, {}) for one in weights]
+            states = [optimizer.state.get(one, {}) for one in weights]
             # Of a weight that gets its first gradient later than others it is its own count.
             taken = [float(state.get("step", 0.0)) + 1 for state in states]
-            counts = _spread(taken, weights)
-            gradient = _flat([one.grad for one in weights])
+            gradient, values = _flat([one.grad for one in weights]), _flat(weights).detach()
+            pairs = [*zip(states, weights, strict=True)]
+            # Momenta are 0 before the first step.
             mean, square = (
-                torch.cat(
-                    [_kept(state, key, one) for state, one in zip(states, weights, strict=True)]
+                _flat(
+                    [state[key] if key in state else torch.zeros_like(one) for state, one in pairs]
                 )
                 for key in ("exp_avg", "exp_avg_sq")
             )
+            counts = _spread(taken, weights)
             mean = first * mean + (1 - first) * gradient
             square = second * square + (1 - second) * gradient**2
             sized = (square / (1 - second**counts)).sqrt() + args.adam_epsilon
-            values = _flat([one.detach() for one in weights])
-            yield _Planned(
-                names=[names[id(one)] for one in weights],
-                weights=weights,
-                values=values,
-                step=-rate * (mean / (1 - first**counts) / sized + decay * values),
-            )
+            move = -rate * (mean / (1 - first**counts) / sized + decay * values)
+            yield [(names[id(one)], one) for one in weights], values, move
 
 
 def _odd(planned: _Planned) -> list[str]:
-    moved = _flat([one.detach() for one in planned.weights]) - planned.values
-    apart = (moved - planned.step).abs()
+    weights, values, step = planned
+    moved = _flat([one.detach() for _, one in weights]) - values
     # Written this way round, so that NaN is none: it is reported as what it is.
-    odd = apart > OFF * planned.step.abs() + ROUNDED * planned.values.abs()
-    sizes = [len(_some(one)) for one in planned.weights]
-    counts = torch.stack([part.sum() for part in _parts(odd, sizes)]).tolist()
-    return [
-        name
-        for name, count, size in zip(planned.names, counts, sizes, strict=True)
-        if count >= min(FEWEST, size)
-    ]
+    odd = (moved - step).abs() > OFF * step.abs() + ROUNDED * values.abs()
+    sizes = [len(_some(one)) for _, one in weights]
+    counts = torch.stack([part.sum() for part in torch.split(odd, sizes)]).tolist()
+    found = zip(weights, counts, sizes, strict=True)
+    return [name for (name, _), count, size in found if count >= min(FEWEST, size)]
 
 
 def _spread(numbers: Sequence[float], weights: Sequence[Weight]) -> torch.Tensor:
@@ -217,15 +194,6 @@ def _spread(numbers: Sequence[float], weights: Sequence[Weight]) -> torch.Tensor
     # An Apple GPU has none wider than 32 bits.
     wide = torch.float32 if device.type == "mps" else torch.float64
     return torch.tensor(numbers, device=device, dtype=wide).repeat_interleave(sizes)
-
-
-def _kept(state: Mapping[str, Any], key: str, weight: Weight) -> torch.Tensor:
-    """Return a momentum, which is 0 before the first step."""
-    return _some(state[key]) if key in state else torch.zeros_like(_some(weight.detach()))
-
-
-def _parts(numbers: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
-    return torch.split(numbers, [*sizes])
 
 
 def _flat(tensors: Sequence[Any]) -> torch.Tensor:

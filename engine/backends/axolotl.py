@@ -1,9 +1,4 @@
-"""Axolotl: the recipe becomes its YAML, and a process of its own trains it. Never imports Axolotl.
-
-The YAML is built from a closed list of keys in a fixed order. Whatever Axolotl would otherwise
-guess (seed, precision, evaluation steps, cache folders, kernels, what happens to long rows) is
-written down.
-"""
+"""Axolotl: the recipe becomes its YAML, and a process of its own trains it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What Axolotl is given on an NVIDIA GPU: kernels, loss, attention, optimizer and TF32, each with its reason.
-
-Chosen by the method, by whether rows share their start, and by what can be imported where training runs: a plugin
-whose package is missing would end the training. Light: packages are looked for, not imported.
-"""
+"""What Axolotl is given on an NVIDIA GPU: kernels, loss, attention, optimizer and TF32, each with its reason."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The contract of a backend: a pure compiler of recipes, and a trainer of what it compiled. Light: no torch.
-
-Owns the schedule too, so that every backend evaluates, saves, warms up and stops at the same steps.
-"""
+"""The contract of a backend: a pure compiler of recipes, and a trainer of what it compiled."""
 
 from __future__ import annotations
 

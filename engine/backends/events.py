@@ -1,8 +1,4 @@
-"""Events of a running training (`engine.runtime.training.callbacks`), passed on to progress and kept as facts.
-
-What it tells before its first step is compared with what was planned: a training on other rows a step, of other
-length, on other devices or with gradients that an evaluation changes is refused before it has learned anything.
-"""
+"""Events of a running training (`engine.runtime.training.callbacks`), passed on to progress and kept as facts."""
 
 from __future__ import annotations
 

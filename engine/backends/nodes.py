@@ -1,9 +1,4 @@
-"""Several machines that train one model: the first one runs the recipe, the others share each of its trainings.
-
-They meet in a folder of the store, which all of them see, under a name that nobody could know before the job began. An
-assignment says what to start; a machine that cannot, or whose processes fail, writes that down. Gradients go over the
-network between the processes themselves (torch.distributed).
-"""
+"""Several machines that train one model: the first one runs the recipe, the others share each of its trainings."""
 
 from __future__ import annotations
 

@@ -85,10 +85,8 @@ class TrainingProgram(Value):
 def train(launch: Launch, program: TrainingProgram) -> Trained:
     """Train, or go on from the last complete checkpoint.
 
-    Raises:
-        StageError: B411 the process failed, B450 it hung, B412-B414 it ended without a finished training, B420-B423 it
-            is not the training that was planned.
-
+    StageError: B411 the process failed, B450 it hung, B412-B414 it ended without a finished training, B420-B423 it is
+    not the training that was planned.
     """
     prepare(launch, program.folders)
     if program.config is not None:

@@ -1,8 +1,4 @@
-"""What refuses a training, by the event that reports it (`engine.runtime.training.first_step` and the others).
-
-Each error names the part that is wrong, since a model that learned the wrong tokens looks like one that was
-trained too little.
-"""
+"""What refuses a training, by the event that reports it (`engine.runtime.training.first_step` and the others)."""
 
 from __future__ import annotations
 

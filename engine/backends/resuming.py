@@ -1,7 +1,4 @@
-"""Going on from the last whole checkpoint; from the one before it where a training cannot begin from that one.
-
-A training that broke off goes on by itself as often as `Ranks.retries` says, but not where it would break off again.
-"""
+"""Going on from the last whole checkpoint; from the one before it where a training cannot begin from that one."""
 
 from __future__ import annotations
 
@@ -43,9 +40,7 @@ def train_on(
     the last try ends before its first step too, they are put back.
     `cpu_seconds` returns what the process that trains has computed before.
 
-    Raises:
-        StageError: what `run` raises, and B412-B414, B422 for what it left.
-
+    StageError: what `run` raises, and B412-B414, B422 for what it left.
     """
     blamed: list[tuple[Path, Path]] = []
     retries = Retries(left=launch.ranks.retries)

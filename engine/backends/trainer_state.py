@@ -1,9 +1,4 @@
-"""What a transformers trainer leaves on disk, judged: complete checkpoints, the kept one, and how training ended.
-
-Every backend that trains here saves through transformers, so all are read here. Exit codes prove nothing: only
-`trainer_state.json` does, and files that have the bytes which were saved (`digests.json`, written when the
-checkpoint was).
-"""
+"""What a transformers trainer leaves on disk, judged: complete checkpoints, the kept one, and how training ended."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""TRL: training in this process or in several of its own, with the same schedule, masking and endings as Axolotl.
-
-For laptops, GPUs without Axolotl, and the fast tests. Its config is a closed list of keys too;
-every line has an origin. Keys are arguments of TRL's configs, but for `sft.NOT_ARGUMENTS`, which are ours.
-"""
+"""TRL: training in this process or in several of its own, with the same schedule, masking and endings as Axolotl."""
 
 from __future__ import annotations
 

@@ -31,10 +31,8 @@ WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD
 def train(launch: Launch) -> Trained:
     """Train, or go on from the last complete checkpoint.
 
-    Raises:
-        StageError: B411 the trainer failed, B412 no whole checkpoint, B413 it stopped before its time,
-            B414 a loss that is not a number, B420-B423 it is not the training that was planned.
-
+    StageError: B411 the trainer failed, B412 no whole checkpoint, B413 it stopped before its time, B414 a loss that
+    is not a number, B420-B423 it is not the training that was planned.
     """
     refuse_other_processes(os.environ)
     if launch.ranks.size > 1 or launch.ranks.ray:

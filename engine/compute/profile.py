@@ -1,8 +1,4 @@
-"""`compute.yaml`: the profiles that `--on NAME` names, each as a value with every default filled in. Light.
-
-It stands in the user's own config folder, or is named by `--compute`; never beside a recipe, since somebody else's
-project must not choose machines or spend money. `schemas/compute.schema.json` is the table of its keys.
-"""
+"""`compute.yaml`: the profiles that `--on NAME` names, each as a value with every default filled in."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The processes that train one model together, and how the recipe's batch is divided among them. Pure and light.
-
-`method.batch_size` is the batch of all processes together and never changes; `micro_batch_size` is the most that one
-device is asked to hold.
-"""
+"""The processes that train one model together, and how the recipe's batch is divided among them."""
 
 from __future__ import annotations
 

@@ -1,10 +1,4 @@
-"""Trainings beside the model of the run, several at once, in child processes that leave results in the store.
-
-A child that is done with one takes the next: what it has imported stays. Each has processors of its own: a training
-has as many threads as the machine has processors, whose number its bytes depend on, and those of two on the same ones
-wait for each other. The stage then goes through them in order, as it does with one at a time, and finds every result:
-same keys, same bytes.
-"""
+"""Trainings beside the model of the run, several at once, in child processes that leave results in the store."""
 
 from __future__ import annotations
 
@@ -12,14 +6,13 @@ import base64
 import contextlib
 import os
 import pickle
-import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -31,7 +24,7 @@ from engine.files.user import STORE_KEY
 from engine.process.child import Child, HangsError
 from engine.process.policies import TOOLS
 from engine.process.start import PIPE, Command, environment, module, start, working_folder
-from engine.progress import MeasuredProgress
+from engine.progress import MeasuredProgress, Progress
 from engine.render.progress import SilentProgress
 from engine.store import Artifact, StageKey, product_key
 from engine.values import Value, replace
@@ -63,9 +56,7 @@ class _AbsentError(Exception):
 def results[T](jobs: Sequence[VariantJob[T]], context: StageContext) -> list[T]:
     """Return what each job returns, in order; first have children make what is missing, where several may run at once.
 
-    Raises:
-        EngineError: what one of them raises; the others are ended, and keep their checkpoints.
-
+    EngineError: what one of them raises; the others are ended, and keep their checkpoints.
     """
     parallel = context.at_once
     quiet = replace(context, progress=SilentProgress())
@@ -98,82 +89,91 @@ def _is_made[T](job: VariantJob[T], context: StageContext, parallel: AtOnce) -> 
 
 
 @dataclass(slots=True)
-class _RunningJob:
-    """A child and the job that it does."""
+class _Worker:
+    """A child, and the job that it does."""
 
-    name: str
     child: Child
-    closing: contextlib.ExitStack
-    reader: threading.Thread
+    name: str
     shown: str = "starts"
-    is_done: bool = False
+    """How far the job is; empty once it is done."""
 
-    def begin(self, name: str, order: str) -> None:
-        """Give it a job. StageError X866 where it takes none."""
-        self.name, self.shown, self.is_done = name, "starts", False
-        try:
-            self.child.send(order)
-        except OSError as error:
-            raise _unstarted(name, error) from error
-
-
-class _Line(Value, kw_only=False):
-    """What a child wrote, or None at the end of all; or why nothing more is read."""
-
-    number: int
-    text: str | None
-    error: HangsError | None = None
+    def take(self, event: Mapping[str, Any], progress: Progress) -> None:
+        """Take what the child tells, or raise what its job has raised."""
+        if "update" in event:
+            done, total, unit = event["update"]
+            self.shown = f"{done}/{total} {unit}" if total else f"{done} {unit}"
+        elif "note" in event:
+            progress.note(event["note"])
+        elif "measured" in event:
+            step, steps, numbers, of = event["measured"]
+            if isinstance(progress, MeasuredProgress):
+                progress.measured(step, steps, numbers, of=of)
+        elif "failed" in event:
+            raise _error(event["failed"])
+        else:
+            self.shown = ""
 
 
 def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOnce) -> None:
-    lines: queue.Queue[_Line] = queue.Queue()
-    running: dict[int, _RunningJob] = {}
     orders = ((job.name, _order(job, context, parallel)) for job in jobs)
-    ended = 0
-    try:
+    workers: list[_Worker] = []
+    lock, ended = threading.RLock(), 0
+
+    def show() -> None:
+        shown = " · ".join(f"{one.name}: {one.shown}" for one in workers if one.shown)
+        now = {"now": shown} if shown else {}
+        context.progress.update(ended, len(jobs), "trainings", **now)
+
+    def following() -> tuple[str, str] | None:
+        with lock:
+            return next(orders, None)
+
+    def work(one: _Worker) -> None:
+        nonlocal ended
+        lines = one.child.lines()
+        for one.name, order in iter(following, None):
+            one.shown = "starts"
+            try:
+                one.child.send(order)
+                for text in lines:
+                    with lock:
+                        one.take(parse_json(text), context.progress)
+                        ended += not one.shown
+                        show()
+                    if not one.shown:
+                        break
+            except OSError as error:
+                raise _unstarted(one.name, error) from error
+            except HangsError as error:
+                workers.remove(one)
+                one.child.stop()
+                raise _broken(one.name, str(error)) from error
+            if one.shown:
+                workers.remove(one)
+                raise _broken(one.name, "", one.child.wait())
+        one.child.close_input()
+
+    with contextlib.ExitStack() as closing:
         # All are started first: an order is longer than a pipe holds, and waits for the child that reads it.
         first = jobs[: parallel.most]
         for number, job in enumerate(first):
             command = module(CHILD)(_processors(number, len(first)))
-            running[number] = _started(job.name, command, context, partial(_read, number, lines))
+            child = closing.enter_context(_started(job.name, command, context))
+            workers.append(_Worker(child, job.name))
         # Before they have imported anything, which takes a while.
-        _show(running, ended, len(jobs), context)
-        for one in running.values():
-            _go_on(one, orders)
-        while running:
-            line = _next(lines)
-            one = running[line.number]
-            if line.text is None:
-                del running[line.number]
-                _end(one, line.error)
-            elif _takes_done(one, parse_json(line.text), context):
-                ended += 1
-                _go_on(one, orders)
-            _show(running, ended, len(jobs), context)
-    finally:
-        _stop(running)
-
-
-def _show(running: Mapping[int, _RunningJob], ended: int, of: int, context: StageContext) -> None:
-    busy = [each for each in running.values() if not each.is_done]
-    shown = " · ".join(f"{each.name}: {each.shown}" for each in busy)
-    now = {"now": shown} if shown else {}
-    context.progress.update(ended, of, "trainings", **now)
-
-
-def _go_on(one: _RunningJob, orders: Iterator[tuple[str, str]]) -> None:
-    """Give a child the next job; without one it ends."""
-    if following := next(orders, None):
-        one.begin(*following)
-    else:
-        one.child.close_input()
-
-
-def _next(lines: queue.Queue[_Line]) -> _Line:
-    # waiting without an end would keep Ctrl-C out on some systems
-    while True:
-        with contextlib.suppress(queue.Empty):
-            return lines.get(timeout=0.5)
+        show()
+        with ThreadPoolExecutor(len(workers)) as pool:
+            pending = {pool.submit(work, one) for one in workers}
+            try:
+                while pending:
+                    # Waiting without an end would keep Ctrl-C out on some systems.
+                    done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                    for one in done:
+                        one.result()
+                for worker in workers:
+                    worker.child.wait()
+            finally:
+                _stop([*workers] if pending else ())
 
 
 def _order(job: VariantJob[Any], context: StageContext, parallel: AtOnce) -> str:
@@ -190,35 +190,24 @@ def _processors(number: int, of: int) -> str:
     return ",".join(map(str, every[number::of])) if len(every) >= of else ""
 
 
-def _started(
-    name: str, command: Command, context: StageContext, read: Callable[[Child], None]
-) -> _RunningJob:
+@contextlib.contextmanager
+def _started(name: str, command: Command, context: StageContext) -> Iterator[Child]:
     extra = {name: value for name in NEEDED if (value := os.environ.get(name))}
     if context.ranks.ray:
         from engine.backends.process_training import ray_variables  # a plan comes by here
 
         extra |= ray_variables()
-    closing = contextlib.ExitStack()
-    try:
-        folder = closing.enter_context(working_folder())
+    with working_folder() as folder:
         # What libraries leave there goes with it: a child ends without their clearing up.
-        extra |= dict.fromkeys(TEMPORARY, str(folder))
-        child = closing.enter_context(
-            start(
-                command,
-                folder=folder,
-                variables=environment(extra),
-                out=PIPE,
-                errors=STDERR,
-                given=PIPE,
+        variables = environment({**extra, **dict.fromkeys(TEMPORARY, str(folder))})
+        try:
+            child = start(
+                command, folder=folder, variables=variables, out=PIPE, errors=STDERR, given=PIPE
             )
-        )
-    except OSError as error:
-        closing.close()
-        raise _unstarted(name, error) from error
-    reader = threading.Thread(target=read, args=(child,), daemon=True)
-    reader.start()
-    return _RunningJob(name=name, child=child, closing=closing, reader=reader)
+        except OSError as error:
+            raise _unstarted(name, error) from error
+        with child:
+            yield child
 
 
 def _unstarted(name: str, error: OSError) -> StageError:
@@ -230,65 +219,27 @@ def _unset(*_: object) -> NoReturn:
     raise AssertionError
 
 
-def _read(number: int, lines: queue.Queue[_Line], child: Child) -> None:
-    try:
-        for text in child.lines():
-            lines.put(_Line(number, text))
-    except HangsError as error:
-        lines.put(_Line(number, None, error))
-    else:
-        lines.put(_Line(number, None))
-
-
-def _takes_done(one: _RunningJob, event: Mapping[str, Any], context: StageContext) -> bool:
-    """Take what a child tells; return whether its job is done."""
-    if "update" in event:
-        done, total, unit = event["update"]
-        one.shown = f"{done}/{total} {unit}" if total else f"{done} {unit}"
-    elif "note" in event:
-        context.progress.note(event["note"])
-    elif "measured" in event:
-        step, steps, numbers, of = event["measured"]
-        if isinstance(context.progress, MeasuredProgress):
-            context.progress.measured(step, steps, numbers, of=of)
-    elif "failed" in event:
-        raise _error(event["failed"])
-    else:
-        one.is_done = True
-    return one.is_done
-
-
-def _end(one: _RunningJob, error: HangsError | None) -> None:
-    status = one.child.wait() if error is None else one.child.stop()
-    one.closing.close()
-    if not one.is_done:
-        raise StageError.one(
-            "X866",
-            f"{one.name}: {error or _ending(status)}",
-            # Our own kills end in other errors, so SIGKILL is the kernel's.
-            hint="run the same command again with a smaller --parallel: the machine ran out of memory, most likely"
-            if status == -signal.SIGKILL and error is None
-            else "run the same command again, or with --parallel 1; the log of the run says more",
-        ) from error
-
-
-def _ending(status: int) -> str:
+def _broken(name: str, why: str, status: int = 0) -> StageError:
+    how = f"its process exited with {status}"
+    hint = "run the same command again, or with --parallel 1; the log of the run says more"
     if status < 0:
-        return f"its process was killed by {signal.Signals(-status).name}"
-    return f"its process exited with {status}"
+        how = f"its process was killed by {signal.Signals(-status).name}"
+    # Our own kills end in other errors, so SIGKILL is the kernel's.
+    if status == -signal.SIGKILL:
+        hint = "run the same command again with a smaller --parallel: the machine ran out of memory, most likely"
+    return StageError.one("X866", f"{name}: {why or how}", hint=hint)
 
 
-def _stop(running: Mapping[int, _RunningJob]) -> None:
+def _stop(workers: Iterable[_Worker]) -> None:
     # Once: a second signal would end them without one.
-    for one in running.values():
+    for one in workers:
         one.child.signal(signal.SIGTERM)
     deadline = time.monotonic() + GRACE
-    for one in running.values():
-        one.child.has_ended(within=max(0.0, deadline - time.monotonic()))
-        one.child.kill()
-        # it reads to the end of what the child has written: before that is closed
-        one.reader.join(GRACE)
-        one.closing.close()
+    for one in workers:
+        # Its own thread may collect it meanwhile.
+        with contextlib.suppress(ChildProcessError):
+            one.child.has_ended(within=max(0.0, deadline - time.monotonic()))
+            one.child.kill()
 
 
 def as_event(error: EngineError) -> dict[str, Any]:
@@ -304,9 +255,5 @@ def as_event(error: EngineError) -> dict[str, Any]:
 
 def _error(described: Mapping[str, Any]) -> EngineError:
     kind: type[EngineError] = getattr(errors, described["kind"])
-    return kind(
-        [
-            Problem(**{**fields, "severity": Severity(fields["severity"])})
-            for fields in described["problems"]
-        ]
-    )
+    fields = described["problems"]
+    return kind([Problem(**{**one, "severity": Severity(one["severity"])}) for one in fields])

@@ -1,8 +1,4 @@
-"""The curve over the steps of a training: each kept checkpoint on the same validation rows.
-
-Losses are in the training's own history; this adds the main metric of the task's kind. `train` keeps the
-adapters of at most 8 checkpoints; full training keeps none, because each would be a whole model.
-"""
+"""The curve over the steps of a training: each kept checkpoint on the same validation rows."""
 
 from __future__ import annotations
 

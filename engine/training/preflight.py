@@ -1,7 +1,4 @@
-"""What is refused before anything is spent on a base model: damage, and what the method or the export cannot take.
-
-Looked at once for the same bytes; what was found is kept.
-"""
+"""What is refused before anything is spent on a base model: damage, and what the method or the export cannot take."""
 
 from __future__ import annotations
 
@@ -36,9 +33,7 @@ def vocabulary_notes(
 ) -> list[Problem]:
     """Return X844 as a warning for few texts of the corpus that llama.cpp reads otherwise; raise it for more.
 
-    Raises:
-        StageError: X772 the GGUF converter does not know the tokenizer; X844.
-
+    StageError: X772 the GGUF converter does not know the tokenizer; X844.
     """
     # No plan reads a vocabulary.
     from engine.inference.token_corpus import WORDS, corpus
@@ -56,11 +51,7 @@ def vocabulary_notes(
         if own_llama_cpp() is not None:
             return []
         read = ask_gguf(
-            folder / FILE,
-            Request(read=texts),
-            threads=threads,
-            workdir=folder,
-            progress=progress,
+            folder / FILE, Request(read=texts), threads=threads, workdir=folder, progress=progress
         ).read
     pairs = zip(texts, chat.all_token_ids(texts), read, strict=True)
     different = [place for place, (_, one, two) in enumerate(pairs) if one != two]
@@ -181,10 +172,8 @@ VOCABULARY_REVISION = 2
 def check_base_model(context: StageContext, base: Path) -> None:
     """Refuse a base model in the folder `base` that cannot be what it says; note what is merely odd.
 
-    Raises:
-        StageError: X604, X692, X693, X770, X771, X773, X774, X843, X845, X846 what the files hold; X772, X844 what
-            the GGUF converter and llama.cpp do not know; X621, X730, X731 what the method asks of it.
-
+    StageError: X604, X692, X693, X770, X771, X773, X774, X843, X845, X846 what the files hold; X772, X844 what the
+    GGUF converter and llama.cpp do not know; X621, X730, X731 what the method asks of it.
     """
     for method in methods_of(context.recipe):
         refuse_unfit(method, base)

@@ -1,9 +1,4 @@
-"""The training rows as text, rendered once and shared by the stages that need them.
-
-`baseline` asks first, so that a row that cannot be trained on is found before anything is spent. It is
-also the one that has the holdout: its texts are looked at for markers of the chat template and for their
-length; of them only the lengths are written.
-"""
+"""The training rows as text, rendered once and shared by the stages that need them."""
 
 from __future__ import annotations
 
@@ -69,12 +64,10 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
     Rows that were cut or left out are noted in the progress, unless `quiet`; then the template is not looked at, which
     `train` does as well.
 
-    Raises:
-        DataError: D390 to D392, D394 and D414 for rows that cannot be trained on; D392 for a holdout row.
-        StageError: X614 for a schema that the model cannot be held to when it is judged; X651, X671, X672, X839 and
-            X840 for a chat template that users of the exported forms could not ask by; X841 for a tokenizer that does
-            not give answers back.
-
+    DataError: D390 to D392, D394 and D414 for rows that cannot be trained on; D392 for a holdout row.
+    StageError: X614 for a schema that the model cannot be held to when it is judged; X651, X671, X672, X839 and X840
+    for a chat template that users of the exported forms could not ask by; X841 for a tokenizer that does not give
+    answers back.
     """
     from engine.runtime.generation.grammar import check_grammar  # numpy
     from engine.runtime.rendering.files import (

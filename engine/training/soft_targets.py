@@ -1,9 +1,4 @@
-"""A teacher asked for its probabilities of the tokens that are trained: each row once, whatever is trained by them.
-
-Rows are asked in parts, each a product of its own by its tokens: other labelled rows, baselines or learning rates ask
-nothing again. Within a part each pass through the teacher is written down when it is done, so that a killed run goes
-on with the pass it was at, and ends with the same bytes.
-"""
+"""A teacher asked for its probabilities of the tokens that are trained: each row once, whatever is trained by them."""
 
 from __future__ import annotations
 
@@ -30,9 +25,7 @@ if TYPE_CHECKING:
 def refuse_other_tokenizer(context: StageContext) -> int:
     """Return how many tokens the student's tokenizer has, up to its highest number; 0 without soft targets.
 
-    Raises:
-        StageError: X744 for a teacher of another tokenizer; the errors of `locate_tokenizer`.
-
+    StageError: X744 for a teacher of another tokenizer; the errors of `locate_tokenizer`.
     """
     teacher = context.recipe.teacher
     if teacher is None or soft_targets_of(context.recipe) is None or teacher.model.ref is None:
@@ -125,9 +118,7 @@ class TeacherForTargets:
     def targets(self, rows: Sequence[Row]) -> dict[bytes, Targets]:
         """Return the targets of rows by `row_key`, asking those that were never asked.
 
-        Raises:
-            StageError: X745 the teacher's numbers are not finite, and the errors of loading it.
-
+        StageError: X745 the teacher's numbers are not finite, and the errors of loading it.
         """
         from engine.runtime.training.soft_targets import row_key  # brings torch
 

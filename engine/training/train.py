@@ -1,7 +1,4 @@
-"""Training rendered rows with the recipe's backend, and loading what came out.
-
-`train` trains the model of the run; `resample` trains others on other rows, in the same way.
-"""
+"""Training rendered rows with the recipe's backend, and loading what came out."""
 
 from __future__ import annotations
 
@@ -74,10 +71,8 @@ def train_rows(training: Training, context: StageContext) -> None:
 
     Whoever calls this has called `refuse_unready`.
 
-    Raises:
-        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed; X730, X731 the base
-            model does not have what the method names.
-
+    StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed; X730, X731 the base model
+    does not have what the method names.
     """
     refuse_unfit(context.recipe.method, training.base)
     launch = make_launch(training, context)

@@ -1,8 +1,4 @@
-"""Trials: variants of the recipe that are trained and answer rows, of which the answers are kept.
-
-The settings of a sweep, further seeds, parts of the rows, other folds, and learning from answers alone are trials. Each
-is an inner product by its content: nothing is done twice, and a killed training continues from its last checkpoint.
-"""
+"""Trials: variants of the recipe that are trained and answer rows, of which the answers are kept."""
 
 from __future__ import annotations
 
@@ -87,10 +83,8 @@ class TrialResult(Value):
 def run_trials(trials: Sequence[Trial], context: StageContext) -> list[TrialResult]:
     """Return what comes of each trial, in order; several train at once where the run allows it.
 
-    Raises:
-        DataError: D390-D392 rows that cannot be trained.
-        StageError: B411-B418 a training failed, or what it left cannot be believed.
-
+    DataError: D390-D392 rows that cannot be trained.
+    StageError: B411-B418 a training failed, or what it left cannot be believed.
     """
     from engine.training.at_once import VariantJob, results  # starts processes, which no plan needs
 

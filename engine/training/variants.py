@@ -88,9 +88,7 @@ def variant(
 
     With `quiet` its rows are not remarked on: they were, or will be when it is trained.
 
-    Raises:
-        DataError: D390-D392 rows that cannot be trained.
-
+    DataError: D390-D392 rows that cannot be trained.
     """
     recipe = replace(context.recipe, method=method)
     own = replace(context, recipe=recipe, progress=NamedProgress(of=of, inner=context.progress))
@@ -137,9 +135,7 @@ def trained(one: TrainingVariant, scratch: Path, *, keeps_checkpoints: bool = Fa
     Digests of the result stand beside it: one whose files are not as they were written is made again from the last
     checkpoint.
 
-    Raises:
-        StageError: B411-B418 the training failed, or what it left cannot be believed.
-
+    StageError: B411-B418 the training failed, or what it left cannot be believed.
     """
     result = scratch / RESULT
     if is_trained(scratch):

@@ -1,12 +1,8 @@
-"""A trainer callback that tells what really happens: facts at the start, every step, and losses that are not numbers.
-
-Used inside the Axolotl process (events go to a file) and by the in-process backend (events go to
-the caller). Of several processes that train together each has its own place for them. The first one also writes the
-digests of each checkpoint as soon as it is saved.
-"""
+"""A trainer callback that reports facts at the start, every step, and losses that are not numbers."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import resource
 import sys
@@ -17,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import rotate_checkpoints
 
 from engine.files.digests import write_digests
@@ -53,47 +49,18 @@ def begin(device: str) -> bool:
     return True
 
 
-def peak_bytes(device: str) -> int:
-    """Return the largest memory that was held at once since `begin`."""
+def held_bytes(device: str, *, peak: bool) -> int:
+    """Return the memory that is held, or the largest that was held at once since `begin`."""
     if device == "cuda":
-        return int(torch.cuda.max_memory_allocated())
-    found = _status_bytes("VmHWM:")
-    return found or _lifetime_peak()
-
-
-def now_bytes(device: str) -> int:
-    if device == "cuda":
-        return int(torch.cuda.memory_allocated())
-    found = _status_bytes("VmRSS:")
-    return found or _lifetime_peak()
-
-
-def _status_bytes(name: str) -> int:
-    try:
-        lines = _STATUS.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(name)), 0)
-
-
-def _lifetime_peak() -> int:
-    """Kilobytes on Linux, bytes on macOS (getrusage(2) of each)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak << 10
-
-
-class Stopwatch:
-    """Wall and processor seconds since the last look."""
-
-    def __init__(self) -> None:
-        self._wall, self._processor = time.monotonic(), time.process_time()
-
-    def lap(self) -> dict[str, float]:
-        """Return the seconds since the last lap, of the wall and of all threads' processors."""
-        wall, processor = time.monotonic(), time.process_time()
-        seconds_taken = {"seconds": wall - self._wall, "cpu_seconds": processor - self._processor}
-        self._wall, self._processor = wall, processor
-        return seconds_taken
+        return int(torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated())
+    name = "VmHWM:" if peak else "VmRSS:"
+    with contextlib.suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) << 10
+    # Kilobytes on Linux, bytes on macOS (getrusage(2) of each).
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest if sys.platform == "darwin" else largest << 10
 
 
 Event = Mapping[str, Any]
@@ -124,32 +91,32 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._is_first = True
         self._most_checkpoints: int | None = None
         self._product_dtype: str | None = None
-        self._clock = Stopwatch()
+        self._clock = (time.monotonic(), time.process_time())
         self._kind = "cpu"
         self._tokens = self._peak = 0
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         model = given["model"]
         self._is_first = state.is_world_process_zero
         self._kind = args.device.type
-        facts = {**model_facts(model), **setting_facts(args, state)}
-        facts |= {
+        optimizer, scheduler = (given.get(name) for name in ("optimizer", "lr_scheduler"))
+        facts = {
+            **model_facts(model),
+            **setting_facts(args, state),
             "method": method_facts(model, args),
             **module_facts(model),
             "arguments": setting_arguments(model, args),
+            "at": time.monotonic(),
+            "cpu_at": time.process_time(),
+            "ready_bytes": held_bytes(self._kind, peak=False),
         }
-        if (optimizer := given.get("optimizer")) is not None:
-            facts["optimizer"] = other_optimizer(args, optimizer) or other_decay(
-                model, args, optimizer
-            )
-        if (scheduler := given.get("lr_scheduler")) is not None:
+        if optimizer is not None:
+            odd = other_optimizer(args, optimizer)
+            facts["optimizer"] = odd or other_decay(model, args, optimizer)
+        if scheduler is not None:
             facts["rate_difference"] = rate_difference(args, state, scheduler)
-        start = {"at": time.monotonic(), "cpu_at": time.process_time()}
-        start |= {"ready_bytes": now_bytes(self._kind)}
         # Reported before the gradients are looked at: a training on other devices or rows is refused at once.
-        self._report({"event": "start", **facts, **start, **self._taken()})
+        self._report({"event": "start", **facts, **self._taken()})
         loader = given["train_dataloader"]
         found = agreement(model, loader.dataset, loader.collate_fn, autocast=autocast_dtype(args))
         if found is not None:
@@ -158,7 +125,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._first_step.begin(model, loader, args, state.global_step)
             # A step whose gradients overflow in fp16 is passed over by the optimizer.
             self._counts_steps = not args.fp16
-            optimizer, scheduler = (given.get(name) for name in ("optimizer", "lr_scheduler"))
             if args.world_size == 1 and optimizer is not None:
                 self._taken_steps = TakenSteps(model, args, optimizer, scheduler)
         # The trainer would delete older checkpoints before a new one has its digests, and a training that is killed
@@ -168,26 +134,20 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._count_tokens(model)
         self._taken()
 
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._first_step is not None:
             self._first_step.before(given["model"], args)
         if self._taken_steps is not None:
             self._taken_steps.begin()
         self._taken()
 
-    def on_pre_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._taken_steps is not None:
             self._report_odd("taken", self._taken_steps.before(state.global_step), state)
         if self._first_step is not None:
             self._first_step.before_update()
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._taken_steps is not None:
             self._report_odd("taken", self._taken_steps.after(), state)
         self._tell("step", state, steps=state.max_steps)
@@ -198,9 +158,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._counts_steps = False
             self._report_steps(state, given)
 
-    def on_epoch_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._first_step is not None:
             self._first_step.rows.epoch_ended(float(state.epoch or 0.0))
 
@@ -217,22 +175,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if counted is not None:
             self._report({"event": "optimizer", "steps": counted, "step": state.global_step})
 
-    def on_prediction_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._kind == "cuda":
             self._look_at_peak()
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._first_step is not None and args.world_size == 1:
             self._first_step.measured_on(given.get("eval_dataloader"))
         self._tell("evaluated", state)
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Write the digests of the checkpoint that was just saved by every process; then older ones may go."""
         if args.world_size > 1:
             torch.distributed.barrier()
@@ -253,9 +205,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             )
         self._tell("saved", state)
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._first_step is not None:
             self._first_step.kept(given["model"], args)
             if not args.fp16:
@@ -266,9 +216,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
 
     def on_log(
         self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
+        args: Any,
+        state: Any,
+        control: Any,
         logs: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> None:
@@ -296,12 +246,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         return 0 < self._overflows <= MOST_OVERFLOWS
 
     def _taken(self) -> dict[str, Any]:
+        """Return the seconds of the wall and of all threads' processors since the last call, and what they held."""
         tokens, self._tokens = self._tokens, 0
         self._look_at_peak()
-        return {**self._clock.lap(), "tokens": tokens, "peak_bytes": self._peak}
+        before, self._clock = self._clock, (time.monotonic(), time.process_time())
+        wall, processor = (now - then for now, then in zip(self._clock, before, strict=True))
+        taken = {"seconds": wall, "cpu_seconds": processor}
+        return {**taken, "tokens": tokens, "peak_bytes": self._peak}
 
     def _look_at_peak(self) -> None:
-        self._peak = max(self._peak, peak_bytes(self._kind))
+        self._peak = max(self._peak, held_bytes(self._kind, peak=True))
 
     def _count_tokens(self, model: torch.nn.Module) -> None:
         def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
@@ -316,10 +270,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
 
         Of the block that it is in where nobody asks the layer: Unsloth multiplies by its weights itself.
         """
-        linear = (path for path, item in model.named_modules() if isinstance(item, torch.nn.Linear))
-        path = next(linear, None)
-        if path is None:
-            return
 
         def record(module: torch.nn.Module, given: Any, result: Any) -> None:
             made = result[0] if isinstance(result, tuple) else result
@@ -332,9 +282,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             for handle in handles:
                 handle.remove()
 
-        block = path.removesuffix(".base_layer").rpartition(".")[0]
-        watched = (model.get_submodule(path), model.get_submodule(block))
-        handles = [module.register_forward_hook(record) for module in watched]
+        linear = (path for path, item in model.named_modules() if isinstance(item, torch.nn.Linear))
+        path = next(linear, None)
+        blocks = () if path is None else (path, path.removesuffix(".base_layer").rpartition(".")[0])
+        handles = [model.get_submodule(one).register_forward_hook(record) for one in blocks]
 
 
 def model_facts(model: torch.nn.Module) -> dict[str, Any]:
@@ -358,7 +309,10 @@ def setting_facts(args: TrainingArguments, state: TrainerState) -> dict[str, Any
     together = args.world_size * args.gradient_accumulation_steps
     return {
         "device": str(args.device),
-        "device_name": device_name(args.device),
+        # What the driver calls a GPU.
+        "device_name": torch.cuda.get_device_name(args.device)
+        if args.device.type == "cuda"
+        else None,
         "world_size": args.world_size,
         "devices": max(1, args.n_gpu),
         "rows_per_step": args.train_batch_size * together,
@@ -368,8 +322,3 @@ def setting_facts(args: TrainingArguments, state: TrainerState) -> dict[str, Any
         "steps": state.max_steps,
         "resumed_from": state.global_step or None,
     }
-
-
-def device_name(device: torch.device) -> str | None:
-    """Return what the driver calls a GPU; None for any other device."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else None

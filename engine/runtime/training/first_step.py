@@ -1,9 +1,4 @@
-"""The first step of a training checked: which tokens it learns, what its loss is made of, what gets a gradient.
-
-The loss that the trainer logs is computed again from its own logits, the probabilities of two rows, and of a padded
-validation row, by a plain pass over each alone. Each adapter must get a gradient, and optimizer and trainer must count
-the same steps. Nothing of it goes through the code that makes batches.
-"""
+"""The first step of a training checked: which tokens it learns, what its loss is made of, what gets a gradient."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
 
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.fused_lora import fuse
@@ -42,9 +42,7 @@ class PackedRows(TrainerCallback):  # type: ignore[misc]  # transformers is unty
         if hasattr(trainer, "eval_data_collator"):
             trainer.eval_data_collator = packed_batch
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         model, row = given["model"], given["train_dataloader"].dataset[0]
         with undisturbed(model), casting(model, autocast_dtype(args)):
             apart = on_device(model, self._plain(list(documents_of(row))))
@@ -56,9 +54,7 @@ class PackedRows(TrainerCallback):  # type: ignore[misc]  # transformers is unty
             found["allowed"] = allowed_difference(model, args)
             self._report({"event": "packed_rows", **found})
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         fuse(given["model"], on=False)
 
 

@@ -1,8 +1,4 @@
-"""Parts of a model by number: which layers get an adapter, and what full training moves.
-
-Numbers below 0 count from the end. Compiled configs name parts so (`engine.backends.base`), for how many layers
-there are is known by the model alone.
-"""
+"""Parts of a model by number: which layers get an adapter, and what full training moves."""
 
 from __future__ import annotations
 

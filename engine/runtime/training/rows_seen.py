@@ -1,9 +1,4 @@
-"""Which rows a trainer has learned from: each of the rendered ones once an epoch, with the labels that were written.
-
-Rows are counted by a digest of tokens and labels as batches are made of them, step by step. What was seen of an epoch
-stands in each checkpoint, so that a training that goes on is held to the rows that are left, and a chain of all
-digests in their order says whether two trainings went the same way.
-"""
+"""Which rows a trainer has learned from: each of the rendered ones once an epoch, with the labels that were written."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Whether a checkpoint holds the weights that were trained, as they are in memory when it is saved.
-
-What follows a training reads checkpoints and nothing else: weights that are written rounded, scaled or of an earlier
-moment would be asked, merged and exported, and only a lower score would show it.
-"""
+"""Whether a checkpoint holds the weights that were trained, as they are in memory when it is saved."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from typing import Any, Final
 
 import torch
 from safetensors import safe_open
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
 
 from engine.errors import StageError
 from engine.files.digests import write_digests
@@ -128,9 +124,7 @@ FOLDER = "adapters"
 class KeepAdapters(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
     """Links the adapter of each chosen checkpoint aside as soon as it is saved."""
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         step = state.global_step
         if state.is_world_process_zero and step in chosen_steps(
             every=int(args.save_steps), steps=state.max_steps

@@ -1,9 +1,4 @@
-"""Training on batches that share their rows' common start, after they were checked against plain ones.
-
-Set up on a backend's trainer before it trains. When training begins, the loss and the gradients of a few rows are
-computed both ways; where they differ, or the model cannot take such batches, training goes on in the plain way and
-says why. A few tokens of the start and the first layers show it; where those differ, all layers are asked.
-"""
+"""Training on batches that share their rows' common start, after they were checked against plain ones."""
 
 from __future__ import annotations
 
@@ -14,7 +9,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from engine.errors import first_line
@@ -235,9 +230,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def collate(self, rows: Sequence[Row]) -> Batch:
         return shared_batch(rows) if self._is_on else self._plain(rows)
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         model = given["model"]
         found: dict[str, Any] = {}
         try:
@@ -260,9 +253,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
         if state.is_world_process_zero:
             self._report({"event": "shared_prefix", "used": used, **found})
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self._share(given["model"], on=False)
         evaluate_plainly(self._trainer)
 

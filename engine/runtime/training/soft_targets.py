@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
@@ -179,9 +179,7 @@ class SoftTargetLoss(TrainerCallback):  # type: ignore[misc]  # transformers is 
     ) -> Any:
         """Return the loss of a batch; of one that is evaluated, that of the answers.
 
-        Raises:
-            RuntimeError: rows are trained that the teacher was not asked.
-
+        RuntimeError: rows are trained that the teacher was not asked.
         """
         batch = dict(inputs)
         tokens, logs = batch.pop(TOKENS, None), batch.pop(LOGS, None)
@@ -204,9 +202,7 @@ class SoftTargetLoss(TrainerCallback):  # type: ignore[misc]  # transformers is 
         whole = self._how.weight * scaled + (1 - self._how.weight) * hard
         return (whole, outputs) if return_outputs else whole
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Report how far the student was from its teacher, in nats a token."""
         if state.is_world_process_zero and self._tokens:
             self._report({"event": "soft_targets", "divergence": self._divergence / self._tokens})

@@ -11,13 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import (
-    EarlyStoppingCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import EarlyStoppingCallback, TrainerCallback
 
 from engine.process import interrupts
 from engine.runtime.training.event_file import evaluations_since_best, scheduled_losses
@@ -32,9 +26,7 @@ class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is unt
     def __init__(self) -> None:
         self._is_asked = self._is_saved = False
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         # Only asked for: the trainer logs and evaluates first, so the checkpoint is one like any other.
         number = interrupts.pending() or 0
         if args.world_size > 1:
@@ -47,21 +39,15 @@ class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is unt
         if self._is_asked:
             control.should_save = True
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         alone = args.world_size == 1
         self._is_saved = interrupts.pending() is not None if alone else self._is_asked
 
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._is_saved:
             interrupts.raise_pending()
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         interrupts.raise_pending()
 
 
@@ -75,9 +61,7 @@ class StaysEnded(TrainerCallback):  # type: ignore[misc]  # transformers is unty
     def __init__(self, trainer: Any) -> None:
         self._trainer = trainer
 
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
-    ) -> None:
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         # Early stopping has looked at the validation rows once more by now.
         if state.global_step and (
             state.global_step >= state.max_steps or control.should_training_stop
@@ -90,13 +74,7 @@ class StaysEnded(TrainerCallback):  # type: ignore[misc]  # transformers is unty
 class Patience(EarlyStoppingCallback):  # type: ignore[misc]  # transformers is untyped here
     """Early stopping that counts from the log, so that a training which goes on stops where it would have."""
 
-    def check_metric_value(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metric_value: float,
-    ) -> None:
+    def check_metric_value(self, args: Any, state: Any, control: Any, metric_value: float) -> None:
         """Count the evaluations since the best one."""
         every, steps = int(args.eval_steps or 1), int(state.max_steps)
         losses = scheduled_losses(state.log_history, every=every, steps=steps)

@@ -1,10 +1,4 @@
-"""Whether each step is the one that gradients, momenta and schedule give, and nothing else changes weights.
-
-Some numbers of each trained tensor are followed. From the end of a step to the next one they must not change; the
-gradients of all passes of a step are in what it follows, which clipping may make shorter; and Adam's step is computed
-again. What a library, a callback or a driver
-does otherwise would only show as a lower score.
-"""
+"""Whether each step is the one that gradients, momenta and schedule give, and nothing else changes weights."""
 
 from __future__ import annotations
 

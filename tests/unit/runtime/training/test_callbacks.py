@@ -247,7 +247,7 @@ def test_the_peak_of_an_evaluation_outlives_axolotls_log(
     watch = Watch(lambda event: events.append(dict(event)))
     given = begin(watch, tiny(), tmp_path)
     now = {"peak": 5}
-    monkeypatch.setattr(callbacks, "peak_bytes", lambda _: now["peak"])
+    monkeypatch.setattr(callbacks, "held_bytes", lambda *_, **__: now["peak"])
     monkeypatch.setattr(watch, "_kind", "cuda")
     watch._peak = 0
 
@@ -264,10 +264,10 @@ def test_an_earlier_peak_is_forgotten() -> None:
     import torch
 
     large = torch.ones(50_000_000)
-    peak = callbacks.peak_bytes("cpu")
+    peak = callbacks.held_bytes("cpu", peak=True)
     del large
     forgot = callbacks.begin("cpu")
-    now = callbacks.peak_bytes("cpu")
+    now = callbacks.held_bytes("cpu", peak=True)
 
     assert peak > 2 * 10**8
     assert now < peak if forgot else now >= peak

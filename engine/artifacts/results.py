@@ -1,8 +1,4 @@
-"""What a finished stage means for the stages after it, and the one form of JSON that stages leave and read.
-
-`after` says whether a run goes on, and with which outcome and exit code, from what the artifacts hold and the recipe
-asks for.
-"""
+"""What a finished stage means for the stages after it, and the one form of JSON that stages leave and read."""
 
 from __future__ import annotations
 
@@ -83,7 +79,6 @@ LEFT = "weights.json"
 
 class Stop(Value):
     outcome: str
-    """As in `Report.outcome`."""
     code: ExitCode
     why: str
 

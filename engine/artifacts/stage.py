@@ -43,7 +43,6 @@ class AtOnce(Value):
     most: int
     root: Path
     find: Callable[[str], Artifact | None]
-    """The artifact of a key, if it is there."""
 
 
 class StageContext(Value):
@@ -54,7 +53,6 @@ class StageContext(Value):
     artifacts: Mapping[str, Artifact]
     """Of the stages in `NEEDS`, by stage name."""
     key: str
-    """This stage's own key."""
     inputs: Mapping[str, str]
     """Keys of `artifacts`, by the same names."""
     base_model: Mapping[str, Any]

@@ -29,11 +29,9 @@ class Rest(Value):
     """What a run takes from the beginning of a stage on, in seconds."""
 
     own: float | None
-    """Of the stage itself."""
     after: float
     """Of the later stages whose time is known."""
     is_least: bool
-    """The time of a stage is not known."""
 
     def words(self, elapsed: float, counted: float | None) -> str:
         """Return `3 min` or `at least 3 min`; empty where no more is known than `counted`, the time left of a count."""
@@ -75,41 +73,40 @@ class CostTracker:
         return forecast(plan, self.store)
 
     def costs(self, records: Sequence[StageRecord], artifacts: Artifacts) -> tuple[StageCost, ...]:
-        return tuple(
-            self._cost(record, artifacts[record.stage])
-            for record in records
-            if record.status is StageStatus.RAN and record.stage in artifacts
-        )
-
-    def _cost(self, record: StageRecord, artifact: Artifact) -> StageCost:
-        estimated = self.before.stages.get(record.stage) if self.before else None
-        guess, when = estimated or StageForecast(), BEFORE
-        memory = None
-        if record.stage == "train":
-            guess, when = self.training, self.when
-            usage = usage_of(artifact)
-            memory = usage.peak_bytes if usage and usage.peak_bytes else None
-        # What is estimated is the whole stage, and the trainings beside the model: they are products of their own in
-        # the store, and none of what an attempt before this one took is in `seconds`.
-        if record.reason == UNFINISHED:
-            guess = replace(guess, seconds=None)
-        if record.stage in further_trainings(self.recipe):
-            guess = replace(guess, disk_bytes=None)
-        disk = sum(entry.bytes for entry in artifact.files)
-        return StageCost(
-            stage=record.stage,
-            basis=guess.basis,
-            estimated=when if guess.seconds is not None or guess.disk_bytes is not None else "",
-            estimated_seconds=None if guess.seconds is None else round(guess.seconds, 2),
-            seconds=record.seconds,
-            seconds_error=error_of(guess.seconds, record.seconds),
-            estimated_memory_bytes=guess.memory_bytes,
-            memory_bytes=memory,
-            memory_error=error_of(guess.memory_bytes, memory),
-            estimated_disk_bytes=guess.disk_bytes,
-            disk_bytes=disk,
-            disk_error=error_of(guess.disk_bytes, disk),
-        )
+        ran = [one for one in records if one.status is StageStatus.RAN and one.stage in artifacts]
+        found = []
+        for record in ran:
+            artifact, memory = artifacts[record.stage], None
+            estimated = self.before.stages.get(record.stage) if self.before else None
+            guess, when = estimated or StageForecast(), BEFORE
+            if record.stage == "train":
+                guess, when = self.training, self.when
+                usage = usage_of(artifact)
+                memory = usage.peak_bytes if usage and usage.peak_bytes else None
+            # What is estimated is the whole stage, and the trainings beside the model: they are products of their own
+            # in the store, and none of what an attempt before this one took is in `seconds`.
+            if record.reason == UNFINISHED:
+                guess = replace(guess, seconds=None)
+            if record.stage in further_trainings(self.recipe):
+                guess = replace(guess, disk_bytes=None)
+            disk = sum(entry.bytes for entry in artifact.files)
+            is_known = guess.seconds is not None or guess.disk_bytes is not None
+            cost = StageCost(
+                stage=record.stage,
+                basis=guess.basis,
+                estimated=when if is_known else "",
+                estimated_seconds=None if guess.seconds is None else round(guess.seconds, 2),
+                seconds=record.seconds,
+                seconds_error=error_of(guess.seconds, record.seconds),
+                estimated_memory_bytes=guess.memory_bytes,
+                memory_bytes=memory,
+                memory_error=error_of(guess.memory_bytes, memory),
+                estimated_disk_bytes=guess.disk_bytes,
+                disk_bytes=disk,
+                disk_error=error_of(guess.disk_bytes, disk),
+            )
+            found.append(cost)
+        return tuple(found)
 
     def keep(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
         """Keep what training took for later plans on this machine; a resumed one tells of its last part only.

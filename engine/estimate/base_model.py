@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,6 @@ from engine.values import Value, to_json
 
 class Download(Value):
     reference: str
-    """Which, and where from."""
     bytes: int | None
     """None where only the index or the hub knows."""
 
@@ -149,26 +147,22 @@ def refuse_unfit(recipe: Recipe, store: Store) -> None:
 
     Nothing while a model has to be fetched: then a stage checks it, before it spends anything.
     """
-    problems = dict.fromkeys(_unfit(recipe, store))
-    if problems:
-        raise StageError(list[Problem](problems))
-
-
-def _unfit(recipe: Recipe, store: Store) -> Iterator[Problem]:
-    base, teacher = recipe.base_model, recipe.teacher
+    base, teacher, problems = recipe.base_model, recipe.teacher, list[Problem]()
     whole = shape_of(base.of, store) if isinstance(base, FewerLayers) else None
     try:
         if isinstance(base, FewerLayers) and whole is not None:
             kept_layers(base.keep_layers, whole.layers)
     except StageError as error:
-        yield from error.problems
+        problems += error.problems
     else:
         if shape := shape_of(base, store):
             modules = () if shape.assumed else [*(one.name for one in shape.linears), *EMBEDDINGS]
             for method in methods_of(recipe):
-                yield from unfit(method, layers=shape.layers, modules=modules)
+                problems += unfit(method, layers=shape.layers, modules=modules)
     if teacher is not None and teacher.soft is not None and teacher.model.ref is not None:
         files = (tokenizer_file(one, store) for one in (base, teacher.model.ref))
         student, teachers = (tokens_in(file) if file else {} for file in files)
         if student and teachers:
-            yield from other_tokens(student, teachers)
+            problems += other_tokens(student, teachers)
+    if problems:
+        raise StageError([*dict.fromkeys(problems)])

@@ -1,11 +1,4 @@
-"""What a training costs, from the shapes of the model and of a batch: its peak of memory part by part, and its time.
-
-What a pass keeps for its way back was counted with `torch.autograd.graph.saved_tensors_hooks` on Llama
-models of several shapes; copies of the logits and the size of the process were fitted to peaks of real
-trainings on a CPU (`docs/explanation/estimates.md` has the numbers). Time is operations over speed, and what comes
-before, between and after the steps. Without a measurement a speed is a share of the device's peak, which is an
-assumption and is named as one.
-"""
+"""What a training costs, from the shapes of the model and of a batch: its peak of memory part by part, and its time."""
 
 from __future__ import annotations
 
@@ -88,9 +81,7 @@ class Course(Value):
     steps: float
     """As so many full batches: the last one of an epoch may be smaller."""
     passes: int
-    """Forward and backward passes a step."""
     batch: Batch
-    """Of a usual training pass."""
     evaluations: int
     evaluation_tokens: float
     """Of one evaluation, padding included."""

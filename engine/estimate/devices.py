@@ -1,8 +1,4 @@
-"""What devices can do: public facts of named GPUs, and what this machine's processor says of itself.
-
-Facts are those of the makers' data sheets: memory, memory bandwidth, and dense peaks without sparsity,
-with sums in 32 bits. How much of a peak a training reaches is not among them (`engine.estimate.cost`).
-"""
+"""What devices can do: public facts of named GPUs, and what this machine's processor says of itself."""
 
 from __future__ import annotations
 
@@ -75,7 +71,6 @@ class DeviceFacts(Value):
     """As `--device` takes it; `cpu` for this machine's processor."""
     memory_bytes: int
     source: str
-    """Where this comes from."""
     bandwidth: float | None = None
     """Bytes a second between its memory and itself; None where it is not known, as for the peaks."""
     bf16: float | None = None
@@ -160,8 +155,21 @@ def facts_of(device: Device) -> DeviceFacts:
         native_bf16=device.bf16,
     )
     if device.kind == "cuda":
+        if device.name in GPUS:
+            return GPUS[device.name]
         source = f"no data sheet of {device.name} is known"
-        return _known_gpu(device) or replace(unknown, name=device.name, source=source)
+        words = set(re.split(r"[^a-z0-9]+", device.name.lower()))
+        # The entry whose words are all in the detected name. Boards of one name differ in memory only (A100 of 40 and
+        # of 80 GB), and drivers do not name it; of the two forms of one board they name PCIe alone.
+        return min(
+            (facts for facts in GPUS.values() if _model(facts.name) <= words),
+            key=lambda facts: (
+                -len(_model(facts.name)),
+                abs(facts.memory_bytes - device.memory_bytes),
+                ("pcie" in facts.name) != ("pcie" in words),
+            ),
+            default=replace(unknown, name=device.name, source=source),
+        )
     if device.kind != "cpu":
         return unknown
     try:
@@ -179,24 +187,6 @@ def facts_of(device: Device) -> DeviceFacts:
     cores = counted(device.cores, "core")
     source = f"{cores} x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
     return replace(unknown, bf16=peak, fp32=peak, source=source)
-
-
-def _known_gpu(device: Device) -> DeviceFacts | None:
-    """Return the entry whose words are all in the detected name, of the memory that is nearest."""
-    if device.name in GPUS:
-        return GPUS[device.name]
-    words = set(re.split(r"[^a-z0-9]+", device.name.lower()))
-    # Boards of one name differ in memory only (A100 of 40 and of 80 GB), and drivers do not name it; of the two
-    # forms of one board they name PCIe alone.
-    return min(
-        (facts for facts in GPUS.values() if _model(facts.name) <= words),
-        key=lambda facts: (
-            -len(_model(facts.name)),
-            abs(facts.memory_bytes - device.memory_bytes),
-            ("pcie" in facts.name) != ("pcie" in words),
-        ),
-        default=None,
-    )
 
 
 def _model(name: str) -> set[str]:

@@ -1,8 +1,4 @@
-"""Trainings that were measured on this machine: by `recipe plan --probe`, or by a run. Stored below the store's root.
-
-A measurement is kept under a key of what a step costs depends on: machine, backend, base model, method,
-precision and the rendered rows. Learning rate, epochs and seed are not among them.
-"""
+"""Trainings that were measured on this machine: by `recipe plan --probe`, or by a run."""
 
 from __future__ import annotations
 
@@ -28,10 +24,8 @@ class Measurement(Value):
     by: str
     """`probe` or `run`."""
     created: str
-    """ISO 8601, UTC."""
     usage: Usage
     work: Mapping[str, Any]
-    """What the key is of."""
     operations: float = 0.0
     """Of the steps after the first, as `engine.estimate.cost` counts them; 0 where it cannot."""
     weights: int = 0

@@ -104,8 +104,25 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
     rows = folder / "rows"
     rows.mkdir(parents=True)
     try:
-        setting = _write_rows(rows, rendered, base, context)
+        names, size = ("train", "validation"), recipe.method.batch_size
+        train, validation = (_measured_rows(rendered.file(f"{name}.jsonl"), base) for name in names)
+        if not train:
+            raise StageError.one("B412", "there are no training rows for trial steps")
+        usual = _spread(train, size)
+        most = min(recipe.method.micro_batch_size, len(validation))
+        judged = [validation[-1], *_spread(validation, most)[1:]] if validation else []
+        chosen = ([*usual * (STEPS - 1), train[-1], *usual[1:]], judged)
+        for name, part in zip(names, chosen, strict=True):
+            with (rows / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+                stream.writelines(f"{line}\n" for line, _ in part)
         backend = load_backend(recipe.backend.name)
+        setting = CompileInputs(
+            device=context.device,
+            precision=context.precision,
+            train_rows=STEPS * size,
+            validation_rows=len(judged),
+            kernels=backend.kernels(context.device),
+        )
         method = replace(
             recipe.method,
             epochs=1.0,
@@ -129,30 +146,6 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
         return backend.train(launch).usage
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write_rows(
-    folder: Path, rendered: Artifact, base: Path, context: StageContext
-) -> CompileInputs:
-    method, device = context.recipe.method, context.device
-    train = _measured_rows(rendered.file("train.jsonl"), base)
-    validation = _measured_rows(rendered.file("validation.jsonl"), base)
-    if not train:
-        raise StageError.one("B412", "there are no training rows for trial steps")
-    usual = _spread(train, method.batch_size)
-    peak = [train[-1], *usual[1:]]
-    most = min(method.micro_batch_size, len(validation))
-    judged = [validation[-1], *_spread(validation, most)[1:]] if validation else []
-    for name, rows in (("train", [*usual * (STEPS - 1), *peak]), ("validation", judged)):
-        with (folder / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(f"{line}\n" for line, _ in rows)
-    return CompileInputs(
-        device=device,
-        precision=context.precision,
-        train_rows=STEPS * method.batch_size,
-        validation_rows=len(judged),
-        kernels=load_backend(context.recipe.backend.name).kernels(device),
-    )
 
 
 def _measured_rows(path: Path, base: Path) -> _Rows:

@@ -1,8 +1,4 @@
-"""Tokens of rows that nothing has rendered yet, from a sample: by the base model's tokenizer, or by characters.
-
-What a row is asked stands in every row: the instruction with its labels, and the system message. The chat template is
-not run, as that takes transformers; what it writes around the turns is taken as so many tokens.
-"""
+"""Tokens of rows that nothing has rendered yet, from a sample: by the base model's tokenizer, or by characters."""
 
 from __future__ import annotations
 
@@ -91,7 +87,6 @@ class RowSample(Value):
     shared: int = 0
     """Tokens that all rows begin with."""
     from_characters: bool = True
-    """No tokenizer was at hand."""
 
     @property
     def rows(self) -> int:
@@ -150,8 +145,17 @@ def _sample(
         asking = _counter(tokenizer, english=is_english([f"{task.system} {task.instruction}"]))
         asked = asking(task.system) + asking(question(task, ""))
 
+    def tokens(row: _Texts) -> int:
+        own = count(row.longest)
+        if not task.spec.has_turns:
+            return math.ceil(own) + 1  # the end of the text
+        adds_system = bool(task.system) and not row.has_system
+        turns = TURN * (len(row.turns) + adds_system)
+        opening = 0 if adds_system or row.has_system else OPENING
+        return opening + turns + math.ceil(own + asked)
+
     def lengths(rows: Sequence[_Texts]) -> Lengths:
-        return lengths_of(Counter(_tokens(task, row, count, asked) for row in rows))
+        return lengths_of(Counter(map(tokens, rows)))
 
     found = lengths(train)
     shared = 0.0  # of documents, and of rows that begin with system messages of their own
@@ -173,16 +177,6 @@ def _counter(tokenizer: Any, *, english: bool) -> CountTokens:
     if tokenizer is None:
         return lambda text: estimated_tokens(text, english=english)
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-def _tokens(task: Task, row: _Texts, count: CountTokens, asked: float) -> int:
-    tokens = count(row.longest)
-    if not task.spec.has_turns:
-        return math.ceil(tokens) + 1  # the end of the text
-    adds_system = bool(task.system) and not row.has_system
-    turns = TURN * (len(row.turns) + adds_system)
-    opening = 0 if adds_system or row.has_system else OPENING
-    return opening + turns + math.ceil(tokens + asked)
 
 
 def _texts(task: Task, row: Example | Filled) -> _Texts:

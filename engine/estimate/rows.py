@@ -1,7 +1,4 @@
-"""What is known of rows before they are trained, how many and how long: counted by the tokenizer, or estimated.
-
-`known_rows` is the one answer to how many rows are trained, and in how many steps.
-"""
+"""What is known of rows before they are trained, how many and how long: counted by the tokenizer, or estimated."""
 
 from __future__ import annotations
 
@@ -48,11 +45,8 @@ class Workload(Value):
     """A sample where `exact` is not set; empty where nothing is known of lengths."""
     validation: Lengths
     exact: bool
-    """Counted by the base model's tokenizer."""
     source: str
-    """How lengths are known."""
     shared: int = 0
-    """Tokens that all training rows begin with."""
     learned: float = 0.0
     """Tokens of a training row that are learned from; 0 where that is not known."""
     at_most: bool = False
@@ -170,7 +164,16 @@ def workload_of(
     rows, texts = _rows_and_texts(recipe, store, data, base_model, sample)
     known = f"rows are counted by {counted_by(recipe)}"
     if rows is not None:
-        known = f"{rows.given} training rows{_before(recipe, rows)}"
+        known = f"{rows.given} training rows"
+        # What will still change their number.
+        checks, has_turns = recipe.data.checks, recipe.task.spec.has_turns
+        if has_turns and checks.truncation == "drop":
+            weighted = " and sources are weighted" if rows.is_unweighted else ""
+            known += f" before those of more than {limit} tokens are left out{weighted}"
+        elif has_turns and checks.template_tokens == "drop":
+            known += " before those with tokens of the chat template are left out"
+        elif rows.changes:
+            known += f" before {rows.changes}"
     if sampled.rows:
         how = f"{sampled.rows} rows that the base model's tokenizer read"
         if sampled.from_characters:
@@ -247,15 +250,3 @@ def trained_lengths(recipe: Recipe, lengths: Lengths) -> Lengths:
     for tokens, rows in lengths:
         counted[min(tokens, limit)] += rows
     return lengths_of(counted)
-
-
-def _before(recipe: Recipe, rows: TrainedRows) -> str:
-    """Say what will still change the number of rows."""
-    checks, has_turns = recipe.data.checks, recipe.task.spec.has_turns
-    if has_turns and checks.truncation == "drop":
-        limit = recipe.method.max_length
-        weighted = " and sources are weighted" if rows.is_unweighted else ""
-        return f" before those of more than {limit} tokens are left out{weighted}"
-    if has_turns and checks.template_tokens == "drop":
-        return " before those with tokens of the chat template are left out"
-    return f" before {rows.changes}" if rows.changes else ""

@@ -93,7 +93,6 @@ class Forecast(Value):
     of: str = ""
     """While a sweep has not chosen: which of its settings `training` is of."""
     stages: Mapping[str, StageForecast] = field(default_factory=dict)
-    """Of those that run."""
     price: Price | None = None
 
     @property
@@ -135,9 +134,16 @@ def forecast(
 
     GPUs of several processes divide the time of trainings and are paid for together; on a CPU they share its cores.
     """
-    device = plan.inputs.device
-    sample = sampler(plan.recipe, store, plan.training_data(store), plan.inputs.base_model)
-    recipe, training, of = _largest(plan, store, sample)
+    device, data, of = plan.inputs.device, plan.training_data(store), ""
+    sample = sampler(plan.recipe, store, data, plan.inputs.base_model)
+    if plan.trained is not None:
+        recipe = plan.trained
+        training = _every(replace(recipe, sweep=None), store, plan.inputs, data, sample)[0]
+    else:
+        number, training = largest_setting(plan.recipe, store, plan.inputs, data, sample)
+        recipe = settled(plan.recipe, number)
+        which = f"setting {number + 1} of {len(methods_of(recipe))}"
+        of = f"{which} ({own_words(recipe)}), the largest"
     past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
     shape = shape_of(recipe.base_model, store)
     found: dict[str, StageForecast] = {}
@@ -146,13 +152,21 @@ def forecast(
         if stage.reused is not None:
             continue
         if stage.name == "sweep":
-            found[stage.name] = _sweep(plan, store, sample)
+            # All settings together, as if none had been judged before; the largest one's memory.
+            ones = _every(plan.recipe, store, plan.inputs, data, sample)
+            times = [one.seconds for one in ones if one.seconds is not None]
+            found[stage.name] = StageForecast(
+                # A sum over a part of the settings would read like the whole.
+                seconds=sum(times) if len(times) == len(ones) else None,
+                memory_bytes=max((one.memory_bytes or 0 for one in ones), default=0) or None,
+                basis=" and ".join(dict.fromkeys(one.basis for one in ones)),
+            )
         elif stage.name == "train":
             found[stage.name] = SWEPT if plan.takes_swept else _again(training, 1)
         elif stage.name in repeats:
             found[stage.name] = _again(training, repeats[stage.name])
         elif stage.name == "soft_targets":
-            soft = soft_estimate(recipe, store, plan.training_data(store), device=device)
+            soft = soft_estimate(recipe, store, data, device=device)
             seconds = past.get(stage.name, soft.seconds)
             found[stage.name] = StageForecast(
                 seconds=seconds,
@@ -206,17 +220,6 @@ def largest_setting(
     return number, ones[number]
 
 
-def _largest(plan: Plan, store: Store, sample: Sampler) -> tuple[Recipe, TrainingEstimate, str]:
-    data = plan.training_data(store)
-    if plan.trained is not None:
-        plain = replace(plan.trained, sweep=None)
-        return plan.trained, _every(plain, store, plan.inputs, data, sample)[0], ""
-    number, found = largest_setting(plan.recipe, store, plan.inputs, data, sample)
-    recipe = settled(plan.recipe, number)
-    which = f"setting {number + 1} of {len(methods_of(recipe))}"
-    return recipe, found, f"{which} ({own_words(recipe)}), the largest"
-
-
 def _every(
     recipe: Recipe,
     store: Store,
@@ -236,18 +239,6 @@ def _every(
         )
         for method in methods_of(recipe)
     ]
-
-
-def _sweep(plan: Plan, store: Store, sample: Sampler) -> StageForecast:
-    """Return what all settings take together, as if none had been judged before; the largest one's memory."""
-    ones = _every(plan.recipe, store, plan.inputs, plan.training_data(store), sample)
-    seconds = [one.seconds for one in ones if one.seconds is not None]
-    return StageForecast(
-        # A sum over a part of the settings would read like the whole.
-        seconds=sum(seconds) if len(seconds) == len(ones) else None,
-        memory_bytes=max((one.memory_bytes or 0 for one in ones), default=0) or None,
-        basis=" and ".join(dict.fromkeys(one.basis for one in ones)),
-    )
 
 
 def _again(training: TrainingEstimate, times: int) -> StageForecast:

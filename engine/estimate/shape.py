@@ -50,11 +50,9 @@ class Linear(Value):
     """One matrix of each block that an adapter may stand beside."""
 
     name: str
-    """`q_proj`."""
     inputs: int
     outputs: int
     count: int
-    """In the whole model."""
 
 
 class ModelShape(Value):

@@ -70,22 +70,17 @@ class TrainingEstimate(Value):
     basis: str = "computed"
     """What memory and time come from: `computed` (from shapes), `probe` or `run`."""
     fits: bool | None = None
-    """The device has as much memory."""
     derived: tuple[tuple[str, str], ...] = ()
     """(what, how it was derived), for people."""
     unknown: tuple[str, ...] = ()
-    """What is missing, and what would make it known."""
 
 
 class Known(Value):
     shape: ModelShape | None
     workload: Workload
     measured: Measurement | None = None
-    """Of exactly this training."""
     like: Measurement | None = None
-    """Of another training on this machine."""
     missing: tuple[str, ...] = ()
-    """What is not known, with what would make it known."""
 
 
 def estimate_training(
@@ -186,7 +181,18 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     if shape is None:
         return found
     trained = cost.trainable_parameters(shape, method)
-    derived.append(("parameters", _parameters_text(shape, method, trained)))
+    if method.kind == "full":
+        is_all = method.train_only is None
+        what = f"all {trained:,}" if is_all else f"{trained:,} of {shape.total_parameters:,}"
+        how = f"{what} are trained; {shape.source}"
+    else:
+        targets = cost.targets(shape, method)
+        ranks = sorted({cost.rank_of(one, method) for one in targets} or {method.rank})
+        at = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
+        beside = f"{sum(one.count for one in targets)} matrices"
+        beside += " and the length of each row" if method.dora else ""
+        how = f"{trained:,} at {at} beside {beside}; {shape.source}"
+    derived.append(("parameters", how))
     peak, how = _memory(recipe, device, known, shape)
     derived.append(("memory", how))
     seconds = None
@@ -360,20 +366,6 @@ def _shared_text(recipe: Recipe, work: Workload) -> str:
         f"prompts begin with the same {about}{batch.shared} of {length} tokens: "
         f"{fewer:.1f} times fewer to compute in a batch of {rows}"
     )
-
-
-def _parameters_text(shape: ModelShape, method: Method, trained: int) -> str:
-    if method.kind == "full":
-        of_all = f"all {trained:,}"
-        if method.train_only is not None:
-            of_all = f"{trained:,} of {shape.total_parameters:,}"
-        return f"{of_all} are trained; {shape.source}"
-    targets = cost.targets(shape, method)
-    count = sum(one.count for one in targets)
-    ranks = sorted({cost.rank_of(one, method) for one in targets} or {method.rank})
-    at = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
-    lengths = " and the length of each row" if method.dora else ""
-    return f"{trained:,} at {at} beside {count} matrices{lengths}; {shape.source}"
 
 
 def _size(count: float) -> str:

@@ -1,8 +1,4 @@
-"""The student against its teacher on the same rows: what it may lose, and what it has to save.
-
-That the student is not much worse is a claim of non-inferiority: the interval's worse end has to keep
-`max_drop`. Sizes and speeds are measured once and have no interval.
-"""
+"""The student against its teacher on the same rows: what it may lose, and what it has to save."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from engine.evidence import (
     StudentAgainstTeacher,
     TeacherResult,
 )
-from engine.metrics.comparing import comparisons_with, corrected, judge_drop
+from engine.metrics.comparing import comparisons_with, corrected, judge_difference
 from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
@@ -82,33 +78,24 @@ def judge_teacher_drops(
     compared = {one.metric: one for one in comparisons}
     for drop in acceptance.against_teacher.drops if acceptance.against_teacher else ():
         comparison = compared.get(drop.metric)
-        if comparison is None:
-            name = f"{NAME}.{drop.metric}"
-            missing = Metric(name=name, value=None, n=0, undefined="not measured")
-            yield judge(missing, "max", drop.max_drop, decide_on=acceptance.decide_on)
-        else:
-            yield judge_drop(drop, comparison, f"`{comparison.name}`", acceptance, name=NAME)
+        against = f"`{comparison.name}`" if comparison else ""
+        yield judge_difference(drop, comparison, against, acceptance, name=NAME)
 
 
 def judge_ratios(
     found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
 ) -> Iterator[Check]:
     """Judge size and speed against the teacher's."""
-    bounds = acceptance.against_teacher
+    bounds, missing = acceptance.against_teacher, "not measured"
+    if bounds is None:
+        return
     size, speed = (found.size_ratio, found.speed_ratio) if found else (None, None)
-    if bounds is not None and bounds.max_parameters is not None:
-        yield _ratio("parameters", size, "max", bounds.max_parameters, rows=rows)
-    if bounds is not None and bounds.min_speed is not None:
-        yield _ratio("rows_per_second", speed, "min", bounds.min_speed, rows=rows)
-
-
-def _ratio(
-    name: str, value: float | None, direction: Direction, bound: float, *, rows: int
-) -> Check:
-    metric = Metric(
-        name=f"{RATIO}.{name}",
-        value=value,
-        n=rows,
-        undefined="" if value is not None else "not measured",
+    ratios: tuple[tuple[str, float | None, Direction, float | None], ...] = (
+        ("parameters", size, "max", bounds.max_parameters),
+        ("rows_per_second", speed, "min", bounds.min_speed),
     )
-    return judge(metric, direction, bound, decide_on="point")
+    for name, value, direction, bound in ratios:
+        if bound is not None:
+            undefined = "" if value is not None else missing
+            metric = Metric(name=f"{RATIO}.{name}", value=value, n=rows, undefined=undefined)
+            yield judge(metric, direction, bound, decide_on="point")

@@ -1,16 +1,9 @@
-"""The tuned model against other models on the same rows: baselines, and the last accepted model.
-
-Each other model is one comparison a metric, signed so that more is better for the tuned model. The
-p-values of all comparisons that a gate asks for are corrected together (Holm 1979): with several
-baselines and metrics, one of them looks beaten by luck more often than the confidence says.
-
-A gain over the baselines is a claim about each of them, so the check passes only where each one's
-interval does: the best one by its score need not be the one that is hardest to tell apart.
-"""
+"""The tuned model against other models on the same rows: baselines, and the last accepted model."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.evidence import (
@@ -137,17 +130,11 @@ def judge_without_synthetic(
     comparisons: Sequence[Comparison], acceptance: Acceptance
 ) -> tuple[Check, ...]:
     found = {one.metric: one for one in comparisons}
-    checks: list[Check] = []
-    for gain in acceptance.over_without_synthetic:
-        comparison = found.get(gain.metric)
-        if comparison is None:
-            name = f"{NAME}.{gain.metric}"
-            missing = Metric(name=name, value=None, n=0, undefined="not measured")
-            checks.append(judge(missing, "min", gain.min_gain, decide_on=acceptance.decide_on))
-        else:
-            against = "the same training without the synthetic rows"
-            checks.append(judge_gain_over(gain, comparison, against, acceptance, name=NAME))
-    return tuple(checks)
+    against = "the same training without the synthetic rows"
+    return tuple(
+        judge_difference(gain, found.get(gain.metric), against, acceptance, name=NAME)
+        for gain in acceptance.over_without_synthetic
+    )
 
 
 PREVIOUS = "previous"
@@ -226,11 +213,28 @@ def judge_gains(comparisons: Iterable[Comparison], acceptance: Acceptance) -> tu
     corrected p-value must be small enough too. Without a baseline the check fails: there is nothing
     that it could have beaten.
     """
-    found = [comparison for comparison in comparisons if comparison.name != PREVIOUS]
-    return tuple(
-        _judge_gain(gain, [x for x in found if x.metric == gain.metric], acceptance=acceptance)
-        for gain in acceptance.over_baselines
-    )
+    others = [comparison for comparison in comparisons if comparison.name != PREVIOUS]
+    checks: list[Check] = []
+    for gain in acceptance.over_baselines:
+        asked = [one for one in others if one.metric == gain.metric]
+        known = sorted(
+            (one for one in asked if one.difference is not None), key=lambda x: x.difference or 0.0
+        )
+        judge_one = partial(judge_difference, gain, acceptance=acceptance, name="over_baselines")
+        missing = asked[0].note if asked else "no baseline"
+        found = [] if known else [judge_one(None, "", missing=missing)]
+        for one in known:
+            which = (
+                "the best baseline"
+                if one is known[0]
+                else "the best one that is not beaten for sure"
+            )
+            found.append(judge_one(one, f"`{one.name}`, {which}"))
+        # A gain over the baselines is a claim about each of them: the best one that is not beaten
+        # decides.
+        undecided = [check for check in found if check.status is not Status.PASS]
+        checks.append((undecided or found)[0])
+    return tuple(checks)
 
 
 def judge_previous(
@@ -241,10 +245,22 @@ def judge_previous(
     Nothing is gated before a model has been accepted. One that cannot be compared lets nothing pass.
     """
     found = {x.metric: x for x in comparisons if x.name == PREVIOUS}
-    return tuple(
-        _judge_previous(drop, found.get(drop.metric), earlier=earlier, acceptance=acceptance)
-        for drop in acceptance.over_previous
-    )
+    checks: list[Check] = []
+    for drop in acceptance.over_previous:
+        why_not = earlier.why_not or earlier.why_not_by.get(drop.metric, "")
+        compared, name = found.get(drop.metric), "over_previous"
+        check = judge_difference(
+            drop, compared, earlier.named, acceptance, name=name, missing=why_not
+        )
+        if compared is None and not earlier.accepted:
+            note = "no model of this recipe has been accepted before: nothing to compare with"
+            # A warning lets pass: the first run of a recipe must be able to be accepted.
+            check = replace(check, status=Status.WARN, note=note)
+        elif compared is None:
+            note = f"{earlier.named} cannot be compared: {why_not}"
+            check = replace(check, status=Status.INCONCLUSIVE, note=note)
+        checks.append(check)
+    return tuple(checks)
 
 
 def comparisons_with(
@@ -254,99 +270,70 @@ def comparisons_with(
 
     With `tested`, only those have p-values.
     """
-    return [
-        _comparison(name, metric, models, with_test=tested is None or metric in tested)
-        for metric in metrics
-    ]
-
-
-def _comparison(name: str, metric: str, models: PairedTables, *, with_test: bool) -> Comparison:
     from engine.metrics.paired import difference  # brings numpy
 
-    found = difference(metric, models, with_test=with_test)
-    value, interval = found.metric.value, found.metric.interval
-    if models.judging.is_lower_better(metric):
-        # Not `-value`, which makes -0.0 of 0.0 and is shown with its sign.
-        value = None if value is None else 0.0 - value
-        interval = turned(interval)
-    return Comparison(
-        name=name,
-        metric=found.metric.name,
-        difference=value,
-        interval=interval,
-        p_value=found.p_value,
-        p_adjusted=None,
-        test=found.test,
-        n=found.metric.n,
-        note=found.metric.undefined,
-    )
+    comparisons = []
+    for metric in metrics:
+        found = difference(metric, models, with_test=tested is None or metric in tested)
+        value, interval = found.metric.value, found.metric.interval
+        if models.judging.is_lower_better(metric):
+            value, interval = negated(value, interval)
+        comparison = Comparison(
+            name=name,
+            metric=found.metric.name,
+            difference=value,
+            interval=interval,
+            p_value=found.p_value,
+            p_adjusted=None,
+            test=found.test,
+            n=found.metric.n,
+            note=found.metric.undefined,
+        )
+        comparisons.append(comparison)
+    return comparisons
 
 
-def turned(interval: Interval | None) -> Interval | None:
+def negated(value: float | None, interval: Interval | None) -> tuple[float | None, Interval | None]:
+    # Not `-value`, which makes -0.0 of 0.0 and is shown with its sign.
+    turned = None if value is None else 0.0 - value
     if interval is None:
-        return None
-    return replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)
+        return turned, None
+    return turned, replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)
 
 
-def _judge_difference(
+def judge_difference(
     bound: MinGain | MaxDrop,
-    comparison: Comparison,
+    comparison: Comparison | None,
     against: str,
     acceptance: Acceptance,
     *,
     name: str,
+    missing: str = "not measured",
 ) -> Check:
-    direction: Direction = "max"
-    if isinstance(bound, MinGain):
-        direction, limit = "min", bound.min_gain
+    """Judge what is gained over another model, or lost against it; `name` begins the check's.
+
+    Classes of few rows decide nothing, and what is `missing` fails. A gain on the lower bound needs a corrected
+    p-value that is small enough, too.
+    """
+    direction: Direction = "min"
+    if is_gain := isinstance(bound, MinGain):
+        limit = bound.min_gain
     else:
-        limit = bound.max_drop
-    metric = Metric(
-        name=f"{name}.{bound.metric}",
-        value=comparison.difference,
-        n=comparison.n,
-        interval=comparison.interval,
-        undefined=comparison.note,
-    )
+        direction, limit = "max", bound.max_drop
+    name = f"{name}.{bound.metric}"
+    if comparison is None:
+        metric = Metric(name=name, value=None, n=0, undefined=missing)
+        return judge(metric, direction, limit, decide_on=acceptance.decide_on)
+    value, interval = comparison.difference, comparison.interval
+    if not is_gain:
+        value, interval = negated(value, interval)
+    n, why = comparison.n, comparison.note
+    metric = Metric(name=name, value=value, n=n, interval=interval, undefined=why)
     note = f"against {against}, on the same rows; p: {comparison.test}"
     check = judge(metric, direction, limit, decide_on=acceptance.decide_on, note=note)
     check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
-    return hold_back(check, bound.metric, n=comparison.n)
-
-
-def _judge_gain(
-    gain: MinGain, comparisons: Sequence[Comparison], *, acceptance: Acceptance
-) -> Check:
-    name = f"over_baselines.{gain.metric}"
-    known = sorted(
-        (x for x in comparisons if x.difference is not None), key=lambda x: x.difference or 0.0
-    )
-    if not known:
-        reason = comparisons[0].note if comparisons else "no baseline"
-        missing = Metric(name=name, value=None, n=0, undefined=reason)
-        return judge(missing, "min", gain.min_gain, decide_on=acceptance.decide_on)
-    checks = [_over_one(gain, x, known, acceptance=acceptance) for x in known]
-    undecided = [check for check in checks if check.status is not Status.PASS]
-    # A gain over the baselines is a claim about each of them: the best one that is not beaten
-    # decides.
-    return (undecided or checks)[0]
-
-
-def _over_one(
-    gain: MinGain, comparison: Comparison, known: Sequence[Comparison], *, acceptance: Acceptance
-) -> Check:
-    is_best = comparison is known[0]
-    which = "the best baseline" if is_best else "the best one that is not beaten for sure"
-    against = f"`{comparison.name}`, {which}"
-    return judge_gain_over(gain, comparison, against, acceptance, name="over_baselines")
-
-
-def judge_gain_over(
-    gain: MinGain, comparison: Comparison, against: str, acceptance: Acceptance, *, name: str
-) -> Check:
-    """Judge the gain over one other model; `name` begins the check's."""
-    check = _judge_difference(gain, comparison, against, acceptance, name=name)
-    if check.status is not Status.PASS or acceptance.decide_on == "point":
+    check = hold_back(check, bound.metric, n=n)
+    if not is_gain or check.status is not Status.PASS or acceptance.decide_on == "point":
         return check
     most, p_value = 1 - acceptance.confidence, comparison.p_adjusted
     if p_value is not None and p_value <= most + ROUNDING:
@@ -354,35 +341,6 @@ def judge_gain_over(
     shown = "no p-value" if p_value is None else f"p = {p_value:.3g} after Holm's correction"
     note = f"{shown}, required at most {most:.3g}; {check.note}"
     return replace(check, status=Status.INCONCLUSIVE, note=note)
-
-
-def _judge_previous(
-    drop: MaxDrop, comparison: Comparison | None, *, earlier: Earlier, acceptance: Acceptance
-) -> Check:
-    name = f"over_previous.{drop.metric}"
-    if comparison is None:
-        why_not = earlier.why_not or earlier.why_not_by.get(drop.metric, "")
-        missing = Metric(name=name, value=None, n=0, undefined=why_not)
-        check = judge(missing, "max", drop.max_drop, decide_on=acceptance.decide_on)
-        if not earlier.accepted:
-            note = "no model of this recipe has been accepted before: nothing to compare with"
-            # A warning lets pass: the first run of a recipe must be able to be accepted.
-            return replace(check, status=Status.WARN, note=note)
-        note = f"{earlier.named} cannot be compared: {why_not}"
-        return replace(check, status=Status.INCONCLUSIVE, note=note)
-    return judge_drop(drop, comparison, earlier.named, acceptance, name="over_previous")
-
-
-def judge_drop(
-    drop: MaxDrop, comparison: Comparison, against: str, acceptance: Acceptance, *, name: str
-) -> Check:
-    """Judge what the tuned model loses against another one by at most so much; `name` begins the check's."""
-    lost = replace(
-        comparison,
-        difference=None if comparison.difference is None else 0.0 - comparison.difference,
-        interval=turned(comparison.interval),
-    )
-    return _judge_difference(drop, lost, against, acceptance, name=name)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -268,7 +268,13 @@ def diagnose(recipe: Recipe, evidence: TrainedEvidence) -> Diagnosis:
         reasons.append("no_more")
     if edit == "learn_less" and not edits:
         reasons.append("no_less_of_compared" if case.checkpoints.are_compared else "no_less")
-    found = _diagnosis(case, Fit(rule["fit"]), tuple(_sentences(reasons, case)), edits)
+    said = list[str]()
+    for named in reasons:
+        one = table()["words"].get(named, named) if isinstance(named, str) else named
+        one = {"if": [], "say": one} if isinstance(one, str) else one
+        if _hold(one["if"], case):
+            said.append(_EvidenceFormatter().format(one["say"], case))
+    found = _diagnosis(case, Fit(rule["fit"]), tuple(said), edits)
     why, cause = case.cause
     # One cause first: what another setting would not help is not given one.
     if not cause or (found.fit is Fit.FITS and evidence.passes is not False):
@@ -287,19 +293,20 @@ def _hold(names: Sequence[str], case: TrainedCase) -> bool:
     return True
 
 
-def _sentences(evidence: Sequence[str | Mapping[str, Any]], case: TrainedCase) -> Iterator[str]:
-    for named in evidence:
-        one = table()["words"].get(named, named) if isinstance(named, str) else named
-        one = {"if": [], "say": one} if isinstance(one, str) else one
-        if _hold(one["if"], case):
-            yield _EvidenceFormatter().format(one["say"], case)
-
-
 def _diagnosis(
     case: TrainedCase, fit: Fit, reasons: tuple[str, ...], edits: Sequence[RecipeEdit]
 ) -> Diagnosis:
     """Return a diagnosis; keys that the sweep varies are named, not edited in `method`."""
-    edits = [*_not_following(case, edits)]
+    # Keys that the recipe does not give follow an edited one: `micro_batch_size` the batches, `alpha` the rank, and
+    # where `epochs` are given there are no bounds of the number of steps.
+    open_keys = {one.key: one.value for one in case.recipe.method_defaults}
+    following = {
+        f"method.{key}"
+        for edit in edits
+        for key in _FOLLOWS.get(edit.key.removeprefix("method."), ())
+        if key in open_keys and open_keys[key] == getattr(case.method, key)
+    }
+    edits = [one for one in edits if one.key not in following]
     proposed = {one.key.removeprefix("method."): one.proposed for one in edits}
     varied_keys = varied(case.recipe.sweep) if case.recipe.sweep else ()
     led = {f"method.{one}" for key in varied_keys for one in (key, *_GO_WITH.get(key, ()))}
@@ -318,20 +325,3 @@ def _diagnosis(
             f"{apart}: the two hold other rows, so look at how they are divided, not at rows and epochs"
         )
     return Diagnosis(fit=fit, reasons=(*reasons, *notes), edits=tuple(rest), yaml=yaml_of(rest))
-
-
-def _not_following(case: TrainedCase, edits: Sequence[RecipeEdit]) -> Iterator[RecipeEdit]:
-    """Yield the edits without those of keys that the recipe does not give and that follow another edited one.
-
-    `micro_batch_size` follows `batch_size`, `alpha` the rank, and where `epochs` are given there are no bounds of the
-    number of steps.
-    """
-    open_keys = {one.key: one.value for one in case.recipe.method_defaults}
-    edited = {one.key.removeprefix("method.") for one in edits}
-    following = {
-        f"method.{key}"
-        for given in edited
-        for key in _FOLLOWS.get(given, ())
-        if key in open_keys and open_keys[key] == getattr(case.method, key)
-    }
-    yield from (one for one in edits if one.key not in following)

@@ -61,42 +61,33 @@ def margin_of(
     None for a margin that shows nothing: one that every value is within, or, from the lock's interval, one much
     wider than the `interval` that the repeated run has on the same rows.
     """
-    found = _margin_of(locked, spread, seeds=seeds, rows=rows)
-    if found.value is None:
-        return found
-    value = float(locked["value"])
-    is_from_seeds = spread is not None and seeds >= FEWEST_SEEDS
-    if found.value >= max(value, 1 - value):
-        return Margin(
-            value=None, origin=f"every value is within ±{found.value:.3f}: {found.origin}"
-        )
-    if interval is not None and not is_from_seeds:
-        half = (interval.high - interval.low) / 2
-        if found.value > MOST_WIDER * half + 1 / max(1, rows):
-            says = f"the lock's interval is wider than these rows give (±{half:.3f})"
-            return Margin(value=None, origin=says)
-    return found
-
-
-def _margin_of(
-    locked: Mapping[str, Any], spread: Mapping[str, Any] | None, *, seeds: int, rows: int
-) -> Margin:
     if spread is not None and seeds >= FEWEST_SEEDS:
+        from scipy.stats import t  # only where seeds were trained
+
         deviation = float(spread["deviation"])
         # Student's quantile, as the deviation is known from a few seeds only; the root of two, as
         # both trainings scatter.
-        factor = _student(1 - LEVEL / 2, seeds - 1) * math.sqrt(2)
-        value = max(factor * deviation, 1 / max(1, rows))
+        factor = float(t.ppf(1 - LEVEL / 2, seeds - 1)) * math.sqrt(2)
+        margin, interval = max(factor * deviation, 1 / max(1, rows)), None
         origin = (
             f"what two trainings with other seeds may differ by: {factor:.2f} times the standard "
             f"deviation {deviation:.4f} of {seeds} seeds, at least one row of {rows}"
         )
-        return Margin(value=value, origin=origin)
-    few = f"{seeds} seeds are too few for a noise band" if seeds > 1 else "no further seeds"
-    if locked["low"] is None or locked["high"] is None:
-        return Margin(value=None, origin=f"{few}, and the lock has no interval")
-    half = (float(locked["high"]) - float(locked["low"])) / 2
-    return Margin(value=half, origin=f"half of the lock's interval ({few} in the lock)")
+    else:
+        few = f"{seeds} seeds are too few for a noise band" if seeds > 1 else "no further seeds"
+        if locked["low"] is None or locked["high"] is None:
+            return Margin(value=None, origin=f"{few}, and the lock has no interval")
+        margin = (float(locked["high"]) - float(locked["low"])) / 2
+        origin = f"half of the lock's interval ({few} in the lock)"
+    value = float(locked["value"])
+    if margin >= max(value, 1 - value):
+        return Margin(value=None, origin=f"every value is within ±{margin:.3f}: {origin}")
+    if interval is not None:
+        half = (interval.high - interval.low) / 2
+        if margin > MOST_WIDER * half + 1 / max(1, rows):
+            says = f"the lock's interval is wider than these rows give (±{half:.3f})"
+            return Margin(value=None, origin=says)
+    return Margin(value=margin, origin=origin)
 
 
 def equivalence(
@@ -112,10 +103,27 @@ def equivalence(
     of `differing` answers: a share of rows moves by at most one row for each.
     """
     interval: Interval | None = None
-    if differing or asked.found != asked.locked:
-        interval = _paired(asked, found, before) if before is not None else None
+    if before is not None and (differing or asked.found != asked.locked):
+        from engine.metrics.paired import difference, pair  # brings SciPy
+
+        # The lock keeps hashes of answers without probabilities: both sides must be scored alike.
+        plain = [replace(row, probability=None, probabilities=()) for row in found]
+        judging = Judging(task=asked.task, confidence=CONFIDENCE, seed=asked.seed)
+        models = pair(plain, before, judging)
+        if asked.metric in models.measures:
+            interval = difference(asked.metric, models, with_test=False).metric.interval
     if interval is None:
-        interval = _bounded(asked, found, differing)
+        # Each changed answer moves a share of rows by one row at most, the sum up or down: the deviation of the sum is
+        # at most the root of their number. What is of fewer rows, as the F1 of a rare label, moves by one of those.
+        reach = NormalDist().inv_cdf(1 - LEVEL) * math.sqrt(differing / max(1, len(found)))
+        reach /= math.sqrt(_effective_rows(asked, found)) if found else 1.0
+        point = asked.found - asked.locked
+        interval = Interval(
+            low=point - reach,
+            high=point + reach,
+            confidence=CONFIDENCE,
+            method=f"from the {differing} answers that differ",
+        )
     margin = asked.margin.value
     holds = margin is not None and -margin <= interval.low and interval.high <= margin
     return Equivalence(
@@ -153,38 +161,6 @@ def agrees(found: Metric | None, bound: float) -> bool:
     return high >= bound
 
 
-def _paired(
-    asked: MetricPair, found: Sequence[Prediction], before: Sequence[Prediction]
-) -> Interval | None:
-    from engine.metrics.paired import difference, pair  # brings SciPy
-
-    # The lock keeps hashes of answers without probabilities: both sides must be scored alike.
-    plain = [replace(row, probability=None, probabilities=()) for row in found]
-    models = pair(plain, before, Judging(task=asked.task, confidence=CONFIDENCE, seed=asked.seed))
-    if asked.metric not in models.measures:
-        return None
-    return difference(asked.metric, models, with_test=False).metric.interval
-
-
-def _bounded(asked: MetricPair, found: Sequence[Prediction], differing: int) -> Interval:
-    """Bound the difference by the answers that changed: each moves a share of rows by one row at most.
-
-    What stands on fewer rows, such as the F1 of a rare label, moves by one of those.
-    """
-    rows = max(1, len(found))
-    # Each changed answer moves the sum up or down: the deviation of the sum is at most the root of
-    # their number.
-    reach = NormalDist().inv_cdf(1 - LEVEL) * math.sqrt(differing / rows)
-    reach /= math.sqrt(_effective_rows(asked, found)) if found else 1.0
-    point = asked.found - asked.locked
-    return Interval(
-        low=point - reach,
-        high=point + reach,
-        confidence=CONFIDENCE,
-        method=f"from the {differing} answers that differ",
-    )
-
-
 def _effective_rows(asked: MetricPair, found: Sequence[Prediction]) -> float:
     """Return of how many rows a metric is a share: of a label its rows, of a mean over labels as many as scatter so."""
     from engine.metrics.families import family_of  # brings numpy
@@ -199,9 +175,3 @@ def _effective_rows(asked: MetricPair, found: Sequence[Prediction]) -> float:
     if not counts or not (label or name.startswith(_MEANS)):
         return len(found)
     return float(min(len(found), len(counts) ** 2 / sum(1 / count for count in counts)))
-
-
-def _student(quantile: float, freedom: int) -> float:
-    from scipy.stats import t  # only where seeds were trained
-
-    return float(t.ppf(quantile, freedom))

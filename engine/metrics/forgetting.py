@@ -30,7 +30,7 @@ from engine.evidence.verdicts import DRIFT
 from engine.metrics.intervals import wilson
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
-from engine.recipe.model import Acceptance, Direction, Drift, Forgetting
+from engine.recipe.model import Acceptance, Drift, Forgetting
 from engine.values import Value, decimal, field, replace
 
 
@@ -94,30 +94,23 @@ def judge_drift(
     if drift is None:
         return ()
     found = {} if result is None else {one.name: one for one in result.scores}
+    likely, length = drift.chosen_log_probability, drift.answer_length
+    bounds = {
+        CHOSEN_LOG_PROBABILITY: (likely.max_drop if likely else None, "nats a token"),
+        ANSWER_LENGTH: (length.max_ratio if length else None, "tokens an answer"),
+    }
     checks = []
-    for name, bound in _bounds(drift).items():
-        score = found.get(name)
-        missing = Metric(name=name, value=None, n=0, undefined="not measured")
-        metric = replace(missing if score is None else score.change, name=f"{DRIFT}.{name}")
-        direction: Direction = "max"
-        note = _note(score) if score else ""
-        checks.append(judge(metric, direction, bound, decide_on=acceptance.decide_on, note=note))
+    for name, (bound, unit) in bounds.items():
+        if bound is None:
+            continue
+        metric, note = Metric(name=name, value=None, n=0, undefined="not measured"), ""
+        if (score := found.get(name)) is not None:
+            sides = (score.before, score.after)
+            before, after = ("none" if one is None else decimal(one) for one in sides)
+            metric, note = score.change, f"{unit}, base {before}, tuned {after}"
+        metric = replace(metric, name=f"{DRIFT}.{name}")
+        checks.append(judge(metric, "max", bound, decide_on=acceptance.decide_on, note=note))
     return tuple(checks)
-
-
-def _bounds(drift: Drift) -> dict[str, float]:
-    bounds = {}
-    if drift.chosen_log_probability is not None:
-        bounds[CHOSEN_LOG_PROBABILITY] = drift.chosen_log_probability.max_drop
-    if drift.answer_length is not None:
-        bounds[ANSWER_LENGTH] = drift.answer_length.max_ratio
-    return bounds
-
-
-def _note(score: DriftScore) -> str:
-    before, after = ("none" if one is None else decimal(one) for one in (score.before, score.after))
-    unit = "nats a token" if score.name == CHOSEN_LOG_PROBABILITY else "tokens an answer"
-    return f"{unit}, base {before}, tuned {after}"
 
 
 OVERALL = "all"

@@ -1,10 +1,4 @@
-"""Differences between two models on the same rows, with intervals and p-values.
-
-Rows are paired by id, so what both models get right or wrong cancels: a difference is known far
-more closely than either score. P-values are two-sided, of "no difference at all": McNemar's exact
-test for shares of rows, a Monte Carlo permutation of the two outputs on each row for every other
-metric, and for every metric where rows have groups: then whole groups are swapped.
-"""
+"""Differences between two models on the same rows, with intervals and p-values."""
 
 from __future__ import annotations
 
@@ -30,7 +24,6 @@ class Difference(Value):
     p_value: float | None
     """Of no difference at all; None where the difference is undefined."""
     test: str
-    """Which test gave the p-value."""
 
 
 class PairedTables(Value):
@@ -121,10 +114,14 @@ def _p_value(
         hits = one.column(column) > 0, two.column(column) > 0
         gained, lost = int((hits[0] & ~hits[1]).sum()), int((hits[1] & ~hits[0]).sum())
         return mcnemar(gained, lost), "McNemar's exact test"
-    p_value = _permutation(measures, models, point=point)
-    if one.groups is None:
-        return p_value, "paired permutation test"
-    return p_value, f"paired permutation test of {one.units} groups"
+    # Swaps that give a difference at least as large, the observed one among them: (1 + hits) / (1 + draws), never 0
+    # (Phipson and Smyth 2010). With a tolerance: a swap back to the same counts may differ in the last bits of a float.
+    swapped = swap(one, two, seed=models.judging.seed)
+    first, second = (m.value(s) for m, s in zip(measures, swapped, strict=True))
+    as_large = np.abs(first - second) >= abs(point) - 1e-9 * max(1.0, abs(point))
+    of_groups = "" if one.groups is None else f" of {one.units} groups"
+    p_value = (1 + int(as_large.sum())) / (1 + first.size)
+    return p_value, f"paired permutation test{of_groups}"
 
 
 def mcnemar(gained: int, lost: int) -> float:
@@ -134,15 +131,3 @@ def mcnemar(gained: int, lost: int) -> float:
     """
     tail = 2 * float(bdtr(min(gained, lost), gained + lost, 0.5))
     return min(1.0, max(tail, sys.float_info.min))
-
-
-def _permutation(measures: tuple[Measure, Measure], models: PairedTables, *, point: float) -> float:
-    """Count swaps that give a difference at least as large; the observed one is among them.
-
-    (1 + hits) / (1 + draws), never 0: Phipson and Smyth (2010).
-    """
-    swapped = swap(*models.tables, seed=models.judging.seed)
-    first, second = (m.value(s) for m, s in zip(measures, swapped, strict=True))
-    # With a tolerance: a swap back to the same counts may differ in the last bits of a float.
-    hits = int((np.abs(first - second) >= abs(point) - 1e-9 * max(1.0, abs(point))).sum())
-    return (1 + hits) / (1 + first.size)

@@ -1,7 +1,4 @@
-"""The power of each threshold on the holdout, as values and as sentences: how often a model of a true value passes.
-
-Estimates, made before training, with a note that says what they assume.
-"""
+"""The power of each threshold on the holdout, as values and as sentences: how often a model of a true value passes."""
 
 from __future__ import annotations
 
@@ -83,7 +80,6 @@ class PowerEstimate(Value):
     decided_on: str
     """`lower bound`, `upper bound` or `point`."""
     rows: int
-    """Of the holdout."""
     groups: int = 0
     """Of these rows; 0 where each is independent."""
     is_out_of_reach: bool = False
@@ -135,42 +131,30 @@ class PowerEstimate(Value):
         end = f" ({self.decided_on})" if self.kind == "threshold" else ""
         over = " over a baseline" if self.kind == "min_gain" else ""
         rows = judging_rows(self.rows, self.groups)
-        start = f"{self.metric} `{self.threshold}{end}`{over} on {rows}"
-        says = {"threshold": self._of_value, "min_gain": self._of_gain, "max_drop": self._of_drop}
-        return f"{start}: {says[self.kind]()}."
-
-    def _of_value(self) -> str:
-        if self.passes_at is None:
-            return f"power below {OFTEN:.2f} at every true value{self._enough_rows(asked=True)}"
-        text = f"power {OFTEN:.2f} at a true {self.metric} of {self.passes_text}"
-        if self.seldom_at is not None:
-            return f"{text}; {self.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}"
-        text = f"{text}, {self.power_text} at {self.asked_text}"
-        return text if self._is_enough else f"{text}{self._enough_rows()}"
-
-    def _of_gain(self) -> str:
-        more_rows = self._enough_rows(asked=True)
-        if self.passes_at is None or self.asked_at is None:
-            return f"power below {OFTEN:.2f} at every true gain{more_rows}"
-        text = f"power {OFTEN:.2f} at a true gain of {self.passes_text}"
-        if self.seldom_at is not None:
-            text += f", {SELDOM:.2f} at {self.seldom_text}"
-        return text if self.passes_at <= self.asked_at else f"{text}{more_rows}"
-
-    def _of_drop(self) -> str:
-        text = f"power {self.power_text} for a model as good as the previous one"
-        return text if self._is_enough else f"{text}{self._enough_rows()}"
-
-    @property
-    def _is_enough(self) -> bool:
-        return self.power is not None and self.power >= OFTEN
-
-    def _enough_rows(self, *, asked: bool = False) -> str:
-        if self.is_judged:
-            return ""
-        needed, unit = self.rows_needed, f"{self.unit}s"
-        number = f"{needed:,} holdout {unit} give" if needed else f"no number of {unit} gives"
-        return f"; {number} power {OFTEN:.2f}{f' at {self.asked_text}' if asked else ''}"
+        unit, passes, more, more_at = f"{self.unit}s", self.passes_text, "", ""
+        if not self.is_judged:
+            needed = f"{self.rows_needed:,} holdout {unit} give" if self.rows_needed else ""
+            more = f"; {needed or f'no number of {unit} gives'} power {OFTEN:.2f}"
+            more_at = f"{more} at {self.asked_text}"
+        is_enough = self.power is not None and self.power >= OFTEN
+        if self.kind == "max_drop":
+            text = f"power {self.power_text} for a model as good as the previous one"
+            text += "" if is_enough else more
+        elif self.kind == "min_gain":
+            text = f"power below {OFTEN:.2f} at every true gain{more_at}"
+            if self.passes_at is not None and self.asked_at is not None:
+                seldom = "" if self.seldom_at is None else f", {SELDOM:.2f} at {self.seldom_text}"
+                text = f"power {OFTEN:.2f} at a true gain of {passes}{seldom}"
+                text += "" if self.passes_at <= self.asked_at else more_at
+        elif self.passes_at is None:
+            text = f"power below {OFTEN:.2f} at every true value{more_at}"
+        else:
+            text = f"power {OFTEN:.2f} at a true {self.metric} of {passes}"
+            if self.seldom_at is not None:
+                text += f"; {self.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}"
+            else:
+                text += f", {self.power_text} at {self.asked_text}{'' if is_enough else more}"
+        return f"{self.metric} `{self.threshold}{end}`{over} on {rows}: {text}."
 
 
 class PowerEstimates(Value):
@@ -376,20 +360,17 @@ class _Estimator(Value, kw_only=False):
         if missing and (is_whole or label in missing):
             where = f"none of {_count(judges.rows, 'holdout row')} is of `{label or missing[0]}`"
             return f"{metric} cannot be computed: {where}, so it cannot pass."
-        few = self._few_rows(label) if label in labels else ""
-        return f"{few} {metric} cannot pass, only fail or stay undecided." if few else ""
-
-    def _few_rows(self, label: str) -> str:
-        """Say that a class has too few rows to decide, and how many there would have to be of all."""
-        judges, counted = self.judges, bool(self.judges.classes)
-        rows = judges.classes[label] if counted else judges.rows / len(self.task.labels)
+        if label not in labels:
+            return ""
+        counted = bool(judges.classes)
+        rows = judges.classes[label] if counted else judges.rows / len(labels)
         if rows >= FEW_ROWS:
             return ""
         enough = power.round_up(judges.rows * FEW_ROWS / max(rows, 1))
         has = f"{rows}" if counted else f"about {rows:.0f}"
         return (
             f"`{label}` has {has} of {judges.rows:,} holdout rows; about {enough:,} holdout rows would "
-            f"bring it to {FEW_ROWS}, and with fewer"
+            f"bring it to {FEW_ROWS}, and with fewer {metric} cannot pass, only fail or stay undecided."
         )
 
     def _spread(self, metric: str) -> Spread | None:

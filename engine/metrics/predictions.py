@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Recipe, Task
@@ -18,7 +17,6 @@ class Prediction(Value):
     id: str
     """Of the example, 16 hex digits; predictions of two models are paired by it."""
     target: str
-    """The true label."""
     label: str | None
     """The label the output stands for; None when the output is not an answer of the task."""
     text: str
@@ -54,9 +52,7 @@ class Prediction(Value):
 class Judging(Value):
     task: Task
     confidence: float
-    """Of every interval."""
     seed: int
-    """Of what is drawn for intervals and tests."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> Judging:
@@ -87,28 +83,21 @@ def has_shares_of(predictions: Iterable[Prediction], labels: Sequence[str]) -> b
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Write one JSON object a line, UTF-8, in the order given."""
+    """Write one JSON object a line, UTF-8, in the order given, without what is as by default."""
+    defaults = {field.name: field.default for field in fields(Prediction)}
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for prediction in predictions:
+            given = to_json(prediction)
+            own = {name: value for name, value in given.items() if value != defaults[name]}
             # NaN is no JSON: better an error here than in every reader of the file.
-            file.write(json.dumps(_as_json(prediction), ensure_ascii=False, allow_nan=False) + "\n")
+            file.write(json.dumps(own, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_predictions(path: Path) -> list[Prediction]:
     with path.open(encoding="utf-8", newline="\n") as file:
-        return [_from_json(json.loads(line)) for line in file]
-
-
-_DEFAULTS = {field.name: field.default for field in fields(Prediction)}
-_TUPLES = ("probabilities", "references", "base_nats")
-
-
-def _as_json(prediction: Prediction) -> dict[str, Any]:
-    """Return what is not as it is by default."""
-    given = to_json(prediction)
-    return {name: value for name, value in given.items() if value != _DEFAULTS[name]}
-
-
-def _from_json(data: dict[str, Any]) -> Prediction:
-    lists = {name: tuple(data[name]) for name in _TUPLES if name in data}
-    return Prediction(**{**data, **lists})
+        found = map(json.loads, file)
+        several = ("probabilities", "references", "base_nats")
+        return [
+            Prediction(**one | {name: tuple(one[name]) for name in several if name in one})
+            for one in found
+        ]

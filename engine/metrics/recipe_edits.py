@@ -1,7 +1,4 @@
-"""Edits of `method` that would help a model that learned too little or too much.
-
-Where the numbers come from stands in docs/explanation/diagnosis.md. An edit changes what falls short and nothing else.
-"""
+"""Edits of `method` that would help a model that learned too little or too much."""
 
 from __future__ import annotations
 
@@ -77,7 +74,6 @@ class ValidationLosses(Value):
     last: float
     last_step: int
     has_risen: bool
-    """After its minimum."""
     is_falling: bool
     """The last is the lowest, and well below what it was at two thirds of the steps."""
 
@@ -133,12 +129,7 @@ CHECKPOINT_GAIN: Final = 0.02
 """Of the main metric, by which another checkpoint has to be better before it is proposed."""
 
 
-def rate_of(recipe: Recipe, training: TrainingSummary) -> float:
-    """Return the learning rate that a recipe gets automatically whose base model's name gives its size."""
-    return _usual_rates(recipe, training)[0]
-
-
-def _usual_rates(recipe: Recipe, training: TrainingSummary) -> tuple[float, ...]:
+def usual_rates(recipe: Recipe, training: TrainingSummary) -> tuple[float, ...]:
     """Return the rates for the weights that were trained, and for those that the base model's name gives."""
     base, trained = recipe.base_model, training.total_parameters
     if isinstance(base, Scratch):
@@ -155,11 +146,11 @@ def _usual_rates(recipe: Recipe, training: TrainingSummary) -> tuple[float, ...]
 
 
 def is_slow(recipe: Recipe, training: TrainingSummary) -> bool:
-    return recipe.method.learning_rate < min(_usual_rates(recipe, training)) / 2
+    return recipe.method.learning_rate < min(usual_rates(recipe, training)) / 2
 
 
 def is_fast(recipe: Recipe, training: TrainingSummary) -> bool:
-    return recipe.method.learning_rate > FAST * max(_usual_rates(recipe, training))
+    return recipe.method.learning_rate > FAST * max(usual_rates(recipe, training))
 
 
 def to_learn_more(
@@ -168,12 +159,12 @@ def to_learn_more(
     """Return what would make an underfitted model learn: rate and steps first, then length, then rank."""
     method = recipe.method
     if (losses is not None and losses.has_diverged) or is_fast(recipe, training):
-        usual = rate_of(recipe, training)
+        usual = usual_rates(recipe, training)[0]
         lower = float(f"{min(usual, method.learning_rate / 4):.1g}")
         return (edit_of("method.learning_rate", method.learning_rate, lower),)
     changes: dict[str, Any] = {}
     if is_slow(recipe, training):
-        changes["learning_rate"] = rate_of(recipe, training)
+        changes["learning_rate"] = usual_rates(recipe, training)[0]
     if training.stopped_early and method.early_stopping is not None:
         changes["early_stopping.patience"] = 2 * method.early_stopping.patience
     else:

@@ -1,9 +1,4 @@
-"""Do rows differ from those of the holdout, by counts alone? Permutation tests, corrected after Holm, and effects.
-
-Both sets of rows are put together and divided anew 4,000 times; the p-value is the share of divisions that differ
-as much, and never 0. Labels differ by the share of rows that is elsewhere (total variation), ordered counts by the
-largest distance of their cumulative shares (Kolmogorov and Smirnov, on bins), abstentions by the difference of shares.
-"""
+"""Whether rows differ from those of the holdout, by counts alone: permutation tests corrected after Holm, and sizes."""
 
 from __future__ import annotations
 

@@ -1,14 +1,9 @@
-"""Scores of one model on one set of rows: every metric of the task's kind, each with an interval.
-
-What a metric is stands in `engine.metrics.families`. A plain share of independent rows has Wilson's
-interval and a single label's F1 the one mapped from it; everything else is resampled, and so is
-everything where rows have groups.
-"""
+"""Scores of one model on one set of rows: every metric of the task's kind, each with an interval."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.evidence import Interval, Metric, Scores
@@ -74,9 +69,12 @@ def metrics_of(
     def interval(measure: Measure, value: float) -> Interval | None:
         if not measure.has_interval(table):
             return None
-        found = _closed_form(table, measure, sums, confidence=confidence)
-        if found is not None:
-            return found
+        if table.groups is None and measure.share is not None:
+            hits, trials = (float(part(sums)) for part in measure.share)
+            return wilson(hits, trials, confidence=confidence)
+        if table.groups is None and measure.f1 is not None:
+            right, wrong = (int(part(sums)) for part in measure.f1)
+            return wilson_f1(right, wrong, confidence=confidence)
         # Only where a metric has no closed form, and once for all of them: the draws are what
         # takes time.
         if not drawn:
@@ -84,7 +82,17 @@ def metrics_of(
         values = measure.drawn(drawn[0], sums)
         return percentile_interval(values, value, confidence=confidence, method=method(table))
 
-    return tuple(_metric(measure, sums, interval) for measure in measures)
+    found = []
+    for measure in measures:
+        name, n, reason = measure.name, int(measure.n(sums)), measure.undefined(sums)
+        value = 0.0 if reason else float(measure.value(sums))
+        if not reason and not math.isfinite(value):
+            reason = "too large a number"
+        if reason:
+            found.append(Metric(name=name, value=None, n=n, undefined=reason))
+        else:
+            found.append(Metric(name=name, value=value, n=n, interval=interval(measure, value)))
+    return tuple(found)
 
 
 def named_metrics(scores: Scores, *, free: Scores | None = None) -> dict[str, Metric]:
@@ -126,30 +134,3 @@ def agreement(
     measure = share_of_rows("agreement", "same")
     (metric,) = metrics_of(table, (measure,), confidence=confidence, seed=seed)
     return metric
-
-
-def _metric(
-    measure: Measure, sums: Sums, interval: Callable[[Measure, float], Interval | None]
-) -> Metric:
-    n = int(measure.n(sums))
-    reason = measure.undefined(sums)
-    value = 0.0 if reason else float(measure.value(sums))
-    if not reason and not math.isfinite(value):
-        reason = "too large a number"
-    if reason:
-        return Metric(name=measure.name, value=None, n=n, undefined=reason)
-    return Metric(name=measure.name, value=value, n=n, interval=interval(measure, value))
-
-
-def _closed_form(
-    table: Table, measure: Measure, sums: Sums, *, confidence: float
-) -> Interval | None:
-    if table.groups is not None:
-        return None
-    if measure.share is not None:
-        hits, trials = (float(part(sums)) for part in measure.share)
-        return wilson(hits, trials, confidence=confidence)
-    if measure.f1 is not None:
-        right, wrong = (int(part(sums)) for part in measure.f1)
-        return wilson_f1(right, wrong, confidence=confidence)
-    return None

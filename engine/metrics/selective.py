@@ -77,6 +77,11 @@ def abstention(
     threshold, chance = choose_threshold(confidence, right, rule)
     answered = confidence >= threshold
     accuracy, coverage = on_holdout(holdout, threshold, judging)
+    out_of_scope, label = None, judging.task.out_of_scope
+    if label and (strange := [row for row in holdout if row.target == label]):
+        held = [row.label == label or (row.probability or 0.0) < threshold for row in strange]
+        table = make_table(strange, {"held": flags(held)})
+        out_of_scope = _share("out_of_scope", "held", table, judging)
     return Abstention(
         threshold=threshold,
         chance=chance,
@@ -84,7 +89,7 @@ def abstention(
         validation_coverage=float(answered.mean()),
         accuracy=accuracy,
         coverage=coverage,
-        out_of_scope=_out_of_scope(holdout, threshold, judging),
+        out_of_scope=out_of_scope,
     )
 
 
@@ -112,7 +117,14 @@ def choose_threshold(confidence: Floats, right: Floats, rule: SelectiveRule) -> 
 
     `confidence`, `right`: of validation rows, shape (rows,); at least one.
     """
-    found, count = _candidates(confidence, right), confidence.size
+    count, order = confidence.size, np.argsort(-confidence, kind="stable")
+    sure, hits = confidence[order], np.cumsum(right[order])
+    # rows of one probability are answered together
+    ends = np.flatnonzero(np.append(sure[:-1] != sure[1:], True))
+    following = np.append(sure, 0.0)[ends + 1]
+    # between two rows, so that a rounding of the last digit moves no row; 0 answers every row
+    thresholds = np.where(ends + 1 == count, 0.0, (sure[ends] + following) / 2)
+    found = _Candidates(thresholds, ends + 1, hits[ends])
     real = chances = _chances(found, count, rule)
     for times in TIMES:
         if chances.max() >= POOR_CHANCE:
@@ -143,34 +155,11 @@ def on_holdout(
     return accuracy, _share(COVERAGE, "answered", table, judging)
 
 
-def _out_of_scope(
-    holdout: Sequence[Prediction], threshold: float, judging: Judging
-) -> Metric | None:
-    label = judging.task.out_of_scope
-    rows = [row for row in holdout if label and row.target == label]
-    if not rows:
-        return None
-    held = [row.label == label or (row.probability or 0.0) < threshold for row in rows]
-    table = make_table(rows, {"held": flags(held)})
-    return _share("out_of_scope", "held", table, judging)
-
-
 def _share(name: str, column: str, table: Table, judging: Judging) -> Metric:
     """Return the share of rows that a column flags, with its interval."""
     measures = [share_of_rows(name, column)]
     (metric,) = metrics_of(table, measures, confidence=judging.confidence, seed=judging.seed)
     return metric
-
-
-def _candidates(confidence: Floats, right: Floats) -> _Candidates:
-    order = np.argsort(-confidence, kind="stable")
-    sure, hits = confidence[order], np.cumsum(right[order])
-    # rows of one probability are answered together
-    ends = np.flatnonzero(np.append(sure[:-1] != sure[1:], True))
-    following = np.append(sure, 0.0)[ends + 1]
-    # between two rows, so that a rounding of the last digit moves no row; 0 answers every row
-    thresholds = np.where(ends + 1 == sure.size, 0.0, (sure[ends] + following) / 2)
-    return _Candidates(thresholds, ends + 1, hits[ends])
 
 
 def _chances(found: _Candidates, rows: int, rule: SelectiveRule) -> Floats:

@@ -1,10 +1,4 @@
-"""Choosing among the settings of a sweep by their models' answers to the same validation rows.
-
-The best value of one metric is chosen. How sure that choice is stands beside it: each other setting's
-distance from the best, paired row by row, with its interval. Of many settings some are far behind by luck
-alone, so the intervals are as wide as it takes for all of them to hold together (Bonferroni). The best of
-several looks better on the rows that chose it than it is; what it is worth is asked of the holdout, later.
-"""
+"""Choosing among the settings of a sweep by their models' answers to the same validation rows."""
 
 from __future__ import annotations
 
@@ -37,6 +31,7 @@ SMALL_GAIN = 0.02
 FEW_ROWS = 10
 """Below this many judged rows of a class nothing is reported about its curve."""
 
+TWO = 2
 CALLED = {"tfidf_svm": "the SVM", "tuned": "the tuned model"}
 METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 
@@ -44,7 +39,6 @@ METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 class ShareResult(Value):
     share: float
     rows: int
-    """It was trained on."""
     predictions: Sequence[Prediction]
     """On the same rows, by id, at every share."""
 
@@ -79,9 +73,12 @@ def learning_curve(
         for item in judged
     )
     metric = judging.main
-    reason = _why_unknown(points, metric)
-    if reason:
+    if len(points) < TWO:  # a step has two ends
+        reason = "fewer than two trainings to compare"
         return unknown_curve(model, points, judged_on=judged_on, reason=reason)
+    last = points[-1].scores.metric(metric)
+    if last.value is None:
+        return unknown_curve(model, points, judged_on=judged_on, reason=last.undefined)
     gain, classes = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
     if gain is None:
         is_known = points[-2].scores.metric(metric).value is not None
@@ -94,13 +91,27 @@ def learning_curve(
     rows = points[-1].scores.classes
     many = [row.label for row in rows if row.support >= FEW_ROWS]
     known = {label: classes[label] for label in many if label in classes}
+    before, after = (round(100 * point.share) for point in points[-2:])
+    called = METRICS_CALLED.get(metric, metric)
+    step = f"{decimal(gain.value, signed=True)} {called} from {before} to {after} % of the rows"
+    if gain.rises:
+        best = max(known, key=lambda label: known[label].value, default=None)
+        more = f"; `{best}` gains most" if best and known[best].value > 0 else ""
+        message = f"{_called(model)} still gains: {step}{more}"
+    elif gain.is_flat:
+        message = f"{_called(model)} has flattened: {step}"
+    else:
+        message = (
+            f"whether more rows would help {_called(model)} cannot be decided with "
+            f"{points[-1].scores.rows} judged rows: {step} {bounds(gain.interval.low, gain.interval.high)}"
+        )
     return LearningCurve(
         model=model,
         judged_on=judged_on,
         points=points,
         rising=True if gain.rises else False if gain.is_flat else None,
         rising_classes=tuple(label for label, step in known.items() if step.rises),
-        message=_message(model, gain, known, points, metric=metric),
+        message=message,
     )
 
 
@@ -134,13 +145,6 @@ def _gain(metric: Metric) -> Gain | None:
     return Gain(value=metric.value, interval=metric.interval)
 
 
-def _why_unknown(points: Sequence[CurvePoint], name: str) -> str:
-    if len(points) < 2:  # a step has two ends
-        return "fewer than two trainings to compare"
-    metric = points[-1].scores.metric(name)
-    return metric.undefined if metric.value is None else ""
-
-
 def unknown_curve(
     model: str, points: tuple[CurvePoint, ...] = (), *, judged_on: str, reason: str
 ) -> LearningCurve:
@@ -155,35 +159,8 @@ def unknown_curve(
     )
 
 
-def _message(
-    model: str,
-    gain: Gain,
-    classes: Mapping[str, Gain],
-    points: Sequence[CurvePoint],
-    *,
-    metric: str,
-) -> str:
-    before, after = (round(100 * point.share) for point in points[-2:])
-    called = METRICS_CALLED.get(metric, metric)
-    step = f"{decimal(gain.value, signed=True)} {called} from {before} to {after} % of the rows"
-    if gain.rises:
-        best = max(classes, key=lambda label: classes[label].value, default=None)
-        more = f"; `{best}` gains most" if best and classes[best].value > 0 else ""
-        return f"{_called(model)} still gains: {step}{more}"
-    if gain.is_flat:
-        return f"{_called(model)} has flattened: {step}"
-    ends = bounds(gain.interval.low, gain.interval.high)
-    return (
-        f"whether more rows would help {_called(model)} cannot be decided with "
-        f"{points[-1].scores.rows} judged rows: {step} {ends}"
-    )
-
-
 def _called(model: str) -> str:
     return CALLED.get(model, model)
-
-
-TWO = 2
 
 
 def spread_of(runs: Sequence[SeedScores]) -> tuple[SeedSpread, ...]:
@@ -216,7 +193,6 @@ class SettingResult(Value):
 class SweepCriterion(Value):
     judging: Judging
     metric: str
-    """Of the task's kind."""
 
     @property
     def lower_is_better(self) -> bool:
@@ -233,7 +209,20 @@ def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResu
         StageError: B419 the metric is undefined for every setting.
 
     """
-    settings = [_setting(one, choice) for one in judged]
+    settings = []
+    for one in judged:
+        training, undefined = one.training, one.failed or "not measured"
+        metrics = () if one.failed else score(one.predictions, choice.judging).metrics
+        missing = Metric(name=choice.metric, value=None, n=0, undefined=undefined)
+        setting = SweepSetting(
+            values=dict(one.values),
+            metric=next((each for each in metrics if each.name == choice.metric), missing),
+            validation_loss=training.kept_loss if training else None,
+            trainable_parameters=training.trainable_parameters if training else None,
+            steps=training.steps if training else None,
+            seconds=training.seconds if training else None,
+        )
+        settings.append(setting)
     known = [number for number, one in enumerate(settings) if one.metric.value is not None]
     if not known:
         why = "; ".join(dict.fromkeys(one.metric.undefined for one in settings))
@@ -246,39 +235,16 @@ def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResu
         return value, math.inf if loss is None else loss
 
     best = min(known, key=order)
-    # One comparison for each setting but the best.
-    confidence = 1 - (1 - choice.judging.confidence) / max(1, len(known) - 1)
-    together = replace(choice, judging=replace(choice.judging, confidence=confidence))
-    others = (
-        replace(one, behind=_behind(judged[best], judged[number], together))
-        if number != best and number in known
-        else one
-        for number, one in enumerate(settings)
-    )
-    rows = len(judged[best].predictions)
-    return SweepResult(metric=choice.metric, rows=rows, chosen=best, settings=tuple(others))
-
-
-def _setting(one: SettingResult, choice: SweepCriterion) -> SweepSetting:
-    training, undefined = one.training, one.failed or "not measured"
-    metrics = () if one.failed else score(one.predictions, choice.judging).metrics
-    missing = Metric(name=choice.metric, value=None, n=0, undefined=undefined)
-    return SweepSetting(
-        values=dict(one.values),
-        metric=next((each for each in metrics if each.name == choice.metric), missing),
-        validation_loss=training.kept_loss if training else None,
-        trainable_parameters=training.trainable_parameters if training else None,
-        steps=training.steps if training else None,
-        seconds=training.seconds if training else None,
-    )
-
-
-def _behind(best: SettingResult, other: SettingResult, choice: SweepCriterion) -> Metric:
-    """Return by how much `other` is worse than the best: positive whichever way is better."""
     from engine.metrics.paired import difference, pair  # brings numpy
 
-    more, less = best.predictions, other.predictions
-    if choice.lower_is_better:
-        more, less = less, more
-    models = pair(more, less, choice.judging)
-    return difference(choice.metric, models, with_test=False).metric
+    # One comparison for each setting but the best.
+    confidence = 1 - (1 - choice.judging.confidence) / max(1, len(known) - 1)
+    together = replace(choice.judging, confidence=confidence)
+    more = judged[best].predictions
+    for number in (number for number in known if number != best):
+        less = judged[number].predictions
+        # Positive whichever way is better.
+        models = pair(*((less, more) if choice.lower_is_better else (more, less)), together)
+        behind = difference(choice.metric, models, with_test=False).metric
+        settings[number] = replace(settings[number], behind=behind)
+    return SweepResult(metric=choice.metric, rows=len(more), chosen=best, settings=tuple(settings))

@@ -36,7 +36,6 @@ class Measure(Value):
     value: Of
     """For every leading entry of the sums; a ratio over nothing counts as 0, as in scikit-learn."""
     n: Of = rows
-    """How many rows it stands on."""
     undefined: Callable[[Sums], str] = no_rows
     """Why there is no value on these rows; empty where there is one."""
     share: tuple[Of, Of] | None = None

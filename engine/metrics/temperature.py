@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.evidence import CalibratedForm, CalibrationBin, Metric
+from engine.metrics.families.labels import binned, bins_of, calibration_error
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import metrics_of
 from engine.metrics.table import (
@@ -30,7 +31,6 @@ from engine.metrics.table import (
     Table,
     make_table,
     mean_of_rows,
-    one_hot,
     ratio,
 )
 from engine.recipe.methods import FEWEST_TO_CALIBRATE
@@ -60,7 +60,8 @@ def fit(validation: Sequence[Prediction], labels: Sequence[str]) -> Fitted:
         return Fitted(
             None, len(rows), f"{there}: {FEWEST_TO_CALIBRATE} are needed to fit a temperature"
         )
-    logs, targets = _logs(rows), _targets(rows, labels)
+    logs = np.log(np.maximum([row.probabilities for row in rows], SMALLEST))
+    targets = _targets(rows, labels)
     right = logs.argmax(axis=1) == targets
 
     def loss(width: float) -> float:
@@ -77,7 +78,12 @@ def calibrated(predictions: Sequence[Prediction], temperature: float | None) -> 
     """Return predictions with the probabilities that a temperature gives; as they are for None."""
     if temperature is None:
         return [*predictions]
-    return [_calibrated(row, temperature) for row in predictions]
+    found = []
+    for row in predictions:
+        # the chosen label is the most probable one, which no temperature changes
+        shares = tempered(row.probabilities, temperature) if row.probabilities else ()
+        found.append(replace(row, probabilities=shares, probability=max(shares)) if shares else row)
+    return found
 
 
 def reliability(
@@ -113,18 +119,6 @@ def reliability(
     )
 
 
-def _calibrated(row: Prediction, temperature: float) -> Prediction:
-    if not row.probabilities:
-        return row
-    shares = tempered(row.probabilities, temperature)
-    # the chosen label is the most probable one, which no temperature changes
-    return replace(row, probabilities=shares, probability=max(shares))
-
-
-def _logs(rows: Sequence[Prediction]) -> Floats:
-    return np.log(np.maximum([row.probabilities for row in rows], SMALLEST))
-
-
 def _targets(rows: Sequence[Prediction], labels: Sequence[str]) -> Floats:
     place = {label: number for number, label in enumerate(labels)}
     return np.array([place[row.target] for row in rows], dtype=np.intp)
@@ -140,17 +134,13 @@ def _columns(
     confidence = np.array([row.probability or 0.0 for row in rows])
     places = _equal_mass(confidence, bins)
     one = np.ones(len(rows))
-    hits, known = one_hot(np.where(right, places, bins), bins), one_hot(places, bins)
-    empty = one_hot(np.full(len(rows), bins), bins)
     return {
         # a row that is right, or wrong, is also sure of itself
         f"nll.{side}": Column(
             -np.log(np.maximum(of_target, SMALLEST)), 0 * one, one * np.log(len(labels))
         ),
         f"brier.{side}": Column((shares**2).sum(axis=1) + 1 - 2 * of_target, 0 * one, 2 * one),
-        f"bin_rows.{side}": Column(known),
-        f"bin_probability.{side}": Column(one_hot(places, bins, confidence)),
-        f"bin_right.{side}": Column(hits, known, empty),
+        **binned(confidence, right, places, bins, f".{side}"),
     }
 
 
@@ -163,7 +153,7 @@ def _equal_mass(confidence: Floats, bins: int) -> Floats:
 
 def _measures(side: str) -> list[Measure]:
     return [
-        Measure(name=f"ece.{side}", value=lambda sums: _error(sums, side)),
+        Measure(name=f"ece.{side}", value=lambda sums: calibration_error(sums, f".{side}")),
         Measure(name=f"ece_less_chance.{side}", value=lambda sums: _less_chance(sums, side)),
         mean_of_rows(f"brier.{side}", f"brier.{side}"),
         mean_of_rows(f"nll.{side}", f"nll.{side}"),
@@ -176,7 +166,10 @@ def _changes() -> list[Measure]:
 
     return [
         Measure(
-            name="ece.change", value=lambda sums: _error(sums, "after") - _error(sums, "before")
+            name="ece.change",
+            value=lambda sums: (
+                calibration_error(sums, ".after") - calibration_error(sums, ".before")
+            ),
         ),
         Measure(
             name="ece_less_chance.change",
@@ -205,11 +198,6 @@ def _less_chance(sums: Sums, side: str) -> Floats:
     return np.maximum(error, 0)
 
 
-def _error(sums: Sums, side: str) -> Floats:
-    gaps = np.abs(sums[f"bin_probability.{side}"] - sums[f"bin_right.{side}"])
-    return ratio(gaps.sum(axis=-1), sums["rows"])
-
-
 def _of(found: dict[str, Metric], side: str) -> tuple[Metric, ...]:
     names = [name for name in found if name.endswith(f".{side}")]
     return tuple(replace(found[name], name=name.removesuffix(f".{side}")) for name in names)
@@ -218,20 +206,8 @@ def _of(found: dict[str, Metric], side: str) -> tuple[Metric, ...]:
 def _diagram(
     table: Table, side: str, rows: Sequence[Prediction], bins: int
 ) -> tuple[CalibrationBin, ...]:
-    sums = table.sums()
-    counts = sums[f"bin_rows.{side}"]
-    mean = ratio(sums[f"bin_probability.{side}"], counts)
-    right = ratio(sums[f"bin_right.{side}"], counts)
     confidence = np.array([row.probability or 0.0 for row in rows])
     places: Any = _equal_mass(confidence, bins)
-    return tuple(
-        CalibrationBin(
-            low=float(confidence[places == place].min()),
-            high=float(confidence[places == place].max()),
-            rows=int(counts[place]),
-            confidence=float(mean[place]),
-            accuracy=float(right[place]),
-        )
-        for place in range(bins)
-        if counts[place]
-    )
+    held = {place: confidence[places == place] for place in range(bins)}
+    ends = {place: (one.min(), one.max()) for place, one in held.items() if one.size}
+    return bins_of(table.sums(), ends, f".{side}")

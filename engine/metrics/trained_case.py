@@ -24,8 +24,8 @@ from engine.metrics.recipe_edits import (
     ValidationLosses,
     is_fast,
     is_slow,
-    rate_of,
     training_losses,
+    usual_rates,
     validation_losses,
 )
 from engine.recipe.metrics import is_lower_better, primary, spec_of
@@ -81,28 +81,20 @@ class TrainedCase:
         self.recipe, self.method, self.training = recipe, recipe.method, evidence.training
         self.evidence = evidence
         kind = recipe.task.kind
-        self.name = self._judged_metric()
-        self.is_lower_better = is_lower_better(self.name, kind)
-        spec = spec_of(self.name, kind)
-        self.is_share = spec is not None and spec.unit == "share"
-
-    def _judged_metric(self) -> str:
-        """The main metric; of free text, where only a threshold says what is low, the first that has one.
-
-        The main metric comes first where it has a threshold too, or where none of those that have was measured.
-        """
-        task = self.recipe.task
-        main = primary(task.kind, answer_pattern=task.answer_pattern)
-        bounded = [bound.metric for bound in self.recipe.acceptance.metrics]
-        if task.spec.has_one_answer or main in bounded:
-            return main
-        sides = (self.evidence.train, self._unseen_scores)
+        # The main metric; of free text, where only a threshold says what is low, the first measured one of those.
+        main = primary(kind, answer_pattern=recipe.task.answer_pattern)
+        bounded = [bound.metric for bound in recipe.acceptance.metrics]
+        sides = (evidence.train, self._unseen_scores)
         known = (
             name
             for name in bounded
             if all(metric_of(side, name).interval is not None for side in sides)
         )
-        return next(known, main)
+        is_main = recipe.task.spec.has_one_answer or main in bounded
+        self.name = main if is_main else next(known, main)
+        self.is_lower_better = is_lower_better(self.name, kind)
+        spec = spec_of(self.name, kind)
+        self.is_share = spec is not None and spec.unit == "share"
 
     @property
     def why_unknown(self) -> str:
@@ -142,8 +134,11 @@ class TrainedCase:
     @cached_property
     def gap(self) -> Interval | None:
         """How far training rows are answered better than unseen ones."""
-        sides = (self.unseen, self.train) if self.is_lower_better else (self.train, self.unseen)
-        return independent_difference(*sides)
+        return independent_difference(*self._better_first(self.train, self.unseen))
+
+    def _better_first(self, one: Metric, other: Metric) -> tuple[Metric, Metric]:
+        """Order two metrics so that their difference is positive where the first is better."""
+        return (other, one) if self.is_lower_better else (one, other)
 
     def is_gap_above(self, size: float) -> bool:
         """Whether the gap surely exceeds a size; where the metric is no share, zero."""
@@ -247,15 +242,12 @@ class TrainedCase:
             (one.name, metric.value)
             for one in self.evidence.baselines
             if (metric := metric_of(one.scores, self.name)).value is not None
-            and (between := self._lead_over_train(metric)) is not None
+            and (between := independent_difference(*self._better_first(metric, self.train)))
+            is not None
             and between.low > 0
         ]
         best = min if self.is_lower_better else max
         return best(found, key=lambda one: one[1], default=None)
-
-    def _lead_over_train(self, metric: Metric) -> Interval | None:
-        sides = (self.train, metric) if self.is_lower_better else (metric, self.train)
-        return independent_difference(*sides)
 
     @property
     def doubtful_share(self) -> float:
@@ -357,7 +349,7 @@ class TrainedCase:
 
     @property
     def usual_rate(self) -> float:
-        return rate_of(self.recipe, self.training)
+        return usual_rates(self.recipe, self.training)[0]
 
     @property
     def has_few_steps(self) -> bool:

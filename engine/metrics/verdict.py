@@ -68,25 +68,22 @@ def judge_selective(found: Abstention | None, acceptance: Acceptance) -> tuple[C
         judge(metric, "min", bound, decide_on=acceptance.decide_on, note=note)
         for metric, bound in zip((accuracy, coverage), bounds, strict=True)
     ]
-    return (_with_rows(checks[0], coverage, acceptance.confidence, note), checks[1])
-
-
-def _with_rows(check: Check, coverage: Metric, confidence: float, note: str) -> Check:
-    """Say how many holdout rows would decide on the accuracy, of which the model answers a part."""
+    check = checks[0]
+    # Say how many holdout rows would decide on the accuracy, of which the model answers a part.
     if check.status is not Status.INCONCLUSIVE or not coverage.value or check.got is None:
-        return check
+        return (check, checks[1])
+    rows = rows_to_decide(check, direction="min", bound=check.bound)
     if check.interval is not None and check.interval.method == EXACT:
+        confidence = acceptance.confidence
         rule = ThresholdRule(bound=check.bound, confidence=confidence, is_exact=True)
         rows = rows_to_pass(check.got, rule)
-    else:
-        rows = rows_to_decide(check, direction="min", bound=check.bound)
-    if rows is None:
-        return check
-    whole = round_up(rows / coverage.value)
-    what = "groups" if check.interval is not None and check.interval.groups else "rows"
-    would = f"about {rows:,} answered {what} would decide with power {OFTEN:.2f}"
-    enough = f"{would}, {whole:,} of the holdout (an estimate)"
-    return replace(check, note="; ".join(part for part in (enough, note) if part))
+    if rows is not None:
+        whole = round_up(rows / coverage.value)
+        what = "groups" if check.interval is not None and check.interval.groups else "rows"
+        would = f"about {rows:,} answered {what} would decide with power {OFTEN:.2f}"
+        enough = f"{would}, {whole:,} of the holdout (an estimate)"
+        check = replace(check, note="; ".join(part for part in (enough, note) if part))
+    return (check, checks[1])
 
 
 DecideOn = Literal["lower_bound", "point"]
@@ -233,12 +230,30 @@ def judge(
     metric: Metric, direction: Direction, bound: float, *, decide_on: DecideOn, note: str = ""
 ) -> Check:
     """Compare one metric with one bound; equal to the bound passes, undefined fails."""
-    status, reason = _decide(metric, direction=direction, bound=bound, decide_on=decide_on)
+    got, interval, status, reason = metric.value, metric.interval, Status.INCONCLUSIVE, ""
+    # Without an interval its worse end is NaN, which keeps no bound.
+    worse = math.nan
+    if interval is not None:
+        worse = interval.low if direction == "min" else interval.high
+    if got is None or metric.n <= 0 or not math.isfinite(got):
+        got, status = None, Status.FAIL
+        reason = f"not computed: {metric.undefined or 'not a number'}"
+    elif not keeps_bound(got, direction=direction, bound=bound):
+        status = Status.FAIL
+    elif decide_on == "point" or keeps_bound(worse, direction=direction, bound=bound):
+        status = Status.PASS
+    elif interval is None:
+        reason = "there is no interval: too few rows, or groups of them"
+    elif (rows := rows_to_decide(metric, direction=direction, bound=bound)) is None:
+        reason = CLOSE
+    else:
+        what = "groups" if interval.groups else "rows"
+        reason = f"about {rows:,} {what} would decide with power {OFTEN:.2f} (an estimate)"
     end = "lower bound" if direction == "min" else "upper bound"
     return Check(
         name=metric.name,
         status=status,
-        got=metric.value if _is_measured(metric) else None,
+        got=got,
         direction=direction,
         bound=bound,
         decided_on="point" if decide_on == "point" else end,
@@ -284,35 +299,3 @@ def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float
     reach *= 1 + normal.inv_cdf(OFTEN) / normal.inv_cdf(0.5 + metric.interval.confidence / 2)
     enough = (metric.interval.groups or metric.n) * (reach / margin) ** 2
     return None if enough > MOST_ROWS else round_up(enough)
-
-
-def _decide(
-    metric: Metric, *, direction: Direction, bound: float, decide_on: DecideOn
-) -> tuple[Status, str]:
-    got = metric.value
-    if got is None or not _is_measured(metric):
-        return Status.FAIL, f"not computed: {metric.undefined or 'not a number'}"
-    if not keeps_bound(got, direction=direction, bound=bound):
-        return Status.FAIL, ""
-    if decide_on == "point" or keeps_bound(
-        _worse_end(metric, direction=direction), direction=direction, bound=bound
-    ):
-        return Status.PASS, ""
-    if metric.interval is None:
-        return Status.INCONCLUSIVE, "there is no interval: too few rows, or groups of them"
-    rows = rows_to_decide(metric, direction=direction, bound=bound)
-    if rows is None:
-        return Status.INCONCLUSIVE, CLOSE
-    what = "groups" if metric.interval.groups else "rows"
-    would = f"about {rows:,} {what} would decide with power {OFTEN:.2f} (an estimate)"
-    return Status.INCONCLUSIVE, would
-
-
-def _worse_end(metric: Metric, *, direction: Direction) -> float:
-    if metric.interval is None:
-        return math.nan
-    return metric.interval.low if direction == "min" else metric.interval.high
-
-
-def _is_measured(metric: Metric) -> bool:
-    return metric.n > 0 and metric.value is not None and math.isfinite(metric.value)

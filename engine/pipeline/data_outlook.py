@@ -1,7 +1,4 @@
-"""What is known of local data before a run: the shape of each file, and what new rows do.
-
-Light: nothing is fetched, nothing is written, and no library is imported that `recipe plan` avoids.
-"""
+"""What is known of local data before a run: the shape of each file, and what new rows do."""
 
 from __future__ import annotations
 

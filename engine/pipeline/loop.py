@@ -1,7 +1,4 @@
-"""Doing it: the only loop over stages. It plans each stage as its needs become known, runs or reuses it, and appends.
-
-The report always follows, also after a refusal, a failure or Ctrl-C; the store keeps every finished stage.
-"""
+"""The only loop over stages: it plans each as its needs become known, runs or reuses it, and records how it went."""
 
 from __future__ import annotations
 
@@ -59,7 +56,6 @@ class RunState:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     stop: results.Stop | None = None
-    """Why the stages that follow are skipped."""
     error: EngineError | None = None
     ranks: Ranks = ONE
     at_once: int = 1
@@ -76,15 +72,12 @@ class RunOptions(Value):
     force: tuple[str, ...] = ()
     previous: Mapping[str, Mapping[str, Any]] = {}
     input_check: InputCheck | None = None
-    """Can stop a run, and changes nothing else."""
     events: Path | None = None
     """The file that the run's events are written to, below the store's root; None for one of its own."""
     ranks: Ranks = ONE
-    """The processes of each training."""
     at_once: int = 1
     """Trainings beside the model (seeds, settings, folds, points of a curve) that run at the same time."""
     sharing: Sharing | None = None
-    """The store that machines share, if any."""
 
 
 def run_stages(

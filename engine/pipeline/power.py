@@ -1,7 +1,4 @@
-"""What the rows that will judge can show: the power check of a recipe, from what data has counted.
-
-Read by the plan before anything is trained, and by the report.
-"""
+"""What the rows that will judge can show: the power check of a recipe, from what data has counted."""
 
 from __future__ import annotations
 

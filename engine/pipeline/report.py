@@ -1,7 +1,4 @@
-"""Putting the evidence together: artifacts and records in, one `Report` out, and its files into the run folder.
-
-The last step of every run, whatever happened; no stage, and not stored by key.
-"""
+"""Putting the evidence together: artifacts and records in, one `Report` out, and its files into the run folder."""
 
 from __future__ import annotations
 
@@ -101,10 +98,8 @@ def export_commands(recipe: Recipe, passing: Collection[str], recipe_file: str) 
 class ReportInputs(Value):
     state: RunState
     recipe_file: str
-    """As commands name it."""
     recipe_text: str
     run_folder: str
-    """As shown to people."""
     warnings: Sequence[str]
     notes: Sequence[str]
     holdout_use: HoldoutUse | None

@@ -1,7 +1,4 @@
-"""What `from engine import …` gives: recipes, plans, runs, reports and answers without the command line.
-
-Each function is a verb with its defaults. `docs/how-to/use-from-python.md` shows them in one script.
-"""
+"""What `from engine import …` gives: recipes, plans, runs, reports and answers without the command line."""
 
 from __future__ import annotations
 

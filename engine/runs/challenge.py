@@ -1,8 +1,4 @@
-"""A newer base model against the accepted model of a recipe: what `recipe challenge` does, importable.
-
-Nothing of the recipe, its lock or the accepted run changes. The newer model answers the very holdout
-that the accepted model was accepted on, whose digest is compared first.
-"""
+"""A newer base model against the accepted model of a recipe: what `recipe challenge` does, importable."""
 
 from __future__ import annotations
 
@@ -82,7 +78,6 @@ class AcceptedModel(Value):
     run: AcceptedRun
     answers: list[Prediction]
     report: Mapping[str, Any]
-    """As JSON."""
 
     @property
     def holdout(self) -> tuple[str, int]:

@@ -42,7 +42,6 @@ class StoreCheck(Value):
     results: int
     runs: int
     bytes: int
-    """That were hashed."""
     damaged: tuple[Found, ...]
     left_alone: tuple[Found, ...]
     """Of others, or of another version."""

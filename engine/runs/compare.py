@@ -59,7 +59,6 @@ class FinishedRun(Value):
     folder: Path
     recipe: Recipe
     answers: Sequence[Prediction]
-    """Of the tuned model."""
     exported: Sequence[Prediction]
     """Of the quantized file, which are fewer with folds; empty without one."""
     report: Mapping[str, Any]
@@ -87,7 +86,6 @@ class RunComparison(Value):
     first: FinishedRun
     second: FinishedRun
     rows: int
-    """That both were judged on."""
     partial: bool
     """Whether these are only the rows that the two holdouts share."""
     of_files: bool

@@ -1,8 +1,4 @@
-"""A baseline of a finished run as a folder that labels rows without this package: `recipe export baseline`.
-
-The model is fitted again to the rows of the run. What the folder answers to the holdout has to be what the report
-judged, row by row; else nothing is written.
-"""
+"""A baseline of a finished run as a folder that labels rows without this package: `recipe export baseline`."""
 
 from __future__ import annotations
 
@@ -72,7 +68,6 @@ class ExportedBaseline(Value):
     rows: int
     """Of the holdout, each of which it answers as in the report."""
     files: Mapping[str, str]
-    """sha256 by name."""
     bytes: int
     """Of all its files: a report has the size of an encoder only, without what is learned from its vectors."""
 

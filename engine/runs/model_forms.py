@@ -47,7 +47,6 @@ class WeightsModel:
     """`merged` or `adapter`."""
     recipe: Recipe
     key: str
-    """Of the artifact that holds the form."""
     folder: Path
     """Of a whole model: the merged one, or the base below the adapter."""
     adapter: Path | None
@@ -55,7 +54,6 @@ class WeightsModel:
     calibration: FileCalibration | None = None
     """That of the trained model; None where its recipe asks for none."""
     outcome: str = ACCEPTED
-    """Of its run."""
     device: Device = field(default_factory=detect_device)
 
     @classmethod

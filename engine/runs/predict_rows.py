@@ -104,7 +104,6 @@ class ModelFile(Value):
     gguf: Path
     task: TaskFile
     outcome: str = ACCEPTED
-    """No other run exports a file."""
 
     @classmethod
     def of(cls, gguf: Path) -> ModelFile:
@@ -145,7 +144,6 @@ class RowFile(Value):
     source: Source
     template: Template
     asks_partly_blank: bool = False
-    """As in `TaskFile`."""
     may_be_empty: bool = False
     """It came through a pipe, in which no rows are none; a file without any is more often a failed download."""
 
@@ -251,15 +249,12 @@ class AnsweredRows:
     columns: tuple[str, ...]
     """Of all rows: one may have columns that those before it lack."""
     stamp: FileStamp
-    """Of the file whose rows were asked."""
     resumed: int
-    """Rows that an earlier call had answered."""
     count: int
     abstain_below: float | None
     model: str
     """sha256 of the file that was asked, or the key of the weights."""
     outcome: str = ACCEPTED
-    """Of the run that made the model."""
     held: ExitStack = field(default_factory=ExitStack)
     """Keeps other calls from these answers."""
 

@@ -1,8 +1,4 @@
-"""Counts of rows that a model answered: as a file, and those of the holdout of a run; no texts of rows.
-
-The holdout's are counted anew from what the run left in the store: the answers of the file that ships and the rows
-that it was asked.
-"""
+"""Counts of rows that a model answered: as a file, and those of the holdout of a run; no texts of rows."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A run as a job of Slurm: written, handed in, followed to its end, and where its report stands.
-
-The folder of the recipe has to be on a disk that the machines share, as it is on clusters: there the job writes the
-store, and this process only looks.
-"""
+"""A run as a job of Slurm: written, handed in, followed to its end, and where its report stands."""
 
 from __future__ import annotations
 
@@ -35,9 +31,7 @@ Show = Callable[[str], None]
 
 class JobEnd(Value):
     code: int
-    """The exit code of `recipe`."""
     run: Path | None
-    """The folder of the run that it recorded."""
 
 
 def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> JobEnd:

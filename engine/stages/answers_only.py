@@ -1,8 +1,4 @@
-"""Answers only: the same training on the same rows without the soft targets, to be seen beside it.
-
-The gate has judged the model before; nothing here decides, and nothing says which way is better in general. Only
-the answers to the holdout are kept.
-"""
+"""Answers only: the same training on the same rows without the soft targets, to be seen beside it."""
 
 from __future__ import annotations
 

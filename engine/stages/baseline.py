@@ -1,11 +1,4 @@
-"""What can be had without fine-tuning: each baseline on the same holdout, before anything is spent.
-
-`majority` always says the most frequent training answer; `tfidf_svm` is a classical classifier on
-the training split; `zero_shot`, `few_shot` and `retrieved_few_shot` ask the untouched base model,
-`model` another one, held to the same form of answers. It also renders the training rows, so that a
-row too long to train on, by any setting of a sweep, is found now; and the SVM on parts of the rows
-gives a first, free hint whether more of them would help.
-"""
+"""What can be had without fine-tuning: each baseline on the same holdout, before anything is spent."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Compile the recipe for its backend: pure, so that plans and reviews see exactly what will be trained.
-
-Steps follow from the rows that are trained. Where some may be left out for their length, or documents are cut into
-blocks, the rows are rendered first: only the base model's tokenizer can count them then.
-"""
+"""Compile the recipe for its backend: pure, so that plans and reviews see exactly what will be trained."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Drift: how far a training on preferences moved the model's answers from those of the untouched base model.
-
-How likely the chosen answers are is known of both models from the holdout's predictions. Answers are written only where
-their length is bounded: greedily, to a sample of the holdout's prompts, by both models.
-"""
+"""Drift: how far a training on preferences moved the model's answers from those of the untouched base model."""
 
 from __future__ import annotations
 

@@ -1,10 +1,4 @@
-"""The tuned model on the holdout, and on what it was trained with, before any merge or rounding.
-
-Each kind of task is asked in its own way (`engine.inference.predict`). Where that way binds the
-answer to a grammar, free decoding of the same holdout shows what a caller without one gets:
-`valid_output` and the other metrics of free decoding. Validation rows and a sample of the training rows
-show overfitting.
-"""
+"""The tuned model on the holdout, and on what it was trained with, before any merge or rounding."""
 
 from __future__ import annotations
 

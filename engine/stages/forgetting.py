@@ -1,8 +1,4 @@
-"""Forgetting: the same questions, which have nothing to do with the task, before and after training.
-
-The base model's answers are an inner product of model and probes, shared by all recipes on the same
-base model; only likelihoods are kept, so that another confidence asks no model again.
-"""
+"""Forgetting: the same questions, which have nothing to do with the task, before and after training."""
 
 from __future__ import annotations
 

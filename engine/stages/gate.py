@@ -80,7 +80,6 @@ class Answers(Value):
     others: Mapping[str, Metric] = field(default_factory=dict)
     """What else was measured of a file, by name."""
     notes: Mapping[str, str] = field(default_factory=dict)
-    """How, by the name of the metric."""
 
 
 class JudgedAnswers(Value):

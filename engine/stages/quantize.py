@@ -1,7 +1,4 @@
-"""The merged model becomes the files that may leave: fewer bits, and the formats people run.
-
-Of a list of quantizations every file is made; `verify` says which one leaves.
-"""
+"""The merged model becomes the files that may leave: fewer bits, and the formats people run."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""Resample: train again on other rows of the same data, in the same way, and judge what comes out.
-
-With `acceptance.over_without_synthetic` on the rows of the sources alone, judged on the holdout. With
-`learning_curve: true` on 25 and 50 % of the training rows, judged on the validation rows; 100 %
-is the model itself. With `splits.folds: k` on k - 1 other folds, each judged on the rows it did not
-see. Every training and every set of answers is an inner product of its own, so that a killed run
-goes on where it stopped.
-"""
+"""Resample: train again on other rows of the same data, in the same way, and judge what comes out."""
 
 from __future__ import annotations
 

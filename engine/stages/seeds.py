@@ -1,9 +1,4 @@
-"""Seeds: the same training with other seeds, each evaluated on the holdout, so that a number's luck is known.
-
-The gate has judged the first seed's model before; nothing here decides. Of every further training
-only its answers are kept. Each is an inner product of its own, so that a killed run goes on where it
-stopped, and another list of seeds trains only those that are new.
-"""
+"""Seeds: the same training with other seeds, each evaluated on the holdout, so that a number's luck is known."""
 
 from __future__ import annotations
 

@@ -146,7 +146,6 @@ class _Teaching:
     validation: list[Example]
     holdout: list[Example]
     made: list[Artifact]
-    """What it answered."""
 
     @classmethod
     def of(cls, context: StageContext) -> _Teaching:

@@ -1,10 +1,4 @@
-"""Train: render the rows, let the backend train them, and believe only what can be checked.
-
-Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json`, `basis.json` and `train.log`; `start.json` where
-the base model was made of another one, or of none; of lora and qlora also the adapters of at most 8 checkpoints in
-`checkpoints/`, for `evaluate`. Checkpoints live in `context.scratch`, so a killed training goes on from the last
-complete one.
-"""
+"""Train: render the rows, let the backend train them, and believe only what can be checked."""
 
 from __future__ import annotations
 

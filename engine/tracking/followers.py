@@ -47,7 +47,6 @@ class Follower:
     """As the user named it; empty for the one in the store."""
     variables: dict[str, str] = field(default_factory=dict, repr=False)
     urls: tuple[str, ...] = field(default=(), repr=False)
-    """Of messages."""
 
     @property
     def has_network(self) -> bool:

@@ -1,7 +1,4 @@
-"""The facts of an event as trackers take them, and the trackers: `NAMES` is what `--track` offers.
-
-The package of a tracker is imported where its run begins, in a process of its own.
-"""
+"""The facts of an event as trackers take them, and the trackers: `NAMES` is what `--track` offers."""
 
 from __future__ import annotations
 
@@ -86,7 +83,6 @@ def settings_of(event: Mapping[str, Any]) -> dict[str, str | int | float | bool]
 
 class TrackerPlace(Value):
     folder: Path
-    """For what it writes here."""
     url: str = ""
     """Of its server; empty where it keeps files only."""
 
@@ -256,14 +252,11 @@ class TrackerKind(Value):
     """What is known of a tracker before its package is imported."""
 
     package: str
-    """That is imported."""
     opened: Callable[[TrackerPlace, Settings], Tracker]
-    """Begins a run."""
     keys: tuple[str, ...] = ()
     """Environment variables that its server may need; empty where it has no server that we speak to."""
     needs_key: bool = False
     variables: Mapping[str, str] = MappingProxyType({})
-    """Set for its process."""
 
     @property
     def has_server(self) -> bool:

@@ -1,9 +1,4 @@
-"""One label a row: accuracy, averages of precision, recall and F1, correlation, calibration.
-
-An output that is no label counts as wrong in every metric and as a prediction of no class. Values
-agree with scikit-learn's at `zero_division=0`; but where a number would stand on nothing it is None
-with the reason, and a gate never passes on None.
-"""
+"""One label a row: accuracy, averages of precision, recall and F1, correlation, calibration."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A text for each row: whole answers, normalised ones, numbers, and how much wording is shared.
-
-Every text in `references` is right; for a row the best one counts. An empty output is wrong.
-"""
+"""A text for each row: whole answers, normalised ones, numbers, and how much wording is shared."""
 
 from __future__ import annotations
 

@@ -1,12 +1,9 @@
-"""What is measured label by label (or field by field), and averaged: precision, recall and F1.
-
-Statistics: `support`, `predicted` and `right`, one place a label. Averages are scikit-learn's:
-`macro` counts every label alike, `micro` every answer, `weighted` every label by its rows.
-"""
+"""What is measured label by label (or field by field), and averaged: precision, recall and F1."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,45 +43,67 @@ def columns(
     every = (
         targets is not None and targets.size > 0 and all(row.probabilities for row in predictions)
     )
-    brier = (confidence - correct) ** 2 if not every else _over_labels(predictions, targets)
+    brier = (confidence - correct) ** 2
+    if every:  # the squared errors over all labels
+        chances = np.array([row.probabilities for row in predictions], dtype=float)
+        of_target = chances[np.arange(len(predictions)), targets]
+        brier = np.asarray((chances**2).sum(axis=1) + 1 - 2 * of_target)
     # Over all labels: 1 for a wrong label that is sure, and 1 for the right one that is not.
     worst = np.full(places.size, 2.0 if every else 1.0)
-    in_bins, nowhere = one_hot(places, BINS), one_hot(np.full(places.size, BINS), BINS)
     return {
         "known": Column(known.astype(float)),
         "brier": Column(np.where(known, brier, 0.0), np.zeros(places.size), worst),
         "worst_brier": Column(worst),
-        "bin_rows": Column(in_bins),
-        "bin_probability": Column(one_hot(places, BINS, confidence)),
-        "bin_right": Column(one_hot(np.where(correct, places, BINS), BINS), in_bins, nowhere),
+        **binned(confidence, correct, places, BINS),
     }
+
+
+def binned(
+    confidence: Floats, correct: Floats, places: Floats, bins: int, side: str = ""
+) -> dict[str, Column]:
+    """Return rows, probabilities and right answers of each bin; a row at place `bins` is in none."""
+    in_bins, nowhere = one_hot(places, bins), one_hot(np.full(places.size, bins), bins)
+    right = one_hot(np.where(correct, places, bins), bins)
+    return {
+        f"bin_rows{side}": Column(in_bins),
+        f"bin_probability{side}": Column(one_hot(places, bins, confidence)),
+        f"bin_right{side}": Column(right, in_bins, nowhere),
+    }
+
+
+def bins_of(
+    sums: Sums, ends: Mapping[int, tuple[float, float]], side: str = ""
+) -> tuple[CalibrationBin, ...]:
+    """Return the bins of a reliability diagram, by their place, with the ends of each."""
+    counts = sums[f"bin_rows{side}"]
+    right = ratio(sums[f"bin_right{side}"], counts)
+    confidence = ratio(sums[f"bin_probability{side}"], counts)
+    return tuple(
+        CalibrationBin(
+            low=float(low),
+            high=float(high),
+            rows=int(counts[place]),
+            confidence=float(confidence[place]),
+            accuracy=float(right[place]),
+        )
+        for place, (low, high) in ends.items()
+    )
+
+
+def calibration_error(sums: Sums, side: str = "") -> Floats:
+    gaps = np.abs(sums[f"bin_probability{side}"] - sums[f"bin_right{side}"])
+    return ratio(gaps.sum(axis=-1), sums["rows"])
 
 
 def calibration(sums: Sums) -> Calibration | None:
     """Return the bins of a reliability diagram; None where answers have no probabilities."""
     if _unknown(sums):
         return None
-    counts, right = sums["bin_rows"], ratio(sums["bin_right"], sums["bin_rows"])
-    confidence = ratio(sums["bin_probability"], counts)
     return Calibration(
-        bins=tuple(
-            CalibrationBin(
-                low=float(_EDGES[place]),
-                high=float(_EDGES[place + 1]),
-                rows=int(counts[place]),
-                confidence=float(confidence[place]),
-                accuracy=float(right[place]),
-            )
-            for place in range(BINS)
-        ),
-        ece=float(_error(sums)),
+        bins=bins_of(sums, dict(enumerate(pairwise(_EDGES)))),
+        ece=float(calibration_error(sums)),
         brier=float(ratio(sums["brier"], sums["rows"])),
     )
-
-
-def _error(sums: Sums) -> Floats:
-    gaps = np.abs(sums["bin_probability"] - sums["bin_right"])
-    return ratio(gaps.sum(axis=-1), sums["rows"])
 
 
 def _unknown(sums: Sums) -> str:
@@ -93,16 +112,8 @@ def _unknown(sums: Sums) -> str:
     return "" if sums["known"] == sums["rows"] else "answers have no probabilities"
 
 
-def _over_labels(predictions: Sequence[Prediction], targets: Floats | None) -> Floats:
-    """Sum the squared errors over all labels, row by row."""
-    chances = np.array([row.probabilities for row in predictions], dtype=float)
-    rows_ = np.arange(len(predictions))
-    squared = (chances**2).sum(axis=1)
-    return np.asarray(squared + 1 - 2 * chances[rows_, targets])
-
-
 MEASURES = (
-    Measure(name="ece", value=_error, undefined=_unknown),
+    Measure(name="ece", value=calibration_error, undefined=_unknown),
     replace(mean_of_rows("brier", "brier"), undefined=_unknown),
 )
 """Metrics of every kind whose answers are labels."""

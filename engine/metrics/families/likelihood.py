@@ -1,9 +1,4 @@
-"""Chat and text: how well a model predicts what is learned, as perplexity and as bits per byte.
-
-Perplexity is per token, so it compares models of one tokenizer only; bits per byte compares any two.
-Nothing is right or wrong here: the rows that are added to intervals are the easiest and the hardest
-ones seen, each at the length of another row.
-"""
+"""Chat and text: how well a model predicts what is learned, as perplexity and as bits per byte."""
 
 from __future__ import annotations
 

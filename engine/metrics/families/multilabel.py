@@ -1,8 +1,4 @@
-"""Any number of labels a row: exact sets, averages of precision, recall and F1, Hamming loss.
-
-An output that is no answer counts as a wrong set, as the prediction of no label, and in the Hamming
-loss as every label wrong: leaving everything out must not be the way to a low loss.
-"""
+"""Any number of labels a row: exact sets, averages of precision, recall and F1, Hamming loss."""
 
 from __future__ import annotations
 

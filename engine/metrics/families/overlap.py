@@ -1,10 +1,4 @@
-"""ROUGE, BLEU and chrF: how much of a reference's wording a text has, by the usual libraries.
-
-Statistics of one row are rouge-score's and sacrebleu's own; what their sums come to is computed here
-for thousands of resamples at once, and equals sacrebleu's `corpus_score` divided by 100. BLEU: 13a
-tokens, exponential smoothing, four orders; chrF: six character orders, beta 2. ROUGE: words and
-numbers in lower case without stemming, in any script, an accent written apart from its letter as one with it.
-"""
+"""ROUGE, BLEU and chrF: how much of a reference's wording a text has, by the usual libraries."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Preference: in how many pairs the model rates the chosen answer higher, and by how much.
-
-What a rating is stands in `engine.inference.preference`. Of single answers with a thumb, a row is right where the
-rating points the way of the thumb. A tie is wrong.
-"""
+"""Preference: in how many pairs the model rates the chosen answer higher, and by how much."""
 
 from __future__ import annotations
 

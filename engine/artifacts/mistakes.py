@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from engine.artifacts.results import Artifacts
-from engine.data.examples.example import Example, iter_examples
+from engine.data.examples.example import iter_examples
 from engine.data.examples.turns import turn_texts
 from engine.evidence import Mistake
 from engine.kinds import AnswerForm
@@ -50,8 +50,30 @@ def wrong_rows(answers: Artifact, data: Artifact, task: Task) -> list[Mistake]:
     """
     found = read_predictions(answers.file("predictions.validation.jsonl"))
     wrong = {row.id: row for row in found if not _is_right(row, task)}
-    rows = (row for row in iter_examples(data.file("validation.jsonl")) if row.id in wrong)
-    return sorted((_mistake(wrong[row.id], row, task) for row in rows), key=_order)
+    mistakes = []
+    for example in iter_examples(data.file("validation.jsonl")):
+        if (row := wrong.get(example.id)) is None:
+            continue
+        answer = row.text if row.label is None else row.label
+        if task.spec.by_likelihood:
+            answer = turn_texts(example.payload.get("rejected", ()))
+        mistake = Mistake(
+            id=row.id,
+            origin=example.origin,
+            text=example.input,
+            expected=row.target or example.target,
+            answer=answer,
+            confidence=row.probability,
+            differs=tuple(_differences(row, task)),
+        )
+        mistakes.append(mistake)
+
+    def order(row: Mistake) -> tuple[float, float, str]:
+        one, other = (text.split()[:_COMPARED] for text in (row.expected, row.answer))
+        alike = 0.0 if row.confidence is not None else SequenceMatcher(None, one, other).ratio()
+        return -(row.confidence or 0.0), alike, row.origin
+
+    return sorted(mistakes, key=order)
 
 
 def _is_right(row: Prediction, task: Task) -> bool:
@@ -64,21 +86,6 @@ def _is_right(row: Prediction, task: Task) -> bool:
     return is_right(row)
 
 
-def _mistake(row: Prediction, example: Example, task: Task) -> Mistake:
-    answer = row.text if row.label is None else row.label
-    if task.spec.by_likelihood:
-        answer = turn_texts(example.payload.get("rejected", ()))
-    return Mistake(
-        id=row.id,
-        origin=example.origin,
-        text=example.input,
-        expected=row.target or example.target,
-        answer=answer,
-        confidence=row.probability,
-        differs=tuple(_differences(row, task)),
-    )
-
-
 def _differences(row: Prediction, task: Task) -> Iterator[str]:
     if row.label is not None and task.spec.answer is AnswerForm.OBJECT:
         known = leaves(task.schema)
@@ -88,9 +95,3 @@ def _differences(row: Prediction, task: Task) -> Iterator[str]:
                 [text for name, text in x if name == field] for x in (one - other, other - one)
             )
             yield f"{field}: {' → '.join(', '.join(side) or 'nothing' for side in sides)}"
-
-
-def _order(row: Mistake) -> tuple[float, float, str]:
-    one, other = (text.split()[:_COMPARED] for text in (row.expected, row.answer))
-    alike = 0.0 if row.confidence is not None else SequenceMatcher(None, one, other).ratio()
-    return -(row.confidence or 0.0), alike, row.origin

@@ -208,6 +208,13 @@ class Left[T]:
         return from_json(self.kind, read_json(made, self.file))
 
 
+class LeftList[T](Left[tuple[T, ...]]):
+    """The same for a list, which is empty where there is no such file."""
+
+    def __call__(self, artifacts: Artifacts) -> tuple[T, ...]:
+        return super().__call__(artifacts) or ()
+
+
 summary = Left("data", "summary.json", DataSummary)
 training = Left("train", "training.json", TrainingSummary)
 start = Left("train", START, StartSummary)
@@ -226,9 +233,10 @@ forgetting = Left("forgetting", "forgetting.json", ForgettingResult)
 drift = Left("drift", "drift.json", DriftResult)
 sweep = Left("sweep", "sweep.json", SweepResult)
 seeds = Left("seeds", "seeds.json", Seeds)
-_COMPARISONS = Left("gate", "comparisons.json", tuple[Comparison, ...])
-_WITHOUT = Left("gate", WITHOUT_SYNTHETIC, tuple[Comparison, ...])
-_CHECKPOINTS = Left("evaluate", "checkpoints.json", tuple[CheckpointScore, ...])
+comparisons = LeftList("gate", "comparisons.json", tuple[Comparison, ...])
+"""With baselines and the last accepted model."""
+without_synthetic = LeftList("gate", WITHOUT_SYNTHETIC, tuple[Comparison, ...])
+checkpoints = LeftList("evaluate", "checkpoints.json", tuple[CheckpointScore, ...])
 _SCORES = Left("evaluate", "scores.json", dict[str, Scores | None])
 _FOLDS = Left("resample", "folds.json", dict[str, Scores | None])
 _CURVES = (
@@ -248,7 +256,7 @@ FILES: Final[dict[str, dict[str, Any]]] = {}
 for _one in (
     *(start, teacher, synthetic, replay, against_teacher, soft_targets, soft_against_answers),
     *(forgetting, drift, sweep, seeds, summary, training, *_CURVES, *_CALIBRATED),
-    *(_COMPARISONS, _WITHOUT, _CHECKPOINTS, _SCORES, _FOLDS),
+    *(comparisons, without_synthetic, checkpoints, _SCORES, _FOLDS),
     *(Left(stage, BASELINES, Any) for stage in ASKING),
     *(Left("compile", "provenance.json", Any), Left("sweep", LEFT, Any)),
     *(Left("evaluate", "sampling.json", Any), Left("merge", "merge.json", Any)),
@@ -278,19 +286,6 @@ def is_readable(stage: str, artifact: Artifact) -> bool:
         return False
     _READ_BACK.add(known)
     return True
-
-
-def without_synthetic(artifacts: Artifacts) -> tuple[Comparison, ...]:
-    """Return the comparison with a model without the synthetic rows; empty where that was not asked for."""
-    return _WITHOUT(artifacts) or ()
-
-
-def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
-    return _COMPARISONS(artifacts) or ()
-
-
-def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
-    return _CHECKPOINTS(artifacts) or ()
 
 
 def data_summary(data: Artifact) -> DataSummary:
@@ -360,12 +355,19 @@ def verdict(artifacts: Artifacts, name: str) -> Verdict:
 
 def load_baselines(path: Path, recipe: Recipe) -> tuple[BaselineResult, ...]:
     """Read `baselines.json`; whether a baseline passes is judged now, by today's thresholds."""
-    found = []
+    found, count, acceptance = [], max(1, len(all_baselines(recipe))), recipe.acceptance
+    confidence = corrected_confidence(acceptance.confidence, count)
+    judging = replace(Judging.of(recipe), confidence=confidence)
     for item in reading.read_json(path):
         scores, note = from_json(Scores, item["scores"]), item["note"]
         passes = baseline_passes(scores, recipe.acceptance)
-        if passes and (why_not := _by_luck(path.parent, item["name"], recipe)):
-            passes, note = False, f"{note}; {why_not}"
+        if passes and count > 1 and acceptance.decide_on != "point":
+            # One of several must keep the thresholds at a higher confidence, else it may pass by luck.
+            answers = read_predictions(path.with_name(f"predictions.{item['name']}.jsonl"))
+            passes = baseline_passes(score(answers, judging), acceptance)
+            if not passes:
+                kept, needed = (f"{100 * one:.3g} %" for one in (acceptance.confidence, confidence))
+                note += f"; keeps every threshold at {kept}, not at the {needed} that one of {count} baselines needs"
         found.append(
             BaselineResult(
                 name=item["name"],
@@ -377,19 +379,3 @@ def load_baselines(path: Path, recipe: Recipe) -> tuple[BaselineResult, ...]:
             )
         )
     return tuple(found)
-
-
-def _by_luck(folder: Path, name: str, recipe: Recipe) -> str:
-    """Say why a baseline that keeps every threshold does not pass as one of several; empty where it does."""
-    count, acceptance = len(all_baselines(recipe)), recipe.acceptance
-    if count == 1 or acceptance.decide_on == "point":
-        return ""
-    confidence = corrected_confidence(acceptance.confidence, count)
-    judging = replace(Judging.of(recipe), confidence=confidence)
-    answers = read_predictions(folder / f"predictions.{name}.jsonl")
-    if baseline_passes(score(answers, judging), acceptance):
-        return ""
-    kept, needed = (f"{100 * share:.3g} %" for share in (acceptance.confidence, confidence))
-    return (
-        f"keeps every threshold at {kept}, not at the {needed} that one of {count} baselines needs"
-    )

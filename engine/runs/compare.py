@@ -116,7 +116,14 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
         if outcome == "baseline_passes":
             hint = "set stop_if_baseline_passes: false in its recipe, and run that: it trains all the same"
         raise no_answers(folder, why, hint)
-    report = parse_json(read_file(folder, "report.json"))
+    texts: dict[str, str] = {}
+    if (payload := record.get("payloads", {}).get("data")) is not None:
+        made = store.get(products("data", make_key(payload)).get("holdout", "-"))
+        if made is not None:
+            with made.file("holdout.jsonl").open(encoding="utf-8") as lines:
+                texts = {
+                    str(row["id"]): str(row.get("input", "")) for row in map(parse_json, lines)
+                }
     verified = left_by("verify", record, store)
     quantized = verified.path / QUANTIZED if verified and not recipe.splits.folds else None
     return FinishedRun(
@@ -124,8 +131,8 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
         recipe=recipe,
         answers=read_predictions(artifact.file(file)),
         exported=read_predictions(quantized) if quantized and quantized.is_file() else (),
-        report=report,
-        texts=_texts(record, store),
+        report=parse_json(read_file(folder, "report.json")),
+        texts=texts,
     )
 
 
@@ -139,19 +146,6 @@ def recipe_of(folder: Path) -> Recipe:
 
 def no_answers(folder: Path, why: str, hint: str) -> RecipeError:
     return RecipeError.one("R031", f"run `{folder.parent.name}/{folder.name}` {why}", hint=hint)
-
-
-def _texts(record: Mapping[str, Any], store: Store) -> dict[str, str]:
-    payload = record.get("payloads", {}).get("data")
-    if payload is None:
-        return {}
-    key = products("data", make_key(payload)).get("holdout")
-    artifact = store.get(key) if key else None
-    if artifact is None:
-        return {}
-    with artifact.file("holdout.jsonl").open(encoding="utf-8") as lines:
-        found = map(parse_json, lines)
-        return {str(row["id"]): str(row.get("input", "")) for row in found}
 
 
 def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) -> RunComparison:
@@ -195,6 +189,21 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
     of_files = all(files)
     one, two = files if of_files else tuned
     tested = _comparisons(second.recipe, tuned[1], tuned[0]) if of_files else ()
+    others, texts = {row.id: row for row in two}, {**first.texts, **second.texts}
+    changed, order = [], {"wrong": 0, "right": 1, "another wrong one": 2}
+    for row in one:
+        pair_of = (row, others[row.id])
+        right = [is_right(each) for each in pair_of]
+        before, after = (each.text if each.label is None else each.label for each in pair_of)
+        if row.nats is not None or before == after or all(right):
+            continue
+        became = "right" if right[1] else "wrong" if right[0] else "another wrong one"
+        changed.append(
+            ChangedAnswer(
+                id=row.id, text=texts.get(row.id, ""), target=row.target,
+                first=before, second=after, became=became,
+            )
+        )  # fmt: skip
     return RunComparison(
         first=first,
         second=second,
@@ -203,9 +212,7 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
         of_files=of_files,
         tuned=tested[:1],
         comparisons=_comparisons(second.recipe, two, one),
-        changed=tuple(
-            _changed_answers(one, {row.id: row for row in two}, {**first.texts, **second.texts})
-        ),
+        changed=tuple(sorted(changed, key=lambda turn: (order[turn.became], turn.id))),
     )
 
 
@@ -220,30 +227,6 @@ def _comparisons(
     found = comparisons_with("first", models, models.measures, tested=gated)
     ordered = sorted(found, key=lambda one: (one.metric != main, one.metric not in gated))
     return corrected(ordered)
-
-
-def _changed_answers(
-    one: Sequence[Prediction], two: Mapping[str, Prediction], texts: Mapping[str, str]
-) -> list[ChangedAnswer]:
-    found = []
-    for row in one:
-        other = two[row.id]
-        answers, right = (_answer(row), _answer(other)), (is_right(row), is_right(other))
-        if row.nats is not None or answers[0] == answers[1] or all(right):
-            continue
-        became = "right" if right[1] else "wrong" if right[0] else "another wrong one"
-        found.append(
-            ChangedAnswer(
-                id=row.id, text=texts.get(row.id, ""), target=row.target,
-                first=answers[0], second=answers[1], became=became,
-            )
-        )  # fmt: skip
-    order = {"wrong": 0, "right": 1, "another wrong one": 2}
-    return sorted(found, key=lambda turn: (order[turn.became], turn.id))
-
-
-def _answer(row: Prediction) -> str:
-    return row.label if row.label is not None else row.text
 
 
 def speed_of(report: Mapping[str, Any]) -> float | None:

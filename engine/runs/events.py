@@ -109,7 +109,16 @@ def not_kept() -> Problem:
 def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
     """Write how a stage ended, and the numbers, checks and verdict that it has left."""
     if record.stage in artifacts and record.status in (StageStatus.RAN, StageStatus.REUSED):
-        for of, scores in _scores(record.stage, artifacts, recipe):
+        made: dict[str, Scores] = {}
+        if record.stage in results.ASKING:
+            only = {record.stage: artifacts[record.stage]}
+            made = {one.name: one.scores for one in results.baselines(only, recipe)}
+        elif record.stage == "evaluate":
+            made = results.scores(artifacts)
+        elif record.stage == "verify":
+            rungs = results.read_json(artifacts["verify"], "verify.json").get("ladder", ())
+            made = {one.name: one.scores for one in from_json(tuple[FormResult, ...], rungs)}
+        for of, scores in made.items():
             values = {one.name: one.value for one in scores.metrics if one.value is not None}
             events.write(stream.METRICS, stage=record.stage, of=of, rows=scores.rows, values=values)
         if record.stage in JUDGES:
@@ -160,15 +169,3 @@ def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
         exit_code=int(code),
         seconds=report.seconds,
     )
-
-
-def _scores(stage: str, artifacts: Artifacts, recipe: Recipe) -> Iterator[tuple[str, Scores]]:
-    if stage in results.ASKING:
-        only = {stage: artifacts[stage]}
-        yield from ((one.name, one.scores) for one in results.baselines(only, recipe))
-    elif stage == "evaluate":
-        yield from results.scores(artifacts).items()
-    elif stage == "verify":
-        found = results.read_json(artifacts["verify"], "verify.json")
-        rungs = [from_json(FormResult, one) for one in found.get("ladder", ())]
-        yield from ((one.name, one.scores) for one in rungs)

@@ -32,7 +32,7 @@ from engine.process.policies import BASELINE
 from engine.process.start import script
 from engine.progress import Progress
 from engine.recipe.baselines import EXPORTABLE
-from engine.recipe.model import Baseline, PathRef, Recipe, Reference
+from engine.recipe.model import Baseline, PathRef, Recipe
 from engine.recipe.text.dump import recipe_digest, resolved_mapping
 from engine.recipe.text.paths import absolute
 from engine.render.report.card import BaselineCard, baseline_card
@@ -195,7 +195,17 @@ def _write(
         threads = int(judged.report.environment.get("threads", 0))
         device = replace(detect_device(), held_threads=threads)
         with named_errors(baseline):
-            ref = _same_encoder(baseline.ref, judged, store, beside=beside)
+            ref, where = baseline.ref, "it"
+            if isinstance(
+                ref, PathRef
+            ):  # it stands in the run as it was written, beside the recipe
+                ref, where = replace(ref, path=absolute(ref.written, beside)), f"`{ref.written}`"
+            now = identity(ref, DigestMemory(store.root / "digests.json"))
+            if now != judged.references.get(reference_name(baseline)):
+                raise _nothing(
+                    f"{where} is not the encoder that was judged",
+                    "put its files back, or run the recipe again",
+                )
             encoder = load_encoder(
                 locate_encoder(ref, store.cached, progress),
                 device=device,
@@ -211,22 +221,6 @@ def _write(
     )
     with named_errors(baseline):
         write_model(folder, inputs, progress)
-
-
-def _same_encoder(
-    ref: Reference, judged: JudgedBaseline, store: Store, *, beside: Path
-) -> Reference:
-    """Return where the encoder is; a path stands in the run as it was written, beside the recipe."""
-    if isinstance(ref, PathRef):
-        ref = replace(ref, path=absolute(ref.written, beside))
-    now = identity(ref, DigestMemory(store.root / "digests.json"))
-    if now != judged.references.get(reference_name(judged.baseline)):
-        where = f"`{ref.written}`" if isinstance(ref, PathRef) else "it"
-        raise _nothing(
-            f"{where} is not the encoder that was judged",
-            "put its files back, or run the recipe again",
-        )
-    return ref
 
 
 def _refuse_other_answers(folder: Path, judged: JudgedBaseline) -> None:

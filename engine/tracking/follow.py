@@ -59,19 +59,16 @@ def main() -> int:
     over = threading.Event()
     threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
     os.environ.update(order["variables"])
+    events = _events(Path(order["file"]), over)
     # What a client raises ends this process, and is the last line of its log.
     if order["kind"] == "notify":
-        return _notify(order, over)
-    _track(order, over)
-    return 0
-
-
-def _track(order: dict[str, Any], over: threading.Event) -> None:
+        whole = list(events)
+        return NOT_SENT if send(order["urls"], *line_of(whole[-1] if whole else None)) else 0
     opened = NAMES[order["kind"]].opened
     place = TrackerPlace(folder=Path(order["folder"]), url=order["url"])
     tracker: Tracker | None = None
     last: dict[str, Any] = {}
-    for last in _events(Path(order["file"]), over):
+    for last in events:
         if last["event"] == stream.BEGUN:
             tracker = opened(place, settings_of(last))
         elif tracker is not None:
@@ -80,12 +77,7 @@ def _track(order: dict[str, Any], over: threading.Event) -> None:
                 tracker.take(facts)
     if tracker is not None:
         tracker.end(failed=last.get("outcome", "failed") in ("failed", "interrupted"))
-
-
-def _notify(order: dict[str, Any], over: threading.Event) -> int:
-    whole = list(_events(Path(order["file"]), over))
-    failed = send(order["urls"], *line_of(whole[-1] if whole else None))
-    return NOT_SENT if failed else 0
+    return 0
 
 
 def _events(file: Path, over: threading.Event) -> Iterator[dict[str, Any]]:

@@ -83,7 +83,10 @@ def messages_to(given: Sequence[str]) -> Follower:
         EnvironmentProblem: E701 apprise is not installed.
 
     """
-    found = {text: _address(text) for text in given}
+    names = {text: text.removeprefix("env:") for text in given}
+    found = {
+        text: text if name == text else os.environ.get(name, "") for text, name in names.items()
+    }
     for url in filter(None, found.values()):
         keep_secret(url)  # so that no report of a bug quotes it
     require_package("apprise", "--notify", "notify")
@@ -91,7 +94,7 @@ def messages_to(given: Sequence[str]) -> Follower:
 
     urls = []
     for number, (text, url) in enumerate(found.items(), start=1):
-        name = text.removeprefix("env:")
+        name = names[text]
         if not url or not apprise.Apprise.instantiate(url, suppress_exceptions=True):
             what = f"the variable `{name[:MOST_LETTERS]}`" if name != text else f"address {number}"
             raise RecipeError.one(
@@ -101,11 +104,6 @@ def messages_to(given: Sequence[str]) -> Follower:
             )
         urls.append(url)
     return Follower(kind="notify", urls=tuple(urls))
-
-
-def _address(text: str) -> str:
-    name = text.removeprefix("env:")
-    return os.environ.get(name, "") if name != text else text
 
 
 def require_package(package: str, option: str, extra: str) -> None:
@@ -161,7 +159,11 @@ def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
         child = start.start(
             command,
             folder=working,
-            variables=start.environment(_offline(one), prefixes=PROXIES),
+            # what is closed to the other processes is open to this one alone
+            variables=start.environment(
+                {"DO_NOT_TRACK": "1"} if one.has_network else {"HF_HUB_OFFLINE": "1"},
+                prefixes=PROXIES,
+            ),
             out=log,
             errors=start.STDOUT,
             given=start.PIPE,
@@ -193,10 +195,6 @@ def _folder(one: Follower, root: Path) -> Path:
     return folder
 
 
-def _offline(one: Follower) -> dict[str, str]:
-    return {"DO_NOT_TRACK": "1"} if one.has_network else {"HF_HUB_OFFLINE": "1"}
-
-
 @contextlib.contextmanager
 def _log(one: Follower, events: Path, root: Path) -> Iterator[Any]:
     """What a client prints goes to a log; of messages nothing is kept, since an address may be in it."""
@@ -223,21 +221,17 @@ def _not_followed(one: Follower, events: Path) -> Problem:
             hint="send one by hand: apprise -b test URL",
             severity=Severity.WARNING,
         )
-    lines = _lines_of(_log_file(one, events))
-    why = redacted(lines[-1]) if lines else "it did not end in time"
+    why = "it did not end in time"
+    with contextlib.suppress(OSError, ValueError):
+        lines = read_text(_log_file(one, events)).splitlines()
+        said = [line.strip() for line in lines if line.strip()]
+        why = redacted(said[-1]) if said else why
     return Problem(
         code="X871",
         message=f"{one.kind} did not keep the run: {why[:MOST_LETTERS]}",
         hint=f"the run is whole, its events too; {one.kind}'s log is {_log_file(one, events)}",
         severity=Severity.WARNING,
     )
-
-
-def _lines_of(file: Path) -> list[str]:
-    try:
-        return [line.strip() for line in read_text(file).splitlines() if line.strip()]
-    except (OSError, ValueError):
-        return []
 
 
 def _keys(kind: str, url: str, allowed: Allowed) -> dict[str, str]:

@@ -94,15 +94,12 @@ class EventStream:
 def line_of(event: str, **fields: Any) -> str:
     """Return an event with the time, as a line. Fields that are None, and numbers that are none, are left out."""
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"event": event, "time": time, **_plain(fields)}, ensure_ascii=False) + "\n"
 
+    def known(given: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: known(value) if isinstance(value, Mapping) else value
+            for name, value in given.items()
+            if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+        }
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields as JSON has them."""
-    found: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, Mapping):
-            found[name] = _plain(value)
-        elif value is not None and not (isinstance(value, float) and not math.isfinite(value)):
-            found[name] = value
-    return found
+    return json.dumps({"event": event, "time": time, **known(fields)}, ensure_ascii=False) + "\n"

@@ -11,12 +11,12 @@ from engine.metrics.recipe_edits import (
     edit_of,
     is_fast,
     is_slow,
-    rate_of,
     to_keep,
     to_learn_less,
     to_learn_more,
     to_train_on,
     training_losses,
+    usual_rates,
     validation_losses,
     yaml_of,
 )
@@ -44,8 +44,8 @@ def more(losses: list[float], changes: dict[str, Any], **method: Any) -> str:
 def test_the_usual_rate_is_the_one_that_a_recipe_gets_by_itself() -> None:
     summary = training(SHORT, total_parameters=8_000_000_000)
 
-    assert rate_of(recipe(kind="qlora"), summary) == pytest.approx(2e-4)
-    assert rate_of(recipe(kind="full"), summary) == pytest.approx(2e-5)
+    assert usual_rates(recipe(kind="qlora"), summary)[0] == pytest.approx(2e-4)
+    assert usual_rates(recipe(kind="full"), summary)[0] == pytest.approx(2e-5)
 
 
 @pytest.mark.parametrize("written", ["kind: lora", "kind: lora, loraplus_lr_ratio: 16"])
@@ -56,7 +56,7 @@ def test_the_rate_that_a_kind_gets_by_itself_is_the_usual_one(name: str, written
     found, _ = load_recipe(path, read=lambda _: text.encode())
 
     summary = training(SHORT, total_parameters=360_000_000)
-    assert rate_of(found, summary) == found.method.learning_rate
+    assert usual_rates(found, summary)[0] == found.method.learning_rate
     assert not is_slow(found, summary)
 
 
@@ -79,7 +79,7 @@ def test_the_rate_of_a_blank_model_is_near_the_one_that_it_gets_by_itself() -> N
     found, _ = load_recipe(EXAMPLES / "valid" / "scratch.yaml")
 
     summary = training(SHORT, total_parameters=2_600_000)
-    assert rate_of(found, summary) == found.method.learning_rate == pytest.approx(2e-3)
+    assert usual_rates(found, summary)[0] == found.method.learning_rate == pytest.approx(2e-3)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.evidence.review import Effect, Finding
-from engine.recipe.model import Json, PathRef, Reference
+from engine.recipe.model import FROM_TRAIN, Json, PathRef, Reference, ValidationSize
 from engine.recipe.references import base_reference
 from engine.review.file_tree import Disk
 from engine.review.flatten import Leaf, Leaves, Paired, leaves_of, listed_of, paired, source_leaves
@@ -188,6 +188,23 @@ def plain(value: Json) -> str:
 def cropped(text: str) -> str:
     """Return a text of at most `MOST` characters."""
     return text if len(text) <= MOST else f"{text[: MOST - 1].rstrip()}…"
+
+
+def rows_of(limit: Json) -> float:
+    """Return how many rows a limit leaves at most; none, or 0, leaves all."""
+    return limit if isinstance(limit, int) and limit else float("inf")
+
+
+def is_smaller(old: ValidationSize, new: ValidationSize) -> bool | None:
+    """Return whether a size became smaller; None where two kinds of sizes cannot be compared."""
+    if 0 in (old, new):
+        return new == 0
+    if FROM_TRAIN in (old, new):
+        return None
+    if isinstance(old, str) or isinstance(new, str):
+        return True if isinstance(old, str) and isinstance(new, int) else None
+    # Rows and shares cannot be compared without the data.
+    return new < old if type(old) is type(new) else None
 
 
 def paired_names(gone: Mapping[str, object], come: Mapping[str, object]) -> dict[str, str]:

@@ -17,11 +17,11 @@ from engine.review.compare import (
     finding_of,
     other_bytes,
     paired_names,
+    rows_of,
     same_content,
 )
 from engine.review.files import read_as
 from engine.review.flatten import PROBES
-from engine.review.validation import rows_of
 from engine.review.version import Side
 
 _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
@@ -147,9 +147,6 @@ def probes(versions: Versions) -> Iterator[Finding]:
             continue
         elif not _is_same(versions, key, before[name], after[name]):
             yield _changed(one, key)
-    limit = versions.find(f"{dotted(GENERAL_TEXT)}.limit")
-    if limit and old.text and new.text:
-        yield _changed(limit, "limit")
     yield from _other_bytes(versions, old, new)
     yield from _drawn(versions, old, new)
 

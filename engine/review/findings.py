@@ -8,21 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from engine.environment import Device
 from engine.evidence.review import Area, Change, Effect, Finding, Review
-from engine.recipe.model import Json
-from engine.recipe.references import GENERAL_TEXT, base_reference
-from engine.recipe.text.compose import dotted
-from engine.recipe.validation.schema import ORDER, Weakening, Weaker, weakenings
-from engine.review import answers, comparisons, files, validation
-from engine.review.compare import ChangedKey, Versions, finding, finding_of, other_bytes
+from engine.recipe.references import base_reference
+from engine.recipe.validation.schema import Weakening, weakenings
+from engine.review import comparisons, files
+from engine.review.compare import Versions, other_bytes
 from engine.review.files import bytes_changed, uncompared
 from engine.review.flatten import Paired
-from engine.review.holdout import decides, judge_checks, judge_holdout
+from engine.review.holdout import judge_checks, judge_holdout
 from engine.review.judges import founded, judges_of, prompt_leaks, redrawn, unreported
 from engine.review.locks import judge_record, lock_changes, record_notes, with_accepted
 from engine.review.reruns import config_changes, costs, reruns
 from engine.review.rows import RowDivider
-from engine.review.validation import measured_otherwise
 from engine.review.version import Side, waivers_of
+from engine.review.weakening import of_keys
 from engine.store import Store
 from engine.values import replace
 
@@ -63,16 +61,18 @@ def _notes(versions: Versions) -> Iterator[str]:
         yield f"waivers that are new: {', '.join(f'`{what}`' for what in added)}"
 
 
-RELABEL = "data.label.relabel."
-TEXT = dotted(GENERAL_TEXT)
 SPENT = "the waiver of it is older than this change; say anew why it is meant"
 
 
 def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
     """Return the findings, weaker ones first, and every other change, both in the language's order."""
     findings = [
-        *_generic(versions),
-        *_looked_at(versions),
+        *of_keys(versions),
+        *comparisons.baselines(versions),
+        *comparisons.teachers(versions),
+        *comparisons.probes(versions),
+        *files.pins(versions),
+        *judge_record(versions),
         *judge_checks(versions, rows),
         *judge_holdout(versions, rows),
         *prompt_leaks(versions, rows),
@@ -101,109 +101,6 @@ def _place(path: str) -> int:
     tops = ("acceptance", "splits", "lock", "data", "baselines", "stop_if_baseline_passes", "task")
     first = path.replace("[", ".").partition(".")[0]
     return tops.index(first) if first in tops else len(tops)
-
-
-def _generic(versions: Versions) -> Iterator[Finding]:
-    for one in versions.differing:
-        known = weakenings().get(one.form)
-        weaker = weakens(known, one.before, one.after) if known else None
-        if (
-            known is None
-            or weaker is None
-            or _of_no_file(one.form, versions)
-            or _of_no_text(one, versions)
-            or _of_new_baseline(one, versions)
-            or _relabels_nothing(one)
-            or decides(one, versions)
-        ):
-            continue
-        code = known.gone if known.gone and None in (one.before, one.after) else known.code
-        yield finding_of(one, code, weaker=weaker)
-    if _bounds(versions.before) and not _bounds(versions.after):
-        yield finding("W103", "acceptance", "nothing must hold any more: every model passes")
-
-
-def _relabels_nothing(one: ChangedKey) -> bool:
-    value = one.path.removeprefix(RELABEL)
-    is_one = value != one.path
-    return is_one and all(label in (None, value) for label in (one.before, one.after))
-
-
-def _of_no_file(form: str, versions: Versions) -> bool:
-    sides = (versions.old.recipe, versions.new.recipe)
-    speaks = form.startswith("export.after_quantization")
-    return speaks and not all(recipe.export.has_quantized_file for recipe in sides)
-
-
-def _of_no_text(one: ChangedKey, versions: Versions) -> bool:
-    """Return whether a key speaks of general text that one of the versions does not predict, as W113 says."""
-    if not one.path.startswith(f"{TEXT}.") or one.path.startswith(f"{TEXT}.bits_per_byte"):
-        return False
-    sides = (versions.old.recipe.acceptance.forgetting, versions.new.recipe.acceptance.forgetting)
-    return not all(side and side.text for side in sides)
-
-
-def _of_new_baseline(one: ChangedKey, versions: Versions) -> bool:
-    """Return whether a key is of a baseline that only the new version has: one more to beat, as W401 says."""
-    if not one.form.startswith("baselines[]."):
-        return False
-    whole = ".".join(one.path.split(".")[:2])
-    return whole not in versions.before
-
-
-def _bounds(leaves: Iterable[str]) -> list[str]:
-    parts = (
-        "metrics",
-        "over_baselines",
-        "over_previous",
-        "over_without_synthetic",
-        "against_teacher",
-        "overfitting",
-        "forgetting",
-        "drift",
-        "selective",
-    )
-    return [
-        path
-        for path in leaves
-        if path.startswith("acceptance.") and path.split(".")[1] in parts and ".probes." not in path
-    ]
-
-
-def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
-    """Return whether a change of a key weakens the evidence; None for no effect, or where a function says it."""
-    match key.weaker:
-        case Weaker.CHANGED:
-            return True
-        case Weaker.OFF | Weaker.ON:
-            # of a section that one of the versions does not have, nothing was turned off
-            is_new = key.weaker is Weaker.OFF and None in (before, after)
-            return None if is_new else after is (key.weaker is Weaker.ON)
-        case Weaker.RELAXED:
-            return ORDER.index(str(after)) > ORDER.index(str(before))
-        case Weaker.LOWER | Weaker.HIGHER:
-            # Without a bound everything passes.
-            if not isinstance(after, int | float):
-                return True
-            is_lower = key.weaker is Weaker.LOWER
-            return isinstance(before, int | float) and (after < before) is is_lower
-        case _:
-            return None
-
-
-def _looked_at(versions: Versions) -> Iterator[Finding]:
-    yield from validation.judging(versions)
-    yield from validation.choice_of_the_model(versions)
-    yield from answers.answers(versions)
-    yield from comparisons.baselines(versions)
-    yield from comparisons.teachers(versions)
-    yield from validation.synthetic(versions)
-    yield from comparisons.probes(versions)
-    yield from files.pins(versions)
-    yield from validation.uncovered(versions)
-    yield from validation.overrides(versions)
-    yield from measured_otherwise(versions)
-    yield from judge_record(versions)
 
 
 def waived(

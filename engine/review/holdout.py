@@ -10,12 +10,18 @@ from engine.evidence.review import Finding
 from engine.lock.draw import draw_of, needs_record
 from engine.recipe.model import BY_ORDER, Recipe, Source, Splits
 from engine.recipe.validation.schema import ORDER
-from engine.review.compare import ChangedKey, Versions, finding, finding_of
+from engine.review.compare import (
+    ChangedKey,
+    Versions,
+    finding,
+    finding_of,
+    is_smaller,
+    rows_of,
+)
 from engine.review.files import bytes_changed, changed_rows, other_content, part_of, same_bytes
 from engine.review.flatten import Paired
 from engine.review.locks import judge_locks
 from engine.review.rows import HoldoutOverlap, JudgedRows, RowDivider
-from engine.review.validation import is_smaller, rows_of
 from engine.review.version import Side
 from engine.values import replace
 

@@ -47,6 +47,8 @@ class Weaker(StrEnum):
     """A lower number, or none."""
     HIGHER = "higher"
     """A higher number, or none."""
+    FEWER = "fewer"
+    """A lower number of rows, of which 0 or none stands for all."""
     RELAXED = "relaxed"
     """An action further down in `ORDER`."""
     OFF = "off"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.review.answers import loosened
+from engine.review.weakening import loosened
 
 OLD: dict[str, Any] = {
     "type": "object",

@@ -18,8 +18,8 @@ from engine.recipe.validation.schema import (
     walk,
     weakenings,
 )
-from engine.review.findings import weakens
 from engine.review.flatten import form_of
+from engine.review.weakening import weakens
 
 KEYS = {form_of(path): schema for path, schema in walk(recipe_schema())}
 
@@ -47,7 +47,15 @@ def test_nothing_is_reported_of_a_key_that_is_not_there() -> None:
 
 
 def test_a_direction_that_a_number_decides_has_a_code() -> None:
-    named = {Weaker.LOWER, Weaker.HIGHER, Weaker.RELAXED, Weaker.OFF, Weaker.ON, Weaker.CHANGED}
+    named = {
+        Weaker.LOWER,
+        Weaker.HIGHER,
+        Weaker.FEWER,
+        Weaker.RELAXED,
+        Weaker.OFF,
+        Weaker.ON,
+        Weaker.CHANGED,
+    }
 
     assert [
         form for form, key in weakenings().items() if (key.weaker in named) is (not key.code)
@@ -76,6 +84,8 @@ def test_codes_of_findings_have_a_page() -> None:
         (Weaker.HIGHER, 0.1, 0.2, True),
         (Weaker.HIGHER, 0.2, 0, False),
         (Weaker.HIGHER, 0.2, None, True),
+        (Weaker.FEWER, 50, 0, False),
+        (Weaker.FEWER, 0, 50, True),
         (Weaker.ON, False, True, True),
         (Weaker.ON, True, False, False),
         (Weaker.OFF, True, False, True),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ from engine.errors import StageError
 from engine.evidence import HistoryPoint
 from engine.files.digests import FILE as DIGESTS
 from engine.files.digests import changed_files, read_digests
-from engine.files.reading import parse_json, read_json
+from engine.files.reading import read_json
 from engine.recipe.model import Method
 from engine.runtime.training.event_file import evaluations_since_best, scheduled_losses
 from engine.values import Value
@@ -75,8 +72,7 @@ def _is_whole_adapter(folder: Path) -> bool:
         digests = read_digests(folder / DIGESTS)
     except (OSError, ValueError):
         return False
-    whole = is_whole_safetensors(folder / "adapter_model.safetensors")
-    return whole and digests is not None and not changed_files(folder, digests)
+    return digests is not None and not changed_files(folder, digests)
 
 
 class SetAside(Value):
@@ -136,50 +132,26 @@ def damage_of(checkpoint: Path) -> str:
         digests = read_digests(checkpoint / DIGESTS)
     except (OSError, ValueError):
         return "it was not wholly written"
-    if state.get("global_step") != step_of(checkpoint) or not (
-        bool(any(checkpoint.glob("*.safetensors")) and _archives(checkpoint))
-    ):
+    names = {path.name for path in checkpoint.iterdir()}
+    weights = {name for name in names if name.endswith(".safetensors")}
+    archives = _archives(names)
+    if state.get("global_step") != step_of(checkpoint) or not weights or not archives:
         return "it was not wholly written"
     if digests is None:
         return "it has no digests to be checked by"
-    if changed := changed_files(checkpoint, digests):
-        return f"{changed[0]} is not as it was saved"
-    weights = sorted(checkpoint.glob("*.safetensors"))
-    archives = [path for path in checkpoint.iterdir() if path.name in _archives(checkpoint)]
-    broken = [path.name for path in weights if not is_whole_safetensors(path)]
-    broken += [path.name for path in archives if not _is_whole_zip(path)]
-    # The trainer would load these as well, and nothing says that they are what was saved.
-    strange = [path.name for path in (*weights, *archives) if path.name not in digests]
-    found = [*broken, *strange]
-    return f"{found[0]} is not as it was saved" if found else ""
+    # The trainer would load those without a digest as well, and nothing says that they are what was saved.
+    odd = [*changed_files(checkpoint, digests), *sorted((weights | archives) - digests.keys())]
+    return f"{odd[0]} is not as it was saved" if odd else ""
 
 
-def _archives(checkpoint: Path) -> frozenset[str]:
+def _archives(names: set[str]) -> frozenset[str]:
     """Return the names of what torch saved to go on from; empty where a part of it is missing."""
-    names = {path.name for path in checkpoint.iterdir()}
     ranks = sorted(int(found[1]) for name in names if (found := RANKS.fullmatch(name)))
     random = {RANDOM} & names or {f"rng_state_{rank}.pth" for rank in ranks}
     optimizer = names & set(OPTIMIZER)
     # A gap means that one of the processes had not saved its part yet.
     complete = random and ranks == list(range(len(ranks))) and optimizer and SCHEDULER in names
     return frozenset({*random, *optimizer, SCHEDULER}) if complete else frozenset()
-
-
-def is_whole_safetensors(path: Path) -> bool:
-    """Return whether the file has exactly the bytes its header announces (8 + header + data)."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            # A damaged length can say anything; nothing is read by it before it fits.
-            if length > size:
-                return False
-            header = parse_json(stream.read(length))
-        ends = [item["data_offsets"][1] for name, item in header.items() if name != "__metadata__"]
-        return bool(size == 8 + length + max(ends, default=0))
-    # A damaged header can hold anything.
-    except (AttributeError, LookupError, OSError, TypeError, ValueError, struct.error):
-        return False
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -273,22 +245,17 @@ def _refuse_better(history: Sequence[HistoryPoint], kept_step: int) -> None:
 
 def history_of(state: dict[str, Any]) -> tuple[HistoryPoint, ...]:
     """Return the logged moments, in order, one a step and kind."""
-    points = []
-    for entry in state.get("log_history", ()):
-        # The last entry sums the whole training up, and is no moment of it.
-        if "loss" not in entry and "eval_loss" not in entry:
-            continue
-        points.append(
-            HistoryPoint(
-                step=int(entry["step"]),
-                epoch=float(entry["epoch"]),
-                loss=_number(entry, "loss"),
-                eval_loss=_number(entry, "eval_loss"),
-                learning_rate=_number(entry, "learning_rate"),
-                grad_norm=_number(entry, "grad_norm"),
-            )
+    names = ("loss", "eval_loss", "learning_rate", "grad_norm")
+    return tuple(
+        HistoryPoint(
+            step=int(entry["step"]),
+            epoch=float(entry["epoch"]),
+            **{name: _number(entry, name) for name in names},
         )
-    return tuple(points)
+        for entry in state.get("log_history", ())
+        # The last entry sums the whole training up, and is no moment of it.
+        if "loss" in entry or "eval_loss" in entry
+    )
 
 
 def refuse_nonfinite(state: dict[str, Any], *, is_fp16: bool = False) -> None:
@@ -308,19 +275,17 @@ def refuse_nonfinite(state: dict[str, Any], *, is_fp16: bool = False) -> None:
 def nonfinite(name: str, value: str, step: int) -> StageError:
     """Return the error of a loss or gradient norm that is not finite; up to step 1 no rate has changed one."""
     message = f"{name} became {value} at step {step}; training was stopped"
-    if step > 1:
-        return StageError.one(
-            "B414",
-            message,
-            path="method.learning_rate",
-            hint="lower method.learning_rate, or set backend.precision: fp32",
-        )
-    return StageError.one(
-        "B414",
-        f"{message} before anything was learned",
-        path="base_model",
-        hint="use another base model, whose weights are all finite, or set backend.precision: fp32",
+    path, hint = (
+        "method.learning_rate",
+        "lower method.learning_rate, or set backend.precision: fp32",
     )
+    if step <= 1:
+        message = f"{message} before anything was learned"
+        path = "base_model"
+        hint = (
+            "use another base model, whose weights are all finite, or set backend.precision: fp32"
+        )
+    return StageError.one("B414", message, path=path, hint=hint)
 
 
 def _number(entry: dict[str, Any], name: str) -> float | None:
@@ -338,14 +303,3 @@ def _ran_out_of_patience(state: dict[str, Any], method: Method) -> bool:
         steps=int(state.get("max_steps") or 0),
     )
     return bool(losses) and evaluations_since_best(losses) >= method.early_stopping.patience
-
-
-def _is_whole_zip(path: Path) -> bool:
-    """Return whether an archive of torch.save has its directory, and every entry the bytes of its checksum."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            # Every entry is read: an archive that is damaged in the middle still has a whole directory at its end.
-            return archive.testzip() is None
-    # A flipped bit can also claim encryption (RuntimeError) or an unknown compression (NotImplementedError).
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError):
-        return False

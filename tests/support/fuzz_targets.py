@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from engine.backends.trainer_state import is_whole_safetensors, read_state
+from engine.backends.trainer_state import read_state
 from engine.cli.main import main as recipe
 from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
@@ -275,7 +275,6 @@ def _settings() -> Iterator[Target]:
         read=lambda path: _state(path.parent),
         load=json.loads,
     )
-    yield Target(name="c/whole.safetensors", content=_header(), read=is_whole_safetensors)
 
 
 def _state(checkpoint: Path) -> None:

@@ -5,13 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.backends import axolotl_gpu, base
-from engine.backends.axolotl_keys import (
-    ADAPTERS_ONLY,
-    ANSWERS_ONLY,
-    COSINE_ONLY,
-    PINNED,
-    vocabulary,
-)
 from engine.backends.base import (
     BackendConfig,
     CompileInputs,
@@ -32,7 +25,13 @@ from engine.backends.base import (
     to_config,
     with_overrides,
 )
-from engine.backends.checks import device_problems, idle, idle_of_adam, override_problems
+from engine.backends.checks import (
+    device_problems,
+    idle,
+    idle_of_adam,
+    override_problems,
+    vocabulary,
+)
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError, install_hint
 from engine.files.writing import COMPILED
@@ -41,6 +40,8 @@ from engine.recipe.model import Json, Method, Preference, Recipe
 from engine.recipe.teacher import soft_targets_of
 
 NAME = "axolotl"
+PINNED = "0.21.0"
+"""The version whose keys are listed; `schemas/axolotl/make_keys.py` writes the list."""
 IN_ORDER: dict[str, Json] = {"curriculum_sampling": True, "shuffle_merged_datasets": False}
 # The name is part of compiled configs, whose bytes are part of keys: with another one everything is trained again.
 PLUGIN = "engine.runtime.axolotl_plugin"
@@ -68,24 +69,27 @@ kernel_words = axolotl_gpu.in_words
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     """Return overrides that may not stand, and options that would do nothing."""
     overrides = recipe.backend.overrides
-    problems = override_problems(overrides, vocabulary())
+    problems = override_problems(overrides, vocabulary(NAME, PINNED))
     return (*problems, *_unread(recipe), *idle_of_adam(overrides, "optimizer"))
 
 
 def _unread(recipe: Recipe) -> Iterator[Problem]:
     method = recipe.method
     unread = {
-        ANSWERS_ONLY: (
+        # Its builder of preference trainers does not read them (`axolotl.core.builders.causal` does).
+        ("group_by_length", "pad_to_sequence_len"): (
             method.preference is not None,
             "Axolotl reads this for answers only: with preferences it would do nothing",
             "delete it",
         ),
-        ADAPTERS_ONLY: (
+        # Without an adapter the ratio would raise the rate of norms, and the kernels end the training.
+        ("lora_mlp_kernel", "lora_o_kernel", "lora_qkv_kernel", "loraplus_lr_ratio"): (
             method.kind == "full",
             "this is of adapters, and `method.kind: full` has none",
             "delete it",
         ),
-        COSINE_ONLY: (
+        # Its scheduler of that name alone reads it (`axolotl.core.trainers.mixins.scheduler`).
+        ("cosine_min_lr_ratio",): (
             method.scheduler != "cosine",
             "Axolotl reads this for `scheduler: cosine` only: it would do nothing",
             "delete it, and write a `floor` under method.scheduler",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from math import inf
 from typing import Final
 
 from engine.compute.ranks import Ranks
 from engine.environment import Device
 from engine.errors import Problem, Severity
+from engine.files.reading import parse_json
 from engine.recipe.methods import OPTIONS, unset_options
 from engine.recipe.model import Json, Method, Recipe
 from engine.recipe.teacher import soft_targets_of
 from engine.recipe.text.words import nearest
+from engine.recipe.validation.schema import schema_text
 from engine.values import Value, field
 
 
@@ -28,27 +31,34 @@ class Vocabulary(Value):
     break checks."""
     from_recipe: Mapping[str, str]
     """Keys that a key of the recipe decides: one way to say each thing."""
-    values: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
+    values: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     """Keys that take more than recipes may say: the values they may."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    ranges: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Least and most of a number: beyond it no training goes on, or the machine does not."""
 
 
-RANGES: Final[Mapping[str, tuple[float, float]]] = {
-    "adam_beta1": (0, 1),
-    "adam_beta2": (0, 1),
-    "adam_epsilon": (0, 1),
-    "cosine_min_lr_ratio": (0, 1),
-    "dataloader_num_workers": (0, 64),
-    "eval_batch_size": (1, 65536),
-    "logging_steps": (1, 1_000_000),
-    "loraplus_lr_ratio": (0, 1000),
-    "max_grad_norm": (0, 1_000_000),
-    "neftune_noise_alpha": (0, 1000),
-    "per_device_eval_batch_size": (1, 65536),
-    "save_total_limit": (1, 10_000),
-}
-"""Of the keys that recipes may override, in all backends."""
+@cache
+def vocabulary(backend: str, version: str = "") -> Vocabulary:
+    """Return the closed list of keys of a backend: `schemas/backend-keys.json`, and that of its version."""
+    table = parse_json(schema_text("backend-keys.json"))
+    own = table[backend]
+    like = table.get(own.get("like"), {})
+    listing = {}
+    if "overridable" in own:
+        listing = parse_json(schema_text(f"{backend}/{version}.keys.json"))
+    listed = listing.get("keys", {}) | listing.get("plugin_keys", {})
+    kinds = {key: entry["kinds"] for key, entry in listed.items()} | own.get("kinds", {})
+    kinds |= {key: one for key, one in like.get("kinds", {}).items() if key not in own["without"]}
+    return Vocabulary(
+        name=f"{backend} {version}" if version else f"the {backend} backend",
+        kinds={key: frozenset(names) for key, names in kinds.items()},
+        overridable=frozenset(own.get("overridable", kinds)),
+        from_recipe=like.get("from_recipe", {}) | own["from_recipe"],
+        values=own.get("values", {}),
+        ranges=own.get("ranges", table["ranges"]),
+    )
+
+
 OF_ADAM: Final = ("adam_beta1", "adam_beta2", "adam_epsilon")
 NOT_ADAM: Final = ("adafactor", "sgd")
 """Optimizers to which transformers passes none of these."""

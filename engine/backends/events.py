@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from engine.backends import trainer_state
-from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
+from engine.backends.base import Launch, Trained, keeps_best, schedule
 from engine.backends.refusals import AGAIN, REFUSALS, refuse
 from engine.backends.usage import Usage, UsageMeter
 from engine.errors import StageError
@@ -50,7 +50,8 @@ class TrainingMonitor:
     """Takes events in order; knows how far training is, what was measured, and whether a number was none."""
 
     def __init__(self, launch: Launch, meter: UsageMeter) -> None:
-        self.plan = plan_of(launch)
+        rows = launch.setting.train_rows, launch.setting.validation_rows
+        self.plan = schedule(launch.method, train_rows=rows[0], validation_rows=rows[1])
         self.meter = meter
         self.done = 0
         self._progress = launch.progress
@@ -150,7 +151,7 @@ class TrainingMonitor:
             raise trainer_state.nonfinite(name, event[name], int(event["step"]))
 
     def _refuse_another_training(self, event: Mapping[str, Any]) -> None:
-        """StageError B420, B421 when the trainer is about to train on other devices, or otherwise, than planned."""
+        """StageError B420, B421, B453 where the trainer is to train otherwise, or on other devices, than planned."""
         processes, devices = event.get("world_size", 1), event.get("devices", 1)
         if (processes, devices) != (self._ranks, 1):
             planned = "one process" if self._ranks == 1 else f"{self._ranks} processes"
@@ -161,27 +162,25 @@ class TrainingMonitor:
                 path="backend",
                 hint="start `recipe` by itself, not under torchrun, srun or accelerate launch",
             )
-        numbers = {"rows_per_step": self._batch_size, "steps": self.plan.steps}
-        for name, expected in numbers.items():
-            found = event.get(name, expected)
-            if found != expected:
+        numbers = (
+            ("rows_per_step", self._batch_size, "method.batch_size"),
+            ("steps", self.plan.steps, "method.epochs"),
+        )
+        for name, expected, path in numbers:
+            if (found := event.get(name, expected)) != expected:
                 raise StageError.one(
                     "B421",
                     f"the trainer is about to take {found} {name.replace('_', ' ')}, planned are {expected}",
-                    path="method.batch_size" if name == "rows_per_step" else "method.epochs",
+                    path=path,
                     hint="run the same command again; if this stays, report it",
                 )
-
         for name, number in event.get("method", {}).items():
             self._refuse_another_number(name, float(number))
         if "adapted" in event:
             self._refuse_other_modules({*event["adapted"]}, {*event["plain"]})
         # Axolotl has names of its own.
-        if "lr_scheduler_type" in self._config:
-            self._refuse_other_settings(event)
-
-    def _refuse_other_settings(self, event: Mapping[str, Any]) -> None:
-        """StageError B453 when a setting of the trainer, its optimizer or its schedule is not the compiled one."""
+        if "lr_scheduler_type" not in self._config:
+            return
         planned = {**DEFAULTS, **self._config}
         if "preference" in planned:
             # Those trainers have an order of their own.
@@ -204,10 +203,10 @@ class TrainingMonitor:
         if targets == "all_linear":
             # PEFT leaves the last layer of some recurrent models out.
             wrong = {name for name in plain if name.endswith("_proj")} - {"out_proj"}
+        elif targets == "attention":
+            wrong = adapted - set(ATTENTION)
         else:
-            named = ATTENTION if targets == "attention" else targets
-            asked = {name.rpartition(".")[2] for name in named}
-            wrong = adapted - asked if targets == "attention" else adapted ^ asked
+            wrong = adapted ^ {name.rpartition(".")[2] for name in targets}
         if wrong:
             raise _other_method(
                 f"the trainer has adapters on {', '.join(sorted(adapted)) or 'nothing'}, and `{min(wrong)}`"
@@ -259,14 +258,6 @@ class TrainingMonitor:
 
 def _other_method(message: str, path: str = "method") -> StageError:
     return StageError.one("B453", message, path=path, hint=AGAIN)
-
-
-def plan_of(launch: Launch) -> Schedule:
-    """Return when things happen in a launch."""
-    setting = launch.setting
-    return schedule(
-        launch.method, train_rows=setting.train_rows, validation_rows=setting.validation_rows
-    )
 
 
 def trained(

@@ -7,9 +7,7 @@ further training from the `config.json` of a local Llama.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import yaml
@@ -31,13 +29,12 @@ from engine.backends.base import (
     schedule,
     with_overrides,
 )
-from engine.backends.checks import Vocabulary, option_problems, override_problems, soft_problems
+from engine.backends.checks import option_problems, override_problems, soft_problems, vocabulary
 from engine.environment import Device
 from engine.errors import Problem, RecipeError, StageError
 from engine.files.reading import read_json
 from engine.files.writing import COMPILED
 from engine.recipe.model import Json, Method, PathRef, Recipe, Scratch
-from engine.recipe.validation.schema import schema_text
 
 NAME = "nanotron"
 IN_ORDER: dict[str, Json] = {}
@@ -47,31 +44,6 @@ TOKENIZER, TOKENS, CHECKPOINT = "tokenizer", "tokens", "checkpoint"
 """Beside the config: the tokenizer's folder, token files (`*.ds`) of the training rows, the converted base model."""
 SPREAD = 0.02
 """Standard deviation of the first weights; of matrices that layers add up Nanotron draws smaller ones by itself."""
-RANGES = {
-    "optimizer.clip_grad": (0.0, 1_000_000.0),
-    "optimizer.optimizer_factory.adam_beta1": (0.0, 1.0),
-    "optimizer.optimizer_factory.adam_beta2": (0.0, 1.0),
-    "optimizer.optimizer_factory.adam_eps": (0.0, 1.0),
-    "optimizer.zero_stage": (0.0, 1.0),
-    "parallelism.pp": (1.0, 4096.0),
-    "parallelism.tp": (1.0, 64.0),
-}
-"""Of what a recipe may override. Not `parallelism.dp`: it multiplies the batch."""
-FROM_RECIPE = {
-    "model.dtype": "backend.precision",
-    "model.init_method.std": "base_model",
-    "optimizer.learning_rate_scheduler.learning_rate": "method.learning_rate",
-    "optimizer.learning_rate_scheduler.lr_decay_style": "method.scheduler",
-    "optimizer.learning_rate_scheduler.lr_warmup_steps": "method.warmup_ratio",
-    "optimizer.weight_decay": "method.weight_decay",
-    "parallelism.dp": "method.batch_size",
-    "parallelism.recompute_layer": "method.gradient_checkpointing",
-    "tokens.batch_accumulation_per_replica": "method.batch_size",
-    "tokens.micro_batch_size": "method.micro_batch_size",
-    "tokens.sequence_length": "method.max_length",
-    "tokens.train_steps": "method.epochs",
-    "general.seed": "method.seed",
-}
 DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
 COPIED = (
     "hidden_size",
@@ -83,19 +55,6 @@ COPIED = (
     "vocab_size",
 )
 """Keys that transformers' Llama and Nanotron's share."""
-
-
-@cache
-def vocabulary() -> Vocabulary:
-    """Return the closed list of keys, by their places in the YAML."""
-    listing = json.loads(schema_text(f"nanotron/{PINNED}.keys.json"))
-    return Vocabulary(
-        name=f"nanotron {PINNED}",
-        kinds={key: frozenset(entry["kinds"]) for key, entry in listing["keys"].items()},
-        overridable=frozenset(RANGES),
-        from_recipe=FROM_RECIPE,
-        ranges=RANGES,
-    )
 
 
 def version() -> str:
@@ -116,7 +75,7 @@ def environment_words() -> str:
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     """Return overrides that may not stand, and what of the recipe Nanotron does not do."""
-    problems = override_problems(recipe.backend.overrides, vocabulary())
+    problems = override_problems(recipe.backend.overrides, vocabulary(NAME, PINNED))
     problems = (*problems, *option_problems(recipe.method, NAME), *soft_problems(recipe, NAME))
     return (*problems, *_not_compiled(recipe), *_base_problems(recipe))
 

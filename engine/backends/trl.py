@@ -28,11 +28,10 @@ from engine.backends.base import (
     with_overrides,
 )
 from engine.backends.checks import (
-    RANGES,
-    Vocabulary,
     device_problems,
     idle_of_adam,
     override_problems,
+    vocabulary,
 )
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError, install_hint
@@ -51,74 +50,6 @@ OPTION_KEYS = {
     "layers": "layers_to_transform",
 }
 
-_NUMBER, _COUNT, _FLAG, _WORD = (
-    frozenset({"float"}),
-    frozenset({"int"}),
-    frozenset({"bool"}),
-    frozenset({"str"}),
-)
-KINDS = {
-    "attn_implementation": _WORD,
-    "adam_beta1": _NUMBER,
-    "adam_beta2": _NUMBER,
-    "adam_epsilon": _NUMBER,
-    "eval_on_start": _FLAG,
-    "full_determinism": _FLAG,
-    "logging_steps": _COUNT,
-    "max_grad_norm": _NUMBER,
-    "neftune_noise_alpha": _NUMBER,
-    "optim": _WORD,
-    "per_device_eval_batch_size": _COUNT,
-    "save_total_limit": _COUNT,
-}
-FROM_RECIPE: dict[str, str] = {
-    "adapter": "method.kind",
-    "load_in_4bit": "method.kind",
-    "lora_r": "method.rank",
-    "lora_alpha": "method.alpha",
-    "lora_dropout": "method.dropout",
-    "lora_target_modules": "method.target_modules",
-    "use_dora": "method.dora",
-    "use_rslora": "method.rslora",
-    "lora_rank_pattern": "method.ranks",
-    "lora_alpha_pattern": "method.ranks",
-    "layers_to_transform": "method.layers",
-    "unfrozen_parameters": "method.train_only",
-    "train_on_inputs": "method.loss_on",
-    "distillation_weight": "teacher.weight",
-    "distillation_temperature": "teacher.temperature",
-    "loraplus_lr_ratio": "method.loraplus_lr_ratio",
-    "max_length": "method.max_length",
-    "packing": "method.packing",
-    "per_device_train_batch_size": "method.micro_batch_size",
-    "gradient_accumulation_steps": "method.batch_size",
-    "num_train_epochs": "method.epochs",
-    "max_steps": "method.max_steps",
-    "learning_rate": "method.learning_rate",
-    "lr_scheduler_type": "method.scheduler",
-    "lr_scheduler_kwargs": "method.scheduler",
-    "warmup_steps": "method.warmup_ratio",
-    "weight_decay": "method.weight_decay",
-    "eval_steps": "method.evaluations_per_epoch",
-    "save_steps": "method.evaluations_per_epoch",
-    "load_best_model_at_end": "method.keep",
-    "early_stopping_patience": "method.early_stopping.patience",
-    "precision": "backend.precision",
-    "gradient_checkpointing": "method.gradient_checkpointing",
-    "seed": "method.seed",
-}
-VOCABULARY = Vocabulary(
-    name="the trl backend",
-    kinds=KINDS,
-    overridable=frozenset(KINDS),
-    from_recipe=FROM_RECIPE,
-    ranges=RANGES,
-    values={
-        "attn_implementation": ("sdpa", "eager"),
-        "optim": ("adamw_torch", "adamw_torch_fused", "adamw_bnb_8bit", "adafactor", "sgd"),
-    },
-)
-
 
 def version() -> str | None:
     """Return the installed version of TRL, or None."""
@@ -132,7 +63,7 @@ kernels, kernel_words = no_kernels, no_words
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     """Return overrides that may not stand, or would do nothing."""
     overrides = recipe.backend.overrides
-    return (*override_problems(overrides, VOCABULARY), *idle_of_adam(overrides, "optim"))
+    return (*override_problems(overrides, vocabulary(NAME)), *idle_of_adam(overrides, "optim"))
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
@@ -161,9 +92,9 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 def train(launch: Launch) -> Trained:
     """Train in this process, or go on from the last complete checkpoint. StageError B411-B414, B420-B423."""
-    from engine.backends.trl_launch import train as launched  # which no plan needs
+    from engine.backends.launches import train_trl  # which no plan needs
 
-    return launched(launch)
+    return train_trl(launch)
 
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:

@@ -24,13 +24,12 @@ from engine.backends.base import (
     with_overrides,
 )
 from engine.backends.checks import (
-    RANGES,
-    Vocabulary,
     device_problems,
     idle_of_adam,
     option_problems,
     override_problems,
     soft_problems,
+    vocabulary,
 )
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
 from engine.errors import Problem, RecipeError, Severity, install_hint
@@ -53,25 +52,6 @@ REQUIRED = ("torch", "transformers", "peft")
 """In this environment: for the rows before training and the model after it."""
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 EIGHT_BIT = "adamw_8bit"
-KINDS = {name: kinds for name, kinds in trl.KINDS.items() if name != "neftune_noise_alpha"}
-VOCABULARY = Vocabulary(
-    name=f"unsloth {PINNED}",
-    kinds=KINDS,
-    overridable=frozenset(KINDS),
-    from_recipe={
-        **trl.FROM_RECIPE,
-        "dtype": "backend.precision",
-        "full_finetuning": "method.kind",
-        "max_seq_length": "method.max_length",
-        "random_state": "method.seed",
-        "use_gradient_checkpointing": "method.gradient_checkpointing",
-    },
-    ranges=RANGES,
-    values={
-        "attn_implementation": ("sdpa", "eager"),
-        "optim": ("adamw_torch_fused", EIGHT_BIT, "adafactor", "sgd"),
-    },
-)
 
 
 def version() -> str | None:
@@ -110,7 +90,10 @@ def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     """Return overrides that may not stand or would do nothing, dropout, preferences, and soft targets."""
     overrides = recipe.backend.overrides
-    found = (*override_problems(overrides, VOCABULARY), *idle_of_adam(overrides, "optim"))
+    found = (
+        *override_problems(overrides, vocabulary(NAME, PINNED)),
+        *idle_of_adam(overrides, "optim"),
+    )
     return (*found, *_not_trained(recipe.method), *soft_problems(recipe, NAME))
 
 

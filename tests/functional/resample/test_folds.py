@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.backends import trl, trl_launch
+from engine.backends import launches, trl
 from engine.backends.base import Launch, Trained
 from engine.metrics.predictions import read_predictions
 from engine.store import Store
@@ -44,7 +44,7 @@ def watch_rows(patch: pytest.MonkeyPatch) -> list[list[object]]:
     def train(launch: Launch) -> Trained:
         names = ("train.jsonl", "validation.jsonl")
         seen.append([row["id"] for name in names for row in rows(launch.rows / name)])
-        return trl_launch.train(launch)
+        return launches.train_trl(launch)
 
     patch.setattr(trl, "train", train)
     return seen

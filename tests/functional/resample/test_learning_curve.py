@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.artifacts.stage import StageContext
-from engine.backends import trl, trl_launch
+from engine.backends import launches, trl
 from engine.backends.base import Launch, Trained
 from engine.stages import load_stage
 from engine.store import Store
@@ -58,7 +58,7 @@ def watch_inputs(patch: pytest.MonkeyPatch) -> dict[str, Any]:
     def train(launch: Launch) -> Trained:
         for path in launch.rows.rglob("*"):
             seen["files"][str(path)] = path.read_text(encoding="utf-8")
-        return trl_launch.train(launch)
+        return launches.train_trl(launch)
 
     patch.setattr(module, "run", watched)
     patch.setattr(trl, "train", train)

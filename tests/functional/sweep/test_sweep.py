@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.backends import trl, trl_launch
+from engine.backends import launches, trl
 from engine.backends.base import Launch, Trained
 from engine.errors import StageError
 from engine.stages import load_stage
@@ -57,7 +57,7 @@ def watch_inputs(patch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
 
     def train(launch: Launch) -> Trained:
         seen["ranks"].append(launch.method.rank)
-        return trl_launch.train(launch)
+        return launches.train_trl(launch)
 
     patch.setattr(module, "run", watched)
     patch.setattr(trl, "train", train)
@@ -90,7 +90,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Launch]:
 
     def train(launch: Launch) -> Trained:
         done.append(launch)
-        return trl_launch.train(launch)
+        return launches.train_trl(launch)
 
     monkeypatch.setattr(trl, "train", train)
     return done

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from engine.backends import axolotl, check_backend, launches, load_backend, process_training
-from engine.backends.axolotl_keys import ALLOWED_VALUES, FROM_RECIPE, OVERRIDABLE, vocabulary
 from engine.backends.base import CompileInputs, Launch
+from engine.backends.checks import vocabulary
 from engine.backends.nodes import tail_of
 from engine.backends.process_training import prepare
 from engine.environment import Device
@@ -20,6 +20,7 @@ from engine.values import replace
 from support.golden import Golden
 from support.launches import CPU, METHOD, RecordedProgress, make_recipe
 
+KEYS = vocabulary("axolotl", axolotl.PINNED)
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 36, cores=16, bf16=True)
 SETTINGS = {
     "cpu-fp32": CompileInputs(device=CPU, precision="fp32", train_rows=400, validation_rows=100),
@@ -89,14 +90,12 @@ def test_only_keys_that_axolotl_knows_are_emitted(
 ) -> None:
     config = axolotl.compile(make_recipe("axolotl", **method), SETTINGS[setting])
 
-    assert set(yaml.safe_load(config.text)) <= set(vocabulary().kinds)
+    assert set(yaml.safe_load(config.text)) <= set(KEYS.kinds)
 
 
 def test_every_list_of_keys_is_within_axolotls() -> None:
-    known = set(vocabulary().kinds)
-
-    assert (OVERRIDABLE | set(FROM_RECIPE) | set(ALLOWED_VALUES)) <= known
-    assert not OVERRIDABLE & set(FROM_RECIPE)
+    assert (KEYS.overridable | set(KEYS.from_recipe) | set(KEYS.values)) <= set(KEYS.kinds)
+    assert not KEYS.overridable & set(KEYS.from_recipe)
 
 
 @pytest.mark.parametrize(

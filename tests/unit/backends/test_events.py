@@ -9,9 +9,9 @@ import pytest
 
 from engine.backends.base import CompileInputs, Launch
 from engine.backends.events import TrainingMonitor
+from engine.backends.launches import refuse_other_processes
 from engine.backends.refusals import refuse
 from engine.backends.trainer_state import nonfinite
-from engine.backends.trl_launch import refuse_other_processes
 from engine.backends.usage import UsageMeter
 from engine.compute.ranks import Ranks
 from engine.errors import StageError

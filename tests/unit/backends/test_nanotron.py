@@ -13,6 +13,7 @@ import yaml
 
 from engine.backends import check_backend, check_environment, nanotron
 from engine.backends.base import CompileInputs
+from engine.backends.checks import vocabulary
 from engine.errors import RecipeError
 from engine.recipe.model import FewerLayers, HubRef, NewTokenizer, PathRef, Recipe, Scratch, Task
 from engine.recipe.validation.schema import schema_text
@@ -141,8 +142,10 @@ def test_a_blank_model_begins_with_weights_of_its_own_seed(tmp_path: Path) -> No
 
 
 def test_every_list_of_keys_is_within_nanotrons() -> None:
-    assert set(nanotron.RANGES) | set(nanotron.FROM_RECIPE) <= set(listing())
-    assert not set(nanotron.RANGES) & set(nanotron.FROM_RECIPE)
+    keys = vocabulary("nanotron", nanotron.PINNED)
+
+    assert keys.overridable | set(keys.from_recipe) | set(keys.ranges) <= set(listing())
+    assert not keys.overridable & set(keys.from_recipe)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from engine.backends import load_backend
-from engine.backends.axolotl_keys import OVERRIDABLE, vocabulary
-from engine.backends.checks import RANGES, override_problems
-from engine.backends.trl import VOCABULARY
+from engine.backends.axolotl import PINNED
+from engine.backends.checks import override_problems, vocabulary
 from engine.errors import RecipeError
 from engine.recipe.model import Scheduler
 from engine.recipe.validation.schema import expand, recipe_schema
@@ -17,6 +16,7 @@ from support.backend_suite import SETTING
 from support.launches import make_recipe
 
 NUMBERS = frozenset({"int", "float"})
+AXOLOTL, TRL = vocabulary("axolotl", PINNED), vocabulary("trl")
 
 
 def test_the_example_in_the_reference_is_taken() -> None:
@@ -24,7 +24,7 @@ def test_the_example_in_the_reference_is_taken() -> None:
     section = expand(recipe_schema()["properties"]["backend"])
     examples = expand(section["properties"]["overrides"])["examples"]
 
-    found = [override_problems(tuple(example.items()), vocabulary()) for example in examples]
+    found = [override_problems(tuple(example.items()), AXOLOTL) for example in examples]
 
     assert found == [()] * len(examples)
 
@@ -42,7 +42,7 @@ def test_the_example_in_the_reference_is_taken() -> None:
     ],
 )
 def test_a_value_out_of_reason_is_refused(key: str, value: float) -> None:
-    (problem,) = override_problems([(key, value)], vocabulary())
+    (problem,) = override_problems([(key, value)], AXOLOTL)
 
     assert problem.code == "B407"
     assert problem.path == f"backend.overrides.{key}"
@@ -50,7 +50,7 @@ def test_a_value_out_of_reason_is_refused(key: str, value: float) -> None:
 
 
 def test_so_it_is_in_the_other_backend() -> None:
-    (problem,) = override_problems([("per_device_eval_batch_size", 10**9)], VOCABULARY)
+    (problem,) = override_problems([("per_device_eval_batch_size", 10**9)], TRL)
 
     assert problem.code == "B407"
 
@@ -58,13 +58,16 @@ def test_so_it_is_in_the_other_backend() -> None:
 def test_usual_values_are_taken() -> None:
     usual = [("dataloader_num_workers", 4), ("logging_steps", 10), ("adam_beta2", 0.95)]
 
-    assert override_problems(usual, vocabulary()) == ()
+    assert override_problems(usual, AXOLOTL) == ()
 
 
 def test_every_number_that_may_be_set_has_a_range() -> None:
-    kinds = vocabulary().kinds
-    open_ended = {key for key in OVERRIDABLE if kinds[key] & NUMBERS and key not in RANGES}
-    open_ended |= {key for key, kind in VOCABULARY.kinds.items() if kind & NUMBERS} - RANGES.keys()
+    open_ended = {
+        key
+        for one in (AXOLOTL, TRL)
+        for key in one.overridable
+        if one.kinds[key] & NUMBERS and key not in one.ranges
+    }
 
     assert open_ended == set()
 

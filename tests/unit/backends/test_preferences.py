@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from engine.backends import load_backend
-from engine.backends.axolotl_keys import vocabulary
+from engine.backends.axolotl import PINNED
+from engine.backends.checks import vocabulary
 from engine.errors import RecipeError
 from engine.values import replace
 from support.golden import Golden
@@ -39,7 +40,7 @@ def test_the_compiled_config_is_the_reviewed_one(
 def test_axolotl_is_given_only_keys_that_it_knows(loss: str, changes: dict[str, Any]) -> None:
     config = load_backend("axolotl").compile(preference_recipe("axolotl", loss, **changes), SETTING)
 
-    assert set(yaml.safe_load(config.text)) <= set(vocabulary().kinds)
+    assert set(yaml.safe_load(config.text)) <= set(vocabulary("axolotl", PINNED).kinds)
 
 
 @pytest.mark.parametrize("backend", ["axolotl", "trl"])

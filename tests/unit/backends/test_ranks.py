@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.backends import launches, load_backend, process_training, trl_launch
+from engine.backends import launches, load_backend, process_training
 from engine.backends.base import CompileInputs, Launch
 from engine.backends.checks import check_ranks
 from engine.compute.ranks import Ranks
@@ -19,7 +19,7 @@ from support.launches import CPU, RecordedProgress, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 34, cores=4, bf16=True, visible="GPU-aa")
 SETTING = CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
-CONFIGS = {"trl": trl_launch.config_of_ranks, "axolotl": launches.axolotl_ranks}
+CONFIGS = {"trl": launches.config_of_ranks, "axolotl": launches.axolotl_ranks}
 
 
 def launch_of(name: str, ranks: Ranks, *, device: Device = CPU) -> Launch:

@@ -25,6 +25,7 @@ from engine.failures import as_engine_error
 from engine.process import start as processes
 from engine.process.start import give_back
 
+SFT = "engine.runtime.training.sft"
 WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 """Where accelerate looks for the number of processes (`PartialState`)."""
 
@@ -42,12 +43,12 @@ def train_trl(launch: Launch) -> Trained:
             tool="trl",
             command=lambda resume: processes.module(CHILD)(*words, *([resume] if resume else ())),
             config=config_of_ranks(launch),
-            imports="engine.runtime.training.sft",
+            imports=SFT,
         )
         return process_training.train(launch, program)
     process_training.prepare(launch)
     # Before the time is taken.
-    import_module("engine.runtime.training.sft")
+    import_module(SFT)
     output = launch.folder / OUTPUT
     output.mkdir(exist_ok=True)
 
@@ -86,7 +87,7 @@ def refuse_other_processes(variables: Mapping[str, str]) -> None:
 def _run_here(
     launch: Launch, output: Path, resume: Path | None, monitor: events.TrainingMonitor
 ) -> None:
-    from engine.runtime.training import sft  # imported by `train` already
+    sft: Any = import_module(SFT)
 
     def report(event: Mapping[str, Any]) -> None:
         # Opened for each event, so that the log is whole up to the last one when the process is killed.

@@ -386,15 +386,14 @@ def recipe_page() -> str:
 def cli_page() -> str:
     """Return every verb with its arguments, and the exit codes."""
     parts = [
-        NOTE.format(source="engine/cli/verbs.json, and the docstring of each verb's module,"),
+        NOTE.format(source="engine/cli/verbs.json"),
         "# Commands\n",
     ]
     for name, verb in VERBS.items():
         parser = argparse.ArgumentParser(prog=f"recipe {name}")
         declare(parser, verb.arguments)
         rows = [(_flags(action), _meaning(action)) for action in parser._actions]  # noqa: SLF001 - no public way
-        doc = (verb.module().__doc__ or verb.purpose).strip()
-        parts.append(f"## recipe {name}\n\n{doc}\n\n{_table(('argument', 'meaning'), rows)}")
+        parts.append(f"## recipe {name}\n\n{verb.about}\n\n{_table(('argument', 'meaning'), rows)}")
     codes = [(str(int(code)), EXIT_CODES[code]) for code in ExitCode]
     parts.append(f"## Exit codes\n\n{_table(('code', 'meaning'), codes)}")
     return "\n".join(parts)

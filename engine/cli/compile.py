@@ -1,4 +1,4 @@
-"""Write the backend's config, every line traceable to the recipe. Needs no GPU, and no data where sizes are rows."""
+"""The config of a backend, or the file of a job that runs the recipe."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from engine.store import Store
 from engine.training.trained_rows import rows_note
 
 
-def run(options: argparse.Namespace) -> None:
+def compile_(options: argparse.Namespace) -> None:
     recipe, warnings = read_recipe(options)
     show_problems(warnings)
     profile = compute_of(options)

@@ -37,7 +37,7 @@ USED_BY = {
 Row = tuple[str, bool, str]
 
 
-def run(options: argparse.Namespace) -> int:
+def doctor(options: argparse.Namespace) -> int:
     """Return 0 when everything a default run needs is there, else 3."""
     rows = [*_machine(store_of(options)), *_extras(), *_llama_cpp(), _unsloth()]
     missing = [row for row in rows if not row[1]]

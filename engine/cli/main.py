@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -79,14 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as failure:  # noqa: BLE001 - the boundary: whatever is left is a failure or our mistake
-        from engine.cli.bug import report_bug  # only when something went wrong
-        from engine.cli.output import STORE
+        from engine.cli.output import STORE  # only when something went wrong
         from engine.failures import as_engine_error
 
         known = as_engine_error(failure, Path(STORE))
-        return (
-            _report_error(known, as_json=False) if known is not None else report_bug(failure, words)
-        )
+        return report_bug(failure, words) if known is None else _report_error(known, as_json=False)
 
 
 def _run(words: Sequence[str], *, has_own_process: bool) -> int:
@@ -105,15 +104,13 @@ def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     # What is imported stays: looking it through for garbage is a tenth of a light verb's time.
     if has_own_process:
         gc.set_threshold(50_000)
-    verb = VERBS[words[0]].module()
-    parser = _Parser(
-        prog=f"recipe {words[0]}", description=verb.__doc__, formatter_class=_Paragraphs
-    )
-    declare(parser, VERBS[words[0]].arguments)
+    verb = VERBS[words[0]]
+    parser = _Parser(prog=f"recipe {words[0]}", description=verb.about, formatter_class=_Paragraphs)
+    declare(parser, verb.arguments)
     options = parser.parse_args(words[1:])
     options.has_own_process, options.words = has_own_process, tuple(words[1:])
     try:
-        code = verb.run(options)
+        code = verb.function()(options)
         return ExitCode.ACCEPTED if code is None else int(code)
     except EngineError as error:
         as_json = getattr(options, "format", "text") == "json"
@@ -154,6 +151,37 @@ def _report_error(error: EngineError, *, as_json: bool, recipe: object = None) -
     except EngineError as full:
         show_problems([*error.problems, *full.problems])
     return error.exit_code
+
+
+def report_bug(bug: BaseException, words: Sequence[str]) -> int:
+    """Write the traceback with versions to a file, and name it: no traceback stands on the screen."""
+    import platform
+    import shlex
+    import traceback
+    from datetime import UTC, datetime
+
+    from engine.cli.output import STORE
+    from engine.files.writing import create_text
+    from engine.trust.redaction import redacted, secrets_of
+
+    # `platform.platform` starts `uname`, by PATH, which may lead to the folder that one stands in.
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    trace = "".join(traceback.format_exception(bug))
+    where = f"recipe {__version__}, Python {platform.python_version()}, {system}"
+    text = f"{where}\ncommand: recipe {shlex.join(words)}\n\n{trace}"
+    kind, text = (
+        # half surrogates are written as escapes, since no file takes them
+        redacted(found, secrets_of(os.environ)).encode("utf-8", "backslashreplace").decode()
+        for found in (f"{type(bug).__name__}: {bug}".splitlines()[0], text)
+    )
+    write_error(f"I900  this is a bug in the engine: {kind}\n")
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S-%f")
+    path, is_written = Path(STORE) / "logs" / f"bug-{stamp}.txt", False
+    with contextlib.suppress(OSError):
+        # Through no link below the store, which may have come with somebody else's folder.
+        is_written = create_text(path, text, below=Path(STORE))
+    write_error(f"        a report to paste: {path}\n" if is_written else text)
+    return ExitCode.BUG
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import argparse
 from engine.errors import needs_extra
 
 
-def run(options: argparse.Namespace) -> None:
+def mcp(options: argparse.Namespace) -> None:
     with needs_extra("`recipe mcp` needs the package `mcp`, which is not installed", "mcp"):
         from engine.cli.mcp_server import serve
     serve(allow_run=options.allow_run)

@@ -92,7 +92,7 @@ GIVEN_BY_DATA = frozenset({"files", "column"})
 """Ways of dividing where the data say which rows belong to a split."""
 
 
-def run(options: argparse.Namespace) -> None:
+def plan(options: argparse.Namespace) -> None:
     """Print the plan; nothing is downloaded and nothing is run."""
     recipe, warnings = read_recipe(options)
     profile = compute_of(options)

@@ -1,9 +1,4 @@
-"""Label a file of rows with an exported model: each row with its answer and how sure the model is, in their order.
-
-The question of each row is made as in training, by the template of `task.input`; other columns are kept. A call that
-was killed goes on where it was. Without -o the rows go to standard output as JSON lines; FILE `-` reads JSON lines from
-standard input, or what `--read-as` says.
-"""
+"""Queries of an exported model: for a file of rows, or for one text."""
 
 from __future__ import annotations
 
@@ -18,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.confinement import confine_asking
-from engine.cli.output import log_file, refuse_taken, store_of, write_file
-from engine.cli.report import find_run
+from engine.cli.output import STORE, log_file, refuse_taken, show_result, store_of, write_file
+from engine.cli.runs import find_run, named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.cli.watch import Console
@@ -27,11 +22,15 @@ from engine.drafting.encodings import note_of_encoding
 from engine.environment import detect_device
 from engine.errors import DataError, Problem, RecipeError, StoreError
 from engine.files import leases
+from engine.kinds import KINDS, AnswerForm
 from engine.progress import Progress
+from engine.recipe.text.paths import is_text
+from engine.render.progress import SilentProgress
 from engine.render.styled_text import cleaned
 from engine.runs.find import exported_gguf, is_model_file
 from engine.runs.predict_output import output_format, write_answers, write_lines
 from engine.runs.predict_rows import AnsweredRows, Asking, ModelFile, RowFile, Summary, answer_rows
+from engine.runtime.llama.client import Answer, answer_text, held_answer, refuse_blank
 from engine.runtime.rendering.task_file import FileCalibration
 from engine.store import Store
 from engine.store.runs import ACCEPTED, read_record
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from engine.runs.model_forms import WeightsModel
 
 
-def run(options: argparse.Namespace) -> None:
+def predict(options: argparse.Namespace) -> None:
     output: Path | None = options.output
     if output is not None:
         output_format(output)
@@ -125,8 +124,6 @@ def asked_model(
     if unaccepted and form == "gguf":
         form = "adapter"
     if form == "gguf":
-        from engine.runs.predict_rows import ModelFile
-
         return ModelFile.of(exported_gguf(run) if run else Path(options.model))
     if run is None:
         raise RecipeError.one(
@@ -225,3 +222,64 @@ def calibration_lines(kept: FileCalibration | None, bound: float | None) -> list
             f"{bound:.4g} is the model's own threshold; --abstain-below 0 answers every row"
         )
     return lines
+
+
+def try_(options: argparse.Namespace) -> None:
+    # `echo` adds a line break that is no part of the text.
+    text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
+    # bytes that are no UTF-8 come as half surrogates, from words and from stdin in some locales
+    if not is_text(text):
+        raise DataError.one("D322", "the text is not UTF-8", hint="iconv -f cp1252 -t utf-8")
+    run = None if is_model_file(options.model) else find_run(options.model, options)
+    unaccepted = run is not None and is_unaccepted(options, run)
+    answer = _of_weights(options, text) if unaccepted else _of_file(options, text)
+    fields = {
+        "schema": "answer.v1",
+        "label": answer.label,
+        "probability": answer.probability,
+        "abstained": answer.abstained,
+        "abstain_below": answer.abstain_below,
+        "free_text": answer.text,
+        "free_text_is_valid": answer.is_valid,
+        **({"accepted": False} if unaccepted else {}),
+    }
+    mark = "not accepted: " if unaccepted else ""
+    show_result(options, fields, f"{mark}{_answer_lines(answer)}")
+    if options.format == "text" and answer.probability is not None:
+        among = "labels'" if KINDS[answer.kind].answer is AnswerForm.LABEL else "allowed answers'"
+        write_error(f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n")
+
+
+def _of_file(options: argparse.Namespace, text: str) -> Answer:
+    gguf = named_gguf(options)
+    confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
+
+    with leases.temporary_folder() as folder:
+        return answer_text(
+            gguf,
+            text,
+            abstain_below=options.abstain_below,
+            threads=detect_device().cores,
+            workdir=folder,
+            progress=SilentProgress(),
+        )
+
+
+def _of_weights(options: argparse.Namespace, text: str) -> Answer:
+    root = store_of(options)
+    with others_to(log_file(root, "try")):
+        model = asked_model(options, Store(root), SilentProgress())
+        confine_asking(options, model.places, root)
+        refuse_blank(text, model.task)
+        with model.held(threads=detect_device().cores) as ask:
+            (answer,) = ask([text], SilentProgress())
+    return held_answer(answer, model.task.threshold(options.abstain_below))
+
+
+def _answer_lines(answer: Answer) -> str:
+    """Return the answer held to the task's form, why there is none, or the free text of kinds that have no form."""
+    if answer.probability is None:
+        return answer.text
+    if answer.abstained:
+        return f"no answer: less sure than {answer.abstain_below:.4g}; --abstain-below 0 shows it"
+    return answer.label if answer.label is not None else "no answer: it was cut off"

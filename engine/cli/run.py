@@ -1,4 +1,4 @@
-"""Do the whole job: data, baselines, training, gate, merge, quantize, verify, report."""
+"""Runs of a recipe, and of a newer base model against its accepted model."""
 
 from __future__ import annotations
 
@@ -30,9 +30,15 @@ from engine.errors import Problem
 from engine.lock.policy import LockOptions
 from engine.pipeline.loop import RunOptions
 from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
+from engine.recipe.model import PathRef
+from engine.recipe.outside import refuse_typed
+from engine.recipe.references import named_model
 from engine.recipe.sweeps import methods_of
+from engine.render.challenge import challenge_text
 from engine.render.progress import columns, has_colour
 from engine.render.report.page import closing_block, render_json
+from engine.runs.challenge import ChallengeOptions, challenge_json
+from engine.runs.challenge import challenge as run_challenge
 from engine.runs.run import run_recipe
 from engine.store.remote.objects import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
@@ -129,3 +135,25 @@ def sharing_of(options: argparse.Namespace, written: StorePlace | None) -> Shari
         gives=not (is_written and written and written.trust == "read"),
         is_required=options.frozen,
     )
+
+
+def challenge(options: argparse.Namespace) -> None:
+    """Print the verdict; the recipe is not changed."""
+    recipe, warnings = read_recipe(options)
+    refuse_outside(recipe, warnings)
+    newer = named_model(options.base_model, Path.cwd())
+    if isinstance(newer, PathRef):
+        refuse_typed(newer.path, options.recipe, allowed(options))
+    model_options = ChallengeOptions(base_model=newer, train=options.train)
+    root, warnings = store_and_warnings(options, warnings)
+    show_problems(warnings)
+    confine_run(options, recipe, root, Needs(others=(newer,)))
+    with others_to(log_file(root, "challenge")) as terminal:
+        watcher = Console(terminal, quiet=options.quiet or options.format == "json")
+        result = run_challenge(recipe, model_options, root=root, watcher=watcher)
+    if options.format == "json":
+        show(challenge_json(result.challenge))
+    else:
+        file, written = str(options.recipe), str(result.files[0])
+        width = columns(sys.stdout)
+        show(challenge_text(result.challenge, file=file, written=written, width=width))

@@ -24,7 +24,7 @@ from engine.errors import EnvironmentProblem, RecipeError, install_hint
 GRACE_SECONDS = 30
 
 
-def run(options: argparse.Namespace) -> None:
+def serve(options: argparse.Namespace) -> None:
     """Serve until a signal comes; what was asked by then is answered first."""
     key = _key(options)
     try:

@@ -1,7 +1,7 @@
-"""The verbs as one table, `verbs.json`: group, purpose, arguments, and what an agent may call.
+"""The verbs as one table, `verbs.json`: group, purpose, help, arguments, what does it, and what an agent may call.
 
 The parser, the help texts, the reference page (`docs/generate.py`) and the tools of `recipe mcp` come from it. Each
-verb is the module of that name in `engine.cli` (`try_` and `import_` for two) with a function `run`.
+verb is a function of its name (`try_`, `import_` and `compile_` for three) in a module of `engine.cli`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import importlib
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,16 +106,20 @@ class Verb(Value, kw_only=False):
     name: str
     group: str
     purpose: str
+    about: str
+    """Paragraphs of its help."""
+    module: str
+    """Of `engine.cli`."""
     arguments: Sequence[Mapping[str, Any]]
     """`names`, `help`, `group`, and what argparse takes besides; `type` and `choices` may name what is below."""
     tool: Mapping[str, Any] | None = None
     """What an agent may call, with the arguments of the tool, each with the name of the verb's: an agent gives no
     consent, so options that let a recipe reach out, trust a store or renew a lock are not among them."""
 
-    def module(self) -> Any:
-        return importlib.import_module(
-            f"engine.cli.{self.name}{'_' if iskeyword(self.name) else ''}"
-        )
+    def function(self) -> Callable[[argparse.Namespace], int | None]:
+        """Import what does it."""
+        name = f"{self.name}_" if self.name in ("compile", "import", "try") else self.name
+        return getattr(importlib.import_module(f"engine.cli.{self.module}"), name)
 
 
 def declare(parser: argparse.ArgumentParser, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -228,7 +231,10 @@ def _verb(name: str, row: Mapping[str, Any]) -> Verb:
     arguments: list[Mapping[str, Any]] = []
     for one in row["arguments"]:
         arguments += shared(one) if isinstance(one, str) else [one]
-    return Verb(name, row["group"], row["purpose"], arguments, row.get("tool"))
+    about = row["about"] if isinstance(row["about"], str) else "\n\n".join(row["about"])
+    return Verb(
+        name, row["group"], row["purpose"], about, row["module"], arguments, row.get("tool")
+    )
 
 
 VERBS: Final = {name: _verb(name, row) for name, row in _TABLE["verbs"].items()}

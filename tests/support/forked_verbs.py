@@ -25,10 +25,10 @@ RAW: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]
 """Characters that a terminal obeys or that turn the direction of text; a tab and a line break apart."""
 MODULES: Final = (
     *(
-        f"engine.cli.{verb}"
-        for verb in (
-            *("init", "validate", "fmt", "pin", "plan", "diff", "ci", "compile", "report", "runs"),
-            *("compare", "export", "verify", "schema", "explain", "doctor", "data", "bug"),
+        f"engine.cli.{module}"
+        for module in (
+            *("compile", "doctor", "drafts", "exports", "plan", "references", "review", "rows"),
+            *("runs", "texts"),
         )
     ),
     *("engine.recipe.rules", "engine.bundle.verify", "engine.bundle.build", "engine.estimate.run"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.cli.explain import skill
+from engine.cli.texts import skill
 from engine.errors import ExitCode
 from support.paths import ROOT
 from support.project import BASE, Project, rows

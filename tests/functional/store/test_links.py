@@ -208,7 +208,7 @@ def test_a_report_of_a_bug_is_not_written_through_a_link(
         raise ZeroDivisionError
 
     broken: Callable[..., None] = fail
-    monkeypatch.setattr("engine.cli.validate.run", broken)
+    monkeypatch.setattr("engine.cli.texts.validate", broken)
 
     outcome = small.run("validate", "recipe.yaml")
 

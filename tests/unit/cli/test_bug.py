@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support.paths import ROOT
 
-CALL = "from engine.cli.bug import report_bug; report_bug(ValueError('x'), ['validate'])"
+CALL = "from engine.cli.main import report_bug; report_bug(ValueError('x'), ['validate'])"
 
 
 def test_a_report_starts_nothing(tmp_path: Path) -> None:

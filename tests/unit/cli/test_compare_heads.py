@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.cli.compare import _head
+from engine.cli.runs import _head
 from engine.evidence import Interval
 
 

@@ -41,7 +41,7 @@ def test_a_bug_is_reported_in_one_line_and_kept_whole(
     def broken(_: object) -> int:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("engine.cli.explain.run", broken)
+    monkeypatch.setattr("engine.cli.texts.explain", broken)
 
     assert main(["explain", "R104"]) == 4
     output = capsys.readouterr().err
@@ -55,17 +55,15 @@ def test_ctrl_c_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("engine.cli.explain.run", interrupted)
+    monkeypatch.setattr("engine.cli.texts.explain", interrupted)
 
     assert main(["explain"]) == 130
 
 
-def test_every_verb_has_a_module_that_says_what_it_does() -> None:
+def test_every_verb_says_what_it_does_and_is_a_function() -> None:
     for verb in VERBS.values():
-        module = verb.module()
-
-        assert module.__doc__
-        assert callable(module.run)
+        assert verb.about
+        assert callable(verb.function())
 
 
 def test_errors_are_one_json_object_when_json_is_asked(

@@ -7,8 +7,7 @@ import json
 
 import pytest
 
-from engine.cli.bug import report_bug
-from engine.cli.main import main
+from engine.cli.main import main, report_bug
 from engine.cli.output import show, show_json
 from engine.render.styled_text import cleaned, line, to_text
 

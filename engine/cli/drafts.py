@@ -1,4 +1,4 @@
-"""Start a recipe: copy a shipped one, or draft one from a data file; without a name, list the shipped ones."""
+"""New recipes: shipped ones, drafts from data files, and configs of other tools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from engine.cli.output import refuse_taken, show
 from engine.drafting import DraftOptions, draft
-from engine.drafting.draft import draft_message
+from engine.drafting.draft import draft_message, wrapped
+from engine.drafting.imported import imported, read_config
 from engine.errors import RecipeError, StoreError
 from engine.recipe import load_recipe
 from engine.recipe.model import PathRef
@@ -28,7 +29,7 @@ STARTER = "quickstart"
 """The shipped recipe whose base model a draft takes."""
 
 
-def run(options: argparse.Namespace) -> None:
+def init(options: argparse.Namespace) -> None:
     """Write one recipe, and the data that a shipped one names; never over a file that exists."""
     shipped = {path.stem: path for path in sorted(recipes_dir().glob("*.yaml"))}
     if not options.start:
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     if options.start not in shipped or is_data:
         # `os.path` returns False for a name that is too long, where `Path` raises.
         if os.path.exists(options.start):
-            _draft(options)
+            _write_draft(options)
             return
         raise _neither(options.start, list(shipped))
     target = options.output or Path(f"{options.start}.yaml")
@@ -75,7 +76,7 @@ def _neither(start: str, shipped: list[str]) -> RecipeError:
     return RecipeError.one("R004", f"{what} is called `{start}`", hint=hint)
 
 
-def _draft(options: argparse.Namespace) -> None:
+def _write_draft(options: argparse.Namespace) -> None:
 
     files = [Path(name) for name in (options.start, *options.more)]
     name = files[0].absolute().name
@@ -111,3 +112,32 @@ def _purpose(path: Path) -> str:
         if line.startswith("description:"):
             return line.partition(":")[2].strip().strip("\"'")
     return ""
+
+
+def import_(options: argparse.Namespace) -> None:
+    """Write one recipe, never over a file that exists, and name every key that is not in it."""
+    target = options.output or Path(f"{options.config.stem}.recipe.yaml")
+    refuse_taken(target)
+    refuse_typed(options.config, target, NOTHING)
+    config = read_config(options.config)
+    found = imported(config, target)
+    # Not trusted as it stands: what it names comes from the config, which others may have written.
+    create(target, found.text.encode())
+    width = columns(sys.stdout)
+    lines = [
+        f"{options.config.name}: {found.tool}, {len(found.taken)} keys taken, {len(found.left_out)} left out"
+    ]
+    for title, pairs in (
+        ("taken", found.taken),
+        ("left out", found.left_out),
+        ("not stated there: the recipe's own defaults apply", found.unstated),
+    ):
+        lines += [title] if pairs else []
+        first = max(map(len, pairs), default=0)
+        for key, what in pairs.items():
+            lines += wrapped(f"  {key:<{first}}  {what}", width=width, indent=" " * (first + 4))
+    for note in found.notes:
+        lines += wrapped(f"note: {note}", width=width, indent="  ")
+    typed = as_typed(target)
+    lines += [f"wrote {target}", f"next: recipe validate {typed} && recipe data {typed}"]
+    show("\n".join(lines))

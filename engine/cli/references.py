@@ -1,4 +1,4 @@
-"""Fix every reference that can move: commits of the hub, digests of packages and of local files."""
+"""What recipes name: pins of it, and the user's word for what is outside the project."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from engine.cli.output import allowed, show, show_json, show_problems
-from engine.errors import EngineError, ExitCode, Problem
+from engine.cli.output import allowed, show, show_json, show_problems, show_result
+from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.recipe.outside import CODES as OUTSIDE
+from engine.recipe.outside import trust_as_it_stands
 from engine.recipe.text.layout.edit import rewrite
 from engine.render.problems import problems_json
 from engine.render.progress import SilentProgress, is_live, open_progress
 from engine.sources.online import quieten
 from engine.sources.pin import Pinned, pin_recipe
-from engine.trust.allowed import Allowed
+from engine.trust.allowed import Allowed, forget, records
 
 SHOWN = 12
 """Characters of a digest that people compare."""
 
 
-def run(options: argparse.Namespace) -> int:
+def pin(options: argparse.Namespace) -> int:
     """Return 0 when every recipe is pinned; 3 when something could not be found: that recipe stays as it was."""
     found: dict[Path, Pinned] = {}
     problems: list[Problem] = []
@@ -31,26 +32,26 @@ def run(options: argparse.Namespace) -> int:
     given = allowed(options)
     for path in options.recipes:
         try:
-            found[path] = _pin(path, sys.stderr, upgrade=options.upgrade, given=given)
+            found[path] = _pinned(path, sys.stderr, upgrade=options.upgrade, given=given)
             problems += found[path].problems
-            code = max(code, _code(found[path].problems))
+            code = max(code, _pin_code(found[path].problems))
         except EngineError as error:
             problems += error.problems
             code = max(code, error.exit_code)
     if options.format == "json":
-        recipes = [_json(path, pinned) for path, pinned in found.items()]
+        recipes = [_pin_json(path, pinned) for path, pinned in found.items()]
         wrong = problems_json(problems)["problems"]
         show_json({"schema": "pins.v1", "recipes": recipes, "problems": wrong})
     else:
         for path, pinned in found.items():
-            show("\n".join(_lines(path, pinned)))
+            show("\n".join(_pin_lines(path, pinned)))
         # Both streams may lead to one place, where the problems stand last.
         sys.stdout.flush()
         show_problems(problems)
     return code
 
 
-def _code(problems: Sequence[Problem]) -> ExitCode:
+def _pin_code(problems: Sequence[Problem]) -> ExitCode:
     """What it comes to: a mistake of the user's where all that is missing is the user's word."""
     if not problems:
         return ExitCode.ACCEPTED
@@ -58,8 +59,7 @@ def _code(problems: Sequence[Problem]) -> ExitCode:
     return ExitCode.USAGE if is_refused else ExitCode.FAILED
 
 
-def _pin(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinned:
-
+def _pinned(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinned:
     progress = open_progress("pin", terminal) if is_live(terminal) else SilentProgress()
     try:
         pinned = pin_recipe(path, progress, upgrade=upgrade, given=given)
@@ -70,7 +70,7 @@ def _pin(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinn
     return pinned
 
 
-def _lines(path: Path, pinned: Pinned) -> list[str]:
+def _pin_lines(path: Path, pinned: Pinned) -> list[str]:
     lines = [
         f"{path}: {pin.key}  {pin.old[:SHOWN] or 'none'} -> {pin.new[:SHOWN]}  "
         f"{pin.of} ({pin.about}{f'; {pin.note}' if pin.note else ''})"
@@ -84,7 +84,7 @@ def _lines(path: Path, pinned: Pinned) -> list[str]:
     return [*lines, f"{path}: {outcome}{before}"]
 
 
-def _json(path: Path, pinned: Pinned) -> dict[str, object]:
+def _pin_json(path: Path, pinned: Pinned) -> dict[str, object]:
     pins = [
         {"path": pin.key, "of": pin.of, "old": pin.old or None, "new": pin.new, "about": pin.about}
         for pin in pinned.pins
@@ -96,3 +96,43 @@ def _json(path: Path, pinned: Pinned) -> dict[str, object]:
         "kept": pinned.kept,
         "notes": list(pinned.notes),
     }
+
+
+def trust(options: argparse.Namespace) -> None:
+    if not options.list and options.recipe is None:
+        hint = "recipe trust RECIPE, or recipe trust --list"
+        raise RecipeError.one("R314", "no recipe is named", hint=hint)
+    outcome = _list if options.list else _forget if options.forget else _trust
+    fields, text = outcome(options.recipe)
+    show_result(options, {"schema": "trust.v1", **fields}, text)
+
+
+def _trust(recipe: Path) -> tuple[dict[str, object], str]:
+    references = sorted({one.reference for one in trust_as_it_stands(recipe)})
+    text = f"{recipe} names nothing outside its project; where a machine cannot confine it, it counts as yours"
+    if references:
+        text = f"{recipe} may now, and until it names something else outside its project:"
+    text = "\n  ".join([text, *references])
+    return {"recipe": str(recipe), "references": references}, text
+
+
+def _forget(recipe: Path) -> tuple[dict[str, object], str]:
+    was_there = forget(recipe)
+    outcome = "is no longer trusted" if was_there else "was not trusted"
+    return {"recipe": str(recipe), "forgotten": was_there}, f"{recipe} {outcome}"
+
+
+def _list(_recipe: Path) -> tuple[dict[str, object], str]:
+    found = records()
+    lines = ((f"{one.recipe}  {one.trusted[:10]}", *one.references) for one in found)
+    text = "\n".join("\n  ".join(one) for one in lines)
+    listed = [
+        {
+            "recipe": str(one.recipe),
+            "sha256": one.sha256,
+            "trusted": one.trusted,
+            "references": list(one.references),
+        }
+        for one in found
+    ]
+    return {"recipes": listed}, text or "no recipe is trusted"

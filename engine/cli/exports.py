@@ -1,0 +1,222 @@
+"""What leaves: signed bundles, baselines, and models where people fetch them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.bundle.archive import ENDING
+from engine.bundle.build import make_bundle
+from engine.bundle.report import checked_json, checked_text
+from engine.bundle.signing import key_place
+from engine.bundle.verify import BundleVerdict, check_bundle
+from engine.cli.output import log_file, refuse_taken, show_result, store_of
+from engine.cli.runs import find_run
+from engine.cli.streams import others_to
+from engine.errors import ExitCode, RecipeError
+from engine.files.leases import temporary_folder
+from engine.publish.contents import Publication, PublishOptions, gather
+from engine.publish.destination import Destination, Folder, Note, Published
+from engine.publish.hub import Hub
+from engine.publish.oci import OciLayout
+from engine.publish.ollama import Ollama
+from engine.publish.registry import Registry
+from engine.recipe.text.paths import as_argument, as_typed
+from engine.render.number_format import size
+from engine.render.progress import SilentProgress, is_live, open_progress
+from engine.runs.export_baseline import export_baseline
+from engine.store import Store
+from engine.trust.allowed import from_options
+from engine.values import replace
+
+ONLY_OF = {
+    "bundle": ("key", "overwrite", "with_model", "with_row_texts"),
+    "baseline": ("baseline",),
+}
+"""Options that one kind of export has and the other has not."""
+
+
+def export(options: argparse.Namespace) -> None:
+    for what, names in ONLY_OF.items():
+        for name in names:
+            if what != options.what and getattr(options, name):
+                option = f"--{name.replace('_', '-')}"
+                message = f"{option} is of `recipe export {what}`"
+                raise RecipeError.one("R315", message, hint=f"leave {option} out")
+    (_export_bundle if options.what == "bundle" else _export_baseline)(options)
+
+
+def _export_bundle(options: argparse.Namespace) -> None:
+    folder = find_run(options.run, options)
+    target = options.output or Path(f"{folder.parent.name}{ENDING}")
+    # a link is not written through, nor a folder replaced
+    if not (options.overwrite and target.is_file()) or target.is_symlink():
+        refuse_taken(target, hint="--overwrite replaces a file, or choose another place with -o")
+    made = make_bundle(
+        folder,
+        target,
+        key=options.key,
+        with_model=options.with_model,
+        with_row_texts=options.with_row_texts,
+    )
+    fields = {"file": str(made.file), "key": made.key, "members": list(made.members)}
+    kilobytes = made.file.stat().st_size / 1000
+    contents = f"{len(made.members)} files, {kilobytes:,.0f} kB"
+    lines = [f"{made.file}  {contents}", f"signed by key {made.key}"]
+    if made.is_new_key:
+        lines.append(f"a new key of yours stands in {key_place()}: keep it, and publish its sha256")
+    lines.append(f"check it: recipe verify {as_typed(made.file)}")
+    show_result(options, {"schema": "bundle.v1", **fields}, "\n".join(lines))
+
+
+def _export_baseline(options: argparse.Namespace) -> None:
+    given = Path(options.run)
+    # A path to an encoder stands in the run as the recipe writes it, which is from the recipe's folder.
+    beside = given.parent if os.path.isfile(given) else Path()
+    run, root = find_run(options.run, options), store_of(options)
+    with others_to(log_file(root, "export")) as terminal:
+        progress = open_progress("export", terminal) if is_live(terminal) else SilentProgress()
+        try:
+            made = export_baseline(
+                run,
+                Store(root),
+                name=options.baseline,
+                target=options.output,
+                beside=beside.absolute(),
+                progress=progress,
+            )
+        finally:
+            progress.close()
+    fields = {
+        "folder": str(made.folder),
+        "baseline": made.name,
+        "rows": made.rows,
+        "bytes": made.bytes,
+    }
+    place = as_argument(made.folder)
+    lines = [
+        # SHA256SUMS does not hold its own digest
+        f"{made.folder}  {len(made.files) + 1} files, {size(made.bytes)}",
+        f"{made.name}: {made.rows} of {made.rows} holdout rows answered as in the report",
+        f"use it: pip install -r {place}/requirements.txt && python {place}/predict.py rows.csv",
+    ]
+    found = {"schema": "baseline.v1", **fields, "files": dict(made.files)}
+    show_result(options, found, "\n".join(lines))
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Return 0 when every claim holds and the signer is known, 6 when nobody knows who signed, else 1."""
+    found = check_bundle(options.bundle, model=options.model, key=options.key)
+    show_result(options, checked_json(found), checked_text(found, name=options.bundle.name))
+    codes = {
+        BundleVerdict.VERIFIED: ExitCode.ACCEPTED,
+        BundleVerdict.CONSISTENT: ExitCode.UNKNOWN_SIGNER,
+        BundleVerdict.NOT_VERIFIED: ExitCode.REFUSED,
+    }
+    return codes[found.verdict]
+
+
+ONLY_OF_PLACE = {"public": "hub", "key_from": "oci", "allow_key": "oci", "allow_host": "ollama"}
+"""Options of one place."""
+
+
+def publish(options: argparse.Namespace) -> None:
+    """Show what would be written where, or write it, read it back and say what stands there."""
+    for name, kind in ONLY_OF_PLACE.items():
+        if getattr(options, name) and options.to != kind:
+            option = f"--{name.replace('_', '-')}"
+            message = f"{option} is of `recipe publish --to {kind}`"
+            raise RecipeError.one("R423", message, hint=f"leave {option} out")
+    folder, root = find_run(options.run, options), store_of(options)
+    place = _place(options, root)
+    wanted = PublishOptions(
+        forms=tuple(dict.fromkeys(options.form)),
+        key=options.key,
+        signing_key=options.sign_model,
+        makes_key=options.yes,
+        has_evidence=options.to != "ollama",
+    )
+    with temporary_folder() as work, _notes(root) as note:
+        publication = gather(folder, Store(root), wanted, work)
+        place.check(publication)
+        done = place.publish(publication, note) if options.yes else None
+    publication = replace(
+        publication,
+        files=tuple(one for one in publication.files if place.takes(one.name)),
+        later=tuple(name for name in publication.later if place.takes(name)),
+    )
+    value = {"schema": "publication.v1", **_publication_json(options, publication, done)}
+    show_result(options, value, "\n".join(_publication_lines(place, publication, done)))
+
+
+def _place(options: argparse.Namespace, root: Path) -> Destination:
+    given = from_options([], options.allow_host, options.allow_key)
+    if options.to == "ollama":
+        return Ollama(name=options.name, store=Store(root), given=given)
+    # A host begins with neither `.` nor `/`.
+    if options.to == "oci" and options.name.startswith((".", "/")):
+        return OciLayout(folder=Path(options.name))
+    if options.to == "oci":
+        return Registry(name=options.name, variable=options.key_from, given=given)
+    if options.to == "hub":
+        return Hub(repo=options.name, is_public=options.public)
+
+    return Folder(folder=Path(options.name))
+
+
+@contextmanager
+def _notes(root: Path) -> Iterator[Note]:
+    with others_to(log_file(root, "publish")) as terminal:
+        progress = open_progress("publish", terminal) if is_live(terminal) else SilentProgress()
+        try:
+            yield progress.note
+        finally:
+            progress.close()
+
+
+def _publication_lines(
+    place: Destination, publication: Publication, done: Published | None
+) -> list[str]:
+    widest = max(len(file.name) for file in publication.files)
+    files = [
+        f"  {file.name:<{widest}}  {size(file.bytes):>9}  sha256 {file.sha256}"
+        for file in publication.files
+    ]
+    files += [f"  {name:<{widest}}  made when it is published" for name in publication.later]
+    what = f"{publication.report.recipe_name} ({publication.run.name})"
+    if done is None:
+        head = f"would publish {what} to {place.words()}"
+        return [
+            head,
+            *files,
+            f"{size(publication.bytes)} in all; nothing was written: --yes does it",
+        ]
+    read = f"{done.read_back} read back, each with the digest that was sent"
+    version = [f"version {done.digest}"] if done.digest else []
+    signed = [f"bundle signed by key {publication.key}"] if publication.key else []
+    return [f"published {what} to {done.place}", *files, *version, read, *signed, *done.lines]
+
+
+def _publication_json(
+    options: argparse.Namespace, publication: Publication, done: Published | None
+) -> dict[str, Any]:
+    return {
+        "to": options.to,
+        "name": options.name,
+        "run": str(publication.run),
+        "forms": list(publication.forms),
+        "files": [
+            {"name": file.name, "bytes": file.bytes, "sha256": file.sha256}
+            for file in publication.files
+        ],
+        "later": list(publication.later),
+        "key": publication.key or None,
+        "published": done is not None,
+        "place": done.place if done else None,
+        "version": (done.digest or None) if done else None,
+        "read_back": done.read_back if done else 0,
+    }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,14 @@ from engine.cli.streams import others_to
 from engine.errors import ExitCode, RecipeError
 from engine.files.leases import temporary_folder
 from engine.publish.contents import Publication, PublishOptions, gather
-from engine.publish.destination import Destination, Folder, Note, Published
+from engine.publish.destination import Destination, Folder, Published
 from engine.publish.hub import Hub
 from engine.publish.oci import OciLayout
 from engine.publish.ollama import Ollama
 from engine.publish.registry import Registry
 from engine.recipe.text.paths import as_argument, as_typed
 from engine.render.number_format import size
-from engine.render.progress import SilentProgress, is_live, open_progress
+from engine.render.progress import progress_on_terminal
 from engine.runs.export_baseline import export_baseline
 from engine.store import Store
 from engine.trust.allowed import from_options
@@ -78,19 +76,18 @@ def _export_baseline(options: argparse.Namespace) -> None:
     # A path to an encoder stands in the run as the recipe writes it, which is from the recipe's folder.
     beside = given.parent if os.path.isfile(given) else Path()
     run, root = find_run(options.run, options), store_of(options)
-    with others_to(log_file(root, "export")) as terminal:
-        progress = open_progress("export", terminal) if is_live(terminal) else SilentProgress()
-        try:
-            made = export_baseline(
-                run,
-                Store(root),
-                name=options.baseline,
-                target=options.output,
-                beside=beside.absolute(),
-                progress=progress,
-            )
-        finally:
-            progress.close()
+    with (
+        others_to(log_file(root, "export")) as terminal,
+        progress_on_terminal("export", terminal) as progress,
+    ):
+        made = export_baseline(
+            run,
+            Store(root),
+            name=options.baseline,
+            target=options.output,
+            beside=beside.absolute(),
+            progress=progress,
+        )
     fields = {
         "folder": str(made.folder),
         "baseline": made.name,
@@ -140,10 +137,14 @@ def publish(options: argparse.Namespace) -> None:
         makes_key=options.yes,
         has_evidence=options.to != "ollama",
     )
-    with temporary_folder() as work, _notes(root) as note:
+    with (
+        temporary_folder() as work,
+        others_to(log_file(root, "publish")) as terminal,
+        progress_on_terminal("publish", terminal) as progress,
+    ):
         publication = gather(folder, Store(root), wanted, work)
         place.check(publication)
-        done = place.publish(publication, note) if options.yes else None
+        done = place.publish(publication, progress.note) if options.yes else None
     publication = replace(
         publication,
         files=tuple(one for one in publication.files if place.takes(one.name)),
@@ -164,18 +165,7 @@ def _place(options: argparse.Namespace, root: Path) -> Destination:
         return Registry(name=options.name, variable=options.key_from, given=given)
     if options.to == "hub":
         return Hub(repo=options.name, is_public=options.public)
-
     return Folder(folder=Path(options.name))
-
-
-@contextmanager
-def _notes(root: Path) -> Iterator[Note]:
-    with others_to(log_file(root, "publish")) as terminal:
-        progress = open_progress("publish", terminal) if is_live(terminal) else SilentProgress()
-        try:
-            yield progress.note
-        finally:
-            progress.close()
 
 
 def _publication_lines(

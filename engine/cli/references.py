@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from engine.cli.output import allowed, show, show_json, show_problems, show_result
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
@@ -14,10 +12,10 @@ from engine.recipe.outside import CODES as OUTSIDE
 from engine.recipe.outside import trust_as_it_stands
 from engine.recipe.text.layout.edit import rewrite
 from engine.render.problems import problems_json
-from engine.render.progress import SilentProgress, is_live, open_progress
+from engine.render.progress import progress_on_terminal
 from engine.sources.online import quieten
 from engine.sources.pin import Pinned, pin_recipe
-from engine.trust.allowed import Allowed, forget, records
+from engine.trust.allowed import forget, records
 
 SHOWN = 12
 """Characters of a digest that people compare."""
@@ -32,9 +30,16 @@ def pin(options: argparse.Namespace) -> int:
     given = allowed(options)
     for path in options.recipes:
         try:
-            found[path] = _pinned(path, sys.stderr, upgrade=options.upgrade, given=given)
-            problems += found[path].problems
-            code = max(code, _pin_code(found[path].problems))
+            with progress_on_terminal("pin", sys.stderr) as progress:
+                pinned = pin_recipe(path, progress, upgrade=options.upgrade, given=given)
+            if pinned.pins and not pinned.problems:
+                rewrite(path, pinned.text)
+            found[path] = pinned
+            problems += pinned.problems
+            if pinned.problems:
+                # a mistake of the user's where all that is missing is the user's word
+                is_refused = all(problem.code in OUTSIDE for problem in pinned.problems)
+                code = max(code, ExitCode.USAGE if is_refused else ExitCode.FAILED)
         except EngineError as error:
             problems += error.problems
             code = max(code, error.exit_code)
@@ -49,25 +54,6 @@ def pin(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         show_problems(problems)
     return code
-
-
-def _pin_code(problems: Sequence[Problem]) -> ExitCode:
-    """What it comes to: a mistake of the user's where all that is missing is the user's word."""
-    if not problems:
-        return ExitCode.ACCEPTED
-    is_refused = all(problem.code in OUTSIDE for problem in problems)
-    return ExitCode.USAGE if is_refused else ExitCode.FAILED
-
-
-def _pinned(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinned:
-    progress = open_progress("pin", terminal) if is_live(terminal) else SilentProgress()
-    try:
-        pinned = pin_recipe(path, progress, upgrade=upgrade, given=given)
-    finally:
-        progress.close()
-    if pinned.pins and not pinned.problems:
-        rewrite(path, pinned.text)
-    return pinned
 
 
 def _pin_lines(path: Path, pinned: Pinned) -> list[str]:

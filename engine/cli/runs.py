@@ -17,7 +17,7 @@ from engine.evidence import Comparison
 from engine.files.reading import parse_json
 from engine.kinds import KINDS
 from engine.recipe.metrics import primary
-from engine.render.progress import SilentProgress, has_colour, is_live, open_progress
+from engine.render.progress import has_colour, progress_on_terminal
 from engine.render.report.page import read_json, render_terminal
 from engine.render.report.sections.scores import mistake_table
 from engine.render.terminal import renderables, terminal_text
@@ -267,11 +267,8 @@ def _cut(text: str) -> str:
 
 def store(options: argparse.Namespace) -> int:
     """Return 0 when every byte is the one that was left, else 1."""
-    progress = open_progress("verify", sys.stderr) if is_live(sys.stderr) else SilentProgress()
-    try:
+    with progress_on_terminal("verify", sys.stderr) as progress:
         found = check_store(store_of(options), progress)
-    finally:
-        progress.close()
     lines = [f"damaged  {one.what} {one.name}: {one.why}" for one in found.damaged]
     lines += [f"left     {one.what} {one.name}: {one.why}" for one in found.left_alone]
     read = f"{found.results} results and {found.runs} runs, {found.bytes / 1e6:,.1f} MB read"

@@ -119,7 +119,10 @@ class Verb(Value, kw_only=False):
     def function(self) -> Callable[[argparse.Namespace], int | None]:
         """Import what does it."""
         name = f"{self.name}_" if self.name in ("compile", "import", "try") else self.name
-        return getattr(importlib.import_module(f"engine.cli.{self.module}"), name)
+        found: Callable[[argparse.Namespace], int | None] = getattr(
+            importlib.import_module(f"engine.cli.{self.module}"), name
+        )
+        return found
 
 
 def declare(parser: argparse.ArgumentParser, rows: Sequence[Mapping[str, Any]]) -> None:

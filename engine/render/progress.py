@@ -12,8 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TextIO
 
+from engine.progress import Progress
 from engine.render.number_format import about, size
 from engine.render.styled_text import Line, Span, cells, crop, line, pad, printable, to_text
 
@@ -74,14 +76,15 @@ class Pace:
         return (self._what[0] - done) * (now - began) / (done - first)
 
 
-class _Progress:
-    """What both kinds share: a stage's name, a pace, a lock, and silence after `close`."""
+class PlainProgress:
+    """Plain lines of a stage, no control characters: at most one each ten seconds; silence after `close`."""
 
     def __init__(
         self, stage: str, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic
     ) -> None:
         self._stage, self._stream, self._clock, self._verbose = stage, stream, clock, verbose
         self._pace, self._lock, self._closed = Pace(), threading.Lock(), False
+        self._shown_at, self._shown_share = clock(), 0.0
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         """Show the count if it is time to; see `engine.artifacts.stage.Progress`."""
@@ -91,6 +94,7 @@ class _Progress:
             now = self._clock()
             is_fresh = self._pace.add(now, done, total=total, unit=unit)
             if self._is_due(now, done, total, is_fresh=is_fresh):
+                self._shown_at = now
                 self._show(done, total, unit, facts)
 
     def note(self, text: str) -> None:
@@ -105,20 +109,26 @@ class _Progress:
                 (self._keep if self._verbose else self._pass)(text)
 
     def close(self) -> None:
-        """Write nothing more."""
         with self._lock:
             if not self._closed:
                 self._erase()
             self._closed = True
 
     def _is_due(self, now: float, done: int, total: int, *, is_fresh: bool) -> bool:
-        raise NotImplementedError
+        share, waited = done / total if total else 0.0, now - self._shown_at
+        self._shown_share = 0.0 if is_fresh else self._shown_share
+        moved = share - self._shown_share >= _PLAIN_SHARE or waited >= _PLAIN_PATIENCE_SECONDS
+        if not (waited >= _PLAIN_SECONDS and moved):
+            return False
+        self._shown_share = share
+        return True
 
     def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
-        raise NotImplementedError
+        self._keep("  ".join(_facts(done, total, unit, facts=facts, pace=self._pace)))
 
     def _keep(self, text: str) -> None:
-        raise NotImplementedError
+        self._stream.write(pad(f"{self._stage} ", STAGE_WIDTH) + printable(text).rstrip() + "\n")
+        self._stream.flush()
 
     def _pass(self, text: str) -> None:
         """Show a line until the next one; a log has none of it."""
@@ -127,8 +137,11 @@ class _Progress:
         """Take away what would not stay."""
 
 
-class TerminalProgress(_Progress):
-    """One line at the bottom of the terminal, redrawn at most ten times a second."""
+class TerminalProgress(PlainProgress):
+    """One line at the bottom of the terminal, redrawn at most ten times a second.
+
+    The stream must be a terminal that understands carriage return and erase-to-end-of-line.
+    """
 
     def __init__(
         self,
@@ -139,16 +152,13 @@ class TerminalProgress(_Progress):
         verbose: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`stream` must be a terminal that understands carriage return and erase-to-end-of-line."""
         super().__init__(stage, stream, verbose=verbose, clock=clock)
         self._colour, self._blocks = colour, _can_write(stream, "█▌…")
-        self._drawn_at = -_REDRAW_SECONDS
+        self._shown_at = -_REDRAW_SECONDS
         self._line: Line = ()
 
     def _is_due(self, now: float, done: int, total: int, *, is_fresh: bool) -> bool:
-        is_due = is_fresh or done == total or now - self._drawn_at >= _REDRAW_SECONDS
-        self._drawn_at = now if is_due else self._drawn_at
-        return is_due
+        return is_fresh or done == total or now - self._shown_at >= _REDRAW_SECONDS
 
     def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
         width = _BAR_WIDTH if columns(self._stream) >= WIDTH else _NARROW_BAR
@@ -175,44 +185,18 @@ class TerminalProgress(_Progress):
 
     def _draw(self, spans: Line) -> None:
         self._line = spans
-        # The last column stays free: a full line may wrap, and `\r` would then lead to the wrong
-        # one.
-        room = columns(self._stream) - 1
-        kept: list[Span] = []
+        # The last column stays free: a full line may wrap, and `\r` would then lead to the wrong one.
+        room, kept = columns(self._stream) - 1, list[Span]()
+        # As many spans as fit, each whole; what is counted, which is the third, is cropped.
         for text, style in spans:
             shown = crop(text, room)
             if shown != text and len(kept) > _ALWAYS:
                 break
             kept.append((shown, style))
             room -= cells(shown)
-        fitted = tuple(kept)
-        self._stream.write("\r" + to_text([fitted], colour=self._colour).rstrip("\n") + "\x1b[K")
-        self._stream.flush()
-
-
-class PlainProgress(_Progress):
-    """Plain lines, no control characters: at most one each ten seconds."""
-
-    def __init__(
-        self, stage: str, stream: TextIO, *, verbose: bool = False, clock: Clock = time.monotonic
-    ) -> None:
-        super().__init__(stage, stream, verbose=verbose, clock=clock)
-        self._written_at, self._written_share = clock(), 0.0
-
-    def _is_due(self, now: float, done: int, total: int, *, is_fresh: bool) -> bool:
-        share, waited = done / total if total else 0.0, now - self._written_at
-        self._written_share = 0.0 if is_fresh else self._written_share
-        moved = share - self._written_share >= _PLAIN_SHARE or waited >= _PLAIN_PATIENCE_SECONDS
-        if not (waited >= _PLAIN_SECONDS and moved):
-            return False
-        self._written_at, self._written_share = now, share
-        return True
-
-    def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
-        self._keep("  ".join(_facts(done, total, unit, facts=facts, pace=self._pace)))
-
-    def _keep(self, text: str) -> None:
-        self._stream.write(pad(f"{self._stage} ", STAGE_WIDTH) + printable(text).rstrip() + "\n")
+        self._stream.write(
+            "\r" + to_text([tuple(kept)], colour=self._colour).rstrip("\n") + "\x1b[K"
+        )
         self._stream.flush()
 
 
@@ -240,6 +224,16 @@ def open_progress(
         colour = has_colour(stream, environ=environ)
         return TerminalProgress(stage, stream, colour=colour, verbose=verbose)
     return PlainProgress(stage, stream, verbose=verbose)
+
+
+@contextmanager
+def progress_on_terminal(stage: str, stream: TextIO) -> Iterator[Progress]:
+    """Progress where the stream is a terminal, else silence; closed at the end."""
+    progress = open_progress(stage, stream) if is_live(stream) else SilentProgress()
+    try:
+        yield progress
+    finally:
+        progress.close()
 
 
 def is_live(stream: TextIO, *, environ: Mapping[str, str] = os.environ) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,6 @@ from engine.recipe.text.paths import absolute, format_of
 from engine.review.compare import ChangedKey, Versions, equal_bytes, finding, same_content
 from engine.review.file_tree import WorkingTree
 from engine.review.flatten import ListedSource, Paired, judging_references, references_in
-from engine.review.rows import RowDivider
 from engine.values import Value
 
 _UNPINNED = "not pinned"
@@ -220,29 +219,6 @@ def part_of(versions: Versions, source: Paired) -> ChangedKey | None:
     pins = ("revision", "package", "sha256", "hub", "path")
     found = (one for one in versions.of_source(source) if key_of(versions, source, one) in OF_ROWS)
     return next((one for one in found if key_of(versions, source, one) not in pins), None)
-
-
-def other_content(
-    versions: Versions, rows: RowDivider, changed: Sequence[Paired], *, counted: bool
-) -> Iterator[Finding]:
-    """W206, W703: what became of the rows that judged, by the sources whose files changed.
-
-    `counted`: the rows that are gone are reported elsewhere.
-    """
-    judged = rows.judged(versions.old, versions.new)
-    if judged is None:
-        # Rows cannot be distinguished here: lines that are gone may be rows that judged.
-        says = "lines of it are gone or changed; whether such rows judged is not known here"
-        others = [one for one in changed if not only_grew(versions, one)]
-        yield from (finding("W206", one.path, says) for one in others)
-        return
-    path = changed[0].path
-    if judged.gone and not counted:
-        says = f"{judged.gone} of {judged.rows} rows that judged no longer do"
-        yield finding("W206", path, says)
-    if judged.otherwise:
-        says = f"{judged.otherwise} of {judged.rows} rows that judge have another answer now"
-        yield finding("W703", path, says)
 
 
 def only_grew(versions: Versions, source: Paired) -> bool:

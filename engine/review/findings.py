@@ -66,6 +66,7 @@ SPENT = "the waiver of it is older than this change; say anew why it is meant"
 
 def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
     """Return the findings, weaker ones first, and every other change, both in the language's order."""
+    judges = judges_of(versions, rows)
     findings = [
         *of_keys(versions),
         *comparisons.baselines(versions),
@@ -73,11 +74,10 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
         *comparisons.probes(versions),
         *files.pins(versions),
         *judge_record(versions),
-        *judge_checks(versions, rows),
-        *judge_holdout(versions, rows),
+        *judge_checks(versions, judges),
+        *judge_holdout(versions, rows, judges),
         *prompt_leaks(versions, rows),
     ]
-    judges = judges_of(versions, rows)
     findings = founded(findings, judges, versions)
     findings += unreported(findings, judges, versions)
     findings = redrawn(findings, judges, versions)

@@ -18,11 +18,11 @@ from engine.review.compare import (
     is_smaller,
     rows_of,
 )
-from engine.review.files import bytes_changed, changed_rows, other_content, part_of, same_bytes
+from engine.review.files import bytes_changed, changed_rows, only_grew, part_of, same_bytes
 from engine.review.flatten import Paired
+from engine.review.judges import Judges
 from engine.review.locks import judge_locks
-from engine.review.rows import HoldoutOverlap, JudgedRows, RowDivider
-from engine.review.version import Side
+from engine.review.rows import HoldoutOverlap, RowDivider
 from engine.values import replace
 
 AT: Final = "data.checks."
@@ -43,37 +43,23 @@ def decides(one: ChangedKey, versions: Versions) -> bool:
     return is_check and (one.before in MOVES or one.after in MOVES) and one.after != "fail"
 
 
-def judge_checks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
+def judge_checks(versions: Versions, judges: Judges) -> Iterator[Finding]:
     """W125, W301: rows that a check takes out of those that judge, rewrites, or lets judge again."""
     for one in versions.differing:
-        if decides(one, versions):
-            name = one.path.removeprefix(AT)
-            # With `fail` there would be no rows to compare; `warn` leaves them as they are.
-            before = "warn" if one.before == "fail" else str(one.before)
-            moved = rows.judged(
-                _acting(versions.new, name, before), _acting(versions.new, name, str(one.after))
-            )
-            is_relaxed = ORDER.index(str(one.after)) > ORDER.index(str(one.before))
-            if is_relaxed:
-                yield finding_of(one, "W301", _moved_words(one, moved))
-            elif moved is None or moved.gone:
-                yield finding_of(one, "W125", _moved_words(one, moved))
-
-
-def _acting(side: Side, check: str, action: str) -> Side:
-    checks = replace(side.recipe.data.checks, **{check: action})
-    recipe = replace(side.recipe, data=replace(side.recipe.data, checks=checks))
-    return replace(side, recipe=recipe)
-
-
-def _moved_words(one: ChangedKey, moved: JudgedRows | None) -> str:
-    if moved is None:
-        return "it decides which rows judge; how many are others now is not known here"
-    if one.after == "drop":
-        return f"it leaves out {moved.gone} of {moved.rows} rows that judge"
-    if one.after == "mask" and one.before != "drop":
-        return f"it rewrites {moved.gone} of {moved.rows} rows that judge"
-    return f"{moved.come} rows judge that were left out or rewritten before"
+        if not decides(one, versions):
+            continue
+        moved = judges.rows
+        says = "it decides which rows judge; how many are others now is not known here"
+        if moved is not None and one.after == "drop":
+            says = f"it leaves out {moved.gone} of {moved.rows} rows that judge"
+        elif moved is not None and one.after == "mask" and one.before != "drop":
+            says = f"it rewrites {moved.gone} of {moved.rows} rows that judge"
+        elif moved is not None:
+            says = f"{moved.come} rows judge that were left out or rewritten before"
+        if ORDER.index(str(one.after)) > ORDER.index(str(one.before)):
+            yield finding_of(one, "W301", says)
+        elif moved is None or moved.gone:
+            yield finding_of(one, "W125", says)
 
 
 GIVEN_BY_DATA: Final = ("files", "column")
@@ -82,15 +68,16 @@ REDRAWN: Final = "the holdout is redrawn"
 _KEYS: Final = {"splits.column": "splits.by"}
 
 
-def judge_holdout(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
+def judge_holdout(versions: Versions, rows: RowDivider, judges: Judges) -> Iterator[Finding]:
     """Yield what the change does to the rows that judge, and to the record of them."""
     yield from judge_locks(versions)
     yield from _sizes(versions)
     sources = (_moved_source(versions, source) for source in versions.sources)
-    moved = [*chain.from_iterable(sources), *_gone_rows(versions, rows)]
+    moved = [*chain.from_iterable(sources), *_gone_rows(versions, judges)]
     yield from moved
     yield from _fewer_validation(versions, rows)
-    yield from judge_content(versions, rows)
+    if judges.rows is None:
+        yield from _gone_lines(versions)
     causes = [*_drawn(versions), *_other_rows(versions), *_new_lock(versions, rows)]
     if not causes and not moved:
         return
@@ -230,33 +217,30 @@ def _is_held(versions: Versions) -> bool:
     return is_held and needs_record(versions.new.recipe.splits)
 
 
-def _gone_rows(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
+def _gone_rows(versions: Versions, judges: Judges) -> Iterator[Finding]:
     """W206: a lock holds its rows as long as the data have them; rows that are taken out judge no more."""
-    if versions.new.recipe.splits.by in GIVEN_BY_DATA or not _is_held(versions):
+    is_given = versions.new.recipe.splits.by in GIVEN_BY_DATA
+    if is_given or judges.rows is not None or not _is_held(versions):
         return
-    sources = [one for one in versions.sources if one.same_place]
-    changed = [(one, path) for one in sources if (path := changed_rows(versions, one))]
-    if not changed:
-        return
-    counted = rows.gone(versions.new)
-    if counted is None:
-        says = "recorded holdout rows that are not in it no longer judge"
-        parts = [(part, path) for one, path in changed for part in versions.of_source(one)]
-        yield from (finding_of(part, "W206", says) for part, path in parts if part.path == path)
-    elif counted[0]:
-        says = f"{counted[0]} of {counted[1]} recorded holdout rows are gone from the data"
-        yield finding("W206", changed[0][1], says)
+    for source in (one for one in versions.sources if one.same_place):
+        path = changed_rows(versions, source)
+        for one in (one for one in versions.of_source(source) if one.path == path):
+            yield finding_of(
+                one, "W206", "recorded holdout rows that are not in it no longer judge"
+            )
 
 
-def judge_content(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
-    """What local files that hold something else now do to the rows that judge, where none is redrawn."""
+def _gone_lines(versions: Versions) -> Iterator[Finding]:
+    """W206: of local files whose rows cannot be divided here, lines that are gone may be rows that judged."""
     splits = versions.new.recipe.splits
     if splits.by in GIVEN_BY_DATA or draw_of(versions.old.recipe) != draw_of(versions.new.recipe):
         return
-    changed = [one for one in versions.sources if one.same_place and bytes_changed(versions, one)]
-    is_held = _is_held(versions)
-    if changed and (is_held or _is_fixed(splits) or splits.folds):
-        yield from other_content(versions, rows, changed, counted=is_held)
+    if not (_is_held(versions) or _is_fixed(splits) or splits.folds):
+        return
+    for one in versions.sources:
+        if one.same_place and bytes_changed(versions, one) and not only_grew(versions, one):
+            says = "lines of it are gone or changed; whether such rows judged is not known here"
+            yield finding("W206", one.path, says)
 
 
 def _fewer_validation(versions: Versions, rows: RowDivider) -> Iterator[Finding]:

@@ -114,19 +114,6 @@ class RowDivider:
         prepared = self._divided(side)
         return prepared if isinstance(prepared, str) else _of_examples(_splits(prepared))
 
-    def gone(self, side: Side) -> tuple[int, int] | None:
-        """Return how many recorded holdout rows are gone from a version's data, and how many there were.
-
-        None where the rows are not read here, or the lock does not hold them.
-        """
-        prepared = self._divided(side)
-        became = None if isinstance(prepared, str) else prepared.summary.recorded
-        return None if became is None else (became.gone, became.kept + became.gone)
-
-    def judged(self, old: Side, new: Side) -> JudgedRows | None:
-        """Return what became of the rows that judged, by their text; None where rows are not read here."""
-        return self.judges(old, new) if _reads_alike(old.recipe, new.recipe) else None
-
     def judges(self, old: Side, new: Side) -> JudgedRows | None:
         """Return what became of the rows that judged, however their texts are made."""
         before, after = self._divided(old), self._divided(new)

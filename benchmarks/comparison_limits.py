@@ -16,8 +16,8 @@ from pathlib import Path
 
 from engine.bundle.scores import comparison_statistics
 from engine.evidence import Comparison
-from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.resampling import difference, pair
 from engine.metrics.scoring import score
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe

@@ -36,8 +36,8 @@ from engine import load_report  # noqa: E402 - the same
 from engine.evidence import Metric, Report  # noqa: E402 - the same
 from engine.files.digests import sha256_of  # noqa: E402 - the same
 from engine.inference.replay import PRODUCT  # noqa: E402 - the same
-from engine.metrics.paired import paired_difference  # noqa: E402 - the same
 from engine.metrics.predictions import Judging, Prediction, read_predictions  # noqa: E402 - the same
+from engine.metrics.resampling import paired_difference  # noqa: E402 - the same
 from engine.recipe import load_recipe  # noqa: E402 - the same
 from engine.runtime.gguf.convert import find_tools, write_gguf  # noqa: E402 - the same
 from engine.store import Store  # noqa: E402 - the same

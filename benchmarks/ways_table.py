@@ -32,8 +32,8 @@ from engine.artifacts.results import ASKING, BASELINES
 from engine.data.examples.example import content_id
 from engine.evidence import Comparison, Metric, Report
 from engine.metrics.comparing import comparisons_with, corrected
-from engine.metrics.paired import pair
 from engine.metrics.predictions import Judging, Prediction, read_predictions
+from engine.metrics.resampling import pair
 from engine.metrics.scoring import score
 from engine.runs.compare import read_run
 from engine.store import Artifact, Store

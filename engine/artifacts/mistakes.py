@@ -10,8 +10,7 @@ from engine.data.examples.example import iter_examples
 from engine.data.examples.turns import turn_texts
 from engine.evidence import Mistake
 from engine.kinds import AnswerForm
-from engine.metrics.families.fields import is_right, leaves_of
-from engine.metrics.families.matching import answer_in
+from engine.metrics.families.fields import answer_in, is_right, leaves_of
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.metrics import leaves
 from engine.recipe.model import Task

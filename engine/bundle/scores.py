@@ -59,8 +59,10 @@ def comparison_statistics(
 
 
 def _p_value(one: Comparison, *, is_of_rows: bool) -> Iterator[str]:
-    from engine.metrics.paired import mcnemar  # brings numpy and scipy
-    from engine.metrics.resampling import DRAWS
+    from engine.metrics.resampling import (
+        DRAWS,
+        mcnemar,  # brings numpy and scipy
+    )
 
     if one.p_value is None or one.difference is None:
         return

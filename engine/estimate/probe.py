@@ -1,8 +1,4 @@
-"""What `recipe plan --probe` does: trial steps on the recipe's own rows, by the code that trains, two of them measured.
-
-One step before them warms up: it makes the optimizer's state. The last one has the longest row among usual ones, so
-that the peak of memory is that of a whole training. Nothing that is trained is kept.
-"""
+"""What `recipe plan --probe` does: trial steps on the recipe's own rows, by the code that trains, two of them measured."""
 
 from __future__ import annotations
 

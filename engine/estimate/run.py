@@ -258,23 +258,17 @@ def _rounded(seconds: float | None) -> float | None:
 def forecast_json(found: Forecast) -> dict[str, Any]:
     """Return the forecast as JSON data, one form for plan and report."""
     training = found.training
+    own = ("steps", "tokens", "trainable_parameters", "total_parameters", "memory_bytes", "fits")
     return {
         "device": found.device.name,
-        "steps": training.steps,
-        "tokens": training.tokens,
-        "trainable_parameters": training.trainable_parameters,
-        "total_parameters": training.total_parameters,
-        "memory_bytes": training.memory_bytes,
+        **{name: getattr(training, name) for name in (*own, "scratch_bytes", "basis")},
         "device_memory_bytes": found.device.memory_bytes,
-        "fits": training.fits,
         "disk_bytes": found.disk_bytes,
-        "scratch_bytes": training.scratch_bytes,
         "seconds": _rounded(found.seconds),
         "untimed": list(found.untimed),
         "cost": None if found.cost is None else round(found.cost, 4),
         "currency": found.price.currency if found.price else "",
         "of": found.of,
-        "basis": training.basis,
         "derived": [{"what": what, "how": how} for what, how in training.derived],
         "unknown": list(training.unknown),
         "stages": {

@@ -30,7 +30,7 @@ def compare_with_teacher(
     name: str,
 ) -> tuple[Comparison, ...]:
     """Compare on every bounded metric, else on the main one."""
-    from engine.metrics.paired import pair  # brings numpy
+    from engine.metrics.resampling import pair  # brings numpy
 
     bounds = acceptance.against_teacher
     metrics = [drop.metric for drop in bounds.drops] if bounds else []

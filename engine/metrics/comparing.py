@@ -23,7 +23,7 @@ from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
 from engine.values import Value, field, replace
 
 if TYPE_CHECKING:
-    from engine.metrics.paired import PairedTables
+    from engine.metrics.resampling import PairedTables
 
 MARGIN = 0.02
 """So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
@@ -41,7 +41,7 @@ def lines(
 
     `margins` are by metric; `MARGIN` for those that have none.
     """
-    from engine.metrics.paired import pair  # brings numpy
+    from engine.metrics.resampling import pair  # brings numpy
 
     before = values_of(accepted, judging.task)
     after = {name: values_of(answers, judging.task) for name, answers in candidates.items()}
@@ -120,7 +120,7 @@ def compare_with_smaller(
     acceptance: Acceptance,
 ) -> tuple[Comparison, ...]:
     """Compare on every metric that the recipe bounds; a positive difference means that the rows help."""
-    from engine.metrics.paired import pair  # brings numpy
+    from engine.metrics.resampling import pair  # brings numpy
 
     metrics = [gain.metric for gain in acceptance.over_without_synthetic]
     return corrected(comparisons_with(WITHOUT, pair(tuned, without, judging), metrics))
@@ -178,7 +178,7 @@ def compare(
     On the `main` metric where the recipe asks for no gain, or for no comparison with that model; these
     are shown, not gated, and stand outside of the correction of those that are.
     """
-    from engine.metrics.paired import pair  # brings numpy
+    from engine.metrics.resampling import pair  # brings numpy
 
     gained = [gain.metric for gain in acceptance.over_baselines]
     kept = [drop.metric for drop in acceptance.over_previous]
@@ -270,7 +270,7 @@ def comparisons_with(
 
     With `tested`, only those have p-values.
     """
-    from engine.metrics.paired import difference  # brings numpy
+    from engine.metrics.resampling import difference  # brings numpy
 
     comparisons = []
     for metric in metrics:

@@ -1,10 +1,7 @@
 """Numbers that cannot both be true: a loss and the answers to its rows, and answers to rows of the same draw.
 
-A right answer to which a model gives more than half of the probability is the one that is chosen, and a share among
-the task's answers is never less than a probability among all texts. So rows that are answered wrongly have a loss of
-which a least value is known, and a trainer that counted less spoke of other weights, another prompt or another mask.
-
-Where chance has drawn validation rows and holdout from the same rows, no model answers one of them far better.
+A right answer with more than half of the probability is the one that is chosen, and a share among the task's answers
+is never less than a probability among all texts: so rows that are answered wrongly have a least loss.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def equivalence(
     """
     interval: Interval | None = None
     if before is not None and (differing or asked.found != asked.locked):
-        from engine.metrics.paired import difference, pair  # brings SciPy
+        from engine.metrics.resampling import difference, pair  # brings SciPy
 
         # The lock keeps hashes of answers without probabilities: both sides must be scored alike.
         plain = [replace(row, probability=None, probabilities=()) for row in found]

@@ -6,7 +6,7 @@ the right one; a tie is not right. The interval of the drop is that of Bonett an
 Psychological Methods 17:456) for paired proportions: one item lost and one gained are added, so
 that it does not collapse where nothing changed. McNemar's exact test gives the p-value.
 
-General text is compared in bits per byte, paired over its documents by the intervals of `engine.metrics.paired`.
+General text is compared in bits per byte, paired over its documents by the intervals of `engine.metrics.resampling`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AnswerLengths(Value):
 
 def likelihood_drift(tuned: Sequence[Prediction], judging: Judging) -> DriftScore:
     """Return how much less likely, by token, the chosen answers have become."""
-    from engine.metrics.paired import paired_difference  # brings numpy
+    from engine.metrics.resampling import paired_difference  # brings numpy
     from engine.metrics.scoring import values_of
 
     scored = [row for row in tuned if row.base_nats]
@@ -221,7 +221,7 @@ def text_scores(
     left_out: int,
 ) -> GeneralTextScores:
     """Compare two models' likelihoods of the same documents, paired by id; `judging` is of the kind text."""
-    from engine.metrics.paired import paired_difference  # brings numpy
+    from engine.metrics.resampling import paired_difference  # brings numpy
     from engine.metrics.scoring import score
 
     found = paired_difference(BITS, after, before, judging)
@@ -260,7 +260,7 @@ def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Int
 def _scores(
     name: str, kind: str, pairs: Sequence[tuple[ProbeAnswer, ProbeAnswer]], *, confidence: float
 ) -> ProbeScores:
-    from engine.metrics.paired import mcnemar  # brings numpy
+    from engine.metrics.resampling import mcnemar  # brings numpy
 
     n = len(pairs)
     lost = sum(first.is_right and not second.is_right for first, second in pairs)

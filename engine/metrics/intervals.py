@@ -1,13 +1,8 @@
 """Intervals in closed form, for proportions and for F1. They do not collapse at 0 or 1.
 
-Wilson's score interval (Wilson 1927) for accuracy, valid output, precision and recall. The F1 of
-one class is a monotone function of a proportion, `TP / (TP + FP + FN)`, so Wilson's interval of
-that proportion maps onto one of F1: the indirect method of Lam, Gopal and Qian (arXiv 2309.14621),
-which does not collapse for rare classes as a bootstrap does.
-
-Measured by `benchmarks/interval_coverage.py` at a nominal 95 %, for the rarest class of simulated
-holdouts of 100 and 300 rows: its interval of F1 lay wholly above the truth in at most 3.0 % of them,
-a bootstrap's in up to 72 %.
+Wilson's score interval (Wilson 1927) for accuracy, valid output, precision and recall. The F1 of one class is a
+monotone function of a proportion, `TP / (TP + FP + FN)`, so Wilson's interval of that proportion maps onto one of F1
+(Lam, Gopal and Qian, arXiv 2309.14621). `benchmarks/interval_coverage.py` measures how often they miss the truth.
 """
 
 from __future__ import annotations

@@ -1,15 +1,10 @@
-"""What a holdout can show, before anything is trained: how often a model of a given worth passes.
+"""What a holdout can show, before anything is trained: how often a model of a given worth passes. No NumPy.
 
-Shares of rows (accuracy, valid output, the recall of a class) are exact: the right answers of a
-model whose true share is p are so many heads of a coin, and which numbers of them pass is asked of
-the same Wilson interval that the gate uses. Other metrics are approximated by a share of *effective
-rows*, as many as give a share the same standard error; `Spread` says how many.
-
-A gain over another model on the same rows follows the normal approximation of McNemar's test
-(Miettinen 1968; Connor 1987) for a stated *discordance*: the share of rows on which only one of
-the two is right. Two rows are added, as to the interval of the gate.
-
-No NumPy: `recipe plan` says all this before anything is installed or spent.
+Shares of rows are exact: the right answers of a model whose true share is p are so many heads of a coin, and which
+numbers of them pass follows from the Wilson interval that the gate uses. Other metrics are approximated by a share of
+*effective rows*, as many as give a share the same standard error (`Spread`). A gain over another model on the same rows
+follows the normal approximation of McNemar's test (Miettinen 1968; Connor 1987) for a stated *discordance*: the share
+of rows on which only one of the two is right. Two rows are added, as to the interval of the gate.
 """
 
 from __future__ import annotations

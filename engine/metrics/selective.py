@@ -1,11 +1,9 @@
 """Answering only where the model is sure enough: a threshold from validation rows, judged on the holdout.
 
 The threshold is the lowest at which the holdout will show both bounds with a chance of 95 %, by what the validation
-rows say (beta-binomial, Jeffreys' prior); where none reaches that, the one of the best chance. A holdout that is too
-small to show anything is taken to be larger, so that the answer is what more rows would decide. Of the holdout the
-choice knows nothing but its number of rows. The proof is the holdout's alone: of the rows that are answered a share is
-right, with the interval of Clopper and Pearson (1934), which never covers less than it says, also near 1; where rows
-have groups it is resampled, as everywhere.
+rows say (beta-binomial, Jeffreys' prior); where none reaches that, the one of the best chance. The proof is the
+holdout's alone, of which the choice knows nothing but its number of rows: of the rows that are answered a share is
+right, with the interval of Clopper and Pearson (1934); where rows have groups it is resampled.
 """
 
 from __future__ import annotations

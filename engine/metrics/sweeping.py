@@ -123,7 +123,7 @@ def last_gains(
     All intervals stand on the same draws of the paired Bayesian bootstrap; a gain is positive where
     the larger part is better. What is undefined is None, or left out.
     """
-    from engine.metrics.paired import difference, pair  # brings numpy
+    from engine.metrics.resampling import difference, pair  # brings numpy
 
     # Turned around where less is better: a gain is then positive all the same.
     main = judging.main
@@ -235,7 +235,7 @@ def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResu
         return value, math.inf if loss is None else loss
 
     best = min(known, key=order)
-    from engine.metrics.paired import difference, pair  # brings numpy
+    from engine.metrics.resampling import difference, pair  # brings numpy
 
     # One comparison for each setting but the best.
     confidence = 1 - (1 - choice.judging.confidence) / max(1, len(known) - 1)

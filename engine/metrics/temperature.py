@@ -1,15 +1,9 @@
 """A temperature fitted on validation rows, and how well probabilities fit the holdout before and after.
 
 The temperature is the one that makes it most likely which answers are right and which wrong, under a normal prior of
-its logarithm (mean 0, standard deviation 1), which weighs as little as one row and keeps it finite where every answer
-is right. With two labels that is the likelihood of the labels. With many, that of the true label would be decided by
-rows whose true label the search left out (docs/decisions/0017).
-
-The calibration error of this module has bins of equally many rows (Nixon et al. 2019), so that the sure answers, which
-are most, do not share one bin.
-
-Chance alone moves the share of right answers in each bin, so the error of few rows reads too high: that of faultless
-probabilities is not 0. `ece_less_chance` takes off what chance adds to it in the mean (Kumar et al. 2019, section 5).
+its logarithm (mean 0, standard deviation 1), which keeps it finite where every answer is right (docs/decisions/0017).
+Bins have equally many rows here (Nixon et al. 2019), so that the sure answers do not share one. `ece_less_chance` takes
+off what chance adds to the error of few rows in the mean (Kumar et al. 2019, section 5).
 """
 
 from __future__ import annotations

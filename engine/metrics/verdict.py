@@ -156,7 +156,7 @@ def judge_drops(
     on the point: quantization changes few rows, and a bound as small as 0.02 would take thousands of holdout rows to
     prove. The interval is shown; `agreement` bounds the changed rows.
     """
-    from engine.metrics.paired import paired_difference  # brings numpy
+    from engine.metrics.resampling import paired_difference  # brings numpy
 
     checks = []
     for drop in max_drops:

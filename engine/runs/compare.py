@@ -16,8 +16,8 @@ from engine.files.reading import parse_json
 from engine.lock.previous import answers_of
 from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.families.fields import is_right
-from engine.metrics.paired import pair
 from engine.metrics.predictions import Judging, Prediction, read_predictions
+from engine.metrics.resampling import pair
 from engine.pipeline.plan import products
 from engine.recipe import check_recipe, load_recipe
 from engine.recipe.model import Recipe

@@ -37,7 +37,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `answers_only.json`, and what the second model answers. Raises as `seeds`."""
-    from engine.metrics.paired import pair  # brings numpy
+    from engine.metrics.resampling import pair  # brings numpy
 
     refuse_unready(context)
     recipe = without_soft_targets(context.recipe)

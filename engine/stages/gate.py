@@ -1,11 +1,4 @@
-"""Is the tuned model good enough to be merged and shipped? Numbers in, one verdict out; no model.
-
-The questions are those of `acceptance`: do the metrics keep their thresholds, does the model gain
-enough over every baseline on the same rows, does it lose too much against the last accepted one, and
-has it not learned its training rows by heart. With folds all but the last are asked of all rows, each
-answered by the model that did not see it. `verify` decides what answers to the holdout decide on each
-exported file too, by the same functions.
-"""
+"""The gate: whether the tuned model keeps `acceptance`, by its answers and its training, and so does each exported form."""
 
 from __future__ import annotations
 

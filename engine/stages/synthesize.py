@@ -1,12 +1,8 @@
-"""Synthesize: a model writes training rows after examples of the training rows, and few of them need to be kept.
+"""Synthesize: a model writes training rows after examples of the training rows.
 
-What is asked for shows training rows only. The holdout and the validation rows stand behind a filter that answers
-whether a text is too near one of them, yes or no, and nothing else (`engine.data.similarity.too_near`). Every row
-that is refused is kept with its reason; of one that is too near a row that judges, the reason alone, since its text
-may be that of the other. People can mark rows of the review file as wrong, which are then left out too.
-
-Training reads the product `synthetic_rows`. Baselines that learn are trained on the same rows and stand beside the
-model: what the rows alone bring must not look like the training's merit.
+The holdout and the validation rows are behind a filter that says whether a text is too near one of them, and nothing
+else (`engine.data.similarity.too_near`): of such a row the reason alone is kept. Baselines that learn are trained on
+the same rows as the model.
 """
 
 from __future__ import annotations

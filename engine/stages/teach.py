@@ -1,11 +1,7 @@
 """Teach: a teacher answers rows without labels, and its answers are trained on beside the labelled rows.
 
-First it has to be better on the validation rows than what costs nothing: the recipe's baselines that are
-no other model. Else the run ends before the rows are asked. The rows are read and checked as training rows
-are, and what stands near another split is left out. The baselines that learn are trained on the same rows
-as the student and stand beside it: what the answers alone bring must not look like the student's merit.
-
-Training reads the product `training_rows`; what of the holdout is needed here stands in the stage's own files.
+First it has to be better on the validation rows than the baselines that query no other model, or the rows are not
+queried. What is near another split is left out. Baselines that learn are trained on the same rows as the student.
 """
 
 from __future__ import annotations

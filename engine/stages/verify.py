@@ -9,7 +9,7 @@ is exported. A rung that fails ends the ladder.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,9 +66,7 @@ QUANTIZED = "quantized"
 class _Tried(Value):
     """A quantized file that was asked."""
 
-    quantization: str
     predictions: Predictions
-    free: Scores | None
     agreement: float | None
     """Share of the merged model's answers that it gives too."""
     result: FormResult
@@ -117,9 +115,14 @@ def run(context: StageContext) -> None:
     if context.recipe.export.has_quantized_file and not chain.is_over:
         chain.quantized()
     write_json(context.workdir / RESULT, chain.result(), indent=2)
+    last = chain.tried[-1] if chain.tried else None
     if context.recipe.calibrates:
-        write_json(context.workdir / CALIBRATED, [to_json(form) for form in chain.calibrated()])
-    for name, predictions in chain.predictions().items():
+        forms = (parity_files.calibrated_model(context), last.calibrated if last else None)
+        write_json(context.workdir / CALIBRATED, [to_json(form) for form in forms if form])
+    kept: dict[str, Sequence[Prediction]] = {"merged": chain.merged.judged, **chain.graph}
+    if last:
+        kept |= {QUANTIZED: last.predictions.judged, "quantized_free": last.predictions.free}
+    for name, predictions in kept.items():
         write_predictions(context.workdir / f"predictions.{name}.jsonl", predictions)
 
 
@@ -328,6 +331,14 @@ class _ParityChain:
             pairs = zip(judged.checks, wider, strict=True)
             judged = replace(judged, checks=tuple(passes_among(*both, files) for both in pairs))
         form = ModelForm(name=quantization, predictions=predictions.judged, scores=answers.scores)
+        drops: list[Check] = []
+        for drop in self.recipe.export.max_drops:
+            tuned, merged, after = self.tuned.predictions, self.merged.judged, predictions.judged
+            if drop.metric in FREE and task.spec.is_constrained:
+                path = self.context.artifacts["evaluate"].file("predictions.free.jsonl")
+                tuned, merged, after = read_predictions(path), self.merged.free, predictions.free
+            forms = {"the tuned model": tuned, "the merged one": merged}
+            drops += judge_drops([drop], forms, after, self.judging)
         checks = [
             *judged.checks,
             *ladder.token_checks(predictions.facts, ollama_leaves=leaves),
@@ -335,14 +346,12 @@ class _ParityChain:
             *(ladder.quantized_shift(form, self._last) if self._last else ()),
             *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.judged)),
             *judge_endings(task, predictions.judged, scores=answers.scores, free=answers.free),
-            *self._drops(predictions),
+            *drops,
         ]
         result = self._result(form, self._last, checks=checks)
         # `_last` stays the last form that should lose nothing, whatever was tried before
         return _Tried(
-            quantization=quantization,
             predictions=predictions,
-            free=answers.free,
             agreement=answers.others["agreement"].value,
             result=replace(result, free=answers.free, comparisons=judged.comparisons),
             calibrated=calibrated,
@@ -397,17 +406,6 @@ class _ParityChain:
         }
         found: list[str] = read_json(self.context.cached("file_settings", payload, build), SETTINGS)
         return found
-
-    def _drops(self, found: Predictions) -> Iterator[Check]:
-        """Judge what is lost against the tuned model and the merged one."""
-        names = ("the tuned model", "the merged one")
-        for drop in self.recipe.export.max_drops:
-            before, after = [self.tuned.predictions, self.merged.judged], found.judged
-            if drop.metric in FREE and self.recipe.task.spec.is_constrained:
-                path = self.context.artifacts["evaluate"].file("predictions.free.jsonl")
-                before, after = [read_predictions(path), self.merged.free], found.free
-            forms = dict(zip(names, before, strict=True))
-            yield from judge_drops([drop], forms, after, self.judging)
 
     def _gguf(
         self, path: Path, *, name: str, digest: str, free: bool, rows: Sequence[int] | None = None
@@ -480,29 +478,14 @@ class _ParityChain:
             if not row.payload.get("messages")
         )
 
-    def calibrated(self) -> list[CalibratedForm]:
-        """Return the forms with a temperature: the tuned model, and the quantized file that was asked last."""
-        last = self.tried[-1].calibrated if self.tried else None
-        forms = (parity_files.calibrated_model(self.context), last)
-        return [form for form in forms if form is not None]
-
-    def predictions(self) -> dict[str, Sequence[Prediction]]:
-        kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.judged, **self.graph}
-        if self.tried:
-            last = self.tried[-1].predictions
-            kept |= {QUANTIZED: last.judged, "quantized_free": last.free}
-        return kept
-
     def result(self) -> dict[str, Any]:
         last = self.tried[-1] if self.tried else None
         checks = [*(last.verdict.checks if last else ()), *self.checks]
         passed = last is not None and last.verdict.status is Status.PASS
         merged = next((one.scores for one in self.results if one.name == "merged"), None)
-        kept = (
-            parity_files.written_calibration(last.calibrated, self.context.workdir)
-            if last and passed
-            else None
-        )
+        kept = None
+        if last and passed:
+            kept = parity_files.written_calibration(last.calibrated, self.context.workdir)
         flips = ladder.flips(self.merged.judged, last.predictions.judged) if last else ()
         return {
             "verdict": to_json(verdict(checks)),
@@ -511,13 +494,13 @@ class _ParityChain:
                 "merged": to_json(merged),
                 QUANTIZED: to_json(last.result.scores) if last else None,
             },
-            "free": to_json(last.free) if last and last.free else None,
+            "free": to_json(last.result.free) if last and last.result.free else None,
             "flips": [
                 {"id": one.id, "target": one.target, "merged": one.before, QUANTIZED: one.after}
                 for one in flips
             ],
             "quantizations": list(self.recipe.export.quantizations),
-            "exported": last.quantization if last and passed else None,
+            "exported": last.result.name if last and passed else None,
             "ladder": [to_json(one) for one in self.results],
             **({"calibration": to_json(kept)} if kept else {}),
         }

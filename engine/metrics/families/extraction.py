@@ -1,11 +1,7 @@
 """A JSON object a row: whole objects, and values field by field, repeated and nested ones too.
 
-A field is the dotted path of a value, indexes of lists left out. Its values in a row are a multiset:
-of `items.name` twice `pen` in the target, two must be answered. Values are compared exactly (1 and
-1.0 are equal). An output that is no object answers no field.
-
-How far outputs fit the schema is asked of the text that was written, and means something for free
-decoding only: a grammar lets nothing else through.
+A field is the dotted path of a value, indexes of lists left out. Its values in a row are a multiset, compared exactly.
+An output that is no object answers no field.
 """
 
 from __future__ import annotations

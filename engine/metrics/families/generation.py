@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.metrics.families import overlap
-from engine.metrics.families.matching import answer_in, normalised, number_in
+from engine.metrics.families.fields import answer_in, normalised, number_in
 from engine.metrics.predictions import Prediction
 from engine.metrics.table import (
     Column,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics import resampling
-from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.resampling import difference, pair
 from engine.metrics.scoring import score
 from engine.values import from_json, to_json
 from support.examples import examples

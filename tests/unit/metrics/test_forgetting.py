@@ -16,7 +16,7 @@ from engine.metrics.forgetting import (
     judge_forgetting,
     paired_interval,
 )
-from engine.metrics.paired import mcnemar
+from engine.metrics.resampling import mcnemar
 from engine.recipe.model import Acceptance, Forgetting, Probe
 
 FORGETTING = Forgetting(probes=(Probe(name="builtin", kind="builtin"),), max_drop=0.05)

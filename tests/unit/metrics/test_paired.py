@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from engine.metrics.paired import Difference, mcnemar, paired_difference
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.resampling import Difference, mcnemar, paired_difference
 from engine.values import replace
 from support.examples import examples
 from support.tasks import task

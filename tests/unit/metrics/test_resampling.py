@@ -10,9 +10,8 @@ from engine.evidence import Interval, Metric
 from engine.metrics import resampling
 from engine.metrics.families import classification, labels
 from engine.metrics.intervals import effective_groups, wilson
-from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.resampling import DRAWS, draw, percentile_interval, swap
+from engine.metrics.resampling import DRAWS, draw, paired_difference, percentile_interval, swap
 from engine.metrics.scoring import score
 from engine.metrics.table import Table
 from engine.values import replace

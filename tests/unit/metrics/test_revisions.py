@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from engine.kinds import KINDS
-from engine.metrics.paired import difference, pair
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.resampling import difference, pair
 from engine.metrics.scoring import score
 from engine.stages import load_stage
 from engine.values import to_json

@@ -13,8 +13,7 @@ import yaml
 from engine.data.examples.template import RejectedError
 from engine.data.kinds.extraction import _validator as answers_of
 from engine.errors import DataError
-from engine.metrics.families.fields import fits
-from engine.metrics.families.matching import answer_in
+from engine.metrics.families.fields import answer_in, fits
 from engine.process.limits import processor_time
 from engine.recipe import check_recipe, patterns
 from engine.recipe.patterns import python_pattern, validator

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from engine.evidence import Scores
 from engine.kinds import KINDS
-from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.resampling import paired_difference
 from engine.metrics.scoring import named_metrics, score
 from engine.recipe.prompt import parse_answer
 from support.examples import examples

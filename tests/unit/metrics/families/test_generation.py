@@ -15,8 +15,8 @@ from engine.errors import EnvironmentProblem
 from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics.families import overlap
-from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.resampling import paired_difference
 from engine.metrics.scoring import score
 from support.examples import examples
 from support.metric_values import values

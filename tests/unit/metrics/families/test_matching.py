@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from engine.metrics.families.matching import answer_in, normalised, number_in
+from engine.metrics.families.fields import answer_in, normalised, number_in
 
 
 @pytest.mark.parametrize(

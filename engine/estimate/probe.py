@@ -1,4 +1,4 @@
-"""What `recipe plan --probe` does: trial steps on the recipe's own rows, by the code that trains, two of them measured."""
+"""What `recipe plan --probe` does: trial steps on the recipe's own rows, by the code that trains, and measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals and p-values of all kinds from row statistics: weighted sums, and differences of two models on the same rows.
+"""Intervals and p-values of all kinds from weighted sums of row statistics, and differences of models on the same rows.
 
 Intervals come from the Bayesian bootstrap (Rubin 1981: every row gets a random weight from a unit
 exponential) over the rows and two more. An ordinary bootstrap of rows that are all right returns
@@ -10,7 +10,7 @@ rows these are is drawn anew in every draw, from each label (or field) as often.
 the swaps and the two pseudo-rows are of whole groups: 40 rows of 4 groups that are all right are 4 observations.
 
 Measured by `benchmarks/interval_coverage.py` at a nominal 95 %: intervals lay wholly above the truth, which lets a bad
-model through a `lower_bound` gate, in at most 3.0 % of simulated holdouts; those of an ordinary bootstrap in up to 65 %.
+model through a `lower_bound` gate, in at most 3.0 % of simulated holdouts, those of an ordinary bootstrap in 65 %.
 """
 
 from __future__ import annotations

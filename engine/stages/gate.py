@@ -1,4 +1,4 @@
-"""The gate: whether the tuned model keeps `acceptance`, by its answers and its training, and so does each exported form."""
+"""The gate: whether the tuned model keeps `acceptance`, by its answers and its training; no model is asked."""
 
 from __future__ import annotations
 

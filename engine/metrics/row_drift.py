@@ -82,12 +82,33 @@ def differences(
     reference: RowCounts, now: RowCounts, *, confidence: float = 0.95, seed: int = 0
 ) -> tuple[CountDifference, ...]:
     """Compare what was counted of new rows with what was counted of the holdout; both of one model."""
+    labels = [dict(side.labels) for side in (reference, now)]
+    names = [*dict.fromkeys((*labels[0], *labels[1]))]
+    first, second = ([side.get(name, 0) for name in names] for side in labels)
+    compared: list[tuple[str, Sequence[int], Sequence[int], _Distance]] = [
+        ("labels", first, second, _elsewhere),
+        ("confidence", reference.confidence, now.confidence, _apart),
+        ("characters", reference.characters, now.characters, _apart),
+        ("similarity", reference.similarity, now.similarity, _apart),
+    ]
+    # by another threshold others abstain
+    if reference.abstain_below is not None and reference.abstain_below == now.abstain_below:
+        first, second = ([side.abstained, side.rows - side.abstained] for side in (reference, now))
+        compared.append(("abstained", first, second, _elsewhere))
     found = []
-    for what, one, two, distance in _compared(reference, now):
-        first, second = (np.array(side, dtype=np.int64) for side in (one, two))
-        if not first.sum() or not second.sum():
+    for what, one, two, distance in compared:
+        before, after = (np.array(side, dtype=np.int64) for side in (one, two))
+        if not before.sum() or not after.sum():
             continue
-        found.append((what, *_tested(first, second, distance, seed=seed)))
+        random, whole = np.random.default_rng(seed), before + after
+        seen = float(distance(before, after))
+        drawn = random.multivariate_hypergeometric(
+            whole, int(before.sum()), size=DRAWS, method="marginals"
+        )
+        # How often as many rows drawn from both together are as far; what is equal in real numbers is off by a
+        # rounding in floats.
+        as_far = int((distance(drawn, whole - drawn) >= seen - 1e-12).sum())
+        found.append((what, seen, (1 + as_far) / (1 + DRAWS)))
     adjusted = holm([p_value for _, _, p_value in found])
     return tuple(
         CountDifference(
@@ -99,40 +120,6 @@ def differences(
         )
         for (what, effect, p_value), p_adjusted in zip(found, adjusted, strict=True)
     )
-
-
-def _compared(
-    reference: RowCounts, now: RowCounts
-) -> list[tuple[str, Sequence[int], Sequence[int], _Distance]]:
-    labels = [dict(side.labels) for side in (reference, now)]
-    names = [*dict.fromkeys((*labels[0], *labels[1]))]
-    first, second = ([side.get(name, 0) for name in names] for side in labels)
-    found: list[tuple[str, Sequence[int], Sequence[int], _Distance]] = [
-        ("labels", first, second, _elsewhere),
-        ("confidence", reference.confidence, now.confidence, _apart),
-        ("characters", reference.characters, now.characters, _apart),
-        ("similarity", reference.similarity, now.similarity, _apart),
-    ]
-    # by another threshold others abstain
-    if reference.abstain_below is not None and reference.abstain_below == now.abstain_below:
-        first, second = ([side.abstained, side.rows - side.abstained] for side in (reference, now))
-        found.append(("abstained", first, second, _elsewhere))
-    return found
-
-
-def _tested(
-    first: _Counts, second: _Counts, distance: _Distance, *, seed: int
-) -> tuple[float, float]:
-    """Return how far apart two counts are, and how often as many rows drawn from both together are as far."""
-    random = np.random.default_rng(seed)
-    whole = first + second
-    seen = float(distance(first, second))
-    drawn = random.multivariate_hypergeometric(
-        whole, int(first.sum()), size=DRAWS, method="marginals"
-    )
-    # what is equal in real numbers is off by a rounding in floats
-    as_far = int((distance(drawn, whole - drawn) >= seen - 1e-12).sum())
-    return seen, (1 + as_far) / (1 + DRAWS)
 
 
 def _shares(counts: _Counts) -> _Counts:

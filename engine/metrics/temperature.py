@@ -9,6 +9,7 @@ off what chance adds to the error of few rows in the mean (Kumar et al. 2019, se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -97,7 +98,14 @@ def reliability(
     for side, answers in sides.items():
         columns |= _columns(side, answers, judging.task.labels, bins)
     table = make_table(rows, columns)
-    measures = [measure for side in sides for measure in _measures(side)]
+    measures: list[Measure] = []
+    for side in sides:
+        measures += [
+            Measure(name=f"ece.{side}", value=partial(calibration_error, side=f".{side}")),
+            Measure(name=f"ece_less_chance.{side}", value=partial(_less_chance, side=side)),
+            mean_of_rows(f"brier.{side}", f"brier.{side}"),
+            mean_of_rows(f"nll.{side}", f"nll.{side}"),
+        ]
     measures += _changes() if len(sides) > 1 else []
     found = {
         one.name: one
@@ -143,15 +151,6 @@ def _equal_mass(confidence: Floats, bins: int) -> Floats:
     order = np.sort(confidence)
     edges = order[[round(place * order.size / bins) for place in range(1, bins)]]
     return np.searchsorted(edges, confidence, side="right")
-
-
-def _measures(side: str) -> list[Measure]:
-    return [
-        Measure(name=f"ece.{side}", value=lambda sums: calibration_error(sums, f".{side}")),
-        Measure(name=f"ece_less_chance.{side}", value=lambda sums: _less_chance(sums, side)),
-        mean_of_rows(f"brier.{side}", f"brier.{side}"),
-        mean_of_rows(f"nll.{side}", f"nll.{side}"),
-    ]
 
 
 def _changes() -> list[Measure]:

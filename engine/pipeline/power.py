@@ -32,7 +32,12 @@ def power_estimates(
     """Return the power of each threshold on the holdout, or a note that its rows are not counted yet."""
     if not recipe.task.spec.is_measured or not recipe.acceptance.metrics:
         return PowerEstimates()
-    judges = _judges(recipe, summary)
+    splits = recipe.splits
+    judges = None if summary is None else JudgingRows.of(summary)
+    # a number of rows is known before they are read, a fraction is not
+    is_counted = isinstance(splits.holdout, int) and splits.holdout > 0 and not splits.folds
+    if summary is None and is_counted:
+        judges = JudgingRows(rows=int(splits.holdout))
     if judges is None:
         return PowerEstimates(note=UNCOUNTED)
     return estimate_power(
@@ -72,7 +77,12 @@ def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> D
         found.name.split(".", 1)[1].removesuffix(".jsonl"): _right(found)
         for found in artifacts["baseline"].path.glob("predictions.*.jsonl")
     }
-    answers = {name: answers[name] for name in _best_first(recipe, artifacts) if name in answers}
+    # By what they reach on the first metric of `over_baselines`, the best first.
+    metric, kind = gains[0].metric, recipe.task.kind
+    reached = {one.name: named_metrics(one.scores)[metric] for one in baselines(artifacts, recipe)}
+    known = {name: one.value for name, one in reached.items() if one.value is not None}
+    order = sorted(known, key=known.__getitem__, reverse=not is_lower_better(metric, kind))
+    answers = {name: answers[name] for name in order if name in answers}
     stand_in = next((name for name in reversed(UNTRAINED) if name in answers), None)
     if stage in artifacts:
         model, words = _right(artifacts[stage].file(file)), "measured, the tuned model against {}"
@@ -92,22 +102,5 @@ def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> D
     )
 
 
-def _best_first(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> list[str]:
-    """Name the baselines by what they reach on the first metric of `over_baselines`."""
-    metric, kind = recipe.acceptance.over_baselines[0].metric, recipe.task.kind
-    found = {one.name: named_metrics(one.scores)[metric] for one in baselines(artifacts, recipe)}
-    known = {name: one.value for name, one in found.items() if one.value is not None}
-    return sorted(known, key=known.__getitem__, reverse=not is_lower_better(metric, kind))
-
-
 def _right(file: Path) -> dict[str, bool]:
     return {row.id: is_right(row) for row in read_predictions(file)}
-
-
-def _judges(recipe: Recipe, summary: DataSummary | None) -> JudgingRows | None:
-    splits = recipe.splits
-    if summary is not None:
-        return JudgingRows.of(summary)
-    # a number of rows is known before they are read, a fraction is not
-    is_counted = isinstance(splits.holdout, int) and splits.holdout > 0 and not splits.folds
-    return JudgingRows(rows=int(splits.holdout)) if is_counted else None

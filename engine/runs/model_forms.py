@@ -29,7 +29,7 @@ from engine.runtime.rendering.task_file import FileCalibration, TaskFile, make_t
 from engine.runtime.rendering.windows import too_long, window_of
 from engine.sources import base_model_identity, identity
 from engine.sources.local import DigestMemory
-from engine.store import Artifact, Store
+from engine.store import Store
 from engine.store.runs import ACCEPTED, read_file, read_record, require_ours
 from engine.values import replace
 
@@ -81,9 +81,20 @@ class WeightsModel:
         if data is None or made is None:
             raise _none(form, LOST.format(stages[0 if data is None else 1]), MAKES_IT)
         adapter = made.file("adapter") if form == "adapter" and not is_full else None
-        whole = (
-            made.file("model") if adapter is None else _base(recipe, record, store, data, progress)
-        )
+        if adapter is None:
+            whole = made.file("model")
+        else:
+            from engine.runtime.models.start import Start, locate_start  # brings torch
+
+            known: Mapping[str, Any] = record["payloads"]["train"]["base_model"]
+            base = _from_here(recipe.base_model)
+            memory = DigestMemory(store.root / "digests.json")
+            found = base_model_identity(base, lambda ref: identity(ref, memory))
+            if not found.items() <= known.items():
+                hint = "put its files back; a path to it is meant from the folder one stands in"
+                raise _none(form, "the base model is not the one that was trained on", hint)
+            start = Start(base=base, identity=known, text=training_text(data))
+            whole = locate_start(start, store.cached, progress)
         calibration = None
         if recipe.calibrates:
             report = read_json(read_file(run, "report.json").decode())
@@ -171,22 +182,6 @@ class WeightsModel:
             for one in found
         )
         return [Answer.none(task.kind, length) if length else next(answers) for length in lengths]
-
-
-def _base(
-    recipe: Recipe, record: Mapping[str, Any], store: Store, data: Artifact, progress: Progress
-) -> Path:
-    from engine.runtime.models.start import Start, locate_start  # brings torch
-
-    known: Mapping[str, Any] = record["payloads"]["train"]["base_model"]
-    base = _from_here(recipe.base_model)
-    memory = DigestMemory(store.root / "digests.json")
-    found = base_model_identity(base, lambda ref: identity(ref, memory))
-    if not found.items() <= known.items():
-        hint = "put its files back; a path to it is meant from the folder one stands in"
-        raise _none("adapter", "the base model is not the one that was trained on", hint)
-    start = Start(base=base, identity=known, text=training_text(data))
-    return locate_start(start, store.cached, progress)
 
 
 def _from_here(base: Any) -> Any:

@@ -73,10 +73,15 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
 
             with parquet.ParquetWriter(stream, schema) as writer:
                 for group in batched(rows, GROUP, strict=False):
-                    table = {
-                        one.name: [_stored(row.get(one.name), one) for row in group]
-                        for one in schema
-                    }
+                    table = {one.name: [row.get(one.name) for row in group] for one in schema}
+                    for one in schema:
+                        if (one.metadata or {}).get(_AS_JSON):
+                            table[one.name] = [
+                                value
+                                if value is None or isinstance(value, str)
+                                else _as_text(value)
+                                for value in table[one.name]
+                            ]
                     writer.write_table(pa.table(table, schema=schema))
         elif form == "jsonl":
             stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
@@ -150,12 +155,6 @@ def _encoding(rows: RowFile) -> str:
 
 def _as_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _stored(value: Any, column: Any) -> Any:
-    if value is None or isinstance(value, str) or not (column.metadata or {}).get(_AS_JSON):
-        return value
-    return _as_text(value)
 
 
 def _parquet_schema(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Any:

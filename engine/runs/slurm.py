@@ -70,7 +70,11 @@ def _await(number: str, files: Path, *, note: Show, show: Show) -> int:
     """Return the exit code that the job wrote; pass on its log meanwhile."""
     offset, known, since = 0, "", float("inf")
     while True:
-        state = _state(number)
+        answer = _ask("squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={number}")
+        # Empty where Slurm knows the job no more; None where it does not answer now.
+        state = "" if GONE in answer.last_error.lower() else None
+        if answer.status == 0:
+            state = answer.text.strip().partition("\n")[0]
         if state and state != known:
             note(f"job {number}: {state}")
             known = state
@@ -91,14 +95,6 @@ def _await(number: str, files: Path, *, note: Show, show: Show) -> int:
                 hint=f"see the end of {files / LOG}; the same command goes on where it stopped",
             )
         time.sleep(POLL_SECONDS)
-
-
-def _state(number: str) -> str | None:
-    """Return the state of a job, empty where Slurm knows it no more; None where it does not answer now."""
-    answer = _ask("squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={number}")
-    if answer.status != 0:
-        return "" if GONE in answer.last_error.lower() else None
-    return answer.text.strip().partition("\n")[0]
 
 
 def _ask(command: str, *words: str) -> Finished:

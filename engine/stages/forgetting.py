@@ -18,7 +18,7 @@ from engine.inference import predict
 from engine.inference.replay import documents, judging_of, likelihoods, text_slice
 from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_scores
 from engine.metrics.predictions import Prediction
-from engine.recipe.model import GeneralText, Probe, Recipe, Source
+from engine.recipe.model import GeneralText, Recipe, Source
 from engine.recipe.references import probes_of
 from engine.store import Artifact
 from engine.training.train import load_trained
@@ -57,7 +57,19 @@ def _text(recipe: Recipe) -> GeneralText | None:
 
 def recipe_slice(recipe: Recipe) -> Payload:
     probes, text = probes_of(recipe), _text(recipe)
-    asked: dict[str, Any] = {"probes": [_probe_slice(probe) for probe in probes]}
+    slices = [
+        {
+            "name": probe.name,
+            "kind": probe.kind,
+            "limit": probe.limit,
+            "columns": dict(probe.columns),
+            "source": source_slice(probe.source, source_names([probe.source])[0])
+            if probe.source
+            else builtin_digest(),
+        }
+        for probe in probes
+    ]
+    asked: dict[str, Any] = {"probes": slices}
     is_drawn = any(one.limit for one in probes)
     method: dict[str, Any] = {"kind": recipe.method.kind}
     if text is not None:  # so that without it the key is that of versions that did not know it
@@ -68,17 +80,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "acceptance": {"confidence": recipe.acceptance.confidence, "forgetting": asked},
         "splits": {"seed": recipe.splits.seed if is_drawn else None},
         "method": method,
-    }
-
-
-def _probe_slice(probe: Probe) -> dict[str, Any]:
-    source = probe.source
-    return {
-        "name": probe.name,
-        "kind": probe.kind,
-        "limit": probe.limit,
-        "columns": dict(probe.columns),
-        "source": source_slice(source, source_names([source])[0]) if source else builtin_digest(),
     }
 
 
@@ -101,7 +102,18 @@ def run(context: StageContext) -> None:
             predicted[name] = likelihoods(context, texts, model=model, load=load)
         answers = made.file(ANSWERS).read_text(encoding="utf-8")
         (context.workdir / f"answers.{name}.jsonl").write_text(answers, encoding="utf-8")
-        answered[name] = _read(answers, items)
+        scores_of = [tuple(json.loads(line)["scores"]) for line in answers.splitlines()]
+        answered[name] = [
+            ProbeAnswer(
+                id=item.id,
+                probe=item.probe,
+                kind=item.kind,
+                gold=item.gold,
+                scores=scores,
+                lengths=tuple(len(text.strip().encode()) for _, text in item.options),
+            )
+            for scores, item in zip(scores_of, items, strict=True)
+        ]
     result = forgetting_result(
         answered["base"], answered["tuned"], confidence=context.recipe.acceptance.confidence
     )
@@ -158,17 +170,3 @@ def _answers(
                 stream.write(json.dumps({"id": item.id, "scores": scores}) + "\n")
 
     return context.cached("probe_answers", payload, build)
-
-
-def _read(text: str, items: Sequence[ProbeItem]) -> list[ProbeAnswer]:
-    return [
-        ProbeAnswer(
-            id=item.id,
-            probe=item.probe,
-            kind=item.kind,
-            gold=item.gold,
-            scores=tuple(json.loads(line)["scores"]),
-            lengths=tuple(len(continuation.strip().encode()) for _, continuation in item.options),
-        )
-        for line, item in zip(text.splitlines(), items, strict=True)
-    ]

@@ -75,11 +75,21 @@ def run(context: StageContext) -> None:
 
     DataError for sources, checks and rows; StageError X760 for too short a text, X761 where none is written, X612.
     """
+    from engine.runtime.rendering.files import read_facts  # brings torch
+
     replay = given(context.recipe.data.replay)
     every, context = context, replace(context, recipe=_shortest(context.recipe))
-    own = _own_tokens(context)
+    facts = read_facts(rendered_rows(context, context.base_model_folder(), quiet=True))["train"]
+    # the tokens of the task's rows that are learned in an epoch
+    own = facts.supervised_tokens
+    if context.recipe.method.loss_on == "everything":
+        own = facts.tokens
     wanted = max(1, round(own * replay.share / (1 - replay.share)))
-    taken = _sampled(context, wanted) if replay.is_sampled else _given(context, replay, wanted)
+    if replay.is_sampled:
+        judged = (row.input for rows in _judging(context).values() for row in rows)
+        taken = sampled(context, wanted=wanted, judged=judged)
+    else:
+        taken = _given(context, replay, wanted)
     tokens = taken.tokens
     result = ReplayResult(
         sampled=replay.is_sampled,
@@ -101,25 +111,11 @@ def _shortest(recipe: Recipe) -> Recipe:
     return by_length(recipe)[0]
 
 
-def _own_tokens(context: StageContext) -> int:
-    """Return the tokens of the task's rows that are learned in an epoch."""
-    from engine.runtime.rendering.files import read_facts  # brings torch
-
-    facts = read_facts(rendered_rows(context, context.base_model_folder(), quiet=True))["train"]
-    whole = context.recipe.method.loss_on == "everything"
-    return facts.tokens if whole else facts.supervised_tokens
-
-
 def _judging(context: StageContext) -> dict[SplitName, list[Example]]:
     judging: tuple[SplitName, ...] = ("validation", "holdout")
     if context.recipe.splits.folds:
         judging = ("train", *judging)
     return {name: context.examples(name) for name in judging}
-
-
-def _sampled(context: StageContext, wanted: int) -> Taken:
-    texts = (row.input for rows in _judging(context).values() for row in rows)
-    return sampled(context, wanted=wanted, judged=texts)
 
 
 def _given(context: StageContext, replay: Replay, wanted: int) -> Taken:
@@ -149,19 +145,15 @@ def _given(context: StageContext, replay: Replay, wanted: int) -> Taken:
     taken.left_out.update(found.left_out)
     documents = ((row.id, row.input) for row in found.rows)
     if not fill(taken, blocks(chat, documents, recipe.method.max_length), wanted=wanted):
-        raise _too_short(taken, wanted, replay)
+        own = wanted * (1 - replay.share) / replay.share
+        most = taken.tokens / (taken.tokens + own)
+        raise StageError.one(
+            "X760",
+            f"the text has {taken.tokens:,} tokens, and a share of {replay.share:g} is {wanted:,}",
+            path="data.replay.sources",
+            hint=f"give more text, or a share of {int(most * 1000) / 1000:g} at most",
+        )
     return taken
-
-
-def _too_short(taken: Taken, wanted: int, replay: Replay) -> StageError:
-    own = wanted * (1 - replay.share) / replay.share
-    most = taken.tokens / (taken.tokens + own)
-    return StageError.one(
-        "X760",
-        f"the text has {taken.tokens:,} tokens, and a share of {replay.share:g} is {wanted:,}",
-        path="data.replay.sources",
-        hint=f"give more text, or a share of {int(most * 1000) / 1000:g} at most",
-    )
 
 
 def _keep(context: StageContext, taken: Taken) -> Artifact:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext, given
@@ -22,9 +21,6 @@ from engine.recipe.model import Recipe, Reference, Source
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import MOST, TeacherForTargets, refuse_other_tokenizer
 from engine.values import to_json
-
-if TYPE_CHECKING:
-    from engine.runtime.training.soft_targets import Targets
 
 REVISION = 1
 NEEDS = ("data", "training_rows")
@@ -57,8 +53,8 @@ def run(context: StageContext) -> None:
     """Write `targets.safetensors` and `soft_targets.json`. StageError X744, X745, DataError D390 to D392."""
     from engine.runtime.models.base_model import REVISION as MADE  # of a model's folder
     from engine.runtime.rendering.chat import load_chat  # brings transformers
-    from engine.runtime.rendering.packing import trained_rows
-    from engine.runtime.training.soft_targets import write_table  # brings torch
+    from engine.runtime.rendering.packing import IGNORED, trained_rows
+    from engine.runtime.training.soft_targets import row_key, write_table  # brings torch
 
     vocabulary = refuse_other_tokenizer(context)
     context = context.for_training()
@@ -80,21 +76,7 @@ def run(context: StageContext) -> None:
     with named_errors(model, "teacher.model"):
         found = teacher.targets(rows)
     write_table(context.workdir, [*found], [*found.values()])
-    result = _result(rows, found, asked=teacher.asked, seconds=time.monotonic() - began)
-    write_json(context.workdir / FILE, to_json(result))
-
-
-def _result(
-    rows: Sequence[Mapping[str, list[int]]],
-    found: Mapping[bytes, Targets],
-    *,
-    asked: int,
-    seconds: float,
-) -> SoftTargetsResult:
-    from engine.runtime.rendering.packing import IGNORED  # brings torch
-    from engine.runtime.training.soft_targets import row_key
-
-    mass, same, tokens = 0.0, 0, 0
+    seconds, mass, same, tokens = time.monotonic() - began, 0.0, 0, 0
     for key, row in {row_key(row): row for row in rows}.items():
         one = found[key]
         learned = [label for label in row["labels"][1:] if label != IGNORED]
@@ -102,12 +84,13 @@ def _result(
         mass += float(one.log_probabilities.float().exp().sum())
         same += sum(mine == theirs for mine, theirs in zip(learned, best, strict=True))
         tokens += len(learned)
-    return SoftTargetsResult(
+    result = SoftTargetsResult(
         rows=len(found),
         tokens=tokens,
         kept_tokens=max((one.tokens.shape[1] for one in found.values()), default=0),
         probability=mass / tokens if tokens else None,
         agreement=same / tokens if tokens else None,
-        asked=asked,
+        asked=teacher.asked,
         seconds=round(seconds, 3),
     )
+    write_json(context.workdir / FILE, to_json(result))

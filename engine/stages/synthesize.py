@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from engine.artifacts.results import BASELINES, SYNTHETIC, write_json
 from engine.artifacts.stage import SYNTHETIC_ROWS as PRODUCT
@@ -203,7 +202,17 @@ class _Synthesis:
         refused |= {number: WRONG for number, row in rows.items() if row.id in wrong}
         kept = [row for row in rows.values() if row.id not in wrong]
         write_examples(self.context.workdir / KEPT, kept)
-        self._write_refused(written, refused)
+        wanted = {one.number: one.target for one in row_requests(recipe, self.train)}
+        with (self.context.workdir / REFUSED).open("w", encoding="utf-8", newline="\n") as file:
+            for number, why in sorted(refused.items()):
+                text = None if why == NEAR else written.texts.get(number)
+                line = {
+                    "number": number,
+                    "why": why,
+                    **({"wanted": wanted[number]} if wanted[number] else {}),
+                    **({} if text is None else {"text": text}),
+                }
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
         return self._result(written, refused, kept, review), kept
 
     def _reviewed(self, rows: Sequence[Example]) -> tuple[ReviewResult | None, set[str]]:
@@ -235,21 +244,6 @@ class _Synthesis:
             strange=len(marks or {}) - len(marked),
         )
         return result, wrong
-
-    def _write_refused(self, written: WrittenRows, refused: Mapping[int, str]) -> None:
-        wanted = {one.number: one.target for one in row_requests(self.context.recipe, self.train)}
-        path: Path = self.context.workdir / REFUSED
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            for number in sorted(refused):
-                why = refused[number]
-                text = None if why == NEAR else written.texts.get(number)
-                line = {
-                    "number": number,
-                    "why": why,
-                    **({"wanted": wanted[number]} if wanted[number] else {}),
-                    **({} if text is None else {"text": text}),
-                }
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def _result(
         self,

@@ -135,7 +135,17 @@ def following(followers: Sequence[Follower], events: Path, root: Path) -> Iterat
 
 @contextlib.contextmanager
 def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
-    folder = _folder(one, root)
+    if one.folder:
+        try:
+            folder = Path(one.folder).expanduser()
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise _no_tracker(f"{one.kind}={one.folder}", why.lower()) from error
+    else:
+        folder = root / FOLDER / one.kind
+        with storage_errors(root):
+            make_folder(folder, below=root)
     with storage_errors(root):
         make_folder(events.parent, below=root)
     order: dict[str, Any] = {
@@ -177,22 +187,6 @@ def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
                 # A confined run cannot signal it: it ends by itself once this is closed.
                 child.close_input()
                 child.has_ended(within=GRACE_SECONDS)
-
-
-def _folder(one: Follower, root: Path) -> Path:
-    """Return the folder that a tracker writes, made. RecipeError R445, StoreError where that is not possible."""
-    if not one.folder:
-        folder = root / FOLDER / one.kind
-        with storage_errors(root):
-            make_folder(folder, below=root)
-        return folder
-    try:
-        folder = Path(one.folder).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise _no_tracker(f"{one.kind}={one.folder}", why.lower()) from error
-    return folder
 
 
 @contextlib.contextmanager

@@ -167,7 +167,19 @@ WIDENINGS = {"precision": widening("predicted"), "recall": widening("support")}
 
 def averages(names: Sequence[str]) -> tuple[Measure, ...]:
     """Return F1, precision and recall in each of their averages."""
-    ways = {"macro": _macro, "micro": _micro, "weighted": _weighted}
+
+    def average(how: str, part: str) -> Part:
+        def value(sums: Sums) -> Floats:
+            support, predicted = sums["support"], sums["predicted"]
+            if how == "macro":
+                return np.asarray(PARTS[part](sums).mean(axis=-1))
+            if how == "weighted":
+                return ratio((PARTS[part](sums) * support).sum(axis=-1), support.sum(axis=-1))
+            held, given = support.sum(axis=-1), predicted.sum(axis=-1)
+            below = {"f1": (held + given) / 2, "precision": given, "recall": held}
+            return ratio(sums["right"].sum(axis=-1), below[part])
+
+        return value
 
     def undefined(how: str, part: str) -> Callable[[Sums], str]:
         if how == "macro":
@@ -177,11 +189,11 @@ def averages(names: Sequence[str]) -> tuple[Measure, ...]:
     return tuple(
         Measure(
             name=f"{how}_{part}",
-            value=average(part),
+            value=average(how, part),
             undefined=undefined(how, part),
             widening=WIDENINGS.get(part) if how == "macro" else None,
         )
-        for how, average in ways.items()
+        for how in ("macro", "micro", "weighted")
         for part in PARTS
     )
 
@@ -260,28 +272,6 @@ def _of_label(name: str, place: int, *, single: bool, has_values: bool) -> tuple
             f1=(right, wrong) if single and not has_values else None,
         ),
     )
-
-
-def _macro(part: str) -> Part:
-    return lambda sums: np.asarray(PARTS[part](sums).mean(axis=-1))
-
-
-def _weighted(part: str) -> Part:
-    def value(sums: Sums) -> Floats:
-        support = sums["support"]
-        return ratio((PARTS[part](sums) * support).sum(axis=-1), support.sum(axis=-1))
-
-    return value
-
-
-def _micro(part: str) -> Part:
-    def value(sums: Sums) -> Floats:
-        right = sums["right"].sum(axis=-1)
-        support, predicted = sums["support"].sum(axis=-1), sums["predicted"].sum(axis=-1)
-        below = {"f1": (support + predicted) / 2, "precision": predicted, "recall": support}
-        return ratio(right, below[part])
-
-    return value
 
 
 def lacking(names: Sequence[str]) -> Callable[[Sums], str]:

@@ -167,9 +167,7 @@ INTERRUPTED = "interrupted"
 def interrupted(name: str, number: int) -> Stop:
     by = "" if number == signal.SIGINT else f" by {name_of(number)}"
     return Stop(
-        outcome=INTERRUPTED,
-        code=ExitCode.of_signal(number),
-        why=f"interrupted in stage {name}{by}",
+        outcome=INTERRUPTED, code=ExitCode.of_signal(number), why=f"interrupted in stage {name}{by}"
     )
 
 

@@ -122,10 +122,7 @@ class CostTracker:
         data = results.trained_data(artifacts) or artifacts["data"]
         rendered = rendered_key(recipe, data.key, self.inputs.base_model)
         work = measured.work_of(
-            recipe,
-            self.inputs.device,
-            base_model=self.inputs.base_model,
-            rendered=rendered.digest,
+            recipe, self.inputs.device, base_model=self.inputs.base_model, rendered=rendered.digest
         )
         measured.keep(self.store.root, measurement(recipe, self.store, usage, work=work, by="run"))
 

@@ -221,11 +221,7 @@ def largest_setting(
 
 
 def _every(
-    recipe: Recipe,
-    store: Store,
-    inputs: PlanInputs,
-    data: Artifact | None,
-    sample: Sampler | None,
+    recipe: Recipe, store: Store, inputs: PlanInputs, data: Artifact | None, sample: Sampler | None
 ) -> list[TrainingEstimate]:
     sample = sample or sampler(recipe, store, data, inputs.base_model)
     return [

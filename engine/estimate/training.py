@@ -155,7 +155,18 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     plan = _plan(method, work)
     derived = [("rows", work.source)]
     if plan:
-        derived.append(("steps", _steps_text(method, work, plan)))
+        # As trainers count epochs: the last step of one may have fewer passes.
+        whole, rest = divmod(plan.steps, plan.steps_per_epoch)
+        passes = math.ceil((work.train_rows or 1) / method.micro_batch_size)
+        seen = epochs(whole + rest * accumulation(method) / passes)
+        steps = f"{plan.steps}{' at most' if method.early_stopping else ''}"
+        how = f"{work.train_rows} rows in batches of {method.batch_size}, {seen}: {steps}"
+        if method.tokens is not None:
+            batches = f"batches of {method.batch_size} rows of {method.max_length}"
+            how = (
+                f"{method.tokens:,} tokens in {batches}: {steps}, {seen} of {work.train_rows} rows"
+            )
+        derived.append(("steps", how))
         if rate := rate_in_words(method, plan):
             derived.append(("learning rate", rate))
     backend = load_backend(recipe.backend.name)
@@ -334,20 +345,6 @@ def _source(measured: Measurement) -> str:
     day = measured.created[:16].replace("T", " ")
     by = "trial steps" if measured.by == "probe" else "a run"
     return f"{by} on this machine on {day} UTC"
-
-
-def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
-    # As trainers count epochs: the last step of one may have fewer passes.
-    whole, rest = divmod(plan.steps, plan.steps_per_epoch)
-    passes = math.ceil((work.train_rows or 1) / method.micro_batch_size)
-    seen = epochs(whole + rest * accumulation(method) / passes)
-    steps = f"{plan.steps}{' at most' if method.early_stopping else ''}"
-    if method.tokens is not None:
-        return (
-            f"{method.tokens:,} tokens in batches of {method.batch_size} rows of "
-            f"{method.max_length}: {steps}, {seen} of {work.train_rows} rows"
-        )
-    return f"{work.train_rows} rows in batches of {method.batch_size}, {seen}: {steps}"
 
 
 def _shared_text(recipe: Recipe, work: Workload) -> str:

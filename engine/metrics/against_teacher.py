@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.evidence import (
-    Check,
-    Comparison,
-    Metric,
-    StudentAgainstTeacher,
-    TeacherResult,
-)
+from engine.evidence import Check, Comparison, Metric, StudentAgainstTeacher, TeacherResult
 from engine.metrics.comparing import comparisons_with, corrected, judge_difference
 from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import Judging, Prediction

@@ -137,9 +137,7 @@ def equivalence(
     )
 
 
-def agreement_bound(
-    seeds: Sequence[Mapping[str, Any]],
-) -> tuple[float, str]:
+def agreement_bound(seeds: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
     """Return the least share of equal answers, and why so many."""
     known = [float(one["agreement"]) for one in seeds if one["agreement"] is not None]
     if len(known) + 1 >= FEWEST_SEEDS:

@@ -10,12 +10,7 @@ from engine.errors import Problem
 from engine.evidence import DataSummary
 from engine.lock.previous import answers_of
 from engine.metrics.families.fields import is_right
-from engine.metrics.power_text import (
-    Discordance,
-    JudgingRows,
-    PowerEstimates,
-    estimate_power,
-)
+from engine.metrics.power_text import Discordance, JudgingRows, PowerEstimates, estimate_power
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.recipe.baselines import UNTRAINED

@@ -10,12 +10,7 @@ from engine.backends import check_backend, check_environment
 from engine.backends.checks import check_ranks
 from engine.compute.ranks import Ranks, refuse_indivisible
 from engine.environment import Device
-from engine.errors import (
-    EnvironmentProblem,
-    Problem,
-    RecipeError,
-    Severity,
-)
+from engine.errors import EnvironmentProblem, Problem, RecipeError, Severity
 from engine.exporters import missing_for
 from engine.recipe import moving_references
 from engine.recipe.metrics import primary

@@ -53,6 +53,20 @@ if TYPE_CHECKING:
     from engine.pipeline.loop import RunState
 
 MODEL: Final = "model"
+OF_STAGES: Final = (
+    *(
+        "against_teacher",
+        "calibrated",
+        "checkpoints",
+        "comparisons",
+        "drift",
+        "forgetting",
+        "replay",
+    ),
+    *("seeds", "soft_against_answers", "soft_targets", "start", "sweep", "synthetic", "teacher"),
+    *("training", "without_synthetic"),
+)
+"""Parts of a report that `engine.artifacts.results` reads under the same names."""
 SHIP: Final = "ship the baseline that passes, or raise the thresholds if they are too low"
 
 
@@ -166,8 +180,6 @@ def assemble(facts: ReportInputs) -> Report:
         stages=tuple(state.records),
         data=results.summary(artifacts),
         baselines=results.baselines(artifacts, recipe) if "baseline" in artifacts else (),
-        training=results.training(artifacts),
-        start=results.start(artifacts),
         # With folds each row is held out once, which are more rows than those of the first.
         holdout=folds or scores.get("holdout"),
         free=scores.get("free"),
@@ -189,22 +201,9 @@ def assemble(facts: ReportInputs) -> Report:
         notes=tuple(notes),
         learning_curves=results.curves(artifacts),
         folds=folds,
-        comparisons=results.comparisons(artifacts),
         power=replace(estimates, estimates=tuple(judged)).lines,
-        forgetting=results.forgetting(artifacts),
-        drift=results.drift(artifacts),
-        calibrated=results.calibrated(artifacts),
-        checkpoints=results.checkpoints(artifacts),
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
-        sweep=results.sweep(artifacts),
-        teacher=results.teacher(artifacts),
-        against_teacher=results.against_teacher(artifacts),
-        synthetic=results.synthetic(artifacts),
-        without_synthetic=results.without_synthetic(artifacts),
-        replay=results.replay(artifacts),
-        soft_targets=results.soft_targets(artifacts),
-        soft_against_answers=results.soft_against_answers(artifacts),
-        seeds=results.seeds(artifacts),
+        **{name: getattr(results, name)(artifacts) for name in OF_STAGES},
         diagnosis=diagnosis,
         holdout_use=facts.holdout_use,
         reproduction=facts.reproduction,

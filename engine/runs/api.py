@@ -143,11 +143,7 @@ def load_report(reference: Location = "", *, store: Location | None = None) -> R
 
 
 def predict(
-    model: Location,
-    text: str,
-    *,
-    abstain_below: float | None = None,
-    store: Location | None = None,
+    model: Location, text: str, *, abstain_below: float | None = None, store: Location | None = None
 ) -> Answer:
     """Return an exported model's answer to one text, asked as in training, in llama.cpp.
 

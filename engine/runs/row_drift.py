@@ -108,11 +108,7 @@ def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> 
         near = nearness([text for text, _ in asked])
         for (text, answer), similarity in zip(asked, near, strict=True):
             counter.add(
-                text,
-                answer.stated,
-                answer.probability,
-                abstain_below=below,
-                similarity=similarity,
+                text, answer.stated, answer.probability, abstain_below=below, similarity=similarity
             )
     temperature = kept.temperature if kept else 1.0
     return counter.counts(model=answered.model, temperature=temperature, abstain_below=below)
@@ -140,11 +136,7 @@ def holdout_counts(run: Path, store: Store) -> RowCounts:
     rows = calibrated(answers, kept.temperature if kept else None)
     for row, similarity in zip(rows, near, strict=True):
         counter.add(
-            texts[row.id],
-            row.label,
-            row.probability,
-            abstain_below=below,
-            similarity=similarity,
+            texts[row.id], row.label, row.probability, abstain_below=below, similarity=similarity
         )
     temperature = kept.temperature if kept else 1.0
     return counter.counts(model=files[0], temperature=temperature, abstain_below=below)

@@ -59,10 +59,7 @@ def run(context: StageContext) -> None:
             recipe=replace(recipe, method=replace(recipe.method, seed=seed, seeds=())),
             learned=context.examples("train"),
             rows=holdout,
-            key={
-                "revision": (REVISION, predict.REVISION),
-                "holdout": context.inputs["holdout"],
-            },
+            key={"revision": (REVISION, predict.REVISION), "holdout": context.inputs["holdout"]},
         )
         for seed in seeds
     ]

@@ -233,11 +233,7 @@ class _Teaching:
         """Ask the rows, write down what became of each, and return those that are learned from."""
         recipe = self.context.recipe
         asked = ask_teacher(
-            self.asker,
-            self.teacher.model,
-            rows.rows,
-            shown=self.train,
-            validation=self.validation,
+            self.asker, self.teacher.model, rows.rows, shown=self.train, validation=self.validation
         )
         self.made += asked.products
         read = answered_rows(recipe.task, recipe.data)

@@ -110,9 +110,7 @@ def require_package(package: str, option: str, extra: str) -> None:
     """EnvironmentProblem E701 where a package is not installed; it is not imported."""
     if importlib.util.find_spec(package) is None:
         raise EnvironmentProblem.one(
-            "E701",
-            f"{option} needs `{package}`, which is not installed",
-            hint=install_hint(extra),
+            "E701", f"{option} needs `{package}`, which is not installed", hint=install_hint(extra)
         )
 
 

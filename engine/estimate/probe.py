@@ -42,12 +42,8 @@ _Rows = list[tuple[str, int]]
 def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
     """Return what two steps of the recipe's training took on this machine, and keep it in the store.
 
-    Of a sweep it is the training of the largest setting.
-    The data stage is run or reused, the base model fetched, the rows rendered.
-
-    Raises:
-        EngineError: the data stage refuses, or this machine cannot train the recipe.
-
+    Of a sweep it is the training of the largest setting. The data stage is run or reused, the base model fetched, the
+    rows rendered. EngineError where data refuses, or this machine cannot train the recipe.
     """
     device = lock_policy(recipe, PLAIN).device(detect_device())
     require_backend(recipe, device)

@@ -152,12 +152,7 @@ class ProbeAnswer(Value):
 def forgetting_result(
     before: Sequence[ProbeAnswer], after: Sequence[ProbeAnswer], *, confidence: float
 ) -> ForgettingResult:
-    """Compare two models on the same items, paired by id: by set and kind, and over all.
-
-    Raises:
-        ValueError: the models did not answer the same items; that is a bug.
-
-    """
+    """Compare two models on the same items, paired by id: by set and kind, and over all. ValueError for other items."""
     later = {(item.probe, item.id): item for item in after}
     if later.keys() != {(item.probe, item.id) for item in before}:
         raise ValueError("probes to compare stand on different items")

@@ -200,14 +200,10 @@ class SweepCriterion(Value):
 
 
 def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResult:
-    """Return every setting's score, and which one is best.
+    """Return every setting's score, and which one is best. StageError B419 where the metric is undefined for all.
 
     Ties go to the lower validation loss, then to the earlier setting. `behind` of the others says how much
     worse than the best they are; an interval that reaches zero or below does not tell them from it.
-
-    Raises:
-        StageError: B419 the metric is undefined for every setting.
-
     """
     settings = []
     for one in judged:

@@ -215,12 +215,7 @@ def group_numbers(groups: Sequence[str]) -> Floats | None:
 
 
 def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list[Prediction]:
-    """Return `second` in the order of `first`, paired by id.
-
-    Raises:
-        ValueError: the models did not predict the same rows; that is a bug, never the user's data.
-
-    """
+    """Return `second` in the order of `first`, paired by id. ValueError for other rows: that is a bug."""
     # Paired by id, never by place: models may answer in another order.
     by_id = {prediction.id: prediction for prediction in second}
     order = [prediction.id for prediction in first]

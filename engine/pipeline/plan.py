@@ -143,10 +143,7 @@ def maker_of(recipe: Recipe) -> str | None:
 def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
     """Identify the sources and the base model: digests of local files, pins of everything else.
 
-    Raises:
-        DataError, RecipeError: a local file cannot be read, or is not the one that was pinned; the lock
-            cannot be read.
-
+    DataError, RecipeError for a local file that cannot be read, or is not the pinned one, and for such a lock.
     """
     memory = DigestMemory(store.root / "digests.json")
     return PlanInputs(

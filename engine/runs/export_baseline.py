@@ -80,12 +80,8 @@ def export_baseline(
     Without a target the folder is `RECIPE-BASELINE` in the current one. `beside` is the folder of the recipe, from
     which a path to an encoder is meant.
 
-    Raises:
-        RecipeError: X697 the run has no such baseline to export; X699 something stands at `target`.
-        StageError: X698 the folder does not answer as was judged; and as the baseline itself.
-        StoreError: E751 the run was not made here; E758 a file is not the one it left; X699 no folder can be written.
-        EnvironmentProblem: E701 skops is not installed.
-
+    RecipeError X697 the run has no such baseline to export, X699 something is at `target`; StageError X698 the folder
+    does not answer as was judged, and as the baseline itself; StoreError E751, E758, X699; EnvironmentProblem E701.
     """
     judged = read_judged(run, store, name=name)
     target = target or Path(f"{judged.recipe.name}-{judged.baseline.name}")

@@ -40,9 +40,7 @@ UNACCEPTED: Final = (
 def find_run(root: Path, reference: str) -> Path:
     """Return a run's folder: by its path, by `recipe/run`, or the latest of a recipe by its name; "" is the newest.
 
-    Raises:
-        RecipeError: R006 there is none.
-
+    RecipeError R006 where there is none.
     """
     runs = Runs(root)
     folder = runs.find(reference)
@@ -66,10 +64,7 @@ def is_model_file(reference: str) -> bool:
 def exported_gguf(run: Path) -> Path:
     """Return the GGUF file that a run exported, after every byte of it was compared with its report.
 
-    Raises:
-        RecipeError: R006 it exported none.
-        StoreError: E751 somebody else made the run; E758 the file is not the one that was exported.
-
+    RecipeError R006 it exported none; StoreError E751 somebody else made the run, E758 the file is another one.
     """
     require_ours(run, "its model is not asked")
     files = sorted(run.glob("*.gguf"))

@@ -330,12 +330,8 @@ class Asking(Value):
 def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRows:
     """Ask the model every row that was not answered before.
 
-    Raises:
-        DataError: a row cannot be read, or a column is missing (D301, D302); nothing is asked then. D436 the file
-            changed meanwhile.
-        RecipeError: R318 the rows have a column of the answers already.
-        StageError, EnvironmentProblem: what runs the model, or the model, fails.
-
+    DataError D301, D302 and of reading, before anything is asked; D436 the file changed meanwhile; RecipeError R318 the
+    rows have a column of the answers already; StageError, EnvironmentProblem where the model, or what runs it, fails.
     """
     stamp = rows.stamp()
     columns, count = _looked_through(rows)

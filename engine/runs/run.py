@@ -110,17 +110,10 @@ def run_recipe(
 ) -> RunResult:
     """Run a recipe whole and leave a run folder with its report, whatever it came to.
 
-    Raises:
-        RecipeError: the recipe names something outside its project that the user has not allowed (R306 to R308),
-            or something outside the recipe is not pinned and `allow_moving` is not set; or
-            the orders name a stage that the recipe does not have (R272) or that its kind of task
-            cannot be run to (R249).
-        DataError: a local source cannot be identified.
-        EnvironmentProblem: the backend is not installed, and the run goes on to training; X860, X861 the shared store
-            does not answer and is required, or writes over what is there.
-        StageError: X730, X731 the base model, where it is here, does not have what the method names.
-        RecipeError, EnvironmentProblem: with `lock_options.frozen`, D389 for what the lock does not cover.
-
+    RecipeError R306 to R308 what lies outside its project and is not allowed, what can move without `allow_moving`,
+    R272, R249 a stage that it does not have or cannot reach; DataError a local source that cannot be identified;
+    EnvironmentProblem a backend that is not installed, X860, X861 the shared store; StageError X730, X731 a base model
+    without what the method names; D389 with `lock_options.frozen` for what the lock does not cover.
     """
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)

@@ -56,10 +56,7 @@ class Follower:
 def tracker_of(text: str, allowed: Allowed) -> Follower:
     """Return the tracker that `--track` names: `KIND`, `KIND=FOLDER` or `KIND=URL`.
 
-    Raises:
-        RecipeError: R445 it is none of these, R446 its key may not be sent there, or is not set.
-        EnvironmentProblem: E701 its package is not installed.
-
+    RecipeError R445 for none of these, R446 a key that may not be sent there, or is not set; EnvironmentProblem E701.
     """
     kind, _, where = text.partition("=")
     known = NAMES.get(kind)
@@ -78,10 +75,7 @@ def tracker_of(text: str, allowed: Allowed) -> Follower:
 def messages_to(given: Sequence[str]) -> Follower:
     """Return what sends messages to the addresses of `--notify`: apprise URLs, or `env:NAME`.
 
-    Raises:
-        RecipeError: R447 an address is none; it is named by its number, since it may hold a secret.
-        EnvironmentProblem: E701 apprise is not installed.
-
+    RecipeError R447 for no address, named by its number, since it may be secret; EnvironmentProblem E701 no apprise.
     """
     names = {text: text.removeprefix("env:") for text in given}
     found = {

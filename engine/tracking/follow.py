@@ -57,14 +57,7 @@ def main() -> int:
     """Follow the events until the last one, or until whoever started us has ended."""
     order = parse_json(sys.stdin.readline())
     over = threading.Event()
-
-    def wait_for_end() -> None:
-        sys.stdin.read()
-        over.set()
-        time.sleep(GRACE_SECONDS)
-        os._exit(NOT_SENT)  # where this process does not end by itself
-
-    threading.Thread(target=wait_for_end, daemon=True).start()
+    threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
     os.environ.update(order["variables"])
     events = _events(Path(order["file"]), over)
     # What a client raises ends this process, and is the last line of its log.
@@ -105,6 +98,14 @@ def _events(file: Path, over: threading.Event) -> Iterator[dict[str, Any]]:
         if is_over:
             return
         over.wait(POLL_SECONDS)
+
+
+def _wait_for_end(over: threading.Event) -> None:
+    """Notice that the run is over, and end this process where it does not end by itself."""
+    sys.stdin.read()
+    over.set()
+    time.sleep(GRACE_SECONDS)
+    os._exit(NOT_SENT)
 
 
 if __name__ == "__main__":

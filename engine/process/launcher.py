@@ -68,6 +68,7 @@ def main() -> None:
             runpy.run_module(name, run_name="__main__", alter_sys=True)
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     _, status = os.waitpid(worker, 0)
     # Whoever started us is shown how the worker ended: by the same code, or by the same signal.
     code = os.waitstatus_to_exitcode(status)

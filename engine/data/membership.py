@@ -14,9 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, cast
 
 from engine.data.reading.row import Row
+from engine.recipe.model import Data, Splits
 from engine.values import Value, field
 
 BYTES = 4
+
+
+def may_replace(data: Data, splits: Splits) -> bool:
+    """Return whether a check of these may drop training rows after the draw, and others may take their places."""
+    drops = "drop" in (data.checks.leakage, data.checks.label_errors)
+    return drops and isinstance(splits.train, int) and splits.by != "group"
 
 
 class Fingerprints:

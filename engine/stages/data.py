@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.results import READ, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.membership import Fingerprints, membership_to_json
+from engine.data.membership import Fingerprints, may_replace, membership_to_json
 from engine.data.reading.sources import (
     fetch_all,
     read_all,
@@ -15,7 +15,6 @@ from engine.data.reading.sources import (
     source_names,
     source_slice,
 )
-from engine.data.splitting.replacements import may_replace
 from engine.progress import mention
 from engine.recipe.model import Recipe
 from engine.values import replace, to_json

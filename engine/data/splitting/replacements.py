@@ -11,18 +11,12 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 from engine.data.checks.findings import Preparation
+from engine.data.membership import may_replace
 from engine.data.row_index import Assignment, Pool
 from engine.data.similarity.near import leaks
 from engine.data.splitting.groups import Units, take, units_of
 from engine.data.splitting.recorded import FRESH, RecordedDivision
 from engine.data.splitting.splits import Division
-from engine.recipe.model import Data, Splits
-
-
-def may_replace(data: Data, splits: Splits) -> bool:
-    """Return whether a check of these may drop training rows after the draw, and others may take their places."""
-    drops = "drop" in (data.checks.leakage, data.checks.label_errors)
-    return drops and isinstance(splits.train, int) and splits.by != "group"
 
 
 PREFERRED = (Assignment.TRAIN, FRESH, Assignment.NONE)

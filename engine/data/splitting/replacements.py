@@ -18,7 +18,6 @@ from engine.data.splitting.groups import Units, take, units_of
 from engine.data.splitting.recorded import FRESH, RecordedDivision
 from engine.data.splitting.splits import Division
 
-
 PREFERRED = (Assignment.TRAIN, FRESH, Assignment.NONE)
 """Recorded places of rows that may be drawn, in the order of `RecordedDivision.train`."""
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.data.examples import template
 from engine.data.examples.chat_formats import shape_of
 from engine.data.membership import Membership
 from engine.data.reading.row import excerpt
@@ -145,21 +146,17 @@ def _shape(source: Source, recipe: Recipe) -> str:
 
 def _lacking(fetched: Fetched, first: Mapping[str, Any], recipe: Recipe) -> str:
     """Say which columns of the recipe the first row lacks, so that a run would end there."""
-    from engine.data.examples import unusable_rows  # only where there are rows
-
-    optional = unusable_rows.optional_columns(recipe.data)
+    optional = template.optional_columns(recipe.data)
     lacking = [
         f"`{excerpt(column)}` ({key})"
-        for column, key in unusable_rows.columns_named(recipe.task, recipe.data, recipe.splits)
-        if column not in optional and not unusable_rows.has_column(first, column)
+        for column, key in template.columns_named(recipe.task, recipe.data, recipe.splits)
+        if column not in optional and not template.has_column(first, column)
     ]
     if not lacking:
         return ""
     file, labels = fetched.path.name, recipe.task.labels
-    is_headless = unusable_rows.is_without_header(file, list(first), labels)
-    return (
-        f"; none is {' or '.join(lacking)}{f': {unusable_rows.NO_HEADER}' if is_headless else ''}"
-    )
+    is_headless = template.is_without_header(file, list(first), labels)
+    return f"; none is {' or '.join(lacking)}{f': {template.NO_HEADER}' if is_headless else ''}"
 
 
 def _is_light(source: Source) -> bool:

@@ -4,77 +4,32 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from engine.data.checks.findings import Preparation, Rejects, drop_reason, written
 from engine.data.checks.rows.base import rows_that
 from engine.data.examples.answers import NoBinError, NoNumberError, meant
 from engine.data.examples.template import (
+    NO_HEADER,
     Filled,
     MissingColumnError,
     RejectedError,
     UnusableValueError,
     as_text,
-    found_at,
+    columns_named,
+    has_column,
+    is_without_header,
     lookup,
+    optional_columns,
     parse_template,
 )
 from engine.data.reading.row import SHOWN, Row, excerpt, several
-from engine.data.reading.tables import DELIMITERS, READ_QUOTES
+from engine.data.reading.tables import READ_QUOTES
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
-from engine.recipe.model import Data, Splits, Task
-from engine.recipe.text.paths import format_of
-
-_NOTHING: Final = object()
-_WORDS_OF_A_TEXT: Final = 6
-"""No column has a name of so many words."""
-NO_HEADER: Final = (
-    "the first line looks like a row: if it is one, name the columns with `header: [NAME, …]`"
-)
-
-
-def has_column(values: Mapping[str, Any], column: str) -> bool:
-    return found_at(values, column, _NOTHING) is not _NOTHING
-
-
-def columns_named(task: Task, data: Data, splits: Splits) -> Iterator[tuple[str, str]]:
-    """Yield (column, key of the recipe that names it)."""
-    label, answer = data.label, data.answer
-    if task.input:
-        yield from ((column, "task.input") for column in parse_template(task.input).columns)
-    if label is not None:
-        yield label.column, "data.label.column"
-    if answer is not None:
-        columns = (answer.column, *answer.references, *optional_columns(data))
-        yield from ((column, "data.answer") for column in columns if column)
-    if splits.column and splits.column != task.spec.group:
-        yield splits.column, "splits.by"
-
-
-def optional_columns(data: Data) -> tuple[str, ...]:
-    """Return the columns that a row may lack, such as those of an answer's fields."""
-    answer, label = data.answer, data.label
-    labels = (label.column,) if label is not None and label.missing else ()
-    if answer is None:
-        return labels
-    spans = (answer.spans.column,) if answer.spans is not None else ()
-    whole = (answer.column,) if answer.missing and answer.column else ()
-    return (*(column for _, column in answer.fields), *spans, *whole)
-
-
-def is_without_header(file: str, names: Sequence[str], labels: Sequence[str]) -> bool:
-    """Tell whether a table's first line looks like a row: it has a text, or one label of the task.
-
-    All labels are the header of a column for each.
-    """
-    if format_of(file) not in DELIMITERS:
-        return False
-    has_text = any(len(name.split()) >= _WORDS_OF_A_TEXT for name in names)
-    return has_text or len(set(names).intersection(labels)) == 1 < len(labels)
-
+from engine.recipe.model import Task
 
 _SPLIT_COLUMN: Final = {
     "column": ("D317", f"write one of {', '.join(SPLIT_NAMES)}"),

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from engine.data.examples.unusable_rows import NO_HEADER
+from engine.data.examples.template import NO_HEADER
 from engine.data.membership import membership_from_json
 from engine.data.prepare import prepare
 from engine.data.reading.sources import fetch_all, read_all

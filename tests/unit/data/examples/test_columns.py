@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.examples.unusable_rows import NO_HEADER
+from engine.data.examples.template import NO_HEADER
 from engine.data.prepare import prepare
 from engine.data.reading.row import Row
 from engine.data.reading.tables import READ_QUOTES

@@ -23,6 +23,7 @@ from engine.bundle.contents import (
     recipe_of,
     without_row_texts,
 )
+from engine.bundle.rows import ROWS, rows_of_run
 from engine.bundle.signing import key_id, own_key, pem_of, sign, statement_of, to_bytes
 from engine.bundle.verify import content_problems
 from engine.errors import Problem, RecipeError, StoreError
@@ -58,8 +59,11 @@ def make_bundle(
     key: Path | None = None,
     with_model: bool = False,
     with_row_texts: bool = False,
+    with_rows: bool = True,
 ) -> Made:
     """Write the bundle of a run folder; texts of rows leave with it only where that is asked for.
+
+    `with_rows` adds the table of row statistics, from which labels and answers of rows can be derived.
 
     Raises:
         RecipeError: X663 the run has no accepted model, or is not the run of its lock; X661 no usable key;
@@ -72,6 +76,8 @@ def make_bundle(
     require_ours(run, "it is not signed as yours")
     report, accepted, evidence = evidence_of(run)
     report, evidence = as_they_leave(report, evidence, with_row_texts=with_row_texts)
+    rows = rows_of_run(run, recipe_of(evidence[RESOLVED], RESOLVED))
+    complete = evidence if rows is None else {**evidence, ROWS: rows}
     names = [file.name for file in report.files]
     for name in names:
         if not is_plain(name):
@@ -79,14 +85,17 @@ def make_bundle(
     require_exported(run, names)
     files = {f"{MODEL}/{name}": run / name for name in names}
     private, is_new = own_key(key)
+    # what would not verify is never signed into a file
+    refuse_contradictions(
+        complete, statement_of(report, accepted, complete, written_with=__version__)
+    )
+    evidence = complete if with_rows else evidence
     statement = statement_of(report, accepted, evidence, written_with=__version__)
     members: dict[str, Content] = {
         **evidence,
         STATEMENT: sign(to_bytes(statement), private),
         KEY: pem_of(private.public_key()),
     }
-    # what would not verify is never signed into a file
-    refuse_contradictions(evidence, statement)
     if with_model:
         members |= files
     digests = {f"{MODEL}/{file.name}": file.sha256 for file in report.files}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.bundle.archive import Member
+from engine.bundle.rows import ROWS, read_rows
 from engine.errors import EngineError, RecipeError
 from engine.evidence import DataFinding, Flip, FormResult, Report, Scores
 from engine.kinds import AnswerForm
@@ -20,6 +21,9 @@ from engine.recipe.text.source import parse_source
 from engine.render.report.page import read_json
 from engine.store.runs import BUNDLED_LOCK
 from engine.values import Value, brief_text, replace
+
+if TYPE_CHECKING:
+    from engine.metrics.table import RowStatistics
 
 LEFT_OUT: Final = (
     "Texts of rows are left out of this bundle: findings name their places, "
@@ -107,6 +111,8 @@ class Contents(Value):
     resolved: Mapping[str, Any]
     """As its YAML says it."""
     statement: Mapping[str, Any]
+    rows: Mapping[str, RowStatistics] | None = None
+    """Of each model's answers; None where the bundle carries none, as those of earlier versions."""
 
     @property
     def is_of_this_version(self) -> bool:
@@ -151,6 +157,12 @@ def read_contents(members: Mapping[str, Member], statement: Mapping[str, Any]) -
     if lock.accepted is None:
         raise ContentsError(f"{BUNDLED_LOCK} holds no accepted run")
     resolved = value_of(members, RESOLVED)
+    rows = None
+    if ROWS in members:
+        try:
+            rows = read_rows(bytes_of(members, ROWS))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ContentsError(f"{ROWS} is no table of rows: {brief_text(str(error))}") from error
     return Contents(
         members=members,
         report=report,
@@ -159,6 +171,7 @@ def read_contents(members: Mapping[str, Member], statement: Mapping[str, Any]) -
         recipe=recipe_of(bytes_of(members, RESOLVED), RESOLVED),
         resolved=resolved,
         statement=statement,
+        rows=rows,
     )
 
 

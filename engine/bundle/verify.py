@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from engine.bundle import consistency, report_checks
+from engine.bundle import facts, gates, written
 from engine.bundle.archive import ArchiveError, Member, read_archive
 from engine.bundle.contents import (
     EVIDENCE,
@@ -25,9 +25,7 @@ from engine.bundle.contents import (
     bytes_of,
     read_contents,
 )
-from engine.bundle.gate_checks import comparison_problems, gate_problems
-from engine.bundle.quantities import quantity_problems
-from engine.bundle.report_checks import data_problems, report_problems
+from engine.bundle.rows import ROWS
 from engine.bundle.signing import (
     PREDICATE_TYPE,
     TYPE,
@@ -37,7 +35,6 @@ from engine.bundle.signing import (
     public_key,
     to_bytes,
 )
-from engine.bundle.verify_checks import verify_problems
 from engine.errors import RecipeError
 from engine.evidence import Report
 from engine.files.digests import sha256_of
@@ -47,22 +44,17 @@ from engine.values import Value, brief_text
 MOST_KEY_BYTES: Final = 65_536
 _KEY_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
-    "report, lock and recipe are written as they should be": report_checks.form_problems,
-    "report, lock and recipe speak of one recipe": consistency.recipe_problems,
-    "report and lock speak of one model": consistency.model_problems,
-    "report and lock speak of the same rows": data_problems,
-    "the run was accepted, with every stage": consistency.run_problems,
-    "report and lock speak of one machine and the same tools": consistency.surrounding_problems,
-    "the report says the same in all of its parts": report_problems,
-    "seconds, sizes and counts follow from each other": quantity_problems,
-    "the scores agree with themselves": consistency.score_problems,
-    "the baselines and comparisons follow from their numbers": comparison_problems,
-    "the gate asked what the recipe asks, and its numbers pass": gate_problems,
-    "the exported model was asked what the recipe asks, and its numbers pass": verify_problems,
-    "the pages for people say what the report says": report_checks.page_problems,
-    "the statement says what report and lock say": consistency.statement_problems,
+    "report, lock and recipe are written as they should be": written.form_problems,
+    "report and lock show what the recipe asks for": facts.recipe_problems,
+    "report and lock are of one run": facts.run_problems,
+    "scores, comparisons and checks follow from the rows": gates.row_problems,
+    "the gates passed": gates.gate_problems,
+    "the pages for people say what the report says": written.page_problems,
+    "the statement says what report and lock say": written.statement_problems,
 }
 """What the files of a bundle must say of each other."""
+WITHOUT_ROWS: Final = (gates.gate_problems, written.statement_problems)
+"""What is compared of a bundle that carries no rows, as those of earlier versions."""
 
 
 class Claim(Value):
@@ -85,6 +77,8 @@ class BundleVerdict(StrEnum):
     """Every claim holds, and the caller knows the key that signed."""
     CONSISTENT = "consistent, signer unknown"
     """Every claim holds, and anybody may have signed it."""
+    SIGNED = "signed, not recomputed, signer unknown"
+    """The same of a bundle without rows: its numbers follow from nothing."""
     NOT_VERIFIED = "not verified"
 
 
@@ -116,7 +110,10 @@ class Checking:
         """What all claims come to, and whether it is known who signed."""
         if not self.holds:
             return BundleVerdict.NOT_VERIFIED
-        return BundleVerdict.VERIFIED if self.is_known else BundleVerdict.CONSISTENT
+        if self.is_known:
+            return BundleVerdict.VERIFIED
+        has_rows = self.contents is not None and self.contents.rows is not None
+        return BundleVerdict.CONSISTENT if has_rows else BundleVerdict.SIGNED
 
     def claim(self, what: str, problems: Iterable[str]) -> None:
         """Note a claim with everything that is wrong with it."""
@@ -175,13 +172,20 @@ def _content(
     if any(map(_is_model, members)):
         included = _included(checking, members, found.report)
         checking.claim("the model files are what was signed", included)
-    for what, problems in CLAIMS.items():
+    for what, problems in claims_of(found):
         checking.claim(what, _problems(problems, found))
+
+
+def claims_of(found: Contents) -> Iterator[tuple[str, Callable[[Contents], Iterator[str]]]]:
+    """Yield what is compared of a bundle: each claim with what yields its problems."""
+    for what, problems in CLAIMS.items():
+        if found.rows is not None or problems in WITHOUT_ROWS:
+            yield what, problems
 
 
 def content_problems(found: Contents) -> Iterator[str]:
     """Yield everything in which the files of a bundle contradict each other."""
-    for problems in CLAIMS.values():
+    for _, problems in claims_of(found):
         yield from _problems(problems, found)
 
 
@@ -200,6 +204,7 @@ def _members(members: Mapping[str, Member]) -> Iterator[str]:
     wanted = {*EVIDENCE, STATEMENT, KEY}
     if missing := sorted(wanted - set(members)):
         yield f"{', '.join(missing)} is missing"
+    wanted.add(ROWS)
     # such a file is signed by nobody, and would still be taken for a part of the bundle
     if others := sorted(name for name in members if not _is_model(name) and name not in wanted):
         yield f"{', '.join(others)} does not belong in it"
@@ -252,8 +257,10 @@ def _statement(payload: bytes) -> Mapping[str, Any]:
 
 
 def _evidence(members: Mapping[str, Member], signed: Mapping[str, str]) -> Iterator[str]:
-    for name in EVIDENCE:
+    for name in (*EVIDENCE, *({ROWS} & {*members, *signed})):
         yield from _unsigned(name, members.get(name), signed.get(name))
+    if ROWS in signed and ROWS not in members:
+        yield f"`{ROWS}` is missing"
 
 
 def _unsigned(name: str, member: Member | None, signed: str | None) -> Iterator[str]:

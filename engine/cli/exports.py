@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.bundle.archive import ENDING
 from engine.bundle.build import make_bundle
+from engine.bundle.rows import ROWS
 from engine.bundle.report import checked_json, checked_text
 from engine.bundle.signing import key_place
 from engine.bundle.verify import BundleVerdict, check_bundle
@@ -32,7 +33,7 @@ from engine.trust.allowed import from_options
 from engine.values import replace
 
 ONLY_OF = {
-    "bundle": ("key", "overwrite", "with_model", "with_row_texts"),
+    "bundle": ("key", "overwrite", "with_model", "with_row_texts", "no_rows"),
     "baseline": ("baseline",),
 }
 """Options that one kind of export has and the other has not."""
@@ -60,11 +61,15 @@ def _export_bundle(options: argparse.Namespace) -> None:
         key=options.key,
         with_model=options.with_model,
         with_row_texts=options.with_row_texts,
+        with_rows=not options.no_rows,
     )
     fields = {"file": str(made.file), "key": made.key, "members": list(made.members)}
     kilobytes = made.file.stat().st_size / 1000
     contents = f"{len(made.members)} files, {kilobytes:,.0f} kB"
     lines = [f"{made.file}  {contents}", f"signed by key {made.key}"]
+    if ROWS not in made.members:
+        why = "as asked" if options.no_rows else "the store no longer has the answers of the run"
+        lines.append(f"without row statistics ({why}): `recipe verify` recomputes none of its numbers")
     if made.is_new_key:
         lines.append(f"a new key of yours stands in {key_place()}: keep it, and publish its sha256")
     lines.append(f"check it: recipe verify {as_typed(made.file)}")
@@ -112,6 +117,7 @@ def verify(options: argparse.Namespace) -> int:
     codes = {
         BundleVerdict.VERIFIED: ExitCode.ACCEPTED,
         BundleVerdict.CONSISTENT: ExitCode.UNKNOWN_SIGNER,
+        BundleVerdict.SIGNED: ExitCode.UNKNOWN_SIGNER,
         BundleVerdict.NOT_VERIFIED: ExitCode.REFUSED,
     }
     return codes[found.verdict]

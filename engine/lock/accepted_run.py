@@ -169,7 +169,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         versions=used_versions(recipe, train.versions),
         stages=stage_revisions(artifacts),
         verdicts=verdicts(artifacts),
-        metrics=holdout_facts(recipe, artifacts),
+        metrics=recorded_facts(recipe, holdout_metrics(artifacts)),
         seeds=further_seeds(seeds, recipe),
         spread=spread_of(seeds, recipe),
         answers=answer_facts(holdout_answers(artifacts)),
@@ -355,10 +355,9 @@ def _is_recorded(name: str, recipe: Recipe) -> bool:
     return "." not in name or name in recorded_metrics(recipe)
 
 
-def holdout_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, MetricFacts]:
+def recorded_facts(recipe: Recipe, metrics: Mapping[str, Metric]) -> dict[str, MetricFacts]:
     """Return what was measured on the holdout as a lock holds it."""
-    found = holdout_metrics(artifacts).items()
-    return {name: metric_facts(metric) for name, metric in found if _is_recorded(name, recipe)}
+    return {name: metric_facts(one) for name, one in metrics.items() if _is_recorded(name, recipe)}
 
 
 def metric_facts(metric: Metric) -> MetricFacts:

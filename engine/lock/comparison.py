@@ -92,7 +92,9 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         yield _fact(NUMBERS, f"verdict of {name}", locked.verdicts.get(name), status)
     yield from _files(locked, now)
     if "evaluate" in now:
-        yield from _metrics(locked.metrics, accepted_run.holdout_facts(recipe, now))
+        yield from _metrics(
+            locked.metrics, accepted_run.recorded_facts(recipe, accepted_run.holdout_metrics(now))
+        )
         yield _answers(locked, now)
     yield from _seeds(recipe, locked, now)
 

@@ -28,7 +28,7 @@ from scipy.special import bdtr
 from engine.evidence import Interval, Metric
 from engine.metrics.families import family_of
 from engine.metrics.predictions import Judging, Prediction, has_shares_of
-from engine.metrics.table import Floats, Measure, Sparse, Sums, Table, same_rows
+from engine.metrics.table import Floats, Measure, RowStatistics, Sparse, Sums, Table, same_rows
 from engine.values import Value, replace
 
 
@@ -51,16 +51,19 @@ class PairedTables(Value):
     judging: Judging
 
 
-def pair(
-    first: Sequence[Prediction], second: Sequence[Prediction], judging: Judging
+def pair[Rows: (Sequence[Prediction], RowStatistics)](
+    first: Rows, second: Rows, judging: Judging
 ) -> PairedTables:
-    """Prepare two models' predictions for differences on any number of metrics."""
+    """Prepare two models' predictions, or what is kept of them, for differences on any number of metrics."""
     family = family_of(judging.task)
-    models = _alike(list(first), same_rows(first, second), labels=judging.task.labels)
-    one, two = (family.tabulate(model, judging.task) for model in models)
+    if isinstance(first, RowStatistics) and isinstance(second, RowStatistics):
+        one, two = _kept_alike(first, second)
+    else:
+        models = _alike(list(first), same_rows(first, second), labels=judging.task.labels)
+        one, two = (family.tabulate(model, judging.task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)
     # One set of weights for both models: what they have in common cancels in each draw.
-    drawn = draw(one, two, seed=judging.seed) if first else ()
+    drawn = draw(one, two, seed=judging.seed) if one.rows else ()
     measures = {measures[0].name: measures for measures in named}
     return PairedTables(tables=(one, two), measures=measures, drawn=drawn, judging=judging)
 
@@ -118,6 +121,16 @@ def _alike(
     if all(given) and all(has_shares_of(model, labels) for model in (first, second)):
         return first, second
     return tuple([replace(row, probabilities=()) for row in rows] for rows in (first, second))
+
+
+def _kept_alike(first: RowStatistics, second: RowStatistics) -> tuple[Table, Table]:
+    both = (first, second)
+    if len(first) != len(second):
+        raise ValueError("models to compare answered different rows")
+    if all(one.has_shares for one in both) or all(one.plain is None for one in both):
+        return first.table, second.table
+    one, two = (side.plain or side.table for side in both)
+    return one, two
 
 
 def _p_value(

@@ -14,20 +14,22 @@ from engine.recipe.metrics import FREE
 from engine.recipe.model import Task
 
 if TYPE_CHECKING:
-    from engine.metrics.table import Measure, Sums, Table
+    from engine.metrics.table import Measure, RowStatistics, Sums, Table
 
 
-def score(predictions: Sequence[Prediction], judging: Judging) -> Scores:
-    """Judge one model's predictions by every metric of the task's kind.
+def score(predictions: Sequence[Prediction] | RowStatistics, judging: Judging) -> Scores:
+    """Judge one model's predictions, or what is kept of them, by every metric of the task's kind.
 
     `confidence` is that of two-sided intervals, such as 0.95; `seed` fixes the draws behind them.
     Where a number would stand on nothing it is None with the reason.
     """
     from engine.metrics.families import classification, family_of, labels
+    from engine.metrics.table import RowStatistics  # brings numpy
 
     task = judging.task
     family = family_of(task)
-    table = family.tabulate(predictions, task)
+    is_kept = isinstance(predictions, RowStatistics)
+    table = predictions.table if is_kept else family.tabulate(predictions, task)  # type: ignore[union-attr,arg-type]
     sums = table.sums()
     return Scores(
         rows=len(predictions),
@@ -35,9 +37,7 @@ def score(predictions: Sequence[Prediction], judging: Judging) -> Scores:
             table, family.measures(table), confidence=judging.confidence, seed=judging.seed
         ),
         classes=labels.class_scores(sums, table.names) if table.names else (),
-        confusion=classification.confusion(predictions, task)
-        if task.spec.answer is AnswerForm.LABEL
-        else (),
+        confusion=classification.confusion(table) if task.spec.answer is AnswerForm.LABEL else (),
         calibration=labels.calibration(sums) if task.spec.has_labels else None,
     )
 

@@ -163,6 +163,21 @@ class Table(Value):
         return np.asarray(self.answered[:, [first]].toarray()[:, 0])
 
 
+class RowStatistics(Value):
+    """One model's answers to some rows without a text: all that scores, differences and agreement are made of."""
+
+    table: Table
+    plain: Table | None = None
+    """The same as if no row had the probabilities of all labels; None where none has."""
+    has_shares: bool = False
+    """Every row has these probabilities, and they are those of the task's labels."""
+    answers: tuple[int, ...] = ()
+    """A number for each row's answer, the same for the same answer; empty for kinds that have none."""
+
+    def __len__(self) -> int:
+        return self.table.rows
+
+
 def make_table(
     predictions: Sequence[Prediction], columns: Mapping[str, Column], *, names: Sequence[str] = ()
 ) -> Table:

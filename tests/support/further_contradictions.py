@@ -72,45 +72,45 @@ FURTHER: dict[str, tuple[Change, str]] = {
         _of_file("merged.macro_f1"),
         "verify has no check of merged.macro_f1",
     ),
-    "a bound of the file lowered": (
-        _of_file("macro_f1", bound=0.001),
-        "verify: macro_f1 is bound by 0.001",
-    ),
-    "a score of the file made up": (
-        _of_file("merged.macro_f1", got=0.99),
-        "verify: merged.macro_f1 got 0.99",
-    ),
+    "a bound of the file lowered": (_of_file("macro_f1", bound=0.001), "macro_f1.bound` is 0.001"),
+    "a score of the file made up": (_of_file("merged.macro_f1", got=0.99), "macro_f1.got` is 0.99"),
     "a gain of the file made up": (
         put(0.9, "ladder", -1, "comparisons", 0, "difference"),
-        "is 0.9, the scores say",
+        "comparisons.majority macro_f1.difference",
     ),
     "more ties than changed answers": (put(40, "ladder", 1, "ties"), "ties of"),
-    "a p-value that no draws give": (_p_value(0.73), "give the p-value 0.73"),
-    "a p-value surer than its interval": (_p_value(20 / 2001), "deny each other"),
-    "a comparison by another test": (put("exact test", "comparisons", 0, "test"), "its test is"),
+    "a p-value that no draws give": (_p_value(0.73), "majority macro_f1.p_value` is 0.73"),
+    "a p-value surer than its interval": (
+        _p_value(20 / 2001),
+        "majority macro_f1.p_value` is 0.009995002498750625",
+    ),
+    "a comparison by another test": (
+        put("exact test", "comparisons", 0, "test"),
+        'majority macro_f1.test` is "exact test"',
+    ),
     "a comparison by another interval": (
         put("exact", "comparisons", 0, "interval", "method"),
-        "is made by `exact`",
+        'interval.method` is "exact"',
     ),
     "a gain with too high a lower end": (
         put(-0.005, "comparisons", 0, "interval", "low"),
-        "too near at its lower end",
+        "interval.low` is -0.005",
     ),
     "a gain of a wide interval": (
         put(3.0, "comparisons", 0, "interval", "high"),
-        "cannot be that of",
+        "interval.high` is 3.0",
     ),
     "a majority of the rarer label": (
         put([[16, 0, 0], [24, 0, 0]], "baselines", 0, "scores", "confusion"),
-        "does not answer the label that most training rows have",
+        "0.0` is 16",
     ),
     "a config of another rate": (
         _config("learning_rate: 0.005", "learning_rate: 0.5"),
-        "has `learning_rate` 0.5, the recipe asks for 0.005",
+        "`backend-config.yaml.learning_rate` is 0.5",
     ),
     "a config of more epochs": (
         _config("num_train_epochs: 2.0", "num_train_epochs: 7.0"),
-        "has `num_train_epochs` 7.0",
+        "`backend-config.yaml.num_train_epochs` is 7.0",
     ),
     "a config of no YAML": (_config("{base_model", "[{base_model"), "is no config of the backend"),
     "another precision": (
@@ -127,11 +127,11 @@ FURTHER: dict[str, tuple[Change, str]] = {
     ),
     "a firewall of another similarity": (
         _both(0.99, "firewall", "similarity", report=("data", "firewall", "similarity")),
-        "compared from a similarity of 0.99",
+        "firewall.similarity` is 0.99",
     ),
     "a holdout that decided nothing": (
         _both(0, "holdout", "looks", report=("holdout_use", "looks")),
-        "has decided nothing",
+        "the holdout has decided 0 times in the report, 0 i",
     ),
     "validation rows of other labels": (
         put([[0, 17, 0], [0, 3, 0]], "validation_scores", "confusion"),

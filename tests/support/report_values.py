@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.bundle import consistency, report_checks
+from engine.bundle import written
 from engine.bundle.archive import Member
 from engine.bundle.contents import Contents, read_contents
 from engine.bundle.signing import statement_of
@@ -23,7 +23,7 @@ from engine.render.report.page import read_json
 from engine.values import from_json, replace
 from support.forged_bundles import LOCK, REPORT
 
-_REMADE = (report_checks.form_problems, report_checks.page_problems, consistency.statement_problems)
+_REMADE = (written.form_problems, written.page_problems, written.statement_problems)
 """Of files that a forger writes anew from the report."""
 _HEX = re.compile(r"[0-9a-f]{16,64}")
 Path_ = tuple[str | int, ...]

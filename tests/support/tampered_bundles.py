@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from engine.bundle.archive import read_archive, write_archive
 from engine.bundle.build import make_bundle
 from engine.bundle.contents import CONFIG, EVIDENCE, KEY, STATEMENT
+from engine.bundle.rows import ROWS
 from engine.bundle.signing import key_id, pem_of, sign, to_bytes
 from engine.bundle.verify import BundleVerdict, check_bundle
 from engine.errors import EngineError
@@ -27,7 +28,7 @@ from support.runs import run_folders
 from support.tampering import Tampering
 
 Files = dict[str, bytes]
-VERIFIED, CONSISTENT, NOT = (one.value for one in BundleVerdict)
+VERIFIED, CONSISTENT, SIGNED, NOT = (one.value for one in BundleVerdict)
 GGUF = "model/model-Q4_K_M.gguf"
 
 
@@ -146,14 +147,18 @@ def collides(name: str, files: Files, _: Bundles) -> None:
     files[name.swapcase()] = b"what another system reads"
 
 
+ALIKE = (CONFIG, ROWS)
+"""Both runs have the same ones: the model is one."""
+
+
 def _files() -> Iterator[Case]:
-    every = (*EVIDENCE, STATEMENT, KEY)
+    every = (*EVIDENCE, ROWS, STATEMENT, KEY)
     ways: dict[str, tuple[Any, tuple[str, ...]]] = {
         "edited": (edited, every),
         "one bit": (one_bit, every),
         "removed": (removed, every),
         "emptied": (emptied, every),
-        "of another run": (exchanged, tuple(name for name in every if name != CONFIG)),
+        "of another run": (exchanged, tuple(name for name in every if name not in ALIKE)),
         "renamed": (renamed, every),
         "with a name of other case beside it": (collides, every),
     }
@@ -163,11 +168,13 @@ def _files() -> Iterator[Case]:
             yield Case(group=f"file {way}", what=name, expected=NOT, got=got)
     again = {"edited": edited, "removed": removed, "emptied": emptied, "of another run": exchanged}
     for way, change in again.items():
-        for name in EVIDENCE:
-            if change is exchanged and name == CONFIG:  # both runs have the same one
+        for name in (*EVIDENCE, ROWS):
+            if change is exchanged and name in ALIKE:
                 continue
             got = partial(signed_again, partial(change, name))
-            yield Case(group=f"file {way}, signed again", what=name, expected=NOT, got=got)
+            # a bundle may be made without rows, and then says that nothing was recomputed
+            expected = SIGNED if (change, name) == (removed, ROWS) else NOT
+            yield Case(group=f"file {way}, signed again", what=name, expected=expected, got=got)
 
 
 def _numbers() -> Iterator[Case]:

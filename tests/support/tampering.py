@@ -63,12 +63,17 @@ def table(rows: Sequence[Row]) -> str:
 def main() -> int:
     """Make the runs once, print both tables; 1 where a case did not end as it must."""
     import conftest  # noqa: F401 - the environment of all tests
-    from support import tampered_bundles, tampered_exports, tampered_reproductions
+    from support import (
+        tampered_bundles,
+        tampered_exports,
+        tampered_reproductions,
+        tampered_rows,
+    )
     from support.module_server import CONVERTER, served
 
     with served(CONVERTER), tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        cases = (*tampered_bundles.CASES, *tampered_exports.CASES)
+        cases = (*tampered_bundles.CASES, *tampered_rows.CASES, *tampered_exports.CASES)
         bundles = list(rows_of(cases, tampered_bundles.material, folder / "b"))
         runs = list(
             rows_of(tampered_reproductions.CASES, tampered_reproductions.material, folder / "r")

@@ -66,12 +66,14 @@ def measures(table: Table) -> tuple[Measure, ...]:
     )
 
 
-def confusion(predictions: Sequence[Prediction], task: Task) -> tuple[tuple[int, ...], ...]:
+def confusion(table: Table) -> tuple[tuple[int, ...], ...]:
     """Count targets by outputs, in label order; the last column is output that is no label."""
-    size = len(task.labels)
-    targets, outputs = _numbers(predictions, task)
-    counts = np.bincount(targets * (size + 1) + outputs, minlength=size * (size + 1))
-    return tuple(tuple(int(n) for n in row) for row in counts.reshape(size, size + 1))
+    targets, outputs = table.block("support"), table.block("predicted")
+    counts = (targets.T @ outputs).toarray().round().astype(int)
+    rows = np.asarray(targets.sum(axis=0)).round().astype(int)
+    return tuple(
+        (*map(int, row), int(total - row.sum())) for row, total in zip(counts, rows, strict=True)
+    )
 
 
 def _numbers(predictions: Sequence[Prediction], task: Task) -> tuple[Floats, Floats]:

@@ -25,9 +25,11 @@ from hypothesis import strategies as st
 
 from engine.bundle.archive import read_archive, write_archive
 from engine.bundle.build import make_bundle
+from engine.bundle.rows import ROWS
 from engine.bundle.signing import pem_of, sign, to_bytes
 from engine.bundle.verify import Checking, check_bundle
 from support.examples import examples
+from support.forged_bundles import LOCK, REPORT, Forge
 from support.project import Outcome, Project
 from support.runs import run_folders
 
@@ -124,6 +126,23 @@ def test_texts_of_rows_leave_only_where_that_is_asked_for(finished: Project) -> 
         report = json.loads(found["report.json"])
         assert "rows.csv:6" in str(report["data"]["findings"])
     assert shown == [(set(), False), ({"report.json", "report.html"}, True)]
+
+
+def test_without_rows_nothing_is_recomputed_and_verify_names_it(finished: Project) -> None:
+    made = finished.run("export", "bundle", "recipe.yaml", "-o", "a.tar", "--without-rows")
+    checked = finished.run("verify", "a.tar")
+    forge = Forge(
+        files=members(finished.folder / "a.tar"),
+        report=json.loads(members(finished.folder / "a.tar")[REPORT]),
+        lock=json.loads(members(finished.folder / "a.tar")[LOCK]),
+    )
+    by_others = finished.run("verify", str(forge.signed(finished.folder / "b.tar")))
+
+    assert (made.code, checked.code, by_others.code) == (0, 0, 6), made.err
+    assert "recomputes none of its numbers" in made.out
+    assert ROWS not in members(finished.folder / "a.tar")
+    assert "it carries no rows, so nothing was recomputed" in checked.out
+    assert "NOT RECOMPUTED, SIGNER UNKNOWN" in by_others.out
 
 
 def test_any_tool_reads_its_members(signed: Path) -> None:
@@ -267,7 +286,7 @@ def test_numbers_that_do_not_bear_the_verdict_are_found_though_signed(signed: Pa
 
     found = forged(signed, worse, member="report.json")
 
-    assert "the gate asked what the recipe asks, and its numbers pass" in failed(found)
+    assert "the gates passed" in failed(found)
     problem = next(claim.problem for claim in found.claims if not claim.holds)
     assert "macro_f1" in problem or "other verdicts" in problem
 
@@ -276,7 +295,7 @@ def test_a_lock_of_another_model_is_found_though_signed(signed: Path) -> None:
     def other(lock: dict[str, Any]) -> None:
         lock["accepted"]["files"]["model-Q4_K_M.gguf"] = "0" * 64
 
-    assert "report and lock speak of one model" in failed(
+    assert "report and lock are of one run" in failed(
         forged(signed, other, member="recipe.lock.json")
     )
 
@@ -287,14 +306,14 @@ def test_a_lock_of_another_recipe_is_found_though_signed(signed: Path) -> None:
 
     found = failed(forged(signed, other, member="recipe.lock.json"))
 
-    assert "report, lock and recipe speak of one recipe" in found
+    assert "report and lock show what the recipe asks for" in found
 
 
 def test_a_better_number_in_the_lock_is_found_though_signed(signed: Path) -> None:
     def better(lock: dict[str, Any]) -> None:
         lock["accepted"]["metrics"]["macro_f1"]["value"] += 0.1
 
-    assert "report and lock speak of one model" in failed(
+    assert "scores, comparisons and checks follow from the rows" in failed(
         forged(signed, better, member="recipe.lock.json")
     )
 

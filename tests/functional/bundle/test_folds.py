@@ -32,9 +32,12 @@ def test_a_run_of_folds_is_bundled_and_its_numbers_are_held_to_each_other(tmp_pa
     assert check_bundle(path).verdict is BundleVerdict.CONSISTENT
     files = {one.name: one.data or b"" for one in read_archive(path)}
     for change, named in (
-        (put(0.99, "accepted", "metrics", "accuracy", "value", of="lock"), "value of accuracy"),
-        (put(46, "ladder", 0, "scores", "rows"), "the scores of the holdout are not of its rows"),
-        (put(None, "folds"), "are not those of the folds"),
+        (
+            put(0.99, "accepted", "metrics", "accuracy", "value", of="lock"),
+            "metrics.accuracy.value",
+        ),
+        (put(46, "ladder", 0, "scores", "rows"), "report.holdout.rows"),
+        (put(None, "folds"), "`report.folds` is null"),
     ):
         forge = Forge(
             files=dict(files), report=json.loads(files[REPORT]), lock=json.loads(files[LOCK])

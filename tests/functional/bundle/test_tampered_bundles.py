@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support import tampered_exports
+from support import tampered_exports, tampered_rows
 from support.tampered_bundles import CASES, NOT, Bundles, Case, material
 
 pytestmark = pytest.mark.thorough
@@ -19,7 +19,9 @@ def bundles(accepted: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundles
 
 
 @pytest.mark.sampled(6)
-@pytest.mark.parametrize("case", [*CASES, *tampered_exports.CASES], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [*CASES, *tampered_rows.CASES, *tampered_exports.CASES], ids=lambda case: case.name
+)
 def test_a_tampered_bundle_is_not_accepted(
     case: Case, bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

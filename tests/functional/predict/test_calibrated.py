@@ -6,24 +6,21 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engine import predict
 from engine.bundle.build import make_bundle
-from engine.bundle.gate_checks import gate_problems
+from engine.bundle.gates import row_problems
 from engine.bundle.verify import check_bundle
-from engine.bundle.verify_checks import verify_problems
 from engine.errors import DataError, RecipeError, StoreError
 from engine.evidence import Report
-from engine.recipe import load_recipe
 from engine.runs.find import exported_gguf
 from engine.runs.predict_rows import ModelFile
 from engine.runs.row_drift import counts_text, holdout_counts, require_comparable
 from engine.store import Store
-from engine.values import from_json, replace
+from engine.values import from_json, replace, to_json
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import run_folders
@@ -169,29 +166,20 @@ def test_a_bundle_holds_the_calibration_and_its_checks(selective: RunOnce, tmp_p
     assert [claim.problem for claim in checked.claims if not claim.holds] == []
 
 
-def test_a_bundle_whose_file_abstains_otherwise_than_its_checks_say_is_not_made(
-    project: Project,
+def test_a_bundle_whose_file_abstains_otherwise_than_its_checks_say_is_not_verified(
+    selective: RunOnce, tmp_path: Path
 ) -> None:
-    folder = run_folder(project)
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    for form in report["calibrated"]:
+    contents = check_bundle(make_bundle(run_folder(selective), tmp_path / "a.tar").file).contents
+    assert contents is not None
+    forms = to_json(contents.report.calibrated)
+    for form in forms:
         form["abstention"]["accuracy"]["value"] = 0.999
-    changed = from_json(Report, report)
+    report = from_json(Report, {**to_json(contents.report), "calibrated": forms})
 
-    verdicts = {"gate": "pass", "verify": "pass"}
-    found: Any = SimpleNamespace(
-        report=changed,
-        recipe=load_recipe(project.recipe)[0],
-        accepted=SimpleNamespace(verdicts=verdicts),
-        is_of_this_version=True,
-    )
+    problems = [*row_problems(replace(contents, report=report))]
 
-    problems = [*gate_problems(found), *verify_problems(found)]
-
-    assert any("selective.accuracy got" in one for one in problems)
-    assert any(
-        "selective.accuracy is not what the calibrated file shows" in one for one in problems
-    )
+    for gate in ("gate", "verify"):
+        assert any(f"report.{gate}.checks.selective.accuracy" in one for one in problems)
 
 
 def test_counts_of_new_rows_are_compared_with_the_holdouts(project: Project) -> None:

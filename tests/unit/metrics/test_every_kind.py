@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.bundle.rows import packed, read_rows, statistics_of
 from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics import resampling
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import difference, pair
 from engine.metrics.scoring import score
-from engine.values import from_json, to_json
+from engine.values import from_json, replace, to_json
 from support.examples import examples
 from support.tasks import task
 
@@ -108,3 +109,27 @@ def test_a_model_differs_from_itself_by_nothing(kind: str, data: st.DataObject) 
     for name in both.measures:
         found = difference(name, both)
         assert (found.metric.value, found.p_value) in ((0.0, 1.0), (None, None))
+
+
+@pytest.mark.parametrize("kind", MEASURED)
+@settings(max_examples=examples(12), deadline=None)
+@given(data=st.data())
+def test_statistics_of_rows_give_the_numbers_that_the_answers_give(
+    kind: str, data: st.DataObject
+) -> None:
+    judging = Judging(task=TASKS[kind], confidence=0.9, seed=3)
+    first = data.draw(predictions(kind, least=1))
+    has_shares = data.draw(st.booleans())
+    second = [
+        replace(one, label=two.label, text=two.text, probabilities=one.probabilities * has_shares)
+        for one, two in zip(first, first[::-1], strict=True)
+    ]
+    written = packed(
+        {str(at): statistics_of(rows, judging.task, {}) for at, rows in enumerate((first, second))}
+    )
+    kept = read_rows(written or b"")
+
+    assert score(kept["0"], judging) == score(first, judging)
+    from_rows, from_answers = pair(kept["0"], kept["1"], judging), pair(first, second, judging)
+    for name in from_answers.measures:
+        assert difference(name, from_rows) == difference(name, from_answers)

@@ -1,0 +1,332 @@
+"""The numbers of a report, computed again from the rows of its bundle by the code of evaluation, gate and `verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.bundle.contents import Contents
+from engine.bundle.rows import BASELINE
+from engine.evidence import Check, Comparison, FormResult, Metric, Scores
+from engine.evidence.verdicts import SELECTIVE
+from engine.kinds import AnswerForm
+from engine.lock.accepted_run import recorded_facts
+from engine.metrics.against_teacher import judge_against_teacher
+from engine.metrics.comparing import (
+    PREVIOUS,
+    Earlier,
+    comparisons_with,
+    corrected,
+    judge_gains,
+    judge_previous,
+    judge_without_synthetic,
+)
+from engine.metrics.contradictions import judge_endings
+from engine.metrics.forgetting import judge_drift, judge_forgetting
+from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.scoring import agreement, named_metrics, score
+from engine.metrics.verdict import (
+    baseline_passes,
+    corrected_confidence,
+    judge,
+    judge_drops,
+    judge_gap,
+    judge_selective,
+    judge_thresholds,
+)
+from engine.parity.files import ADAPTER
+from engine.parity.ladder import lowered
+from engine.recipe.metrics import FREE, PHYSICAL
+from engine.recipe.model import ONNX, MaxDrop
+from engine.recipe.teacher import all_baselines
+from engine.stages.gate import Answers, moved_checks
+from engine.values import replace, to_json
+
+if TYPE_CHECKING:
+    from engine.metrics.table import RowStatistics
+
+QUANTIZED: Final = "quantized"
+LOSSLESS: Final = ("merged", ONNX, "f16")
+"""Forms in which nothing should be lost against the one that they are compared with."""
+
+
+class Recomputed:
+    """What the rows of a bundle give; KeyError for rows that are not there."""
+
+    def __init__(self, found: Contents, rows: Mapping[str, RowStatistics]) -> None:
+        self.report, self.recipe, self.rows = found.report, found.recipe, rows
+        self.judging = Judging.of(found.recipe)
+        # `verify` draws by the seed of the training
+        self.of_files = replace(self.judging, seed=found.accepted.recipe["seed"])
+        self.scores = {name: score(kept, self.judging) for name, kept in rows.items()}
+        self.has_folds = bool(found.recipe.splits.folds)
+        self.judged = "folds" if self.has_folds else "holdout"
+        self.metrics = named_metrics(self.scores["holdout"], free=self.scores.get("free"))
+        self.comparisons = self._comparisons(self.judged, self.report.comparisons)
+
+    def lock_metrics(self) -> dict[str, Any]:
+        """Return the metrics that the accepted run of the lock must have."""
+        found: dict[str, Any] = to_json(recorded_facts(self.recipe, self.metrics))
+        return found
+
+    def report_values(self) -> dict[str, Any]:
+        """Return what fields of the report must be."""
+        names = ("holdout", "free", "train", "validation", "folds")
+        shown = {name: self.scores[name] for name in names if name in self.scores}
+        shown["holdout"] = self.scores[self.judged]
+        fields = {"train": "train_scores", "validation": "validation_scores"}
+        found: dict[str, Any] = {
+            fields.get(name, name): to_json(scores) for name, scores in shown.items()
+        }
+        baselines = [
+            {
+                "name": one.name,
+                "scores": to_json(self.scores[f"{BASELINE}{one.name}"]),
+                "passes": self._passes(one.name),
+            }
+            for one in self.report.baselines
+        ]
+        rungs = [{"name": rung.name, **self._rung(rung)} for rung in self.report.ladder]
+        if self.recipe.export.has_quantized_file and self.report.ladder:
+            same = self._agreement("merged", QUANTIZED)
+            found |= {QUANTIZED: rungs[-1]["scores"], "agreement": same and same.value}
+        return {
+            **found,
+            "baselines": baselines,
+            "comparisons": to_json(self.comparisons),
+            "ladder": rungs,
+        }
+
+    def gate(self) -> list[Check]:
+        """Return the checks of the gate."""
+        report, acceptance = self.report, self.recipe.acceptance
+        chosen, free = self.scores[self.judged], self._free(self.judged)
+        metrics = named_metrics(chosen, free=free)
+        train, validation = (self.scores.get(name) for name in ("train", "validation"))
+        bound = acceptance.max_overfitting_gap
+        gap: Sequence[Check] = ()
+        if bound is not None and (train is None or validation is None):
+            missing = Metric(name="overfitting", value=None, n=0, undefined="not measured")
+            gap = (judge(missing, "max", bound, decide_on="point"),)
+        elif train is not None and validation is not None:
+            task, rows = self.recipe.task, train.rows
+            gap = judge_gap(bound, train=train, validation=validation, train_rows=rows, task=task)
+        return [
+            *judge_thresholds(acceptance.metrics, metrics, decide_on=acceptance.decide_on),
+            *self._compared(self.comparisons),
+            *gap,
+            *judge_forgetting(acceptance.forgetting, report.forgetting, acceptance),
+            *judge_drift(acceptance.drift, report.drift, acceptance),
+            *self._selective(ADAPTER),
+            *judge_against_teacher(report.against_teacher, acceptance, rows=chosen.rows),
+            *judge_without_synthetic(report.without_synthetic, acceptance),
+            *self._endings(self.judged, chosen, free),
+        ]
+
+    def verify(self) -> Iterator[Check]:
+        """Yield the checks of `verify` that follow from rows; others are measured on the files themselves."""
+        report, export = self.report, self.recipe.export
+        before = ADAPTER
+        for rung in report.ladder[1:]:
+            name = self.name_of(rung)
+            if name is None or (rung is report.ladder[-1] and name == QUANTIZED):
+                continue
+            yield from self._parity(rung, before)
+            if name == "merged":
+                before = name
+            if self._leaves(name):
+                checks = self._accepted(rung, name)
+                yield from (replace(one, name=f"{name}.{one.name}") for one in checks)
+        if not export.has_quantized_file or not report.ladder:
+            return
+        rung = report.ladder[-1]
+        yield from self._accepted(rung, QUANTIZED)
+        yield from self._endings(QUANTIZED, rung.scores, rung.free)
+        for drop in export.max_drops:
+            # free answers of the merged model are not kept
+            if drop.metric not in FREE or not self.recipe.task.spec.is_constrained:
+                yield from self._drops(drop, ("holdout", "merged"), QUANTIZED)
+
+    def name_of(self, rung: FormResult) -> str | None:
+        """Return how the rows of a rung are called; None for one that was tried, or evaluated on a sample."""
+        known = {ADAPTER: "holdout", "merged": "merged", ONNX: ONNX}
+        if rung is self.report.ladder[-1] and self.recipe.export.has_quantized_file:
+            return QUANTIZED
+        return known.get(rung.name)
+
+    def _leaves(self, name: str) -> bool:
+        forms = {"merged": "safetensors", ONNX: ONNX}
+        return name == QUANTIZED or forms.get(name) in self.recipe.export.formats
+
+    def _free(self, name: str) -> Scores | None:
+        return self.scores.get(
+            {"folds": "folds_free", "holdout": "free", QUANTIZED: "quantized_free"}[name]
+        )
+
+    def _comparisons(self, name: str, shown: Sequence[Comparison]) -> tuple[Comparison, ...]:
+        """Compare a form with every baseline, as `compare` does; what was accepted before has no rows here."""
+        from engine.metrics.paired import pair  # brings numpy
+
+        acceptance = self.recipe.acceptance
+        gained = [gain.metric for gain in acceptance.over_baselines]
+        found = [
+            one
+            for baseline in self.report.baselines
+            for one in comparisons_with(
+                baseline.name,
+                pair(self.rows[name], self.rows[f"{BASELINE}{baseline.name}"], self.judging),
+                gained or [self.judging.main],
+            )
+        ]
+        kept = [drop.metric for drop in acceptance.over_previous]
+        allowed = kept or [self.judging.main]
+        previous = [one for one in shown if one.name == PREVIOUS and one.metric in allowed]
+        if gained and kept:
+            return corrected([*found, *previous])
+        return (*corrected(found), *corrected(previous))
+
+    def _compared(self, comparisons: Sequence[Comparison]) -> Iterator[Check]:
+        acceptance = self.recipe.acceptance
+        yield from judge_gains(comparisons, acceptance)
+        # any text will do: only the note of a check says when it was accepted
+        has_previous = any(one.name == PREVIOUS for one in comparisons)
+        earlier = Earlier(accepted="before") if has_previous else Earlier()
+        yield from judge_previous(comparisons, acceptance, earlier=earlier)
+
+    def _passes(self, name: str) -> bool:
+        """Tell whether a baseline keeps every threshold, also as one of several."""
+        recipe, count = self.recipe, len(all_baselines(self.recipe))
+        acceptance, rows = recipe.acceptance, f"{BASELINE}{name}"
+        if not baseline_passes(self.scores[rows], acceptance):
+            return False
+        if count == 1 or acceptance.decide_on == "point":
+            return True
+        confidence = corrected_confidence(acceptance.confidence, count)
+        wider = score(self.rows[rows], replace(self.judging, confidence=confidence))
+        return baseline_passes(wider, acceptance)
+
+    def _rung(self, rung: FormResult) -> dict[str, Any]:
+        """Return what a rung of the ladder must show."""
+        name = self.name_of(rung)
+        if name is None:
+            return {}
+        scores = score(self.rows[name], self.of_files)
+        speed = [one for one in rung.scores.metrics if one.name in PHYSICAL]
+        found: dict[str, Any] = {
+            "scores": to_json(replace(scores, metrics=(*scores.metrics, *speed)))
+        }
+        if (
+            name == QUANTIZED
+            and "quantized_free" in self.rows
+            and self.recipe.task.spec.is_constrained
+        ):
+            found["free"] = to_json(score(self.rows["quantized_free"], self.of_files))
+        before = {"merged": "holdout", ONNX: "merged", QUANTIZED: "merged"}.get(name)
+        is_compared = rung.note.endswith(f" {'adapter' if before == 'holdout' else before}")
+        if before and is_compared:
+            same = self._agreement(before, name)
+            found["agreement"] = to_json(same) if same and same.value is not None else None
+            earlier = {one.label: one.f1 for one in self.scores[before].classes}
+            pairs = [(one.label, one.f1, earlier.get(one.label)) for one in scores.classes]
+            found["class_deltas"] = [
+                [label, None if now is None or then is None else now - then]
+                for label, now, then in pairs
+            ]
+        if self._leaves(name) and not self.has_folds:
+            found["comparisons"] = to_json(self._comparisons(name, rung.comparisons))
+        return found
+
+    def _agreement(self, one: str, other: str) -> Metric | None:
+        if not self.rows[one].answers:
+            return None
+        sides = (self._predictions(name) for name in (one, other))
+        return agreement(*sides, confidence=self.judging.confidence)
+
+    def _predictions(self, name: str) -> list[Prediction]:
+        """Return answers by number, of a classification by label; None there for what is no label."""
+        kept, labels = self.rows[name], self.recipe.task.labels
+        groups = [""] * len(kept) if kept.table.groups is None else map(str, kept.table.groups)
+        is_label = self.recipe.task.spec.answer is AnswerForm.LABEL
+        targets = [""] * len(kept)
+        if is_label:
+            targets = [labels[place] for place in kept.table.block("support").indices]
+        rows = zip(groups, targets, kept.answers, strict=True)
+        return [
+            Prediction(
+                id=f"{at:x}",
+                target=target,
+                label=None
+                if is_label and answer >= len(labels)
+                else (labels[answer] if is_label else str(answer)),
+                text=f"{answer}",
+                probability=None,
+                group=group,
+            )
+            for at, (group, target, answer) in enumerate(rows)
+        ]
+
+    def _endings(self, name: str, scores: Scores, free: Scores | None) -> Iterator[Check]:
+        """Yield the check of free output of a classification, which only there follows from rows and scores."""
+        if self.recipe.task.spec.answer is AnswerForm.LABEL:
+            task = self.recipe.task
+            yield from judge_endings(task, self._predictions(name), scores=scores, free=free)
+
+    def _selective(self, form: str) -> tuple[Check, ...]:
+        shown = (one.abstention for one in self.report.calibrated if one.form == form)
+        return judge_selective(next(shown, None), self.recipe.acceptance)
+
+    def _drops(self, drop: MaxDrop, before: Sequence[str], after: str) -> tuple[Check, ...]:
+        rows: Mapping[str, Any] = self.rows
+        sides = {name: rows[name] for name in before}
+        return judge_drops([drop], sides, rows[after], self.of_files)
+
+    def _parity(self, rung: FormResult, before: str) -> Iterator[Check]:
+        """Yield the check of a form that should lose nothing, as `engine.parity.ladder.parity` makes it."""
+        name, bound = self.name_of(rung) or "", self.recipe.export.min_parity
+        first = "holdout" if before == ADAPTER else before
+        same = self._agreement(first, name)
+        bits = [named_metrics(self.scores[one]).get("bits_per_byte") for one in (first, name)]
+        values = [one.value for one in bits if one is not None and one.value]
+        if same is not None and self.recipe.task.spec.is_decoded:
+            drop = MaxDrop(metric=self.judging.main, max_drop=1 - bound)
+            (check,) = self._drops(drop, (first,), name)
+        elif same is not None and same.value is not None:
+            low = lowered(bound, rung.ties or 0, same.n)
+            check = judge(same, "min", low, decide_on="point")
+        elif len(values) == len(bits):
+            change = abs(values[1] / values[0] - 1)
+            metric = Metric(name="bits_per_byte", value=change, n=len(self.rows[name]))
+            check = judge(metric, "max", 1 - bound, decide_on="point")
+        else:
+            return
+        yield replace(check, name=f"parity.{rung.name}")
+
+    def _accepted(self, rung: FormResult, name: str) -> Iterator[Check]:
+        """Yield the checks of `acceptance` on an exported form."""
+        recipe, acceptance = self.recipe, self.recipe.acceptance
+        bounds = recipe.file_thresholds if name == QUANTIZED else acceptance.metrics
+        free = (
+            score(self.rows["quantized_free"], self.of_files)
+            if name == QUANTIZED and rung.free
+            else rung.free
+        )
+        if name == ONNX:
+            bounds = tuple(one for one in bounds if one.metric not in FREE)
+        scores = score(self.rows[name], self.of_files)
+        others = {one.name: one for one in rung.scores.metrics if one.name in PHYSICAL}
+        if (same := self._agreement("merged", name)) is not None:
+            others["agreement"] = same
+        if self.has_folds:
+            file = Answers(scores=scores, free=free, predictions=(), others=others)
+            tuned = Answers(
+                scores=self.scores["holdout"], free=self.scores.get("free"), predictions=()
+            )
+            gate = self.report.gate.checks if self.report.gate else ()
+            moved = moved_checks(gate, file, bounds, tuned, recipe)
+            yield from (one for one in moved if one.kind != SELECTIVE)
+        else:
+            metrics = {**named_metrics(scores, free=free), **others}
+            yield from judge_thresholds(bounds, metrics, decide_on=acceptance.decide_on)
+            yield from self._compared(self._comparisons(name, rung.comparisons))
+        if name == QUANTIZED:
+            yield from self._selective(rung.name)

@@ -19,7 +19,7 @@ from engine.backends.base import CompileInputs, steps_of
 from engine.bundle.contents import CONFIG, RESOLVED, WRITTEN, Contents, recipe_of, value_of
 from engine.bundle.difference import Comparing
 from engine.data.membership import membership_from_json
-from engine.data.similarity.shingles import SIMILAR
+from engine.data.similarity.near import SIMILAR
 from engine.environment import Device
 from engine.errors import DataError, EngineError, RecipeError
 from engine.estimate.actuals import error_of

@@ -165,7 +165,7 @@ class Recomputed:
 
     def _comparisons(self, name: str, shown: Sequence[Comparison]) -> tuple[Comparison, ...]:
         """Compare a form with every baseline, as `compare` does; what was accepted before has no rows here."""
-        from engine.metrics.paired import pair  # brings numpy
+        from engine.metrics.resampling import pair  # brings numpy
 
         acceptance = self.recipe.acceptance
         gained = [gain.metric for gain in acceptance.over_baselines]

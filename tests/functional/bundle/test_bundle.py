@@ -129,7 +129,7 @@ def test_texts_of_rows_leave_only_where_that_is_asked_for(finished: Project) -> 
 
 
 def test_without_rows_nothing_is_recomputed_and_verify_names_it(finished: Project) -> None:
-    made = finished.run("export", "bundle", "recipe.yaml", "-o", "a.tar", "--without-rows")
+    made = finished.run("export", "bundle", "recipe.yaml", "-o", "a.tar", "--no-rows")
     checked = finished.run("verify", "a.tar")
     forge = Forge(
         files=members(finished.folder / "a.tar"),

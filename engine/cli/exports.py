@@ -9,8 +9,8 @@ from typing import Any
 
 from engine.bundle.archive import ENDING
 from engine.bundle.build import make_bundle
-from engine.bundle.rows import ROWS
 from engine.bundle.report import checked_json, checked_text
+from engine.bundle.rows import ROWS
 from engine.bundle.signing import key_place
 from engine.bundle.verify import BundleVerdict, check_bundle
 from engine.cli.output import log_file, refuse_taken, show_result, store_of
@@ -69,7 +69,9 @@ def _export_bundle(options: argparse.Namespace) -> None:
     lines = [f"{made.file}  {contents}", f"signed by key {made.key}"]
     if ROWS not in made.members:
         why = "as asked" if options.no_rows else "the store no longer has the answers of the run"
-        lines.append(f"without row statistics ({why}): `recipe verify` recomputes none of its numbers")
+        lines.append(
+            f"without row statistics ({why}): `recipe verify` recomputes none of its numbers"
+        )
     if made.is_new_key:
         lines.append(f"a new key of yours stands in {key_place()}: keep it, and publish its sha256")
     lines.append(f"check it: recipe verify {as_typed(made.file)}")

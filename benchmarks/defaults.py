@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from defaults_page import BASELINES, DEFAULT, TITLES, Line, read_lines, with_grid
 from defaults_sets import DevelopmentSet, load_set
 from launching import Silent, examples_of, make_launch
@@ -140,13 +141,13 @@ def ask_baselines(place: Place, store: Path) -> dict[str, float]:
     from encoders import linear, macro_f1
 
     from engine.runtime.encoders.classifiers import ALONE, BESIDE
-    from engine.runtime.text.svm import tfidf_svm
+    from engine.runtime.text.svm import fit_svm
 
     found = load_set(place.set, rows=place.rows, seed=place.seed)
     encoder = default_encoder(store)
     texts, labels = zip(*found.train, strict=True)
     answers = (
-        tfidf_svm(texts, labels, [text for text, _ in found.test], seed=place.seed),
+        fit_svm(texts, np.array(labels), seed=place.seed).answers([text for text, _ in found.test]),
         linear(encoder, found.train, found.test, (ALONE, BESIDE)),
     )
     scores = (round(macro_f1(one, found.test), 4) for one in answers)

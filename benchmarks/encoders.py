@@ -28,8 +28,7 @@ from engine.recipe.baselines import DEFAULT_ENCODER
 from engine.recipe.model import PathRef
 from engine.runtime.encoders.classifiers import ALONE, BESIDE, LabelledTexts, linear_answers, tune
 from engine.runtime.encoders.encoder import Encoder, load_encoder, locate_encoder
-from engine.runtime.text.svm import tfidf_svm
-from engine.runtime.text.tfidf import words_and_characters
+from engine.runtime.text.svm import fit_svm, words_and_characters
 from engine.store import Store
 
 CPU = Device(kind="cpu", name="cpu", memory_bytes=0, cores=1, bf16=False)
@@ -120,7 +119,7 @@ def compare(name: str, load: Callable[[], Encoder], *, machines: bool) -> list[s
     texts, labels = [text for text, _ in train], [label for _, label in train]
     asked = [text for text, _ in test]
     found = [name, f"{len(train)}"]
-    found.append(timed(lambda: tfidf_svm(texts, labels, asked, seed=SEED), test))
+    found.append(timed(lambda: fit_svm(texts, np.array(labels), seed=SEED).answers(asked), test))
     for feature_sets in ((ALONE,), (BESIDE,), (ALONE, BESIDE)):
         encoder = load()
         found.append(timed(partial(linear, encoder, train, test, feature_sets), test))

@@ -26,9 +26,7 @@ class ExportSpec(Value):
     sixteen: Path | None = None
     """The model as a 16-bit GGUF file, where that is there already."""
     longest_answers: tuple[str, ...] = ()
-    """Of training, where they say how long an answer may be."""
     asks_partly_blank: bool = False
-    """Rows with a blank column are asked: see `engine.recipe.prompt.asks_partly_blank`."""
     precision: str = "fp32"
     """Of the weights of a graph (`onnx`): fp32 or fp16."""
     importance: Path | None = None

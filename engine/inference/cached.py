@@ -139,7 +139,6 @@ class Predictions(Value):
     """One model's predictions on the holdout."""
 
     judged: list[Prediction]
-    """As `predict.judged` returns them."""
     free: list[Prediction]
     facts: Mapping[str, Any]
 

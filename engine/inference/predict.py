@@ -284,18 +284,6 @@ def scored_parts(
     ]
 
 
-def svm(train: Sequence[Example], examples: Sequence[Example], *, seed: int) -> list[Prediction]:
-    """Return what the classical classifier, trained on `train`, says. StageError G510."""
-    from engine.runtime.text.svm import tfidf_svm  # brings scikit-learn
-
-    if not examples:
-        return []
-    texts, labels = [row.input for row in train], [row.target for row in train]
-    return label_predictions(
-        examples, tfidf_svm(texts, labels, [row.input for row in examples], seed=seed)
-    )
-
-
 def asked_turns(task: Task, row: Example, shots: Sequence[Shot] = ()) -> list[Mapping[str, Any]]:
     """Return the turns that ask for the answer to a row: its own where it has any, after the shots."""
     if not row.payload.get("messages"):

@@ -80,9 +80,7 @@ class GgufAsker(Value):
     examples: Sequence[Example]
     path: Path
     chat: Chat
-    """Of the merged model."""
     modelfile: str
-    """Text of the Modelfile that runs it; empty for none."""
     threads: int
     workdir: Path
     progress: Progress

@@ -151,7 +151,6 @@ def _near_replayed(context: StageContext, found: Sequence[Example]) -> set[int]:
 
 REVISION = 1
 PRODUCT = "samples"
-"""A batch of what a model writes by itself."""
 FILE = "samples.jsonl"
 BATCH = 32
 LEAST = 2
@@ -168,7 +167,6 @@ class ReplayedText(Value):
     """The token that a tokenizer puts at the start of a text; empty where it puts none."""
     text: str
     tokens: int
-    """Of the text, all of which are learned."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -137,7 +137,6 @@ class WrittenRows:
     """What a model wrote so far."""
 
     rows: list[WrittenRow] = field(default_factory=list)
-    """Those that hold what was asked for."""
     targets: dict[int, str] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     """Why a row is not kept, by number."""
@@ -162,10 +161,8 @@ class RowWriter:
     train: Sequence[Example]
     shape: TrainingShape
     step: Callable[[int, int], None]
-    """Is given how many rows were asked, and of how many."""
     task: Task
     answered: Answered
-    """Makes a training row of a written one and its answer."""
 
     @classmethod
     def of(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FILE: Final = "tokenizer.json"
 ANSWERS: Final = 1000
-"""Different ones that are looked at."""
 MOST_LOST: Final = 0.5
 """Share of free answers that do not come back from which none is worth training; labels must all come back."""
 PLAIN: Final = (
@@ -88,7 +87,6 @@ def _bad_tokenizer(why: str, *, warns: bool = False) -> Problem:
 
 
 CLOSED = re.compile(r"<(\w+)>\s*</\1>|\[(\w+)\]\s*\[/\2\]")
-"""A block with nothing in it, such as `<think></think>`."""
 ROLES = ("system", "user", "assistant")
 MARK: Final = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")
 """What families of models write around turns."""
@@ -97,9 +95,7 @@ TWICE: Final = re.compile(rf"({MARK.pattern})\s*\1")
 PIPED: Final = re.compile(r"<\|[^<>|\s]{1,40}\|>")
 """Marks that are tokens in nearly all families; Zephyr and TinyLlama were trained with such text."""
 BEGINNING: Final = re.compile(r"start|begin|\bbos\b", re.IGNORECASE)
-"""What no mark of an end is named."""
 ENDING: Final = re.compile(r"end|eo[st]|/", re.IGNORECASE)
-"""What no mark of a beginning is named."""
 ANY_TEXT: Final = (
     "".join(chr(code) for code in range(32, 127) if chr(code) not in "<>[]{}|")
     + "\n\nüß → 中文 №\n\tAnd so on, in lower and UPPER case. "

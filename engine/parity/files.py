@@ -25,7 +25,6 @@ from engine.values import from_json, replace
 
 ADAPTER = "adapter"
 FORMAT = "calibration"
-"""Of the exported file that holds temperature and threshold."""
 
 
 def calibrated_model(context: StageContext) -> CalibratedForm | None:
@@ -208,7 +207,6 @@ REVISION = 1
 SIXTEEN = gguf_name("F16")
 MATRIX = "importance.gguf"
 IN_FOLDERS = ("safetensors", ONNX)
-"""Formats that are a folder, whose files keep their place in it."""
 
 
 def folder_of(quantization: str, quantizations: Sequence[str]) -> str:

@@ -98,7 +98,6 @@ BROKEN, BUSY, LATE = 500, 503, 504
 LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 RETRY_SECONDS: Final = "1"
 SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Bounds of the histogram of how long answers take."""
 
 
 class Limits(Value):

@@ -25,7 +25,6 @@ from engine.runtime.rendering.task_file import TaskFile
 from engine.values import Value
 
 BATCH: Final = 64
-"""Questions that are asked together, at most."""
 
 
 class OverloadedError(Exception):
@@ -57,7 +56,6 @@ class ServedModel:
     threads: int
     most_waiting: int
     restarts: int = 0
-    """How often the process had to be started again."""
     batches: int = 0
     _waiting: asyncio.Queue[_Question] = field(default_factory=asyncio.Queue)
     _process: HeldModel | None = None

@@ -15,12 +15,13 @@ from engine.data.splitting.subsets import inner_folds, share
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import LearningCurve
-from engine.inference import predict
+from engine.inference.baselines.floors import svm
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.sweeping import SHARES, ShareResult, learning_curve, unknown_curve
+from engine.recipe.model import Recipe
 
 MODEL = "tfidf_svm"
-REVISION = 1
+REVISION = 2
 """Bumped when the same rows would now give other predictions."""
 INNER_FOLDS = 5
 
@@ -43,7 +44,7 @@ def svm_curve(
 
     def build(folder: Path) -> None:
         for part in SHARES:
-            predictions = _predictions(train, validation, part=part, seed=recipe.splits.seed)
+            predictions = _predictions(recipe, train, validation, part=part)
             write_predictions(folder / _file(part), predictions)
 
     try:
@@ -80,14 +81,14 @@ def _why_none(context: StageContext, train: Sequence[Example], *, crossed: bool)
 
 
 def _predictions(
-    train: Sequence[Example], validation: Sequence[Example], *, part: float, seed: int
+    recipe: Recipe, train: Sequence[Example], validation: Sequence[Example], *, part: float
 ) -> list[Prediction]:
-    if validation:
-        return predict.svm(share(train, part, seed=seed), validation, seed=seed)
+    seed = recipe.splits.seed
+    folds = [(train, validation)] if validation else _crossed(train, seed=seed)
     return [
         row
-        for learned, judged in _crossed(train, seed=seed)
-        for row in predict.svm(share(learned, part, seed=seed), judged, seed=seed)
+        for learned, judged in folds
+        for row in svm(share(learned, part, seed=seed), judged, recipe.task, seed=seed)
     ]
 
 

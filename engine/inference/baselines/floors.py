@@ -12,10 +12,8 @@ from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.inference import predict
 from engine.inference.predict import label_predictions
-from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
-from engine.recipe.prompt import joined_labels
 
 END = 256
 """Stands for the end of a row beside the 256 bytes."""
@@ -95,15 +93,14 @@ def majority(fold: Fold, task: Task) -> list[Prediction]:
     return label_predictions(fold.judged, [most_frequent(fold.train, task)] * len(fold.judged))
 
 
-def svm(fold: Fold, task: Task, *, seed: int) -> list[Prediction]:
-    """Return what a linear machine over TF-IDF says; with several labels, one machine each. G510."""
-    from engine.runtime.text.svm import tfidf_svm_of_each  # brings scikit-learn
+def svm(
+    train: Sequence[Example], judged: Sequence[Example], task: Task, *, seed: int
+) -> list[Prediction]:
+    """Return what a linear machine over TF-IDF says; with several labels, one machine each. StageError G510."""
+    from engine.inference.baselines.models import answered, target_array  # brings numpy
+    from engine.runtime.text.svm import fit_svm  # brings scikit-learn
 
-    if task.spec.answer is AnswerForm.LABEL:
-        return predict.svm(fold.train, fold.judged, seed=seed)
-    if not fold.judged:
+    if not judged:
         return []
-    texts, judged = [row.input for row in fold.train], [row.input for row in fold.judged]
-    sets = [frozenset(row.labels) for row in fold.train]
-    found = tfidf_svm_of_each(texts, sets, judged, labels=task.labels, seed=seed)
-    return label_predictions(fold.judged, [joined_labels(task, sorted(labels)) for labels in found])
+    fitted = fit_svm([row.input for row in train], target_array(train, task), seed=seed)
+    return answered(judged, task, fitted.answers([row.input for row in judged]))

@@ -70,7 +70,7 @@ def linear(
         "chosen_by": "validation" if fold.validation else f"{INNER_FOLDS}-fold",
         "macro_f1": {name: round(score, 4) for name, score in choice.scores.items()},
     }
-    predictions = _answered(fold.judged, task, choice.answers)
+    predictions = answered(fold.judged, task, choice.answers)
     return BaselinePredictions(predictions=predictions, facts=_facts(encoder, fold) | facts)
 
 
@@ -84,7 +84,7 @@ def tuned(
     model = tune(encoder, texts, labels, seed=seed, progress=progress)
     facts = {"epochs": model.epochs, "steps": model.steps}
     answers = model.answers([row.input for row in fold.judged])
-    predictions = _answered(fold.judged, task, answers)
+    predictions = answered(fold.judged, task, answers)
     return BaselinePredictions(predictions=predictions, facts=_facts(encoder, fold) | facts)
 
 
@@ -114,7 +114,7 @@ def target_array(rows: Sequence[Example], task: Task) -> np.ndarray:
     return np.array([[label in row.labels for label in task.labels] for row in rows], dtype=int)
 
 
-def _answered(rows: Sequence[Example], task: Task, answers: np.ndarray) -> list[Prediction]:
+def answered(rows: Sequence[Example], task: Task, answers: np.ndarray) -> list[Prediction]:
     if answers.ndim == 1:
         return label_predictions(rows, [str(answer) for answer in answers])
     found = [[label for label, has in zip(task.labels, row, strict=True) if has] for row in answers]
@@ -131,13 +131,10 @@ def ask_file(
     gguf: Path, question: Question, *, threads: int, work_dir: Path, progress: Progress
 ) -> BaselinePredictions:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
-    from engine.runtime.llama.client import (  # only where a file is asked
-        Request,
-        ask_gguf,
-        load_gguf_chat,  # brings transformers
-    )
+    from engine.runtime.llama.client import Request, ask_gguf, file_tokenizer
+    from engine.runtime.rendering.chat import chat_of  # brings transformers
 
-    chat, task = load_gguf_chat(gguf), question.task
+    chat, task = chat_of(file_tokenizer(gguf)), question.task
     is_prose = task.spec.decoding is not Decoding.GRAMMAR
     longest = question.longest_answer() // (PROSE_BYTES if is_prose else 1)
     request = Request.for_task(

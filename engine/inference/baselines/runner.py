@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
 FACTS = "facts.json"
-"""How the predictions were made: shots, tokens, remarks."""
 UNREACHED = frozenset({"D341", "D342", "X608", "E701"})
 """Codes of what cannot be fetched; what came and is wrong is an error also of an optional encoder."""
 COUNTS = ("input_tokens", "output_tokens", "uncounted")
@@ -74,7 +73,6 @@ class Models:
 
     context: StageContext
     base: Callable[[], Path]
-    """Gives the folder of the recipe's base model."""
     _held: tuple[object, Any] | None = None
 
     def of(self, ref: Reference | None) -> LoadedModel:
@@ -208,7 +206,7 @@ class Asker:
         seed, task = recipe.splits.seed, recipe.task
         by_rule: dict[str, Callable[[], list[Prediction]]] = {
             "majority": lambda: floors.majority(fold, task),
-            "tfidf_svm": lambda: floors.svm(fold, task, seed=seed),
+            "tfidf_svm": lambda: floors.svm(fold.train, fold.judged, task, seed=seed),
             "byte_frequencies": lambda: floors.by_frequency(fold),
             "compressor": lambda: floors.by_xz(fold),
             "longer_answer": lambda: longer_answer(fold.judged),

@@ -24,10 +24,9 @@ from sklearn.svm import LinearSVC
 
 from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.encoders.encoder import Encoder, require_lesson, teaches_nothing
+from engine.runtime.encoders.encoder import Encoder
 from engine.runtime.encoders.pooling import batches
-from engine.runtime.text.classifier import fit_classifier
-from engine.runtime.text.tfidf import words_and_characters
+from engine.runtime.text.svm import fit_classifier, words_and_characters
 from engine.values import Value
 
 BATCH = 16
@@ -130,6 +129,23 @@ class TunedEncoder(torch.nn.Module):
         return found
 
 
+def require_lesson(texts: Sequence[str], labels: np.ndarray) -> None:
+    """Refuse training rows that teach nothing. StageError G522."""
+    if labels.ndim == 1 and len(set(labels.tolist())) == 1:
+        raise _teaches_nothing("they all have one label")
+    if not any(text.strip() for text in texts):
+        raise _teaches_nothing("they are blank")
+
+
+def _teaches_nothing(why: str) -> StageError:
+    return StageError.one(
+        "G522",
+        f"an encoder's classifier can learn nothing from the training rows: {why}",
+        path="baselines",
+        hint="remove encoder_linear and encoder_tuned from baselines",
+    )
+
+
 def _epoch(texts: Sequence[str], order: random.Random) -> list[list[int]]:
     places = list(range(len(texts)))
     order.shuffle(places)
@@ -160,7 +176,6 @@ GRIDS: Mapping[str, tuple[float, ...]] = {
     ALONE: (1.0, 3.0, 10.0, 30.0, 100.0),
     BESIDE: (0.1, 0.3, 1.0, 3.0, 10.0),
 }
-"""Values of C that are tried, by features."""
 MODELS: Mapping[str, str] = {ALONE: "logistic regression", BESIDE: "linear SVM"}
 
 
@@ -181,24 +196,16 @@ class LinearChoice(Value):
     """The model that was chosen, and by what."""
 
     features: str
-    """The vectors alone, or beside TF-IDF."""
     c: float
     scores: Mapping[str, float]
-    """Macro-F1 by which the features were chosen, by features."""
     answers: np.ndarray
-    """For the asked texts, in the form of the labels."""
 
 
 class FittedLinear(Value):
     """A classifier of vectors, or of vectors beside weights of words and parts of words."""
 
     tfidf: Any | None
-    """None where the vectors stand alone."""
     classifier: Any
-
-    def answers(self, rows: LabelledTexts) -> np.ndarray:
-        """Return the answers to some texts, in the form of the labels that it was fitted to."""
-        return np.asarray(self.classifier.predict(_features(self.tfidf, rows)))
 
 
 def linear_answers(
@@ -216,6 +223,13 @@ def linear_answers(
     that choice; the features by the validation rows, or by the same cross-validation where there are none. Ties go to
     the smaller C, and to the encoder alone. StageError G522 when the training rows teach nothing.
     """
+
+    def answers(rows: LabelledTexts, features: str) -> np.ndarray:
+        fitted = fit_linear(train, features, chosen[features], seed=seed)
+        if not len(rows.texts):  # which scikit-learn refuses to answer
+            return train.labels[:0]
+        return np.asarray(fitted.classifier.predict(_features(fitted.tfidf, rows)))
+
     numbers = np.asarray(folds)
     require_lesson(train.texts, train.labels)
     crossing = np.flatnonzero(numbers >= 0)
@@ -226,11 +240,10 @@ def linear_answers(
         chosen[features] = max(GRIDS[features], key=lambda c: (crossed[c], -c))
         scores[features] = crossed[chosen[features]]
         if validation is not None:
-            found = _answers(train, validation, features, chosen[features], seed=seed)
+            found = answers(validation, features)
             scores[features] = _macro_f1(validation.labels, found)
     best = max(feature_sets, key=lambda features: scores[features])
-    answers = _answers(train, asked, best, chosen[best], seed=seed)
-    return LinearChoice(features=best, c=chosen[best], scores=scores, answers=answers)
+    return LinearChoice(features=best, c=chosen[best], scores=scores, answers=answers(asked, best))
 
 
 def _cross_validated(
@@ -247,14 +260,6 @@ def _cross_validated(
             new = partial(_model, features, c, seed=seed)
             found[c][places] = fit_classifier(new, given, learned.labels).predict(judged)
     return {c: _macro_f1(rows.labels, answers) for c, answers in found.items()}
-
-
-def _answers(
-    train: LabelledTexts, asked: LabelledTexts, features: str, c: float, *, seed: int
-) -> np.ndarray:
-    fitted = fit_linear(train, features, c, seed=seed)
-    # scikit-learn refuses to answer nothing
-    return fitted.answers(asked) if len(asked.texts) else train.labels[:0]
 
 
 def fit_linear(train: LabelledTexts, features: str, c: float, *, seed: int) -> FittedLinear:
@@ -278,7 +283,7 @@ def _tfidf(train: LabelledTexts, features: str) -> Any | None:
     try:
         return words_and_characters().fit(train.texts)
     except ValueError as error:
-        raise teaches_nothing(str(error).splitlines()[0]) from error
+        raise _teaches_nothing(str(error).splitlines()[0]) from error
 
 
 def _features(tfidf: Any | None, rows: LabelledTexts) -> Any:

@@ -42,7 +42,6 @@ POOLINGS: Mapping[str, str] = {
     "pooling_mode_max_tokens": "max",
     "pooling_mode_lasttoken": "lasttoken",
 }
-"""Settings of the pooling that are understood, by their names in its file."""
 PARTS = frozenset({"Transformer", "Pooling", "Normalize"})
 """Modules that are understood; the vectors have length 1 whether or not the last one is named."""
 
@@ -54,11 +53,9 @@ class EncoderSettings(Value):
     """Of the tokens' vectors: `mean`, `cls`, `max` or `lasttoken`."""
     prompt: str = ""
     pools_prompt: bool = True
-    """Whether the prompt's tokens count in the pooling."""
     most_tokens: int | None = None
     """Of a text; what is longer is cut. None where nothing limits it."""
     lower: bool = False
-    """Whether texts are lower-cased first."""
 
 
 def locate_encoder(ref: Reference, cached: Cached, progress: Progress) -> Path:
@@ -73,14 +70,19 @@ def locate_encoder(ref: Reference, cached: Cached, progress: Progress) -> Path:
 
 def encoder_settings(folder: Path) -> EncoderSettings:
     """Return what the files of an encoder say. StageError X695 where they ask for what is not understood."""
+
+    def settings(name: str) -> Mapping[str, Any]:
+        found = read_settings(folder / name) if (folder / name).exists() else {}
+        if not isinstance(found, dict):
+            raise unreadable(folder / name, "it holds no object")
+        return found
+
     listed = read_settings(folder / MODULES) if (folder / MODULES).exists() else []
     for one in listed if isinstance(listed, list) else [listed]:
         kind = str(one.get("type") if isinstance(one, dict) else one)
         if kind.rpartition(".")[2] not in PARTS:
             raise _not_understood(f"`{MODULES}` names `{kind[:100]}`")
-    pooling = _settings(folder, POOLING)
-    sentences = _settings(folder, SENTENCES)
-    prompts = _settings(folder, PROMPTS)
+    pooling, sentences, prompts = map(settings, (POOLING, SENTENCES, PROMPTS))
     # Newer files name the mode, older ones switch each on or off.
     if MODE in pooling:
         asked = [f"{MODE}_{pooling[MODE]}"]
@@ -89,31 +91,18 @@ def encoder_settings(folder: Path) -> EncoderSettings:
     found = [mode for name, mode in POOLINGS.items() if {name, f"{MODE}_{mode}"} & set(asked)]
     if len(asked) > 1 or len(found) < len(asked):
         raise _not_understood(f"`{POOLING}` asks for {', '.join(asked)[:200]}")
-    model = _settings(folder, "config.json")
+    model = settings("config.json")
     named = [sentences.get("max_seq_length"), *(model.get(name) for name in WINDOWS)]
+    texts = prompts.get("prompts")
+    known: Mapping[str, Any] = texts if isinstance(texts, Mapping) else {}
+    name = "classification" if "classification" in known else prompts.get("default_prompt_name")
     return EncoderSettings(
         pooling=found[0] if found else "mean",
-        prompt=_prompt(prompts),
+        prompt=str(known.get(str(name)) or ""),
         pools_prompt=pooling.get("include_prompt", True) is not False,
         most_tokens=min((one for one in named if isinstance(one, int) and one > 0), default=None),
         lower=sentences.get("do_lower_case") is True,
     )
-
-
-def _settings(folder: Path, name: str) -> Mapping[str, Any]:
-    """Return what a file of the encoder says; nothing where it is absent."""
-    found = read_settings(folder / name) if (folder / name).exists() else {}
-    if not isinstance(found, dict):
-        raise unreadable(folder / name, "it holds no object")
-    return found
-
-
-def _prompt(settings: Mapping[str, Any]) -> str:
-    prompts = settings.get("prompts")
-    if not isinstance(prompts, Mapping):
-        return ""
-    name = "classification" if "classification" in prompts else settings.get("default_prompt_name")
-    return str(prompts.get(str(name)) or "")
 
 
 def _not_understood(what: str) -> StageError:
@@ -131,7 +120,6 @@ LOADABLE = (
 )
 WORD = re.compile(r"[^\W\d_]{2,}")
 LOOKED_AT = 500
-"""Texts in which words are looked up."""
 UNUSED = "pooler."
 """Begins the names of tensors that nothing here reads; files may lack them."""
 
@@ -142,7 +130,6 @@ class Encoder(TextEncoder):
 
     settings: EncoderSettings
     bytes: int
-    """Of its weights on the disk."""
     precision: str
     """In which a copy is tuned: with `bf16` products are, weights stay in 32 bits."""
     _known: dict[str, np.ndarray] = field(default_factory=dict)
@@ -210,46 +197,19 @@ def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
         lacks = f"weights lack `{missing[0]}`" if missing else "tokenizer has no padding token"
         message = f"the encoder cannot be loaded: its {lacks}"
         raise StageError.one("X696", message, path="baselines", hint=LOADABLE)
-    settings = replace(settings, most_tokens=_most_tokens(model, settings.most_tokens))
+    most = [] if settings.most_tokens is None else [settings.most_tokens]
+    for name, part in model.named_modules():
+        first = getattr(part, "padding_idx", None)
+        if name.endswith("position_embeddings") and first is not None:
+            # RoBERTa and its like number tokens from the place after the padding's: of 514 positions 512 are left.
+            most.append(part.num_embeddings - first - 1)
+    settings = replace(settings, most_tokens=min(most, default=None))
     size = sum(one.path.stat().st_size for one in weight_files(folder))
     encoder = Encoder(
         model=model, tokenizer=tokenizer, settings=settings, bytes=size, precision=precision
     )
-    no_vectors = library_errors(
-        "X696", "the encoder makes no vectors", hint=LOADABLE, path="baselines"
-    )
     # The decoder of some models wants the beginning of an answer.
-    with no_vectors, torch.inference_mode():
+    why = "the encoder makes no vectors"
+    with library_errors("X696", why, hint=LOADABLE, path="baselines"), torch.inference_mode():
         encoder.unit_vectors(["a"]).reshape(1, encoder.width)
     return encoder
-
-
-def _most_tokens(model: Any, named: int | None) -> int | None:
-    """Return how many tokens the encoder can read, `named` being what its files say.
-
-    RoBERTa and models like it number tokens from the place after the padding's: of 514 positions 512 are left.
-    """
-    found = [] if named is None else [named]
-    for name, part in model.named_modules():
-        first = getattr(part, "padding_idx", None)
-        if name.endswith("position_embeddings") and first is not None:
-            found.append(part.num_embeddings - first - 1)
-    return min(found, default=None)
-
-
-def require_lesson(texts: Sequence[str], labels: np.ndarray) -> None:
-    """Refuse training rows that teach nothing. StageError G522."""
-    if labels.ndim == 1 and len(set(labels.tolist())) == 1:
-        raise teaches_nothing("they all have one label")
-    if not any(text.strip() for text in texts):
-        raise teaches_nothing("they are blank")
-
-
-def teaches_nothing(why: str) -> StageError:
-    """Return the error of training rows on which no classifier can be trained."""
-    return StageError.one(
-        "G522",
-        f"an encoder's classifier can learn nothing from the training rows: {why}",
-        path="baselines",
-        hint="remove encoder_linear and encoder_tuned from baselines",
-    )

@@ -41,22 +41,27 @@ class TextEncoder:
 
     def pooled(self, model: Any, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return one vector for each row of tokens, as the model, or a tuned copy of it, gives it."""
-        states = model(**tokens).last_hidden_state
+        states: torch.Tensor = model(**tokens).last_hidden_state
         mask = tokens["attention_mask"].bool()
         if self.settings.prompt and not self.settings.pools_prompt:
             mask = mask.clone()
-            mask[:, : self._prompt_length()] = False
-        return _pool(states, mask, self.settings.pooling)
+            # Without the token that ends a text.
+            mask[:, : len(self.tokenizer(self.settings.prompt)["input_ids"]) - 1] = False
+        if self.settings.pooling == "cls":
+            return states[:, 0]
+        if self.settings.pooling == "lasttoken":
+            places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+            last = places.masked_fill(~mask, -1).argmax(dim=1)
+            return states[torch.arange(len(states), device=mask.device), last]
+        weights = mask.unsqueeze(-1)
+        if self.settings.pooling == "max":
+            return states.masked_fill(~weights, -torch.inf).amax(dim=1)
+        return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
     def unit_vectors(self, texts: Sequence[str]) -> torch.Tensor:
         """Return a row of length 1 for each of a batch of texts."""
-        return torch.nn.functional.normalize(
-            self.pooled(self.model, self.tokens(texts)), dim=-1
-        ).cpu()
-
-    def _prompt_length(self) -> int:
-        # Without the token that ends a text.
-        return len(self.tokenizer(self.settings.prompt)["input_ids"]) - 1
+        pooled = self.pooled(self.model, self.tokens(texts))
+        return torch.nn.functional.normalize(pooled, dim=-1).cpu()
 
 
 def load_text_encoder(folder: Path, settings: Mapping[str, Any], device: str) -> TextEncoder:
@@ -87,16 +92,3 @@ def batches(texts: Sequence[str], size: int = BATCH) -> Iterator[list[int]]:
     order = sorted(range(len(texts)), key=lambda place: (-len(texts[place]), place))
     for start in range(0, len(order), size):
         yield order[start : start + size]
-
-
-def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    if pooling == "cls":
-        return states[:, 0]
-    if pooling == "lasttoken":
-        places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-        last = places.masked_fill(~mask, -1).argmax(dim=1)
-        return states[torch.arange(len(states), device=mask.device), last]
-    weights = mask.unsqueeze(-1)
-    if pooling == "max":
-        return states.masked_fill(~weights, -torch.inf).amax(dim=1)
-    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

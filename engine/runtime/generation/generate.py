@@ -31,7 +31,6 @@ class SampledText:
     tokens: list[int] = field(default_factory=list)
     """Without what it began after, and without what ends it."""
     ended: bool = False
-    """The model ended it; else it was cut off."""
 
 
 def sample_texts(

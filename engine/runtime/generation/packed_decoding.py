@@ -38,7 +38,6 @@ from engine.runtime.scoring.packed_cache import (
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
 """In one forward pass, unless the rows in flight have more."""
 ROWS = {"cpu": 64, "mps": 64, "cuda": 512}
-"""In flight at the same time."""
 STORE_BYTES = {"cpu": 192 << 20, "mps": 1 << 30, "cuda": 8 << 30}
 """Keys and values of the rows in flight, unless one row has more."""
 Step = Callable[[torch.Tensor, Sequence[int]], list[list[int]]]
@@ -81,7 +80,6 @@ class _InFlight:
 
     member: int
     waiting: list[int]
-    """Tokens to be fed."""
     slots: list[int] = field(default_factory=list)
     """Where the keys and values of those that were fed stand, the shared start not counted."""
 

@@ -24,7 +24,6 @@ class GeneratedText(Value):
     """What a model generated for one prompt."""
 
     text: str
-    """Without what ends the turn."""
     probability: float
     """Of the text and its ending: by each token's share among those that might have come."""
     finished: bool
@@ -35,14 +34,11 @@ class AnswerTokens(Value):
     """How the tokens of one model's answers are read."""
 
     terminator: str
-    """Text that ends the turn."""
     tail: int
     """Last tokens that are looked at for it; 0 where it is one token, and that a stop."""
     is_stop: Callable[[int], bool]
     text: Callable[[Sequence[int]], str]
-    """Of a free answer: up to the terminator, without special tokens."""
     whole: Callable[[Sequence[int]], str]
-    """With special tokens."""
 
 
 class AnswerDecoding:
@@ -52,7 +48,6 @@ class AnswerDecoding:
         self.matcher = matcher
         self.tokens = matcher.forced() if matcher is not None else []
         self.nll = 0.0
-        """Negative log-likelihood so far, in nats."""
         self.finished = matcher is not None and matcher.is_done
         self._answer = answer
 

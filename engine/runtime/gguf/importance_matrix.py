@@ -29,7 +29,6 @@ from engine.values import Value
 
 REVISION = 1
 TOKENS = 20_000
-"""Of the rows that are looked at, at most."""
 
 
 class Squares(Value):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from msgspec import convert
+
 from engine.environment import EXTRAS, version_of
 from engine.errors import EnvironmentProblem, Problem, StageError, install_hint
 from engine.files.reading import MOST_ANSWERS, read_json
@@ -14,7 +16,7 @@ from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe.model import ONNX
 from engine.runtime.models.files import require_data
-from engine.runtime.scoring.label_search import LabelChoice, choices_of
+from engine.runtime.scoring.label_search import LabelChoice
 from engine.runtime.tool_process import request_files, run_tool
 from engine.values import Value
 
@@ -29,7 +31,6 @@ REVISION = 1
 CONVERTER = "engine.runtime.graph.convert_worker"
 MODEL_TOOLS = ("torch", "transformers")
 TOOLS = (*MODEL_TOOLS, *EXTRAS[ONNX])
-"""The distributions that write and run a graph."""
 
 
 def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
@@ -86,7 +87,6 @@ class GraphAnswers(Value):
 
     choices: list[LabelChoice]
     token_ids: list[list[int]]
-    """Of each prompt, as the tokenizer beside the graph reads it."""
     is_finite: bool
     """False where the model's numbers were none: nothing was answered then, but all prompts were read."""
 
@@ -122,8 +122,7 @@ def ask_graph(
             writes=(workdir,),
             on_line=lambda line: progress.update(int(line), len(prompts), "rows"),
         )
-        found = read_json(result, limit=MOST_ANSWERS)
-    choices = choices_of(found.pop("choices"))
-    if found["is_finite"] and len(choices) != len(prompts):
-        raise StageError.one("X816", f"{ONNX} answered {len(choices)} of {len(prompts)} rows")
-    return GraphAnswers(**found, choices=choices)
+        found = convert(read_json(result, limit=MOST_ANSWERS), GraphAnswers)
+    if found.is_finite and len(found.choices) != len(prompts):
+        raise StageError.one("X816", f"{ONNX} answered {len(found.choices)} of {len(prompts)} rows")
+    return found

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tokenizers import Tokenizer
 
 from engine.files.reading import MOST_ANSWERS, read_json
 from engine.runtime.graph.client import GRAPH_FILE, INPUTS, TOKENIZER
-from engine.runtime.scoring.label_search import AnswerTree, Search, make_tree
+from engine.runtime.scoring.label_search import Search, make_tree
 from engine.values import to_json
 
 Logits = NDArray[np.float32]
@@ -55,29 +56,20 @@ def answer(
         search = Search(tree, distribution=True)
         while wanted := search.wanted():
             for number in wanted:
-                scores = [*_scores(run, row, tree, number)]
+                path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
+                scored, scores = tree.branches[number].scored, list[float]()
+                # The whole row is computed for each branch.
+                logits = run([*row, *tree.forced, *path])[-len(scored) :]
+                for place, tokens in zip(logits.astype(np.float64), scored, strict=True):
+                    top = place.max()
+                    normaliser = top + np.log(np.exp(place - top).sum())
+                    scores += (float(place[token] - normaliser) for token in tokens)
                 if not all(map(math.isfinite, scores)):
                     return {"choices": [], "is_finite": False}
                 search.take(number, scores)
         choices.append(to_json(search.choice))
         report(done)
     return {"choices": choices, "is_finite": True}
-
-
-def _scores(run: Run, row: list[int], tree: AnswerTree, number: int) -> Iterator[float]:
-    """Yield the log-probabilities that a search wants of a branch; the whole row is computed for them."""
-    path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
-    scored = tree.branches[number].scored
-    logits = run([*row, *tree.forced, *path])[-len(scored) :]
-    for place, tokens in zip(logits.astype(np.float64), scored, strict=True):
-        top = place.max()
-        normaliser = top + np.log(np.exp(place - top).sum())
-        yield from (float(place[token] - normaliser) for token in tokens)
-
-
-def _print_done(done: int) -> None:
-    sys.stdout.write(f"{done}\n")
-    sys.stdout.flush()
 
 
 def main(request: Path, result: Path) -> None:
@@ -90,7 +82,7 @@ def main(request: Path, result: Path) -> None:
 
     rows = read(asked["prompts"])
     run = load(folder, threads=asked["threads"])
-    found = answer(run, rows, read(asked["answers"]), _print_done)
+    found = answer(run, rows, read(asked["answers"]), partial(print, flush=True))
     result.write_text(json.dumps({**found, "token_ids": rows}), encoding="utf-8")
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
+
+from msgspec import convert
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, RecipeError, StageError, install_hint
@@ -25,7 +27,7 @@ from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.rendering.windows import TooLong, too_long, too_long_words
-from engine.runtime.scoring.label_search import LabelChoice, choices_of, tempered
+from engine.runtime.scoring.label_search import LabelChoice, tempered
 from engine.runtime.tool_process import request_files, run_tool
 from engine.values import Value, field, replace, to_json
 
@@ -70,21 +72,16 @@ class FileTokenizer(Value):
         return text
 
 
-def load_gguf_chat(path: Path) -> Chat:
-    """Return the chat of a GGUF file. StageError X602 without a template, X603, X634 for no whole file."""
-    from engine.runtime.rendering.chat import chat_of  # brings transformers
-
-    return chat_of(file_tokenizer(path))
-
-
 def file_tokenizer(path: Path) -> FileTokenizer:
     """Return the chat template of a GGUF file and its special tokens. StageError X634 for no whole file."""
     from engine.runtime.gguf.convert import read_gguf  # brings NumPy
 
     try:
-        reader = read_gguf(path)
-        template, tools = _value(reader, TEMPLATE), _value(reader, TOOL_TEMPLATE)
-        ids = [_value(reader, name) for name in (BOS, EOS)]
+        reader: Any = read_gguf(path)
+        template, tools, *ids = (
+            None if (found := reader.get_field(name)) is None else found.contents()
+            for name in (TEMPLATE, TOOL_TEMPLATE, BOS, EOS)
+        )
         tokens = reader.get_field(TOKENS)
         bos, eos = ("" if place is None else str(tokens.contents(int(place))) for place in ids)
     # The file may come from anybody, and a field of it hold another type than its name promises.
@@ -94,14 +91,6 @@ def file_tokenizer(path: Path) -> FileTokenizer:
         chat_template=template or "", bos_token=bos, eos_token=eos, tool_template=tools or ""
     )
 
-
-def _value(reader: Any, name: str) -> Any:
-    field = reader.get_field(name)
-    return None if field is None else field.contents()
-
-
-if TYPE_CHECKING:
-    from engine.runtime.rendering.chat import Chat
 
 WORKER = "engine.runtime.llama.worker"
 
@@ -122,7 +111,6 @@ class Request(Value):
     """Of answers that are constrained by it (`engine.recipe.answer_grammar`); empty for none."""
     grammar_tokens: int = 0
     max_new_tokens: int = 0
-    """The most that a free answer may have; 0 for none."""
     terminator: str = ""
     """Text that ends the turn: of constrained answers, and of free ones where it is several tokens."""
     learned: Sequence[TokenRow] = ()
@@ -163,16 +151,14 @@ class Request(Value):
 class GgufAnswers(Value):
     """The answers of a GGUF file; lists are by prompt, and empty for what was not requested."""
 
-    choices: list[LabelChoice]
-    constrained: list[GeneratedText]
+    choices: list[LabelChoice] = field(default_factory=list)
+    constrained: list[GeneratedText] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     ended: list[bool] = field(default_factory=list)
     """Of each free text, that it was not cut off; of each likelihood, that the answer would end there."""
     likelihoods: list[float] = field(default_factory=list)
-    """Nats of the learned tokens, by row."""
     token_ids: list[list[int]]
     read: list[list[int]]
-    """Tokens of each of the other texts."""
     sent: list[list[int]]
     is_ended: bool
     """The file itself stops at what ends a turn, so that every program does."""
@@ -222,12 +208,10 @@ def require_llama() -> None:
 
 def from_json(found: dict[str, Any], request: Request) -> GgufAnswers:
     """Return what a worker wrote to a request. StageError X641 where a row has no choice."""
-    choices = choices_of(found.pop("choices", ()))
-    constrained = [GeneratedText(**item) for item in found.pop("constrained", ())]
-    answers = GgufAnswers(**found, choices=choices, constrained=constrained)
+    answers = convert(found, GgufAnswers)
     wanted = sum(answers.too_long(place) is None for place in range(len(request.prompts)))
-    if answers.is_finite and request.answers and len(choices) != wanted:
-        raise StageError.one("X641", f"llama.cpp answered {len(choices)} of {wanted} rows")
+    if answers.is_finite and request.answers and len(answers.choices) != wanted:
+        raise StageError.one("X641", f"llama.cpp answered {len(answers.choices)} of {wanted} rows")
     return answers
 
 
@@ -242,7 +226,6 @@ class Answer(Value):
     probability: float | None
     """Its share among what was allowed, 0 to 1; None where nothing was held to a form."""
     text: str
-    """What the model says when nothing constrains it."""
     is_valid: bool
     abstain_below: float | None = None
     ended: bool = True
@@ -342,42 +325,32 @@ def read_answers(task: TaskFile, answers: GgufAnswers, count: int) -> list[Answe
             found.append(Answer.none(task.task.kind, length))
             continue
         place = next(answered)
-        label, probability = _constrained_answer(task, answers, place)
-        # nothing comes back of what was not asked for
-        text = answers.texts[place] if answers.texts else ""
-        is_valid = parse_answer(task.task, text) is not None
+        label, probability, ended = None, None, True
         # Of the answer that counts: the one held to a form, else the free one.
-        ended = True
-        if answers.constrained:
-            ended = answers.constrained[place].finished
+        if answers.choices:
+            choice, kept = answers.choices[place], task.calibration
+            label, probability = task.task.labels[choice.index], choice.probability
+            if kept is not None and choice.probabilities:
+                probability = max(tempered(choice.probabilities, kept.temperature))
+        elif answers.constrained:
+            bound = answers.constrained[place]
+            ended, probability = bound.finished, bound.probability
+            label = parse_answer(task.task, bound.text) if ended else None
         elif answers.ended and not task.task.spec.is_constrained:
             ended = answers.ended[place]
+        # nothing comes back of what was not asked for
+        text = answers.texts[place] if answers.texts else ""
         found.append(
             Answer(
                 kind=task.task.kind,
                 label=label,
                 probability=probability,
                 text=text,
-                is_valid=is_valid,
+                is_valid=parse_answer(task.task, text) is not None,
                 ended=ended,
             )
         )
     return found
-
-
-def _constrained_answer(
-    task: TaskFile, answers: GgufAnswers, place: int
-) -> tuple[str | None, float | None]:
-    if answers.choices:
-        choice = answers.choices[place]
-        label, kept = task.task.labels[choice.index], task.calibration
-        if kept is None or not choice.probabilities:
-            return label, choice.probability
-        return label, max(tempered(choice.probabilities, kept.temperature))
-    if answers.constrained:
-        bound = answers.constrained[place]
-        return parse_answer(task.task, bound.text) if bound.finished else None, bound.probability
-    return None, None
 
 
 def report_line(line: str, total: int, progress: Progress) -> None:

@@ -22,16 +22,12 @@ from engine.runtime.scoring.label_search import common_prefix
 from engine.values import Value
 
 Logits = NDArray[np.float32]
-"""Of one position, by token of the vocabulary."""
 
 ROWS = 16
-"""Rows that are in the cache together, at most."""
 LANES = 240
 """Sequences, at most; llama.cpp knows 256."""
 TOKENS = 512
-"""Tokens in one batch, unless one row has more."""
 CELLS = 8192
-"""Tokens in the cache, unless one row needs more."""
 PARTS = 2
 """Of the rows, which are asked beside each other."""
 START = -1
@@ -182,7 +178,6 @@ class _CachedRow:
     """By node in the cache: its lane, and its position."""
     known: dict[int, FeedRequest] = field(default_factory=dict)
     used: int = 0
-    """Cells behind the row."""
 
 
 def run_beside(

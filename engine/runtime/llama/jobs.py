@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 FORCED = 0
 """Node of a search at the end of what all answers begin with; branch b is node b + 1."""
 MOST_TOKENS = 512
-"""Cache cells of a search, where the tree has more nodes."""
 
 
 class NotFiniteError(ArithmeticError):

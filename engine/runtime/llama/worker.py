@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 from typing import IO, TYPE_CHECKING, Any
@@ -37,8 +37,6 @@ from engine.values import to_json
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
-
-    from engine.runtime.generation.grammar import Grammar
 
 STATUS = Path("/proc/self/status")
 
@@ -63,11 +61,14 @@ def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> 
         began = time.perf_counter()
         token = _read(context, row, start=0)
         cold.append(time.perf_counter() - began)
-        rates.append(tokens / _timed(context, token, start=len(row), tokens=tokens))
+        began = time.perf_counter()
+        for position in range(len(row), len(row) + tokens):
+            token = _read(context, [token], start=position)
+        rates.append(tokens / (time.perf_counter() - began))
         if rewinds:
             context.drop(0, prefix)
             began = time.perf_counter()
-            _read(context, row, start=prefix)
+            _read(context, row[prefix:], start=prefix)
             cached.append(time.perf_counter() - began)
         context.drop(0)
     return {
@@ -81,17 +82,9 @@ def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> 
     }
 
 
-def _read(context: Context, row: Sequence[int], *, start: int) -> int:
-    """Read tokens from a position on; return the most probable next one."""
-    place = context.feed(0, start, row[start:], wanted=True)
-    return int(context.logits(place).argmax())
-
-
-def _timed(context: Context, token: int, *, start: int, tokens: int) -> float:
-    began = time.perf_counter()
-    for position in range(start, start + tokens):
-        token = int(context.logits(context.feed(0, position, [token], wanted=True)).argmax())
-    return time.perf_counter() - began
+def _read(context: Context, tokens: Sequence[int], *, start: int) -> int:
+    """Read tokens behind so many; return the most probable next one."""
+    return int(context.logits(context.feed(0, start, tokens, wanted=True)).argmax())
 
 
 def peak_memory() -> int:
@@ -127,30 +120,22 @@ def likelihoods(
     for done, row in enumerate(rows, start=1):
         if prefix:
             context.share(0, 1)
-        results.append(_nll(context, row["ids"], row["learned"], start=prefix))
+        total, ends, tokens, learned = 0.0, False, row["ids"], row["learned"]
+        last = max((place for place, flag in enumerate(learned) if flag), default=0)
+        # The last learned token is only predicted: nothing is asked behind it.
+        for begin in range(prefix, last, BATCH):
+            end = min(begin + BATCH, last)
+            wanted = [bool(flag) for flag in learned[begin + 1 : end + 1]]
+            context.add(1, begin, tokens[begin:end], wanted=wanted)
+            context.decode()
+            for offset in (offset for offset, want in enumerate(wanted) if want):
+                logits, token = context.logits(offset), tokens[begin + offset + 1]
+                total += normaliser(logits) - float(logits[token])
+                ends = int(logits.argmax()) == token
+        results.append((total, ends))
         context.drop(1)
         report(done)
     return results
-
-
-def _nll(
-    context: Context, ids: Sequence[int], learned: Sequence[int], *, start: int
-) -> tuple[float, bool]:
-    total, ends = 0.0, False
-    last = max((place for place, flag in enumerate(learned) if flag), default=0)
-    # The last learned token is only predicted: nothing is asked behind it.
-    for begin in range(start, last, BATCH):
-        end = min(begin + BATCH, last)
-        wanted = [bool(flag) for flag in learned[begin + 1 : end + 1]]
-        context.add(1, begin, ids[begin:end], wanted=wanted)
-        context.decode()
-        for offset, want in enumerate(wanted):
-            if want:
-                logits = context.logits(offset)
-                token = ids[begin + offset + 1]
-                total += normaliser(logits) - float(logits[token])
-                ends = int(logits.argmax()) == token
-    return total, ends
 
 
 def answer(
@@ -206,7 +191,11 @@ def _generate(
         tree = make_tree(answers)
         searches = [SearchJob(tree, distribution=request["distribution"]) for _ in rows]
     if request["grammar"]:
-        grammar, most = _grammar(engine, request), request["grammar_tokens"]
+        from engine.runtime.generation.grammar import Grammar  # only where answers are bound
+
+        # In the tokens of the file itself, which `recipe try` has nothing else of.
+        words, most = _bound_vocabulary(engine), request["grammar_tokens"]
+        grammar = Grammar(words, request["grammar"], request["terminator"])
         constrained = [DecodingJob(tokens, most=most, matcher=grammar.matcher()) for _ in rows]
     if rows and answers:
         run_beside(engine, rows, searches, report)
@@ -228,13 +217,6 @@ def _generate(
         "texts": [job.decoding.result().text for job in texts],
         "ended": [job.decoding.finished for job in texts],
     }
-
-
-def _grammar(engine: Engine, request: dict[str, Any]) -> Grammar:
-    """Return the grammar in the tokens of the file itself, which `recipe try` has nothing else of."""
-    from engine.runtime.generation.grammar import Grammar  # only where answers are bound
-
-    return Grammar(_bound_vocabulary(engine), request["grammar"], request["terminator"])
 
 
 @lru_cache(maxsize=1)
@@ -263,14 +245,10 @@ class _Vocabulary:
         return list(self._vocab.tokenize(text, add_special=False, parse_special=True))
 
 
-def _print_done(done: int) -> None:
-    sys.stdout.write(f"{done}\n")
-    sys.stdout.flush()
-
-
 def main(request: Path, result: Path) -> None:
     asked = read_json(request, limit=MOST_ANSWERS)
-    found = answer(Engine(asked["gguf"], threads=asked["threads"]), asked, _print_done)
+    report = partial(print, flush=True)
+    found = answer(Engine(asked["gguf"], threads=asked["threads"]), asked, report)
     result.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
 
 

@@ -129,7 +129,6 @@ FILES = (
 DIGIT_SPLITTERS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
 """llama.cpp's pre-tokenizers that cut at every digit, then split as GPT-2 does (`src/llama-vocab.cpp`)."""
 TOKENIZER_FILES = tuple(name for name in FILES if "safetensors" not in name)
-"""What is fetched where only the tokenizer and the chat template are wanted."""
 MOST_GROWTH = 32
 """Times a GGUF file that its weights take while they are read: 2 bits become 32, beside a copy of 16."""
 LOAD_BYTES, THREAD_BYTES = 2 << 30, 64 << 20

@@ -127,7 +127,6 @@ class LoadedModel(Value):
     folder: Path
     adapter: Path | None
     precision: str
-    """bf16, fp16 or fp32."""
 
     @property
     def device(self) -> torch.device:

@@ -56,7 +56,6 @@ def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
 PREFIX = "base_model.model."
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 COPIED = frozenset({".json", ".jinja", ".model", ".txt"})
-"""Endings of the files that make a model folder complete beside its weights."""
 PLAIN: dict[str, set[object]] = {
     "peft_type": {"LORA"},
     "bias": {None, "none"},
@@ -71,9 +70,7 @@ EMPTY = (
     "modules_to_save", "layer_replication", "target_parameters", "trainable_token_indices", "megatron_config",
     "corda_config", "eva_config",
 )  # fmt: skip
-"""Settings that must be absent or empty."""
 CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
-"""Settings that say which modules have a pair."""
 MAGNITUDE = ".lora_magnitude_vector"
 LENGTH_ROUNDING = 2.0**-18
 BLOCK = 1 << 18

@@ -257,7 +257,6 @@ FACTS: Final = "start.json"
 """Beside a folder that was made of another model, or of none: how, as JSON."""
 REVISION: Final = 1
 _SAMPLE: Final = 1 << 20
-"""Characters of the training text by which the bytes of a token are counted."""
 
 
 class TrainingText(Value):
@@ -265,7 +264,6 @@ class TrainingText(Value):
 
     texts: Callable[[], Iterable[str]]
     digest: str
-    """sha256 of their file."""
 
 
 class Start(Value):

@@ -39,7 +39,6 @@ class WeightFile(Value):
     header: bytes
     """The length and the JSON, as they stand at the start of the file."""
     tensors: tuple[Tensor, ...]
-    """In the order of their bytes."""
 
 
 def read_weight_file(path: Path) -> WeightFile:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from jinja2.exceptions import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from engine.errors import StageError
+from engine.errors import StageError, first_line
 from engine.failures import library_errors
 from engine.process.limits import TooSlowError, more_memory, processor_time
 from engine.runtime.models.files import require_vocabulary
@@ -29,9 +29,7 @@ from engine.values import Value, replace
 SECONDS: Final = 5.0
 """Of processor time for one conversation; templates take thousandths of it."""
 MEMORY: Final = 1 << 30
-"""Bytes, beyond what the process holds."""
 LONGEST: Final = 64 << 20
-"""Characters of one conversation."""
 _FAILS: Final = (ArithmeticError, LookupError, AttributeError, ValueError, RecursionError)
 """What the code of a template raises besides jinja's own errors."""
 
@@ -117,7 +115,6 @@ class Chat(Value):
     """A tokenizer and its chat template."""
 
     tokenizer: Any
-    """A transformers tokenizer."""
     terminator: str
     """Text that ends an assistant turn, such as `<|im_end|>`."""
 
@@ -166,7 +163,7 @@ class Chat(Value):
         except (TemplateError, TypeError) as error:
             raise StageError.one(
                 "X603",
-                f"the chat template of the base model refuses the conversation: {_first_line(error)}",
+                f"the chat template of the base model refuses the conversation: {first_line(error)}",
                 hint="templates without a system turn need `task.system` left out",
             ) from error
 
@@ -206,7 +203,13 @@ class Chat(Value):
         return frozenset([*(ids if len(ids) == 1 else []), *([] if eos is None else [eos])])
 
 
-def load_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
+def _tokenizer(model_dir: Path) -> Any:
+    return AutoTokenizer.from_pretrained(model_dir, local_files_only=True, trust_remote_code=False)
+
+
+def load_chat(
+    model_dir: Path, *, asks: bool | None = True, load: Callable[[Path], Any] = _tokenizer
+) -> Chat:
     """Return the chat of a model folder; a template is not needed where nobody `asks` (documents).
 
     None asks where there is a template: a model without one was refused before, unless it reads documents.
@@ -214,14 +217,6 @@ def load_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
     StageError X601 without a usable tokenizer, X694 with tokens beyond reason, X602 without a chat template, X603
     when it refuses, X670 when it writes another text at another time.
     """
-    return _load_chat(model_dir, _tokenizer, asks=asks)
-
-
-def _tokenizer(model_dir: Path) -> Any:
-    return AutoTokenizer.from_pretrained(model_dir, local_files_only=True, trust_remote_code=False)
-
-
-def _load_chat(model_dir: Path, load: Callable[[Path], Any], *, asks: bool | None) -> Chat:
     require_vocabulary(model_dir)
     what = "the tokenizer of the base model cannot be loaded"
     hint = "the folder needs tokenizer.json and tokenizer_config.json"
@@ -234,7 +229,14 @@ def _load_chat(model_dir: Path, load: Callable[[Path], Any], *, asks: bool | Non
         raise StageError.one("X601", f"{what}: {why}", hint=hint)
     if not asks and (asks is False or not tokenizer.chat_template):
         return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
-    tokenizer.chat_template = _fixed(_texts(tokenizer.chat_template))
+    template = tokenizer.chat_template
+    # A tokenizer may have several, by name.
+    texts = template if isinstance(template, dict) else {"": template or ""}
+    if not all(isinstance(one, str) for one in texts.values()):
+        hint = "take the tokenizer_config.json of the model's own repository"
+        raise StageError.one("X601", f"{what}: its chat template is no text", hint=hint)
+    fixed = {name: with_fixed_date(text) for name, text in texts.items()}
+    tokenizer.chat_template = fixed if isinstance(template, dict) else fixed[""]
     return chat_of(tokenizer)
 
 
@@ -251,7 +253,7 @@ def kept_tokenizer(model_dir: Path) -> Any:
 @lru_cache(maxsize=KEPT)
 def _kept_chat(model_dir: Path, *, asks: bool | None, _state: object) -> Chat:
     # A copy has a template of its own; the words are those of the kept one.
-    return _load_chat(model_dir, lambda folder: copy.copy(kept_tokenizer(folder)), asks=asks)
+    return load_chat(model_dir, asks=asks, load=lambda folder: copy.copy(kept_tokenizer(folder)))
 
 
 @lru_cache(maxsize=KEPT)
@@ -279,42 +281,11 @@ def chat_of(tokenizer: Any) -> Chat:
         )
     chat = Chat(tokenizer=tokenizer, terminator="")
     tail = chat.around_answer([{"role": "user", "content": "text"}])[1].rstrip()
-    ending = _first_special(tokenizer, tail) or tail or tokenizer.eos_token or ""
-    return replace(chat, terminator=ending)
-
-
-def _texts(template: Any) -> str | dict[str, str] | None:
-    """Return a template of a tokenizer's settings, or several by name. StageError X601 for anything else."""
-    every = list(template.values()) if isinstance(template, dict) else [template or ""]
-    if not all(isinstance(one, str) for one in every):
-        raise StageError.one(
-            "X601",
-            "the tokenizer of the base model cannot be loaded: its chat template is no text",
-            hint="take the tokenizer_config.json of the model's own repository",
-        )
-    found: str | dict[str, str] | None = template
-    return found
-
-
-def _fixed(template: str | dict[str, str] | None) -> str | dict[str, str] | None:
-    """Return the template or, of a tokenizer with several, each of them, with one date. StageError X670."""
-    if isinstance(template, dict):
-        return {name: with_fixed_date(text) for name, text in template.items()}
-    return with_fixed_date(template) if template else template
-
-
-def _first_special(tokenizer: Any, tail: str) -> str:
-    """Return the special token that the text after an answer begins with, or "".
-
-    It ends the turn alone. What follows it ends the conversation, as Phi-3's `<|endoftext|>` does.
-    """
     special = [token for token in getattr(tokenizer, "all_special_tokens", ()) if token]
     special += [
         str(one) for one in getattr(tokenizer, "added_tokens_decoder", {}).values() if one.special
     ]
-    # The longest: one special token may begin with another.
-    return max((token for token in special if tail.startswith(token)), key=len, default="")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    # A special token that the text after an answer begins with, the longest, as one may begin with another, ends the
+    # turn alone. What follows it ends the conversation, as Phi-3's `<|endoftext|>` does.
+    first = max((token for token in special if tail.startswith(token)), key=len, default="")
+    return replace(chat, terminator=first or tail or tokenizer.eos_token or "")

@@ -48,26 +48,21 @@ class RenderRequest(Value):
     task: Task
     limits: LengthLimits
     base_model: Mapping[str, Any]
-    """Its identity, as it stands in keys."""
     base_folder: Path
-    """The folder of the base model's tokenizer and chat template."""
     data: Artifact
-    """The data stage's artifact: `train.jsonl`, `validation.jsonl`."""
 
 
 @dataclass(slots=True)
 class CommonStart:
     """The text that all rows so far begin with, as far as none of them learns from it."""
 
-    text: str = ""
-    _rows: int = 0
+    text: str | None = None
 
     def take(self, row: RenderedRow) -> RenderedRow:
         first = row.segments[0] if row.segments else None
         text = first.text if first is not None and not first.supervised else ""
         # The place of the first difference, character by character: these are no paths.
-        self.text = commonprefix([self.text, text]) if self._rows else text  # noqa: RUF071
-        self._rows += 1
+        self.text = text if self.text is None else commonprefix([self.text, text])  # noqa: RUF071
         return row
 
 
@@ -82,21 +77,14 @@ class SplitFacts(Value):
     dropped: tuple[str, ...]
     truncated: tuple[str, ...]
     marked: tuple[str, ...] = ()
-    """Rows with tokens of the chat template in their texts."""
     rewritten: tuple[str, ...] = ()
-    """Chats of which only the last answer is trained, since the template rewrites earlier turns."""
     blocks: tuple[str, ...] = ()
-    """Documents that were cut into several rows."""
     notes: tuple[str, ...] = ()
-    """Remarks for the report, in sentences."""
     given: int | None = None
     """Rows of an epoch before any was left out or cut into blocks; None where that was not counted yet."""
     left_out: int = 0
-    """Rows of an epoch that are left out for their length."""
     left_out_marked: int = 0
-    """Rows of an epoch that are left out for a marker of the template."""
     cut: int = 0
-    """Rows of an epoch that are cut."""
     shared_tokens: int = 0
     """Of the text that all rows begin with; 0 as well where that was not counted yet."""
     lengths: tuple[tuple[int, int], ...] = ()
@@ -157,7 +145,7 @@ def rendered_artifact(
             raise DataError(problems)
         facts = {
             split: _facts(stats, request.limits)
-            | {"shared_tokens": len(renderer.chat.token_ids(starts[split].text))}
+            | {"shared_tokens": len(renderer.chat.token_ids(starts[split].text or ""))}
             for split, stats in stats_by_split.items()
         }
         (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
@@ -219,11 +207,12 @@ def holdout_artifact(
         for row in rows:
             with contextlib.suppress(UnwritableError):
                 found += [(one.tokens, one.origin) for one in renderer.render(row)]
-        counted = sorted(Counter(tokens for tokens, _ in found).items())
-        longest = sorted(found, key=lambda one: (-one[0], one[1]))[:LONGEST]
-        facts = {"window": window_of(request.base_folder), "lengths": counted, "longest": longest}
-        text = json.dumps(facts, indent=1)
-        (folder / HOLDOUT_FACTS).write_text(text, encoding="utf-8")
+        facts = {
+            "window": window_of(request.base_folder),
+            "lengths": sorted(Counter(tokens for tokens, _ in found).items()),
+            "longest": sorted(found, key=lambda one: (-one[0], one[1]))[:LONGEST],
+        }
+        (folder / HOLDOUT_FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
     return cached(HOLDOUT, payload, build)
 
@@ -237,7 +226,8 @@ def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
     # The same line ends on every system, so that equal rows have equal digests.
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
-            written = {"id": row.id, "segments": list(_written(row.segments)), **row.columns}
+            segments = [{"label": one.supervised, "text": one.text} for one in row.segments]
+            written = {"id": row.id, "segments": segments, **row.columns}
             stream.write(f"{json.dumps(written, ensure_ascii=False)}\n")
 
 
@@ -281,10 +271,6 @@ def _renderer(request: RenderRequest) -> Renderer:
 
     chat = kept_chat(request.base_folder, asks=request.task.spec.has_turns)
     return Renderer(chat, request.task, request.limits)
-
-
-def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
-    return ({"label": one.supervised, "text": one.text} for one in segments)
 
 
 def _facts(stats: RenderStats, limits: LengthLimits) -> dict[str, Any]:

@@ -13,11 +13,9 @@ REVISION = 3
 """Bumped when the same examples would now give other rows."""
 PRODUCT = "rendered"
 FACTS = "rendering.json"
-"""Counts of every split, beside the rows."""
 REPLAY_FILE = "replay.jsonl"
 """Beside the rows, where text is replayed: `id`, `before`, `text` and `tokens` (`engine.inference.replay`)."""
 HOLDOUT = "holdout_lengths"
-"""The product with the lengths of the holdout's rows."""
 HOLDOUT_FACTS = "lengths.json"
 
 

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.rendering.renderer import RenderedRow
-from engine.runtime.rendering.segments import Segment, TokenRow, token_row, token_rows
+from engine.runtime.rendering.segments import Segment, token_row, token_rows
 from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers
 
 IGNORED = -100
-"""The label of tokens that are not learned."""
 
 
 class Packing(Value):
@@ -93,22 +92,18 @@ def trained_rows(
 ) -> list[dict[str, list[int]]]:
     """Return rows of a rendered file as tokens and labels, each segment tokenised apart; packed ones as they are."""
     texts = [one for one in written if "input_ids" not in one]
-    made = iter(token_rows(chat, [_segments(one) for one in texts]))
-    return [
-        {name: one[name] for name in ("input_ids", "labels", "attention_mask")}
-        if "input_ids" in one
-        else _labelled(next(made), learn_all=learn_all)
-        for one in written
+    segments = [
+        [Segment(text=part["text"], supervised=bool(part["label"])) for part in one["segments"]]
+        for one in texts
     ]
-
-
-def _segments(written: Mapping[str, Any]) -> list[Segment]:
-    return [Segment(text=one["text"], supervised=bool(one["label"])) for one in written["segments"]]
-
-
-def _labelled(made: TokenRow, *, learn_all: bool) -> dict[str, list[int]]:
-    labels = [
-        token if learn_all or is_learned else IGNORED
-        for token, is_learned in zip(made.ids, made.learned, strict=True)
-    ]
-    return {"input_ids": list(made.ids), "labels": labels}
+    made = iter(token_rows(chat, segments))
+    found = []
+    for one in written:
+        if "input_ids" in one:
+            found.append({name: one[name] for name in ("input_ids", "labels", "attention_mask")})
+            continue
+        row = next(made)
+        shown = zip(row.ids, row.learned, strict=True)
+        labels = [token if learn_all or learned else IGNORED for token, learned in shown]
+        found.append({"input_ids": list(row.ids), "labels": labels})
+    return found

@@ -13,7 +13,6 @@ from engine.runtime.rendering.windows import rows_are
 from engine.values import Value
 
 SHOWN = 10
-"""Rows named in one message."""
 
 
 _REMEDIES: Final = {
@@ -55,18 +54,15 @@ class RenderStats:
     """Those of `dropped` that are over the limit."""
     truncated: list[str] = field(default_factory=list)
     marked: list[MarkedText] = field(default_factory=list)
-    """Each text that holds tokens of the chat template."""
     unsupervised: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
     """Chats of which only the last learned turn is trained."""
     unwritable: list[tuple[str, str]] = field(default_factory=list)
     """Place and what the template leaves out."""
     blocks: list[str] = field(default_factory=list)
-    """Documents that were cut into several rows."""
     documents: int = 0
     """Documents, or blocks of long ones, that were packed into rows; 0 where none were."""
     replayed: int = 0
-    """Texts that are trained beside the rows of the task."""
     replayed_tokens: int = 0
     misread: list[tuple[str, str]] = field(default_factory=list)
     """Place and reason of each preference that trainers would read otherwise than we do."""
@@ -90,11 +86,66 @@ class RenderStats:
         return max(self.lengths, default=0)
 
     def problems(self, limits: LengthLimits) -> Iterator[Problem]:
-        """Yield every reason why these rows cannot be trained on: D390 to D392, D394."""
-        yield from self._marked(limits.template_tokens)
-        yield from self._too_long(limits.max_length)
-        yield from self._untrainable()
-        yield from self._preferences(limits.loss)
+        """Yield every reason why these rows cannot be trained on: D390 to D392, D394, D426, D427."""
+        action, loss = limits.template_tokens, limits.loss
+        ours = action not in ("drop", "warn", "off")
+        # No row can be left out for a text of the recipe's own.
+        found = [one for one in self.marked if ours or (one.key and action == "drop")]
+        for one in found[:SHOWN]:
+            yield Problem(
+                code="D392",
+                message=f"{one.place}: the text holds `{'`, `'.join(one.markers)}`, "
+                "which the model's chat template uses to mark turns",
+                path=one.key or "data",
+                hint=_REMEDIES.get(one.key, "write the marker differently in the recipe"),
+            )
+        if len(found) > SHOWN:
+            more = f"{len(found) - SHOWN} more rows like these"
+            yield Problem(code="D392", message=more, path="data")
+        if self.too_long:
+            worst = sorted(self.too_long, key=lambda row: (-row[0], row[1]))
+            listed = _listed([f"{place} ({tokens})" for tokens, place in worst])
+            yield Problem(
+                code="D390",
+                message=f"{rows_are(len(worst))} longer than {limits.max_length} tokens: {listed}",
+                path="method.max_length",
+                hint=f"set max_length: {worst[0][0]}, or data.checks.truncation: drop",
+            )
+        if self.unsupervised:
+            yield Problem(
+                code="D391",
+                message=f"{len(self.unsupervised)} rows have no token to learn from, or none that"
+                f" ends the answer, first {self.unsupervised[0]}",
+                path="task",
+                hint="give every row an answer, and use a base model whose chat template ends its turns",
+            )
+        if self.unwritable:
+            listed = _listed([f"{place} ({what})" for place, what in self.unwritable])
+            yield Problem(
+                code="D394",
+                message=f"the base model's chat template does not write {len(self.unwritable)}"
+                f" rows as they are: {listed}",
+                path="base_model",
+                hint="use a base model whose chat template takes them, or leave these rows out",
+            )
+        if self.unfit:
+            single = loss == "kto"
+            kinds, wanted = ("pairs", "single answers") if single else ("single answers", "pairs")
+            yield Problem(
+                code="D427",
+                message=f"{rows_are(len(self.unfit))} {kinds}, and {loss} learns from {wanted}:"
+                f" {_listed(self.unfit)}",
+                path="method.preference.loss",
+                hint=f"write `preference: {{loss: {'dpo' if single else 'kto'}}}` under method",
+            )
+        if self.misread:
+            listed = _listed([f"{place} ({why})" for place, why in self.misread])
+            yield Problem(
+                code="D426",
+                message=f"{rows_are(len(self.misread))} read otherwise by the trainer: {listed}",
+                path="base_model",
+                hint="leave these rows out, or use another base model",
+            )
 
     def notes(self, limits: LengthLimits) -> Iterator[Problem]:
         """Yield the warnings about rows that can be trained on: D393, D410, D411, and D392 with `warn`."""
@@ -141,74 +192,6 @@ class RenderStats:
                 message=f"all {self.thumbs.total()} training answers have the same thumb",
                 path="data",
                 hint="kto learns from answers with a thumb up beside others with a thumb down",
-            )
-
-    def _preferences(self, loss: str) -> Iterator[Problem]:
-        if self.unfit:
-            single = loss == "kto"
-            found, wanted = ("pairs", "single answers") if single else ("single answers", "pairs")
-            other = "dpo" if single else "kto"
-            yield Problem(
-                code="D427",
-                message=f"{rows_are(len(self.unfit))} {found}, and {loss} learns from {wanted}:"
-                f" {_listed(self.unfit)}",
-                path="method.preference.loss",
-                hint=f"write `preference: {{loss: {other}}}` under method",
-            )
-        if self.misread:
-            listed = _listed([f"{place} ({why})" for place, why in self.misread])
-            yield Problem(
-                code="D426",
-                message=f"{rows_are(len(self.misread))} read otherwise by the trainer: {listed}",
-                path="base_model",
-                hint="leave these rows out, or use another base model",
-            )
-
-    def _marked(self, action: str) -> Iterator[Problem]:
-        ours = action not in ("drop", "warn", "off")
-        # No row can be left out for a text of the recipe's own.
-        found = [one for one in self.marked if ours or (one.key and action == "drop")]
-        for one in found[:SHOWN]:
-            yield Problem(
-                code="D392",
-                message=f"{one.place}: the text holds `{'`, `'.join(one.markers)}`, "
-                "which the model's chat template uses to mark turns",
-                path=one.key or "data",
-                hint=_REMEDIES.get(one.key, "write the marker differently in the recipe"),
-            )
-        if len(found) > SHOWN:
-            more = f"{len(found) - SHOWN} more rows like these"
-            yield Problem(code="D392", message=more, path="data")
-
-    def _too_long(self, max_length: int) -> Iterator[Problem]:
-        if self.too_long:
-            worst = sorted(self.too_long, key=lambda row: (-row[0], row[1]))
-            listed = _listed([f"{place} ({tokens})" for tokens, place in worst])
-            yield Problem(
-                code="D390",
-                message=f"{rows_are(len(worst))} longer than {max_length} tokens: {listed}",
-                path="method.max_length",
-                hint=f"set max_length: {worst[0][0]}, or data.checks.truncation: drop",
-            )
-
-    def _untrainable(self) -> Iterator[Problem]:
-        if self.unsupervised:
-            yield Problem(
-                code="D391",
-                message=f"{len(self.unsupervised)} rows have no token to learn from, or none that"
-                f" ends the answer, first {self.unsupervised[0]}",
-                path="task",
-                hint="give every row an answer, and use a base model whose chat template ends its"
-                " turns",
-            )
-        if self.unwritable:
-            listed = _listed([f"{place} ({what})" for place, what in self.unwritable])
-            yield Problem(
-                code="D394",
-                message=f"the base model's chat template does not write {len(self.unwritable)}"
-                f" rows as they are: {listed}",
-                path="base_model",
-                hint="use a base model whose chat template takes them, or leave these rows out",
             )
 
 

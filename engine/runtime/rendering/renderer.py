@@ -30,37 +30,24 @@ if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat  # brings transformers
 
 PAIR = 2
-"""Segments of one learned turn: what stands before it, and itself."""
 SINGLE = "kto"
-"""The loss that learns from single answers."""
 
 
 class RenderableRow(Protocol):
-    """What is read of an example (`engine.data.examples.example.Example` has it)."""
+    """What is read of an `engine.data.examples.example.Example`."""
 
     @property
-    def id(self) -> str:
-        """16 hex digits of the example's content."""
-
+    def id(self) -> str: ...
     @property
-    def origin(self) -> str:
-        """File and line, such as `reviews.csv:17`."""
-
+    def origin(self) -> str: ...
     @property
-    def input(self) -> str:
-        """The text of the user; the document."""
-
+    def input(self) -> str: ...
     @property
-    def target(self) -> str:
-        """The answer as text: for classification, one of the task's labels."""
-
+    def target(self) -> str: ...
     @property
-    def payload(self) -> Mapping[str, Any]:
-        """What the texts do not say, by kind (`engine.data.kinds`)."""
-
+    def payload(self) -> Mapping[str, Any]: ...
     @property
-    def repeat(self) -> int:
-        """How often the row is seen in an epoch."""
+    def repeat(self) -> int: ...
 
 
 class RenderedRow(Value):
@@ -72,15 +59,12 @@ class RenderedRow(Value):
     tokens: int
     """Of all segments, each tokenised apart; of a pair, with its longer answer."""
     supervised: int
-    """Of the segments that are learned from."""
     rejected: tuple[Segment, ...] = ()
     """Of a pair: what is asked, and the answer that is not wanted."""
     rewritten: bool = False
     """Only the last learned turn of the chat is there."""
     lost: tuple[str, ...] = ()
-    """Calls and definitions of functions that the template leaves out, in words."""
     desirable: bool = True
-    """False for a single answer with a thumb down."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """Preference: the text that trainers tokenise themselves, by column."""
 
@@ -107,7 +91,14 @@ class Renderer:
 
     def rendered(self, rows: Iterable[RenderableRow], stats: RenderStats) -> Iterator[RenderedRow]:
         """Yield what is trained, in order, and write into `stats` what happened on the way."""
-        self._read_recipe(stats)
+        named = [
+            ("task.instruction", "task.instruction", self.task.instruction),
+            ("task.system", "task.system", self.task.system),
+            *((f"label `{label}`", "task.labels", label) for label in self.task.labels),
+        ]
+        for place, key, text in named if self.limits.template_tokens != "off" else ():
+            if markers := self._markers.within(text):
+                stats.marked.append(MarkedText(place=place, markers=markers, key=key))
         for row in rows:
             stats.given += row.repeat
             marked = self.marked(row)
@@ -162,8 +153,7 @@ class Renderer:
         if bool(one.rejected) is (self.limits.loss == SINGLE):
             stats.unfit.append(one.origin)
             return
-        why = next(misread(self.chat, one.segments, one.rejected, self.limits.loss), "")
-        if why:
+        if why := next(misread(self.chat, one.segments, one.rejected, self.limits.loss), ""):
             stats.misread.append((one.origin, why))
             return
         if not one.rejected:
@@ -180,7 +170,11 @@ class Renderer:
             stats.overlong.append(row.origin)
             stats.left_out += row.repeat
             return
-        cut = None if action == "fail" else self._shortened(one, row)
+        turns, cut = self.task.spec.turns, None
+        if action != "fail" and turns is Turns.QUESTION:
+            cut = self._shorter_text(row)
+        elif action != "fail" and turns is Turns.CHAT:
+            cut = self._fewer_turns(one)
         if cut is None:
             stats.too_long.append((one.tokens, row.origin))
             return
@@ -217,21 +211,19 @@ class Renderer:
     def _document(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the blocks of a document, numbered from the second one: `….2`."""
         made = []
-        for number, (before, text) in enumerate(self._blocks(row.input), 1):
-            first = (Segment(text=one, supervised=False) for one in before if one)
-            cut = Cut(segments=(*first, Segment(text=text, supervised=True)))
+        limits, text = self.limits, row.input
+        blocks: Iterable[tuple[str, tuple[str, ...], str]]
+        if limits.stride:
+            blocks = document_windows(self.chat, text, limits.max_length, limits.stride)
+        else:
+            whole = document_blocks(self.chat, text, limits.max_length)
+            blocks = ((opening, (), block) for opening, block in whole)
+        for number, (opening, context, block) in enumerate(blocks, 1):
+            first = (Segment(text=one, supervised=False) for one in (opening, *context) if one)
+            cut = Cut(segments=(*first, Segment(text=block, supervised=True)))
             one = self._row(row, cut)
             made.append(one if number == 1 else replace(one, id=f"{row.id}.{number}"))
         return made
-
-    def _blocks(self, text: str) -> Iterator[tuple[tuple[str, ...], str]]:
-        limits = self.limits
-        if not limits.stride:
-            blocks = document_blocks(self.chat, text, limits.max_length)
-            yield from (((opening,), block) for opening, block in blocks)
-            return
-        windows = document_windows(self.chat, text, limits.max_length, limits.stride)
-        yield from (((opening, *context), block) for opening, context, block in windows)
 
     def _row(
         self, row: RenderableRow, cut: Cut, *, rejected: tuple[Segment, ...] = ()
@@ -250,12 +242,6 @@ class Renderer:
 
     def _counts(self, segments: Iterable[Segment]) -> list[int]:
         return [len(self.chat.token_ids(segment.text)) for segment in segments]
-
-    def _shortened(self, one: RenderedRow, row: RenderableRow) -> RenderedRow | None:
-        """Return the row cut to the limit with a whole answer, or None where that cannot be."""
-        if self.task.spec.turns is Turns.QUESTION:
-            return self._shorter_text(row)
-        return self._fewer_turns(one) if self.task.spec.turns is Turns.CHAT else None
 
     def _shorter_text(self, row: RenderableRow) -> RenderedRow | None:
         best = self._conversation(row, "")
@@ -280,18 +266,6 @@ class Renderer:
                 learned = _learned(kept, counts[:end])
                 return replace(one, segments=kept, tokens=sum(counts[:end]), supervised=learned)
         return None
-
-    def _read_recipe(self, stats: RenderStats) -> None:
-        if self.limits.template_tokens == "off":
-            return
-        named = [
-            ("task.instruction", "task.instruction", self.task.instruction),
-            ("task.system", "task.system", self.task.system),
-            *((f"label `{label}`", "task.labels", label) for label in self.task.labels),
-        ]
-        for place, key, text in named:
-            if markers := self._markers.within(text):
-                stats.marked.append(MarkedText(place=place, markers=markers, key=key))
 
 
 def _learned(segments: Iterable[Segment], counts: Iterable[int]) -> int:

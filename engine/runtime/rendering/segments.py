@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
 
 PAIR: Final = 2
-"""Segments of an answer: what is asked, and the answer."""
 OPENS: Final = ("orpo", "simpo")
 """Losses whose trainers put the token that begins texts before every prompt that does not begin with it."""
 
@@ -26,7 +25,7 @@ def preference_text(
     chat: Chat, chosen: Sequence[Segment], rejected: Sequence[Segment], *, desirable: bool
 ) -> dict[str, Any]:
     """Return the columns of one row: `prompt`, `chosen`, `rejected`, or `prompt`, `completion`, `label`."""
-    prompt = _unopened(chat, chosen[0].text)
+    prompt = chosen[0].text.removeprefix(opening_of(chat.tokenizer))
     if rejected:
         return {"prompt": prompt, "chosen": chosen[1].text, "rejected": rejected[1].text}
     return {"prompt": prompt, "completion": chosen[1].text, "label": desirable}
@@ -43,7 +42,8 @@ def misread(
     if len({segments[0].text for segments in answers}) > 1:
         yield "the chat template writes another prompt before the rejected answer"
         return
-    opening, prompt = chat.tokenizer.bos_token_id, _unopened(chat, chosen[0].text)
+    prompt = chosen[0].text.removeprefix(opening_of(chat.tokenizer))
+    opening = chat.tokenizer.bos_token_id
     for segments in answers:
         apart = [token for segment in segments for token in chat.token_ids(segment.text)]
         asked = chat.token_ids(segments[0].text)
@@ -57,12 +57,6 @@ def misread(
         if loss in OPENS and opening is not None and asked[:1] != [opening]:
             yield f"{loss} would put `{chat.tokenizer.bos_token}` before it"
             return
-
-
-def _unopened(chat: Chat, prompt: str) -> str:
-    first = chat.tokenizer("")["input_ids"][:1]
-    begins = bool(first) and first[0] == chat.tokenizer.bos_token_id
-    return prompt.removeprefix(str(chat.tokenizer.bos_token)) if begins else prompt
 
 
 WINDOW = 8
@@ -150,7 +144,6 @@ class Segment(Value):
 
     text: str
     supervised: bool
-    """It is learned from."""
 
 
 class TokenRow(Value):
@@ -169,17 +162,14 @@ def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
 def token_rows(chat: Chat, rows: Sequence[Sequence[Segment]]) -> list[TokenRow]:
     """Return many rows as `token_row` does, in much less time."""
     tokens = iter(chat.all_token_ids([one.text for segments in rows for one in segments]))
-    return [_joined(segments, tokens) for segments in rows]
-
-
-def _joined(segments: Sequence[Segment], tokens: Iterator[list[int]]) -> TokenRow:
-    ids: list[int] = []
-    learned: list[bool] = []
-    for segment in segments:
-        found = next(tokens)
-        ids += found
-        learned += [segment.supervised] * len(found)
-    return TokenRow(ids=tuple(ids), learned=tuple(learned))
+    found = []
+    for segments in rows:
+        ids, learned = list[int](), list[bool]()
+        for segment in segments:
+            ids += (own := next(tokens))
+            learned += [segment.supervised] * len(own)
+        found.append(TokenRow(ids=tuple(ids), learned=tuple(learned)))
+    return found
 
 
 class Cut(Value):

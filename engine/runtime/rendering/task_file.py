@@ -7,17 +7,16 @@ engine and gives the same bytes as training. `prompt` is checked against every h
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.errors import RecipeError, StageError
 from engine.files.reading import read_json
 from engine.kinds import AnswerForm
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
-from engine.values import Value, replace, to_json
+from engine.values import Value, from_json, replace, to_json
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
@@ -34,7 +33,6 @@ class FileCalibration(Value):
     temperature: float
     """1 where none was fitted."""
     fitted_rows: int
-    """Validation rows."""
     abstain_below: float | None
     """Of the calibrated probability; None where every row is answered."""
 
@@ -51,7 +49,12 @@ def read_calibration(folder: Path) -> FileCalibration | None:
         return None
     try:
         data = read_json(path)
-        return _checked(data.pop("version"), FileCalibration(**data))
+        version, found = data.pop("version"), from_json(FileCalibration, data)
+        _require(
+            version == CALIBRATION_VERSION,
+            found.temperature > 0,
+            0 <= (found.abstain_below or 0.0) <= 1,
+        )
     # the file may come from anybody: whatever shape it has, the answer is the same
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StageError.one(
@@ -59,20 +62,12 @@ def read_calibration(folder: Path) -> FileCalibration | None:
             f"`{CALIBRATION_FILE}` beside the model is damaged, so its probabilities mean nothing",
             hint="take it back from the run, or name the run instead of the file",
         ) from error
-
-
-def _checked(version: object, found: FileCalibration) -> FileCalibration:
-    """Return it; ValueError for values that no calibration has."""
-    if version != CALIBRATION_VERSION:
-        raise ValueError(version)
-    numbers: tuple[Any, ...] = (found.temperature, found.abstain_below or 0.0)
-    if not all(type(one) in (int, float) and math.isfinite(one) for one in numbers):
-        raise ValueError("a number")
-    if found.temperature <= 0 or not 0 <= numbers[1] <= 1:
-        raise ValueError("a range")
-    if type(found.fitted_rows) is not int or not isinstance(found.form, str):
-        raise ValueError("a type")
     return found
+
+
+def _require(*conditions: bool) -> None:
+    if not all(conditions):
+        raise ValueError("a value that the file cannot have")
 
 
 FILE = "task.json"
@@ -101,13 +96,10 @@ class TaskFile(Value):
     answers: tuple[str, ...]
     """By label, each with the text that ends the turn."""
     max_new_tokens: int
-    """Enough for the longest answer."""
     terminator: str = ""
-    """Text that ends the model's turn."""
     asks_partly_blank: bool = False
     """Rows with a blank column were trained on and judged: only one without any text is not asked."""
     calibration: FileCalibration | None = None
-    """What `calibration.json` beside it says; None where there is none."""
 
     def prompt(self, text: str) -> str:
         text_asked = question(self.task, text)
@@ -132,7 +124,13 @@ def make_task_file(
     task: Task, chat: Chat, longest: Sequence[str] = (), *, asks_partly_blank: bool = False
 ) -> TaskFile:
     """Return how to ask a model of this chat for the task; `longest`: training's longest answers."""
-    before, after, strips = _around(task, chat) if task.spec.has_turns else ("", "", False)
+    before, after, strips = "", "", False
+    if task.spec.has_turns:
+        turns = messages(task, "")[:-1]
+        plain = chat.prompt([*turns, {"role": "user", "content": STAND_IN}])
+        before, _, after = plain.partition(STAND_IN)
+        # Some templates trim what a message holds, and asking from this file has to do the same.
+        strips = plain == chat.prompt([*turns, {"role": "user", "content": f" {STAND_IN} "}])
     answers = tuple(answer_text(task, label) + chat.terminator for label in task.labels)
     answer_texts = [*answers, *(answer + chat.terminator for answer in longest)]
     counts = [len(chat.token_ids(answer)) for answer in answer_texts]
@@ -147,15 +145,6 @@ def make_task_file(
         terminator=chat.terminator,
         asks_partly_blank=asks_partly_blank,
     )
-
-
-def _around(task: Task, chat: Chat) -> tuple[str, str, bool]:
-    turns = messages(task, "")[:-1]
-    plain = chat.prompt([*turns, {"role": "user", "content": STAND_IN}])
-    # Some templates trim what a message holds, and asking from this file has to do the same.
-    padded = chat.prompt([*turns, {"role": "user", "content": f" {STAND_IN} "}])
-    before, _, after = plain.partition(STAND_IN)
-    return before, after, padded == plain
 
 
 def write_task_file(folder: Path, task_file: TaskFile) -> None:
@@ -175,12 +164,15 @@ def read_task_file(folder: Path) -> TaskFile:
     path = folder / FILE
     try:
         data = read_json(path)
-        version, task = data.pop("version"), data.pop("task")
-        labels = tuple(task.pop("labels"))
-        task_file = TaskFile(
-            **{**data, "answers": tuple(data["answers"])}, task=Task(**task, labels=labels)
+        version, found = data.pop("version"), from_json(TaskFile, data)
+        is_label = found.task.spec.answer is AnswerForm.LABEL
+        _require(
+            version in READABLE,
+            found.calibration is None,  # which is in a file of its own
+            not is_label or len(found.answers) == len(found.task.labels),
+            0 < found.max_new_tokens <= MOST_TOKENS,
+            isinstance(found.task.schema, dict | None),
         )
-        _check(version, task_file)
     # The file may come from anybody: whatever shape it has, the answer is the same.
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StageError.one(
@@ -188,33 +180,4 @@ def read_task_file(folder: Path) -> TaskFile:
             f"`{FILE}` beside the model is missing or damaged, so it is not known how to ask it",
             hint="keep the exported files together, or name the run instead of the file",
         ) from error
-    return replace(task_file, calibration=read_calibration(folder))
-
-
-def _check(version: object, task_file: TaskFile) -> None:
-    """Raise ValueError or TypeError for a file whose values are not what asking needs."""
-    if version not in READABLE:
-        raise ValueError(version)
-    if task_file.calibration is not None:
-        raise ValueError("it stands in a file of its own")
-    task = task_file.task
-    texts = (
-        *(
-            task_file.before,
-            task_file.after,
-            task_file.terminator,
-            *task_file.answers,
-            *task.labels,
-        ),
-        *(task.kind, task.instruction, task.system, task.input, task.output, task.out_of_scope),
-    )
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a text is none")
-    if task.spec.answer is AnswerForm.LABEL and len(task_file.answers) != len(task.labels):
-        raise ValueError("each label has one answer")
-    # The exact type: `true` is an int to `isinstance`.
-    if type(task_file.max_new_tokens) is not int or not 0 < task_file.max_new_tokens <= MOST_TOKENS:
-        raise ValueError("max_new_tokens")
-    flags = task_file.strips, task_file.asks_partly_blank
-    if not isinstance(task.schema, dict | None) or not all(isinstance(one, bool) for one in flags):
-        raise TypeError("schema, strips or asks_partly_blank")
+    return replace(found, calibration=read_calibration(folder))

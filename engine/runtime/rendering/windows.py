@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
 from engine.values import Value
 
 WINDOWS = ("max_position_embeddings", "n_positions", "seq_length")
-"""What configurations call it."""
 SHOWN = 10
-"""Rows named in one message."""
 
 Lengths = Iterable[tuple[int, int]]
 """(tokens, rows that have so many)."""
@@ -27,7 +24,8 @@ def window_of(base: Path) -> int | None:
         return None
     # Models of text and images keep the settings of the language model one level down.
     for part in (config, config.get("text_config") if isinstance(config, dict) else None):
-        if isinstance(part, dict) and (found := _window(part)):
+        named = [part.get(name) for name in WINDOWS] if isinstance(part, dict) else []
+        if found := next((one for one in named if isinstance(one, int) and one > 0), None):
             return found
     return None
 
@@ -41,9 +39,7 @@ class TooLong(Value):
     """The length of a text that a model is not asked about, since it reads fewer tokens."""
 
     tokens: int
-    """Of the whole prompt."""
     window: int
-    """Tokens that the model reads at most."""
 
 
 def too_long(tokens: int, window: int | None) -> TooLong | None:
@@ -79,11 +75,6 @@ def length_notes(
         f"{rows_are(over)} longer than method.max_length, {max_length} tokens, and asked whole"
     )
     return [_warning("D413", f"{message}: {', '.join(named)}{more}")]
-
-
-def _window(config: dict[str, Any]) -> int | None:
-    found = (config.get(name) for name in WINDOWS)
-    return next((length for length in found if isinstance(length, int) and length > 0), None)
 
 
 def rows_are(count: int) -> str:

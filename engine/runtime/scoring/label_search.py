@@ -23,9 +23,9 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from engine.values import Value, replace
 
@@ -66,14 +66,8 @@ class LabelChoice(Value):
     probability: float
     """Its share among the answers: exactly with `probabilities`, otherwise at least this."""
     probabilities: tuple[float, ...] = ()
-    """The share of each answer, where asked for."""
     greedy: int | None = None
     """The answer that greedy decoding would give by itself, where the search saw that it is one of them."""
-
-
-def choices_of(written: Iterable[Mapping[str, Any]]) -> list[LabelChoice]:
-    """Return the choices that a worker wrote as JSON."""
-    return [LabelChoice(**{**one, "probabilities": tuple(one["probabilities"])}) for one in written]
 
 
 @dataclass(slots=True)
@@ -145,7 +139,6 @@ class AnswerTree(Value):
     """All answers, as branches; a parent stands before its children."""
 
     answers: int
-    """How many there are."""
     forced: tuple[int, ...]
     """What every answer begins with: belongs to the prompt, and is not scored."""
     branches: tuple[Branch, ...]

@@ -21,16 +21,13 @@ from engine.values import Value
 TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
 """Padded tokens in one forward pass, unless one row has more."""
 LOGIT_BYTES = {"cpu": 48 << 20, "mps": 256 << 20, "cuda": 1 << 30}
-"""Logits in fp32 that are held at a time."""
 PROBED = 8
-"""Tokens of a row by which the head is looked at."""
 
 
 class Likelihood(Value):
     """Of the learned part of one row."""
 
     nll: float
-    """Negative logarithm of its probability."""
     tokens: int
     ends: bool
     """The last learned token, which ends the answer, is the one that the model finds most probable there."""

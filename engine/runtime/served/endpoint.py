@@ -79,7 +79,6 @@ class Reply(Value):
     """The server's reply to one row."""
 
     asked: str
-    """Digest of the request."""
     text: str
     """Empty where it answered nothing, or refused this row alone."""
     input_tokens: int | None = None
@@ -235,12 +234,10 @@ class _Batch:
     """What holds answers to their form, in the server's terms."""
     max_tokens: int
     kept: Path
-    """Where answers are appended, and read back."""
     temperature: float
     pause: Pause | None
     """Waits for so many seconds, true to give up; for tests."""
     adapted: list[str] = field(default_factory=list)
-    """Of `ADAPTED`; settled by the first row."""
     known: dict[str, Reply] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)

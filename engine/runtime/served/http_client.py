@@ -38,7 +38,6 @@ PACKED: Final = ("", "identity", "gzip", "deflate")
 PATH = "baselines"
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 300.0
 SHOWN = 200
-"""Characters of a server's own words."""
 BUSY = frozenset({408, 409, 425, 429})
 """Come again later; so do all errors of the server itself but "not implemented", 501."""
 DENIED = (401, 403)
@@ -100,8 +99,13 @@ class _Transport(httpx.BaseTransport):
         failure: httpx.TransportError = httpx.ConnectError("the name has no address")
         for place in places:
             url = request.url.copy_with(host=place)
-            stream = {"headers": request.headers, "stream": request.stream}
-            asked = httpx.Request(request.method, url, **stream, extensions=extensions)
+            asked = httpx.Request(
+                request.method,
+                url,
+                headers=request.headers,
+                stream=request.stream,
+                extensions=extensions,
+            )
             try:
                 answer = self._way.handle_request(asked)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:

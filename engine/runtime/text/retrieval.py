@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.preprocessing import normalize
 
 from engine.errors import StageError
-from engine.runtime.text.tfidf import words_and_characters
+from engine.runtime.text.svm import words_and_characters
 
 CELLS = 4_000_000
 """Similarities held at a time."""

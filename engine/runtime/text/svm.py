@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.pipeline import make_union
 from sklearn.svm import LinearSVC
 
 from engine.errors import StageError
-from engine.runtime.text.classifier import fit_classifier
-from engine.runtime.text.tfidf import words_and_characters
 from engine.values import Value
+
+WORD = r"(?u)\w+|[^\w\s]"
+"""A word of any length, or one other mark: `!`, an emoji."""
+
+
+def words_and_characters() -> Any:
+    """Return an unfitted transformer of texts into sparse rows.
+
+    Word unigrams and bigrams beside character 2- to 5-grams inside words, log-scaled counts, each
+    of the two L2-normalised.
+    """
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    return make_union(words, characters)
+
+
+def fit_classifier(new: Callable[[], Any], rows: Any, labels: np.ndarray) -> Any:
+    """Return a fitted classifier of rows; `new` gives an unfitted one.
+
+    `labels` has a label for each row, or a column of 0 and 1 for each label: then one classifier is fitted to
+    each column, and an answer has as many columns. A single class is answered always.
+    """
+    if labels.ndim > 1:
+        several = MultiOutputClassifier(new())
+        several.estimators_ = [fit_classifier(new, rows, column) for column in labels.T]
+        return several
+    # Neither LinearSVC nor LogisticRegression learns from a single class.
+    is_single = len(set(labels.tolist())) == 1
+    model = DummyClassifier(strategy="most_frequent") if is_single else new()
+    return model.fit(rows, labels)
 
 
 class FittedSvm(Value):
@@ -26,61 +58,25 @@ class FittedSvm(Value):
 
 
 def fit_svm(texts: Sequence[str], labels: np.ndarray, *, seed: int) -> FittedSvm:
-    """Fit LinearSVC at C = 1 (Fan et al. 2008) to words and parts of words. StageError G510.
+    """Fit LinearSVC at C = 1 (Fan et al. 2008) to words and parts of words.
 
     `labels` has a label for each text, or a column of 0 and 1 for each label: then one machine is fitted to each.
+    StageError G510 for texts that are blank, or have one label.
     """
+
+    def machine() -> Any:
+        return LinearSVC(C=1.0, max_iter=10_000, random_state=seed)
+
     tfidf = words_and_characters()
     try:
         rows = tfidf.fit_transform(list(texts))
-        machine = _machine(seed)
         if labels.ndim == 1:
-            return FittedSvm(tfidf=tfidf, classifier=machine.fit(rows, labels.tolist()))
+            return FittedSvm(tfidf=tfidf, classifier=machine().fit(rows, labels.tolist()))
     except ValueError as error:
-        raise _refused(error) from error
-    return FittedSvm(tfidf=tfidf, classifier=fit_classifier(lambda: _machine(seed), rows, labels))
-
-
-def tfidf_svm(
-    train_texts: Sequence[str], train_labels: Sequence[str], texts: Sequence[str], *, seed: int
-) -> list[str]:
-    """Train on the training split alone and return one label for each of `texts`.
-
-    The same input gives the same labels. StageError G510 when the training texts are blank or all have one label.
-    """
-    fitted = fit_svm(train_texts, np.array(train_labels, dtype=object), seed=seed)
-    return [str(label) for label in fitted.answers(texts)]
-
-
-def tfidf_svm_of_each(
-    train_texts: Sequence[str],
-    train_labels: Sequence[frozenset[str]],
-    texts: Sequence[str],
-    *,
-    labels: Sequence[str],
-    seed: int,
-) -> list[frozenset[str]]:
-    """Train one machine a label, it against the rest, and return the labels of each of `texts`.
-
-    A label that all training rows have, or none, is predicted for every text, or for none. StageError G510
-    when the training texts are blank.
-    """
-    given = np.array([[label in found for label in labels] for found in train_labels], dtype=int)
-    fitted = fit_svm(train_texts, given, seed=seed)
-    return [
-        frozenset(label for label, has in zip(labels, row, strict=True) if has)
-        for row in fitted.answers(texts)
-    ]
-
-
-def _machine(seed: int) -> Any:
-    return LinearSVC(C=1.0, max_iter=10_000, random_state=seed)
-
-
-def _refused(error: ValueError) -> StageError:
-    return StageError.one(
-        "G510",
-        f"tfidf_svm cannot learn from the training rows: {str(error).splitlines()[0]}",
-        path="baselines",
-        hint="remove tfidf_svm from baselines",
-    )
+        raise StageError.one(
+            "G510",
+            f"tfidf_svm cannot learn from the training rows: {str(error).splitlines()[0]}",
+            path="baselines",
+            hint="remove tfidf_svm from baselines",
+        ) from error
+    return FittedSvm(tfidf=tfidf, classifier=fit_classifier(machine, rows, labels))

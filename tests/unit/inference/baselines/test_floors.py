@@ -46,7 +46,8 @@ def test_among_equals_the_first_label_is_predicted_and_else_the_first_text() -> 
 def test_the_svm_says_one_label_or_several() -> None:
     rows = examples(80)
     one = svm(
-        fold(rows[:60], rows[60:]),
+        rows[:60],
+        rows[60:],
         task("classification", labels=("negative", "positive")),
         seed=7,
     )
@@ -56,11 +57,11 @@ def test_the_svm_says_one_label_or_several() -> None:
         Example(id=row.id, origin="", input=texts[row.target], target=row.target, labels=row.labels)
         for row in many
     ]
-    several = svm(fold(many, many[:4]), task("multilabel", labels=("a", "b")), seed=7)
+    several = svm(many, many[:4], task("multilabel", labels=("a", "b")), seed=7)
 
     assert [row.label for row in one] == [row.target for row in rows[60:]]
     assert [row.label for row in several] == ["a", "b", "a, b", "none"]
 
 
 def test_no_rows_are_no_answers() -> None:
-    assert svm(fold(examples(20), []), task("classification"), seed=7) == []
+    assert svm(examples(20), [], task("classification"), seed=7) == []

@@ -8,7 +8,7 @@ import pytest
 from engine.errors import StageError
 from engine.runtime.text import retrieval
 from engine.runtime.text.retrieval import nearest, nearness
-from engine.runtime.text.tfidf import words_and_characters
+from engine.runtime.text.svm import words_and_characters
 
 SEARCHED = [
     "the card has not arrived yet",

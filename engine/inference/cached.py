@@ -19,6 +19,7 @@ from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe, Task
+from engine.render.progress import SilentProgress
 from engine.values import Value
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 SURE: Final = 0.8
 """Probability of an answer that no rounding turns into another."""
-KNOWN: Final = 0.99
-"""Probability up to which one is known: a search leaves answers out that hold a thousandth."""
+SMALLEST, KNOWN = 1e-9, 0.99
+"""Probabilities from which on, and up to which, one is known: a search leaves answers out that hold a thousandth."""
 FAR: Final = {"torch.float32": 0.5, "torch.float16": 1.0, "torch.bfloat16": 2.0}
-"""Nats by which rounding may move the distance of two answers, by dtype, and more."""
+"""Nats by which rounding may move the odds of an answer, by dtype, and more."""
 ROWS: Final = 3
 """Of a holdout: of answers in another order each row shows it by chance only."""
 ONE: Final = 1
@@ -47,47 +48,27 @@ def refuse_moved_answers(
     most: int = ROWS,
 ) -> None:
     """StageError X820 where one of `most` rows, asked alone, is not as sure of its answer as it was written."""
-    from engine.runtime.scoring.plain_check import Lead, plain_leads  # brings torch
-
-    places = between_others(written, [len(row.input) for row in rows])[:most]
-    if not places:
-        return
-    model = loaded()
-    texts = zip(asked.task.labels, predict.answers_of(model, asked.task), strict=True)
-    answers = {label: model.chat.token_ids(text) for label, text in texts}
-    prompts = predict.prompts_of(model, asked, [rows[at] for at in places])
-    compared = [
-        (
-            at,
-            label,
-            other,
-            Lead(model.chat.token_ids(prompt), answers[label], answers[other], least),
+    for at in between_others(written, [len(row.input) for row in rows])[:most]:
+        model, label = loaded(), written[at].label
+        (alone,) = predict.judged(model, asked, [rows[at]], progress=SilentProgress())
+        share, found = (
+            min(max(one, SMALLEST), KNOWN)
+            for one in (
+                written[at].probability or 0.0,
+                alone.probabilities[asked.task.labels.index(str(label))],
+            )
         )
-        for at, prompt in zip(places, prompts, strict=True)
-        for label, least in [(str(written[at].label), _least(model, written[at]))]
-        for other in sorted({str(written[place].label) for place in (at - 1, at + 1)})
-    ]
-    leads = plain_leads(model, [one for *_, one in compared])
-    for lead, (at, label, other, one) in zip(leads, compared, strict=True):
+        moved = math.log(share / (1 - share)) - math.log(found / (1 - found))
         # Written this way round, so that NaN is refused too.
-        if not lead >= one.least:
+        if not moved <= FAR.get(str(model.model.dtype), 2.0):
             raise StageError.one(
                 "X820",
                 f"answers stand at other rows than their own: row {at + 1} has {label!r} with a probability of"
-                f" {_share(written[at]):.2g}, and asked alone {1 / (1 + math.exp(-lead)):.2g} beside {other!r}",
+                f" {share:.2g}, and asked alone {found:.2g}",
                 path="task",
                 hint="run again with `--force evaluate`, and report it if it stays: no score of this run can be"
                 " trusted",
             )
-
-
-def _share(written: Prediction) -> float:
-    return min(written.probability or 0.0, KNOWN)
-
-
-def _least(model: LoadedModel, written: Prediction) -> float:
-    share = _share(written)
-    return math.log(share / (1 - share)) - FAR.get(str(model.model.dtype), 2.0)
 
 
 def between_others(written: Sequence[Prediction], sizes: Sequence[int]) -> list[int]:

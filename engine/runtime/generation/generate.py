@@ -6,7 +6,7 @@ The most probable of given answers is not decoded but searched for: `engine.runt
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -49,35 +49,24 @@ def sample_texts(
     samples = [SampledText(draw=random.Random(seed)) for seed in seeds]  # noqa: S311 - nothing is kept secret by them
 
     def step(logits: torch.Tensor, members: Sequence[int]) -> list[list[int]]:
-        taken = [samples[member] for member in members]
-        return [
-            _taken(sample, token, stops=stops, most=most)
-            for sample, token in zip(taken, _drawn(logits, taken), strict=True)
-        ]
+        """Take of each row, `logits` [n, V], the first token whose summed probability exceeds a number from 0 to 1."""
+        if not bool(logits.isfinite().all()):
+            raise not_a_number("X612", "the probabilities of a sampled text are not numbers")
+        taken, following = [samples[member] for member in members], list[list[int]]()
+        sums = in_64_bits(logits).softmax(-1).cumsum(-1)
+        # Relative to the last sum, which rounding leaves beside 1.
+        wanted = torch.tensor([one.draw.random() for one in taken], dtype=torch.float64)
+        bounds = wanted.to(sums.device)[:, None] * sums[:, -1:]
+        found = torch.searchsorted(sums, bounds, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+        for sample, token in zip(taken, found.tolist(), strict=True):
+            sample.ended = token in stops
+            sample.tokens += [] if sample.ended else [token]
+            is_done = sample.ended or len(sample.tokens) >= most
+            following.append([] if is_done else [token])
+        return following
 
     decode(loaded, [[first] for _ in seeds], most=most + 1, step=step, progress=progress)
     return samples
-
-
-def _drawn(logits: torch.Tensor, samples: Sequence[SampledText]) -> list[int]:
-    """Return a token of each row, `logits` [n, V]: the first whose summed probability exceeds a number from 0 to 1."""
-    if not bool(logits.isfinite().all()):
-        raise not_a_number("X612", "the probabilities of a sampled text are not numbers")
-    sums = in_64_bits(logits).softmax(-1).cumsum(-1)
-    # Relative to the last sum, which rounding leaves beside 1.
-    wanted = torch.tensor([one.draw.random() for one in samples], dtype=torch.float64)
-    bounds = wanted.to(sums.device)[:, None] * sums[:, -1:]
-    found: list[int] = torch.searchsorted(sums, bounds, right=True)[:, 0].tolist()
-    return [min(token, logits.shape[-1] - 1) for token in found]
-
-
-def _taken(sample: SampledText, token: int, *, stops: Collection[int], most: int) -> list[int]:
-    """Add a token to a text; return what is fed next, nothing where the text is done."""
-    if token in stops:
-        sample.ended = True
-        return []
-    sample.tokens.append(token)
-    return [] if len(sample.tokens) >= most else [token]
 
 
 def generate(
@@ -137,22 +126,16 @@ def best_tokens(
         for place, decoding in enumerate(decodings):
             if decoding.matcher is not None:
                 decoding.matcher.fill(bits, place)
-        scores = scores.masked_fill(~_spread(torch.from_numpy(bits), logits), -torch.inf)
+        # Bits [n, words] as truth values in the shape of the logits.
+        places = torch.arange(WORD, dtype=torch.int32, device=logits.device)
+        words = torch.from_numpy(bits).to(logits.device).unsqueeze(-1)
+        allowed = ((words >> places) & 1).bool().flatten(1)[:, : logits.shape[-1]]
+        # Models often pad their vocabulary, so logits have more columns than there are tokens.
+        missing = logits.shape[-1] - allowed.shape[-1]
+        allowed = torch.nn.functional.pad(allowed, (0, missing))
+        scores = scores.masked_fill(~allowed, -torch.inf)
     best, tokens = scores.max(dim=-1)
     nll = scores.logsumexp(dim=-1) - best
     if not bool(nll.isfinite().all()):
         raise not_a_number("X612", "the model's answer is not a number")
     return tokens.tolist(), nll.tolist()
-
-
-def _spread(bits: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Return bits [n, words] as truth values in the shape of the logits [n, V]."""
-    places = torch.arange(WORD, dtype=torch.int32, device=logits.device)
-    spread = ((bits.to(logits.device).unsqueeze(-1) >> places) & 1).bool().flatten(1)
-    # Models often pad their vocabulary, so logits have more columns than there are tokens.
-    missing = logits.shape[-1] - spread.shape[-1]
-    return (
-        torch.nn.functional.pad(spread, (0, missing))
-        if missing > 0
-        else spread[:, : missing or None]
-    )

@@ -34,7 +34,17 @@ class Grammar:
         """Compile `answer` (`engine.recipe.answer_grammar`) and what ends it. StageError X614."""
         self.vocabulary = vocabulary
         self.terminator = terminator
-        start = f"start: answer {' '.join(_ending(vocabulary, terminator))}\n{answer}"
+        tokens = vocabulary.tokenize_str(terminator, parse_special=True)
+        twice = vocabulary.tokenize_str(terminator * 2, parse_special=True)
+        # The terminator is one token, and never merges with its neighbours.
+        is_one = len(tokens) == 1 and twice == tokens * 2
+        ending = list[str]()
+        for is_special, part in groupby(tokens, vocabulary.is_special_token):
+            if is_special or is_one:
+                ending += (f"<[{token}]>" for token in part)
+            else:
+                ending.append(json.dumps(vocabulary.decode_str(list(part)), ensure_ascii=False))
+        start = f"start: answer {' '.join(ending)}\n{answer}"
         self._first = LLMatcher(vocabulary, LLMatcher.grammar_from_lark(start), log_level=0)
         if self._first.is_error():
             raise StageError.one(
@@ -170,20 +180,6 @@ def _fails(schema: Json, root: Json) -> bool:
     # A part may refer to what the root defines.
     defs: dict[str, Json] = {key: shared[key] for key in ("$defs", "definitions") if key in shared}
     return _fault(object_grammar({**defs, **schema})) is not None
-
-
-def _ending(vocabulary: LLTokenizer, terminator: str) -> Iterator[str]:
-    tokens = vocabulary.tokenize_str(terminator, parse_special=True)
-    twice = vocabulary.tokenize_str(terminator * 2, parse_special=True)
-    # The terminator is one token, and never merges with its neighbours.
-    if len(tokens) == 1 and twice == tokens * 2:
-        yield f"<[{tokens[0]}]>"
-        return
-    for is_special, part in groupby(tokens, vocabulary.is_special_token):
-        if is_special:
-            yield from (f"<[{token}]>" for token in part)
-        else:
-            yield json.dumps(vocabulary.decode_str(list(part)), ensure_ascii=False)
 
 
 def _reason(message: str) -> str:

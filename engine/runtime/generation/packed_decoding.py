@@ -62,16 +62,12 @@ def decode(
             _Packed(loaded, rows, most).run(step, progress)
             return
     for member, row in enumerate(rows):
-        _alone(loaded, row, member, step)
+        state: Any = None
+        waiting = list(row)
+        while waiting:
+            state, logits = feed(loaded, state, waiting)
+            (waiting,) = step(logits, [member])
         progress.update(member + 1, len(rows), "rows")
-
-
-def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> None:
-    state: Any = None
-    waiting = list(row)
-    while waiting:
-        state, logits = feed(loaded, state, waiting)
-        (waiting,) = step(logits, [member])
 
 
 @dataclass(slots=True, kw_only=True)

@@ -244,22 +244,22 @@ def another_type(reader: Any, quantization: str) -> str:
     planned = LlamaFileType.__members__.get(f"MOSTLY_{quantization}")
     if None not in (number, planned) and number != planned:
         return f"its `general.file_type` is {number}, and that of the type is {int(planned or 0)}"
+
+    def count(tensors: Iterable[Any]) -> int:
+        return sum(int(one.n_elements) for one in tensors)
+
     block = _block(quantization)
     wide = {"F32"} if quantization in SIXTEEN_BIT else {"F32", *SIXTEEN_BIT}
     fitting = [one for one in reader.tensors if len(one.shape) > 1 and one.shape[0] % block == 0]
     wider = [one for one in fitting if one.tensor_type.name in wide]
-    if _count(wider) > WIDER * _count(fitting):
-        return f"{_count(wider):,} of its weights stand in more bits, as those of `{wider[0].name}`"
+    if count(wider) > WIDER * count(fitting):
+        return f"{count(wider):,} of its weights stand in more bits, as those of `{wider[0].name}`"
     layers = [one for one in fitting if one.name.startswith("blk.")]
     named = [one for one in layers if one.tensor_type.name == quantization]
-    if quantization in PURE and _count(named) < NAMED * _count(layers):
+    if quantization in PURE and count(named) < NAMED * count(layers):
         found = Counter(one.tensor_type.name for one in layers).most_common(1)[0][0]
         return f"most tensors of its layers are {found}"
     return ""
-
-
-def _count(tensors: Iterable[Any]) -> int:
-    return sum(int(one.n_elements) for one in tensors)
 
 
 def _block(quantization: str) -> int:

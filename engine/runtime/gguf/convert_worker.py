@@ -68,7 +68,10 @@ def without_remote_code(known: Any = None) -> Iterator[None]:
 
 def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
     """Put into the file how the model folder says that prompts begin and answers end."""
-    config = _read(model / "tokenizer_config.json")
+    config, generation = (
+        read_json(model / name) if (model / name).exists() else {}
+        for name in ("tokenizer_config.json", "generation_config.json")
+    )
     for name, write in (
         ("add_bos_token", writer.add_add_bos_token),
         ("add_eos_token", writer.add_add_eos_token),
@@ -78,15 +81,11 @@ def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
     template = model / "chat_template.jinja"
     if template.exists() and not (model / "additional_chat_templates").exists():
         writer.add_chat_template(template.read_text(encoding="utf-8"))
-    ends = _read(model / "generation_config.json").get("eos_token_id")
+    ends = generation.get("eos_token_id")
     written = writer.kv_data[0].get(gguf.Keys.Tokenizer.EOS_ID)
     # The last of several ends a turn (`engine.runtime.models.base_model`); the end of the text is in the file by now.
     if isinstance(ends, list) and written is not None and ends[-1] != written.value:
         writer.add_eot_token_id(ends[-1])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return dict(read_json(path)) if path.exists() else {}
 
 
 class _Names:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gguf
 import numpy as np
@@ -64,8 +64,15 @@ def drawn_rows(train: Path, chat: Chat, *, seed: int, tokens: int = TOKENS) -> l
 def squares(loaded: LoadedModel, rows: Sequence[Sequence[int]], *, progress: Progress) -> Squares:
     """Run the rows through the model and sum the squares of every linear layer's inputs."""
     sums: dict[str, torch.Tensor] = {}
+
+    def add(name: str, _module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        # In float64: sums over thousands of tokens lose digits in 16 and 32 bits.
+        given = in_64_bits(inputs[0].reshape(-1, inputs[0].shape[-1]))
+        total = given.square().sum(0)
+        sums[name] = sums[name] + total if name in sums else total
+
     hooks = [
-        module.register_forward_pre_hook(_adder(name, sums))
+        module.register_forward_pre_hook(partial(add, name))
         for name, module in loaded.model.named_modules()
         if isinstance(module, torch.nn.Linear)
     ]
@@ -79,16 +86,6 @@ def squares(loaded: LoadedModel, rows: Sequence[Sequence[int]], *, progress: Pro
             hook.remove()
     found = {name: total.cpu().numpy() for name, total in sums.items()}
     return Squares(sums=found, tokens=sum(map(len, rows)), rows=len(rows))
-
-
-def _adder(name: str, sums: dict[str, torch.Tensor]) -> Any:
-    def add(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        # In float64: sums over thousands of tokens lose digits in 16 and 32 bits.
-        given = in_64_bits(inputs[0].reshape(-1, inputs[0].shape[-1]))
-        total = given.square().sum(0)
-        sums[name] = sums[name] + total if name in sums else total
-
-    return add
 
 
 def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, int]:

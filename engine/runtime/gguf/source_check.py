@@ -52,9 +52,43 @@ ROWS: Final = 1024
 MARKS: Final = frozenset({TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN})
 
 
-def other_settings(model: Path, file: GGUFReader) -> list[str]:
-    """Return what a file says otherwise than the model folder `model`."""
-    return [*_numbers(model, file.fields), *_marks(model, file.fields)]
+def other_settings(model: Path, file: GGUFReader) -> Iterator[str]:
+    """Yield what a file says otherwise than the model folder `model`: its numbers, and its marks."""
+    fields = file.fields
+    name = _value(fields, "general.architecture")
+    config, generation = (
+        read_settings(model / one) if (model / one).is_file() else {}
+        for one in ("config.json", "generation_config.json")
+    )
+    positions = config.get("rope_parameters")
+    known = {**config, **(positions if isinstance(positions, dict) else {})}
+    for key, names in NUMBERS.items() if name in ARCHITECTURES else ():
+        found = _value(fields, f"{name}.{key}")
+        planned = next((known[one] for one in names if one in known), None)
+        are_numbers = isinstance(found, int | float) and isinstance(planned, int | float)
+        if are_numbers and abs(found - planned) > ROUNDED * abs(planned):
+            yield f"`{name}.{key}` is {found:g}, and the model has {planned:g}"
+    tokenizer = kept_tokenizer(model)
+    for key in TOKENS:
+        found, own = _value(fields, f"tokenizer.ggml.{key}"), getattr(tokenizer, key, None)
+        named = {own, *(token for one in (config, generation) for token in token_ids(one.get(key)))}
+        if found is not None and own is not None and found not in named:
+            yield f"`tokenizer.ggml.{key}` is {found}, and the model has {own}"
+    for key in ENDING:
+        found = _value(fields, f"tokenizer.ggml.{key}")
+        if isinstance(found, int) and not is_mark(tokenizer, found):
+            yield f"`tokenizer.ggml.{key}` is {found}, the ordinary text {tokenizer.decode([found])!r}"
+    types = fields.get("tokenizer.ggml.token_type")
+    if types is None:
+        return
+    kinds = np.array([types.parts[at][0] for at in types.data])
+    special = sorted(one for one, token in tokenizer.added_tokens_decoder.items() if token.special)
+    if plain := [one for one in special if one < len(kinds) and int(kinds[one]) not in MARKS]:
+        yield f"{len(plain)} special tokens are ordinary text, such as {tokenizer.decode(plain[:1])}"
+    marks = map(int, np.flatnonzero(kinds == TokenType.CONTROL))
+    if marked := [one for one in marks if not is_mark(tokenizer, one)]:
+        what = f"{len(marked)} ordinary tokens are marks, which programs leave out, such as"
+        yield f"{what} {tokenizer.decode(marked[:1])!r}"
 
 
 @one_thread()
@@ -93,60 +127,6 @@ def _extent(weight: torch.Tensor) -> tuple[float, float]:
         square += float(torch.linalg.vector_norm(part.float())) ** 2
         total += float(part.sum(-1, dtype=torch.float32).sum(dtype=torch.float64))
     return math.sqrt(square), total
-
-
-def _numbers(model: Path, fields: Mapping[str, Any]) -> Iterator[str]:
-    name = _value(fields, "general.architecture")
-    if name not in ARCHITECTURES:
-        return
-    config = read_settings(model / "config.json")
-    positions = config.get("rope_parameters")
-    known = {**config, **(positions if isinstance(positions, dict) else {})}
-    for key, names in NUMBERS.items():
-        found = _value(fields, f"{name}.{key}")
-        planned = next((known[one] for one in names if one in known), None)
-        if not isinstance(found, int | float) or not isinstance(planned, int | float):
-            continue
-        if abs(found - planned) > ROUNDED * abs(planned):
-            yield f"`{name}.{key}` is {found:g}, and the model has {planned:g}"
-
-
-def _marks(model: Path, fields: Mapping[str, Any]) -> Iterator[str]:
-    tokenizer = kept_tokenizer(model)
-    every = [
-        read_settings(model / one) if (model / one).is_file() else {}
-        for one in ("config.json", "generation_config.json")
-    ]
-    for key in TOKENS:
-        found, own = _value(fields, f"tokenizer.ggml.{key}"), getattr(tokenizer, key, None)
-        known = {own, *(token for one in every for token in token_ids(one.get(key)))}
-        if found is not None and own is not None and found not in known:
-            yield f"`tokenizer.ggml.{key}` is {found}, and the model has {own}"
-    for key in ENDING:
-        found = _value(fields, f"tokenizer.ggml.{key}")
-        if isinstance(found, int) and not is_mark(tokenizer, found):
-            yield f"`tokenizer.ggml.{key}` is {found}, the ordinary text {tokenizer.decode([found])!r}"
-    types = fields.get("tokenizer.ggml.token_type")
-    if types is None:
-        return
-    plain = [
-        one
-        for one, token in sorted(tokenizer.added_tokens_decoder.items())
-        if token.special
-        and one < len(types.data)
-        and int(types.parts[types.data[one]][0]) not in MARKS
-    ]
-    if plain:
-        yield f"{len(plain)} special tokens are ordinary text, such as {tokenizer.decode(plain[:1])}"
-    kinds = np.array([types.parts[at][0] for at in types.data])
-    marked = [
-        int(one)
-        for one in np.flatnonzero(kinds == TokenType.CONTROL)
-        if not is_mark(tokenizer, int(one))
-    ]
-    if marked:
-        what = f"{len(marked)} ordinary tokens are marks, which programs leave out, such as"
-        yield f"{what} {tokenizer.decode(marked[:1])!r}"
 
 
 def _value(fields: Mapping[str, Any], name: str) -> Any:

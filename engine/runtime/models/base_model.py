@@ -184,28 +184,25 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
             fetch_snapshot(ref, target, progress, files)
             # before settings are taken out: what is left then is not what the hub has
             require_digests(target, ref.repo)
-            for settings in sorted(target.rglob("*.json")):
+            for path in sorted(target.rglob("*.json")):
                 # There the keys are tokens and names of tensors, and one that reads like a setting has to stay.
-                if settings.name not in UNREAD and not settings.name.endswith(".index.json"):
-                    _strip(settings)
+                if path.name not in UNREAD and not path.name.endswith(".index.json"):
+                    settings = read_settings(path)
+                    # What makes transformers look for code is taken out of our own copy.
+                    if (kept := without_code(settings)) != settings:
+                        text = json.dumps(kept, indent=2, ensure_ascii=False)
+                        path.write_text(f"{text}\n", encoding="utf-8")
             require_settings(target)
         elif weights:
             _dequantize(path, target, progress)
         else:
-            _gguf_tokenizer(path, target)
+            with _alone(path) as (alone, name):
+                _read_tokenizer(alone, name).save_pretrained(target)
         if weights:
             validated_folder(target)
 
     product = "base-model" if weights else "tokenizer"
     return cached(product, {**payload, "made": REVISION}, build).file(FOLDER)
-
-
-def _strip(config: Path) -> None:
-    """Take out of our own copy what makes transformers look for code; keep every other setting."""
-    settings = read_settings(config)
-    kept = without_code(settings)
-    if kept != settings:
-        config.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def validated_folder(folder: Path, require: Callable[[Path], Path] = require_data) -> Path:
@@ -259,15 +256,9 @@ def _room_for(gguf: Path) -> Iterator[None]:
         raise _no_gguf(gguf, why) from error
 
 
-def _gguf_tokenizer(gguf: Path, target: Path) -> None:
-    """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
-    with _alone(gguf) as (folder, name):
-        tokenizer = _read_tokenizer(folder, name)
-    tokenizer.save_pretrained(target)
-
-
 def _read_tokenizer(folder: Path, name: str) -> Any:
     from gguf import GGUFReader  # only where a GGUF comes in
+    from tokenizers import pre_tokenizers
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(
@@ -275,7 +266,14 @@ def _read_tokenizer(folder: Path, name: str) -> Any:
     )
     # llama.cpp's name of how text is split before byte pairs are merged.
     field = GGUFReader(folder / name).get_field("tokenizer.ggml.pre")
-    _split_digits(tokenizer, "" if field is None else str(field.contents()))
+    if field is not None and field.contents() in DIGIT_SPLITTERS:
+        # What transformers drops when it reads a GGUF file: digits stand alone. Without it ` ½` is one piece here and
+        # two in llama.cpp (and in the original tokenizer).
+        splits = [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
     return tokenizer
 
 
@@ -302,21 +300,6 @@ def _alone(gguf: Path) -> Iterator[tuple[Path, str]]:
         link = folder / "model.gguf"
         link.symlink_to(gguf.resolve())
         yield folder, link.name
-
-
-def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:
-    """Give the tokenizer back what transformers drops when it reads a GGUF file: digits stand alone.
-
-    Without it ` ½` is one piece here and two in llama.cpp (and in the original tokenizer).
-    """
-    from tokenizers import pre_tokenizers  # only where a GGUF comes in
-
-    if pre_tokenizer in DIGIT_SPLITTERS:
-        splits = [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-        ]
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
 
 
 def _no_gguf(path: Path, why: str) -> StageError:

@@ -28,18 +28,13 @@ MOST_PADDED: Final = 1 << 20
 def growth_of(tokenizer: Any) -> float:
     """Return by what factor the rules of a tokenizer.json can make a text longer; infinite for endless filling."""
     found = tokenizer if isinstance(tokenizer, dict) else {}
-    padding = found.get("padding")
-    numbers = (one for part in _mappings(padding) for one in part.values())
-    if any(isinstance(one, int) and one > MOST_PADDED for one in numbers):
+    if any(isinstance(one, int) and one > MOST_PADDED for _, one in _entries(found.get("padding"))):
         return float("inf")
-    parts = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
     growth = 1.0
-    for name in parts:
+    for name in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
         whole = 1.0
         for rule in _mappings(found.get(name)):
-            whole *= _factor(rule)
-            if whole > MOST_GROWTH:
-                return float("inf")
+            whole = min(whole * _factor(rule), 2.0 * MOST_GROWTH)
         growth = max(growth, whole)
     return growth
 
@@ -56,20 +51,16 @@ def _factor(rule: dict[str, Any]) -> float:
         case "Prepend":
             return 1.0 + _length(rule.get("prepend"))
         case "Precompiled":
-            return float(_longest(rule.get("precompiled_charsmap")))
+            try:
+                content = base64.b64decode(rule["precompiled_charsmap"], validate=True)
+            except (binascii.Error, ValueError, TypeError, KeyError):
+                return 1.0
+            # SentencePiece's table: a trie behind its size, then texts.
+            texts = content[4 + int.from_bytes(content[:4], "little") :].split(b"\0")
+            return float(max(1, *(len(text.decode(errors="replace")) for text in texts)))
         case "TemplateProcessing":
             return float(max(1, *(_length(rule.get(one)) for one in ("single", "pair"))))
     return 1.0
-
-
-def _longest(charsmap: Any) -> int:
-    """Return the length of the longest text in SentencePiece's table: a trie behind its size, then texts."""
-    try:
-        content = base64.b64decode(charsmap, validate=True)
-    except (binascii.Error, ValueError, TypeError):
-        return 1
-    texts = content[4 + int.from_bytes(content[:4], "little") :]
-    return max(1, *(len(text.decode(errors="replace")) for text in texts.split(b"\0")))
 
 
 def _length(value: Any) -> int:
@@ -158,8 +149,12 @@ def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
         if path.suffix != ".json" or path.name in UNREAD:
             continue
         settings = read_settings(path)
-        if path.name == "config.json" and (odd := next(_beyond_reason(settings), None)):
-            raise unreadable(path, odd)
+        # A number of a configuration that no model has: libraries make as many parts, or none, of it.
+        for key, value in _entries(settings) if path.name == "config.json" else ():
+            most = next((most for form, most in LARGEST if form.search(key)), None)
+            if most is not None and isinstance(value, int) and not 0 <= value <= most:
+                shown = f"{value:,}" if abs(value) < 1 << 64 else "beyond 64 bits"
+                raise unreadable(path, f"`{key}` is {shown}, {most:,} is the most")
         found = next(chain(findings(settings), _beside(folder, settings)), None)
         if found is not None:
             key, why = found
@@ -188,15 +183,6 @@ def _beside(folder: Path, settings: Any) -> Iterator[Finding]:
                 and os.path.lexists(folder / one)
             ):
                 yield key, "which names a file outside of it"
-
-
-def _beyond_reason(settings: Any) -> Iterator[str]:
-    """Yield each number of a configuration that no model has: libraries make as many parts, or none, of it."""
-    for key, value in _entries(settings):
-        most = next((most for form, most in LARGEST if form.search(key)), None)
-        if most is not None and isinstance(value, int) and not 0 <= value <= most:
-            shown = f"{value:,}" if abs(value) < 1 << 64 else "beyond 64 bits"
-            yield f"`{key}` is {shown}, {most:,} is the most"
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -236,27 +222,21 @@ def _require_numbers(path: Path, _changed: int, _size: int) -> None:
         found = read_json(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, getattr(error, "strerror", None) or str(error)) from error
-    numbers = _numbers(found)
+    whole = found if isinstance(found, dict) else {}
+    model, added = whole.get("model"), whole.get("added_tokens")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else whole
+    more = added if isinstance(added, list) else []
+    every = [*vocabulary.values()] if isinstance(vocabulary, dict) else []
+    every += [one.get("id") for one in more if isinstance(one, dict)]
+    # What is no number is left to who reads it.
+    numbers = (one for one in every if isinstance(one, int) and not isinstance(one, bool))
     if odd := next((one for one in numbers if not 0 <= one < MOST_TOKENS), None):
         number = f"{odd:,}" if abs(odd) < 1 << 64 else "beyond 64 bits"
         raise unreadable(path, f"a token has the number {number}, {MOST_TOKENS:,} is the most")
-    added = found.get("added_tokens") if isinstance(found, dict) else None
-    if (len(added) if isinstance(added, list) else 0) > MOST_ADDED:
+    if len(more) > MOST_ADDED:
         raise unreadable(path, f"it adds more than {MOST_ADDED:,} tokens to its vocabulary")
     if path.name == VOCABULARIES[0] and growth_of(found) > MOST_GROWTH:
         raise unreadable(path, f"its rules make a text more than {MOST_GROWTH:,} times longer")
-
-
-def _numbers(found: Any) -> Iterator[int]:
-    """Yield the numbers of tokens in a tokenizer.json or vocab.json; what is none is left to who reads it."""
-    whole = found if isinstance(found, dict) else {}
-    model = whole.get("model")
-    vocabulary = model.get("vocab") if isinstance(model, dict) else whole
-    added = whole.get("added_tokens")
-    every = [*vocabulary.values()] if isinstance(vocabulary, dict) else []
-    more = added if isinstance(added, list) else []
-    every += [one.get("id") for one in more if isinstance(one, dict)]
-    return (one for one in every if isinstance(one, int) and not isinstance(one, bool))
 
 
 def read_settings(path: Path) -> Any:
@@ -307,40 +287,26 @@ def _entries(settings: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(key), value) for key, value in one.items())
 
 
-def _why(key: str, value: Any) -> str | None:  # noqa: PLR0911 - one answer a rule
-    if key in CODE_KEYS and value:
+def _why(key: str, value: Any) -> str | None:
+    # CVE-2026-4372: `_attn_implementation_internal` had code of the hub run although no remote code was trusted.
+    is_internal = key.startswith("_attn") or key.endswith("_internal")
+    if (key in CODE_KEYS and value) or is_internal:
         return "which makes transformers run code"
     if key == REMOTE_CODE and value is not False and value is not None:
         return "which asks for the model's own code"
-    # CVE-2026-4372: `_attn_implementation_internal` had code of the hub run although no remote code was trusted.
-    if key.startswith("_attn") or key.endswith("_internal"):
-        return "which makes transformers run code"
-    if key == "attn_implementation" and not _is_known_attention(value):
-        return "whose value is no attention that comes with transformers"
-    if key == "quantization_config" and not _is_known_quantization(value):
-        return "whose method imports or fetches code of its own"
-    if key in CLASS_KEYS and not _is_name(value):
-        return "whose value is no name of a class"
+    if key == "attn_implementation":
+        known = value.values() if isinstance(value, dict) else (value,)
+        if not all(one is None or (isinstance(one, str) and one in ATTENTION) for one in known):
+            return "whose value is no attention that comes with transformers"
+    if key == "quantization_config" and value:
+        # Early configurations of bitsandbytes have no `quant_method`; transformers takes them for what they are.
+        method = value.get("quant_method", "bitsandbytes") if isinstance(value, dict) else None
+        return None if method in QUANTIZED else "whose method imports or fetches code of its own"
+    if key in CLASS_KEYS:
+        names = value if isinstance(value, list) else [value]
+        if not all(one is None or (isinstance(one, str) and NAME.fullmatch(one)) for one in names):
+            return "whose value is no name of a class"
     return None
-
-
-def _is_known_attention(value: Any) -> bool:
-    values = value.values() if isinstance(value, dict) else (value,)
-    return all(one is None or (isinstance(one, str) and one in ATTENTION) for one in values)
-
-
-def _is_known_quantization(value: Any) -> bool:
-    if not value:
-        return True
-    # Early configurations of bitsandbytes have no `quant_method`; transformers takes them for what they are.
-    return isinstance(value, dict) and value.get("quant_method", "bitsandbytes") in QUANTIZED
-
-
-def _is_name(value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return all(
-        one is None or (isinstance(one, str) and NAME.fullmatch(one) is not None) for one in values
-    )
 
 
 def _code(what: str) -> StageError:

@@ -55,22 +55,18 @@ HIDE = 'hide the GPU (CUDA_VISIBLE_DEVICES="") to use the processor'
 def torch_device(device: Device) -> torch.device:
     """Return the device as torch names it. EnvironmentProblem B435 for a GPU that torch cannot use."""
     if device.kind == "cuda" and not torch.cuda.is_available():
+        why = "it is built without CUDA" if torch.version.cuda is None else "it finds no GPU"
+        if torch.version.cuda is not None:
+            try:
+                torch.cuda.init()  # type: ignore[no-untyped-call]
+            except (RuntimeError, AssertionError) as error:
+                why = first_line(error)
         raise EnvironmentProblem.one(
             "B435",
-            f"torch {torch.__version__} cannot use the {device.name or 'GPU'} that is here: {_reason()}",
+            f"torch {torch.__version__} cannot use the {device.name or 'GPU'} that is here: {why}",
             hint=f"install a torch with CUDA that the driver knows, or {HIDE}",
         )
     return torch.device(device.kind)
-
-
-def _reason() -> str:
-    if torch.version.cuda is None:
-        return "it is built without CUDA"
-    try:
-        torch.cuda.init()  # type: ignore[no-untyped-call]
-    except (RuntimeError, AssertionError) as error:
-        return first_line(error)
-    return "it finds no GPU"
 
 
 SPARED: Final = 128

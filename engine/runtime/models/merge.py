@@ -30,14 +30,13 @@ from engine.runtime.models.weights import (
     INDEX,
     WHOLE,
     Tensor,
-    WeightFile,
     weight_files,
 )
 from engine.values import Value
 
 
 def rank_of(config: Mapping[str, Any], module: str) -> int:
-    """Return the rank that a module's factors have; `module` is its name in the base model."""
+    """Return the rank of the factors of a module, which is named as in the base model."""
     ranks = config.get("rank_pattern") or {}
     rank: int = ranks.get(get_pattern_key(ranks, module), config["r"])
     return rank
@@ -99,11 +98,6 @@ class _Pair(Value):
     magnitude: torch.Tensor | None = None
     """Lengths of the rows of the merged weight, [out]; None without DoRA."""
 
-    def delta(self) -> torch.Tensor:
-        """Return the change, [out, in], float32."""
-        # Of the whole matrix: products of some rows at a time can round differently.
-        return (self.up.float() @ self.down.float()).mul_(self.scale)
-
 
 def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -> MergeFacts:
     """Write the merged model into the folder `out`, complete.
@@ -118,9 +112,20 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
     _check_targets(base, adapter, pairs)
     copy_beside(base, out)
     facts = MergeFacts(total=sum(len(file.tensors) for file in files))
-    tally = _Tally(facts=facts, progress=progress)
+    tally = _Tally(facts=facts)
     for file in files:
-        _merge_file(file, pairs, out / file.path.name, tally)
+        with file.path.open("rb") as source, replacing(out / file.path.name) as target:
+            # The header is copied as bytes, so names, types, order and offsets are those of the base.
+            target.write(file.header)
+            for tensor in file.tensors:
+                source.seek(tensor.begin)
+                if tensor.name in pairs:
+                    _merge_tensor(source, target, tensor, pairs[tensor.name], tally)
+                else:
+                    left = range(0, tensor.end - tensor.begin, BLOCK)
+                    target.writelines(source.read(min(BLOCK, left.stop - start)) for start in left)
+                tally.done += 1
+                progress.update(tally.done, facts.total, "tensors")
     # Read back: a file that was cut short is noticed here and not by whoever loads the model.
     weight_files(out)
     if tally.lost:
@@ -169,7 +174,6 @@ class _Tally:
     """What is known while the files are written."""
 
     facts: MergeFacts
-    progress: Progress
     done: int = 0
     lost: list[str] = field(default_factory=list)
 
@@ -211,9 +215,8 @@ def _read_pairs(adapter: Path) -> dict[str, _Pair]:
 def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Tensor]) -> None:
     config = read_json(base / "config.json")
     for name, pair in pairs.items():
-        tied = config.get("tie_word_embeddings") and ("lm_head" in name or "embed" in name)
         # One matrix serves input and output: training moved it in one use, merging would move it in both.
-        if tied:
+        if config.get("tie_word_embeddings") and ("lm_head" in name or "embed" in name):
             raise StageError.one(
                 "X623",
                 f"the adapter changes `{name}`, which the base model shares between input and output",
@@ -254,29 +257,13 @@ def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> Non
         )
 
 
-def _merge_file(file: WeightFile, pairs: Mapping[str, _Pair], target: Path, tally: _Tally) -> None:
-    """Write one weight file: the same header, merged bytes where a pair exists, copied ones elsewhere."""
-    with file.path.open("rb") as source, replacing(target) as out:
-        # The header is copied as bytes, so names, types, order and offsets are those of the base.
-        out.write(file.header)
-        for tensor in file.tensors:
-            source.seek(tensor.begin)
-            pair = pairs.get(tensor.name)
-            if pair is None:
-                left = range(0, tensor.end - tensor.begin, BLOCK)
-                out.writelines(source.read(min(BLOCK, left.stop - start)) for start in left)
-            else:
-                _merge_tensor(source, out, tensor, pair, tally)
-            tally.done += 1
-            tally.progress.update(tally.done, tally.facts.total, "tensors")
-
-
 def _merge_tensor(
     source: BinaryIO, out: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally
 ) -> None:
     """Read one tensor, add the pair's change, and write it: some rows at a time."""
     facts, dtype = tally.facts, DTYPES[tensor.dtype]
-    delta = pair.delta()
+    # Of the whole matrix: products of some rows at a time can round differently.
+    delta = (pair.up.float() @ pair.down.float()).mul_(pair.scale)
     width = delta.shape[1]
     rows = max(1, BLOCK // width)
     changes = False

@@ -33,8 +33,8 @@ def check_merge(base: Path, adapter: Path, out: Path) -> None:
     config = read_json(adapter / "adapter_config.json")
     factors = adapter / "adapter_model.safetensors"
     ending = ".lora_A.weight"
-    left = {name.removesuffix(ending) for name in _names(factors) if name.endswith(ending)}
-    expected, merged = _places(base), _places(out)
+    expected, merged, given = map(_places, (base, out, adapter))
+    left = {name.removesuffix(ending) for name in given if name.endswith(ending)}
     if names := sorted(expected.keys() ^ merged.keys()):
         raise _wrong(names[0], "it is in one of the two models only")
     for name, file in expected.items():
@@ -43,7 +43,8 @@ def check_merge(base: Path, adapter: Path, out: Path) -> None:
             raise _wrong(name, "its type or shape is not the base's")
         stem = f"{PREFIX}{name.removesuffix('.weight')}"
         if stem not in left:
-            if not torch.equal(_bytes(before), _bytes(after)):
+            one, two = (tensor.reshape(-1).view(torch.uint8) for tensor in (before, after))
+            if not torch.equal(one, two):
                 raise _wrong(name, "the adapter does not change it, and it is not the base's")
             continue
         left.remove(stem)
@@ -65,13 +66,12 @@ def check_copy(model: Path, out: Path) -> None:
             )
 
 
-def _names(path: Path) -> list[str]:
-    with safe_open(path, framework="pt") as file:
-        return sorted(file.keys())
-
-
 def _places(folder: Path) -> dict[str, Path]:
-    return {name: path for path in sorted(folder.glob("*.safetensors")) for name in _names(path)}
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            found |= dict.fromkeys(sorted(file.keys()), path)
+    return found
 
 
 def _read(path: Path, name: str) -> torch.Tensor:
@@ -81,10 +81,6 @@ def _read(path: Path, name: str) -> torch.Tensor:
     return tensor
 
 
-def _bytes(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.contiguous().reshape(-1).view(torch.uint8)
-
-
 def _misplaced(
     before: torch.Tensor, after: torch.Tensor, factors: Path, stem: str, config: Mapping[str, Any]
 ) -> int:
@@ -92,8 +88,8 @@ def _misplaced(
     divisor = math.sqrt(len(down)) if config.get("use_rslora") else len(down)
     # Own alphas stand by the last part of a module's name, or by more of it.
     own = (config.get("alpha_pattern") or {}).items()
-    alphas = [alpha for name, alpha in own if f".{stem}".endswith(f".{name}")]
-    alpha = alphas[0] if alphas else config["lora_alpha"]
+    named = (alpha for name, alpha in own if f".{stem}".endswith(f".{name}"))
+    alpha = next(named, config["lora_alpha"])
     up = _read(factors, f"{stem}.lora_B.weight").double() * (alpha / divisor)
     lengths = None
     if config.get("use_dora"):

@@ -74,11 +74,6 @@ def write_byte_pairs(texts: Iterable[str], folder: Path, *, size: int) -> None:
     ).save_pretrained(folder)
 
 
-def bytes_a_token(tokenizer: Any, texts: Sequence[str]) -> float:
-    ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    return sum(len(text.encode()) for text in texts) / max(1, sum(map(len, ids)))
-
-
 SPREAD: Final = 0.02
 """Standard deviation of the first weights, as in GPT-2."""
 _INTO_SUM: Final = re.compile(r"\.(o_proj|down_proj)\.weight$")
@@ -115,6 +110,7 @@ def write_blank_model(blank: Scratch, folder: Path) -> dict[str, Any]:
 
     Same seed, same bytes. StageError X743 for a tokenizer without a token that ends a text.
     """
+    import torch
     from safetensors.torch import save_file
 
     from engine.runtime.rendering.chat import load_chat
@@ -131,7 +127,16 @@ def write_blank_model(blank: Scratch, folder: Path) -> dict[str, Any]:
     special = {name: getattr(tokenizer, name) for name in names}
     config = blank_config(blank, len(tokenizer), special)
     config.save_pretrained(folder)
-    weights = dict(_drawn(blank, config))
+    weights = dict[str, Any]()
+    generator = torch.Generator().manual_seed(blank.seed)
+    # Drawn here, so that no version of transformers changes the first weights.
+    for name, sizes in parameters_of(config):
+        if _ONES.search(name):
+            weights[name] = torch.ones(sizes)
+            continue
+        # What all layers add to their sum would else grow with their number (GPT-2, section 2.3).
+        spread = SPREAD / math.sqrt(2 * blank.layers) if _INTO_SUM.search(name) else SPREAD
+        weights[name] = torch.empty(sizes).normal_(0.0, spread, generator=generator)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return {
         "vocabulary": len(tokenizer),
@@ -147,20 +152,6 @@ def parameters_of(config: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
     with torch.device("meta"):
         model = LlamaForCausalLM(config)
     yield from sorted((name, tuple(one.shape)) for name, one in model.named_parameters())
-
-
-def _drawn(blank: Scratch, config: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the first weights by name. Drawn here, so that no version of transformers changes them."""
-    import torch
-
-    generator = torch.Generator().manual_seed(blank.seed)
-    for name, sizes in parameters_of(config):
-        if _ONES.search(name):
-            yield name, torch.ones(sizes)
-            continue
-        # What all layers add to their sum would else grow with their number (GPT-2, section 2.3).
-        spread = SPREAD / math.sqrt(2 * blank.layers) if _INTO_SUM.search(name) else SPREAD
-        yield name, torch.empty(sizes).normal_(0.0, spread, generator=generator)
 
 
 def copy_tokenizer(found: Path, folder: Path) -> None:
@@ -315,13 +306,10 @@ def locate_start(start: Start, cached: Cached, progress: Progress) -> Path:
 def locate_start_tokenizer(start: Start, cached: Cached, progress: Progress) -> Path:
     """Return a folder with the model's tokenizer; no weights are read. Raises as `locate_start`."""
     base = start.base
-    if isinstance(base, FewerLayers):
-        return locate_tokenizer(base.of, cached, progress)
-    if not isinstance(base, Scratch):
-        return locate_tokenizer(base, cached, progress)
-    new = base.tokenizer
+    new = base.tokenizer if isinstance(base, Scratch) else base
     if not isinstance(new, NewTokenizer):
-        return locate_tokenizer(new, cached, progress)
+        found = new.of if isinstance(new, FewerLayers) else new
+        return locate_tokenizer(found, cached, progress)
     text = _text(start)
     payload = {"byte_pairs": new.size, "text": text.digest, "made": REVISION}
 
@@ -352,10 +340,11 @@ def _digests(folder: Path, prefix: str) -> dict[str, str]:
 def _bytes_a_token(folder: Path, start: Start) -> float:
     from engine.runtime.rendering.chat import load_chat
 
-    texts, length = [], 0
+    texts, length = list[str](), 0
     for text in _text(start).texts():
         texts.append(text)
         length += len(text)
         if length > _SAMPLE:
             break
-    return round(bytes_a_token(load_chat(folder, asks=False).tokenizer, texts), 3)
+    ids = load_chat(folder, asks=False).all_token_ids(texts)
+    return round(sum(len(text.encode()) for text in texts) / max(1, sum(map(len, ids))), 3)

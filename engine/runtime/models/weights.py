@@ -57,12 +57,8 @@ def read_weight_file(path: Path) -> WeightFile:
     try:
         entries: dict[str, Any] = parse_json(text)
         entries.pop("__metadata__", None)
-        tensors = tuple(
-            sorted(
-                (_tensor(name, entry, length) for name, entry in entries.items()),
-                key=attrgetter("begin"),
-            )
-        )
+        found = [_tensor(name, entry, length) for name, entry in entries.items()]
+        tensors = tuple(sorted(found, key=attrgetter("begin")))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path, "its header is not readable") from error
     end = LENGTH_BYTES + length

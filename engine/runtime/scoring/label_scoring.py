@@ -152,10 +152,16 @@ class PackedSearch:
         active: list[_SearchInFlight] = []
         with attending(self._loaded, self._cache), self._lanes as lanes:
             while active or self._order:
-                passes = self._next_passes(active, make)
+                passes = [self._next_feeds(active, make)]
+                while len(passes) < lanes.count and (feeds := self._next_feeds(active, make)):
+                    passes.append(feeds)
                 found = lanes.run([partial(self._forward, feeds) for feeds in passes])
                 if self._plain is not None:
-                    self._refuse_other(passes[0], found[0].logits)
+                    # The longest row goes first, so the first logits are those behind its prompt.
+                    logits, dtype = found[0].logits, self._loaded.model.dtype
+                    others = self._others(passes[0], logits)
+                    refuse_other_logits(logits[0], self._plain, dtype, others)
+                    self._plain = None
                 for feeds, one in zip(passes, found, strict=True):
                     self._deliver(feeds, one.log_probs, one.best)
                 remaining = [entry for entry in active if entry.search.wanted()]
@@ -173,15 +179,6 @@ class PackedSearch:
         kept = logits if self._plain is not None else logits[:0]
         return _PassResult(logits=kept, log_probs=log_probs, best=best)
 
-    def _refuse_other(self, feeds: Sequence[_Feed], logits: torch.Tensor) -> None:
-        """UnsupportedModelError where the first pass says something else than rows alone."""
-        if self._plain is None:
-            raise AssertionError
-        # The longest row goes first, so the first logits are those behind its prompt.
-        dtype, others = self._loaded.model.dtype, self._others(feeds, logits)
-        refuse_other_logits(logits[0], self._plain, dtype, others)
-        self._plain = None
-
     def _others(
         self, feeds: Sequence[_Feed], logits: torch.Tensor
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -190,14 +187,6 @@ class PackedSearch:
             row = self._rows.whole(one.entry.row)
             yield logits[place], plain_logits(self._loaded, self._cache, row)
             place += len(one.scored_tokens)
-
-    def _next_passes(
-        self, active: list[_SearchInFlight], make: Callable[[], Search]
-    ) -> list[list[_Feed]]:
-        passes = [self._next_feeds(active, make)]
-        while len(passes) < self._lanes.count and (feeds := self._next_feeds(active, make)):
-            passes.append(feeds)
-        return passes
 
     def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:
         feeds: list[_Feed] = []
@@ -286,9 +275,6 @@ def read_logits(
         best.append(part.max(dim=-1).indices)
     log_probs: list[float] = (logits[at, token].float() - torch.cat(sums)[at]).tolist()
     return log_probs, torch.cat(best).tolist()
-
-
-__all__ = ["LabelChoice", "choose", "search_rows"]
 
 
 def choose(

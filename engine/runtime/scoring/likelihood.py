@@ -13,7 +13,6 @@ import torch
 
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, causal_model, not_a_number
-from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row
 from engine.runtime.scoring.plain_check import refuse_other_nats
 from engine.values import Value
@@ -42,22 +41,20 @@ def continuations(
     the continuation, as white space at the context's end does. Where nothing stands before, the model's own first
     token does. StageError X616 for a loss that is not finite.
     """
-    rows = [_continued(loaded.chat, context, text) for context, text in asked]
+    chat, rows = loaded.chat, []
+    # What texts of this model begin with: its own token for that, or the one that ends them.
+    known = (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id)
+    first = next((int(token) for token in known if token is not None), 0)
+    for context, text in asked:
+        before, ids, start = context.rstrip(), chat.token_ids(context + text), 1
+        if not before:
+            ids.insert(0, first)
+        else:
+            # At least one token is scored, also where the tokenizer joins the whole text to the context.
+            start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
+        learned = tuple(index >= start for index in range(len(ids)))
+        rows.append(TokenRow(ids=tuple(ids), learned=learned))
     return [one.nll for one in likelihood(loaded, rows, progress=progress)]
-
-
-def _continued(chat: Chat, context: str, text: str) -> TokenRow:
-    before, whole = context.rstrip(), context + text
-    if not before:
-        # What texts of this model begin with: its own token for that, or the one that ends them.
-        known = (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id)
-        first = next((int(token) for token in known if token is not None), 0)
-        ids, start = [first, *chat.token_ids(whole)], 1
-    else:
-        ids = chat.token_ids(whole)
-        # At least one token is scored, also where the tokenizer joins the whole text to the context.
-        start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
-    return TokenRow(ids=tuple(ids), learned=tuple(index >= start for index in range(len(ids))))
 
 
 @torch.inference_mode()
@@ -135,7 +132,8 @@ def _sums(loaded: LoadedModel, pack: Pack) -> list[tuple[float, bool]]:
     parts, done = [], 0
     for logits in learned_logits(loaded, pack):
         wanted = targets[done : done + len(logits)]
-        parts.append((_nll(logits, wanted), logits.argmax(-1) == wanted))
+        nats = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
+        parts.append((nats, logits.argmax(-1) == wanted))
         done += len(logits)
     nll, best = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
     sums.index_add_(0, torch.tensor([index for index, _ in places]), nll.double())
@@ -168,10 +166,6 @@ def learned_logits(loaded: LoadedModel, pack: Pack) -> Iterator[torch.Tensor]:
     count = max(1, LOGIT_BYTES[loaded.device.type] // (4 * head.weight.shape[0]))
     for start in range(0, len(hidden), count):
         yield head(hidden[start : start + count])
-
-
-def _nll(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
 
 def _hidden(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:

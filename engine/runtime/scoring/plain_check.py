@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 
@@ -45,22 +45,6 @@ def _kind(loaded: LoadedModel) -> tuple[bytes, bool, str, str]:
     return settings, loaded.adapter is not None, loaded.precision, loaded.device.type
 
 
-class PlainAnswer(NamedTuple):
-    """A row and an answer behind it, as tokens."""
-
-    row: Sequence[int]
-    answer: Sequence[int]
-
-
-class Lead(NamedTuple):
-    """Two answers behind a row, as tokens, and how far the first must be ahead."""
-
-    row: Sequence[int]
-    one: Sequence[int]
-    two: Sequence[int]
-    least: float
-
-
 @torch.inference_mode()
 def refuse_other_scores(
     loaded: LoadedModel,
@@ -75,14 +59,18 @@ def refuse_other_scores(
     They are sampled out of so many (`of`).
     """
     asked = [
-        (PlainAnswer(rows[row], tokens), search.scores[answer])
+        (rows[row], tokens, search.scores[answer])
         for row, search in searches.items()
         if (answer := _second(search)) is not None and (tokens := _tokens(tree, answer))
     ]
-    shares = _shares(loaded, [one for one, _ in asked])
+    found = plain_logits(
+        loaded.model,
+        [[*row, *tokens[:-1]] for row, tokens, _ in asked],
+        [range(len(row) - 1, len(row) - 1 + len(tokens)) for row, tokens, _ in asked],
+    )
     away = [
-        abs(_of(found, one.answer) - known) / len(one.answer)
-        for found, (one, known) in zip(shares, asked, strict=True)
+        abs(_of(logits, tokens) - known) / len(tokens)
+        for logits, (_, tokens, known) in zip(found, asked, strict=True)
     ]
     if away:
         _refuse(loaded, math.fsum(away) / len(away), len(away))
@@ -96,33 +84,8 @@ def refuse_other_nats(loaded: LoadedModel, row: TokenRow, nats: float) -> None:
     places = [at for at in range(1, len(row.ids)) if row.learned[at]]
     if places:
         (logits,) = plain_logits(loaded.model, [row.ids[:-1]], [[at - 1 for at in places]])
-        apart = abs(_of(logits.log_softmax(-1), [row.ids[at] for at in places]) + nats)
+        apart = abs(_of(logits, [row.ids[at] for at in places]) + nats)
         _refuse(loaded, apart / len(places), 1)
-
-
-@torch.inference_mode()
-def plain_leads(loaded: LoadedModel, asked: Sequence[Lead]) -> list[float]:
-    """Return by how many nats an answer is more probable behind each row than the other one.
-
-    A lead that is `least` at least may be larger: where the other's beginning shows it, the rest is not asked.
-    """
-    # Of one row and answer once, whatever other answers it is compared with.
-    own = {(tuple(one.row), tuple(one.one)): PlainAnswer(one.row, one.one) for one in asked}
-    shares = dict(zip(own, _shares(loaded, [*own.values()]), strict=True))
-    return [_lead(loaded, one, shares[tuple(one.row), tuple(one.one)]) for one in asked]
-
-
-def _lead(loaded: LoadedModel, asked: Lead, shares: torch.Tensor) -> float:
-    own = _of(shares, asked.one)
-    pairs = enumerate(zip(asked.one, asked.two, strict=False))
-    same = next((at for at, (a, b) in pairs if a != b), None)
-    if same is not None:
-        # No answer is more probable than what it begins with.
-        lead = own - _of(shares[: same + 1], asked.two[: same + 1])
-        if lead >= asked.least:
-            return lead
-    (others,) = _shares(loaded, [PlainAnswer(asked.row, asked.two)])
-    return own - _of(others, asked.two)
 
 
 def _refuse(loaded: LoadedModel, apart: float, rows: int) -> None:
@@ -150,11 +113,6 @@ def _tokens(tree: AnswerTree, answer: int) -> list[int]:
     return [*path, last.allowed[last.following.index(~answer)]]
 
 
-def _of(shares: torch.Tensor, tokens: Sequence[int]) -> float:
+def _of(logits: torch.Tensor, tokens: Sequence[int]) -> float:
+    shares = logits.log_softmax(-1)
     return math.fsum(shares[range(len(tokens)), list(tokens)].tolist())
-
-
-def _shares(loaded: LoadedModel, asked: Sequence[PlainAnswer]) -> list[torch.Tensor]:
-    rows = [[*one.row, *one.answer[:-1]] for one in asked]
-    places = [range(len(one.row) - 1, len(one.row) - 1 + len(one.answer)) for one in asked]
-    return [logits.log_softmax(-1) for logits in plain_logits(loaded.model, rows, places)]

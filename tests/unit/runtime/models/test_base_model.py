@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import StageError
 from engine.recipe.model import PathRef
-from engine.runtime.models.base_model import _strip, locate_base_model
+from engine.runtime.models.base_model import locate_base_model
 
 
 def _never(*_: Any) -> Any:
@@ -48,15 +48,6 @@ def test_a_configuration_that_asks_for_code_is_refused(
         locate_base_model(_ref(folder), _never, progress)
 
     assert caught.value.problems[0].code == "X609"
-
-
-def test_a_fetched_configuration_loses_what_asks_for_code_and_nothing_else(folder: Path) -> None:
-    before = json.loads((folder / "config.json").read_text())
-    _set(folder, "_attn_implementation_internal")
-
-    _strip(folder / "config.json")
-
-    assert before == json.loads((folder / "config.json").read_text())
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

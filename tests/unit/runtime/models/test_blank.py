@@ -17,7 +17,6 @@ from engine.runtime.models.load import load_model
 from engine.runtime.models.start import (
     ENDING,
     blank_config,
-    bytes_a_token,
     parameters_of,
     write_blank_model,
     write_byte_pairs,
@@ -116,12 +115,6 @@ def test_a_text_begins_with_the_token_that_ends_the_one_before(tmp_path: Path) -
 
 def test_llama_cpp_knows_how_the_tokenizer_splits(tmp_path: Path) -> None:
     assert pre_tokenizer_of(written(tmp_path / "blank")) == "gpt-2"
-
-
-def test_a_token_stands_for_more_bytes_of_a_text_it_was_made_of(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(written(tmp_path / "blank"))
-
-    assert bytes_a_token(tokenizer, TEXTS) > 2 > bytes_a_token(tokenizer, ["QXZJ~#"])
 
 
 def test_a_text_that_is_too_short_for_its_tokenizer_is_refused(tmp_path: Path) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
@@ -15,7 +13,7 @@ from engine.runtime.scoring import packed_cache, plain_check
 from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.label_search import SCORED, begin_run
 from engine.runtime.scoring.packed_cache import Piece
-from engine.runtime.scoring.plain_check import Lead, plain_leads, sampled_rows
+from engine.runtime.scoring.plain_check import sampled_rows
 from engine.values import replace
 from support.faults_of_padding import seen
 
@@ -129,27 +127,3 @@ def test_each_kind_of_model_is_looked_at(
         seen.append(len(looked))
 
     assert seen == [1, 1, 2, 2, 2, 3]
-
-
-@pytest.mark.parametrize("least", [-1000.0, 0.0, 1000.0])
-def test_a_lead_is_that_of_whole_answers_unless_a_beginning_shows_enough(
-    pico: LoadedModel, least: float
-) -> None:
-    row = pico.chat.token_ids(TEXTS[1])
-    answers = [pico.chat.token_ids(one + pico.chat.terminator) for one in ANSWERS]
-    whole = []
-    for answer in answers:
-        with torch.inference_mode():
-            logits = pico.model(input_ids=torch.tensor([[*row, *answer]])).logits[0]
-        shares = logits[len(row) - 1 : -1].log_softmax(-1)
-        whole.append(float(shares[range(len(answer)), answer].sum()))
-
-    pairs = [*permutations(range(len(answers)), 2)]
-    leads = plain_leads(pico, [Lead(row, answers[one], answers[two], least) for one, two in pairs])
-
-    for lead, (one, two) in zip(leads, pairs, strict=True):
-        right = whole[one] - whole[two]
-        assert lead <= right + 1e-4
-        assert (lead >= least) is (right >= least) or lead == pytest.approx(right, abs=1e-4)
-        if least > right:
-            assert lead == pytest.approx(right, abs=1e-4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,13 +16,13 @@ from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.model import Recipe, Task
 from engine.recipe.prompt import answer_text, conversation, messages, parse_answer
 from engine.runtime.rendering.key import LengthLimits, written_task
+from engine.runtime.rendering.renderer import RenderedRow, Renderer
+from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
-    from engine.runtime.rendering.renderer import RenderedRow, Renderer
-    from engine.runtime.rendering.segments import Segment
     from engine.runtime.scoring.label_search import LabelChoice
     from engine.runtime.scoring.likelihood import Likelihood
 
@@ -87,8 +87,6 @@ class PredictionInputs(Value):
         return max(counts, default=0) + SPARE_TOKENS
 
     def renderer(self, chat: Chat) -> Renderer:
-        from engine.runtime.rendering.renderer import Renderer  # brings transformers
-
         # what training would cut or leave out is judged all the same
         limits = LengthLimits(
             max_length=self.max_length,
@@ -176,12 +174,13 @@ def judged_and_free(
     if not examples or asked.task.spec.decoding is not Decoding.LABEL_SCORING:
         found = judged(loaded, asked, examples, progress=progress)
         return found, free(loaded, asked, examples, progress=progress)
+    from engine.runtime.generation.generate import text_of  # brings torch
+
     choices = _choices(loaded, asked, examples, progress=progress)
-    text_of = cache(partial(_text_of_answer, loaded.chat))
     labels = answers_of(loaded, asked.task)
-    texts = [
-        None if choice.greedy is None else text_of(labels[choice.greedy]) for choice in choices
-    ]
+    # What greedy decoding returns where it says an answer; None where that does not end the turn.
+    said = cache(lambda at: text_of(loaded.chat, loaded.chat.token_ids(labels[at])))
+    texts = [None if choice.greedy is None else said(choice.greedy) for choice in choices]
     pairs = [*zip(examples, texts, strict=True)]
     unknown = [row for row, text in pairs if text is None]
     decoded = iter(free(loaded, asked, unknown, progress=progress))
@@ -271,8 +270,6 @@ def scored_parts(
     A text that nothing precedes is read after the `ending` of another one: its first token would cost nothing
     otherwise, while its bytes count and baselines pay for them.
     """
-    from engine.runtime.rendering.segments import Segment  # brings torch
-
     opening = Segment(text=ending, supervised=False)
     return [
         (opening, *segments) if any(one.supervised for one in segments[:1]) else segments
@@ -328,13 +325,6 @@ def answers_of(loaded: LoadedModel, task: Task) -> list[str]:
     return [answer_text(task, label) + loaded.chat.terminator for label in task.labels]
 
 
-def _text_of_answer(chat: Chat, answer: str) -> str | None:
-    """Return what greedy decoding returns where it says an answer; None where that does not end the turn."""
-    from engine.runtime.generation.generate import text_of  # brings torch
-
-    return text_of(chat, chat.token_ids(answer))
-
-
 def _generate(
     loaded: LoadedModel,
     asked: PredictionInputs,
@@ -376,8 +366,6 @@ def generated(
 
 def _rendered(renderer: Renderer, row: Example) -> list[RenderedRow]:
     """Return a row as training would read it. DataError D394 when the chat template does not write it."""
-    from engine.runtime.rendering.segments import UnwritableError  # brings torch
-
     try:
         rendered = renderer.render(row)
         if any(one.rejected and len(one.segments) != len(one.rejected) for one in rendered):

@@ -105,7 +105,7 @@ class GgufAsker(Value):
             max_new_tokens=self.asked.max_new_tokens(self.chat),
             free=free,
             distribution=True,
-            read=[*(ollama or []), *self._corpus()],
+            read=[*(ollama or []), *(corpus() if self.is_whole else ())],
             sent=sent,
         )
         answers = self._answers(request)
@@ -152,9 +152,6 @@ class GgufAsker(Value):
     def _ids(self, texts: Iterable[str]) -> list[list[int]]:
         return self.chat.all_token_ids([*texts])
 
-    def _corpus(self) -> Sequence[str]:
-        return corpus() if self.is_whole else ()
-
     def _by_corpus(self, read: Sequence[list[int]]) -> dict[str, int | str | None]:
         """Count the texts of the corpus that llama.cpp reads as transformers does, and name the first that differs."""
         return _same([*map(repr, corpus())], self.chat.all_token_ids(corpus()), read)
@@ -195,7 +192,7 @@ class GgufAsker(Value):
             prompts=texts,
             learned=tokens,
             terminator=renderer.ending,
-            read=[*(text for _, text, _ in plain), *self._corpus()],
+            read=[*(text for _, text, _ in plain), *(corpus() if self.is_whole else ())],
             sent=sent,
         )
         answers = self._answers(request)

@@ -102,16 +102,18 @@ def untouched(answered: Sequence[Prediction]) -> list[Prediction]:
 
 def longer_answer(rows: Sequence[Example]) -> list[Prediction]:
     """Return a preference for the longer answer, in bytes; of single answers, for those longer than half of all."""
-    answers = [_answers(row) for row in rows]
-    sized = [
-        predict.predicted(
-            row,
-            bytes=len(chosen.encode()),
-            rejected_bytes=len(rejected.encode()),
-            desirable=row.payload.get("desirable", True),
+    sized = []
+    for row in rows:
+        turns: Sequence[Mapping[str, Any]] = row.payload.get("rejected", ())
+        rejected = "\n".join(str(turn.get("content") or "") for turn in turns)
+        sized.append(
+            predict.predicted(
+                row,
+                bytes=len(row.target.encode()),
+                rejected_bytes=len(rejected.encode()),
+                desirable=row.payload.get("desirable", True),
+            )
         )
-        for row, (chosen, rejected) in zip(rows, answers, strict=True)
-    ]
     return _preferring(sized, [float(row.bytes - row.rejected_bytes) for row in sized])
 
 
@@ -146,9 +148,3 @@ def _per_token(row: Prediction) -> float:
 
 def _nats(row: Prediction) -> tuple[float, ...]:
     return tuple(one for one in (row.nats, row.rejected_nats) if one is not None)
-
-
-def _answers(row: Example) -> tuple[str, str]:
-    """Return the chosen and the rejected answer as text; the second is empty for a single one."""
-    rejected: Sequence[Mapping[str, Any]] = row.payload.get("rejected", ())
-    return row.target, "\n".join(str(turn.get("content") or "") for turn in rejected)

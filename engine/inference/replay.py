@@ -26,6 +26,7 @@ from engine.inference import predict
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.recipe.model import GeneralText, Recipe, Task
 from engine.runtime.rendering.key import REPLAY_FILE
+from engine.runtime.rendering.segments import document_blocks, opening_of
 from engine.sources import fetch_source
 from engine.values import Value, replace
 
@@ -59,8 +60,12 @@ def documents(context: StageContext, text: GeneralText) -> tuple[list[Example], 
     Those near text that is replayed are: it is trained on. StageError X762 for rows without the text, X763 where no
     document is left.
     """
-    found = _read(context, text)
-    near = _near_replayed(context, found)
+    found, near = _read(context, text), set[int]()
+    if made := context.artifacts.get(REPLAYED_ROWS):
+        lines = json_lines(made.file(REPLAY_FILE).read_text(encoding="utf-8"))
+        replayed = [json.loads(line)["text"] for line in lines]
+        numbered = ((number, one.input) for number, one in enumerate(found))
+        near = {match.other for match in leaks(replayed, numbered)}
     kept = [one for number, one in enumerate(found) if number not in near]
     if text.limit and len(kept) > text.limit:
         seed = context.recipe.splits.seed
@@ -105,48 +110,35 @@ def likelihoods(
 
 
 def _read(context: StageContext, text: GeneralText) -> list[Example]:
+    """Return the documents, none of them twice. StageError X762 for rows without the text."""
+
+    def lacking(place: str, why: str) -> Problem:
+        message = f"general text: {place}: {why}"
+        return Problem(code="X762", message=message, path="acceptance.forgetting.text")
+
+    found, problems = list[tuple[str, str]](), list[Problem]()
     if text.source is None:
-        return _distinct([("builtin", item.right) for item in builtin_items()])
-    name = source_names([text.source])[0]
-    path = fetch_source(text.source, context.cached, context.progress)
-    template, problems = parse_template(text.input), list[Problem]()
-    found: list[tuple[str, str]] = []
-    for row in read_rows(path, text.source, name=name, progress=context.progress):
-        try:
-            filled, _ = template.fill(row.values)
-        except MissingColumnError as error:
-            problems.append(_lacking(row.origin, f"no `{error}`"))
-            continue
-        if filled.strip():
-            found.append((row.origin, filled))
-    if (more := len(problems) - SHOWN) > 0:
-        problems[SHOWN:] = [_lacking(name, f"and {more:,} more rows")]
+        found = [("builtin", item.right) for item in builtin_items()]
+    else:
+        name, template = source_names([text.source])[0], parse_template(text.input)
+        path = fetch_source(text.source, context.cached, context.progress)
+        for row in read_rows(path, text.source, name=name, progress=context.progress):
+            try:
+                filled, _ = template.fill(row.values)
+            except MissingColumnError as error:
+                problems.append(lacking(row.origin, f"no `{error}`"))
+                continue
+            if filled.strip():
+                found.append((row.origin, filled))
+        if (more := len(problems) - SHOWN) > 0:
+            problems[SHOWN:] = [lacking(name, f"and {more:,} more rows")]
     if problems:
         raise StageError(problems)
-    return _distinct(found)
-
-
-def _lacking(place: str, why: str) -> Problem:
-    message = f"general text: {place}: {why}"
-    return Problem(code="X762", message=message, path="acceptance.forgetting.text")
-
-
-def _distinct(texts: Sequence[tuple[str, str]]) -> list[Example]:
     made = (
         Example(id=content_id(text, ""), origin=origin, input=text, target="")
-        for origin, text in texts
+        for origin, text in found
     )
     return list({one.id: one for one in made}.values())
-
-
-def _near_replayed(context: StageContext, found: Sequence[Example]) -> set[int]:
-    made = context.artifacts.get(REPLAYED_ROWS)
-    if made is None:
-        return set()
-    lines = json_lines(made.file(REPLAY_FILE).read_text(encoding="utf-8"))
-    texts = [json.loads(line)["text"] for line in lines]
-    numbered = ((number, one.input) for number, one in enumerate(found))
-    return {match.other for match in leaks(texts, numbered)}
 
 
 REVISION = 1
@@ -207,7 +199,7 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
     texts, taken = tuple(judged), Taken()
     chat = load_chat(context.base_model_folder(), asks=False)
     limit = context.recipe.method.max_length
-    most = limit - len(chat.token_ids(_opening(chat))) - 1  # and its end
+    most = limit - len(chat.token_ids(opening_of(chat.tokenizer))) - 1  # and its end
     model = cache(context.load_base)
     for number in range(wanted):  # a batch has more than one token, or is refused
         payload = {
@@ -250,8 +242,6 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
 def blocks(
     chat: Chat, documents: Iterable[tuple[str, str]], max_length: int
 ) -> Iterator[ReplayedText]:
-    from engine.runtime.rendering.segments import document_blocks  # brings transformers
-
     for identity, text in documents:
         for number, (before, block) in enumerate(document_blocks(chat, text, max_length), 1):
             yield ReplayedText(
@@ -260,12 +250,6 @@ def blocks(
                 text=block,
                 tokens=len(chat.token_ids(block)),
             )
-
-
-def _opening(chat: Chat) -> str:
-    from engine.runtime.rendering.segments import opening_of  # brings transformers
-
-    return opening_of(chat.tokenizer)
 
 
 def _sample(
@@ -287,9 +271,7 @@ def _readable(
     rows: Iterable[Mapping[str, Any]], chat: Chat, taken: Taken, batch: int, limit: int
 ) -> Iterator[ReplayedText]:
     """Yield samples as text that training reads; count those that are none."""
-    from engine.runtime.rendering.segments import document_blocks  # brings transformers
-
-    before, ending = _opening(chat), chat.tokenizer.eos_token or chat.terminator
+    before, ending = opening_of(chat.tokenizer), chat.tokenizer.eos_token or chat.terminator
     room = limit - len(chat.token_ids(before))
     for number, row in enumerate(rows, batch * BATCH):
         text = row["text"] + (ending if row["ended"] else "")

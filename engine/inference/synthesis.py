@@ -111,17 +111,13 @@ def kept_by_confidence(
     if not known:
         return ()
     bounds = sorted({*CONFIDENCES, *([] if also is None else [also])})
-    return tuple(_at(bound, predictions) for bound in bounds)
-
-
-def _at(bound: float, predictions: Sequence[Prediction]) -> KeptAtConfidence:
-    kept = [row for row in predictions if not why_refused(row, min_confidence=bound)]
-    right = sum(map(is_right, kept))
-    return KeptAtConfidence(
-        confidence=bound,
-        kept=len(kept) / len(predictions),
-        right=right / len(kept) if kept else None,
-    )
+    found = []
+    for bound in bounds:
+        kept = [row for row in predictions if not why_refused(row, min_confidence=bound)]
+        right = sum(map(is_right, kept)) / len(kept) if kept else None
+        share = len(kept) / len(predictions)
+        found.append(KeptAtConfidence(confidence=bound, kept=share, right=right))
+    return tuple(found)
 
 
 PART: Final = 32
@@ -211,16 +207,22 @@ class RowWriter:
             path=dotted(WRITER),
             draws=draws if value.temperature else None,
         )
-        judged = tuple(_asked(request) for request in part)
+        judged = tuple(
+            Example(
+                id=content_id(request.text, "", request.number),
+                origin=f"{ORIGIN}:{request.number}",
+                input=request.text,
+                target="",
+            )
+            for request in part
+        )
         fold = Fold(number=0, train=(), validation=(), judged=judged)
         rows = {"rows": _texts_digest(row.input for row in judged)}
         made = asker.product(replace(value.teacher, shots=0), fold, rows=rows)
         found.writer.append(made)
         answers = read_predictions(made.file(predict.FILE))
-        written = [
-            self._row(request, answer.label, found)
-            for request, answer in zip(part, answers, strict=True)
-        ]
+        pairs = zip(part, answers, strict=True)
+        written = (self._row(request, answer.label, found) for request, answer in pairs)
         return [row for row in written if row is not None]
 
     def _row(self, request: RowRequest, text: str | None, found: WrittenRows) -> Example | None:
@@ -234,16 +236,12 @@ class RowWriter:
         if writes_answer(task):
             target = json.dumps(values.pop(answer_key(task)), ensure_ascii=False)
         row = WrittenRow(number=request.number, values=values)
-        found.texts[request.number] = self.shape.text(row)
+        text = found.texts[request.number] = self.shape.text(row)
         if fault := self.shape.fault(row):
             found.refused[request.number] = fault
             return None
-        written = Example(
-            id=content_id(self.shape.text(row), ""),
-            origin=f"{ORIGIN}:{request.number}",
-            input=self.shape.text(row),
-            target="",
-        )
+        origin = f"{ORIGIN}:{request.number}"
+        written = Example(id=content_id(text, ""), origin=origin, input=text, target="")
         example = self.answered(written, target)
         if example is None:
             found.refused[request.number] = ANSWER
@@ -326,15 +324,6 @@ class RowWriter:
 
 FRAME: Final = 64
 """Tokens of a chat template around the turns of a request, at most."""
-
-
-def _asked(request: RowRequest) -> Example:
-    return Example(
-        id=content_id(request.text, "", request.number),
-        origin=f"{ORIGIN}:{request.number}",
-        input=request.text,
-        target="",
-    )
 
 
 def _columns(text: str | None, schema: Any) -> dict[str, Any] | None:

@@ -6,14 +6,13 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 from engine.data.examples.example import Example
 from engine.data.examples.template import parse_template
 from engine.kinds import AnswerForm
-from engine.recipe.model import Recipe, Synthesize, Task
+from engine.recipe.model import Recipe, Task
 from engine.recipe.prompt import joined_labels
 from engine.recipe.teacher import LABEL, synthesis_of
 from engine.values import Value, replace
@@ -39,18 +38,8 @@ class RowRequest(Value):
 
 def row_requests(recipe: Recipe, train: Sequence[Example]) -> list[RowRequest]:
     """Return the requests, in order; `train` is not empty."""
-    value = synthesis_of(recipe)
-    rows = sorted(
-        train, key=lambda row: sha256(f"synthetic:{value.seed}:{row.id}".encode()).digest()
-    )
-    by_target: dict[str, list[Example]] = defaultdict(list)
-    by_label: dict[str, list[Example]] = defaultdict(list)
-    for row in rows:
-        by_target[row.target].append(row)
-        for label in row.labels:
-            by_label[label].append(row)
-    draw = _Draw(recipe=recipe, value=value, rows=rows, by_target=by_target, by_label=by_label)
-    return [draw.request(number) for number in range(1, value.rows + 1)]
+    draw = _Draw(recipe, train)
+    return [draw.request(number) for number in range(1, draw.value.rows + 1)]
 
 
 def writing_task(recipe: Recipe, train: Sequence[Example]) -> Task:
@@ -107,15 +96,20 @@ def answer_key(task: Task) -> str:
     return name
 
 
-@dataclass(slots=True, kw_only=True)
 class _Draw:
-    recipe: Recipe
-    value: Synthesize
-    rows: Sequence[Example]
-    """In an order that the seed draws."""
-    by_target: Mapping[str, Sequence[Example]]
-    by_label: Mapping[str, Sequence[Example]]
-    """Of tasks with several labels, those that have it among others."""
+    def __init__(self, recipe: Recipe, train: Sequence[Example]) -> None:
+        self.recipe, self.value = recipe, synthesis_of(recipe)
+        # In an order that the seed draws.
+        self.rows = sorted(
+            train, key=lambda row: sha256(f"synthetic:{self.value.seed}:{row.id}".encode()).digest()
+        )
+        self.by_target: dict[str, list[Example]] = defaultdict(list)
+        self.by_label: dict[str, list[Example]] = defaultdict(list)
+        """Of tasks with several labels, the rows that have it among others."""
+        for row in self.rows:
+            self.by_target[row.target].append(row)
+            for label in row.labels:
+                self.by_label[label].append(row)
 
     def request(self, number: int) -> RowRequest:
         value = self.value
@@ -144,7 +138,10 @@ class _Draw:
         parts = [self._wish(target, values)]
         if shown:
             same = " with that answer" if target else ""
-            parts.append("\n\n".join([f"Examples of inputs{same}:", *map(self._example, shown)]))
+            parts.append(f"Examples of inputs{same}:")
+            for row in shown:
+                key = f"\n-> {json.dumps(answer_key(self.recipe.task))}: {row.target}"
+                parts.append(row.input + (key if writes_answer(self.recipe.task) else ""))
         keys = ", ".join(f'"{key}"' for key in row_schema(self.recipe.task)["properties"])
         parts.append(
             "Write one new input that is none of the examples and no rewording of one."
@@ -162,8 +159,3 @@ class _Draw:
         parts += [f"Its right answer to the new input has to be: {target}"] if target else []
         parts += [f"{name}: {word}" for name, word in values.items()]
         return "\n\n".join(parts)
-
-    def _example(self, row: Example) -> str:
-        if not writes_answer(self.recipe.task):
-            return row.input
-        return f"{row.input}\n-> {json.dumps(answer_key(self.recipe.task))}: {row.target}"

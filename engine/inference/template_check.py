@@ -168,26 +168,20 @@ def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:
                 [{**turn, "content": f"turn {n}. {ANY_TEXT}"} for n, turn in enumerate(turns, 1)]
             )
         for one in tried:
-            if _is_taken(chat, one) and (
-                lost := _lost(chat.prompt(one), one, once=one is not turns)
-            ):
+            if not _is_taken(chat, one):
+                continue
+            prompt, texts = chat.prompt(one), [turn["content"].strip() for turn in one]
+            for turn, text in zip(one, texts, strict=True):
+                found, wanted = prompt.count(text), texts.count(text)
+                if found == wanted or (one is turns and found > wanted):
+                    continue
                 return base_problem(
                     "X839",
-                    f"the chat template does not write once, and as it stands, what the {lost['role']} says,"
-                    f" such as {lost['content'].strip()[:SHOWN]!r}",
+                    f"the chat template does not write once, and as it stands, what the {turn['role']} says,"
+                    f" such as {text[:SHOWN]!r}",
                     "take the template of the model's own repository, which passes every text on;"
                     " of one without a system turn, move `task.system` into `task.instruction`",
                 )
-    return None
-
-
-def _lost(prompt: str, turns: Turns, *, once: bool) -> Mapping[str, Any] | None:
-    """Return the first turn whose text stands in a prompt less often than turns say it or, with `once`, more often."""
-    texts = [turn["content"].strip() for turn in turns]
-    for turn, text in zip(turns, texts, strict=True):
-        found, wanted = prompt.count(text), texts.count(text)
-        if found < wanted or (once and found > wanted):
-            return turn
     return None
 
 

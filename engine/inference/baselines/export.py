@@ -80,48 +80,38 @@ def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
             "device": str(inputs.encoder.model.device.type),
             "precision": inputs.encoder.precision,
         }
-        write = _write_linear if inputs.kind == "encoder_linear" else _write_tuned
-        settings |= write(folder, inputs, inputs.encoder, progress)
+        settings |= _write_encoder(folder, inputs, inputs.encoder, progress)
     text = json.dumps(settings, indent=1, ensure_ascii=False)
     (folder / "settings.json").write_text(f"{text}\n", encoding="utf-8")
     writing.share_reading(folder)
 
 
-def _write_linear(
+def _write_encoder(
     folder: Path, inputs: ExportInputs, encoder: Encoder, progress: Progress
 ) -> dict[str, Any]:
-    from engine.runtime.encoders.classifiers import fit_linear  # brings scikit-learn
-
-    train = labelled(encoder, inputs.fold.train, task=inputs.task, progress=progress)
-    features, c = str(inputs.facts["variant"]), float(inputs.facts["c"])
-    fitted = fit_linear(train, features, c, seed=inputs.seed)
-    if fitted.tfidf is not None:
-        _dump(fitted.tfidf, folder / TFIDF)
-    _dump(fitted.classifier, folder / CLASSIFIER)
-    _write_encoder(folder, encoder.model, encoder)
-    return {}
-
-
-def _write_tuned(
-    folder: Path, inputs: ExportInputs, encoder: Encoder, progress: Progress
-) -> dict[str, Any]:
+    """Write the encoder and the classifier on top of it; return further settings."""
     from safetensors.torch import save_file  # brings torch
 
-    from engine.runtime.encoders.classifiers import tune
+    from engine.runtime.encoders.classifiers import fit_linear, tune  # brings scikit-learn
 
-    texts = [row.input for row in inputs.fold.train]
-    labels = target_array(inputs.fold.train, inputs.task)
-    tuned = tune(encoder, texts, labels, seed=inputs.seed, progress=progress)
-    save_file(
-        {name: tensor.cpu() for name, tensor in tuned.head.state_dict().items()}, folder / HEAD
-    )
-    _write_encoder(folder, tuned.model, encoder)
-    return {} if tuned.names is None else {"classes": [str(name) for name in tuned.names]}
-
-
-def _write_encoder(folder: Path, model: Any, encoder: Encoder) -> None:
+    rows, model, more = inputs.fold.train, encoder.model, dict[str, Any]()
+    if inputs.kind == "encoder_linear":
+        train = labelled(encoder, rows, task=inputs.task, progress=progress)
+        features, c = str(inputs.facts["variant"]), float(inputs.facts["c"])
+        fitted = fit_linear(train, features, c, seed=inputs.seed)
+        if fitted.tfidf is not None:
+            _dump(fitted.tfidf, folder / TFIDF)
+        _dump(fitted.classifier, folder / CLASSIFIER)
+    else:
+        texts, labels = [row.input for row in rows], target_array(rows, inputs.task)
+        tuned = tune(encoder, texts, labels, seed=inputs.seed, progress=progress)
+        head = {name: tensor.cpu() for name, tensor in tuned.head.state_dict().items()}
+        save_file(head, folder / HEAD)
+        model = tuned.model
+        more = {} if tuned.names is None else {"classes": [str(name) for name in tuned.names]}
     model.save_pretrained(folder / ENCODER)
     encoder.tokenizer.save_pretrained(folder / ENCODER)
+    return more
 
 
 def require_skops(kind: str) -> None:

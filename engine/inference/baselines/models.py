@@ -33,7 +33,6 @@ from engine.values import replace
 if TYPE_CHECKING:
     from engine.runtime.encoders.classifiers import LabelledTexts
     from engine.runtime.encoders.encoder import Encoder
-    from engine.runtime.llama.client import GgufAnswers
     from engine.runtime.models.load import LoadedModel
 
 INNER_FOLDS = 5
@@ -89,12 +88,8 @@ def tuned(
 
 
 def _facts(encoder: Encoder, fold: Fold) -> dict[str, object]:
-    split = encoder.split_share([row.input for row in fold.train])
-    return {
-        "parameters": encoder.parameters,
-        "bytes": encoder.bytes,
-        "split_words": round(split, 3),
-    }
+    split = round(encoder.split_share([row.input for row in fold.train]), 3)
+    return {"parameters": encoder.parameters, "bytes": encoder.bytes, "split_words": split}
 
 
 def labelled(
@@ -148,27 +143,17 @@ def ask_file(
     )
     answers = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
     facts = {"version": answers.version, "bytes": gguf.stat().st_size}
-    return BaselinePredictions(predictions=_predictions(question, answers), facts=facts)
-
-
-def _predictions(question: Question, answers: GgufAnswers) -> list[Prediction]:
-    task, rows = question.task, question.fold.judged
+    rows = question.fold.judged
     if task.spec.decoding is Decoding.LABEL_SCORING:
-        return choice_predictions(task, rows, answers.choices)
-    if answers.constrained:
-        return [
-            predicted(
-                row,
-                label=parse_answer(task, bound.text),
-                text=bound.text,
-                probability=bound.probability,
-            )
-            for row, bound in zip(rows, answers.constrained, strict=True)
+        found = choice_predictions(task, rows, answers.choices)
+    else:
+        bound = [(one.text, one.probability) for one in answers.constrained]
+        pairs = zip(rows, bound or [(text, None) for text in answers.texts], strict=True)
+        found = [
+            predicted(row, label=parse_answer(task, text), text=text, probability=probability)
+            for row, (text, probability) in pairs
         ]
-    return [
-        predicted(row, label=parse_answer(task, text), text=text)
-        for row, text in zip(rows, answers.texts, strict=True)
-    ]
+    return BaselinePredictions(predictions=found, facts=facts)
 
 
 def ask_model(

@@ -12,7 +12,7 @@ from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.splitting.subsets import Fold
 from engine.environment import version_of
-from engine.errors import EngineError, Problem
+from engine.errors import EngineError
 from engine.inference import predict
 from engine.inference.baselines import floors, shots
 from engine.inference.baselines.shots import BaselinePredictions, Question, SeededDraws
@@ -76,11 +76,29 @@ class Models:
     _held: tuple[object, Any] | None = None
 
     def of(self, ref: Reference | None) -> LoadedModel:
-        found: LoadedModel = self._kept(("model", ref), lambda: self._load(ref))
+
+        def load() -> LoadedModel:
+            from engine.runtime.models.base_model import locate_base_model  # brings torch
+            from engine.runtime.models.load import load_model
+
+            context = self.context
+            cached, progress = context.cached, context.progress
+            folder = self.base() if ref is None else locate_base_model(ref, cached, progress)
+            return load_model(folder, device=context.device, precision=context.precision)
+
+        found: LoadedModel = self._kept(("model", ref), load)
         return found
 
     def encoder(self, ref: Reference) -> Encoder:
-        found: Encoder = self._kept(("encoder", ref), lambda: self._load_encoder(ref))
+
+        def load() -> Encoder:
+            from engine.runtime.encoders.encoder import load_encoder, locate_encoder
+
+            context = self.context
+            folder = locate_encoder(ref, context.cached, context.progress)
+            return load_encoder(folder, device=context.device, precision=context.precision)
+
+        found: Encoder = self._kept(("encoder", ref), load)
         return found
 
     def _kept(self, name: object, load: Callable[[], Any]) -> Any:
@@ -89,25 +107,6 @@ class Models:
             self._held = None
             self._held = (name, load())
         return self._held[1]
-
-    def _load(self, ref: Reference | None) -> LoadedModel:
-        from engine.runtime.models.base_model import locate_base_model  # brings torch
-        from engine.runtime.models.load import load_model
-
-        context = self.context
-        cached, progress = context.cached, context.progress
-        folder = self.base() if ref is None else locate_base_model(ref, cached, progress)
-        return load_model(folder, device=context.device, precision=context.precision)
-
-    def _load_encoder(self, ref: Reference) -> Encoder:
-        from engine.runtime.encoders.encoder import (
-            load_encoder,  # brings torch
-            locate_encoder,
-        )
-
-        context = self.context
-        folder = locate_encoder(ref, context.cached, context.progress)
-        return load_encoder(folder, device=context.device, precision=context.precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,23 +182,21 @@ class Asker:
 
     def why_absent(self, baseline: Baseline) -> str:
         """Return why an optional encoder cannot be had; empty for what is there, and for all that must be."""
-        if not baseline.optional or baseline.ref is None:
+        ref, known = baseline.ref, self._absent
+        if not baseline.optional or ref is None:
             return ""
-        if baseline.ref not in self._absent:
-            self._absent[baseline.ref] = self._why_absent(baseline, baseline.ref)
-        return self._absent[baseline.ref]
+        if ref not in known:
+            from engine.runtime.encoders.encoder import locate_encoder  # brings torch
 
-    def _why_absent(self, baseline: Baseline, ref: Reference) -> str:
-        from engine.runtime.encoders.encoder import locate_encoder  # brings torch
-
-        try:
-            locate_encoder(ref, self.context.cached, self.context.progress)
-        except EngineError as error:
-            if not {problem.code for problem in error.problems} <= UNREACHED:
-                with named_errors(baseline):
-                    raise
-            return error.problems[0].message
-        return ""
+            known[ref] = ""
+            try:
+                locate_encoder(ref, self.context.cached, self.context.progress)
+            except EngineError as error:
+                if not {problem.code for problem in error.problems} <= UNREACHED:
+                    with named_errors(baseline):
+                        raise
+                known[ref] = error.problems[0].message
+        return known[ref]
 
     def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
         recipe = self.context.recipe
@@ -271,17 +268,16 @@ def named_errors(baseline: Baseline, path: str = "baselines") -> Iterator[None]:
     except EngineError as error:
         if baseline.ref is None and baseline.kind != "model":
             raise
-        what = "model" if baseline.kind == "model" else "encoder of"
+        what, own = "model" if baseline.kind == "model" else "encoder of", "the base model"
         named = f"the {what} `{baseline.name}`"
-        problems = [_with_name(problem, named, path) for problem in error.problems]
-        raise type(error)(problems) from error
-
-
-def _with_name(problem: Problem, named: str, path: str) -> Problem:
-    own = "the base model"
-    return replace(
-        problem,
-        path=path,
-        message=problem.message.replace(own, named),
-        hint=problem.hint and problem.hint.replace(own, named),
-    )
+        raise type(error)(
+            [
+                replace(
+                    problem,
+                    path=path,
+                    message=problem.message.replace(own, named),
+                    hint=problem.hint and problem.hint.replace(own, named),
+                )
+                for problem in error.problems
+            ]
+        ) from error

@@ -46,10 +46,12 @@ def ask_served(
         temperature=draws.temperature if draws else 0.0,
         seeds=draws.seeds(len(rows)) if draws else (),
     )
-    predictions = [
-        predicted(row, label=_answer(task, reply.text), text=reply.text)
-        for row, reply in zip(rows, served.replies, strict=True)
-    ]
+    predictions = []
+    for row, reply in zip(rows, served.replies, strict=True):
+        label = parse_answer(task, reply.text)
+        if label is None:
+            label = parse_answer(replace(task, output="json"), reply.text)
+        predictions.append(predicted(row, label=label, text=reply.text))
     read = [reply.input_tokens for reply in served.replies]
     written = [reply.output_tokens for reply in served.replies]
     facts = {
@@ -89,23 +91,15 @@ def _schema(task: Task) -> Mapping[str, Any] | None:
     """Return the JSON Schema of an answer; labels are then in an object, whatever the output is."""
     if task.spec.answer is AnswerForm.OBJECT and isinstance(task.schema, Mapping):
         return task.schema
-    label = {"type": "string", "enum": list(task.labels)}
-    if task.spec.answer is AnswerForm.LABEL:
-        return _object(JSON_KEY, label)
+    value: dict[str, Any] = {"type": "string", "enum": list(task.labels)}
+    key = JSON_KEY
     if task.spec.answer is AnswerForm.LABELS:
-        return _object(JSON_LIST_KEY, {"type": "array", "items": label})
-    return None
-
-
-def _object(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
+        key, value = JSON_LIST_KEY, {"type": "array", "items": value}
+    elif task.spec.answer is not AnswerForm.LABEL:
+        return None
     return {
         "type": "object",
-        "properties": {key: dict(value)},
+        "properties": {key: value},
         "required": [key],
         "additionalProperties": False,
     }
-
-
-def _answer(task: Task, text: str) -> str | None:
-    found = parse_answer(task, text)
-    return found if found is not None else parse_answer(replace(task, output="json"), text)

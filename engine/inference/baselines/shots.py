@@ -115,7 +115,7 @@ def pick_shots(
     As evenly over the labels as they go. Without a `count`: two of each label, one where two of each
     would be more than 16, and 16 where there are more labels than that; of tasks without labels, 4.
     """
-    wanted = count or _usual(len(task.labels))
+    wanted = count or usual_shots("few_shot", len(task.labels))
     # by content: another order of the rows in the file draws the same shots
     ranked = sorted(train, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest())
     # short texts in their order, then the others from the shortest on
@@ -135,11 +135,16 @@ def nearest_shots(
     """
     from engine.runtime.text.retrieval import nearest  # brings scikit-learn
 
+    # A row is not shown the training rows that read the same: none, where splits are kept apart.
+    same: dict[bytes, list[int]] = {}
+    for place, row in enumerate(train):
+        same.setdefault(content_key(row.input), []).append(place)
+    keys = (content_key(row.input) for row in judged)
     found = nearest(
         [row.input for row in train],
         [row.input for row in judged],
         count=count,
-        barred=_same_texts(train, judged),
+        barred={place: same[key] for place, key in enumerate(keys) if key in same},
     )
     return [
         tuple((train[place].input, train[place].target) for place in reversed(places))
@@ -149,11 +154,7 @@ def nearest_shots(
 
 def usual_shots(kind: str, labels: int) -> int:
     """Return the answered examples of a baseline that names no number, by its kind and the number of labels."""
-    return SHOTS if kind == "retrieved_few_shot" else _usual(labels)
-
-
-def _usual(labels: int) -> int:
-    if not labels:
+    if kind == "retrieved_few_shot" or not labels:
         return SHOTS
     each = SHOTS_PER_LABEL if SHOTS_PER_LABEL * labels <= MOST_SHOTS else 1
     return min(MOST_SHOTS, each * labels)
@@ -182,12 +183,3 @@ def _evenly(rows: Sequence[Example], task: Task, wanted: int, *, seed: int) -> l
 def _kinds_of(row: Example) -> tuple[str, ...]:
     """Return the labels that a row shows; of several labels also that none fits."""
     return row.labels or (row.target,)
-
-
-def _same_texts(train: Sequence[Example], judged: Sequence[Example]) -> dict[int, list[int]]:
-    """Name for each judged row the training rows that read the same: none, where splits stand apart."""
-    places: dict[bytes, list[int]] = {}
-    for place, row in enumerate(train):
-        places.setdefault(content_key(row.input), []).append(place)
-    keys = (content_key(row.input) for row in judged)
-    return {place: places[key] for place, key in enumerate(keys) if key in places}

@@ -142,11 +142,14 @@ def modelfile(chat: Chat, spec: ExportSpec) -> str:
 
 def go_template(chat: Chat) -> str:
     """Return the chat template as a Go template over `.Messages`. StageError X651 when it has no such form."""
+
+    def when(condition: str, role: str, before: str, after: str) -> str:
+        """Return one branch: what stands around the content of a turn of that role."""
+        return f'{{{{ {condition} eq .Role "{role}" }}}}{before}{{{{ .Content }}}}{after}'
+
     first, second, third, fourth = STAND_INS
-    user, again = _turn("user", first), _turn("user", third)
-    assistant = _turn("assistant", second)
-    marks = [first, second, third]
-    start, answer, next_user, opening = _between(chat, [user, assistant, again], marks)
+    around = _between(chat, user=first, assistant=second, again=third)
+    start, answer, next_user, opening = around
     # What follows a question stands before a past answer, or opens the one asked for.
     after = _text(opening)
     if answer != opening:
@@ -154,29 +157,22 @@ def go_template(chat: Chat) -> str:
     first_turn = f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}"
     next_turn = f"{{{{ if {GOES_ON} }}}}{_text(next_user)}{{{{ end }}}}"
     branches = [
-        _when("if", "user", first_turn, after),
-        _when("else if", "assistant", "", next_turn),
+        when("if", "user", first_turn, after),
+        when("else if", "assistant", "", next_turn),
     ]
     # A template may have no such turn.
     with suppress(StageError):
-        before, behind, _ = _between(chat, [_turn("system", fourth), user], [fourth, first])
-        branches.append(_when("else if", "system", _text(before), _text(behind)))
+        before, behind, _ = _between(chat, system=fourth, user=first)
+        branches.append(when("else if", "system", _text(before), _text(behind)))
     return "{{ range $i, $_ := .Messages }}" + "".join(branches) + "{{ end }}{{ end }}"
 
 
-def _when(condition: str, role: str, before: str, after: str) -> str:
-    """Return one branch: what stands around the content of a turn of that role."""
-    return f'{{{{ {condition} eq .Role "{role}" }}}}{before}{{{{ .Content }}}}{after}'
-
-
-def _turn(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
-
-
-def _between(chat: Chat, turns: Sequence[dict[str, str]], marks: Sequence[str]) -> list[str]:
-    """Return the text around the marks: before the first, between each two, after the last."""
+def _between(chat: Chat, **marks: str) -> list[str]:
+    """Return the text around turns that say `marks`, by role: before the first, between each two, after the last."""
+    roles = {"again": "user"}
+    turns = [{"role": roles.get(role, role), "content": mark} for role, mark in marks.items()]
     rest, pieces = chat.prompt(turns), []
-    for mark in marks:
+    for mark in marks.values():
         piece, found, rest = rest.partition(mark)
         if not found:
             raise StageError.one(

@@ -22,8 +22,7 @@ from engine.inference.predict import (
     predicted,
     scored_parts,
 )
-from engine.inference.template_check import Turns, is_plain
-from engine.inference.token_corpus import corpus
+from engine.inference.template_check import Turns, corpus, is_plain
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import ONNX
@@ -48,10 +47,7 @@ def ask_exported(
     workdir: Path,
     progress: Progress,
 ) -> Predictions:
-    """Return the most probable label of each row, and how the tokenizer beside the graph reads the prompts.
-
-    `chat` is the merged model's. EnvironmentProblem X814, StageError X816.
-    """
+    """Return the most probable labels; `chat` is the merged model's. EnvironmentProblem X814, StageError X816."""
     from engine.runtime.graph.client import ask_graph  # only where a graph is asked
 
     task = asked.task

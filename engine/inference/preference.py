@@ -93,10 +93,7 @@ def rated(
 
 
 def untouched(answered: Sequence[Prediction]) -> list[Prediction]:
-    """Return what a model itself prefers: the answer that it finds likelier, a token.
-
-    Of single answers, those are wanted that it finds likelier than half of all.
-    """
+    """Return what a model itself prefers: the answer likelier a token, or single ones likelier than half of all."""
     return _preferring(answered, [_per_token(row) for row in answered])
 
 

@@ -190,10 +190,7 @@ def fill(taken: Taken, texts: Iterable[ReplayedText], *, wanted: int) -> bool:
 
 
 def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Taken:
-    """Sample the base model until there are about so many tokens; what is near texts that judge is left out.
-
-    StageError X761 where the model writes nothing.
-    """
+    """Sample the base model until about so many tokens, without what is near texts that judge. StageError X761."""
     from engine.runtime.rendering.chat import load_chat  # brings transformers
 
     texts, taken = tuple(judged), Taken()

@@ -32,11 +32,8 @@ def calibrated_model(context: StageContext) -> CalibratedForm | None:
     if not context.recipe.calibrates:
         return None
     asked = context.artifacts["evaluate"]
-    validation, holdout = (
-        read_predictions(asked.file(f"predictions.{name}.jsonl"))
-        for name in ("validation", "holdout")
-    )
-    return _calibrated(context, ADAPTER, validation, holdout)
+    files = (asked.file(f"predictions.{name}.jsonl") for name in ("validation", "holdout"))
+    return _calibrated(context, ADAPTER, *map(read_predictions, files))
 
 
 def calibrated_file(
@@ -47,10 +44,7 @@ def calibrated_file(
     *,
     digest: str,
 ) -> CalibratedForm | None:
-    """Ask a quantized file the validation rows, at most once, and fit its temperature to the answers.
-
-    None where the recipe does not calibrate. StageError X641.
-    """
+    """Ask a quantized file the validation rows, at most once, and fit its temperature; None without calibration."""
     if not context.recipe.calibrates:
         return None
     rows = context.examples("validation")
@@ -88,8 +82,7 @@ def abstention_at(
 
 def written_calibration(form: CalibratedForm | None, folder: Path) -> ExportedFile | None:
     """Write what `predict` and `serve` read beside the file; None where nothing was fitted or chosen."""
-    found = None if form is None else as_file(form)
-    if found is None:
+    if form is None or (found := as_file(form)) is None:
         return None
     write_calibration(folder, found)
     path = folder / CALIBRATION_FILE
@@ -103,11 +96,11 @@ def as_file(form: CalibratedForm) -> FileCalibration | None:
     threshold = form.abstention.threshold if form.abstention else None
     if form.temperature is None and threshold is None:
         return None
+    temperature, rows = form.temperature, form.fitted_rows
+    if temperature is None:
+        temperature, rows = 1.0, 0
     return FileCalibration(
-        form=form.form,
-        temperature=1.0 if form.temperature is None else form.temperature,
-        fitted_rows=0 if form.temperature is None else form.fitted_rows,
-        abstain_below=threshold,
+        form=form.form, temperature=temperature, fitted_rows=rows, abstain_below=threshold
     )
 
 

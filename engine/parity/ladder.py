@@ -273,10 +273,7 @@ def flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator
 
 
 def _ties(before: ModelForm, after: ModelForm, precision: str) -> frozenset[int]:
-    """Return the places of changed labels that rounding explains.
-
-    The form before preferred its label to the later one by less than a sound step may move a log-probability.
-    """
+    """Return the places of changed labels that were so near a tie before that rounding explains the change."""
     bound = LARGEST_SHIFT[precision]
     return frozenset(
         at

@@ -54,10 +54,7 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """
 
     def load_datasets(self, cfg: Any, preprocess: bool) -> None:  # noqa: FBT001 - Axolotl's signature
-        """Have the rows prepared in this process where the config asks for one, and weights put on one device.
-
-        datasets would start six processes for the rows.
-        """
+        """Prepare rows in this process where the config asks for one; put weights on one device."""
         # The loader of models reads it before it calls any plugin.
         cfg.device_map = whole_on_gpu(cfg.device_map)
         self._processes = cfg.dataset_num_proc
@@ -117,7 +114,6 @@ class EndTurns(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """Trainers on preferences end every text with the tokenizer's token for that: it is the one that ends a turn."""
 
     def register(self, cfg: Any) -> None:
-        """Name the token before any tokenizer is loaded."""
         chat = load_chat(Path("base_model"))
         if chat.tokenizer.eos_token != chat.terminator:
             cfg["special_tokens"] = {"eos_token": chat.terminator}
@@ -127,7 +123,6 @@ class SharePrefix(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """Batches hold the tokens that their rows begin with once, where that gives the same loss and gradients."""
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
-        """Change the batches of the trainer that Axolotl built."""
         return [SharedPrefix(trainer, write_event)]
 
 
@@ -135,7 +130,6 @@ class Packed(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """Batches are of packed rows, whose documents do not see each other."""
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
-        """Change the batches of the trainer that Axolotl built."""
         return [PackedRows(trainer, write_event)]
 
 
@@ -150,11 +144,9 @@ class LearnSoftTargets(BasePlugin):  # type: ignore[misc]  # axolotl is untyped 
     """The loss is to the teacher's probabilities too, which stand in the launch folder."""
 
     def get_input_args(self) -> str:
-        """Name the class of the keys."""
         return f"{__name__}.{SoftTargetSettings.__name__}"
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
-        """Change batches and loss of the trainer that Axolotl built."""
         how = Distillation(weight=cfg.distillation_weight, temperature=cfg.distillation_temperature)
         return [SoftTargetLoss(trainer, Path(TARGETS), how, write_event)]
 
@@ -163,7 +155,6 @@ class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """Says that the CPU is meant: transformers refuses bf16 without a GPU otherwise."""
 
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
-        """`use_cpu` for transformers' TrainingArguments."""
         return {"use_cpu": True}
 
 
@@ -171,7 +162,6 @@ class SeveralProcesses(BasePlugin):  # type: ignore[misc]  # axolotl is untyped 
     """Several processes learn what one would, and on a CPU they find it."""
 
     def register(self, cfg: Any) -> None:
-        """Ask no GPU of a machine without one how it reaches the others."""
         if not torch.cuda.is_available():
             axolotl.utils.trainer.check_cuda_p2p_ib_support = lambda: True
 
@@ -206,7 +196,6 @@ class Unpacked(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """4-bit weights stay in the order that the backward pass reads, also when training evaluates on a CPU."""
 
     def post_model_load(self, cfg: Any, model: Any) -> None:
-        """Look at the model with its adapter."""
         keep_unpacked(model)
 
 
@@ -214,7 +203,6 @@ class CountLayers(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """Says which layers are meant where the config counts them from the end, and which weights are theirs."""
 
     def pre_model_load(self, cfg: Any) -> None:
-        """Count the layers that get an adapter."""
         if cfg.peft_layers_to_transform:
             settings = AutoConfig.from_pretrained(
                 cfg.base_model, local_files_only=True, trust_remote_code=False

@@ -71,10 +71,7 @@ def run_tool(
 def request_files(
     asked: Mapping[str, Any], workdir: Path, *, name: str
 ) -> Iterator[tuple[Path, Path]]:
-    """Yield a file of a worker's request, as JSON, and the place of its result; both are removed again.
-
-    They are absolute: a worker runs in a folder of its own.
-    """
+    """Yield the absolute paths of a worker's request, as JSON, and of its result; both are removed again."""
     request, result = (workdir.absolute() / f"{name}-{one}.json" for one in ("request", "result"))
     # What an earlier call left must not be taken for the answer of a worker that failed.
     result.unlink(missing_ok=True)

@@ -90,7 +90,6 @@ class BoundedConnection(H11Protocol):
     def _stop(self) -> None:
         if self._silence is not None:
             self._silence.cancel()
-            self._silence = None
 
 
 BAD, UNAUTHORIZED, SLOW, TOO_LARGE, WRONG_TYPE = 400, 401, 408, 413, 415

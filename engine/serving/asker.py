@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from engine.errors import StageError
 from engine.recipe.model import Task
@@ -111,21 +111,16 @@ class ServedModel:
             while len(batch) < BATCH and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             asked = [one for one in batch if not one.result.done()]
-            if asked:
-                await self._answer(asked)
-
-    async def _answer(self, batch: list[_Question]) -> None:
-        try:
-            found = await asyncio.to_thread(self._exchange, [one.text for one in batch])
-        # whatever it is belongs to those who asked: the next question finds a server that answers
-        except Exception as error:  # noqa: BLE001
-            for one in batch:
+            try:
+                texts = [one.text for one in asked]
+                found: Any = await asyncio.to_thread(self._exchange, texts) if texts else []
+            # whatever it is belongs to those who asked: the next question finds a server that answers
+            except Exception as error:  # noqa: BLE001
+                found = [error] * len(asked)
+            for one, reply in zip(asked, found, strict=True):
                 if not one.result.done():
-                    one.result.set_exception(error)
-            return
-        for one, reply in zip(batch, found, strict=True):
-            if not one.result.done():
-                one.result.set_result(reply)
+                    failed = isinstance(reply, Exception)
+                    (one.result.set_exception if failed else one.result.set_result)(reply)
 
     def _exchange(self, texts: list[str]) -> list[ModelReply]:
         if self._process is None:

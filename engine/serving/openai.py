@@ -32,10 +32,7 @@ class RefusedError(ValueError):
 
 
 def text_of(body: Any, *, is_json: bool = False) -> str:
-    """Return the text that a request asks about: that of its last message, which has to be the user's.
-
-    `is_json`: answers are objects, so that a client that wants one gets it.
-    """
+    """Return the text of a request's last message, the user's; `is_json`: answers are objects, as a client may want."""
     if not isinstance(body, Mapping):
         raise RefusedError("the body is no JSON object")
     if asked := [name for name in REFUSED if body.get(name)]:
@@ -85,7 +82,7 @@ def completion(
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": answer, "refusal": None},
-        "finish_reason": _reason(ended=ended),
+        "finish_reason": "stop" if ended else "length",
         "logprobs": None,
     }
     return {**_head(COMPLETION, model), "choices": [choice], "usage": _usage(tokens), **fields}
@@ -101,16 +98,12 @@ def chunks(
     usage: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield an answer as a stream would bring it; it is known whole before the first part. `usage` ends it."""
-    head, end = _head(CHUNK, model), _reason(ended=ended)
+    head, end = _head(CHUNK, model), "stop" if ended else "length"
     for delta, reason in (({"role": "assistant", "content": answer}, None), ({}, end)):
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
         yield {**head, "choices": [choice], **(fields if reason else {})}
     if usage:
         yield {**head, "choices": [], "usage": _usage(tokens)}
-
-
-def _reason(*, ended: bool) -> str:
-    return "stop" if ended else "length"
 
 
 def _usage(tokens: Tokens) -> dict[str, int]:

@@ -36,7 +36,7 @@ def vocabulary_notes(
     StageError: X772 the GGUF converter does not know the tokenizer; X844.
     """
     # No plan reads a vocabulary.
-    from engine.inference.token_corpus import WORDS, corpus
+    from engine.inference.template_check import WORDS, corpus
     from engine.parity.ladder import CORPUS
     from engine.process.start import working_folder
     from engine.runtime.gguf.convert import write_vocabulary  # brings torch

@@ -50,10 +50,7 @@ class ExportInputs(Value):
 
 
 def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
-    """Fit the baseline and write programs, settings and weights into an empty folder.
-
-    StageError G510, G522, X696 as the baseline itself.
-    """
+    """Fit the baseline; write programs, settings and weights into an empty folder. StageError G510, G522, X696."""
     programs = Path(baseline_folder.__file__).parent
     shutil.copyfile(programs / "predict.py", folder / "predict.py")
     shutil.copyfile(programs / f"{inputs.kind}.py", folder / "classifier.py")

@@ -159,10 +159,7 @@ def ask_file(
 def ask_model(
     loaded: LoadedModel, question: Question, *, progress: Progress
 ) -> BaselinePredictions:
-    """Return what the model says, held to the form that the tuned one is held to.
-
-    Shots that find no room in the model's window are left out, the least near first.
-    """
+    """Return what the model says, in the tuned one's form; shots without room are left out, the least near first."""
     asked, rows, shots = question.asked, question.fold.judged, question.shots
     kept = [_fitting(loaded, asked, row, own) for row, own in zip(rows, shots, strict=True)]
     seconds = stopwatch(loaded.model.device.type)

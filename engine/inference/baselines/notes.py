@@ -36,10 +36,7 @@ def note(
     *,
     others: Sequence[Fold] = (),
 ) -> str:
-    """Return who answered, with how many shots, constrained or not, and what else is to be known.
-
-    `facts` are those of the first fold, `others` the further ones.
-    """
+    """Return who answered, and how; `facts` are those of the first fold, `others` the further ones."""
     sizes = {len(one.train) for one in (fold, *others)}
     span = f"{min(sizes)} to {max(sizes)}" if len(sizes) > 1 else f"{min(sizes)}"
     task, rows = recipe.task, f"{span} train rows"
@@ -65,10 +62,7 @@ def note(
 def choices(
     baseline: Baseline, task: Task, folds: Sequence[Fold], facts: Sequence[Mapping[str, Any]]
 ) -> str:
-    """Return what was chosen in how many of the folds; empty where it was the same in all, or nothing was chosen.
-
-    `facts` are those of each fold; `note` knows the first one.
-    """
+    """Return what was chosen in how many of the folds, by the facts of each; empty where it was the same in all."""
     found = list[str]()
     if baseline.kind == "majority":
         found = [_most_frequent(fold, task) for fold in folds]

@@ -122,10 +122,7 @@ class Asker:
     """Why each optional encoder that was looked for cannot be had: without a network, a look takes up to a minute."""
 
     def product(self, baseline: Baseline, fold: Fold, *, rows: Payload | None = None) -> Artifact:
-        """Return the predictions on the judged rows of a fold, and their facts.
-
-        `rows` stands in the key for what is judged and learned from, where that is not a fold of the data.
-        """
+        """Return the predictions on a fold, and their facts; `rows` identifies rows that are no fold of the data."""
         context, recipe = self.context, self.context.recipe
         who = who_answers(baseline)
         of_fold = {

@@ -129,10 +129,7 @@ def pick_shots(
 def nearest_shots(
     train: Sequence[Example], judged: Sequence[Example], *, count: int
 ) -> list[tuple[Shot, ...]]:
-    """Return for each judged row the training examples nearest to it by TF-IDF, the nearest one last.
-
-    StageError G521 when the training texts are blank.
-    """
+    """Return for each judged row the training examples nearest to it by TF-IDF, the nearest last. StageError G521."""
     from engine.runtime.text.retrieval import nearest  # brings scikit-learn
 
     # A row is not shown the training rows that read the same: none, where splits are kept apart.

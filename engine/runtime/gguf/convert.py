@@ -203,10 +203,7 @@ def read_back(file: Path) -> GGUFReader:
 
 
 def read_facts(path: Path, quantization: str) -> GgufFacts:
-    """Read back what the tools wrote.
-
-    StageError X634 when it is no whole GGUF file, X819 when it is not of the type asked for.
-    """
+    """Read back what the tools wrote. StageError X634 for no whole GGUF file, X819 for one of another type."""
     reader = read_back(path)
     types: Counter[str] = Counter()
     stored = weights = fallbacks = 0

@@ -48,10 +48,7 @@ def pre_tokenizer_of(model: Path) -> str | None:
 
 @contextlib.contextmanager
 def without_remote_code(known: Any = None) -> Iterator[None]:
-    """Have the converter load tokenizers as we do: it asks for a model's own code where there is some.
-
-    One that is `known` is taken for the model's.
-    """
+    """Have the converter load tokenizers without a model's own code, or take one that is `known` for the model's."""
     real = AutoTokenizer.from_pretrained
 
     def from_pretrained(*given: Any, **named: Any) -> Any:
@@ -113,10 +110,7 @@ def with_newer_names() -> Iterator[None]:
 
 @contextlib.contextmanager
 def closing_gaps(known: Any = None) -> Iterator[None]:
-    """Change the converter's classes as the module says, and give them their own ways back.
-
-    `known` is the model's tokenizer, where it was loaded before.
-    """
+    """Change the converter's classes as the module says; `known` is the model's tokenizer, if loaded before."""
     ask_by_hash = conversion.TextModel.get_vocab_base_pre
 
     def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:
@@ -157,10 +151,7 @@ def _quietly() -> Iterator[None]:
 
 
 def write_vocabulary(model: Path, target: Path) -> None:
-    """Write a GGUF file that reads texts as the model's would: its vocabulary, before one layer of zeros.
-
-    Whatever the converter raises for an architecture or a tokenizer that it does not know.
-    """
+    """Write a GGUF file that reads texts as the model's would: its vocabulary, before one layer of zeros."""
     with closing_gaps(kept_tokenizer(model)), _quietly():
         settings = ModelBase.load_hparams(model, is_mistral_format=False)
         kind = get_model_class(get_model_architecture(settings, ModelType.TEXT))

@@ -41,10 +41,7 @@ class Squares(Value):
 
 
 def drawn_rows(train: Path, chat: Chat, *, seed: int, tokens: int = TOKENS) -> list[list[int]]:
-    """Return the tokens of rendered rows (`engine.runtime.rendering.files`), drawn by seed, up to `tokens`.
-
-    Segments are tokenised apart, as in training.
-    """
+    """Return the tokens of rendered rows, drawn by seed, up to `tokens`; segments are tokenised apart."""
     rows = [json.loads(line) for line in json_lines(train.read_text(encoding="utf-8"))]
     # By a hash of the id: rows that are added later do not shuffle the others.
     order = sorted(rows, key=lambda row: hashlib.sha256(f"{seed}:{row['id']}".encode()).digest())

@@ -93,10 +93,7 @@ def other_settings(model: Path, file: GGUFReader) -> Iterator[str]:
 
 @one_thread()
 def other_tensors(model: Path, sixteen: GGUFReader) -> Iterator[str]:
-    """Yield the tensors of the 16-bit file that are not those of the model folder.
-
-    Their lengths and sums are compared: the converter puts rows of some matrices in another order.
-    """
+    """Yield the tensors of the 16-bit file whose length or sum is not the model's: rows may have another order."""
     name = _value(sixteen.fields, "general.architecture")
     kind = next((one for one, known in MODEL_ARCH_NAMES.items() if known == name), None)
     layers = _value(sixteen.fields, f"{name}.block_count")

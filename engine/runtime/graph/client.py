@@ -50,10 +50,7 @@ def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
 def write_graph(
     model: Path, target: Path, *, precision: str, find_version: Callable[[str], str | None]
 ) -> None:
-    """Write the model into the folder `target` as a graph, with tokenizer and settings beside it.
-
-    EnvironmentProblem X814 without the libraries, StageError X815 when the conversion fails.
-    """
+    """Write the model as a graph, with tokenizer and settings. EnvironmentProblem X814, StageError X815."""
     from engine.runtime.models.merge import copy_beside  # brings torch
 
     problem = missing_tools(find_version)
@@ -99,11 +96,7 @@ def ask_graph(
     workdir: Path,
     progress: Progress,
 ) -> GraphAnswers:
-    """Return for each prompt the most probable of `answers`, which end with what ends the turn, and all shares.
-
-    `workdir` takes two small files, removed again. EnvironmentProblem X814 without the runtime, StageError X816 when
-    it fails.
-    """
+    """Return for each prompt the shares of all `answers`. EnvironmentProblem X814, StageError X816."""
     if (problem := missing_tools(version_of)) is not None:
         raise EnvironmentProblem(problem)
     asked = {

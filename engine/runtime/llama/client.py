@@ -131,10 +131,7 @@ class Request(Value):
         free: bool = False,
         **others: Any,
     ) -> Self:
-        """Return what asks for an answer of at most `max_new_tokens` tokens, held to the task's form if it has one.
-
-        `free`: for one that nothing holds besides.
-        """
+        """Return what asks for an answer in the task's form, if it has one; `free`: for one in no form besides."""
         is_label = task.spec.decoding is Decoding.LABEL_SCORING
         labels = task.labels if is_label else ()
         return cls(
@@ -178,11 +175,7 @@ class GgufAnswers(Value):
 def ask_gguf(
     gguf: Path, request: Request, *, threads: int, workdir: Path, progress: Progress
 ) -> GgufAnswers:
-    """Ask the file everything that stands in the request.
-
-    `workdir` takes two small files, removed again. EnvironmentProblem X640 without llama.cpp, StageError X641
-    when it fails.
-    """
+    """Ask the file everything in the request. EnvironmentProblem X640, StageError X641 when llama.cpp fails."""
     require_llama()
     asked = {"gguf": str(gguf.absolute()), "threads": threads, **to_json(request)}
     total = max(len(request.prompts), len(request.learned))

@@ -42,10 +42,7 @@ class HeldModel:
     _folder: Path
 
     def ask(self, request: Request, progress: Progress) -> GgufAnswers:
-        """Return its answers.
-
-        StageError X641 where the process has ended, X800 where it hangs, OSError where the disk is full.
-        """
+        """Return its answers. StageError X641 when it has ended, X800 when it hangs, OSError for a full disk."""
         asked = json.dumps(to_json(request))
         total = max(len(request.prompts), len(request.learned))
         try:
@@ -73,10 +70,7 @@ class HeldModel:
 
 @contextmanager
 def held_model(gguf: Path, *, threads: int) -> Iterator[HeldModel]:
-    """Yield a process that has read the file, ended when the context is left.
-
-    EnvironmentProblem X640 without llama.cpp, StageError X641 where the file cannot be read.
-    """
+    """Yield a process that has read the file, and end it. EnvironmentProblem X640, StageError X641."""
     require_llama()
     command = module(WORKER)("--hold", str(gguf.absolute()), str(threads))
     with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:

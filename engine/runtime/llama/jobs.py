@@ -118,10 +118,7 @@ class DecodingJob:
         self._step(logits[-1])
 
     def take_text(self, tokens: Sequence[int]) -> bool:
-        """Take these for the most probable tokens, none of them fed; nothing where they do not end the turn.
-
-        How probable they are stays unknown.
-        """
+        """Take these for the most probable tokens, none of them fed; nothing where they do not end the turn."""
         decoding = AnswerDecoding(self._answer)
         for token in tokens:
             if not decoding.step(token, 0.0, most=self._most):

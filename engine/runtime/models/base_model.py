@@ -47,10 +47,7 @@ DEFAULT = "default"
 
 
 def write_tokenizer(folder: Path, chat: Chat, *, has_turns: bool) -> None:
-    """Make the tokenizer files of a model folder say what training did.
-
-    `has_turns` is False for documents: what the tokenizer adds to a text was trained with them, and stays.
-    """
+    """Make the tokenizer files of a model folder say what training did; without turns (documents) they mostly stay."""
     from engine.runtime.models.settings_check import (  # brings transformers
         SAMPLING,
         bending,

@@ -168,10 +168,7 @@ def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
 
 
 def _beside(folder: Path, settings: Any) -> Iterator[Finding]:
-    """Yield each setting that leads a tokenizer to a file outside of the folder; one that is not there leads nowhere.
-
-    Older versions of libraries wrote where a file stood on the machine of whoever made the model.
-    """
+    """Yield each setting that leads a tokenizer to a file that is there, and outside of the folder."""
     for key, value in _entries(settings):
         if not key.endswith(FILE_KEYS):
             continue
@@ -204,10 +201,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def require_vocabulary(folder: Path) -> None:
-    """Refuse numbers of tokens beyond reason, as a library makes a table as long as the largest. StageError X694.
-
-    So are rules that make texts longer without bound.
-    """
+    """Refuse numbers of tokens beyond reason, and rules that make texts longer without bound. StageError X694."""
     for name in VOCABULARIES:
         path = folder / name
         if path.is_file():

@@ -43,10 +43,7 @@ def rank_of(config: Mapping[str, Any], module: str) -> int:
 
 
 def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
-    """Return what B A of a module is multiplied by: alpha / rank, or alpha / sqrt(rank) for a rank-stabilized one.
-
-    `module` is its name in the base model, by which it may have an alpha of its own.
-    """
+    """Return what B A of a module of the base model is multiplied by: alpha / rank, or alpha / sqrt(rank)."""
     alphas = config.get("alpha_pattern") or {}
     alpha: float = alphas.get(get_pattern_key(alphas, module), config["lora_alpha"])
     return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)

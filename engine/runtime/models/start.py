@@ -32,10 +32,7 @@ LEAST_PAIRS: Final = 2
 
 
 def write_byte_pairs(texts: Iterable[str], folder: Path, *, size: int) -> None:
-    """Train a tokenizer of so many tokens on the training texts, and write it into a model folder.
-
-    Same texts, same bytes. StageError X740 where they have too few pairs for so many tokens.
-    """
+    """Train a tokenizer of so many tokens: same texts, same bytes. StageError X740 where they have too few pairs."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -106,10 +103,7 @@ def blank_config(blank: Scratch, vocabulary: int, special: Mapping[str, int | No
 
 
 def write_blank_model(blank: Scratch, folder: Path) -> dict[str, Any]:
-    """Write config.json and weights beside the tokenizer that a folder holds, and return what was made.
-
-    Same seed, same bytes. StageError X743 for a tokenizer without a token that ends a text.
-    """
+    """Write config.json and weights beside a folder's tokenizer: same seed, same bytes. StageError X743."""
     import torch
     from safetensors.torch import save_file
 
@@ -172,10 +166,7 @@ _WEIGHTS: Final = (".safetensors", ".safetensors.index.json")
 def write_fewer_layers(
     folder: Path, target: Path, keep: str | int | Sequence[int]
 ) -> dict[str, Any]:
-    """Write the model of `folder` with the layers that are kept, and return what was made.
-
-    StageError X741 for a layer that is not there, X742 for a model that cannot be cut so.
-    """
+    """Write the model of `folder` with the layers that are kept; return what was made. StageError X741, X742."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -74,10 +74,7 @@ def read_weight_file(path: Path) -> WeightFile:
 
 
 def weight_files(folder: Path) -> tuple[WeightFile, ...]:
-    """Return the safetensors files of a model folder, by name, each whole.
-
-    StageError X606 without any, or with one that the index names and that is missing.
-    """
+    """Return the safetensors files of a model folder, by name, each whole. StageError X606 where one is missing."""
     names = {path.name for path in folder.glob("*.safetensors")}
     index = folder / INDEX
     if index.exists():

@@ -75,10 +75,7 @@ ANY = r"[<\[]/{}[>\]]"
 
 
 def with_fixed_date(template: str) -> str:
-    """Return the template with `DATE` where it asks for today's.
-
-    StageError X670 where what it writes would still change from one time to another.
-    """
+    """Return the template with `DATE` where it asks for today's. StageError X670 where it still changes with time."""
     # Answered as transformers would, which gives every template this function.
     fixed = IS_DEFINED.sub(lambda match: "false" if match[1] else "true", template)
     fixed = CALL.sub(lambda match: json.dumps(DATE.strftime(match[1] or match[2] or "")), fixed)
@@ -93,10 +90,7 @@ def with_fixed_date(template: str) -> str:
 
 
 def left_open(opening: str, template: str) -> str:
-    """Return the tag, such as `<think>`, that `opening` leaves open and the template can close; or "".
-
-    `opening` is what the template writes to open an answer.
-    """
+    """Return the tag, such as `<think>`, that the `opening` of answers leaves open and the template closes; or ""."""
     for name in reversed(TAG.findall(opening)):
         closing = ANY.format(re.escape(name))
         if re.search(closing, template) and not re.search(closing, opening):

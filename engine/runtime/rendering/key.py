@@ -94,11 +94,7 @@ def rendered_key(recipe: Recipe, data: str, base_model: Mapping[str, Any]) -> St
 
 
 def counts_after_rendering(recipe: Recipe) -> bool:
-    """Return whether only the tokenizer knows how many of the recipe's rows are trained.
-
-    Some are left out for their length or for tokens of the chat template, documents are cut into blocks, or text is
-    replayed.
-    """
+    """Return whether only the tokenizer knows how many rows are trained: some are dropped, cut or replayed."""
     checks = recipe.data.checks
     if recipe.data.replay is not None:
         return True

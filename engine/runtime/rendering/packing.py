@@ -36,10 +36,7 @@ class Packing(Value):
 
 
 def first_fit_decreasing(lengths: Sequence[int], room: int) -> list[list[int]]:
-    """Return groups of places in `lengths`, none of more than `room` together.
-
-    The longest come first, each into the first group that has room for it. Groups and places are in order.
-    """
+    """Return groups of places in `lengths`, in order, none of more than `room`: the longest are placed first."""
     leaves = 1 << max(0, len(lengths) - 1).bit_length()
     free = [room] * (2 * leaves)  # a tree: the most that any group below a node has room for
     groups: dict[int, list[int]] = {}

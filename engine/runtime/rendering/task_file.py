@@ -157,10 +157,7 @@ def write_task_file(folder: Path, task_file: TaskFile) -> None:
 
 
 def read_task_file(folder: Path) -> TaskFile:
-    """Read `task.json` of `folder`, and the calibration beside it.
-
-    StageError X642 when it is missing or not of this version; X826 for a damaged calibration.
-    """
+    """Read `task.json` of `folder`, and the calibration beside it. StageError X642 where it is damaged, X826."""
     path = folder / FILE
     try:
         data = read_json(path)

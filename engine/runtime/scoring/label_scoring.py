@@ -259,10 +259,7 @@ def take(search: Search, number: int, log_probs: Sequence[float], best: Sequence
 def read_logits(
     logits: torch.Tensor, scored_tokens: Sequence[Sequence[int]]
 ) -> tuple[list[float], list[int]]:
-    """Return log p of the tokens to score at each position, in one list, and each position's most probable token.
-
-    `logits`: [positions, V].
-    """
+    """Return log p of the scored tokens, in one list, and the most probable token at each position of logits [n, V]."""
     where = [at for at, tokens in enumerate(scored_tokens) for _ in tokens]
     which = [token for tokens in scored_tokens for token in tokens]
     at = torch.tensor(where, device=logits.device)

@@ -225,10 +225,7 @@ class Search:
         self._push(0 if tree.branches else ~0, 0.0, 0)
 
     def wanted(self) -> tuple[int, ...]:
-        """Return the branches to look into now, none of them in vain; none when the search is over.
-
-        One by one for the best answer. For shares, all that have to be looked into in any case.
-        """
+        """Return the branches to look into now: the best one or, for shares, all that are needed anyway."""
         if not self._open:
             return ()
         if self._tolerance == 0.0:

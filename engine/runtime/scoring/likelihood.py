@@ -144,10 +144,7 @@ def _sums(loaded: LoadedModel, pack: Pack) -> list[tuple[float, bool]]:
 
 
 def learned_logits(loaded: LoadedModel, pack: Pack) -> Iterator[torch.Tensor]:
-    """Yield the logits, [n, V], by which the model decides the tokens at `pack.places()`, in order.
-
-    The rows are padded at their ends, where a causal model does not look.
-    """
+    """Yield the logits, [n, V], of the tokens at `pack.places()`, in order; rows are padded at their ends."""
     # One less: the last token of a row is only predicted.
     width = max((len(row.ids) for row in pack.rows), default=0) - 1
     ids = torch.zeros(len(pack.rows), max(width, 0), dtype=torch.long)

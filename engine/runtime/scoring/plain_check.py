@@ -54,10 +54,7 @@ def refuse_other_scores(
     *,
     of: int,
 ) -> None:
-    """StageError X803 where searches found other scores than the plain way; `rows` are their tokens, `forced` too.
-
-    They are sampled out of so many (`of`).
-    """
+    """StageError X803 where searches of `rows`, sampled out of so many (`of`), have other scores than plain ones."""
     asked = [
         (rows[row], tokens, search.scores[answer])
         for row, search in searches.items()

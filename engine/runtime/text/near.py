@@ -83,10 +83,7 @@ def _smallest(
     addends: NDArray[np.uint32],
     out: NDArray[np.uint32],
 ) -> None:
-    """Write the smallest `multiplier * value + addend`, modulo 2^32, of each function into `out`.
-
-    The number of values is a multiple of four.
-    """
+    """Write the smallest `multiplier * value + addend`, modulo 2^32, of each function, over 4 n values."""
     out[:] = np.uint32(0xFFFFFFFF)
     # The functions stand beside each other in a vector: with values there, the smallest one within each vector would
     # have to be found, too. Four values at a time, as loading the functions takes longer than to multiply.

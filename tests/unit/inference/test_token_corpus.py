@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from engine.inference.token_corpus import PRINTABLE, corpus
+from engine.inference.template_check import PRINTABLE, corpus
 
 
 def test_the_texts_are_the_same_in_every_process() -> None:

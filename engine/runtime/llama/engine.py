@@ -170,7 +170,6 @@ class Context:
 class _CachedRow:
     """One row in the cache."""
 
-    member: int
     job: Job
     end: int
     lane: int
@@ -245,7 +244,20 @@ class PrefixedRows:
         """Do all jobs; call `report` after each group with the number of rows done."""
         done = 0
         for members in self._groups():
-            self._run([self._place(member) for member in members])
+            going, ends = list[_CachedRow](), []
+            for member in members:
+                row, lane = self._rows[member], self._free.pop()
+                if self._prefix:
+                    self._context.share(0, lane)
+                going.append(_CachedRow(job=self._jobs[member], end=len(row), lane=lane))
+                tokens = row[self._prefix :]
+                wanted = [False] * (len(tokens) - 1) + [True]
+                ends.append(self._context.add(lane, self._prefix, tokens, wanted=wanted))
+            self._context.decode()
+            for cached, end in zip(going, ends, strict=True):
+                cached.job.begin(self._context.logits(end))
+            while going:
+                going = self._round(going)
             done += len(members)
             report(done)
 
@@ -267,27 +279,6 @@ class PrefixedRows:
             fed, reserved = fed + size, reserved + cells
         if group:
             yield group
-
-    def _place(self, member: int) -> _CachedRow:
-        lane = self._free.pop()
-        if self._prefix:
-            self._context.share(0, lane)
-        return _CachedRow(
-            member=member, job=self._jobs[member], end=len(self._rows[member]), lane=lane
-        )
-
-    def _run(self, rows: Sequence[_CachedRow]) -> None:
-        ends = []
-        for row in rows:
-            tokens = self._rows[row.member][self._prefix :]
-            wanted = [False] * (len(tokens) - 1) + [True]
-            ends.append(self._context.add(row.lane, self._prefix, tokens, wanted=wanted))
-        self._context.decode()
-        for row, end in zip(rows, ends, strict=True):
-            row.job.begin(self._context.logits(end))
-        going = list(rows)
-        while going:
-            going = self._round(going)
 
     def _round(self, rows: Sequence[_CachedRow]) -> list[_CachedRow]:
         """Feed what is asked, as much as fits, and hand over the logits; return the rows that go on."""

@@ -58,13 +58,14 @@ class SearchJob:
     def requests(self) -> Sequence[FeedRequest]:
         if not self._started:
             return (FeedRequest(node=FORCED, behind=START, tokens=self._tree.forced),)
-        return [self._ask(number) for number in self.search.wanted()]
-
-    def _ask(self, number: int) -> FeedRequest:
-        branch = self._tree.branches[number]
-        root = FORCED if self._tree.forced else START
-        behind = root if branch.parent == 0 else branch.parent + 1
-        return FeedRequest(node=number + 1, behind=behind, tokens=branch.tokens, every=True)
+        found, root = [], FORCED if self._tree.forced else START
+        for number in self.search.wanted():
+            branch = self._tree.branches[number]
+            behind = root if branch.parent == 0 else branch.parent + 1
+            found.append(
+                FeedRequest(node=number + 1, behind=behind, tokens=branch.tokens, every=True)
+            )
+        return found
 
     def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
         self._started = True
@@ -170,19 +171,16 @@ class CombinedJob:
             job.begin(logits)
 
     def requests(self) -> Sequence[FeedRequest]:
-        return [
-            self._renamed(request, turn)
-            for turn, job in enumerate(self._jobs)
-            for request in job.requests()
-        ]
+        found = []
+        for turn, job in enumerate(self._jobs):
+            for request in job.requests():
+                node, behind = (
+                    START if name == START else len(self._jobs) * name + turn
+                    for name in (request.node, request.behind)
+                )
+                found.append(replace(request, node=node, behind=behind))
+        return found
 
     def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
         node, turn = divmod(request.node, len(self._jobs))
         self._jobs[turn].take(replace(request, node=node), logits)
-
-    def _renamed(self, request: FeedRequest, turn: int) -> FeedRequest:
-        node, behind = (
-            START if name == START else len(self._jobs) * name + turn
-            for name in (request.node, request.behind)
-        )
-        return replace(request, node=node, behind=behind)

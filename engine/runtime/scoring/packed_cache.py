@@ -49,7 +49,8 @@ class Lanes:
             self._pool = ThreadPoolExecutor(
                 self.count, initializer=torch.set_num_threads, initargs=(share,)
             )
-        futures = [self._pool.submit(_inferring, call) for call in calls]
+        # The mode is one of each thread.
+        futures = [self._pool.submit(torch.inference_mode()(call)) for call in calls]
         # All of them end before one's error is raised: whoever catches it may change the model.
         errors = [future.exception() for future in futures]
         for error in errors:
@@ -65,12 +66,6 @@ class Lanes:
             self._pool.shutdown()
             # What a thread sets for itself is also what threads begin with that are started later.
             torch.set_num_threads(self._threads)
-
-
-def _inferring[T](call: Callable[[], T]) -> T:
-    # of each thread by itself
-    with torch.inference_mode():
-        return call()
 
 
 NAME = "recipe_packed"
@@ -176,8 +171,11 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
             (keys[:, :, :prefix].clone(), values[:, :, :prefix].clone()) for keys, values in states
         ]
         self._length = prefix
-        self._keys = [_store(keys, slots) for keys, _ in states]
-        self._values = [_store(values, slots) for _, values in states]
+        # Room for keys and values: [slots, heads, size].
+        self._keys, self._values = (
+            [like.new_zeros(slots, like.shape[1], like.shape[3]) for like in layers]
+            for layers in zip(*states, strict=True)
+        )
         self.own_attention = ""
         """Of the model, while it attends through this."""
         self._now = _Pass()
@@ -247,26 +245,21 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         out, total = self._own(queries, value.shape[-1], scale)
         if self._length:
-            before, before_total = self._before(queries, scale)
+            # The prefix: [N, shared, per, size], and log-sum-exp [N, shared, per].
+            per, count, size = queries.shape[1:]
+            joined = queries.reshape(1, shared, per * count, size)
+            found, totals = _attention(joined, *self._prefix[self._now.layer], None, scale)
+            before = found.view(shared, per, count, -1).permute(2, 0, 1, 3)
+            before_total = totals.view(shared, per, count).permute(2, 0, 1)
             # softmax over both parts: each part's output weighs by its share of the summed exponentials
             weight = torch.sigmoid(before_total - total).unsqueeze(-1)
             out = torch.lerp(out, before, weight.to(out.dtype))
         return out.flatten(1, 2).unsqueeze(0), None
 
-    def _before(self, queries: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attend to the prefix; [N, shared, per, size] and log-sum-exp [N, shared, per]."""
-        shared, per, count, size = queries.shape
-        keys, values = self._prefix[self._now.layer]
-        out, total = _attention(
-            queries.reshape(1, shared, per * count, size), keys, values, None, scale
-        )
-        out = out.view(shared, per, count, -1).permute(2, 0, 1, 3)
-        return out, total.view(shared, per, count).permute(2, 0, 1)
-
     def _own(
         self, queries: torch.Tensor, size: int, scale: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attend to the row's own tokens; shapes as `_before`."""
+        """Attend to the row's own tokens; return [N, shared, per, size] and log-sum-exp [N, shared, per]."""
         shared, per, count, _ = queries.shape
         out = queries.new_empty(count, shared, per, size)
         total = queries.new_empty(count, shared, per, dtype=torch.float32)
@@ -342,11 +335,6 @@ def plain_logits(loaded: LoadedModel, cache: PackedCache, row: Sequence[int]) ->
     finally:
         model.set_attn_implementation(NAME)
     return logits[0]
-
-
-def _store(like: torch.Tensor, slots: int) -> torch.Tensor:
-    """Return room for `slots` keys or values, [slots, heads, size]."""
-    return like.new_zeros(slots, like.shape[1], like.shape[3])
 
 
 def _alike(pieces: Sequence[Piece]) -> Iterator[list[int]]:

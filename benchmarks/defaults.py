@@ -147,7 +147,11 @@ def ask_baselines(place: Place, store: Path) -> dict[str, float]:
     encoder = default_encoder(store)
     texts, labels = zip(*found.train, strict=True)
     answers = (
-        fit_svm(texts, np.array(labels), seed=place.seed).answers([text for text, _ in found.test]),
+        [
+            *fit_svm(texts, np.array(labels), seed=place.seed).answers(
+                [one for one, _ in found.test]
+            )
+        ],
         linear(encoder, found.train, found.test, (ALONE, BESIDE)),
     )
     scores = (round(macro_f1(one, found.test), 4) for one in answers)

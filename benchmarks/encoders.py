@@ -119,7 +119,7 @@ def compare(name: str, load: Callable[[], Encoder], *, machines: bool) -> list[s
     texts, labels = [text for text, _ in train], [label for _, label in train]
     asked = [text for text, _ in test]
     found = [name, f"{len(train)}"]
-    found.append(timed(lambda: fit_svm(texts, np.array(labels), seed=SEED).answers(asked), test))
+    found.append(timed(lambda: [*fit_svm(texts, np.array(labels), seed=SEED).answers(asked)], test))
     for feature_sets in ((ALONE,), (BESIDE,), (ALONE, BESIDE)):
         encoder = load()
         found.append(timed(partial(linear, encoder, train, test, feature_sets), test))

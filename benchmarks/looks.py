@@ -50,7 +50,7 @@ BEFORE, WITHIN, AFTER, EXPORT, DIGESTS, SHARED = (
 LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "engine.training.preflight": (BEFORE, ("check_base_model",)),
     "engine.training.rendered": (BEFORE, ("_check_chat", "_look_at_holdout")),
-    "engine.runtime.scoring.plain_check": (BEFORE, ("refuse_other_scores", "refuse_other_nats")),
+    "engine.runtime.scoring.likelihood": (BEFORE, ("refuse_other_scores", "refuse_other_nats")),
     # Classes stand for all their methods.
     "engine.runtime.training.callbacks": (WITHIN, ("Watch",)),
     "engine.runtime.training.first_step": (WITHIN, ("FirstStep",)),

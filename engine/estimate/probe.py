@@ -143,7 +143,7 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
 def _measured_rows(path: Path, base: Path) -> _Rows:
     """Return the rows that are chosen from, shortest first."""
     from engine.runtime.rendering.chat import load_chat  # trial steps bring transformers
-    from engine.runtime.rendering.packing import trained_rows
+    from engine.runtime.rendering.files import trained_rows
 
     lines = json_lines(path.read_text(encoding="utf-8"))
     if len(lines) > MOST_ROWS:

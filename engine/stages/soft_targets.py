@@ -53,7 +53,7 @@ def run(context: StageContext) -> None:
     """Write `targets.safetensors` and `soft_targets.json`. StageError X744, X745, DataError D390 to D392."""
     from engine.runtime.models.base_model import REVISION as MADE  # of a model's folder
     from engine.runtime.rendering.chat import load_chat  # brings transformers
-    from engine.runtime.rendering.packing import IGNORED, trained_rows
+    from engine.runtime.rendering.files import IGNORED, trained_rows
     from engine.runtime.training.soft_targets import row_key, write_table  # brings torch
 
     vocabulary = refuse_other_tokenizer(context)

@@ -152,7 +152,7 @@ class TeacherForTargets:
 
     def _ask(self, part: Mapping[bytes, Row], ledger: Path) -> dict[bytes, Targets]:
         """Put rows through the teacher; what a killed run has written into `ledger` is not asked again."""
-        from engine.runtime.rendering.packing import IGNORED  # brings torch
+        from engine.runtime.rendering.files import IGNORED  # brings torch
         from engine.runtime.rendering.segments import TokenRow
         from engine.runtime.scoring.likelihood import packs
         from engine.runtime.training.soft_targets import targets_of

@@ -147,11 +147,12 @@ def ask_file(
     if task.spec.decoding is Decoding.LABEL_SCORING:
         found = choice_predictions(task, rows, answers.choices)
     else:
-        bound = [(one.text, one.probability) for one in answers.constrained]
-        pairs = zip(rows, bound or [(text, None) for text in answers.texts], strict=True)
+        said: list[tuple[str, float | None]] = [(text, None) for text in answers.texts]
+        if answers.constrained:
+            said = [(one.text, one.probability) for one in answers.constrained]
         found = [
             predicted(row, label=parse_answer(task, text), text=text, probability=probability)
-            for row, (text, probability) in pairs
+            for row, (text, probability) in zip(rows, said, strict=True)
         ]
     return BaselinePredictions(predictions=found, facts=facts)
 

@@ -65,8 +65,9 @@ def other_settings(model: Path, file: GGUFReader) -> Iterator[str]:
     for key, names in NUMBERS.items() if name in ARCHITECTURES else ():
         found = _value(fields, f"{name}.{key}")
         planned = next((known[one] for one in names if one in known), None)
-        are_numbers = isinstance(found, int | float) and isinstance(planned, int | float)
-        if are_numbers and abs(found - planned) > ROUNDED * abs(planned):
+        if not isinstance(found, int | float) or not isinstance(planned, int | float):
+            continue
+        if abs(found - planned) > ROUNDED * abs(planned):
             yield f"`{name}.{key}` is {found:g}, and the model has {planned:g}"
     tokenizer = kept_tokenizer(model)
     for key in TOKENS:

@@ -181,14 +181,14 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
             fetch_snapshot(ref, target, progress, files)
             # before settings are taken out: what is left then is not what the hub has
             require_digests(target, ref.repo)
-            for path in sorted(target.rglob("*.json")):
+            for one in sorted(target.rglob("*.json")):
                 # There the keys are tokens and names of tensors, and one that reads like a setting has to stay.
-                if path.name not in UNREAD and not path.name.endswith(".index.json"):
-                    settings = read_settings(path)
+                if one.name not in UNREAD and not one.name.endswith(".index.json"):
+                    settings = read_settings(one)
                     # What makes transformers look for code is taken out of our own copy.
                     if (kept := without_code(settings)) != settings:
                         text = json.dumps(kept, indent=2, ensure_ascii=False)
-                        path.write_text(f"{text}\n", encoding="utf-8")
+                        one.write_text(f"{text}\n", encoding="utf-8")
             require_settings(target)
         elif weights:
             _dequantize(path, target, progress)

@@ -95,6 +95,11 @@ class _Pair(Value):
     magnitude: torch.Tensor | None = None
     """Lengths of the rows of the merged weight, [out]; None without DoRA."""
 
+    def delta(self) -> torch.Tensor:
+        """Return the change, [out, in], float32."""
+        # Of the whole matrix: products of some rows at a time can round differently.
+        return (self.up.float() @ self.down.float()).mul_(self.scale)
+
 
 def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -> MergeFacts:
     """Write the merged model into the folder `out`, complete.
@@ -259,8 +264,7 @@ def _merge_tensor(
 ) -> None:
     """Read one tensor, add the pair's change, and write it: some rows at a time."""
     facts, dtype = tally.facts, DTYPES[tensor.dtype]
-    # Of the whole matrix: products of some rows at a time can round differently.
-    delta = (pair.up.float() @ pair.down.float()).mul_(pair.scale)
+    delta = pair.delta()
     width = delta.shape[1]
     rows = max(1, BLOCK // width)
     changes = False

@@ -67,7 +67,7 @@ def check_copy(model: Path, out: Path) -> None:
 
 
 def _places(folder: Path) -> dict[str, Path]:
-    found = {}
+    found = dict[str, Path]()
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             found |= dict.fromkeys(sorted(file.keys()), path)

@@ -28,6 +28,7 @@ from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, not_a_number, wants_single_rows
 from engine.runtime.scoring.label_search import AnswerTree, LabelChoice, Search, make_tree
+from engine.runtime.scoring.likelihood import refuse_other_scores, sampled_rows
 from engine.runtime.scoring.packed_cache import (
     Lanes,
     PackedCache,
@@ -41,7 +42,6 @@ from engine.runtime.scoring.packed_cache import (
     refuse_other_logits,
     room_for_states,
 )
-from engine.runtime.scoring.plain_check import refuse_other_scores, sampled_rows
 from engine.values import Value
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}

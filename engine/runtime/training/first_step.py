@@ -14,7 +14,7 @@ import torch
 
 from engine.runtime.models.load import attention_of, plain_logits
 from engine.runtime.rendering.chat import kept_chat
-from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.rendering.files import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
 from engine.runtime.training.packed_rows import documents_of

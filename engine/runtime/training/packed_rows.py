@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.rendering.files import IGNORED
 from engine.runtime.training.fused_lora import fuse
 from engine.runtime.training.gradients import (
     Batch,

@@ -33,7 +33,7 @@ from engine.environment import Device
 from engine.process import interrupts
 from engine.runtime.models.load import torch_device, whole_model
 from engine.runtime.rendering.chat import Chat, load_chat
-from engine.runtime.rendering.packing import trained_rows
+from engine.runtime.rendering.files import trained_rows
 from engine.runtime.training import callbacks as usage
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.event_file import write_event

@@ -13,13 +13,13 @@ from engine.errors import DataError
 from engine.recipe import prompt
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.files import (
+    IGNORED,
     RenderRequest,
     read_facts,
     rendered_artifact,
     write_rows,
 )
 from engine.runtime.rendering.key import LengthLimits
-from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.training.sft import tokenised
 from engine.store import Artifact, Store, make_key

@@ -9,11 +9,11 @@ import pytest
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.scoring import packed_cache, plain_check
+from engine.runtime.scoring import likelihood, packed_cache
 from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.label_search import SCORED, begin_run
+from engine.runtime.scoring.likelihood import sampled_rows
 from engine.runtime.scoring.packed_cache import Piece
-from engine.runtime.scoring.plain_check import sampled_rows
 from engine.values import replace
 from support.faults_of_padding import seen
 
@@ -103,7 +103,7 @@ def test_of_further_scorings_only_one_row_in_five_hundred_is_looked_at(
     found = list[frozenset[int]]()
     for count in (300, 100, 300, 1, 701, 1404):
         found.append(sampled_rows(pico, ["x"] * count))
-        SCORED[plain_check._kind(pico)] += count
+        SCORED[likelihood._kind(pico)] += count
 
     assert found == [{150}, set(), set(), set(), {500}, {500, 702, 1000}]
 
@@ -113,7 +113,7 @@ def test_each_kind_of_model_is_looked_at(
 ) -> None:
     """Not again where such a model has scored as many rows already: one with an adapter is of another kind."""
     looked = list[int]()
-    monkeypatch.setattr(plain_check, "_refuse", lambda _loaded, _apart, rows: looked.append(rows))
+    monkeypatch.setattr(likelihood, "_refuse", lambda _loaded, _apart, rows: looked.append(rows))
     settings = (pico.folder / "config.json").read_bytes()
     merged, other = [*map(tmp_path.joinpath, ("merged", "other"))]
     for folder, config in ((merged, settings), (other, settings + b"\n")):

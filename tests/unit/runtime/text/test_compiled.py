@@ -9,7 +9,7 @@ from pathlib import Path
 
 RUN = (
     "import numpy as np\n"
-    "from engine.runtime.text.compiled import compiled, _numba\n"
+    "from engine.runtime.text.near import compiled, _numba\n"
     "from engine.runtime.text.near import room\n"
     "print(room(np.array([0, 9, 12], np.int64)), _numba.config.CACHE_DIR, _numba.config.DISABLE_JIT)\n"
 )

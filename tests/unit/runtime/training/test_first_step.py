@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.rendering.files import IGNORED
 from engine.runtime.training.first_step import nats_and_ahead, nats_of, padded_row
 
 SHORT = ((5, 6, 7), [IGNORED, 6, 7])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.rendering.files import IGNORED
 from engine.runtime.training import prefix_attention as module
 from engine.runtime.training.gradients import difference, gradients_of
 from engine.runtime.training.prefix_attention import NAME

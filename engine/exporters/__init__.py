@@ -12,6 +12,7 @@ from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.progress import Progress
 from engine.recipe.model import Task
+from engine.runtime.rendering.task_file import make_task_file, write_task_file
 from engine.store import sha256_of
 from engine.values import Value
 
@@ -56,7 +57,6 @@ def gguf_name(quantization: str) -> str:
 def write_task(model_dir: Path, spec: ExportSpec, folder: Path) -> None:
     """Write `task.json`, which says how to ask the model of `model_dir`, into `folder`."""
     from engine.runtime.rendering.chat import kept_chat  # brings transformers
-    from engine.runtime.rendering.task_file import make_task_file, write_task_file
 
     chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
     blank = spec.asks_partly_blank

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.example import Example
 from engine.errors import StageError
+from engine.exporters.ollama import render, template_of
 from engine.inference.cached import Predictions
 from engine.inference.predict import (
     PredictionInputs,
@@ -27,13 +28,14 @@ from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import ONNX
 from engine.recipe.prompt import answer_text, conversation, parse_answer
+from engine.runtime.graph.client import Graph, ask_graph
+from engine.runtime.llama.client import GgufAnswers, Request, ask_gguf, file_tokenizer
+from engine.runtime.rendering.renderer import RenderedRow
+from engine.runtime.rendering.segments import token_row
 from engine.values import Value, replace
 
 if TYPE_CHECKING:
-    from engine.runtime.graph.client import Graph
-    from engine.runtime.llama.client import GgufAnswers, Request
     from engine.runtime.rendering.chat import Chat
-    from engine.runtime.rendering.renderer import RenderedRow
 
 GRAPH_REVISION = 1
 
@@ -48,8 +50,6 @@ def ask_exported(
     progress: Progress,
 ) -> Predictions:
     """Return the most probable labels; `chat` is the merged model's. EnvironmentProblem X814, StageError X816."""
-    from engine.runtime.graph.client import ask_graph  # only where a graph is asked
-
     task = asked.task
     prompts = [chat.prompt(asked_turns(task, row)) for row in rows]
     answers = ask_graph(
@@ -85,8 +85,6 @@ class GgufAsker(Value):
 
     def ask(self, *, free: bool) -> Predictions:
         """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
-        from engine.runtime.llama.client import Request  # only where a file is asked
-
         task, rows = self.asked.task, self.examples
         if task.spec.by_likelihood:
             return self._likelihoods()
@@ -139,8 +137,6 @@ class GgufAsker(Value):
         )
 
     def _answers(self, request: Request) -> GgufAnswers:
-        from engine.runtime.llama.client import ask_gguf  # only where a file is asked
-
         return ask_gguf(
             self.path, request, threads=self.threads, workdir=self.workdir, progress=self.progress
         )
@@ -173,8 +169,6 @@ class GgufAsker(Value):
 
     def _likelihoods(self) -> Predictions:
         """Return how probable what would be learned of each row is, in the form that training reads."""
-        from engine.runtime.llama.client import Request  # only where a file is asked
-        from engine.runtime.rendering.segments import token_row  # brings transformers
         from engine.runtime.scoring.likelihood import Likelihood  # brings torch
 
         renderer = self.asked.renderer(self.chat)
@@ -266,15 +260,11 @@ class GgufAsker(Value):
         """Return what the Modelfile's template writes for each row; None without one."""
         if not self.modelfile:
             return None
-        from engine.exporters.ollama import render, template_of
-
         template = template_of(self.modelfile)
         return [render(template, one) for one in turns]
 
     def _by_the_file(self, turns: Sequence[Turns], tools: Sequence[Turns] = ()) -> list[str]:
         """Return the prompts as the chat template and the special tokens in the file write them; "" without one."""
-        from engine.runtime.llama.client import file_tokenizer  # brings transformers
-
         tokenizer = file_tokenizer(self.path)
         if not tokenizer.chat_template:
             return ["" for _ in turns]

@@ -24,6 +24,7 @@ from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer
 from engine.runtime.generation.sequence import GeneratedText
+from engine.runtime.gguf.convert import read_gguf
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.rendering.windows import TooLong, too_long, too_long_words
@@ -74,8 +75,6 @@ class FileTokenizer(Value):
 
 def file_tokenizer(path: Path) -> FileTokenizer:
     """Return the chat template of a GGUF file and its special tokens. StageError X634 for no whole file."""
-    from engine.runtime.gguf.convert import read_gguf  # brings NumPy
-
     try:
         reader: Any = read_gguf(path)
         template, tools, *ids = (

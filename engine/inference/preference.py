@@ -82,14 +82,21 @@ def rated(
     """Return the predictions with their margins; those of other kinds and of rows not scored as they are."""
     if not base:
         return [*predictions]
-    return [
-        row
-        if row.nats is None
-        else replace(
-            row, margin=_margin(row, base[row.id], asked.loss), base_nats=tuple(base[row.id])
-        )
-        for row in predictions
-    ]
+    found = []
+    for row in predictions:
+        if row.nats is None:
+            found.append(row)
+            continue
+        # How much higher the chosen answer is rated, or which way the rating of a single one points.
+        if asked.loss in PER_TOKEN:
+            margin = _per_token(row)
+        else:
+            pairs = zip(base[row.id], _nats(row), strict=True)
+            gain, *others = (before - after for before, after in pairs)
+            margin = gain - sum(others)
+        margin = margin if row.desirable else -margin
+        found.append(replace(row, margin=margin, base_nats=tuple(base[row.id])))
+    return found
 
 
 def untouched(answered: Sequence[Prediction]) -> list[Prediction]:
@@ -122,17 +129,6 @@ def _preferring(rows: Sequence[Prediction], values: Sequence[float]) -> list[Pre
         for row, value in zip(rows, values, strict=True)
     ]
     return [replace(row, margin=margin) for row, margin in zip(rows, margins, strict=True)]
-
-
-def _margin(row: Prediction, base: Sequence[float], loss: str) -> float:
-    """Return how much higher the chosen answer is rated, or which way the rating of a single one points."""
-    if loss in PER_TOKEN:
-        margin = _per_token(row)
-    else:
-        now = _nats(row)
-        gains = [before - after for before, after in zip(base, now, strict=True)]
-        margin = gains[0] - sum(gains[1:])
-    return margin if row.desirable else -margin
 
 
 def _per_token(row: Prediction) -> float:

@@ -256,7 +256,12 @@ class RowWriter:
             return
         agreed = dict.fromkeys((row.origin for row in rows), 0)
         for vote in range(agreement.votes):
-            answers = ask_teacher(self._judging(vote), self.judge, rows, shown=self.train)
+            # Each vote is shown other examples.
+            splits = replace(self.recipe.splits, seed=self.recipe.splits.seed + vote)
+            context = replace(self.asker.context, recipe=replace(self.recipe, splits=splits))
+            path = dotted(JUDGE if agreement.judge else WRITER)
+            judging = dataclasses.replace(self.asker, context=context, path=path)
+            answers = ask_teacher(judging, self.judge, rows, shown=self.train)
             found.judge += answers.products
             for row, answer in zip(rows, answers.predictions, strict=True):
                 # what is kept by the text alone may be of another wish
@@ -276,17 +281,6 @@ class RowWriter:
         several = usual_shots("few_shot", len(self.recipe.task.labels))
         shots = judge.shots or (several if value.agreement.votes > 1 else 0)
         return replace(judge, shots=min(shots, MOST_SHOTS))
-
-    def _judging(self, vote: int) -> Asker:
-        """Return what asks for answers; each vote is shown other examples."""
-        recipe = self.recipe
-        splits = replace(recipe.splits, seed=recipe.splits.seed + vote)
-        own = synthesis_of(recipe).agreement.judge
-        return dataclasses.replace(
-            self.asker,
-            context=replace(self.asker.context, recipe=replace(recipe, splits=splits)),
-            path=dotted(JUDGE if own else WRITER),
-        )
 
     def _count(self, found: WrittenRows) -> None:
         value = synthesis_of(self.recipe)

@@ -7,7 +7,7 @@ says what a key means; here fields say what differs. None, or nothing, is what a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from engine.kinds import KINDS, Kind
 from engine.recipe.metrics import headline
@@ -15,7 +15,10 @@ from engine.values import Value, replace
 
 # What a recipe points at: models, data sets and files, on the hub, on the disk or in a package; and JSON.
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+if TYPE_CHECKING:
+    Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+else:
+    Json = Any  # the codec knows no type that holds itself
 
 
 class Outside(Value):

@@ -93,18 +93,14 @@ def _of_encoder(
             "; the encoder was trained on English; these texts seem to be in another language: "
         )
         foreign += f"{100 * split:.0f} % of their words are no words to it"
-    return f"encoder `{_encoder_name(baseline)}` {how}, on {rows}{foreign}"
-
-
-def _encoder_name(baseline: Baseline) -> str:
     match baseline.ref:
-        case HubRef(repo=repo):
-            return repo
-        case PackageRef(name=name, version=version):
-            return f"{name} {version}"
-        case PathRef(written=written):
-            return written
-    raise AssertionError(baseline)  # one is filled in where the recipe names none
+        case HubRef(repo=name) | PathRef(written=name):
+            pass
+        case PackageRef(name=package, version=version):
+            name = f"{package} {version}"
+        case _:
+            raise AssertionError(baseline)  # one is filled in where the recipe names none
+    return f"encoder `{name}` {how}, on {rows}{foreign}"
 
 
 def _how(baseline: Baseline, task: Task, facts: Mapping[str, Any]) -> str:

@@ -208,7 +208,16 @@ class Asker:
         if baseline.kind in by_rule:
             return BaselinePredictions(predictions=by_rule[baseline.kind]())
         if baseline.kind in ENCODERS:
-            return self._ask_encoder(baseline, fold)
+            from engine.inference.baselines import models as encoders  # rarely asked
+
+            if baseline.ref is None:
+                raise AssertionError(baseline)  # one is filled in where the recipe names none
+            encoder, progress = (
+                self.models.encoder(baseline.ref),
+                self.context.progress_of(baseline.name),
+            )
+            ask = encoders.linear if baseline.kind == "encoder_linear" else encoders.tuned
+            return ask(encoder, fold, task, seed=seed, progress=progress)
         if baseline.kind == "untouched":
             asked = predict.PredictionInputs.of(recipe, fold.train)
             found = base_answers(self.context, asked, fold.judged)
@@ -222,17 +231,6 @@ class Asker:
         answered = self._put(question, payload)
         most = max(map(len, question.shots), default=0)
         return replace(answered, facts={"shots": most, **answered.facts})
-
-    def _ask_encoder(self, baseline: Baseline, fold: Fold) -> BaselinePredictions:
-        from engine.inference.baselines import models as encoders  # rarely asked
-
-        if baseline.ref is None:
-            raise AssertionError(baseline)  # one is filled in where the recipe names none
-        context = self.context
-        encoder, task = self.models.encoder(baseline.ref), context.recipe.task
-        seed, progress = context.recipe.splits.seed, context.progress_of(baseline.name)
-        ask = encoders.linear if baseline.kind == "encoder_linear" else encoders.tuned
-        return ask(encoder, fold, task, seed=seed, progress=progress)
 
     def _put(self, question: Question, payload: Payload) -> BaselinePredictions:
         baseline = question.baseline

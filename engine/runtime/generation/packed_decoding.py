@@ -104,7 +104,19 @@ class _Packed:
         with attending(self._loaded, self._cache):
             while active or self._order:
                 self._admit(active)
-                logits = self._forward(active)
+                pieces: list[Piece] = []
+                for entry in active:
+                    slots = [self._free.pop() for _ in entry.waiting]
+                    start = self._prefix + len(entry.slots)
+                    # A copy: the entry's own list grows below, and the piece must not see its new tokens twice.
+                    seen = list(entry.slots)
+                    pieces.append(
+                        Piece(
+                            tokens=entry.waiting, position=start, slots=slots, seen=seen, scored=1
+                        )
+                    )
+                    entry.slots += slots
+                logits = self._cache.forward(self._loaded, pieces)
                 if not is_checked:
                     others = (
                         (packed, plain_logits(self._loaded, self._cache, self._rows[entry.member]))
@@ -142,17 +154,3 @@ class _Packed:
             self._order.popleft()
             active.append(_InFlight(member=member, waiting=own))
             tokens, reserved = tokens + len(own), needed
-
-    def _forward(self, active: Sequence[_InFlight]) -> torch.Tensor:
-        """Feed what waits; return the logits of each row's last token, [n, V]."""
-        pieces: list[Piece] = []
-        for entry in active:
-            slots = [self._free.pop() for _ in entry.waiting]
-            start = self._prefix + len(entry.slots)
-            # A copy: the entry's own list grows below, and the piece must not see its new tokens twice.
-            seen = list(entry.slots)
-            pieces.append(
-                Piece(tokens=entry.waiting, position=start, slots=slots, seen=seen, scored=1)
-            )
-            entry.slots += slots
-        return self._cache.forward(self._loaded, pieces)

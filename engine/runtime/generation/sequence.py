@@ -62,7 +62,9 @@ class AnswerDecoding:
         else:
             following = [] if self._answer.is_stop(token) else [token]
             self.tokens += following
-            self.finished = not following or self._ends_in_text()
+            answer, last = self._answer, self.tokens[-self._answer.tail :]
+            ends_in_text = bool(answer.tail) and answer.terminator in answer.whole(last)
+            self.finished = not following or ends_in_text
         return [] if self.finished or len(self.tokens) >= most else following
 
     def result(self) -> GeneratedText:
@@ -73,10 +75,6 @@ class AnswerDecoding:
             text = self._answer.whole(self.tokens)
             text = text.removesuffix(self._answer.terminator) if self.finished else text
         return GeneratedText(text=text, probability=exp(-self.nll), finished=self.finished)
-
-    def _ends_in_text(self) -> bool:
-        answer = self._answer
-        return bool(answer.tail) and answer.terminator in answer.whole(self.tokens[-answer.tail :])
 
 
 def answer_tokens(chat: Chat) -> AnswerTokens:

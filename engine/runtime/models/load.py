@@ -163,7 +163,16 @@ def load_model(
                 local_files_only=True,
                 trust_remote_code=False,
             )
-        _check_every_tensor_is_used(model, adapter)
+        # PEFT merely warns of names that do not match, and the adapter then does nothing.
+        with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
+            given = set(file.keys())
+        if missing := given.symmetric_difference(get_peft_model_state_dict(model)):
+            raise StageError.one(
+                "X605",
+                f"the adapter does not fit the base model: {len(missing)} of {len(given)} tensors "
+                f"unmatched, such as {min(missing)}",
+                hint=RETRAIN,
+            )
     model = model.to(where).eval()
     # The product that it was trained with; PEFT would compute the adapter in 32 bits, at the cost of most of a layer.
     fuse(model, on=True)
@@ -196,20 +205,6 @@ def whole_model(model: Any, loading: Mapping[str, Any]) -> Any:
             hint="fetch or make the model again",
         )
     return model
-
-
-def _check_every_tensor_is_used(model: PeftModel, adapter: Path) -> None:
-    """Refuse an adapter whose names do not match: PEFT merely warns, and it then does nothing."""
-    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
-        given = set(file.keys())
-    missing = given.symmetric_difference(get_peft_model_state_dict(model))
-    if missing:
-        raise StageError.one(
-            "X605",
-            f"the adapter does not fit the base model: {len(missing)} of {len(given)} tensors "
-            f"unmatched, such as {min(missing)}",
-            hint=RETRAIN,
-        )
 
 
 def wants_single_rows(config: Any, length: int) -> bool:

@@ -112,7 +112,19 @@ class Renderer:
             if len(made) > 1:
                 stats.blocks.append(row.origin)
             for one in made:
-                yield from self._counted(one, row.repeat, stats)
+                # Every text ends with an empty ending, and a model that never ends its turn would pass.
+                ends = bool(self.ending) and (
+                    not self.task.spec.has_turns or one.answer.endswith(self.ending)
+                )
+                if not one.supervised or not ends:
+                    stats.unsupervised.append(one.origin)
+                if one.rewritten:
+                    stats.rewritten.append(one.origin)
+                # As often as it is seen, the second time with `-2` after its id.
+                for number in range(1, row.repeat + 1):
+                    stats.lengths[one.tokens] += 1
+                    stats.supervised_tokens += one.supervised
+                    yield one if number == 1 else replace(one, id=f"{one.id}-{number}")
 
     def lengths(self, rows: Iterable[RenderableRow]) -> list[int]:
         """Return the tokens of every row uncut, documents whole; rows that cannot be written are left out."""
@@ -129,9 +141,23 @@ class Renderer:
 
     def render(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the row uncut, whatever its length; a document in blocks. Raises as `cut_turns`."""
-        if not self.task.spec.has_turns:
-            return self._document(row)
-        return [self._conversation(row, row.input)]
+        if self.task.spec.has_turns:
+            return [self._conversation(row, row.input)]
+        # Blocks are numbered from the second one: `….2`.
+        made = []
+        limits, text = self.limits, row.input
+        blocks: Iterable[tuple[str, tuple[str, ...], str]]
+        if limits.stride:
+            blocks = document_windows(self.chat, text, limits.max_length, limits.stride)
+        else:
+            whole = document_blocks(self.chat, text, limits.max_length)
+            blocks = ((opening, (), block) for opening, block in whole)
+        for number, (opening, context, block) in enumerate(blocks, 1):
+            first = (Segment(text=one, supervised=False) for one in (opening, *context) if one)
+            cut = Cut(segments=(*first, Segment(text=block, supervised=True)))
+            one = self._row(row, cut)
+            made.append(one if number == 1 else replace(one, id=f"{row.id}.{number}"))
+        return made
 
     def _fitting(self, row: RenderableRow, stats: RenderStats) -> Iterator[RenderedRow]:
         try:
@@ -182,21 +208,6 @@ class Renderer:
         stats.cut += row.repeat
         yield cut
 
-    def _counted(self, one: RenderedRow, repeat: int, stats: RenderStats) -> Iterator[RenderedRow]:
-        """Yield the row as often as it is seen, the second time with `-2` after its id."""
-        # Every text ends with an empty ending, and a model that never ends its turn would pass.
-        ends = bool(self.ending) and (
-            not self.task.spec.has_turns or one.answer.endswith(self.ending)
-        )
-        if not one.supervised or not ends:
-            stats.unsupervised.append(one.origin)
-        if one.rewritten:
-            stats.rewritten.append(one.origin)
-        for number in range(1, repeat + 1):
-            stats.lengths[one.tokens] += 1
-            stats.supervised_tokens += one.supervised
-            yield one if number == 1 else replace(one, id=f"{one.id}-{number}")
-
     def _conversation(self, row: RenderableRow, text: str) -> RenderedRow:
         asked = conversation(self.task, input=text, target=row.target, payload=row.payload)
         if self.task.spec.turns is Turns.QUESTION:
@@ -207,23 +218,6 @@ class Renderer:
             raise UnwritableError(error.problems[0].message) from error
         made = self._row(row, cut, rejected=rejected)
         return made if asked.desirable else replace(made, desirable=False)
-
-    def _document(self, row: RenderableRow) -> list[RenderedRow]:
-        """Return the blocks of a document, numbered from the second one: `….2`."""
-        made = []
-        limits, text = self.limits, row.input
-        blocks: Iterable[tuple[str, tuple[str, ...], str]]
-        if limits.stride:
-            blocks = document_windows(self.chat, text, limits.max_length, limits.stride)
-        else:
-            whole = document_blocks(self.chat, text, limits.max_length)
-            blocks = ((opening, (), block) for opening, block in whole)
-        for number, (opening, context, block) in enumerate(blocks, 1):
-            first = (Segment(text=one, supervised=False) for one in (opening, *context) if one)
-            cut = Cut(segments=(*first, Segment(text=block, supervised=True)))
-            one = self._row(row, cut)
-            made.append(one if number == 1 else replace(one, id=f"{row.id}.{number}"))
-        return made
 
     def _row(
         self, row: RenderableRow, cut: Cut, *, rejected: tuple[Segment, ...] = ()

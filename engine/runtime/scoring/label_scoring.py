@@ -337,21 +337,18 @@ def search_rows(
             PackedSearch(loaded, rows, tree).run(make, done)
             return
     for row in range(len(prompts)):
-        done(row, _alone(loaded, rows.whole(row), tree, make()))
-
-
-def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Search) -> Search:
-    state, logits = feed(loaded, None, row)
-    take(search, 0, *read_logits(logits, tree.branches[0].scored))
-    while wanted := search.wanted():
-        for number in wanted:
-            path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
-            # A copy for each branch: a cache is changed in place, and a recurrent state cannot be taken back.
-            after, outputs = copy.deepcopy(state), []
-            for token in path:
-                after, logits = feed(loaded, after, [token])
-                outputs.append(logits)
-            scored = tree.branches[number].scored
-            logits = torch.cat(outputs[-len(scored) :])
-            take(search, number, *read_logits(logits, scored))
-    return search
+        search = make()
+        state, logits = feed(loaded, None, rows.whole(row))
+        take(search, 0, *read_logits(logits, tree.branches[0].scored))
+        while wanted := search.wanted():
+            for number in wanted:
+                path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
+                # A copy for each branch: a cache is changed in place, and a recurrent state cannot be taken back.
+                after, outputs = copy.deepcopy(state), []
+                for token in path:
+                    after, logits = feed(loaded, after, [token])
+                    outputs.append(logits)
+                scored = tree.branches[number].scored
+                logits = torch.cat(outputs[-len(scored) :])
+                take(search, number, *read_logits(logits, scored))
+        done(row, search)

@@ -60,11 +60,17 @@ def refuse_other_scores(
     """StageError X803 where searches of `rows`, sampled out of so many (`of`), have other scores than plain ones."""
     # A cache that is wrong for a model's attention gives numbers that look like any others. The answer that comes
     # second is asked where there is one: of an answer that the model is sure of, a wrong context changes the least.
-    asked = [
-        (rows[row], tokens, search.scores[answer])
-        for row, search in searches.items()
-        if (answer := _second(search)) is not None and (tokens := _tokens(tree, answer))
-    ]
+    asked = []
+    for row, search in searches.items():
+        order = sorted(search.scores, key=lambda answer: (-search.scores[answer], answer))
+        answer = order[min(1, len(order) - 1)]
+        if not math.isfinite(score := search.scores[answer]):
+            continue
+        number = next(at for at, branch in enumerate(tree.branches) if ~answer in branch.following)
+        last = tree.branches[number]
+        path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
+        path.append(last.allowed[last.following.index(~answer)])
+        asked.append((rows[row], path, score))
     found = plain_logits(
         loaded.model,
         [[*row, *tokens[:-1]] for row, tokens, _ in asked],
@@ -99,20 +105,6 @@ def _refuse(loaded: LoadedModel, apart: float, rows: int) -> None:
             f" {apart:.2g} nats a token: the scores of all rows are wrong",
             hint="report it with the base model's config.json; another version of transformers may be right",
         )
-
-
-def _second(search: Search) -> int | None:
-    """Return the second best of the answers that have a score, or the only one; None for no number."""
-    order = sorted(search.scores, key=lambda answer: (-search.scores[answer], answer))
-    found = order[min(1, len(order) - 1)]
-    return found if math.isfinite(search.scores[found]) else None
-
-
-def _tokens(tree: AnswerTree, answer: int) -> list[int]:
-    number = next(at for at, branch in enumerate(tree.branches) if ~answer in branch.following)
-    last = tree.branches[number]
-    path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
-    return [*path, last.allowed[last.following.index(~answer)]]
 
 
 def _of(logits: torch.Tensor, tokens: Sequence[int]) -> float:

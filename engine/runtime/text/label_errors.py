@@ -32,24 +32,23 @@ def out_of_sample(
     """
     given, parts = np.asarray(labels), np.asarray(folds)
     likely = np.zeros((len(texts), int(given.max()) + 1))
-    counted = [counter.fit_transform(texts) for counter in _counters()]
+    # Texts are cut into terms once, not once for each part.
+    counters = (
+        CountVectorizer(ngram_range=(1, 2), token_pattern=WORD, dtype=np.float64),
+        CountVectorizer(analyzer="char_wb", ngram_range=(3, 4), dtype=np.float64),
+    )
+    counted = [counter.fit_transform(texts) for counter in counters]
     for part in np.unique(parts):
         seen, held = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
         weighted = [_weighted(counts, seen, held) for counts in counted]
-        model = OneVsRestClassifier(_judge())
+        model = OneVsRestClassifier(
+            LogisticRegression(C=STRENGTH, solver="liblinear", dual=True, tol=0.1, random_state=0)
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(hstack([one for one, _ in weighted]).tocsr(), given[seen])
         likely[held] = model.predict_proba(hstack([other for _, other in weighted]).tocsr())
     return likely
-
-
-def _counters() -> tuple[Any, Any]:
-    """Return what counts terms: texts are cut into them once, not once for each part."""
-    return (
-        CountVectorizer(ngram_range=(1, 2), token_pattern=WORD, dtype=np.float64),
-        CountVectorizer(analyzer="char_wb", ngram_range=(3, 4), dtype=np.float64),
-    )
 
 
 def _weighted(
@@ -70,7 +69,3 @@ def _weighted(
     rows = rows[:, terms]
     weigh = TfidfTransformer(sublinear_tf=True).fit(rows)
     return weigh.transform(rows), weigh.transform(counts[held][:, terms])
-
-
-def _judge() -> Any:
-    return LogisticRegression(C=STRENGTH, solver="liblinear", dual=True, tol=0.1, random_state=0)

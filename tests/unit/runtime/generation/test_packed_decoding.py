@@ -156,7 +156,7 @@ def test_a_row_that_rounding_moved_is_outvoted_by_its_own_neighbours(
         raise AssertionError
 
     monkeypatch.setattr(packed_cache, "_apart", first_is_far)
-    monkeypatch.setattr(module, "_alone", never)
+    monkeypatch.setattr(module, "feed", never)
 
     found = generate(pico, ALIKE, max_new_tokens=2, progress=progress)
 

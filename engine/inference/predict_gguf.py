@@ -130,8 +130,21 @@ class GgufAsker(Value):
                 "users": same_readings(rows, trained, answers.sent),
                 "corpus": self._by_corpus(answers.read[len(ollama or ()) :]),
             }
+        judged = loose
+        if answers.choices:
+            judged = choice_predictions(task, rows, answers.choices)
+        elif held:
+            judged = [
+                predicted(
+                    row,
+                    label=parse_answer(task, bound.text) if bound.finished else None,
+                    text=bound.text,
+                    probability=bound.probability,
+                )
+                for row, bound in zip(rows, answers.constrained, strict=True)
+            ]
         return Predictions(
-            judged=self._held(answers) if held else loose,
+            judged=judged,
             free=loose if held else [],
             facts=_facts(answers, parity),
         )
@@ -152,20 +165,6 @@ class GgufAsker(Value):
         rows = [predicted(row) for row in self.examples]
         free = [] if self.asked.task.spec.by_likelihood else rows
         return Predictions(judged=rows, free=free, facts=_facts(answers, {"llama_cpp": by_llama}))
-
-    def _held(self, answers: GgufAnswers) -> list[Prediction]:
-        task, rows = self.asked.task, self.examples
-        if answers.choices:
-            return choice_predictions(task, rows, answers.choices)
-        return [
-            predicted(
-                row,
-                label=parse_answer(task, bound.text) if bound.finished else None,
-                text=bound.text,
-                probability=bound.probability,
-            )
-            for row, bound in zip(rows, answers.constrained, strict=True)
-        ]
 
     def _likelihoods(self) -> Predictions:
         """Return how probable what would be learned of each row is, in the form that training reads."""

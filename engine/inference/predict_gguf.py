@@ -24,7 +24,6 @@ from engine.inference.predict import (
     scored_parts,
 )
 from engine.inference.template_check import Turns, corpus, is_plain
-from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import ONNX
 from engine.recipe.prompt import answer_text, conversation, parse_answer

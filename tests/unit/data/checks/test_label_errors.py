@@ -111,12 +111,12 @@ def test_of_many_rows_no_more_are_held_than_are_looked_at(monkeypatch: pytest.Mo
 
 def test_terms_and_weights_come_from_the_seen_rows_alone() -> None:
     vectorizers = pytest.importorskip("sklearn.feature_extraction.text")
-    from engine.runtime.text.label_errors import _counters, _weighted  # scikit-learn
+    from engine.runtime.text.label_errors import _weighted  # scikit-learn
     from engine.runtime.text.svm import WORD  # scikit-learn
 
     texts = [*made(60)[0], "zebra"]
     seen, held = np.arange(50), np.arange(50, 61)
-    words, _ = _counters()
+    words = vectorizers.CountVectorizer(ngram_range=(1, 2), token_pattern=WORD, dtype=float)
     got = _weighted(words.fit_transform(texts), seen, held)
     tfidf = vectorizers.TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD)
     tfidf.fit(texts[:50])

@@ -9,18 +9,18 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import Final
 
 from engine.data.checks.findings import Preparation, Quote, Rejects, drop_reason
-from engine.data.checks.rows.base import RowCheck, TraitCheck
+from engine.data.checks.rows.base import RowCheck, TraitCheck, rows_that
 from engine.data.checks.rows.control_characters import (
-    ControlCharactersCheck,
-    MojibakeCheck,
-    TemplateTokensCheck,
+    CONTROL_CHARACTERS,
+    MOJIBAKE,
+    TEMPLATE_TOKENS,
 )
-from engine.data.checks.rows.languages import LanguagesCheck
-from engine.data.checks.rows.output_format import OutputFormatCheck
-from engine.data.checks.rows.personal_data import PersonalDataCheck, PersonalDataMask
+from engine.data.checks.rows.languages import LANGUAGES
+from engine.data.checks.rows.output_format import OUTPUT_FORMAT
+from engine.data.checks.rows.personal_data import PERSONAL_DATA, mask
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import content_key
 from engine.data.examples.reading_errors import READING_ERRORS
@@ -41,102 +41,69 @@ from engine.data.splitting.column import (
 from engine.kinds import AnswerForm
 from engine.recipe.model import Checks, Task
 
+ROW_CHECKS: Final = (MOJIBAKE, CONTROL_CHARACTERS, TEMPLATE_TOKENS, PERSONAL_DATA)
 
-def row_checks(task: Task, checks: Checks) -> tuple[RowCheck, ...]:
+
+def row_checks(checks: Checks) -> tuple[RowCheck, ...]:
     """Return the checks that look at one row and are not off; `mask` looks for nothing."""
-    del task
-    every: tuple[RowCheck, ...] = (
-        MojibakeCheck(checks.mojibake),
-        ControlCharactersCheck(checks.control_characters),
-        TemplateTokensCheck(checks.template_tokens),
-        PersonalDataCheck(checks.personal_data),
-    )
-    return tuple(check for check in every if check.action not in ("off", "mask"))
+    return tuple(one for one in ROW_CHECKS if getattr(checks, one.name) not in ("off", "mask"))
 
 
 def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
     """Return the checks that compare rows by a trait and are not off."""
-    every: list[TraitCheck] = [LanguagesCheck(checks.languages)]
-    if task.spec.answer is AnswerForm.TEXT:  # the engine itself writes the answers of other forms
-        every.append(OutputFormatCheck(checks.output_format))
-    return tuple(check for check in every if check.action != "off")
-
-
-def masks(checks: Checks) -> tuple[PersonalDataMask, ...]:
-    return (PersonalDataMask(),) if checks.personal_data == "mask" else ()
-
-
-@dataclass(slots=True)
-class CollectedRows:
-    read_by_source: Counter[int] = field(default_factory=Counter)
-    """Rows by number of their source."""
-    formats: dict[int, str] = field(default_factory=dict)
-    """Chat format, or `columns`, by number of the source."""
-
-
-def collect_rows(rows: Iterable[Row], work: Preparation) -> CollectedRows:
-    """Read and check every row; what cannot be used is counted in the findings and left out."""
-    collector = RowCollector(work)
-    for row in rows:
-        collector.add(row)
-    return collector.finish()
+    # the engine itself writes the answers of other forms
+    more = [OUTPUT_FORMAT] if task.spec.answer is AnswerForm.TEXT else []
+    return tuple(one for one in (LANGUAGES, *more) if getattr(checks, one.name) != "off")
 
 
 class RowCollector:
+    """One pass over the rows: candidates go into the pool, what cannot be used is counted in the findings."""
+
     def __init__(self, work: Preparation) -> None:
         self._work, self._pool, self._findings = work, work.pool, work.findings
-        self._collected = CollectedRows()
+        self.read_by_source: Counter[int] = Counter()
+        """Rows by number of their source."""
+        self.formats: dict[int, str] = {}
+        """Chat format, or `columns`, by number of the source."""
         self._unusable = UnusableRows(work)
         self._fills: dict[int, Fill] = {}
         self._strata: dict[tuple[str, ...], int] = {}
         self._groups, self._times = GroupSpellings(work.splits.seed), TimeSpellings()
-        checks = work.data.checks
-        self._masks = [(mask, Rejects(), Rejects()) for mask in masks(checks)]
-        self._checks = [(check, Rejects()) for check in row_checks(work.task, checks)]
-        self._pool.traits += map(Traits, trait_checks(work.task, checks))
+        self._masked, self._masked_values = Rejects(), 0
+        self._checks = [(check, Rejects()) for check in row_checks(work.data.checks)]
+        self._pool.traits += map(Traits, trait_checks(work.task, work.data.checks))
 
     def add(self, row: Row) -> None:
-        self._collected.read_by_source[row.source] += 1
+        """Turn a row into a candidate, or count why it is none."""
+        self.read_by_source[row.source] += 1
         self._unusable.note_columns(row)
+        if row.source not in self._fills:
+            task, data = self._work.task, self._work.data
+            shape = shape_of(task, data, row.values)  # the first row says its format
+            self.formats[row.source] = shape
+            self._fills[row.source] = filler(task, data, shape)
         try:
-            filled = self._fill(row)(row.values)
+            filled = masked = self._fills[row.source](row.values)
         except READING_ERRORS as error:
             self._unusable.add(row, error)
             return
         if not self._unusable.is_complete(row.origin, filled):
             return
         # Masks before checks: a check that ran first would write down what the mask hides.
-        masked = self._masked(row.origin, filled)
+        if self._work.data.checks.personal_data == "mask":
+            masked, count = mask(filled)
+            if count:
+                self._masked.add(row.origin)
+                self._masked_values += count
+                self._findings.row(PERSONAL_DATA.name, row.origin, masked=count)
         is_kept = self._passes(row.origin, masked) and self._keep(row, masked)
         if is_kept and masked.input != filled.input:
             # A lock from before the mask knows the row by this text (`splitting.recorded`).
             key = content_key(filled.input)
             self._pool.unmasked[len(self._pool) - 1] = int.from_bytes(key[:8])
 
-    def finish(self) -> CollectedRows:
-        self._unusable.report(self._collected.read_by_source.total())
-        self._report_checks()
-        self._report_spellings()
-        return self._collected
-
-    def _fill(self, row: Row) -> Fill:
-        if row.source not in self._fills:
-            task, data = self._work.task, self._work.data
-            shape = shape_of(task, data, row.values)
-            self._collected.formats[row.source] = shape
-            self._fills[row.source] = filler(task, data, shape)
-        return self._fills[row.source]
-
-    def _masked(self, origin: str, filled: Filled) -> Filled:
-        for mask, rows, values in self._masks:
-            filled, count = mask.apply(filled)
-            if count:
-                rows.add(origin)
-                values.count += count
-                self._findings.row(mask.name, origin, masked=count)
-        return filled
-
     def _passes(self, origin: str, filled: Filled) -> bool:
+        """Run the checks of single rows, every one of them."""
         dropped_by = []
         for check, rejects in self._checks:
             what = check.look(filled)
@@ -144,13 +111,14 @@ class RowCollector:
                 continue
             rejects.add(Quote(len(self._pool), origin, what))
             self._findings.row(check.name, origin, what=what)
-            if check.action == "drop":
+            if getattr(self._work.data.checks, check.name) == "drop":
                 dropped_by.append(check.name)
         if dropped_by:
             self._findings.drop(drop_reason(dropped_by[0]), 1)
         return not dropped_by
 
     def _keep(self, row: Row, filled: Filled) -> bool:
+        """Write the row into the pool; return whether its split could be read."""
         # First: a row whose split cannot be read must leave no number behind, as all arrays of the
         # pool have one length.
         mark = self._split_value(row, filled)
@@ -161,7 +129,12 @@ class RowCollector:
             self._strata[filled.labels] = len(self._strata)
             pool.strata.append(filled.labels)
         pool.stratum.append(self._strata[filled.labels])
-        pool.answer.append(_answer_hash(filled))
+        # 64 bits, as the pool keeps them; the payload too, since two answers may share their first
+        # text.
+        answer = hashlib.blake2b(filled.target.encode(errors="surrogatepass"), digest_size=8)
+        if filled.payload:
+            answer.update(json.dumps(filled.payload, sort_keys=True).encode("ascii"))
+        pool.answer.append(int.from_bytes(answer.digest()))
         pool.source.append(row.source)
         pool.alive.append(1)
         key = content_key(filled.input)
@@ -173,15 +146,8 @@ class RowCollector:
             pool.sample.append(drawn("sample", work.data.sample.seed, key))
         for traits in pool.traits:
             traits.note(traits.check.trait(filled))
-        record = SpilledRow(
-            origin=row.origin,
-            input=filled.input,
-            target=filled.target,
-            labels=filled.labels,
-            payload=filled.payload,
-            mark=mark,
-        )
-        pool.spill.add(record)
+        texts = filled.input, filled.target, filled.labels
+        pool.spill.add(SpilledRow(row.origin, *texts, mark, filled.payload))
         return True
 
     def _split_value(self, row: Row, filled: Filled) -> str | None:
@@ -195,10 +161,14 @@ class RowCollector:
             pool.time.append(float(len(pool.time)))
         if not splits.column:
             return ""
+        # Not every format of pairs has a column of that name.
+        is_input = splits.by == "group" and splits.column == self._work.task.spec.group
         try:
-            value = self._mark(row, filled)
+            value = filled.input if is_input else mark_of(row.values, splits.column)
             match splits.by:
                 case "group":
+                    if not is_input:
+                        self._groups.note(value)
                     pool.unit.append(drawn("split", splits.seed, group_key(value)))
                 case "time":
                     pool.time.append(seconds_of(value))
@@ -213,43 +183,30 @@ class RowCollector:
             return value
         return None
 
-    def _mark(self, row: Row, filled: Filled) -> str:
-        """Return the value in the column of the splits; errors as `mark_of`."""
-        splits = self._work.splits
-        # Not every format of pairs has a column of that name.
-        if splits.by == "group" and splits.column == self._work.task.spec.group:
-            return filled.input
-        value = mark_of(row.values, splits.column)
-        if splits.by == "group":
-            self._groups.note(value)
-        return value
-
-    def _report_spellings(self) -> None:
+    def finish(self) -> None:
+        """Report everything that was counted."""
+        self._unusable.report(self.read_by_source.total())
+        report = self._work.report
+        for check, rejects in self._checks:
+            if rejects.count:
+                message = rows_that(rejects.count, *check.finding)
+                report(check.name, rejects.count, message=message, examples=rejects.places)
+        if count := self._masked.count:
+            message = f"{self._masked_values:,} values in {count:,} rows are behind placeholders"
+            report(PERSONAL_DATA.name, count, message=message, examples=self._masked.places)
         if groups := list(self._groups.found(self._pool.unit)):
             what = several(len(groups), "group is", "groups are")
             message = f"{what} written in several ways, so rows of one may be in several splits"
             self._findings.report("splits", "warn", len(groups), message=message, examples=groups)
         if times := self._times.problem():
-            count, message, firsts = times
-            self._findings.report("splits", "warn", count, message=message, examples=firsts)
-
-    def _report_checks(self) -> None:
-        for check, rejects in self._checks:
-            if rejects.count:
-                message = check.message(rejects.count)
-                self._work.report(
-                    check.name, rejects.count, message=message, examples=rejects.places
-                )
-        for mask, rows, values in self._masks:
-            if rows.count:
-                message = f"{values.count:,} values in {rows.count:,} rows are behind placeholders"
-                self._work.report(mask.name, rows.count, message=message, examples=rows.places)
+            number, message, firsts = times
+            self._findings.report("splits", "warn", number, message=message, examples=firsts)
 
 
-def _answer_hash(filled: Filled) -> int:
-    # 64 bits, as the pool keeps them; the payload too, since two answers may share their first
-    # text.
-    digest = hashlib.blake2b(filled.target.encode(errors="surrogatepass"), digest_size=8)
-    if filled.payload:
-        digest.update(json.dumps(filled.payload, sort_keys=True).encode("ascii"))
-    return int.from_bytes(digest.digest())
+def collect_rows(rows: Iterable[Row], work: Preparation) -> RowCollector:
+    """Read and check every row, and report what was found."""
+    collector = RowCollector(work)
+    for row in rows:
+        collector.add(row)
+    collector.finish()
+    return collector

@@ -17,7 +17,7 @@ from typing import Final
 
 from engine.data.checks.all_rows import count_labels
 from engine.data.checks.findings import Findings, Preparation
-from engine.data.examples.candidates import CollectedRows
+from engine.data.examples.candidates import RowCollector
 from engine.data.examples.example import Example, content_id, normalised, write_examples
 from engine.data.reading.sources import source_names
 from engine.data.row_index import SPAN, Assignment, Pool, SpilledRow, drawn, runs
@@ -161,7 +161,7 @@ def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
 @dataclass(slots=True, kw_only=True)
 class Outcome:
     work: Preparation
-    collected: CollectedRows
+    collected: RowCollector
     division: Division
     repeats: Mapping[int, int]
     """How often a training row is seen, where that is not once."""

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from engine.data.checks.rows.control_characters import (
-    ControlCharactersCheck,
-    MojibakeCheck,
-    TemplateTokensCheck,
+    CONTROL_CHARACTERS,
+    MOJIBAKE,
+    TEMPLATE_TOKENS,
     repair,
 )
-from engine.data.checks.rows.languages import LanguagesCheck, language
-from engine.data.checks.rows.output_format import OutputFormatCheck
-from engine.data.examples.candidates import masks, row_checks, trait_checks
+from engine.data.checks.rows.languages import LANGUAGES, language
+from engine.data.checks.rows.output_format import OUTPUT_FORMAT
+from engine.data.examples.candidates import row_checks, trait_checks
 from engine.data.examples.template import Filled
 from engine.recipe.model import CheckAction, Checks, Task
 from engine.values import replace
@@ -39,13 +39,11 @@ def task(kind: Any) -> Task:
 
 
 def test_every_check_of_single_rows_is_made_unless_it_is_off() -> None:
-    names = [check.name for check in row_checks(task("text"), CHECKS)]
+    names = [check.name for check in row_checks(CHECKS)]
     off = replace(CHECKS, mojibake="off", personal_data="mask")
 
     assert names == ["mojibake", "control_characters", "template_tokens", "personal_data"]
-    assert [check.name for check in row_checks(task("text"), off)] == names[1:3]
-    assert [mask.name for mask in masks(off)] == ["personal_data"]
-    assert masks(CHECKS) == ()
+    assert [check.name for check in row_checks(off)] == names[1:3]
 
 
 def test_the_form_of_answers_is_compared_where_they_are_written_freely() -> None:
@@ -58,7 +56,7 @@ def test_the_form_of_answers_is_compared_where_they_are_written_freely() -> None
 
 
 def test_mojibake_is_shown_with_what_it_likely_was() -> None:
-    found = MojibakeCheck("warn").look(row("Le cafÃ© est fermÃ©."))
+    found = MOJIBAKE.look(row("Le cafÃ© est fermÃ©."))
 
     assert found == "`Le cafÃ© est fermÃ©.` was likely `Le café est fermé.`"
 
@@ -71,7 +69,7 @@ def test_text_that_is_right_is_no_mojibake(text: str) -> None:
 
 
 def test_mojibake_in_an_answer_and_in_a_message_is_found() -> None:
-    check = MojibakeCheck("warn")
+    check = MOJIBAKE
     message = {"messages": [{"role": "user", "content": "voilÃ\xa0 le travail"}]}
 
     assert check.look(row("right", "cafÃ©")) is not None
@@ -100,7 +98,7 @@ def test_mojibake_in_an_answer_and_in_a_message_is_found() -> None:
     ],
 )
 def test_invisible_characters_are_named(text: str, name: str) -> None:
-    found = ControlCharactersCheck("warn").look(row(text))
+    found = CONTROL_CHARACTERS.look(row(text))
 
     assert found is not None
     assert f"holds {name} in" in found
@@ -122,7 +120,7 @@ def test_invisible_characters_are_named(text: str, name: str) -> None:
     ],
 )
 def test_characters_that_a_script_or_an_emoji_needs_are_left_alone(text: str) -> None:
-    assert ControlCharactersCheck("warn").look(row(text)) is None
+    assert CONTROL_CHARACTERS.look(row(text)) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +138,7 @@ def test_characters_that_a_script_or_an_emoji_needs_are_left_alone(text: str) ->
     ],
 )
 def test_markers_of_chat_templates_are_found(text: str, marker: str) -> None:
-    found = TemplateTokensCheck("fail").look(row(text))
+    found = TEMPLATE_TOKENS.look(row(text))
 
     assert found == f"holds the chat template's `{marker}`"
 
@@ -150,14 +148,7 @@ def test_markers_of_chat_templates_are_found(text: str, marker: str) -> None:
     ["a <b> c", "x <| y |> z", "<s>old price</s> new", "[link](there)", "if a<b or c>d", "<|>"],
 )
 def test_mark_up_and_code_are_no_markers(text: str) -> None:
-    assert TemplateTokensCheck("fail").look(row(text)) is None
-
-
-def test_a_finding_counts_its_rows() -> None:
-    check = TemplateTokensCheck("fail")
-
-    assert check.message(1) == "1 row holds tokens of a chat template"
-    assert check.message(1200) == "1,200 rows hold tokens of a chat template"
+    assert TEMPLATE_TOKENS.look(row(text)) is None
 
 
 @pytest.mark.parametrize(
@@ -175,7 +166,7 @@ def test_languages_are_recognised_where_the_text_says_enough(text: str, code: st
 
 
 def test_a_language_of_few_rows_is_odd() -> None:
-    odd, sentence = LanguagesCheck("warn").odd({"en": 970, "id": 20, "id?": 9, "unknown": 300})
+    odd, sentence = LANGUAGES.odd({"en": 970, "id": 20, "id?": 9, "unknown": 300})
 
     assert odd == {"id", "id?"}
     assert sentence == "29 rows are in another language than most (English, 97.1%): Indonesian 29"
@@ -193,11 +184,11 @@ def test_a_language_of_few_rows_is_odd() -> None:
     ],
 )
 def test_no_language_is_odd_among_many_or_by_a_guess(counts: Mapping[str, int]) -> None:
-    assert LanguagesCheck("warn").odd(counts) == (frozenset(), "")
+    assert LANGUAGES.odd(counts) == (frozenset(), "")
 
 
 def odd_answers(answers: Mapping[str, int]) -> tuple[set[str], str]:
-    check = OutputFormatCheck("warn")
+    check = OUTPUT_FORMAT
     traits = {answer: check.trait(row("q", answer)) for answer in answers}
     counts: Counter[str] = Counter()
     for answer, count in answers.items():
@@ -247,7 +238,7 @@ def test_answers_may_differ_in_meaning(answers: Mapping[str, int]) -> None:
 
 
 def test_the_checks_of_a_plain_row_take_microseconds() -> None:
-    checks = row_checks(task("classification"), CHECKS)
+    checks = row_checks(CHECKS)
     text = "please tell me how i can get my new card sent to the address that i moved to in leeds"
     rows = [row(f"{text} {number}", "a", labels=("a",)) for number in range(4000)]
     begun = time.process_time()
@@ -261,6 +252,6 @@ def test_the_checks_of_a_plain_row_take_microseconds() -> None:
 def test_json_in_an_answer_is_read_for_every_check() -> None:
     answer = {"name": "cafÃ©", "tags": ["a\u200bb"]}
     filled = row("text", json.dumps(answer, ensure_ascii=False), payload={"answer": answer})
-    names = [check.name for check in row_checks(task("extraction"), CHECKS) if check.look(filled)]
+    names = [check.name for check in row_checks(CHECKS) if check.look(filled)]
 
     assert names == ["mojibake", "control_characters"]

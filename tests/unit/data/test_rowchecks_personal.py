@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.data.checks.rows import personal_data
-from engine.data.checks.rows.personal_data import PersonalDataCheck, PersonalDataMask, masked
+from engine.data.checks.rows.personal_data import PERSONAL_DATA, mask, masked
 from engine.data.examples.template import Filled
 
 KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n-----END RSA " + "PRIVATE KEY-----"
@@ -74,7 +74,7 @@ def test_numbers_that_are_nobodys_are_left_alone(text: str) -> None:
 
 def test_a_finding_never_shows_the_value_whole() -> None:
     text = "jane@example.org, 4111111111111111, https://bob:hunter2@example.org"
-    found = PersonalDataCheck("warn").look(Filled(input=text, target=""))
+    found = PERSONAL_DATA.look(Filled(input=text, target=""))
 
     assert found == (
         "holds an e-mail address: `j…@example.org`, a payment card number: `41…`,"
@@ -92,7 +92,7 @@ def test_every_text_of_a_row_is_masked_and_a_value_counts_once() -> None:
         target=messages[1]["content"],
         payload={"messages": messages},
     )
-    clean, count = PersonalDataMask().apply(filled)
+    clean, count = mask(filled)
 
     assert count == 2
     assert clean.input == "I am [EMAIL]"
@@ -101,14 +101,12 @@ def test_every_text_of_a_row_is_masked_and_a_value_counts_once() -> None:
         clean.input,
         clean.target,
     ]
-    assert PersonalDataCheck("warn").look(clean) is None
+    assert PERSONAL_DATA.look(clean) is None
 
 
 def test_the_label_of_a_class_is_never_masked() -> None:
     label = "billing@example.org"
-    clean, count = PersonalDataMask().apply(
-        Filled(input="to billing@example.org", target=label, labels=(label,))
-    )
+    clean, count = mask(Filled(input="to billing@example.org", target=label, labels=(label,)))
 
     assert (clean.input, clean.target, clean.labels, count) == ("to [EMAIL]", label, (label,), 1)
 
@@ -116,9 +114,7 @@ def test_the_label_of_a_class_is_never_masked() -> None:
 def test_a_masked_json_answer_is_json_still() -> None:
     answer: dict[str, Any] = {"mail": "jane@example.org", "card": 4111111111111111}
     target = json.dumps(answer, separators=(",", ":"))
-    clean, _ = PersonalDataMask().apply(
-        Filled(input="x", target=target, payload={"answer": answer})
-    )
+    clean, _ = mask(Filled(input="x", target=target, payload={"answer": answer}))
 
     assert json.loads(clean.target) == clean.payload["answer"]
     assert clean.payload["answer"]["mail"] == "[EMAIL]"
@@ -127,7 +123,7 @@ def test_a_masked_json_answer_is_json_still() -> None:
 def test_a_row_without_personal_data_is_the_same_row() -> None:
     filled = Filled(input="hello", target="world")
 
-    assert PersonalDataMask().apply(filled) == (filled, 0)
+    assert mask(filled) == (filled, 0)
 
 
 @pytest.mark.parametrize(

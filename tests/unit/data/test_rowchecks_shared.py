@@ -12,12 +12,12 @@ import pytest
 
 from engine.data.checks.model_checks import find_label_marks
 from engine.data.checks.rows.control_characters import (
-    ControlCharactersCheck,
-    TemplateTokensCheck,
+    CONTROL_CHARACTERS,
+    TEMPLATE_TOKENS,
     repair,
 )
-from engine.data.checks.rows.languages import LanguagesCheck, language
-from engine.data.checks.rows.personal_data import PersonalDataCheck, find_personal
+from engine.data.checks.rows.languages import LANGUAGES, language
+from engine.data.checks.rows.personal_data import PERSONAL_DATA, find_personal
 from engine.data.examples.template import Filled
 from support.paths import SHARED_DATA
 
@@ -74,9 +74,9 @@ def test_text_that_only_looks_broken_is_left_alone() -> None:
 
 def test_banking_questions_hold_nothing_that_is_reported() -> None:
     checks = (
-        ControlCharactersCheck("warn"),
-        TemplateTokensCheck("fail"),
-        PersonalDataCheck("warn"),
+        CONTROL_CHARACTERS,
+        TEMPLATE_TOKENS,
+        PERSONAL_DATA,
     )
     found = [
         sentence
@@ -95,7 +95,7 @@ def test_the_phone_numbers_of_spam_are_found_and_little_else() -> None:
 
 
 def test_joiners_left_from_emoji_are_found_in_pidgin() -> None:
-    check = ControlCharactersCheck("warn")
+    check = CONTROL_CHARACTERS
     sentences = [check.look(Filled(input=text, target="")) for text in pidgin()]
     found = Counter(one.partition(" in `")[0] for one in sentences if one)
 
@@ -110,7 +110,7 @@ def test_a_few_rows_of_another_language_are_found_among_many() -> None:
     main = draw.sample([text for text, _ in banking()], 1000)
     few = draw.sample(tweets(), 30)
     traits = [language(text) for text in main + few]
-    odd, sentence = LanguagesCheck("warn").odd(Counter(traits))
+    odd, sentence = LANGUAGES.odd(Counter(traits))
 
     assert not any(trait in odd for trait in traits[:1000])
     assert sum(trait in odd for trait in traits[1000:]) >= 24
@@ -118,7 +118,7 @@ def test_a_few_rows_of_another_language_are_found_among_many() -> None:
 
 
 def test_pidgin_is_not_taken_for_a_slip_of_english() -> None:
-    odd, sentence = LanguagesCheck("warn").odd(Counter(map(language, pidgin())))
+    odd, sentence = LANGUAGES.odd(Counter(map(language, pidgin())))
 
     assert "English" not in sentence.partition("):")[2]
     assert "en" not in odd

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from engine.data.examples.template import Filled
 from engine.data.reading.row import several
-from engine.recipe.model import CheckAction
 from engine.recipe.prompt import strings
 from engine.values import Value
 
@@ -51,49 +50,34 @@ def around(text: str, start: int, end: int) -> str:
     return f"{before}{text[left:right]}{after}"
 
 
+def in_texts(fault: Callable[[str], str | None]) -> Callable[[Filled], str | None]:
+    """Return what says what is wrong with the first text of a row that is not right, or None."""
+    return lambda filled: next((found for text in texts(filled) if (found := fault(text))), None)
+
+
 class RowCheck(Value, kw_only=False):
     """Looks at one row at a time and keeps nothing."""
 
-    action: CheckAction
-    """Never `off`: such checks are not made."""
-    name: ClassVar[str]
+    name: str
     """The key in `data.checks`."""
-    finding: ClassVar[tuple[str, str]]
+    finding: tuple[str, str]
     """What the finding says of one row and of several: `holds personal data`, `hold personal data`."""
-
-    def fault(self, text: str) -> str | None:
-        """Say what is wrong with a text of a row (`holds an e-mail address: a…@example.org`), or None."""
-        raise NotImplementedError
-
-    def look(self, filled: Filled) -> str | None:
-        """Say what is wrong with the first text of the row that is not right, or None."""
-        return next((fault for text in texts(filled) if (fault := self.fault(text))), None)
-
-    def message(self, count: int) -> str:
-        """Return the finding's sentence for `count` rows, such as `12 rows hold personal data`."""
-        return rows_that(count, *self.finding)
+    look: Callable[[Filled], str | None]
+    """Says what is wrong with a row (`holds an e-mail address: a…@example.org`), or None."""
 
 
 class TraitCheck(Value, kw_only=False):
     """Needs every row to say which are odd: the language most have, the form most answers have."""
 
-    action: CheckAction
-    """Never `off`: such checks are not made."""
-    name: ClassVar[str]
+    name: str
     """The key in `data.checks`."""
+    trait: Callable[[Filled], str]
+    """Returns a short word for the row, of few possible ones; it is all that is kept of it."""
+    odd: Callable[[Mapping[str, int]], tuple[frozenset[str], str]]
+    """Returns of the counts of traits the odd ones and the finding's sentence; none and `` when nothing is odd.
 
-    def trait(self, filled: Filled) -> str:
-        """Return a short word for the row, of few possible ones; it is all that is kept of it."""
-        raise NotImplementedError
-
-    def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
-        """Return the odd traits and the finding's sentence; none and `` when nothing is odd.
-
-        A sentence without traits: rows differ, but none is the odd one, so that nothing can be
-        dropped; it is reported, and with `fail` it is an error.
-        """
-        raise NotImplementedError
-
-    def shown(self, trait: str, counts: Mapping[str, int]) -> str:
-        """Return what an odd trait means, in words, such as `begins with a small letter`."""
-        raise NotImplementedError
+    A sentence without traits: rows differ, but none is the odd one, so that nothing can be
+    dropped; it is reported, and with `fail` it is an error.
+    """
+    shown: Callable[[str, Mapping[str, int]], str]
+    """Returns what an odd trait means, in words, such as `begins with a small letter`."""

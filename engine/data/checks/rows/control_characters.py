@@ -10,22 +10,23 @@ import re
 import unicodedata
 from typing import Final
 
-from engine.data.checks.rows.base import AROUND, RowCheck, around
+from engine.data.checks.rows.base import AROUND, RowCheck, around, in_texts
 from engine.data.reading.row import JOINERS, excerpt
 from engine.errors import needs_extra
 
 
-class MojibakeCheck(RowCheck):
-    name = "mojibake"
-    finding = ("was decoded with the wrong encoding", "were decoded with the wrong encoding")
-
-    def fault(self, text: str) -> str | None:
-        # ASCII reads the same in every encoding that is mistaken for another here.
-        repaired = None if text.isascii() else repair(text)
-        if repaired is None:
-            return None
-        broken, right = _difference(text, repaired)
-        return f"`{excerpt(broken)}` was likely `{excerpt(right)}`"
+def broken_decoding(text: str) -> str | None:
+    """Return the first place that was decoded wrongly and what it likely was, or None."""
+    # ASCII reads the same in every encoding that is mistaken for another here.
+    repaired = None if text.isascii() else repair(text)
+    if repaired is None:
+        return None
+    pairs = zip(text, repaired, strict=False)
+    # The default is needed where the repaired text is a beginning of the broken one.
+    same = next((at for at, (one, other) in enumerate(pairs) if one != other), len(repaired))
+    start = max(0, same - AROUND)
+    mark = "…" if start else ""
+    return f"`{excerpt(mark + text[start:])}` was likely `{excerpt(mark + repaired[start:])}`"
 
 
 def repair(text: str) -> str | None:
@@ -43,16 +44,11 @@ def repair(text: str) -> str | None:
     return None if repaired in (text, fixes.fix_c1_controls(text)) else repaired
 
 
-def _difference(text: str, repaired: str) -> tuple[str, str]:
-    """Return both texts from a little before they begin to differ."""
-    pairs = zip(text, repaired, strict=False)
-    # The default is needed where the repaired text is a beginning of the broken one.
-    same = next((at for at, (one, other) in enumerate(pairs) if one != other), len(repaired))
-    start = max(0, same - AROUND)
-    mark = "…" if start else ""
-    return mark + text[start:], mark + repaired[start:]
-
-
+MOJIBAKE: Final = RowCheck(
+    "mojibake",
+    ("was decoded with the wrong encoding", "were decoded with the wrong encoding"),
+    in_texts(broken_decoding),
+)
 HINTS: Final = ("<", "\uff1c", "[")
 """A text without any of them holds no marker."""
 MARKER: Final = re.compile(
@@ -67,15 +63,6 @@ STRUCK: Final = re.compile(r"<s>.*?</s>", re.DOTALL)
 """Struck-through HTML: opened and closed in the text."""
 
 
-class TemplateTokensCheck(RowCheck):
-    name = "template_tokens"
-    finding = ("holds tokens of a chat template", "hold tokens of a chat template")
-
-    def fault(self, text: str) -> str | None:
-        marker = first_marker(text)
-        return None if marker is None else f"holds the chat template's `{excerpt(marker)}`"
-
-
 def first_marker(text: str) -> str | None:
     """Return the first marker in a text; `<s>` and `</s>` that pair up are HTML and none."""
     if not any(hint in text for hint in HINTS):
@@ -87,6 +74,16 @@ def first_marker(text: str) -> str | None:
     return found.group().strip() if found else None
 
 
+def template_token(text: str) -> str | None:
+    marker = first_marker(text)
+    return None if marker is None else f"holds the chat template's `{excerpt(marker)}`"
+
+
+TEMPLATE_TOKENS: Final = RowCheck(
+    "template_tokens",
+    ("holds tokens of a chat template", "hold tokens of a chat template"),
+    in_texts(template_token),
+)
 ASCII_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Every control code of ASCII but tab, line feed and carriage return."""
 SUSPECT: Final = re.compile(
@@ -118,18 +115,22 @@ NAMES: Final[dict[str, str]] = {
 """Control codes have no name in Unicode's own table."""
 
 
-class ControlCharactersCheck(RowCheck):
-    name = "control_characters"
-    finding = ("holds invisible characters", "hold invisible characters")
+def invisible_character(text: str) -> str | None:
+    """Return the first such character by code point and name, and where it stands, or None."""
+    at = first_invisible(text)
+    if at is None:
+        return None
+    shown = around(text, at, at + 1)
+    if text[at] in JOINERS:  # one that is out of place is the finding, and has to be seen
+        shown = shown.replace(text[at], repr(text[at])[1:-1])
+    return f"holds {described(text[at])} in `{excerpt(shown)}`"
 
-    def fault(self, text: str) -> str | None:
-        at = first_invisible(text)
-        if at is None:
-            return None
-        shown = around(text, at, at + 1)
-        if text[at] in JOINERS:  # one that is out of place is the finding, and has to be seen
-            shown = shown.replace(text[at], repr(text[at])[1:-1])
-        return f"holds {described(text[at])} in `{excerpt(shown)}`"
+
+CONTROL_CHARACTERS: Final = RowCheck(
+    "control_characters",
+    ("holds invisible characters", "hold invisible characters"),
+    in_texts(invisible_character),
+)
 
 
 def first_invisible(text: str) -> int | None:

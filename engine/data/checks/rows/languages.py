@@ -18,7 +18,6 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from engine.data.checks.rows.base import TraitCheck
-from engine.data.examples.template import Filled
 from engine.errors import listed, needs_extra
 from engine.recipe.model import PathRef, Reference
 from engine.recipe.text.dump import reference_mapping
@@ -95,35 +94,25 @@ ASKED_ROWS: Final = 200
 """Whose languages are compared with those of a base model."""
 
 
-class LanguagesCheck(TraitCheck):
-    name = "languages"
-
-    def trait(self, filled: Filled) -> str:
-        return language(filled.input)
-
-    def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
-        """Return the traits of languages with under 5 % of the rows, beside one that has half."""
-        rows: Counter[str] = Counter()
-        for trait, count in counts.items():
-            if trait != UNKNOWN:
-                rows[trait.removesuffix(MAYBE)] += count
-        total = sum(rows.values())
-        # The name breaks ties, so that the order of the rows decides nothing.
-        main = max(rows, key=lambda one: (rows[one], one), default="")
-        if not main or rows[main] < MAIN_SHARE * total:
-            return frozenset(), ""
-        strays = {
-            one: traits
-            for one, count in sorted(rows.items())
-            if count < ODD_SHARE * total and not _close(one, main)
-            if (traits := _present(one, counts))
-        }
-        odd = frozenset(trait for traits in strays.values() for trait in traits)
-        return (odd, _sentence(strays, counts, main, rows[main] / total)) if odd else (odd, "")
-
-    def shown(self, trait: str, counts: Mapping[str, int]) -> str:
-        del counts
-        return named(trait.removesuffix(MAYBE))
+def odd_languages(counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
+    """Return the traits of languages with under 5 % of the rows, beside one that has half."""
+    rows: Counter[str] = Counter()
+    for trait, count in counts.items():
+        if trait != UNKNOWN:
+            rows[trait.removesuffix(MAYBE)] += count
+    total = sum(rows.values())
+    # The name breaks ties, so that the order of the rows decides nothing.
+    main = max(rows, key=lambda one: (rows[one], one), default="")
+    if not main or rows[main] < MAIN_SHARE * total:
+        return frozenset(), ""
+    strays = {
+        one: traits
+        for one, count in sorted(rows.items())
+        if count < ODD_SHARE * total and not _close(one, main)
+        if (traits := _present(one, counts))
+    }
+    odd = frozenset(trait for traits in strays.values() for trait in traits)
+    return (odd, _sentence(strays, counts, main, rows[main] / total)) if odd else (odd, "")
 
 
 def language(text: str) -> str:
@@ -237,3 +226,13 @@ def _detector() -> LanguageIdentifier:
     # Without `norm_probs` it gives unnormalised log-probabilities, and SURE and LIKELY mean
     # nothing.
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+LANGUAGES: Final = TraitCheck(
+    "languages",
+    # `en` where that is sure, `en?` where it is likely, `unknown` otherwise
+    lambda filled: language(filled.input),
+    odd_languages,
+    lambda trait, _: named(trait.removesuffix(MAYBE)),
+)
+"""Compares the language of each row's input with that of most rows."""

@@ -99,43 +99,43 @@ FEATURES: Final[tuple[Feature, ...]] = (
 )
 
 
-class OutputFormatCheck(TraitCheck):
-    """Compares how answers are written; for free answers only (generation, chat, preference)."""
+def form_of(filled: Filled) -> str:
+    if not filled.target.strip():
+        return ""
+    return " ".join(feature.of(filled.target) for feature in FEATURES)
 
-    name = "output_format"
 
-    def trait(self, filled: Filled) -> str:
-        if not filled.target.strip():
-            return ""
-        return " ".join(feature.of(filled.target) for feature in FEATURES)
+def odd_forms(counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
+    """Return the traits with a form of under 10 % of the answers where another has 85 %.
 
-    def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
-        """Return the traits with a form of under 10 % of the answers where another has 85 %.
+    White space, quotes, code fences and JSON are reported also where both forms are common (15 to
+    85 %); then no trait is returned for them, as neither form is the odd one.
+    """
+    odd: set[str] = set()
+    parts: list[str] = []
+    for at, feature in enumerate(FEATURES):
+        forms = _forms(counts, at, feature)
+        rare = _rare(forms)
+        if rare:
+            # A blank answer has the empty trait and is the business of the check `empty`.
+            odd |= {trait for trait in counts if trait and trait.split(" ")[at] in rare}
+        if rare or (
+            feature.mixed and forms.total() >= LEAST and max(forms.values()) < USUAL * forms.total()
+        ):
+            shares = [f"{count:,} {feature.words[form]}" for form, count in forms.most_common()]
+            parts.append(", ".join(shares))
+    sentence = "answers are written in more than one way: " + "; ".join(parts) if parts else ""
+    return frozenset(odd), sentence
 
-        White space, quotes, code fences and JSON are reported also where both forms are common (15 to
-        85 %); then no trait is returned for them, as neither form is the odd one.
-        """
-        odd: set[str] = set()
-        parts: list[str] = []
-        for at, feature in enumerate(FEATURES):
-            forms = _forms(counts, at, feature)
-            rare = _rare(forms)
-            if rare:
-                # A blank answer has the empty trait and is the business of the check `empty`.
-                odd |= {trait for trait in counts if trait and trait.split(" ")[at] in rare}
-            if rare or (feature.mixed and _both_common(forms)):
-                parts.append(_forms_text(forms, feature))
-        sentence = "answers are written in more than one way: " + "; ".join(parts) if parts else ""
-        return frozenset(odd), sentence
 
-    def shown(self, trait: str, counts: Mapping[str, int]) -> str:
-        own = trait.split(" ")
-        rare = (
-            feature.words[own[at]]
-            for at, feature in enumerate(FEATURES)
-            if own[at] in _rare(_forms(counts, at, feature))
-        )
-        return f"one of those that {' and '.join(rare)}"
+def shown_form(trait: str, counts: Mapping[str, int]) -> str:
+    own = trait.split(" ")
+    rare = (
+        feature.words[own[at]]
+        for at, feature in enumerate(FEATURES)
+        if own[at] in _rare(_forms(counts, at, feature))
+    )
+    return f"one of those that {' and '.join(rare)}"
 
 
 def _forms(counts: Mapping[str, int], at: int, feature: Feature) -> Counter[str]:
@@ -154,10 +154,5 @@ def _rare(forms: Counter[str]) -> set[str]:
     return {form for form, count in forms.items() if count < RARE * total}
 
 
-def _both_common(forms: Counter[str]) -> bool:
-    total = forms.total()
-    return total >= LEAST and max(forms.values()) < USUAL * total
-
-
-def _forms_text(forms: Counter[str], feature: Feature) -> str:
-    return ", ".join(f"{count:,} {feature.words[form]}" for form, count in forms.most_common())
+OUTPUT_FORMAT: Final = TraitCheck("output_format", form_of, odd_forms, shown_form)
+"""Compares how answers are written; for free answers only (generation, chat, preference)."""

@@ -289,44 +289,43 @@ NAMES: Final[dict[str, str]] = {
 """What stands behind each placeholder."""
 
 
-class PersonalDataCheck(RowCheck):
-    name = "personal_data"
-    finding = ("holds personal data", "hold personal data")
-
-    def look(self, filled: Filled) -> str | None:
-        kinds: dict[str, str] = {}
-        for text in texts(filled):
-            for found in find_personal(text):
-                kinds.setdefault(found.kind, veiled(text, found))
-        if not kinds:
-            return None
-        return "holds " + ", ".join(f"{NAMES[kind]}: `{shown}`" for kind, shown in kinds.items())
+def personal_data(filled: Filled) -> str | None:
+    """Return what kinds the row holds, the first of each shown by its ends only, or None."""
+    kinds: dict[str, str] = {}
+    for text in texts(filled):
+        for found in find_personal(text):
+            kinds.setdefault(found.kind, veiled(text, found))
+    if not kinds:
+        return None
+    return "holds " + ", ".join(f"{NAMES[kind]}: `{shown}`" for kind, shown in kinds.items())
 
 
-class PersonalDataMask(Value, kw_only=False):
-    """Puts `[EMAIL]`, `[PHONE]`, … in the place of personal data."""
+PERSONAL_DATA: Final = RowCheck(
+    "personal_data", ("holds personal data", "hold personal data"), personal_data
+)
 
-    name: str = "personal_data"
 
-    def apply(self, filled: Filled) -> tuple[Filled, int]:
-        """Return the row with placeholders in every text of it, and how many values they stand for.
+def mask(filled: Filled) -> tuple[Filled, int]:
+    """Return the row with placeholders in every text of it, and how many values they stand for.
 
-        A value that stands twice in a row counts once. Labels are never touched, nor numbers of a
-        JSON answer. A target that repeats the payload's JSON is written again from it.
-        """
-        values = {
-            (found.kind, text[found.start : found.end])
-            for text in texts(filled)
-            for found in find_personal(text)
-        }
-        if not values:
-            return filled, 0
-        payload = rewritten(filled.payload, masked) if filled.payload else filled.payload
-        # A label is one of the task's words; a placeholder in it would be an unknown label.
-        target = filled.target if filled.labels else _target(filled, payload)
-        return replace(filled, input=masked(filled.input), target=target, payload=payload), len(
-            values
-        )
+    A value that stands twice in a row counts once. Labels are never touched, nor numbers of a
+    JSON answer. A target that repeats the payload's JSON is written again from it.
+    """
+    values = {
+        (found.kind, text[found.start : found.end])
+        for text in texts(filled)
+        for found in find_personal(text)
+    }
+    if not values:
+        return filled, 0
+    payload = rewritten(filled.payload, masked) if filled.payload else filled.payload
+    # A label is one of the task's words; a placeholder in it would be an unknown label.
+    target = filled.target if filled.labels else masked(filled.target)
+    answer = payload.get("answer")
+    if isinstance(answer, dict) and not filled.labels:
+        # A placeholder in the place of a bare number would break the JSON.
+        target = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    return replace(filled, input=masked(filled.input), target=target, payload=payload), len(values)
 
 
 def masked(text: str) -> str:
@@ -341,11 +340,3 @@ def veiled(text: str, found: PersonalSpan) -> str:
     if found.kind == "EMAIL":
         return f"{value[0]}…@{value.rpartition('@')[2]}"
     return f"{value[:2]}…" if found.kind != "PASSWORD" else "…"
-
-
-def _target(filled: Filled, payload: object) -> str:
-    """A JSON answer stays JSON: a placeholder in the place of a bare number would break it."""
-    answer = payload.get("answer") if isinstance(payload, dict) else None
-    if isinstance(answer, dict):
-        return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-    return masked(filled.target)

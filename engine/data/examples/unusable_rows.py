@@ -38,12 +38,6 @@ _SPLIT_COLUMN: Final = {
 """Code and hint of an unreadable value in the column of the splits, by `splits.by`."""
 
 
-def _blank(task: Task) -> str:
-    """Name what a row lacks: one of several columns may be blank, and the text is not empty for it."""
-    several_columns = len({*parse_template(task.input).columns}) > 1
-    return "a blank column in `task.input`" if several_columns else "an empty text"
-
-
 class UnusableRows:
     def __init__(self, work: Preparation) -> None:
         self._task, self._data, self._work = work.task, work.data, work
@@ -63,7 +57,9 @@ class UnusableRows:
         self._incomplete = 0
         """Rows that lack one of them, or several."""
         self._empty, self._unanswered = Rejects(), Rejects()
-        self._blank = _blank(work.task)
+        several_columns = len({*parse_template(work.task.input).columns}) > 1
+        # One of several columns may be blank, and the text is not empty for it.
+        self._blank = "a blank column in `task.input`" if several_columns else "an empty text"
         self._rejected: dict[str, dict[str, Rejects]] = defaultdict(lambda: defaultdict(Rejects))
         """By check and value."""
         self._labels, self._inputs, self._split_values = Rejects(), Rejects(), Rejects()
@@ -91,7 +87,9 @@ class UnusableRows:
                 rejects = self._labels if self._label_is_unusable(row) else self._inputs
                 rejects.add(f"{row.origin} {error}")
             case RejectedError():
-                self._add_rejected(row.origin, error)
+                place = row.origin if error.value else f"{row.origin} {error.what}"
+                self._rejected[error.check][error.value].add(place)
+                self._findings.row(error.check, row.origin, what=error.what)
 
     def add_missing(self, row: Row, missing: str) -> None:
         """Count every column of the recipe that this row lacks, not only the first."""
@@ -123,27 +121,8 @@ class UnusableRows:
         return action == "warn"
 
     def report(self, rows_read: int) -> None:
-        self._report_missing(rows_read)
-        self._report_unreadable()
-        self._report_empty()
-        # Taken out here, as unknown labels are listed by value; what is left is listed by row.
-        self._report_unknown_labels(self._rejected.pop("unknown_labels", {}))
-        self._report_rejected()
-
-    def _label_is_unusable(self, row: Row) -> bool:
-        label = self._data.label
-        try:
-            return label is not None and as_text(lookup(row.values, label.column)) is None
-        except UnusableValueError:
-            return True
-
-    def _add_rejected(self, origin: str, error: RejectedError) -> None:
-        place = origin if error.value else f"{origin} {error.what}"
-        self._rejected[error.check][error.value].add(place)
-        self._findings.row(error.check, origin, what=error.what)
-
-    def _report_missing(self, rows_read: int) -> None:
-        self._findings.drop("missing column", self._incomplete)
+        findings = self._findings
+        findings.drop("missing column", self._incomplete)
         for column in self._unseen if rows_read else ():
             nowhere = Rejects(count=rows_read, places=[self._first])
             self._missing.setdefault((self._keys.get(column, "data.answer"), column), nowhere)
@@ -151,7 +130,37 @@ class UnusableRows:
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
             message = f"column `{column}` is missing in {rejects.count:,} of {rows_read:,} rows"
             message += f" (first {rejects.places[0]}); columns are {columns}"
-            self._findings.refuse("D301", message, path, self._column_hint(path, column))
+            findings.refuse("D301", message, path, self._column_hint(path, column))
+        split_code, split_hint = _SPLIT_COLUMN.get(self._work.splits.by, ("D319", None))
+        for code, path, rejects, hint in (
+            ("D303", "data.label", self._labels, None),
+            ("D302", "task.input", self._inputs, None),
+            (split_code, "splits.by", self._split_values, split_hint),
+        ):
+            findings.drop("unusable value", rejects.count)
+            if rejects.count:
+                places = "; ".join(map(written, rejects.places))
+                message = f"{several(rejects.count, 'row')} cannot be used: {places}"
+                findings.refuse(code, message, path, hint)
+        self._report_empty()
+        # Taken out here, as unknown labels are listed by value; what is left is listed by row.
+        self._report_unknown_labels(self._rejected.pop("unknown_labels", {}))
+        for check, by_value in sorted(self._rejected.items()):
+            total = sum(rejects.count for rejects in by_value.values())
+            findings.drop(drop_reason(check), total)
+            examples = [place for rejects in by_value.values() for place in rejects.places]
+            wrong = "is not laid out as its shape says", "are not laid out as their shape says"
+            if check == "schema_violations" and self._task.spec.answer is AnswerForm.OBJECT:
+                what = "an answer that does not fit task.schema"
+                wrong = f"has {what}", f"have {what}"
+            self._work.report(check, total, message=rows_that(total, *wrong), examples=examples)
+
+    def _label_is_unusable(self, row: Row) -> bool:
+        label = self._data.label
+        try:
+            return label is not None and as_text(lookup(row.values, label.column)) is None
+        except UnusableValueError:
+            return True
 
     def _column_hint(self, path: str, column: str) -> str | None:
         if column in self._columns:
@@ -168,19 +177,6 @@ class UnusableRows:
         if not near and path == "task.input" and self._columns:
             return f"name columns of the file in task.input, such as `{{{self._columns[0]}}}`"
         return f"did you mean `{near[0]}`?" if near else None
-
-    def _report_unreadable(self) -> None:
-        split_code, split_hint = _SPLIT_COLUMN.get(self._work.splits.by, ("D319", None))
-        for code, path, rejects, hint in (
-            ("D303", "data.label", self._labels, None),
-            ("D302", "task.input", self._inputs, None),
-            (split_code, "splits.by", self._split_values, split_hint),
-        ):
-            self._findings.drop("unusable value", rejects.count)
-            if rejects.count:
-                places = "; ".join(map(written, rejects.places))
-                message = f"{several(rejects.count, 'row')} cannot be used: {places}"
-                self._findings.refuse(code, message, path, hint)
 
     def _report_empty(self) -> None:
         texts, answers = self._empty, self._unanswered
@@ -212,17 +208,3 @@ class UnusableRows:
         guess = meant(value, self._task.labels, several=several)
         rows = "1 row," if rejects.count == 1 else f"{rejects.count:,} rows, first"
         return f"`{excerpt(value)}` in {rows} {rejects.places[0]}{guess}"
-
-    def _report_rejected(self) -> None:
-        for check, by_value in sorted(self._rejected.items()):
-            total = sum(rejects.count for rejects in by_value.values())
-            self._findings.drop(drop_reason(check), total)
-            examples = [place for rejects in by_value.values() for place in rejects.places]
-            message = rows_that(total, *self._what_is_wrong(check))
-            self._work.report(check, total, message=message, examples=examples)
-
-    def _what_is_wrong(self, check: str) -> tuple[str, str]:
-        if check == "schema_violations" and self._task.spec.answer is AnswerForm.OBJECT:
-            wrong = "an answer that does not fit task.schema"
-            return f"has {wrong}", f"have {wrong}"
-        return "is not laid out as its shape says", "are not laid out as their shape says"

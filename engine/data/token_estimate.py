@@ -100,6 +100,7 @@ def estimated_tokens(text: str, *, english: bool = True) -> float:
     letters = _LETTERS.findall(head)
     latin = sum(map(_word, letters)) if english else FOREIGN_LETTER * sum(map(len, letters))
     digits, marks = "".join(_DIGITS.findall(head)), _MARKS.findall(head)
+    counted = Counter("".join(_BEYOND_ASCII.findall(head)))
     found = (
         latin
         + DIGIT * len(digits)
@@ -107,7 +108,10 @@ def estimated_tokens(text: str, *, english: bool = True) -> float:
         + MARK * sum(map(len, marks))
         + RUN_OF_MARKS * len(marks)
         + GAP * len(_GAPS.findall(head))
-        + _others(head)
+        + sum(
+            SCRIPTS[bisect_right(_STARTS, ord(character)) - 1][1] * count
+            for character, count in counted.items()
+        )
     )
     return found * len(text) / len(head) if head else 0.0
 
@@ -130,12 +134,4 @@ def _word(letters: str) -> float:
         if word.isupper()
         else WORD + FURTHER_LETTER * max(0, len(word) - LONG_WORD)
         for word in _WORDS.findall(letters)
-    )
-
-
-def _others(text: str) -> float:
-    counted = Counter("".join(_BEYOND_ASCII.findall(text)))
-    return sum(
-        SCRIPTS[bisect_right(_STARTS, ord(character)) - 1][1] * count
-        for character, count in counted.items()
     )

@@ -138,7 +138,8 @@ def check_recipe(
         return None, error.problems
     source, problems = extended(child, read=read)
     if problems:
-        return None, _alone(child, problems)
+        own = child.problems + tuple(p for p in check_structure(child) if p.code not in OF_ABSENCE)
+        return None, _in_order((*own, *problems), child)
     return _checked(source, on_disk=read is read_bytes)
 
 
@@ -172,12 +173,6 @@ def _grouped(filled: dict[str, Any], written: Any) -> dict[str, Any]:
     if kind is None or not kind.group or not isinstance(splits, Mapping) or "by" in splits:
         return filled
     return {**filled, "splits": {**filled.get("splits", {}), "by": {"group": kind.group}}}
-
-
-def _alone(child: SourceText, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Return why a parent could not be merged, and what is wrong with the child whatever it says."""
-    own = child.problems + tuple(p for p in check_structure(child) if p.code not in OF_ABSENCE)
-    return _in_order((*own, *problems), child)
 
 
 def _in_order(problems: Iterable[Problem], source: SourceText) -> tuple[Problem, ...]:

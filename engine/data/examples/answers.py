@@ -22,7 +22,7 @@ from engine.data.examples.template import (
     malformed,
 )
 from engine.data.reading.row import excerpt
-from engine.recipe.model import Bin, Json, LabelSpec, SpanSpec, TagSpec
+from engine.recipe.model import Json, LabelSpec, SpanSpec, TagSpec
 from engine.recipe.prompt import NO_LABEL, read_object, resolved
 from engine.recipe.text.words import folded, unlike
 
@@ -50,7 +50,17 @@ def label_of(values: Mapping[str, Any], spec: LabelSpec) -> str:
     if text is None or not text.strip():
         return ""
     if spec.bins:
-        return _binned(value, text, spec.bins)
+        # Not `float`: it also takes `nan`, `inf` and `1_000`, which no file means as a number.
+        if isinstance(value, bool) or not NUMBER.fullmatch(text.strip()):
+            raise NoNumberError(text)
+        number = float(text)
+        # Both ends belong to a bin, so R213 lets no two of them share one: the first is the only one.
+        for bin_ in spec.bins:
+            above = bin_.min is None or number >= bin_.min
+            below = bin_.max is None or number <= bin_.max
+            if above and below:
+                return bin_.label
+        raise NoBinError
     return dict(spec.relabel).get(text, text) if spec.relabel else text
 
 
@@ -70,20 +80,6 @@ def labels_of(values: Mapping[str, Any], spec: LabelSpec) -> tuple[str, ...]:
 def _divided(value: object, spec: LabelSpec) -> list[str]:
     text = as_text(value)
     return [piece.strip() for piece in text.split(spec.separator)] if text else []
-
-
-def _binned(value: object, text: str, bins: Sequence[Bin]) -> str:
-    # Not `float`: it also takes `nan`, `inf` and `1_000`, which no file means as a number.
-    if isinstance(value, bool) or not NUMBER.fullmatch(text.strip()):
-        raise NoNumberError(text)
-    number = float(text)
-    # Both ends belong to a bin, so R213 lets no two of them share one: the first is the only one.
-    for bin_ in bins:
-        above = bin_.min is None or number >= bin_.min
-        below = bin_.max is None or number <= bin_.max
-        if above and below:
-            return bin_.label
-    raise NoBinError
 
 
 def near_label(value: str, labels: Sequence[str]) -> str | None:
@@ -200,18 +196,13 @@ def fitted(value: object, schema: Json, *, root: Json) -> object:
     if "boolean" in types and text in _WORDS:
         return _WORDS[text]
     if {"integer", "number"} & set(types) and NUMBER.fullmatch(text):
-        return _number(text)
+        try:
+            found: int | float = json.loads(text)
+        except ValueError:
+            return text
+        # `1e999` parses to infinity, which JSON cannot write back.
+        return found if math.isfinite(found) else text
     return value
-
-
-def _number(text: str) -> int | float | str:
-    """Return the number a text writes as JSON does; the text itself where it writes none of usual size."""
-    try:
-        found: int | float = json.loads(text)
-    except ValueError:
-        return text
-    # `1e999` parses to infinity, which JSON cannot write back.
-    return found if math.isfinite(found) else text
 
 
 def read_spans(values: Values, spec: SpanSpec, schema: Json) -> dict[str, Any]:
@@ -284,10 +275,8 @@ def _collected(pieces: Iterable[tuple[str, str]], schema: Json) -> dict[str, Any
     for name, piece in pieces:
         found.setdefault(name, []).append(piece)
     return {
-        name: texts if len(texts) > 1 or _is_array(schema, name) else texts[0]
+        name: texts
+        if len(texts) > 1 or ("array" in types_of(schema_of_field(schema, name), schema))
+        else texts[0]
         for name, texts in found.items()
     }
-
-
-def _is_array(schema: Json, name: str) -> bool:
-    return "array" in types_of(schema_of_field(schema, name), schema)

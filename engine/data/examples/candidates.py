@@ -96,26 +96,22 @@ class RowCollector:
                 self._masked.add(row.origin)
                 self._masked_values += count
                 self._findings.row(PERSONAL_DATA.name, row.origin, masked=count)
-        is_kept = self._passes(row.origin, masked) and self._keep(row, masked)
-        if is_kept and masked.input != filled.input:
-            # A lock from before the mask knows the row by this text (`splitting.recorded`).
-            key = content_key(filled.input)
-            self._pool.unmasked[len(self._pool) - 1] = int.from_bytes(key[:8])
-
-    def _passes(self, origin: str, filled: Filled) -> bool:
-        """Run the checks of single rows, every one of them."""
         dropped_by = []
         for check, rejects in self._checks:
-            what = check.look(filled)
+            what = check.look(masked)
             if what is None:
                 continue
-            rejects.add(Quote(len(self._pool), origin, what))
-            self._findings.row(check.name, origin, what=what)
+            rejects.add(Quote(len(self._pool), row.origin, what))
+            self._findings.row(check.name, row.origin, what=what)
             if getattr(self._work.data.checks, check.name) == "drop":
                 dropped_by.append(check.name)
         if dropped_by:
             self._findings.drop(drop_reason(dropped_by[0]), 1)
-        return not dropped_by
+        is_kept = (not dropped_by) and self._keep(row, masked)
+        if is_kept and masked.input != filled.input:
+            # A lock from before the mask knows the row by this text (`splitting.recorded`).
+            key = content_key(filled.input)
+            self._pool.unmasked[len(self._pool) - 1] = int.from_bytes(key[:8])
 
     def _keep(self, row: Row, filled: Filled) -> bool:
         """Write the row into the pool; return whether its split could be read."""

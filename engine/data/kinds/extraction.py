@@ -38,7 +38,15 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         raise ValueError("an extraction without data.answer")
 
     def fill(values: Values) -> Filled:
-        answer = _answer_or_nothing(values, spec, task.schema)
+        try:
+            answer = _answer(values, spec, task.schema)
+        except MissingColumnError as error:
+            columns = (spec.column, *(name for _, name in spec.fields))
+            if not spec.missing or str(error) not in columns:
+                raise
+            answer = {}
+        if answer is None and spec.missing:
+            answer = {}
         text, lacks = template.fill(values)
         if answer is None:
             return Filled(input=text, target="", lacks=lacks)
@@ -49,16 +57,6 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         return Filled(input=text, target=target, payload={"answer": answer}, lacks=lacks)
 
     return fill
-
-
-def _answer_or_nothing(values: Values, spec: AnswerSpec, schema: Json) -> dict[str, Any] | None:
-    try:
-        answer = _answer(values, spec, schema)
-    except MissingColumnError as error:
-        if not spec.missing or str(error) not in (spec.column, *(name for _, name in spec.fields)):
-            raise
-        answer = None
-    return {} if answer is None and spec.missing else answer
 
 
 def _answer(values: Values, spec: AnswerSpec, schema: Json) -> dict[str, Any] | None:

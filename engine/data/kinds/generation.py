@@ -20,7 +20,20 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
     """Return what reads question and answers: from the columns named, or by the row's shape."""
     if shape == "columns":
         return _by_columns(task, data.answer)
-    return _by_shape(shape)
+
+    def fill(values: Values) -> Filled:
+        asked, (answer,) = split_answer(shaped_turns(values, shape))
+        # Without the calls, the answer would be learned out of its context.
+        if any(turn["role"] == "tool" or "tool_calls" in turn for turn in (*asked, answer)):
+            raise malformed("calls a tool; `kind: chat` keeps tool calls")
+        if asked[-1]["role"] != "user":
+            raise malformed("does not end with a turn of the user and an answer")
+        payload = {"references": [answer["content"]]}
+        if len(asked) > 1:  # a question of more than one turn of the user
+            payload["messages"] = asked
+        return filled_turns(asked, answer["content"], payload, lacks=lacks_text(asked))
+
+    return fill
 
 
 def _by_columns(task: Task, answer: AnswerSpec | None) -> Fill:
@@ -42,19 +55,3 @@ def _by_columns(task: Task, answer: AnswerSpec | None) -> Fill:
 def _texts(value: object) -> list[str]:
     items = value if isinstance(value, list) else [value]
     return [text for text in map(as_text, items) if text and text.strip()]
-
-
-def _by_shape(shape: str) -> Fill:
-    def fill(values: Values) -> Filled:
-        asked, (answer,) = split_answer(shaped_turns(values, shape))
-        # Without the calls, the answer would be learned out of its context.
-        if any(turn["role"] == "tool" or "tool_calls" in turn for turn in (*asked, answer)):
-            raise malformed("calls a tool; `kind: chat` keeps tool calls")
-        if asked[-1]["role"] != "user":
-            raise malformed("does not end with a turn of the user and an answer")
-        payload = {"references": [answer["content"]]}
-        if len(asked) > 1:  # a question of more than one turn of the user
-            payload["messages"] = asked
-        return filled_turns(asked, answer["content"], payload, lacks=lacks_text(asked))
-
-    return fill

@@ -5,7 +5,6 @@ DPO: https://arxiv.org/abs/2305.18290. KTO: https://arxiv.org/abs/2402.01306.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -20,7 +19,7 @@ from engine.data.examples.template import (
     malformed,
 )
 from engine.data.examples.turns import Turn, lacks_text, read_turns, split_answer, turn_texts
-from engine.recipe.model import Data, PairSpec, Task
+from engine.recipe.model import Data, Task
 
 
 def filler(task: Task, data: Data, shape: str) -> Fill:
@@ -30,15 +29,13 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         return _thumb
     if shape == "dpo":
         return _pair
-    if data.pair is None:
+    pair = data.pair
+    if pair is None:
         raise ValueError("a preference from columns without data.pair")
-    return _by_columns(data.pair)
 
-
-def _by_columns(spec: PairSpec) -> Fill:
     def fill(values: Values) -> Filled:
-        asked = chat_formats.read_asked(lookup(values, spec.prompt))
-        chosen, rejected = lookup(values, spec.chosen), lookup(values, spec.rejected)
+        asked = chat_formats.read_asked(lookup(values, pair.prompt))
+        chosen, rejected = lookup(values, pair.chosen), lookup(values, pair.rejected)
         return _paired(
             asked, chat_formats.read_answer(chosen), chat_formats.read_answer(rejected), tools=[]
         )
@@ -71,7 +68,10 @@ def _paired(
     asked: list[Turn], chosen: list[Turn], rejected: list[Turn], *, tools: list[dict[str, Any]]
 ) -> Filled:
     # Public sets repeat the prompt in both answers; the prompt is what they share.
-    shared = _shared(chosen, rejected)
+    # One turn at least must be left of each, even where the answers begin alike.
+    most = min(len(chosen), len(rejected)) - 1
+    pairs = list(zip(chosen, rejected, strict=False))[: max(most, 0)]
+    shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     if any(turn["role"] == "user" for turn in shared):
         own = [turn for turn in asked if turn["role"] == "system"]
         asked = shared if shared[0]["role"] == "system" else [*own, *shared]
@@ -88,13 +88,6 @@ def _paired(
     payload = {"messages": asked, "chosen": chosen, "rejected": rejected}
     lacks = lacks_text(asked) or lacks_text(rejected)
     return chat_formats.filled_turns(asked, turn_texts(chosen), payload, tools=tools, lacks=lacks)
-
-
-def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
-    # One turn at least must be left of each, even where the answers begin alike.
-    most = min(len(chosen), len(rejected)) - 1
-    pairs = list(zip(chosen, rejected, strict=False))[: max(most, 0)]
-    return [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
 
 
 def _thumb(values: Values) -> Filled:

@@ -276,7 +276,11 @@ class _ArraySearch:
                     continue
             # Only into what can still lead to the wanted array: anything else is skipped without
             # being held.
-            elif opening == "{" and depth < DEEPEST and self._leads_on(path):
+            elif (
+                opening == "{"
+                and depth < DEEPEST
+                and (not self.wanted or self.wanted.startswith(f"{path}."))
+            ):
                 yield from self.walk(stream, f"{path}.", depth + 1)
                 continue
             elif path == self.wanted:
@@ -294,9 +298,6 @@ class _ArraySearch:
         if self.wanted:
             return path == self.wanted
         return depth == 0 and not self.found
-
-    def _leads_on(self, path: str) -> bool:
-        return not self.wanted or self.wanted.startswith(f"{path}.")
 
     def _not_found(self) -> tuple[str, str, str | None]:
         """Return code, message and hint where the wanted key path is not that of one array."""

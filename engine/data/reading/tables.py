@@ -83,16 +83,13 @@ class WrittenQuotes:
     def seen(self, lines: Iterable[str]) -> Iterator[str]:
         for number, line in enumerate(lines, 1):
             if '"' in line and not self._is_ruled_out:
-                self._look(line, number)
+                cells = line.removesuffix("\n").removesuffix("\r").split(self._delimiter)
+                quoted = [cell for cell in cells if '"' in cell]
+                if not all(map(QUOTED.fullmatch, quoted)):
+                    self._is_ruled_out = True
+                elif not self.line and any('""' in cell[1:-1] for cell in quoted):
+                    self.line = number
             yield line
-
-    def _look(self, line: str, number: int) -> None:
-        cells = line.removesuffix("\n").removesuffix("\r").split(self._delimiter)
-        quoted = [cell for cell in cells if '"' in cell]
-        if not all(map(QUOTED.fullmatch, quoted)):
-            self._is_ruled_out = True
-        elif not self.line and any('""' in cell[1:-1] for cell in quoted):
-            self.line = number
 
 
 class _Counted:
@@ -143,7 +140,10 @@ class _Table:
             message = _ragged(fields, self.header, declared=bool(self.declared))
             is_ending = len(fields) == len(self.header) + 1 and not fields[-1]
             if is_ending and not self.has_others:
-                self._add_ending(line, message)
+                if len(self.endings) == MOST:
+                    self.report_endings()
+                    raise self.trouble.error()
+                self.endings.append((line, message))
                 return None
             self._note_other()
             # Once: every other row has the same reason.
@@ -160,13 +160,6 @@ class _Table:
         if self.is_quoted:
             return f"a field that holds `{self.delimiter}` stands in quotes"
         return READ_QUOTES if any(one.startswith('"') for one in fields) else None
-
-    def _add_ending(self, line: int, message: str) -> None:
-        """Keep a row with a delimiter too many. DataError with the one after `MOST`."""
-        if len(self.endings) == MOST:
-            self.report_endings()
-            raise self.trouble.error()
-        self.endings.append((line, message))
 
     def _note_other(self) -> None:
         """Report by itself each row with a delimiter too many: not every row has one."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from engine.data.examples.example import normalised
@@ -52,13 +52,19 @@ class _Reworded:
     def __init__(self, judging: Sequence[str], train: Sequence[str]) -> None:
         known = [*map(_words, judging)]
         shown = [*map(_words, train)]
-        self._weight = _weights([*known, *shown])
+        rows = [*known, *shown]
+        counts = Counter(word for row in rows for word in row)
+        most = math.log(1 + len(rows)) + 1
+        self._weight = {word: most - math.log(count) for word, count in counts.items()} | {"": most}
         self._rows = [row for row in known if len(row) >= FEW_WORDS]
         self._by_word: dict[str, list[int]] = defaultdict(list)
         for number, row in enumerate(self._rows):
             for word in row:
                 self._by_word[word].append(number)
-        self._bound = self._usual(_sample(shown))
+        ranked = sorted(
+            shown, key=lambda row: sha256(" ".join(sorted(row)).encode(errors="replace")).digest()
+        )
+        self._bound = self._usual(ranked[:SAMPLE])
 
     def holds(self, text: str) -> bool:
         words = _words(text)
@@ -104,17 +110,3 @@ class _Reworded:
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(WORD.findall(normalised(text)))
-
-
-def _weights(rows: Sequence[frozenset[str]]) -> Mapping[str, float]:
-    """Return the weight of each word by how rare it is; that of unknown words stands at the empty one."""
-    counts = Counter(word for row in rows for word in row)
-    most = math.log(1 + len(rows)) + 1
-    return {word: most - math.log(count) for word, count in counts.items()} | {"": most}
-
-
-def _sample(rows: Sequence[frozenset[str]]) -> list[frozenset[str]]:
-    ranked = sorted(
-        rows, key=lambda row: sha256(" ".join(sorted(row)).encode(errors="replace")).digest()
-    )
-    return ranked[:SAMPLE]

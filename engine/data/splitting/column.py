@@ -29,7 +29,9 @@ class GroupSpellings:
     def note(self, value: str) -> None:
         if self._count == MOST:
             return
-        plain = _plain(value)
+        text = unicodedata.normalize("NFC", " ".join(value.split()))
+        whole = _WHOLE.fullmatch(text)
+        plain = whole[1] if whole else text
         if plain != value and value not in self._odd[plain]:
             self._odd[plain].add(value)
             self._count += 1
@@ -64,12 +66,6 @@ class TimeSpellings:
         what = several(self._numbers, "time is a number", "times are numbers")
         message = f"{what}, read as seconds since 1970, and the others are dates"
         return self._numbers, message, (number, date)
-
-
-def _plain(value: str) -> str:
-    text = unicodedata.normalize("NFC", " ".join(value.split()))
-    whole = _WHOLE.fullmatch(text)
-    return whole[1] if whole else text
 
 
 PLACES: Final[Mapping[str, Assignment]] = {

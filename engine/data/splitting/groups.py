@@ -187,7 +187,10 @@ def take(
         return sorted(taken), _without(among, taken)
     strata: Mapping[Stratum, Sequence[int]] = {(): among}
     if stratified:
-        strata = _by_stratum(units, among)
+        found: dict[Stratum, list[int]] = defaultdict(list)
+        for unit in among:
+            found[units.stratum(unit)].append(unit)
+        strata = found
     weights = {stratum: units.total(members) for stratum, members in strata.items()}
     taken = []
     for stratum, share in apportion(rows, weights).items():
@@ -225,13 +228,6 @@ def _many_groups(units: Units, among: Sequence[int], rows: int) -> list[int]:
             waiting = passed
         largest = rows if largest < rows < 2 * largest else 2 * largest
     return [*taken, *_fitting(units, waiting, left)]
-
-
-def _by_stratum(units: Units, among: Sequence[int]) -> dict[Stratum, list[int]]:
-    found: dict[Stratum, list[int]] = defaultdict(list)
-    for unit in among:
-        found[units.stratum(unit)].append(unit)
-    return found
 
 
 def _fitting(units: Units, among: Iterable[int], rows: int) -> Iterator[int]:

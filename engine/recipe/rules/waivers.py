@@ -43,7 +43,13 @@ def waivers_name_something_once(recipe: FilledText) -> Problems:
         if _CODE.fullmatch(what):
             message, hint = f"{show(what)} is no code of a weaker gate", _code_hint(what)
         else:
-            message, hint = f"the recipe language has no key {show(what)}", _key_hint(what)
+            paths = [
+                path for path, _ in walk(recipe_schema()) if not {"[]", "*"}.intersection(path)
+            ]
+            message, hint = (
+                f"the recipe language has no key {show(what)}",
+                suggestion(what, map(".".join, paths), "name the key as `recipe diff` writes it"),
+            )
         yield recipe.problem("R290", message, at=at, hint=hint)
 
 
@@ -77,8 +83,3 @@ def _code_hint(what: str) -> str | None:
         return f"write `{what.upper()}`"
     where = "they stand in docs/reference/errors.md, from W101 on"
     return suggestion(what.upper(), _codes(), where)
-
-
-def _key_hint(what: str) -> str | None:
-    paths = [path for path, _ in walk(recipe_schema()) if not {"[]", "*"}.intersection(path)]
-    return suggestion(what, map(".".join, paths), "name the key as `recipe diff` writes it")

@@ -139,7 +139,17 @@ class Composer:
             return None
         self._refuse_extras(event, path)
         if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, path)
+            text: str = event.value
+            if not event.implicit[0]:
+                return text
+            self.written[path] = text
+            try:
+                return plain_value(text)
+            except OverflowError:
+                self._refuse(
+                    "R121", f"`{text[:40]}` is not a finite number of usual size", event, path
+                )
+                return None
         # Ends the reading: Python's own stack would be the next limit.
         if len(path) >= MAX_DEPTH:
             self._refuse("R116", f"nested more than {MAX_DEPTH} levels deep", event, path)
@@ -192,17 +202,6 @@ class Composer:
             )
             self._refuse("R120", f"the key `{name}` must be text", event, at, hint=hint)
         return name
-
-    def _scalar(self, event: Event, path: KeyPath) -> Json:
-        text: str = event.value
-        if not event.implicit[0]:
-            return text
-        self.written[path] = text
-        try:
-            return plain_value(text)
-        except OverflowError:
-            self._refuse("R121", f"`{text[:40]}` is not a finite number of usual size", event, path)
-            return None
 
     # What is left out still has to be read: its events would be taken for keys of the mapping
     # around it.

@@ -313,14 +313,13 @@ def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # then read a number.
     style = None if is_plain_text(text) else '"'
     if "\n" in text:
-        style = "|" if _is_block_text(text) else '"'
+        lines = text.removesuffix("\n").split("\n")
+        style = (
+            "|"
+            if all(line == line.strip() and line.isprintable() and line for line in lines)
+            else '"'
+        )
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-def _is_block_text(text: str) -> bool:
-    """Tell whether `text` survives as a literal block: lines of visible text, one end of line."""
-    lines = text.removesuffix("\n").split("\n")
-    return all(line == line.strip() and line.isprintable() and line for line in lines)
 
 
 _Dumper.add_representer(str, _text_node)

@@ -114,16 +114,19 @@ def _of_the_child(error: RecipeError, child: SourceText, named: str) -> Iterator
     for problem in error.problems:
         if problem.code == "R103":
             message = f"the parent `{named}`: {problem.message}"
-            yield child.problem("R123", message, at=(KEY,), hint=_nearby(child, named))
+            folder = absolute(named, child.path.parent).parent
+            names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
+            near = nearest_file(posixpath.basename(named), names)
+            yield child.problem(
+                "R123",
+                message,
+                at=(KEY,),
+                hint=(
+                    did_you_mean(posixpath.join(posixpath.dirname(named), near)) if near else None
+                ),
+            )
         else:
             yield problem
-
-
-def _nearby(child: SourceText, named: str) -> str | None:
-    folder = absolute(named, child.path.parent).parent
-    names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
-    near = nearest_file(posixpath.basename(named), names)
-    return did_you_mean(posixpath.join(posixpath.dirname(named), near)) if near else None
 
 
 def _merged_source(child: SourceText, parent: SourceText) -> SourceText:

@@ -31,7 +31,7 @@ from engine.recipe.patterns import schema_at, validator
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import did_you_mean, nearest
-from engine.recipe.validation.schema_errors import SchemaError, hint_for_type, schema_errors
+from engine.recipe.validation.schema_errors import hint_for_type, schema_errors
 from engine.values import Value, replace
 
 if TYPE_CHECKING:
@@ -237,21 +237,22 @@ def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[P
                 error.path[:length] in source.broken for length in (range(1, len(error.path) + 1))
             ):
                 known = None if len(found) > MOST_HINTS else schema or recipe_schema()
-                found.setdefault((error.code, error.path), _problem(error, source, known))
+                hint = error.hint
+                if error.code == "R104" and known is not None:
+                    hint = _hint_for_unknown(error.path, error.known, known)
+                elif error.code == "R106":
+                    hint = hint or hint_for_type(error, source, expand)
+                found.setdefault(
+                    (error.code, error.path),
+                    source.problem(
+                        error.code, error.message, at=error.path, key=error.at_key, hint=hint
+                    ),
+                )
     # Of a value of the wrong type, its range and form say nothing new.
     mistyped = {path for code, path in found if code == "R106"}
     return tuple(
         problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped
     )
-
-
-def _problem(error: SchemaError, source: SourceText, schema: Schema | None) -> Problem:
-    hint = error.hint
-    if error.code == "R104" and schema is not None:
-        hint = _hint_for_unknown(error.path, error.known, schema)
-    elif error.code == "R106":
-        hint = hint or hint_for_type(error, source, expand)
-    return source.problem(error.code, error.message, at=error.path, key=error.at_key, hint=hint)
 
 
 def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | None:

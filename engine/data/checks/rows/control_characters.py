@@ -168,22 +168,17 @@ def _windows(character: str) -> str:
 def _right(text: str, at: int) -> bool:
     character = text[at]
     if character in JOINERS:
-        return _joins(text, at)
+        before = text[at - 1] if at else ""
+        after = text[at + 1 : at + 2]
+        if not before:
+            return False
+        # Emoji sequences (families, professions) are held together by U+200D.
+        if before == VARIATION or unicodedata.category(before) in EMOJI:
+            return bool(after) and unicodedata.category(after) in EMOJI
+        return unicodedata.category(before) in LETTERS
     if character in MARKS:
         return any(unicodedata.bidirectional(other) in ("R", "AL") for other in text)
     return bool(TAGS.match(character)) and _in_flag(text, at)
-
-
-def _joins(text: str, at: int) -> bool:
-    """A joiner is right behind a letter of a script that joins, and between two emoji."""
-    before = text[at - 1] if at else ""
-    after = text[at + 1 : at + 2]
-    if not before:
-        return False
-    # Emoji sequences (families, professions) are held together by U+200D.
-    if before == VARIATION or unicodedata.category(before) in EMOJI:
-        return bool(after) and unicodedata.category(after) in EMOJI
-    return unicodedata.category(before) in LETTERS
 
 
 def _in_flag(text: str, at: int) -> bool:

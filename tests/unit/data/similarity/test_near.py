@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
@@ -83,7 +83,7 @@ def every_pair(texts: list[str], similarity: float) -> set[tuple[int, int, float
     return found
 
 
-def as_set(found: Iterator[near.Near]) -> set[tuple[int, int, float, bool]]:
+def as_set(found: Iterable[near.Near]) -> set[tuple[int, int, float, bool]]:
     return {(one.first, one.second, one.similarity, one.exact) for one in found}
 
 

@@ -29,7 +29,6 @@ from engine.data.reading.tables import READ_QUOTES
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
-from engine.recipe.model import Task
 
 _SPLIT_COLUMN: Final = {
     "column": ("D317", f"write one of {', '.join(SPLIT_NAMES)}"),

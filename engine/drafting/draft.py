@@ -14,13 +14,13 @@ from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.choices import DraftOptions, Guess
 from engine.drafting.draft_notes import COMPARED, notes, reasons
 from engine.drafting.encodings import RECOGNISED
-from engine.drafting.gather import Gathered, gather
+from engine.drafting.gather import Gathered, gather, written
 from engine.drafting.groups import groupings
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of, unpacked
 from engine.drafting.label_columns import plain_name
 from engine.drafting.layout_table import SPLIT, columns_of
-from engine.drafting.plain_tools import rewritten, split_rows, with_plain_tools
+from engine.drafting.plain_tools import with_plain_tools
 from engine.drafting.plan import DraftPlan, Sizes, sizes_for
 from engine.drafting.profile import Profile
 from engine.drafting.roles import other_texts, tells_apart, without_whole
@@ -92,7 +92,15 @@ def draft(
         if (column := profile.columns.get(one)) and column.present < len(profile.kept)
     ]
     if lacking and not guessed.shape and all("." not in one for one in lacking):
-        found = _without_lacking(found, lacking, rows_file)
+        given = found.split_rows()
+        rows = [
+            {SPLIT: split, **row} if split else row
+            for split, row in given
+            if all(name in row for name in lacking)
+        ]
+        names = " and ".join(f"`{name}`" for name in lacking)
+        why = f"{len(given) - len(rows):,} of {len(given):,} rows have no {names} and are left out"
+        found = written(rows, rows_file, (*found.whys, why), found.notes)
         profile = _profile(found, wishes)
         guessed = guess(profile, wishes)
     if found.rows:
@@ -110,19 +118,6 @@ def draft(
         if found.rows:
             rows_file.unlink()
         raise
-
-
-def _without_lacking(found: Gathered, columns: Sequence[str], rows_file: Path) -> Gathered:
-    """Return the rows that have all these columns, to be written to `rows_file`: a recipe reads no others."""
-    given = split_rows(found)
-    rows = [
-        {SPLIT: split, **row} if split else row
-        for split, row in given
-        if all(name in row for name in columns)
-    ]
-    names = " and ".join(f"`{name}`" for name in columns)
-    why = f"{len(given) - len(rows):,} of {len(given):,} rows have no {names} and are left out"
-    return rewritten(found, rows, rows_file, why)
 
 
 def _drafted(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.data.reading.row import Trouble
-from engine.data.reading.text import open_bytes, utf16_of
+from engine.data.reading.text import chunks, open_bytes, utf16_of
 from engine.drafting.foreign import is_workbook
 from engine.recipe.text.paths import format_of
 
@@ -56,6 +56,12 @@ def drafted_encoding(path: Path, asked: str) -> str:
     if found.lower() not in ("utf-8", "utf8") or not is_text:
         return found
     return WESTERN if _is_western(path) else found
+
+
+def text_of(path: Path, encoding: str = "") -> str:
+    """Return the text of a file; in the encoding that it is taken for where none is given."""
+    found = encoding or drafted_encoding(path, "utf-8")
+    return "".join(chunks(path, found, Trouble(path.name)))
 
 
 def note_of_encoding(files: Sequence[str], asked: str, found: str) -> str:

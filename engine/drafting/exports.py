@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.drafting.layout_table import WORDS, Columns, Row, Rows, rows_below, texts, without
+from engine.drafting.layout_table import WORDS, Columns, Row, Rows, without
 from engine.drafting.marks import named_spans, spans_of
 
 Made = Iterator[dict[str, Any]]
@@ -20,22 +20,20 @@ RESPONSES: Final = ".responses"
 OF_ARGILLA: Final = ("_server_id", "status", "vectors", "external_id", "metadata")
 
 
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, Mapping)]
+
+
 def has_results(rows: Rows, _: Columns) -> bool:
     return all(any(row.get(key) is not None for key in RESULTS) for row in rows)
 
 
 def label_studio(row: Row, _: Columns) -> Made:
-    results = next(
-        (
-            [item for item in one.get("result") or [] if isinstance(item, Mapping)]
-            for key in RESULTS
-            for one in row.get(key) or []
-            if isinstance(one, Mapping) and not one.get("was_cancelled")
-        ),
-        None,
-    )
-    if results is None:
+    kept = (one for key in RESULTS for one in _objects(row.get(key)) if not one.get("was_cancelled"))  # fmt: skip
+    if (first := next(kept, None)) is None:
         return
+    results = _objects(first.get("result"))
     found: dict[str, Any] = {k: v for k, v in row["data"].items() if isinstance(v, str)}
     size = max(map(len, found.values()), default=0)
     marks: list[dict[str, Any]] = []
@@ -78,11 +76,8 @@ def accepted(row: Row, _: Columns) -> Made:
     if isinstance(kept.get("accept"), list):
         kept["labels"] = kept.pop("accept")
     if isinstance(row.get("spans"), list):
-        kept["spans"] = [
-            {name: span.get(name) for name in ("start", "end", "label")}
-            for span in row["spans"]
-            if isinstance(span, Mapping)
-        ]
+        names = ("start", "end", "label")
+        kept["spans"] = [{n: span.get(n) for n in names} for span in _objects(row["spans"])]
     yield kept
 
 
@@ -148,31 +143,12 @@ def spacy(row: Row, at: Columns) -> Made:
     yield {**without(row, at["marks"]), **kept}
 
 
-def sentences(row: Row, _: Columns) -> Made:
-    for sentence in rows_below([row], "paragraphs.sentences"):
-        tags = [str(token.get("ner", "O")) for token in sentence["tokens"]]
-        words = [str(token["orth"]) for token in sentence["tokens"]]
-        yield {"tokens": words, "tags": ["O" if tag == "-" else tag for tag in tags]}
-
-
 def paragraphs(row: Row, _: Columns) -> Made:
-    for paragraph in rows_below([row], "paragraphs"):
-        for asked in rows_below([paragraph], "qas"):
+    for paragraph in _objects(row.get("paragraphs")):
+        for asked in _objects(paragraph.get("qas")):
             answers = list(dict.fromkeys(one.get("text", "") for one in asked.get("answers", [])))
             context, question = paragraph.get("context", ""), asked.get("question", "")
             yield {"context": context, "question": question, "answers": answers}
-
-
-def story(row: Row, _: Columns) -> Made:
-    asked, answered = ([one["input_text"] for one in row[key]] for key in ("questions", "answers"))
-    asked[0] = f"{row['story']}\n\n{asked[0]}"
-    yield {
-        "messages": [
-            {"role": role, "content": content}
-            for pair in zip(asked, answered, strict=True)
-            for role, content in zip(("user", "assistant"), pair, strict=True)
-        ]
-    }
 
 
 def chosen(row: Row, at: Columns) -> Made:
@@ -187,25 +163,17 @@ def _are_choices(values: Sequence[Any]) -> bool:
     return bool(around) and all(isinstance(one, str) for one in filled if one not in around)
 
 
-def _are_spacy(values: Sequence[Any]) -> bool:
-    known = set(WORDS["spacy"])
-    # `tags` alone is a name of much else
-    return all(
-        isinstance(one, Mapping) and one.keys() <= known and one.keys() & {"entities", "cats"}
-        for one in values
-    )
-
-
 TESTS: Final = {
     "reviewed": lambda values: set(values) <= {"accept", "reject", "ignore"},
     "trees of turns": lambda values: (
         all(isinstance(one, Mapping) for one in values) and any(map(_turn_of, values[0].values()))
     ),
-    "spaCy's": _are_spacy,
-    "choices of Label Studio": _are_choices,
-    "paragraphs of tokens": lambda values: all(
-        any("tokens" in one for one in rows_below([{"paragraphs": some}], "paragraphs.sentences"))
-        for some in values[:5]
+    # `tags` alone is a name of much else.
+    "spaCy's": lambda values: all(
+        isinstance(one, Mapping)
+        and one.keys() <= set(WORDS["spacy"])
+        and one.keys() & {"entities", "cats"}
+        for one in values
     ),
-    "inputs": lambda values: all(texts([one["input_text"] for one in some]) for some in values),
+    "choices of Label Studio": _are_choices,
 }

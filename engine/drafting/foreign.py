@@ -18,13 +18,7 @@ from engine.data.reading.text import chunks
 from engine.drafting.foreign_yaml import load_rows
 from engine.drafting.label_names import Names, class_names, coded
 from engine.drafting.layout_table import texts
-from engine.drafting.lines import (
-    example_of_intent,
-    refuse_numbers,
-    rows_of_intents,
-    rows_of_lines,
-    rows_of_marked_lines,
-)
+from engine.drafting.lines import example_of_intent, refuse_numbers, rows_of_intents, rows_of_lines
 from engine.drafting.marks import marked_text
 from engine.drafting.profile import is_called, may_be_called
 from engine.drafting.reading import NAME, divider_of
@@ -70,7 +64,7 @@ def foreign_rows(path: Path, encoding: str) -> Found:
     text = "".join(chunks(path, encoding, Trouble(path.name)))
     if suffix in (".yml", ".yaml"):
         return _of_yaml(text, path)
-    if not (found := rows_of_marked_lines(text)):
+    if not (found := rows_of_lines(text, is_table=True)):
         if suffix in TABLES:
             found = _of_table(text, "," if suffix == ".csv" else "\t")
         elif suffix == ".json":
@@ -101,44 +95,53 @@ def _table_of_page(text: str) -> Found:
     table = [line for line in lines if line.startswith("|") and line.endswith("|")]
     if len(table) < FEWEST or 2 * len(table) < len(lines) or not RULE.fullmatch(table[1]):
         return None
-    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in table]
-    names, rows = cells[0], [row for row in cells[2:] if len(row) == len(cells[0])]
+    names, _, *rows = ([c.strip() for c in re.split(r"(?<!\\)\|", line[1:-1])] for line in table)
     if len(set(names)) < len(names) or not all(names):
         return None
-    return [dict(zip(names, row, strict=True)) for row in rows], "it is a table of Markdown"
+    found = [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)]
+    return found, "it is a table of Markdown"
 
 
 def _of_table(text: str, usual: str) -> Found:
     if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
         # Excel's own line, which says how it shall be read.
         why = "its first line says what divides its columns"
-        return _rows_of(text[stated.end() :], stated[1]), why
+        return _rows_of(text[stated.end() :], stated[1], why)
     start = text.find("\n") + 1
     if (orange := ORANGE.match(text, start)) and orange[0].strip("\t,\r\n"):
         why = "two lines below the names say what its columns hold, as Orange writes them"
-        return _rows_of(text[:start] + text[orange.end() :], usual), why
-    lines = text.splitlines()
-    try:
-        head = [row for row in islice(csv.reader(lines, delimiter=usual), 200) if row]
-    except csv.Error:
-        return None  # the reader reports it with its line
+        return _rows_of(text[:start] + text[orange.end() :], usual, why)
+    head = _cells(text, usual, 200)
     width = len(head[0]) if head else 0
     is_regular = width > 1 and sum(len(row) == width for row in head) >= 0.9 * len(head)
     if is_regular and not _is_padded(head[:LOOKED_AT]):
-        return _repeated_names(text, usual, head[:LOOKED_AT])
-    # Decimal commas divide nothing.
-    for delimiter in () if divider_of(text) else dict.fromkeys((usual, *",;\t|")):
-        try:
-            table = [row for row in islice(csv.reader(lines, delimiter=delimiter), 60) if row]
-        except csv.Error:
-            continue
+        again = _repeated_name(head[:LOOKED_AT])
+        why = f"`{again}` names several of its columns: the others are numbered"
+        return _rows_of(text, usual, why) if again else None
+    # Decimal commas divide nothing; what is no table at all the reader reports with its line.
+    for delimiter in () if not head or divider_of(text) else dict.fromkeys((usual, *",;\t|")):
+        table = _cells(text, delimiter, LOOKED_AT)
         # Titles and notes have fewer cells than the rows below them.
         widths = sorted(map(len, table[FEWEST:]))
         most = widths[len(widths) // 2] if len(table) >= 8 else 0
-        titles = sum(bool(cell.strip()) for cell in table[0])
+        titles = sum(bool(cell.strip()) for cell in table[0]) if table else 0
         if most > 1 and titles <= max(1, 0.5 * most) and widths.count(most) >= 0.9 * len(widths):
-            return _rows_of(text, delimiter), "lines stand above the names of its columns"
+            return _rows_of(text, delimiter, "lines stand above the names of its columns")
     return None
+
+
+def _cells(text: str, delimiter: str, most: int | None = None) -> list[list[str]]:
+    """Return the first rows of a table that are not blank; none where it is broken."""
+    try:
+        rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+        return [row for row in islice(rows, most) if row]
+    except csv.Error:
+        return []
+
+
+def _rows_of(text: str, delimiter: str, why: str) -> Found:
+    table = _cells(text, delimiter)
+    return (list(rows_below_header(table)), why) if table else None
 
 
 def _is_padded(table: Sequence[Sequence[str]]) -> bool:
@@ -151,25 +154,16 @@ def _is_padded(table: Sequence[Sequence[str]]) -> bool:
     return is_title and len(full) > 5 and sum(full) >= 0.9 * len(full)
 
 
-def _repeated_names(text: str, delimiter: str, table: Sequence[Sequence[str]]) -> Found:
-    """Read a table that names several columns alike, as exports of issue trackers do; None for any other."""
+def _repeated_name(table: Sequence[Sequence[str]]) -> str:
+    """Return the name of several columns of a table, as exports of issue trackers have them; empty for any other."""
     names = [name.strip() for name in table[0]]
-    again = next((name for name in names if name and names.count(name) > 1), "")
     # A first row of data may repeat a cell too: it stands again below.
     is_named = all(
         NAME.match(name) and not any(len(row) > at and row[at] == name for row in table[1:])
         for at, name in enumerate(names)
         if name
     )
-    if not again or not is_named:
-        return None
-    why = f"`{again}` names several of its columns: the others are numbered"
-    return _rows_of(text, delimiter), why
-
-
-def _rows_of(text: str, delimiter: str) -> Rows:
-    rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
-    return list(rows_below_header([row for row in rows if row]))
+    return next((name for name in names if is_named and name and names.count(name) > 1), "")
 
 
 def _of_json(text: str) -> Found:
@@ -178,8 +172,7 @@ def _of_json(text: str) -> Found:
     except ValueError:
         return _objects_after_each_other(text)
     if isinstance(value, Mapping):
-        found = _wrapped_rows(value) or _columns_with_names(value) or _parts_below_intent(value)
-        return found or _by_column(value)
+        return _parts_below_intent(value) or _by_column(value)
     if not isinstance(value, list) or len(value) < FEWEST:
         return None
     if texts(value):
@@ -220,52 +213,6 @@ def _below_names(value: list[list[Any]]) -> Found:
     return [dict(zip(names, row, strict=True)) for row in rows], "its first list names the columns"
 
 
-def _wrapped_rows(value: Mapping[str, Any]) -> Found:
-    """Read what the server of Hugging Face's data sets answers: `{"features": […], "rows": [{"row": {…}}]}`."""
-    rows, features = value.get("rows"), value.get("features")
-    if not isinstance(rows, list) or not isinstance(features, list) or not rows:
-        return None
-    if not all(isinstance(one, Mapping) and isinstance(one.get("row"), Mapping) for one in rows):
-        return None
-    called = {
-        str(one.get("name")): dict(enumerate(class_names(one.get("type"))))
-        for one in features
-        if isinstance(one, Mapping)
-    }
-    found = [
-        {
-            key: called.get(key, {}).get(cell, cell) if type(cell) is int else cell
-            for key, cell in one["row"].items()
-        }
-        for one in rows
-    ]
-    return found, "its rows stand in `row`, as the server of Hugging Face's data sets gives them"
-
-
-def _columns_with_names(value: Mapping[str, Any]) -> Found:
-    """Read lists that are columns beside a shorter one that names their numbers, as scikit-learn keeps a data set."""
-    lists = {key: one for key, one in value.items() if isinstance(one, list)}
-    longest = max((len(one) for one in lists.values()), default=0)
-    columns = {key: one for key, one in lists.items() if len(one) == longest}
-    shorter = [one for one in lists.values() if len(one) < longest and texts(one)]
-    coded = [key for key, one in columns.items() if all(type(code) is int for code in one)]
-    if (
-        longest < FEWEST
-        or len(coded) != 1
-        or len(shorter) != 1
-        or not any(map(texts, columns.values()))
-    ):
-        return None  # fmt: skip
-    label, names = coded[0], dict(enumerate(shorter[0]))
-    if not names.keys() >= set(columns[label]):
-        return None
-    # The files that scikit-learn read them from are no texts.
-    columns.pop("filenames", None)
-    columns[label] = [names[code] for code in columns[label]]
-    why = f"it holds a list for each column, and the names of `{label}`"
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], why  # fmt: skip
-
-
 def _parts_below_intent(value: Mapping[str, Any]) -> Found:
     """Read SNIPS' examples: `{"PlayMusic": [{"data": [{"text": "play "}, {"text": "jazz", "entity": "genre"}]}]}`."""
     rows: Rows = []
@@ -285,43 +232,37 @@ def _parts_below_intent(value: Mapping[str, Any]) -> Found:
 def _by_column(value: Mapping[str, Any]) -> Found:
     """Read an object of columns, of rows by their index, of texts by their label, or of answers by their text."""
     parts = list(value.values())
-    if len(value) < 2:
-        return None
     if all(isinstance(part, list) for part in parts):
-        return _lists_of_columns(value) or _texts_by_label(value)
+        return _lists_of_columns(value) if len(value) > 1 else None
     if texts(parts) and len(parts) >= FEWEST:
         answer = "label" if 2 * len(set(parts)) <= len(parts) else "answer"
         rows: Rows = [{"text": text, answer: one} for text, one in value.items()]
         return rows, f"each text is the key of its {answer}"
-    if not all(isinstance(part, Mapping) for part in parts):
+    keys = [tuple(part) for part in parts if isinstance(part, Mapping)]
+    if len(keys) < max(2, len(parts)):
         return None
-    keys = [tuple(part) for part in parts]
-    found: Found = None
     if len(set(keys)) == 1 and all(key.isdigit() for key in keys[0]):
         rows = [{name: part[key] for name, part in value.items()} for key in keys[0]]
-        found = rows, "it holds an object for each column"
+        return rows, "it holds an object for each column"
     # Rows may lack a key, but they share most of them.
-    elif len(parts) >= FEWEST and len(set(keys[0]).intersection(*keys)) >= 2:
-        found = [dict(part) for part in parts], "it holds its rows by their names"
-    return found
+    if len(parts) >= FEWEST and len(set(keys[0]).intersection(*keys)) >= 2:
+        return [dict(part) for part in parts], "it holds its rows by their names"
+    return None
 
 
 def _lists_of_columns(value: Mapping[str, list[Any]]) -> Found:
+    """Read a list for each column, else the texts of each label."""
     parts = list(value.values())
     items = [item for part in parts for item in part]
     is_flat = not any(isinstance(item, list | Mapping) for item in items)
-    if len({len(part) for part in parts}) != 1 or len(parts[0]) < FEWEST or not is_flat:
-        return None
     # Texts of as many for each label, which no column is called after.
     is_known = any(may_be_called(name, *KNOWN_COLUMNS) for name in value)
     worded = sum(" " in str(one) for one in items)
-    if len(parts) > 2 and not is_known and worded >= 0.95 * len(items):
-        return None
-    rows = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
-    return rows, "it holds a list for each column"
-
-
-def _texts_by_label(value: Mapping[str, list[Any]]) -> Found:
+    are_texts = len(parts) > 2 and not is_known and worded >= 0.95 * len(items)
+    is_long = len({len(part) for part in parts}) == 1 and len(parts[0]) >= FEWEST
+    if is_long and is_flat and not are_texts:
+        rows = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
+        return rows, "it holds a list for each column"
     rows = [{"text": text, "label": label} for label, some in value.items() for text in some]
     is_usable = len(rows) >= 2 * len(value) and all(isinstance(row["text"], str) for row in rows)
     return (rows, "its texts stand below their label") if is_usable else None

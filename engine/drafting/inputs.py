@@ -7,12 +7,14 @@ import tarfile
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import StatisticsError, correlation
 from typing import Final
 
 from engine.data.splitting.column import PLACES
+from engine.drafting.encodings import text_of
 from engine.drafting.foreign import is_workbook, suffix_of
 from engine.drafting.label_names import Names, names_in
 from engine.drafting.workbooks import SUFFIXES
@@ -26,96 +28,10 @@ from engine.values import Value, replace
 
 LARGEST_ARCHIVE: Final = 1 << 30
 """Bytes of all files of an archive, unpacked."""
-
 TAR: Final = re.compile(r"(?i).+\.(?:tar(?:\.(?:gz|bz2|xz|zst))?|tgz|tbz2?|txz)")
 """Names of tar archives; their first bytes say how they are compressed."""
 DOCUMENT: Final = frozenset({"[Content_Types].xml", "mimetype"})
 """Files in archives that are Word's and PowerPoint's documents, or OpenDocument's and e-books."""
-
-
-@contextmanager
-def unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Give the paths, with a folder of its files for each archive; the folders are removed at the end.
-
-    DataError D323 where an archive is broken, or its files are too many or too large; D345 for a bomb.
-    """
-    with ExitStack() as stack:
-        yield [_folder_of(path, stack) if _is_archive(path) else path for path in paths]
-
-
-def _is_archive(path: Path) -> bool:
-    if not path.is_file() or is_workbook(path):
-        return False
-    return TAR.fullmatch(path.name) is not None or kind_of(path) == "zip"
-
-
-def _folder_of(path: Path, stack: ExitStack) -> Path:
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recipe-init-")))
-    try:
-        if TAR.fullmatch(path.name):
-            _untar(path, folder)
-            return folder
-        with zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir()]
-            if not DOCUMENT.isdisjoint(one.filename for one in members):
-                raise DataError.one(
-                    "D323",
-                    f"`{path.name}` is a document of an office program, no archive of data",
-                    hint="save its text as .txt or its table as .csv; the name of a workbook ends in .xlsx",
-                )
-            if len(members) > MOST_FILES or sum(one.file_size for one in members) > LARGEST_ARCHIVE:
-                raise _broken(
-                    path, f"it holds more than {MOST_FILES:,} files or {LARGEST_ARCHIVE >> 20} MiB"
-                )
-            size = sum(one.file_size for one in members)
-            StreamLimits().check(size, packed=path.stat().st_size, name=path.name)
-            for one in members:
-                # Never outside of the folder: `extract` leaves out roots and `..`. It reads no more than was declared.
-                archive.extract(one, folder)
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        OSError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        *DAMAGE,
-    ) as error:
-        # RuntimeError: it asks for a password, or is packed in an unknown way.
-        raise _broken(path, str(error)) from error
-    return folder
-
-
-def _untar(path: Path, folder: Path) -> None:
-    """Write the plain files of a tar archive below a folder, front to back; links and devices are left out."""
-    kind = kind_of(path)
-    limits = StreamLimits(bytes=LARGEST_ARCHIVE)
-    packed = decompressed(path, kind, name=path.name, limits=limits) if kind in COMPRESSED else None
-    count = 0
-    with (
-        packed or open_regular(path) as stream,
-        tarfile.open(fileobj=stream, mode="r|", tarinfo=BoundedHeader) as archive,
-    ):
-        for info in archive:
-            if not info.isreg() or info.issparse():
-                continue
-            count += 1
-            if count > MOST_FILES or info.size > LARGEST_ARCHIVE:
-                raise _broken(
-                    path, f"it holds more than {MOST_FILES:,} files or {LARGEST_ARCHIVE >> 20} MiB"
-                )
-            # The filter refuses names that lead out of the folder.
-            archive.extract(info, folder, filter="data")
-
-
-def _broken(path: Path, why: str) -> DataError:
-    return DataError.one(
-        "D323",
-        f"`{path.name}` cannot be unpacked: {why}",
-        hint="unpack it and name the files in it",
-    )
-
-
 SKIPPED: Final = re.compile(
     r"(?i)(readme|licen[cs]e|copying|citation|changelog|sample_?submission|dataset_infos?|dataset_dict|state(?=\.json)|stats|notice)"
     r"\b.*"
@@ -137,6 +53,8 @@ LANGUAGE: Final = re.compile(
     r"|src|tgt|source|target)"
 )
 """Names of texts and their translations, line by line."""
+MAIN: Final = re.compile(r"(?:^|[._])(?:in|src|source|nl|en|text|input|question|sentence)s?$")
+"""Names of the file that holds the texts, of several that are read line by line."""
 MOST_FILES: Final = 200_000
 FEWEST_LISTED: Final = 4
 """Files from which a table beside them may be the list of them."""
@@ -150,6 +68,77 @@ TABLES: Final = (
     *(".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".xml"),
     *SUFFIXES,
 )
+
+
+@contextmanager
+def unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give the paths, with a folder of its files for each archive; the folders are removed at the end.
+
+    DataError D323 where an archive is broken, or its files are too many or too large; D345 for a bomb.
+    """
+    with ExitStack() as stack:
+        found = []
+        for path in paths:
+            is_tar = path.is_file() and TAR.fullmatch(path.name)
+            is_zip = path.is_file() and not is_workbook(path) and kind_of(path) == "zip"
+            if not is_tar and not is_zip:
+                found.append(path)
+                continue
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recipe-init-")))
+            broken = (zipfile.BadZipFile, tarfile.TarError, OSError, ValueError, EOFError, *DAMAGE)
+            try:
+                (_untar if is_tar else _unzip)(path, folder)
+            except (RuntimeError, *broken) as error:
+                # RuntimeError: it asks for a password, or is packed in an unknown way.
+                raise _broken(path, str(error)) from error
+            found.append(folder)
+        yield found
+
+
+def _unzip(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = [one for one in archive.infolist() if not one.is_dir()]
+        if not DOCUMENT.isdisjoint(one.filename for one in members):
+            raise DataError.one(
+                "D323",
+                f"`{path.name}` is a document of an office program, no archive of data",
+                hint="save its text as .txt or its table as .csv; the name of a workbook ends in .xlsx",
+            )
+        size = sum(one.file_size for one in members)
+        _check(path, len(members), size)
+        StreamLimits().check(size, packed=path.stat().st_size, name=path.name)
+        for one in members:
+            # Never outside of the folder: `extract` leaves out roots and `..`. It reads no more than was declared.
+            archive.extract(one, folder)
+
+
+def _untar(path: Path, folder: Path) -> None:
+    """Write the plain files of a tar archive below a folder, front to back; links and devices are left out."""
+    kind = kind_of(path)
+    limits = StreamLimits(bytes=LARGEST_ARCHIVE)
+    packed = decompressed(path, kind, name=path.name, limits=limits) if kind in COMPRESSED else None
+    count = 0
+    with (
+        packed or open_regular(path) as stream,
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=BoundedHeader) as archive,
+    ):
+        for info in archive:
+            if info.isreg() and not info.issparse():
+                count += 1
+                _check(path, count, info.size)
+                # The filter refuses names that lead out of the folder.
+                archive.extract(info, folder, filter="data")
+
+
+def _check(path: Path, count: int, size: int) -> None:
+    if count > MOST_FILES or size > LARGEST_ARCHIVE:
+        most = f"{MOST_FILES:,} files or {LARGEST_ARCHIVE >> 20} MiB"
+        raise _broken(path, f"it holds more than {most}")
+
+
+def _broken(path: Path, why: str) -> DataError:
+    hint = "unpack it and name the files in it"
+    return DataError.one("D323", f"`{path.name}` cannot be unpacked: {why}", hint=hint)
 
 
 class GivenFile(Value):
@@ -174,8 +163,8 @@ class Inputs(Value):
 
     parts: tuple[GivenFile, ...]
     notes: tuple[str, ...] = ()
-    beside: tuple[tuple[str, str], ...] = ()
-    """(column, ending of the file) of files that are read line by line beside the first one."""
+    beside: Mapping[Path, tuple[tuple[str, Path], ...]] = {}
+    """Of a file: (column, file) of those that are read line by line beside it."""
     names: Names | None = None
     """What the numbers of labels are called, where a file beside the rows says it."""
     table: GivenFile | None = None
@@ -195,16 +184,20 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     """
     files = list(_files(paths))
     if len(paths) == 1 and not paths[0].is_dir():
-        return Inputs(parts=(GivenFile(path=paths[0]),))
+        return Inputs(parts=(GivenFile(path=paths[0]),), names=_names_beside(paths[0]))
     data = [file for file in files if not NO_DATA.match(file.name)]
     # A handbook or a knowledge base: each page is a text.
     are_pages = not data
     files = data or [file for file in files if PAGE.match(file.name)]
     unread = [path.name for path in paths if path not in files and not path.is_dir()]
     files, left = _labelled(files, paths)
-    left += (f"left out, no file of rows: {', '.join(unread)}",) if unread else ()
-    files, more = _of_rasa(files)
-    left += more
+    left += [f"left out, no file of rows: {', '.join(unread)}"] if unread else []
+    # A project of Rasa: its domain, rules and stories are no rows.
+    yamls = [file for file in files if file.suffix.lower() in (".yml", ".yaml")]
+    examples = [one for one in yamls if yamls[1:] and re.search(r"(?m)^nlu:", text_of(one))]
+    if examples and (others := [file.name for file in yamls if file not in examples]):
+        files = examples
+        left.append(f"left out, without examples of Rasa: {', '.join(others)}")
     called = {file: names for file in files if (names := names_in(file))}
     if len(called) < len(files):
         files = [file for file in files if file not in called]
@@ -213,28 +206,28 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
             "D320", f"`{paths[0]}` holds no file of data", hint="name the files themselves"
         )
     parts, more = _settled([GivenFile(path=file, into=_split_of(file, paths)) for file in files])
-    found = _pages(parts) if are_pages else _of_parts(parts)
+    if are_pages:
+        parts = _by_folder(parts) if len({part.path.parent for part in parts}) > 1 else parts
+        found = Inputs(parts=tuple(replace(part, is_document=True) for part in parts))
+    else:
+        found = _of_parts(parts)
     # Files of another format may have named the only other split.
     parts, again = _settled(list(found.parts))
     order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
     parts.sort(key=lambda part: (order[part.into], str(part.path)))
     names = next(iter(called.values()), None)
-    return replace(
-        found, parts=tuple(parts), notes=(*left, *more, *found.notes, *again), names=names
-    )
+    notes = (*left, *more, *found.notes, *again)
+    return replace(found, parts=tuple(parts), notes=notes, names=names)
 
 
-def _of_rasa(files: list[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """Keep the files of a project of Rasa that hold examples; its domain, rules and stories are no rows."""
-    yamls = [file for file in files if file.suffix.lower() in (".yml", ".yaml")]
-    kept = [file for file in yamls if re.search(r"(?m)^nlu:", _text(file))] if yamls[1:] else []
-    left = [file.name for file in yamls if file not in kept]
-    if not kept or not left:
-        return files, ()
-    return kept, (f"left out, without examples of Rasa: {', '.join(left)}",)
+def _names_beside(path: Path) -> Names | None:
+    """Return the names of labels that `labels.txt` or a file of the like says, beside a file that was named alone."""
+    beside = (path.with_name(name) for name in sorted(entries_of(path.parent)))
+    texts = (one for one in beside if one.suffix in (".txt", ".json") and one.name != path.name)
+    return next(filter(None, (names_in(one) for one in texts if one.is_file())), None)
 
 
-def _labelled(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
+def _labelled(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """Leave out files whose names, or whose folders', say that their rows have no answers."""
 
     def says_none(file: Path) -> bool:
@@ -244,9 +237,9 @@ def _labelled(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], tup
     kept = [file for file in files if not says_none(file)]
     left = [file.name for file in files if says_none(file)]
     if not kept or not left:
-        return files, ()
+        return files, []
     shown = f"{left[0]} and {len(left) - 1:,} more are" if len(left) > 1 else f"{left[0]} is"
-    return kept, (f"{shown} left out: named as without labels",)
+    return kept, [f"{shown} left out: named as without labels"]
 
 
 def _files(paths: Sequence[Path]) -> Iterable[Path]:
@@ -257,12 +250,13 @@ def _files(paths: Sequence[Path]) -> Iterable[Path]:
             near = nearest_file(path.name, entries_of(path.parent))
             hint = did_you_mean(str(path.with_name(near))) if near else None
             raise DataError.one("D320", f"`{path}` does not exist", hint=hint)
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for file in found:
-            hidden = path.is_dir() and any(
-                part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts
-            )
-            if not file.is_file() or hidden or (path.is_dir() and SKIPPED.match(file.name)):
+        if not path.is_dir():
+            yield path
+            continue
+        for file in sorted(path.rglob("*")):
+            parts = file.relative_to(path).parts
+            is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+            if not file.is_file() or is_hidden or SKIPPED.match(file.name):
                 continue
             count += 1
             if count > MOST_FILES:
@@ -277,9 +271,8 @@ def _split_of(file: Path, paths: Sequence[Path]) -> str:
     # `cooking.train`: the ending says it, where it is no format.
     stems = _unpacked(parts[-1]).rsplit(".", 1)
     for name in (*stems, *reversed(parts[:-1])):
-        words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
-        found = [split for word in words if (split := _place(word))]
-        if found:
+        words = re.split(r"[^a-z]+", name.lower())
+        if found := [split for word in words if (split := _place(word))]:
             return found[-1]
     return ""
 
@@ -304,15 +297,17 @@ def _settled(parts: list[GivenFile]) -> tuple[list[GivenFile], tuple[str, ...]]:
 
 def _of_parts(parts: list[GivenFile]) -> Inputs:
     suffixes = Counter(part.suffix for part in parts)
+
+    def weight(suffix: str) -> tuple[int, bool, int]:
+        some = [part for part in parts if part.suffix == suffix]
+        size = sum(part.path.stat().st_size for part in some)
+        return len(some), any(part.into == "train" for part in some), size
+
     # Of formats of equally many files, the one with the training rows, then with the most.
-    common = max(
-        suffixes,
-        key=lambda one: (suffixes[one], *_weight([p for p in parts if p.suffix == one])),
-    )
+    common = max(suffixes, key=weight)
+    texts = [replace(part, is_document=True) for part in parts if part.suffix not in TABLES]
     if ".ann" in suffixes and ".txt" in suffixes:
-        return Inputs(
-            parts=tuple(replace(p, is_document=True) for p in parts if p.suffix == ".txt")
-        )
+        return Inputs(parts=tuple(part for part in texts if part.suffix == ".txt"))
     if common in TABLES:
         # A split that has no file of that format has its own.
         has = {part.into for part in parts if part.suffix == common}
@@ -326,20 +321,9 @@ def _of_parts(parts: list[GivenFile]) -> Inputs:
     if beside := _beside(parts):
         return beside
     tables = [part for part in parts if part.suffix in TABLES]
-    texts = [part for part in parts if part.suffix not in TABLES]
     if len(tables) == 1 and len(texts) >= FEWEST_LISTED:
-        listed = tuple(replace(part, is_document=True) for part in texts)
-        return Inputs(parts=listed, table=tables[0])
+        return Inputs(parts=tuple(texts), table=tables[0])
     return Inputs(parts=tuple(_by_folder(parts)))
-
-
-def _weight(parts: list[GivenFile]) -> tuple[bool, int]:
-    return any(part.into == "train" for part in parts), sum(p.path.stat().st_size for p in parts)
-
-
-def _pages(parts: list[GivenFile]) -> Inputs:
-    sorted_ = _by_folder(parts) if len({part.path.parent for part in parts}) > 1 else parts
-    return Inputs(parts=tuple(replace(part, is_document=True) for part in sorted_))
 
 
 def _beside(parts: list[GivenFile]) -> Inputs | None:
@@ -347,37 +331,41 @@ def _beside(parts: list[GivenFile]) -> Inputs | None:
     by_place: dict[tuple[str, str], list[GivenFile]] = {}
     for part in parts:
         by_place.setdefault((part.into, str(part.path.parent)), []).append(part)
-    groups = list(by_place.values())
-    names = [sorted(_role(part.path, group) for part in group) for group in groups]
+    groups = [
+        sorted(((_role(part.path, some), part) for part in some), key=lambda one: one[0])
+        for some in by_place.values()
+    ]
+    names = [[role for role, _ in group] for group in groups]
     if len(groups[0]) not in (2, 3) or any(one != names[0] for one in names):
         return None
     first = [
-        _lines(part.path) for part in sorted(groups[0], key=lambda p: _role(p.path, groups[0]))
+        text_of(part.path).splitlines() if part.path.stat().st_size <= 1 << 28 else []
+        for _, part in groups[0]
     ]
     if len({len(lines) for lines in first}) != 1 or len(first[0]) < 4:
         return None
-    labels = [len(set(lines)) <= max(2, len(lines) // 4) for lines in first]
-    are_languages = all(LANGUAGE.fullmatch(name) for name in names[0])
-    if not any(labels) and not are_languages and _correlation(first[0], first[1]) < 0.25:
-        return None
-    widths = [sum(map(len, lines)) for lines in first]
-    main = _main(names[0], first, widths)
-    rest = [name for name in names[0] if name != names[0][main]]
-    parts = [
-        part for group in groups for part in group if _role(part.path, group) == names[0][main]
-    ]
-    return Inputs(parts=tuple(parts), beside=tuple((_column(name), name) for name in rest))
-
-
-def _main(names: Sequence[str], lines: Sequence[Sequence[str]], widths: Sequence[int]) -> int:
-    """Return which of the files holds the texts: by its name, else the one with the longest lines that vary."""
-    for at, name in enumerate(names):
-        if re.search(
-            r"(?:^|[._])(?:in|src|source|nl|en|text|texts|input|question|sentence)s?$", name
-        ):
-            return at
-    varied = [at for at, one in enumerate(lines) if len(set(one)) > len(one) // 4]
-    return max(varied or range(len(names)), key=widths.__getitem__)
+    if all(len(set(lines)) > max(2, len(lines) // 4) for lines in first) and not all(
+        map(LANGUAGE.fullmatch, names[0])
+    ):
+        # The lengths of a translation go together, those of two classes do not.
+        try:
+            if correlation(*([len(line) for line in lines] for lines in first[:2])) < 0.25:
+                return None
+        except StatisticsError:
+            return None
+    # The texts: by the name of the file, else the longest lines that vary.
+    varied = [at for at, one in enumerate(first) if len(set(one)) > len(one) // 4]
+    longest = max(varied or range(len(first)), key=lambda at: sum(map(len, first[at])))
+    main = names[0][next((at for at, one in enumerate(names[0]) if MAIN.search(one)), longest)]
+    beside = {}
+    for group in groups:
+        path = next(part.path for role, part in group if role == main)
+        beside[path] = tuple(
+            (re.sub(r"\W+", "_", role).strip("_") or "other", part.path)
+            for role, part in group
+            if role != main
+        )
+    return Inputs(parts=tuple(part for part in parts if part.path in beside), beside=beside)
 
 
 def _role(path: Path, group: Sequence[GivenFile]) -> str:
@@ -389,44 +377,15 @@ def _role(path: Path, group: Sequence[GivenFile]) -> str:
     return "_".join(words) or role
 
 
-def _column(role: str) -> str:
-    return re.sub(r"\W+", "_", role).strip("_") or "other"
-
-
-def _lines(path: Path) -> list[str]:
-    if path.stat().st_size > 1 << 28:
-        return []
-    return _text(path).splitlines()
-
-
-def _text(path: Path) -> str:
-    from engine.data.reading.row import Trouble
-    from engine.data.reading.text import chunks
-    from engine.drafting.encodings import drafted_encoding
-
-    return "".join(chunks(path, drafted_encoding(path, "utf-8"), Trouble(path.name)))
-
-
-def _correlation(one: Sequence[str], two: Sequence[str]) -> float:
-    """Return how far the lengths of lines go together: those of a translation do, those of two classes do not."""
-    from statistics import StatisticsError, correlation
-
-    try:
-        return correlation([len(x) for x in one], [len(x) for x in two])
-    except StatisticsError:
-        return 0.0
-
-
 def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
     """Take folders for classes where they hold many files each, and names of files where each holds many lines."""
     folders = {part.path.parent for part in parts}
-    names = {folder.name for folder in folders if not _place(folder.name.lower())}
-    if len(names) >= 2:
-        many = len(parts) >= 3 * len(folders)
-        # A file beside the folders of the classes is of no class.
-        classed = [part for part in parts if not _place(part.path.parent.name.lower())]
-        return [replace(part, label=part.path.parent.name, is_document=many) for part in classed]
-    return _by_name(parts)
+    # A file beside the folders of the classes is of no class.
+    classed = [part for part in parts if not _place(part.path.parent.name.lower())]
+    if len({part.path.parent.name for part in classed}) < 2:
+        return _by_name(parts)
+    many = len(parts) >= 3 * len(folders)
+    return [replace(part, label=part.path.parent.name, is_document=many) for part in classed]
 
 
 def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
@@ -434,12 +393,10 @@ def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
     names = [_class_in(part.path) for part in parts]
     per_split = Counter((part.into, name) for part, name in zip(parts, names, strict=True))
     # A class stands in every split; else the names say what the parts of a split are.
-    by_split = {
-        part.into: {name for into, name in per_split if into == part.into} for part in parts
-    }
-    are_same = len(set(map(frozenset, by_split.values()))) == 1
-    is_class = len(set(names)) >= 2 and all(names) and max(per_split.values()) == 1 and are_same
-    if not is_class or len(parts) > 100:
+    splits = {part.into for part in parts}
+    is_same = all((into, name) in per_split for into in splits for name in names)
+    is_class = len(set(names)) >= 2 and all(names) and max(per_split.values()) == 1
+    if not is_class or len(parts) > 100 or not is_same:
         return parts
     return [replace(part, label=name) for part, name in zip(parts, names, strict=True)]
 

@@ -69,7 +69,13 @@ def _of_lines(text: str) -> dict[int, str]:
 def named_labels(rows: Rows, names: Names) -> Recognised:
     """Recognise the column, or the lists, whose numbers are those of the names."""
     for name in sorted(columns_of(rows), key=lambda one: not LABELS.search(one)):
-        values = {code for row in rows for code in _codes(row.get(name))}
+        values = {
+            # A value that is no number is none of the names.
+            int(str(one)) if CODE.fullmatch(str(one)) else -1
+            for row in rows
+            for one in _items(row.get(name)) or [row.get(name)]
+            if one not in (None, "", [])
+        }
         if len(values) < 2 or not (LABELS.search(name) or len(values) == len(names)):
             continue
         # A list without numbers is counted from 0, and by some tools from 1.
@@ -100,15 +106,6 @@ def _items(value: object) -> list[Any] | None:
     if isinstance(value, str) and JOINED.fullmatch(value):
         return re.split(r"\s*[,;|]\s*", value)
     return value if isinstance(value, list) else None
-
-
-def _codes(value: object) -> list[int]:
-    found = _items(value)
-    filled = [
-        str(one) for one in (found if found is not None else [value]) if one not in (None, "")
-    ]
-    # A value that is no number is none of the names.
-    return list(map(int, filled)) if all(map(CODE.fullmatch, filled)) else [-1]
 
 
 def _named(value: object, names: Names) -> object:

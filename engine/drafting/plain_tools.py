@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -11,12 +11,8 @@ from typing import Any, Final
 from engine.data.examples.chat_formats import TURNS
 from engine.data.examples.template import RejectedError
 from engine.data.examples.turns import CALLS, ROLES, Turn, read_tools, read_turns, with_system
-from engine.data.reading.row import Row
-from engine.drafting.gather import Gathered, Values
+from engine.drafting.gather import Gathered, Values, written
 from engine.drafting.layout_table import SPLIT
-from engine.drafting.profile import profile_of
-from engine.drafting.reading import Reading
-from engine.values import replace
 
 LOOKED_AT: Final = 2000
 WHY: Final = (
@@ -33,28 +29,11 @@ def with_plain_tools(found: Gathered, rows_file: Path) -> Gathered:
     """Return the rows with their tools as text, to be written to `rows_file`; as they are where none has tools."""
     if not any(map(_has_tools, found.profile.kept[:LOOKED_AT])):
         return found
-    given = split_rows(found)
+    given = found.split_rows()
     rows = [new for into, row in given for new in _plain(row, into)]
     left = len(given) - len(rows)
     why = f"{WHY}; {left:,} rows are no conversations and are left out" if left else WHY
-    return rewritten(found, rows, rows_file, why)
-
-
-def split_rows(found: Gathered) -> list[tuple[str, Values]]:
-    """Return (split, row) of all rows; no split where the rows themselves say it."""
-    return [("", row) for row in found.rows] or [
-        (reading.into, row.values) for reading in found.readings for row in reading.rows()
-    ]
-
-
-def rewritten(found: Gathered, rows: Sequence[Values], rows_file: Path, why: str) -> Gathered:
-    """Return rows that are to be written to `rows_file` instead of those that were gathered, and why."""
-    whys = (*found.whys, why)
-    reading = Reading(path=rows_file, format="jsonl", why="; ".join(whys))
-    made = (Row(origin=f"{rows_file.name}:{at}", values=row) for at, row in enumerate(rows, 1))
-    return replace(
-        found, readings=(reading,), profile=profile_of([("", made)]), rows=tuple(rows), whys=whys
-    )
+    return written(rows, rows_file, (*found.whys, why), found.notes)
 
 
 def _has_tools(row: Values) -> bool:

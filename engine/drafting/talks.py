@@ -30,7 +30,6 @@ SIDES: Final = re.compile(
 
 
 def turns_of(*pairs: Sequence[str]) -> list[dict[str, str]]:
-    """Return turns of a user and an assistant in turn."""
     return [
         {"role": who, "content": what}
         for pair in pairs
@@ -66,8 +65,9 @@ def alpaca_text(row: Row, at: Columns) -> Made:
 
 
 def _are_fenced(values: Sequence[Any]) -> bool:
-    found = sum(isinstance(value, str) and bool(FENCE.match(value)) for value in values)
-    return found > 0 and found >= NEARLY * len(values)
+    return bool(values) and sum(bool(FENCE.match(str(one))) for one in values) >= NEARLY * len(
+        values
+    )
 
 
 def unfenced(row: Row, at: Columns) -> Made:
@@ -240,7 +240,6 @@ def of_winner(row: Row, at: Columns) -> Made:
 
 
 def _number(value: object) -> float:
-    """Return a number or truth value as a number; ValueError for anything else."""
     return float({"true": "1", "false": "0"}.get(str(value).lower(), str(value)))
 
 

@@ -37,9 +37,8 @@ def rows_of_workbook(path: Path) -> tuple[list[dict[str, str]], str]:
         raise _broken(path, "it holds no rows")
     why = "it is an Excel workbook" if path.suffix.lower() != ".ods" else "it is a workbook"
     if len(filled) == 1 or len({tuple(rows[0]) for rows in filled.values()}) > 1:
-        fullest = max(
-            filled, key=lambda name: sum(_filled([*row.values()]) for row in filled[name])
-        )
+        sizes = {name: sum(_filled([*row.values()]) for row in filled[name]) for name in filled}
+        fullest = max(sizes, key=sizes.__getitem__)
         left = [f"`{name}`" for name in filled if name != fullest]
         more = f"; of its sheets `{fullest}` is read, {', '.join(left)} not" if left else ""
         return filled[fullest], f"{why}{more}"
@@ -74,21 +73,13 @@ def rows_below_header(table: Table) -> Iterator[dict[str, str]]:
 def _sheets(path: Path) -> dict[str, Table]:
     with needs_extra(f"reading `{path.name}` needs python-calamine", "data"):
         from python_calamine import CalamineError, load_workbook  # an extra
+    broken = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError)
     try:
         _check_size(path)
         book = load_workbook(path)
         sheets = [book.get_sheet_by_name(name) for name in book.sheet_names]
         found = {one.name: _table(one.to_python(skip_empty_area=False), one) for one in sheets}
-    except (
-        CalamineError,
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        ValueError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except (CalamineError, *broken) as error:
         raise _broken(path, str(error)) from error
     if not any(found.values()):
         raise _broken(path, "it holds no sheet with a filled cell")

@@ -78,18 +78,6 @@ def speakers(path: Path) -> None:
     table(path, found)
 
 
-def stories(path: Path) -> None:
-    """Write questions and answers about a story, one after the other."""
-    lines(path, [
-        {
-            "story": q,
-            "questions": [{"input_text": "Who?"}, {"input_text": "Why?"}],
-            "answers": [{"input_text": a}, {"input_text": "So."}],
-        }
-        for q, a in answered()
-    ])  # fmt: skip
-
-
 def genres(path: Path) -> None:
     """Write a column of objects with names, as text."""
     rows = [
@@ -138,14 +126,6 @@ def reviews() -> Iterator[dict[str, Any]]:
             "overall": float(at % 5 + 1),
             "summary": t[:9],
         }
-
-
-def abstracts(path: Path) -> None:
-    """Write sentences behind their labels, below the number of their text."""
-    found = [
-        f"###{at}\nAIM\tWe ask: {q}\nRESULT\tIt is {at}.\n" for at, (q, _) in enumerate(answered())
-    ]
-    text(path, "\n".join(one.replace("\n\n", "\n") for one in found))
 
 
 def classes(path: Path) -> None:
@@ -198,7 +178,6 @@ FILES: tuple[Written, ...] = (
         "divided",
     ),
     ("talks.csv", speakers, "chat", {}, "divided"),
-    ("stories.jsonl", stories, "chat", {}, "divided"),
     (
         "movies.csv",
         genres,
@@ -216,7 +195,6 @@ FILES: tuple[Written, ...] = (
         {"data.label.column": "overall"},
         "divided",
     ),
-    ("abstracts.txt", abstracts, "classification", {"task.labels": ["AIM", "RESULT"]}, "divided"),
     (
         "classes",
         classes,
@@ -225,18 +203,6 @@ FILES: tuple[Written, ...] = (
         "files",
     ),
     ("translated", translated, "generation", {"data.answer.column": "de"}, "files"),
-    (
-        "eou.txt",
-        lambda p: text(
-            p,
-            "".join(
-                f"{q} __eou__ {a} __eou__\n".replace("\n", " ").strip() + "\n" for q, a in ROUNDS
-            ),
-        ),
-        "chat",
-        {},
-        "divided",
-    ),
     (
         "at.txt",
         lambda p: text(p, "".join(f"{t} .@{label}\n" for t, label in labelled())),

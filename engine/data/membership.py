@@ -154,10 +154,7 @@ def membership_to_json(membership: Membership) -> dict[str, str]:
 
 
 def membership_from_json(data: Mapping[str, str]) -> Membership:
-    """Return what `membership_to_json` wrote.
-
-    ValueError for text that is not base64 of whole keys.
-    """
+    """Return what `membership_to_json` wrote. ValueError for text that is not base64 of whole keys."""
     found = {name: keys_of(text) for name, text in data.items()}
     none: frozenset[bytes] = frozenset()
     members = {

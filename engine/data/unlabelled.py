@@ -106,9 +106,8 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
 ) -> UnlabelledRows:
     """Return the rows of `sources` that stand in none of the `splits`; at most `most`, 0 for all.
 
-    `path` is the key that problems are reported at.
-    Every row of a finding, and every one that stands in a split, is written to the file `listed` by its place.
-    DataError for rows that cannot be read, and where a check says `fail`.
+    `path` is the key that problems are reported at. Every row of a finding, and every one that stands in a split, is
+    written to the file `listed` by its place. DataError for rows that cannot be read, and where a check says `fail`.
     """
     work = _preparation(recipe, sources, scratch=scratch, step=step)
     pool, findings = work.pool, work.findings

@@ -311,11 +311,10 @@ def asks_partly_blank(recipe: Recipe) -> bool:
 def parse_answer(task: Task, text: str) -> str | None:
     """Return the target that `text` states, or None when it is not exactly an answer.
 
-    Surrounding whitespace is ignored and nothing else: `Positive`, `positive.` and prose around a
-    label are not answers, since a program that reads the output would not accept them either.
-    Several labels may stand in any order, but not twice. An object is any JSON object without
-    repeated keys, returned as compact JSON; whether it fits the schema is not asked here. For the
-    other kinds every text is an answer except an empty one.
+    Surrounding whitespace is ignored and nothing else: `Positive`, `positive.` and prose around a label are not
+    answers, since a program that reads the output would not accept them either. Several labels may stand in any order,
+    but not twice. An object is any JSON object without repeated keys, returned as compact JSON; whether it fits the
+    schema is not asked here. For the other kinds every text is an answer except an empty one.
     """
     answer = text.strip()
     if task.spec.answer is AnswerForm.LABEL:

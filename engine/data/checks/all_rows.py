@@ -199,9 +199,8 @@ def _repeats(work: Preparation, rows: Sequence[int]) -> Iterator[tuple[int, int,
 def check_near_duplicates(work: Preparation) -> None:
     """Find rows whose texts are nearly the same; `drop` keeps the one that is drawn first.
 
-    A recorded row of a stricter split is kept before any other.
-    Equal texts are not counted here: they are duplicates. Rows of different splits, where files or
-    a column say the split, are not either: that is leakage.
+    A recorded row of a stricter split is kept before any other. Equal texts are not counted here: they are duplicates.
+    Rows of different splits, where files or a column say the split, are not either: that is leakage.
     """
     pool = work.pool
     rows = _one_of_each_text(work)

@@ -100,10 +100,9 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a data file in order; blank lines are passed over where a line is no row.
 
-    `beside`: more files of format lines, by column. `name`: what rows and messages call the file.
-    `number`: the source's place in the recipe, from 0. DataError with up to 20 problems, raised at
-    the first one that makes the rest unreadable (wrong encoding, binary, broken header), else after
-    the last row: use no row before the end is reached.
+    `beside`: more files of format lines, by column. `name`: what rows and messages call the file. `number`: the
+    source's place in the recipe, from 0. DataError with up to 20 problems, raised at the first one that makes the rest
+    unreadable (wrong encoding, binary, broken header), else after the last row: use no row before the end is reached.
     """
     trouble = Trouble(name or path.name, source=number)
     rows = _rows(path, source, beside, trouble)

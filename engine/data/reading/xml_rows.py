@@ -34,11 +34,10 @@ ENCODED = frozenset({"utf-8", "utf8"})
 def read_xml(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield one row for each element called as the source's `records`, prefix included.
 
-    Columns are the tags of its children (their text; a list of texts where a tag is repeated), its
-    attributes as `@name`, those of its children as `tag@name`, and `text`, all of its text with white
-    space collapsed, unless a child is called that. An element of that name inside another is part of
-    it. DataError with the line when the file is not well-formed XML, declares entities, or has no such
-    element.
+    Columns are the tags of its children (their text; a list of texts where a tag is repeated), its attributes as
+    `@name`, those of its children as `tag@name`, and `text`, all of its text with white space collapsed, unless a child
+    is called that. An element of that name inside another is part of it. DataError with the line when the file is not
+    well-formed XML, declares entities, or has no such element.
     """
     encoding = None if source.encoding.lower() in ENCODED else source.encoding
     reader = _RowHandlers(source.records, encoding, trouble)

@@ -142,10 +142,7 @@ def recipe_schema() -> Schema:
 
 
 def expand(schema: Schema) -> Schema:
-    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win.
-
-    Do not change it.
-    """
+    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win. Do not change it."""
     reference = schema.get("$ref")
     if reference is None:
         return schema

@@ -33,8 +33,7 @@ _NOTHING: Final[Schema] = {}
 def formatted(text: str, source: SourceText) -> str:
     """Return `text`, the text of `source`, laid out; it says the same, and keeps every comment.
 
-    RecipeError where the YAML is not a recipe's (a tag, a key that is there twice). What keys mean is
-    not looked at.
+    RecipeError where the YAML is not a recipe's (a tag, a key that is there twice). What keys mean is not looked at.
     """
     parsed = parse(text)
     attach(parsed)

@@ -166,10 +166,7 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
 
 
 def _sample_and_check(work: Preparation) -> Iterable[int]:
-    """Draw the sample, run the slow checks on what is drawn, return the rows whose label is doubted.
-
-    Where they drop rows, more are drawn first, so that others take the places of those dropped.
-    """
+    """Draw the sample, run the slow checks on what is drawn, return the rows whose label is doubted."""
     checks, sample = work.data.checks, work.data.sample
     drops = "drop" in (checks.near_duplicates, checks.label_in_input)
     if sample is not None and len(work.pool.living()) >= sample.rows:
@@ -199,10 +196,7 @@ def _keep(work: Preparation, rows: int) -> None:
 
 
 def _check_slowly(work: Preparation) -> Iterable[int]:
-    """Run the checks that compare all rows or fit models; what moves no row only if thorough.
-
-    Returns the rows whose label is doubted.
-    """
+    """Run the checks that compare all rows or fit models; what moves no row only if thorough."""
     checks = work.data.checks
     if _is_wanted(work, checks.near_duplicates):
         work.step("looking for near duplicates", len(work.pool))

@@ -219,10 +219,7 @@ class Pool:
         return array("I", (row for row in self.order if self.alive[row]))
 
     def repeated(self) -> Iterator[list[int]]:
-        """Yield the living rows of each text that has several, in the order they were read.
-
-        Where files or a column say the split, rows of different splits do not repeat each other: that is leakage.
-        """
+        """Yield the living rows of each text that has several, in the order they were read."""
         for start, end in runs(self.order, self.rank, least=2):
             rows = sorted(row for row in self.order[start:end] if self.alive[row])
             for place in sorted({self.place[row] for row in rows}) if self.place else (None,):

@@ -82,10 +82,7 @@ class Draft(Value):
 
 
 class Kind(Value):
-    """A kind of task: its keys, rows, turns, answers, metrics, baselines and words.
-
-    A module of `engine.kinds` defines one as `KIND`. Code that needs numpy is named by its module.
-    """
+    """A kind of task: its keys, rows, turns, answers, metrics, baselines and words."""
 
     name: str
     """`task.kind` in a recipe."""

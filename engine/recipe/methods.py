@@ -131,10 +131,7 @@ _LEAST, _MOST = 200, 2000
 def method_defaults(
     written: Mapping[str, Any], recipe: Mapping[str, Any]
 ) -> tuple[MethodDefault, ...]:
-    """Return the keys that `written`, a method of `recipe`, leaves open.
-
-    Works on broken recipes too, whose rules ask for it.
-    """
+    """Return the keys that `written`, a method of `recipe`, leaves open."""
     return tuple(one for one in _every(written, recipe) if one.key not in written)
 
 

@@ -36,10 +36,7 @@ def is_measured(kind: str) -> bool:
 
 
 def spec_of(name: str, kind: str) -> MetricSpec | None:
-    """Return what is known of a metric by its full name; None where the kind has none of that name.
-
-    Whether what follows a dot is a label or a field of the task is not asked.
-    """
+    """Return what is known of a metric by its full name; None where the kind has none of that name."""
     bare, dot, _ = name.partition(".")
     for spec in (*(KINDS[kind].metrics if kind in KINDS else ()), *OF_FILES):
         if spec.name == bare and bool(dot) == bool(spec.of):

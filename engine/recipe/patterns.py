@@ -73,10 +73,7 @@ def _spend(key: str, seconds: float) -> None:
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """Return an expression ready to be used; one of UNREADABLE where it cannot be read.
-
-    That Python may read a set such as `[[a]` otherwise one day is no warning for a terminal.
-    """
+    """Return an expression ready to be used; one of UNREADABLE where it cannot be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return re.compile(pattern)

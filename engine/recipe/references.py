@@ -56,11 +56,7 @@ def parts_of(kind: str) -> tuple[str, ...]:
 def layout_of(
     kind: str, named: Mapping[str, str], present: Collection[str]
 ) -> dict[str, str] | None:
-    """Return the column of each part, for the first set of columns that is there whole, else None.
-
-    `named`: the columns that the recipe names, by part; `present`: the columns of a row. A dotted path is taken as it
-    is.
-    """
+    """Return the column of each part, for the first set of columns that is there whole, else None."""
     for layout in COLUMNS[kind]:
         found = {part: column(part, named, present) for part in layout}
         if all(found.values()):

@@ -104,10 +104,7 @@ Written = Mapping[str, Any]
 def load_recipe(
     path: Path, *, read: Reader = read_bytes, given: Allowed = NOTHING
 ) -> tuple[Recipe, tuple[Problem, ...]]:
-    """Return the recipe and its warnings; RecipeError with every problem when one is an error.
-
-    `read` and `given`: see `check_recipe`.
-    """
+    """Return the recipe and its warnings, as `check_recipe`; RecipeError with every problem when one is an error."""
     recipe, problems = check_recipe(path, read=read, given=given)
     if recipe is None:
         raise RecipeError(problems)

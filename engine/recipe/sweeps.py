@@ -38,10 +38,7 @@ def count_of(sweep: Mapping[str, Any]) -> int:
 
 
 def written_settings(sweep: Mapping[str, Any]) -> list[WrittenSetting]:
-    """Return the settings of a written sweep, in order; of a grid `MOST` at most, which R287 reports.
-
-    Works on what breaks the schema too: what is no list of values is left out.
-    """
+    """Return the settings of a written sweep, in order; of a grid `MOST` at most, which R287 reports."""
     if "list" in sweep:
         return [
             WrittenSetting(at=("sweep", "list", number), changes=changes)
@@ -145,10 +142,7 @@ def settled(recipe: Recipe, number: int) -> Recipe:
 
 
 def by_length(recipe: Recipe) -> tuple[Recipe, ...]:
-    """Return the recipe with one method of each kind of rows that it trains with, of the least `max_length` first.
-
-    Of methods with equal rows it is one that chooses by validation rows, if any does.
-    """
+    """Return the recipe with one method of each kind of rows that it trains with, of the least `max_length` first."""
     found: dict[tuple[int, bool, str], Method] = {}
     chooses_first = sorted(
         methods_of(recipe), key=lambda one: one.keep != "best" and one.early_stopping is None

@@ -136,10 +136,7 @@ class Unseen(Value):
 def judge_unseen(
     texts: TextStore, labels: Sequence[str], keys: Mapping[int, bytes]
 ) -> Unseen | None:
-    """Judge the rows that have a key, in its order; None where fewer than two labels are left, or texts have no words.
-
-    Needs scikit-learn.
-    """
+    """Judge the rows that have a key, in its order; None without two labels or without words. Needs scikit-learn."""
     rows = _common(keys, labels)
     names = sorted({labels[row] for row in rows})
     if len(names) < 2:  # nothing to confuse
@@ -176,10 +173,7 @@ def key_of(text: str, seed: int) -> bytes:
 
 
 def _drawn(texts: Iterable[str], labels: Sequence[str], seed: int) -> dict[int, bytes]:
-    """Return the rows that may be looked at with their keys, in the order of the keys.
-
-    Holds no more rows than those, however many there are.
-    """
+    """Return the rows that may be looked at with their keys, in the order of the keys."""
     keyed = ((key_of(text, seed), labels[row], row) for row, text in enumerate(texts))
     return {row: key for key, _, row in nsmallest(most_rows(len(set(labels))), keyed)}
 

@@ -218,10 +218,7 @@ def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings)
 
 
 def check_label_marks(work: Preparation) -> None:
-    """Find words of the label, or constant markers, that give the label away in the text.
-
-    `drop` leaves out the rows that hold one and have its label.
-    """
+    """Find words of the label, or constant markers, that give the label away in the text."""
     pool = work.pool
     rows = pool.living()
     texts = ((pool.spill[row].input, pool.labels(row)) for row in rows)

@@ -83,10 +83,7 @@ def _divided(value: object, spec: LabelSpec) -> list[str]:
 
 
 def near_label(value: str, labels: Sequence[str]) -> str | None:
-    """Return the label that `value` most likely misspells: case, spaces, `-` for `_`, or a typo.
-
-    None where it could be several of them.
-    """
+    """Return the label that `value` most likely misspells; None where it could be several of them."""
     same = [label for label in labels if folded(label) == folded(value)]
     plain: dict[str, list[str]] = {}
     for label in labels:
@@ -267,10 +264,7 @@ def _listed(values: Values, column: str) -> list[str]:
 
 
 def _collected(pieces: Iterable[tuple[str, str]], schema: Json) -> dict[str, Any]:
-    """Return the pieces by field: a list where the schema says so or there are several.
-
-    So several pieces of a field that holds one value violate the schema; none is lost.
-    """
+    """Return the pieces by field: a list where the schema says so or there are several."""
     found: dict[str, list[str]] = {}
     for name, piece in pieces:
         found.setdefault(name, []).append(piece)

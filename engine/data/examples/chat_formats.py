@@ -170,11 +170,7 @@ def _first_turn(values: Values) -> Values | None:
 
 
 def shape_of(task: Task, data: Data, first_row: Values) -> Shape:
-    """Return the shape of a source by its first row; never `auto`.
-
-    `columns` where the recipe says where things are, or the kind always needs it to.
-    DataError D350 when the kind needs a shape and the row has none of those that fit it.
-    """
+    """Return the shape of a source by its first row; never `auto`. DataError D350 where none fits the kind."""
     if data.shape != "auto":
         return data.shape
     fitting, key = task.spec.formats, task.spec.columns_key

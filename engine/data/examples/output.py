@@ -140,10 +140,7 @@ SORTED_IN_MEMORY: Final = 500_000
 
 
 def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
-    """Return, for each used row whose text and answer stand before it, how often they do.
-
-    Counted among equal texts from the holdout down, so that ids differ across splits too.
-    """
+    """Return, for each used row whose text and answer stand before it, how often they do."""
     found: dict[int, int] = {}
     for start, end in runs(pool.order, pool.rank, least=2):
         used = [row for row in pool.order[start:end] if places[row]]

@@ -208,10 +208,7 @@ def optional_columns(data: Data) -> tuple[str, ...]:
 
 
 def is_without_header(file: str, names: Sequence[str], labels: Sequence[str]) -> bool:
-    """Tell whether a table's first line looks like a row: it has a text, or one label of the task.
-
-    All labels are the header of a column for each.
-    """
+    """Tell whether a table's first line looks like a row: it has a text, or one label of the task."""
     if format_of(file) not in DELIMITERS:
         return False
     has_text = any(len(name.split()) >= _WORDS_OF_A_TEXT for name in names)

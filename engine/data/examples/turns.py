@@ -154,10 +154,7 @@ def _json(text: str, fault: str) -> object:
 
 
 def read_tools(found: object) -> list[dict[str, Any]]:
-    """Return tool definitions as `{type: function, function: …}`; empty for none.
-
-    A list, or a text that holds one as JSON; bare definitions are put in their wrapper.
-    """
+    """Return tool definitions as `{type: function, function: …}`; empty for none."""
     if found is None or (isinstance(found, str) and not found.strip()):
         return []
     tools = _json(found, "has tools that are not JSON") if isinstance(found, str) else found
@@ -189,10 +186,7 @@ def turn_text(turn: Mapping[str, Any]) -> str:
 
 
 def turn_texts(turns: Sequence[Mapping[str, Any]]) -> str:
-    """Return the texts of turns, as one text, to find rows that repeat each other by it.
-
-    System messages are left out: many rows share one, and would look alike for it.
-    """
+    """Return the texts of turns, as one text, to find rows that repeat each other by it."""
     return "\n\n".join(turn_text(turn) for turn in turns if turn["role"] != "system")
 
 
@@ -203,10 +197,7 @@ def lacks_text(turns: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def split_answer(turns: Sequence[Turn]) -> tuple[list[Turn], list[Turn]]:
-    """Return (what was asked, the last answer); RejectedError when there is not one of each.
-
-    The answer is the last turn, which is the assistant's.
-    """
+    """Return (what was asked, the last answer); RejectedError when there is not one of each."""
     if not turns or turns[-1]["role"] != "assistant":
         raise malformed("does not end with a turn of the assistant")
     if not any(turn["role"] == "user" for turn in turns[:-1]):

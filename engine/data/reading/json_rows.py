@@ -72,10 +72,7 @@ class JsonStream:
             return value
 
     def elements(self) -> Iterator[int]:
-        """Stop at each element of the array that starts here and yield its line.
-
-        The caller reads or skips the element before it goes on.
-        """
+        """Stop at each element of the array that starts here and yield its line; the caller reads or skips it."""
         return self._items("]", "array", lambda: self.line)
 
     def members(self) -> Iterator[str]:

@@ -106,10 +106,7 @@ def sha256_of_sources(fetched: Fetched) -> str:
 
 
 def read_all(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row]:
-    """Yield the rows of all sources in order; a file with problems does not hide those of the next.
-
-    DataError with all of them after the last row: use no row before the end is reached.
-    """
+    """Yield the rows of all sources in order. DataError with the problems of all of them after the last row."""
     from engine.data.reading.readers import read_rows  # with all that they read by
 
     problems: list[Problem] = []

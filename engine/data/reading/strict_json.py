@@ -54,10 +54,7 @@ def kind_of_value(value: object) -> str:
 
 
 def _whole_line(text: str) -> Any:
-    """Return the value of a text that begins with it and ends with it and a line feed; `_UNREAD` for all others.
-
-    Most lines are so: it spares them two searches for white space.
-    """
+    """Return the value of a text that begins with it and ends with it and a line feed; `_UNREAD` for all others."""
     try:
         value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):

@@ -25,10 +25,7 @@ QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    """Yield the rows of a table; ragged rows and broken quotes are added to `trouble` and left out.
-
-    DataError at once when the header or the encoding is wrong.
-    """
+    """Yield the rows of a table; what is ragged or broken is added to `trouble`. DataError for a wrong header."""
     format_ = format_of(path.name, source.format) or "csv"
     # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that
     # follow.

@@ -115,10 +115,7 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @contextmanager
 def open_bytes(path: Path, trouble: Trouble) -> Iterator[IO[bytes]]:
-    """Open a file for reading, decompressed when its first bytes say that it is compressed.
-
-    DataError when it cannot be read, is damaged, or unpacks to too much.
-    """
+    """Open a file, decompressed where its first bytes say so. DataError where it is damaged or unpacks to too much."""
     require_rows(path, trouble)
     try:
         kind = kind_of(path)

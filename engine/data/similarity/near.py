@@ -38,10 +38,7 @@ def leaks(
     *,
     similarity: float = SIMILAR,
 ) -> Iterator[Match]:
-    """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`.
-
-    `others` are numbered texts, read once and never held: a generator may be passed.
-    """
+    """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`."""
     texts = [comparable(text) for text in holdout]
     sets = [shingles(text) for text in texts]
     frequency = Counter(chain.from_iterable(sets))

@@ -44,10 +44,7 @@ class Shared:
         return sum(splits.get(place, False) for splits in self.copies.values())
 
     def of_drawn(self, pool: Pool, division: Division) -> Shared:
-        """Return the same without the rows of the file that the holdout did not take: they judge nothing.
-
-        Those that a check left out stay, since the files held them in two splits all the same.
-        """
+        """Return the same without the rows of the file that the holdout did not take: they judge nothing."""
         kept = {
             row: splits
             for row, splits in self.copies.items()

@@ -22,10 +22,7 @@ MIN_HOLDOUT: Final = 2
 
 
 def check_split_classes(work: Preparation, division: Division) -> None:
-    """Refuse a holdout of one class only, and tell each class that is too small in a split.
-
-    Unless the check `missing_classes` says `fail`, small classes are reported as findings.
-    """
+    """Refuse a holdout of one class only, and tell each class that is too small in a split."""
     problems = list(class_problems(work.pool, division, work.task.labels, work.splits))
     small = [problem.message for problem in problems if problem.code == TOO_SMALL]
     is_refused = work.data.checks.missing_classes == "fail"

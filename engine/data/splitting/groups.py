@@ -15,10 +15,7 @@ from engine.values import Value
 
 
 def stratify(units: Units, among: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
-    """Return units for subsets of so many rows, each label in the proportion of the sizes.
-
-    Subsets in the order of `sizes`. What fits nowhere is in none of them.
-    """
+    """Return units for subsets of so many rows, each label in the proportion of the sizes."""
     left = list(sizes)
     wanted = _wanted(units, among, sizes)
     having: dict[str, list[int]] = defaultdict(list)
@@ -134,10 +131,7 @@ def split_problem(code: str, message: str, split: str = "", hint: str | None = N
 
 
 def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
-    """Return the living rows as units; `by` as in `Splits.by`.
-
-    By time, a record knows a row by its text and time, so that new rows join no recorded time.
-    """
+    """Return the living rows as units; `by` as in `Splits.by`."""
     rows = pool.living()
     values: list[Sequence[float]] = [pool.rank]
     what = "time" if by in BY_ORDER else by if by == "group" else "text"

@@ -195,10 +195,7 @@ def _not_later(record: RecordedDivision, among: Iterable[int], divided: Chosen) 
 
 
 def membership(pool: Pool, drawn: bytes, places: Sequence[int] | None = None) -> Membership:
-    """Return the record of a division; training rows only where all rows together are few.
-
-    `drawn` are the places as drawn, `places` those that are left after checks and weights left rows out.
-    """
+    """Return the record of a division; training rows only where all rows together are few."""
     rows = pool.living()
     kept = Assignment if len(rows) <= RECORDED_ROWS else sorted(JUDGING)
     names: dict[int, RecordedName] = {place: _name(place) for place in kept}
@@ -214,10 +211,7 @@ def membership(pool: Pool, drawn: bytes, places: Sequence[int] | None = None) ->
 
 
 def what_became(pool: Pool, places: Sequence[int], held: RecordedSplits) -> Recorded:
-    """Return what a division did with the recorded holdout and with new rows.
-
-    By group the record knows groups, not rows: how many rows of a known group are new is unknown.
-    """
+    """Return what a division did with the recorded holdout and with new rows."""
     rows = pool.living()
     holdout = [held.of(pool.identity(row)) for row in rows if places[row] == Assignment.HOLDOUT]
     kept = sum(place == Assignment.HOLDOUT for place in holdout)

@@ -51,10 +51,7 @@ def _rows(size: Size, rows: int) -> int:
 
 
 def draw_from_train(units: Units, chosen: Chosen, splits: Splits) -> list[Problem]:
-    """Move validation units out of the training units, and return a problem where there are too few.
-
-    Stratified where the split is; by time the latest.
-    """
+    """Move validation units out of the training units, and return a problem where there are too few."""
     train = chosen.get(Assignment.TRAIN, ())
     rows = units.total(train)
     if not rows:  # reported by the division itself
@@ -231,10 +228,7 @@ def _divided(units: Units, splits: Splits, held: RecordedSplits | None) -> tuple
 
 
 def _in_rows(sizes: Sizes, rows: int) -> Sizes:
-    """Return fractions as rows (by time there are no other sizes), rounded at each cut.
-
-    So shares that make a whole ask for all rows, and never for one more.
-    """
+    """Return fractions as rows (by time there are no other sizes), rounded at each cut."""
     found = dict(sizes)
     upper = Fraction(0)
     for place, size in sizes.items():
@@ -305,10 +299,7 @@ def _by_fraction(units: Units, sizes: Sizes) -> Chosen:
 
 
 def _part(pool: Pool, places: bytearray) -> int:
-    """Leave a text in one split only: the holdout first, then validation; return the rows left out.
-
-    Where groups or times stay together, rows of equal text may belong to two of them.
-    """
+    """Leave a text in one split only: the holdout first, then validation; return the rows left out."""
     count = 0
     for start, end in runs(pool.order, pool.rank, least=2):
         rows = [row for row in pool.order[start:end] if places[row]]

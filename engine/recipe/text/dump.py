@@ -107,10 +107,7 @@ _ANY_WIDTH: Final = 1 << 20
 
 
 def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
-    """Return the recipe as the mapping its file would hold, in the schema's order.
-
-    Paths stand as the user wrote them, so the text means the same only beside the original.
-    """
+    """Return the recipe as the mapping its file would hold, in the schema's order."""
     no_input = {"input": None} if not recipe.task.input else {}
     return to_mapping(
         recipe,

@@ -185,10 +185,7 @@ def rebased(value: Mapping[str, Json], prefix: str) -> dict[str, Json]:
 
 
 def _rebased(value: Any, schema: Schema, prefix: str, *, is_local: bool) -> Any:
-    """Return a value with the paths in it led through `prefix`; what does not fit the schema stays.
-
-    `is_local`: what holds the value is not on the hub or in a package, where files beside it have their own folders.
-    """
+    """Return a value with the paths in it led through `prefix`; what does not fit the schema stays."""
     expanded = expand(schema)
     if expanded.get("x-path"):
         return _through(value, prefix) if is_local else value

@@ -55,10 +55,7 @@ def _split(written: str) -> tuple[str, int, tuple[str, ...]]:
 def listed_files(
     source: Mapping[str, Any], folder: Path, judge: AccessCheck
 ) -> list[Mapping[str, Any]] | None:
-    """Return a written source once for each file that its pattern matches; None where that cannot be read.
-
-    Such a source keeps its `pattern` beside its `path`.
-    """
+    """Return a written source once for each file that its pattern matches; None where that cannot be read."""
     path = source.get("path", "")
     if not path or not is_pattern(path, folder):
         return [source]

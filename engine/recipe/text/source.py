@@ -168,10 +168,7 @@ def standard_input() -> bytes:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a recipe file on the disk, or of standard input for `-`.
-
-    RecipeError where they cannot be had.
-    """
+    """Return the bytes of a recipe file, or of standard input for `-`. RecipeError where they cannot be had."""
     if path == STDIN:
         return standard_input()
     try:

@@ -188,10 +188,7 @@ def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 
 def with_defaults(value: Any, schema: Schema | None = None) -> Any:
-    """Return `value` with every constant default of the schema filled in, at every depth.
-
-    Works on broken recipes too: what does not fit the schema is left as it is.
-    """
+    """Return `value`, which may be broken, with every constant default of the schema filled in, at every depth."""
     expanded = expand(recipe_schema() if schema is None else schema)
     if isinstance(value, Mapping):
         return _mapping_with_defaults(value, next(forms(expanded), expanded))
@@ -221,10 +218,7 @@ def _validator() -> Draft202012Validator:
 
 
 def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[Problem, ...]:
-    """Return every way in which the file is not what the schema says, in file order; the recipe's, for None.
-
-    Another schema than the recipe's has no `$ref`.
-    """
+    """Return every way in which the file is not what a schema without `$ref`, or for None the recipe's, says."""
     found: dict[tuple[str, KeyPath], Problem] = {}
     checked = _validator() if schema is None else validator(schema)
     for violation in checked.iter_errors(source.value):

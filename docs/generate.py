@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.verbs import VERBS, declare
-from engine.codes import Code
+from engine.codes import Code, all_codes
 from engine.errors import ExitCode
 from engine.process.confine import NONE
 from engine.process.policies import POLICIES, Policy
-from engine.recipe.rules import all_codes
 from engine.recipe.validation.schema import recipe_schema, schema_text
 from engine.render.number_format import about, millions, size
 

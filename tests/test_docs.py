@@ -286,7 +286,7 @@ def test_every_key_of_the_schema_stands_in_the_reference() -> None:
 
 
 def test_every_error_code_has_a_heading_to_link_to() -> None:
-    from engine.recipe.rules import all_codes
+    from engine.codes import all_codes
 
     text = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
 

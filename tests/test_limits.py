@@ -8,7 +8,7 @@ import re
 import pytest
 from limits import LIMITS, _number, _value, rows
 
-from engine.recipe.rules import all_codes
+from engine.codes import all_codes
 from engine.sources.streams import StreamLimits
 
 

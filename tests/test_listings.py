@@ -9,7 +9,7 @@ from pathlib import Path
 
 import engine
 from engine.backends import BACKENDS
-from engine.recipe.rules import all_codes
+from engine.codes import all_codes
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.stages import STAGES
 from support.paths import ROOT

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from engine.cli.output import show, show_problems
 from engine.cli.terminal import write
+from engine.codes import all_codes, code_page
 from engine.errors import EngineError, ExitCode, Problem, RecipeError, Severity
 from engine.files.reading import parse_json
 from engine.recipe.outside import refuse_leading_out
-from engine.recipe.rules import all_codes, code_page
 from engine.recipe.text.layout.edit import rewrite
 from engine.recipe.text.layout.format import formatted
 from engine.recipe.text.paths import as_typed

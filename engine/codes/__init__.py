@@ -1,14 +1,14 @@
 """Codes of problems, each with its page: what it means, why the rule stands, what to do.
 
-Here lie the pages, one Markdown file for each area and, in `rules`, for each module of rules; a rule may also have its
-page in its docstring (`engine.recipe.rules`). A code is never reused and never changes its meaning.
+The pages lie here, one Markdown file for each area and, in `rules`, for each subject of rules. A code is never reused
+and never changes its meaning.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Final
@@ -33,10 +33,20 @@ _PAGE: Final = re.compile(r"^(?:## )?(?P<code>[A-Z]\d{3}): ", re.MULTILINE)
 _SECTION: Final = re.compile(r"^(Fix|Wrong|Right):[ \n]", re.MULTILINE)
 
 
-@lru_cache(maxsize=1)
-def pages_of_areas() -> Mapping[str, Code]:
-    files = sorted(Path(__file__).parent.rglob("*.md"))
-    return merged(pages_in(file.read_text(encoding="utf-8")) for file in files)
+@cache
+def all_codes() -> Mapping[str, Code]:
+    """Return every page, sorted by code; KeyError for a code that has two."""
+    found: dict[str, Code] = {}
+    for file in sorted(Path(__file__).parent.rglob("*.md")):
+        pages = pages_in(file.read_text(encoding="utf-8"))
+        if twice := found.keys() & pages.keys():
+            raise KeyError(f"registered twice: {', '.join(sorted(twice))}")
+        found |= pages
+    return dict(sorted(found.items()))
+
+
+def code_page(code: str) -> Code | None:
+    return all_codes().get(code.upper())
 
 
 def pages_in(text: str) -> dict[str, Code]:
@@ -62,13 +72,3 @@ def _joined(text: str) -> str:
     """Return the lines of a sentence as one; an example that is indented keeps its lines."""
     bare = text.lstrip("\n")
     return dedent(bare).strip() if bare.startswith("    ") else " ".join(bare.split())
-
-
-def merged(groups: Iterable[Mapping[str, Code]]) -> dict[str, Code]:
-    """Return the pages of all groups, sorted by code; a code that is registered twice is a bug."""
-    found: dict[str, Code] = {}
-    for pages in groups:
-        if twice := found.keys() & pages.keys():
-            raise KeyError(f"registered twice: {', '.join(sorted(twice))}")
-        found |= pages
-    return dict(sorted(found.items()))

@@ -1,8 +1,4 @@
-"""Which rows stood in which split when a holdout was recorded.
-
-With sizes in rows, a recorded holdout keeps its rows whatever is added later; the lock beside the
-recipe holds the record (`engine.lock.file`).
-"""
+"""Which rows stood in which split when a holdout was recorded."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""From rows to splits: fill, check, sample, divide, compare. Every problem is reported at once.
-
-Reads an iterator once; texts go to a spill file, memory holds about 50 bytes a row. The order of
-the rows changes nothing but the origins of rows that repeat each other word for word.
-"""
+"""From rows to splits: fill, check, sample, divide, compare."""
 
 from __future__ import annotations
 

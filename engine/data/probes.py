@@ -1,8 +1,4 @@
-"""Probes: questions that have nothing to do with the task, as options whose likelihoods are compared.
-
-A question is asked as `Question: …`, `Answer:`; a cloze text is followed by each ending; of two
-sentences each stands alone. The built-in ones lie in `engine/probes`, written for this project.
-"""
+"""Probes: questions that have nothing to do with the task, as options whose likelihoods are compared."""
 
 from __future__ import annotations
 

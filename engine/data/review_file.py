@@ -1,7 +1,4 @@
-"""The file in which people mark synthetic rows: CSV or JSON Lines, written once, read back by the ids of the rows.
-
-The column `ok` is left empty; `yes` and `no`, `1` and `0`, `true` and `false` are marks.
-"""
+"""The file in which people mark synthetic rows: CSV or JSON Lines, written once, read back by the ids of the rows."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Rows that a model has written: which of them may be trained on, each that may not with the reason.
-
-In this order: the form of the row, its length and language beside the training rows; the checks of single rows that
-the recipe names, where `fail` leaves out too; copies of each other and of training rows; and last what stands too
-near a row that judges, of which nothing but yes or no is known here (`engine.data.similarity.too_near`).
-"""
+"""Rows that a model has written: which of them may be trained on, each that may not with the reason."""
 
 from __future__ import annotations
 

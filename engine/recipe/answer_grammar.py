@@ -1,9 +1,4 @@
-"""What a task's answers look like, as a grammar: a text that any process can read.
-
-The text is in the Lark dialect of llguidance, with one rule, `answer`; what ends the turn is not in
-it, since that is the chat template's business (`engine.runtime.generation.grammar`). An answer has exactly
-the form that training rows have: labels in the task's order, objects as `write_object` writes them.
-"""
+"""What a task's answers look like, as a grammar: a text that any process can read."""
 
 from __future__ import annotations
 

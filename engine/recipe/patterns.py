@@ -1,7 +1,4 @@
-"""Regular expressions and schemas that somebody else wrote: as JSON Schema means them, and within a time.
-
-Python's `re` is kept, so that no result changes with the engine; what it lacks is a clock. One is set around each use.
-"""
+"""Regular expressions and schemas that somebody else wrote: as JSON Schema means them, and within a time."""
 
 from __future__ import annotations
 

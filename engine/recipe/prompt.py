@@ -1,8 +1,4 @@
-"""What the model is asked, by the template and the turns of a row, and what counts as an answer.
-
-The same text in training, evaluation and the exported file. Turning messages into tokens
-is the chat template's business (`engine.runtime.rendering.chat`).
-"""
+"""What the model is asked, by the template and the turns of a row, and what counts as an answer."""
 
 from __future__ import annotations
 

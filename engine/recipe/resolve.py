@@ -1,7 +1,4 @@
-"""From a recipe file to a `Recipe`: every problem at once, every default filled in.
-
-Constant defaults come from the schema; those that depend on other keys stand in `engine.recipe.methods`.
-"""
+"""From a recipe file to a `Recipe`: every problem at once, every default filled in."""
 
 from __future__ import annotations
 

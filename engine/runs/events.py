@@ -138,7 +138,7 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
             events.write(stream.VERDICT, stage=record.stage, status=verdict.status.value)
     codes: list[str] = []
     if record.problems:
-        from engine.recipe.rules import all_codes  # only where a stage failed
+        from engine.codes import all_codes  # only where a stage failed
 
         # A problem's message may cite a row, so that its code alone stands here.
         known = all_codes()

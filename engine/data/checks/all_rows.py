@@ -1,7 +1,4 @@
-"""Checks over all rows: contradictions, repetitions, oddities, lopsided and missing classes.
-
-Each tells what it found and, where its action is `drop`, leaves rows out of the pool.
-"""
+"""Checks over all rows: contradictions, repetitions, oddities, lopsided and missing classes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Answers that are objects: read whole from a column, put together from several, or marked in the text.
-
-Marks are character spans, or BIO tags of the words.
-"""
+"""Answers that are objects: read whole from a column, put together from several, or marked in the text."""
 
 from __future__ import annotations
 

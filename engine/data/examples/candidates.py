@@ -1,7 +1,4 @@
-"""Rows into candidates: rows that may become examples, and what kept the other rows out.
-
-The texts go to a spill file; memory holds some numbers of each row (`engine.data.row_index`).
-"""
+"""Rows into candidates: rows that may become examples, and what kept the other rows out."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Rows that are nearly the same: exactly on few rows, by MinHash and LSH on many.
-
-Two texts are near when the Jaccard similarity of the sets of 5-character shingles of their
-normalised texts is at least 0.8. A pair is only yielded after its similarity was computed from the
-shingles themselves, whatever found it, so precision is 1 on both ways.
-"""
+"""Rows that are nearly the same: exactly on few rows, by MinHash and LSH on many."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Dividing rows where a holdout is already recorded: it keeps its rows, new rows go to training.
-
-Dividing again with the result as the record gives the same result.
-"""
+"""Dividing rows where a holdout is already recorded: it keeps its rows, new rows go to training."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Parts of the rows to train again on: nested shares of them, and folds.
-
-Every draw stands on the content of the rows (`Example.id`), never on their order, and adding rows
-changes the place of few.
-"""
+"""Parts of the rows to train again on: nested shares of them, and folds."""
 
 from __future__ import annotations
 

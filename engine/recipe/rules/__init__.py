@@ -5,19 +5,17 @@ Every module of this package is imported here, and its rules are known thereby: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Final
 
-from engine.codes import Code, merged, pages_of_areas
 from engine.errors import Problem
-from engine.recipe.rules.rule import RULES, Rule, pages_of
+from engine.recipe.rules.rule import RULES, Rule
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.source import FilledText
 
-__all__ = ["RULES", "all_codes", "check_rules", "code_page"]
+__all__ = ["RULES", "check_rules"]
 
 # A rule registers itself when its module is imported, so importing all of them is the whole list.
 for _module in iter_modules(__path__):
@@ -49,16 +47,6 @@ def _broken(one: Rule, recipe: FilledText, *, is_sound: bool) -> tuple[Problem, 
         if is_sound:
             raise
         return ()
-
-
-@cache
-def all_codes() -> Mapping[str, Code]:
-    """Return the pages of all rules and areas, sorted by code: what `recipe explain` and the reference show."""
-    return merged((pages_of_areas(), *(pages_of(rule.check) for rule in RULES)))
-
-
-def code_page(code: str) -> Code | None:
-    return all_codes().get(code.upper())
 
 
 def _overlap(key: str, at: str) -> bool:

@@ -1,35 +1,15 @@
 """What a rule is: a function that checks.
 
-Its docstring may be the page of each code that it reports (else see `engine.codes`).
-
-    @rule("task.labels")
-    def labels_stay_apart(recipe):
-        R210: labels that look the same.
-
-        Why the rule stands, in a sentence or two.
-
-        Fix: What to edit.
-
-        Wrong:
-            task:
-              labels: [billing, bug, ▸Bug]
-
-        Right:
-            task:
-              labels: [billing, bug, crash]
-
-The part under `Wrong` is laid over a valid recipe by `tests/unit/recipe/test_rules.py`, which expects the code at the
-place that `▸` marks; that under `Right`, what changes, is laid over both, and nothing is wrong then. `# no KEY` takes a
-key out. A docstring that begins with no code belongs to a further check of codes that have their page elsewhere.
+The page of each code that it reports stands in `engine/codes/rules`. The part under `Wrong` of a page is laid over a
+valid recipe by `tests/unit/recipe/test_rules.py`, which expects the code at the place that `▸` marks; that under
+`Right`, what changes, is laid over both, and nothing is wrong then. `# no KEY` takes a key out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from inspect import getdoc
 from typing import Final
 
-from engine.codes import Code, pages_in
 from engine.errors import Problem
 from engine.recipe.text.source import FilledText
 from engine.values import Value
@@ -56,7 +36,3 @@ def rule(*reads: str) -> Callable[[Check], Check]:
         return check
 
     return register
-
-
-def pages_of(check: Check) -> dict[str, Code]:
-    return pages_in(getdoc(check) or "")

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from engine.codes import pages_of_areas
+from engine.codes import all_codes
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import suggestion
@@ -59,7 +59,7 @@ def is_known(what: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _codes() -> tuple[str, ...]:
-    return tuple(code for code in pages_of_areas() if code.startswith("W"))
+    return tuple(code for code in all_codes() if code.startswith("W"))
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,4 @@
-"""Recipe files as text with positions: strict YAML in, plain data and the place of every key out.
-
-How a recipe is written is read in `engine.recipe.text.compose`; which keys it may have is not asked here
-(`engine.recipe.validation.schema`).
-"""
+"""Recipe files as text with positions: strict YAML in, plain data and the place of every key out."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from engine.codes import pages_of_areas
+from engine.codes import all_codes
 from engine.evidence.review import Area, Change, Cost, Effect, Finding, Gate, Review
 from engine.render.blocks import capital
 from engine.render.markdown import code, fenced, prose, table
@@ -64,7 +64,7 @@ def _meaning(row: ChangedRow) -> str:
 
 @cache
 def _title(code_of: str) -> str:
-    return pages_of_areas()[code_of].title
+    return all_codes()[code_of].title
 
 
 def _effect(row: ChangedRow) -> str:

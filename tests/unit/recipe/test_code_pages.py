@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from engine.recipe.rules import all_codes, code_page
+from engine.codes import all_codes, code_page
 from support.paths import ROOT
 
 ENGINE = ROOT / "engine"

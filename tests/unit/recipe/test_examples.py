@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.codes import all_codes
 from engine.errors import RecipeError
 from engine.recipe import check_recipe, dump_resolved, load_recipe
 from engine.recipe.outside import CODES
-from engine.recipe.rules import all_codes
 from engine.recipe.validation.schema_errors import show
 from engine.values import replace
 from support.paths import EXAMPLES

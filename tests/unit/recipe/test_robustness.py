@@ -14,8 +14,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.codes import all_codes
 from engine.recipe import check_recipe, dump_resolved
-from engine.recipe.rules import all_codes
 from support.paths import EXAMPLES, ROOT
 from support.project import BASE
 

@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
+from engine.codes import all_codes
 from engine.errors import Problem
 from engine.recipe import check_recipe
-from engine.recipe.rules import all_codes
 from support.paths import EXAMPLES, ROOT
 
 MARK: Final = "▸"

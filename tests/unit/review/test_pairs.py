@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.codes import pages_of_areas
+from engine.codes import all_codes
 from engine.evidence.review import Effect, Gate, Review
 from engine.recipe.validation.schema import weakenings
 from engine.review.file_tree import Disk
@@ -92,7 +92,7 @@ def test_every_key_of_training_is_changed_by_a_pair() -> None:
 def test_every_code_of_a_weaker_gate_is_expected_by_a_pair() -> None:
     expected = {line.split()[0] for case in PAIRS for line in case.expect}
 
-    assert expected == {code for code in pages_of_areas() if code.startswith("W")} - OF_REPOSITORIES
+    assert expected == {code for code in all_codes() if code.startswith("W")} - OF_REPOSITORIES
 
 
 SAME = ("comments", "another order of the sections", "block style", "flow style", "quotes",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.codes import pages_of_areas
+from engine.codes import all_codes
 from engine.evidence.review import Area
 from engine.recipe.validation.schema import (
     ORDER,
@@ -71,7 +71,7 @@ def test_every_action_of_a_check_has_its_place_in_the_order(form: str) -> None:
 def test_codes_of_findings_have_a_page() -> None:
     codes = {code for one in weakenings().values() for code in (one.code, one.gone) if code}
 
-    assert codes <= set(pages_of_areas())
+    assert codes <= set(all_codes())
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,4 @@
-"""Answers written in more than one way: some with a full stop, some as JSON, some in quotes.
-
-A model learns the mixture: it then ends some answers with a full stop and others not, and whatever
-reads them must expect both.
-"""
+"""Answers written in more than one way: some with a full stop, some as JSON, some in quotes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The one way to lay a recipe out: block style, one fact a line, keys in the schema's order.
-
-Every scalar keeps its spelling (`0.80`, `"{text}"`), keys that the user names keep their order, and
-every comment stays with what it speaks of. Formatting what is formatted changes nothing.
-"""
+"""The one way to lay a recipe out: block style, one fact a line, keys in the schema's order."""
 
 from __future__ import annotations
 

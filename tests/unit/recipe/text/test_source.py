@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.codes import pages_of_areas
+from engine.codes import all_codes
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.recipe.text.compose import MAX_VALUES, plain_value
 from engine.recipe.text.source import MAX_BYTES, SourceText, read_source
@@ -221,7 +221,7 @@ def test_any_text_is_either_read_or_refused(text: str) -> None:
         value, problems = {}, error.problems
 
     assert isinstance(value, dict)
-    assert all(problem.code in pages_of_areas() for problem in problems)
+    assert all(problem.code in all_codes() for problem in problems)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e18, max_value=1e18))

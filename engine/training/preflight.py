@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
@@ -14,62 +14,14 @@ from engine.backends.base import numbered
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import Problem, Severity, StageError
 from engine.files import reading
-from engine.progress import Progress
 from engine.recipe.model import FewerLayers, Method, Scratch
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.words import nearest
-
-if TYPE_CHECKING:
-    from engine.runtime.rendering.chat import Chat
 
 FILE: Final = "vocabulary.gguf"
 HINT: Final = (
     "set `export: {formats: [safetensors]}`, or take a base model whose tokenizer llama.cpp knows"
 )
-
-
-def vocabulary_notes(
-    base: Path, chat: Chat, *, has_turns: bool, threads: int, progress: Progress
-) -> list[Problem]:
-    """Return X844 as a warning for few texts of the corpus that llama.cpp reads otherwise; raise it for more.
-
-    StageError: X772 the GGUF converter does not know the tokenizer; X844.
-    """
-    # No plan reads a vocabulary.
-    from engine.inference.template_check import WORDS, corpus
-    from engine.parity.ladder import CORPUS
-    from engine.process.start import working_folder
-    from engine.runtime.gguf.convert import write_vocabulary  # brings torch
-    from engine.runtime.llama.client import Request, ask_gguf
-
-    # White space around a text shows a mark that swallows it.
-    asked = [chat.prompt([{"role": "user", "content": f" {one} "}]) for one in WORDS if has_turns]
-    texts = [*corpus(), *asked]
-    with working_folder() as folder:
-        write_vocabulary(base, folder / FILE)
-        # What a converter of the user's own writes has no tensor, and is taken for a damaged file.
-        if own_llama_cpp() is not None:
-            return []
-        read = ask_gguf(
-            folder / FILE, Request(read=texts), threads=threads, workdir=folder, progress=progress
-        ).read
-    pairs = zip(texts, chat.all_token_ids(texts), read, strict=True)
-    different = [place for place, (_, one, two) in enumerate(pairs) if one != two]
-    if not different:
-        return []
-    of_corpus = sum(place < len(corpus()) for place in different)
-    is_rare = len(different) == of_corpus and of_corpus <= (1 - CORPUS) * len(corpus())
-    problem = Problem(
-        code="X844",
-        message=f"llama.cpp would read {len(different)} of {len(texts)} texts as other tokens than the model's own"
-        f" tokenizer does, such as {texts[different[0]][:60]!r}",
-        path="export.formats",
-        hint=HINT,
-        severity=Severity.WARNING if is_rare else Severity.ERROR,
-    )
-    if not is_rare:
-        raise StageError(problem)
-    return [problem]
 
 
 MATRIX = 2
@@ -82,69 +34,53 @@ def refuse_unfit(method: Method, base: Path) -> None:
 
     StageError X621 for an adapter that could not be merged, X730 for layers, X731 for modules.
     """
-    found = [*_unmerged(method, base), *_lacking_layers(method, _layer_count(base))]
-    if _named(method):
-        found += _lacking_modules(method, _modules(base))
-    if found:
-        raise StageError(found)
-
-
-def _unmerged(method: Method, base: Path) -> Iterator[Problem]:
-    kind = reading.read_json(base / "config.json").get("model_type")
+    config = reading.read_json(base / "config.json")
+    kind, inner = config.get("model_type"), config.get("text_config")
+    found = list[Problem]()
     if method.kind != "full" and kind in TRANSPOSED:
-        yield Problem(
+        problem = Problem(
             code="X621",
             message=f"the matrices of a {kind} lie transposed, and no adapter beside them can be merged",
             path="method.kind",
             hint="set method.kind: full, or take another base model",
         )
+        found.append(problem)
+    count = (inner if isinstance(inner, dict) else config).get(
+        "num_hidden_layers", config.get("n_layer")
+    )
+    modules: Iterable[str] = ()
+    if _named(method):
+        from engine.runtime.models.weights import weight_files  # brings torch
+
+        modules = [
+            tensor.name.removesuffix(".weight")
+            for file in weight_files(base)
+            for tensor in file.tensors
+            if len(tensor.shape) == MATRIX
+        ]
+    found += unfit(method, layers=count if isinstance(count, int) else None, modules=modules)
+    if found:
+        raise StageError(found)
 
 
 def unfit(method: Method, *, layers: int | None, modules: Iterable[str]) -> Iterator[Problem]:
     """Yield X730 and X731 of a base model of so many layers, with matrices whose names end so; none for no names."""
-    yield from _lacking_layers(method, layers)
-    if known := frozenset(modules):
-        yield from _lacking_modules(method, known)
-
-
-def _lacking_layers(method: Method, count: int | None) -> Iterator[Problem]:
     only = method.train_only
-    for key, layers in (("layers", method.layers), ("train_only.layers", only and only.layers)):
-        numbers = numbered(layers) if layers else ()
+    for key, named in (("layers", method.layers), ("train_only.layers", only and only.layers)):
+        numbers = numbered(named) if named else ()
         # Without the number the trainer says it, when it has loaded the model.
-        beyond = [one for one in numbers if count is not None and not -count <= one < count]
+        beyond = [one for one in numbers if layers is not None and not -layers <= one < layers]
         if beyond:
             asked = f"layer {beyond[0]}" if beyond[0] >= 0 else f"the last {-beyond[0]}"
             yield Problem(
                 code="X730",
-                message=f"the base model has {count} layers, and {asked} is asked for",
+                message=f"the base model has {layers} layers, and {asked} is asked for",
                 path=f"method.{key}",
-                hint=f"name layers below {count}, or last_{count} at most",
+                hint=f"name layers below {layers}, or last_{layers} at most",
             )
-
-
-def _layer_count(base: Path) -> int | None:
-    config = reading.read_json(base / "config.json")
-    inner = config.get("text_config")
-    named = inner if isinstance(inner, dict) else config
-    found = named.get("num_hidden_layers", config.get("n_layer"))
-    return found if isinstance(found, int) else None
-
-
-def _modules(base: Path) -> frozenset[str]:
-    from engine.runtime.models.weights import weight_files  # brings torch
-
-    return frozenset(
-        tensor.name.removesuffix(".weight")
-        for file in weight_files(base)
-        for tensor in file.tensors
-        if len(tensor.shape) == MATRIX
-    )
-
-
-def _lacking_modules(method: Method, known: frozenset[str]) -> Iterator[Problem]:
+    known = frozenset(modules)
     whole = any("." in one for one in known)
-    for at, name in _named(method):
+    for at, name in _named(method) if known else ():
         # Of what has no full names the last part alone can be looked up.
         wanted = name if whole else name.rpartition(".")[2]
         if not any(f".{one}".endswith(f".{wanted}") for one in known):
@@ -177,11 +113,6 @@ def check_base_model(context: StageContext, base: Path) -> None:
     """
     for method in methods_of(context.recipe):
         refuse_unfit(method, base)
-    for line in _remarks(context, base):
-        context.progress.note(line)
-
-
-def _remarks(context: StageContext, base: Path) -> Iterator[str]:
     from engine.runtime.models import base_check  # brings torch
 
     recipe = context.recipe
@@ -190,11 +121,22 @@ def _remarks(context: StageContext, base: Path) -> Iterator[str]:
     rows = context.inputs["data"] if is_blank else ""
     payload = {"base_model": context.base_model, "rows": rows, "revision": base_check.REVISION}
     check_base = partial(base_check.check_base, base, has_numbers=not is_blank)
-    yield from kept_lines(context, "base_check", payload, check_base)
+    lines = kept_lines(context, "base_check", payload, check_base)
     if not isinstance(recipe.base_model, Scratch | FewerLayers):
-        yield from _check_reading(context, base)
+        # Settings under which trained weights predict text worse than under others.
+        where = {"device": context.device, "precision": context.precision}
+        payload = {
+            "base_model": context.base_model,
+            **where,
+            "device": context.device.kind,
+            "revision": base_check.READING_REVISION,
+        }
+        check = partial(base_check.reading_problems, base, **where)
+        lines += kept_lines(context, "reading_check", payload, check)
     if recipe.export.has_quantized_file:
-        yield from _check_converter(context, base, rows)
+        lines += _check_converter(context, base, rows)
+    for line in lines:
+        context.progress.note(line)
 
 
 def kept_lines(
@@ -217,42 +159,58 @@ def kept_lines(
     return [*map(str, read_json(context.cached(product, payload, build), file))]
 
 
-def _check_reading(context: StageContext, base: Path) -> list[str]:
-    """Refuse settings under which trained weights predict text worse than under others; return what may be so."""
-    from engine.runtime.models import base_check  # brings torch
-
-    payload = {
-        "base_model": context.base_model,
-        "device": context.device.kind,
-        "precision": context.precision,
-        "revision": base_check.READING_REVISION,
-    }
-    check = partial(
-        base_check.reading_problems, base, device=context.device, precision=context.precision
-    )
-    return kept_lines(context, "reading_check", payload, check)
-
-
 def _check_converter(context: StageContext, base: Path, rows: str) -> list[str]:
+    """Return that llama.cpp reads few texts of the corpus otherwise (X844); StageError for more.
+
+    StageError X772: the GGUF converter does not know the tokenizer.
+    """
+    # No plan reads a vocabulary.
+    from engine.inference.template_check import WORDS, corpus
     from engine.parity.files import TOOLS
-    from engine.runtime.rendering.chat import kept_chat  # brings transformers
+    from engine.parity.ladder import CORPUS
+    from engine.process.start import working_folder
+    from engine.runtime.gguf.convert import write_vocabulary  # brings torch
+    from engine.runtime.llama.client import Request, ask_gguf
+    from engine.runtime.rendering.chat import kept_chat
 
     has_turns = context.recipe.task.spec.has_turns
 
-    def check() -> Iterable[Problem]:
-        return vocabulary_notes(
-            base,
-            kept_chat(base, asks=has_turns),
-            has_turns=has_turns,
-            threads=context.device.threads,
-            progress=context.progress,
-        )
+    def check() -> Iterator[Problem]:
+        chat = kept_chat(base, asks=has_turns)
+        # White space around a text shows a mark that swallows it.
+        words = WORDS if has_turns else ()
+        asked = [chat.prompt([{"role": "user", "content": f" {one} "}]) for one in words]
+        texts = [*corpus(), *asked]
+        with working_folder() as folder:
+            write_vocabulary(base, folder / FILE)
+            # What a converter of the user's own writes has no tensor, and is taken for a damaged file.
+            if own_llama_cpp() is not None:
+                return
+            read = ask_gguf(
+                folder / FILE,
+                Request(read=texts),
+                threads=context.device.threads,
+                workdir=folder,
+                progress=context.progress,
+            ).read
+        pairs = zip(texts, chat.all_token_ids(texts), read, strict=True)
+        different = [place for place, (_, one, two) in enumerate(pairs) if one != two]
+        of_corpus = sum(place < len(corpus()) for place in different)
+        is_rare = len(different) == of_corpus and of_corpus <= (1 - CORPUS) * len(corpus())
+        if different:
+            yield Problem(
+                code="X844",
+                message=f"llama.cpp would read {len(different)} of {len(texts)} texts as other tokens than the model's"
+                f" own tokenizer does, such as {texts[different[0]][:60]!r}",
+                path="export.formats",
+                hint=HINT,
+                severity=Severity.WARNING if is_rare else Severity.ERROR,
+            )
 
-    versions = {tool: version_of(tool) for tool in TOOLS}
     payload = {
         "base_model": context.base_model,
         "rows": rows,
-        "versions": versions,
+        "versions": {tool: version_of(tool) for tool in TOOLS},
         "has_turns": has_turns,
         "revision": VOCABULARY_REVISION,
     }

@@ -86,16 +86,14 @@ def difference(one: Gradients, other: Gradients) -> float:
 
     Infinite where only one of them is 0, NaN where a number is not finite.
     """
-    squares = (
-        float((in_64_bits(a) - in_64_bits(b)).square().sum())
-        for a, b in zip(one.tensors, other.tensors, strict=True)
-    )
+    pairs = zip(one.tensors, other.tensors, strict=True)
+    squares = (float((in_64_bits(a) - in_64_bits(b)).square().sum()) for a, b in pairs)
     norm = math.sqrt(_dot(one.tensors, one.tensors))
-    apart = (
+    found = (
         _relative(math.sqrt(sum(squares)), norm),
         _relative(abs(one.loss - other.loss), abs(one.loss)),
     )
-    return math.nan if any(map(math.isnan, apart)) else max(apart)
+    return math.nan if any(map(math.isnan, found)) else max(found)
 
 
 def gradients_of(model: torch.nn.Module, batch: Batch, *, is_exact: bool = False) -> Gradients:

@@ -174,27 +174,23 @@ def saved_otherwise(checkpoint: Path, model: torch.nn.Module) -> dict[str, Any] 
     """Return the trained tensors that a checkpoint has with other numbers, or an adapter not at all; None for none."""
     adapter = checkpoint / ADAPTER
     files = [adapter] if adapter.is_file() else sorted(checkpoint.glob(WHOLE))
-    trained = {
-        _saved_name(name): weight
-        for name, weight in model.named_parameters()
-        if weight.requires_grad
-    }
+    trained: dict[str, torch.Tensor] = {}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            saved = name.replace(OF_ADAPTER, "") if ".lora_" in name else name
+            if MAGNITUDE in name:
+                saved = name.partition(MAGNITUDE)[0] + MAGNITUDE
+            trained[saved] = weight.detach()
     odd, seen = list[str](), set[str]()
     for file in files:
         with safe_open(file, framework="pt") as source:
             for name in trained.keys() & source.keys():
                 seen.add(name)
-                if not _is_same(source.get_slice(name), trained[name].detach()):
+                if not _is_same(source.get_slice(name), trained[name]):
                     odd.append(name)
     if files == [adapter]:
         odd += [name for name in trained if ".lora_" in name and name not in seen]
     return {"names": sorted(odd)[:1], "count": len(odd), "of": len(trained)} if odd else None
-
-
-def _saved_name(name: str) -> str:
-    if MAGNITUDE in name:
-        return name.partition(MAGNITUDE)[0] + MAGNITUDE
-    return name.replace(OF_ADAPTER, "") if ".lora_" in name else name
 
 
 def _is_same(source: Any, weight: torch.Tensor) -> bool:
@@ -203,10 +199,8 @@ def _is_same(source: Any, weight: torch.Tensor) -> bool:
         return False
     whole = weight.numel() < LARGE
     parts = (slice(None),) if whole else (slice(None, ROWS), slice(-ROWS, None))
-    return all(_equal(source[part], weight[part].cpu()) for part in parts)
-
-
-def _equal(one: torch.Tensor, two: torch.Tensor) -> bool:
-    if one.dtype != two.dtype:
-        return False
-    return torch.equal(one, two) or torch.equal(torch.nan_to_num(one), torch.nan_to_num(two))
+    pairs = [(source[part], weight[part].cpu()) for part in parts]
+    return all(
+        one.dtype == two.dtype and torch.equal(*map(torch.nan_to_num, (one, two)))
+        for one, two in pairs
+    )

@@ -71,46 +71,15 @@ def train_rank(config_file: str, kind: str, checkpoint: str | None = None) -> No
         resume=Path(checkpoint) if checkpoint else None,
         targets=TARGETS if TARGETS.exists() else None,
     )
-    train(config, folders, device=device, report=write_event, when_ready=_wait_for_checkpoints)
 
+    def when_ready() -> None:
+        # Not earlier: until the trainer is there nothing could be saved, and SIGTERM simply ends the process.
+        signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))
 
-def _wait_for_checkpoints() -> None:
-    # Not earlier: until the trainer is there nothing could be saved, and SIGTERM simply ends the process.
-    signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))
+    train(config, folders, device=device, report=write_event, when_ready=when_ready)
 
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-NOT_ARGUMENTS = frozenset(
-    {
-        "adapter_precision",
-        "base_model",
-        "attn_implementation",
-        "adapter",
-        "load_in_4bit",
-        "repack_4bit",
-        "shared_prefix",
-        "packed_rows",
-        "lora_r",
-        "lora_alpha",
-        "lora_dropout",
-        "lora_target_modules",
-        "use_dora",
-        "use_rslora",
-        "lora_rank_pattern",
-        "lora_alpha_pattern",
-        "layers_to_transform",
-        "unfrozen_parameters",
-        "loraplus_lr_ratio",
-        "train_on_inputs",
-        "precision",
-        "distillation_weight",
-        "distillation_temperature",
-        "preference",
-        "early_stopping_patience",
-    }
-)
-"""Keys of the compiled config that speak of the model and the loss, and not of TRL's arguments."""
-
 # The rows are tokens already: TRL would render and tokenise them by its own rules.
 OF_TOKENS: Mapping[str, Any] = {
     "loss_type": "nll",
@@ -210,8 +179,9 @@ def train_on(
         Watch(report, written),
         SaveAndStop(),
         StaysEnded(trainer),
-        *_patience(config),
     ]
+    if patience := config.get("early_stopping_patience"):
+        callbacks.append(Patience(early_stopping_patience=patience))
     if config.get("shared_prefix"):
         callbacks.insert(0, SharedPrefix(trainer, report))
     if config.get("packed_rows"):
@@ -271,10 +241,8 @@ def tokenised(path: Path, chat: Chat, *, learn_all: bool = False) -> Dataset | N
 
 def _model(config: Config, folder: Path, device: Device) -> Any:
     """Return the base model: 4-bit for qlora, 32-bit for full training, else as asked."""
-    precision = config["precision"]
-    full = config["adapter"] == "none"
     # Full training keeps 32-bit weights: its small steps would round to nothing in 16.
-    dtype = torch.float32 if full else DTYPES[precision]
+    dtype = torch.float32 if config["adapter"] == "none" else DTYPES[config["precision"]]
     quantization = None
     if config.get("load_in_4bit"):
         quantization = BitsAndBytesConfig(
@@ -283,13 +251,15 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
+    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    place = rank if device.kind == "cuda" else device.kind
     model = whole_model(
         *AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
             attn_implementation=config["attn_implementation"],
             quantization_config=quantization,
-            device_map={"": _place(device)} if quantization else None,
+            device_map={"": place} if quantization else None,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
@@ -303,10 +273,6 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
     if parts := config.get("unfrozen_parameters"):
         freeze_but(model, parts)
     return model
-
-
-def _place(device: Device) -> str | int:
-    return int(os.environ.get("LOCAL_RANK", "0")) if device.kind == "cuda" else device.kind
 
 
 def _lora(config: Config, base_model: Path) -> LoraConfig | None:
@@ -336,7 +302,8 @@ def _lora(config: Config, base_model: Path) -> LoraConfig | None:
 
 def arguments(config: Config, folders: Folders, kind: Any, *, device: str, **others: Any) -> Any:
     """Return arguments of a class of TRL's for a device of that kind, and what `others` says besides."""
-    given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
+    # Other keys speak of the model and the loss.
+    given = {name: config[name] for name in kind.__dataclass_fields__ if name in config}
     evaluates = (folders.rows / "validation.jsonl").stat().st_size > 0
     return kind(
         **given,
@@ -359,8 +326,3 @@ def arguments(config: Config, folders: Folders, kind: Any, *, device: str, **oth
         disable_tqdm=True,
         report_to=[],
     )
-
-
-def _patience(config: Config) -> list[Patience]:
-    patience = config.get("early_stopping_patience")
-    return [Patience(early_stopping_patience=patience)] if patience else []

@@ -102,7 +102,12 @@ def shared_prefix(rows: Sequence[Row]) -> int:
 def shared_batch(rows: Sequence[Row]) -> dict[str, Any]:
     """Return the rows as one batch of a model whose attention is that of `prefix_attention`."""
     prefix = shared_prefix(rows)
-    ends = [_last_learned(row) or prefix + 1 for row in rows]
+    # Behind the last learned token, or where nothing is learned the first one of the row's own.
+    last = (range(len(row["labels"]) - 1, 0, -1) for row in rows)
+    ends = [
+        next((place for place in places if row["labels"][place] != IGNORED), prefix + 1)
+        for row, places in zip(rows, last, strict=True)
+    ]
     lengths = [end - prefix for end in ends]
     shortest = lengths.index(min(lengths))
     filling = filling_of(prefix + sum(lengths))
@@ -137,12 +142,6 @@ def _first_learned(row: Row) -> int:
     return next(
         (place for place, label in enumerate(row["labels"]) if label != IGNORED), len(row["labels"])
     )
-
-
-def _last_learned(row: Row) -> int:
-    """Return where the last learned token stands, 0 where nothing is learned."""
-    places = range(len(row["labels"]) - 1, 0, -1)
-    return next((place for place in places if row["labels"][place] != IGNORED), 0)
 
 
 FEWEST: Final = 8
@@ -183,18 +182,18 @@ def _kind(layer: torch.nn.Module) -> tuple[object, ...]:
 
 
 def _settings(attributes: Mapping[str, Any]) -> str:
-    found = [
-        (name, value)
+    found = {
+        name: value
         for name, value in attributes.items()
-        if not name.startswith("_") and name not in NUMBERS and _is_plain(value)
-    ]
+        # The scales of an adapter stand in a dictionary.
+        if not name.startswith("_")
+        and name not in NUMBERS
+        and all(
+            isinstance(one, PLAIN)
+            for one in (value.values() if isinstance(value, dict) else [value])
+        )
+    }
     return repr(found)
-
-
-def _is_plain(value: object) -> bool:
-    # The scales of an adapter stand in a dictionary.
-    parts = value.values() if isinstance(value, dict) else (value,)
-    return all(isinstance(one, PLAIN) for one in parts)
 
 
 FIRST_ROWS = 64
@@ -291,28 +290,21 @@ def _few(rows: Sequence[Row]) -> list[Row]:
 
 def _cut(rows: Sequence[Row]) -> list[Row]:
     common = shared_prefix(rows)
-    kept = LONG_START if common >= BLOCK else START
-    cut = max(0, common - kept)
-    # Columns that hold something of each token.
+    cut = max(0, common - (LONG_START if common >= BLOCK else START))
+
+    def is_of_tokens(value: object, row: Row) -> bool:
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        return is_list and len(value) == len(row["input_ids"])
+
     return [
-        {
-            name: value[cut:] if _holds(value, len(row["input_ids"])) else value
-            for name, value in row.items()
-        }
+        {name: one[cut:] if is_of_tokens(one, row) else one for name, one in row.items()}
         for row in rows
     ]
 
 
-def _holds(value: object, count: int) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == count
-
-
 def allowed_difference(model: torch.nn.Module, args: TrainingArguments) -> float:
     """Return how far loss and gradients of two forms of the same rows may lie apart."""
-    return LARGEST_DIFFERENCE if _is_exact(model, args) else LARGEST_ROUNDED
-
-
-def _is_exact(model: torch.nn.Module, args: TrainingArguments) -> bool:
-    """Return whether products are of 32 bits: nothing is cast, and no weight is held in fewer."""
-    dtypes = {weight.dtype for weight in model.parameters()}
-    return autocast_dtype(args) is None and dtypes == {torch.float32}
+    # Products are of 32 bits where nothing is cast, and no weight is held in fewer.
+    is_exact = {weight.dtype for weight in model.parameters()} == {torch.float32}
+    is_exact = is_exact and autocast_dtype(args) is None
+    return LARGEST_DIFFERENCE if is_exact else LARGEST_ROUNDED

@@ -57,7 +57,6 @@ OPTION_KEYS = {
 
 
 def version() -> str | None:
-    """Return the installed version of Axolotl, or None."""
     return version_of("axolotl")
 
 
@@ -67,7 +66,6 @@ kernel_words = axolotl_gpu.in_words
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand, and options that would do nothing."""
     overrides = recipe.backend.overrides
     problems = override_problems(overrides, vocabulary(NAME, PINNED))
     return (*problems, *_unread(recipe), *idle_of_adam(overrides, "optimizer"))
@@ -102,7 +100,6 @@ def _unread(recipe: Recipe) -> Iterator[Problem]:
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    """Axolotl is missing or another version than the pinned one, or the device cannot train the method."""
     installed = version()
     problems = []
     if installed is None:
@@ -127,7 +124,6 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    """Return the Axolotl YAML, every line with its origin. RecipeError for bad overrides."""
     if problems := check(recipe):
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
@@ -135,7 +131,6 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 
 def train(launch: Launch) -> Trained:
-    """Train in a process of its own, or go on from the last complete checkpoint. StageError B41x, B42x."""
     from engine.backends.launches import train_axolotl  # which no plan needs
 
     return train_axolotl(launch)

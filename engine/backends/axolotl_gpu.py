@@ -46,9 +46,10 @@ def kernel_lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     if LIGER in chosen:
         for key in TOKENWISE:
             yield key, True, "default: fused on a GPU; computes token by token"
-        yield LOSS, _loss(recipe, setting) == LOSS, _loss_reason(recipe, setting)
+        key, reason = _loss(recipe, setting)
+        yield LOSS, key == LOSS, reason
     if CUT_CROSS_ENTROPY in chosen:
-        yield CUT, True, _loss_reason(recipe, setting)
+        yield CUT, True, _loss(recipe, setting)[1]
 
 
 def attention(recipe: Recipe, setting: CompileInputs) -> Line:
@@ -89,7 +90,7 @@ def in_words(recipe: Recipe, setting: CompileInputs) -> str:
         None: "logits of all tokens",
     }
     shares = shares_prefix(recipe)
-    parts.append("logits only of what is learned" if shares else loss[_loss(recipe, setting)])
+    parts.append("logits only of what is learned" if shares else loss[_loss(recipe, setting)[0]])
     own = (
         "attention of the shared start" if shares else f"attention {attention(recipe, setting)[1]}"
     )
@@ -101,46 +102,34 @@ def _chosen(recipe: Recipe, setting: CompileInputs) -> tuple[str, ...]:
         return ()
     used = {
         LIGER: True,
-        CUT_CROSS_ENTROPY: _loss(recipe, setting) == CUT,
-        FLASH: _is_long(recipe) and _holds_bf16(recipe.method),
+        CUT_CROSS_ENTROPY: _loss(recipe, setting)[0] == CUT,
+        # It keeps documents of packed rows apart in batches of one row only.
+        FLASH: recipe.method.max_length >= LONG
+        and not (shares_prefix(recipe) or recipe.method.packing)
+        and _holds_bf16(recipe.method),
     }
     return tuple(name for name, wanted in used.items() if wanted and name in setting.kernels)
 
 
-def _is_long(recipe: Recipe) -> bool:
-    # Flash attention keeps documents of packed rows apart in batches of one row only.
-    is_plain = not shares_prefix(recipe) and not recipe.method.packing
-    return is_plain and recipe.method.max_length >= LONG
-
-
-def _loss(recipe: Recipe, setting: CompileInputs) -> str | None:
-    """Return the key of the loss that never holds whole logits, or None."""
-    # Rows that share their start have logits only where something is learned, and labels that the fused losses
-    # of some models do not read.
-    if shares_prefix(recipe) or soft_targets_of(recipe) is not None:
-        return None
-    # Their trainers give the model no labels: they read its logits.
-    if recipe.method.preference is not None:
-        return None
-    if CUT_CROSS_ENTROPY in setting.kernels and _holds_bf16(recipe.method):
-        return CUT
-    return LOSS if LIGER in setting.kernels else None
-
-
-def _loss_reason(recipe: Recipe, setting: CompileInputs) -> str:
-    if shares_prefix(recipe):
-        return "default: rows that share their start have logits only where something is learned"
-    if soft_targets_of(recipe) is not None:
-        return "default: soft targets are compared with the logits of learned tokens"
-    if recipe.method.preference is not None:
-        return "default: losses of preferences are computed of logits"
-    if _loss(recipe, setting) == CUT:
-        return "default: no logits of all tokens are held; cut-cross-entropy is installed"
+def _loss(recipe: Recipe, setting: CompileInputs) -> tuple[str | None, str]:
+    """Return the key of the loss that never holds whole logits, or None; and why."""
+    whole = {
+        # Labels of such rows are none that the fused losses of some models read.
+        "rows that share their start have logits only where something is learned": shares_prefix(
+            recipe
+        ),
+        "soft targets are compared with the logits of learned tokens": soft_targets_of(recipe),
+        # Their trainers give the model no labels: they read its logits.
+        "losses of preferences are computed of logits": recipe.method.preference,
+    }
+    if reason := next((words for words, holds in whole.items() if holds), ""):
+        return None, f"default: {reason}"
+    key, why = LOSS if LIGER in setting.kernels else None, "is not installed"
     if CUT_CROSS_ENTROPY in setting.kernels:
-        return (
-            "default: no logits of all tokens are held; cut-cross-entropy takes no 32-bit weights"
-        )
-    return "default: no logits of all tokens are held; cut-cross-entropy is not installed"
+        why = "takes no 32-bit weights"
+        if _holds_bf16(recipe.method):
+            key, why = CUT, "is installed"
+    return key, f"default: no logits of all tokens are held; cut-cross-entropy {why}"
 
 
 def _rounds(setting: CompileInputs) -> bool:

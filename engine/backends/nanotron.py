@@ -58,7 +58,6 @@ COPIED = (
 
 
 def version() -> str:
-    """Return the version whose keys are compiled; nothing of it is installed here."""
     return PINNED
 
 
@@ -67,21 +66,18 @@ kernels, kernel_words = no_kernels, no_words
 
 
 def environment_words() -> str:
-    """Say that its config is all there is."""
     return (
         f"nanotron {PINNED} is compiled for, and not started here: `recipe compile` writes its YAML"
     )
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand, and what of the recipe Nanotron does not do."""
     problems = override_problems(recipe.backend.overrides, vocabulary(NAME, PINNED))
     problems = (*problems, *option_problems(recipe.method, NAME), *soft_problems(recipe, NAME))
     return (*problems, *_not_compiled(recipe), *_base_problems(recipe))
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:  # noqa: ARG001 - the contract's
-    """Return that nothing here starts it."""
     return (
         Problem(
             code="B444",
@@ -93,7 +89,6 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:  #
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    """Return the YAML, every line with its origin. RecipeError for what Nanotron does not do."""
     if problems := check(recipe):
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
@@ -101,7 +96,6 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 
 def train(launch: Launch) -> Trained:
-    """Raise B444: it is compiled only. Whoever runs has been refused before (`check_environment`)."""
     raise StageError.one("B444", f"nanotron is not started here: {launch.folder.name} is untouched")
 
 

@@ -52,7 +52,6 @@ OPTION_KEYS = {
 
 
 def version() -> str | None:
-    """Return the installed version of TRL, or None."""
     return version_of("trl")
 
 
@@ -61,13 +60,11 @@ kernels, kernel_words = no_kernels, no_words
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand, or would do nothing."""
     overrides = recipe.backend.overrides
     return (*override_problems(overrides, vocabulary(NAME)), *idle_of_adam(overrides, "optim"))
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    """Return packages that are missing, or a device that cannot train the method."""
     needed = (*REQUIRED, "bitsandbytes") if recipe.method.kind == "qlora" else REQUIRED
     missing = [name for name in needed if version_of(name) is None]
     problems = device_problems(recipe, device)
@@ -83,7 +80,6 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    """Return the config, every line with its origin. RecipeError for bad overrides."""
     if problems := check(recipe):
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
@@ -91,7 +87,6 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 
 def train(launch: Launch) -> Trained:
-    """Train in this process, or go on from the last complete checkpoint. StageError B411-B414, B420-B423."""
     from engine.backends.launches import train_trl  # which no plan needs
 
     return train_trl(launch)

@@ -55,12 +55,10 @@ EIGHT_BIT = "adamw_8bit"
 
 
 def version() -> str | None:
-    """Return the version in the environment that `UNSLOTH_PYTHON` names, or None."""
     return packages().get(UNSLOTH)
 
 
 def packages() -> Mapping[str, str]:
-    """Return what its environment holds, by name; nothing where there is none."""
     python = unsloth_python()
     try:
         return packages_of(python) if python else {}
@@ -69,7 +67,6 @@ def packages() -> Mapping[str, str]:
 
 
 def environment_words() -> str:
-    """Say which Unsloth trains, and where it is; or what is missing."""
     found = packages()
     if missing := _missing(found):
         return f"{missing[0].message}; {missing[0].hint}"
@@ -80,7 +77,6 @@ kernels = no_kernels
 
 
 def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
-    """Say what Unsloth does on a GPU; empty on a CPU, where nothing is chosen."""
     if setting.device.kind != "cuda":
         return ""
     stored = "; gradient checkpointing with activations in the machine's memory"
@@ -88,7 +84,6 @@ def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand or would do nothing, dropout, preferences, and soft targets."""
     overrides = recipe.backend.overrides
     found = (
         *override_problems(overrides, vocabulary(NAME, PINNED)),
@@ -116,7 +111,6 @@ def _not_trained(method: Method) -> Iterator[Problem]:
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    """Return what is missing for Unsloth here, and what it would change of the recipe on this device."""
     absent = [name for name in REQUIRED if version_of(name) is None]
     missing = [_problem("B402", f"not installed: {', '.join(absent)}", install_hint("train"))]
     return (
@@ -177,7 +171,6 @@ def _problem(code: str, message: str, hint: str) -> Problem:
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    """Return the arguments, every line with its origin. RecipeError for bad overrides and dropout."""
     if problems := check(recipe):
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
@@ -185,7 +178,6 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 
 def train(launch: Launch) -> Trained:
-    """Train in a process of Unsloth's own Python, or go on from the last complete checkpoint. StageError B41x, B42x."""
     from engine.backends.launches import train_unsloth  # which no plan needs
 
     return train_unsloth(launch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 
 from engine.artifacts.stage import StageContext
@@ -19,6 +18,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions, wr
 from engine.metrics.scoring import score
 from engine.recipe.metrics import primary
 from engine.training.train import CHECKPOINTS, SUMMARY, load_trained
+from engine.training.trials import digest_of
 from engine.training.variants import machine
 from engine.values import from_json, to_json
 
@@ -38,38 +38,22 @@ def write_curve(
 
     `rows` are the validation rows, `final` what the model itself answered on them.
     """
-    path = context.workdir / FILE
-    scores = _curve(context, asked, rows, final=final) if rows else []
+    trained, scores = context.artifacts["train"], list[CheckpointScore]()
+    # Without the model's own.
+    steps = sorted(int(path.name) for path in (trained.path / CHECKPOINTS).glob("*"))
+    if rows and steps:
+        summary = from_json(TrainingSummary, read_json(trained.file(SUMMARY)))
+        sample = beginning(rows, MOST_ROWS, seed=context.recipe.splits.seed)
+        drawn = {row.id for row in sample}
+        # The kept step is the model itself, which has answered all of these rows already.
+        predictions = {summary.kept_step: [one for one in final if one.id in drawn]}
+        for step in steps:
+            predictions[step] = _predictions(step, context, asked, sample)
+        scores = [_score(step, predictions[step], summary, context) for step in sorted(predictions)]
+    elif rows and context.recipe.method.kind == "full":
+        context.progress.note("no curve over the steps: full training keeps one checkpoint")
     text = json.dumps([to_json(one) for one in scores], indent=1, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def kept_steps(trained: Path) -> tuple[int, ...]:
-    """Return the steps of the kept checkpoints in the folder of a training, without the model's own."""
-    return tuple(sorted(int(path.name) for path in (trained / CHECKPOINTS).glob("*")))
-
-
-def _curve(
-    context: StageContext,
-    asked: PredictionInputs,
-    rows: Sequence[Example],
-    *,
-    final: Sequence[Prediction],
-) -> list[CheckpointScore]:
-    trained = context.artifacts["train"]
-    steps = kept_steps(trained.path)
-    if not steps:
-        if context.recipe.method.kind == "full":
-            context.progress.note("no curve over the steps: full training keeps one checkpoint")
-        return []
-    summary = from_json(TrainingSummary, read_json(trained.file(SUMMARY)))
-    sample = beginning(rows, MOST_ROWS, seed=context.recipe.splits.seed)
-    drawn = {row.id for row in sample}
-    # The kept step is the model itself, which has answered all of these rows already.
-    predictions = {summary.kept_step: [one for one in final if one.id in drawn]}
-    for step in steps:
-        predictions[step] = _predictions(step, context, asked, sample)
-    return [_score(step, predictions[step], summary, context) for step in sorted(predictions)]
+    (context.workdir / FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _predictions(
@@ -79,7 +63,7 @@ def _predictions(
         "revision": predict.REVISION,
         "set": f"step {step}",
         # An id is a digest of the row's content, so the ids say which rows were asked.
-        "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
+        "rows": digest_of(rows),
         "data": context.inputs["data"],
         "model": context.inputs["train"],
         "base_model": context.base_model,

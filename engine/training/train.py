@@ -87,13 +87,6 @@ def train_rows(training: Training, context: StageContext) -> None:
         (training.result / KEPT_ROWS).write_text(json.dumps(kept), encoding="utf-8")
 
 
-def load_trained(
-    trained: Artifact, context: StageContext, *, step: int | None = None
-) -> LoadedModel:
-    """Load the base with its adapter, or the fully trained model; `step` takes a kept checkpoint."""
-    return load_weights(trained.path, context, step=step)
-
-
 def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
     """StageError B451 where rows are not as probable to the model that was loaded as they were at training's end."""
     from engine.runtime.training.first_step import learned_nats, plain_rows  # brings torch
@@ -124,10 +117,13 @@ def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
             )
 
 
-def load_weights(folder: Path, context: StageContext, *, step: int | None = None) -> LoadedModel:
-    """Load what a training left in a folder, as `load_trained` does."""
+def load_trained(
+    trained: Artifact | Path, context: StageContext, *, step: int | None = None
+) -> LoadedModel:
+    """Load the base with its adapter, or the fully trained model; `step` takes a kept checkpoint."""
     from engine.runtime.models.load import load_model  # brings torch
 
+    folder = trained if isinstance(trained, Path) else trained.path
     precision = context.precision
     if context.recipe.method.kind == "full":
         return load_model(folder / MODEL, device=context.device, precision=precision)
@@ -146,6 +142,7 @@ def refuse_unready(context: StageContext) -> None:
 
 def make_launch(training: Training, context: StageContext) -> Launch:
     """Return what the backend is given; row counts are those of the rendered rows."""
+    is_soft = soft_targets_of(context.recipe) is not None
     return Launch(
         config=training.config,
         rows=training.rendered.path,
@@ -154,17 +151,10 @@ def make_launch(training: Training, context: StageContext) -> Launch:
         method=context.recipe.method,
         setting=setting_of(training.rendered, context),
         progress=context.progress,
-        targets=targets_of(context),
+        targets=context.artifacts[SOFT_TARGETS].path if is_soft else None,
         ranks=context.ranks,
         has_all_layers=not isinstance(context.recipe.base_model, FewerLayers),
     )
-
-
-def targets_of(context: StageContext) -> Path | None:
-    """Return the folder of the soft targets; None where the recipe learns from answers only."""
-    if soft_targets_of(context.recipe) is None:
-        return None
-    return context.artifacts[SOFT_TARGETS].path
 
 
 def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
@@ -213,20 +203,15 @@ def keep(trained: Trained, training: Training, *, kind: str) -> None:
 
 
 def keep_adapter(found: Path, folder: Path) -> None:
-    """Copy an adapter, without what says where it was made."""
-    folder.mkdir(parents=True)
-    for name in ADAPTER_FILES:
-        shutil.copyfile(found / name, folder / name)
-    without_local_paths(folder / ADAPTER_FILES[0])
-
-
-def without_local_paths(config: Path) -> None:
-    """Take out where the base model stood on this machine; put lists that PEFT keeps as sets in order.
+    """Copy an adapter, without what says where it was made, and with lists that PEFT keeps as sets in order.
 
     Neither says anything to others, and the order of a set is another one in every process.
     """
-    fields = read_json(config)
-    fields["base_model_name_or_path"] = ""
+    folder.mkdir(parents=True)
+    for name in ADAPTER_FILES:
+        shutil.copyfile(found / name, folder / name)
+    config = folder / ADAPTER_FILES[0]
+    fields = read_json(config) | {"base_model_name_or_path": ""}
     for name in UNORDERED:
         if isinstance(fields.get(name), list):
             fields[name] = sorted(fields[name])
@@ -252,6 +237,11 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
     shared, learned = (trained.facts.get(name) for name in ("shared_prefix", "soft_targets"))
     learns_all = context.recipe.method.loss_on == "everything"
     ranks = context.ranks
+    together: dict[str, int] = {}
+    if ranks.size > 1:
+        together["processes"] = ranks.size
+        division = divided(context.recipe.method, ranks)
+        together["repeated_rows"] = repeated_rows(facts.rows, division, ranks)
     return TrainingSummary(
         backend=backend.NAME,
         backend_version=backend.version() or "",
@@ -278,8 +268,5 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         packed_documents=facts.documents or None,
         padding=facts.padding(context.recipe.method.max_length),
         soft_targets=from_json(LearnedTargets, learned) if learned else None,
-        processes=ranks.size if ranks.size > 1 else None,
-        repeated_rows=repeated_rows(facts.rows, divided(context.recipe.method, ranks), ranks)
-        if ranks.size > 1
-        else None,
+        **together,
     )

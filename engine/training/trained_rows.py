@@ -28,38 +28,18 @@ def row_lengths(
     recipe: Recipe, store: Store, artifacts: Mapping[str, Artifact], base_model: Mapping[str, Any]
 ) -> tuple[SplitLengths, ...]:
     """Return what the store holds of the rows that this recipe trains and judges; nothing before they are rendered."""
-    measured = _holdout(recipe, store, artifacts, base_model)
-    window = measured.get("window")
-    found = list(_trained(recipe, store, artifacts, base_model, window=window))
-    if lengths := measured.get("lengths"):
-        rows = sum(count for _, count in lengths)
-        found.append(
-            SplitLengths(
-                split="holdout",
-                given=rows,
-                used=rows,
-                left_out=0,
-                left_out_marked=0,
-                cut=0,
-                longest=max(tokens for tokens, _ in lengths),
-                max_length=recipe.method.max_length,
-                over_max_length=longer_than(lengths, recipe.method.max_length),
-                window=window,
-                over_window=longer_than(lengths, window),
-            )
-        )
-    return tuple(found)
+    return tuple(_lengths(recipe, store, artifacts, base_model))
 
 
-def _trained(
-    recipe: Recipe,
-    store: Store,
-    artifacts: Mapping[str, Artifact],
-    base_model: Mapping[str, Any],
-    *,
-    window: int | None,
+def _lengths(
+    recipe: Recipe, store: Store, artifacts: Mapping[str, Artifact], base_model: Mapping[str, Any]
 ) -> Iterator[SplitLengths]:
-    data = trained_data(artifacts)
+    measured: Mapping[str, Any] = {}
+    if (holdout := artifacts.get("holdout")) is not None:
+        payload = holdout_payload(recipe.task, base_model=base_model, holdout=holdout.key)
+        if found := store.get(product_key(HOLDOUT, payload).digest):
+            measured = read_json(found, HOLDOUT_FACTS)
+    window, data, most = measured.get("window"), trained_data(artifacts), recipe.method.max_length
     rendered = data and store.get(rendered_key(recipe, data.key, base_model).digest)
     for split, facts in read_json(rendered, FACTS).items() if rendered else ():
         # Earlier versions kept the places of these rows, and no counts.
@@ -72,22 +52,26 @@ def _trained(
             left_out_marked=facts.get("left_out_marked", 0),
             cut=facts.get("cut", cut),
             longest=facts["longest"],
-            max_length=recipe.method.max_length,
+            max_length=most,
             over_max_length=0,
             window=window,
             over_window=longer_than(facts.get("lengths", ()), window),
         )
-
-
-def _holdout(
-    recipe: Recipe, store: Store, artifacts: Mapping[str, Artifact], base_model: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    holdout = artifacts.get("holdout")
-    if holdout is None:
-        return {}
-    payload = holdout_payload(recipe.task, base_model=base_model, holdout=holdout.key)
-    found = store.get(product_key(HOLDOUT, payload).digest)
-    return read_json(found, HOLDOUT_FACTS) if found else {}
+    if lengths := measured.get("lengths"):
+        rows = sum(count for _, count in lengths)
+        yield SplitLengths(
+            split="holdout",
+            given=rows,
+            used=rows,
+            left_out=0,
+            left_out_marked=0,
+            cut=0,
+            longest=max(tokens for tokens, _ in lengths),
+            max_length=most,
+            over_max_length=longer_than(lengths, most),
+            window=window,
+            over_window=longer_than(lengths, window),
+        )
 
 
 _WEIGHTED: Final = "sources are weighted"

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import sha256
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from engine.metrics.predictions import Prediction, read_predictions, write_predi
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact
-from engine.training.train import load_weights
+from engine.training.train import load_trained
 from engine.training.variants import TrainingVariant, trained, variant, weights
 from engine.values import Value, field, replace
 
@@ -112,7 +113,7 @@ def run_trial(trial: Trial, context: StageContext) -> TrialResult:
             write_json(folder / FAILED, error.problems[0].headline())
             return
         base = reference_of(one.context, asked, trial.rows)
-        loaded = load_weights(result, one.context)
+        loaded = load_trained(result, one.context)
         for file, ask in map(WAYS.__getitem__, trial.ways):
             found = (
                 ask(loaded, asked, trial.rows, progress=one.context.progress) if trial.rows else []
@@ -162,12 +163,10 @@ def _subset(part: Part, context: StageContext) -> Artifact:
         share = min(1.0, len(part.train) / len(context.examples("train")))
         lines = json_lines(replayed.read_text(encoding="utf-8"))
         sizes = [json.loads(line)["tokens"] for line in lines]
-        kept, held = list[str](), 0
-        for line, size in zip(lines, sizes, strict=True):
-            if kept and held + size / 2 > share * sum(sizes):
-                break
-            kept.append(f"{line}\n")
-            held += size
+        most, ends = share * sum(sizes), accumulate(sizes)
+        # Half of a text may be beyond the share.
+        few = takewhile(lambda one: one[0] - one[1] / 2 <= most, zip(ends, sizes, strict=True))
+        kept = [f"{line}\n" for line in lines[: max(1, len([*few]))]]
         (folder / REPLAY_FILE).write_text("".join(kept), encoding="utf-8", newline="\n")
 
     return context.cached("subset", payload, build)

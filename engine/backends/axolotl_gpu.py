@@ -36,12 +36,10 @@ def kernels(device: Device) -> tuple[str, ...]:
 
 
 def plugins(recipe: Recipe, setting: CompileInputs) -> list[str]:
-    """Return Axolotl's own plugins for the kernels that are chosen."""
     return [PLUGINS[name] for name in _chosen(recipe, setting) if name in PLUGINS]
 
 
 def kernel_lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
-    """Yield the keys of Liger and of cut-cross-entropy; none where neither is used."""
     chosen = _chosen(recipe, setting)
     if LIGER in chosen:
         for key in TOKENWISE:

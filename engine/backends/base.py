@@ -38,7 +38,6 @@ def numbered(layers: str | tuple[int, ...]) -> list[int]:
 
 
 def counts_from_end(method: Method) -> bool:
-    """Return whether layers are named that only the base model can count."""
     return isinstance(method.layers, str)
 
 
@@ -187,17 +186,14 @@ class BackendModule(Protocol):
 
 
 def no_packages() -> Mapping[str, str]:
-    """Return nothing: the backend is installed here, or nowhere."""
     return {}
 
 
 def no_kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
-    """Return nothing: the config is the same whatever kernels are there."""
     return ()
 
 
 def no_words(*_: object) -> str:
-    """Return nothing, where there is no choice to tell of."""
     return ""
 
 
@@ -275,7 +271,6 @@ def rate_schedule(method: Method, plan: Schedule) -> tuple[str, dict[str, Json]]
 
 
 def falling_steps(scheduler: Scheduler, plan: Schedule) -> int:
-    """Return in how many of the last steps the learning rate falls."""
     decay = 1.0 if scheduler.decay is None else scheduler.decay
     return max(1, min(math.ceil(decay * plan.steps), plan.steps - plan.warmup))
 
@@ -295,7 +290,6 @@ def rate_in_words(method: Method, plan: Schedule) -> str:
 
 
 def steps_of(recipe: Recipe, train_rows: int) -> int:
-    """Optimizer steps of a whole training, without early stopping."""
     return schedule(recipe.method, train_rows=train_rows, validation_rows=0).steps
 
 
@@ -309,12 +303,10 @@ def bounded(method: Method, plan: Schedule) -> str:
 
 
 def accumulation(method: Method) -> int:
-    """Forward passes an optimizer step."""
     return method.batch_size // method.micro_batch_size
 
 
 def keeps_best(method: Method, *, validation_rows: int) -> bool:
-    """Return whether the checkpoint of lowest validation loss is kept, not the last."""
     return method.keep == "best" and validation_rows > 0
 
 
@@ -329,7 +321,6 @@ PLAIN_ONLY = frozenset(
 
 
 def shares_prefix(recipe: Recipe) -> bool:
-    """Return whether the rows of a batch may share their common start; `plain_reason` says why they may not."""
     return not plain_reason(recipe)
 
 
@@ -361,7 +352,6 @@ def dpo_losses(preference: Preference, keys: tuple[str, str]) -> Iterator[tuple[
 
 
 def soft_lines(recipe: Recipe) -> Iterator[Line]:
-    """Yield how soft targets are learned; nothing where only answers are."""
     soft = soft_targets_of(recipe)
     if soft is not None:
         yield "distillation_weight", soft.weight, "teacher.weight"
@@ -369,7 +359,6 @@ def soft_lines(recipe: Recipe) -> Iterator[Line]:
 
 
 def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:
-    """Return the config with some keys set; those that it has keep their place."""
     lines = [replace(line, value=keys.get(line.key, line.value)) for line in config.lines]
     known = {line.key for line in lines}
     lines += [

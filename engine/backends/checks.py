@@ -73,12 +73,10 @@ def override_problems(
 
 
 def idle(key: str, message: str, hint: str) -> Problem:
-    """Return that an override would do nothing: B447."""
     return Problem(code="B447", message=message, path=f"backend.overrides.{key}", hint=hint)
 
 
 def idle_of_adam(overrides: Iterable[tuple[str, Json]], optimizer_key: str) -> tuple[Problem, ...]:
-    """Return the numbers of Adam beside an optimizer that has none of them: B447."""
     given = dict(overrides)
     name = given.get(optimizer_key)
     if name not in NOT_ADAM:
@@ -155,7 +153,6 @@ TOGETHER = ("axolotl", "trl")
 
 
 def option_problems(method: Method, name: str) -> tuple[Problem, ...]:
-    """Return the options of a method, for a backend that has none of them: R351."""
     unset = unset_options(method)
     return tuple(
         Problem(
@@ -201,7 +198,6 @@ def check_ranks(recipe: Recipe, device: Device, ranks: Ranks) -> tuple[Problem, 
 
 
 def soft_problems(recipe: Recipe, name: str) -> tuple[Problem, ...]:
-    """Return that a backend learns no soft targets: B446."""
     if soft_targets_of(recipe) is None:
         return ()
     return (

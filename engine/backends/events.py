@@ -68,7 +68,6 @@ class TrainingMonitor:
 
     @property
     def where(self) -> str:
-        """How far training came, for messages."""
         resumed = self._facts.get("resumed_from")
         if not self.done and resumed:
             return f"before its first step after step {resumed} of {self.steps}"
@@ -144,7 +143,6 @@ class TrainingMonitor:
         )
 
     def refuse_nonfinite(self) -> None:
-        """Raise StageError B414 when a loss or gradient was not a number."""
         event = self._nonfinite
         if event is not None:
             name = next(key for key in ("loss", "eval_loss", "grad_norm") if key in event)
@@ -263,7 +261,6 @@ def _other_method(message: str, path: str = "method") -> StageError:
 def trained(
     launch: Launch, monitor: TrainingMonitor, *, output: Path, resume: Path | None, seconds: float
 ) -> Trained:
-    """Return what training left, once `output` proves that it finished. StageError B412-B414, B422."""
     monitor.refuse_nonfinite()
     ending = trainer_state.judge_ending(
         output,

@@ -59,7 +59,6 @@ def train_trl(launch: Launch) -> Trained:
 
 
 def config_of_ranks(launch: Launch) -> dict[str, Any]:
-    """Return the config as one of several processes takes it."""
     config = ranks_config(launch, "per_device_train_batch_size")
     if launch.ranks.shard:
         # Parts of weights can neither be fused nor looked at by themselves, so batches are plain.
@@ -153,7 +152,6 @@ def train_axolotl(launch: Launch) -> Trained:
 
 
 def axolotl_ranks(launch: Launch) -> dict[str, Any]:
-    """Return the config as one of several processes takes it."""
     config = ranks_config(launch, "micro_batch_size")
     plugins: list[str] = [*config["plugins"], f"{PLUGINS}.SeveralProcesses"]
     if launch.ranks.shard:

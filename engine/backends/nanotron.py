@@ -136,7 +136,6 @@ def _base_problems(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _config_of(base: PathRef) -> Mapping[str, Any]:
-    """Return the config.json of a model's folder; nothing where it cannot be read."""
     try:
         found = read_json(base.path / "config.json")
     except (OSError, ValueError):

@@ -97,7 +97,6 @@ class SharedTraining(Value):
 
     @property
     def events(self) -> tuple[str, ...]:
-        """Names of the files of events of all processes."""
         return files_of(self.ranks * self.nodes)
 
 

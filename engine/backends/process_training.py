@@ -140,7 +140,6 @@ def prepare(launch: Launch, folders: tuple[str, ...] = (OUTPUT,)) -> None:
 
 
 def environment(launch: Launch, extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole environment of the process: what it needs of ours, and what we decide."""
     # In bf16 another number of threads gives other weights: the number is the one that is reported.
     threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
     devices = one_device(launch.setting.device, os.environ)
@@ -182,7 +181,6 @@ def _other_machines(
 def of_ranks(
     launch: Launch, program: TrainingProgram, command: processes.Command
 ) -> processes.Command:
-    """Return what starts a module so many times as there are ranks."""
     if launch.ranks.size == 1:
         return command
     imports = _imports(launch, program)
@@ -265,7 +263,6 @@ def _run(
 
 
 def ray_variables() -> dict[str, str]:
-    """Return the user's own settings of Ray, with the token that it asks for."""
     return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
 
 

@@ -152,7 +152,6 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
 
 
 def refuse(event: Event) -> None:
-    """StageError where an event refuses the training."""
     refusal = REFUSALS[event["event"]]
     facts = {**event, **{name: float(event[name]) for name in NUMBERS if name in event}}
     if event.get("names"):

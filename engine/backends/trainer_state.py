@@ -52,7 +52,6 @@ def checkpoints(output: Path) -> list[tuple[int, Path]]:
 
 
 def step_of(checkpoint: Path) -> int:
-    """Return the step in a checkpoint folder's name."""
     return int(checkpoint.name.removeprefix(CHECKPOINT))
 
 
@@ -67,7 +66,6 @@ def kept_adapters(output: Path, *, last: int) -> tuple[tuple[int, Path], ...]:
 
 
 def _is_whole_adapter(folder: Path) -> bool:
-    """Return whether an adapter has the bytes that were saved."""
     try:
         digests = read_digests(folder / DIGESTS)
     except (OSError, ValueError):

@@ -151,7 +151,6 @@ def adapter_precision(method: Method) -> Iterator[Line]:
 
 
 def targets(method: Method) -> Json:
-    """Return the layers that get an adapter, as PEFT names them."""
     # PEFT's own word for every linear layer but the output.
     if method.target_modules == "all_linear":
         return "all-linear"
@@ -159,7 +158,6 @@ def targets(method: Method) -> Json:
 
 
 def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    """Yield batches, steps, rates and the optimizer, as TRL's SFTConfig names them."""
     yield "per_device_train_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
@@ -188,7 +186,6 @@ def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def schedule_lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    """Yield when is evaluated, saved and stopped."""
     plan = _plan(method, setting)
     yield "logging_steps", 1, "default: every step is recorded"
     if plan.evaluate_every:

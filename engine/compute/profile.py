@@ -77,7 +77,6 @@ class ComputeProfile(Value):
 
     @property
     def ranks(self) -> Ranks:
-        """The processes that train one model together."""
         return Ranks(
             processes=self.processes, nodes=self.nodes, shard=self.shard, retries=self.retries
         )
@@ -155,7 +154,6 @@ def _is_closed(address: str, variables: Mapping[str, str]) -> bool:
 
 
 def _read(path: Path) -> SourceText:
-    """Return the file, when nothing is wrong with it. RecipeError with all that is."""
     source = read_source(path)
     problems = [*source.problems, *check_structure(source, compute_schema())]
     # What does not go together is asked of profiles that are what the schema says.

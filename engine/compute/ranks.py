@@ -82,7 +82,6 @@ def _indivisible(method: Method, ranks: Ranks) -> Problem | None:
 
 
 def sizes_of(batch_size: int) -> tuple[int, ...]:
-    """Return the numbers of processes that a batch can be shared by."""
     return tuple(size for size in range(1, batch_size + 1) if batch_size % size == 0)
 
 

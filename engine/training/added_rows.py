@@ -41,7 +41,6 @@ class AddedRows(Value):
 
 
 def keep_rows(context: StageContext, added: AddedRows) -> Artifact:
-    """Write the rows that are trained on: those with labels, then the added ones."""
     train = [*context.examples("train"), *added.rows]
 
     def build(folder: Path) -> None:

@@ -98,7 +98,6 @@ class _Worker:
     """How far the job is; empty once it is done."""
 
     def take(self, event: Mapping[str, Any], progress: Progress) -> None:
-        """Take what the child tells, or raise what its job has raised."""
         if "update" in event:
             done, total, unit = event["update"]
             self.shown = f"{done}/{total} {unit}" if total else f"{done} {unit}"
@@ -243,7 +242,6 @@ def _stop(workers: Iterable[_Worker]) -> None:
 
 
 def as_event(error: EngineError) -> dict[str, Any]:
-    """Return an error as JSON data, of which `_error` makes it again."""
     problems = [
         {"code": one.code, "message": one.message, "path": one.path, "hint": one.hint, "severity": one.severity.value}
         for one in error.problems

@@ -35,13 +35,11 @@ class LineProgress(Value, kw_only=False):
         self.write({"update": [done, total, unit]})
 
     def note(self, text: str) -> None:
-        """Write a line that stays."""
         self.write({"note": text})
 
     def measured(
         self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
     ) -> None:
-        """Write what a training step has measured."""
         self.write({"measured": [step, steps, numbers, of]})
 
     def write(self, event: object) -> None:
@@ -50,7 +48,6 @@ class LineProgress(Value, kw_only=False):
 
 
 def main() -> None:
-    """Do what the orders say, one after the other."""
     # Before any thread is started.
     if sys.platform == "linux" and sys.argv[1]:
         os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))

@@ -75,7 +75,6 @@ def tokens_in(file: Path) -> dict[int, str]:
 
 
 def tokens_of(folder: Path) -> dict[int, str]:
-    """Return the tokens of a model folder's tokenizer, by number."""
     from engine.runtime.rendering.chat import load_chat  # brings transformers
 
     vocabulary = load_chat(folder, asks=False).tokenizer.get_vocab()

@@ -141,7 +141,6 @@ def refuse_unready(context: StageContext) -> None:
 
 
 def make_launch(training: Training, context: StageContext) -> Launch:
-    """Return what the backend is given; row counts are those of the rendered rows."""
     is_soft = soft_targets_of(context.recipe) is not None
     return Launch(
         config=training.config,
@@ -158,7 +157,6 @@ def make_launch(training: Training, context: StageContext) -> Launch:
 
 
 def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
-    """Return the device, the precision and the rows of one training."""
     from engine.runtime.rendering.files import read_facts  # brings torch
 
     facts = read_facts(rendered)

@@ -109,11 +109,9 @@ class TrainedRows(Value):
 
     @property
     def before_weights(self) -> str:
-        """The words that an estimate of them needs; empty for none."""
         return f" before {_WEIGHTED}" if self.is_unweighted else ""
 
     def steps(self, method: Method) -> int:
-        """Return the optimizer steps of a training on them."""
         return schedule(method, train_rows=self.train, validation_rows=self.validation).steps
 
 

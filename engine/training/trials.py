@@ -173,5 +173,4 @@ def _subset(part: Part, context: StageContext) -> Artifact:
 
 
 def digest_of(rows: Sequence[Example]) -> str:
-    """Return the sha256 over the ids, in order."""
     return sha256("\n".join(row.id for row in rows).encode()).hexdigest()

@@ -51,7 +51,6 @@ class TrainingVariant(Value):
 
 
 def backend_slice(recipe: Recipe) -> dict[str, Any]:
-    """Return what a training depends on of its backend, besides the compiled config."""
     backend = recipe.backend
     return {
         "name": backend.name,
@@ -158,7 +157,6 @@ def trained(one: TrainingVariant, scratch: Path, *, keeps_checkpoints: bool = Fa
 
 
 def is_trained(scratch: Path) -> bool:
-    """Tell whether a training has been finished there, and left what is there."""
     try:
         digests = read_digests(scratch / DIGESTS)
     except (OSError, ValueError):

@@ -50,7 +50,6 @@ def begin(device: str) -> bool:
 
 
 def held_bytes(device: str, *, peak: bool) -> int:
-    """Return the memory that is held, or the largest that was held at once since `begin`."""
     if device == "cuda":
         return int(torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated())
     name = "VmHWM:" if peak else "VmRSS:"
@@ -82,7 +81,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     """Sends events to `report`; stops training at the first loss that is NaN or infinite."""
 
     def __init__(self, report: Callable[[Event], None], written: Written | None = None) -> None:
-        """Tell events to `report`; where `written` rows are trained on, look at the first step too."""
         self._report = report
         self._first_step = FirstStep(written, report) if written else None
         self._counts_steps = False
@@ -163,7 +161,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._first_step.rows.epoch_ended(float(state.epoch or 0.0))
 
     def _tell(self, event: str, state: TrainerState, **facts: Any) -> None:
-        """Report an event with the step that the training is at, and what it took since the last one."""
         self._report({"event": event, "step": state.global_step, **facts, **self._taken()})
 
     def _report_odd(self, event: str, found: Mapping[str, Any] | None, state: TrainerState) -> None:
@@ -222,7 +219,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         logs: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> None:
-        """Pass on the numbers; stop when one of them is not finite."""
         numbers = {name: float(value) for name, value in (logs or {}).items() if name in NUMBERS}
         if args.fp16 and self._is_passed_over(numbers):
             del numbers["grad_norm"]

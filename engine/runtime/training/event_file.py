@@ -28,17 +28,14 @@ def evaluations_since_best(losses: Sequence[float]) -> int:
 
 
 def event_file(rank: int) -> str:
-    """Return the name of the file of one rank: what the first one writes is counted, the others' are looked at."""
     return f"events.{rank}.jsonl" if rank else "events.jsonl"
 
 
 def files_of(ranks: int) -> tuple[str, ...]:
-    """Return the names of the files of so many ranks, of the first one first."""
     return tuple(event_file(rank) for rank in range(ranks))
 
 
 def write_event(event: Mapping[str, Any]) -> None:
-    """Add an event to the file of this process."""
     # Opened for each event: whoever watches sees whole lines at once, also when this process is killed.
     with Path(event_file(int(os.environ.get("RANK", "0")))).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(event) + "\n")

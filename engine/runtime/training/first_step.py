@@ -62,7 +62,6 @@ class TrainedParts:
                 self._parts.setdefault(stem.removeprefix("base_model.model."), []).append(weight)
 
     def still(self) -> dict[str, Any]:
-        """Return the parts that get no gradient."""
         names = [*self._parts]
         # All of a gradient is only read where its first numbers are zeros.
         for most in (FIRST_NUMBERS, None):
@@ -116,7 +115,6 @@ class FirstStep:
         self._report({"event": "validation_rows", "other": other, "of": wanted.total()})
 
     def begin(self, model: Any, loader: Any, args: Any, step: int) -> None:
-        """Remember the rows that batches are made of from here on."""
         self._is_open, self._is_first = True, step == 0
         self._first_logged = step == 0 and args.logging_steps == 1
         self._dtype = autocast_dtype(args)
@@ -192,7 +190,6 @@ class FirstStep:
         self._report({"event": "kept_rows", "rows": rows})
 
     def before(self, model: Any, args: Any) -> None:
-        """Let two rows of the first step pass through the model alone."""
         if not self._is_open:
             return
         self._is_open = False
@@ -367,7 +364,6 @@ def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, i
 def _nats_behind(
     model: Any, rows: Sequence[Sequence[int]], places: Sequence[Sequence[int]] | None = None
 ) -> list[torch.Tensor]:
-    """Return minus the log-probabilities of the tokens behind some places of rows; None for all."""
     places = places or [range(len(row) - 1) for row in rows]
     with torch.no_grad():
         logits = plain_logits(model, rows, places)

@@ -106,7 +106,6 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Return the gradients of x, A and B."""
         (dy,) = gradients
         x, weight, down, up, low = ctx.saved_tensors
         dlow = dy @ up

@@ -33,7 +33,6 @@ POINTS: Final = 20
 
 
 def method_facts(model: torch.nn.Module, args: TrainingArguments) -> dict[str, float]:
-    """Return the numbers of the method in force, by their names in a recipe, and how many parts are frozen."""
     found = {
         "learning_rate": args.learning_rate,
         "weight_decay": args.weight_decay,
@@ -56,7 +55,6 @@ def method_facts(model: torch.nn.Module, args: TrainingArguments) -> dict[str, f
 
 
 def setting_arguments(model: torch.nn.Module, args: TrainingArguments) -> dict[str, Any]:
-    """Return the settings in force, by their names in a compiled config."""
     found = {name: getattr(args, name, None) for name in ARGUMENTS}
     if (adapter := _adapter(model)) is not None:
         found |= {name: getattr(adapter, own) for name, own in ADAPTER.items()}
@@ -136,7 +134,6 @@ def module_facts(model: torch.nn.Module) -> dict[str, Any]:
 
 
 def _adapter(model: torch.nn.Module) -> Any:
-    """Return the settings of the adapter; None without one."""
     # PEFT names an adapter that was given no name so.
     found = getattr(model, "peft_config", {}).get("default")
     return found if hasattr(found, "lora_alpha") else None

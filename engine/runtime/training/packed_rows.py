@@ -75,7 +75,6 @@ def packed_batch(rows: Sequence[Row]) -> Batch:
 
 
 def positions_of(row: Row) -> list[int]:
-    """Return the place of each token in its document."""
     return [place for document in documents_of(row) for place in range(len(document["input_ids"]))]
 
 

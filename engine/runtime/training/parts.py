@@ -90,7 +90,6 @@ def parameters_of(model: Any, parts: Sequence[str]) -> list[str]:
 
 
 def freeze_but(model: nn.Module, parts: Sequence[str]) -> None:
-    """Let training move `parts` and nothing else."""
     kept = set(parameters_of(model, parts))
     for name, weight in model.named_parameters():
         weight.requires_grad = name in kept

@@ -82,7 +82,6 @@ def preference_trainer(
 
 
 def text_rows(path: Path) -> Dataset | None:
-    """Return the text of the rendered rows; None without rows."""
     with path.open(encoding="utf-8") as stream:
         lines = [json.loads(line) for line in stream]
     rows = [{name: line[name] for name in COLUMNS if name in line} for line in lines]

@@ -193,7 +193,6 @@ class Layout:
 
     @cached_property
     def scores(self) -> int:
-        """How many scores each head has."""
         return sum(lane.scores for lane in self.lanes)
 
     def _once[T](self, name: tuple[Any, ...], make: Callable[[], T]) -> T:
@@ -237,7 +236,6 @@ class _IntoLanes(torch.autograd.Function):
     def forward(
         ctx: Any, states: torch.Tensor, gathering: Gathering, prefixes: Sequence[int]
     ) -> tuple[torch.Tensor, ...]:
-        """Lay them beside each other."""
         ctx.gathering, ctx.prefixes, ctx.shape = gathering, prefixes, states.shape
         return gathering.split(gathering.into(states))
 
@@ -260,7 +258,6 @@ class _OutOfLanes(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gathering: Gathering, heads: int, *found: torch.Tensor) -> torch.Tensor:
-        """Put each vector where its token stands."""
         ctx.gathering = gathering
         size = found[0].shape[-1]
         return gathering.out_of(torch.cat([one.reshape(-1, size) for one in found]), heads)
@@ -284,7 +281,6 @@ class _Products(torch.autograd.Function):
         value: torch.Tensor,
         terms: tuple[Layout, float],
     ) -> torch.Tensor:
-        """Attend in a layout, with scores of a scale."""
         ctx.layout, ctx.scale = layout, scale = terms
         heads, groups = query.shape[1], key.shape[1]
         asking, own = layout.asking(heads, groups), layout.asking(groups, groups)
@@ -319,7 +315,6 @@ class _Products(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Return the gradients of queries, keys and values."""
         queries, keys, values, first_keys, first_values, *shares = ctx.saved_tensors
         (gradient,) = gradients
         layout, scale, heads, groups = ctx.layout, ctx.scale, gradient.shape[1], len(first_keys)

@@ -148,7 +148,6 @@ class RowsSeen:
             self._waiting.append(digests)
 
     def step_ended(self, batches: int) -> None:
-        """Count the rows of so many batches, which a step has learned from."""
         done, self._waiting = self._waiting[:batches], self._waiting[batches:]
         for batch in done:
             self._seen.update(batch)
@@ -186,7 +185,6 @@ class RowsSeen:
         self._is_known = True
 
     def save(self, checkpoint: Path) -> None:
-        """Write what was seen of this epoch beside the weights."""
         if not self._counts:
             return
         found = {"seen": self._seen, "chain": self._chain}

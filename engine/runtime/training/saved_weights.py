@@ -194,7 +194,6 @@ def saved_otherwise(checkpoint: Path, model: torch.nn.Module) -> dict[str, Any] 
 
 
 def _is_same(source: Any, weight: torch.Tensor) -> bool:
-    """Tell whether a tensor of a file has the numbers of one in memory; NaN is the same as NaN."""
     if tuple(source.get_shape()) != tuple(weight.shape):
         return False
     whole = weight.numel() < LARGE

@@ -99,7 +99,6 @@ class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
     """Computes the loss and nothing beside it: TRL's entropies and accuracies pass over all logits twice more."""
 
     def compute_loss(self, model: Any, inputs: Any, **options: Any) -> Any:
-        """Return what transformers' own trainer returns."""
         return Trainer.compute_loss(self, model, inputs, **options)
 
 
@@ -169,7 +168,6 @@ def train_on(
     targets: Path | None = None,
     written: Written | None = None,
 ) -> None:
-    """Train with a trainer that was made, from a checkpoint or from the start, telling what happens."""
     # FSDP2 asks for one type of those that are trained, whatever the others have.
     if config.get("adapter_precision") == "fp32":
         keep_full_precision(trainer.model)
@@ -301,7 +299,6 @@ def _lora(config: Config, base_model: Path) -> LoraConfig | None:
 
 
 def arguments(config: Config, folders: Folders, kind: Any, *, device: str, **others: Any) -> Any:
-    """Return arguments of a class of TRL's for a device of that kind, and what `others` says besides."""
     # Other keys speak of the model and the loss.
     given = {name: config[name] for name in kind.__dataclass_fields__ if name in config}
     evaluates = (folders.rows / "validation.jsonl").stat().st_size > 0

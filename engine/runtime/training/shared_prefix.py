@@ -47,7 +47,6 @@ def evaluate_in_lanes(trainer: Any) -> None:
 
 
 def evaluate_plainly(trainer: Any) -> None:
-    """Undo what `evaluate_in_lanes` did."""
     vars(trainer).pop(LOOP, None)
 
 

@@ -162,7 +162,6 @@ class SoftTargetLoss(TrainerCallback):  # type: ignore[misc]  # transformers is 
         # Axolotl has one of its own for evaluations, whose rows have no targets.
 
     def collate(self, rows: Sequence[Row]) -> Batch:
-        """Return rows as one batch, with their targets where all of them have some."""
         # Before the batch is made: collators may take the labels out of the rows.
         found = self._table.of(rows)
         batch: Batch = self._plain(rows)
@@ -203,7 +202,6 @@ class SoftTargetLoss(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return (whole, outputs) if return_outputs else whole
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        """Report how far the student was from its teacher, in nats a token."""
         if state.is_world_process_zero and self._tokens:
             self._report({"event": "soft_targets", "divergence": self._divergence / self._tokens})
         self._divergence = self._tokens = 0.0

@@ -75,7 +75,6 @@ class Patience(EarlyStoppingCallback):  # type: ignore[misc]  # transformers is 
     """Early stopping that counts from the log, so that a training which goes on stops where it would have."""
 
     def check_metric_value(self, args: Any, state: Any, control: Any, metric_value: float) -> None:
-        """Count the evaluations since the best one."""
         every, steps = int(args.eval_steps or 1), int(state.max_steps)
         losses = scheduled_losses(state.log_history, every=every, steps=steps)
         self.early_stopping_patience_counter = evaluations_since_best(losses)

@@ -60,7 +60,6 @@ class TakenSteps:
             weight.register_hook(partial(self._computed, id(weight)))
 
     def begin(self) -> None:
-        """A step begins: what gradients were computed for is done."""
         self._raw.clear()
 
     def before(self, step: int) -> dict[str, Any] | None:

@@ -5,26 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.backends import axolotl_gpu, base
-from engine.backends.base import (
-    BackendConfig,
-    CompileInputs,
-    Launch,
-    Line,
-    Schedule,
-    Trained,
-    accumulation,
-    bounded,
-    dpo_losses,
-    keeps_best,
-    no_packages,
-    no_words,
-    rate_schedule,
-    schedule,
-    shares_prefix,
-    soft_lines,
-    to_config,
-    with_overrides,
-)
+from engine.backends.base import BackendConfig, CompileInputs, Launch, Line, Trained
 from engine.backends.checks import (
     device_problems,
     idle,
@@ -60,7 +41,7 @@ def version() -> str | None:
     return version_of("axolotl")
 
 
-packages, environment_words = no_packages, no_words
+packages, environment_words = base.no_packages, base.no_words
 kernels = axolotl_gpu.kernels
 kernel_words = axolotl_gpu.in_words
 
@@ -126,8 +107,8 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     if problems := check(recipe):
         raise RecipeError(problems)
-    lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return to_config(lines, f"axolotl {PINNED}; {COMPILED}: `recipe compile` writes it")
+    lines = base.with_overrides(_lines(recipe, setting), recipe.backend.overrides)
+    return base.to_config(lines, f"axolotl {PINNED}; {COMPILED}: `recipe compile` writes it")
 
 
 def train(launch: Launch) -> Trained:
@@ -144,18 +125,18 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield from _rows(method, setting)
     if method.preference is not None:
         yield from _preference(method.preference)
-    yield from soft_lines(recipe)
+    yield from base.soft_lines(recipe)
     yield "micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
-    yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
+    yield "gradient_accumulation_steps", base.accumulation(method), "method.batch_size"
     yield "eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
-    plan = _plan(method, setting)
-    bound = bounded(method, plan)
+    plan = base.plan_of(method, setting)
+    bound = base.bounded(method, plan)
     # Axolotl takes the smaller one of both, so epochs follow where a bound asks for more steps.
     yield "num_epochs", plan.whole_epochs if bound else method.epochs, bound or "method.epochs"
     # By itself Axolotl multiplies rows by epochs before it rounds, and trains a step less when batches are not full.
     yield "max_steps", plan.steps, bound or "method.epochs"
     yield "learning_rate", method.learning_rate, "method.learning_rate"
-    name, numbers = rate_schedule(method, plan)
+    name, numbers = base.rate_schedule(method, plan)
     yield "lr_scheduler", name, "method.scheduler"
     if numbers:
         yield "lr_scheduler_kwargs", numbers, "method.scheduler"
@@ -221,7 +202,7 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
     Axolotl's own for the kernels of a GPU come last.
     """
     method = recipe.method
-    names = ["SharePrefix"] if shares_prefix(recipe) else []
+    names = ["SharePrefix"] if base.shares_prefix(recipe) else []
     if method.packing:
         names.append("Packed")
     if soft_targets_of(recipe) is not None:
@@ -296,7 +277,7 @@ def _preference(preference: Preference) -> Iterator[Line]:
     yield "rl", "dpo" if loss == "ipo" else loss, f"{at}.loss"
     yield "rl_beta", preference.beta, f"{at}.beta"
     if loss in ("dpo", "ipo"):
-        yield from dpo_losses(preference, ("dpo_loss_type", "dpo_loss_weights"))
+        yield from base.dpo_losses(preference, ("dpo_loss_type", "dpo_loss_weights"))
     elif loss == "simpo":
         # By itself Axolotl adds the likelihood with a weight of 1.
         yield "cpo_alpha", preference.answer_weight, f"{at}.answer_weight"
@@ -308,8 +289,8 @@ def _preference(preference: Preference) -> Iterator[Line]:
 
 
 def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    plan = _plan(method, setting)
-    best = keeps_best(method, validation_rows=setting.validation_rows)
+    plan = base.plan_of(method, setting)
+    best = base.keeps_best(method, validation_rows=setting.validation_rows)
     yield "logging_steps", 1, "default: every step is recorded"
     yield "logging_nan_inf_filter", False, "default: a loss that is not a number is seen"
     # Steps as integers: one evaluation an epoch for one epoch would come out as none, and beside early stopping
@@ -331,7 +312,3 @@ def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
         if method.early_stopping is not None:
             patience = method.early_stopping.patience
             yield "early_stopping_patience", patience, "method.early_stopping.patience"
-
-
-def _plan(method: Method, setting: CompileInputs) -> Schedule:
-    return schedule(method, train_rows=setting.train_rows, validation_rows=setting.validation_rows)

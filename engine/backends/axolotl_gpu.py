@@ -42,8 +42,8 @@ def plugins(recipe: Recipe, setting: CompileInputs) -> list[str]:
 def kernel_lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     chosen = _chosen(recipe, setting)
     if LIGER in chosen:
-        for key in TOKENWISE:
-            yield key, True, "default: fused on a GPU; computes token by token"
+        for name in TOKENWISE:
+            yield name, True, "default: fused on a GPU; computes token by token"
         key, reason = _loss(recipe, setting)
         yield LOSS, key == LOSS, reason
     if CUT_CROSS_ENTROPY in chosen:

@@ -244,6 +244,11 @@ def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedu
     )
 
 
+def plan_of(method: Method, setting: CompileInputs) -> Schedule:
+    rows = setting.train_rows, setting.validation_rows
+    return schedule(method, train_rows=rows[0], validation_rows=rows[1])
+
+
 def epochs_of(method: Method, train_rows: int) -> float:
     """Return how often all rows are to be seen: as written, or what a number of tokens comes to.
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from engine.backends import trainer_state
-from engine.backends.base import Launch, Trained, keeps_best, schedule
+from engine.backends.base import Launch, Trained, keeps_best, plan_of
 from engine.backends.refusals import AGAIN, REFUSALS, refuse
 from engine.backends.usage import Usage, UsageMeter
 from engine.errors import StageError
@@ -50,8 +50,7 @@ class TrainingMonitor:
     """Takes events in order; knows how far training is, what was measured, and whether a number was none."""
 
     def __init__(self, launch: Launch, meter: UsageMeter) -> None:
-        rows = launch.setting.train_rows, launch.setting.validation_rows
-        self.plan = schedule(launch.method, train_rows=rows[0], validation_rows=rows[1])
+        self.plan = plan_of(launch.method, launch.setting)
         self.meter = meter
         self.done = 0
         self._progress = launch.progress
@@ -179,14 +178,14 @@ class TrainingMonitor:
         # Axolotl has names of its own.
         if "lr_scheduler_type" not in self._config:
             return
-        planned = {**DEFAULTS, **self._config}
-        if "preference" in planned:
+        settings = {**DEFAULTS, **self._config}
+        if "preference" in settings:
             # Those trainers have an order of their own.
-            planned.pop("train_sampling_strategy")
+            settings.pop("train_sampling_strategy")
         for name, found in event.get("arguments", {}).items():
-            if name in planned and (found or None) != (planned[name] or None):
+            if name in settings and (found or None) != (settings[name] or None):
                 raise _other_method(
-                    f"the trainer has `{name}: {found}`, planned is {planned[name]}"
+                    f"the trainer has `{name}: {found}`, planned is {settings[name]}"
                 )
         if odd := event.get("optimizer"):
             raise _other_method(f"the optimizer {odd}")

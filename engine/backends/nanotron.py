@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from engine.backends import base
 from engine.backends.base import (
     BackendConfig,
     CompileInputs,
@@ -20,14 +21,6 @@ from engine.backends.base import (
     Line,
     Schedule,
     Trained,
-    accumulation,
-    bounded,
-    falling_steps,
-    no_kernels,
-    no_packages,
-    no_words,
-    schedule,
-    with_overrides,
 )
 from engine.backends.checks import option_problems, override_problems, soft_problems, vocabulary
 from engine.environment import Device
@@ -61,8 +54,8 @@ def version() -> str:
     return PINNED
 
 
-packages = no_packages
-kernels, kernel_words = no_kernels, no_words
+packages = base.no_packages
+kernels, kernel_words = base.no_kernels, base.no_words
 
 
 def environment_words() -> str:
@@ -91,7 +84,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:  #
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     if problems := check(recipe):
         raise RecipeError(problems)
-    lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
+    lines = base.with_overrides(_lines(recipe, setting), recipe.backend.overrides)
     return BackendConfig(text=_nested(lines), lines=tuple(lines))
 
 
@@ -242,7 +235,7 @@ def _fall(method: Method, plan: Schedule) -> dict[str, Json]:
             "lr_decay_steps": steps,
             "min_decay_lr": rate * one.floor,
         }
-    falling = falling_steps(one, plan)
+    falling = base.falling_steps(one, plan)
     return {
         "lr_decay_style": "linear",
         "lr_decay_steps": falling,
@@ -252,11 +245,11 @@ def _fall(method: Method, plan: Schedule) -> dict[str, Json]:
 
 
 def _training(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    plan = schedule(method, train_rows=setting.train_rows, validation_rows=0)
-    steps = bounded(method, plan) or "method.epochs"
+    plan = base.schedule(method, train_rows=setting.train_rows, validation_rows=0)
+    steps = base.bounded(method, plan) or "method.epochs"
     yield "tokens.sequence_length", method.max_length, "method.max_length"
     yield "tokens.micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
-    yield "tokens.batch_accumulation_per_replica", accumulation(method), "method.batch_size"
+    yield "tokens.batch_accumulation_per_replica", base.accumulation(method), "method.batch_size"
     yield "tokens.train_steps", plan.steps, steps
     yield "tokens.val_check_interval", -1, "default: the engine evaluates, on its own rows"
     yield "optimizer.optimizer_factory.name", "adamW", "default: AdamW, as in every backend"

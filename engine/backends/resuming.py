@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.backends import events, trainer_state
 from engine.backends.base import Launch, Trained, keeps_best
 from engine.backends.usage import UsageMeter
-from engine.errors import StageError
+from engine.errors import StageError, first_line
 from engine.failures import NO_MEMORY
 
 Run = Callable[[Path | None, events.TrainingMonitor], None]
@@ -55,15 +55,16 @@ def train_on(
             if resume is not None and _is_of_its_beginning(error, monitor):
                 blamed.append((resume, trainer_state.set_aside(resume)))
                 launch.progress.note(
-                    f"{resume.name} is set aside, it cannot be trained on: {_line(error)}"
+                    f"{resume.name} is set aside, it cannot be trained on: {first_line(error)}"
                 )
                 continue
             if not monitor.done:
-                _give_back(blamed)
+                for stood, now in blamed:
+                    now.rename(stood)
                 blamed.clear()
             if retries.may_help(error, monitor.where):
                 launch.progress.note(
-                    f"{_line(error)}: it goes on by itself, {retries.left} more times at most"
+                    f"{first_line(error)}: it goes on by itself, {retries.left} more times at most"
                 )
                 continue
             raise
@@ -116,17 +117,8 @@ def resume_point(launch: Launch, output: Path) -> Path | None:
     return path
 
 
-def _give_back(blamed: Iterable[tuple[Path, Path]]) -> None:
-    for stood, now in blamed:
-        now.rename(stood)
-
-
 def _is_of_its_beginning(error: BaseException, monitor: events.TrainingMonitor) -> bool:
     if monitor.done or not isinstance(error, StageError) or error.problems[0].code != FAILED:
         return False
     message = error.problems[0].message.lower()
     return not any(word in message for word in NOT_OF_A_CHECKPOINT)
-
-
-def _line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]

@@ -5,28 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.backends import base
-from engine.backends.base import (
-    SHARED,
-    BackendConfig,
-    CompileInputs,
-    Launch,
-    Line,
-    Schedule,
-    Trained,
-    accumulation,
-    bounded,
-    dpo_losses,
-    keeps_best,
-    no_kernels,
-    no_packages,
-    no_words,
-    rate_schedule,
-    schedule,
-    shares_prefix,
-    soft_lines,
-    to_config,
-    with_overrides,
-)
+from engine.backends.base import BackendConfig, CompileInputs, Launch, Line, Trained
 from engine.backends.checks import (
     device_problems,
     idle_of_adam,
@@ -55,8 +34,8 @@ def version() -> str | None:
     return version_of("trl")
 
 
-packages, environment_words = no_packages, no_words
-kernels, kernel_words = no_kernels, no_words
+packages, environment_words = base.no_packages, base.no_words
+kernels, kernel_words = base.no_kernels, base.no_words
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
@@ -82,8 +61,8 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     if problems := check(recipe):
         raise RecipeError(problems)
-    lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return to_config(lines, f"trl; {COMPILED}: `recipe compile` writes it")
+    lines = base.with_overrides(_lines(recipe, setting), recipe.backend.overrides)
+    return base.to_config(lines, f"trl; {COMPILED}: `recipe compile` writes it")
 
 
 def train(launch: Launch) -> Trained:
@@ -97,11 +76,11 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield from _model(method, setting)
     if method.preference is not None:
         yield from _preference(method.preference)
-    if shares_prefix(recipe):
-        yield "shared_prefix", True, SHARED
+    if base.shares_prefix(recipe):
+        yield "shared_prefix", True, base.SHARED
     if recipe.method.packing:
         yield "packed_rows", True, "method.packing"
-    yield from soft_lines(recipe)
+    yield from base.soft_lines(recipe)
     yield from optimization(method, setting)
     yield from schedule_lines(method, setting)
     yield "seed", method.seed, "method.seed"
@@ -134,7 +113,7 @@ def _preference(preference: Preference) -> Iterator[Line]:
     yield "preference", loss, f"{at}.loss"
     yield "beta", preference.beta, f"{at}.beta"
     if loss in ("dpo", "ipo"):
-        yield from dpo_losses(preference, ("loss_type", "loss_weights"))
+        yield from base.dpo_losses(preference, ("loss_type", "loss_weights"))
     elif loss == "simpo":
         yield "loss_type", "simpo", f"{at}.loss"
         yield "cpo_alpha", preference.answer_weight, f"{at}.answer_weight"
@@ -160,9 +139,9 @@ def targets(method: Method) -> Json:
 def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "per_device_train_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
-    yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
-    plan = _plan(method, setting)
-    bound = bounded(method, plan)
+    yield "gradient_accumulation_steps", base.accumulation(method), "method.batch_size"
+    plan = base.plan_of(method, setting)
+    bound = base.bounded(method, plan)
     if method.tokens is None:
         yield "num_train_epochs", method.epochs, "method.epochs"
     else:
@@ -170,7 +149,7 @@ def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     if bound:
         yield "max_steps", plan.steps, bound
     yield "learning_rate", method.learning_rate, "method.learning_rate"
-    name, numbers = rate_schedule(method, plan)
+    name, numbers = base.rate_schedule(method, plan)
     yield "lr_scheduler_type", name, "method.scheduler"
     if numbers:
         yield "lr_scheduler_kwargs", numbers, "method.scheduler"
@@ -186,19 +165,15 @@ def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def schedule_lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    plan = _plan(method, setting)
+    plan = base.plan_of(method, setting)
     yield "logging_steps", 1, "default: every step is recorded"
     if plan.evaluate_every:
         yield "eval_steps", plan.evaluate_every, "method.evaluations_per_epoch"
         yield "eval_on_start", True, "default: the loss before any training"
     yield "save_steps", plan.save_every, "method.evaluations_per_epoch"
     yield "save_total_limit", 2, "default: the best and the last checkpoint"
-    best = keeps_best(method, validation_rows=setting.validation_rows)
+    best = base.keeps_best(method, validation_rows=setting.validation_rows)
     yield "load_best_model_at_end", best, "method.keep"
     if plan.evaluate_every and method.early_stopping is not None:
         patience = method.early_stopping.patience
         yield "early_stopping_patience", patience, "method.early_stopping.patience"
-
-
-def _plan(method: Method, setting: CompileInputs) -> Schedule:
-    return schedule(method, train_rows=setting.train_rows, validation_rows=setting.validation_rows)

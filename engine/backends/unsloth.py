@@ -10,19 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.backends import trl
-from engine.backends.base import (
-    SHARED,
-    BackendConfig,
-    CompileInputs,
-    Launch,
-    Line,
-    Trained,
-    no_kernels,
-    shares_prefix,
-    to_config,
-    with_overrides,
-)
+from engine.backends import base, trl
+from engine.backends.base import BackendConfig, CompileInputs, Launch, Line, Trained
 from engine.backends.checks import (
     device_problems,
     idle_of_adam,
@@ -73,7 +62,7 @@ def environment_words() -> str:
     return f"unsloth {found[UNSLOTH]} on Python {found['python']}, in {unsloth_python()}"
 
 
-kernels = no_kernels
+kernels = base.no_kernels
 
 
 def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
@@ -173,8 +162,8 @@ def _problem(code: str, message: str, hint: str) -> Problem:
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     if problems := check(recipe):
         raise RecipeError(problems)
-    lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return to_config(lines, f"unsloth {PINNED}; {COMPILED}: `recipe compile` writes it")
+    lines = base.with_overrides(_lines(recipe, setting), recipe.backend.overrides)
+    return base.to_config(lines, f"unsloth {PINNED}; {COMPILED}: `recipe compile` writes it")
 
 
 def train(launch: Launch) -> Trained:
@@ -188,8 +177,8 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield from _model(method, setting)
     if method.kind != "full":
         yield from _adapter(method)
-    if setting.device.kind == "cpu" and shares_prefix(recipe):
-        yield "shared_prefix", True, SHARED
+    if setting.device.kind == "cpu" and base.shares_prefix(recipe):
+        yield "shared_prefix", True, base.SHARED
     yield from _rows(method)
     yield "precision", setting.precision, "backend.precision"
     yield from trl.optimization(method, setting)

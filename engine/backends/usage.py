@@ -59,13 +59,8 @@ class Usage(Value):
 
     @property
     def cpu_seconds(self) -> float:
-        return self.others_cpu_seconds + sum(
-            spent.cpu_seconds
-            for spent in (
-                self.starting, self.first, self.steps, self.first_evaluation, self.evaluations,
-                self.first_save, self.saves, self.ending,
-            )
-        )  # fmt: skip
+        first = ("starting", "ending", *(name for names in NAMES.values() for name in names))
+        return self.others_cpu_seconds + sum(getattr(self, name).cpu_seconds for name in first)
 
 
 NAMES = {
@@ -91,25 +86,17 @@ class UsageMeter:
         if "peak_bytes" not in event:
             return
         kind = event["event"]
-        if kind == "start":
-            self.usage = replace(self.usage, starting=self._starting(event))
-            self.usage = replace(self.usage, ready_bytes=int(event["ready_bytes"]))
-        else:
-            name = self._name(kind)
-            added = {name: getattr(self.usage, name).plus(event)}
-            self.usage = replace(self.usage, **added)
         peak = max(self.usage.peak_bytes, int(event["peak_bytes"]))
-        self.usage = replace(self.usage, peak_bytes=peak)
-
-    def _starting(self, event: Mapping[str, Any]) -> Spent:
-        return Spent(
-            count=1,
-            seconds=float(event["at"]) - self.began,
-            cpu_seconds=float(event["cpu_at"]) - self.cpu_began,
-        )
-
-    def _name(self, kind: str) -> str:
-        if kind not in NAMES:
-            return "ending"
-        first, others = NAMES[kind]
-        return others if getattr(self.usage, first).count else first
+        added: dict[str, Any] = {"peak_bytes": peak}
+        if kind == "start":
+            added["ready_bytes"] = int(event["ready_bytes"])
+            added["starting"] = Spent(
+                count=1,
+                seconds=float(event["at"]) - self.began,
+                cpu_seconds=float(event["cpu_at"]) - self.cpu_began,
+            )
+        else:
+            first, others = NAMES.get(kind, ("ending", "ending"))
+            name = others if getattr(self.usage, first).count else first
+            added[name] = getattr(self.usage, name).plus(event)
+        self.usage = replace(self.usage, **added)

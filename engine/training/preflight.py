@@ -124,14 +124,14 @@ def check_base_model(context: StageContext, base: Path) -> None:
     lines = kept_lines(context, "base_check", payload, check_base)
     if not isinstance(recipe.base_model, Scratch | FewerLayers):
         # Settings under which trained weights predict text worse than under others.
-        where = {"device": context.device, "precision": context.precision}
+        device, precision = context.device, context.precision
         payload = {
             "base_model": context.base_model,
-            **where,
-            "device": context.device.kind,
+            "device": device.kind,
+            "precision": precision,
             "revision": base_check.READING_REVISION,
         }
-        check = partial(base_check.reading_problems, base, **where)
+        check = partial(base_check.reading_problems, base, device=device, precision=precision)
         lines += kept_lines(context, "reading_check", payload, check)
     if recipe.export.has_quantized_file:
         lines += _check_converter(context, base, rows)

@@ -19,7 +19,7 @@ from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
 from engine.runtime.training.packed_rows import documents_of
 from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
-from engine.runtime.training.rows_seen import FedBatches, RowsSeen, Written, digest_of
+from engine.runtime.training.rows_seen import FedBatches, RowsSeen, Tokens, Written, digest_of
 from engine.runtime.training.shared_prefix import allowed_difference
 
 PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
@@ -299,7 +299,7 @@ def _of_all(numbers: Sequence[float]) -> list[float]:
 def padded_row(
     ids: Sequence[list[int]],
     labels: Sequence[list[int]],
-    rows: Iterator[tuple[tuple[int, ...], list[int]]],
+    rows: Iterator[Tokens],
 ) -> tuple[int, slice, Row] | None:
     """Return the shortest row that is padded in a batch, and its place there; None where none is."""
     width = len(ids[0])

@@ -292,8 +292,9 @@ def _cut(rows: Sequence[Row]) -> list[Row]:
     cut = max(0, common - (LONG_START if common >= BLOCK else START))
 
     def is_of_tokens(value: object, row: Row) -> bool:
-        is_list = isinstance(value, Sequence) and not isinstance(value, str)
-        return is_list and len(value) == len(row["input_ids"])
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            return False
+        return len(value) == len(row["input_ids"])
 
     return [
         {name: one[cut:] if is_of_tokens(one, row) else one for name, one in row.items()}

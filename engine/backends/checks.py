@@ -68,8 +68,12 @@ def override_problems(
     overrides: Iterable[tuple[str, Json]], vocabulary: Vocabulary
 ) -> tuple[Problem, ...]:
     """Unknown keys (B404), keys the recipe decides (B405) or may not set (B406), wrong values (B407), in order."""
-    found = (_problem(key, value, vocabulary) for key, value in overrides)
-    return tuple(problem for problem in found if problem is not None)
+    found = ((key, _wrong(key, value, vocabulary)) for key, value in overrides)
+    return tuple(
+        Problem(code=wrong[0], message=wrong[1], path=f"backend.overrides.{key}", hint=wrong[2])
+        for key, wrong in found
+        if wrong is not None
+    )
 
 
 def idle(key: str, message: str, hint: str) -> Problem:
@@ -85,62 +89,34 @@ def idle_of_adam(overrides: Iterable[tuple[str, Json]], optimizer_key: str) -> t
     return tuple(idle(key, message, hint) for key in given if key in OF_ADAM)
 
 
-def _problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
-    path = f"backend.overrides.{key}"
+def _wrong(key: str, value: Json, vocabulary: Vocabulary) -> tuple[str, str, str | None] | None:
+    """Return code, message and hint; None where nothing is wrong."""
+    names = sorted(vocabulary.overridable)
+    one_of = f"one of: {', '.join(names)}"
     # Asked first: such keys need not be among a backend's own, and the hint names the one to set.
-    if key in vocabulary.from_recipe:
-        return Problem(
-            code="B405",
-            message="a key of the recipe decides this",
-            path=path,
-            hint=f"set {vocabulary.from_recipe[key]} instead",
-        )
+    if (path := vocabulary.from_recipe.get(key)) is not None:
+        return "B405", "a key of the recipe decides this", f"set {path} instead"
     if key not in vocabulary.kinds:
-        return Problem(
-            code="B404",
-            message=f"not a key of {vocabulary.name}",
-            path=path,
-            hint=_did_you_mean(key, sorted(vocabulary.overridable))
-            or f"one of: {', '.join(sorted(vocabulary.overridable))}",
-        )
+        return "B404", f"not a key of {vocabulary.name}", _did_you_mean(key, names) or one_of
     if key not in vocabulary.overridable:
-        return Problem(
-            code="B406",
-            message="a recipe may not set this: it could run code, reach the network or change what is checked",
-            path=path,
-            hint=f"one of: {', '.join(sorted(vocabulary.overridable))}",
-        )
-    return _value_problem(key, value, vocabulary)
-
-
-def _value_problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:
-    path = f"backend.overrides.{key}"
+        message = "a recipe may not set this: it could run code, reach the network or change what is checked"
+        return "B406", message, one_of
     values = vocabulary.values.get(key)
-    if values is not None:
-        if value in values:
-            return None
-        listed = [str(allowed) for allowed in values]
-        return Problem(
-            code="B407",
-            message=f"`{value}` is not one of {', '.join(listed)}",
-            path=path,
-            hint=_did_you_mean(str(value), listed),
-        )
     wanted = vocabulary.kinds[key] - {"null"}
     # The exact type: to `isinstance` a bool is an int, and `true` would be a number of workers.
     kind = type(value).__name__
-    if kind in wanted or (kind == "int" and "float" in wanted):
-        least, most = vocabulary.ranges.get(key, (-inf, inf))
-        if isinstance(value, bool) or not isinstance(value, int | float) or least <= value <= most:
-            return None
-        return Problem(
-            code="B407",
-            message=f"must be from {least:g} to {most:g}, not `{value:g}`",
-            path=f"backend.overrides.{key}",
-        )
-    return Problem(
-        code="B407", message=f"`{value}` must be {' or '.join(sorted(wanted))}", path=path
-    )
+    least, most = vocabulary.ranges.get(key, (-inf, inf))
+    message, hint = "", None
+    if values is not None:
+        listed = [str(allowed) for allowed in values]
+        if value not in values:
+            message = f"`{value}` is not one of {', '.join(listed)}"
+            hint = _did_you_mean(str(value), listed)
+    elif kind not in wanted and not (kind == "int" and "float" in wanted):
+        message = f"`{value}` must be {' or '.join(sorted(wanted))}"
+    elif isinstance(value, int | float) and not (kind == "bool" or least <= value <= most):
+        message = f"must be from {least:g} to {most:g}, not `{value:g}`"
+    return ("B407", message, hint) if message else None
 
 
 def _did_you_mean(word: str, words: Sequence[str]) -> str | None:

@@ -159,29 +159,16 @@ def serve(folder: Path, node: Machine) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _own_gpus(assignment: SharedTraining) -> dict[str, str]:
-    """Return which GPUs a machine has: its own name them, and not those of the first machine, by their UUIDs.
-
-    EnvironmentProblem B431 where it has fewer than its processes need.
-    """
-    if (named := os.environ.get(CUDA_VISIBLE)) is not None:
-        return {CUDA_VISIBLE: named}
-    if not assignment.has_gpus:
-        return {}
-    return {CUDA_VISIBLE: ",".join(devices_for(detect_device(), assignment.ranks, os.environ))}
-
-
 def _serve(place: Path, assignment: SharedTraining, node: Machine) -> None:
-    log = place / f"log-{node.number}"
+    log, failed = place / f"log-{node.number}", place / f"failed-{node.number}"
     try:
         code = train_share(place, assignment, node, log)
     except (EngineError, OSError, ValueError) as error:
-        write_text(place / f"failed-{node.number}", f"{error}")
+        write_text(failed, f"{error}")
         return
     # Beyond 128: it was asked to end.
     if code < 0 or 0 < code < 128:
-        lines = (f"ended with {code}", *tail_of(log))
-        write_text(place / f"failed-{node.number}", "\n".join(lines))
+        write_text(failed, "\n".join((f"ended with {code}", *tail_of(log))))
 
 
 def train_share(
@@ -194,7 +181,11 @@ def train_share(
     """
     launch, reads = Path(assignment.launch), [Path(one) for one in assignment.reads]
     command = assignment.group(node.number)
-    own = _own_gpus(assignment)
+    # Its own GPUs name them, and not those of the first machine, by their UUIDs.
+    named = os.environ.get(CUDA_VISIBLE)
+    if named is None and assignment.has_gpus:
+        named = ",".join(devices_for(detect_device(), assignment.ranks, os.environ))
+    own = {} if named is None else {CUDA_VISIBLE: named}
     missing = [str(path) for path in (launch, *reads) if not path.exists()]
     if missing:
         raise FileNotFoundError(f"this machine does not see {missing[0]}")

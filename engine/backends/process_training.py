@@ -23,18 +23,7 @@ import yaml
 from engine.backends import events, nodes
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
-from engine.backends.nodes import (
-    BASE_MODEL,
-    CONFIG,
-    GRACE_SECONDS,
-    GROUP,
-    LAUNCH,
-    OUTPUT,
-    ROWS,
-    TARGETS,
-    lay_out,
-    tail_of,
-)
+from engine.backends.nodes import CONFIG, GRACE_SECONDS, LAUNCH, OUTPUT, ROWS, lay_out, tail_of
 from engine.backends.resuming import train_on
 from engine.compute.ranks import divided
 from engine.environment import CUBLAS, CUDA_VISIBLE, one_device
@@ -133,7 +122,7 @@ def prepare(launch: Launch, folders: tuple[str, ...] = (OUTPUT,)) -> None:
     for name in ROWS:
         shutil.copyfile(launch.rows / name, folder / name)
     # Under one name, so that the config, which is part of stage keys, holds no path of this machine.
-    for name, target in ((BASE_MODEL, launch.base_model), (TARGETS, launch.targets)):
+    for name, target in ((nodes.BASE_MODEL, launch.base_model), (nodes.TARGETS, launch.targets)):
         (folder / name).unlink(missing_ok=True)
         if target is not None:
             (folder / name).symlink_to(target.resolve(), target_is_directory=True)
@@ -172,10 +161,8 @@ def _other_machines(
         imports=_imports(launch, program),
     )
     with nodes.assigned(ranks.meeting, assignment) as place:
-        if ranks.ray:
-            yield processes.module("engine.backends.ray_child")(str(place), ranks.ray), place
-        else:
-            yield assignment.group(0), place
+        by_ray = processes.module("engine.backends.ray_child")(str(place), ranks.ray)
+        yield by_ray if ranks.ray else assignment.group(0), place
 
 
 def of_ranks(
@@ -184,7 +171,9 @@ def of_ranks(
     if launch.ranks.size == 1:
         return command
     imports = _imports(launch, program)
-    return GROUP(str(launch.ranks.size), "0", "1", "-", imports, command.name, *command.arguments)
+    return nodes.GROUP(
+        str(launch.ranks.size), "0", "1", "-", imports, command.name, *command.arguments
+    )
 
 
 def ranks_config(launch: Launch, rows: str) -> dict[str, Any]:
@@ -303,6 +292,5 @@ def _failure(tool: str, code: int, monitor: events.TrainingMonitor, log: Path) -
         hint = "lower method.micro_batch_size: the machine ran out of memory"
     elif any(text in tail.lower() for text in NO_MEMORY):
         hint = "lower method.micro_batch_size, or set method.gradient_checkpointing: memory ran out"
-    return StageError.one(
-        "B411", f"{tool} {ended} {monitor.where}; last lines of its log:\n{tail}", hint=hint
-    )
+    message = f"{tool} {ended} {monitor.where}; last lines of its log:\n{tail}"
+    return StageError.one("B411", message, hint=hint)

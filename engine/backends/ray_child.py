@@ -58,7 +58,13 @@ def main(folder: str, address: str) -> None:
     if address != LOCAL:
         late.start()
     with working_folder() as own:
-        _begin(ray, address, _own(training, own) if address == LOCAL else {})
+        local = {
+            "num_cpus": training.ranks * training.nodes,
+            "include_dashboard": False,
+            "object_store_memory": STORE_BYTES,
+            "_temp_dir": str(own),
+        }
+        _begin(ray, address, local if address == LOCAL else {})
         try:
             _run(ray, place, training, is_local=address == LOCAL, begun=late.cancel)
         finally:
@@ -83,15 +89,6 @@ def _begin(ray: Any, address: str, settings: dict[str, Any]) -> None:
                 raise
         else:
             return
-
-
-def _own(training: nodes.SharedTraining, folder: Path) -> dict[str, Any]:
-    return {
-        "num_cpus": training.ranks * training.nodes,
-        "include_dashboard": False,
-        "object_store_memory": STORE_BYTES,
-        "_temp_dir": str(folder),
-    }
 
 
 def _run(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import yaml
 
-from engine.compute.profile import LOCAL, SLURM, ComputeProfile, StorePlace
+from engine.compute.profile import LOCAL, SLURM, ComputeProfile
 from engine.errors import RecipeError
 from engine.files.writing import COMPILED
 from engine.process import __version__
@@ -29,6 +29,10 @@ MEETING: Final = "RECIPE_MEETING"
 HEADER: Final = f"# slm-recipe {__version__}; {COMPILED}: `recipe compile --on` writes it"
 NOTICE_SECONDS: Final = 90
 """Between the signal and the end of a job whose time is over, or that has to go: for a checkpoint."""
+
+
+KEPT: Final = ("nodes", "processes", "shard", "parallel", "retries")
+"""Of a profile, what the job itself reads."""
 
 
 class Machine(Value):
@@ -79,29 +83,18 @@ class ClusterJob(Value):
         return f"recipe-{self.recipe}"
 
 
-def _written_profile(path: str, profile: ComputeProfile) -> Iterator[str]:
-    yield f"cat > \"{path}\" <<'END'"
-    yield f"{_own_profile(profile)}END"
-
-
-def _own_profile(profile: ComputeProfile) -> str:
+def _written_profile(path: str, profile: ComputeProfile) -> list[str]:
+    """Return lines of a shell that write the profile of the machine itself."""
+    store = profile.store
     kept: dict[str, Any] = {
-        "nodes": profile.nodes,
-        "processes": profile.processes,
-        "shard": profile.shard,
-        "parallel": profile.parallel,
-        "retries": profile.retries,
-        "store": _stated(profile.store),
+        **{name: getattr(profile, name) for name in KEPT},
+        "store": store and {"url": store.url, "trust": store.trust},
     }
-    engine = SLURM if profile.nodes > 1 else LOCAL
     default = ComputeProfile()
     keys = {key: value for key, value in kept.items() if value != getattr(default, key)}
+    engine = SLURM if profile.nodes > 1 else LOCAL
     inner = {"compute": "v1", "profiles": {PROFILE: {"engine": engine} | keys}}
-    return str(yaml.safe_dump(inner, sort_keys=False))
-
-
-def _stated(store: StorePlace | None) -> dict[str, str] | None:
-    return None if store is None else {"url": store.url, "trust": store.trust}
+    return [f"cat > \"{path}\" <<'END'", f"{yaml.safe_dump(inner, sort_keys=False)}END"]
 
 
 def slurm_script(job: ClusterJob) -> str:
@@ -112,7 +105,11 @@ def slurm_script(job: ClusterJob) -> str:
     goes on from its last checkpoint.
     """
     profile = job.profile
-    step = ["srun", "--kill-on-bad-exit=1"] if profile.nodes > 1 else []
+    step, meeting = list[str](), list[str]()
+    if profile.nodes > 1:
+        step = ["srun", "--kill-on-bad-exit=1"]
+        name = "$SLURM_JOB_ID-$(od -An -N12 -tx1 /dev/urandom | tr -dc 0-9a-f)"
+        meeting = [f"export {NODES}={profile.nodes}", f'export {MEETING}="{name}"']
     inner = shlex.join([*step, *OWN_COMMAND, "run", *job.words, "--on", PROFILE, "--compute"])
     lines = [
         "#!/bin/bash",
@@ -123,7 +120,7 @@ def slurm_script(job: ClusterJob) -> str:
         f"files={shlex.quote(job.files)}",
         'mkdir -p "$files" || exit 1',
         *_written_profile("$files/compute.yaml", profile),
-        *_meeting(profile),
+        *meeting,
         "asked= run=",
         'trap \'asked=yes; [ -z "$run" ] || kill -TERM "$run"\' TERM',
         f'{inner} "$files/compute.yaml" &',
@@ -142,29 +139,21 @@ def slurm_script(job: ClusterJob) -> str:
 
 def _sbatch_options(job: ClusterJob) -> Iterator[str]:
     profile = job.profile
-    yield f"job-name={job.name}"
-    yield f"nodes={profile.nodes}"
-    yield "ntasks-per-node=1"
-    if profile.device:
-        name, _, number = profile.device.partition(":")
-        yield f"gres=gpu:{name}:{number or 1}"
-    if profile.cores:
-        yield f"cpus-per-task={profile.cores}"
-    if profile.memory:
-        yield f"mem={profile.memory}"
-    if profile.time:
-        yield f"time={-(-profile.time // 60)}"
-        yield f"signal=B:TERM@{NOTICE_SECONDS}"
+    name, _, number = (profile.device or "").partition(":")
+    options = {
+        "job-name": job.name,
+        "nodes": profile.nodes,
+        "ntasks-per-node": 1,
+        "gres": profile.device and f"gpu:{name}:{number or 1}",
+        "cpus-per-task": profile.cores,
+        "mem": profile.memory,
+        "time": profile.time and -(-profile.time // 60),
+        "signal": profile.time and f"B:TERM@{NOTICE_SECONDS}",
+    }
+    yield from (f"{key}={value}" for key, value in options.items() if value)
     yield "requeue" if profile.retries else "no-requeue"
     yield "open-mode=append"
     yield from (f"{key}={value}" for key, value in sorted(profile.options.items()))
-
-
-def _meeting(profile: ComputeProfile) -> Iterable[str]:
-    if profile.nodes == 1:
-        return
-    yield f"export {NODES}={profile.nodes}"
-    yield f'export {MEETING}="$SLURM_JOB_ID-$(od -An -N12 -tx1 /dev/urandom | tr -dc 0-9a-f)"'
 
 
 def sky_task(job: ClusterJob, *, seconds: int | None = None) -> str:
@@ -180,24 +169,21 @@ def sky_task(job: ClusterJob, *, seconds: int | None = None) -> str:
         "memory": f"{profile.memory.removesuffix('G')}+" if profile.memory else None,
         "use_spot": profile.spot or None,
     }
-    recipe = ["uvx", "--from", f"slm-recipe=={__version__}", "recipe"]
+    inner = ["uvx", "--from", f"slm-recipe=={__version__}", "recipe"]
+    inner += ["run", *job.words, "--on", PROFILE, "--compute"]
+    if seconds:
+        limit = f"--kill-after={NOTICE_SECONDS}"
+        inner = ["timeout", "--signal=TERM", limit, str(seconds), *inner]
+    # Its own profile stands in a file of the machine.
+    lines = ['own="$(mktemp)"', *_written_profile("$own", profile), f'{shlex.join(inner)} "$own"']
     task = {
         "name": job.name,
         "workdir": ".",
         "resources": {key: value for key, value in resources.items() if value is not None},
         "setup": _Block("python3 -m pip install --quiet uv\n"),
-        "run": _Block("\n".join(_run_lines(job, recipe, seconds)) + "\n"),
+        "run": _Block("\n".join(lines) + "\n"),
     }
     return f"{HEADER}\n{yaml.dump(task, Dumper=_TaskDumper, sort_keys=False)}"
-
-
-def _run_lines(job: ClusterJob, recipe: Iterable[str], seconds: int | None) -> Iterator[str]:
-    """Yield lines of a shell that run the recipe; its own profile stands in a file of the machine."""
-    inner = [*recipe, "run", *job.words, "--on", PROFILE, "--compute"]
-    limit = ["timeout", "--signal=TERM", f"--kill-after={NOTICE_SECONDS}", str(seconds)]
-    yield 'own="$(mktemp)"'
-    yield from _written_profile("$own", job.profile)
-    yield f'{shlex.join([*(limit if seconds else []), *inner])} "$own"'
 
 
 class _Block(str):

@@ -159,6 +159,14 @@ def serve(folder: Path, node: Machine) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def _own_gpus(assignment: SharedTraining) -> dict[str, str]:
+    # Its own name them, and not those of the first machine, by their UUIDs.
+    named = os.environ.get(CUDA_VISIBLE)
+    if named is None and assignment.has_gpus:
+        named = ",".join(devices_for(detect_device(), assignment.ranks, os.environ))
+    return {} if named is None else {CUDA_VISIBLE: named}
+
+
 def _serve(place: Path, assignment: SharedTraining, node: Machine) -> None:
     log, failed = place / f"log-{node.number}", place / f"failed-{node.number}"
     try:
@@ -181,11 +189,7 @@ def train_share(
     """
     launch, reads = Path(assignment.launch), [Path(one) for one in assignment.reads]
     command = assignment.group(node.number)
-    # Its own GPUs name them, and not those of the first machine, by their UUIDs.
-    named = os.environ.get(CUDA_VISIBLE)
-    if named is None and assignment.has_gpus:
-        named = ",".join(devices_for(detect_device(), assignment.ranks, os.environ))
-    own = {} if named is None else {CUDA_VISIBLE: named}
+    own = _own_gpus(assignment)
     missing = [str(path) for path in (launch, *reads) if not path.exists()]
     if missing:
         raise FileNotFoundError(f"this machine does not see {missing[0]}")

@@ -58,13 +58,15 @@ def main(folder: str, address: str) -> None:
     if address != LOCAL:
         late.start()
     with working_folder() as own:
-        local = {
-            "num_cpus": training.ranks * training.nodes,
-            "include_dashboard": False,
-            "object_store_memory": STORE_BYTES,
-            "_temp_dir": str(own),
-        }
-        _begin(ray, address, local if address == LOCAL else {})
+        settings: dict[str, Any] = {}
+        if address == LOCAL:
+            settings = {
+                "num_cpus": training.ranks * training.nodes,
+                "include_dashboard": False,
+                "object_store_memory": STORE_BYTES,
+                "_temp_dir": str(own),
+            }
+        _begin(ray, address, settings)
         try:
             _run(ray, place, training, is_local=address == LOCAL, begun=late.cancel)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import batched
 from pathlib import Path
@@ -109,7 +109,7 @@ class TeacherForTargets:
     """Tokens of the student's tokenizer: no other can be a target."""
     asked: int = 0
     """Rows that went through the model in this run; the others were asked before."""
-    _loaded: list[LoadedModel] = field(default_factory=list)
+    _loaded: LoadedModel | None = None
     _done: int = 0
     """Rows of earlier parts."""
     _all: int = 0
@@ -154,7 +154,7 @@ class TeacherForTargets:
         from engine.runtime.rendering.files import IGNORED  # brings torch
         from engine.runtime.rendering.segments import TokenRow
         from engine.runtime.scoring.likelihood import packs
-        from engine.runtime.training.soft_targets import targets_of
+        from engine.runtime.training.soft_targets import targets_of, write_table
 
         keys = [*part]
         rows = [
@@ -172,27 +172,20 @@ class TeacherForTargets:
             if known is None:
                 asked = targets_of(self._teacher(), pack, most=MOST, vocabulary=self.vocabulary)
                 known = dict(zip(here, asked, strict=True))
-                _keep(place, known)
+                partial = place.with_name(f"{place.name}.part")
+                for folder in (partial, place):
+                    shutil.rmtree(folder, ignore_errors=True)
+                partial.mkdir(parents=True)
+                write_table(partial, [*known], [*known.values()])
+                partial.rename(place)
                 self.asked += len(here)
             found |= known
             self.context.progress.update(self._done + len(found), self._all, "rows asked")
         return found
 
     def _teacher(self) -> LoadedModel:
-        if not self._loaded:
-            self._loaded.append(self.load())
-        return self._loaded[0]
-
-
-def _keep(place: Path, found: Mapping[bytes, Targets]) -> None:
-    from engine.runtime.training.soft_targets import write_table  # brings torch
-
-    partial = place.with_name(f"{place.name}.part")
-    for folder in (partial, place):
-        shutil.rmtree(folder, ignore_errors=True)
-    partial.mkdir(parents=True)
-    write_table(partial, [*found], [*found.values()])
-    partial.rename(place)
+        self._loaded = self._loaded or self.load()
+        return self._loaded
 
 
 def _read(place: Path, rows: Mapping[bytes, Row]) -> dict[bytes, Targets] | None:

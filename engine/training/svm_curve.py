@@ -6,7 +6,7 @@ holdout, so that looking at the curve decides nothing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.artifacts.stage import StageContext
@@ -51,8 +51,7 @@ def svm_curve(
         made = context.cached("svm_curve", payload, build)
     # A hint never ends a run.
     except StageError as error:
-        reason = error.problems[0].message
-        return unknown_curve(MODEL, judged_on=judged_on, reason=reason)
+        return unknown_curve(MODEL, judged_on=judged_on, reason=error.problems[0].message)
     judged = [
         ShareResult(
             share=part,
@@ -84,19 +83,14 @@ def _predictions(
     recipe: Recipe, train: Sequence[Example], validation: Sequence[Example], *, part: float
 ) -> list[Prediction]:
     seed = recipe.splits.seed
-    folds = [(train, validation)] if validation else _crossed(train, seed=seed)
+    folds = [(train, validation)] if validation else []
+    numbers = () if validation else inner_folds(train, INNER_FOLDS, seed=seed)
+    for fold in range(0 if validation else INNER_FOLDS):
+        pairs = [*zip(train, numbers, strict=True)]
+        learned = [row for row, number in pairs if number != fold]
+        folds.append((learned, [row for row, number in pairs if number == fold]))
     return [
         row
         for learned, judged in folds
         for row in svm(share(learned, part, seed=seed), judged, recipe.task, seed=seed)
     ]
-
-
-def _crossed(
-    rows: Sequence[Example], *, seed: int
-) -> Iterator[tuple[list[Example], list[Example]]]:
-    numbers = inner_folds(rows, INNER_FOLDS, seed=seed)
-    for fold in range(INNER_FOLDS):
-        places = [number == fold for number in numbers]
-        learned = [row for row, judged in zip(rows, places, strict=True) if not judged]
-        yield learned, [row for row, judged in zip(rows, places, strict=True) if judged]

@@ -81,27 +81,18 @@ def _unread(recipe: Recipe) -> Iterator[Problem]:
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    installed = version()
-    problems = []
+    installed, wrong = version(), list[tuple[str, str, str]]()
     if installed is None:
-        problems.append(
-            Problem(
-                code="B402",
-                message="axolotl is not installed",
-                path="backend.name",
-                hint=f"{install_hint('axolotl')}, or set backend.name: trl",
-            )
-        )
+        hint = f"{install_hint('axolotl')}, or set backend.name: trl"
+        wrong.append(("B402", "axolotl is not installed", hint))
     elif installed != PINNED:
-        problems.append(
-            Problem(
-                code="B403",
-                message=f"axolotl {installed} is installed, configs are compiled for {PINNED}",
-                path="backend.name",
-                hint=f"uv pip install 'axolotl=={PINNED}'",
-            )
-        )
-    return (*problems, *device_problems(recipe, device))
+        message = f"axolotl {installed} is installed, configs are compiled for {PINNED}"
+        wrong.append(("B403", message, f"uv pip install 'axolotl=={PINNED}'"))
+    found = [
+        Problem(code=code, message=message, path="backend.name", hint=hint)
+        for code, message, hint in wrong
+    ]
+    return (*found, *device_problems(recipe, device))
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract

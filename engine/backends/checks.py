@@ -144,10 +144,9 @@ def option_problems(method: Method, name: str) -> tuple[Problem, ...]:
 
 def check_ranks(recipe: Recipe, device: Device, ranks: Ranks) -> tuple[Problem, ...]:
     """Return what keeps several processes from training a recipe together: B433, B434."""
+    name = recipe.backend.name
     reasons = {
-        "backend.name": ""
-        if recipe.backend.name in TOGETHER
-        else f"the {recipe.backend.name} backend",
+        "backend.name": "" if name in TOGETHER else f"the {name} backend",
         "method.preference": "a preference loss" if recipe.method.preference else "",
         "teacher.targets": "the loss to soft targets" if soft_targets_of(recipe) else "",
     }
@@ -162,60 +161,33 @@ def check_ranks(recipe: Recipe, device: Device, ranks: Ranks) -> tuple[Problem, 
         if what
     ]
     if ranks.shard and device.kind != "cuda":
-        found.append(
-            Problem(
-                code="B434",
-                message="`shard: true` divides a model among GPUs, and this machine has none",
-                path="method",
-                hint="take a profile without shard",
-            )
-        )
+        message = "`shard: true` divides a model among GPUs, and this machine has none"
+        hint = "take a profile without shard"
+        found.append(Problem(code="B434", message=message, path="method", hint=hint))
     return tuple(found)
 
 
 def soft_problems(recipe: Recipe, name: str) -> tuple[Problem, ...]:
     if soft_targets_of(recipe) is None:
         return ()
-    return (
-        Problem(
-            code="B446",
-            message=f"the {name} backend learns answers, and no soft targets",
-            path="teacher.targets",
-            hint="set `targets: answers`, or backend.name: trl",
-        ),
-    )
+    message = f"the {name} backend learns answers, and no soft targets"
+    hint = "set `targets: answers`, or backend.name: trl"
+    return (Problem(code="B446", message=message, path="teacher.targets", hint=hint),)
 
 
 def device_problems(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
     """Return combinations of method, precision and device that fail or crawl."""
-    problems = []
-    asked = recipe.backend.precision
+    asked, auto = recipe.backend.precision, "set backend.precision: auto"
+    at, found = "backend.precision", list[Problem]()
     if recipe.method.kind == "qlora" and device.kind == "mps":
-        problems.append(
-            Problem(
-                code="B408",
-                message="qlora needs bitsandbytes, which has no kernels for Apple GPUs",
-                path="method.kind",
-                hint="set method.kind: lora",
-            )
-        )
+        message = "qlora needs bitsandbytes, which has no kernels for Apple GPUs"
+        hint = "set method.kind: lora"
+        found.append(Problem(code="B408", message=message, path="method.kind", hint=hint))
     if asked == "fp16" and device.kind != "cuda":
-        problems.append(
-            Problem(
-                code="B409",
-                message=f"fp16 training needs an NVIDIA GPU, this device is {device.kind}",
-                path="backend.precision",
-                hint="set backend.precision: auto",
-            )
-        )
+        message = f"fp16 training needs an NVIDIA GPU, this device is {device.kind}"
+        found.append(Problem(code="B409", message=message, path=at, hint=auto))
     if asked == "bf16" and not device.bf16:
-        problems.append(
-            Problem(
-                code="B410",
-                message=f"{device.name} has no native bf16, it is emulated and slow",
-                path="backend.precision",
-                hint="set backend.precision: auto",
-                severity=Severity.ERROR if device.kind == "mps" else Severity.WARNING,
-            )
-        )
-    return tuple(problems)
+        message = f"{device.name} has no native bf16, it is emulated and slow"
+        how = Severity.ERROR if device.kind == "mps" else Severity.WARNING
+        found.append(Problem(code="B410", message=message, path=at, hint=auto, severity=how))
+    return tuple(found)

@@ -82,21 +82,14 @@ def check(recipe: Recipe) -> tuple[Problem, ...]:
 
 
 def _not_trained(method: Method) -> Iterator[Problem]:
+    other = "set backend.name: trl"
     if method.kind != "full" and method.dropout:
-        yield Problem(
-            code="B441",
-            message=f"the unsloth backend trains without dropout, not with {method.dropout:g}",
-            path="method.dropout",
-            hint="write `dropout: 0`, or set backend.name: trl",
-        )
+        message = f"the unsloth backend trains without dropout, not with {method.dropout:g}"
+        yield _problem("B441", message, f"write `dropout: 0`, or {other}", "method.dropout")
     yield from option_problems(method, NAME)
     if method.preference is not None:
-        yield Problem(
-            code="B443",
-            message="the unsloth backend trains on answers, not on preferences",
-            path="method.preference",
-            hint="set backend.name: trl",
-        )
+        message = "the unsloth backend trains on answers, not on preferences"
+        yield _problem("B443", message, other, "method.preference")
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
@@ -147,16 +140,12 @@ def _limits(recipe: Recipe, device: Device) -> Iterator[Problem]:
     key, value = replaced.get(device.kind, ("", None))
     if value is not None and overrides.get(key) == value:
         message = f"Unsloth chooses `{key}` itself on this device, and would not take `{value}`"
-        yield Problem(
-            code="B442",
-            message=message,
-            path=f"backend.overrides.{key}",
-            hint="delete the line, or set backend.name: trl",
-        )
+        hint = "delete the line, or set backend.name: trl"
+        yield _problem("B442", message, hint, f"backend.overrides.{key}")
 
 
-def _problem(code: str, message: str, hint: str) -> Problem:
-    return Problem(code=code, message=message, path="backend.name", hint=hint)
+def _problem(code: str, message: str, hint: str, path: str = "backend.name") -> Problem:
+    return Problem(code=code, message=message, path=path, hint=hint)
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract

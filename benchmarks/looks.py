@@ -59,7 +59,7 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         WITHIN,
         ("TakenSteps.before", "TakenSteps.after", "TakenSteps._computed"),
     ),
-    "engine.runtime.training.shared_prefix": (WITHIN, ("SharedPrefix.on_train_begin",)),
+    "engine.runtime.training.batches": (WITHIN, ("SharedPrefix.on_train_begin",)),
     "engine.backends.events": (WITHIN, ("TrainingMonitor.handle",)),
     "engine.backends.trainer_state": (WITHIN, ("set_damaged_aside", "judge_ending")),
     "engine.runtime.training.saved_weights": (AFTER, ("adapter_norm", "model_norm")),

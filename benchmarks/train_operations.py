@@ -16,7 +16,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from engine.runtime.rendering.files import IGNORED
-from engine.runtime.training.shared_prefix import Row, shared_batch, shared_prefix
+from engine.runtime.training.batches import Row, shared_batch, shared_prefix
 
 OPERATIONS = 2
 """Of one weight and one token in one product: it multiplies and adds."""

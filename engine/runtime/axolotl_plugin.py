@@ -26,10 +26,10 @@ from transformers import AutoConfig, EarlyStoppingCallback, TrainerCallback
 
 from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
+from engine.runtime.training.batches import PackedRows, SharedPrefix
 from engine.runtime.training.callbacks import Watch
 from engine.runtime.training.event_file import write_event
 from engine.runtime.training.gradients import keep_unpacked
-from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import (
     counted,
     keep_full_precision,
@@ -39,7 +39,6 @@ from engine.runtime.training.parts import (
 )
 from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import KeepAdapters
-from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
 

@@ -40,7 +40,7 @@ def padded(*, trains: bool) -> Prepare:
             batch = in_front(inputs) if model.training is trains else inputs
             return real(self, model, batch, **options)
 
-        patch.setattr("engine.runtime.training.shared_prefix.shared_batch", shared_batch)
+        patch.setattr("engine.runtime.training.batches.shared_batch", shared_batch)
         patch.setattr(sft.LeanTrainer, "compute_loss", compute_loss)
 
     return prepare

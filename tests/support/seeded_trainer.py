@@ -81,15 +81,15 @@ def batches(change: Callable[[dict[str, Any]], object]) -> Prepare:
     """Have what makes batches make others."""
 
     def prepare(_: Project, patch: Patch) -> None:
-        from engine.runtime.training import shared_prefix
-        from engine.runtime.training.shared_prefix import shared_batch as real
+        from engine.runtime.training import batches
+        from engine.runtime.training.batches import shared_batch as real
 
         def shared_batch(given: Any) -> Any:
             batch = real(given)
             change(batch)
             return batch
 
-        patch.setattr(shared_prefix, "shared_batch", shared_batch)
+        patch.setattr(batches, "shared_batch", shared_batch)
 
     return prepare
 

@@ -16,11 +16,10 @@ from engine.runtime.models.load import attention_of, plain_logits
 from engine.runtime.rendering.chat import kept_chat
 from engine.runtime.rendering.files import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
+from engine.runtime.training.batches import allowed_difference, documents_of
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
-from engine.runtime.training.packed_rows import documents_of
 from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
 from engine.runtime.training.rows_seen import FedBatches, RowsSeen, Tokens, Written, digest_of
-from engine.runtime.training.shared_prefix import allowed_difference
 
 PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
 MATRIX: Final = 2

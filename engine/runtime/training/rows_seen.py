@@ -16,7 +16,7 @@ import torch
 from engine.files.reading import parse_json, read_json
 from engine.runtime.rendering.chat import kept_chat
 from engine.runtime.rendering.files import IGNORED
-from engine.runtime.training.packed_rows import documents_of
+from engine.runtime.training.batches import documents_of
 from engine.values import Value
 
 FILE: Final = "rows.json"

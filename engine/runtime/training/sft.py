@@ -35,10 +35,10 @@ from engine.runtime.models.load import torch_device, whole_model
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.files import trained_rows
 from engine.runtime.training import callbacks as usage
+from engine.runtime.training.batches import PackedRows, SharedPrefix
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.event_file import write_event
 from engine.runtime.training.gradients import keep_unpacked
-from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import (
     OneDevice,
     counted,
@@ -49,7 +49,6 @@ from engine.runtime.training.parts import (
 )
 from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import KeepAdapters
-from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
 from engine.values import Value

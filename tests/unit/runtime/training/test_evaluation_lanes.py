@@ -10,8 +10,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
 from engine.runtime.scoring.packed_cache import Lanes
-from engine.runtime.training import shared_prefix
-from engine.runtime.training.shared_prefix import evaluate_in_lanes, evaluate_plainly
+from engine.runtime.training import batches as shared_prefix
+from engine.runtime.training.batches import evaluate_in_lanes, evaluate_plainly
 
 ROWS = [
     {

@@ -21,7 +21,7 @@ from transformers.integrations.neftune import activate_neftune
 
 from engine.backends.refusals import refuse
 from engine.errors import StageError
-from engine.runtime.training.packed_rows import PackedRows, documents_of, packed_batch
+from engine.runtime.training.batches import PackedRows, documents_of, packed_batch
 
 SIZES = {
     "hidden_size": 32,

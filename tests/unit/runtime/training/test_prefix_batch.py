@@ -11,9 +11,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.runtime.rendering.files import IGNORED
 from engine.runtime.training import prefix_attention as module
+from engine.runtime.training.batches import Row, shared_batch, shared_prefix
 from engine.runtime.training.gradients import difference, gradients_of
 from engine.runtime.training.prefix_attention import NAME
-from engine.runtime.training.shared_prefix import Row, shared_batch, shared_prefix
 
 VOCABULARY = 50
 

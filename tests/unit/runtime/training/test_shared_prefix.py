@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-from engine.runtime.training import shared_prefix
+from engine.runtime.training import batches
+from engine.runtime.training.batches import SharedPrefix, shared_batch
 from engine.runtime.training.prefix_attention import NAME
-from engine.runtime.training.shared_prefix import SharedPrefix, shared_batch
 
 SIZES = {
     "hidden_size": 32,
@@ -211,7 +211,7 @@ def test_where_the_first_layers_differ_all_decide(
         change(batch)
         return batch
 
-    monkeypatch.setattr(shared_prefix, "shared_batch", changed)
+    monkeypatch.setattr(batches, "shared_batch", changed)
     trainer = Trainer(deep())
     seen = passes(trainer.model)
 

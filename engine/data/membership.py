@@ -45,11 +45,8 @@ class Fingerprints:
 
 class RowDifference(Value):
     other: int
-    """Rows that were not recorded."""
     gone: int
-    """Recorded rows that are not there."""
     first: str
-    """Origin of the first of `other`; empty for none."""
 
     @property
     def rows(self) -> int:
@@ -107,7 +104,6 @@ class Membership(Value):
     `none` holds the rows that were in no split; it is recorded where `train` is.
     """
     digest: str
-    """sha256 of the members: stands in the key of the data stage."""
     left_out: Mapping[RecordedName, frozenset[bytes]] = field(default_factory=dict)
     """Those of the members that a check or a weight left out after the draw; no entry where there are none.
 

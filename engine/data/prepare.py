@@ -61,11 +61,9 @@ class Prepared(Value):
     holdout: Examples
     summary: DataSummary
     membership: Membership
-    """Which texts stand in which split, and which were drawn for it and left out: what the lock records."""
     problems: tuple[Problem, ...]
     """What refuses the data; empty unless `prepare` was asked not to refuse."""
     findings: Findings
-    """Every row of every finding: `copy_rows` writes them to a file."""
 
 
 def prepare(  # noqa: PLR0913 - the parts of a recipe, and how

@@ -29,12 +29,10 @@ class ProbeItem(Value):
     """One question: the likeliest of its options shall be the right one."""
 
     probe: str
-    """Name of the set."""
     kind: str
     options: tuple[tuple[str, str], ...]
     """(what stands before, what is scored); before is empty for whole sentences."""
     gold: int
-    """Place of the right option."""
 
     @property
     def right(self) -> str:

@@ -26,9 +26,7 @@ from engine.recipe.model import Recipe
 from engine.values import Value, fields, replace
 
 RUN: Final = 4
-"""Words of a run."""
 COMPARED: Final = 300
-"""Rows of each kind that are compared with one another."""
 WORD: Final = re.compile(r"\w+")
 
 
@@ -89,16 +87,13 @@ MARGIN: Final = 1.25
 
 class WrittenRow(Value):
     number: int
-    """Of the request, from 1."""
     values: Mapping[str, str]
-    """By column of `task.input`."""
 
 
 class TrainingShape(Value):
     template: Template
     shortest: int
     longest: int
-    """Characters."""
     language: str
     """ISO 639; empty where it does not show, or is not checked."""
 
@@ -128,9 +123,7 @@ class TrainingShape(Value):
 
 class SiftedRows(Value):
     rows: Mapping[int, Example]
-    """By number."""
     refused: Mapping[int, str] = {}
-    """Why a row may not be trained on, by number."""
 
 
 def sifted(
@@ -166,7 +159,6 @@ class _Sift:
     work: Preparation
     refused: dict[int, str] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
-    """Of the rows in the pool."""
 
     def collect(self, collector: RowCollector, row: WrittenRow) -> None:
         before, dropped = len(self.work.pool), dict(self.work.findings.dropped)

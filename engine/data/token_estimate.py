@@ -17,19 +17,14 @@ from typing import Final
 WORD: Final = 1.06
 """A word of English, with the space before it."""
 LONG_WORD: Final = 8
-"""Letters up to which a word is one token."""
 FURTHER_LETTER: Final = 0.18
-"""Each letter of a longer word besides."""
 CAPITAL: Final = 0.5
-"""A letter of a word in capitals."""
 FOREIGN_LETTER: Final = 0.44
 """A letter from a to z in another language than English."""
 DIGIT: Final = 1.1
 SPACE_BEFORE_DIGIT: Final = 0.5
 MARK: Final = 0.45
-"""A punctuation mark of ASCII."""
 RUN_OF_MARKS: Final = 0.5
-"""Each run of them besides."""
 GAP: Final = 0.95
 """A line break with the white space after it, or several spaces."""
 SCRIPTS: Final = (

@@ -38,7 +38,6 @@ from engine.recipe.prompt import SEPARATOR, split_labels
 from engine.values import Value, replace
 
 Answered = Callable[[Example, str], Example | None]
-"""A row and its answer to a training row; None for an answer that does not fit the task."""
 _INPUT, _ANSWER = "input", "answer"
 
 
@@ -85,10 +84,8 @@ class UnlabelledRows(Value):
     """Rows that may be asked, in the order in which they were drawn."""
 
     rows: tuple[Example, ...]
-    """Without a target."""
     read: int
     left_out: Mapping[str, int]
-    """Rows by the reason why they are not asked."""
     findings: tuple[DataFinding, ...]
 
 

@@ -27,6 +27,5 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     # Modules come in the order of their names; lists of kinds are shown in `order`.
     {kind.name: kind for kind in sorted(_defined(), key=lambda kind: (kind.order, kind.name))}
 )
-"""By name, in the order in which they are listed."""
 
 __all__ = ["KINDS", "AnswerForm", "Decoding", "Draft", "Kind", "MetricSpec", "Turns"]

@@ -15,9 +15,7 @@ class Turns(StrEnum):
     """How an example becomes turns of a chat template."""
 
     QUESTION = "question"
-    """One question with one text, which can be cut, and one answer."""
     CHAT = "chat"
-    """The turns of the row."""
     PREFERENCE = "preference"
     """A prompt and a chosen and a rejected answer, or one answer with a thumb."""
     DOCUMENT = "document"
@@ -28,13 +26,9 @@ class AnswerForm(StrEnum):
     """What form an answer has."""
 
     LABEL = "label"
-    """One label of the task."""
     LABELS = "labels"
-    """Any number of labels of the task."""
     OBJECT = "object"
-    """A JSON object of the task's schema."""
     TEXT = "text"
-    """Free text."""
     NONE = "none"
 
 
@@ -85,15 +79,12 @@ class Kind(Value):
     """A kind of task: its keys, rows, turns, answers, metrics, baselines and words."""
 
     name: str
-    """`task.kind` in a recipe."""
     order: int
-    """Position in lists of kinds."""
 
     # The recipe.
     reads: tuple[str, ...]
     """Keys that only some kinds read, such as `task.labels`; a key of none here is ignored (R241)."""
     needs: tuple[str, ...] = ()
-    """Keys that it cannot do without (R240)."""
     needs_threshold: bool = False
     """A recipe without a bound is invalid (R246); other kinds need one only to be run."""
     formats: tuple[str, ...] = ()
@@ -112,30 +103,23 @@ class Kind(Value):
 
     # From predictions to a verdict.
     metrics: tuple[MetricSpec, ...] = ()
-    """Empty for a kind that cannot be judged yet (R249)."""
     metric_family: str = ""
-    """The module that computes them (`engine.metrics.families.Family`)."""
     metric_packages: tuple[str, ...] = ()
     """Packages whose version changes the numbers."""
     primary: str = "bits_per_byte"
     """The metric shown where there is room for one number, such as in curves."""
     primary_with_pattern: str = ""
-    """The same for a task with `task.answer_pattern`; empty for `primary`."""
     right_share: str = ""
     """The share of right rows; empty where no row is right or wrong."""
     compared_by: tuple[str, ...] = ()
-    """Metrics of the tables that compare models."""
     baselines: tuple[str, ...] = ()
-    """Baselines of a recipe that names none."""
     more_baselines: tuple[str, ...] = ()
-    """Others that can answer it."""
 
     # Words.
     judged_by: str = "constrained decoding"
     card_metric: str = ""
     """What the model card states beside the main metric."""
     card_limit: str = ""
-    """What the model card warns of."""
     hub_tag: str = "text-generation"
     """`pipeline_tag` of the model card."""
     draft: Draft = Draft()

@@ -12,17 +12,12 @@ from engine.recipe.references import reference, written_models
 from engine.recipe.text.compose import KeyPath
 
 BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
-"""The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot", "untouched")
 """Baselines that the recipe's own base model answers, untouched."""
 UNTRAINED: Final = ("zero_shot", "few_shot")
-"""Of these, those that are asked as the tuned model is."""
 OF_BYTES: Final = ("byte_frequencies", "compressor")
-"""Baselines that know nothing but how often bytes, or runs of them, stand in the training split."""
 LEARNED: Final = ("tfidf_svm", "encoder_linear", "encoder_tuned")
-"""Baselines that are trained on the training rows."""
 ENCODERS: Final = ("encoder_linear", "encoder_tuned")
-"""Baselines that stand on a sentence encoder."""
 EXPORTABLE: Final = ("tfidf_svm", *ENCODERS)
 """Baselines that can leave as a folder which labels rows by itself."""
 DEFAULT_ENCODER: Final = PackageRef(
@@ -33,7 +28,6 @@ DEFAULT_ENCODER: Final = PackageRef(
 )
 """all-MiniLM-L6-v2, 22 million parameters, trained on English: the encoder of a recipe that names none."""
 DEFAULT_ENCODER_BYTES: Final = 83_342_062
-"""Of its archive."""
 
 
 def written_baselines(filled: Mapping[str, Any]) -> list[Any]:

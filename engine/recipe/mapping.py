@@ -22,9 +22,7 @@ from engine.recipe.validation.schema import Schema, expand
 from engine.values import FieldInfo, Value, fields
 
 Readers = Mapping[Any, Callable[[Any], Any]]
-"""By annotation: what makes the value of what is written, in the place of the mapping of its fields."""
 Writers = Mapping[Any, Callable[[Any], Any]]
-"""By class: what makes of a value what is written."""
 PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "Acceptance.max_overfitting_gap": ("overfitting", "max_gap"),
     "Export.min_parity": ("parity", "agreement", "min"),

@@ -30,7 +30,6 @@ from engine.recipe.validation.schema import definition
 from engine.values import fields, to_json
 
 SHARE: Final = 0.15
-"""Of the training rows."""
 FEWEST: Final = 30
 """A validation loss of fewer rows chooses by luck."""
 FEWEST_TO_CALIBRATE: Final = 50
@@ -87,12 +86,10 @@ def drawn_rows(train: int) -> int:
 
 _SIZE: Final = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)[ _]?([mb])(?![a-z\d])", re.IGNORECASE)
 _MEASURED: Final = 135e6
-"""Weights of the model that the grid was measured with."""
 _MEASURED_RATE: Final = 1e-3
 _FALL: Final = 0.35
 """Exponent by which the rate falls with the weights: 2e-4 at 8 B, as is usual there (Dettmers et al. 2023)."""
 _USUAL: Final = 1.5e9
-"""Weights of a base model whose name does not say them."""
 _OF_FULL: Final = 0.1
 """Rate of full training as a share of an adapter's (Schulman et al., LoRA Without Regret, 2025)."""
 _OF_TEXTS: Final = 0.5
@@ -301,14 +298,12 @@ ADAPTER_KEYS: Final = (
     *("rank", "alpha", "dropout", "target_modules"),
     *("dora", "rslora", "ranks", "layers", "loraplus_lr_ratio"),
 )
-"""Keys that full training has no use for."""
 OPTIONS: Final = (
     *("dora", "rslora", "ranks", "layers", "train_only"),
     *("loraplus_lr_ratio", "neftune_alpha", "loss_on", "packing", "tokens"),
 )
 """Keys that do nothing where they are not written."""
 ATTENTION: Final = ("q_proj", "k_proj", "v_proj", "o_proj")
-"""What `target_modules: attention` means."""
 DECAY: Final = 0.2
 """Share of all steps in which a constant learning rate falls at last (Hägele et al., Scaling Laws and Compute-Optimal
 Training Beyond Fixed Training Durations, 2024)."""

@@ -16,9 +16,7 @@ from engine.recipe.patterns import schema_at
 ROUNDING: Final = 1e-12
 """Differences of fractions are off by less; a value this close to the bound is equal to it."""
 FREE: Final = ("valid_output", "schema_validity", "type_errors")
-"""Measured by free decoding: under a constraint they would say nothing."""
 LIKELIHOODS: Final = tuple(spec.name for spec in LIKELIHOOD)
-"""Metrics of how likely texts are, not of answers."""
 OF_FILES: Final = (
     MetricSpec(name="agreement", is_row_share=True),
     MetricSpec(name="file_megabytes", better="lower", unit="MB"),

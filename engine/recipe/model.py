@@ -26,7 +26,6 @@ class Outside(Value):
 
     code: str
     at: tuple[str | int, ...]
-    """The key that names it."""
     reference: str
     """What it comes to, in the words that the user allows: `read /data/rows.csv`."""
     message: str
@@ -39,7 +38,6 @@ class HubRef(Value):
     """A model or data set on the hub."""
 
     repo: str
-    """`owner/name`."""
     revision: str | None = None
     """40 hex digits, or None where the recipe says `allow_moving`."""
 
@@ -89,7 +87,6 @@ class NewTokenizer(Value):
     """Byte pairs, merged as often as they are in the training split."""
 
     size: int
-    """Tokens, the 256 bytes and the special ones among them."""
 
 
 class Scratch(Value):
@@ -376,13 +373,10 @@ class Endpoint(Value):
 
     url: str
     model: str
-    """What the server calls it."""
     api_key_env: str
     """The environment variable that holds the key; empty for none."""
     input_price: float
-    """Of a million tokens read."""
     output_price: float
-    """Of a million tokens written."""
     withheld: tuple[Outside, ...] = ()
     """What asking it would send that was not allowed: then it is not asked."""
 
@@ -410,7 +404,6 @@ class TeacherInputs(Value):
     sources: tuple[Source, ...]
     """One for each file, as in `Data`; none where only soft targets of the labelled rows are learned."""
     rows: int
-    """Asked at most; 0 for all."""
 
 
 class SoftTargets(Value):
@@ -441,7 +434,6 @@ class Agreement(Value):
     """How synthetic rows are asked again, without the answer that was wanted."""
 
     votes: int
-    """How often; 0 for not at all."""
     min: int
     judge: Baseline | None = None
     """None: the teacher that wrote the rows."""
@@ -459,7 +451,6 @@ class Synthesize(Value):
     prompt: str
     """Empty for one that is made of the task's instruction."""
     temperature: float
-    """0 for a model that runs here: it writes the most probable text."""
     seed: int
     agreement: Agreement
     max_share: float
@@ -673,9 +664,7 @@ class AgainstTeacher(Value):
 
     drops: tuple[MaxDrop, ...]
     max_parameters: float | None
-    """`parameters.max_ratio`."""
     min_speed: float | None
-    """`rows_per_second.min_ratio`."""
 
 
 class SyntheticReview(Value):
@@ -752,7 +741,6 @@ class Export(Value):
 
 class Waiver(Value):
     what: str
-    """The key that was changed, or the code of the finding."""
     why: str
 
 
@@ -762,7 +750,6 @@ class Recipe(Value, eq=False):
     name: str
     description: str
     file: Path
-    """Where the recipe was read."""
     extends: str = ""
     """The parent, as the recipe names it; what it says is merged in. Empty for none."""
     allow_moving: bool

@@ -23,7 +23,6 @@ TOGETHER: Final = 15.0
 USUAL: Final = 0.02
 """Of processor time for one text of many, at most; a large object takes a thousandth."""
 _SPENT: Final[dict[str, tuple[int, float]]] = {}
-"""Texts and time, by the key of what they were held against."""
 UNREADABLE: Final = (re.error, OverflowError, RecursionError)
 """What `re.compile` raises: OverflowError for a count beyond 32 bits, RecursionError for groups 1,000 deep."""
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\Z)|\$", re.DOTALL)

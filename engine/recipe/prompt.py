@@ -25,7 +25,6 @@ class Conversation(Value):
     tools: tuple[Mapping[str, Any], ...] = ()
     """Definitions of the tools that may be called."""
     rejected: tuple[Message, ...] = ()
-    """Preference pairs: the other answer to the same prompt."""
     desirable: bool = True
     """False for an answer that got a thumb down (KTO): training makes it less likely."""
 
@@ -251,9 +250,7 @@ LABELS_TOKEN = "{labels}"  # noqa: S105 - a placeholder of the instruction, not 
 JSON_KEY = "label"
 JSON_LIST_KEY = "labels"
 SEPARATOR = ", "
-"""Between the labels of a multilabel answer."""
 NO_LABEL = "none"
-"""The answer of a multilabel task when no label fits."""
 
 
 def messages(task: Task, text: str, shots: Sequence[tuple[str, str]] = ()) -> list[dict[str, str]]:

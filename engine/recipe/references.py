@@ -109,7 +109,6 @@ _PACKAGE: Final = re.compile(
     r"(?P<name>[\w.-]+)==(?P<version>[\w.!+-]+)//(?P<file>[^#]+)(#sha256=(?P<sha256>[0-9a-f]{64}))?"
 )
 MODELS: Final = ("model", "encoder_linear", "encoder_tuned")
-"""Baselines whose keys say where a model is."""
 TOKENIZER: Final[KeyPath] = ("base_model", "scratch", "tokenizer")
 """Where a blank model names the tokenizer of another one."""
 BLOCK: Final = 32

@@ -46,7 +46,6 @@ from engine.values import Value, fields, replace
 
 class Parent(Value):
     problems: tuple[Problem, ...]
-    """What no child can put right except by replacing it."""
     left_open: tuple[str, ...]
     """Keys that a recipe must have, and that a child therefore says; empty for a whole recipe."""
 
@@ -90,12 +89,10 @@ def _named_by(path: Path) -> Path | None:
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
 """Codes of what is missing, and may stand in a parent or a child."""
 MISSING: Final = frozenset({"R105", "R240"})
-"""Codes of a single key that has to be there, with its path."""
 _OF_THE_DISK: Final = frozenset({"R250", "R256", "R302", "R309", "R310", "R311"})
 """Codes of files of this machine, which say nothing about a version that is only compared with."""
 
 Written = Mapping[str, Any]
-"""A section of the recipe, checked, with the schema's defaults filled in."""
 
 
 def load_recipe(

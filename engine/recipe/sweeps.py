@@ -15,14 +15,12 @@ from engine.recipe.text.compose import KeyPath
 from engine.values import Value, replace
 
 MOST: Final = 64
-"""Settings of a sweep; the schema holds lists to it."""
 
 
 class WrittenSetting(Value):
     at: KeyPath
     """Of the item of the list, or of the grid."""
     changes: Mapping[str, Any]
-    """Keys of `method`."""
 
     def path(self, key: str) -> KeyPath:
         return (*self.at, key)

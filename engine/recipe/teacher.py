@@ -25,7 +25,6 @@ from engine.recipe.text.compose import KeyPath
 from engine.values import replace
 
 WRITER_NAME: Final = "teacher"
-"""What reports call a model that writes rows and has no name in the recipe."""
 JUDGE_NAME: Final = "judge"
 WRITER_TEMPERATURE: Final = 0.9
 """Of a server that the recipe gives none."""
@@ -97,18 +96,15 @@ def judge_of(value: Synthesize) -> Baseline:
 MODEL: Final[KeyPath] = ("teacher", "model")
 SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
 NAME: Final = "teacher"
-"""What reports call a teacher to which the recipe gives no name."""
 RATIOS: Final = {"parameters": "max_ratio", "rows_per_second": "min_ratio"}
 """What of `acceptance.against_teacher` is no metric, and which way it is bounded."""
 TEMPERATURE: Final = 2.0
 WEIGHT: Final = 0.5
 """Of soft targets, where the recipe does not say it."""
 OF_SOFT: Final = ("temperature", "weight", "compare_with_answers")
-"""Keys that speak of soft targets."""
 ROWS_SUFFIX: Final = "_teacher_rows"
 """Ends the name of a baseline that was trained on the teacher's rows too."""
 SYNTHETIC_SUFFIX: Final = "_synthetic_rows"
-"""The same, on synthetic rows."""
 
 
 def teacher_model(written: Any, folder: Path, baselines: Sequence[Baseline]) -> Baseline:

@@ -22,7 +22,6 @@ from engine.recipe.model import Data, Splits, Task
 from engine.values import Value, replace
 
 Step = Callable[[str, int], None]
-"""Is given what is done next, and with how many rows."""
 
 
 class Preparation(Value):
@@ -36,7 +35,6 @@ class Preparation(Value):
     held: RecordedSplits | None
     """The recorded holdout, which keeps its rows."""
     scratch: Path | None
-    """The folder for temporary files."""
     thorough: bool
     """Without it, slow checks that move no row are left out."""
     step: Step
@@ -61,9 +59,7 @@ class Preparation(Value):
 
 
 PLACES: Final = 10
-"""Rows named in a finding."""
 SHOWN: Final = 5
-"""Rows named in a problem."""
 CODES: Final = {
     "empty": "D304",
     "unknown_labels": "D305",
@@ -101,7 +97,6 @@ class Quote(Value, kw_only=False):
     """
 
     row: int
-    """Its number in the pool."""
     origin: str
     text: str
     """What follows the place: the start of the row, or what is wrong with it."""
@@ -115,13 +110,11 @@ class ByRow(Value):
     """A finding of rows that is shown once it is known which split each is in: those of a split first."""
 
     rows: Sequence[int]
-    """Numbers in the pool."""
     show: Callable[[int], Shown]
     """What an example says of a row."""
 
 
 Shown = str | Quote | tuple[str | Quote, ...]
-"""An example of a finding."""
 
 
 @dataclass(slots=True)

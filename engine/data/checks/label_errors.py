@@ -43,7 +43,6 @@ class MovedLabels(Value):
     own: float
     """Share of rows whose own label is answered."""
     moved: float
-    """The same of the neighbour's."""
 
 
 def find_moved_labels(texts: Sequence[str], labels: Sequence[str]) -> MovedLabels | None:
@@ -125,7 +124,6 @@ def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> 
 
 class Unseen(Value):
     rows: list[int]
-    """Those of labels that have enough different texts."""
     names: list[str]
     given: list[int]
     """Of each row, the number of its label in `names`."""

@@ -44,9 +44,7 @@ class LabelMark(Value):
     rows: int
     """Rows of the label that hold it."""
     share: float
-    """`rows` of all rows of the label."""
     precision: float
-    """`rows` of all rows that hold it."""
 
     def message(self) -> str:
         return (

@@ -59,7 +59,6 @@ class RowCollector:
     def __init__(self, work: Preparation) -> None:
         self._work, self._pool, self._findings = work, work.pool, work.findings
         self.read_by_source: Counter[int] = Counter()
-        """Rows by number of their source."""
         self.formats: dict[int, str] = {}
         """Chat format, or `columns`, by number of the source."""
         self._unusable = UnusableRows(work)

@@ -126,7 +126,6 @@ def _history(history: object) -> list[Turn]:
 Values = Mapping[str, Any]
 
 TURNS: Final = ("messages", "conversations")
-"""Columns that hold the turns of a conversation."""
 ANSWERS: Final = ("completion", "response")
 """Columns of the answer beside `prompt`."""
 THUMBS: Final = ("label", "kto_tag")

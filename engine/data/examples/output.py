@@ -161,7 +161,6 @@ class Outcome:
     collected: RowCollector
     division: Division
     repeats: Mapping[int, int]
-    """How often a training row is seen, where that is not once."""
     again: Mapping[int, int]
     """See `occurrences`."""
     firewall: Firewall

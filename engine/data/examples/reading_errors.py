@@ -14,4 +14,3 @@ READING_ERRORS: Final = (
     UnusableValueError,
     RejectedError,
 )
-"""What a reader of rows raises for a row that it cannot read."""

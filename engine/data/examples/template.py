@@ -15,7 +15,6 @@ from engine.recipe.text.paths import format_of
 from engine.values import Value, field
 
 Values = Mapping[str, Any]
-"""A row of a file: its values by column."""
 
 
 class Filled(Value):

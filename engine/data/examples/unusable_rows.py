@@ -47,12 +47,10 @@ class UnusableRows:
         self._unseen = set(self._optional)
         """Those of them that no row had so far."""
         self._first = ""
-        """Where the first row stands."""
         self._columns: list[str] = []
         self._is_headed = True
         """Whether the first file has names of columns where such stand."""
         self._missing: dict[tuple[str, str], Rejects] = defaultdict(Rejects)
-        """By key of the recipe and column."""
         self._incomplete = 0
         """Rows that lack one of them, or several."""
         self._empty, self._unanswered = Rejects(), Rejects()
@@ -60,7 +58,6 @@ class UnusableRows:
         # One of several columns may be blank, and the text is not empty for it.
         self._blank = "a blank column in `task.input`" if several_columns else "an empty text"
         self._rejected: dict[str, dict[str, Rejects]] = defaultdict(lambda: defaultdict(Rejects))
-        """By check and value."""
         self._labels, self._inputs, self._split_values = Rejects(), Rejects(), Rejects()
 
     def note_columns(self, row: Row) -> None:

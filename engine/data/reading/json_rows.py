@@ -37,7 +37,6 @@ class JsonStream:
         self._text = ""
         self._at = 0
         self.line = 1
-        """Of the position."""
 
     def peek(self) -> str:
         """Move to the next character that is not blank and return it; empty at the end."""
@@ -155,7 +154,6 @@ class JsonStream:
 
 
 SHOWN = 12
-"""Arrays of a document that are offered to choose from."""
 
 
 def read_json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
@@ -253,9 +251,7 @@ class _ArraySearch:
     wanted: str
     """Its key path; empty for the only array of the object."""
     top: list[str] = field(default_factory=list)
-    """Arrays of the object itself."""
     below: list[str] = field(default_factory=list)
-    """Key paths of arrays further down, the first ones."""
     found: int = 0
     other: str = ""
     """What stands at `wanted` instead of an array."""

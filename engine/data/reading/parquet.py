@@ -154,7 +154,6 @@ MOST_ROWS = 8192
 BATCH_BYTES = 4 << 20
 """Uncompressed, on the average of the file."""
 MOST_BYTES = 256 << 20
-"""Of a batch, if each row held the largest value."""
 ROW_BYTES = 64
 """Of the file, for each row, from which its rows are counted while they are read: they are not so many then."""
 BUFFER = 1 << 20

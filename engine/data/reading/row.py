@@ -35,7 +35,6 @@ class Row(Value):
     """
     values: Mapping[str, Any]
     source: int = 0
-    """Which of the recipe's sources it comes from, from 0."""
 
 
 @dataclass(slots=True)
@@ -43,9 +42,7 @@ class Trouble:
     """The problems of one file: the first ones kept, the others counted, raised together."""
 
     file: str
-    """As rows and messages name it."""
     source: int = 0
-    """Which of the recipe's sources it is, from 0."""
     kept: list[Problem] = field(default_factory=list)
     count: int = 0
 

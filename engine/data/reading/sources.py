@@ -32,16 +32,13 @@ TSV that was written with quotes was read with them. Bump it when a reader chang
 earlier one. Formats that are not named keep the keys that they have had.
 """
 EVERY = 5000
-"""Rows between two lines of progress."""
 
 
 class Fetched(Value):
     source: Source
     name: str
-    """What rows and messages call it."""
     path: Path
     beside: Mapping[str, Path]
-    """More files of format `lines`, by column."""
 
 
 def source_names(sources: Sequence[Source]) -> tuple[str, ...]:

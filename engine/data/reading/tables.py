@@ -19,7 +19,6 @@ READ_QUOTES: Final = "if quotes stand around the cells, write `quoting: double` 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 NAMES = {",": "comma", "\t": "tab"}
 SHOWN = 12
-"""Names that are listed."""
 OLD_END = re.compile(r"(?<=\r)(?!\n)")
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
@@ -114,7 +113,6 @@ class _Table:
     endings: list[tuple[int, str]] = field(default_factory=list)
     """Line and fault of rows that have a delimiter too many at their end, as long as every row has."""
     has_others: bool = False
-    """There are rows without one."""
 
     def fields(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Return the fields of each row, none of a blank line; csv.Error for a broken one."""

@@ -21,10 +21,8 @@ from engine.recipe.text.words import nearest
 
 PIECE = 1 << 16
 DEEPEST = 1000
-"""Levels of elements."""
 SHOWN = 12
 TAG = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*""")
-"""A start tag as it is written, up to its closing bracket."""
 REFERENCE = re.compile(rb"&(?!#|(?:amp|lt|gt|quot|apos);)([^;&\s]*);")
 """To an entity other than the five that need no declaration."""
 ENCODED = frozenset({"utf-8", "utf8"})

@@ -115,7 +115,6 @@ class Near(Value, kw_only=False):
     second: int
     similarity: float
     exact: bool
-    """The normalised texts are equal (sets of shingles may be equal though the texts are not)."""
 
 
 def near_duplicates(texts: TextStore, *, similarity: float = SIMILAR) -> tuple[Iterable[Near], int]:

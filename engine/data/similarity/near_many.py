@@ -19,7 +19,6 @@ from engine.data.similarity.near import Near, TextStore, comparable
 from engine.runtime.text import near as compiled
 
 MISSED = 0.0005
-"""The share of pairs, exactly at the threshold, that the bands may miss."""
 MOST_BANDS = 20
 SEED = 20_240_229
 LARGEST = 32

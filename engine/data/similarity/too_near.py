@@ -25,7 +25,6 @@ LEAST, MOST = 0.5, 0.8
 USUAL = 0.99
 """This share of the training rows is less near to its nearest row that judges."""
 SAMPLE = 500
-"""Training rows that the bound is taken from."""
 FEW_WORDS = 4
 """Texts of fewer words are compared by their shingles only."""
 

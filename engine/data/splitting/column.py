@@ -16,7 +16,6 @@ from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Assignment, drawn
 
 MOST = 10_000
-"""Spellings that are remembered."""
 _WHOLE = re.compile(r"(-?\d+)\.0+", re.ASCII)
 
 
@@ -78,7 +77,6 @@ PLACES: Final[Mapping[str, Assignment]] = {
     "holdout": Assignment.HOLDOUT,
     "test": Assignment.HOLDOUT,
 }
-"""What a column may say, in any case."""
 
 
 class NoMarkError(Exception):

@@ -74,7 +74,6 @@ MANY_GROUPS: Final = 30
 """Groups that a split has at least, where there are enough small ones."""
 Stratum = tuple[str, ...]
 Chosen = dict[Assignment, Sequence[int]]
-"""Units of each split."""
 
 
 class Units(Value):
@@ -84,7 +83,6 @@ class Units(Value):
     rows: array[int]
     """The living rows, those of a unit beside each other."""
     starts: array[int]
-    """Where each unit begins in `rows`, and the end."""
     by: str
     """`text`, `group` or `time`."""
 

@@ -18,7 +18,6 @@ from engine.values import Value
 JUDGING: Final = (Assignment.HOLDOUT, Assignment.VALIDATION)
 """In the order in which they are drawn."""
 FRESH: Final = 255
-"""In no record."""
 
 
 class RecordedSplits(Value):

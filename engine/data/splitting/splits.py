@@ -138,7 +138,6 @@ def _of(
 
 
 ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
-"""In which splits are drawn."""
 DRAWN: Final = tuple(Assignment[name.upper()] for name in ORDER)
 Sizes = Mapping[Assignment, Size]
 

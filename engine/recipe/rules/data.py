@@ -49,7 +49,6 @@ def replayed_text_only_trains(recipe: FilledText) -> Problems:
 
 _LABEL: Final = ("data", "label")
 _MEASURED: Final = (("spans", "of"), ("tags", "of"))
-"""Columns of an answer that hold the text it is marked in."""
 
 
 @rule("task.labels", "data.label")

@@ -17,9 +17,7 @@ _KEYS: Final[tuple[KeyPath, ...]] = tuple(
         key=len,  # a key before those inside it
     )
 )
-"""Keys that only some kinds read; the others would ignore them."""
 KIND_KEYS: Final = ("task.kind", *map(dotted, _KEYS), "data.shape")
-"""What the rules about kinds read."""
 _DEFAULTS: Final[Mapping[KeyPath, object]] = {
     ("task", "input"): "{text}",
     ("task", "output"): "text",

@@ -162,7 +162,6 @@ def loss_fits_the_rows(recipe: FilledText) -> Problems:
 BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
 _MODULE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _WORDS: Final = frozenset({"lm_head", "embed_tokens", "embed_in", "embed_out", "wte", "wpe"})
-"""Embeddings and output layers, as transformers names them."""
 _OVERRIDDEN: Final = {
     "neftune_noise_alpha": "neftune_alpha",
     "loraplus_lr_ratio": "loraplus_lr_ratio",

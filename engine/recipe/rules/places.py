@@ -39,7 +39,6 @@ PLACE_KEYS: Final = (
     "task.kind",
     "acceptance.forgetting",
 )
-"""What the rules about places read."""
 ABSENT: Final = "no such file"
 FOLDER: Final = "is a folder"
 

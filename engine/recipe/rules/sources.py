@@ -56,7 +56,6 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "encoding": _TEXTS,
     "format": FORMATS,
 }
-"""Keys that not every format reads."""
 
 
 def _sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:

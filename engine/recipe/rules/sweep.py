@@ -35,7 +35,6 @@ _OF_A_METHOD: Final = (
     options_stand_once,
     validation_steers,
 )
-"""Rules that each setting keeps."""
 MANY: Final = 16
 """Settings, above which the luck of the validation rows is warned of."""
 _AT: Final = ("sweep",)

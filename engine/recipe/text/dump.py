@@ -56,9 +56,7 @@ SEEDS = ("seed", "seeds")
 PINS = ("revision", "sha256")
 """Of a model or a source: a pin says which bytes, and the lock records their digests."""
 _WITH_PLACES = ("base_model", "teacher", "data", "baselines", "acceptance")
-"""Sections that say where something is."""
 DIGITS = 16
-"""Hex digits of a section's digest."""
 
 
 def recipe_digest(resolved: Mapping[str, Any]) -> str:

@@ -115,7 +115,6 @@ def _written(prefix: str, names: tuple[str, ...], first: int) -> str:
 @dataclass(slots=True, kw_only=True)
 class _PathSearch:
     roots: tuple[Path, ...]
-    """Links may lead anywhere inside these."""
     start: Path
     judge: AccessCheck | None
     links: set[tuple[str, ...]] = field(default_factory=set)

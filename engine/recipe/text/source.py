@@ -68,13 +68,11 @@ class SourceText(Value, dict=True):
     file: str
     """As the user named it; shown in messages."""
     path: Path
-    """Absolute."""
     lines: tuple[str, ...]
     value: Mapping[str, Json]
     keys: Mapping[KeyPath, SourceSpan]
     values: Mapping[KeyPath, SourceSpan]
     written: Mapping[KeyPath, str]
-    """Plain scalars as they stand in the file: `0.80`, `2e-4`."""
     problems: tuple[Problem, ...] = ()
     """What is wrong with the YAML itself, where reading could go on."""
     broken: frozenset[KeyPath] = frozenset()

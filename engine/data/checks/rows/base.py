@@ -59,7 +59,6 @@ class RowCheck(Value, kw_only=False):
     """Looks at one row at a time and keeps nothing."""
 
     name: str
-    """The key in `data.checks`."""
     finding: tuple[str, str]
     """What the finding says of one row and of several: `holds personal data`, `hold personal data`."""
     look: Callable[[Filled], str | None]
@@ -70,7 +69,6 @@ class TraitCheck(Value, kw_only=False):
     """Needs every row to say which are odd: the language most have, the form most answers have."""
 
     name: str
-    """The key in `data.checks`."""
     trait: Callable[[Filled], str]
     """Returns a short word for the row, of few possible ones; it is all that is kept of it."""
     odd: Callable[[Mapping[str, int]], tuple[frozenset[str], str]]

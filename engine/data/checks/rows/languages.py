@@ -33,7 +33,6 @@ LIKELY: Final = 0.5
 LETTERS: Final = 20
 """A shorter text says too little."""
 READ: Final = 400
-"""Characters of a row that are looked at."""
 ODD_SHARE: Final = 0.05
 MAIN_SHARE: Final = 0.5
 """Where no language has half of the rows, none is the odd one."""
@@ -89,7 +88,6 @@ FAMILIES: Final = {
 }
 """Languages of base models by the name of their family, as their cards give them; those of a hundred are left out."""
 MOST_OF_CARD: Final = 20_000
-"""Characters of a model's card that are read."""
 ASKED_ROWS: Final = 200
 """Whose languages are compared with those of a base model."""
 

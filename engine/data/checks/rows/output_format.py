@@ -68,7 +68,6 @@ def _bullets(answer: str) -> str:
 class Feature(Value, kw_only=False):
     of: Callable[[str], str]
     words: Mapping[str, str]
-    """What an answer of each form does, in words."""
     mixed: bool
     """Reported also where both forms are common: never meant, unlike upper and lower case."""
 

@@ -286,7 +286,6 @@ NAMES: Final[dict[str, str]] = {
     "SECRET": "a key or token",
     "PASSWORD": "a password in an address",
 }
-"""What stands behind each placeholder."""
 
 
 def personal_data(filled: Filled) -> str | None:

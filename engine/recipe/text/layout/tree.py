@@ -20,7 +20,6 @@ from engine.values import Value
 class _Anchor(Value):
     item: Item
     column: int
-    """Of the key, or of the dash."""
     within: tuple[Collection, ...]
     owners: tuple[Item | None, ...]
 
@@ -183,18 +182,14 @@ class Item:
     at: At
     """Where the key starts, or in a list the value."""
     before: list[str] = field(default_factory=list)
-    """Comments on lines of their own before it; an empty one is a blank line."""
     beside: str = ""
-    """The comment that ends its line."""
     column: int = 0
-    """Where that comment starts."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Collection:
     is_list: bool
     is_flow: bool
-    """Written in braces or brackets."""
     start: At
     end: At = (0, 0)
     items: list[Item] = field(default_factory=list)

@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 from engine.data.reading.row import excerpt, first_repeated
 
 BLANK = " \t\n\r"
-_UNREAD = object()
 LONGEST_WORD = 16
 """Characters that a number, word or escape may lack when the text is cut off in it."""
 
@@ -29,9 +28,7 @@ class StrictJsonError(Exception):
 
 def strict_json(text: str) -> Any:
     """Return the value of a JSON text; `StrictJsonError` where it is not JSON or not unambiguous."""
-    value = _whole_line(text)
-    if value is _UNREAD:
-        value = _parse(lambda: _DECODER.decode(text), text)
+    value = _parse(lambda: _DECODER.decode(text), text)
     _check_surrogates(value, text, 0, len(text))
     return value
 
@@ -51,15 +48,6 @@ def kind_of_value(value: object) -> str:
         type(None): "null",
     }
     return names.get(type(value), "a number")
-
-
-def _whole_line(text: str) -> Any:
-    """Return the value of a text that begins with it and ends with it and a line feed; `_UNREAD` for all others."""
-    try:
-        value, end = _DECODER.raw_decode(text)
-    except (ValueError, RecursionError):
-        return _UNREAD
-    return value if text[end:] in ("\n", "") else _UNREAD
 
 
 def _parse[Value](parse: Callable[[], Value], text: str) -> Value:

@@ -6,8 +6,7 @@ import errno
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -77,12 +76,52 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
     start = start_of(written, folder) or folder
     if judge is not None and not judge.may_list(start):
         return Matches(files=(), links=())
-    search = _PathSearch(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
-    found = {*search.match(start, variable)}
+    roots = folder.resolve(), start.resolve()
+    files, links = set[tuple[str, ...]](), set[tuple[str, ...]]()
+    # Folders, and which parts were sought there: `**` comes to the same ones on many ways.
+    seen = set[tuple[tuple[str, ...], ...]]()
+
+    def leads_out(path: Path) -> bool:
+        if judge is not None and not judge.may_follow(path, start):
+            return True
+        # What lies behind a link out of here was never seen by who reviewed the recipe.
+        target = path.resolve()
+        return not any(target.is_relative_to(root) for root in roots)
+
+    def search(below: Path, parts: tuple[str, ...], at: tuple[str, ...] = ()) -> None:
+        if (at, parts) in seen:
+            return
+        seen.add((at, parts))
+        if len(at) > MAX_DEPTH:
+            message = f"folders lie more than {MAX_DEPTH} levels deep"
+            raise OSError(errno.ELOOP, message, str(below))
+        part, rest = parts[0], parts[1:]
+        if part == _ANY_FOLDERS:
+            # `**` stands for no folder at all, too.
+            search(below, rest or ("*",), at)
+        for name in _names(below):
+            path, names = below / name, (*at, name)
+            if part == _ANY_FOLDERS:
+                # A link to a folder further up would never end.
+                if not name.startswith(".") and path.is_dir() and not path.is_symlink():
+                    search(path, parts, names)
+            elif not _fits(name, part) or not (path.is_dir() if rest else path.is_file()):
+                continue
+            elif path.is_symlink() and leads_out(path):
+                links.add(names)
+            elif rest:
+                search(path, rest, names)
+            elif is_text("/".join(names)):
+                files.add(names)
+            else:
+                # what is recorded of a file is text, and the name of one can be any bytes
+                raise ValueError("the name of a file is not UTF-8")
+
+    search(start, variable)
     return Matches(
         # A file system lists a folder in any order: unsorted, rows would differ between machines.
-        files=tuple(_written(prefix, names, first) for names in sorted(found)),
-        links=tuple(_written(prefix, names, first) for names in sorted(search.links)),
+        files=tuple(_written(prefix, names, first) for names in sorted(files)),
+        links=tuple(_written(prefix, names, first) for names in sorted(links)),
     )
 
 
@@ -110,63 +149,6 @@ def has_magic(path: str) -> bool:
 
 def _written(prefix: str, names: tuple[str, ...], first: int) -> str:
     return "/".join((prefix, *names) if first else names)
-
-
-@dataclass(slots=True, kw_only=True)
-class _PathSearch:
-    roots: tuple[Path, ...]
-    start: Path
-    judge: AccessCheck | None
-    links: set[tuple[str, ...]] = field(default_factory=set)
-    seen: set[tuple[tuple[str, ...], ...]] = field(default_factory=set)
-    """Folders, and which parts were sought there: `**` comes to the same ones on many ways."""
-
-    def match(
-        self, folder: Path, parts: tuple[str, ...], at: tuple[str, ...] = ()
-    ) -> Iterator[tuple[str, ...]]:
-        """Yield the names, from the start, of each file below `folder` that `parts` match."""
-        if (at, parts) in self.seen:
-            return
-        self.seen.add((at, parts))
-        if len(at) > MAX_DEPTH:
-            raise OSError(
-                errno.ELOOP, f"folders lie more than {MAX_DEPTH} levels deep", str(folder)
-            )
-        part, rest = parts[0], parts[1:]
-        if part == _ANY_FOLDERS:
-            # `**` stands for no folder at all, too.
-            yield from self.match(folder, rest or ("*",), at)
-        for name in _names(folder):
-            path, names = folder / name, (*at, name)
-            if part == _ANY_FOLDERS:
-                # A link to a folder further up would never end.
-                if not name.startswith(".") and path.is_dir() and not path.is_symlink():
-                    yield from self.match(path, parts, names)
-            elif _fits(name, part):
-                yield from self._step(path, rest, names)
-
-    def _step(
-        self, path: Path, rest: tuple[str, ...], names: tuple[str, ...]
-    ) -> Iterator[tuple[str, ...]]:
-        if path.is_dir() if rest else path.is_file():
-            if not self._stays(path):
-                self.links.add(names)
-            elif rest:
-                yield from self.match(path, rest, names)
-            else:
-                # what is recorded of a file is text, and the name of one can be any bytes
-                if not is_text("/".join(names)):
-                    raise ValueError("the name of a file is not UTF-8")
-                yield names
-
-    def _stays(self, path: Path) -> bool:
-        if not path.is_symlink():
-            return True
-        if self.judge is not None and not self.judge.may_follow(path, self.start):
-            return False
-        # What lies behind a link out of here was never seen by who reviewed the recipe.
-        target = path.resolve()
-        return any(target.is_relative_to(root) for root in self.roots)
 
 
 def _fits(name: str, part: str) -> bool:

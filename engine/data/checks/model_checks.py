@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from heapq import nsmallest
 from typing import Final
 
@@ -53,97 +52,74 @@ class LabelMark(Value):
         )
 
 
-@dataclass(slots=True)
-class MarkCounter:
-    """Counts marks row by row; memory grows with the labels, not with the rows."""
+def _mark_finder(labels: Iterable[str]) -> Callable[[str], Iterator[tuple[str, str]]]:
+    """Return what yields (label, mark) for every mark in a text."""
+    names: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
+    for label in labels:
+        if words := tuple(WORD.findall(label.casefold())):
+            names[words[0]].append((words, label))
 
-    labels: Sequence[str]
-    _names: dict[str, list[tuple[tuple[str, ...], str]]] = field(init=False)
-    _rows: Counter[str] = field(default_factory=Counter)
-    _held: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-
-    def __post_init__(self) -> None:
-        self._names = defaultdict(list)
-        for label in self.labels:
-            words = tuple(WORD.findall(label.casefold()))
-            if words:
-                self._names[words[0]].append((words, label))
-
-    def add(self, text: str, labels: Iterable[str]) -> None:
-        own = tuple(labels)
-        self._rows.update(own)
-        for found in set(self.marks(text)):
-            # A row without labels that holds the mark speaks against its precision and must be
-            # counted.
-            self._held[found].update(own or ("",))
-
-    def marks(self, text: str) -> Iterator[tuple[str, str]]:
+    def marks(text: str) -> Iterator[tuple[str, str]]:
         folded = text.casefold()
         # Most texts name no label; this spares them the slow search with positions.
-        if len(self._names) <= FEW:
-            if not any(word in folded for word in self._names):
+        if len(names) <= FEW:
+            if not any(word in folded for word in names):
                 return
-        elif self._names.keys().isdisjoint(WORD.findall(folded)):
+        elif names.keys().isdisjoint(WORD.findall(folded)):
             return
         words = list(WORD.finditer(folded))
         for at, word in enumerate(words):
-            for name, label in self._names.get(word.group(), ()):
-                end = at + len(name)
-                span = words[at:end]
+            for name, label in names.get(word.group(), ()):
+                span = words[at : at + len(name)]
                 if tuple(match.group() for match in span) == name:
-                    place = _place(at, end, len(words))
+                    ends = {0: "first", len(words) - len(name): "last"}
+                    # At an end of a text that has other words, too.
+                    place = ends.get(at, "") if len(name) < len(words) else ""
                     yield from _marks(folded, span[0].start(), span[-1].end(), label, place)
 
-    def found(self) -> list[LabelMark]:
-        giving = []
-        for (label, mark), held in self._held.items():
-            rows = held[label]
-            share, precision = rows / max(self._rows[label], 1), rows / max(held.total(), 1)
-            least = TOPICAL if mark.endswith(BARE) else SHARE
-            if rows >= LEAST and share >= least and precision >= PRECISION:
-                giving.append(
-                    LabelMark(label=label, mark=mark, rows=rows, share=share, precision=precision)
-                )
-        return sorted(giving, key=lambda one: (-one.rows, one.label, one.mark))
+    return marks
 
 
 def find_label_marks(
     rows: Iterable[tuple[str, str | Sequence[str]]], labels: Sequence[str]
 ) -> list[LabelMark]:
-    """Return the marks that give labels away in (text, label or labels); rows are streamed.
+    """Return the marks that give labels away in (text, label or labels), those of the most rows first.
 
-    A mark counts with at least 5 rows, 5 % of its label's rows and a precision of 95 %.
+    A mark counts with at least 5 rows, 5 % of its label's rows and a precision of 95 %. Rows are streamed; memory grows
+    with the labels.
     """
-    counter = MarkCounter(labels)
-    for text, own in rows:
-        counter.add(text, (own,) if isinstance(own, str) else own)
-    return counter.found()
+    marks, of_label = _mark_finder(labels), Counter[str]()
+    held: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for text, given in rows:
+        own = (given,) if isinstance(given, str) else tuple(given)
+        of_label.update(own)
+        for found in set(marks(text)):
+            # A row without labels that holds the mark speaks against its precision and must be
+            # counted.
+            held[found].update(own or ("",))
+    giving = []
+    for (label, mark), counts in held.items():
+        count = counts[label]
+        share, precision = count / max(of_label[label], 1), count / max(counts.total(), 1)
+        least = TOPICAL if mark.endswith(BARE) else SHARE
+        if count >= LEAST and share >= least and precision >= PRECISION:
+            giving.append(
+                LabelMark(label=label, mark=mark, rows=count, share=share, precision=precision)
+            )
+    return sorted(giving, key=lambda one: (-one.rows, one.label, one.mark))
 
 
 def finder(found: Sequence[LabelMark]) -> Callable[[str], LabelMark | None]:
     """Return what says which of the marks found a text holds, if any: rows to show or drop."""
     known = {(one.label, one.mark): one for one in found}
-    counter = MarkCounter(sorted({one.label for one in found}))
-
-    def look(text: str) -> LabelMark | None:
-        return next((known[mark] for mark in counter.marks(text) if mark in known), None)
-
-    return look
+    marks = _mark_finder(sorted({one.label for one in found}))
+    return lambda text: next((known[mark] for mark in marks(text) if mark in known), None)
 
 
 def leakage_message(found: Sequence[LabelMark]) -> str:
     labels = len({one.label for one in found})
     what = "1 label is" if labels == 1 else f"{labels:,} labels are"
     return f"{what} given away by the text itself"
-
-
-def _place(start: int, end: int, words: int) -> str:
-    """`first` or `last` for a name at an end of a text that has other words, too."""
-    if end - start == words:
-        return ""
-    if start == 0:
-        return "first"
-    return "last" if end == words else ""
 
 
 def _marks(text: str, start: int, end: int, label: str, place: str) -> Iterator[tuple[str, str]]:

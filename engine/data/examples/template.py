@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from engine.data.reading.tables import DELIMITERS
 from engine.errors import DataError
 from engine.recipe.model import Data, Splits, Task
+from engine.recipe.prompt import TemplateError, pieces
 from engine.recipe.text.paths import format_of
 from engine.values import Value, field
 
@@ -60,10 +60,6 @@ class RowReader(Protocol):
         """Return what turns rows of that shape into `Filled`; `shape` is never `auto`."""
 
 
-# Doubled braces come first: `{{name}}` is text, and no column in braces.
-PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
-
-
 class MissingColumnError(Exception):
     """A row has no such column; the argument is its path."""
 
@@ -107,24 +103,17 @@ class Template(Value):
 
 def parse_template(text: str) -> Template:
     """Return the template; DataError for a brace that neither opens a column nor is doubled."""
-    pieces, columns, literal, end = [], [], "", 0
-    for match in PIECE.finditer(text):
-        literal += text[end : match.start()]
-        end = match.end()
-        if match[0] in {"{{", "}}"}:
-            literal += match[0][0]
-        elif match[1] is not None:
-            pieces.append(literal)
-            columns.append(match[1].strip())
-            literal = ""
-        else:
-            raise DataError.one(
-                "D302",
-                f"`{match[0]}` at character {match.start() + 1} names no column and is not doubled",
-                path="task.input",
-                hint=f"write a literal brace as `{match[0] * 2}`",
-            )
-    return Template(pieces=(*pieces, literal + text[end:]), columns=tuple(columns))
+    literals, columns = [""], list[str]()
+    try:
+        for piece, is_column in pieces(text):
+            if is_column:
+                columns.append(piece)
+                literals.append("")
+            else:
+                literals[-1] += piece
+    except TemplateError as error:
+        raise DataError.one("D302", str(error), path="task.input", hint=error.hint) from None
+    return Template(pieces=tuple(literals), columns=tuple(columns))
 
 
 def lookup(values: Mapping[str, Any], path: str) -> Any:

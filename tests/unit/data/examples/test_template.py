@@ -39,7 +39,6 @@ def fill(template: str, **values: Any) -> tuple[str, bool]:
         ("{number} {yes} {float}", "3 true 1.5"),
         ("{deep}", '{"list":[1,{"x":7}]}'),
         ("{a.b}", "literal"),
-        ("{ text }", "hi"),
     ],
 )
 def test_columns_are_filled_and_doubled_braces_are_literal(template: str, expected: str) -> None:

@@ -32,17 +32,6 @@ class Shared:
     steering: set[int] = field(default_factory=set)
     """Training rows whose text also stands in validation."""
 
-    @property
-    def rows(self) -> int:
-        return len(self.copies)
-
-    def into(self, place: Assignment) -> int:
-        """Return how many of them are also in that split."""
-        return sum(place in splits for splits in self.copies.values())
-
-    def contradicted(self, place: Assignment) -> int:
-        return sum(splits.get(place, False) for splits in self.copies.values())
-
     def of_drawn(self, pool: Pool, division: Division) -> Shared:
         """Return the same without the rows of the file that the holdout did not take: they judge nothing."""
         kept = {
@@ -68,18 +57,14 @@ def shared_texts(work: Preparation) -> Shared:
             continue
         for row in rows:
             if pool.place[row] == Assignment.HOLDOUT:
-                _count(shared, pool, row, others)
+                splits = shared.copies.setdefault(row, {})
+                for place in _OTHERS:
+                    if copies := [other for other in others if pool.place[other] == place]:
+                        answers = {pool.answer[other] for other in copies}
+                        splits[place] = pool.answer[row] not in answers
                 for other in others:
                     _log(work, Match(row, other, 1.0, exact=True))
     return shared
-
-
-def _count(shared: Shared, pool: Pool, holdout: int, others: list[int]) -> None:
-    splits = shared.copies.setdefault(holdout, {})
-    for place in _OTHERS:
-        copies = [row for row in others if pool.place[row] == place]
-        if copies:
-            splits[place] = all(pool.answer[row] != pool.answer[holdout] for row in copies)
 
 
 def check_leakage(
@@ -109,13 +94,13 @@ def check_leakage(
     # `shared` was counted before the checks; they may have dropped copies that are not compared
     # here.
     exact, found_near = _counted(matches)
-    found_exact = max(exact, shared.rows)
+    found_exact = max(exact, len(shared.copies))
     train = division.rows(pool, "train") if shared.steering else ()
     steering = {row for row in train if row in shared.steering}
     # Rows that go for the holdout's sake are counted once.
     steering -= strongest.keys()
     count = len(strongest) + len(steering)
-    if count or shared.rows:
+    if count or len(shared.copies):
         message = _message(
             shared, len(holdout), found_exact, found_near, len(steering), work.task.labels
         )
@@ -168,7 +153,11 @@ def _message(
     parts = []
     if exact:
         what = "label" if labels else "answer"
-        split = [_into(shared, place, what) for place in _OTHERS if shared.into(place)]
+        split = []
+        for place in _OTHERS:
+            copies = [splits[place] for splits in shared.copies.values() if place in splits]
+            more = f" ({sum(copies):,} of them with another {what})" if any(copies) else ""
+            split += [f"{len(copies):,} in {place.split}{more}"] if copies else []
         listed = f": {' and '.join(split)}" if split else ""
         stand = "stands" if exact == 1 else "stand"
         parts.append(
@@ -181,12 +170,6 @@ def _message(
         more = several(steering, "more row of train also stands", "more rows of train also stand")
         parts.append(f"{more} in validation")
     return "; ".join(parts)
-
-
-def _into(shared: Shared, place: Assignment, what: str) -> str:
-    other = shared.contradicted(place)
-    more = f" ({other:,} of them with another {what})" if other else ""
-    return f"{shared.into(place):,} in {place.split}{more}"
 
 
 def _match_text(pool: Pool, match: Match) -> Shown:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
@@ -59,7 +59,13 @@ def draw_from_train(units: Units, chosen: Chosen, splits: Splits) -> list[Proble
     validation: Sequence[int]
     left: Sequence[int]
     if units.by == "time":
-        validation, left = _latest(units, train, drawn_rows(rows))
+        drawn: list[int] = []
+        for unit in train:  # those of equal times together
+            is_same_time = bool(drawn) and units.time(unit) == units.time(drawn[-1])
+            if units.total(drawn) >= drawn_rows(rows) and not is_same_time:
+                break
+            drawn.append(unit)
+        validation, left = drawn, train[len(drawn) :]
     else:
         is_stratified = splits.by in ("stratified", "files", "column")
         validation, left = take(units, train, drawn_rows(rows), stratified=is_stratified)
@@ -68,16 +74,6 @@ def draw_from_train(units: Units, chosen: Chosen, splits: Splits) -> list[Proble
         return [split_problem("D311", message, "validation", "write `method.keep: last`")]
     chosen[Assignment.VALIDATION], chosen[Assignment.TRAIN] = validation, left
     return []
-
-
-def _latest(units: Units, among: Sequence[int], rows: int) -> tuple[list[int], list[int]]:
-    drawn: list[int] = []
-    for unit in among:
-        is_same_time = bool(drawn) and units.time(unit) == units.time(drawn[-1])
-        if units.total(drawn) >= rows and not is_same_time:
-            break
-        drawn.append(unit)
-    return drawn, list(among[len(drawn) :])
 
 
 _SOFTER: Final = "; `validation: 0` goes without, a number draws them from the training rows"
@@ -190,7 +186,15 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
     # Copied here: what checks leave out from now on was drawn all the same and stays recorded.
     division.drawn = bytes(division.places)
     if units.by != "text":
-        division.torn = _part(pool, division.places)
+        # A text is in one split only: of copies the one in the holdout stays, then that in validation.
+        places = division.places
+        for start, end in runs(pool.order, pool.rank, least=2):
+            rows = [row for row in pool.order[start:end] if places[row]]
+            strictest = max((places[row] for row in rows), default=Assignment.NONE)
+            for row in rows:
+                if places[row] != strictest:
+                    places[row] = Assignment.NONE
+                    division.torn += 1
     return division
 
 
@@ -203,18 +207,13 @@ def _divided(units: Units, splits: Splits, held: RecordedSplits | None) -> tuple
         chosen, division.problems = divide_placed(units, splits, held)
     elif any(isinstance(size, float) for size in sizes.values()) and splits.by not in BY_ORDER:
         chosen = _by_fraction(units, sizes)
-        division.problems = [
-            split_problem(
-                "D311",
-                f"{size} of {len(units.rows):,} rows leaves none for {place.split}",
-                place.split,
-            )
-            for place, size in sizes.items()
-            if size and not len(chosen[place])
-        ]
+        for place, size in sizes.items():
+            if size and not len(chosen[place]):
+                message = f"{size} of {len(units.rows):,} rows leaves none for {place.split}"
+                division.problems.append(split_problem("D311", message, place.split))
     else:
         rows = _in_rows(sizes, len(units.rows))
-        division.problems = list(_too_few(rows, len(units.rows)))
+        division.problems = _too_few(rows, len(units.rows))
         if division.problems:
             chosen = {}
         elif held is not None:
@@ -297,25 +296,11 @@ def _by_fraction(units: Units, sizes: Sizes) -> Chosen:
     return dict(zip(sizes, parts, strict=False))
 
 
-def _part(pool: Pool, places: bytearray) -> int:
-    """Leave a text in one split only: the holdout first, then validation; return the rows left out."""
-    count = 0
-    for start, end in runs(pool.order, pool.rank, least=2):
-        rows = [row for row in pool.order[start:end] if places[row]]
-        # `Assignment` grows with strictness: of copies the one in the holdout stays.
-        strictest = max((places[row] for row in rows), default=Assignment.NONE)
-        for row in rows:
-            if places[row] != strictest:
-                places[row] = Assignment.NONE
-                count += 1
-    return count
-
-
-def _too_few(sizes: Sizes, rows: int) -> Iterator[Problem]:
+def _too_few(sizes: Sizes, rows: int) -> list[Problem]:
     asked = {place.split: 1 if size == "all" else int(size) for place, size in sizes.items()}
     needed = sum(asked.values())
     if needed <= rows:
-        return
+        return []
     parts = " + ".join(f"{asked[name]:,} {name}" for name in reversed(ORDER))
     spare = rows - asked["holdout"] - asked["validation"]
     message = f"{needed:,} rows are needed ({parts}), there are {rows:,}"
@@ -323,4 +308,4 @@ def _too_few(sizes: Sizes, rows: int) -> Iterator[Problem]:
     if sizes.get(Assignment.TRAIN) == "all" and rows // 10:
         left = rows - rows // 4 - rows // 10
         hint = f"`holdout: {rows // 4}, validation: {rows // 10}` would leave {left:,} to train on"
-    yield split_problem("D311", message, hint=hint)
+    return [split_problem("D311", message, hint=hint)]

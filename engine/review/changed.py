@@ -33,8 +33,6 @@ _ALIKE: Final = 0.2
 
 
 class ChangeStatus(StrEnum):
-    """What became of a recipe."""
-
     NEW = "new"
     CHANGED = "changed"
     RENAMED = "renamed"
@@ -44,8 +42,6 @@ class ChangeStatus(StrEnum):
 
 
 class Touched(Value):
-    """A recipe that the change touches."""
-
     path: str
     """From the repository's root; of a deleted one, where it was."""
     status: ChangeStatus
@@ -61,8 +57,6 @@ class Touched(Value):
 
 @dataclass(slots=True, kw_only=True)
 class _VersionFiles:
-    """The files of both versions, as far as they are needed."""
-
     repository: Repository
     commit: str
     moved: Mapping[str, Moved]
@@ -72,7 +66,6 @@ class _VersionFiles:
     parents: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> None:
-        """Read what may be a recipe now, and which files they extend."""
         listed = {path: self._now(path) for path in self.repository.files()}
         self.now = {path: found for path, found in listed.items() if found is not None}
         for path, found in self.now.items():
@@ -127,7 +120,6 @@ class _VersionFiles:
         return bool(found.name or found.parent or found.is_lacking)
 
     def was_recipe(self, path: str) -> bool:
-        """Return whether a file was a recipe, or the parent of some."""
         found = self.before(path)
         if found is None or found.says_recipe:
             return found is not None
@@ -320,5 +312,4 @@ def _share(one: frozenset[bytes], other: frozenset[bytes]) -> float:
 
 
 def names_of(moved: Iterable[Moved]) -> frozenset[str]:
-    """Return every path that a change touches, old names included."""
     return frozenset(name for one in moved for name in (one.path, one.was) if name)

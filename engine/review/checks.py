@@ -46,8 +46,6 @@ DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "maste
 
 
 class ReviewInputs(Value):
-    """What to compare with."""
-
     repository: Repository
     commit: str
     label: str
@@ -93,7 +91,6 @@ def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
 
 
 def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Comment:
-    """Validate, plan and compare every recipe that differs from a commit."""
     repository = what.repository
     moved = repository.moved(what.commit, None)
     touched = [*touched_recipes(repository, what.commit, moved)]
@@ -149,8 +146,6 @@ class _Ignoring(WorkingTree):
 
 
 class _Check(Value):
-    """One recipe."""
-
     what: ReviewInputs
     touched: Touched
     trees: tuple[FileTree, FileTree]
@@ -162,7 +157,6 @@ class _Check(Value):
         return self.what.repository
 
     def made(self, store: Store, device: Device, rows: RowDivider) -> Checked:
-        """Validate, plan and compare it."""
         touched, is_new = self.touched, self.touched.status is ChangeStatus.NEW
         found = Checked(
             path=touched.path,
@@ -310,7 +304,6 @@ def _finding(code: str, effect: Effect, says: str) -> Finding:
 
 
 def plan_lines(recipe: Recipe) -> Iterator[str]:
-    """What a run of a recipe would do, as far as the recipe says it."""
     splits = recipe.splits
     train, validation = sizes_in_rows(splits.train, splits.validation)
     sizes = (("train", train), ("validation", validation), ("holdout", splits.holdout))

@@ -23,8 +23,6 @@ DEFAULT: Final = " (default)"
 
 
 class ChangedKey(Value):
-    """A key whose value changed."""
-
     path: str
     form: str
     before: Json
@@ -35,19 +33,15 @@ class ChangedKey(Value):
 
 
 class Versions(Value, dict=True):
-    """The old and the new version."""
-
     old: Side
     new: Side
 
     @cached_property
     def before(self) -> Leaves:
-        """The old version by key."""
         return leaves_of(self.old.resolved)
 
     @cached_property
     def after(self) -> Leaves:
-        """The new version by key."""
         return leaves_of(self.new.resolved)
 
     @cached_property
@@ -173,7 +167,6 @@ def _shown(side: Side, leaf: Leaf | None) -> str:
 
 
 def plain(value: Json) -> str:
-    """Return a value as a person would write it on one line."""
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, bool):
@@ -186,7 +179,6 @@ def plain(value: Json) -> str:
 
 
 def cropped(text: str) -> str:
-    """Return a text of at most `MOST` characters."""
     return text if len(text) <= MOST else f"{text[: MOST - 1].rstrip()}…"
 
 
@@ -220,12 +212,10 @@ def paired_names(gone: Mapping[str, object], come: Mapping[str, object]) -> dict
 def finding(
     code: str, path: str, says: str = "", before: str = "", after: str = "", *, weaker: bool = True
 ) -> Finding:
-    """Return that the evidence got weaker, or stronger, by what changed at `path`."""
     effect = Effect.WEAKER if weaker else Effect.STRONGER
     return Finding(code=code, path=path, effect=effect, before=before, after=after, says=says)
 
 
 def finding_of(one: ChangedKey, code: str, says: str = "", *, weaker: bool = True) -> Finding:
-    """Return the finding about a key that differs."""
     before, after = one.shown if one.shown[0] != one.shown[1] else ("", "")
     return finding(code, one.path, says, before, after, weaker=weaker)

@@ -40,15 +40,12 @@ class Disk(Value):
 
     @property
     def reader(self) -> Reader:
-        """How recipe files are read; that of the disk where they are there, so that data are looked for."""
         return read_bytes
 
     def read(self, path: Path) -> bytes:
-        """Return the bytes of a file. OSError where it has none."""
         return reading.read_bytes(path)
 
     def has(self, path: Path) -> bool:
-        """Return whether there is such a file or folder."""
         return path.exists()
 
     def identity(self, path: Path) -> Mapping[str, Json]:
@@ -69,11 +66,9 @@ class Disk(Value):
         return path if path.is_file() else None
 
     def keeps(self, path: Path) -> bool:
-        """Return whether this version itself holds a file or folder: it is there, and its bytes are compared."""
         return path.exists()
 
     def expanded(self, recipe: Recipe) -> Recipe:
-        """Return a recipe whose patterns stand for the files that this version has: they were read from the disk."""
         return recipe
 
 
@@ -85,19 +80,15 @@ def _fingerprint(path: Path) -> str:
 
 
 class WorkingTree(Disk):
-    """The files of a repository as they are now."""
-
     repository: Repository
     changed: frozenset[str]
     """What differs from the other version, from the repository's root."""
     name: ClassVar[str] = "working tree"
 
     def has(self, path: Path) -> bool:
-        """Return whether there is such a file or folder, or git has it and did not check it out."""
         return path.exists() or self.repository.is_left_out(path)
 
     def identity(self, path: Path) -> Mapping[str, Json]:
-        """Return the place alone unless git says that something changed there."""
         return _identity(path, self.repository.target_now(path), self.changed, self.name)
 
     def copy(self, path: Path) -> Path | None:
@@ -107,7 +98,6 @@ class WorkingTree(Disk):
         return self.repository.large_file(reading.read_bytes(path)) if is_pointer(path) else path
 
     def keeps(self, path: Path) -> bool:
-        """Return whether a file is in the repository, whatever links lead to it."""
         return not self.repository.target_now(path).is_outside
 
 
@@ -124,12 +114,10 @@ class Revision(Value):
 
     @property
     def name(self) -> str:
-        """The commit."""
         return self.commit
 
     @property
     def reader(self) -> Reader:
-        """How recipe files are read."""
         return self._recipe_file
 
     def _recipe_file(self, path: Path) -> bytes:
@@ -148,14 +136,12 @@ class Revision(Value):
             raise RecipeError.one("R103", message, place=Place(file=str(path))) from error
 
     def read(self, path: Path) -> bytes:
-        """Return the bytes of a file at the revision. OSError where it was not there."""
         named = self._named(path)
         if named is None:
             return reading.read_bytes(path)
         return self.repository.content(self.commit, named)
 
     def _named(self, path: Path) -> str | None:
-        """Return the path in the repository; None where the revision says nothing of it."""
         return None if self._target(path).is_outside else self.repository.named(path)
 
     def _target(self, path: Path) -> Target:
@@ -165,14 +151,12 @@ class Revision(Value):
         return self.repository.target(self.commit, named)
 
     def has(self, path: Path) -> bool:
-        """Return whether there was such a file or folder; what git ignores is taken from the disk."""
         target = self._target(path)
         return target.entry is not None or (
             not _touches(target.steps, self.changed) and path.exists()
         )
 
     def identity(self, path: Path) -> Mapping[str, Json]:
-        """Return the place alone unless git says that something changed there."""
         return _identity(path, self._target(path), self.changed, self.commit)
 
     def copy(self, path: Path) -> Path | None:
@@ -201,11 +185,9 @@ class Revision(Value):
         return place
 
     def keeps(self, path: Path) -> bool:
-        """Return whether the revision holds the file itself."""
         return self._target(path).entry is not None
 
     def expanded(self, recipe: Recipe) -> Recipe:
-        """Return the recipe with the files that its patterns matched at the revision."""
         found: list[Source] = []
         done: set[str] = set()
         for source in recipe.data.sources:

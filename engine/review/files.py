@@ -23,8 +23,6 @@ _DIGITS = 12
 
 
 class _Pin(Value):
-    """What nails a reference down."""
-
     key: str
     value: str | None
     what: tuple[str, ...]
@@ -103,7 +101,6 @@ def uncompared(versions: Versions) -> tuple[str, ...]:
 
 
 def _references(recipe: Recipe) -> Iterator[Reference]:
-    """Rows, opponents and probes: all that a verdict rests on."""
     yield from (ref for source in recipe.data.sources for ref in references_in(source))
     yield from chain.from_iterable(judging_references(recipe).values())
 
@@ -207,7 +204,6 @@ def _local_files(listed: ListedSource) -> list[PathRef]:
 
 
 def same_bytes(versions: Versions, source: Paired) -> bool:
-    """Return whether a source that goes by another name now leads to the same local files."""
     if source.old is None or source.new is None or len(source.old.files) != len(source.new.files):
         return False
     both = zip(source.old.files, source.new.files, strict=True)
@@ -232,7 +228,6 @@ def only_grew(versions: Versions, source: Paired) -> bool:
 
 
 def _files(versions: Versions, source: Paired, *, old: bool = False) -> list[Path] | None:
-    """The files of a source on the disk; None where one is not here, or too large."""
     tree, listed = (versions.old.tree, source.old) if old else (versions.new.tree, source.new)
     found: list[Path] = []
     for ref in (ref for file in (listed.files if listed else ()) for ref in references_in(file)):

@@ -28,7 +28,6 @@ from engine.values import replace
 def review(
     old: Side, new: Side, *, store: Store, device: Device, rows: RowDivider | None = None
 ) -> Review:
-    """Compare two versions of a recipe. `rows` says how many rows may be read for it."""
     versions = Versions(old=old, new=new)
     findings, changes = judge(versions, RowDivider() if rows is None else rows)
     found = {one.path: listed.place for one in versions.sources if (listed := one.new or one.old)}
@@ -97,7 +96,6 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
 
 
 def _place(path: str) -> int:
-    """Where a key stands in the language; the acceptance first, then in the order of a recipe."""
     tops = ("acceptance", "splits", "lock", "data", "baselines", "stop_if_baseline_passes", "task")
     first = path.replace("[", ".").partition(".")[0]
     return tops.index(first) if first in tops else len(tops)
@@ -143,7 +141,6 @@ def _changes(versions: Versions) -> Iterator[Change]:
 
 
 def source_changes(versions: Versions) -> Iterator[Change]:
-    """Yield what changed in the data sources."""
     bases = (base_reference(side.recipe.base_model) for side in (versions.old, versions.new))
     if other_bytes(versions, *bases):
         yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")

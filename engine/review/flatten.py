@@ -39,20 +39,16 @@ class ListedSource(Value):
 
     @property
     def first(self) -> Source:
-        """What holds of all its files."""
         return self.files[0]
 
     @property
     def place(self) -> str:
-        """The file, data set or package that it names."""
         return str(
             next(self.written[key] for key in ("path", "hub", "package") if key in self.written)
         )
 
 
 class Paired(Value):
-    """A source on both sides, or on one."""
-
     old: ListedSource | None
     new: ListedSource | None
     same_place: bool = False
@@ -66,7 +62,6 @@ class Paired(Value):
 
 
 def listed_of(side: Side) -> tuple[ListedSource, ...]:
-    """Return the sources of a recipe as it lists them."""
     recipe, written = side.recipe, side.resolved["data"]["sources"]
     found: list[ListedSource] = []
     pattern = ""
@@ -156,7 +151,6 @@ def judging_references(recipe: Recipe) -> dict[str, tuple[Reference, ...]]:
 
 
 def references_in(source: Source) -> tuple[Reference, ...]:
-    """Return what a source is read from: its rows, and the files of its columns."""
     return (source.ref, *(file.ref for file in source.columns))
 
 
@@ -174,8 +168,6 @@ _LISTED: Final = (
 
 
 class Leaf(Value):
-    """One key with a value."""
-
     path: str
     """As a review writes it."""
     form: str
@@ -212,7 +204,6 @@ def leaves_of(resolved: Mapping[str, Any]) -> Leaves:
 
 
 def source_leaves(path: str, written: Mapping[str, Json], *, number: int) -> Leaves:
-    """Return the keys of one source, as `written` in a resolved recipe, under `path`."""
     at: KeyPath = ("data", "sources", number)
     return {leaf.path: leaf for leaf in _below(path, dict(written), f"{SOURCES}[]", at=at)}
 
@@ -271,7 +262,6 @@ def _below(path: str, value: Json, form: str | None = None, *, at: KeyPath = ())
 
 @lru_cache(maxsize=1)
 def _keys_below() -> Mapping[str, frozenset[str]]:
-    """The forms below each form; none below what the schema says nothing of."""
     below: dict[str, set[str]] = {}
     for path, _ in walk(recipe_schema()):
         if path[-1] != "[]":
@@ -280,5 +270,4 @@ def _keys_below() -> Mapping[str, frozenset[str]]:
 
 
 def form_of(path: tuple[str, ...]) -> str:
-    """Return a path of the schema as the table of weakenings writes it."""
     return ".".join(path).replace(".[]", "[]")

@@ -69,7 +69,6 @@ _KEYS: Final = {"splits.column": "splits.by"}
 
 
 def judge_holdout(versions: Versions, rows: RowDivider, judges: Judges) -> Iterator[Finding]:
-    """Yield what the change does to the rows that judge, and to the record of them."""
     yield from judge_locks(versions)
     yield from _sizes(versions)
     sources = (_moved_source(versions, source) for source in versions.sources)
@@ -103,7 +102,6 @@ def _overlap_words(overlap: HoldoutOverlap | str) -> str:
 
 
 def _cause(path: str, says: str = REDRAWN, before: str = "", after: str = "") -> Finding:
-    """W201: one key that makes other rows judge."""
     return finding("W201", path, says, before, after)
 
 
@@ -160,7 +158,6 @@ def _meaning(path: str, versions: Versions) -> str:
 
 
 def _more_labels(versions: Versions) -> Iterator[Finding]:
-    """Labels that are added bring rows; what else the answers are made from is a finding of its own."""
     found = versions.find("task.labels")
     old, new = set(versions.old.recipe.task.labels), set(versions.new.recipe.task.labels)
     if found is not None and old < new:
@@ -293,7 +290,6 @@ def _judges(source: Source, recipe: Recipe) -> bool:
 
 
 def _sizes(versions: Versions) -> Iterator[Finding]:
-    """W202, W205: fewer rows show less."""
     old, new = versions.old.recipe.splits, versions.new.recipe.splits
     folds = versions.find("splits.folds")
     if folds is not None and old.folds:

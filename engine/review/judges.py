@@ -111,7 +111,6 @@ def _passages(words: Sequence[str]) -> set[tuple[str, ...]]:
 
 
 def _pieces(prompt: str) -> list[str]:
-    """Return the parts of a prompt that may be a text each: by lines, sentences and quotes."""
     found = [*prompt.splitlines(), *_BETWEEN.split(prompt)]
     return [piece.strip() for piece in found if len(piece.strip()) >= SHORTEST]
 
@@ -152,7 +151,6 @@ class Judges(Value):
 
     @property
     def are_same(self) -> bool:
-        """Whether the very same rows judge by the same answers."""
         return self.rows is not None and self.rows.is_same
 
 
@@ -248,7 +246,6 @@ def _file_at(path: str, versions: Versions) -> str:
 
 
 def judges_text(rows: JudgedRows) -> str:
-    """Say which share of the judges is gone, new and repeated."""
     parts = []
     if rows.gone:
         parts.append(f"{rows.gone} of {rows.rows} rows that judged no longer do")
@@ -323,7 +320,6 @@ def _false_pins(versions: Versions) -> Iterator[Finding]:
 
 
 def _may_judge(source: Paired, versions: Versions) -> bool:
-    """Return whether rows of a new source may judge: by its split, by a column, or by their share."""
     if source.new is None:
         return False
     splits = versions.new.recipe.splits

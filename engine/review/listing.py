@@ -20,8 +20,6 @@ _NO_FILES: Final = (0o040000, 0o160000)
 
 
 class Moved(Value):
-    """A file that differs between two commits."""
-
     status: str
     """`A`dded, `M`odified, `D`eleted, `R`enamed, `T`ype changed."""
     path: str
@@ -31,8 +29,6 @@ class Moved(Value):
 
 
 class TreeEntry(Value):
-    """What a commit has at a path."""
-
     mode: int
     id: str
     is_watched: bool = True
@@ -42,7 +38,6 @@ class TreeEntry(Value):
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file or a link, and neither a folder nor a submodule."""
         return self.mode not in _NO_FILES
 
 
@@ -64,7 +59,6 @@ class Pointer(Value):
     size: int
 
     def stands_for(self, path: Path) -> bool:
-        """Return whether a file has the bytes that are pointed to."""
         try:
             # The size first: to hash gigabytes would take long.
             return path.stat().st_size == self.size and sha256_of(path) == self.sha256

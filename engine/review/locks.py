@@ -213,7 +213,6 @@ def _same_holdout(versions: Versions, old: Lock, new: Lock) -> bool:
 
 
 def lock_changes(versions: Versions) -> Iterator[Change]:
-    """Yield every fact of the lock that is another one now."""
     old, new = versions.old.lock, versions.new.lock
     if old is None or new is None or old == new:
         return
@@ -225,7 +224,6 @@ def lock_changes(versions: Versions) -> Iterator[Change]:
 
 
 def facts_of(lock: Lock) -> dict[str, Any]:
-    """Return the facts of a lock by path, those left out that repeat the recipe."""
     parts = {name: part for name, part in to_json(lock).items() if name not in _OF_THE_DRAW}
     return dict(_below("", parts))
 

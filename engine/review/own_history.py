@@ -58,7 +58,6 @@ def require_own_history(top: Path) -> Path:
 
 
 def _git_folder(top: Path) -> Path:
-    """Return where `.git` leads, links followed. OSError, ValueError where it is neither a folder nor says one."""
     marker = top / ".git"
     if marker.is_dir():
         return Path(os.path.realpath(marker))
@@ -67,7 +66,6 @@ def _git_folder(top: Path) -> Path:
 
 
 def _common_folder(place: Path) -> Path:
-    """Return the folder with the objects; that of a linked worktree is two levels up, as git makes it."""
     if not os.path.lexists(place / "commondir"):
         return place
     common = Path(os.path.realpath(place / _line(place / "commondir")))
@@ -108,7 +106,6 @@ def _leading_out(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
-    """Yield what is in a git folder and is no folder itself; links are yielded and not followed."""
     left = [str(folder)]
     while left:
         with os.scandir(left.pop()) as found:

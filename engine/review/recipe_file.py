@@ -37,7 +37,6 @@ class RecipeFile(Value):
 
     @property
     def parent(self) -> str:
-        """What it extends, as written; empty for nothing."""
         named = self.source.value.get(KEY) if self.source else None
         return named if isinstance(named, str) else ""
 
@@ -51,7 +50,6 @@ class RecipeFile(Value):
 
     @property
     def name(self) -> str:
-        """The recipe's name; empty where it says none."""
         if self.source is not None:
             return str(self.source.value.get("name") or "")
         found = _NAME.search(self.content)

@@ -116,7 +116,6 @@ class Repository:
 
     @property
     def is_shallow(self) -> bool:
-        """Whether the clone was cut off somewhere."""
         return self.git.is_shallow
 
     @property
@@ -171,7 +170,6 @@ class Repository:
                     yield str(one.id), self._read(found.id, path)
 
     def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
-        """Return what differs between two commits, or a commit and the files as they are now."""
         if new is not None:
             with _failures("compare two commits", lacks=old):
                 found = self._files_of(old).diff_to_tree(
@@ -187,7 +185,6 @@ class Repository:
         return (*files, *(Moved(status="A", path=path) for path in sorted(new_files)))
 
     def staged(self, old: str) -> tuple[Moved, ...]:
-        """Return what differs between a commit and what would be committed now."""
         with _failures("compare a commit with the index", lacks=old):
             found = [*_moves(self._to_index(old))]
         return tuple(
@@ -197,7 +194,6 @@ class Repository:
         )
 
     def unstaged(self) -> tuple[Moved, ...]:
-        """Return what differs between what would be committed now and the files as they are."""
         with _failures("compare the index with the files"):
             found = self.git.index.diff_to_workdir(DiffOption.INCLUDE_TYPECHANGE)
             return tuple(self._changed(found, self._staged))
@@ -238,7 +234,6 @@ class Repository:
         return pointer is not None and pointer.stands_for(place)
 
     def links(self) -> tuple[str, ...]:
-        """Return the links and submodules that git keeps, as they would be committed now."""
         kinds = (FileMode.LINK, FileMode.COMMIT)
         return tuple(path for path, entry in self._staged.items() if entry.mode in kinds)
 
@@ -259,12 +254,10 @@ class Repository:
 
     @cached_property
     def submodules(self) -> frozenset[str]:
-        """The submodules, as they would be committed now."""
         return frozenset(p for p, one in self._staged.items() if one.mode == FileMode.COMMIT)
 
     @cached_property
     def untracked(self) -> frozenset[str]:
-        """The files that git neither knows nor ignores."""
         with _failures("list the files"):
             deltas = self.git.index.diff_to_workdir(_NEW_FILES).deltas
             return frozenset(
@@ -274,7 +267,6 @@ class Repository:
             )
 
     def files(self) -> tuple[str, ...]:
-        """Return the files of the working tree: tracked ones and new ones."""
         listed = dict.fromkeys((*self._staged, *sorted(self.untracked)))
         return tuple(path for path in listed if (self.root / path).is_file())
 
@@ -286,7 +278,6 @@ class Repository:
         return tuple(path for path, entry in self._staged.items() if not entry.is_watched)
 
     def is_left(self, path: str) -> bool:
-        """Return whether git does not keep a file that is on the disk."""
         return path not in self._staged and (self.root / path).is_file()
 
     def is_left_out(self, path: Path) -> bool:
@@ -296,7 +287,6 @@ class Repository:
         return entry is not None and not entry.is_watched and not path.exists()
 
     def ignores(self, path: Path) -> bool:
-        """Return whether git is configured to leave a path out."""
         named = self.named(path)
         return named not in (None, *self._staged) and self.git.path_is_ignored(str(named))
 
@@ -370,7 +360,6 @@ class Repository:
         return Target(steps=(*steps, name), entry=tree.get(name))
 
     def target_now(self, path: Path) -> Target:
-        """Return where a path of the working tree leads; its entry is not known."""
         named = self.named(path)
         if named is None:
             return Target(steps=(), is_outside=True)
@@ -429,7 +418,6 @@ class Repository:
 
 
 def _opened(top: Path) -> pygit2.Repository:
-    """Open what is in a folder. RecipeError R023, EnvironmentProblem E731."""
     variables, settings = os.environ, pygit2.settings
     if (own := variables.get("GIT_CONFIG_GLOBAL")) is not None:
         for level in (ConfigLevel.GLOBAL, ConfigLevel.XDG):

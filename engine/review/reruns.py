@@ -67,7 +67,6 @@ _RANKS: Final = "method.ranks."
 
 
 def costs(versions: Versions, store: Store, device: Device) -> tuple[Cost, ...]:
-    """Return what the change does to what a training takes; empty where it changes no training."""
     paths = [one.path for one in versions.differing]
     if not any(path in _OF_TRAINING or path.startswith(_RANKS) for path in paths):
         return ()
@@ -80,7 +79,6 @@ def costs(versions: Versions, store: Store, device: Device) -> tuple[Cost, ...]:
 
 
 def _trainings(versions: Versions) -> Iterator[Cost]:
-    """How many models the sweeps train; the other numbers are of one training by `method`."""
     old, new = (len(methods_of(side.recipe)) for side in (versions.old, versions.new))
     if old != new:
         more = decimal(new - old, 0, signed=True)
@@ -186,7 +184,6 @@ def _identity(found: Source | Reference, side: Side) -> Mapping[str, Any]:
 
 
 def start_identity(base: BaseModel, side: Side) -> Mapping[str, Any]:
-    """Return what differs where training starts from something else, as `reference_identity` does."""
     return base_model_identity(base, lambda ref: reference_identity(ref, side))
 
 
@@ -200,13 +197,11 @@ def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:
 
 
 def nominal(recipe: Recipe) -> Recipe:
-    """Return the recipe with sizes in rows, so that its keys can be known without its data."""
     train, validation = nominal_rows(recipe)
     return replace(recipe, splits=replace(recipe.splits, train=train, validation=validation))
 
 
 def nominal_rows(recipe: Recipe) -> tuple[int, int]:
-    """Return the rows of train and validation, of so many where the recipe says shares."""
     return _rows(recipe.splits.train), _rows(recipe.splits.validation)
 
 

@@ -44,8 +44,6 @@ class Divided(Value):
 
 
 class HoldoutOverlap(Value):
-    """What the rows of the new holdout were before."""
-
     rows: int
     training: int
     validation: int
@@ -53,13 +51,10 @@ class HoldoutOverlap(Value):
 
     @property
     def is_same(self) -> bool:
-        """Whether no row judges that did not judge before."""
         return self.holdout == self.rows
 
 
 class JudgedRows(Value):
-    """What became of the rows that judged."""
-
     rows: int
     gone: int
     """They no longer judge."""
@@ -78,19 +73,15 @@ class JudgedRows(Value):
 
     @property
     def kept(self) -> int:
-        """Those that still judge."""
         return self.rows - self.gone
 
     @property
     def is_same(self) -> bool:
-        """Whether the same rows judge, as often, by the same answers."""
         return not (self.gone or self.otherwise or self.come or self.repeated)
 
 
 @dataclass(slots=True)
 class RowDivider:
-    """Divides the rows of versions, as long as there is room for it."""
-
     room: int = MOST_BYTES
     """Bytes that may still be read."""
     _prepared: dict[str, Prepared | str] = field(default_factory=dict)
@@ -107,7 +98,6 @@ class RowDivider:
         return "the text of a row is made otherwise"
 
     def of(self, side: Side) -> Divided | str:
-        """Return the splits of a version, or why they are not known."""
         # The lock first: it costs no reading, and knows rows whose files are not here.
         if side.drawing_lock and (found := _of_lock(side, side.drawing_lock)) is not None:
             return found
@@ -140,12 +130,10 @@ class RowDivider:
         )
 
     def judging(self, side: Side) -> Iterable[Example] | None:
-        """Return the rows of a version that judge; None where rows are not read here."""
         prepared = self._divided(side)
         return None if isinstance(prepared, str) else _judging(prepared, side.recipe.splits.folds)
 
     def divides(self, side: Side) -> bool | str:
-        """Return True where the rows of a version are divided here, else why they are not."""
         prepared = self._divided(side)
         return prepared if isinstance(prepared, str) else True
 
@@ -276,7 +264,6 @@ def _local(side: Side) -> Recipe | None:
 
 
 def _copied(side: Side, ref: Reference) -> PathRef | None:
-    """A local file as a version has it; None where its bytes are not here."""
     if not isinstance(ref, PathRef) or ref.withheld:
         return None
     path = side.tree.copy(ref.path)

@@ -23,8 +23,6 @@ from engine.values import Value, field, replace
 
 
 class Side(Value, dict=True):
-    """A version of a recipe that is valid."""
-
     label: str
     """What people call it: a file, or a file at a revision."""
     path: Path
@@ -64,15 +62,12 @@ class Side(Value, dict=True):
 
     @cached_property
     def lock_digest(self) -> str:
-        """The sha256 of the lock's text; empty without one."""
         return "" if self.lock is None else sha256(lock_text(self.lock).encode()).hexdigest()
 
     def written(self, at: KeyPath) -> str | None:
-        """Return a plain value as the file writes it; None where it says nothing there."""
         return self.text.owner(at).written.get(at) if at else None
 
     def says(self, at: KeyPath) -> bool:
-        """Return whether the file, or its parent, says something at `at`; else a default holds."""
         return self.text.has(at)
 
 
@@ -134,5 +129,4 @@ def _lock(path: Path, tree: FileTree) -> Lock | None:
 
 
 def waivers_of(side: Side) -> Mapping[str, str]:
-    """Return what a version waives, with the reason."""
     return {waiver.what: waiver.why for waiver in side.recipe.waivers}

@@ -134,7 +134,6 @@ def _of_the_gate(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
 
 
 def _is_unbounded(export: Export) -> bool:
-    """Return whether a quantized file is exported, and no bound of its own says how good it must be."""
     named = {one.metric for one in export.max_drops} | {one.metric for one in export.thresholds}
     return export.has_quantized_file and not named - _OF_THE_MACHINE
 
@@ -197,7 +196,6 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _rated_otherwise(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
-    """W702: some losses rate an answer beside the untouched model, others by its likelihood a token."""
     old, new = versions.old.recipe.method.preference, versions.new.recipe.method.preference
     names = [spec.name for spec in versions.new.recipe.task.spec.metrics]
     is_other = old is not None and new is not None and old.has_reference is not new.has_reference
@@ -217,7 +215,6 @@ def _both_bound(versions: Versions, metrics: Sequence[str]) -> bool:
 
 
 def _agreement(versions: Versions) -> Iterator[Finding]:
-    """W212: synthetic rows on which fewer agreed, or others."""
     old, new = versions.old.recipe.data.synthesize, versions.new.recipe.data.synthesize
     agreed = [one for one in versions.differing if one.form.startswith(AGREEMENT)]
     if old is None or new is None or not agreed:

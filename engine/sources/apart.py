@@ -51,14 +51,11 @@ class Named(Value):
 
     @property
     def is_empty(self) -> bool:
-        """Whether no network is needed."""
         return not (self.hubs or self.packages or self.servers)
 
 
 @dataclass(slots=True, kw_only=True)
 class Apart:
-    """The process, as the one that it works for sees it."""
-
     child: Child
     folder: int
     """An open descriptor of its folder, where its sockets are: a path of any length is too long for one."""
@@ -99,13 +96,10 @@ def address_text(address: Address) -> str:
 
 
 class _Running:
-    """The one of this process, if any."""
-
     apart: Apart | None = None
 
 
 def apart() -> Apart | None:
-    """Return the process that has the network in the place of this one."""
     return _Running.apart
 
 
@@ -157,7 +151,6 @@ def _show(found: Mapping[str, Any], progress: Progress | None) -> None:
 
 
 def _error(failed: Mapping[str, Any]) -> Exception:
-    """Return an error of the process as one of this one."""
     if failed["kind"] == UnsafeAddressError.__name__:
         return UnsafeAddressError(failed["text"])
     kind = getattr(errors, str(failed["kind"]), None)

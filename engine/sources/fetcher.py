@@ -36,7 +36,6 @@ CHUNK: Final = 1 << 16
 
 
 def main() -> None:
-    """Answer until the input ends."""
     quieten()
     named = parse_json(sys.argv[1])
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -57,8 +56,6 @@ def main() -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Fetcher:
-    """What may be fetched and asked, and where answers, notes and progress go."""
-
     named: Mapping[str, list[str]]
     out: IO[str]
     relays: int = 0

@@ -44,7 +44,6 @@ def require_cached(path: Path, repo: str) -> None:
 
 
 def digest_of(path: Path, digest: str) -> str:
-    """Return the digest of a file in the form of `digest`: a sha256, or the sha1 of a git blob. OSError."""
     with open_regular(path) as stream:
         if len(digest) == hashlib.sha256().digest_size * 2:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -58,7 +57,6 @@ def digest_of(path: Path, digest: str) -> str:
 
 
 def _named(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each downloaded file with the digest that the hub named for it."""
     place = folder / _METADATA
     for metadata in place.rglob("*.metadata"):
         path = folder / metadata.relative_to(place).with_suffix("")
@@ -215,7 +213,6 @@ def fetch_snapshot(
 
 @contextmanager
 def _translated_errors(ref: HubRef) -> Iterator[None]:
-    """Tell the errors of the hub's libraries in our words; bugs of ours pass through."""
     at = f"`{ref.repo}`" + (f" at {ref.revision[:12]}" if ref.revision else "")
     try:
         with needs_extra("data of the hub needs datasets", "train"):
@@ -252,7 +249,6 @@ def _translate(error: Exception, at: str) -> DataError | None:
 
 
 def _reason(error: Exception) -> Exception:
-    """Return what lies behind the library's "an error occurred while generating the dataset"."""
     cause = error.__cause__
     is_general = type(error).__name__.startswith("DatasetGeneration")
     return _reason(cause) if is_general and isinstance(cause, Exception) else error

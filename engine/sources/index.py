@@ -42,8 +42,6 @@ TOO_MANY, SERVER_ERROR = 429, 500
 
 
 class IndexSettings(Value):
-    """Where packages are looked for, and how connections are checked."""
-
     indexes: tuple[str, ...]
     """URLs, the main one first; never shown, they may hold credentials. Empty: the default."""
     find_links: tuple[str, ...]
@@ -58,8 +56,6 @@ class IndexSettings(Value):
 
 
 class Archive(Value):
-    """One archive of a version of a package, as the index has it now."""
-
     name: str
     """Of the file: `toy-1.0-py3-none-any.whl`."""
     sha256: str
@@ -158,8 +154,6 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
 
 
 class _Client(Value):
-    """A session with an index, its failures as errors of ours."""
-
     session: PyPIClient
     finder: Any
     answers: list[tuple[str, int]]
@@ -279,7 +273,6 @@ def _sha256(file: Package) -> str | None:
 
 
 def read_settings(environment: Mapping[str, str]) -> IndexSettings:
-    """Return the settings in force for `environment` (usually `os.environ`)."""
     home = Path(environment.get("HOME", str(Path.home())))
     own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     pip, uv = _pip(environment, home, own), _uv(environment, own)

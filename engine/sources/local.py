@@ -36,7 +36,6 @@ class DigestMemory:
         self._path = path
 
     def sha256(self, path: Path) -> str:
-        """Return the sha256 of the file at `path`; OSError when it cannot be read."""
         known = self._known
         stamp = _stamp(path)
         entry = known.get(str(path))
@@ -73,7 +72,6 @@ MOST_ENTRIES: Final = 100_000
 
 
 def check_path(ref: PathRef) -> Path:
-    """Return the path of `ref`; DataError when it is missing, unreadable, or has another sha256."""
     _require(ref)
     if ref.sha256 is not None:
         _digest(ref, sha256_of)
@@ -117,7 +115,6 @@ def _require(ref: PathRef) -> None:
 
 
 def _digest(ref: PathRef, hashed: Callable[[Path], str]) -> str:
-    """Return the digest of what stands there; DataError where it is another than the pinned one."""
     got = _digest_now(ref, hashed)
     if ref.sha256 not in (None, got):
         raise wrong_sha256(ref.written, pinned=str(ref.sha256), got=got)

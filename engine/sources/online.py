@@ -36,8 +36,6 @@ _TRUE: Final = frozenset({"1", "ON", "YES", "TRUE"})
 
 
 class _Wish:
-    """Whether the user lets us speak to the hub; None while nobody has gone offline."""
-
     allows: bool | None = None
 
 
@@ -83,7 +81,6 @@ def fetching() -> Iterator[None]:
 
 @contextlib.contextmanager
 def loading_rows() -> Iterator[None]:
-    """Let datasets, which fetches and reads in one call, speak to the hub as `fetching` does."""
     from datasets import config
 
     allows = _Wish.allows and "HF_DATASETS_OFFLINE" not in os.environ

@@ -64,7 +64,6 @@ def fetch_package_folder(
 
 
 def _fetch_archive(ref: PackageRef, cached: Cached, progress: Progress) -> tuple[Path, str]:
-    """Return the fetched archive and the sha256 of its bytes."""
     payload = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
 
     def build(folder: Path) -> None:
@@ -100,7 +99,6 @@ def fetch_archive(ref: PackageRef, folder: Path, progress: Progress) -> Path:
 
 
 def _take(ref: PackageRef, sha256: str, folder: Path) -> Path | None:
-    """Copy an archive into `folder`; None where the cache has none whose bytes have that sha256."""
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         for kept in sorted(_place(ref).iterdir()):
             if kept.lstat().st_size > LARGEST:
@@ -119,7 +117,6 @@ def _place(ref: PackageRef) -> Path:
 
 
 def _copied(stream: BinaryIO, out: BinaryIO) -> str:
-    """Copy a stream and return the sha256 of what it held."""
     hasher = hashlib.sha256()
     while block := stream.read(1 << 20):
         hasher.update(block)

@@ -28,8 +28,6 @@ from engine.values import Value, replace
 
 
 class Pin(Value):
-    """One reference, and what it is fixed to."""
-
     path: KeyPath
     """Of the pin: `base_model.revision`."""
     of: str
@@ -43,13 +41,10 @@ class Pin(Value):
 
     @property
     def key(self) -> str:
-        """The key path as people write it."""
         return dotted(self.path)
 
 
 class Pinned(Value):
-    """What pinning one recipe came to."""
-
     text: str
     """With the pins; nothing is written yet."""
     pins: tuple[Pin, ...]
@@ -105,8 +100,6 @@ _Finder = Callable[[], tuple[str, str, str]]
 
 @dataclass(slots=True, kw_only=True)
 class _Seeker:
-    """Looks references up, one after the other, and remembers what came of it."""
-
     source: SourceText
     progress: Progress
     upgrade: bool
@@ -117,7 +110,6 @@ class _Seeker:
     kept: int = 0
 
     def look(self, at: KeyPath, written: Mapping[str, Any], kind: str) -> None:
-        """Find the pin of one reference."""
         for anchor, key, find in (
             ("hub", "revision", lambda: self._hub(written, kind)),
             ("package", "sha256", lambda: self._package(written)),

@@ -37,8 +37,6 @@ DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
 class StreamLimits(Value):
-    """How much may come out of compressed bytes."""
-
     bytes: int = 32 << 30
     """Absolute."""
     ratio: int = 300
@@ -55,10 +53,7 @@ class StreamLimits(Value):
 
 
 class Readable(Protocol):
-    """Anything bytes can be read from."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes."""
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def kind_of(path: Path) -> str:
@@ -91,11 +86,9 @@ class Guarded(io.RawIOBase):
         self._count = 0
 
     def readable(self) -> bool:
-        """Return True: it is only read."""
         return True
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
-        """Fill `buffer` and return how much was filled; 0 at the end."""
         chunk = self._read(len(buffer))
         self._count += len(chunk)
         self._limits.check(self._count, packed=self._packed, name=self._name)
@@ -114,7 +107,6 @@ class Guarded(io.RawIOBase):
             raise
 
     def close(self) -> None:
-        """Close the source too."""
         closing: Callable[[], None] | None = getattr(self._source, "close", None)
         if closing is not None and not self.closed:
             closing()
@@ -138,7 +130,6 @@ class _Frames:
         self._ready = memoryview(b"")
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes; EOFError where the last frame has no end."""
         while not self._ready:
             self._input = self._input or self._packed.read(ZSTD_INPUT)
             if not self._input:
@@ -157,7 +148,6 @@ class _Frames:
         return part.tobytes()
 
     def close(self) -> None:
-        """Close the file."""
         self._packed.close()
 
 

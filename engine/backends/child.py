@@ -32,7 +32,7 @@ def main() -> None:
     if "engine" not in sys.modules:
         _reach_this_package()
     from engine.process import interrupts
-    from engine.process.installed_packages import read_quickly
+    from engine.process.library_settings import read_quickly
 
     read_quickly()
     names = {"trl": ("engine.runtime.training.sft",), "axolotl": LIBRARIES}

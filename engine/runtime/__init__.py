@@ -2,7 +2,7 @@
 
 import gc
 
-from engine.process.installed_packages import read_quickly
+from engine.process.library_settings import read_quickly
 
 # Here, as every module that imports transformers is below.
 read_quickly()

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import engine.runtime  # noqa: F401 - what it does to the process is tested
-from engine.process.installed_packages import packages_distributions
+from engine.process.library_settings import packages_distributions
 
 COMPARED = """
 from importlib import metadata
-from engine.process.installed_packages import packages_distributions
+from engine.process.library_settings import packages_distributions
 
 def in_order(found):
     return {package: sorted(names) for package, names in found.items()}

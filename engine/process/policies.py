@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -62,10 +62,15 @@ def rights_of_a_run(
     read += bytecode_read()
     read += [*_named_by((*CERTIFICATES, STORE_KEY), variables), *_own_settings()]
     read += [str(home / name) for name in FETCHING] if is_remote else []
-    read += map(str, _hub_caches(variables, home)) if reads_hub else []
+    read += map(str, _hub_folders(variables, home, caches_only=True)) if reads_hub else []
     hubs = _hub_folders(variables, home) if is_remote else ()
-    kept = [Path(tempfile.gettempdir()), *writes, *_own_cache(), *hubs]
-    tools = [place for name in TOOLS if (tool := variables.get(name)) for place in _places(tool)]
+    kept = [Path(tempfile.gettempdir()), *writes, *_made(cache_folder), *hubs]
+    tools = [
+        place
+        for name in TOOLS
+        if (tool := variables.get(name))
+        for place in places_of(program(tool))
+    ]
     own = variables.get("LLAMA_CPP_DIR")
     # Children map their user into a namespace by files of /proc.
     process = () if os.geteuid() == 0 else ("/proc",)
@@ -96,7 +101,7 @@ def rights_of_fetching(
     return replace(
         base,
         read=(*base.read, *read),
-        write=(str(root.resolve()), *_packages(), *hubs),
+        write=(str(root.resolve()), *map(str, _made(packages_folder)), *hubs),
         devices=DEVICES,
         network=OPEN,
     )
@@ -109,20 +114,14 @@ def _visible(tops: Iterable[Path]) -> Iterator[Path]:
             yield from (one for one in top.iterdir() if not one.name.startswith("."))
 
 
-def _own_cache() -> Iterator[Path]:
-    # A user without a home has none.
+def _made(folder: Callable[[], Path]) -> Iterator[Path]:
+    """Yield a folder of the user's, once it is there; a user without a home has none."""
     with contextlib.suppress(RuntimeError):
-        folder = cache_folder()
+        place = folder()
+        # What is not there yet could not be allowed.
         with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        yield folder
-
-
-def _packages() -> Iterator[str]:
-    with contextlib.suppress(RuntimeError, OSError):
-        folder = packages_folder()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        yield str(folder.resolve())
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield place.resolve()
 
 
 def _own_settings() -> Iterator[str]:
@@ -132,34 +131,25 @@ def _own_settings() -> Iterator[str]:
         yield from map(str, config_folder().glob("*.yaml"))
 
 
-def _hub_folders(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
-    named = [Path(variables[name]) for name in HUB_FOLDERS if variables.get(name)]
-    root = Path(variables.get("XDG_CACHE_HOME") or home / ".cache")
-    for folder in (*named, root / "huggingface"):
-        if folder.is_absolute():
-            with contextlib.suppress(OSError):
-                folder.mkdir(parents=True, exist_ok=True)
-            yield folder
-
-
 def _named_by(names: Iterable[str], variables: Mapping[str, str]) -> list[str]:
     return [found for name in names if os.path.isabs(found := variables.get(name, ""))]
 
 
-def _hub_caches(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
-    """Yield where fetched files of the hub lie, without what stands beside them: the user's token."""
-    named = [Path(variables[name]) for name in HUB_CACHES if variables.get(name)]
+def _hub_folders(
+    variables: Mapping[str, str], home: Path, *, caches_only: bool = False
+) -> Iterator[Path]:
+    """Yield where models of the hub are kept, which all programs of the user share.
+
+    `caches_only`: where fetched files lie, without what stands beside them: the user's token.
+    """
     root = Path(variables.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface"
-    for folder in (*named, Path(variables.get("HF_HOME") or root) / "hub"):
+    own = Path(variables.get("HF_HOME") or root) / "hub" if caches_only else root
+    names = HUB_CACHES if caches_only else HUB_FOLDERS
+    for folder in (*(Path(variables[name]) for name in names if variables.get(name)), own):
         if folder.is_absolute():
-            # What is not there yet could not be allowed.
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
             yield folder
-
-
-def _places(tool: str) -> Iterator[str]:
-    yield from places_of(program(tool))
 
 
 GIB: Final = 1 << 30
@@ -187,7 +177,7 @@ PER_CORE: Final = 64 << 20
 """Stacks and heaps of a thread."""
 
 
-class Size(Value):
+class Size(Value, kw_only=False):
     """A limit in bytes: so many times what the child reads, and so much more."""
 
     times: float
@@ -201,78 +191,56 @@ class Size(Value):
         return f"{self.more / GIB:g} GiB and {self.times:g} times what it reads"
 
 
-class Policy(Value):
+class Policy(Value, kw_only=False):
     name: str
     reads: str
     """In words, for the docs."""
     writes: str
+    memory: Size
+    """Its own, without files that it maps (RLIMIT_DATA); not on a machine with a GPU, whose driver takes far more."""
+    file: Size
+    """The largest file that it may write (RLIMIT_FSIZE)."""
     network: str = NONE
     uses_gpu: bool = False
-    memory: Size | None = None
-    """Its own, without files that it maps (RLIMIT_DATA); not on a machine with a GPU, whose driver takes far more."""
-    file: Size | None = None
-    """The largest file that it may write (RLIMIT_FSIZE)."""
 
 
+_MADE, _ANSWERS = "the folder of the file that it makes", "the folder of its answers"
 CONVERTER: Final = Policy(
-    name="the GGUF converter",
-    reads="the model folder",
-    writes="the folder of the file that it makes",
-    memory=Size(times=4, more=6 * GIB),
-    file=Size(times=3, more=GIB),
+    "the GGUF converter", "the model folder", _MADE, Size(4, 6 * GIB), Size(3, GIB)
 )
 QUANTIZER: Final = Policy(
-    name="the GGUF quantizer",
-    reads="the 16-bit file and the importance matrix",
-    writes="the folder of the file that it makes",
-    memory=Size(times=3, more=4 * GIB),
-    file=Size(times=3, more=GIB),
+    "the GGUF quantizer",
+    "the 16-bit file and the importance matrix",
+    _MADE,
+    Size(3, 4 * GIB),
+    Size(3, GIB),
 )
 LLAMA: Final = Policy(
-    name="llama.cpp, for answers and for `serve`",
-    reads="the GGUF file, and what it is asked",
-    writes="the folder of its answers",
-    uses_gpu=True,
-    memory=Size(times=2, more=6 * GIB),
-    file=Size(times=0, more=8 * GIB),
-)
+    "llama.cpp, for answers and for `serve`", "the GGUF file, and what it is asked", _ANSWERS,
+    Size(2, 6 * GIB), Size(0, 8 * GIB), uses_gpu=True,
+)  # fmt: skip
 GRAPH_CONVERTER: Final = Policy(
-    name="the export to ONNX",
-    reads="the model folder",
-    writes="the folder of the files that it makes",
-    memory=Size(times=10, more=8 * GIB),
-    file=Size(times=3, more=GIB),
-)
+    "the export to ONNX", "the model folder", "the folder of the files that it makes", Size(10, 8 * GIB), Size(3, GIB)
+)  # fmt: skip
 GRAPH: Final = Policy(
-    name="ONNX Runtime, for answers",
-    reads="the folder of the graph",
-    writes="the folder of its answers",
-    memory=Size(times=4, more=8 * GIB),
-    file=Size(times=0, more=8 * GIB),
+    "ONNX Runtime, for answers",
+    "the folder of the graph",
+    _ANSWERS,
+    Size(4, 8 * GIB),
+    Size(0, 8 * GIB),
 )
 TRAINING: Final = Policy(
-    name="Axolotl, Unsloth, and several processes of TRL",
-    reads="the rows, the base model, the soft targets; of Unsloth its environment",
-    writes="the training's folder",
-    network=LOOPBACK,
-    uses_gpu=True,
-    memory=Size(times=12, more=16 * GIB),
-    file=Size(times=12, more=4 * GIB),
-)
+    "Axolotl, Unsloth, and several processes of TRL",
+    "the rows, the base model, the soft targets; of Unsloth its environment", "the training's folder",
+    Size(12, 16 * GIB), Size(12, 4 * GIB), network=LOOPBACK, uses_gpu=True,
+)  # fmt: skip
 BASELINE: Final = Policy(
-    name="the `predict.py` of an exported baseline",
-    reads="its folder and the holdout's texts",
-    writes="nothing",
-    memory=Size(times=6, more=4 * GIB),
-    file=Size(times=0, more=GIB),
-)
+    "the `predict.py` of an exported baseline", "its folder and the holdout's texts", "nothing",
+    Size(6, 4 * GIB), Size(0, GIB),
+)  # fmt: skip
 LOCK_WRITER: Final = Policy(
-    name="the process that writes the lock",
-    reads="nothing more",
-    writes="the folder of the recipe",
-    memory=Size(times=0, more=2 * GIB),
-    file=Size(times=0, more=GIB),
-)
+    "the process that writes the lock", "nothing more", "the folder of the recipe", Size(0, 2 * GIB), Size(0, GIB)
+)  # fmt: skip
 POLICIES: Final = (
     *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, TRAINING, BASELINE, LOCK_WRITER),
 )
@@ -285,11 +253,9 @@ def rights_of(
     given = [path.resolve() for path in reads]
     size = sum(map(_bytes, given))
     has_gpu = policy.uses_gpu and bool(gpus())
-    limits = {"RLIMIT_CORE": 0}
-    if policy.memory and not has_gpu:
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": policy.file.of(size)}
+    if not has_gpu:
         limits["RLIMIT_DATA"] = policy.memory.of(size) + PER_CORE * (os.cpu_count() or 1)
-    if policy.file:
-        limits["RLIMIT_FSIZE"] = policy.file.of(size)
     base = base_rights()
     return replace(
         base,
@@ -334,15 +300,11 @@ def places_of(command: Command) -> Iterator[str]:
         settings = name.parent.parent / "pyvenv.cfg"
         if command.kind == "program" and settings.is_file():
             yield str(name.parent.parent)
-            yield from map(str, _homes(settings))
-
-
-def _homes(settings: Path) -> Iterator[Path]:
-    for line in settings.read_text(encoding="utf-8", errors="replace").splitlines():
-        key, _, value = line.partition("=")
-        prefix = Path(value.strip()).parent
-        if key.strip() == "home" and _is_library(str(prefix)):
-            yield prefix
+            for line in settings.read_text(encoding="utf-8", errors="replace").splitlines():
+                key, _, value = line.partition("=")
+                prefix = str(Path(value.strip()).parent)
+                if key.strip() == "home" and _is_library(prefix):
+                    yield prefix
 
 
 def machine_limits() -> dict[str, int]:
@@ -365,24 +327,16 @@ def machine_limits() -> dict[str, int]:
 
 @cache
 def gpus() -> tuple[str, ...]:
-    _make_unified_memory()
-    return tuple(sorted(str(path) for name in GPUS for path in DEV.glob(name)))
-
-
-def _make_unified_memory() -> None:
-    """Make the device that CUDA asks for, where nobody has used CUDA since the machine was started.
-
-    CUDA has the driver's helper make it, which runs with root's rights, and a confined process cannot start it so.
-    """
+    # CUDA has the driver's helper make its device, with root's rights; a confined process cannot start it so.
     if (DEV / "nvidiactl").exists() and not (DEV / "nvidia-uvm").exists():
         from engine.process.start import (
             answer_of,
-            program,
         )  # where there is nothing to make, nothing is started
 
         # Without it CUDA says what is missing.
         with contextlib.suppress(OSError):
             answer_of(program("nvidia-modprobe")("-u", "-c", "0"))
+    return tuple(sorted(str(path) for name in GPUS for path in DEV.glob(name)))
 
 
 def linked(folder: Path) -> Iterator[str]:

@@ -61,19 +61,8 @@ MOST_BYTES: Final = 1_000_000
 # A list of what is allowed: a list of what is forbidden would pass on every secret whose name nobody thought of.
 KEPT_VARIABLES: Final = frozenset(
     {
-        "HOME",
-        "LANG",
-        "LD_LIBRARY_PATH",
-        "LIBRARY_PATH",
-        "LOGNAME",
-        "PATH",
-        "SYSTEMROOT",
-        "TEMP",
-        "TMP",
-        "TMPDIR",
-        "TZ",
-        "USER",
-        "VIRTUAL_ENV",
+        *("HOME", "LANG", "LD_LIBRARY_PATH", "LIBRARY_PATH", "LOGNAME", "PATH", "SYSTEMROOT"),
+        *("TEMP", "TMP", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"),
         # Without these a child would compute by other instructions than this process and the record of the run say.
         *INSTRUCTIONS,
     }
@@ -259,10 +248,12 @@ def ask(
         ) as child:
             has_ended = child.has_ended(within=seconds)
             status = child.wait() if has_ended else child.kill()
-        text, errors_text = (_text_of(stream) for stream in (out, errors))
-        last = next(
-            (line.strip() for line in reversed(errors_text.split("\n")) if line.strip()), ""
+        for stream in (out, errors):
+            stream.seek(0)
+        text, errors_text = (
+            stream.read(MOST_BYTES).decode("utf-8", errors="replace") for stream in (out, errors)
         )
+        last = next(filter(None, map(str.strip, reversed(errors_text.split("\n")))), "")
         return Finished(status=status if has_ended else None, text=text, last_error=last)
 
 
@@ -274,11 +265,6 @@ def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
     return answer.text
 
 
-def _text_of(stream: IO[bytes]) -> str:
-    stream.seek(0)
-    return stream.read(MOST_BYTES).decode("utf-8", errors="replace")
-
-
 def _cleaned(name: str, value: str) -> str | None:
     """Return a variable's value without what would follow the current folder; None for nothing left of it.
 
@@ -286,11 +272,8 @@ def _cleaned(name: str, value: str) -> str | None:
     """
     if name in SEARCH_PATHS:
         return _absolute_parts(value) or None
-    # As text: an entry of a search path is kept as it stands.
     return value if name not in FOLDERS or os.path.isabs(value) else None
 
 
 def _absolute_parts(value: str) -> str:
-    parts = value.split(os.pathsep)
-    # As text: an entry of a search path is kept as it stands.
-    return os.pathsep.join(part for part in parts if os.path.isabs(part))
+    return os.pathsep.join(part for part in value.split(os.pathsep) if os.path.isabs(part))

@@ -60,24 +60,8 @@ LITTLE: Final = 1 << 16
 FULL_DISK: Final = ("no space left on device", "disk quota exceeded", "(os error 28)")
 """What libraries and tools write where the disk is full."""
 
-README = """\
-This folder belongs to `recipe` (distribution slm-recipe).
-
-runs/     one folder a run: report, recipe, links to the exported model. Yours to keep.
-store/    results by the sha256 of what was asked; safe to delete, everything in it can be built again.
-scratch/  work in progress (training checkpoints); an interrupted run continues from it.
-incoming/ files on their way from a shared store (--store-remote); safe to delete.
-damaged/  results whose bytes no longer matched their digests, moved here and never deleted.
-foreign/  results that were not made by you, or by a version that did not sign them; moved here, never deleted.
-holdouts/ how often each holdout has decided something. Keep it: the count starts at 0 without it.
-measured/ what trial steps and trainings took here, for estimates; safe to delete.
-tracking/ what a tracker (--track) keeps of runs.
-jobs/     scripts and logs of runs that were handed to a cluster.
-logs/     what the programs that runs start have written, and reports of bugs in the engine; safe to delete.
-locks/, tmp/ and digests.json  working files; safe to delete while nothing runs.
-
-Results are signed with a key in your state folder.
-"""
+README: Final = Path(__file__).with_name("README.txt")
+"""What a store says of itself."""
 
 
 class Store:
@@ -364,7 +348,7 @@ class Store:
     def _make(self, folder: Path) -> None:
         with storage_errors(self.root):
             writing.make_folder(folder, below=self.root)
-            writing.create_text(self.root / "README.txt", README, below=self.root)
+            writing.create_text(self.root / README.name, README.read_text("utf-8"), below=self.root)
             writing.create_text(self.root / ".gitignore", "*\n", below=self.root)
 
 

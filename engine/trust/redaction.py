@@ -20,18 +20,8 @@ _LEAST: Final = 8
 """Characters from which on a key is looked for in every form; a shorter one only as it is, between other signs."""
 _DUMMIES: Final = frozenset(
     {
-        "",
-        "empty",
-        "none",
-        "null",
-        "dummy",
-        "fake",
-        "local",
-        "test",
-        "token",
-        "key",
-        "ollama",
-        "vllm",
+        *("", "empty", "none", "null", "dummy", "fake", "local", "test"),
+        *("token", "key", "ollama", "vllm"),
     }
 )
 """What people write where a server wants some key: words, that may well be answers."""

@@ -37,8 +37,8 @@ from engine.recipe.sweeps import methods_of
 from engine.render.challenge import challenge_text
 from engine.render.progress import columns, has_colour
 from engine.render.report.page import closing_block, render_json
-from engine.runs.challenge import ChallengeOptions, challenge_json
 from engine.runs.challenge import challenge as run_challenge
+from engine.runs.challenge import challenge_json
 from engine.runs.run import run_recipe
 from engine.store.remote.objects import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
@@ -144,16 +144,15 @@ def challenge(options: argparse.Namespace) -> None:
     newer = named_model(options.base_model, Path.cwd())
     if isinstance(newer, PathRef):
         refuse_typed(newer.path, options.recipe, allowed(options))
-    model_options = ChallengeOptions(base_model=newer, train=options.train)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
     confine_run(options, recipe, root, Needs(others=(newer,)))
     with others_to(log_file(root, "challenge")) as terminal:
         watcher = Console(terminal, quiet=options.quiet or options.format == "json")
-        result = run_challenge(recipe, model_options, root=root, watcher=watcher)
+        found, files = run_challenge(recipe, newer, train=options.train, root=root, watcher=watcher)
     if options.format == "json":
-        show(challenge_json(result.challenge))
+        show(challenge_json(found))
     else:
-        file, written = str(options.recipe), str(result.files[0])
+        file, written = str(options.recipe), str(files[0])
         width = columns(sys.stdout)
-        show(challenge_text(result.challenge, file=file, written=written, width=width))
+        show(challenge_text(found, file=file, written=written, width=width))

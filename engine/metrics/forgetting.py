@@ -31,14 +31,7 @@ from engine.metrics.intervals import wilson
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Drift, Forgetting
-from engine.values import Value, decimal, field, replace
-
-
-class AnswerLengths(Value):
-    before: Mapping[str, int]
-    after: Mapping[str, int]
-    groups: Mapping[str, str] = field(default_factory=dict)
-    """Of rows that belong together, by the row's id."""
+from engine.values import Value, decimal, replace
 
 
 def likelihood_drift(tuned: Sequence[Prediction], judging: Judging) -> DriftScore:
@@ -53,27 +46,24 @@ def likelihood_drift(tuned: Sequence[Prediction], judging: Judging) -> DriftScor
     return DriftScore(name=CHOSEN_LOG_PROBABILITY, before=values[0], after=values[1], change=drop)
 
 
-def length_drift(lengths: AnswerLengths, judging: Judging) -> DriftScore:
-    """Return how many times as long the model's own answers have become."""
+def length_drift(
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+    judging: Judging,
+    *,
+    groups: Mapping[str, str] | None = None,
+) -> DriftScore:
+    """Return how many times as long the model's own answers have become, from tokens by the row's id."""
     import numpy as np
 
     from engine.metrics.scoring import metrics_of
     from engine.metrics.table import Column, Measure, make_table, ratio
 
-    rows = [
-        Prediction(
-            id=name,
-            target="",
-            label=None,
-            text="",
-            probability=None,
-            group=lengths.groups.get(name, ""),
-        )
-        for name in lengths.before
-    ]
+    plain = Prediction(id="", target="", label=None, text="", probability=None)
+    rows = [replace(plain, id=name, group=(groups or {}).get(name, "")) for name in before]
     counts = {
-        "before": np.array([lengths.before[row.id] for row in rows], dtype=float),
-        "after": np.array([lengths.after[row.id] for row in rows], dtype=float),
+        "before": np.array([before[row.id] for row in rows], dtype=float),
+        "after": np.array([after[row.id] for row in rows], dtype=float),
     }
     table = make_table(rows, {name: Column(of) for name, of in counts.items()})
     measure = Measure(
@@ -83,8 +73,8 @@ def length_drift(lengths: AnswerLengths, judging: Judging) -> DriftScore:
         least_units=2,
     )
     (change,) = metrics_of(table, (measure,), confidence=judging.confidence, seed=judging.seed)
-    before, after = (float(of.mean()) if rows else None for of in counts.values())
-    return DriftScore(name=ANSWER_LENGTH, before=before, after=after, change=change)
+    means = [float(of.mean()) if rows else None for of in counts.values()]
+    return DriftScore(name=ANSWER_LENGTH, before=means[0], after=means[1], change=change)
 
 
 def judge_drift(

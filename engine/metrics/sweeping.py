@@ -190,29 +190,20 @@ class SettingResult(Value):
     """Why there is no model of it: its numbers ran away, or nothing was learned."""
 
 
-class SweepCriterion(Value):
-    judging: Judging
-    metric: str
-
-    @property
-    def lower_is_better(self) -> bool:
-        return self.judging.is_lower_better(self.metric)
-
-
-def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResult:
+def choose(judged: Sequence[SettingResult], judging: Judging, metric: str) -> SweepResult:
     """Return every setting's score, and which one is best. StageError B419 where the metric is undefined for all.
 
     Ties go to the lower validation loss, then to the earlier setting. `behind` of the others says how much
     worse than the best they are; an interval that reaches zero or below does not tell them from it.
     """
-    settings = []
+    settings, is_lower = list[SweepSetting](), judging.is_lower_better(metric)
     for one in judged:
         training, undefined = one.training, one.failed or "not measured"
-        metrics = () if one.failed else score(one.predictions, choice.judging).metrics
-        missing = Metric(name=choice.metric, value=None, n=0, undefined=undefined)
+        metrics = () if one.failed else score(one.predictions, judging).metrics
+        missing = Metric(name=metric, value=None, n=0, undefined=undefined)
         setting = SweepSetting(
             values=dict(one.values),
-            metric=next((each for each in metrics if each.name == choice.metric), missing),
+            metric=next((each for each in metrics if each.name == metric), missing),
             validation_loss=training.kept_loss if training else None,
             trainable_parameters=training.trainable_parameters if training else None,
             steps=training.steps if training else None,
@@ -222,25 +213,25 @@ def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResu
     known = [number for number, one in enumerate(settings) if one.metric.value is not None]
     if not known:
         why = "; ".join(dict.fromkeys(one.metric.undefined for one in settings))
-        message = f"{choice.metric} is undefined for every setting: {why}"
+        message = f"{metric} is undefined for every setting: {why}"
         raise StageError.one("B419", message, path="sweep.choose_by")
 
     def order(number: int) -> tuple[float, float]:
         value, loss = settings[number].metric.value or 0.0, settings[number].validation_loss
-        value = value if choice.lower_is_better else -value
+        value = value if is_lower else -value
         return value, math.inf if loss is None else loss
 
     best = min(known, key=order)
     from engine.metrics.resampling import difference, pair  # brings numpy
 
     # One comparison for each setting but the best.
-    confidence = 1 - (1 - choice.judging.confidence) / max(1, len(known) - 1)
-    together = replace(choice.judging, confidence=confidence)
+    confidence = 1 - (1 - judging.confidence) / max(1, len(known) - 1)
+    together = replace(judging, confidence=confidence)
     more = judged[best].predictions
     for number in (number for number in known if number != best):
         less = judged[number].predictions
         # Positive whichever way is better.
-        models = pair(*((less, more) if choice.lower_is_better else (more, less)), together)
-        behind = difference(choice.metric, models, with_test=False).metric
+        models = pair(*((less, more) if is_lower else (more, less)), together)
+        behind = difference(metric, models, with_test=False).metric
         settings[number] = replace(settings[number], behind=behind)
-    return SweepResult(metric=choice.metric, rows=len(more), chosen=best, settings=tuple(settings))
+    return SweepResult(metric=metric, rows=len(more), chosen=best, settings=tuple(settings))

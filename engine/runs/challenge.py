@@ -51,16 +51,6 @@ TRAINED = "trained"
 """The candidate that was trained as the recipe says."""
 
 
-class ChallengeOptions(Value):
-    base_model: Reference
-    train: bool = False
-
-
-class ChallengeResult(Value):
-    challenge: Challenge
-    files: tuple[Path, ...]
-
-
 class _Watching(Value, kw_only=False):
     """A watcher that does not see the skipped stages, which a challenge has no use for."""
 
@@ -86,43 +76,34 @@ class AcceptedModel(Value):
         return (found[0]["digest"], found[0]["rows"]) if found else ("", 0)
 
 
-def challenger(recipe: Recipe, options: ChallengeOptions) -> Recipe:
-    """Return the recipe with the newer base model; untouched, only with baselines that ask that model."""
-    # here a baseline that passes is no reason to stop: it may be the very answer
-    other = replace(recipe, base_model=options.base_model, stop_if_baseline_passes=False)
-    if options.train:
-        return other
-    asking = tuple(one for one in recipe.baselines if one.kind in ASKS_BASE_MODEL)
-    return replace(other, baselines=asking or (Baseline(kind="zero_shot", name="zero_shot"),))
-
-
 def challenge(
-    recipe: Recipe, options: ChallengeOptions, *, root: Path, watcher: Watcher
-) -> ChallengeResult:
+    recipe: Recipe, newer: Reference, *, train: bool, root: Path, watcher: Watcher
+) -> tuple[Challenge, tuple[Path, Path]]:
     """Ask or train the newer base model, compare, and leave a report in the accepted run's folder.
 
     RecipeError R008 without an accepted run, R009 where the rows are no longer its own, R011 where
     its answers are gone, R301 for a hub model without a revision; and what a stage raises.
     """
-    if (
-        isinstance(options.base_model, HubRef)
-        and options.base_model.revision is None
-        and not recipe.allow_moving
-    ):
+    if isinstance(newer, HubRef) and newer.revision is None and not recipe.allow_moving:
         raise RecipeError.one(
             "R301",
-            f"reference can move: `{options.base_model.repo}` without revision",
-            hint=f"add the full commit: --base-model {options.base_model.repo}@COMMIT",
+            f"reference can move: `{newer.repo}` without revision",
+            hint=f"add the full commit: --base-model {newer.repo}@COMMIT",
         )
     store, started = Store(root, versions=tool_versions()), datetime.now(UTC)
     accepted = find_accepted(recipe, store)
-    other = challenger(recipe, options)
+    # here a baseline that passes is no reason to stop: it may be the very answer
+    other = replace(recipe, base_model=newer, stop_if_baseline_passes=False)
+    if not train:  # untouched, only with baselines that ask that model
+        asking = tuple(one for one in recipe.baselines if one.kind in ASKS_BASE_MODEL)
+        plain = (Baseline(kind="zero_shot", name="zero_shot"),)
+        other = replace(other, baselines=asking or plain)
     begun = time.monotonic()
     state = run_stages(
         other,
         store,
         inputs=collect_inputs(other, store, detect_device()),
-        options=RunOptions(until=answers_of(other)[0] if options.train else "baseline"),
+        options=RunOptions(until=answers_of(other)[0] if train else "baseline"),
         watcher=_Watching(watcher),
     )
     if state.error is not None:
@@ -137,7 +118,7 @@ def challenge(
             hint=f"recipe run {as_argument(state.recipe.file)}, then challenge its model",
         )
     found = replace(
-        _judged(other, options, accepted, state),
+        _judged(other, newer, accepted, state, train=train),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - begun, 1),
     )
@@ -155,7 +136,7 @@ def challenge(
     files = (folder / f"{stamp}.md", folder / f"{stamp}.json")
     write_text(files[0], challenge_markdown(found), below=run)
     write_text(files[1], challenge_json(found), below=run)
-    return ChallengeResult(challenge=found, files=files)
+    return found, files
 
 
 def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
@@ -184,12 +165,12 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
 
 
 def _judged(
-    recipe: Recipe, options: ChallengeOptions, accepted: AcceptedModel, state: RunState
+    recipe: Recipe, newer: Reference, accepted: AcceptedModel, state: RunState, *, train: bool
 ) -> Challenge:
     from engine.metrics import comparing as judging  # brings numpy
 
     # The newer model's answers, by baseline, or as `trained`.
-    if options.train:
+    if train:
         stage, file = answers_of(state.recipe)
         candidates = {TRAINED: read_predictions(state.artifacts[stage].file(file))}
     else:
@@ -216,15 +197,15 @@ def _judged(
         recipe_name=recipe.name,
         run=accepted.run.folder.name,
         accepted=str(accepted.report.get("method", "")),
-        base_model=describe(options.base_model),
-        trained=options.train,
+        base_model=describe(newer),
+        trained=train,
         holdout=digest,
         rows=len(accepted.answers) or rows,
         standing=standing,
         candidate=best,
         lines=lines,
-        costs=tuple(costs(state, accepted.report, candidate=best, trained=options.train)),
-        edit=base_model_yaml(options.base_model, recipe.file.parent),
+        costs=tuple(costs(state, accepted.report, candidate=best, trained=train)),
+        edit=base_model_yaml(newer, recipe.file.parent),
         notes=tuple(notes(recipe)),
         started="",
         seconds=0.0,

@@ -16,7 +16,7 @@ from engine.evidence import DriftResult, DriftScore
 from engine.files.reading import read_json
 from engine.inference.cached import WRITTEN_SAMPLE
 from engine.inference.predict import asked_turns, task_slice
-from engine.metrics.forgetting import AnswerLengths, length_drift, likelihood_drift
+from engine.metrics.forgetting import length_drift, likelihood_drift
 from engine.metrics.predictions import Judging, read_predictions
 from engine.recipe.model import Recipe
 from engine.training.train import load_trained
@@ -68,9 +68,7 @@ def run(context: StageContext) -> None:
         trained = partial(load_trained, context.artifacts["train"], context)
         after = _written(context, sample, model=tuned, load=trained)
         groups = {row.id: row.group for row in sample}
-        scores.append(
-            length_drift(AnswerLengths(before=before, after=after, groups=groups), judging)
-        )
+        scores.append(length_drift(before, after, judging, groups=groups))
     write_json(context.workdir / FILE, to_json(DriftResult(scores=tuple(scores))))
 
 

@@ -16,7 +16,7 @@ from engine.evidence import TrainingSummary
 from engine.inference import predict
 from engine.inference.cached import judged_validation
 from engine.metrics.predictions import Judging
-from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
+from engine.metrics.sweeping import SettingResult, choose
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import named, setting_words, values_of
 from engine.training.train import SUMMARY, refuse_unready
@@ -94,7 +94,7 @@ def run(context: StageContext) -> None:
                 failed=one.failed,
             )
         )
-    choice = choose(judged, SweepCriterion(judging=Judging.of(recipe), metric=sweep.choose_by))
+    choice = choose(judged, Judging.of(recipe), sweep.choose_by)
     write_json(context.workdir / FILE, to_json(choice))
     write_json(context.workdir / LEFT, weights(found[choice.chosen].training).name)
     for number, one in enumerate(found):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import DriftResult, Status
-from engine.metrics.forgetting import AnswerLengths, judge_drift, length_drift, likelihood_drift
+from engine.metrics.forgetting import judge_drift, length_drift, likelihood_drift
 from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Acceptance, Drift, LengthDrift, LogProbabilityDrift
 from engine.values import replace
@@ -46,9 +46,7 @@ def test_answers_with_a_thumb_down_may_fall() -> None:
 
 
 def test_the_ratio_is_of_all_tokens_together() -> None:
-    lengths = AnswerLengths(before={"a": 10, "b": 30}, after={"a": 20, "b": 40})
-
-    found = length_drift(lengths, JUDGING)
+    found = length_drift({"a": 10, "b": 30}, {"a": 20, "b": 40}, JUDGING)
 
     assert (found.before, found.after, found.change.value) == (20.0, 30.0, 1.5)
     assert found.change.interval is not None
@@ -58,12 +56,13 @@ def test_the_ratio_is_of_all_tokens_together() -> None:
 def test_rows_of_a_group_are_no_further_evidence() -> None:
     """Ten groups of ten equal rows gave the interval of a hundred rows."""
     names = [f"{group}-{row}" for group in range(10) for row in range(10)]
-    lengths = AnswerLengths(
-        before=dict.fromkeys(names, 10), after={name: 10 + int(name[0]) for name in names}
-    )
-    grouped = replace(lengths, groups={name: name[0] for name in names})
+    before, after = dict.fromkeys(names, 10), {name: 10 + int(name[0]) for name in names}
+    of_rows = {name: name[0] for name in names}
 
-    alone, together = (length_drift(one, JUDGING).change.interval for one in (lengths, grouped))
+    alone, together = (
+        length_drift(before, after, JUDGING, groups=groups).change.interval
+        for groups in ({}, of_rows)
+    )
 
     assert alone is not None
     assert together is not None
@@ -72,14 +71,14 @@ def test_rows_of_a_group_are_no_further_evidence() -> None:
 
 
 def test_a_base_model_that_answers_nothing_has_no_ratio() -> None:
-    found = length_drift(AnswerLengths(before={"a": 0}, after={"a": 3}), JUDGING)
+    found = length_drift({"a": 0}, {"a": 3}, JUDGING)
 
     assert found.change.undefined == "the base model answers nothing"
 
 
 def test_each_bound_is_a_check_of_its_own() -> None:
     moved = likelihood_drift([row(1, 24.0, 20.0), row(2, 30.0, 24.0)], JUDGING)
-    longer = length_drift(AnswerLengths(before={"a": 10, "b": 9}, after={"a": 11, "b": 9}), JUDGING)
+    longer = length_drift({"a": 10, "b": 9}, {"a": 11, "b": 9}, JUDGING)
 
     checks = judge_drift(DRIFT, DriftResult(scores=(moved, longer)), ACCEPTANCE)
 

@@ -9,16 +9,13 @@ import pytest
 from engine.errors import StageError
 from engine.evidence import HistoryPoint, SweepResult, TrainingSummary
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
+from engine.metrics.sweeping import SettingResult, choose
 from engine.values import from_json, replace, to_json
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 TASK = task("classification", labels=("a", "b"))
-
-
-def choice(metric: str = "macro_f1") -> SweepCriterion:
-    return SweepCriterion(judging=Judging(task=TASK, confidence=0.95, seed=7), metric=metric)
+JUDGING = Judging(task=TASK, confidence=0.95, seed=7)
 
 
 def training(loss: float | None = None, *, kept: int = 4) -> TrainingSummary:
@@ -56,7 +53,7 @@ def test_the_best_value_wins_and_the_others_are_behind_it_pair_by_pair(answers: 
     best = answers({"a": "a" * 90 + "b" * 10, "b": "b" * 100})
     near = answers({"a": "a" * 89 + "b" * 11, "b": "b" * 100})
 
-    found = choose([judged(poor), judged(best), judged(near)], choice())
+    found = choose([judged(poor), judged(best), judged(near)], JUDGING, "macro_f1")
 
     assert (found.chosen, found.rows, found.metric) == (1, 200, "macro_f1")
     assert found.winner.behind is None
@@ -76,9 +73,11 @@ def test_ties_go_to_the_lower_loss_of_the_kept_checkpoint_then_to_the_earlier(
     predictions = answers({"a": "aab", "b": "bbb"})
 
     by_loss = choose(
-        [judged(predictions, 0.5), judged(predictions, 0.2), judged(predictions)], choice()
+        [judged(predictions, 0.5), judged(predictions, 0.2), judged(predictions)],
+        JUDGING,
+        "macro_f1",
     )
-    by_place = choose([judged(predictions, 0.3), judged(predictions, 0.3)], choice())
+    by_place = choose([judged(predictions, 0.3), judged(predictions, 0.3)], JUDGING, "macro_f1")
 
     assert (by_loss.chosen, by_place.chosen) == (1, 0)
     assert [one.validation_loss for one in by_loss.settings] == [0.5, 0.2, None]
@@ -89,11 +88,9 @@ def test_less_of_a_loss_is_better_and_behind_is_still_positive(answers: Answers)
     good, bad = (
         [replace(row, nats=nats, tokens=5, bytes=20) for row in rows] for nats in (4.0, 9.0)
     )
-    chat = SweepCriterion(
-        judging=Judging(task=task("chat"), confidence=0.95, seed=7), metric="bits_per_byte"
-    )
+    chat = Judging(task=task("chat"), confidence=0.95, seed=7)
 
-    found = choose([judged(bad), judged(good)], chat)
+    found = choose([judged(bad), judged(good)], chat, "bits_per_byte")
 
     assert found.chosen == 1
     behind = found.settings[0].behind
@@ -105,7 +102,7 @@ def test_less_of_a_loss_is_better_and_behind_is_still_positive(answers: Answers)
 def test_a_setting_without_a_model_loses_and_says_why(answers: Answers) -> None:
     lost = SettingResult(values={"rank": 8}, training=None, failed="B414 the loss is not a number")
 
-    found = choose([lost, judged(answers({"a": "ab", "b": "bb"}))], choice())
+    found = choose([lost, judged(answers({"a": "ab", "b": "bb"}))], JUDGING, "macro_f1")
 
     assert found.chosen == 1
     assert found.settings[0].metric.undefined == "B414 the loss is not a number"
@@ -120,21 +117,23 @@ def test_nothing_is_chosen_where_nothing_can_be_judged() -> None:
     ]
 
     with pytest.raises(StageError, match=r"8 ran away; 16 ran away") as caught:
-        choose(lost, choice())
+        choose(lost, JUDGING, "macro_f1")
 
     assert caught.value.problems[0].code == "B419"
 
 
 def test_no_rows_choose_nothing() -> None:
     with pytest.raises(StageError, match="undefined for every setting"):
-        choose([judged([]), judged([])], choice())
+        choose([judged([]), judged([])], JUDGING, "macro_f1")
 
 
 def test_the_intervals_of_all_settings_hold_together(answers: Answers) -> None:
     best = answers({"a": "a" * 90 + "b" * 10, "b": "b" * 100})
     poor = answers({"a": "a" * 80 + "b" * 20, "b": "b" * 100})
 
-    two, five = (choose([judged(best), *[judged(poor)] * many], choice()) for many in (1, 4))
+    two, five = (
+        choose([judged(best), *[judged(poor)] * many], JUDGING, "macro_f1") for many in (1, 4)
+    )
 
     alone, among = (found.settings[1].behind for found in (two, five))
     assert alone is not None
@@ -149,7 +148,9 @@ def test_the_intervals_of_all_settings_hold_together(answers: Answers) -> None:
 
 def test_a_distance_without_an_interval_tells_no_one_from_the_best(answers: Answers) -> None:
     found = choose(
-        [judged(answers({"a": "ab", "b": "bb"})), judged(answers({"a": "aa", "b": "bb"}))], choice()
+        [judged(answers({"a": "ab", "b": "bb"})), judged(answers({"a": "aa", "b": "bb"}))],
+        JUDGING,
+        "macro_f1",
     )
     other = found.settings[0]
     assert other.behind is not None

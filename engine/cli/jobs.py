@@ -90,22 +90,22 @@ def run_on_slurm(
     from engine.runs.slurm import run_job
 
     is_silent = options.quiet or options.format == "json"
-    end = run_job(
+    code, run = run_job(
         job_of(recipe, profile, words_of(options.words), root),
         root,
         note=lambda text: write_error(f"{text}\n"),
         show=lambda text: None if is_silent else write_error(text),
     )
-    if end.run is None:
-        return end.code
-    text = read_file(end.run, "report.json").decode()
+    if run is None:
+        return code
+    text = read_file(run, "report.json").decode()
     if options.format == "json":
         show(text)
     else:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
         report, store = read_json(text), options.store or ""
         show(closing_block(report, store=store, colour=colour, width=width))
-    return end.code
+    return code
 
 
 def ranks_of(profile: ComputeProfile, node: Machine | None, root: Path) -> Ranks:

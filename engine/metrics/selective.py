@@ -52,14 +52,6 @@ class SelectiveRule(Value):
         )
 
 
-class _Candidates(Value, kw_only=False):
-    """Thresholds between validation rows, the highest first; each array has an entry for each of them."""
-
-    thresholds: Floats
-    answered: Floats
-    right: Floats
-
-
 def abstention(
     validation: Sequence[Prediction],
     holdout: Sequence[Prediction],
@@ -122,16 +114,18 @@ def choose_threshold(confidence: Floats, right: Floats, rule: SelectiveRule) -> 
     following = np.append(sure, 0.0)[ends + 1]
     # between two rows, so that a rounding of the last digit moves no row; 0 answers every row
     thresholds = np.where(ends + 1 == count, 0.0, (sure[ends] + following) / 2)
-    found = _Candidates(thresholds, ends + 1, hits[ends])
-    real = chances = _chances(found, count, rule)
+    hits, answered = hits[ends], ends + 1
+    real = chances = _chances(answered, hits, count, rule)
     for times in TIMES:
         if chances.max() >= POOR_CHANCE:
             break
-        chances = _chances(found, count, replace(rule, holdout_rows=times * rule.holdout_rows))
-    accurate = found.right >= rule.selective.accuracy.min * found.answered
+        chances = _chances(
+            answered, hits, count, replace(rule, holdout_rows=times * rule.holdout_rows)
+        )
+    accurate = hits >= rule.selective.accuracy.min * answered
     # `lexsort` sorts by its last key first: a good chance, else the best, then enough right ones, then the most rows
-    best = np.lexsort((found.answered, accurate, np.minimum(chances, GOOD_CHANCE).round(3)))[-1]
-    return float(found.thresholds[best]), float(real[best])
+    best = np.lexsort((answered, accurate, np.minimum(chances, GOOD_CHANCE).round(3)))[-1]
+    return float(thresholds[best]), float(real[best])
 
 
 def on_holdout(
@@ -160,12 +154,12 @@ def _share(name: str, column: str, table: Table, judging: Judging) -> Metric:
     return metric
 
 
-def _chances(found: _Candidates, rows: int, rule: SelectiveRule) -> Floats:
+def _chances(answering: Floats, hits: Floats, rows: int, rule: SelectiveRule) -> Floats:
     """Estimate for each threshold how likely the holdout shows both bounds."""
     from scipy.stats import binom  # takes time to import
 
     of, selective = rule.holdout_rows, rule.selective
-    answered = np.maximum(1, np.rint(of * found.answered / rows)).astype(int)
+    answered = np.maximum(1, np.rint(of * answering / rows)).astype(int)
     right = np.ceil(selective.accuracy.min * answered)
     if rule.on_interval:
         # the fewest right ones of which as many, or more, are so improbable at the bound
@@ -175,12 +169,10 @@ def _chances(found: _Candidates, rows: int, rule: SelectiveRule) -> Floats:
     )
     kept = least_right(of, wide)
     if kept is None:
-        return np.zeros(found.answered.size)
-    missed, left = found.answered - found.right, rows - found.answered
-    is_accurate = beta_binomial_tail(right, answered, found.right, missed)
-    is_wide = beta_binomial_tail(
-        np.full_like(left, kept), np.full_like(left, of), found.answered, left
-    )
+        return np.zeros(answering.size)
+    missed, left = answering - hits, rows - answering
+    is_accurate = beta_binomial_tail(right, answered, hits, missed)
+    is_wide = beta_binomial_tail(np.full_like(left, kept), np.full_like(left, of), answering, left)
     return is_accurate * is_wide
 
 

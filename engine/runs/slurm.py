@@ -14,7 +14,6 @@ from engine.compute.jobs import ClusterJob, slurm_script
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import Finished, ask, program
 from engine.store.runs import Runs
-from engine.values import Value
 
 SCRIPT, LOG, CODE = "job.sh", "log", "code"
 POLL_SECONDS: Final = 2.0
@@ -29,14 +28,10 @@ ENDED: Final = frozenset(
 Show = Callable[[str], None]
 
 
-class JobEnd(Value):
-    code: int
-    run: Path | None
+def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> tuple[int, Path | None]:
+    """Hand the job in, wait for its end, and return the exit code of `recipe` and the folder of its run.
 
-
-def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> JobEnd:
-    """Hand the job in and wait for its end. `note` gets what happens to it, `show` what it writes.
-
+    `note` gets what happens to the job, `show` what it writes.
     EnvironmentProblem X850 where there is no Slurm, StageError X851 where it takes no such job, X852 where the job
     ended and `recipe` did not.
     """
@@ -63,7 +58,7 @@ def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> JobEnd:
         note(f"job {number} goes on without us: `scancel {number}` ends it")
         raise
     new = [run for run in runs.of(job.recipe) if run not in before]
-    return JobEnd(code=code, run=new[-1] if new else None)
+    return code, new[-1] if new else None
 
 
 def _await(number: str, files: Path, *, note: Show, show: Show) -> int:

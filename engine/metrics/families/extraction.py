@@ -116,10 +116,8 @@ def _at_most_once(table: Table) -> list[bool]:
     """Tell of each field whether a row never holds two of it: single answers, of which shares are plain."""
     most = np.zeros(len(table.names))
     for block in ("support", "predicted"):
-        first, width = table.columns[block]
-        if table.rows and width:
-            part = table.answered[:, first : first + width]
-            most = np.maximum(most, part.max(axis=0).toarray().ravel())
+        if table.rows and table.names:
+            most = np.maximum(most, table.block(block).max(axis=0).toarray().ravel())
     return [bool(value <= 1) for value in most]
 
 

@@ -41,7 +41,11 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     none = np.zeros(len(pairs))
 
     def matches(read: Callable[[str], object]) -> Column:
-        return flags(_matches(*pair, read) for pair in pairs)
+        answers = (None if row.label is None else read(row.text) for row in predictions)
+        return flags(
+            answer is not None and any(read(text) == answer for text in held)
+            for answer, held in zip(answers, references, strict=True)
+        )
 
     return make_table(
         predictions,
@@ -68,8 +72,14 @@ def measures(table: Table) -> tuple[Measure, ...]:
     return (
         share_of_rows("exact_match", "exact"),
         share_of_rows("normalised_match", "normalised"),
-        replace(share_of_rows("answer_match", "answer"), undefined=_no_pattern),
-        replace(share_of_rows("numeric_match", "numeric"), undefined=_no_numbers),
+        replace(
+            share_of_rows("answer_match", "answer"),
+            undefined=_lacking("asked", "task.answer_pattern is not set"),
+        ),
+        replace(
+            share_of_rows("numeric_match", "numeric"),
+            undefined=_lacking("numbers", "no reference holds a number"),
+        ),
         *(mean_of_rows(name, name) for name in ROUGES),
         Measure(name="chrf", value=lambda sums: overlap.chrf_score(sums["chrf"])),
         Measure(name="bleu", value=lambda sums: overlap.bleu_score(sums["bleu"])),
@@ -77,14 +87,5 @@ def measures(table: Table) -> tuple[Measure, ...]:
     )
 
 
-def _matches(row: Prediction, references: Sequence[str], read: Callable[[str], object]) -> bool:
-    answer = None if row.label is None else read(row.text)
-    return answer is not None and any(read(text) == answer for text in references)
-
-
-def _no_pattern(sums: Sums) -> str:
-    return no_rows(sums) or ("" if sums["asked"] > 0 else "task.answer_pattern is not set")
-
-
-def _no_numbers(sums: Sums) -> str:
-    return no_rows(sums) or ("" if sums["numbers"] > 0 else "no reference holds a number")
+def _lacking(column: str, why: str) -> Callable[[Sums], str]:
+    return lambda sums: no_rows(sums) or ("" if sums[column] > 0 else why)

@@ -249,28 +249,21 @@ def _of_label(name: str, place: int, *, single: bool, has_values: bool) -> tuple
         return "" if sums["predicted"][place] > 0 else f"`{name}` was never predicted"
 
     right, support, predicted = at("right"), at("support"), at("predicted")
-    return (
+    has_f1 = single and not has_values
+    return tuple(
         Measure(
-            name=f"precision.{name}",
-            value=value(precision),
-            n=predicted,
-            undefined=never,
-            share=(right, predicted) if single else None,
-        ),
-        Measure(
-            name=f"recall.{name}",
-            value=value(recall),
-            n=support,
-            undefined=absent,
-            share=(right, support) if single else None,
-        ),
-        Measure(
-            name=f"f1.{name}",
-            value=value(f1),
-            n=support,
-            undefined=absent,
-            f1=(right, wrong) if single and not has_values else None,
-        ),
+            name=f"{part}.{name}",
+            value=value(PARTS[part]),
+            n=below,
+            undefined=undefined,
+            share=(right, below) if single and part != "f1" else None,
+            f1=(right, wrong) if has_f1 and part == "f1" else None,
+        )
+        for part, below, undefined in (
+            ("precision", predicted, never),
+            ("recall", support, absent),
+            ("f1", support, absent),
+        )
     )
 
 

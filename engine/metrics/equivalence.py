@@ -1,8 +1,7 @@
 """Whether a model repeated is the model of before but for noise: equivalence, not a failure to differ.
 
-Two one-sided tests (Schuirmann 1987) at 5 %: the paired 90 % interval of the difference must lie
-within a margin on both sides. The margin is what trainings that differ only in their seed show, or,
-where no further seeds were trained, the uncertainty that the holdout left in the first place.
+Two one-sided tests (Schuirmann 1987) at 5 %: the paired 90 % interval of the difference must lie within a margin on
+both sides: what trainings that differ only in their seed show or, without further seeds, half of the lock's interval.
 """
 
 from __future__ import annotations

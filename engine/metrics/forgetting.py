@@ -1,12 +1,8 @@
-"""What training unlearned: the same probes before and after, paired, and the bound on the drop.
+"""What training unlearned: the same probes and texts before and after, paired, and the bounds on the drop.
 
-An option's log-likelihood is compared with the others'; a question's options by UTF-8 byte, as
-`acc_norm` of lm-evaluation-harness does, two whole sentences as they are. The likeliest must be
-the right one; a tie is not right. The interval of the drop is that of Bonett and Price (2012,
-Psychological Methods 17:456) for paired proportions: one item lost and one gained are added, so
-that it does not collapse where nothing changed. McNemar's exact test gives the p-value.
-
-General text is compared in bits per byte, paired over its documents by the intervals of `engine.metrics.resampling`.
+An option's log-likelihood is compared with the others' by UTF-8 byte, as `acc_norm` of lm-evaluation-harness does, two
+whole sentences as they are; a tie is not right. The interval of the drop is that of Bonett and Price (2012,
+Psychological Methods 17:456) for paired proportions, the p-value McNemar's exact test.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Row statistics: what every metric is made of, for one model's answers on a set of rows.
 
-Each row of a task is a row of numbers: as the model answered it, as if it had answered right, and
-as if it had answered wrong. Sums of rows are all that a metric needs, so one sum gives the value,
-and thousands of weighted sums give the interval. The matrices are sparse: a row touches few columns.
+Each row is a row of numbers: as the model answered it, as if it had answered right, and as if wrong. One sum of rows
+gives a value, thousands of weighted sums its interval. The matrices are sparse: a row touches few columns.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Bounds against measurements: checks, and the verdict they add up to.
 
-On `lower_bound` a check passes only when the worse end of the interval keeps the bound: with a
-two-sided interval of 95 %, a model truly at the bound passes about 1 time in 40. Where the measured
-value keeps the bound and the interval's end does not, the rows cannot tell: `inconclusive`, which
-lets nothing pass either. A gate passes only when all its checks pass, so more checks make a false
-pass rarer, not likelier, and need no correction. A number that is not there never passes.
+On `lower_bound` a check passes only when the worse end of the interval keeps the bound: of 95 %, a model truly at the
+bound passes about 1 time in 40. Where only the measured value keeps it, the rows cannot tell: `inconclusive`, which
+lets nothing pass either. A gate passes only when all its checks pass, so more checks need no correction.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Rows with their answers, in the format of the file that is written: JSON lines, CSV, TSV or Parquet.
 
-Every column of the rows stays, in its order, and the answers stand behind them. What a table has no form for (lists,
-objects) stands there as JSON; so does a column of Parquet whose values have no type in common. The answers to a table
-are written as it is: divided by the same sign, in UTF-16 or with a byte order mark where it has one.
+Every column of the rows stays, in its order. What a table has no form for (lists, objects, a column of Parquet whose
+values have no type in common) is written as JSON; a table keeps the delimiter and encoding of the rows.
 """
 
 from __future__ import annotations

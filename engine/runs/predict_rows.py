@@ -1,8 +1,7 @@
 """A file of rows put to an exported model: the same scorer as `verify`, part by part, each part asked once.
 
-What is answered stands in the store's scratch folder, keyed by the model, the rows and what makes questions of them:
-a killed call goes on with the part it was at. Rows and answers are joined when all are there, in the rows' order. The
-file is read more than once: where it changes meanwhile, no answer is put beside a row that was not asked.
+What is answered is kept in the store's scratch folder, keyed by the model, the rows and what makes questions of them,
+so that a killed call continues. Where the file changes meanwhile, no answer is put next to a row that was not asked.
 """
 
 from __future__ import annotations

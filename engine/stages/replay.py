@@ -1,8 +1,7 @@
-"""Replay: general text that is trained beside the rows, so that less of it is forgotten.
+"""Replay: general text that is trained with the rows, so that less of it is forgotten.
 
-The base model writes it, or it is given. It is no row of the task: it stands in no split, in no count of rows and in
-no score. What is near a row that judges is left out. Training reads the product `replayed_rows`: the rows as the data
-stage leaves them, and the text.
+The base model writes it, or it is given. It is in no split, no count of rows and no score; what is near a row that
+judges is left out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Soft targets: the teacher's probabilities of every token that is trained, asked once and kept.
 
-The rows are those that the student is trained on, token for token: rendered by the base model's tokenizer, which the
-teacher has to share. Neither learning rate, weight nor temperature stands in the key: what is kept are logarithms of
-probabilities at temperature 1, of which each training makes its own.
+The rows are those that the student is trained on, by the base model's tokenizer, which the teacher has to share. Kept
+are logarithms of probabilities at temperature 1: neither learning rate, weight nor temperature is in the key.
 """
 
 from __future__ import annotations

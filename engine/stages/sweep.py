@@ -1,9 +1,6 @@
 """Sweep: train each setting on the training rows, ask it the validation rows, and choose the best one.
 
-The holdout is not among what this stage reads. Every setting's answers are an inner product of their own,
-so that a killed sweep goes on where it stopped and another list of settings trains only those that are
-new. The winner's weights are left aside for `train`, which would train the very same; those of the others
-are not kept.
+The holdout is not among what this stage reads. The winner's weights are left for `train`, which would train the same.
 """
 
 from __future__ import annotations

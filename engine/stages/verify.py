@@ -1,9 +1,7 @@
 """The forms of the model that follow training are evaluated on the same holdout, one after the other, and compared.
 
-Merging and converting to 16 bits must change next to no answer (`engine.parity.ladder`). Each exported form is
-judged by what answers decide of `acceptance`, as the tuned model was (`engine.stages.gate`). Of the quantized files the
-smallest is evaluated first, run by llama.cpp as its users will run it; the first that keeps every bound of the recipe
-is exported. A rung that fails ends the ladder.
+Merging and converting to 16 bits must change next to no answer (`engine.parity.ladder`). Of the quantized files the
+smallest is evaluated first, by llama.cpp; the first that keeps every bound of the recipe is exported.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ from typing import Any
 from engine.compute.ranks import ONE, Ranks
 from engine.environment import Device
 from engine.errors import StoreError
-from engine.estimate import TrainingEstimate, estimate_training
 from engine.estimate.base_model import shape_of
 from engine.estimate.devices import Price
 from engine.estimate.rows import Sampler, sampler
 from engine.estimate.shape import ModelShape
 from engine.estimate.teacher import soft_estimate
+from engine.estimate.training import TrainingEstimate, estimate_training
 from engine.files.reading import parse_json
 from engine.metrics.sweeping import SHARES
 from engine.pipeline.plan import Plan, PlanInputs

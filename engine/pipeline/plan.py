@@ -37,14 +37,9 @@ from engine.training.trained_rows import counted_rows, split_rows
 from engine.values import Value, replace
 
 FORCED = "forced"
-UNFINISHED = "its last attempt did not finish"
 """The reason of a stage that `--force` names."""
-
+UNFINISHED = "its last attempt did not finish"
 UNKNOWN = "what the new rows do is known after `recipe data`"
-
-ROWS_UNKNOWN = "row counts are known after data"
-LATER_UNKNOWN = "row counts are known after {}"
-ROWS_UNCOUNTED = "how many rows are trained is known after compile"
 MAKERS = {"synthesize": SYNTHETIC_ROWS, "teach": TRAINING_ROWS, "replay": REPLAYED_ROWS}
 """Stages that add to what is trained on, and their products."""
 SWEEP = "sweep"
@@ -289,12 +284,11 @@ class _Planner:
             return stage
         if stage.key is None:
             sweep, compiled = self.stages.get(SWEEP), self.stages.get("compile")
-            maker = maker_of(self.recipe)
-            why = ROWS_UNKNOWN if maker is None else LATER_UNKNOWN.format(maker)
+            why = f"row counts are known after {maker_of(self.recipe) or 'data'}"
             if sweep and (SWEEP in self.force or not sweep.reused):
                 why = "the setting is known after the sweep"
             elif compiled and compiled.key is not None:
-                why = ROWS_UNCOUNTED
+                why = "how many rows are trained is known after compile"
             return replace(stage, reason=why)
         old, new = self.previous.get(stage.name, {}), stage.key.payload
         changed = [

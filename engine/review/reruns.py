@@ -16,8 +16,8 @@ from typing import Any, Final
 from engine.backends.base import ConfigLine
 from engine.environment import Device
 from engine.errors import RecipeError
-from engine.estimate import TrainingEstimate, estimate_training
 from engine.estimate.devices import Price, price_of
+from engine.estimate.training import TrainingEstimate, estimate_training
 from engine.evidence.review import ConfigChange, Cost
 from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
 from engine.recipe.model import (

@@ -9,9 +9,9 @@ import pytest
 
 from engine.cli.main import main
 from engine.cli.plan_facts import estimate_lines
-from engine.estimate import TrainingEstimate
 from engine.estimate.devices import Price
 from engine.estimate.run import Forecast, StageForecast
+from engine.estimate.training import TrainingEstimate
 from engine.values import replace
 from support.estimates import CPU, recipe_in
 

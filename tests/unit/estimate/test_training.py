@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from engine.backends.usage import Spent, Usage
-from engine.estimate import estimate_training
 from engine.estimate.cost import Batch, operations, peak, trainable_parameters
 from engine.estimate.devices import named_device
 from engine.estimate.measured import Measurement
 from engine.estimate.rows import Workload
-from engine.estimate.training import Known, course_of, estimate_from
+from engine.estimate.training import Known, course_of, estimate_from, estimate_training
 from engine.recipe.model import Method, Preference, Recipe
 from engine.store import Store
 from engine.values import replace

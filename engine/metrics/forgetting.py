@@ -158,39 +158,31 @@ def forgetting_result(
 def judge_forgetting(
     forgetting: Forgetting | None, result: ForgettingResult | None, acceptance: Acceptance
 ) -> tuple[Check, ...]:
-    """Compare the drop over all probes with `max_drop`, by `decide_on`; no check where none is asked."""
+    """Compare the drop over all probes with `max_drop`, the rise of bits per byte of general text with `max_rise`."""
     if forgetting is None:
         return ()
     if result is None:
         missing = Metric(name="forgetting", value=None, n=0, undefined="not measured")
         return (judge(missing, "max", forgetting.max_drop, decide_on="point"),)
     overall = result.overall
-    text = judge_text(forgetting, result.text, acceptance)
     note = f"probes answered right, base {_share(overall.before)}, tuned {_share(overall.after)}"
     worst = max(result.probes, key=lambda probe: probe.drop.value or 0.0)
     if len(result.probes) > 1 and (worst.drop.value or 0.0) > 0:
         note += f"; most lost in {worst.name} {worst.kind} ({decimal(worst.drop.value or 0.0)})"
     drop, note = replace(overall.drop, name="forgetting"), f"{note}; p: McNemar's exact test"
-    check = judge(drop, "max", forgetting.max_drop, decide_on=acceptance.decide_on, note=note)
-    return (replace(check, p_value=overall.p_value), *text)
-
-
-def judge_text(
-    forgetting: Forgetting, result: GeneralTextScores | None, acceptance: Acceptance
-) -> tuple[Check, ...]:
-    """Compare the rise of bits per byte of general text with `max_rise`; no check where none is asked."""
-    if forgetting.text is None:
-        return ()
-    bound = forgetting.text.max_rise
-    if result is None:
+    decide_on = acceptance.decide_on
+    check = judge(drop, "max", forgetting.max_drop, decide_on=decide_on, note=note)
+    checks = [replace(check, p_value=overall.p_value)]
+    if forgetting.text is not None and result.text is None:
         missing = Metric(name=TEXT, value=None, n=0, undefined="not measured")
-        return (judge(missing, "max", bound, decide_on="point"),)
-    note = (
-        f"bits per byte of general text, base {_share(result.before)}, tuned {_share(result.after)}"
-    )
-    rise = replace(result.rise, name=TEXT)
-    check = judge(rise, "max", bound, decide_on=acceptance.decide_on, note=note)
-    return (replace(check, p_value=result.p_value),)
+        checks.append(judge(missing, "max", forgetting.text.max_rise, decide_on="point"))
+    elif forgetting.text is not None and (text := result.text) is not None:
+        before, after = _share(text.before), _share(text.after)
+        note = f"bits per byte of general text, base {before}, tuned {after}"
+        rise, bound = replace(text.rise, name=TEXT), forgetting.text.max_rise
+        check = judge(rise, "max", bound, decide_on=decide_on, note=note)
+        checks.append(replace(check, p_value=text.p_value))
+    return tuple(checks)
 
 
 def text_scores(

@@ -72,7 +72,6 @@ SYNTHETIC = "synthetic.json"
 CALIBRATED = "calibrated.json"
 """Of gate and verify: the forms of the model whose probabilities were calibrated."""
 NOT_REVIEWED = "not_reviewed"
-"""The outcome of a run whose synthetic rows people have not looked at, or have found wrong."""
 LEFT = "weights.json"
 """Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
 
@@ -157,11 +156,8 @@ def no_better(found: TeacherResult) -> str:
 
 
 NOTHING_ADDED = "nothing_added"
-"""The outcome of a run whose teacher or writer left no row to learn from."""
 TEACHER_NO_BETTER = "teacher_no_better"
-"""The outcome of a run whose teacher does not beat a cheap baseline."""
 INTERRUPTED = "interrupted"
-"""The outcome of a run that was asked to end."""
 
 
 def interrupted(name: str, number: int) -> Stop:
@@ -221,18 +217,15 @@ teacher = Left("teach", "teacher.json", TeacherResult)
 synthetic = Left("synthesize", SYNTHETIC, SyntheticResult)
 """What a model wrote, and what of it is trained on."""
 replay = Left("replay", "replay.json", ReplayResult)
-"""The text that is trained with the rows."""
 against_teacher = Left("gate", AGAINST_TEACHER, StudentAgainstTeacher)
 soft_targets = Left("soft_targets", "soft_targets.json", SoftTargetsResult)
 """The teacher's probabilities of what is trained; None where only answers are learned."""
 soft_against_answers = Left("answers_only", "answers_only.json", SoftAgainstAnswers)
-"""Soft targets compared with the answers alone."""
 forgetting = Left("forgetting", "forgetting.json", ForgettingResult)
 drift = Left("drift", "drift.json", DriftResult)
 sweep = Left("sweep", "sweep.json", SweepResult)
 seeds = Left("seeds", "seeds.json", Seeds)
 comparisons = LeftList("gate", "comparisons.json", tuple[Comparison, ...])
-"""With baselines and the last accepted model."""
 without_synthetic = LeftList("gate", WITHOUT_SYNTHETIC, tuple[Comparison, ...])
 checkpoints = LeftList("evaluate", "checkpoints.json", tuple[CheckpointScore, ...])
 _SCORES = Left("evaluate", "scores.json", dict[str, Scores | None])

@@ -25,7 +25,6 @@ Payload = Mapping[str, Any]
 TRAINING_ROWS = "training_rows"
 """The product of `teach`: train and validation as the data stage leaves them, with the teacher's rows."""
 SYNTHETIC_ROWS = "synthetic_rows"
-"""The product of `synthesize`: the same, with the rows that a model has written."""
 REPLAYED_ROWS = "replayed_rows"
 """The product of `replay`: train and validation as the data stage leaves them, and the text that is trained beside."""
 TRAINED_ON = (SYNTHETIC_ROWS, TRAINING_ROWS, REPLAYED_ROWS)

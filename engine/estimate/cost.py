@@ -37,7 +37,6 @@ CHECKPOINT_BYTES = 200e6
 STATE_BYTES = 28
 """Read and written for one trained number in the optimizer's step."""
 MEMORY_BYTES = 10e9
-"""A second, where the device's bandwidth is not known."""
 
 
 class Batch(Value):

@@ -33,7 +33,6 @@ BEFORE_TEXT: Final = 3
 SAMPLE: Final = 300
 """Rows of each source that are looked at where the data stage has not run."""
 EXAMPLES: Final = 3000
-"""Rows of a split that are looked at where it has."""
 CHARACTERS: Final = 500_000
 """Of these rows together, about: what is longer is not looked at."""
 LARGEST_TOKENIZER: Final = 64 << 20

@@ -34,7 +34,6 @@ FALLBACK = {"Q2_K": 4.5, "Q3": 4.5, "Q4_K": 6.2, "Q5_K": 6.8, "Q6_K": 8.5}
 """Bits where rows are no multiple of 256 numbers, so that llama.cpp takes another format, about."""
 BLOCK = 256
 LOOKED_AT = 5
-"""Runs that are looked at for a stage's last time."""
 
 
 def disk_of(stage: str, recipe: Recipe, shape: ModelShape | None) -> int | None:
@@ -80,7 +79,6 @@ class StageForecast(Value):
 
 
 TRAINING = frozenset({"train", "sweep", "resample", "seeds", "answers_only"})
-"""Stages whose time is that of trainings."""
 SWEPT = StageForecast(basis="sweep")
 """Of the training after a sweep: it takes the weights of the chosen setting, in no time."""
 

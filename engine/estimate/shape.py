@@ -27,7 +27,6 @@ _GGUF_LINEAR = {
     "ffn_gate": "gate_proj", "ffn_up": "up_proj", "ffn_down": "down_proj",
     "attn_qkv": "qkv_proj",
 }  # fmt: skip
-"""What transformers calls the matrices that llama.cpp names so."""
 _GGUF_VERSIONS = (2, 3)
 _PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
@@ -36,7 +35,6 @@ _MOST_VALUES = 1 << 24
 _MOST_PARTS = 1 << 20
 """The same of what is walked one by one: fields, tensors, texts of a list; a vocabulary has some 300,000."""
 _MOST_SIZES = 8
-"""Of one tensor."""
 GATED = frozenset(
     {
         "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3", "granite",

@@ -110,7 +110,6 @@ def best_of(lines: Sequence[ChallengeLine]) -> str:
 
 NAME = "over_without_synthetic"
 WITHOUT = "without synthetic rows"
-"""What comparisons call that training."""
 
 
 def compare_with_smaller(
@@ -138,7 +137,6 @@ def judge_without_synthetic(
 
 
 PREVIOUS = "previous"
-"""What comparisons call the last accepted model of the recipe."""
 
 
 class Earlier(Value):

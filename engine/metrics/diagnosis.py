@@ -56,7 +56,6 @@ PLAIN = ("overfitting", "forgetting", "drift", "valid_output")
 OF_TRAINING = ("over_baselines", "overfitting", "free_output", "ended")
 """Remedies that ask for rows or another training, which help only after the first cause."""
 MOST_PAIRS = 2
-"""Confused pairs, fields, labels named."""
 _SETTLED = (Status.PASS, Status.WARN)
 
 

@@ -18,7 +18,6 @@ from engine.recipe.model import Task
 from engine.values import Value, replace
 
 LEVEL = 0.05
-"""Of each of the two tests."""
 CONFIDENCE = 1 - 2 * LEVEL
 FEWEST_SEEDS = 3
 """Trainings from which a spread says something of the noise."""

@@ -102,7 +102,6 @@ def judge_drift(
 OVERALL = "all"
 METHOD = "Bonett and Price, paired"
 TEXT = "forgetting.text"
-"""The check of general text."""
 BITS = "bits_per_byte"
 PAIRED = ("minimal_pairs",)
 """Kinds whose options are whole sentences: compared by their sums, not by byte."""

@@ -58,7 +58,6 @@ def why_not_reviewed(found: SyntheticResult, bounds: SyntheticReview) -> str:
 EXACT = "clopper-pearson"
 _NEGLIGIBLE = 1e-17
 _BINOMIAL_STEPS = 60
-"""Of a bisection: down to the last digit of a float."""
 
 
 def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interval | None:
@@ -117,7 +116,6 @@ def _upper_sum(successes: int, trials: int, share: float) -> float:
 
 
 _STEPS = 40
-"""Of a bisection."""
 
 
 def wilson(successes: float, trials: float, *, confidence: float) -> Interval | None:

@@ -26,7 +26,6 @@ SELDOM = 0.2
 FEW_ROWS = 30
 """Below this many rows of a class a 95 % interval is wider than 0.2 over most of its range."""
 MOST_ROWS = 1_000_000
-"""More rows are not worth naming."""
 
 _STEPS = 24
 """Of a bisection: finer than any number that is shown."""

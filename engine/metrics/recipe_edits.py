@@ -113,18 +113,15 @@ def validation_losses(history: Sequence[HistoryPoint]) -> ValidationLosses | Non
 
 
 FEW_STEPS: Final = 200
-"""Optimizer steps below which a training is called short."""
 WANTED_STEPS: Final = 250
 SMALL_BATCH: Final = 8
 MOST_EPOCHS: Final = 10
-"""That are proposed for want of steps."""
 LONGEST: Final = 20
 """Epochs beyond which more are never proposed."""
 FAST: Final = 10
 """Times the usual rate, beyond which the rate itself is taken for what keeps a model from learning."""
 USUAL_RANK: Final = 16
 MOST_ALPHA: Final = 4096
-"""That the schema allows."""
 CHECKPOINT_GAIN: Final = 0.02
 """Of the main metric, by which another checkpoint has to be better before it is proposed."""
 

@@ -85,9 +85,7 @@ def mean_of_rows(name: str, column: str) -> Measure:
 
 
 Floats = NDArray[Any]
-"""Counts, weights, or ratios of them."""
 Sparse = Any
-"""A sparse matrix in rows, `scipy.sparse.csr_array`."""
 Block = Any
 """One statistic (rows,) or several of one name (rows, places), dense or sparse."""
 

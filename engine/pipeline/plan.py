@@ -41,7 +41,6 @@ FORCED = "forced"
 UNFINISHED = "its last attempt did not finish"
 UNKNOWN = "what the new rows do is known after `recipe data`"
 MAKERS = {"synthesize": SYNTHETIC_ROWS, "teach": TRAINING_ROWS, "replay": REPLAYED_ROWS}
-"""Stages that add to what is trained on, and their products."""
 SWEEP = "sweep"
 """The stage that chooses the method of those after it."""
 
@@ -52,7 +51,6 @@ UNUSABLE = {
 """Why a stage runs although something stands at its place."""
 
 MOST_CHANGES = 3
-"""Changed keys named in one reason."""
 
 KEYED_BY_VLLM = frozenset({"answers_only", "baseline", "evaluate", "resample", "seeds", "sweep"})
 """Stages in whose keys the version of vLLM was: it stays there as None, so that what is stored is found."""

@@ -66,9 +66,7 @@ def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:
 
 
 BEFORE_TRAINING = ("data", "baseline")
-"""Stages that need nothing of the backend."""
 MAKE_FILES = ("quantize", "verify")
-"""Stages to which a run goes only by exporting."""
 
 
 def missing_here(

@@ -42,13 +42,11 @@ from engine.store.runs import (
 from engine.values import Value, replace, to_json
 
 FOLDER = "challenges"
-"""In the folder of the accepted run."""
 JUDGED = ("baseline", "evaluate", "resample")
 """Stages that answer the holdout."""
 PER_TOKEN = ("perplexity",)
 """Models that cut text into other tokens cannot be compared by these."""
 TRAINED = "trained"
-"""The candidate that was trained as the recipe says."""
 
 
 class _Watching(Value, kw_only=False):

@@ -25,7 +25,6 @@ from engine.store.runs import (
 from engine.values import Value
 
 NOT_OURS: Final = "it was not made here"
-"""Why a result or a run is not looked into."""
 
 
 class Found(Value):

@@ -34,7 +34,6 @@ MAKES_IT: Final = "recipe run RECIPE makes it; or name the store: --store FOLDER
 UNACCEPTED: Final = (
     "`recipe try` and `recipe predict` query it with --unaccepted, and mark each answer"
 )
-"""What can be done with the model of a run that was not accepted."""
 
 
 def find_run(root: Path, reference: str) -> Path:

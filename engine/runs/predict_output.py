@@ -36,7 +36,6 @@ from engine.runs.predict_rows import (
 
 WRITTEN: Final = ("jsonl", "csv", "tsv", "parquet")
 GROUP: Final = 10_000
-"""Rows of a Parquet file that are written at once."""
 _EXACT: Final = 1 << 53
 """Whole numbers up to it stay the same as floats."""
 

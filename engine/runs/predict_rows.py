@@ -53,7 +53,6 @@ PART: Final = 1024
 """Rows of one part: a killed call asks so many again, at most."""
 PREDICTION, PROBABILITY, ABSTAINED = "prediction", "probability", "abstained"
 IS_ACCEPTED: Final = "accepted"
-"""Columns of the answers."""
 type FileStamp = tuple[int, int, int, int]
 """Device, number, bytes and time of a file."""
 type Ask = Callable[[Sequence[str], Progress], list[Answer]]

@@ -28,7 +28,6 @@ SCHEMA = "row-counts.v1"
 MOST_ROWS = 10**8
 """Of a file of counts; what draws from two of them takes a few times as many."""
 MOST_LABELS = 1000
-"""As many as a task can have."""
 _COUNTED = "recipe predict MODEL ROWS --keep-counts FILE writes them"
 
 Nearness = Callable[[Sequence[str]], Sequence[float | None]]

@@ -32,7 +32,6 @@ TOOLS = ("numpy", "peft", "torch", "transformers")
 
 FILE = "drift.json"
 LENGTHS = "lengths.json"
-"""In every `answer_lengths` product: tokens by row."""
 TOKENS_TO_LONGEST = 2
 """Answers may be so many times as long as the longest training answer."""
 

@@ -38,7 +38,6 @@ TOOLS = ("numpy", "peft", "torch", "transformers")
 SETS = ("holdout", "free", "train", "validation")
 """`free` is the holdout again, decoded freely; only where `holdout` is not."""
 FREE_FILE = "free.jsonl"
-"""In the predictions on the holdout."""
 
 
 class _Rows(Value, kw_only=False):

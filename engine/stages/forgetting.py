@@ -36,7 +36,6 @@ ANSWERING = 1
 """Bumped when the same model and probes would now give other likelihoods."""
 FILE = "forgetting.json"
 ANSWERS = "answers.jsonl"
-"""In every `probe_answers` product."""
 
 
 def references(recipe: Recipe) -> dict[str, Source]:

@@ -37,7 +37,6 @@ PRODUCT = "resampled"
 CURVE = "curve.json"
 SCORES = "folds.json"
 PREDICTIONS = {"folds": "predictions.folds.jsonl", "free": "predictions.folds_free.jsonl"}
-"""Of all folds together, by decoding."""
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:

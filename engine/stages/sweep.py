@@ -28,7 +28,6 @@ TOOLS = ("numpy", "peft", "torch", "transformers")
 
 FILE = "sweep.json"
 PRODUCT = "setting"
-"""Answers of one setting's model, and how its training went."""
 RAN_AWAY = ("B414", "B415", "B416")
 """Codes of trainings that fail by their setting, and would again: such a setting loses, and the sweep goes on."""
 

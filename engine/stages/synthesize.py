@@ -66,7 +66,6 @@ CHECKS = (
 )
 """Checks of single rows that decide about written ones."""
 UNREACHED = ("E721", "E725")
-"""Codes of a server that cannot be reached, or does not answer."""
 SHARE = "more than their share"
 WRONG = "wrong by the review"
 

@@ -59,7 +59,6 @@ LISTED = "left_out.jsonl"
 BASELINES = "baselines.json"
 NOT_FIT = "does not fit the schema"
 FIRST = 0
-"""The number of the only fold there is."""
 
 
 def recipe_slice(recipe: Recipe) -> Payload:

@@ -29,7 +29,6 @@ from engine.trust.hosts import parse_address
 from engine.trust.redaction import keep_secret, redacted
 
 FOLDER: Final = "tracking"
-"""Below the store's root."""
 PROXIES: Final = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),

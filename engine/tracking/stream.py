@@ -19,7 +19,6 @@ from engine.files import leases
 from engine.files.writing import open_new, remove
 
 NAME: Final = "events.jsonl"
-"""In the folder of a run."""
 BEGUN: Final = "run.begun"
 STAGE_BEGUN: Final = "stage.begun"
 STAGE_ENDED: Final = "stage.ended"

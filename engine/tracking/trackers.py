@@ -22,7 +22,6 @@ MOST_OF_A_NAME: Final = 250
 DEPTH: Final = 2
 """Slashes that our own names have; others are of a label."""
 _OTHER: Final = re.compile(r"[^\w.\- :]")
-"""What MLflow refuses in a name."""
 _DIGITS: Final = 8
 """Of the digest that tells apart names which would become one."""
 

@@ -116,7 +116,6 @@ MEASURES = (
     Measure(name="ece", value=calibration_error, undefined=_unknown),
     replace(mean_of_rows("brier", "brier"), undefined=_unknown),
 )
-"""Metrics of every kind whose answers are labels."""
 
 
 Part = Callable[[Sums], Floats]

@@ -15,7 +15,6 @@ from engine.values import Value
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
 ORDERS = 4
-"""Of word n-grams in BLEU."""
 CHARACTER_ORDERS = 6
 
 

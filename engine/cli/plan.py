@@ -34,7 +34,7 @@ from engine.cli.plan_facts import (
 )
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
-from engine.estimate.base_model import Download, encoder_downloads, refuse_unfit
+from engine.estimate.base_model import encoder_downloads, refuse_unfit
 from engine.estimate.devices import facts_of, named_device, price_of
 from engine.estimate.rows import known_rows
 from engine.estimate.run import (
@@ -73,7 +73,6 @@ from engine.recipe.outside import outside_of
 from engine.recipe.references import asked_models
 from engine.recipe.sweeps import methods_of, sweep_words, value_words
 from engine.recipe.text.compose import dotted
-from engine.render.blocks import Table
 from engine.render.number_format import about, size
 from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
@@ -104,59 +103,82 @@ def plan(options: argparse.Namespace) -> None:
         _run_probe(options, recipe, warnings, root=root)
     require_backend(recipe, device, until="data")  # what is wrong on every machine
     price = price_of(device, options.prices)
-    inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
-    plan = plan_run(recipe, store, inputs=inputs, previous=previous)
+    inputs, runs = collect_inputs(recipe, store, device), Runs(root)
+    plan = plan_run(recipe, store, inputs=inputs, previous=runs.payloads(recipe.name))
     stored = {stage.name: stage.reused for stage in plan.stages if stage.reused}
     differ = measured_discordance(plan.recipe, stored)
     power = power_estimates(plan.recipe, counted_data(plan), discordance=differ)
-    missing = (
-        *(() if options.device else missing_here(recipe, device)),
-        *too_few_groups(recipe, power),
-    )
+    missing = [] if options.device else [*missing_here(recipe, device)]
+    missing += too_few_groups(recipe, power)
     ranks, elsewhere = profile.ranks, bool(options.device)
     require_ranks(recipe, device, ranks)
     found = forecast(plan, store, price=price, elsewhere=elsewhere, ranks=ranks)
-    data = plan.training_data(store)
-    counted = known_rows(found.recipe, store, data, plan.inputs.base_model)
+    counted = known_rows(found.recipe, store, plan.training_data(store), plan.inputs.base_model)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
+    downloads = () if "baseline" in stored else encoder_downloads(recipe, store)
+    rows = _rows(plan, found, counted)
+    # What stands in the store and was not made here, where this recipe would have used it.
+    is_foreign = any(stage.reason.startswith(UNUSABLE[Stored.FOREIGN]) for stage in plan.stages)
+    is_foreign = is_foreign or len(runs.of(recipe.name)) != len([*runs.ours(recipe.name)])
+    foreign = foreign_problem(root) if is_foreign else None
+    not_used = foreign.message if foreign else ""
     if options.format == "json":
-        downloads = [to_json(one) for one in downloads_of(plan, store)]
-        shown = _json(plan, found, counted, root=root, outside=outside, power=power)
-        shown |= {"downloads": downloads, "refused": [one.headline() for one in missing]}
-        show_json(shown | compute_facts(profile, plan.trained or recipe, counted))
+        value = {
+            **_json(plan, counted, rows, outside, power, not_used),
+            "estimate": forecast_json(found),
+            "downloads": [to_json(one) for one in downloads],
+            "refused": [one.headline() for one in missing],
+        }
+        show_json(value | compute_facts(profile, plan.trained or recipe, counted))
         return
     show_problems(warnings)
-    rows = _rows(plan, found, counted)
-    rows.append(PlanRow(stage="report", state="run", why="always"))
-    method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
-    where = f"{plan.inputs.device.precision(recipe.backend.precision)} on {plan.inputs.device.kind}"
-    title = f"{recipe.name} · {method} · {_sizes(plan)} · {where}"
-    facts = under("compute", compute_lines(profile, plan.trained or recipe, counted, found))
-    facts += under("refused", (f"a run here: {one.headline()}" for one in missing))
-    facts += _row_facts(plan, found, counted)
-    facts += [("store", text)] if (text := _not_used(plan, root)) else []
-    facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
-    facts += under("outside", _outside(recipe, outside))
-    facts += under("teacher", [*teacher_lines(plan, store), *soft_lines(plan, store)])
-    facts += under("synthetic", synthesis_lines(plan, store))
-    for one in downloads_of(plan, store):
-        is_first = not any(name == "download" for name, _ in facts)
-        known = "size not known" if one.bytes is None else size(one.bytes)
-        facts.append(("download" if is_first else "", f"{one.reference}, {known}"))
     # Where a stored answer ends the run before it trains, nothing is left that takes anything.
-    is_over = {"skip"} <= {row.state for row in rows[:-1]} <= {"reuse", "skip"}
-    facts += [] if is_over else estimate_lines(found, explain=options.explain)
-    if options.explain:
-        worked_out = recipe.method_defaults
-        words = (f"{one.key}: {value_words(one.value)} ({one.reason})" for one in worked_out)
-        facts += under("method", words)
-    facts += power_facts(power)
-    facts += [("waived", f"{one.what}: {one.why}") for one in recipe.waivers]
+    is_over = {"skip"} <= {row.state for row in rows} <= {"reuse", "skip"}
+    trained = rows_note(found.recipe, counted) if counted else ""
+    sizes = ("size not known" if one.bytes is None else size(one.bytes) for one in downloads)
+    fetched = zip(downloads, sizes, strict=True)
+    defaults = recipe.method_defaults if options.explain else ()
+    no_price = ""
     if options.prices is not None and price is None:
-        facts.append(("price", f"{options.prices.name} has none for {facts_of(device).name}"))
-    closing = ". ".join(moving(recipe))
-    colour, width = has_colour(sys.stdout), columns(sys.stdout)
-    show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
+        no_price = f"{options.prices.name} has none for {facts_of(device).name}"
+    is_drawn = recipe.splits.validation == FROM_TRAIN
+    facts = [
+        *under("compute", compute_lines(profile, plan.trained or recipe, counted, found)),
+        *under("refused", (f"a run here: {one.headline()}" for one in missing)),
+        *(("rows", f"{name}: {shape}") for name, shape in shapes(recipe)),
+        *under("trained", [f"{trained} · {found.of}" if trained and found.of else trained]),
+        *under("backend", [load_backend(recipe.backend.name).environment_words()]),
+        *under("replay", [replay_words(recipe)]),
+        *under("sweep", [sweep_words(recipe.sweep) if recipe.sweep else ""]),
+        *under("validation", [drawn_note(recipe.splits.train) if is_drawn else ""]),
+        *under("splits", _split_lines(plan)),
+        *under("holdout", [holdout_line(plan)]),
+        *under("store", [not_used]),
+        *under("lock", [lock_line(lock, plan.inputs.sources)]),
+        *under("outside", _outside(recipe, outside)),
+        *under("teacher", [*teacher_lines(plan, store), *soft_lines(plan, store)]),
+        *under("synthetic", synthesis_lines(plan, store)),
+        *under("download", (f"{one.reference}, {bytes_}" for one, bytes_ in fetched)),
+        *([] if is_over else estimate_lines(found, explain=options.explain)),
+        *under(
+            "method", (f"{one.key}: {value_words(one.value)} ({one.reason})" for one in defaults)
+        ),
+        *power_facts(power),
+        *(("waived", f"{one.what}: {one.why}") for one in recipe.waivers),
+        *under("price", [no_price]),
+    ]
+    method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
+    where = f"{device.precision(recipe.backend.precision)} on {device.kind}"
+    rows.append(PlanRow(stage="report", state="run", why="always"))
+    shown = plan_table(
+        rows,
+        title=f"{recipe.name} · {method} · {_sizes(plan)} · {where}",
+        facts=facts,
+        closing=". ".join(moving(recipe)),
+        colour=has_colour(sys.stdout),
+        width=columns(sys.stdout),
+    )
+    show(shown)
 
 
 def _run_probe(
@@ -182,41 +204,6 @@ def _run_probe(
         probe(recipe, root=root, watcher=Console(terminal, quiet=False))
 
 
-def _row_facts(
-    plan: Plan, found: Forecast, counted: TrainedRows | None
-) -> list[tuple[str, str | Table]]:
-    recipe = plan.recipe
-    facts: list[tuple[str, str | Table]] = []
-    facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
-    if counted and (text := rows_note(found.recipe, counted)):
-        facts.append(("trained", f"{text} · {found.of}" if found.of else text))
-    if text := load_backend(recipe.backend.name).environment_words():
-        facts.append(("backend", text))
-    facts += [("replay", text)] if (text := replay_words(recipe)) else []
-    facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
-    if recipe.splits.validation == FROM_TRAIN:
-        facts.append(("validation", drawn_note(recipe.splits.train)))
-    facts += under("splits", _split_lines(plan))
-    facts += [("holdout", text)] if (text := holdout_line(plan)) else []
-    return facts
-
-
-def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
-    """Return what the baselines of a plan fetch, where they are asked."""
-    is_due = plan.stage("baseline").reused is None
-    return encoder_downloads(plan.recipe, store) if is_due else ()
-
-
-def _not_used(plan: Plan, root: Path) -> str:
-    """What stands in the store and was not made here, where this recipe would have used it; else nothing."""
-    runs = Runs(root)
-    is_due = any(stage.reason.startswith(UNUSABLE[Stored.FOREIGN]) for stage in plan.stages)
-    if not is_due and len(runs.of(plan.recipe.name)) == sum(1 for _ in runs.ours(plan.recipe.name)):
-        return ""
-    problem = foreign_problem(root)
-    return "" if problem is None else problem.message
-
-
 def _rows(plan: Plan, found: Forecast, counted: TrainedRows | None) -> list[PlanRow]:
     """One row a stage; what a stored answer already stops is skipped."""
     rows: list[PlanRow] = []
@@ -224,28 +211,23 @@ def _rows(plan: Plan, found: Forecast, counted: TrainedRows | None) -> list[Plan
     stop: results.Stop | None = None
     for stage in plan.stages:
         takes = found.stages.get(stage.name, StageForecast())
-        rows.append(_row(stage, plan, stop, cost_words(takes, _exact(stage, plan, counted))))
-        if stage.reused is not None and stop is None:
+        state, why, cost = "run", stage.reason, cost_words(takes, _exact(stage, plan, counted))
+        if stop is not None:
+            state, why, cost = "skip", stop.why, ""
+        elif stage.reused is not None:
+            age = datetime.now(UTC) - datetime.fromisoformat(stage.reused.created)
+            state, why, cost = "reuse", f"built {about(age.total_seconds())} ago", ""
             known[stage.name] = stage.reused
             stop = results.after(stage.name, known, plan.recipe)
+        elif _waits(stage.name, plan):
+            state = "wait"
+            why = " and ".join(_condition(before, plan.recipe) for before in after_of(stage.name))
+        rows.append(PlanRow(stage=stage.name, state=state, why=why, cost=cost))
         if stage.name == "data" and not plan.recipe.task.spec.is_measured:
             # `recipe run` would refuse it (R249).
             why = f"{plan.recipe.task.kind} is not evaluated yet: run it with --until data"
             stop = results.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
     return rows
-
-
-def _row(stage: PlannedStage, plan: Plan, stop: results.Stop | None, cost: str) -> PlanRow:
-    if stop is not None:
-        return PlanRow(stage=stage.name, state="skip", why=stop.why)
-    if stage.reused is not None:
-        age = datetime.now(UTC) - datetime.fromisoformat(stage.reused.created)
-        why = f"built {about(age.total_seconds())} ago"
-        return PlanRow(stage=stage.name, state="reuse", why=why)
-    if _waits(stage.name, plan):
-        why = " and ".join(_condition(before, plan.recipe) for before in after_of(stage.name))
-        return PlanRow(stage=stage.name, state="wait", why=why, cost=cost)
-    return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=cost)
 
 
 def _condition(before: str, recipe: Recipe) -> str:
@@ -332,33 +314,29 @@ def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
 
 def _json(
     plan: Plan,
-    found: Forecast,
     counted: TrainedRows | None,
-    *,
-    root: Path,
+    rows: Sequence[PlanRow],
     outside: Sequence[Outside],
     power: PowerEstimates,
+    not_used: str,
 ) -> dict[str, object]:
+    trained = None
+    if counted is not None:
+        names = {"train": "train", "validation": "validation", "of": "given"}
+        names |= {"counted": "counted", "estimated": "estimated"}
+        trained = {key: getattr(counted, name) for key, name in names.items()}
     return {
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
         "method_defaults": [to_json(one) for one in plan.recipe.method_defaults],
-        "trained": None
-        if counted is None
-        else {
-            "train": counted.train,
-            "validation": counted.validation,
-            "of": counted.given,
-            "counted": counted.counted,
-            "estimated": counted.estimated,
-        },
+        "trained": trained,
         "split_sizes": _counted_sizes(plan),
         "splits": list(_split_lines(plan)),
         "holdout": holdout_line(plan),
         "power": list(power.lines),
         "power_estimates": [to_json(one) for one in power.estimates],
-        "store": _not_used(plan, root),
+        "store": not_used,
         "outside": [
             {"path": dotted(one.at), "reference": one.reference, "allowed": one.allowed}
             for one in outside
@@ -372,7 +350,6 @@ def _json(
                 "key": stage.key.digest if stage.key else None,
                 "built": stage.reused.created if stage.reused else None,
             }
-            for stage, row in zip(plan.stages, _rows(plan, found, counted), strict=True)
+            for stage, row in zip(plan.stages, rows, strict=True)
         ],
-        "estimate": forecast_json(found),
     }

@@ -204,8 +204,8 @@ def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:
 
 
 def under(name: str, parts: Iterable[Fact]) -> list[tuple[str, Fact]]:
-    """Facts of one name, which stands at the first of them."""
-    return [("" if number else name, part) for number, part in enumerate(parts)]
+    """Facts of one name, which stands at the first of them; empty ones are none."""
+    return [("" if number else name, part) for number, part in enumerate(filter(None, parts))]
 
 
 def _caption(shown: list[PowerEstimate]) -> str:

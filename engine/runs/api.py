@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.environment import detect_device
-from engine.evidence.report import SHOWN_AS
+from engine.evidence import SHOWN_AS
 from engine.files import leases
 from engine.lock.policy import PLAIN, LockOptions, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher

@@ -7,8 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from engine.evidence import Report
-from engine.evidence.report import SHOWN_AS
+from engine.evidence import SHOWN_AS, Report
 from engine.render.report.page import render_html, render_markdown
 from engine.values import replace
 from support.reports import read_report

@@ -6,12 +6,7 @@ from collections.abc import Iterator
 
 from engine.backends import base
 from engine.backends.base import BackendConfig, CompileInputs, Launch, Line, Trained
-from engine.backends.checks import (
-    device_problems,
-    idle_of_adam,
-    override_problems,
-    vocabulary,
-)
+from engine.backends.checks import device_problems, idle_of_adam, override_problems, vocabulary
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError, install_hint
 from engine.files.writing import COMPILED

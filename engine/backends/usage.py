@@ -59,8 +59,9 @@ class Usage(Value):
 
     @property
     def cpu_seconds(self) -> float:
-        first = ("starting", "ending", *(name for names in NAMES.values() for name in names))
-        return self.others_cpu_seconds + sum(getattr(self, name).cpu_seconds for name in first)
+        names = ("starting", "ending", *(name for pair in NAMES.values() for name in pair))
+        spent: list[Spent] = [getattr(self, name) for name in names]
+        return self.others_cpu_seconds + sum(one.cpu_seconds for one in spent)
 
 
 NAMES = {

@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 
 from engine import errors
 from engine.artifacts.stage import AtOnce, StageContext
-from engine.errors import EngineError, Problem, Severity, StageError
+from engine.errors import EngineError, Problem, StageError
 from engine.files.reading import parse_json
 from engine.files.user import STORE_KEY
 from engine.process.child import Child, HangsError
@@ -27,7 +27,7 @@ from engine.process.start import PIPE, Command, environment, module, start, work
 from engine.progress import MeasuredProgress, Progress
 from engine.render.progress import SilentProgress
 from engine.store import Artifact, StageKey, product_key
-from engine.values import Value, replace
+from engine.values import Value, from_json, replace, to_json
 
 CHILD: Final = "engine.training.at_once_child"
 NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", *TOOLS)
@@ -36,6 +36,7 @@ TEMPORARY: Final = ("TEMP", "TMP", "TMPDIR")
 """Variables that say where temporary files are."""
 STDERR: Final = 2
 """The log of the run."""
+NOT_STARTED: Final = "its process cannot be started"
 GRACE: Final = 30.0
 """Seconds in which a training that is asked to end may write a checkpoint."""
 
@@ -134,6 +135,9 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
             one.shown = "starts"
             try:
                 one.child.send(order)
+            except OSError as error:
+                raise _broken(one.name, f"{NOT_STARTED}: {error.strerror or error}") from error
+            try:
                 for text in lines:
                     with lock:
                         one.take(parse_json(text), context.progress)
@@ -141,8 +145,6 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
                         show()
                     if not one.shown:
                         break
-            except OSError as error:
-                raise _unstarted(one.name, error) from error
             except HangsError as error:
                 workers.remove(one)
                 one.child.stop()
@@ -204,14 +206,9 @@ def _started(name: str, command: Command, context: StageContext) -> Iterator[Chi
                 command, folder=folder, variables=variables, out=PIPE, errors=STDERR, given=PIPE
             )
         except OSError as error:
-            raise _unstarted(name, error) from error
+            raise _broken(name, f"{NOT_STARTED}: {error.strerror or error}") from error
         with child:
             yield child
-
-
-def _unstarted(name: str, error: OSError) -> StageError:
-    why = error.strerror or error
-    return StageError.one("X866", f"{name}: its process cannot be started: {why}")
 
 
 def _unset(*_: object) -> NoReturn:
@@ -242,10 +239,7 @@ def _stop(workers: Iterable[_Worker]) -> None:
 
 
 def as_event(error: EngineError) -> dict[str, Any]:
-    problems = [
-        {"code": one.code, "message": one.message, "path": one.path, "hint": one.hint, "severity": one.severity.value}
-        for one in error.problems
-    ]  # fmt: skip
+    problems = [to_json(replace(one, place=None)) for one in error.problems]
     # Of errors that other modules define, the class that stands in `engine.errors`: it has the exit code.
     kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == errors.__name__)
     return {"failed": {"kind": kind, "problems": problems}}
@@ -253,5 +247,4 @@ def as_event(error: EngineError) -> dict[str, Any]:
 
 def _error(described: Mapping[str, Any]) -> EngineError:
     kind: type[EngineError] = getattr(errors, described["kind"])
-    fields = described["problems"]
-    return kind([Problem(**{**one, "severity": Severity(one["severity"])}) for one in fields])
+    return kind([from_json(Problem, one) for one in described["problems"]])

@@ -296,9 +296,7 @@ def _of_all(numbers: Sequence[float]) -> list[float]:
 
 
 def padded_row(
-    ids: Sequence[list[int]],
-    labels: Sequence[list[int]],
-    rows: Iterator[Tokens],
+    ids: Sequence[list[int]], labels: Sequence[list[int]], rows: Iterator[Tokens]
 ) -> tuple[int, slice, Row] | None:
     """Return the shortest row that is padded in a batch, and its place there; None where none is."""
     width = len(ids[0])

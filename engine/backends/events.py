@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.backends.base import Launch, Trained, keeps_best, plan_of
 from engine.backends.refusals import AGAIN, REFUSALS, refuse
 from engine.backends.usage import Usage, UsageMeter
 from engine.errors import StageError
+from engine.files.reading import parse_json
 from engine.progress import MeasuredProgress
 from engine.recipe.methods import ATTENTION
 from engine.values import replace
@@ -251,6 +252,29 @@ class TrainingMonitor:
             rows = (step - began_step) * self._batch_size / (now - began)
             rate = {"rows_per_second": f"{rows:.2g}"}
         self._progress.update(step, self.steps, "step", **self._numbers, **rate)
+
+
+class EventLogs:
+    """The files of events of all ranks, read on from where the last look ended; a line being written waits."""
+
+    def __init__(self, paths: Iterator[Path]) -> None:
+        self._offsets = dict.fromkeys(paths, 0)
+
+    def pass_on(self, monitor: TrainingMonitor) -> int:
+        """Hand over what is new, and return how much that was."""
+        count = 0
+        for rank, (path, offset) in enumerate(self._offsets.items()):
+            try:
+                with path.open("rb") as stream:
+                    stream.seek(offset)
+                    whole, newline, _ = stream.read().rpartition(b"\n")
+            except OSError:
+                continue
+            self._offsets[path] += len(whole) + len(newline)
+            for line in whole.splitlines():
+                count += 1
+                monitor.handle(parse_json(line), rank=rank)
+        return count
 
 
 def _other_method(message: str, path: str = "method") -> StageError:

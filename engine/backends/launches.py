@@ -17,8 +17,7 @@ from engine.backends import events, process_training
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.backends.nodes import CHILD, CONFIG, LAUNCH, OUTPUT
-from engine.backends.process_training import SHARDED, TrainingProgram, ranks_config
-from engine.backends.resuming import train_on
+from engine.backends.process_training import SHARDED, TrainingProgram, ranks_config, train_on
 from engine.environment import Device, unsloth_python
 from engine.errors import EngineError, StageError, first_line
 from engine.failures import as_engine_error

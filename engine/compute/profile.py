@@ -105,7 +105,11 @@ def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
             f"there is no {FILE} that says what `{name}` is",
             hint=f"write it to {FILE} in your config folder, or name a file with --compute",
         )
-    source = _read(path)
+    source = read_source(path)
+    problems = [*source.problems, *check_structure(source, compute_schema())]
+    # What does not go together is asked of profiles that are what the schema says.
+    if problems := problems or [*_unfit(source)]:
+        raise RecipeError(problems)
     profiles: Any = source.value["profiles"]
     shared = _store(source.value.get("store"))
     if name is None:
@@ -115,8 +119,7 @@ def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
         raise RecipeError.one(
             "R431", f"no profile `{name}`", hint=with_suggestion(known, name, profiles)
         )
-    keys = profiles[name]
-    given = dict(keys)
+    given = dict(profiles[name])
     time = given.pop("time", None)
     seconds = int(time[:-1]) * SECONDS[time[-1]] if time else None
     return ComputeProfile(
@@ -151,16 +154,6 @@ def _is_closed(address: str, variables: Mapping[str, str]) -> bool:
     host = address.rpartition(":")[0].strip("[]")
     is_here = address == LOCAL or host in ("localhost", "::1", "127.0.0.1")
     return is_here or variables.get("RAY_AUTH_MODE") == "token"
-
-
-def _read(path: Path) -> SourceText:
-    source = read_source(path)
-    problems = [*source.problems, *check_structure(source, compute_schema())]
-    # What does not go together is asked of profiles that are what the schema says.
-    problems = problems or [*_unfit(source)]
-    if problems:
-        raise RecipeError(problems)
-    return source
 
 
 def _unfit(source: SourceText) -> Iterator[Problem]:

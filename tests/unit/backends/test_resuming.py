@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.backends import events, resuming
-from engine.backends.resuming import Retries
+from engine.backends import events, process_training
+from engine.backends.process_training import Retries
 from engine.compute.ranks import Ranks
 from engine.errors import StageError
 
@@ -73,12 +73,12 @@ def test_a_checkpoint_is_not_blamed_for_machines_that_are_missing(
         raise broke_off(message=message)
 
     monkeypatch.setattr(
-        resuming, "resume_point", lambda *_: checkpoint if checkpoint.exists() else None
+        process_training, "resume_point", lambda *_: checkpoint if checkpoint.exists() else None
     )
     monkeypatch.setattr(events, "TrainingMonitor", lambda *_: SimpleNamespace(done=0, where=""))
     launch: Any = SimpleNamespace(ranks=Ranks(), progress=SimpleNamespace(note=print))
     with pytest.raises(StageError):
-        resuming.train_on(launch, tmp_path, run, cpu_seconds=lambda: 0.0)
+        process_training.train_on(launch, tmp_path, run, cpu_seconds=lambda: 0.0)
 
     assert tried == ([checkpoint, None] if blamed else [checkpoint])
     assert checkpoint.exists()

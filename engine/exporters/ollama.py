@@ -175,11 +175,9 @@ def _between(chat: Chat, **marks: str) -> list[str]:
     for mark in marks.values():
         piece, found, rest = rest.partition(mark)
         if not found:
-            raise StageError.one(
-                "X651",
-                "the chat template has no form that Ollama's templates can express",
-                hint="leave `ollama` out of `export.formats`; the GGUF file holds the template itself",
-            )
+            what = "the chat template has no form that Ollama's templates can express"
+            hint = "leave `ollama` out of `export.formats`; the GGUF file holds the template itself"
+            raise StageError.one("X651", what, hint=hint)
         pieces.append(piece)
     return [*pieces, rest]
 
@@ -194,9 +192,7 @@ def _text(piece: str) -> str:
 def _quoted(text: str) -> str:
     """Return a Modelfile string: triple quotes take every character but themselves."""
     if '"""' in text:
-        raise StageError.one(
-            "X651",
-            "a Modelfile cannot hold three double quotes in a row",
-            hint="take them out of `task.system`, or leave `ollama` out of `export.formats`",
-        )
+        what = "a Modelfile cannot hold three double quotes in a row"
+        hint = "take them out of `task.system`, or leave `ollama` out of `export.formats`"
+        raise StageError.one("X651", what, hint=hint)
     return f'"""{text}"""'

@@ -73,12 +73,11 @@ def documents(context: StageContext, text: GeneralText) -> tuple[list[Example], 
         drawn = {one.id for one in ranked[: text.limit]}
         kept = [one for one in kept if one.id in drawn]
     if not kept:
-        raise StageError.one(
-            "X763",
-            f"no document of the general text is left: {len(near)} are near text that is replayed",
-            path="acceptance.forgetting.text",
-            hint="name text that is not trained on",
+        what = (
+            f"no document of the general text is left: {len(near)} are near text that is replayed"
         )
+        hint = "name text that is not trained on"
+        raise StageError.one("X763", what, path="acceptance.forgetting.text", hint=hint)
     return kept, len(near)
 
 
@@ -216,12 +215,9 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
         taken.read += len(rows)
         found = list(_readable(rows, chat, taken, number, limit))
         if sum(one.tokens for one in found) < BATCH:
-            raise StageError.one(
-                "X761",
-                f"the base model wrote {taken.read} texts of hardly any tokens",
-                path="data.replay.from",
-                hint="give general text by data.replay.sources",
-            )
+            what = f"the base model wrote {taken.read} texts of hardly any tokens"
+            hint = "give general text by data.replay.sources"
+            raise StageError.one("X761", what, path="data.replay.from", hint=hint)
         near = set[int]()
         if texts and found:
             numbered = enumerate(one.text for one in found)

@@ -292,12 +292,9 @@ class RowWriter:
         found.cost = sum(known) if known and len(known) == priced else None
         found.seconds = sum(one.seconds for one in (*found.writer, *found.judge))
         if value.max_cost is not None and found.cost is None:
-            raise StageError.one(
-                "X751",
-                "the server does not say how many tokens it read and wrote",
-                path="data.synthesize.max_cost",
-                hint="delete `max_cost`, so that `rows` alone limits what is asked",
-            )
+            what = "the server does not say how many tokens it read and wrote"
+            hint = "delete `max_cost`, so that `rows` alone limits what is asked"
+            raise StageError.one("X751", what, path="data.synthesize.max_cost", hint=hint)
 
     def _most(self, part: Sequence[RowRequest]) -> float:
         """Return what a part can cost at most: no tokenizer makes more tokens of a text than it has bytes."""

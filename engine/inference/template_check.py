@@ -281,12 +281,9 @@ def two_templates(folder: Path) -> Problem | None:
     other = read_settings(settings).get("chat_template")
     if not isinstance(other, str) or other == file.read_text(encoding="utf-8"):
         return None
-    return base_problem(
-        "X840",
-        "tokenizer_config.json holds another chat template than chat_template.jinja, and that one is used",
-        "take `chat_template` out of tokenizer_config.json, or put the right one into chat_template.jinja",
-        warns=True,
-    )
+    what = "tokenizer_config.json holds another chat template than chat_template.jinja, and that one is used"
+    hint = "take `chat_template` out of tokenizer_config.json, or put the right one into chat_template.jinja"
+    return base_problem("X840", what, hint, warns=True)
 
 
 def mark_problems(chat: Chat, known: Mapping[str, int] | None) -> Iterator[Problem]:

@@ -85,11 +85,9 @@ def request_files(
 
 def hanging(tool: str, error: HangsError) -> StageError:
     """Return X800 for a tool that hangs."""
-    return StageError.one(
-        "X800",
-        f"{tool} {error}; it was ended",
-        hint="run the same command again: what was finished is kept",
-    )
+    what = f"{tool} {error}; it was ended"
+    hint = "run the same command again: what was finished is kept"
+    return StageError.one("X800", what, hint=hint)
 
 
 def failure(code: str, tool: str, *, status: int, errors: IO[bytes]) -> StageError:

@@ -138,12 +138,9 @@ def require_lesson(texts: Sequence[str], labels: np.ndarray) -> None:
 
 
 def _teaches_nothing(why: str) -> StageError:
-    return StageError.one(
-        "G522",
-        f"an encoder's classifier can learn nothing from the training rows: {why}",
-        path="baselines",
-        hint="remove encoder_linear and encoder_tuned from baselines",
-    )
+    what = f"an encoder's classifier can learn nothing from the training rows: {why}"
+    hint = "remove encoder_linear and encoder_tuned from baselines"
+    return StageError.one("G522", what, path="baselines", hint=hint)
 
 
 def _epoch(texts: Sequence[str], order: random.Random) -> list[list[int]]:

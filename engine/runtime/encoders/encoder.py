@@ -104,12 +104,9 @@ def encoder_settings(folder: Path) -> EncoderSettings:
 
 def _not_understood(what: str) -> StageError:
     known = ", ".join(sorted(PARTS))
-    return StageError.one(
-        "X695",
-        f"the encoder is put together in a way that is not understood: {what}",
-        path="baselines",
-        hint=f"name an encoder of {known}, pooled by {', '.join(POOLINGS.values())}",
-    )
+    message = f"the encoder is put together in a way that is not understood: {what}"
+    hint = f"name an encoder of {known}, pooled by {', '.join(POOLINGS.values())}"
+    return StageError.one("X695", message, path="baselines", hint=hint)
 
 
 LOADABLE = (

@@ -56,11 +56,9 @@ class Grammar:
         """Return the grammar for a fast tokenizer of transformers. StageError X614, X615."""
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if backend is None:
-            raise StageError.one(
-                "X615",
-                "answers can only be constrained with a fast tokenizer",
-                hint="the model folder needs tokenizer.json",
-            )
+            what = "answers can only be constrained with a fast tokenizer"
+            hint = "the model folder needs tokenizer.json"
+            raise StageError.one("X615", what, hint=hint)
         settings = json.loads(backend.to_str())
         settings |= {"padding": None, "truncation": None}
         eos = tokenizer.eos_token_id

@@ -95,11 +95,9 @@ def write_gguf(  # noqa: PLR0913 - one call, named
     size = sum(file.path.stat().st_size for file in weight_files(model))
     needed, free = int(copies * size * HEADROOM), shutil.disk_usage(target.parent).free
     if free < needed:
-        raise EnvironmentProblem.one(
-            "E710",
-            f"the disk is full: the export needs {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free",
-            hint="free some space and run the same command again",
-        )
+        what = f"the disk is full: the export needs {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free"
+        hint = "free some space and run the same command again"
+        raise EnvironmentProblem.one("E710", what, hint=hint)
     # The tools run in a folder of their own.
     model, target = model.absolute(), target.absolute()
     if quantization == "F16" and sixteen is not None:
@@ -162,12 +160,9 @@ def write_vocabulary(model: Path, target: Path) -> None:
         if refused := out_of_room(error, target.parent):
             raise refused from error
         why = first_line(error)
-        raise StageError.one(
-            "X772",
-            f"the GGUF converter does not know the base model: {type(error).__name__}: {why}",
-            path="export.formats",
-            hint="set `export: {formats: [safetensors]}`, or take a base model that llama.cpp knows",
-        ) from error
+        what = f"the GGUF converter does not know the base model: {type(error).__name__}: {why}"
+        hint = "set `export: {formats: [safetensors]}`, or take a base model that llama.cpp knows"
+        raise StageError.one("X772", what, path="export.formats", hint=hint) from error
 
 
 @cache
@@ -218,12 +213,11 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
         # GGUF names the length of a row first.
         fallbacks += rows and block > 1 and int(tensor.shape[0]) % block != 0
     if other := another_type(reader, quantization):
-        raise StageError.one(
-            "X819",
-            f"`{path.name}` is not the {quantization} that was asked for: {other}",
-            path="export.quantization",
-            hint="run again with `--force quantize`; report it if it stays, with the model's config.json",
+        what = f"`{path.name}` is not the {quantization} that was asked for: {other}"
+        hint = (
+            "run again with `--force quantize`; report it if it stays, with the model's config.json"
         )
+        raise StageError.one("X819", what, path="export.quantization", hint=hint)
     return GgufFacts(
         bits_per_weight=8 * stored / max(weights, 1),
         tensors=len(reader.tensors),

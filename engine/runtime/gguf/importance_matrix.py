@@ -110,11 +110,9 @@ def write_importance(path: Path, found: Squares, sixteen: Path) -> tuple[int, in
     }
     kept = {name: named[name] for name in wanted if len(named.get(name, ())) == wanted[name]}
     if not kept:
-        raise StageError.one(
-            "X637",
-            "no layer of the model could be given an importance",
-            hint="write `importance_matrix: false`, or point LLAMA_CPP_DIR at a llama.cpp of yours",
-        )
+        what = "no layer of the model could be given an importance"
+        hint = "write `importance_matrix: false`, or point LLAMA_CPP_DIR at a llama.cpp of yours"
+        raise StageError.one("X637", what, hint=hint)
     writer = gguf.GGUFWriter(path, "imatrix")
     writer.add_type("imatrix")
     writer.add_array("imatrix.datasets", ["the training rows"])

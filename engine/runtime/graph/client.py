@@ -39,12 +39,9 @@ def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
     if not absent:
         return None
     extras = ONNX if {*absent}.isdisjoint(MODEL_TOOLS) else f"train,{ONNX}"
-    return Problem(
-        code="X814",
-        message=f"the export to `{ONNX}` needs {', '.join(absent)}",
-        path="export.formats",
-        hint=install_hint(extras),
-    )
+    what = f"the export to `{ONNX}` needs {', '.join(absent)}"
+    hint = install_hint(extras)
+    return Problem(code="X814", message=what, path="export.formats", hint=hint)
 
 
 def write_graph(

@@ -281,11 +281,9 @@ def refuse_blank(text: str, task: TaskFile) -> None:
 def held_answer(answer: Answer, abstain_below: float | None) -> Answer:
     """Return an answer held to a threshold. RecipeError R449 for that to a text that is too long."""
     if answer.too_long is not None:
-        raise RecipeError.one(
-            "R449",
-            f"the text {too_long_words(answer.too_long)}",
-            hint="shorten it, or ask its parts",
-        )
+        what = f"the text {too_long_words(answer.too_long)}"
+        hint = "shorten it, or ask its parts"
+        raise RecipeError.one("R449", what, hint=hint)
     held = replace(answer, abstain_below=abstain_below)
     return replace(held, label=None) if held.abstained else held
 

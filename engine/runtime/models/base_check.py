@@ -275,11 +275,11 @@ def token_row(rows: torch.Tensor, token: int, text: str) -> Iterator[Problem]:
         what = f"that of token {same[0]}, too, so that the two cannot be distinguished"
     else:
         return
-    yield base_problem(
-        "X845",
-        f"`{text}`, which marks turns, was never trained: its row of the output matrix is {what}",
-        "take the instruct version of the model",
+    message = (
+        f"`{text}`, which marks turns, was never trained: its row of the output matrix is {what}"
     )
+    hint = "take the instruct version of the model"
+    yield base_problem("X845", message, hint)
 
 
 def _numbers(files: tuple[WeightFile, ...]) -> Iterator[Problem]:

@@ -206,12 +206,9 @@ def validated_folder(folder: Path, require: Callable[[Path], Path] = require_dat
     """Return the folder when it is a model without code. StageError X606, X607, X609, X691, X694."""
     config = folder / "config.json"
     if not config.exists():
-        raise StageError.one(
-            "X606",
-            "the base model has no config.json",
-            path="base_model",
-            hint="name the folder that `save_pretrained` wrote",
-        )
+        what = "the base model has no config.json"
+        hint = "name the folder that `save_pretrained` wrote"
+        raise StageError.one("X606", what, path="base_model", hint=hint)
     require(folder)
     weight_files(folder)
     return folder

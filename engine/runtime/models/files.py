@@ -134,12 +134,9 @@ def require_data(folder: Path) -> Path:
     if (folder / "custom_generate").exists():
         raise _code("`custom_generate`")
     if (folder / ADAPTER).exists():
-        raise StageError.one(
-            "X691",
-            "the base model is an adapter: it names another model to load",
-            path="base_model",
-            hint="merge it into its base model, and name the folder that this gives",
-        )
+        what = "the base model is an adapter: it names another model to load"
+        hint = "merge it into its base model, and name the folder that this gives"
+        raise StageError.one("X691", what, path="base_model", hint=hint)
     return require_settings(folder, files)
 
 
@@ -158,12 +155,9 @@ def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
         found = next(chain(findings(settings), _beside(folder, settings)), None)
         if found is not None:
             key, why = found
-            raise StageError.one(
-                "X609",
-                f"`{path.relative_to(folder).as_posix()}` of the base model has `{key}`, {why}",
-                path="base_model",
-                hint=f"take `{key}` out of {path.name}, if the model works without its own code",
-            )
+            what = f"`{path.relative_to(folder).as_posix()}` of the base model has `{key}`, {why}"
+            hint = f"take `{key}` out of {path.name}, if the model works without its own code"
+            raise StageError.one("X609", what, path="base_model", hint=hint)
     return folder
 
 
@@ -191,12 +185,9 @@ def _files(folder: Path) -> Iterator[Path]:
         for name in sorted(names):
             count += 1
             if count > MOST_FILES:
-                raise StageError.one(
-                    "X691",
-                    f"the base model's folder holds more than {MOST_FILES:,} files",
-                    path="base_model",
-                    hint="name the folder that `save_pretrained` wrote",
-                )
+                what = f"the base model's folder holds more than {MOST_FILES:,} files"
+                hint = "name the folder that `save_pretrained` wrote"
+                raise StageError.one("X691", what, path="base_model", hint=hint)
             yield Path(parent) / name
 
 
@@ -250,12 +241,9 @@ def base_problem(code: str, message: str, hint: str, *, warns: bool = False) -> 
 
 
 def unreadable(path: Path, why: str) -> StageError:
-    return StageError.one(
-        "X694",
-        f"`{path.name}` of the model cannot be read: {why.splitlines()[0][:200]}",
-        path="base_model",
-        hint="fetch or make the model again",
-    )
+    what = f"`{path.name}` of the model cannot be read: {why.splitlines()[0][:200]}"
+    hint = "fetch or make the model again"
+    return StageError.one("X694", what, path="base_model", hint=hint)
 
 
 def without_code(settings: Any) -> Any:
@@ -304,9 +292,6 @@ def _why(key: str, value: Any) -> str | None:
 
 
 def _code(what: str) -> StageError:
-    return StageError.one(
-        "X691",
-        f"the base model comes with code: {what}",
-        path="base_model",
-        hint="a base model is data: take the file out of its folder, if the model works without it",
-    )
+    message = f"the base model comes with code: {what}"
+    hint = "a base model is data: take the file out of its folder, if the model works without it"
+    return StageError.one("X691", message, path="base_model", hint=hint)

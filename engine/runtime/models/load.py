@@ -61,11 +61,11 @@ def torch_device(device: Device) -> torch.device:
                 torch.cuda.init()  # type: ignore[no-untyped-call]
             except (RuntimeError, AssertionError) as error:
                 why = first_line(error)
-        raise EnvironmentProblem.one(
-            "B435",
-            f"torch {torch.__version__} cannot use the {device.name or 'GPU'} that is here: {why}",
-            hint=f"install a torch with CUDA that the driver knows, or {HIDE}",
+        what = (
+            f"torch {torch.__version__} cannot use the {device.name or 'GPU'} that is here: {why}"
         )
+        hint = f"install a torch with CUDA that the driver knows, or {HIDE}"
+        raise EnvironmentProblem.one("B435", what, hint=hint)
     return torch.device(device.kind)
 
 
@@ -198,12 +198,11 @@ def whole_model(model: Any, loading: Mapping[str, Any]) -> Any:
     """Return the model when its files held all of its weights: what is missing would be random. StageError X692."""
     missing = sorted(map(str, loading.get("missing_keys", ())))
     if missing:
-        raise StageError.one(
-            "X692",
-            f"the weights of the model lack {len(missing)} of its tensors, such as `{missing[0]}`",
-            path="base_model",
-            hint="fetch or make the model again",
+        what = (
+            f"the weights of the model lack {len(missing)} of its tensors, such as `{missing[0]}`"
         )
+        hint = "fetch or make the model again"
+        raise StageError.one("X692", what, path="base_model", hint=hint)
     return model
 
 

@@ -185,11 +185,9 @@ def _read_pairs(adapter: Path) -> dict[str, _Pair]:
     odd = [key for key, allowed in PLAIN.items() if config.get(key) not in allowed]
     odd += [key for key in EMPTY if config.get(key)]
     if odd:
-        raise StageError.one(
-            "X621",
-            f"the adapter uses `{odd[0]}: {config.get(odd[0])}`, which the merge does not know",
-            hint="train a plain LoRA adapter",
-        )
+        what = f"the adapter uses `{odd[0]}: {config.get(odd[0])}`, which the merge does not know"
+        hint = "train a plain LoRA adapter"
+        raise StageError.one("X621", what, hint=hint)
     tensors = load_file(adapter / "adapter_model.safetensors")
     pairs = {}
     for key in sorted(key for key in tensors if key.endswith(".lora_A.weight")):
@@ -219,11 +217,9 @@ def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Ten
     for name, pair in pairs.items():
         # One matrix serves input and output: training moved it in one use, merging would move it in both.
         if config.get("tie_word_embeddings") and ("lm_head" in name or "embed" in name):
-            raise StageError.one(
-                "X623",
-                f"the adapter changes `{name}`, which the base model shares between input and output",
-                hint="leave embeddings and lm_head out of `method.target_modules`",
-            )
+            what = f"the adapter changes `{name}`, which the base model shares between input and output"
+            hint = "leave embeddings and lm_head out of `method.target_modules`"
+            raise StageError.one("X623", what, hint=hint)
         tensor = tensors.get(name)
         if tensor is None:
             raise _unfit(name, "the base model has no such weight")
@@ -252,11 +248,9 @@ def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> Non
     }
     if missing := sorted(named - pairs.keys()):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise StageError.one(
-            "X624",
-            f"what training changed in `{missing[0]}`{more} is not in the merged model",
-            hint="train again: `recipe run RECIPE --force train`",
-        )
+        what = f"what training changed in `{missing[0]}`{more} is not in the merged model"
+        hint = "train again: `recipe run RECIPE --force train`"
+        raise StageError.one("X624", what, hint=hint)
 
 
 def _merge_tensor(
@@ -296,8 +290,6 @@ def _merge_tensor(
 
 
 def _unfit(name: str, why: str) -> StageError:
-    return StageError.one(
-        "X622",
-        f"the adapter does not fit the base model at `{name}`: {why}",
-        hint="train again: `recipe run RECIPE --force train`",
-    )
+    what = f"the adapter does not fit the base model at `{name}`: {why}"
+    hint = "train again: `recipe run RECIPE --force train`"
+    return StageError.one("X622", what, hint=hint)

@@ -59,11 +59,9 @@ def check_copy(model: Path, out: Path) -> None:
     for path in sorted(model.glob("*.safetensors")):
         copy = out / path.name
         if not copy.exists() or sha256_of(path) != sha256_of(copy):
-            raise StageError.one(
-                "X673",
-                f"`{path.name}` of the merged model is not the trained one",
-                hint="run the same command again with `--force merge`",
-            )
+            what = f"`{path.name}` of the merged model is not the trained one"
+            hint = "run the same command again with `--force merge`"
+            raise StageError.one("X673", what, hint=hint)
 
 
 def _places(folder: Path) -> dict[str, Path]:
@@ -120,8 +118,6 @@ def _misplaced(
 
 
 def _wrong(name: str, why: str) -> StageError:
-    return StageError.one(
-        "X673",
-        f"the merged model is not base plus adapter at `{name}`: {why}",
-        hint="run the same command again with `--force merge`",
-    )
+    what = f"the merged model is not base plus adapter at `{name}`: {why}"
+    hint = "run the same command again with `--force merge`"
+    return StageError.one("X673", what, hint=hint)

@@ -50,12 +50,11 @@ def write_byte_pairs(texts: Iterable[str], folder: Path, *, size: int) -> None:
     tokenizer.train_from_iterator(texts, trainer)
     made = tokenizer.get_vocab_size()
     if made < size:
-        raise StageError.one(
-            "X740",
-            f"the training split is too short for a tokenizer of {size:,} tokens: it gives {made:,}",
-            path="base_model.scratch.tokenizer.size",
-            hint=f"write `size: {made}` or less, or train on more text",
+        what = (
+            f"the training split is too short for a tokenizer of {size:,} tokens: it gives {made:,}"
         )
+        hint = f"write `size: {made}` or less, or train on more text"
+        raise StageError.one("X740", what, path="base_model.scratch.tokenizer.size", hint=hint)
     ending = tokenizer.token_to_id(ENDING)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{ENDING} $A", special_tokens=[(ENDING, ending)]
@@ -111,12 +110,11 @@ def write_blank_model(blank: Scratch, folder: Path) -> dict[str, Any]:
 
     tokenizer = load_chat(folder, asks=False).tokenizer
     if tokenizer.eos_token_id is None:
-        raise StageError.one(
-            "X743",
-            "the tokenizer has no token that ends a text, so a model could not learn where one ends",
-            path="base_model.scratch.tokenizer",
-            hint="name one that has an `eos_token`, or train one: `{train: byte_pairs, size: 512}`",
+        what = (
+            "the tokenizer has no token that ends a text, so a model could not learn where one ends"
         )
+        hint = "name one that has an `eos_token`, or train one: `{train: byte_pairs, size: 512}`"
+        raise StageError.one("X743", what, path="base_model.scratch.tokenizer", hint=hint)
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     special = {name: getattr(tokenizer, name) for name in names}
     config = blank_config(blank, len(tokenizer), special)
@@ -227,12 +225,9 @@ def _write_weights(
 
 
 def _uncut(why: str) -> StageError:
-    return StageError.one(
-        "X742",
-        f"layers of this base model cannot be left out: {why}",
-        path="base_model.keep_layers",
-        hint="take the key out, or name a model of the usual blocks: Llama, Mistral, Qwen, Gemma",
-    )
+    what = f"layers of this base model cannot be left out: {why}"
+    hint = "take the key out, or name a model of the usual blocks: Llama, Mistral, Qwen, Gemma"
+    return StageError.one("X742", what, path="base_model.keep_layers", hint=hint)
 
 
 FACTS: Final = "start.json"

@@ -86,11 +86,9 @@ def weight_files(folder: Path) -> tuple[WeightFile, ...]:
     # same weights in another form.
     names = {WHOLE} & names or names
     if not names:
-        raise StageError.one(
-            "X606",
-            "the model has no safetensors weights",
-            hint="pickled weights (.bin, .pt) are never read: they can run code",
-        )
+        what = "the model has no safetensors weights"
+        hint = "pickled weights (.bin, .pt) are never read: they can run code"
+        raise StageError.one("X606", what, hint=hint)
     return tuple(read_weight_file(folder / name) for name in sorted(names))
 
 

@@ -52,12 +52,9 @@ def within_limits(render: Callable[[], str]) -> str:
 
 
 def _refused(why: str) -> StageError:
-    return StageError.one(
-        "X603",
-        f"the chat template of the base model {why}",
-        path="base_model",
-        hint="take the template of the model's own repository",
-    )
+    what = f"the chat template of the base model {why}"
+    hint = "take the template of the model's own repository"
+    return StageError.one("X603", what, path="base_model", hint=hint)
 
 
 DATE = datetime(2024, 7, 26, tzinfo=UTC)
@@ -80,12 +77,9 @@ def with_fixed_date(template: str) -> str:
     fixed = IS_DEFINED.sub(lambda match: "false" if match[1] else "true", template)
     fixed = CALL.sub(lambda match: json.dumps(DATE.strftime(match[1] or match[2] or "")), fixed)
     if (found := CHANGING.search(fixed)) is not None:
-        raise StageError.one(
-            "X670",
-            f"the chat template writes another text at another time: it uses `{found[0]}`",
-            path="base_model",
-            hint="write a fixed text in its place in chat_template.jinja of the base model",
-        )
+        what = f"the chat template writes another text at another time: it uses `{found[0]}`"
+        hint = "write a fixed text in its place in chat_template.jinja of the base model"
+        raise StageError.one("X670", what, path="base_model", hint=hint)
     return fixed
 
 
@@ -155,11 +149,11 @@ class Chat(Value):
             )
         # A template that adds a text to nothing: TypeError.
         except (TemplateError, TypeError) as error:
-            raise StageError.one(
-                "X603",
-                f"the chat template of the base model refuses the conversation: {first_line(error)}",
-                hint="templates without a system turn need `task.system` left out",
-            ) from error
+            what = (
+                f"the chat template of the base model refuses the conversation: {first_line(error)}"
+            )
+            hint = "templates without a system turn need `task.system` left out"
+            raise StageError.one("X603", what, hint=hint) from error
 
     def left_open(self) -> str:
         """Return the tag, such as `<think>`, that every prompt leaves open; "" for none. StageError X603."""
@@ -268,11 +262,9 @@ def _state(model_dir: Path) -> tuple[object, ...]:
 def chat_of(tokenizer: Any) -> Chat:
     """Return the chat of a tokenizer that has a template. StageError X602, X603."""
     if not tokenizer.chat_template:
-        raise StageError.one(
-            "X602",
-            "the base model has no chat template, so there is no agreed way to ask it a question",
-            hint="use the instruct version of the model",
-        )
+        what = "the base model has no chat template, so there is no agreed way to ask it a question"
+        hint = "use the instruct version of the model"
+        raise StageError.one("X602", what, hint=hint)
     chat = Chat(tokenizer=tokenizer, terminator="")
     tail = chat.around_answer([{"role": "user", "content": "text"}])[1].rstrip()
     special = [token for token in getattr(tokenizer, "all_special_tokens", ()) if token]

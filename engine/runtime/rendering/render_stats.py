@@ -105,12 +105,9 @@ class RenderStats:
         if self.too_long:
             worst = sorted(self.too_long, key=lambda row: (-row[0], row[1]))
             listed = _listed([f"{place} ({tokens})" for tokens, place in worst])
-            yield Problem(
-                code="D390",
-                message=f"{rows_are(len(worst))} longer than {limits.max_length} tokens: {listed}",
-                path="method.max_length",
-                hint=f"set max_length: {worst[0][0]}, or data.checks.truncation: drop",
-            )
+            message = f"{rows_are(len(worst))} longer than {limits.max_length} tokens: {listed}"
+            hint = f"set max_length: {worst[0][0]}, or data.checks.truncation: drop"
+            yield Problem(code="D390", message=message, path="method.max_length", hint=hint)
         if self.unsupervised:
             yield Problem(
                 code="D391",
@@ -140,12 +137,9 @@ class RenderStats:
             )
         if self.misread:
             listed = _listed([f"{place} ({why})" for place, why in self.misread])
-            yield Problem(
-                code="D426",
-                message=f"{rows_are(len(self.misread))} read otherwise by the trainer: {listed}",
-                path="base_model",
-                hint="leave these rows out, or use another base model",
-            )
+            message = f"{rows_are(len(self.misread))} read otherwise by the trainer: {listed}"
+            hint = "leave these rows out, or use another base model"
+            yield Problem(code="D426", message=message, path="base_model", hint=hint)
 
     def notes(self, limits: LengthLimits) -> Iterator[Problem]:
         """Yield the warnings about rows that can be trained on: D393, D410, D411, and D392 with `warn`."""
@@ -187,12 +181,9 @@ class RenderStats:
     def one_thumb(self) -> Iterator[Problem]:
         """Yield D428 when single answers are all wanted, or all unwanted."""
         if len(self.thumbs) == 1:
-            yield Problem(
-                code="D428",
-                message=f"all {self.thumbs.total()} training answers have the same thumb",
-                path="data",
-                hint="kto learns from answers with a thumb up beside others with a thumb down",
-            )
+            what = f"all {self.thumbs.total()} training answers have the same thumb"
+            hint = "kto learns from answers with a thumb up beside others with a thumb down"
+            yield Problem(code="D428", message=what, path="data", hint=hint)
 
 
 def together(ledgers: Iterable[RenderStats]) -> RenderStats:

@@ -57,11 +57,11 @@ def read_calibration(folder: Path) -> FileCalibration | None:
         )
     # the file may come from anybody: whatever shape it has, the answer is the same
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StageError.one(
-            "X826",
-            f"`{CALIBRATION_FILE}` beside the model is damaged, so its probabilities mean nothing",
-            hint="take it back from the run, or name the run instead of the file",
-        ) from error
+        what = (
+            f"`{CALIBRATION_FILE}` beside the model is damaged, so its probabilities mean nothing"
+        )
+        hint = "take it back from the run, or name the run instead of the file"
+        raise StageError.one("X826", what, hint=hint) from error
     return found
 
 
@@ -112,11 +112,9 @@ class TaskFile(Value):
         """
         kept = self.calibration
         if given and not self.task.spec.is_constrained:
-            raise RecipeError.one(
-                "R358",
-                f"answers of a model of kind `{self.task.kind}` have no probability that a bound could be put on",
-                hint="leave --abstain-below out",
-            )
+            what = f"answers of a model of kind `{self.task.kind}` have no probability that a bound could be put on"
+            hint = "leave --abstain-below out"
+            raise RecipeError.one("R358", what, hint=hint)
         return kept.abstain_below if given is None and kept is not None else given
 
 
@@ -172,9 +170,7 @@ def read_task_file(folder: Path) -> TaskFile:
         )
     # The file may come from anybody: whatever shape it has, the answer is the same.
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StageError.one(
-            "X642",
-            f"`{FILE}` beside the model is missing or damaged, so it is not known how to ask it",
-            hint="keep the exported files together, or name the run instead of the file",
-        ) from error
+        what = f"`{FILE}` beside the model is missing or damaged, so it is not known how to ask it"
+        hint = "keep the exported files together, or name the run instead of the file"
+        raise StageError.one("X642", what, hint=hint) from error
     return replace(found, calibration=read_calibration(folder))

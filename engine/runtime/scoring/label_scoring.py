@@ -291,11 +291,9 @@ def choose(
     try:
         tree = make_tree([loaded.chat.token_ids(answer) for answer in answers])
     except ValueError as error:
-        raise StageError.one(
-            "X611",
-            f"the answers cannot be distinguished by their tokens: {error}",
-            hint="rename one of the labels",
-        ) from error
+        what = f"the answers cannot be distinguished by their tokens: {error}"
+        hint = "rename one of the labels"
+        raise StageError.one("X611", what, hint=hint) from error
     choices: dict[int, LabelChoice] = {}
     sample, searches = sampled_rows(loaded, prompts), dict[int, Search]()
 

@@ -152,12 +152,9 @@ def read_key(endpoint: Endpoint) -> str:
         raise RecipeError.one("R310", message, path=PATH)
     key = os.environ.get(endpoint.api_key_env, "").strip()
     if not key:
-        raise EnvironmentProblem.one(
-            "E727",
-            f"the environment variable `{endpoint.api_key_env}` is not set",
-            path=PATH,
-            hint=f"export {endpoint.api_key_env}=…, or delete `api_key_env` if no key is needed",
-        )
+        what = f"the environment variable `{endpoint.api_key_env}` is not set"
+        hint = f"export {endpoint.api_key_env}=…, or delete `api_key_env` if no key is needed"
+        raise EnvironmentProblem.one("E727", what, path=PATH, hint=hint)
     return key
 
 

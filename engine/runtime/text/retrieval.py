@@ -58,12 +58,9 @@ def _fitted(searched: Sequence[str]) -> tuple[Any, Any]:
     try:
         return vectorizer, normalize(vectorizer.fit_transform(list(searched)))
     except ValueError as error:
-        raise StageError.one(
-            "G521",
-            f"no training row can be searched: {str(error).splitlines()[0]}",
-            path="baselines",
-            hint="remove retrieved_few_shot from baselines",
-        ) from error
+        what = f"no training row can be searched: {str(error).splitlines()[0]}"
+        hint = "remove retrieved_few_shot from baselines"
+        raise StageError.one("G521", what, path="baselines", hint=hint) from error
 
 
 def _similarities(

@@ -73,10 +73,7 @@ def fit_svm(texts: Sequence[str], labels: np.ndarray, *, seed: int) -> FittedSvm
         if labels.ndim == 1:
             return FittedSvm(tfidf=tfidf, classifier=machine().fit(rows, labels.tolist()))
     except ValueError as error:
-        raise StageError.one(
-            "G510",
-            f"tfidf_svm cannot learn from the training rows: {str(error).splitlines()[0]}",
-            path="baselines",
-            hint="remove tfidf_svm from baselines",
-        ) from error
+        what = f"tfidf_svm cannot learn from the training rows: {str(error).splitlines()[0]}"
+        hint = "remove tfidf_svm from baselines"
+        raise StageError.one("G510", what, path="baselines", hint=hint) from error
     return FittedSvm(tfidf=tfidf, classifier=fit_classifier(machine, rows, labels))

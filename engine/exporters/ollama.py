@@ -110,10 +110,7 @@ def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
 
 
 def export(
-    model_dir: Path,
-    spec: ExportSpec,
-    workdir: Path,
-    progress: Progress,
+    model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write `Modelfile`, which refers to the GGUF file of the same folder. StageError X651."""
     from engine.runtime.rendering.chat import kept_chat  # brings transformers
@@ -156,10 +153,7 @@ def go_template(chat: Chat) -> str:
         after = f"{{{{ if {GOES_ON} }}}}{_text(answer)}{{{{ else }}}}{after}{{{{ end }}}}"
     first_turn = f"{{{{ if eq $i 0 }}}}{_text(start)}{{{{ end }}}}"
     next_turn = f"{{{{ if {GOES_ON} }}}}{_text(next_user)}{{{{ end }}}}"
-    branches = [
-        when("if", "user", first_turn, after),
-        when("else if", "assistant", "", next_turn),
-    ]
+    branches = [when("if", "user", first_turn, after), when("else if", "assistant", "", next_turn)]
     # A template may have no such turn.
     with suppress(StageError):
         before, behind, _ = _between(chat, system=fourth, user=first)

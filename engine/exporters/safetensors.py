@@ -19,10 +19,7 @@ def check(find_version: Callable[[str], str | None]) -> tuple[Problem, ...]:
 
 
 def export(
-    model_dir: Path,
-    spec: ExportSpec,
-    workdir: Path,
-    progress: Progress,
+    model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Return the files of the merged model, named below its folder; nothing is copied."""
     files = sorted(path for path in model_dir.rglob("*") if path.is_file())

@@ -185,10 +185,7 @@ def cached_predictions(
 
 
 def store_predictions(
-    folder: Path,
-    judged: Sequence[Prediction],
-    free: Sequence[Prediction],
-    facts: Mapping[str, Any],
+    folder: Path, judged: Sequence[Prediction], free: Sequence[Prediction], facts: Mapping[str, Any]
 ) -> None:
     """Write what `cached_predictions` reads back."""
     write_predictions(folder / "chosen.jsonl", judged)

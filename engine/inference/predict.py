@@ -89,10 +89,7 @@ class PredictionInputs(Value):
     def renderer(self, chat: Chat) -> Renderer:
         # what training would cut or leave out is judged all the same
         limits = LengthLimits(
-            max_length=self.max_length,
-            truncation="off",
-            template_tokens="off",
-            stride=self.stride,
+            max_length=self.max_length, truncation="off", template_tokens="off", stride=self.stride
         )
         return Renderer(chat, self.task, limits)
 
@@ -146,11 +143,7 @@ def judged(
 
 
 def free(
-    loaded: LoadedModel,
-    asked: PredictionInputs,
-    examples: Sequence[Example],
-    *,
-    progress: Progress,
+    loaded: LoadedModel, asked: PredictionInputs, examples: Sequence[Example], *, progress: Progress
 ) -> list[Prediction]:
     """Return what greedy decoding says by itself, and the answer that is, if it is one."""
     if not examples or asked.task.spec.by_likelihood:
@@ -160,11 +153,7 @@ def free(
 
 
 def judged_and_free(
-    loaded: LoadedModel,
-    asked: PredictionInputs,
-    examples: Sequence[Example],
-    *,
-    progress: Progress,
+    loaded: LoadedModel, asked: PredictionInputs, examples: Sequence[Example], *, progress: Progress
 ) -> tuple[list[Prediction], list[Prediction]]:
     """Return what `judged` and `free` return.
 

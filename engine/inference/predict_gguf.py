@@ -142,11 +142,7 @@ class GgufAsker(Value):
                 )
                 for row, bound in zip(rows, answers.constrained, strict=True)
             ]
-        return Predictions(
-            judged=judged,
-            free=loose if held else [],
-            facts=_facts(answers, parity),
-        )
+        return Predictions(judged=judged, free=loose if held else [], facts=_facts(answers, parity))
 
     def _answers(self, request: Request) -> GgufAnswers:
         return ask_gguf(

@@ -108,11 +108,7 @@ def chunks(
 
 def _usage(tokens: Tokens) -> dict[str, int]:
     asked, answered = tokens
-    return {
-        "prompt_tokens": asked,
-        "completion_tokens": answered,
-        "total_tokens": asked + answered,
-    }
+    return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
 
 
 def error(message: str, kind: str) -> dict[str, Any]:

@@ -81,9 +81,7 @@ def load_text_encoder(folder: Path, settings: Mapping[str, Any], device: str) ->
         dtype=torch.float32,
     )
     return TextEncoder(
-        model=model.to(usable).eval(),
-        tokenizer=tokenizer,
-        settings=SimpleNamespace(**settings),
+        model=model.to(usable).eval(), tokenizer=tokenizer, settings=SimpleNamespace(**settings)
     )
 
 

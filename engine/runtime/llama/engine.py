@@ -180,10 +180,7 @@ class _CachedRow:
 
 
 def run_beside(
-    engine: Engine,
-    rows: Sequence[list[int]],
-    jobs: Sequence[Job],
-    report: Callable[[int], None],
+    engine: Engine, rows: Sequence[list[int]], jobs: Sequence[Job], report: Callable[[int], None]
 ) -> None:
     """Do all jobs, those of two halves of the rows beside each other: threads that share a batch wait for each other.
 

@@ -26,12 +26,7 @@ from engine.errors import StageError
 from engine.files.reading import read_json
 from engine.files.writing import replacing
 from engine.progress import Progress
-from engine.runtime.models.weights import (
-    INDEX,
-    WHOLE,
-    Tensor,
-    weight_files,
-)
+from engine.runtime.models.weights import INDEX, WHOLE, Tensor, weight_files
 from engine.values import Value
 
 

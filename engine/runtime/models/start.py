@@ -279,10 +279,7 @@ def locate_start(start: Start, cached: Cached, progress: Progress) -> Path:
             facts["bytes_per_token"] = _bytes_a_token(target, start)
         else:
             mention(progress, "leaving layers of the base model out")
-            facts = {
-                "kind": "fewer_layers",
-                **write_fewer_layers(source, target, base.keep_layers),
-            }
+            facts = {"kind": "fewer_layers", **write_fewer_layers(source, target, base.keep_layers)}
         (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         validated_folder(target)
 

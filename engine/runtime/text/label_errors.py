@@ -51,11 +51,7 @@ def out_of_sample(
     return likely
 
 
-def _weighted(
-    counts: Any,
-    seen: NDArray[np.intp],
-    held: NDArray[np.intp],
-) -> tuple[Any, Any]:
+def _weighted(counts: Any, seen: NDArray[np.intp], held: NDArray[np.intp]) -> tuple[Any, Any]:
     """Return the TF-IDF of the seen and of the held rows: terms and weights are the seen rows' alone.
 
     As `TfidfVectorizer(max_features=FEATURES)` fitted on the seen rows. ValueError when they hold

@@ -63,11 +63,7 @@ def _fitted(searched: Sequence[str]) -> tuple[Any, Any]:
         raise StageError.one("G521", what, path="baselines", hint=hint) from error
 
 
-def _similarities(
-    vectorizer: Any,
-    rows: Any,
-    texts: Sequence[str],
-) -> Iterator[Any]:
+def _similarities(vectorizer: Any, rows: Any, texts: Sequence[str]) -> Iterator[Any]:
     """Yield for each text its similarity to every row, a few texts at a time."""
     step = max(1, CELLS // rows.shape[0])
     for start in range(0, len(texts), step):

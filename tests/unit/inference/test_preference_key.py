@@ -20,8 +20,7 @@ ROW = Example(
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"rejected": [{"role": "assistant", "content": "worse"}]}, {"desirable": False}],
+    "changes", [{"rejected": [{"role": "assistant", "content": "worse"}]}, {"desirable": False}]
 )
 def test_another_rejected_answer_is_asked_anew(changes: dict[str, Any]) -> None:
     """The likelihood of the answer that stood there before was taken for its own."""

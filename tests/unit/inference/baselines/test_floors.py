@@ -45,12 +45,7 @@ def test_among_equals_the_first_label_is_predicted_and_else_the_first_text() -> 
 
 def test_the_svm_says_one_label_or_several() -> None:
     rows = examples(80)
-    one = svm(
-        rows[:60],
-        rows[60:],
-        task("classification", labels=("negative", "positive")),
-        seed=7,
-    )
+    one = svm(rows[:60], rows[60:], task("classification", labels=("negative", "positive")), seed=7)
     many = answered(["a", "b", "a, b", "none"] * 5)
     texts = {"a": "apples", "b": "bread", "a, b": "apples and bread", "none": "air"}
     many = [

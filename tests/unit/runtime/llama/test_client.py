@@ -122,12 +122,7 @@ def test_prompts_have_the_tokens_of_transformers(
 def test_free_text_comes_with_the_same_choices(
     pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
 ) -> None:
-    common: Any = {
-        "threads": 1,
-        "workdir": tmp_path,
-        "progress": progress,
-        "distribution": True,
-    }
+    common: Any = {"threads": 1, "workdir": tmp_path, "progress": progress, "distribution": True}
     alone = choose_gguf(gguf, prompts[::-1], MANY, **common)
 
     both = choose_gguf(gguf, prompts, MANY, **common, max_new_tokens=4)

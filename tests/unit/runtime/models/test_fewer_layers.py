@@ -41,12 +41,7 @@ def edit(folder: Path, **changes: Any) -> None:
 
 @pytest.mark.parametrize(
     ("keep", "numbers"),
-    [
-        ("every_second", [0, 2, 4]),
-        ("every_third", [0, 3]),
-        (4, [0, 1, 2, 3]),
-        ((1, 5), [1, 5]),
-    ],
+    [("every_second", [0, 2, 4]), ("every_third", [0, 3]), (4, [0, 1, 2, 3]), ((1, 5), [1, 5])],
 )
 def test_layers_are_named_in_four_ways(keep: Any, numbers: list[int]) -> None:
     assert kept_layers(keep, 6) == numbers

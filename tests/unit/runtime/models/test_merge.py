@@ -9,11 +9,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from peft import (
-    LoraConfig,
-    PeftModel,
-    get_peft_model,
-)
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -96,11 +92,7 @@ def test_a_merge_is_repeatable(
 
 
 def test_blocks_of_rows_give_the_bytes_of_the_whole(
-    pico_folder: Path,
-    adapter: Path,
-    tmp_path: Path,
-    progress: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    pico_folder: Path, adapter: Path, tmp_path: Path, progress: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = []
     for block in BLOCKS:

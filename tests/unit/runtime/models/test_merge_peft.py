@@ -104,11 +104,7 @@ CASES = {
 def _weights(folder: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
     """Return type, shape and bytes of each tensor."""
     return {
-        tensor.name: (
-            tensor.dtype,
-            tensor.shape,
-            file.path.read_bytes()[tensor.begin : tensor.end],
-        )
+        tensor.name: (tensor.dtype, tensor.shape, file.path.read_bytes()[tensor.begin : tensor.end])
         for file in weight_files(folder)
         for tensor in file.tensors
     }

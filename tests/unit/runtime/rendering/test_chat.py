@@ -85,8 +85,7 @@ def test_text_that_looks_like_the_stand_in_does_no_harm(pico: LoadedModel) -> No
 
 
 @pytest.mark.parametrize(
-    ("template", "code"),
-    [(REFUSING, "X603"), ("{{ messages[0].content }}", "X603"), ("", "X602")],
+    ("template", "code"), [(REFUSING, "X603"), ("{{ messages[0].content }}", "X603"), ("", "X602")]
 )
 def test_a_template_that_cannot_serve_is_refused(
     pico_folder: Path, tmp_path: Path, template: str, code: str

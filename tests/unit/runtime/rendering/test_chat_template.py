@@ -14,14 +14,8 @@ from support.model_families import FAMILIES
     [
         ("{{ strftime_now('%Y-%m-%d') }}", '{{ "2024-07-26" }}'),
         ('{%- set d = strftime_now( "%d %b %Y" ) %}', '{%- set d = "26 Jul 2024" %}'),
-        (
-            "{% if strftime_now is defined %}a{% endif %}",
-            "{% if true %}a{% endif %}",
-        ),
-        (
-            "{% if strftime_now is not defined %}a{% endif %}",
-            "{% if false %}a{% endif %}",
-        ),
+        ("{% if strftime_now is defined %}a{% endif %}", "{% if true %}a{% endif %}"),
+        ("{% if strftime_now is not defined %}a{% endif %}", "{% if false %}a{% endif %}"),
         ("{{ messages[0].content }}", "{{ messages[0].content }}"),
     ],
 )

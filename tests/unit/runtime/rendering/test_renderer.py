@@ -59,8 +59,7 @@ def turns(*contents: str) -> list[dict[str, Any]]:
 def written_by(chat: Chat, template: str) -> Chat:
     """The same tokenizer with another chat template."""
     tokenizer = type(chat.tokenizer)(
-        tokenizer_object=chat.tokenizer.backend_tokenizer,
-        **chat.tokenizer.special_tokens_map,
+        tokenizer_object=chat.tokenizer.backend_tokenizer, **chat.tokenizer.special_tokens_map
     )
     tokenizer.chat_template = template
     return Chat(tokenizer=tokenizer, terminator=chat.terminator)

@@ -62,11 +62,7 @@ def _scores(
     tree = make_tree([loaded.chat.token_ids(answer) for answer in answers])
     found: dict[int, Search] = {}
     search_rows(
-        loaded,
-        prompts,
-        tree,
-        make=lambda: Search(tree, exhaustive=True),
-        done=found.__setitem__,
+        loaded, prompts, tree, make=lambda: Search(tree, exhaustive=True), done=found.__setitem__
     )
     return [[found[row].scores[at] for at in range(len(answers))] for row in range(len(prompts))]
 

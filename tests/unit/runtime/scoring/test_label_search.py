@@ -138,14 +138,7 @@ def test_greedy_is_not_best() -> None:
     first = search.wanted()
     search.take(greedy, [math.log(0.3), math.log(0.3)])
     (second,) = search.wanted()
-    search.take(
-        second,
-        [
-            0.0,
-        ]
-        if len(tree.branches[second].tokens) == 1
-        else [0.0, 0.0],
-    )
+    search.take(second, [0.0] if len(tree.branches[second].tokens) == 1 else [0.0, 0.0])
 
     assert ((greedy,), 2) == (first, search.choice.index)
 

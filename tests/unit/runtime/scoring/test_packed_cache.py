@@ -79,11 +79,7 @@ def test_states_leave_a_small_gpu_its_memory(
 
 def _piece(tokens: int, seen: int = 0) -> Piece:
     return Piece(
-        tokens=range(tokens),
-        position=0,
-        slots=range(100, 100 + tokens),
-        seen=range(seen),
-        scored=1,
+        tokens=range(tokens), position=0, slots=range(100, 100 + tokens), seen=range(seen), scored=1
     )
 
 

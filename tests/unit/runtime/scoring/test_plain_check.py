@@ -96,9 +96,7 @@ def test_a_row_of_middle_length_is_looked_at_and_one_in_five_hundred(pico: Loade
     assert [len(sampled_rows(pico, ["x"] * count)) for count in counts] == [0, 1, 1, 1, 1, 3, 11]
 
 
-def test_of_further_scorings_only_one_row_in_five_hundred_is_looked_at(
-    pico: LoadedModel,
-) -> None:
+def test_of_further_scorings_only_one_row_in_five_hundred_is_looked_at(pico: LoadedModel) -> None:
     """A larger one is looked at like the first: rows that pass alone are padded by none."""
     found = list[frozenset[int]]()
     for count in (300, 100, 300, 1, 701, 1404):

@@ -220,10 +220,7 @@ def certificate(folder: Path, host: str) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize(("host", "answers"), [("rows.example", True), ("other.example", False)])
 def test_the_certificate_must_be_that_of_the_name(
-    host: str,
-    answers: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    host: str, answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public, private = certificate(tmp_path, host)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

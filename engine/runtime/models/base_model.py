@@ -48,12 +48,7 @@ DEFAULT = "default"
 
 def write_tokenizer(folder: Path, chat: Chat, *, has_turns: bool) -> None:
     """Make the tokenizer files of a model folder say what training did; without turns (documents) they mostly stay."""
-    from engine.runtime.models.settings_check import (  # brings transformers
-        SAMPLING,
-        bending,
-        is_mark,
-        token_ids,
-    )
+    from engine.runtime.models.files import SAMPLING, bending, is_mark, token_ids
 
     write_template(folder, chat.tokenizer.chat_template)
     if not has_turns:

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from engine.errors import Severity
 from engine.runtime.models.base_check import check_base
 from engine.runtime.models.base_model import write_tokenizer
+from engine.runtime.models.files import bending, settings_problems
 from engine.runtime.models.merge import copy_beside
-from engine.runtime.models.settings_check import bending, settings_problems
 from engine.runtime.models.weights import INDEX, weight_files
 from engine.runtime.rendering.chat import load_chat
 from support.clean_models import MODELS, make_clean_model

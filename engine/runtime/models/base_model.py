@@ -22,10 +22,14 @@ from engine.process.limits import more_memory
 from engine.progress import Progress, mention
 from engine.recipe.model import HubRef, PackageRef, Reference
 from engine.runtime.models.files import (
+    SAMPLING,
     UNREAD,
+    bending,
+    is_mark,
     read_settings,
     require_data,
     require_settings,
+    token_ids,
     without_code,
 )
 from engine.runtime.models.weights import weight_files
@@ -48,8 +52,6 @@ DEFAULT = "default"
 
 def write_tokenizer(folder: Path, chat: Chat, *, has_turns: bool) -> None:
     """Make the tokenizer files of a model folder say what training did; without turns (documents) they mostly stay."""
-    from engine.runtime.models.files import SAMPLING, bending, is_mark, token_ids
-
     write_template(folder, chat.tokenizer.chat_template)
     if not has_turns:
         return

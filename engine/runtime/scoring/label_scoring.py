@@ -108,15 +108,6 @@ class _Feed(Value):
     """Tokens to score, by scored position of the piece."""
 
 
-class _PassResult(Value):
-    """What one pass says."""
-
-    logits: torch.Tensor
-    """Of the first pass; none of others."""
-    log_probs: list[float]
-    best: list[int]
-
-
 class PackedSearch:
     """All rows, many of them in flight at a time."""
 
@@ -158,12 +149,12 @@ class PackedSearch:
                 found = lanes.run([partial(self._forward, feeds) for feeds in passes])
                 if self._plain is not None:
                     # The longest row goes first, so the first logits are those behind its prompt.
-                    logits, dtype = found[0].logits, self._loaded.model.dtype
+                    logits, dtype = found[0][0], self._loaded.model.dtype
                     others = self._others(passes[0], logits)
                     refuse_other_logits(logits[0], self._plain, dtype, others)
                     self._plain = None
-                for feeds, one in zip(passes, found, strict=True):
-                    self._deliver(feeds, one.log_probs, one.best)
+                for feeds, (_, log_probs, best) in zip(passes, found, strict=True):
+                    self._deliver(feeds, log_probs, best)
                 remaining = [entry for entry in active if entry.search.wanted()]
                 for entry in active:
                     if not entry.search.wanted():
@@ -171,13 +162,13 @@ class PackedSearch:
                         done(entry.row, entry.search)
                 active = remaining
 
-    def _forward(self, feeds: Sequence[_Feed]) -> _PassResult:
+    def _forward(self, feeds: Sequence[_Feed]) -> tuple[torch.Tensor, list[float], list[int]]:
+        """Return the logits of the first pass (none of others), the scored log-probabilities and the best tokens."""
         logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
         scored = [one for feed in feeds for one in feed.scored_tokens]
-        log_probs, best = read_logits(logits, scored)
-        # Those of the first pass are looked at once more.
+        # Those of the first pass are compared once more.
         kept = logits if self._plain is not None else logits[:0]
-        return _PassResult(logits=kept, log_probs=log_probs, best=best)
+        return kept, *read_logits(logits, scored)
 
     def _others(
         self, feeds: Sequence[_Feed], logits: torch.Tensor

@@ -15,14 +15,7 @@ from engine.environment import version_of
 from engine.evidence import Check, FormResult, Metric, Status, Verdict
 from engine.evidence.verdicts import DIFFERENCES
 from engine.metrics.verdict import judge, verdict
-from engine.parity.ladder import (
-    LARGEST_QUANTIZED,
-    LARGEST_SHIFT,
-    MEAN_SHIFT,
-    SAMPLE,
-    SAMPLED,
-    lowered,
-)
+from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, SAMPLED, lowered
 from engine.recipe.model import ONNX
 from engine.recipe.teacher import all_baselines
 from engine.values import to_json
@@ -137,7 +130,7 @@ def _ladder(found: Contents, again: Recomputed) -> Iterator[str]:
 
 def _of_rung(rung: FormResult, every: int) -> Iterator[str]:
     rows = rung.scores.rows
-    is_sample = rung.name == "f16" and rung.sampled_of == every >= SAMPLED and rows == SAMPLE
+    is_sample = rung.name == "f16" and rung.sampled_of == every >= SAMPLED and rows == 1
     if rows != every and not is_sample:
         yield f"rung {rung.name} was evaluated on {rows} of {every} rows"
     if (rung.ties or 0) > len(rung.flips):

@@ -7,7 +7,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from heapq import nsmallest
 from typing import Final
 
@@ -215,6 +214,11 @@ def check_near_duplicates(work: Preparation) -> None:
             dropped.add(second)
     if not alike:
         return
+
+    def likeness(row: int) -> Shown:
+        other, similarity = alike[row]
+        return quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other)
+
     ranked = sorted((row, *other) for row, other in alike.items())
     for row, other, similarity in ranked:
         record = pool.spill[row]
@@ -226,7 +230,7 @@ def check_near_duplicates(work: Preparation) -> None:
         "near_duplicates",
         len(alike),
         message=f"{message} (Jaccard similarity of 5-character shingles at least 0.8){capped}",
-        examples=ByRow(rows=sorted(alike), show=partial(_likeness, pool, alike)),
+        examples=ByRow(rows=sorted(alike), show=likeness),
         reason="near duplicate",
         rows=dropped if pool.place else _with_copies(pool, dropped),
     )
@@ -238,11 +242,6 @@ def _with_copies(pool: Pool, rows: Iterable[int]) -> Iterator[int]:
     for rank in {pool.rank[row] for row in rows}:
         start = bisect_left(pool.order, rank, key=rank_of)
         yield from pool.order[start : bisect_right(pool.order, rank, start, key=rank_of)]
-
-
-def _likeness(pool: Pool, alike: Mapping[int, tuple[int, float]], row: int) -> Shown:
-    other, similarity = alike[row]
-    return quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other)
 
 
 def _one_of_each_text(work: Preparation) -> array[int]:

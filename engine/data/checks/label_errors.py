@@ -54,13 +54,17 @@ def find_moved_labels(texts: Sequence[str], labels: Sequence[str]) -> MovedLabel
     own, usual = _answered(texts, labels)
     if own >= usual + LEARNED:
         return None
+    from scipy.stats import binom  # takes time to import
+
     for rows_on in (1, -1):
         size = len(texts) - 1
         early, late = slice(0, size), slice(1, size + 1)
         of_texts, of_labels = (early, late) if rows_on > 0 else (late, early)
         moved, usual = _answered(texts[of_texts], labels[of_labels])
         floor = max(own, usual)
-        if moved >= floor + GAIN and _chance(moved, floor, size) < CHANCE:
+        # How likely so many right answers are where each is right with the probability `floor`.
+        chance = float(binom.sf(round(moved * size) - 1, size, floor))
+        if moved >= floor + GAIN and chance < CHANCE:
             return MovedLabels(rows_on=rows_on, own=own, moved=moved)
     return None
 
@@ -72,13 +76,6 @@ def _answered(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float
     given = unseen.given
     right = sum(int(row.argmax()) == own for row, own in zip(unseen.likely, given, strict=True))
     return right / len(given), max(Counter(given).values()) / len(given)
-
-
-def _chance(share: float, floor: float, rows: int) -> float:
-    """Return how likely so many right answers are where each is right with the probability `floor`."""
-    from scipy.stats import binom  # takes time to import
-
-    return float(binom.sf(round(share * rows) - 1, rows, floor))
 
 
 FOLDS: Final = 5
@@ -135,7 +132,10 @@ def judge_unseen(
     texts: TextStore, labels: Sequence[str], keys: Mapping[int, bytes]
 ) -> Unseen | None:
     """Judge the rows that have a key, in its order; None without two labels or without words. Needs scikit-learn."""
-    rows = _common(keys, labels)
+    texts_of: dict[str, set[bytes]] = defaultdict(set)
+    for row, key in keys.items():
+        texts_of[labels[row]].add(key)
+    rows = [row for row in keys if len(texts_of[labels[row]]) >= LEAST]
     names = sorted({labels[row] for row in rows})
     if len(names) < 2:  # nothing to confuse
         return None
@@ -174,13 +174,6 @@ def _drawn(texts: Iterable[str], labels: Sequence[str], seed: int) -> dict[int, 
     """Return the rows that may be looked at with their keys, in the order of the keys."""
     keyed = ((key_of(text, seed), labels[row], row) for row, text in enumerate(texts))
     return {row: key for key, _, row in nsmallest(most_rows(len(set(labels))), keyed)}
-
-
-def _common(keys: Mapping[int, bytes], labels: Sequence[str]) -> list[int]:
-    texts: dict[str, set[bytes]] = defaultdict(set)
-    for row, key in keys.items():
-        texts[labels[row]].add(key)
-    return [row for row in keys if len(texts[labels[row]]) >= LEAST]
 
 
 def _folds(keys: Sequence[bytes], labels: Sequence[int]) -> list[int]:

@@ -68,7 +68,16 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
 
 
 def example_line(example: Example) -> str:
-    return f"{_encode(_as_json(example))}\n"
+    always = {"id": example.id, "origin": example.origin, "input": example.input}
+    more = {
+        "labels": list(example.labels),
+        "payload": dict(example.payload),
+        "group": example.group,
+        "repeat": example.repeat if example.repeat != 1 else None,
+        "fold": example.fold,
+    }
+    given = {key: value for key, value in more.items() if value}
+    return f"{_encode({**always, 'target': example.target, **given})}\n"
 
 
 def iter_examples(path: Path) -> Iterator[Example]:
@@ -85,16 +94,3 @@ def read_examples(path: Path) -> list[Example]:
 
 # one encoder: `json.dumps` makes another for each line
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-
-
-def _as_json(example: Example) -> dict[str, Any]:
-    always = {"id": example.id, "origin": example.origin, "input": example.input}
-    more = {
-        "labels": list(example.labels),
-        "payload": dict(example.payload),
-        "group": example.group,
-        "repeat": example.repeat if example.repeat != 1 else None,
-        "fold": example.fold,
-    }
-    given = {key: value for key, value in more.items() if value}
-    return {**always, "target": example.target, **given}

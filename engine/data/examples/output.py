@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from itertools import batched
 from pathlib import Path
 from typing import Final
@@ -30,6 +29,13 @@ from engine.recipe.model import Source, SplitName
 def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataSummary:
     work, firewall = outcome.work, outcome.firewall
     splits = tuple(_split(name, split, outcome) for name, split in examples.items())
+    sources, collected = work.data.sources, outcome.collected
+    used = Counter(work.pool.source[row] for split in examples.values() for row in split.rows)
+
+    def split_of(row: int) -> str:
+        place = Assignment(outcome.division.places[row])
+        return "" if place is Assignment.NONE else place.split
+
     return DataSummary(
         rows_read=outcome.collected.read_by_source.total(),
         rows_used=sum(split.rows for split in splits),
@@ -38,20 +44,27 @@ def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataS
         # The summary lies beside the training rows, where no text of the holdout may stand.
         findings=work.findings.found(
             hidden=set(examples["holdout"].rows),
-            split_of=partial(_split_of, outcome),
+            split_of=split_of,
         ),
         overlap_exact=firewall.left_exact,
         overlap_near=firewall.left_near,
-        sources=tuple(_sources(outcome, examples)),
+        sources=tuple(
+            SourceSummary(
+                name=name,
+                shape=collected.formats.get(number, "columns"),
+                rows_read=collected.read_by_source[number],
+                rows_used=used[number],
+                weight=source.weight,
+                into=source.into,
+            )
+            for number, (source, name) in enumerate(
+                zip(sources, source_names(sources), strict=True)
+            )
+        ),
         firewall=firewall,
         recorded=outcome.recorded,
         folds=work.splits.folds,
     )
-
-
-def _split_of(outcome: Outcome, row: int) -> str:
-    place = Assignment(outcome.division.places[row])
-    return "" if place is Assignment.NONE else place.split
 
 
 def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummary:
@@ -59,6 +72,11 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
     counts = count_labels(pool, examples.rows)
     asked, division = asked_sizes(work.splits)[name], outcome.division
     group_of = Counter(pool.unit[row] for row in examples.rows) if pool.unit else Counter[int]()
+    span = None
+    if pool.time and not pool.is_by_place and len(examples):
+        ends = (end(examples.rows, key=pool.time.__getitem__) for end in (min, max))
+        first, last = (pool.spill[row].mark for row in ends)
+        span = first, last
     left_out = Counter(check for place, check in division.dropped.values() if place.split == name)
     return SplitSummary(
         name=name,
@@ -68,36 +86,11 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
         seen=seen(examples.rows, outcome.repeats if name == "train" else {}),
         groups=len(group_of) if pool.unit else None,
         group_sizes=tuple(sorted(Counter(group_of.values()).items())),
-        span=_span(pool, examples) if pool.time and not pool.is_by_place else None,
+        span=span,
         asked=asked if isinstance(asked, int) else None,
         left_out=dict(sorted(left_out.items())),
         replaced=division.replaced if name == "train" else 0,
     )
-
-
-def _span(pool: Pool, examples: Examples) -> tuple[str, str] | None:
-    if not len(examples):
-        return None
-    first = min(examples.rows, key=pool.time.__getitem__)
-    last = max(examples.rows, key=pool.time.__getitem__)
-    return pool.spill[first].mark, pool.spill[last].mark
-
-
-def _sources(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> Iterator[SourceSummary]:
-    sources, collected = outcome.work.data.sources, outcome.collected
-    pool = outcome.work.pool
-    used = Counter[int]()
-    for split in examples.values():
-        used.update(pool.source[row] for row in split.rows)
-    for number, (source, name) in enumerate(zip(sources, source_names(sources), strict=True)):
-        yield SourceSummary(
-            name=name,
-            shape=collected.formats.get(number, "columns"),
-            rows_read=collected.read_by_source[number],
-            rows_used=used[number],
-            weight=source.weight,
-            into=source.into,
-        )
 
 
 def weigh(

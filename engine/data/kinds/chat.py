@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.data.examples import chat_formats
 from engine.data.examples.template import Fill, Filled, Values, malformed
-from engine.data.examples.turns import Turn, lacks_text, split_answer, turn_text
+from engine.data.examples.turns import lacks_text, split_answer, turn_text
 from engine.recipe.model import Data, Task
 
 
 def filler(task: Task, data: Data, shape: str) -> Fill:
     """Return what reads the turns and the tools; a chat ends with a turn of the assistant."""
     del task
+    spec = data.messages if shape == "columns" else None
+    if shape == "columns" and spec is None:
+        raise ValueError("a chat from columns without data.messages")
 
     def fill(values: Values) -> Filled:
-        turns, tools = _read(values, data, shape)
+        if spec is None:
+            turns = chat_formats.shaped_turns(values, shape)
+            tools = chat_formats.shaped_tools(values)
+        else:
+            turns = chat_formats.named_turns(values, spec)
+            tools = chat_formats.named_tools(values, spec)
         asked, (answer,) = split_answer(turns)
         if not any(turn["role"] == "assistant" and turn.get("trained", True) for turn in turns):
             raise malformed("has no turn of the assistant that is learned from")
@@ -25,13 +31,3 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         )
 
     return fill
-
-
-def _read(values: Values, data: Data, shape: str) -> tuple[list[Turn], list[dict[str, Any]]]:
-    if shape != "columns":
-        return chat_formats.shaped_turns(values, shape), chat_formats.shaped_tools(values)
-    if data.messages is None:
-        raise ValueError("a chat from columns without data.messages")
-    return chat_formats.named_turns(values, data.messages), chat_formats.named_tools(
-        values, data.messages
-    )

@@ -13,7 +13,6 @@ from engine.data.examples.chat_formats import THUMBS, TURNS
 from engine.data.examples.template import (
     Fill,
     Filled,
-    MissingColumnError,
     Values,
     lookup,
     malformed,
@@ -91,30 +90,19 @@ def _paired(
 
 
 def _thumb(values: Values) -> Filled:
-    turns, desirable = _judged(values), _is_wanted(values)
+    if any(column in values for column in TURNS):
+        turns = chat_formats.listed_turns(values)
+    else:
+        shape = "alpaca" if "instruction" in values else "prompt_completion"
+        turns = chat_formats.shaped_turns(values, shape)
+    column = chat_formats.first_column(values, THUMBS)
+    desirable = values[column]
+    # A guess (`1`, `"yes"`) could turn a rejected answer into a wanted one.
+    if not isinstance(desirable, bool):
+        shown = chat_formats.text_of(values, column)
+        raise malformed(f"has a `{column}` that is neither true nor false: `{shown}`")
     asked, answer = split_answer(turns)
     tools = chat_formats.shaped_tools(values)
     payload = {"messages": asked, "answer": answer, "desirable": desirable}
     lacks = lacks_text(asked)
     return chat_formats.filled_turns(asked, turn_texts(answer), payload, tools=tools, lacks=lacks)
-
-
-def _judged(values: Values) -> list[Turn]:
-    if any(column in values for column in TURNS):
-        return chat_formats.listed_turns(values)
-    if "instruction" in values:
-        return chat_formats.shaped_turns(values, "alpaca")
-    return chat_formats.shaped_turns(values, "prompt_completion")
-
-
-def _is_wanted(values: Values) -> bool:
-    for column in THUMBS:
-        found = values.get(column)
-        if isinstance(found, bool):
-            return found
-        # A guess (`1`, `"yes"`) could turn a rejected answer into a wanted one.
-        if column in values:
-            raise malformed(
-                f"has a `{column}` that is neither true nor false: `{chat_formats.text_of(values, column)}`"
-            )
-    raise MissingColumnError(THUMBS[0])

@@ -145,23 +145,15 @@ def first_invisible(text: str) -> int | None:
 
 def described(character: str) -> str:
     """Return the code point and the name: `U+202E RIGHT-TO-LEFT OVERRIDE`."""
-    point = f"U+{ord(character):04X}"
     name = unicodedata.name(character, "") or NAMES.get(character, "")
-    return f"{point} {name or _kind(character)}{_windows(character)}"
-
-
-def _kind(character: str) -> str:
-    category = unicodedata.category(character)
     kinds = {"Co": "private use", "Cs": "unpaired surrogate", "Cn": "noncharacter"}
-    return kinds.get(category, "control code")
-
-
-def _windows(character: str) -> str:
-    if not "\x80" <= character <= "\x9f":
-        return ""
-    # cp1252 leaves five of these bytes undefined: nothing is named for them.
-    meant = character.encode("latin-1").decode("cp1252", errors="ignore")
-    return f" (in Windows-1252: {meant})" if meant else ""
+    kind = kinds.get(unicodedata.category(character), "control code")
+    # What a control code of the upper half was before Windows-1252 was read as Latin-1. cp1252
+    # leaves five of these bytes undefined: nothing is named for them.
+    is_upper = "\x80" <= character <= "\x9f"
+    meant = character.encode("latin-1").decode("cp1252", "ignore") if is_upper else ""
+    windows = f" (in Windows-1252: {meant})" if meant else ""
+    return f"U+{ord(character):04X} {name or kind}{windows}"
 
 
 def _right(text: str, at: int) -> bool:

@@ -36,20 +36,12 @@ def _case(answer: str) -> str:
     return "lower" if first.islower() else NEITHER
 
 
-def _space(answer: str) -> str:
-    return "trimmed" if answer == answer.strip() else "padded"
-
-
 def _quotes(answer: str) -> str:
     inner = answer.strip()
     pair = inner[:1] + inner[-1:]
     # With a quote between them, as in `"a" and "b"`, it is not quoted as a whole.
     is_one = len(inner) > 1 and set(pair).isdisjoint(inner[1:-1])
     return "quoted" if is_one and pair in QUOTES else "bare"
-
-
-def _fence(answer: str) -> str:
-    return "fenced" if FENCE.match(answer) else "unfenced"
 
 
 def _shape(answer: str) -> str:
@@ -77,9 +69,17 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature(
         _case, {"upper": "begin with a capital", "lower": "begin with a small letter"}, mixed=False
     ),
-    Feature(_space, {"padded": "have white space around them", "trimmed": "have none"}, mixed=True),
+    Feature(
+        lambda answer: "trimmed" if answer == answer.strip() else "padded",
+        {"padded": "have white space around them", "trimmed": "have none"},
+        mixed=True,
+    ),
     Feature(_quotes, {"quoted": "stand in quotes", "bare": "stand without"}, mixed=True),
-    Feature(_fence, {"fenced": "stand in a code fence", "unfenced": "stand without"}, mixed=True),
+    Feature(
+        lambda answer: "fenced" if FENCE.match(answer) else "unfenced",
+        {"fenced": "stand in a code fence", "unfenced": "stand without"},
+        mixed=True,
+    ),
     Feature(_shape, {"json": "are JSON", "plain": "are plain text"}, mixed=True),
     Feature(
         _bullets,

@@ -31,7 +31,6 @@ from engine.recipe.model import (
     Recipe,
     Source,
     SplitName,
-    Splits,
     Task,
 )
 from engine.recipe.prompt import SEPARATOR, split_labels
@@ -123,7 +122,17 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     living = list(pool.living())
     if most:
         findings.drop(NOT_ASKED, pool.leave_out(living[most:]))
-    asked = tuple(_example(work, row) for row in (living[:most] if most else living))
+    records = [pool.spill[row] for row in (living[:most] if most else living)]
+    asked = tuple(
+        Example(
+            id=content_id(one.input, ""),
+            origin=one.origin,
+            input=one.input,
+            target="",
+            group=one.mark if work.splits.by == "group" else "",
+        )
+        for one in records
+    )
     return UnlabelledRows(
         rows=asked,
         read=read,
@@ -139,7 +148,8 @@ def _preparation(
     return Preparation(
         task=without_answers(task),
         data=read_without_answers(data, sources),
-        splits=_ungathered(splits),
+        # Rows are put nowhere; with groups, each row's group is still read.
+        splits=splits if splits.by == "group" else replace(splits, by="random", column=""),
         pool=Pool(spill=Spill(scratch)),
         findings=Findings(scratch),
         held=None,
@@ -181,13 +191,6 @@ def read_without_answers(data: Data, sources: Sequence[Source]) -> Data:
     )
 
 
-def _ungathered(splits: Splits) -> Splits:
-    """Return splits that put no row anywhere; with groups, each row's group is still read."""
-    if splits.by == "group":
-        return splits
-    return replace(splits, by="random", column="")
-
-
 def _hold_apart(work: Preparation, splits: Mapping[SplitName, Sequence[Example]]) -> None:
     """Leave out what stands in a split: in those that judge also nearly, and with its whole group."""
     pool = work.pool
@@ -209,14 +212,3 @@ def leave_out(work: Preparation, rows: Sequence[int], reason: str) -> None:
     for row in rows:
         work.findings.row("leakage", work.pool.spill[row].origin, what=reason)
     work.findings.drop(reason, work.pool.leave_out(rows))
-
-
-def _example(work: Preparation, row: int) -> Example:
-    record = work.pool.spill[row]
-    return Example(
-        id=content_id(record.input, ""),
-        origin=record.origin,
-        input=record.input,
-        target="",
-        group=record.mark if work.splits.by == "group" else "",
-    )

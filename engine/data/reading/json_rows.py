@@ -263,7 +263,8 @@ class _ArraySearch:
                 arrays = self.below if depth else self.top
                 if len(arrays) < SHOWN:
                     arrays.append(path)
-                if self._is_wanted(path, depth):
+                is_first = depth == 0 and not self.found
+                if path == self.wanted if self.wanted else is_first:
                     self.found += 1
                     yield from _elements(stream)
                     continue
@@ -286,11 +287,6 @@ class _ArraySearch:
             return
         code, message, hint = self._not_found() if self.wanted else self._not_one()
         raise trouble.stop(code, message, line=1, hint=hint)
-
-    def _is_wanted(self, path: str, depth: int) -> bool:
-        if self.wanted:
-            return path == self.wanted
-        return depth == 0 and not self.found
 
     def _not_found(self) -> tuple[str, str, str | None]:
         """Return code, message and hint where the wanted key path is not that of one array."""

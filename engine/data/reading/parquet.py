@@ -164,16 +164,6 @@ def read_parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield the rows. DataError when it is no Parquet file, is damaged, or names a column twice."""
     with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
         from pyarrow import ArrowException  # an extra
-    _check_kind(path, trouble)
-    try:
-        yield from _read(path, trouble)
-    # Names of columns are bytes, and need not be text.
-    except (ArrowException, OSError, UnicodeDecodeError, DamagedFooterError) as error:
-        reason = str(error).splitlines()[0].lower() if str(error) else "it ends early"
-        raise trouble.stop("D328", f"not a readable Parquet file: {reason}") from error
-
-
-def _check_kind(path: Path, trouble: Trouble) -> None:
     if require_rows(path, trouble) == 0:
         raise trouble.stop("D321", "is empty")
     try:
@@ -183,6 +173,12 @@ def _check_kind(path: Path, trouble: Trouble) -> None:
     if kind != "parquet":
         actual = f"a {kind} file" if kind else "another kind of file"
         raise trouble.stop("D328", f"is {actual}, not Parquet")
+    try:
+        yield from _read(path, trouble)
+    # Names of columns are bytes, and need not be text.
+    except (ArrowException, OSError, UnicodeDecodeError, DamagedFooterError) as error:
+        reason = str(error).splitlines()[0].lower() if str(error) else "it ends early"
+        raise trouble.stop("D328", f"not a readable Parquet file: {reason}") from error
 
 
 def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
@@ -195,11 +191,23 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
         twice = first_repeated(names)
         if twice is not None:
             raise trouble.stop("D324", f"names the column `{excerpt(twice)}` more than once")
-        average = _average_row(path, file.metadata)
-        most = _rows_at_once(average, _largest_value(path))
-        if largest := _largest_decoded(file, most, path):
-            most = _rows_at_once(average, largest)
-        number, count, packed = 0, 0, path.stat().st_size
+        packed, metadata = path.stat().st_size, file.metadata
+        groups = map(metadata.row_group, range(metadata.num_row_groups))
+        size = sum(group.total_byte_size for group in groups)
+        LIMITS.check(size, packed=packed, name=path.name)
+        average = size // max(metadata.num_rows, 1) + 1
+
+        def rows_at_once(largest: int) -> int:
+            return max(1, min(MOST_ROWS, BATCH_BYTES // average + 1, MOST_BYTES // (largest + 1)))
+
+        # A value of a dictionary takes a few kilobytes of the file and may stand in every row, so that no sum of
+        # sizes tells what a batch becomes; what one row becomes at most is the size of the dictionary.
+        largest = max(first_page_sizes(path), default=0)
+        LIMITS.check(largest, packed=packed, name=path.name)
+        most = rows_at_once(largest)
+        if decoded := _largest_decoded(file, most, path):
+            most = rows_at_once(decoded)
+        number, count = 0, 0
         for batch in file.iter_batches(batch_size=most, use_threads=False):
             for values in _values(batch, number, trouble):
                 number += 1
@@ -241,28 +249,3 @@ def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:
         )
         raise trouble.stop("D328", message) from error
     return found
-
-
-def _average_row(path: Path, metadata: Any) -> int:
-    """Return the bytes of a row by what the file says; DataError D345 where all of them are too much for the file."""
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    size = sum(group.total_byte_size for group in groups)
-    LIMITS.check(size, packed=path.stat().st_size, name=path.name)
-    average: int = size // max(metadata.num_rows, 1) + 1
-    return average
-
-
-def _largest_value(path: Path) -> int:
-    """Return more bytes than any value has; DataError D345 where one is too much for the file.
-
-    A value of a dictionary stands in the file once and in any number of rows, so that no sum of sizes tells
-    what a batch becomes; what one row becomes at most is the size of the dictionary.
-    """
-    largest = max(first_page_sizes(path), default=0)
-    # A large value in a dictionary takes a few kilobytes of the file and may stand in every row.
-    LIMITS.check(largest, packed=path.stat().st_size, name=path.name)
-    return largest
-
-
-def _rows_at_once(average: int, largest: int) -> int:
-    return max(1, min(MOST_ROWS, BATCH_BYTES // average + 1, MOST_BYTES // (largest + 1)))

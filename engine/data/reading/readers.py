@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from engine.data.examples.template import MissingColumnError, lookup
+from engine.data.examples.template import found_at
 from engine.data.reading.json_rows import read_json, read_json_lines
 from engine.data.reading.parquet import read_parquet
 from engine.data.reading.row import Row, RowLengths, Trouble, excerpt
@@ -27,6 +27,7 @@ from engine.sources.streams import StreamLimits
 from engine.values import replace
 
 LIMITS: Final = StreamLimits()
+_ABSENT: Final = object()
 
 
 def explode(
@@ -37,14 +38,22 @@ def explode(
     An empty list gives no rows; how many were empty is reported to `progress`. A row without a list
     there is added to `trouble`. DataError D345 where the rows are too much for a file of `size` bytes.
     """
-    empty, made = 0, 0
+    empty, made, shown = 0, 0, excerpt(column)
     for row in rows:
-        items = _items(row, column, trouble)
-        empty += items == []
+        items = found_at(row.values, column, _ABSENT)
+        if items is _ABSENT:
+            trouble.add("D332", f"row {row.origin} has no column `{shown}` to explode", line=None)
+            continue
+        if not isinstance(items, list):
+            message = f"row {row.origin}: `{shown}` is {kind_of_value(items)}, not a list"
+            hint = "take `explode` away, or name a column that holds lists"
+            trouble.add("D332", message, line=None, hint=hint)
+            continue
+        empty += not items
         # before the first of them: what stands beside the list is repeated in each
-        made += _size(row.values) * len(items or ()) - _size(items) * (len(items or ()) - 1)
+        made += _size(row.values) * len(items) - _size(items) * (len(items) - 1)
         LIMITS.check(made, packed=size, name=f"{trouble.file}, by `explode`")
-        for number, item in enumerate(items or (), 1):
+        for number, item in enumerate(items, 1):
             values = _put(row.values, column, item)
             yield replace(row, origin=f"{row.origin}[{number}]", values=values)
     if empty and progress is not None:
@@ -55,22 +64,6 @@ def explode(
 
 def _size(value: Any) -> int:
     return len(json.dumps(value, default=str))
-
-
-def _items(row: Row, column: str, trouble: Trouble) -> list[Any] | None:
-    shown = excerpt(column)
-    try:
-        found = lookup(row.values, column)
-    except MissingColumnError:
-        trouble.add("D332", f"row {row.origin} has no column `{shown}` to explode", line=None)
-        return None
-    if isinstance(found, list):
-        return found
-    message = f"row {row.origin}: `{shown}` is {kind_of_value(found)}, not a list"
-    trouble.add(
-        "D332", message, line=None, hint="take `explode` away, or name a column that holds lists"
-    )
-    return None
 
 
 def _put(values: Any, column: str, item: Any) -> Any:
@@ -124,7 +117,13 @@ def _rows(
 ) -> Iterator[Row]:
     format_ = source_format(source, path.name)
     if format_ is None:
-        raise trouble.stop("D327", "its name does not tell its format", hint=_format_hint(path))
+        from difflib import get_close_matches  # only for a mistake
+
+        near = get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
+        guess = SUFFIXES[near[0]] if near else FORMATS[0]
+        others = ", ".join(name for name in FORMATS if name != guess)
+        hint = f"add `format: {guess}` (or {others}) to the source"
+        raise trouble.stop("D327", "its name does not tell its format", hint=hint)
     if format_ == "lines" and source.split_at:
         return read_paragraphs(path, encoding=source.encoding, trouble=trouble)
     if format_ == "lines":
@@ -141,12 +140,3 @@ _READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row]]]] 
     "text": read_document,
     "xml": read_xml,
 }
-
-
-def _format_hint(path: Path) -> str:
-    from difflib import get_close_matches  # only for a mistake
-
-    near = get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
-    guess = SUFFIXES[near[0]] if near else FORMATS[0]
-    others = ", ".join(name for name in FORMATS if name != guess)
-    return f"add `format: {guess}` (or {others}) to the source"

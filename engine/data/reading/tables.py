@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from engine.data.reading.row import MOST, Row, Trouble, excerpt
+from engine.data.reading.row import MOST, Row, Trouble, excerpt, several
 from engine.data.reading.text import MAX_LINE, lines
 from engine.recipe.model import Source
 from engine.recipe.text.paths import format_of
@@ -132,7 +132,9 @@ class _Table:
             _check_header(self.header, line, self.delimiter, trouble)
             return None
         if len(fields) != len(self.header):
-            message = _ragged(fields, self.header, declared=bool(self.declared))
+            where = "`header`" if self.declared else "the header"
+            message = f"row has {several(len(fields), 'field')}, {where} names {len(self.header)}:"
+            message += f" `{excerpt(' | '.join(fields))}`"
             is_ending = len(fields) == len(self.header) + 1 and not fields[-1]
             if is_ending and not self.has_others:
                 if len(self.endings) == MOST:
@@ -194,14 +196,6 @@ def _csv_fault(error: csv.Error) -> str:
     if "field larger" in text:
         return f"a field is longer than {MAX_LINE:,} characters: is a quote never closed?"
     return f"broken quoting: {text}"
-
-
-def _ragged(fields: Sequence[str], header: Sequence[str], *, declared: bool) -> str:
-    where = "`header`" if declared else "the header"
-    return (
-        f"row has {len(fields)} field{'s' * (len(fields) != 1)}, {where} names {len(header)}:"
-        f" `{excerpt(' | '.join(fields))}`"
-    )
 
 
 def named(header: Sequence[str]) -> list[str]:

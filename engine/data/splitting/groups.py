@@ -17,7 +17,9 @@ from engine.values import Value
 def stratify(units: Units, among: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
     """Return units for subsets of so many rows, each label in the proportion of the sizes."""
     left = list(sizes)
-    wanted = _wanted(units, among, sizes)
+    total = units.total(among) or 1
+    every = Counter(label for unit in among for label in units.stratum(unit))
+    wanted = {label: [count * size / total for size in sizes] for label, count in every.items()}
     having: dict[str, list[int]] = defaultdict(list)
     for unit in among:
         for label in units.stratum(unit):
@@ -42,12 +44,6 @@ def stratify(units: Units, among: Sequence[int], sizes: Sequence[int]) -> list[l
         if unit not in done:  # rows without labels fill what is left
             _place(units, unit, even, left, subsets, wanted)
     return [sorted(subset) for subset in subsets]
-
-
-def _wanted(units: Units, among: Sequence[int], sizes: Sequence[int]) -> dict[str, list[float]]:
-    total = units.total(among) or 1
-    counts = Counter(label for unit in among for label in units.stratum(unit))
-    return {label: [count * size / total for size in sizes] for label, count in counts.items()}
 
 
 def _place(
@@ -175,7 +171,10 @@ def take(
         return among, []
     if units.by == "group":
         taken = _many_groups(units, among, rows)
-        taken += _nearest(units, among, set(taken), rows - units.total(taken))
+        # One more group, where that brings the size nearer to what was asked for.
+        missing, others = rows - units.total(taken), _without(among, taken)
+        smallest = min(others, key=lambda unit: (units.size(unit), unit), default=0)
+        taken += [smallest] if others and units.size(smallest) < 2 * missing else []
         return sorted(taken), _without(among, taken)
     strata: Mapping[Stratum, Sequence[int]] = {(): among}
     if stratified:
@@ -231,12 +230,3 @@ def _fitting(units: Units, among: Iterable[int], rows: int) -> Iterator[int]:
         if size <= rows:
             yield unit
             rows -= size
-
-
-def _nearest(units: Units, among: Iterable[int], taken: set[int], missing: int) -> list[int]:
-    """Return the one more group that brings the size nearer to what was asked for, or none."""
-    left = [unit for unit in among if unit not in taken]
-    if missing <= 0 or not left:
-        return []
-    smallest = min(left, key=lambda unit: (units.size(unit), unit))
-    return [smallest] if units.size(smallest) < 2 * missing else []

@@ -30,7 +30,13 @@ def answer_grammar(task: Task) -> str | None:
         answers = [answer_text(task, label) for label in task.labels]
         return _rules(" | ".join(map(_quoted, answers)))
     if task.spec.answer is AnswerForm.LABELS:
-        return _labels_as_json(task) if task.output == "json" else _labels_as_text(task)
+        if task.output != "json":
+            return _rules(f"{_quoted(NO_LABEL)} | FROM_0", *_in_order([*map(_quoted, task.labels)]))
+        names = [_quoted(json.dumps(label, ensure_ascii=False)) for label in task.labels]
+        # Split around an empty list, so that the blanks are those that `json.dumps` writes.
+        before, after = json.dumps({JSON_LIST_KEY: []}).split("[]")
+        whole = f"{_quoted(before + '[')} FROM_0? {_quoted(']' + after)}"
+        return _rules(whole, *_in_order(names))
     if task.spec.answer is AnswerForm.OBJECT:
         return object_grammar(task.schema)
     return None
@@ -48,19 +54,6 @@ def object_grammar(schema: Json) -> str:
     closed = whole if "allOf" in _keywords(whole) else _closed(whole)
     given = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
     return f"answer: %json {json.dumps(given, ensure_ascii=False)}"
-
-
-def _labels_as_text(task: Task) -> str:
-    names = list(map(_quoted, task.labels))
-    return _rules(f"{_quoted(NO_LABEL)} | FROM_0", *_in_order(names))
-
-
-def _labels_as_json(task: Task) -> str:
-    names = [_quoted(json.dumps(label, ensure_ascii=False)) for label in task.labels]
-    # Split around an empty list, so that the blanks are those that `json.dumps` writes.
-    before, after = json.dumps({JSON_LIST_KEY: []}).split("[]")
-    whole = f"{_quoted(before + '[')} FROM_0? {_quoted(']' + after)}"
-    return _rules(whole, *_in_order(names))
 
 
 def _rules(answer: str, *terminals: str) -> str:

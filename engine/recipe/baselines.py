@@ -76,6 +76,16 @@ def name_of(written: Any) -> str:
 def baseline(written: Any, folder: Path) -> Baseline:
     kind, spec = kind_and_spec(written)
     gguf = {"path": spec.get("gguf"), "sha256": spec.get("sha256")}
+    endpoint = None
+    if "endpoint" in spec:
+        price = spec.get("price", {})
+        endpoint = Endpoint(
+            url=spec["endpoint"],
+            model=spec["model"],
+            api_key_env=spec.get("api_key_env", ""),
+            input_price=float(price.get("input", 0)),
+            output_price=float(price.get("output", 0)),
+        )
     named = reference(spec, folder) if {"hub", "path", "package"} & set(spec) else None
     return Baseline(
         kind=cast("BaselineKind", kind),
@@ -84,7 +94,7 @@ def baseline(written: Any, folder: Path) -> Baseline:
         optional=bool(spec.get("optional", False)),
         ref=named or (DEFAULT_ENCODER if kind in ENCODERS else None),
         gguf=cast("PathRef", reference(gguf, folder)) if "gguf" in spec else None,
-        endpoint=_endpoint(spec) if "endpoint" in spec else None,
+        endpoint=endpoint,
     )
 
 
@@ -109,14 +119,3 @@ def as_written(value: Baseline) -> Any:
 def written_model(model: Baseline) -> dict[str, Any]:
     found: dict[str, Any] = as_written(model)["model"]
     return found
-
-
-def _endpoint(spec: Mapping[str, Any]) -> Endpoint:
-    price = spec.get("price", {})
-    return Endpoint(
-        url=spec["endpoint"],
-        model=spec["model"],
-        api_key_env=spec.get("api_key_env", ""),
-        input_price=float(price.get("input", 0)),
-        output_price=float(price.get("output", 0)),
-    )

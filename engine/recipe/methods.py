@@ -134,8 +134,12 @@ def method_defaults(
 
 def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
     is_full = written.get("kind") == "full"
-    if not is_full:
-        yield _alpha(written)
+    if not is_full and written.get("rslora") is True:
+        why = "with rslora the same at every rank; at rank 16 the usual effect, 2"
+        yield MethodDefault(key="alpha", value=USUAL_ALPHA_OF_RSLORA, reason=why)
+    elif not is_full:
+        alpha = 2 * int(written.get("rank", 0))
+        yield MethodDefault(key="alpha", value=alpha, reason="twice the rank")
     yield from _steps(written, recipe)
     yield _rate(recipe, is_full=is_full, has_loraplus=written.get("loraplus_lr_ratio", 1) != 1)
     yield _keep(written, recipe)
@@ -169,15 +173,6 @@ def learned_of(kind: Kind) -> Learns:
     if kind.turns is Turns.PREFERENCE:
         return Learns.PREFERENCES
     return Learns.LABELS if kind.has_labels else Learns.TEXTS
-
-
-def _alpha(written: Mapping[str, Any]) -> MethodDefault:
-    if written.get("rslora") is True:
-        why = "with rslora the same at every rank; at rank 16 the usual effect, 2"
-        return MethodDefault(key="alpha", value=USUAL_ALPHA_OF_RSLORA, reason=why)
-    return MethodDefault(
-        key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
-    )
 
 
 def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
@@ -43,7 +43,12 @@ def outside_text(text: FilledText) -> Iterator[Outside]:
     if text.parent is not None and isinstance(named := text.value.get("extends"), str):
         yield from _of_path(judge, named, absolute(named, folder), ("extends",))
     found: dict[tuple[KeyPath, str], Outside] = {}
-    for at, written in _written_paths(text.filled):
+    paths = [(at, path) for at, path, _ in written_paths(text.filled)]
+    for at, source, what in written_references(text.filled):
+        if what == "data set" and "path" in source:
+            columns = source.get("columns") or {}
+            paths += [((*at, "columns", column), file) for column, file in columns.items()]
+    for at, written in paths:
         # Many files that a pattern matches may lead to one folder outside: it is named once.
         found |= {(one.at, one.reference): one for one in _of_text(judge, written, folder, at)}
     yield from found.values()
@@ -188,14 +193,6 @@ def _hint(found: Sequence[Outside], file: Path | str) -> str:
     words = " ".join(f"{name} {shlex.quote(value)}" for name, value in options)
     # Quoted: the user pastes this into a shell, and the names in it are the recipe author's.
     return f"recipe trust {as_typed(file)}, or for one call: {words}"
-
-
-def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    yield from ((at, path) for at, path, _ in written_paths(filled))
-    for at, written, what in written_references(filled):
-        if what == "data set" and "path" in written:
-            for column, file in (written.get("columns") or {}).items():
-                yield (*at, "columns", column), file
 
 
 def named_of(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:

@@ -57,21 +57,20 @@ def conversation(
                 for position, turn in enumerate(payload["messages"], start=added)
                 if turn["role"] == "assistant" and turn.get("trained", True)
             )
-            return Conversation(messages=tuple(turns), trained=trained, tools=_tools(payload))
+            return Conversation(
+                messages=tuple(turns), trained=trained, tools=tuple(payload.get("tools", ()))
+            )
         case Turns.PREFERENCE:
             return _preference(task, payload)
         case Turns.QUESTION:
-            asked = _asked(task, input, payload)
+            # Around `input`, or the row's own turns, the last one being the question.
+            if own := payload.get("messages"):
+                *before, last = _turns(task, own)
+                asked = [*before, {**last, "content": question(task, last["content"])}]
+            else:
+                asked = messages(task, input)
             answer = {"role": "assistant", "content": answer_text(task, target)}
             return Conversation(messages=(*asked, answer), trained=(len(asked),))
-
-
-def _asked(task: Task, text: str, payload: Mapping[str, Any]) -> list[Message]:
-    own = payload.get("messages")
-    if not own:
-        return [*messages(task, text)]
-    *before, last = _turns(task, own)
-    return [*before, {**last, "content": question(task, last["content"])}]
 
 
 def _preference(task: Task, payload: Mapping[str, Any]) -> Conversation:
@@ -84,7 +83,7 @@ def _preference(task: Task, payload: Mapping[str, Any]) -> Conversation:
     return Conversation(
         messages=(*prompt, *answer),
         trained=tuple(trained),
-        tools=_tools(payload),
+        tools=tuple(payload.get("tools", ())),
         rejected=tuple(_plain(payload["rejected"])) if is_pair else (),
         desirable=is_pair or bool(payload["desirable"]),
     )
@@ -98,10 +97,6 @@ def _turns(task: Task, own: Sequence[Mapping[str, Any]]) -> list[Message]:
 
 def _plain(turns: Sequence[Mapping[str, Any]]) -> list[Message]:
     return [{key: value for key, value in turn.items() if key != "trained"} for turn in turns]
-
-
-def _tools(payload: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    return tuple(payload.get("tools", ()))
 
 
 _MOST_HOPS = 20

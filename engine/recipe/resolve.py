@@ -131,18 +131,15 @@ def check_recipe(
     if problems:
         own = child.problems + tuple(p for p in check_structure(child) if p.code not in OF_ABSENCE)
         return None, _in_order((*own, *problems), child)
-    return _checked(source, on_disk=read is read_bytes)
-
-
-def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple[Problem, ...]]:
     text = FilledText.of(source, _grouped(with_defaults(source.value), source.value))
     structure = text.problems + check_structure(text)
     every = _without_misspelt(structure + check_rules(text, structure))
-    problems = _in_order((p for p in every if on_disk or p.code not in _OF_THE_DISK), text)
+    unread = () if read is read_bytes else _OF_THE_DISK
+    found = _in_order((problem for problem in every if problem.code not in unread), text)
     # What resolves may trust types and ranges: with an error, there is no recipe.
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        return None, problems
-    return withheld(resolve(text), text.judge), problems
+    if any(problem.severity is Severity.ERROR for problem in found):
+        return None, found
+    return withheld(resolve(text), text.judge), found
 
 
 def _without_misspelt(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.kinds import KINDS, MetricSpec
+from engine.kinds import KINDS
 from engine.recipe.baselines import written_baselines
 from engine.recipe.metrics import FREE, OF_FILES, is_measured, leaves, spec_of
 from engine.recipe.rules.data import no_such_label
@@ -144,7 +144,10 @@ def _unknown_part(recipe: FilledText, of: str, at: KeyPath, *, kind: str) -> Pro
 
 @rule("task.kind", "acceptance", "export.after_quantization")
 def bounds_make_sense(recipe: FilledText) -> Problems:
-    for at, spec, bounds in _known_bounds(recipe):
+    for at, bounds in _bounds(recipe):
+        spec = spec_of(str(at[-1]), recipe["task"]["kind"])
+        if spec is None:
+            continue
         wrong, right = ("min", "max") if spec.better == "lower" else ("max", "min")
         if spec.better != "either" and wrong in bounds:
             better = f"`{at[-1]}` is better when {spec.better}"
@@ -212,14 +215,6 @@ def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
                 yield (*at, name), bounds
 
 
-def _known_bounds(
-    recipe: FilledText,
-) -> Iterator[tuple[KeyPath, MetricSpec, Mapping[str, Any]]]:
-    for at, bounds in _bounds(recipe):
-        if (spec := spec_of(str(at[-1]), recipe["task"]["kind"])) is not None:
-            yield at, spec, bounds
-
-
 @rule("task.kind", "acceptance.over_baselines", "baselines")
 def gains_have_a_baseline(recipe: FilledText) -> Problems:
     if written_baselines(recipe.filled):
@@ -237,7 +232,15 @@ def gains_have_a_baseline(recipe: FilledText) -> Problems:
 def quantization_is_known(recipe: FilledText) -> Problems:
     known = (*QUANTIZATIONS, *WITH_MATRIX)
     has_matrix = recipe["export"]["importance_matrix"] is True
-    for at, name in _quantizations(recipe["export"]["quantization"]):
+    place: KeyPath = ("export", "quantization")
+    written = recipe["export"]["quantization"]
+    listed = enumerate(written) if isinstance(written, list) else ()
+    named = (
+        [(place, written)]
+        if isinstance(written, str)
+        else [((*place, n), one) for n, one in listed]
+    )
+    for at, name in named:
         if name in WITH_MATRIX and not has_matrix:
             message = f"`{name}` needs an importance matrix"
             hint = "write `importance_matrix: true` under export"
@@ -245,14 +248,6 @@ def quantization_is_known(recipe: FilledText) -> Problems:
         elif name not in known:
             near = suggestion(name, known, f"names are {', '.join(known)}")
             yield recipe.problem("R219", f"no such quantization: {show(name)}", at=at, hint=near)
-
-
-def _quantizations(written: str | list[str]) -> Iterator[tuple[KeyPath, str]]:
-    at: KeyPath = ("export", "quantization")
-    if isinstance(written, str):
-        yield at, written
-    elif isinstance(written, list):
-        yield from (((*at, place), name) for place, name in enumerate(written))
 
 
 @rule("export")

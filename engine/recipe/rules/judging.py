@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from engine.kinds import KINDS, Decoding
 from engine.recipe.methods import FEWEST_TO_CALIBRATE, has_validation
@@ -17,11 +17,6 @@ from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
 
 _FORMATS: Final = ("jsonl", "json", "csv", "tsv", "parquet")
-
-
-def _in_files(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    found = written_references(recipe.filled)
-    yield from ((at, written) for at, written, what in found if what == "probe")
 
 
 @rule("acceptance.forgetting")
@@ -42,8 +37,9 @@ def names_differ(recipe: FilledText) -> Problems:
 
 @rule("acceptance.forgetting")
 def columns_fit_the_kind(recipe: FilledText) -> Problems:
-    for at, written in _in_files(recipe):
-        parts = parts_of(written["kind"]) if written["kind"] in PROBE_KINDS else ()
+    for at, written, what in written_references(recipe.filled):
+        is_known = what == "probe" and written["kind"] in PROBE_KINDS
+        parts = parts_of(written["kind"]) if is_known else ()
         for part in written["columns"] if parts else ():
             if part not in parts:
                 hint = suggestion(part, parts, f"parts are {', '.join(parts)}")

@@ -175,11 +175,6 @@ def _source(source: Source) -> dict[str, Any]:
     )
 
 
-def _replay(replay: Replay) -> dict[str, Any]:
-    taken = {"from": "base_model", "sources": None} if replay.is_sampled else {}
-    return to_mapping(replay, definition("replay"), _WRITERS, **taken)
-
-
 def _bounds(
     thresholds: tuple[Threshold, ...], drops: tuple[MaxDrop, ...] = ()
 ) -> dict[str, dict[str, float]]:
@@ -194,11 +189,6 @@ def _baseline(baseline: Baseline) -> Any:
     if baseline.ref is not None:
         found[baseline.kind] |= reference_mapping(baseline.ref)
     return found
-
-
-def _synthesize(value: Synthesize) -> dict[str, Any]:
-    vary = {name: list(values) for name, values in value.vary}
-    return to_mapping(value, definition("synthesize"), _WRITERS, vary=vary)
 
 
 def _asked_model(model: Baseline) -> dict[str, Any]:
@@ -236,11 +226,6 @@ def _general_text(text: GeneralText) -> dict[str, Any]:
     return to_mapping(text, schema, **known)
 
 
-def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
-    metrics = _bounds(acceptance.metrics)
-    return to_mapping(acceptance, definition("acceptance"), _WRITERS, metrics=metrics)
-
-
 def _export(export: Export) -> dict[str, Any]:
     names = list(export.quantizations)
     of_file: dict[str, Any] = {
@@ -256,16 +241,28 @@ def _export(export: Export) -> dict[str, Any]:
 
 
 _WRITERS: Final[Writers] = {
-    Acceptance: _acceptance,
+    Acceptance: lambda one: to_mapping(
+        one, definition("acceptance"), _WRITERS, metrics=_bounds(one.metrics)
+    ),
     AgainstTeacher: written_against_teacher,
     Baseline: _asked_model,
     Export: _export,
     GeneralText: _general_text,
     Probe: _probe,
-    Replay: _replay,
+    Replay: lambda one: to_mapping(
+        one,
+        definition("replay"),
+        _WRITERS,
+        **({"from": "base_model", "sources": None} if one.is_sampled else {}),
+    ),
     Source: _source,
     Splits: _splits,
-    Synthesize: _synthesize,
+    Synthesize: lambda one: to_mapping(
+        one,
+        definition("synthesize"),
+        _WRITERS,
+        vary={name: list(values) for name, values in one.vary},
+    ),
     SyntheticReview: written_review,
     Teacher: _teacher,
 }

@@ -218,7 +218,13 @@ def _parsed(content: bytes, file: str, absolute: str) -> SourceText:
     if not isinstance(value, dict):
         if composer.problems:
             raise RecipeError(composer.problems)
-        raise _not_a_mapping(value, file=file, lines=lines)
+        if value is None:
+            hint = "start from a shipped one: recipe init quickstart"
+            raise _of_file("R114", "the recipe is empty", file, hint=hint)
+        kind = "list" if isinstance(value, list) else "single value"
+        place = Place(file=file, line=1, column=1, snippet=((1, lines[0]),) if lines[0] else ())
+        message = f"a recipe must be a mapping of keys, not a {kind}"
+        raise RecipeError.one("R106", message, place=place)
     return SourceText(
         file=file,
         path=Path(absolute),
@@ -230,16 +236,6 @@ def _parsed(content: bytes, file: str, absolute: str) -> SourceText:
         problems=tuple(composer.problems),
         broken=frozenset(composer.broken),
     )
-
-
-def _not_a_mapping(value: Json, *, file: str, lines: tuple[str, ...]) -> RecipeError:
-    if value is None:
-        hint = "start from a shipped one: recipe init quickstart"
-        return _of_file("R114", "the recipe is empty", file, hint=hint)
-    kind = "list" if isinstance(value, list) else "single value"
-    place = Place(file=file, line=1, column=1, snippet=((1, lines[0]),) if lines[0] else ())
-    message = f"a recipe must be a mapping of keys, not a {kind}"
-    return RecipeError.one("R106", message, place=place)
 
 
 def _of_file(code: str, why: str, file: str, *, hint: str | None = None) -> RecipeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -71,7 +71,13 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
     named, head = repository.commit(label), repository.commit("HEAD")
     bases = repository.merge_bases(named, head)
     found = ReviewInputs(repository=repository, commit=named, label=label)
-    if len(bases) == 1 and not _is_cut(repository, bases[0], named, head):
+    is_cut = (
+        len(bases) == 1
+        and bases[0] not in (named, head)
+        and repository.is_shallow
+        and repository.is_cut_between(bases[0], named, head)
+    )
+    if len(bases) == 1 and not is_cut:
         notes = (IS_HEAD.format(label=label),) if bases[0] == head and since != "HEAD" else ()
         return replace(found, commit=bases[0], notes=notes)
     # In a pull request, CI checks out a merge commit whose parent is the main branch: the
@@ -82,12 +88,6 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
     why = "the work has more than one beginning" if len(bases) > 1 else NOT_REACHED
     note = f"{why}: compared with {label} itself, so changes made there since count as taken back"
     return replace(found, notes=(note,), unknown=why)
-
-
-def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
-    if base in (named, head) or not repository.is_shallow:
-        return False
-    return repository.is_cut_between(base, named, head)
 
 
 def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Comment:
@@ -117,21 +117,11 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
 def _excused(one: Checked, waivers: Sequence[str]) -> Checked:
     """A recipe that is gone, with the reason of another one that names it: it cannot carry a waiver itself."""
     path = one.was or one.path
-    names = filter(None, (PurePosixPath(path).stem, path))
-    why = next(
-        (
-            why
-            for why in waivers
-            if any(
-                (re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", why) is not None)
-                for name in names
-            )
-        ),
-        "",
-    )
+    names = (re.escape(name) for name in (PurePosixPath(path).stem, path) if name)
+    named = re.compile(rf"(?<![\w.-])({'|'.join(names)})(?![\w-])")
+    why = next(filter(named.search, waivers), "")
     found = tuple(
-        replace(finding, waiver=why) if finding.code == GONE and not finding.waiver else finding
-        for finding in one.findings
+        replace(it, waiver=why) if it.code == GONE and not it.waiver else it for it in one.findings
     )
     return replace(one, findings=found)
 
@@ -178,7 +168,8 @@ class _Check(Value):
             return found
         old, why = (None, "") if is_new else self._old()
         before = waivers_of(old) if old is not None else {}
-        self._note_waivers(new, before)
+        if (why_gone := waivers_of(new).get(GONE, "")) != before.get(GONE, ""):
+            self.waivers.append(why_gone)
         reaches = _reaches(new) - (_reaches(old) if old is not None else set())
         found = replace(found, plan=tuple(plan_lines(new.recipe)), reaches=tuple(sorted(reaches)))
         if old is None:
@@ -219,44 +210,32 @@ class _Check(Value):
                         return commit
         return ""
 
-    def _note_waivers(self, new: Side, before: Mapping[str, str]) -> None:
-        why = waivers_of(new).get(GONE, "")
-        if why and why != before.get(GONE):
-            self.waivers.append(why)
-
     def _new(self) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
         """The new version; files that git ignores, or has not checked out, may be missing, and are not looked at."""
-        path = self.repository.root / self.touched.path
+        path, repository = self.repository.root / self.touched.path, self.repository
         side, problems = self._tried(path, self.trees[1], self.touched.path)
         errors = [one for one in problems if one.severity is Severity.ERROR]
         if side is not None or not errors or any(one.code not in _ABSENT for one in errors):
             return side, problems, ()
-        tree = _Ignoring(repository=self.repository, changed=frozenset())
+        tree = _Ignoring(repository=repository, changed=frozenset())
         side, _ = self._tried(path, tree, self.touched.path)
-        absent = [] if side is None else list(self._absent(side))
-        reasons = {one: _why_absent(self.repository, one) for one in absent}
-        if side is None or not absent or not all(reasons.values()):
+        if side is None:
             return None, problems, ()
-        notes = tuple(
-            f"not in this clone, since {reason}: {self._names(absent, reasons, reason)}"
-            for reason in dict.fromkeys(reasons.values())
-        )
+        base = base_reference(side.recipe.base_model)
+        refs = (base, *(source.ref for source in side.recipe.data.sources))
+        paths = [path for ref in refs if (path := getattr(ref, "path", None)) and not path.exists()]
+        absent: dict[str, list[str]] = {}
+        for one in paths:
+            named = f"`{repository.named(one)}`"
+            absent.setdefault(_why_absent(repository, one), []).append(named)
+        if not absent or "" in absent:
+            return None, problems, ()
+        notes = [
+            f"not in this clone, since {why}: {', '.join(them)}" for why, them in absent.items()
+        ]
         left = tuple(one for one in problems if one.code not in _ABSENT)
         # What was missing only matters for validation; the comparison is with the real tree.
-        side = replace(side, tree=self.trees[1])
-        return side, left, notes
-
-    def _names(self, absent: Sequence[Path], reasons: Mapping[Path, str], reason: str) -> str:
-        named = (self.repository.named(one) for one in absent if reasons[one] == reason)
-        return ", ".join(f"`{one}`" for one in named)
-
-    def _absent(self, side: Side) -> Iterator[Path]:
-        base = base_reference(side.recipe.base_model)
-        refs = [base, *(source.ref for source in side.recipe.data.sources)]
-        for ref in refs:
-            path = getattr(ref, "path", None)
-            if path is not None and not path.exists():
-                yield path
+        return replace(side, tree=self.trees[1]), left, tuple(notes)
 
     def _old(self) -> tuple[Side | None, str]:
         path = self.repository.root / self.touched.was

@@ -15,11 +15,11 @@ from engine.data.examples.example import Example, content_key, normalised
 from engine.data.membership import KEY_BYTES
 from engine.data.similarity.near import leaks
 from engine.evidence.review import Effect, Finding
-from engine.recipe.model import Checks, PathRef
+from engine.recipe.model import PathRef
 from engine.review.compare import Versions, finding, finding_of
 from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows, only_grew
 from engine.review.flatten import Paired
-from engine.review.rows import JudgedRows, RowDivider
+from engine.review.rows import JudgedRows, RowDivider, judging_rows
 from engine.review.version import Side
 from engine.store import sha256_of
 from engine.values import Value, replace
@@ -62,8 +62,9 @@ def prompt_leaks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
 def _found(prompt: str, side: Side, rows: RowDivider) -> frozenset[bytes]:
     if len(prompt) < SHORTEST:
         return frozenset()
-    judging = rows.judging(side)
-    if judging is not None:
+    prepared = rows.prepared(side)
+    if not isinstance(prepared, str):
+        judging = judging_rows(prepared, side.recipe.splits.folds)
         return frozenset(_by_text(prompt, judging))
     # The rows are elsewhere, but the lock knows them by the hash of their text.
     known = rows.of(side)
@@ -137,7 +138,6 @@ _DRAWS: Final = (
 """Keys that decide which rows judge and, by such a finding, nothing else."""
 MOST_NEW: Final = 0.25
 """Share of judges that a file may bring by growing: beyond it, the old ones no longer decide."""
-_PINS: Final = ("W502",)
 MISSING: Final = ("data.label.missing", "data.answer.missing")
 
 
@@ -156,38 +156,36 @@ class Judges(Value):
 
 def judges_of(versions: Versions, rows: RowDivider) -> Judges:
     """Divide both versions where anything that decides the judges differs."""
-    if not _may_differ(versions):
+    resolved = [one.resolved for one in (versions.old, versions.new)]
+    splits = [one.lock.splits if one.lock else None for one in (versions.old, versions.new)]
+    is_other = any(resolved[0].get(name) != resolved[1].get(name) for name in _DECIDING)
+    if not (
+        is_other
+        or splits[0] != splits[1]
+        or any(bytes_changed(versions, one) for one in versions.sources)
+    ):
         return Judges(rows=None)
-    before, after = rows.divides(versions.old), rows.divides(versions.new)
-    why_not = after if isinstance(after, str) and before is True else ""
+    before, after = rows.prepared(versions.old), rows.prepared(versions.new)
+    why_not = after if isinstance(after, str) and not isinstance(before, str) else ""
     return Judges(rows=rows.judges(versions.old, versions.new), why_not=why_not)
-
-
-def _may_differ(versions: Versions) -> bool:
-    before, after = (one.resolved for one in (versions.old, versions.new))
-    if any(before.get(name) != after.get(name) for name in _DECIDING):
-        return True
-    locks = [one.lock.splits if one.lock else None for one in (versions.old, versions.new)]
-    return locks[0] != locks[1] or any(bytes_changed(versions, one) for one in versions.sources)
 
 
 def founded(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:
     """Return the findings without those about data that leave every judge as it was."""
     if not judges.are_same:
         return list(findings)
+    # Pins of local files: the bytes are others, and the rows that judge were read from them.
     local = {
-        one.path
+        f"{one.path}.sha256"
         for one in versions.sources
         if one.new is not None and isinstance(one.new.first.ref, PathRef)
     }
-    return [one for one in findings if not _is_unfounded(one, local)]
-
-
-def _is_unfounded(one: Finding, local: set[str]) -> bool:
-    # The bytes are others, and the rows that judge were read from them.
-    if one.code in _PINS:
-        return one.path.rpartition(".")[0] in local
-    return one.code in OF_THE_JUDGES and one.path.startswith(_OF_DATA)
+    return [
+        one
+        for one in findings
+        if not (one.code in OF_THE_JUDGES and one.path.startswith(_OF_DATA))
+        and not (one.code == "W502" and one.path in local)
+    ]
 
 
 def redrawn(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:
@@ -222,11 +220,13 @@ def unreported(
             yield finding("W206", INPUT, f"all {rows.rows} rows that judge have another text now")
         return
     path = _cause(versions)
+    listed = (one.new or one.old for one in versions.sources if path.startswith(one.path))
+    place = next((f"`{one.place}`: " for one in listed if one), "")
     if rows.otherwise and not any(one.code in _OF_ANSWERS for one in weaker):
         says = f"{rows.otherwise} of {rows.rows} rows that judge have another answer now"
-        yield finding("W703", path, f"{_file_at(path, versions)}{says}")
+        yield finding("W703", path, f"{place}{says}")
     if not any(_covers(one, rows, path) for one in weaker) and _weighs(rows, versions):
-        yield finding("W206", path, f"{_file_at(path, versions)}{judges_text(rows)}")
+        yield finding("W206", path, f"{place}{judges_text(rows)}")
 
 
 def _covers(one: Finding, rows: JudgedRows, path: str) -> bool:
@@ -238,11 +238,6 @@ def _covers(one: Finding, rows: JudgedRows, path: str) -> bool:
         codes = _OF_ROWS if rows.gone else _OF_MORE
         return one.code in codes and one.path.startswith(("data.", "splits.by", "lock"))
     return one.code in _OF_MORE | _OF_ANSWERS
-
-
-def _file_at(path: str, versions: Versions) -> str:
-    listed = (one.new or one.old for one in versions.sources if path.startswith(one.path))
-    return next((f"`{one.place}`: " for one in listed if one), "")
 
 
 def judges_text(rows: JudgedRows) -> str:
@@ -286,7 +281,11 @@ def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
             continue
         if _may_judge(source, versions):
             yield finding("W206", source.path, "its rows may judge; how many is not known here")
-        elif takes_out := _takes_out(versions.new.recipe.data.checks):
+            continue
+        # A check by which a row that is trained on takes one out that judges.
+        checks = versions.new.recipe.data.checks
+        names = ("conflicting_labels", "near_duplicates")
+        if takes_out := next((name for name in names if getattr(checks, name) == "drop"), ""):
             says = f"whether `{takes_out}` leaves out rows that judge, since its rows are like them, is not known here"
             yield Finding(code="W121", path=source.path, effect=Effect.UNKNOWN, says=says)
     if judges.why_not:
@@ -296,12 +295,6 @@ def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
             effect=Effect.UNKNOWN,
             says=f"the rows that judge are not known: {judges.why_not}",
         )
-
-
-def _takes_out(checks: Checks) -> str:
-    """Return the check by which a row that is trained on takes one out that judges; empty for none."""
-    names = ("conflicting_labels", "near_duplicates")
-    return next((name for name in names if getattr(checks, name) == "drop"), "")
 
 
 def _false_pins(versions: Versions) -> Iterator[Finding]:

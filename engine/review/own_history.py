@@ -1,8 +1,8 @@
-"""Whether the history that git reads for a folder is that folder's own.
+"""Whether the history that git reads for a folder is that folder's own, before git reads it.
 
 A folder that was unpacked from an archive can hold a `.git` that leads to another repository of its user: a file or a
 link, `commondir`, alternates, links among its objects and refs. What is shown of that repository, such as in the
-comment of a pull request, would tell its content. Git follows all of them, so they are looked at before git starts.
+comment of a pull request, would tell its content. Git follows all of them.
 """
 
 from __future__ import annotations
@@ -43,31 +43,31 @@ def require_own_history(top: Path) -> Path:
     below one of the user's own `projects`, as the folder does, is theirs.
     """
     real = Path(os.path.realpath(top))
+    roots = [one for one in projects() if real.is_relative_to(one)]
+    leading: list[tuple[str, Path]] = []
     try:
-        place = _git_folder(real)
+        marker = place = real / ".git"
+        if not marker.is_dir():
+            place = real / _line(marker).removeprefix("gitdir:").strip()
+        place = Path(os.path.realpath(place))
         common = _common_folder(place)
         if not place.is_relative_to(real) and not _points_back(place, real):
-            _refuse_foreign(real, ".git", place)
+            leading.append((".git", place))
         for folder in dict.fromkeys((place, common)):
-            for name, target in _leading_out(folder):
-                _refuse_foreign(real, name, target)
+            leading += _leading_out(folder)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise _refused(real, f"cannot be read: {why.lower()}") from error
+    for name, target in leading:
+        if not any(target.is_relative_to(root) for root in roots):
+            raise _refused(real, f"`{name}` leads to {target}")
     return common
-
-
-def _git_folder(top: Path) -> Path:
-    marker = top / ".git"
-    if marker.is_dir():
-        return Path(os.path.realpath(marker))
-    text = read_text(marker, limit=_MOST_BYTES)
-    return Path(os.path.realpath(top / text.removeprefix("gitdir:").strip()))
 
 
 def _common_folder(place: Path) -> Path:
     if not os.path.lexists(place / "commondir"):
         return place
+    # that of a linked worktree is two levels up, as git makes it
     common = Path(os.path.realpath(place / _line(place / "commondir")))
     if place.parent.name != "worktrees" or common != place.parents[1]:
         raise ValueError(f"`commondir` leads to {common}")
@@ -81,13 +81,14 @@ def _points_back(place: Path, top: Path) -> bool:
         return back.name == ".git" and Path(os.path.realpath(back.parent)) == top
     if "modules" not in place.parts or not (place / "config").is_file():
         return False
-    named = _WORKTREE.findall(read_text(place / "config", limit=_MOST_BYTES))
+    named = _WORKTREE.findall(_line(place / "config"))
     return any(Path(os.path.realpath(place / one.strip('"'))) == top for one in named)
 
 
 def _leading_out(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield what in a git folder leads out of it, and to where. ValueError for a pipe, which git would wait for."""
-    for path, entry in _entries(folder):
+    for entry in _entries(folder):
+        path = Path(entry.path)
         name = f".git/{path.relative_to(folder).as_posix()}"
         targets: list[Path] = []
         if entry.is_symlink():
@@ -97,37 +98,28 @@ def _leading_out(folder: Path) -> Iterator[tuple[str, Path]]:
         elif name in _SETTINGS and entry.stat().st_size > _MOST_BYTES:
             raise ValueError(f"`{name}` is larger than {_MOST_BYTES >> 20} MiB")
         elif entry.name == "alternates" and path.parent.name == "info":
-            lines = read_text(path, limit=_MOST_BYTES).splitlines()
-            named = (line.strip('"') for line in lines if line and not line.startswith("#"))
-            targets = [path.parents[1] / one for one in named]
+            named = (line.strip('"') for line in _line(path).splitlines())
+            targets = [path.parents[1] / one for one in named if one and not one.startswith("#")]
         for target in map(Path, map(os.path.realpath, targets)):
             if not target.is_relative_to(folder):
                 yield name, target
 
 
-def _entries(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     left = [str(folder)]
     while left:
-        with os.scandir(left.pop()) as found:
-            entries = [*found]
+        top = left.pop()
+        with os.scandir(top) as found:
+            entries = [one for one in found if top != str(folder) or one.name not in _PASSED_OVER]
         for entry in entries:
-            path = Path(entry.path)
-            if path.parent == folder and entry.name in _PASSED_OVER:
-                continue
             if entry.is_dir(follow_symlinks=False):
                 left.append(entry.path)
             else:
-                yield path, entry
+                yield entry
 
 
 def _line(file: Path) -> str:
     return read_text(file, limit=_MOST_BYTES).strip()
-
-
-def _refuse_foreign(top: Path, name: str, target: Path) -> None:
-    roots = (one for one in projects() if top.is_relative_to(one))
-    if not any(target.is_relative_to(root) for root in roots):
-        raise _refused(top, f"`{name}` leads to {target}")
 
 
 def _refused(top: Path, why: str) -> RecipeError:

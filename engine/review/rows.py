@@ -101,21 +101,22 @@ class RowDivider:
         # The lock first: it costs no reading, and knows rows whose files are not here.
         if side.drawing_lock and (found := _of_lock(side, side.drawing_lock)) is not None:
             return found
-        prepared = self._divided(side)
+        prepared = self.prepared(side)
         return prepared if isinstance(prepared, str) else _of_examples(_splits(prepared))
 
     def judges(self, old: Side, new: Side) -> JudgedRows | None:
         """Return what became of the rows that judged, however their texts are made."""
-        before, after = self._divided(old), self._divided(new)
+        before, after = self.prepared(old), self.prepared(new)
         if isinstance(before, str) or isinstance(after, str):
             return None
-        was, now = (
-            _answers(found, folds=side.recipe.splits.folds)
-            for found, side in ((before, old), (after, new))
-        )
+        was = _answers(before, old.recipe.splits.folds)
+        now = _answers(after, new.recipe.splits.folds)
         both = was.keys() & now.keys()
         gone, come = was.keys() - now.keys(), now.keys() - was.keys()
-        texts, new_texts = _texts(before), _texts(after)
+        texts, new_texts = (
+            Counter(content_key(row.input) for row in chain.from_iterable(_splits(one).values()))
+            for one in (before, after)
+        )
         left_out = [one.summary.dropped.get(CONTRADICTED, 0) for one in (before, after)]
         echoes = (new_texts - texts).keys() & texts.keys()
         return JudgedRows(
@@ -129,15 +130,8 @@ class RowDivider:
             repeated=sum(now[text].total() > was[text].total() for text in both),
         )
 
-    def judging(self, side: Side) -> Iterable[Example] | None:
-        prepared = self._divided(side)
-        return None if isinstance(prepared, str) else _judging(prepared, side.recipe.splits.folds)
-
-    def divides(self, side: Side) -> bool | str:
-        prepared = self._divided(side)
-        return prepared if isinstance(prepared, str) else True
-
-    def _divided(self, side: Side) -> Prepared | str:
+    def prepared(self, side: Side) -> Prepared | str:
+        """Return the rows of a version as a run would divide them, or why they are not divided here."""
         key = make_key(
             {
                 "recipe": side.resolved,
@@ -178,24 +172,18 @@ def _splits(prepared: Prepared) -> dict[str, Iterable[Example]]:
     return {name: getattr(prepared, name) for name in ("train", "validation", "holdout")}
 
 
-def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, Counter[str]]:
-    """The answers of each text that judges, and how often: every text does with folds."""
+def judging_rows(prepared: Prepared, folds: int) -> Iterable[Example]:
+    """Return the rows that judge: all of them do with folds."""
+    return chain.from_iterable(_splits(prepared).values() if folds else (prepared.holdout,))
+
+
+def _answers(prepared: Prepared, folds: int) -> dict[bytes, Counter[str]]:
+    """The answers of each text that judges, and how often."""
     found: dict[bytes, Counter[str]] = {}
-    for row in _judging(prepared, folds):
+    for row in judging_rows(prepared, folds):
         more = json.dumps(row.payload, sort_keys=True) if row.payload else ""
         found.setdefault(content_key(row.input), Counter())[f"{row.target}\0{more}"] += 1
     return found
-
-
-def _texts(prepared: Prepared) -> Counter[bytes]:
-    return Counter(
-        content_key(row.input) for row in chain.from_iterable(_splits(prepared).values())
-    )
-
-
-def _judging(prepared: Prepared, folds: int) -> Iterable[Example]:
-    """The rows that judge: all of them do with folds."""
-    return chain.from_iterable(_splits(prepared).values() if folds else (prepared.holdout,))
 
 
 def _reads_alike(old: Recipe, new: Recipe) -> bool:

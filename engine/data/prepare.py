@@ -20,7 +20,7 @@ from engine.data.examples.output import (
 )
 from engine.data.membership import Membership
 from engine.data.reading.row import Row
-from engine.data.row_index import Assignment, Pool, Spill
+from engine.data.row_index import Assignment
 from engine.data.similarity.overlap import check_leakage, shared_texts, with_left
 from engine.data.splitting.classes import check_left_to_train, check_split_classes
 from engine.data.splitting.recorded import (
@@ -90,24 +90,10 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
             few rows.
 
     """
-    work = Preparation(
-        task=task,
-        data=data,
-        splits=splits,
-        pool=Pool(spill=Spill(scratch), is_by_place=splits.by == "files_order"),
-        findings=Findings(scratch),
-        held=None if recorded is None else held_by(recorded),
-        scratch=scratch,
-        thorough=thorough,
-        step=step,
+    held = None if recorded is None else held_by(recorded)
+    work = Preparation.of(
+        task, data, splits, scratch=scratch, step=step, held=held, thorough=thorough
     )
-    prepared = _prepared(work, rows)
-    if refuse and prepared.problems:
-        raise UnfitDataError(prepared.problems, prepared)
-    return prepared
-
-
-def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
     pool, findings = work.pool, work.findings
     collected = collect_rows(rows, work)
     work.step("comparing equal texts", len(pool))
@@ -150,13 +136,16 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
         recorded=None if work.held is None else what_became(pool, division.places, work.held),
     )
     examples = {name: Examples(outcome, name) for name in IN_ORDER}
-    return Prepared(
+    prepared = Prepared(
         **examples,
         summary=summarise(outcome, examples),
         membership=membership(pool, division.drawn, division.places),
         problems=tuple(findings.problems),
         findings=findings,
     )
+    if refuse and prepared.problems:
+        raise UnfitDataError(prepared.problems, prepared)
+    return prepared
 
 
 def _sample_and_check(work: Preparation) -> Iterable[int]:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.data.checks import all_rows
-from engine.data.checks.findings import Findings, Preparation, Step
+from engine.data.checks.findings import Preparation, Step
 from engine.data.checks.rows.languages import is_surely_other, main_language
 from engine.data.examples.candidates import RowCollector
 from engine.data.examples.example import Example, content_id, normalised
 from engine.data.examples.template import Template, parse_template
 from engine.data.reading.row import Row
-from engine.data.row_index import Pool, Spill
 from engine.data.similarity.near import leaks
 from engine.data.similarity.too_near import TooNear
 from engine.data.unlabelled import read_without_answers, without_answers
@@ -220,14 +219,10 @@ def _preparation(recipe: Recipe, *, scratch: Path | None, step: Step) -> Prepara
     }
     # one language of its own is no odd one: rows are compared with the training rows before
     actions |= {"duplicates": "drop", "near_duplicates": "drop", "languages": "off"}
-    return Preparation(
-        task=without_answers(recipe.task),
-        data=replace(data, checks=replace(data.checks, **actions)),
-        splits=replace(recipe.splits, by="random", column="", folds=0),
-        pool=Pool(spill=Spill(scratch)),
-        findings=Findings(scratch),
-        held=None,
+    return Preparation.of(
+        without_answers(recipe.task),
+        replace(data, checks=replace(data.checks, **actions)),
+        replace(recipe.splits, by="random", column="", folds=0),
         scratch=scratch,
-        thorough=True,
         step=step,
     )

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from engine.data.checks import all_rows
-from engine.data.checks.findings import Findings, Preparation, Step
+from engine.data.checks.findings import Preparation, Step
 from engine.data.examples.candidates import collect_rows
 from engine.data.examples.example import Example, content_id
 from engine.data.examples.template import RejectedError
 from engine.data.kinds import filler
 from engine.data.reading.row import Row
-from engine.data.row_index import Pool, Spill
 from engine.data.similarity.near import leaks
 from engine.errors import DataError
 from engine.evidence import DataFinding
@@ -105,7 +104,11 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     `path` is the key that problems are reported at. Every row of a finding, and every one that stands in a split, is
     written to the file `listed` by its place. DataError for rows that cannot be read, and where a check says `fail`.
     """
-    work = _preparation(recipe, sources, scratch=scratch, step=step)
+    task, data = without_answers(recipe.task), read_without_answers(recipe.data, sources)
+    by = recipe.splits
+    # Rows are put nowhere; with groups, each row's group is still read.
+    by = by if by.by == "group" else replace(by, by="random", column="")
+    work = Preparation.of(task, data, by, scratch=scratch, step=step)
     pool, findings = work.pool, work.findings
     read = collect_rows(rows, work).read_by_source.total()
     pool.arrange()
@@ -138,24 +141,6 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
         read=read,
         left_out=dict(sorted(findings.dropped.items())),
         findings=findings.found(),
-    )
-
-
-def _preparation(
-    recipe: Recipe, sources: Sequence[Source], *, scratch: Path | None, step: Step
-) -> Preparation:
-    task, data, splits = recipe.task, recipe.data, recipe.splits
-    return Preparation(
-        task=without_answers(task),
-        data=read_without_answers(data, sources),
-        # Rows are put nowhere; with groups, each row's group is still read.
-        splits=splits if splits.by == "group" else replace(splits, by="random", column=""),
-        pool=Pool(spill=Spill(scratch)),
-        findings=Findings(scratch),
-        held=None,
-        scratch=scratch,
-        thorough=True,
-        step=step,
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.data.reading.row import excerpt
-from engine.data.row_index import Pool, close_quietly
+from engine.data.row_index import Pool, Spill, close_quietly
 from engine.data.splitting.recorded import RecordedSplits
 from engine.errors import Problem
 from engine.evidence import DataFinding
@@ -38,6 +38,31 @@ class Preparation(Value):
     thorough: bool
     """Without it, slow checks that move no row are left out."""
     step: Step
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the parts of a recipe, and how
+        cls,
+        task: Task,
+        data: Data,
+        splits: Splits,
+        *,
+        scratch: Path | None,
+        step: Step,
+        held: RecordedSplits | None = None,
+        thorough: bool = True,
+    ) -> Preparation:
+        """Return one without rows; `scratch` is the folder for temporary files."""
+        return cls(
+            task=task,
+            data=data,
+            splits=splits,
+            pool=Pool(spill=Spill(scratch), is_by_place=splits.by == "files_order"),
+            findings=Findings(scratch),
+            held=held,
+            scratch=scratch,
+            thorough=thorough,
+            step=step,
+        )
 
     def report(
         self,

@@ -43,10 +43,8 @@ def columns_fit_the_kind(recipe: FilledText) -> Problems:
         for part in written["columns"] if parts else ():
             if part not in parts:
                 hint = suggestion(part, parts, f"parts are {', '.join(parts)}")
-                message, column = (
-                    f"{written['kind']} has no part {show(part)}",
-                    (*at, "columns", part),
-                )
+                message = f"{written['kind']} has no part {show(part)}"
+                column = (*at, "columns", part)
                 yield recipe.problem("R281", message, at=column, key=True, hint=hint)
 
 

@@ -203,10 +203,8 @@ def ranks_and_targets_fit(recipe: FilledText) -> Problems:
     targets, rank, alpha = method["target_modules"], method["rank"], method.get("alpha")
     for number, name in enumerate(targets if isinstance(targets, list) else ()):
         if isinstance(name, str) and name.rpartition(".")[2] in _WORDS:
-            message, at = (
-                f"an adapter beside `{name}` cannot be merged",
-                ("method", "target_modules", number),
-            )
+            message = f"an adapter beside `{name}` cannot be merged"
+            at = ("method", "target_modules", number)
             yield recipe.problem("R352", message, at=at, hint="delete it from the list")
     targets = ATTENTION if targets == "attention" else targets
     for name, own in ranks.items():
@@ -308,10 +306,8 @@ def decay_has_a_use(recipe: FilledText) -> Problems:
     one = recipe["method"]["scheduler"]
     if not isinstance(one, str) and one["name"] != "constant_then_decay" and "decay" in one:
         message = f"{one['name']} falls over all steps after warm-up"
-        at, hint = (
-            ("method", "scheduler", "decay"),
-            "delete it, or write `name: constant_then_decay`",
-        )
+        at = ("method", "scheduler", "decay")
+        hint = "delete it, or write `name: constant_then_decay`"
         yield recipe.problem("R356", message, at=at, hint=hint)
 
 

@@ -40,10 +40,8 @@ def soft_targets_fit_the_teacher(recipe: FilledText) -> Problems:
             hint = "set `targets: soft`, or delete it"
             yield recipe.problem("R375", message, at=("teacher", key), key=True, hint=hint)
         if "inputs" not in teacher:
-            message, hint = (
-                "the teacher is given no rows to answer",
-                "give it `inputs`, or set `targets: soft`",
-            )
+            message = "the teacher is given no rows to answer"
+            hint = "give it `inputs`, or set `targets: soft`"
             yield recipe.problem("R376", message, at=("teacher",), key=True, hint=hint)
         return
     if not model:

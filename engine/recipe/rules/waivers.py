@@ -46,10 +46,8 @@ def waivers_name_something_once(recipe: FilledText) -> Problems:
             paths = [
                 path for path, _ in walk(recipe_schema()) if not {"[]", "*"}.intersection(path)
             ]
-            message, hint = (
-                f"the recipe language has no key {show(what)}",
-                suggestion(what, map(".".join, paths), "name the key as `recipe diff` writes it"),
-            )
+            message = f"the recipe language has no key {show(what)}"
+            hint = suggestion(what, map(".".join, paths), "name the key as `recipe diff` writes it")
         yield recipe.problem("R290", message, at=at, hint=hint)
 
 

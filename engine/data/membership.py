@@ -139,10 +139,7 @@ def membership_to_json(membership: Membership) -> dict[str, str]:
     """
     out = membership.left_out
     kept = {name: keys - out.get(name, frozenset()) for name, keys in membership.members.items()}
-    return {
-        **_written(kept),
-        **{f"{name}{LEFT_OUT}": text for name, text in _written(out).items()},
-    }
+    return {**_written(kept), **{f"{name}{LEFT_OUT}": text for name, text in _written(out).items()}}
 
 
 def membership_from_json(data: Mapping[str, str]) -> Membership:

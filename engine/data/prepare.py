@@ -23,13 +23,7 @@ from engine.data.reading.row import Row
 from engine.data.row_index import Assignment
 from engine.data.similarity.overlap import check_leakage, shared_texts, with_left
 from engine.data.splitting.classes import check_left_to_train, check_split_classes
-from engine.data.splitting.recorded import (
-    JUDGING,
-    held_by,
-    know_again,
-    membership,
-    what_became,
-)
+from engine.data.splitting.recorded import JUDGING, held_by, know_again, membership, what_became
 from engine.data.splitting.replacements import replace_dropped
 from engine.data.splitting.splits import Division, divide
 from engine.errors import DataError, Problem

@@ -22,16 +22,7 @@ from engine.data.similarity.near import leaks
 from engine.errors import DataError
 from engine.evidence import DataFinding
 from engine.kinds import AnswerForm
-from engine.recipe.model import (
-    AnswerSpec,
-    Checks,
-    Data,
-    LabelSpec,
-    Recipe,
-    Source,
-    SplitName,
-    Task,
-)
+from engine.recipe.model import AnswerSpec, Checks, Data, LabelSpec, Recipe, Source, SplitName, Task
 from engine.recipe.prompt import SEPARATOR, split_labels
 from engine.values import Value, replace
 

@@ -25,12 +25,7 @@ KIND = Kind(
     row_reader="engine.data.kinds.labels",
     answer=AnswerForm.LABEL,
     decoding=Decoding.LABEL_SCORING,
-    metrics=(
-        ACCURACY,
-        *plain("balanced_accuracy"),
-        *AVERAGES,
-        *LABEL_METRICS,
-    ),
+    metrics=(ACCURACY, *plain("balanced_accuracy"), *AVERAGES, *LABEL_METRICS),
     metric_family="engine.metrics.families.classification",
     primary="macro_f1",
     right_share="accuracy",

@@ -44,9 +44,6 @@ KIND = Kind(
     judged_by="free decoding",
     card_metric="exact_match",
     draft=Draft(
-        description="Answer as the examples do.",
-        metric="rouge_l",
-        threshold=0.3,
-        target="answer",
+        description="Answer as the examples do.", metric="rouge_l", threshold=0.3, target="answer"
     ),
 )

@@ -25,12 +25,7 @@ KIND = Kind(
     row_reader="engine.data.kinds.labels",
     answer=AnswerForm.LABELS,
     decoding=Decoding.GRAMMAR,
-    metrics=(
-        ACCURACY,
-        *AVERAGES,
-        MetricSpec(name="hamming_loss", better="lower"),
-        *LABEL_METRICS,
-    ),
+    metrics=(ACCURACY, *AVERAGES, MetricSpec(name="hamming_loss", better="lower"), *LABEL_METRICS),
     metric_family="engine.metrics.families.multilabel",
     primary="macro_f1",
     right_share="accuracy",

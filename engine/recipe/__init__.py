@@ -9,10 +9,4 @@ from engine.recipe.resolve import check_recipe, load_recipe
 from engine.recipe.rules.places import moving_references
 from engine.recipe.text.dump import dump_resolved, resolved_mapping
 
-__all__ = [
-    "check_recipe",
-    "dump_resolved",
-    "load_recipe",
-    "moving_references",
-    "resolved_mapping",
-]
+__all__ = ["check_recipe", "dump_resolved", "load_recipe", "moving_references", "resolved_mapping"]

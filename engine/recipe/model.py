@@ -220,14 +220,7 @@ class PairSpec(Value):
 # Where rows come from, and what is checked of them: `data`.
 
 Shape = Literal[
-    "auto",
-    "columns",
-    "openai_messages",
-    "sharegpt",
-    "alpaca",
-    "prompt_completion",
-    "dpo",
-    "kto",
+    "auto", "columns", "openai_messages", "sharegpt", "alpaca", "prompt_completion", "dpo", "kto"
 ]
 CheckAction = Literal["fail", "drop", "warn", "off", "mask"]
 """`mask` (personal data only): keep the row, with what was found put behind a placeholder."""

@@ -111,10 +111,7 @@ def read_object(text: str) -> dict[str, Any] | None:
     try:
         # Left to itself, Python's json keeps the last of repeated keys, and reads NaN and Infinity.
         value = json.loads(
-            text,
-            object_pairs_hook=_no_duplicates,
-            parse_constant=_no_constant,
-            parse_float=_finite,
+            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
         )
     # A model may open brackets without end: json.loads answers that with RecursionError.
     except (ValueError, RecursionError):

@@ -71,10 +71,7 @@ def sweep_of(filled: Mapping[str, Any]) -> Sweep | None:
 def sweep_mapping(sweep: Sweep, method: Method) -> dict[str, Any]:
     """Return a sweep as its section would hold it: a list, each setting with all that tells it from the others."""
     keys = named(sweep, method)
-    return {
-        "list": [values_of(one, keys) for one in sweep.settings],
-        "choose_by": sweep.choose_by,
-    }
+    return {"list": [values_of(one, keys) for one in sweep.settings], "choose_by": sweep.choose_by}
 
 
 def named(sweep: Sweep, method: Method) -> tuple[str, ...]:

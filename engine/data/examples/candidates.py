@@ -10,11 +10,7 @@ from typing import Final
 
 from engine.data.checks.findings import Preparation, Quote, Rejects, drop_reason
 from engine.data.checks.rows.base import RowCheck, TraitCheck, rows_that
-from engine.data.checks.rows.control_characters import (
-    CONTROL_CHARACTERS,
-    MOJIBAKE,
-    TEMPLATE_TOKENS,
-)
+from engine.data.checks.rows.control_characters import CONTROL_CHARACTERS, MOJIBAKE, TEMPLATE_TOKENS
 from engine.data.checks.rows.languages import LANGUAGES
 from engine.data.checks.rows.output_format import OUTPUT_FORMAT
 from engine.data.checks.rows.personal_data import PERSONAL_DATA, mask

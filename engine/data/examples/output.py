@@ -42,10 +42,7 @@ def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataS
         dropped=dict(sorted(work.findings.dropped.items())),
         splits=splits,
         # The summary lies beside the training rows, where no text of the holdout may stand.
-        findings=work.findings.found(
-            hidden=set(examples["holdout"].rows),
-            split_of=split_of,
-        ),
+        findings=work.findings.found(hidden=set(examples["holdout"].rows), split_of=split_of),
         overlap_exact=firewall.left_exact,
         overlap_near=firewall.left_near,
         sources=tuple(
@@ -94,12 +91,7 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
 
 
 def weigh(
-    pool: Pool,
-    division: Division,
-    sources: Sequence[Source],
-    *,
-    seed: int,
-    findings: Findings,
+    pool: Pool, division: Division, sources: Sequence[Source], *, seed: int, findings: Findings
 ) -> dict[int, int]:
     """Return how often each training row is seen, where that is not once; thin what weighs less.
 

@@ -44,10 +44,7 @@ _WEIGHTS: Final = ("weight", "loss_weight", "train")
 
 
 def read_turns(
-    items: object,
-    *,
-    keys: tuple[str, str] | None = None,
-    roles: Mapping[str, str] = ROLES,
+    items: object, *, keys: tuple[str, str] | None = None, roles: Mapping[str, str] = ROLES
 ) -> list[Turn]:
     """Return the turns of a list (or of a single one); RejectedError for what is none.
 

@@ -10,13 +10,7 @@ from typing import Any
 
 from engine.data.examples import chat_formats
 from engine.data.examples.chat_formats import THUMBS, TURNS
-from engine.data.examples.template import (
-    Fill,
-    Filled,
-    Values,
-    lookup,
-    malformed,
-)
+from engine.data.examples.template import Fill, Filled, Values, lookup, malformed
 from engine.data.examples.turns import Turn, lacks_text, read_turns, split_answer, turn_texts
 from engine.recipe.model import Data, Task
 

@@ -110,12 +110,7 @@ def read_all(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row]:
     count = 0
     for number, one in enumerate(fetched):
         rows = read_rows(
-            one.path,
-            one.source,
-            beside=one.beside,
-            name=one.name,
-            number=number,
-            progress=progress,
+            one.path, one.source, beside=one.beside, name=one.name, number=number, progress=progress
         )
         try:
             for row in rows:

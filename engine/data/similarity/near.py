@@ -28,10 +28,7 @@ class Match(Value, kw_only=False):
 
 
 def leaks(
-    holdout: Sequence[str],
-    others: Iterable[tuple[int, str]],
-    *,
-    similarity: float = SIMILAR,
+    holdout: Sequence[str], others: Iterable[tuple[int, str]], *, similarity: float = SIMILAR
 ) -> Iterator[Match]:
     """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`."""
     texts = [comparable(text) for text in holdout]

@@ -187,10 +187,7 @@ def _always(_: str) -> bool:
 
 IDENTITIES: Final[tuple[tuple[re.Pattern[str], Check], ...]] = (
     (re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"), _ssn),
-    (
-        re.compile(r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b"),
-        _always,
-    ),
+    (re.compile(r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b"), _always),
     (re.compile(r"(?<![\w-])(?:\d{8}|[XYZ]\d{7})-?[A-Z](?![\w-])"), _digits(dni)),
     (
         re.compile(r"\b[12] ?\d{2} ?(?:0[1-9]|1[0-2])(?: ?\d{2})(?: ?\d{3}){2} ?\d{2}\b"),

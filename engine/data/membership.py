@@ -133,10 +133,7 @@ def record(
 
 
 def membership_to_json(membership: Membership) -> dict[str, str]:
-    """Return base64 of sorted keys, the form of files and locks: the rows of each split, and what was left out.
-
-    A split `train` of which rows were left out after the draw has another entry, `train.left_out`.
-    """
+    """Return base64 of sorted keys, as files and locks have them; `train.left_out` holds what was left out of train."""
     out = membership.left_out
     kept = {name: keys - out.get(name, frozenset()) for name, keys in membership.members.items()}
     return {**_written(kept), **{f"{name}{LEFT_OUT}": text for name, text in _written(out).items()}}

@@ -40,10 +40,7 @@ _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 def from_mapping[Section](
     kind: type[Section], written: Mapping[str, Any], readers: Readers = _NONE, /, **given: Any
 ) -> Section:
-    """Return the value of a checked section in which the schema's defaults are filled in.
-
-    `given`: fields that no key of the same name says. A key that is absent is None, nothing, or the field's default.
-    """
+    """Return the value of a checked section with defaults; `given` are fields that no key of the same name says."""
     values = dict(given)
     for field, hint in _fields(kind):
         found: Any = written

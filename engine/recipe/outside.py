@@ -147,10 +147,7 @@ def refuse_leading_out(file: Path, given: Allowed) -> None:
 
 
 def refuse_typed(path: Path, recipe: Path, given: Allowed) -> None:
-    """RecipeError R306 for a path of the command line that names the recipe's project and leads elsewhere, by a link.
-
-    What a user names elsewhere is the user's own word; a link of the project is the word of whoever made the project.
-    """
+    """RecipeError R306 for a path of the command line inside the recipe's project that leads elsewhere by a link."""
     judge = AccessCheck(recipe=recipe, given=given)
     whole = Path(os.path.abspath(path))  # as typed: resolving would follow the link
     if not any(whole.is_relative_to(root) for root in judge.project.roots):

@@ -95,10 +95,7 @@ def validator(schema: Mapping[str, Any] | bool) -> Draft202012Validator:  # noqa
 
 
 def with_python_patterns(schema: Any) -> Any:
-    """Return a schema with its patterns as Python reads them.
-
-    In JSON Schema `$` is the end of the text; in Python it also stands before a last line break.
-    """
+    """Return a schema with its patterns as Python reads them, where `$` also stands before a last line break."""
     if not isinstance(schema, Mapping):
         return schema
     return {word: _python(word, below) for word, below in schema.items()}
@@ -118,10 +115,7 @@ def _python(word: str, below: Any) -> Any:
 
 
 def schema_at(root: Any, reference: str) -> Any:
-    """Return the schema that a reference such as `#/$defs/address` leads to (RFC 6901); None where there is none.
-
-    A value, a name or a list of schemas is none, even where it looks like one.
-    """
+    """Return the schema that a reference such as `#/$defs/address` leads to (RFC 6901); None where there is none."""
     found, inner = root, ""
     for part in unquote(reference).removeprefix("#").split("/")[1:]:
         # `~01`, which is `~1`, would become `/` in the other order

@@ -197,10 +197,7 @@ class TemplateError(Exception):
 
 
 def pieces(template: str) -> tuple[tuple[str, bool], ...]:
-    """Return the template as (text, is it a column) in order; TemplateError when it is broken.
-
-    Columns are dotted paths, `{a.1.b}`; `{{` and `}}` are literal braces.
-    """
+    """Return the template as (text, is it a dotted path of a column) in order; TemplateError when it is broken."""
     found: list[tuple[str, bool]] = []
     for piece in _PIECE.finditer(template):
         if piece["stray"] is not None:
@@ -266,10 +263,7 @@ def question(task: Task, text: str) -> str:
 
 
 def answer_text(task: Task, target: str) -> str:
-    """Return what the assistant says for a target (`Example.target`), without the turn's terminator.
-
-    Labels in the task's form of output; objects and texts stand as they are.
-    """
+    """Return what the assistant says for a target (`Example.target`): labels in the task's form of output."""
     if task.output != "json" or not task.spec.has_labels:
         return target
     if task.spec.answer is AnswerForm.LABEL:

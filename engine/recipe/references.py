@@ -214,10 +214,7 @@ def has_new_tokenizer(base: BaseModel) -> bool:
 def written_references(
     value: Mapping[str, Any],
 ) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
-    """Yield every mapping of a recipe's text that refers to something, at its key, with what it refers to.
-
-    That is a `model`, a `data set` or a `probe`. Works on broken recipes too.
-    """
+    """Yield every mapping of a recipe's text, maybe broken, that refers to a model, data set or probe, with its key."""
     acceptance, teacher = _mapping(value.get("acceptance")), _mapping(value.get("teacher"))
     data = _mapping(value.get("data"))
     listed = [
@@ -261,10 +258,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
-    """Yield every reference of a recipe as `written_references` does, and the `gguf` of a baseline as one of its own.
-
-    Files of one pattern have one key.
-    """
+    """Yield every reference of a recipe as `written_references`, and the `gguf` of a baseline as one of its own."""
     if (base := base_reference(recipe.base_model)) is not None:
         at = TOKENIZER if isinstance(recipe.base_model, Scratch) else ("base_model",)
         yield at, base, "model"

@@ -46,10 +46,7 @@ class MovedLabels(Value):
 
 
 def find_moved_labels(texts: Sequence[str], labels: Sequence[str]) -> MovedLabels | None:
-    """Return how far labels have moved against their texts, both in the order of their file; None for not at all.
-
-    Needs scikit-learn.
-    """
+    """Return how far labels have moved against their texts, in file order; None for not at all. Needs scikit-learn."""
     texts, labels = texts[:MOST], labels[:MOST]
     own, usual = _answered(texts, labels)
     if own >= usual + LEARNED:
@@ -177,10 +174,7 @@ def _drawn(texts: Iterable[str], labels: Sequence[str], seed: int) -> dict[int, 
 
 
 def _folds(keys: Sequence[bytes], labels: Sequence[int]) -> list[int]:
-    """Return the part of each row; equal texts stand in one, labels in all in equal shares.
-
-    A text of several labels goes where its first label puts it.
-    """
+    """Return the part of each row: equal texts are in one (that of the first label), labels in all in equal shares."""
     part: dict[bytes, int] = {}
     seen: Counter[int] = Counter()
     for key, label in zip(keys, labels, strict=True):

@@ -181,10 +181,7 @@ def _report_moved(work: Preparation, rows: Sequence[int]) -> None:
 
 
 def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings) -> None:
-    """Take doubted rows out of train and validation, after the division.
-
-    Never out of the holdout: without the rows that models find hard, it would flatter them.
-    """
+    """Take doubted rows out of train and validation, never out of the holdout: without hard rows it would flatter."""
     out = [
         row for row in doubted if division.places[row] in (Assignment.TRAIN, Assignment.VALIDATION)
     ]

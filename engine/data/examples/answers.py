@@ -122,10 +122,7 @@ _WORDS: Final = {"true": True, "false": False}
 
 
 def read_answer_object(values: Values, column: str) -> dict[str, Any] | None:
-    """Return the object in a column, or that its text holds; None for null and blank text.
-
-    `MissingColumnError`, or RejectedError (`schema_violations`) for anything that is no object.
-    """
+    """Return the object in a column, or that its text holds; None for null and blank text. Raises as `read_spans`."""
     value = lookup(values, column)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None

@@ -83,10 +83,7 @@ class Template(Value):
         return self._joined(texts), not all(map(str.strip, texts))
 
     def question(self, values: Mapping[str, Any], *, asks_partly_blank: bool) -> str | None:
-        """Return the text of a row that a model is asked; None where a column that it names is blank.
-
-        With `asks_partly_blank`, None where every such column is. Raises as `fill`.
-        """
+        """Return the text that a model is asked; None where a column (`asks_partly_blank`: every column) is blank."""
         texts = self._texts(values)
         is_enough = any if asks_partly_blank else all
         return self._joined(texts) if is_enough(map(str.strip, texts)) else None
@@ -117,10 +114,7 @@ def parse_template(text: str) -> Template:
 
 
 def lookup(values: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a column, or at a dotted path through objects and lists.
-
-    A column whose name is the whole path wins. Below null there is null. `MissingColumnError` when there is none.
-    """
+    """Return the value at a column, or at a dotted path; below null there is null. `MissingColumnError` for none."""
     if path in values:
         return values[path]
     value: Any = values

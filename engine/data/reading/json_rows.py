@@ -187,10 +187,7 @@ def _line_hint(line: str) -> str | None:
 
 
 def read_json(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    """Yield the rows of a JSON file: those of the array at the source's key path `records`.
-
-    Without it, those of the array that the file is, or of the only array that its object holds.
-    """
+    """Yield the rows of a JSON file: of the array at the source's key path `records`, or of its only array."""
     stream = JsonStream(chunks(path, source.encoding, trouble), trouble)
     mark = f"#{source.records}:" if source.records else "#"
     for number, (line, value) in enumerate(_values(stream, source.records, trouble), 1):

@@ -42,10 +42,7 @@ class Fetched(Value):
 
 
 def source_names(sources: Sequence[Source]) -> tuple[str, ...]:
-    """Return what rows and messages call each source: a file's name, or the hub's data set.
-
-    Files of the same name in different folders get as many folders as tell them apart.
-    """
+    """Return what messages call each source: its file, with as many folders as tell it apart, or the hub's data set."""
     paths = [_parts(source) for source in sources]
     names = [_tail(path, 1) for path in paths]
     for length in range(2, max(map(len, paths), default=1) + 1):

@@ -52,10 +52,7 @@ def read_lines(
 
 
 def read_paragraphs(path: Path, *, encoding: str, trouble: Trouble) -> Iterator[Row]:
-    """Yield the lines between blank ones as one row with the column `text`, joined by line feeds.
-
-    A line of nothing but white space is blank; the ends of lines (LF or CR LF) within a row become LF.
-    """
+    """Yield the lines between blank ones as one row with the column `text`, joined by line feeds."""
     part: list[str] = []
     length = start = 0
     for number, line in enumerate(_stripped(path, encoding, trouble), 1):

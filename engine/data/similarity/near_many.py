@@ -62,10 +62,7 @@ def many(texts: TextStore, similarity: float) -> tuple[Iterator[Near], int]:
 
 
 def banding(similarity: float) -> tuple[int, int]:
-    """Return bands and rows a band: the most selective that miss at most `MISSED` of the pairs.
-
-    Two texts of similarity s share none of b bands of r rows with chance (1 - s^r)^b.
-    """
+    """Return bands and rows a band: the most selective that miss at most `MISSED` of the pairs, (1 - s^rows)^bands."""
     rows = bands = 1
     for more in range(1, 17):
         needed = math.ceil(math.log(MISSED) / math.log1p(-(min(similarity, 0.999) ** more)))

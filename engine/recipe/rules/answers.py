@@ -71,10 +71,7 @@ def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 def _inner_faults(
     at_hand: object, root: Mapping[str, Any], at: KeyPath, *, of_names: bool = False
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Yield references that lead nowhere or elsewhere, and patterns that cannot be read.
-
-    `of_names`: the keys at hand are names that the schema's author chose, and not words of JSON Schema.
-    """
+    """Yield bad references and patterns; `of_names`: the keys at hand are the author's and no words of JSON Schema."""
     if isinstance(at_hand, list):
         for position, item in enumerate(at_hand):
             yield from _inner_faults(item, root, (*at, position))

@@ -59,10 +59,7 @@ def references_stand_still(recipe: FilledText) -> Problems:
 
 
 def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return the references that are not pinned, as errors; whether they matter the caller decides.
-
-    `allow_moving` is not looked at: a report lists them also where the recipe allows them.
-    """
+    """Return the references that are not pinned, as errors, whatever `allow_moving` says: the caller decides."""
     hint = f"{_PIN.format(file=as_typed(from_here(recipe.file)))}, or `allow_moving: true`"
     found = [(at, _loose(ref, what), hint) for at, ref, what in references_of(recipe)]
     for position, baseline in enumerate(recipe.baselines):

@@ -27,10 +27,7 @@ _NOTHING: Final[Schema] = {}
 
 
 def formatted(text: str, source: SourceText) -> str:
-    """Return `text`, the text of `source`, laid out; it says the same, and keeps every comment.
-
-    RecipeError where the YAML is not a recipe's (a tag, a key that is there twice). What keys mean is not looked at.
-    """
+    """Return `text`, the text of `source`, laid out; comments stay. RecipeError where the YAML is not a recipe's."""
     parsed = parse(text)
     attach(parsed)
     lines = list(_file(parsed.root))

@@ -197,10 +197,7 @@ class Pool:
         return record.input, record.target, record.origin
 
     def identity(self, row: int) -> int:
-        """Return what a record knows a row by: its text; by group its group; by time both text and time.
-
-        By files_order the text, and which of its copies it is, counted from the last one.
-        """
+        """Return what a record knows a row by: text; group; text and time; by files_order text and number of copy."""
         if self.unit:
             return self.unit[row]
         return self.known_as.get(row) or self.identity_as(self.key[row], row)

@@ -337,10 +337,7 @@ def method_slice(method: Method) -> dict[str, Any]:
 
 
 def method_mapping(method: Method, *, has_unset: bool = False) -> dict[str, Any]:
-    """Return a method as the mapping its section would hold, every default explicit, in the schema's order.
-
-    Options that do nothing are left out, unless `has_unset`: a recipe that names none reads as in earlier versions.
-    """
+    """Return a method as its section would hold it, defaults explicit; idle options with `has_unset` only."""
     unset = () if has_unset else unset_options(method)
     epochs = () if method.tokens is None else ("epochs",)
     given: dict[str, Any] = dict.fromkeys(

@@ -60,10 +60,7 @@ def primary(kind: str, *, answer_pattern: str = "") -> str:
 
 
 def headline(kind: str, bounded: Iterable[str], *, answer_pattern: str = "") -> str:
-    """Return the metric that summaries show: the kind's own, or the first that has a threshold where that has none.
-
-    Those of one label or field, and those that models are not compared by, stand for too little.
-    """
+    """Return the metric that summaries show: the kind's own, or the first bounded one that models are compared by."""
     main = primary(kind, answer_pattern=answer_pattern)
     asked = [name for name in bounded if name in (main, *KINDS[kind].compared_by)]
     return main if main in asked or not asked else asked[0]

@@ -42,10 +42,7 @@ SINGLE: Final = (
 
 @contextmanager
 def in_time(key: str, what: str) -> Iterator[None]:
-    """Hold `what` against what the recipe says at `key`; DataError D425 where that takes too long or never ends.
-
-    So it does where texts that each take less than that take long all together.
-    """
+    """Hold `what` against what the recipe says at `key`; DataError D425 where one text, or all of them, take long."""
     begun = time.process_time()
     try:
         with processor_time(SECONDS):

@@ -104,10 +104,7 @@ _MOST_HOPS = 20
 
 
 def read_object(text: str) -> dict[str, Any] | None:
-    """Return the object that `text` is, or None: for other JSON, repeated keys, NaN and prose.
-
-    None too for a number that no float holds, such as 1e999: it could not be written again.
-    """
+    """Return the object that `text` is, or None: for other JSON, repeated keys, NaN, huge numbers and prose."""
     try:
         # Left to itself, Python's json keeps the last of repeated keys, and reads NaN and Infinity.
         value = json.loads(

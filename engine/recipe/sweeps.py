@@ -75,10 +75,7 @@ def sweep_mapping(sweep: Sweep, method: Method) -> dict[str, Any]:
 
 
 def named(sweep: Sweep, method: Method) -> tuple[str, ...]:
-    """Return the keys that a setting has to say: in which one of them is another than `method`, in the schema's order.
-
-    What full training leaves out of an adapter that `method` describes is no difference.
-    """
+    """Return the keys in which a setting differs from `method`, in order, but for those that full training drops."""
     base = method_mapping(method, has_unset=True)
     settings = [method_mapping(one, has_unset=True) for one in sweep.settings]
     return tuple(

@@ -102,10 +102,7 @@ LOPSIDED = 10
 
 
 def check_conflicts(work: Preparation) -> None:
-    """Find texts that stand with more than one answer; `drop` leaves out all rows of such a text.
-
-    Kinds in which several answers may be right have no conflicts.
-    """
+    """Find texts with several answers, for kinds with one right answer; `drop` leaves out all rows of such a text."""
     pool, task = work.pool, work.task
     if work.data.checks.conflicting_labels == "off" or not task.spec.has_one_answer:
         return
@@ -174,10 +171,7 @@ def _strictness(work: Preparation, row: int) -> tuple[int, float]:
 
 
 def _repeats(work: Preparation, rows: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield (row at which it is seen, row that repeats, row that stays).
-
-    The strictest stays; of those alike in that the lowest text.
-    """
+    """Yield (row at which it is seen, row that repeats, row that stays): the strictest, then the lowest text."""
     pool = work.pool
 
     def order(row: int) -> tuple[tuple[int, float], str]:
@@ -292,10 +286,7 @@ def check_traits(work: Preparation) -> None:
 
 
 def check_imbalance(work: Preparation, labels: Mapping[str, int]) -> None:
-    """Find rare classes: under 5 % of the rows (with many classes: under half an even share).
-
-    Also reported: more than ten rows of the largest class for each row of the smallest.
-    """
+    """Find rare classes (under 5 % of the rows, or half an even share), and one ten times as large as another."""
     present = {label: count for label, count in labels.items() if count}
     if work.data.checks.imbalance == "off" or len(present) < 2:  # one class cannot be lopsided
         return

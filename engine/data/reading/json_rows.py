@@ -26,10 +26,7 @@ DEEPEST = 64
 
 
 class JsonStream:
-    """A position in a JSON text that comes in pieces; only what is being parsed is held.
-
-    Every method raises DataError, with the line, where the text is not strict JSON.
-    """
+    """A position in a JSON text that comes in pieces. Methods raise DataError, with the line, for no strict JSON."""
 
     def __init__(self, pieces: Iterator[str], trouble: Trouble) -> None:
         self._pieces = pieces
@@ -157,10 +154,7 @@ SHOWN = 12
 
 
 def read_json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    """Yield one row a line; blank lines are passed over, broken ones added to `trouble`.
-
-    A line that is an array becomes a row through the source's `header`.
-    """
+    """Yield one row a line; broken ones are added to `trouble`. A line that is an array gets its `header`."""
     for number, line in enumerate(lines(path, source.encoding, trouble), 1):
         if not line.strip(BLANK):
             continue

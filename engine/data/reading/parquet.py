@@ -105,10 +105,7 @@ class _Compact:
 
 
 def first_page_sizes(path: Path) -> Iterator[int]:
-    """Yield the unpacked size of each column's first page: its dictionary, where it has one; 0 for no such page.
-
-    DamagedFooterError where the footer says nothing of them. OSError as `open_regular`.
-    """
+    """Yield the unpacked size of each column's first page, 0 for none. DamagedFooterError; OSError."""
     with open_regular(path) as stream:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - 8))

@@ -72,10 +72,7 @@ def banding(similarity: float) -> tuple[int, int]:
 
 
 def unlike_bits(similarity: float, functions: int) -> int:
-    """Return the most bits in which the sketches of a similar pair differ, but for one in 10,000.
-
-    Each bit of two sketches differs with chance (1 - s) / 2: the mean and four deviations.
-    """
+    """Return the most bits in which sketches of a similar pair differ: the mean and four deviations."""
     bits, chance = min(64, functions), (1 - similarity) / 2
     return math.ceil(bits * chance + 4 * math.sqrt(bits * chance * (1 - chance)))
 

@@ -144,10 +144,7 @@ def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
 
 
 def apportion(total: int, weights: Mapping[Stratum, int]) -> dict[Stratum, int]:
-    """Return `total` divided in proportion to whole `weights` by largest remainder, ties by name.
-
-    No share exceeds its weight while `total` does not exceed their sum.
-    """
+    """Return `total` divided in proportion to whole `weights` by largest remainder, ties by name."""
     everything = sum(weights.values())
     if not everything:
         return dict.fromkeys(weights, 0)

@@ -61,10 +61,7 @@ def _kind(row: Example) -> str:
 
 
 def inner_folds(rows: Sequence[Example], count: int, *, seed: int) -> list[int]:
-    """Number each row with a fold from 0: labels evenly spread, each group and equal texts of no group together.
-
-    Empty where all rows stand together: without their fold there would be nothing to learn from.
-    """
+    """Number each row with a fold from 0: labels evenly spread, groups and equal texts together; empty for one unit."""
     members: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         members[row.group or content_key(row.input).hex()].append(place)

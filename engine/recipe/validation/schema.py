@@ -77,10 +77,7 @@ ORDER: Final = ("fail", "drop", "mask", "warn", "off")
 
 @lru_cache(maxsize=1)
 def weakenings() -> Mapping[str, Weakening]:
-    """Return what the schema says of each key.
-
-    Keys are written as a review writes them in general: `[]` for an item of a list, `*` for a name that the user gives.
-    """
+    """Return what the schema says of each key; `[]` is an item of a list, `*` a name that the user gives."""
     return dict(_below(recipe_schema(), "", Weakening()))
 
 

@@ -30,10 +30,7 @@ def broken_decoding(text: str) -> str | None:
 
 
 def repair(text: str) -> str | None:
-    """Return what a wrongly decoded text likely was, or None where it looks right.
-
-    Control codes that were Windows-1252 punctuation are no mojibake here: `control_characters` finds them.
-    """
+    """Return what a wrongly decoded text likely was, or None; control codes are left to `control_characters`."""
     instead = ", or write `mojibake: off` under `data.checks`"
     with needs_extra("the check `mojibake` needs ftfy", "data", instead=instead):
         from ftfy import badness, fix_encoding, fixes

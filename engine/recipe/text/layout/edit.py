@@ -23,11 +23,7 @@ from engine.values import Value
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Replace the text of a file; its permissions stay, and a link within the project still leads to it.
-
-    EnvironmentProblem E711 where that cannot be done, or where a link leads out of the project. The file is then
-    as it was.
-    """
+    """Replace the text of a file; permissions and links in the project stay. EnvironmentProblem E711 if it cannot."""
     try:
         target, top = _within_project(path)
         mode = stat.S_IMODE(require_regular(target).st_mode)
@@ -39,10 +35,7 @@ def rewrite(path: Path, text: str) -> None:
 
 
 def _within_project(path: Path) -> tuple[Path, Path | None]:
-    """Return the file that a path leads to, and the folder that it may not lead out of; None where no link is followed.
-
-    OSError ELOOP where a link leads elsewhere, or into a folder whose name begins with a dot.
-    """
+    """Return the file that a path leads to, and the folder that it may not leave; OSError ELOOP for a way out."""
     whole = Path(os.path.abspath(path))  # as written: resolving would follow the links
     top = top_of(whole)
     start = top or whole.parent

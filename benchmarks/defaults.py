@@ -141,7 +141,7 @@ def ask_baselines(place: Place, store: Path) -> dict[str, float]:
     from encoders import linear, macro_f1
 
     from engine.runtime.encoders.classifiers import ALONE, BESIDE
-    from engine.runtime.text.svm import fit_svm
+    from engine.runtime.text.tfidf import fit_svm
 
     found = load_set(place.set, rows=place.rows, seed=place.seed)
     encoder = default_encoder(store)

@@ -28,7 +28,7 @@ from engine.recipe.baselines import DEFAULT_ENCODER
 from engine.recipe.model import PathRef
 from engine.runtime.encoders.classifiers import ALONE, BESIDE, LabelledTexts, linear_answers, tune
 from engine.runtime.encoders.encoder import Encoder, load_encoder, locate_encoder
-from engine.runtime.text.svm import fit_svm, words_and_characters
+from engine.runtime.text.tfidf import fit_svm, words_and_characters
 from engine.store import Store
 
 CPU = Device(kind="cpu", name="cpu", memory_bytes=0, cores=1, bf16=False)

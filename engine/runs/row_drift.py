@@ -46,7 +46,7 @@ def trained_nearness(run: Path, store: Store) -> Nearness:
     data = left_by("data", read_record(run), store) if is_run else None
     if data is None or find_spec("sklearn") is None:
         return unknown_nearness
-    from engine.runtime.text.retrieval import nearness  # brings scikit-learn
+    from engine.runtime.text.tfidf import nearness  # brings scikit-learn
 
     texts = [row.input for row in iter_examples(data.file("train.jsonl"))]
     try:

@@ -26,7 +26,7 @@ HEAVY = (
     "engine.runtime.generation.generate",
     "engine.runtime.models.merge",
     "engine.runtime.rendering.files",
-    "engine.runtime.text.svm",
+    "engine.runtime.text.tfidf",
     "engine.runtime.training.sft",
     "engine.estimate.actuals",
     "engine.pipeline.report",

@@ -136,7 +136,7 @@ def judge_unseen(
     names = sorted({labels[row] for row in rows})
     if len(names) < 2:  # nothing to confuse
         return None
-    from engine.runtime.text.label_errors import out_of_sample  # scikit-learn
+    from engine.runtime.text.tfidf import out_of_sample  # scikit-learn
 
     number = {name: at for at, name in enumerate(names)}
     given = [number[labels[row]] for row in rows]

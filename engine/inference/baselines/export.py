@@ -63,7 +63,7 @@ def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
         "input": {"between": list(template.pieces), "columns": list(template.columns)},
     }
     if inputs.encoder is None:
-        from engine.runtime.text.svm import fit_svm  # brings scikit-learn
+        from engine.runtime.text.tfidf import fit_svm  # brings scikit-learn
 
         texts = [row.input for row in inputs.fold.train]
         fitted = fit_svm(texts, target_array(inputs.fold.train, inputs.task), seed=inputs.seed)

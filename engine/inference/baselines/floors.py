@@ -98,7 +98,7 @@ def svm(
 ) -> list[Prediction]:
     """Return what a linear machine over TF-IDF says; with several labels, one machine each. StageError G510."""
     from engine.inference.baselines.models import answered, target_array  # brings numpy
-    from engine.runtime.text.svm import fit_svm  # brings scikit-learn
+    from engine.runtime.text.tfidf import fit_svm  # brings scikit-learn
 
     if not judged:
         return []

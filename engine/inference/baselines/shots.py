@@ -130,7 +130,7 @@ def nearest_shots(
     train: Sequence[Example], judged: Sequence[Example], *, count: int
 ) -> list[tuple[Shot, ...]]:
     """Return for each judged row the training examples nearest to it by TF-IDF, the nearest last. StageError G521."""
-    from engine.runtime.text.retrieval import nearest  # brings scikit-learn
+    from engine.runtime.text.tfidf import nearest  # brings scikit-learn
 
     # A row is not shown the training rows that read the same: none, where splits are kept apart.
     same: dict[bytes, list[int]] = {}

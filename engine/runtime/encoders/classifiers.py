@@ -26,7 +26,7 @@ from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.encoders.encoder import Encoder
 from engine.runtime.encoders.pooling import batches
-from engine.runtime.text.svm import fit_classifier, words_and_characters
+from engine.runtime.text.tfidf import fit_classifier, words_and_characters
 from engine.values import Value
 
 BATCH = 16

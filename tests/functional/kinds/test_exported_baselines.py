@@ -248,10 +248,10 @@ def test_an_encoder_that_changed_since_is_refused(project: Project) -> None:
 def test_another_answer_than_the_judged_one_is_refused(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.runtime.text import svm
+    from engine.runtime.text import tfidf
 
     # Other features make another model.
-    monkeypatch.setattr(svm, "words_and_characters", one_letter)
+    monkeypatch.setattr(tfidf, "words_and_characters", one_letter)
     outcome = project.run("export", "baseline", "tiny", "--baseline", "tfidf_svm")
 
     assert outcome.code == 3
@@ -262,12 +262,12 @@ def test_another_answer_than_the_judged_one_is_refused(
 def test_a_forced_stage_fits_anew_what_another_machine_has_answered(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.runtime.text import svm
+    from engine.runtime.text import tfidf
 
     project.edit(splits__seed=8)
     export = ("export", "baseline", "tiny", "--baseline", "tfidf_svm")
     with monkeypatch.context() as there:
-        there.setattr(svm, "words_and_characters", one_letter)
+        there.setattr(tfidf, "words_and_characters", one_letter)
         project.run("run", "recipe.yaml", "--until", "baseline")
     assert "X698" in project.run(*export).err
     project.run("run", "recipe.yaml", "--until", "baseline", "--force", "baseline")

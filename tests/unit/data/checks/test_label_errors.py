@@ -111,8 +111,10 @@ def test_of_many_rows_no_more_are_held_than_are_looked_at(monkeypatch: pytest.Mo
 
 def test_terms_and_weights_come_from_the_seen_rows_alone() -> None:
     vectorizers = pytest.importorskip("sklearn.feature_extraction.text")
-    from engine.runtime.text.label_errors import _weighted  # scikit-learn
-    from engine.runtime.text.svm import WORD  # scikit-learn
+    from engine.runtime.text.tfidf import (
+        WORD,  # scikit-learn
+        _weighted,  # scikit-learn
+    )
 
     texts = [*made(60)[0], "zebra"]
     seen, held = np.arange(50), np.arange(50, 61)

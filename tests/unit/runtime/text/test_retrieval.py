@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.text import retrieval
-from engine.runtime.text.retrieval import nearest, nearness
-from engine.runtime.text.svm import words_and_characters
+from engine.runtime.text import tfidf
+from engine.runtime.text.tfidf import nearest, nearness, words_and_characters
 
 SEARCHED = [
     "the card has not arrived yet",
@@ -78,6 +77,6 @@ def test_a_few_at_a_time_gives_the_same_as_a_plain_sort(monkeypatch: pytest.Monk
     expected = [
         tuple(sorted(range(200), key=lambda place: (-line[place], place))[:7]) for line in exact
     ]
-    monkeypatch.setattr(retrieval, "CELLS", 1000)
+    monkeypatch.setattr(tfidf, "CELLS", 1000)
 
     assert expected == nearest(searched, texts, count=7)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.text.svm import fit_svm
+from engine.runtime.text.tfidf import fit_svm
 from support.project import rows
 
 

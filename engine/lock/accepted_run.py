@@ -175,7 +175,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         answers=answer_facts(holdout_answers(artifacts)),
         teacher=teacher_facts(recipe, artifacts),
         synthetic=synthetic_facts(recipe, artifacts),
-        replay=replay_facts(artifacts),
+        replay=replay_facts(recipe, artifacts),
         trainer=basis[TRAINER],
         **model_digests(artifacts),
     )
@@ -216,7 +216,7 @@ def synthetic_facts(recipe: Recipe, artifacts: Artifacts) -> SyntheticFacts | No
     }
 
 
-def replay_facts(artifacts: Artifacts) -> ReplayFacts | None:
+def replay_facts(_: Recipe, artifacts: Artifacts) -> ReplayFacts | None:
     """Return what a run says of text that it replayed; None without it, or before it is there."""
     found, rows = results.replay(artifacts), artifacts.get(REPLAYED_ROWS)
     if found is None or rows is None:

@@ -115,11 +115,11 @@ FURTHER: dict[str, tuple[Change, str]] = {
     "a config of no YAML": (_config("{base_model", "[{base_model"), "is no config of the backend"),
     "another precision": (
         _both("bf16", "accepted", "precision", report=("training", "precision")),
-        "has `precision` ",
+        "config.yaml.precision` is",
     ),
     "rows that judge and were trained on": (
         _trained_rows_judge,
-        "recorded holdout rows are recorded for train too",
+        "recorded holdout rows are recorded for training too",
     ),
     "a firewall that left more than it found": (
         _both(0, "firewall", "found_near", report=("data", "firewall", "found_near")),

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from engine.lock.comparison import NUMBERS, compared_replay
+from engine.lock.comparison import NUMBERS, compared_rows
 from engine.lock.file import ReplayFacts, lock_from_text, lock_text
 from engine.values import replace
 from support.recipe_pairs import accepted_run
@@ -50,17 +50,21 @@ def test_a_lock_without_replay_is_written_as_before() -> None:
     ids=str,
 )  # fmt: skip
 def test_what_differs_of_given_text_is_named(change: Any, named: list[str]) -> None:
-    found = list(compared_replay(GIVEN, {**GIVEN, **change}))
+    found = list(compared_rows("replay", GIVEN, {**GIVEN, **change}))
 
     assert [one.name for one in found if not one.equal] == named
     assert {one.part for one in found} == {"data"}
 
 
 def test_other_samples_of_the_base_model_are_other_numbers_and_not_other_data() -> None:
-    found = list(compared_replay(SAMPLED, {**SAMPLED, "digest": "ef" * 32}))
+    found = list(compared_rows("replay", SAMPLED, {**SAMPLED, "digest": "ef" * 32}))
 
     assert [(one.part, one.name) for one in found if not one.equal] == [(NUMBERS, "replayed text")]
 
 
 def test_nothing_is_compared_where_one_of_the_runs_replays_nothing() -> None:
-    assert list(compared_replay(GIVEN, None)) == list(compared_replay(None, GIVEN)) == []
+    assert (
+        list(compared_rows("replay", GIVEN, None))
+        == list(compared_rows("replay", None, GIVEN))
+        == []
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from engine.lock.comparison import compared_synthetic
+from engine.lock.comparison import compared_rows
 from engine.lock.file import SyntheticFacts, lock_from_text, lock_text
 from engine.values import replace
 from support.recipe_pairs import accepted_run
@@ -53,11 +53,15 @@ def test_synthetic_rows_are_written_and_read_back_and_leave_no_trace_where_there
 def test_what_differs_of_synthetic_rows_is_named(change: Any, named: list[str]) -> None:
     now: Any = {**FACTS, **change}
 
-    found = list(compared_synthetic(FACTS, now))
+    found = list(compared_rows("synthetic", FACTS, now))
 
     assert [one.name for one in found if not one.equal] == named
     assert {one.part for one in found} == {"data"}
 
 
 def test_nothing_is_compared_where_one_of_the_runs_has_no_such_rows() -> None:
-    assert list(compared_synthetic(FACTS, None)) == list(compared_synthetic(None, FACTS)) == []
+    assert (
+        list(compared_rows("synthetic", FACTS, None))
+        == list(compared_rows("synthetic", None, FACTS))
+        == []
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from engine.lock.comparison import compared_teacher
+from engine.lock.comparison import compared_rows
 from engine.lock.file import TeacherFacts, lock_from_text, lock_text
 from engine.values import replace
 from support.recipe_pairs import accepted_run
@@ -53,21 +53,27 @@ def test_a_teacher_is_written_and_read_back_and_leaves_no_trace_where_there_is_n
 def test_what_differs_of_a_teacher_is_named(change: Any, named: list[str]) -> None:
     now: Any = {**FACTS, **change}
 
-    found = list(compared_teacher(FACTS, now))
+    found = list(compared_rows("teacher", FACTS, now))
 
     assert [one.name for one in found if not one.equal] == named
     assert {one.part for one in found} == {"data"}
 
 
 def test_nothing_is_compared_where_one_of_the_runs_has_no_teacher() -> None:
-    assert list(compared_teacher(FACTS, None)) == list(compared_teacher(None, FACTS)) == []
+    assert (
+        list(compared_rows("teacher", FACTS, None))
+        == list(compared_rows("teacher", None, FACTS))
+        == []
+    )
 
 
 def test_other_probabilities_of_a_teacher_are_another_number_and_no_other_data() -> None:
     soft: TeacherFacts = {**FACTS, "targets": "ab" * 32}
 
     [other] = [
-        one for one in compared_teacher(soft, {**soft, "targets": "cd" * 32}) if not one.equal
+        one
+        for one in compared_rows("teacher", soft, {**soft, "targets": "cd" * 32})
+        if not one.equal
     ]
 
     assert (other.part, other.name) == ("numbers", "the teacher's probabilities")

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from engine.lock.accepted_run import TRAINER, read_basis, write_basis
-from engine.lock.comparison import _trainer
+from engine.lock.comparison import each_fact
 from engine.lock.file import Accepted, lock_from_text, lock_text
 from engine.lock.policy import _uncovered_trainer
 from engine.values import replace
@@ -51,13 +51,14 @@ def test_the_lock_holds_it_and_is_as_before_without_one(root: Path) -> None:
 
 
 def test_a_reproduction_compares_each_package_of_it() -> None:
-    facts = list(_trainer({"trl": "1.15.0", "peft": "0.21.2"}, {"trl": "1.15.0", "peft": "0.22.0"}))
+    both = ({"trl": "1.15.0", "peft": "0.21.2"}, {"trl": "1.15.0", "peft": "0.22.0"})
+
+    facts = list(each_fact("tool version", *both, "{} of the trainer"))
 
     assert [(one.name, one.equal, one.found) for one in facts] == [
-        ("peft of the trainer", False, "0.22.0"),
         ("trl of the trainer", True, "1.15.0"),
+        ("peft of the trainer", False, "0.22.0"),
     ]
-    assert list(_trainer({}, {"trl": "1.15.0"})) == []
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -49,20 +49,17 @@ def gate_problems(found: Contents) -> Iterator[str]:
         if len({(one.name, one.direction) for one in judged.checks}) != len(judged.checks):
             yield f"{name} has a check twice"
         for check in judged.checks:
-            yield from _by_itself(name, check)
-
-
-def _by_itself(gate: str, check: Check) -> Iterator[str]:
-    """Yield that a check passes against its own numbers."""
-    if check.decided_on not in ("point", "lower bound", "upper bound"):
-        yield f"{gate}: {check.name} is decided on `{check.decided_on}`"
-    elif check.status is Status.PASS:
-        metric = Metric(name=check.name, value=check.got, n=check.n, interval=check.interval)
-        decide_on = "point" if check.decided_on == "point" else "lower_bound"
-        direction = "min" if check.direction == "min" else "max"
-        right = judge(metric, direction, check.bound, decide_on=decide_on)  # type: ignore[arg-type]
-        if right.status is not Status.PASS:
-            yield f"{gate}: {check.name} passes, its numbers do not"
+            if check.decided_on not in ("point", "lower bound", "upper bound"):
+                yield f"{name}: {check.name} is decided on `{check.decided_on}`"
+            elif check.status is Status.PASS:
+                metric = Metric(
+                    name=check.name, value=check.got, n=check.n, interval=check.interval
+                )
+                decide_on = "point" if check.decided_on == "point" else "lower_bound"
+                direction = "min" if check.direction == "min" else "max"
+                right = judge(metric, direction, check.bound, decide_on=decide_on)  # type: ignore[arg-type]
+                if right.status is not Status.PASS:
+                    yield f"{name}: {check.name} passes, its numbers do not"
 
 
 def row_problems(found: Contents) -> Iterator[str]:

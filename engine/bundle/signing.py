@@ -8,7 +8,6 @@ are an extra, imported where they are used.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -19,11 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, EnvironmentProblem, RecipeError, StoreError, install_hint
-from engine.evidence import Check, Report, Verdict
+from engine.evidence import Report, Verdict
 from engine.files.reading import parse_json, read_bytes
 from engine.files.user import config_folder
 from engine.lock.file import Accepted
-from engine.values import Value
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -45,9 +43,10 @@ def statement_of(
     Its subjects are the files of the model: those that leave, and what was trained. The predicate says
     how they were judged, from what they were made, and which files of the bundle tell more.
     """
+    gates = {"gate": report.gate, "verify": report.verify}
     return {
         "_type": TYPE,
-        "subject": subjects(accepted),
+        "subject": _named({**accepted.adapter, **accepted.files}),
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "recipe": {
@@ -59,7 +58,7 @@ def statement_of(
             "started": report.started,
             "accepted": accepted.finished,
             "reproduction": report.reproduction.verdict.value if report.reproduction else None,
-            "verdicts": verdicts(report),
+            "verdicts": {name: _verdict(gate) for name, gate in gates.items() if gate},
             "metrics": dict(accepted.metrics),
             "noise": dict(accepted.spread),
             "made_from": {
@@ -70,24 +69,11 @@ def statement_of(
             "made_with": {name: getattr(accepted, name) for name in _MADE_WITH},
             # the first bundles did not say it
             **({"pages_written_with": written_with} if written_with else {}),
-            "evidence": [
-                _named(name, hashlib.sha256(data).hexdigest())
-                for name, data in sorted(evidence.items())
-            ],
+            "evidence": _named(
+                {name: hashlib.sha256(data).hexdigest() for name, data in evidence.items()}
+            ),
         },
     }
-
-
-def subjects(accepted: Accepted) -> list[dict[str, Any]]:
-    """Return the files of the model with their digests, each once."""
-    digests = {**accepted.adapter, **accepted.files}
-    return [_named(name, digest) for name, digest in sorted(digests.items())]
-
-
-def verdicts(report: Report) -> dict[str, Any]:
-    """Return the verdicts of the gates, with every check."""
-    gates = {"gate": report.gate, "verify": report.verify}
-    return {name: _verdict(gate) for name, gate in gates.items() if gate}
 
 
 def to_bytes(statement: Mapping[str, Any]) -> bytes:
@@ -97,24 +83,23 @@ def to_bytes(statement: Mapping[str, Any]) -> bytes:
 
 
 def _verdict(gate: Verdict) -> dict[str, Any]:
-    return {"status": gate.status.value, "checks": [_check(check) for check in gate.checks]}
+    checks = [
+        {
+            "name": check.name,
+            "status": check.status.value,
+            "got": check.got,
+            "interval": [check.interval.low, check.interval.high] if check.interval else None,
+            "decided_on": check.decided_on,
+            check.direction: check.bound,
+            "rows": check.n,
+        }
+        for check in gate.checks
+    ]
+    return {"status": gate.status.value, "checks": checks}
 
 
-def _check(check: Check) -> dict[str, Any]:
-    interval = [check.interval.low, check.interval.high] if check.interval else None
-    return {
-        "name": check.name,
-        "status": check.status.value,
-        "got": check.got,
-        "interval": interval,
-        "decided_on": check.decided_on,
-        check.direction: check.bound,
-        "rows": check.n,
-    }
-
-
-def _named(name: str, digest: str) -> dict[str, Any]:
-    return {"name": name, "digest": {"sha256": digest}}
+def _named(digests: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "digest": {"sha256": one}} for name, one in sorted(digests.items())]
 
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -124,14 +109,6 @@ KNOWN = "known-keys"
 MOST_KEYS = 1000
 MOST_BYTES = 65_536
 """Of a key's file."""
-
-
-class Signed(Value):
-    """What an envelope holds once its signature was checked."""
-
-    payload: bytes
-    key: str
-    """sha256 of the key that signed, as 64 hex digits."""
 
 
 def key_place() -> Path:
@@ -163,12 +140,31 @@ def own_key(path: Path | None) -> tuple[ed25519.Ed25519PrivateKey, bool]:
 
     """
     require("cryptography", "securesystemslib")
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+        load_pem_private_key,
+    )
+
     place = path or key_place()
     if path is None and not place.exists():
-        return _made(place), True
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
+        made = Ed25519PrivateKey.generate()
+        text = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # new and private from the first moment: others never get to read it
+            handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(text)
+        except OSError as error:
+            raise StoreError.one(
+                "X662",
+                f"a new signing key cannot be kept: {error.strerror or error}",
+                hint="name a key of yours with --key FILE",
+            ) from error
+        return made, True
     try:
         key = load_pem_private_key(read_bytes(place, limit=MOST_BYTES), password=None)
     # TypeError: the key is encrypted
@@ -220,8 +216,8 @@ def sign(payload: bytes, key: ed25519.Ed25519PrivateKey) -> bytes:
     return (json.dumps(envelope.to_dict(), indent=1, sort_keys=True) + "\n").encode()
 
 
-def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> Signed:
-    """Return what an envelope holds.
+def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> bytes:
+    """Return the payload of an envelope.
 
     Raises:
         ValueError: it is no envelope of ours, or the key did not sign it.
@@ -229,16 +225,23 @@ def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> Signed:
     """
     from cryptography.exceptions import InvalidSignature
 
-    data = _envelope(envelope)
-    payload, (signature,) = base64.b64decode(data["payload"]), data["signatures"]
+    try:
+        data: dict[str, Any] = parse_json(envelope)
+        (signature,) = data["signatures"]
+        texts = [data["payload"], signature["sig"]]
+        payload, signed = (base64.b64decode(text, validate=True) for text in texts)
+        plain = [base64.b64encode(one).decode() for one in (payload, signed)]
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError("it is no signed envelope") from error
+    if plain != texts or data.keys() != {"payload", "payloadType", "signatures"}:
+        raise ValueError("it is no signed envelope")
+    if data["payloadType"] != PAYLOAD_TYPE:
+        raise ValueError("it is not an envelope of one in-toto statement with one signature")
+    kind = PAYLOAD_TYPE.encode()
     try:
         # By `cryptography` alone: whoever verifies need not install the library that signs, and
         # that brings the clients of clouds.
-        kind = PAYLOAD_TYPE.encode()
-        key.verify(
-            base64.b64decode(signature["sig"]),
-            (b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)),
-        )
+        key.verify(signed, b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload))
     except InvalidSignature as error:
         raise ValueError("the signature is not that of the key") from error
     if signature != {"keyid": key_id(key), "sig": signature["sig"]}:
@@ -246,27 +249,7 @@ def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> Signed:
     # one spelling only: else bytes of the envelope could change without breaking the signature
     if (json.dumps(data, indent=1, sort_keys=True) + "\n").encode() != envelope:
         raise ValueError("the envelope is not written as ours are")
-    return Signed(payload=payload, key=key_id(key))
-
-
-def _envelope(text: bytes) -> dict[str, Any]:
-    """Return an envelope as JSON; ValueError for what is none, or says a thing in two ways."""
-    try:
-        data = parse_json(text)
-        signatures = data["signatures"]
-        if not isinstance(data, dict) or data.keys() != {"payload", "payloadType", "signatures"}:
-            raise TypeError(text)  # noqa: TRY301 - caught below
-        base64s = [data["payload"], *(one["sig"] for one in signatures)]
-        canonical = all(
-            base64.b64encode(base64.b64decode(one, validate=True)).decode() == one
-            for one in base64s
-        )
-    except (AttributeError, ValueError, KeyError, TypeError, binascii.Error) as error:
-        raise ValueError("it is no signed envelope") from error
-    if not canonical or len(signatures) != 1 or data.get("payloadType") != PAYLOAD_TYPE:
-        raise ValueError("it is not an envelope of one in-toto statement with one signature")
-    found: dict[str, Any] = data
-    return found
+    return payload
 
 
 def require(*names: str) -> None:
@@ -280,28 +263,6 @@ def require(*names: str) -> None:
             f"signatures need {' and '.join(missing)}",
             hint=install_hint("bundle"),
         )
-
-
-def _made(place: Path) -> ed25519.Ed25519PrivateKey:
-    """Make the user's own key; only the user may read it."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    key = Ed25519PrivateKey.generate()
-    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # new and private from the first moment: others never get to read it
-        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise StoreError.one(
-            "X662",
-            f"a new signing key cannot be kept: {error.strerror or error}",
-            hint="name a key of yours with --key FILE",
-        ) from error
-    return key
 
 
 def _no_key(place: Path, why: str) -> RecipeError:

@@ -27,6 +27,7 @@ from engine.bundle.contents import (
 )
 from engine.bundle.rows import ROWS
 from engine.bundle.signing import (
+    MOST_BYTES,
     PREDICATE_TYPE,
     TYPE,
     checked,
@@ -36,12 +37,10 @@ from engine.bundle.signing import (
     to_bytes,
 )
 from engine.errors import RecipeError
-from engine.evidence import Report
 from engine.files.digests import sha256_of
 from engine.files.reading import parse_json, read_bytes, require_regular
 from engine.values import Value, brief_text
 
-MOST_KEY_BYTES: Final = 65_536
 _KEY_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
     "report, lock and recipe are written as they should be": written.form_problems,
@@ -66,7 +65,6 @@ class Claim(Value):
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is wrong with it."""
         return not self.problem
 
 
@@ -102,12 +100,10 @@ class Checking:
 
     @property
     def holds(self) -> bool:
-        """Whether every claim does."""
         return all(claim.holds for claim in self.claims)
 
     @property
     def verdict(self) -> BundleVerdict:
-        """What all claims come to, and whether it is known who signed."""
         if not self.holds:
             return BundleVerdict.NOT_VERIFIED
         if self.is_known:
@@ -130,15 +126,21 @@ def check_bundle(bundle: Path, *, model: Path | None = None, key: str | None = N
     """
     # read first: a wrong --key is an error of the call, whatever the bundle holds
     trusted = _id_of(key) if key else None
-    checking = Checking()
+    checking, whole = Checking(), "the file is a bundle, byte for byte"
     try:
         members = {member.name: member for member in read_archive(bundle, is_large=_is_model)}
     except ArchiveError as error:
-        checking.claim("the file is a bundle, byte for byte", [str(error)])
+        checking.claim(whole, [str(error)])
         return checking
     except OSError as error:
         raise _unreadable(bundle, error) from error
-    checking.claim("the file is a bundle, byte for byte", _members(members))
+    due = {*EVIDENCE, STATEMENT, KEY}
+    missing = sorted(due - members.keys())
+    # such a file is signed by nobody, and would still be taken for a part of the bundle
+    others = sorted(name for name in members.keys() - {*due, ROWS} if not _is_model(name))
+    found = [f"{', '.join(missing)} is missing"] if missing else []
+    found += [f"{', '.join(others)} does not belong in it"] if others else []
+    checking.claim(whole, found)
     # without a statement that was signed there is nothing to hold the files to
     statement = _signed(checking, members, trusted)
     if statement is None:
@@ -160,20 +162,40 @@ def _content(
     checking: Checking, members: Mapping[str, Member], statement: Mapping[str, Any]
 ) -> None:
     """Compare the signed statement with the files of the bundle, and these with each other."""
-    predicate = statement["predicate"]
-    evidence = {one["name"]: one["digest"]["sha256"] for one in predicate["evidence"]}
-    checking.claim("the evidence is what was signed", _evidence(members, evidence))
+    signed = {one["name"]: one["digest"]["sha256"] for one in statement["predicate"]["evidence"]}
+    names = (*EVIDENCE, *({ROWS} & {*members, *signed}))
+    checking.claim("the evidence is what was signed", _unsigned(names, members, signed))
     try:
         found = read_contents(members, statement)
     except ContentsError as error:
         checking.claim("report, lock and recipe can be read", [str(error)])
         return
     checking.contents = found
-    if any(map(_is_model, members)):
-        included = _included(checking, members, found.report)
-        checking.claim("the model files are what was signed", included)
-    for what, problems in claims_of(found):
-        checking.claim(what, _problems(problems, found))
+    if models := list(filter(_is_model, members)):
+        sizes = {f"{MODEL}/{file.name}": file.bytes for file in found.report.files}
+        digests = {f"{MODEL}/{one['name']}": one["digest"]["sha256"] for one in checking.subjects}
+        problems = list(_unsigned(sorted({*models, *sizes}), members, digests))
+        problems += [
+            f"`{name}` has {members[name].size:,} bytes, the report says {sizes.get(name)}"
+            for name in models
+            if members[name].size != sizes.get(name)
+        ]
+        checking.claim("the model files are what was signed", problems)
+    for what, compare in claims_of(found):
+        checking.claim(what, _problems(compare, found))
+
+
+def _unsigned(
+    names: Iterable[str], members: Mapping[str, Member], signed: Mapping[str, str]
+) -> Iterator[str]:
+    for name in names:
+        member, digest = members.get(name), signed.get(name)
+        if digest is None:
+            yield f"`{name}` is not signed"
+        elif member is None:
+            yield f"`{name}` is missing"
+        elif member.sha256 != digest:
+            yield f"`{name}` has the sha256 {member.sha256}, signed is {digest}"
 
 
 def claims_of(found: Contents) -> Iterator[tuple[str, Callable[[Contents], Iterator[str]]]]:
@@ -195,19 +217,9 @@ def _problems(problems: Callable[[Contents], Iterator[str]], found: Contents) ->
         yield from problems(found)
     except ContentsError as error:
         yield str(error)
-    # a stranger's values can break any computation; that is a problem of the bundle, not of ours
-    except (ArithmeticError, AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
+    # the values of others can break any computation; that is a problem of the bundle, not of ours
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         yield f"it holds values that cannot be compared ({brief_text(str(error))})"
-
-
-def _members(members: Mapping[str, Member]) -> Iterator[str]:
-    wanted = {*EVIDENCE, STATEMENT, KEY}
-    if missing := sorted(wanted - set(members)):
-        yield f"{', '.join(missing)} is missing"
-    wanted.add(ROWS)
-    # such a file is signed by nobody, and would still be taken for a part of the bundle
-    if others := sorted(name for name in members if not _is_model(name) and name not in wanted):
-        yield f"{', '.join(others)} does not belong in it"
 
 
 def _signed(
@@ -218,9 +230,9 @@ def _signed(
     problem = ""
     try:
         key = public_key(bytes_of(members, KEY), KEY)
-        signed = checked(bytes_of(members, STATEMENT), key)
-        found = _statement(signed.payload)
-        checking.signer, checking.subjects = signed.key, tuple(found["subject"])
+        payload, checking.signer = checked(bytes_of(members, STATEMENT), key), key_id(key)
+        found = _statement(payload)
+        checking.subjects = tuple(found["subject"])
     except RecipeError as error:
         problem = error.problems[0].message
     except (KeyError, ValueError) as error:
@@ -237,76 +249,48 @@ def _signed(
 def _statement(payload: bytes) -> Mapping[str, Any]:
     """Return the statement; ValueError for one of another kind."""
     try:
-        found = parse_json(payload)
+        found: Mapping[str, Any] = parse_json(payload)
         kinds = (found["_type"], found["predicateType"])
-        for one in (*found["subject"], *found["predicate"]["evidence"]):
-            if not isinstance(one["name"], str) or not isinstance(one["digest"]["sha256"], str):
-                raise TypeError(one["name"])  # noqa: TRY301 - caught below
+        named = (*found["subject"], *found["predicate"]["evidence"])
+        is_named = all(
+            isinstance(one["name"], str) and isinstance(one["digest"]["sha256"], str)
+            for one in named
+        )
         canonical = to_bytes(found)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError("what is signed is no in-toto statement") from error
+    if not is_named:
+        raise ValueError("what is signed is no in-toto statement")
     if kinds != (TYPE, PREDICATE_TYPE):
-        raise ValueError(
-            f"what is signed is a `{brief_text(str(kinds[1]))}`, not a `{PREDICATE_TYPE}`"
-        )
+        what = brief_text(str(kinds[1]))
+        raise ValueError(f"what is signed is a `{what}`, not a `{PREDICATE_TYPE}`")
     # JSON with a key that stands twice says different things to different readers
     if canonical != payload:
         raise ValueError("the statement is not written as ours are")
-    statement: Mapping[str, Any] = found
-    return statement
-
-
-def _evidence(members: Mapping[str, Member], signed: Mapping[str, str]) -> Iterator[str]:
-    for name in (*EVIDENCE, *({ROWS} & {*members, *signed})):
-        yield from _unsigned(name, members.get(name), signed.get(name))
-    if ROWS in signed and ROWS not in members:
-        yield f"`{ROWS}` is missing"
-
-
-def _unsigned(name: str, member: Member | None, signed: str | None) -> Iterator[str]:
-    if signed is None:
-        yield f"`{name}` is not signed"
-    elif member is not None and member.sha256 != signed:
-        yield f"`{name}` has the sha256 {member.sha256}, signed is {signed}"
-
-
-def _included(checking: Checking, members: Mapping[str, Member], report: Report) -> Iterator[str]:
-    sizes = {f"{MODEL}/{file.name}": file.bytes for file in report.files}
-    if missing := sorted(sizes.keys() - members.keys()):
-        yield f"{', '.join(name.removeprefix(f'{MODEL}/') for name in missing)} is missing"
-    signed = {f"{MODEL}/{one['name']}": one["digest"]["sha256"] for one in checking.subjects}
-    for name in filter(_is_model, members):
-        yield from _unsigned(name, members[name], signed.get(name))
-        if members[name].size != sizes.get(name):
-            yield f"`{name}` has {members[name].size:,} bytes, the report says {sizes.get(name)}"
+    return found
 
 
 def _model(checking: Checking, model: Path) -> None:
     """Find a file, or every file of a folder, among those that were signed."""
-    signed = {one["digest"]["sha256"]: one["name"] for one in checking.subjects}
-    digests = {}
+    signed = {one["digest"]["sha256"] for one in checking.subjects}
+    files = checking.contents.report.files if checking.contents else ()
+    sizes = {one.sha256: one.bytes for one in files}
+    problems = list[str]()
     try:
         # by digest and not by name: people rename what they download
-        files = sorted(p for p in model.rglob("*") if p.is_file()) if model.is_dir() else [model]
-        for file in files:
-            require_regular(file)
-            digests[file] = sha256_of(file)
+        given = sorted(p for p in model.rglob("*") if p.is_file()) if model.is_dir() else [model]
+        for place in given:
+            require_regular(place)
+            digest, size = sha256_of(place), place.stat().st_size
+            if digest not in signed:
+                problems.append(f"`{place.name}` (sha256 {digest}) is none of the model's files")
+            elif sizes.get(digest, size) != size:
+                says = f"the report says {sizes[digest]:,}"
+                problems.append(f"`{place.name}` has {size:,} bytes, {says}")
     except OSError as error:
         raise _unreadable(model, error) from error
-    strange = [
-        f"`{file.name}` (sha256 {digest}) is none of the model's files"
-        for file, digest in digests.items()
-        if digest not in signed
-    ]
-    if checking.contents is not None:
-        sizes = {one.sha256: one.bytes for one in checking.contents.report.files}
-        strange += [
-            f"`{file.name}` has {file.stat().st_size:,} bytes, the report says {sizes[digest]:,}"
-            for file, digest in digests.items()
-            if digest in sizes and sizes[digest] != file.stat().st_size
-        ]
     claim = f"`{model.name}` is a file of this model"
-    checking.claim(claim, strange if digests else ["the folder is empty"])
+    checking.claim(claim, problems if given else ["the folder is empty"])
 
 
 def _id_of(key: str) -> str:
@@ -314,7 +298,7 @@ def _id_of(key: str) -> str:
         return key.lower()
     path = Path(key)
     try:
-        return key_id(public_key(read_bytes(path, limit=MOST_KEY_BYTES), path.name))
+        return key_id(public_key(read_bytes(path, limit=MOST_BYTES), path.name))
     except OSError as error:
         hint = "--key takes the file of a public key (PEM), or its sha256: 64 hex digits"
         raise _unreadable(path, error, hint) from error

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import fmean, stdev
-from typing import Any
 
 from engine.evidence import Status
 from engine.kinds import AnswerForm
@@ -19,7 +18,7 @@ from engine.lock.file import Accepted, AnswerFacts, Lock
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import values_of
 from engine.recipe.metrics import FREE
-from engine.recipe.model import Recipe, Task, Threshold
+from engine.recipe.model import Recipe, Task
 from engine.values import Value, replace
 
 BYTES = 4
@@ -136,8 +135,8 @@ OF_PROBABILITIES = ("ece", "brier")
 """Metrics of probabilities, which a lock does not hold for each row."""
 _NEAR_NATS = 1e-5
 """Of its size, by which a number of likelihoods may be off: they are kept in 32 bits."""
-FINGERPRINT, ANSWER = 4, 4
-"""Bytes of each row's fingerprint, and of each answer."""
+FINGERPRINT = 4
+"""Bytes of each row's."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 OTHER_HOLDOUT = "the accepted run was judged on another holdout than the one that is recorded"
 _CLOCKS = timedelta(days=1)
@@ -146,66 +145,58 @@ _CLOCKS = timedelta(days=1)
 
 def contradictions(accepted: Accepted) -> Iterator[str]:
     """Yield each fact that cannot be true beside the others, in words."""
-    yield from _verdicts(accepted)
+    rows, answers, marks = accepted.rows, accepted.answers, accepted.fingerprints
+    if "gate" not in accepted.verdicts:
+        yield "`verdicts` has no `gate`"
+    for name, verdict in accepted.verdicts.items():
+        if name not in ("gate", "verify"):
+            yield f"`verdicts.{name}` is of no stage that judges"
+        if verdict != Status.PASS:
+            yield f"`verdicts.{name}` is `{verdict}` for an accepted run"
     yield from _metrics(accepted)
     yield from _spread(accepted)
-    rows, answers = accepted.rows, accepted.answers
-    marks = accepted.fingerprints
-    if marks is not None and _bytes(marks) != FINGERPRINT * rows:
-        yield f"`fingerprints` are not those of {rows:,} rows"
-    if _bytes(answers["entries"]) != ANSWER * answers["rows"]:
-        yield f"`answers.entries` are not those of {answers['rows']:,} rows"
-    if answers["rows"] > rows:
-        yield f"`answers.rows` is {answers['rows']:,} of {rows:,} rows that were read"
-    parts: Mapping[str, Mapping[str, Any]] = {
+    digests: dict[str, Mapping[str, str]] = {
         "recipe": {"digest": accepted.recipe["digest"]},
-        "splits": accepted.splits,
         "base_model.files": accepted.base_model["files"],
-        "predictions": accepted.predictions,
-        "adapter": accepted.adapter,
-        "merged": accepted.merged,
-        "files": accepted.files,
+        **{
+            name: getattr(accepted, name)
+            for name in ("splits", "predictions", "adapter", "merged", "files")
+        },
     }
-    for part, digests in parts.items():
-        for name, digest in digests.items():
+    for part, named in digests.items():
+        for name, digest in named.items():
             if not SHA256.fullmatch(digest):
                 yield f"`{part}.{name}` is no sha256"
-    for part in ("adapter", "predictions", "splits"):
-        if not parts[part]:
+        if part in ("adapter", "predictions", "splits") and not named:
             yield f"`{part}` is empty"
-    if "holdout" not in accepted.splits:
-        yield "`splits` has no `holdout`"
-    if accepted.threads < 1:
-        yield f"`threads` is {accepted.threads}"
-    # a time to come would make every stored result look older than the lock, and each run a mere
-    # reuse
-    if datetime.fromisoformat(accepted.finished) > datetime.now(UTC) + _CLOCKS:
-        yield f"`finished` is {accepted.finished}, which is still to come"
+    facts = (
+        (marks is not None and _bytes(marks) != FINGERPRINT * rows, f"`fingerprints` are not those of {rows:,} rows"),
+        (
+            _bytes(answers["entries"]) != BYTES * answers["rows"],
+            f"`answers.entries` are not those of {answers['rows']:,} rows",
+        ),
+        (answers["rows"] > rows, f"`answers.rows` is {answers['rows']:,} of {rows:,} rows that were read"),
+        ("holdout" not in accepted.splits, "`splits` has no `holdout`"),
+        (accepted.threads < 1, f"`threads` is {accepted.threads}"),
+        # a time to come would make every stored result look older than the lock, and each run a mere reuse
+        (
+            datetime.fromisoformat(accepted.finished) > datetime.now(UTC) + _CLOCKS,
+            f"`finished` is {accepted.finished}, which is still to come",
+        ),
+    )  # fmt: skip
+    yield from (text for is_wrong, text in facts if is_wrong)
 
 
 def lock_contradictions(lock: Lock) -> Iterator[str]:
     """Yield each fact of a lock's accepted run that cannot be true beside the others or the recorded holdout."""
-    run = lock.accepted
+    run, holdout = lock.accepted, lock.splits.get("holdout")
     if run is None:
         return
     yield from contradictions(run)
-    holdout = lock.splits.get("holdout")
-    if holdout is None:
-        return
-    if run.splits.get("holdout") != holdout.digest:
+    if holdout is not None and run.splits.get("holdout") != holdout.digest:
         yield OTHER_HOLDOUT
-    elif run.answers["rows"] != holdout.rows:
+    elif holdout is not None and run.answers["rows"] != holdout.rows:
         yield f"`answers.rows` is {run.answers['rows']:,}, the recorded holdout has {holdout.rows:,} rows"
-
-
-def _verdicts(accepted: Accepted) -> Iterator[str]:
-    if "gate" not in accepted.verdicts:
-        yield "`verdicts` has no `gate`"
-    for name in accepted.verdicts.keys() - {"gate", "verify"}:
-        yield f"`verdicts.{name}` is of no stage that judges"
-    for name, verdict in accepted.verdicts.items():
-        if verdict != Status.PASS:
-            yield f"`verdicts.{name}` is `{verdict}` for an accepted run"
 
 
 def _metrics(accepted: Accepted) -> Iterator[str]:
@@ -215,10 +206,8 @@ def _metrics(accepted: Accepted) -> Iterator[str]:
         value, low, high = metric["value"], metric["low"], metric["high"]
         if low is None and high is None:
             continue
-        if value is None:
-            yield f"`metrics.{name}` has an interval and no value"
-        elif low is None or high is None:
-            yield f"`metrics.{name}` has one end of an interval"
+        if value is None or low is None or high is None:
+            yield f"`metrics.{name}` has an interval without its value or one of its ends"
         elif not low - NEAR <= value <= high + NEAR:
             yield f"`metrics.{name}` is {value}, outside of its interval from {low} to {high}"
 
@@ -233,10 +222,14 @@ def _spread(accepted: Accepted) -> Iterator[str]:
         known = [value for value in values if value is not None]
         if len(known) != len(values) or len(known) < 2:  # a deviation needs two
             yield f"`spread.{name}` stands on seeds that are not there"
-        elif abs(fmean(known) - spread["mean"]) > NEAR:
-            yield f"`spread.{name}.mean` is {spread['mean']}, its seeds give {fmean(known):.6f}"
-        elif abs(stdev(known) - spread["deviation"]) > NEAR:
-            yield f"`spread.{name}.deviation` is {spread['deviation']}, its seeds give {stdev(known):.6f}"
+            continue
+        stated = (
+            ("mean", spread["mean"], fmean(known)),
+            ("deviation", spread["deviation"], stdev(known)),
+        )
+        for part, value, right in stated:
+            if abs(right - value) > NEAR:
+                yield f"`spread.{name}.{part}` is {value}, its seeds give {right:.6f}"
 
 
 def _bytes(text: str) -> int:
@@ -251,9 +244,20 @@ def _bytes(text: str) -> int:
 def contradictions_of_recipe(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
     """Yield what contradicts itself in the accepted run of a lock that this recipe asks for."""
     yield from contradictions(accepted)
-    if not recipe.splits.folds:  # with folds, bounds are kept by the answers to all rows
-        for bound in recipe.acceptance.metrics:
-            yield from _unmet(bound, accepted, decide_on=recipe.acceptance.decide_on)
+    # with folds, bounds are kept by the answers to all rows
+    for bound in () if recipe.splits.folds else recipe.acceptance.metrics:
+        metric = accepted.metrics.get(bound.metric)
+        if metric is None:
+            yield f"`metrics` has no `{bound.metric}`, which the recipe bounds"
+            continue
+        is_least = bound.direction == "min"
+        end, limit = ("low", metric["low"]) if is_least else ("high", metric["high"])
+        decides = metric["value"] if recipe.acceptance.decide_on == "point" else limit
+        shown = f"`metrics.{bound.metric}` is {metric['value']} ({end} {limit})"
+        if decides is None:
+            yield f"{shown} and decides nothing"
+        elif (bound.bound - decides if is_least else decides - bound.bound) > NEAR:
+            yield f"{shown}, accepted by a bound of at {'least' if is_least else 'most'} {bound.bound:g}"
 
 
 def contradicted_by_answers(
@@ -284,21 +288,3 @@ def is_near(stated: float, value: float, accepted: Accepted) -> bool:
     # likelihoods are kept in 32 bits, so what is computed from them is off by a share of its size
     relative = _NEAR_NATS * abs(stated) if accepted.answers["way"] == LIKELIHOODS else 0.0
     return abs(stated - value) <= max(NEAR, relative)
-
-
-def _unmet(bound: Threshold, accepted: Accepted, *, decide_on: str) -> Iterator[str]:
-    """Yield that the numbers of a lock do not keep a bound which they were accepted by."""
-    metric = accepted.metrics.get(bound.metric)
-    if metric is None:
-        yield f"`metrics` has no `{bound.metric}`, which the recipe bounds"
-        return
-    end = "low" if bound.direction == "min" else "high"
-    limit = metric["low"] if bound.direction == "min" else metric["high"]
-    decides = metric["value"] if decide_on == "point" else limit
-    shown = f"`metrics.{bound.metric}` is {metric['value']} ({end} {limit})"
-    if decides is None:
-        yield f"{shown} and decides nothing"
-    elif bound.direction == "min" and decides < bound.bound - NEAR:
-        yield f"{shown}, accepted by a bound of at least {bound.bound:g}"
-    elif bound.direction == "max" and decides > bound.bound + NEAR:
-        yield f"{shown}, accepted by a bound of at most {bound.bound:g}"

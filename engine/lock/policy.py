@@ -25,8 +25,6 @@ from engine.values import Value, replace
 
 
 class LockOptions(Value):
-    """What the caller wants of the lock."""
-
     frozen: bool = False
     """Refuse what the lock does not cover."""
     update: bool = False
@@ -101,23 +99,27 @@ class LockPolicy(Value):
         """Return how the run compares; None without anything to compare with. `runs` are those before it."""
         if self.accepted is None:
             return None
-        from engine.lock.reproduction import (
-            RepeatedRun,
-            another_recipe,
-            reproduction_of,
-        )  # a plan repeats nothing
+        from engine.lock import reproduction  # a plan repeats nothing
 
         if self.changed:
-            return another_recipe(self.changed)
-        return reproduction_of(
-            RepeatedRun(
+            return reproduction.another_recipe(self.changed)
+        # what earlier runs of this user made that repeated nothing
+        originals = frozenset(
+            stage["key"]
+            for _, record in runs.ours(self.recipe.name)
+            if not record.get("reproduction")
+            for stage in record.get("stages", {}).values()
+            if stage.get("status") == StageStatus.RAN
+        )
+        return reproduction.reproduction_of(
+            reproduction.RepeatedRun(
                 recipe=self.recipe,
                 accepted=self.accepted,
                 artifacts=artifacts,
                 records=records,
                 outcome=outcome,
                 error=error,
-                originals=frozenset(_originals(runs, self.recipe.name)),
+                originals=originals,
             )
         )
 
@@ -129,15 +131,6 @@ class LockPolicy(Value):
         failed = found is not None and found.verdict in (Repeat.NOT, Repeat.REUSED)
         # a code that is there already says more: the gate refused, or a stage failed
         return ExitCode.REFUSED if self.options.frozen and failed and not code else code
-
-
-def _originals(runs: Runs, recipe_name: str) -> Iterator[str]:
-    for _, record in runs.ours(recipe_name):
-        if record.get("reproduction"):
-            continue
-        for stage in record.get("stages", {}).values():
-            if stage.get("status") == StageStatus.RAN:
-                yield stage["key"]
 
 
 def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:
@@ -208,16 +201,16 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
         listed = ", ".join(map(str, [*asked, *further]))
         message = f"`{path.name}` has numbers of further seeds, which this run would not train"
         yield message, "method.seeds", f"write `seeds: [{listed}]`"
+    now = tool_versions()
     for what in missing_facts(recipe, accepted):
         hint = f"accept it anew: {run} --update-lock"
         yield f"`{path.name}` says nothing of {what}, so it does not cover it", "", hint
-    now = tool_versions()
     for name, version in accepted.versions.items():
         if now.get(name) != version:
-            hint = (
-                f"pip install '{name}=={version}'" if name != "python" else f"use Python {version}"
-            )
             found = now.get(name) or "is not installed"
+            hint = (
+                f"use Python {version}" if name == "python" else f"pip install '{name}=={version}'"
+            )
             yield f"{name} {found}, the lock has {version}", "", hint
     yield from _uncovered_trainer(recipe, accepted)
     device, locked = policy.device(detect_device()).kind, accepted.hardware.get("device")

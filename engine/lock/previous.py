@@ -76,7 +76,17 @@ class Previous(Value):
         if found is None or not (found.path / file).is_file():
             return Earlier(accepted=accepted, why_not=GONE)
         answers = read_predictions(found.file(file))
-        why_not = _why_not(rows, answers)
+        targets, known = (
+            {
+                row.id: (row.target, row.references, row.rejected_bytes, row.desirable)
+                for row in side
+            }
+            for side in (rows, answers)
+        )
+        why_not = ""
+        if known != targets:
+            shared = sum(targets.get(key) == target for key, target in known.items())
+            why_not = f"it was judged on another holdout, {shared} of whose {len(known)} rows are in this one"
         return Earlier(
             answers=() if why_not else answers, accepted=accepted, why_not=why_not, source=source
         )
@@ -105,9 +115,21 @@ def find_previous(
         found = Previous(run=run, answers=answers, file=file, exported=exported)
     if locked is None:
         return found
-    origin = _origin(accepted, store, locked)
+    # the run of this store that wrote the accepted part of the lock; none for another machine's. A later run can
+    # have reused these predictions, but cannot have written the lock
+    finished, digest = _moment(locked.finished), locked.predictions.get("holdout")
+    origin = next(
+        (
+            one
+            for one in accepted
+            if _moment(one.started) <= finished
+            and (made := store.get(one.keys.get("evaluate") or "-")) is not None
+            and (HOLDOUT, digest) in [(entry.name, entry.sha256) for entry in made.files]
+        ),
+        None,
+    )
     # this store has accepted a newer model than the lock's
-    if origin is None and run is not None and _moment(locked.finished) < _moment(run.started):
+    if origin is None and run is not None and finished < _moment(run.started):
         return found
     # The store knows the lock's run, and so any model accepted since. The lock is asked only
     # where the store has lost the answers of that very run.
@@ -121,19 +143,6 @@ def answers_of(recipe: Recipe) -> tuple[str, str]:
     if recipe.splits.folds:
         return "resample", "predictions.folds.jsonl"
     return "evaluate", HOLDOUT
-
-
-def _origin(accepted: Sequence[AcceptedRun], store: Store, locked: Accepted) -> AcceptedRun | None:
-    """Return the run of this store that wrote the accepted part of the lock; None for another machine's."""
-    finished, digest = _moment(locked.finished), locked.predictions.get("holdout")
-    for run in accepted:
-        artifact = store.get(run.keys.get("evaluate") or "-")
-        files = artifact.files if artifact else ()
-        is_same = any(entry.name == HOLDOUT and entry.sha256 == digest for entry in files)
-        # a later run can have reused these predictions, but cannot have written the lock
-        if is_same and _moment(run.started) <= finished:
-            return run
-    return None
 
 
 def _of_lock(
@@ -174,17 +183,6 @@ def _of_lock(
         why_not_by=found,
         source=LOCK,
     )
-
-
-def _why_not(tuned: Sequence[Prediction], answers: Sequence[Prediction]) -> str:
-    targets, known = (
-        {row.id: (row.target, row.references, row.rejected_bytes, row.desirable) for row in rows}
-        for rows in (tuned, answers)
-    )
-    if known == targets:
-        return ""
-    shared = sum(targets.get(key) == target for key, target in known.items())
-    return f"it was judged on another holdout, {shared} of whose {len(known)} rows are in this one"
 
 
 def _moment(text: str) -> datetime:

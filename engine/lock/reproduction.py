@@ -9,7 +9,6 @@ from engine.errors import EngineError, listed
 from engine.evidence import (
     Equivalence,
     FactComparison,
-    Metric,
     Repeat,
     Reproduction,
     StageRecord,
@@ -84,8 +83,15 @@ def another_recipe(changed: Sequence[str]) -> Reproduction:
 
 def reproduction_of(run: RepeatedRun) -> Reproduction:
     """Compare a run with the accepted run of the lock."""
-    if (wrong := _wrong_input(run.error)) is not None:
-        return wrong
+    for problem in run.error.problems if run.error else ():
+        if part := WRONG_INPUT.get(problem.code):
+            # D388 speaks of both, since the tokenizer's files are among the base model's
+            part = "tokenizer" if problem.message.startswith("the tokenizer") else part
+            return Reproduction(
+                verdict=Repeat.NOT,
+                summary=f"not reproduced: {problem.message}",
+                first_difference=f"{part}: {problem.message}",
+            )
     facts = compared(run.recipe, run.accepted, run.artifacts)
     first = next((f"{one.part}: {_change(one)}" for one in facts if not one.equal), "")
     wrong_lock = _contradictions(run)
@@ -123,43 +129,33 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
 
 def _contradictions(run: RepeatedRun) -> list[str]:
     wrong = list(contradictions_of_recipe(run.recipe, run.accepted))
-    if not wrong and (before := _before(run)) is not None:
-        wrong = list(contradicted_by_answers(run.accepted, before, run.recipe))
+    if not wrong and {"evaluate", "data"} <= run.artifacts.keys():
+        # the answers of the lock are to the rows of its own holdout
+        rows = accepted_run.split_digests(run.artifacts["data"])
+        if rows.get("holdout") == run.accepted.splits.get("holdout"):
+            answers = accepted_run.holdout_answers(run.artifacts)
+            before = match_answers(run.accepted.answers, answers, run.recipe.task)
+            if before is not None:
+                wrong = list(contradicted_by_answers(run.accepted, before, run.recipe))
     return [f"the lock contradicts itself: {_few(wrong)}"] if wrong else []
 
 
-def _before(run: RepeatedRun) -> LockedAnswers | None:
-    """Return what the lock's model answered; None where this run has not answered the same rows."""
-    if "evaluate" not in run.artifacts or "data" not in run.artifacts:
-        return None
-    rows = accepted_run.split_digests(run.artifacts["data"])
-    if rows.get("holdout") != run.accepted.splits.get("holdout"):
-        return None
-    answers = accepted_run.holdout_answers(run.artifacts)
-    return match_answers(run.accepted.answers, answers, run.recipe.task)
-
-
 def _of_same_model(found: Reproduction, run: RepeatedRun) -> Reproduction:
-    same_files = f"{_model_named(run.accepted)} have the digests of the lock"
+    is_full = any(name.startswith("model/") for name in run.accepted.adapter)
+    exported = [name for name in run.accepted.files if name.endswith(".gguf")]
+    named = listed(["trained model" if is_full else "adapter", "merged model", *exported])
+    same_files = f"{named} have the digests of the lock"
     differing = [one for one in found.compared if not one.equal]
     if not differing:
         return replace(found, verdict=Repeat.EXACT, summary=f"reproduced exactly: {same_files}")
     if untrue := _untrue(found):
         return _not(found, f"{same_files}, and of its other facts {_few(untrue)}")
-    named = _few([f"{one.part}: {_change(one)}" for one in differing])
+    changes = _few([f"{one.part}: {_change(one)}" for one in differing])
     if all(one.part in (*SURROUNDINGS, "config") or _proves_nothing(one) for one in differing):
-        summary = f"{Repeat.WITHIN_NOISE.value}: {same_files}; other facts differ: {named}"
+        summary = f"{Repeat.WITHIN_NOISE.value}: {same_files}; other facts differ: {changes}"
         return replace(found, verdict=Repeat.WITHIN_NOISE, summary=summary)
     tested = _by_its_numbers(found, run)
-    return replace(tested, summary=f"{tested.summary}; {same_files}, other facts differ: {named}")
-
-
-def _model_named(accepted: Accepted) -> str:
-    is_full = any(name.startswith("model/") for name in accepted.adapter)
-    trained = "trained model" if is_full else "adapter"
-    exported = [name for name in accepted.files if name.endswith(".gguf")]
-    names = [trained, "merged model", *exported]
-    return listed(names)
+    return replace(tested, summary=f"{tested.summary}; {same_files}, other facts differ: {changes}")
 
 
 def _untrue(found: Reproduction) -> list[str]:
@@ -168,11 +164,11 @@ def _untrue(found: Reproduction) -> list[str]:
     Answers computed again may differ in a few bits, and what follows from them with them; what follows from
     the same answers may not. Another config is explained by other tools.
     """
-    differing = [one for one in found.compared if not one.equal and not _proves_nothing(one)]
+    differing = _false(found)
     is_elsewhere = any(one.part in SURROUNDINGS for one in differing)
     other_answers = any(one.name == "answers" for one in differing)
     return [
-        f"{one.name} is {one.locked} in the lock and {one.found} here"
+        _in_words(one)
         for one in differing
         if one.part not in SURROUNDINGS
         and not (one.part == "config" and is_elsewhere)
@@ -180,12 +176,12 @@ def _untrue(found: Reproduction) -> list[str]:
     ]
 
 
-def _untrue_on_a_cpu(found: Reproduction, run: RepeatedRun) -> list[str]:
-    differing = [one for one in found.compared if not one.equal and not _proves_nothing(one)]
-    is_cpu = run.accepted.hardware.get("device") == "cpu"
-    if not is_cpu or any(one.part != NUMBERS for one in differing):
-        return []
-    return [f"{one.name} is {one.locked} in the lock and {one.found} here" for one in differing]
+def _false(found: Reproduction) -> list[FactComparison]:
+    return [one for one in found.compared if not one.equal and not _proves_nothing(one)]
+
+
+def _in_words(one: FactComparison) -> str:
+    return f"{one.name} is {one.locked} in the lock and {one.found} here"
 
 
 def _proves_nothing(one: FactComparison) -> bool:
@@ -196,20 +192,17 @@ def _proves_nothing(one: FactComparison) -> bool:
 def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:
     if one.name == "answers" or one.name.startswith("answers of "):
         return True
-    metric = one.name.removeprefix("interval of ")
-    if metric in (*OF_PROBABILITIES, *LIKELIHOODS):
-        pairs = zip(one.locked.split(" to "), one.found.split(" to "), strict=False)
-        return all(_is_close(*pair) for pair in pairs)
-    is_measured = one.part == "numbers" and not one.name.startswith(("verdict of ", "rows of "))
+    if one.name.removeprefix("interval of ") in (*OF_PROBABILITIES, *LIKELIHOODS):
+        try:
+            sides = [
+                [float(part) for part in side.split(" to ")] for side in (one.locked, one.found)
+            ]
+        except ValueError:
+            return False
+        pairs = zip(*sides, strict=False)
+        return all(abs(a - b) <= NEAR_PROBABILITIES * max(1.0, abs(a)) for a, b in pairs)
+    is_measured = one.part == NUMBERS and not one.name.startswith(("verdict of ", "rows of "))
     return is_measured and other_answers
-
-
-def _is_close(locked: str, found: str) -> bool:
-    try:
-        before, now = float(locked), float(found)
-    except ValueError:
-        return False
-    return abs(before - now) <= NEAR_PROBABILITIES * max(1.0, abs(before))
 
 
 def _not(found: Reproduction, why: str) -> Reproduction:
@@ -219,20 +212,6 @@ def _not(found: Reproduction, why: str) -> Reproduction:
 def _few(facts: Sequence[str]) -> str:
     more = len(facts) - FEW
     return "; ".join([*facts[:FEW], *([f"and {more} more"] if more > 0 else [])])
-
-
-def _wrong_input(error: EngineError | None) -> Reproduction | None:
-    for problem in error.problems if error else ():
-        if problem.code in WRONG_INPUT:
-            part = WRONG_INPUT[problem.code]
-            # D388 speaks of both, since the tokenizer's files are among the base model's
-            part = "tokenizer" if problem.message.startswith("the tokenizer") else part
-            return Reproduction(
-                verdict=Repeat.NOT,
-                summary=f"not reproduced: {problem.message}",
-                first_difference=f"{part}: {problem.message}",
-            )
-    return None
 
 
 def reused_stages(run: RepeatedRun) -> tuple[str, ...]:
@@ -271,14 +250,12 @@ def _first(first: str) -> str:
 
 
 def _by_its_numbers(found: Reproduction, run: RepeatedRun) -> Reproduction:
-    if untrue := _untrue_on_a_cpu(found, run):
+    """Ask whether the numbers are the same but for noise, of which the same inputs on one CPU have none."""
+    differing = _false(found)
+    is_cpu = run.accepted.hardware.get("device") == "cpu"
+    if differing and is_cpu and all(one.part == NUMBERS for one in differing):
         same = "on a CPU the same inputs, tools and machine give the same files and answers"
-        return _not(found, f"{same}, and {_few(untrue)}")
-    return _within_noise(found, run)
-
-
-def _within_noise(found: Reproduction, run: RepeatedRun) -> Reproduction:
-    """Ask whether the numbers are the same but for noise."""
+        return _not(found, f"{same}, and {_few(list(map(_in_words, differing)))}")
     answers = accepted_run.holdout_answers(run.artifacts)
     # the test is paired: the lock's answers must be to the very rows of this run
     before = match_answers(run.accepted.answers, answers, run.recipe.task)
@@ -286,24 +263,25 @@ def _within_noise(found: Reproduction, run: RepeatedRun) -> Reproduction:
         first = _first(found.first_difference)
         return _not(found, f"the holdout has other rows than the lock's; {first}")
     tests = tuple(_tests(run, answers, before))
-    same = equivalence.agreement_metric(before.same) if before.same else None
+    same_answers = equivalence.agreement_metric(before.same) if before.same else None
     bound, origin = equivalence.agreement_bound(run.accepted.seeds)
-    agrees = equivalence.agrees(same, bound)
+    agrees = equivalence.agrees(same_answers, bound)
     # without a single test nothing was shown
     holds = bool(tests) and all(test.holds for test in tests) and agrees
     verdict = Repeat.WITHIN_NOISE if holds else Repeat.NOT
-    results = [
-        *(_test_text(test) for test in tests),
-        *([_agreement_text(same, bound, agrees=agrees)] if same else []),
-    ]
+    results = [*map(_test_text, tests)]
+    if same_answers is not None:
+        equal, n = round((same_answers.value or 0.0) * same_answers.n), same_answers.n
+        text = f"{equal} of {n} answers are the same"
+        results.append(text if agrees else f"{text}, at least {bound:.1%} were expected")
     return replace(
         found,
         verdict=verdict,
         summary=f"{verdict.value}: {'; '.join(results)}; {_first(found.first_difference)}",
         equivalence=tests,
-        agreement=same,
-        agreement_required=bound if same else None,
-        agreement_from=origin if same else "",
+        agreement=same_answers,
+        agreement_required=bound if same_answers else None,
+        agreement_from=origin if same_answers else "",
     )
 
 
@@ -354,9 +332,3 @@ def _test_text(test: Equivalence) -> str:
     how = "within" if test.holds else "not within"
     spread = bounds(interval.low, interval.high)
     return f"{values}: the difference {spread} is {how} ±{margin:.3f}"
-
-
-def _agreement_text(same: Metric, bound: float, *, agrees: bool) -> str:
-    value = same.value or 0.0
-    equal = f"{round(value * same.n)} of {same.n} answers are the same"
-    return equal if agrees else f"{equal}, at least {bound:.1%} were expected"

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from engine.artifacts.results import data_summary, read_json
 from engine.data.membership import LEFT_OUT, membership_from_json
 from engine.errors import Problem, Severity
-from engine.evidence import DataSummary, HoldoutUse, StageRecord, StageStatus
+from engine.evidence import HoldoutUse, StageRecord, StageStatus
 from engine.lock.draw import RECORDED, draw_of, inputs_of
 from engine.lock.file import (
     NONE,
@@ -161,6 +160,7 @@ class LockWriter:
 def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
     """The lock that records what a data artifact holds, with the wear of the one before carried on."""
     summary, members = data_summary(data), _written(data)
+    proof, names = summary.firewall, [one.name for one in fields(LockedFirewall)]
     splits = {
         split.name: LockedSplit(
             rows=split.rows,
@@ -177,7 +177,9 @@ def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
         drawn_with=data.payload.get(RECORDED),
         splits=splits,
         unused=members.get(NONE),
-        firewall=_firewall(summary),
+        firewall=LockedFirewall(**{name: getattr(proof, name) for name in names})
+        if proof
+        else None,
     )
     if before is None:
         return lock
@@ -201,14 +203,20 @@ def worn(looks: int) -> str:
 
 
 def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
-    """What became of the holdout of the recipe's previous run, where this one has another; else nothing."""
-    old = _previous(recipe, store)
+    """Return what became of the holdout of the recipe's previous run, where this one has another; else nothing."""
+    runs = (record.get("stages", {}) for _, record in Runs(store.root).ours(recipe.name))
+    keys = (str(stages.get("data", {}).get("key", "")) or "-" for stages in runs)
+    old = next(filter(None, map(store.get, keys)), None)
     if old is None or old.key == data.key:
         return []
-    before, after = _digest(old), _digest(data)
+    before, after = (
+        next((one.digest for one in data_summary(made).splits if one.name == "holdout"), None)
+        for made in (old, data)
+    )
     if after is None or before is None or before == after:
         return []
-    trained, held = _members(old).get("train"), _members(data).get("holdout", frozenset())
+    known, now = (membership_from_json(_written(made)).members for made in (old, data))
+    trained, held = known.get("train"), now.get("holdout", frozenset())
     if trained is None:
         seen = "too many training rows to tell whether some of its rows were among them"
     else:
@@ -216,29 +224,14 @@ def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
     return [f"the holdout is another one than in the previous run: {seen}"]
 
 
-def _previous(recipe: Recipe, store: Store) -> Artifact | None:
-    for _, record in Runs(store.root).ours(recipe.name):
-        stages: Mapping[str, Any] = record.get("stages", {})
-        found = store.get(str(stages.get("data", {}).get("key", "")) or "-")
-        if found is not None:
-            return found
-    return None
-
-
 def _carried(before: Lock, now: Lock) -> Wear:
+    """Return what was done with the holdout before; half of its rows in the new one still count."""
     old, new = before.splits.get("holdout"), now.splits.get("holdout")
     if old is None or new is None or old.digest == new.digest:
         return before.holdout
-    redrawn = before.draw != now.draw
-    # rows that decided before still count in a holdout that is mostly made of them
-    looks = before.holdout.looks if _mostly(before, now) else 0
-    return Wear(looks=looks, redraws=before.holdout.redraws + redrawn)
-
-
-def _mostly(before: Lock, now: Lock) -> bool:
-    """At least half of the new holdout's rows stood in the old one: it is not fresh."""
-    old, new = (_held(lock) for lock in (before, now))
-    return 2 * len(old & new) >= len(new)
+    had, has = (_held(lock) for lock in (before, now))
+    looks = before.holdout.looks if 2 * len(had & has) >= len(has) else 0
+    return Wear(looks=looks, redraws=before.holdout.redraws + (before.draw != now.draw))
 
 
 def _held(lock: Lock) -> frozenset[bytes]:
@@ -246,25 +239,6 @@ def _held(lock: Lock) -> frozenset[bytes]:
         return membership_from_json(lock.members()).members.get("holdout", frozenset())
     except ValueError:  # a lock whose draw is given up may be unreadable: nothing is carried on
         return frozenset()
-
-
-def _firewall(summary: DataSummary) -> LockedFirewall | None:
-    proof = summary.firewall
-    if proof is None:
-        return None
-    return LockedFirewall(
-        **{part.name: getattr(proof, part.name) for part in fields(LockedFirewall)}
-    )
-
-
-def _digest(data: Artifact) -> str | None:
-    found = (split.digest for split in data_summary(data).splits if split.name == "holdout")
-    return next(found, None)
-
-
-def _members(data: Artifact) -> Mapping[str, frozenset[bytes]]:
-    found = membership_from_json(_written(data))
-    return {str(name): keys for name, keys in found.members.items()}
 
 
 def _written(data: Artifact) -> dict[str, str]:

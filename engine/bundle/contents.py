@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.bundle.archive import Member
 from engine.bundle.rows import ROWS, read_rows
 from engine.errors import EngineError, RecipeError
-from engine.evidence import DataFinding, Flip, FormResult, Report, Scores
+from engine.evidence import Report, Scores
 from engine.kinds import AnswerForm
 from engine.lock.file import Accepted, Lock, lock_from_text
 from engine.parity.files import ADAPTER
@@ -20,7 +20,7 @@ from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source
 from engine.render.report.page import read_json
 from engine.store.runs import BUNDLED_LOCK
-from engine.values import Value, brief_text, replace
+from engine.values import Value, brief_text, replace, to_json
 
 if TYPE_CHECKING:
     from engine.metrics.table import RowStatistics
@@ -38,13 +38,28 @@ _PLACE: Final = re.compile(r"[^`]*?:\d+(?= |$)")
 
 def without_row_texts(report: Report, recipe: Recipe) -> Report:
     """Return the report with no text of a row in it; the very one where it has none."""
-    data = report.data
+    data, flips, ladder = report.data, report.flips, report.ladder
     if data is not None:
-        data = replace(data, findings=tuple(map(_places, data.findings)))
-    flips, ladder = report.flips, report.ladder
+        places = {
+            one: tuple(found[0] for found in map(_PLACE.match, one.examples) if found)
+            for one in data.findings
+            if one.check not in _OF_CLASSES
+        }
+        findings = (replace(one, examples=places.get(one, one.examples)) for one in data.findings)
+        data = replace(data, findings=tuple(findings))
     # where answers are labels of the task, they are no texts
     if recipe.task.spec.answer not in (AnswerForm.LABEL, AnswerForm.LABELS):
-        flips, ladder = tuple(map(_plain_flip, flips)), tuple(map(_plain_rung, ladder))
+        flips = tuple({**one, **_numbered(one, "target", "merged", "quantized")} for one in flips)
+        ladder = tuple(
+            replace(
+                rung,
+                flips=tuple(
+                    replace(one, **_numbered(to_json(one), "target", "before", "after"))
+                    for one in rung.flips
+                ),
+            )
+            for rung in ladder
+        )
     found = replace(report, data=data, flips=flips, ladder=ladder, mistakes=())
     return report if found == report else replace(found, notes=(*found.notes, LEFT_OUT))
 
@@ -53,34 +68,15 @@ def has_row_texts(report: Report, recipe: Recipe) -> bool:
     return without_row_texts(report, recipe) is not report
 
 
-def _places(finding: DataFinding) -> DataFinding:
-    if finding.check in _OF_CLASSES:
-        return finding
-    places = (_PLACE.match(example) for example in finding.examples)
-    return replace(finding, examples=tuple(place[0] for place in places if place))
-
-
-def _plain_rung(rung: FormResult) -> FormResult:
-    return replace(rung, flips=tuple(map(_numbered, rung.flips)))
-
-
-def _numbered(flip: Flip) -> Flip:
-    target, before, after = _numbers(flip.target, flip.before, flip.after)
-    return replace(flip, target=target or "", before=before, after=after)
-
-
-def _plain_flip(flip: dict[str, Any]) -> dict[str, Any]:
-    names = ("target", "merged", "quantized")
-    numbers = _numbers(*(flip.get(name) for name in names))
-    return {**flip, **dict(zip(names, numbers, strict=True))}
-
-
-def _numbers(*answers: str | None) -> Iterator[str | None]:
-    """Yield `answer 1` for each answer, with equal numbers for equal ones; None for none."""
-    known: dict[str, str] = {}
-    for answer in answers:
-        is_plain = answer is None or answer in (f"answer {n}" for n in range(1, 4))
-        yield answer if is_plain else known.setdefault(str(answer), f"answer {len(known) + 1}")
+def _numbered(flip: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return `answer 1` for each answer, with equal numbers for equal ones; None for none."""
+    known: dict[Any, Any] = {None: None, **{f"answer {n}": f"answer {n}" for n in range(1, 4)}}
+    plain = len(known)
+    found = {}
+    for name in names:
+        answer = flip.get(name)
+        found[name] = known.setdefault(answer, f"answer {len(known) - plain + 1}")
+    return found
 
 
 RESOLVED, WRITTEN, CONFIG = "recipe.resolved.yaml", "recipe.yaml", "backend-config.yaml"
@@ -100,8 +96,6 @@ class ContentsError(ValueError):
 
 
 class Contents(Value):
-    """The files of a bundle, read."""
-
     members: Mapping[str, Member]
     report: Report
     lock: Lock

@@ -79,11 +79,9 @@ def make_bundle(
     rows = rows_of_run(run, recipe_of(evidence[RESOLVED], RESOLVED))
     complete = evidence if rows is None else {**evidence, ROWS: rows}
     names = [file.name for file in report.files]
-    for name in names:
-        if not is_plain(name):
-            raise _damaged(f"`{brief_text(name)}` leads out of the run folder")
+    if outside := [name for name in names if not is_plain(name)]:
+        raise _damaged(f"`{brief_text(outside[0])}` leads out of the run folder")
     require_exported(run, names)
-    files = {f"{MODEL}/{name}": run / name for name in names}
     private, is_new = own_key(key)
     # what would not verify is never signed into a file
     refuse_contradictions(
@@ -97,7 +95,7 @@ def make_bundle(
         KEY: pem_of(private.public_key()),
     }
     if with_model:
-        members |= files
+        members |= {f"{MODEL}/{name}": run / name for name in names}
     digests = {f"{MODEL}/{file.name}": file.sha256 for file in report.files}
     try:
         # hashed again while they are written: a file can change after it was checked
@@ -168,20 +166,13 @@ def refuse_contradictions(evidence: Mapping[str, bytes], statement: Mapping[str,
         for name, data in evidence.items()
     }
     try:
-        problems = list(content_problems(read_contents(members, json.loads(to_bytes(statement)))))
+        found = [*content_problems(read_contents(members, json.loads(to_bytes(statement))))]
     except ContentsError as error:
-        problems = [str(error)]
-    if problems:
-        raise RecipeError(
-            [
-                Problem(
-                    code="X666",
-                    message=f"the run contradicts itself: {one}",
-                    hint="recipe run writes it anew; a file of a run is not for editing",
-                )
-                for one in problems
-            ]
-        )
+        found = [str(error)]
+    hint = "recipe run writes it anew; a file of a run is not for editing"
+    texts = [f"the run contradicts itself: {one}" for one in found]
+    if problems := [Problem(code="X666", message=text, hint=hint) for text in texts]:
+        raise RecipeError(problems)
 
 
 def report_of(run: Path) -> Report:

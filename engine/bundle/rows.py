@@ -41,7 +41,10 @@ _OF_STAGES: Final[Mapping[str, tuple[str, ...]]] = {
 def rows_of_run(run: Path, recipe: Recipe) -> bytes | None:
     """Return the table of a run, packed; None where the store no longer has its answers, or it would be too large."""
     store, stages = Store(run.absolute().parents[2]), read_record(run).get("stages", {})
-    made = {name: store.whole(stage.get("key") or "-") for name, stage in stages.items()}
+    due = {
+        name: stages[name].get("key") or "-" for name in (*_OF_STAGES, *ASKING) if name in stages
+    }
+    made = {name: store.whole(key) for name, key in due.items()}
     artifacts = {name: artifact for name, artifact in made.items() if artifact is not None}
     if not {"evaluate", "baseline", "verify"} <= artifacts.keys():
         return None

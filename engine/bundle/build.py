@@ -43,8 +43,6 @@ from engine.values import Value, brief_text, from_json, replace
 
 
 class Made(Value):
-    """A bundle that was written."""
-
     file: Path
     key: str
     """sha256 of the key that signed it."""

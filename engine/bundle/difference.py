@@ -71,7 +71,6 @@ class Comparing:
 
 
 def as_text(value: Any, most: int = 60) -> str:
-    """Return a value as JSON of one line, cut."""
     text = json.dumps(value, ensure_ascii=True, default=str)
     return text if len(text) <= most else f"{text[:most]}…"
 

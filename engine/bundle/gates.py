@@ -67,29 +67,26 @@ def row_problems(found: Contents) -> Iterator[str]:
     report, recipe = found.report, found.recipe
     again = Recomputed(found, found.rows or {})
     is_exact = report.versions.get("numpy") == version_of("numpy")
-    rows, whole = (
-        Comparing("the table of rows", is_exact=is_exact, is_whole=one) for one in (False, True)
-    )
+    rows = Comparing("the table of rows", is_exact=is_exact)
+    whole = Comparing("the table of rows", is_exact=is_exact, is_whole=True)
     locked = to_json(found.accepted.metrics)
     yield from whole.differences("lock.accepted.metrics", locked, again.lock_metrics())
-    shown = to_json(report)
-    yield from rows.differences("report", shown, again.report_values())
+    yield from rows.differences("report", to_json(report), again.report_values())
     asked, there = all_baselines(recipe), {one.name for one in report.baselines}
     due = {one.name for one in asked if not one.optional}
     if not due <= there <= {one.name for one in asked}:
         yield f"the baselines are {as_text(sorted(there))}, the recipe asks for {as_text(sorted(due))}"
     if recipe.stop_if_baseline_passes and any(one.passes for one in report.baselines):
         yield "a baseline passes, so nothing should have been trained"
-    if report.gate is None or report.verify is None:
-        return
-    asked_of = to_json(tuple(again.gate()))
-    names = {one["name"] for one in asked_of}
-    # how answers end follows from rows and scores where they are labels
-    loose = ("ended", "free_output")
-    checks = [one for one in report.gate.checks if one.name in names or one.kind not in loose]
-    yield from rows.differences("report.gate.checks", to_json(tuple(checks)), asked_of)
-    yield from _ladder(found, again)
-    yield from _verify(found, again, rows)
+    if report.gate is not None and report.verify is not None:
+        right = to_json(tuple(again.gate()))
+        names = {one["name"] for one in right}
+        # how answers end follows from rows and scores where they are labels
+        loose = [one for one in report.gate.checks if one.kind in ("ended", "free_output")]
+        checks = [one for one in report.gate.checks if one.name in names or one not in loose]
+        yield from rows.differences("report.gate.checks", to_json(tuple(checks)), right)
+        yield from _ladder(found, again)
+        yield from _verify(found, again, rows)
 
 
 def _ladder(found: Contents, again: Recomputed) -> Iterator[str]:
@@ -101,12 +98,10 @@ def _ladder(found: Contents, again: Recomputed) -> Iterator[str]:
     every = again.scores["holdout"].rows
     known = to_json(report.verify.checks) if report.verify else []
     for rung in report.ladder:
-        is_last = rung is report.ladder[-1]
         yield from _of_rung(rung, every)
         # quantizations that were tried and failed stand in the ladder too; the last one is exported
-        for check in (
-            rung.verdict.checks if rung.verdict and (rung.name in wanted or is_last) else ()
-        ):
+        counts = rung.verdict and (rung.name in wanted or rung is report.ladder[-1])
+        for check in rung.verdict.checks if rung.verdict and counts else ():
             if rung.sampled_of is not None and check.status is not Status.PASS:
                 yield f"the spot check of {rung.name} does not hold: {check.name}"
             elif rung.sampled_of is None and to_json(check) not in known:
@@ -117,12 +112,10 @@ def _ladder(found: Contents, again: Recomputed) -> Iterator[str]:
         elif not any(names[-1] in file.name for file in report.files):
             yield f"no file is of the quantization `{names[-1]}`"
         size = sum(one.bytes for one in report.files if one.name.endswith(".gguf")) / 1e6
-        shown = (
-            {one.name: one.value for one in report.quantized.metrics} if report.quantized else {}
-        )
-        if "file_megabytes" in shown:
-            path = "report.quantized.file_megabytes"
-            yield from Comparing("the GGUF file").differences(path, shown["file_megabytes"], size)
+        for metric in report.quantized.metrics if report.quantized else ():
+            if metric.name == "file_megabytes":
+                path = "report.quantized.file_megabytes"
+                yield from Comparing("the GGUF file").differences(path, metric.value, size)
 
 
 def _of_rung(rung: FormResult, every: int) -> Iterator[str]:
@@ -143,9 +136,8 @@ def _verify(found: Contents, again: Recomputed, rows: Comparing) -> Iterator[str
     report, export = found.report, found.recipe.export
     spots = [one.verdict for one in report.ladder if one.sampled_of is not None and one.verdict]
     shown = {(one.name, one.direction): one for spot in spots for one in spot.checks}
-    shown |= {
-        (one.name, one.direction): one for one in (report.verify.checks if report.verify else ())
-    }
+    judged = report.verify.checks if report.verify else ()
+    shown |= {(one.name, one.direction): one for one in judged}
     right = {(one.name, one.direction): one for one in again.verify()}
     for key, check in right.items():
         if (there := shown.get(key)) is None:
@@ -153,10 +145,8 @@ def _verify(found: Contents, again: Recomputed, rows: Comparing) -> Iterator[str
         else:
             path = f"report.verify.checks.{check.name}"
             yield from rows.differences(path, to_json(there), to_json(check))
-    due = [
-        "parity.merged",
-        *(["parity.f16", "weights", "token_parity"] if export.has_quantized_file else ["reload"]),
-    ]
+    of_file = ["parity.f16", "weights", "token_parity"]
+    due = ["parity.merged", *(of_file if export.has_quantized_file else ["reload"])]
     due += [f"token_parity.{ONNX}"] * export.has_graph
     due += [f"drop.{one.metric}" for one in export.max_drops]
     names = {name for name, _ in shown}
@@ -192,10 +182,8 @@ def _measured(check: Check, found: Contents) -> Iterator[str]:
         path = f"report.verify.checks.{check.name}.got"
         yield from Comparing("the rung").differences(path, check.got, getattr(rung, which, None))
     elif check.kind == "drop":
-        bound = next(
-            (one.max_drop for one in export.max_drops if one.metric == check.metric), bound
-        )
-        direction = "max"
+        drops = (one.max_drop for one in export.max_drops if one.metric == check.metric)
+        bound, direction = next(drops, bound), "max"
     right = {"bound": bound, "direction": direction}
     if check.name in WHOLE or check.kind == "parity":
         right["decided_on"] = "point"

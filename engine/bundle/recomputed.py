@@ -63,6 +63,12 @@ class Recomputed:
         self.judged = "folds" if self.has_folds else "holdout"
         self.metrics = named_metrics(self.scores["holdout"], free=self.scores.get("free"))
         self.comparisons = self._comparisons(self.judged, self.report.comparisons)
+        names = {ADAPTER: "holdout", "merged": "merged", ONNX: ONNX}
+        *_, last = found.report.ladder
+        if found.recipe.export.has_quantized_file:
+            names[last.name] = QUANTIZED
+        self.forms = {one.name: names[one.name] for one in found.report.ladder if one.name in names}
+        """How the rows of a rung are called; none of one that was only tried, or evaluated on a sample."""
 
     def lock_metrics(self) -> dict[str, Any]:
         """Return the metrics that the accepted run of the lock must have."""
@@ -70,7 +76,6 @@ class Recomputed:
         return found
 
     def report_values(self) -> dict[str, Any]:
-        """Return what fields of the report must be."""
         names = ("holdout", "free", "train", "validation", "folds")
         shown = {name: self.scores[name] for name in names if name in self.scores}
         shown["holdout"] = self.scores[self.judged]
@@ -90,6 +95,8 @@ class Recomputed:
         if self.recipe.export.has_quantized_file and self.report.ladder:
             same = self._agreement("merged", QUANTIZED)
             found |= {QUANTIZED: rungs[-1]["scores"], "agreement": same and same.value}
+            if self.recipe.task.spec.answer is AnswerForm.LABEL:
+                found["flips"] = self._flips("merged", QUANTIZED, ("merged", QUANTIZED))
         return {
             **found,
             "baselines": baselines,
@@ -98,18 +105,14 @@ class Recomputed:
         }
 
     def gate(self) -> list[Check]:
-        """Return the checks of the gate."""
         report, acceptance = self.report, self.recipe.acceptance
-        chosen, free = self.scores[self.judged], self._free(self.judged)
+        chosen = self.scores[self.judged]
+        free = self.scores.get("folds_free" if self.has_folds else "free")
         metrics = named_metrics(chosen, free=free)
-        train, validation = (self.scores.get(name) for name in ("train", "validation"))
-        bound = acceptance.max_overfitting_gap
-        gap: Sequence[Check] = ()
-        if bound is not None and (train is None or validation is None):
-            missing = Metric(name="overfitting", value=None, n=0, undefined="not measured")
-            gap = (judge(missing, "max", bound, decide_on="point"),)
-        elif train is not None and validation is not None:
-            task, rows = self.recipe.task, train.rows
+        bound, task, gap = acceptance.max_overfitting_gap, self.recipe.task, tuple[Check, ...]()
+        if bound is not None:
+            train, validation = self.scores["train"], self.scores["validation"]
+            rows = train.rows
             gap = judge_gap(bound, train=train, validation=validation, train_rows=rows, task=task)
         return [
             *judge_thresholds(acceptance.metrics, metrics, decide_on=acceptance.decide_on),
@@ -125,43 +128,23 @@ class Recomputed:
 
     def verify(self) -> Iterator[Check]:
         """Yield the checks of `verify` that follow from rows; others are measured on the files themselves."""
-        report, export = self.report, self.recipe.export
-        before = ADAPTER
-        for rung in report.ladder[1:]:
-            name = self.name_of(rung)
-            if name is None or (rung is report.ladder[-1] and name == QUANTIZED):
-                continue
-            yield from self._parity(rung, before)
-            if name == "merged":
-                before = name
-            if self._leaves(name):
-                checks = self._accepted(rung, name)
+        for rung in self.report.ladder[1:]:
+            name = self.forms.get(rung.name)
+            if name in LOSSLESS:
+                yield from self._parity(rung, "holdout" if name == "merged" else "merged")
+                checks = self._accepted(rung, name) if self._leaves(name) else ()
                 yield from (replace(one, name=f"{name}.{one.name}") for one in checks)
-        if not export.has_quantized_file or not report.ladder:
-            return
-        rung = report.ladder[-1]
-        yield from self._accepted(rung, QUANTIZED)
-        yield from self._endings(QUANTIZED, rung.scores, rung.free)
-        for drop in export.max_drops:
+            elif name == QUANTIZED:
+                yield from self._accepted(rung, name)
+                yield from self._endings(name, rung.scores, rung.free)
+        for drop in self.recipe.export.max_drops:
             # free answers of the merged model are not kept
             if drop.metric not in FREE or not self.recipe.task.spec.is_constrained:
                 yield from self._drops(drop, ("holdout", "merged"), QUANTIZED)
 
-    def name_of(self, rung: FormResult) -> str | None:
-        """Return how the rows of a rung are called; None for one that was tried, or evaluated on a sample."""
-        known = {ADAPTER: "holdout", "merged": "merged", ONNX: ONNX}
-        if rung is self.report.ladder[-1] and self.recipe.export.has_quantized_file:
-            return QUANTIZED
-        return known.get(rung.name)
-
     def _leaves(self, name: str) -> bool:
         forms = {"merged": "safetensors", ONNX: ONNX}
         return name == QUANTIZED or forms.get(name) in self.recipe.export.formats
-
-    def _free(self, name: str) -> Scores | None:
-        return self.scores.get(
-            {"folds": "folds_free", "holdout": "free", QUANTIZED: "quantized_free"}[name]
-        )
 
     def _comparisons(self, name: str, shown: Sequence[Comparison]) -> tuple[Comparison, ...]:
         """Compare a form with every baseline, as `compare` does; what was accepted before has no rows here."""
@@ -206,26 +189,23 @@ class Recomputed:
         return baseline_passes(wider, acceptance)
 
     def _rung(self, rung: FormResult) -> dict[str, Any]:
-        """Return what a rung of the ladder must show."""
-        name = self.name_of(rung)
+        name = self.forms.get(rung.name)
         if name is None:
             return {}
         scores = score(self.rows[name], self.of_files)
         speed = [one for one in rung.scores.metrics if one.name in PHYSICAL]
-        found: dict[str, Any] = {
-            "scores": to_json(replace(scores, metrics=(*scores.metrics, *speed)))
-        }
-        if (
-            name == QUANTIZED
-            and "quantized_free" in self.rows
-            and self.recipe.task.spec.is_constrained
-        ):
+        whole = replace(scores, metrics=(*scores.metrics, *speed))
+        found: dict[str, Any] = {"scores": to_json(whole)}
+        if name == QUANTIZED and self.recipe.task.spec.is_constrained:
             found["free"] = to_json(score(self.rows["quantized_free"], self.of_files))
-        before = {"merged": "holdout", ONNX: "merged", QUANTIZED: "merged"}.get(name)
-        is_compared = rung.note.endswith(f" {'adapter' if before == 'holdout' else before}")
-        if before and is_compared:
+        before = {"merged": "holdout", ONNX: "merged", QUANTIZED: "merged"}.get(name, "")
+        # a 16-bit file that was evaluated on all rows stands between; its answers are not kept
+        between = any(one.name == "f16" and one.sampled_of is None for one in self.report.ladder)
+        if before and not (name == QUANTIZED and between):
             same = self._agreement(before, name)
             found["agreement"] = to_json(same) if same and same.value is not None else None
+            if self.recipe.task.spec.answer is AnswerForm.LABEL:
+                found["flips"] = self._flips(before, name, ("before", "after"))
             earlier = {one.label: one.f1 for one in self.scores[before].classes}
             pairs = [(one.label, one.f1, earlier.get(one.label)) for one in scores.classes]
             found["class_deltas"] = [
@@ -242,12 +222,20 @@ class Recomputed:
         sides = (self._predictions(name) for name in (one, other))
         return agreement(*sides, confidence=self.judging.confidence)
 
+    def _flips(self, one: str, other: str, called: tuple[str, str]) -> list[dict[str, Any]]:
+        pairs = zip(self._predictions(one), self._predictions(other), strict=True)
+        return [
+            {"target": was.target, called[0]: was.label, called[1]: now.label}
+            for was, now in pairs
+            if was.label != now.label
+        ]
+
     def _predictions(self, name: str) -> list[Prediction]:
         """Return answers by number, of a classification by label; None there for what is no label."""
         kept, labels = self.rows[name], self.recipe.task.labels
         groups = [""] * len(kept) if kept.table.groups is None else map(str, kept.table.groups)
         is_label = self.recipe.task.spec.answer is AnswerForm.LABEL
-        targets = [""] * len(kept)
+        names, targets = dict(enumerate(labels)), [""] * len(kept)
         if is_label:
             targets = [labels[place] for place in kept.table.block("support").indices]
         rows = zip(groups, targets, kept.answers, strict=True)
@@ -255,10 +243,8 @@ class Recomputed:
             Prediction(
                 id=f"{at:x}",
                 target=target,
-                label=None
-                if is_label and answer >= len(labels)
-                else (labels[answer] if is_label else str(answer)),
-                text=f"{answer}",
+                label=names.get(answer) if is_label else str(answer),
+                text=str(answer),
                 probability=None,
                 group=group,
             )
@@ -280,10 +266,9 @@ class Recomputed:
         sides = {name: rows[name] for name in before}
         return judge_drops([drop], sides, rows[after], self.of_files)
 
-    def _parity(self, rung: FormResult, before: str) -> Iterator[Check]:
+    def _parity(self, rung: FormResult, first: str) -> Iterator[Check]:
         """Yield the check of a form that should lose nothing, as `engine.parity.ladder.parity` makes it."""
-        name, bound = self.name_of(rung) or "", self.recipe.export.min_parity
-        first = "holdout" if before == ADAPTER else before
+        name, bound = self.forms[rung.name], self.recipe.export.min_parity
         same = self._agreement(first, name)
         bits = [named_metrics(self.scores[one]).get("bits_per_byte") for one in (first, name)]
         values = [one.value for one in bits if one is not None and one.value]
@@ -302,14 +287,11 @@ class Recomputed:
         yield replace(check, name=f"parity.{rung.name}")
 
     def _accepted(self, rung: FormResult, name: str) -> Iterator[Check]:
-        """Yield the checks of `acceptance` on an exported form."""
         recipe, acceptance = self.recipe, self.recipe.acceptance
         bounds = recipe.file_thresholds if name == QUANTIZED else acceptance.metrics
-        free = (
-            score(self.rows["quantized_free"], self.of_files)
-            if name == QUANTIZED and rung.free
-            else rung.free
-        )
+        free = rung.free
+        if name == QUANTIZED and free is not None:
+            free = score(self.rows["quantized_free"], self.of_files)
         if name == ONNX:
             bounds = tuple(one for one in bounds if one.metric not in FREE)
         scores = score(self.rows[name], self.of_files)

@@ -98,7 +98,6 @@ def checked_text(found: Checking, *, name: str) -> str:
 
 
 def checked_json(found: Checking) -> dict[str, Any]:
-    """The same for programs."""
     return {
         "schema": "verified.v1",
         "verdict": found.verdict.value,

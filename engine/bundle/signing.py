@@ -112,7 +112,6 @@ MOST_BYTES = 65_536
 
 
 def key_place() -> Path:
-    """Return where the user's own signing key stands, or will stand."""
     return config_folder() / FILE
 
 

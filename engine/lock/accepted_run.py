@@ -323,7 +323,6 @@ def model_digests(artifacts: Artifacts) -> dict[str, dict[str, str]]:
 
 
 def verdicts(artifacts: Artifacts) -> dict[str, str]:
-    """Return what `gate` and `verify` have decided so far."""
     judges = [name for name in ("gate", "verify") if name in artifacts]
     return {name: results.verdict(artifacts, name).status.value for name in judges}
 

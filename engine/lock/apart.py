@@ -90,8 +90,6 @@ class LockProcess:
 
 
 class _Begun:
-    """The one of this process, if any."""
-
     process: LockProcess | None = None
 
 

@@ -25,8 +25,6 @@ RECORDED = "recorded"
 
 
 class LockMatch(StrEnum):
-    """How the data of this run stand to the lock."""
-
     NEW = "new"
     """Nothing is recorded yet."""
     SAME = "same"

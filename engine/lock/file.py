@@ -220,8 +220,6 @@ UNUSED = Wear(looks=0, redraws=0)
 
 
 class Lock(Value):
-    """What one recipe has drawn."""
-
     recipe: str
     """Its name; only for people."""
     draw: Mapping[str, Scalar]

@@ -36,8 +36,6 @@ TAKE_BACK = "take the lock back from version control"
 
 
 class LockPolicy(Value):
-    """The lock of one run."""
-
     recipe: Recipe
     accepted: Accepted | None
     """None where nothing was accepted yet, or where the lock is renewed."""

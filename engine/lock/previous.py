@@ -41,8 +41,6 @@ CONTRADICTORY = "the lock contradicts itself"
 
 
 class Previous(Value):
-    """The last accepted model."""
-
     run: AcceptedRun | None
     """None where only the lock knows of it."""
     answers: Artifact | None
@@ -56,7 +54,6 @@ class Previous(Value):
     """The artifact of its exported forms' answers; None where the store no longer has it."""
 
     def identity(self) -> dict[str, Any]:
-        """What stands for it in a key."""
         if self.locked is not None:
             parts = ("finished", "metrics", "answers", "splits", "verdicts")
             facts = {name: getattr(self.locked, name) for name in parts}

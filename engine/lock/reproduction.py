@@ -72,7 +72,6 @@ class RepeatedRun(Value):
 
 
 def another_recipe(changed: Sequence[str]) -> Reproduction:
-    """Return that a lock says nothing of this recipe."""
     sections = listed(changed)
     return Reproduction(
         verdict=Repeat.OTHER_RECIPE,
@@ -82,7 +81,6 @@ def another_recipe(changed: Sequence[str]) -> Reproduction:
 
 
 def reproduction_of(run: RepeatedRun) -> Reproduction:
-    """Compare a run with the accepted run of the lock."""
     for problem in run.error.problems if run.error else ():
         if part := WRONG_INPUT.get(problem.code):
             # D388 speaks of both, since the tokenizer's files are among the base model's

@@ -63,7 +63,6 @@ class LockWriter:
     """For the report."""
 
     def after_data(self, data: Artifact) -> None:
-        """Record the splits that this artifact holds."""
         self.notes += change_notes(self.recipe, self.store, data)
         self.now = lock_of(self.recipe, data, self.before)
         if self._write(self.now):
@@ -194,7 +193,6 @@ def judges(recipe: Recipe) -> tuple[str, ...]:
 
 
 def worn(looks: int) -> str:
-    """The warning about a holdout that has decided often: why it matters and what to do."""
     return (
         f"this holdout has decided {looks} times: every choice made on it fits the recipe a little "
         "more to these rows, so the scores are too good by an unknown amount (Dwork et al. 2015); "

@@ -68,6 +68,7 @@ def report_of(answers: dict[str, str]) -> Report:
         rungs.append(form_result(form, below, confidence=0.95, checks=()))
         if name in ("adapter", "merged", "f16"):
             below = form
+    rungs[-1] = replace(rungs[-1], free=rungs[-1].scores)
     return replace(rich(), ladder=tuple(rungs), baselines=(), comparisons=())
 
 
@@ -81,6 +82,7 @@ def problems_of(report: Report, answers: dict[str, str]) -> list[str]:
         names.get(name, name): statistics_of(predictions(given), recipe.task, known)
         for name, given in answers.items()
     }
+    rows["quantized_free"] = rows["quantized"]
     rest: dict[str, Any] = dict.fromkeys(("members", "lock", "resolved", "statement"))
     accepted: Any = SimpleNamespace(recipe={"seed": 0}, metrics={})
     contents = Contents(report=report, recipe=recipe, accepted=accepted, rows=rows, **rest)

@@ -44,11 +44,15 @@ class Comparing:
                     both = shown.get(name), right.get(name)
                     yield from self.differences(f"{path}.{name}", *both)
         elif _is_list(shown) and _is_list(right) and (_has_keys(shown) or _has_keys(right)):
-            here, there = map(_by_key, (shown, right))
-            if here.keys() != there.keys() or len(here) != len(shown):
-                yield self._text(path, sorted(map(_key, shown)), sorted(map(_key, right)))
-            for key in here.keys() & there.keys():
-                yield from self.differences(f"{path}.{key}", here[key], there[key])
+            here, there = (sorted(map(_key, side)) for side in (shown, right))
+            if here != there:
+                yield self._text(path, here, there)
+                return
+            # stable: items with one key, such as a source that is read twice, keep their order
+            for key, *items in zip(
+                here, *(sorted(side, key=_key) for side in (shown, right)), strict=True
+            ):
+                yield from self.differences(f"{path}.{key}", *items)
         elif _is_list(shown) and _is_list(right) and len(shown) == len(right):
             for at, both in enumerate(zip(shown, right, strict=True)):
                 yield from self.differences(f"{path}.{at}", *both)
@@ -85,10 +89,6 @@ def _is_list(value: Any) -> bool:
 
 def _has_keys(items: Sequence[Any]) -> bool:
     return bool(items) and all(isinstance(item, Mapping) and _key(item) for item in items)
-
-
-def _by_key(items: Sequence[Any]) -> dict[str, Any]:
-    return {_key(item): item for item in items}
 
 
 def _key(item: Any) -> str:

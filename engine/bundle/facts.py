@@ -163,25 +163,18 @@ def _data_stage(found: Contents) -> Iterator[str]:
     if data is None:
         yield "the report has no data"
         return
-    asked = {one.name: getattr(recipe.splits, one.name, None) for one in data.splits}
-    splits = [
-        {"name": one.name, "asked": asked[one.name]}
-        if one.asked is not None and type(asked[one.name]) is int and asked[one.name]
-        else {"name": one.name}
-        for one in data.splits
-    ]
-    actions = {one.check: getattr(recipe.data.checks, one.check, None) for one in data.findings}
-    findings = [
-        {"check": check, "action": action} for check, action in actions.items() if check != "splits"
-    ]
-    shown = to_json(data)
-    shown["findings"] = [one for one in shown["findings"] if one["check"] != "splits"]
-    right: dict[str, Any] = {"splits": splits, "findings": findings}
-    yield from _by_recipe("report.data", shown, right)
+    for split in data.splits:
+        wanted = getattr(recipe.splits, split.name, None)
+        if split.asked is not None and type(wanted) is int and wanted:
+            yield from _by_recipe(f"report.data.splits.{split.name}.asked", split.asked, wanted)
+    for one in data.findings:
+        action = getattr(recipe.data.checks, one.check, None)
+        if one.check != "splits":
+            yield from _by_recipe(f"report.data.findings.{one.check}", one.action, action)
     if len(data.sources) == len(recipe.data.sources):
-        for one, source in zip(shown["sources"], recipe.data.sources, strict=True):
-            right = {"weight": source.weight, "into": source.into}
-            yield from _by_recipe("report.data.sources", one, right)
+        asked = [{"weight": one.weight, "into": one.into} for one in recipe.data.sources]
+        for shown, right in zip(data.sources, asked, strict=True):
+            yield from _by_recipe("report.data.sources", to_json(shown), right)
     if not recipe.sweep:
         for lengths in found.report.lengths:
             path = f"report.lengths.{lengths.split}.max_length"

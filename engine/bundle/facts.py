@@ -18,7 +18,6 @@ from engine.backends import load_backend
 from engine.backends.base import CompileInputs, steps_of
 from engine.bundle.contents import CONFIG, RESOLVED, WRITTEN, Contents, recipe_of, value_of
 from engine.bundle.difference import Comparing
-from engine.data.membership import membership_from_json
 from engine.data.similarity.near import SIMILAR
 from engine.environment import Device
 from engine.errors import DataError, EngineError, RecipeError
@@ -248,10 +247,9 @@ def run_problems(found: Contents) -> Iterator[str]:
 def _firewall(found: Contents) -> Iterator[str]:
     proof = found.lock.firewall
     try:
-        recorded_rows(found.recipe, found.lock)
-        members = membership_from_json(found.lock.members()).members
-    except (DataError, ValueError) as error:
-        yield error.problems[0].message if isinstance(error, DataError) else str(error)
+        members = recorded_rows(found.recipe, found.lock).members
+    except DataError as error:
+        yield error.problems[0].message
         return
     if proof is None:
         return

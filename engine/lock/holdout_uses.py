@@ -145,10 +145,7 @@ def _read(path: Path) -> dict[str, Any]:
         and fields["looks"] >= 0
         and isinstance(fields.get("decisions"), list)
         and isinstance(fields.get("went_on", {}), dict)
-        and _names_results(fields.get("verdicts", {}))
+        and isinstance(verdicts := fields.get("verdicts", {}), dict)
+        and all(isinstance(one, dict) for one in verdicts.values())
     )
     return fields if is_record else {}
-
-
-def _names_results(verdicts: object) -> bool:
-    return isinstance(verdicts, dict) and all(isinstance(one, dict) for one in verdicts.values())

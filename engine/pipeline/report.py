@@ -54,17 +54,9 @@ if TYPE_CHECKING:
 
 MODEL: Final = "model"
 OF_STAGES: Final = (
-    *(
-        "against_teacher",
-        "calibrated",
-        "checkpoints",
-        "comparisons",
-        "drift",
-        "forgetting",
-        "replay",
-    ),
-    *("seeds", "soft_against_answers", "soft_targets", "start", "sweep", "synthetic", "teacher"),
-    *("training", "without_synthetic"),
+    *("against_teacher", "calibrated", "checkpoints", "comparisons", "drift", "forgetting"),
+    *("replay", "seeds", "soft_against_answers", "soft_targets", "start", "sweep", "synthetic"),
+    *("teacher", "training", "without_synthetic"),
 )
 """Parts of a report that `engine.artifacts.results` reads under the same names."""
 SHIP: Final = "ship the baseline that passes, or raise the thresholds if they are too low"

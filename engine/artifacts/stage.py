@@ -152,7 +152,9 @@ def given[T](value: T | None) -> T:
 class Stage(Protocol):
     """A module in `engine.stages`; its name is the word used in commands, keys, folders and docs.
 
-    It may say more: `AFTER`, `TOOLS`, `USES`, `also_needs` and `references` (see `engine.stages`).
+    It may say more: `AFTER`, stages that must have passed before it; `TOOLS`, distributions whose version can change
+    its result; `USES`, what else it depends on: `sources` (their bytes), `base_model`, `device` (kind and precision)
+    and `kernels` (packages of GPU kernels); `also_needs` and `references` (see `engine.stages`).
     """
 
     REVISION: int

@@ -28,8 +28,6 @@ from engine.stages import (
     needs_of,
     references_of,
     stages_of,
-    tools_of,
-    uses_of,
 )
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
@@ -309,13 +307,14 @@ class _Planner:
         return replace(stage, reason="; ".join(filter(None, (reason, meant))))
 
     def _payload(self, name: str, needs: Mapping[str, str]) -> dict[str, Any]:
-        stage, inputs, uses = load_stage(name), self.inputs, uses_of(name)
+        stage, inputs = load_stage(name), self.inputs
+        uses, tools = getattr(stage, "USES", ()), getattr(stage, "TOOLS", ())
         payload: dict[str, Any] = {
             "stage": name,
             "revision": stage.REVISION,
             "recipe": stage.recipe_slice(self.recipe),
             "needs": dict(needs),
-            "versions": {tool: version_of(tool) for tool in tools_of(name)},
+            "versions": {tool: version_of(tool) for tool in tools},
         }
         if name in KEYED_BY_VLLM:
             payload["versions"]["vllm"] = None

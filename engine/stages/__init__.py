@@ -76,20 +76,6 @@ def after_of(name: str) -> tuple[str, ...]:
     return tuple(getattr(load_stage(name), "AFTER", ()))
 
 
-def tools_of(name: str) -> tuple[str, ...]:
-    """Distributions whose version can change its result (`TOOLS`)."""
-    return tuple(getattr(load_stage(name), "TOOLS", ()))
-
-
-def uses_of(name: str) -> tuple[str, ...]:
-    """What else its result depends on (`USES`).
-
-    `sources`: the bytes of the data sources; `base_model`; `device`: the kind of device and the precision;
-    `kernels`: packages of GPU kernels that the backend would use.
-    """
-    return tuple(getattr(load_stage(name), "USES", ()))
-
-
 def stages_of(recipe: Recipe) -> tuple[str, ...]:
     """The stages of a recipe's run, in order: all but those of `OPTIONAL` that it does not ask for."""
     return tuple(name for name in STAGES if _has(recipe, name))

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from engine.files.reading import parse_json
 from engine.tracking import stream
-from engine.tracking.trackers import NAMES, Tracker, TrackerPlace, facts_of, settings_of
+from engine.tracking.trackers import NAMES, Tracker, facts_of, settings_of
 
 OUTCOMES = {"baseline_passes": "NO TRAINING NEEDED"}
 
@@ -65,12 +65,11 @@ def main() -> int:
         whole = list(events)
         return NOT_SENT if send(order["urls"], *line_of(whole[-1] if whole else None)) else 0
     opened = NAMES[order["kind"]].opened
-    place = TrackerPlace(folder=Path(order["folder"]), url=order["url"])
     tracker: Tracker | None = None
     last: dict[str, Any] = {}
     for last in events:
         if last["event"] == stream.BEGUN:
-            tracker = opened(place, settings_of(last))
+            tracker = opened(Path(order["folder"]), order["url"], settings_of(last))
         elif tracker is not None:
             facts = facts_of(last)
             if facts.numbers or facts.texts:

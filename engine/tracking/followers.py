@@ -61,10 +61,10 @@ def tracker_of(text: str, allowed: Allowed) -> Follower:
     known = NAMES.get(kind)
     if known is None:
         raise _no_tracker(text, f"trackers are {', '.join(NAMES)}")
-    require_package(known.package, f"--track {kind}", kind)
+    require_package(kind, f"--track {kind}", kind)
     if "://" not in where:
         return Follower(kind=kind, folder=where, variables=dict(known.variables))
-    if not known.has_server:
+    if not known.keys:
         raise _no_tracker(text, f"{kind} keeps files: name a folder, or nothing")
     return Follower(
         kind=kind, url=where, variables={**known.variables, **_keys(kind, where, allowed)}

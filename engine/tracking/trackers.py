@@ -80,12 +80,6 @@ def settings_of(event: Mapping[str, Any]) -> dict[str, str | int | float | bool]
     return found
 
 
-class TrackerPlace(Value):
-    folder: Path
-    url: str = ""
-    """Of its server; empty where it keeps files only."""
-
-
 class Tracker(Protocol):
     """A run that is being tracked."""
 
@@ -99,13 +93,13 @@ class Tracker(Protocol):
 class MlflowRun:
     """A run of MLflow, in the experiment that is named like the recipe; a folder has the form without a database."""
 
-    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
+    def __init__(self, folder: Path, url: str, settings: Settings) -> None:
         from mlflow.entities import Metric, Param
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
         self._metric, name = Metric, str(settings["recipe"])
-        self._client = MlflowClient(tracking_uri=place.url or place.folder.as_uri())
+        self._client = MlflowClient(tracking_uri=url or folder.as_uri())
         found = self._client.get_experiment_by_name(name)
         try:
             number = found.experiment_id if found else self._client.create_experiment(name)
@@ -147,7 +141,8 @@ def _name(text: str) -> str:
 class TensorboardRun:
     """A run in a folder of event files, which `tensorboard --logdir` shows."""
 
-    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
+    def __init__(self, folder: Path, url: str, settings: Settings) -> None:
+        del url
         # Its writer alone: `torch.utils.tensorboard` would load torch a second time.
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -157,7 +152,7 @@ class TensorboardRun:
         self._event, self._summary = event_pb2.Event, summary_pb2
         self._tensor, self._string = TensorProto, DT_STRING
         stamp = time.strftime("%Y-%m-%d-%H%M%S", time.gmtime())
-        self._writer = EventFileWriter(str(place.folder / str(settings["recipe"]) / stamp))
+        self._writer = EventFileWriter(str(folder / str(settings["recipe"]) / stamp))
         self.take(EventFacts(texts={name: str(value) for name, value in settings.items()}))
 
     def take(self, facts: EventFacts) -> None:
@@ -183,9 +178,10 @@ class TensorboardRun:
 class TrackioRun:
     """A run of trackio in a folder; it has no summary: texts and numbers of the whole run are one last entry."""
 
-    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
+    def __init__(self, folder: Path, url: str, settings: Settings) -> None:
+        del url
         # It reads this when it is imported.
-        os.environ["TRACKIO_DIR"] = str(place.folder)
+        os.environ["TRACKIO_DIR"] = str(folder)
         import trackio
 
         project, config = str(settings["recipe"]), dict(settings)
@@ -212,10 +208,10 @@ class TrackioRun:
 class WandbRun:
     """A run of Weights & Biases, without what it would find out about this machine; `wandb sync` sends a folder."""
 
-    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
-        os.environ["WANDB_MODE"] = "online" if place.url else "offline"
-        if place.url:
-            os.environ["WANDB_BASE_URL"] = place.url
+    def __init__(self, folder: Path, url: str, settings: Settings) -> None:
+        os.environ["WANDB_MODE"] = "online" if url else "offline"
+        if url:
+            os.environ["WANDB_BASE_URL"] = url
         import wandb
 
         private = wandb.Settings(
@@ -229,9 +225,7 @@ class WandbRun:
             x_save_requirements=False,
         )
         project, config = str(settings["recipe"]), dict(settings)
-        self._run = wandb.init(
-            project=project, dir=str(place.folder), config=config, settings=private
-        )
+        self._run = wandb.init(project=project, dir=str(folder), config=config, settings=private)
         self._last = 0
 
     def take(self, facts: EventFacts) -> None:
@@ -248,32 +242,26 @@ class WandbRun:
 
 
 class TrackerKind(Value):
-    """What is known of a tracker before its package is imported."""
+    """What is known of a tracker before its package, of the same name, is imported."""
 
-    package: str
-    opened: Callable[[TrackerPlace, Settings], Tracker]
+    opened: Callable[[Path, str, Settings], Tracker]
+    """Begins a run in a folder, or on the server of a URL."""
     keys: tuple[str, ...] = ()
     """Environment variables that its server may need; empty where it has no server that we speak to."""
     needs_key: bool = False
     variables: Mapping[str, str] = MappingProxyType({})
 
-    @property
-    def has_server(self) -> bool:
-        return bool(self.keys)
-
 
 NAMES: Final[Mapping[str, TrackerKind]] = MappingProxyType(
     {
         "mlflow": TrackerKind(
-            package="mlflow",
             opened=MlflowRun,
             keys=("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
             variables={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"},
         ),
-        "tensorboard": TrackerKind(package="tensorboard", opened=TensorboardRun),
-        "trackio": TrackerKind(package="trackio", opened=TrackioRun),
+        "tensorboard": TrackerKind(opened=TensorboardRun),
+        "trackio": TrackerKind(opened=TrackioRun),
         "wandb": TrackerKind(
-            package="wandb",
             opened=WandbRun,
             keys=("WANDB_API_KEY",),
             needs_key=True,

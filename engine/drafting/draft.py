@@ -14,13 +14,11 @@ from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.choices import DraftOptions, Guess
 from engine.drafting.draft_notes import COMPARED, notes, reasons
 from engine.drafting.encodings import RECOGNISED
-from engine.drafting.gather import Gathered, gather, written
-from engine.drafting.groups import groupings
-from engine.drafting.guess import guess
-from engine.drafting.inputs import inputs_of, unpacked
+from engine.drafting.gather import Gathered, gather, with_plain_tools, written
+from engine.drafting.guess import groupings, guess
+from engine.drafting.inputs import inputs_of
 from engine.drafting.label_columns import plain_name
 from engine.drafting.layout_table import SPLIT, columns_of
-from engine.drafting.plain_tools import with_plain_tools
 from engine.drafting.plan import DraftPlan, Sizes, sizes_for
 from engine.drafting.profile import Profile
 from engine.drafting.roles import other_texts, tells_apart, without_whole
@@ -38,12 +36,15 @@ from engine.values import Value, replace
 
 MOST_COLUMNS: Final = 8
 WIDEST: Final = 44
-
 DROPPABLE: Final = (
     *("conflicting_labels", "leakage", "empty"),
     *("unknown_labels", "schema_violations", "template_tokens"),
 )
-MOST_TRIES: Final = 16
+QUIET: Final = (
+    *("leakage", "label_errors", "languages", "near_duplicates", "label_in_input", "mojibake"),
+    *("personal_data", "output_format", "control_characters", "imbalance"),
+)
+"""Checks that refuse nothing in a draft: it does not wait for them."""
 FEWEST: Final = 2
 """Rows of a holdout."""
 FEWEST_ROWS: Final = 4
@@ -92,6 +93,7 @@ def draft(
         if (column := profile.columns.get(one)) and column.present < len(profile.kept)
     ]
     if lacking and not guessed.shape and all("." not in one for one in lacking):
+        # A recipe reads no rows without them.
         given = found.split_rows()
         rows = [
             {SPLIT: split, **row} if split else row
@@ -105,15 +107,9 @@ def draft(
         guessed = guess(profile, wishes)
     if found.rows:
         create(rows_file, found.content())
+    model = wishes.base_model or default_model
     try:
-        return _drafted(
-            found,
-            profile,
-            guessed,
-            name=name,
-            target=target,
-            model=wishes.base_model or default_model,
-        )
+        return _drafted(found, profile, guessed, name=name, target=target, model=model)
     except BaseException:
         if found.rows:
             rows_file.unlink()
@@ -143,7 +139,7 @@ def _drafted(
         plan.checks["unknown_labels"] = ("drop", f"{count:,} rows say {shown}, which is no label")
     writer = Writer(plan=plan, name=name, target=target, model=model)
     recipe = _checked(writer)
-    for _ in range(MOST_TRIES):
+    for _ in range(16):
         prepared = _prepared(recipe)
         if not prepared.problems:
             plan.summary = prepared.summary
@@ -153,7 +149,7 @@ def _drafted(
         recipe = _checked(writer)
     if profile.rows <= COMPARED:
         # Count what is left to train on; of official splits that may be nothing.
-        prepared = _prepared(recipe, off=[one for one in _QUIET if one != "leakage"])
+        prepared = _prepared(recipe, off=[one for one in QUIET if one != "leakage"])
         if plan.by_files and any(problem.code == "D435" for problem in prepared.problems):
             raise RecipeError.one(
                 "R030",
@@ -173,53 +169,38 @@ def _drafted(
 
 
 def _profile(gathered: Gathered, wishes: DraftOptions) -> Profile:
-    """Return what the columns hold that a draft may use."""
     return gathered.profile if wishes.text else without_whole(gathered.profile)
 
 
 def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> Gathered:
-    found: Sequence[Path] = files
     try:
-        with unpacked(files) as found:
-            # What an archive was unpacked to is gone when the draft is read.
-            is_packed = list(found) != list(files)
-            read = partial(
-                gather, inputs_of(found), encoding=wishes.encoding, rows_file=rows_file,
-                must_write=is_packed,
-            )  # fmt: skip
-            kept = read(keep_names=True)
-            if all(name == plain_name(name) for name in columns_of(kept.profile.kept)):
-                return kept
-            renamed = read()
-            return kept if _needs_no_names(kept, renamed, wishes) else renamed
+        read = partial(gather, inputs_of(files), encoding=wishes.encoding, rows_file=rows_file)
+        kept = read(keep_names=True)
+        # The files can be read as they stand where no column that a draft uses, or offers, has to be renamed.
+        if all(name == plain_name(name) for name in columns_of(kept.profile.kept)):
+            return kept
+        return (
+            read() if kept.rows or not _uses_plain_names(_profile(kept, wishes), wishes) else kept
+        )
     except DataError as error:
-        problems = [
+        raise DataError(
             replace(problem, hint=RECOGNISED) if problem.code == "D322" else problem
             for problem in error.problems
-        ]
-        # What an archive was unpacked to is no place that the user knows.
-        for file, folder in zip(files, found, strict=True):
-            problems = [
-                replace(problem, message=problem.message.replace(str(folder), str(file)))
-                for problem in problems
-            ]
-        raise DataError(problems) from None
+        ) from None
 
 
-def _needs_no_names(kept: Gathered, renamed: Gathered, wishes: DraftOptions) -> bool:
-    """Whether the files can be read as they stand: no column that a draft uses, or offers, has to be renamed."""
-    if kept.rows:
-        return False
-    profile = _profile(kept, wishes)
+def _uses_plain_names(profile: Profile, wishes: DraftOptions) -> bool:
     try:
-        found, other = guess(profile, wishes), guess(_profile(renamed, wishes), wishes)
+        found = guess(profile, wishes)
     except RecipeError:
         return False
-    offered = other_texts(profile, (*found.texts, found.label, found.split))
+    used = [*found.texts, *found.fields, *found.pair, found.label, found.split]
+    used += [one.column for one in (found.spans, found.turns) if one is not None]
+    used += other_texts(profile, used)
     text, label = (profile.columns.get(name) for name in (found.text, found.label))
     if text is not None and label is not None:
-        offered.append(tells_apart(profile, text, label))
-    return found == other and all(name == plain_name(name) for name in offered)
+        used.append(tells_apart(profile, text, label))
+    return all(name == plain_name(name) for name in used)
 
 
 def _too_few(name: str, why: str) -> RecipeError:
@@ -251,11 +232,10 @@ def _checked(writer: Writer) -> Recipe:
     return recipe
 
 
-def _prepared(recipe: Recipe, *, off: Collection[str] | None = None) -> Prepared:
-    """Divide the rows once."""
+def _prepared(recipe: Recipe, *, off: Collection[str] = QUIET) -> Prepared:
     fetched = fetch_all(recipe.data.sources, _never, SilentProgress())
     rows = read_all(fetched, SilentProgress())
-    quiet: dict[str, Any] = dict.fromkeys(_QUIET if off is None else off, "off")
+    quiet: dict[str, Any] = dict.fromkeys(off, "off")
     data = replace(recipe.data, checks=replace(recipe.data.checks, **quiet))
     return prepare(rows, recipe.task, data=data, splits=recipe.splits, refuse=False, thorough=False)
 
@@ -289,13 +269,6 @@ def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     return True
 
 
-_QUIET: Final = (
-    *("leakage", "label_errors", "languages", "near_duplicates", "label_in_input", "mojibake"),
-    *("personal_data", "output_format", "control_characters", "imbalance"),
-)
-"""Checks that refuse nothing in a draft: it does not wait for them."""
-
-
 def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:
     # Local files are not fetched.
     raise AssertionError(_name)
@@ -307,11 +280,11 @@ def draft_message(found: RecipeDraft, *, file: str, target: str, width: int) -> 
     more = ", …" if len(found.columns) > MOST_COLUMNS else ""
     lines = [f"{file}: {found.rows:,} rows" + (f", columns {shown}{more}" if shown else "")]
     first = max(len(what) for what, _, _ in found.reasons)
-    second = min(WIDEST, max(len(_cut(guess)) for _, guess, _ in found.reasons))
-    indent = " " * (first + second + 6)
+    second = min(WIDEST, max(len(guess) for _, guess, _ in found.reasons))
     for what, value, why in found.reasons:
-        line = f"  {what:<{first}}  {_cut(value):<{second}}  {why}".rstrip()
-        lines += wrapped(line, width=width, indent=indent)
+        cut = value if len(value) <= WIDEST else f"{value[: WIDEST - 1]}…"
+        line = f"  {what:<{first}}  {cut:<{second}}  {why}".rstrip()
+        lines += wrapped(line, width=width, indent=" " * (first + second + 6))
     for note in found.notes:
         lines += wrapped(f"  note: {note}", width=width, indent=" " * len("  note: "))
     if found.written is not None:
@@ -331,7 +304,3 @@ def wrapped(line: str, *, width: int, indent: str) -> list[str]:
         line, width, subsequent_indent=room, break_long_words=False, break_on_hyphens=False,
         drop_whitespace=True, replace_whitespace=False,
     )  # fmt: skip
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from engine.data.checks.rows.languages import unspoken
 from engine.data.examples.template import found_at
+from engine.drafting.layout_table import PATTERNS
 from engine.drafting.plan import FOLDED, DraftPlan
 from engine.drafting.profile import is_called
 from engine.drafting.roles import other_texts, tells_apart
@@ -22,13 +22,9 @@ MOST_NAMED: Final = 4
 """Labels whose spellings are named, and spellings of each."""
 COMPARED: Final = 5_000
 """Rows up to which a draft compares what trains with the holdout; `recipe data` compares any number."""
-ENTITY: Final = re.compile(r"&(?:amp|lt|gt|quot|nbsp|apos|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
-WORDLESS: Final = re.compile(r"(?i)-?\d+(\.\d+)?|true|false|[tf]")
-"""Labels that say nothing of what they mean."""
 
 
 def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
-    """Yield (what, guess, why) of each guess."""
     guess = plan.guess
     for reading in plan.readings[:1]:
         if reading.says_format or reading.header:
@@ -70,7 +66,6 @@ def _splits(plan: DraftPlan) -> tuple[str, str]:
 
 
 def notes(plan: DraftPlan, model: Reference) -> Iterator[str]:
-    """Yield what the user should know of the rows."""
     rows, guess = plan.profile.rows, plan.guess
     texts = [str(found_at(row, name) or "") for row in plan.profile.kept for name in guess.texts]
     if rows < FOLDED.start and not plan.by_files:
@@ -95,15 +90,28 @@ def notes(plan: DraftPlan, model: Reference) -> Iterator[str]:
             f"{counted(plan.too_long, 'row')} may be longer than {plan.max_length()[0]} tokens and would be left out:"
             " `recipe data` counts them; method.max_length takes more where the base model does"
         )
-    yield from _of_labels(plan)
-    if held := [found[0] for text in texts if (found := ENTITY.search(text))]:
-        usual = ", ".join(f"`{one}`" for one, _ in Counter(held).most_common(3))
+    # Which spellings are taken for one label and what merges them, and which labels may be misspelled.
+    spelled = sorted(plan.spellings().items(), key=lambda one: -one[1].total())
+    for label, counts in spelled[:MOST_NAMED]:
+        usual = counts.most_common(MOST_NAMED)
+        shown = ", ".join(f"`{one}`{unlike(one, label)} {count:,}" for one, count in usual)
+        more = f" and {len(counts) - MOST_NAMED} more" if len(counts) > MOST_NAMED else ""
+        yield f"rows of each spelling that is taken for `{label}`: {shown}{more}"
+    if spelled:
+        left = len(spelled) - MOST_NAMED
+        more = f", and those of {counted(left, 'more label')}" if left > 0 else ""
+        yield f"`data.label.relabel` merges them{more}, as rows are read; the file stays as it is"
+    for label, count, other in plan.misspelled():
+        where = counted(count, "row")
+        yield f"`{label}` stands in {where}: if it is `{other}` misspelled, say so under data.label.relabel"
+    if held := [found[0] for text in texts if (found := PATTERNS["entity of HTML"].search(text))]:
+        usual_ones = ", ".join(f"`{one}`" for one, _ in Counter(held).most_common(3))
         hold = f"{len(held):,} texts hold" if held[1:] else "1 text holds"
-        yield f"{hold} entities of HTML ({usual}): Python's html.unescape turns them into characters"
+        yield f"{hold} entities of HTML ({usual_ones}): Python's html.unescape turns them into characters"
     if not plan.kind.is_measured:
         yield f"{guess.kind} is read and checked; a whole run of it is not there yet"
     named = plan.labels() if plan.kind.answer is AnswerForm.LABEL else []
-    if named and all(map(WORDLESS.fullmatch, named)):
+    if named and all(map(PATTERNS["wordless"].fullmatch, named)):
         words = "numbers" if named[0].strip("-")[:1].isdigit() else "true and false"
         yield f"the labels are {words}: `data.label.relabel` gives them words, which a model knows more about"
 
@@ -127,36 +135,16 @@ def _of_columns(plan: DraftPlan) -> Iterator[str]:
             yield f"`{column.name}` is empty in {empty:,} rows; --label {column.name} takes the others"
     if plan.kind.has_labels and guess.texts and not guess.shape and not guess.system:
         left = other_texts(plan.profile, (*guess.texts, guess.label, guess.split))[:3]
-        both = [name for name in columns if name in (*left, *guess.texts)]
-        asked = "\\n".join(f"{{{name}}}" for name in both)
+        asked = "\\n".join(f"{{{name}}}" for name in columns if name in (*left, *guess.texts))
         if left:
             names = ", ".join(f"`{name}`" for name in left)
             yield f'not read: {names}; task.input: "{asked}" takes them too'
     is_sorted = plan.kind.answer is AnswerForm.LABEL and guess.text in columns
-    if (
-        is_sorted
-        and "conflicting_labels" in plan.checks
-        and len(guess.texts) == 1
-        and (name := tells_apart(plan.profile, columns[guess.text], columns[guess.label]))
+    is_conflicting = is_sorted and "conflicting_labels" in plan.checks and len(guess.texts) == 1
+    if is_conflicting and (
+        name := tells_apart(plan.profile, columns[guess.text], columns[guess.label])
     ):
         yield (
             f"texts have a label for each `{name}`:"
             f' task.input: "{{{name}}}\\n{{{guess.text}}}" tells them apart, and keeps them'
         )
-
-
-def _of_labels(plan: DraftPlan) -> Iterator[str]:
-    """Yield which spellings are taken for one label and what merges them, and which labels may be misspelled."""
-    spelled = sorted(plan.spellings().items(), key=lambda one: -one[1].total())
-    for label, counts in spelled[:MOST_NAMED]:
-        usual = counts.most_common(MOST_NAMED)
-        shown = ", ".join(f"`{one}`{unlike(one, label)} {count:,}" for one, count in usual)
-        more = f" and {len(counts) - MOST_NAMED} more" if len(counts) > MOST_NAMED else ""
-        yield f"rows of each spelling that is taken for `{label}`: {shown}{more}"
-    if spelled:
-        left = len(spelled) - MOST_NAMED
-        more = f", and those of {counted(left, 'more label')}" if left > 0 else ""
-        yield f"`data.label.relabel` merges them{more}, as rows are read; the file stays as it is"
-    for label, count, other in plan.misspelled():
-        where = counted(count, "row")
-        yield f"`{label}` stands in {where}: if it is `{other}` misspelled, say so under data.label.relabel"

@@ -13,7 +13,6 @@ from engine.data.reading.text import chunks, open_bytes, utf16_of
 from engine.drafting.foreign import is_workbook
 from engine.recipe.text.paths import format_of
 
-HEAD: Final = 4096
 PIECE: Final = 1 << 20
 WESTERN: Final = "cp1252"
 FOREIGN: Final = frozenset(b"\x8a\x8e\x9a\x9e\x9f\xd0\xdd\xde\xf0\xfd\xfe".decode(WESTERN))
@@ -22,10 +21,6 @@ JOINED: Final = frozenset(b"\x83\x88\x91\x92\xa0\xb5\xb7".decode(WESTERN))
 """Signs that may stand between two letters, such as an apostrophe."""
 ORDINALS: Final = "\xaa\xba"
 """Signs that Unicode calls letters."""
-MOST_ODD: Final = 0.02
-"""Share of the characters beyond ASCII that may be such letters, or stand where they do not belong."""
-MOST_OF_A_WORD: Final = 0.75
-"""Share of the letters of the words with such letters, above which they are of another alphabet."""
 WORD: Final = re.compile(r"[^\W\d_]{2,}")
 INSIDE: Final = re.compile(r"(?<=[^\W\d_])(?:[^\x00-\x7f](?=[^\W\d_])|[\u201a\u201e\xbf\xa1])")
 """A sign between two letters, or one after a letter that only stands before words."""
@@ -34,8 +29,6 @@ RECOGNISED: Final = (
     "name its encoding, as in --encoding cp1250; UTF-8, UTF-16 and cp1252 are recognised without"
 )
 """What to do where the encoding of a file is not recognised."""
-MOSTLY_UTF8: Final = 0.1
-"""Share of the bytes beyond ASCII that are UTF-8, from which a file is UTF-8 with damage."""
 
 
 def encoding_of(path: Path, asked: str) -> str:
@@ -43,7 +36,7 @@ def encoding_of(path: Path, asked: str) -> str:
     if asked.lower() not in ("utf-8", "utf8") or path.is_dir() or is_workbook(path):
         return asked
     with open_bytes(path, Trouble(path.name)) as stream:
-        return utf16_of(stream.read(HEAD)) or asked
+        return utf16_of(stream.read(4096)) or asked
 
 
 def drafted_encoding(path: Path, asked: str) -> str:
@@ -93,16 +86,16 @@ def is_western(data: bytes) -> bool:
     beyond = [sign for sign in text if not sign.isascii()]
     if not beyond or "\0" in text:
         return False
-    if sum(map(len, UTF8.findall(data))) >= MOSTLY_UTF8 * len(beyond):
+    if sum(map(len, UTF8.findall(data))) >= 0.1 * len(beyond):
         return False
     odd = sum(sign in FOREIGN for sign in beyond)
     odd += sum(_is_apart(sign) for sign in INSIDE.findall(text))
     # Hungarian: `õ` without `ã` stands for a letter that cp1252 does not have.
-    if odd > MOST_ODD * len(beyond) or ("õ" in text and "ã" not in text):
+    if odd > 0.02 * len(beyond) or ("õ" in text and "ã" not in text):
         return False
     words = [word for word in WORD.findall(text) if not word.isascii()]
     letters = sum(map(len, words))
-    return sum(not sign.isascii() for word in words for sign in word) <= MOST_OF_A_WORD * letters
+    return sum(not sign.isascii() for word in words for sign in word) <= 0.75 * letters
 
 
 def _is_apart(sign: str) -> bool:

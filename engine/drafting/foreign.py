@@ -17,11 +17,11 @@ from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.foreign_yaml import load_rows
 from engine.drafting.label_names import Names, class_names, coded
-from engine.drafting.layout_table import texts
+from engine.drafting.layout_table import PATTERNS, texts
 from engine.drafting.lines import example_of_intent, refuse_numbers, rows_of_intents, rows_of_lines
 from engine.drafting.marks import marked_text
 from engine.drafting.profile import is_called, may_be_called
-from engine.drafting.reading import NAME, divider_of
+from engine.drafting.reading import divider_of
 from engine.drafting.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular, parse_json
@@ -35,14 +35,6 @@ PAGES: Final = (".md", ".markdown")
 TABLES: Final = (".csv", ".tsv", ".tab")
 COLUMNAR: Final = (".parquet", ".pq")
 KNOWN_COLUMNS: Final = ("text", "label", "answer", "id")
-ORANGE: Final = re.compile(
-    r"(?i)((string|continuous|discrete|time|[scdt]|)[\t,])+(string|continuous|discrete|time|[scdt]|)\r?\n"
-    r"((class|meta|ignore|[im]|)[\t,])+(class|meta|ignore|[im]|)\r?\n"
-)
-"""What columns hold and what they are for: the second and the third line of a file of Orange."""
-RULE: Final = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
-READ: Final = (".jsonl", ".ndjson", ".xml")
-"""Endings of formats that a recipe reads itself."""
 FEWEST: Final = 4
 """Rows from which lists are columns, and lines rows."""
 LOOKED_AT: Final = 60
@@ -59,7 +51,7 @@ def foreign_rows(path: Path, encoding: str) -> Found:
         return rows_of_workbook(path)
     if suffix in (*COLUMNAR, ".arrow"):
         return _columnar(path, suffix)
-    if suffix in READ or path.stat().st_size > LARGEST:
+    if suffix in (".jsonl", ".ndjson", ".xml") or path.stat().st_size > LARGEST:
         return None
     text = "".join(chunks(path, encoding, Trouble(path.name)))
     if suffix in (".yml", ".yaml"):
@@ -80,12 +72,10 @@ def foreign_rows(path: Path, encoding: str) -> Found:
 
 
 def suffix_of(path: Path) -> str:
-    """Return the ending that says the format, without that of a compression."""
     return Path(re.sub(r"\.(?:gz|zst|bz2|xz)\Z", "", path.name.lower())).suffix
 
 
 def is_workbook(path: Path) -> bool:
-    """Whether a file is a workbook by its name: no text."""
     return suffix_of(path) in SUFFIXES
 
 
@@ -93,7 +83,11 @@ def _table_of_page(text: str) -> Found:
     """Read the table of a page of Markdown that is little else: `| text | team |` above a line of dashes."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     table = [line for line in lines if line.startswith("|") and line.endswith("|")]
-    if len(table) < FEWEST or 2 * len(table) < len(lines) or not RULE.fullmatch(table[1]):
+    if (
+        len(table) < FEWEST
+        or 2 * len(table) < len(lines)
+        or not PATTERNS["rule of Markdown"].fullmatch(table[1])
+    ):
         return None
     names, _, *rows = ([c.strip() for c in re.split(r"(?<!\\)\|", line[1:-1])] for line in table)
     if len(set(names)) < len(names) or not all(names):
@@ -108,7 +102,7 @@ def _of_table(text: str, usual: str) -> Found:
         why = "its first line says what divides its columns"
         return _rows_of(text[stated.end() :], stated[1], why)
     start = text.find("\n") + 1
-    if (orange := ORANGE.match(text, start)) and orange[0].strip("\t,\r\n"):
+    if (orange := PATTERNS["header of Orange"].match(text, start)) and orange[0].strip("\t,\r\n"):
         why = "two lines below the names say what its columns hold, as Orange writes them"
         return _rows_of(text[:start] + text[orange.end() :], usual, why)
     head = _cells(text, usual, 200)
@@ -159,7 +153,8 @@ def _repeated_name(table: Sequence[Sequence[str]]) -> str:
     names = [name.strip() for name in table[0]]
     # A first row of data may repeat a cell too: it stands again below.
     is_named = all(
-        NAME.match(name) and not any(len(row) > at and row[at] == name for row in table[1:])
+        PATTERNS["name"].match(name)
+        and not any(len(row) > at and row[at] == name for row in table[1:])
         for at, name in enumerate(names)
         if name
     )
@@ -202,7 +197,7 @@ def _objects_after_each_other(text: str) -> Found:
 def _below_names(value: list[list[Any]]) -> Found:
     """Read lists below one that names their columns, as APIs of spreadsheets give a table."""
     names, *rows = value
-    are_names = all(isinstance(name, str) and NAME.match(name) for name in names)
+    are_names = all(isinstance(name, str) and PATTERNS["name"].match(name) for name in names)
     if len(names) < 2 or not are_names or len(set(names)) < len(names):
         return None
     # Among rows without names, the first one's label stands again below.

@@ -38,8 +38,6 @@ Found = tuple[str, list[Source], list[str]]
 
 
 class Config(Value):
-    """The settings of one config."""
-
     tool: str
     path: Path
     settings: Mapping[str, Any]
@@ -111,7 +109,6 @@ def why_left_out(tool: str, key: str) -> str:
 
 @cache
 def known_keys(tool: str) -> frozenset[str]:
-    """Return every key of a tool by its own schema."""
     return frozenset(parse_json(schema_text(TOOLS["keys"][tool]))["keys"])
 
 
@@ -120,7 +117,6 @@ def note(name: str, key: object = "", at: str = "") -> str:
 
 
 def sources_of(config: Config) -> Found:
-    """Return the kind of task, its sources and what is to be known of them."""
     kind, sources, notes = (_of_axolotl if config.tool == "axolotl" else _of_llamafactory)(config)
     if not sources:
         sources = [{"path": DEFAULT}]

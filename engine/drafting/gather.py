@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from engine.data.examples.chat_formats import TURNS
+from engine.data.examples.template import RejectedError
+from engine.data.examples.turns import CALLS, ROLES, Turn, read_tools, read_turns, with_system
 from engine.data.reading.row import Row, RowLengths, Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
@@ -23,9 +27,81 @@ from engine.drafting.reshape import reshaped
 from engine.drafting.roles import are_classes
 from engine.values import Value, replace
 
+WHY: Final = (
+    "the base model's chat template has no place for tools: they stand in the system message, calls and results in"
+    " the turns, as Hermes writes them"
+)
+INTRODUCED: Final = (
+    "Functions you can call, by name and arguments as JSON in <tool_call></tool_call>:"
+)
+"""What stands before the definitions: https://github.com/NousResearch/Hermes-Function-Calling."""
+
+
+def with_plain_tools(found: Gathered, rows_file: Path) -> Gathered:
+    """Return the rows with their tools as text, to be written to `rows_file`; as they are where none has tools."""
+    if not any(map(_has_tools, found.profile.kept[:2000])):
+        return found
+    given = found.split_rows()
+    rows = []
+    for into, row in given:
+        with suppress(RejectedError, StopIteration):
+            name = next(name for name in TURNS if name in row)
+            turns = with_system(read_turns(row[name]), row.get("system"))
+            split = row.get(SPLIT) or into
+            messages = list(_turns(turns, read_tools(row.get("tools"))))
+            rows.append({**({SPLIT: split} if split else {}), "messages": messages})
+    left = len(given) - len(rows)
+    why = f"{WHY}; {left:,} rows are no conversations and are left out" if left else WHY
+    return written(rows, rows_file, (*found.whys, why), found.notes)
+
+
+def _has_tools(row: Values) -> bool:
+    turns = next((row[name] for name in TURNS if isinstance(row.get(name), list)), None)
+    if turns is None or "chosen" in row:
+        return False
+    # A list that is empty, or says so as text, defines none.
+    return row.get("tools") not in (None, "", [], "[]") or any(
+        turn.get("role", turn.get("from")) == CALLS
+        or ROLES.get(str(turn.get("role", turn.get("from")))) == "tool"
+        or any(turn.get(key) for key in ("tool_calls", "function_call"))
+        for turn in turns
+        if isinstance(turn, Mapping)
+    )
+
+
+def _turns(turns: Iterable[Turn], tools: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    defined = "\n".join(_json(tool["function"]) for tool in tools)
+    defined = defined and f"{INTRODUCED}\n{defined}"
+    first, *rest = turns
+    is_system = first["role"] == "system"
+    if system := "\n\n".join(filter(None, (first["content"] if is_system else "", defined))):
+        yield {"role": "system", "content": system}
+    results: list[str] = []
+    for turn in (*rest,) if is_system else (first, *rest):
+        if turn["role"] == "tool":
+            results.append(f"<tool_response>\n{turn['content']}\n</tool_response>")
+            continue
+        # What several tools gave is one turn: what the model reads before it goes on.
+        if results:
+            yield {"role": "user", "content": "\n".join(results)}
+            results = []
+        calls = [
+            f"<tool_call>\n{_json(call['function'])}\n</tool_call>"
+            for call in turn.get("tool_calls", ())
+        ]
+        weight = {} if turn.get("trained", True) else {"weight": 0}
+        yield {
+            "role": turn["role"], "content": "\n".join(filter(None, (turn["content"], *calls))), **weight
+        }  # fmt: skip
+    if results:
+        yield {"role": "user", "content": "\n".join(results)}
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 LABEL: Final = "label"
-MOSTLY: Final = 0.9
-"""Share of the rows of a table that name a file, where it is the list of them."""
 Values = Mapping[str, Any]
 Parts = Sequence[tuple[GivenFile, str]]
 """Files, each with its encoding."""
@@ -33,8 +109,6 @@ Made = list[tuple[GivenFile, list[Values]]]
 
 
 class Gathered(Value):
-    """How the rows are read, and what they hold."""
-
     readings: tuple[Reading, ...]
     profile: Profile
     rows: tuple[Values, ...] = ()
@@ -44,7 +118,6 @@ class Gathered(Value):
     notes: tuple[str, ...] = ()
 
     def content(self) -> bytes:
-        """Return the rows as JSON lines."""
         lines = (json.dumps(row, ensure_ascii=False, default=str) for row in self.rows)
         return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
 
@@ -69,7 +142,6 @@ def gather(
     *,
     encoding: str,
     rows_file: Path,
-    must_write: bool = False,
     keep_names: bool = False,
 ) -> Gathered:
     """Return the rows of the files; `rows_file` is where rows would be written that have to be.
@@ -96,12 +168,11 @@ def gather(
             # The first rows may be of one split.
             found = splits([row.values for reading in readings for row in reading.rows()])
             whys = [found[1]] if found else []
-        if not whys and not is_labelled and not must_write:
+        if not whys and not is_labelled:
             profile = profile_of((reading.into, reading.rows()) for reading in readings)
             return Gathered(readings=readings, profile=profile, notes=tuple(notes))
         # What is done to the rows is named once more below, of all of them.
-        whys = ["an archive is not read where a run would look for it"] if must_write else []
-        whys += ["the names of the files are the labels"] if is_labelled else []
+        whys = ["the names of the files are the labels"] if is_labelled else []
         made = [
             (part if is_labelled else replace(part, label=""), [row.values for row in reading.rows()])
             for part, reading in read
@@ -183,7 +254,7 @@ def _listed(texts: Made, table: GivenFile) -> tuple[Made, list[str]]:
             for row, name in pairs
             if name in by_name
         ]
-        if rows and len(joined) >= MOSTLY * len(rows):
+        if rows and len(joined) >= 0.9 * len(rows):
             left = {"files without a row": len(texts), "rows without a file": len(rows)}
             shown = [
                 f"{what}: {count - len(joined):,}"

@@ -31,7 +31,6 @@ from engine.trust.allowed import Allowed
 HOLDOUT: Final = 0.2
 """Share of the rows in the holdout: the other tools have no such split."""
 VALIDATION: Final = 0.1
-MOST_VALIDATION: Final = 0.4
 NEEDED: Final = ("task.kind", "data.sources", "method.kind", "splits", "data", "method")
 """Keys without which there is no recipe."""
 
@@ -80,8 +79,6 @@ CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Imported:
-    """What became of a config."""
-
     tool: str
     value: dict[str, Any]
     """The recipe."""
@@ -96,7 +93,6 @@ class Imported:
     notes: list[str] = field(default_factory=list)
 
     def put(self, path: str, value: Any) -> None:
-        """Set a key of the recipe."""
         *parents, last = path.split(".")
         node = self.value
         for part in parents:
@@ -213,7 +209,7 @@ def _put_splits(result: Imported, found: Mapping[str, Any]) -> None:
     if asked >= 1:
         sizes = {"train": "all", "validation": int(asked), "holdout": int(asked)}
     else:
-        share = float(asked) if 0 < asked <= MOST_VALIDATION else VALIDATION
+        share = float(asked) if 0 < asked <= 0.4 else VALIDATION
         for key in keys if share != asked else ():
             result.leave_out(key, note("validation", share))
         train = round(1 - share - HOLDOUT, 4)

@@ -3,147 +3,32 @@
 from __future__ import annotations
 
 import re
-import tarfile
-import tempfile
-import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import StatisticsError, correlation
 from typing import Final
 
 from engine.data.splitting.column import PLACES
 from engine.drafting.encodings import text_of
-from engine.drafting.foreign import is_workbook, suffix_of
+from engine.drafting.foreign import suffix_of
 from engine.drafting.label_names import Names, names_in
+from engine.drafting.layout_table import PATTERNS
+from engine.drafting.profile import NAMES
 from engine.drafting.workbooks import SUFFIXES
 from engine.errors import DataError
-from engine.files.reading import open_regular
 from engine.recipe.text.paths import names_in as entries_of
 from engine.recipe.text.words import did_you_mean, nearest_file
-from engine.sources.archive import COMPRESSED, BoundedHeader
-from engine.sources.streams import DAMAGE, StreamLimits, decompressed, kind_of
 from engine.values import Value, replace
 
-LARGEST_ARCHIVE: Final = 1 << 30
-"""Bytes of all files of an archive, unpacked."""
-TAR: Final = re.compile(r"(?i).+\.(?:tar(?:\.(?:gz|bz2|xz|zst))?|tgz|tbz2?|txz)")
-"""Names of tar archives; their first bytes say how they are compressed."""
-DOCUMENT: Final = frozenset({"[Content_Types].xml", "mimetype"})
-"""Files in archives that are Word's and PowerPoint's documents, or OpenDocument's and e-books."""
-SKIPPED: Final = re.compile(
-    r"(?i)(readme|licen[cs]e|copying|citation|changelog|sample_?submission|dataset_infos?|dataset_dict|state(?=\.json)|stats|notice)"
-    r"\b.*"
-)
-"""Names of files beside data that are none."""
-UNLABELLED: Final = re.compile(
-    r"(?i)(?:.*[-_. ])?(?:masked|unlabell?ed|unsup(?:ervised)?|no_?labels?)(?:[-_. ].*)?"
-)
-"""Names of files and folders whose rows have no answers, or none that is true."""
-PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
-MORE_PLACES: Final = {
-    **dict.fromkeys(("trainset", "trn"), "train"),
-    **dict.fromkeys(("validate", "devel", "devset", "valset", "testa", "tune"), "validation"),
-    **dict.fromkeys(("evaluation", "eval"), "validation"),
-    **dict.fromkeys(("testb", "testset", "heldout", "testing", "tst"), "holdout"),
-}
-LANGUAGE: Final = re.compile(
-    r"(?:ar|bg|cs|da|de|el|en|es|et|fa|fi|fr|he|hi|hr|hu|id|it|ja|ko|lt|lv|nl|no|pl|pt|ro|ru|sk|sl|sv|th|tr|uk|vi|zh"
-    r"|src|tgt|source|target)"
-)
-"""Names of texts and their translations, line by line."""
-MAIN: Final = re.compile(r"(?:^|[._])(?:in|src|source|nl|en|text|input|question|sentence)s?$")
-"""Names of the file that holds the texts, of several that are read line by line."""
 MOST_FILES: Final = 200_000
-FEWEST_LISTED: Final = 4
-"""Files from which a table beside them may be the list of them."""
-NO_DATA: Final = re.compile(
-    r"(?i).*\.(py|ipynb|md|rst|pdf|docx?|html?|png|jpe?g|gif|svg|zip|tar|tgz|sh|toml|cfg|ini|lock|log|bib|tex|db|sqlite"
-    r"|pt|bin|safetensors|feat|npy|npz|pkl|pickle|h5)\Z"
-)
-"""Names of files beside data that no reader could read."""
-PAGE: Final = re.compile(r"(?i).*\.(md|rst|markdown)\Z")
 TABLES: Final = (
     *(".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".xml"),
     *SUFFIXES,
 )
 
 
-@contextmanager
-def unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Give the paths, with a folder of its files for each archive; the folders are removed at the end.
-
-    DataError D323 where an archive is broken, or its files are too many or too large; D345 for a bomb.
-    """
-    with ExitStack() as stack:
-        found = []
-        for path in paths:
-            is_tar = path.is_file() and TAR.fullmatch(path.name)
-            is_zip = path.is_file() and not is_workbook(path) and kind_of(path) == "zip"
-            if not is_tar and not is_zip:
-                found.append(path)
-                continue
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recipe-init-")))
-            broken = (zipfile.BadZipFile, tarfile.TarError, OSError, ValueError, EOFError, *DAMAGE)
-            try:
-                (_untar if is_tar else _unzip)(path, folder)
-            except (RuntimeError, *broken) as error:
-                # RuntimeError: it asks for a password, or is packed in an unknown way.
-                raise _broken(path, str(error)) from error
-            found.append(folder)
-        yield found
-
-
-def _unzip(path: Path, folder: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        members = [one for one in archive.infolist() if not one.is_dir()]
-        if not DOCUMENT.isdisjoint(one.filename for one in members):
-            raise DataError.one(
-                "D323",
-                f"`{path.name}` is a document of an office program, no archive of data",
-                hint="save its text as .txt or its table as .csv; the name of a workbook ends in .xlsx",
-            )
-        size = sum(one.file_size for one in members)
-        _check(path, len(members), size)
-        StreamLimits().check(size, packed=path.stat().st_size, name=path.name)
-        for one in members:
-            # Never outside of the folder: `extract` leaves out roots and `..`. It reads no more than was declared.
-            archive.extract(one, folder)
-
-
-def _untar(path: Path, folder: Path) -> None:
-    """Write the plain files of a tar archive below a folder, front to back; links and devices are left out."""
-    kind = kind_of(path)
-    limits = StreamLimits(bytes=LARGEST_ARCHIVE)
-    packed = decompressed(path, kind, name=path.name, limits=limits) if kind in COMPRESSED else None
-    count = 0
-    with (
-        packed or open_regular(path) as stream,
-        tarfile.open(fileobj=stream, mode="r|", tarinfo=BoundedHeader) as archive,
-    ):
-        for info in archive:
-            if info.isreg() and not info.issparse():
-                count += 1
-                _check(path, count, info.size)
-                # The filter refuses names that lead out of the folder.
-                archive.extract(info, folder, filter="data")
-
-
-def _check(path: Path, count: int, size: int) -> None:
-    if count > MOST_FILES or size > LARGEST_ARCHIVE:
-        most = f"{MOST_FILES:,} files or {LARGEST_ARCHIVE >> 20} MiB"
-        raise _broken(path, f"it holds more than {most}")
-
-
-def _broken(path: Path, why: str) -> DataError:
-    hint = "unpack it and name the files in it"
-    return DataError.one("D323", f"`{path.name}` cannot be unpacked: {why}", hint=hint)
-
-
 class GivenFile(Value):
-    """One file of what was given."""
-
     path: Path
     into: str = ""
     """The split that its name, or its folder's, says."""
@@ -154,7 +39,6 @@ class GivenFile(Value):
 
     @property
     def suffix(self) -> str:
-        """The ending that tells the format, without that of a compression."""
         return suffix_of(self.path)
 
 
@@ -172,7 +56,7 @@ class Inputs(Value):
 
 
 def _unpacked(name: str) -> str:
-    for packed in PACKED:
+    for packed in (".gz", ".zst", ".bz2", ".xz"):
         name = name.removesuffix(packed)
     return name
 
@@ -185,10 +69,10 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     files = list(_files(paths))
     if len(paths) == 1 and not paths[0].is_dir():
         return Inputs(parts=(GivenFile(path=paths[0]),), names=_names_beside(paths[0]))
-    data = [file for file in files if not NO_DATA.match(file.name)]
+    data = [file for file in files if not PATTERNS["no data"].match(file.name)]
     # A handbook or a knowledge base: each page is a text.
     are_pages = not data
-    files = data or [file for file in files if PAGE.match(file.name)]
+    files = data or [file for file in files if PATTERNS["page"].match(file.name)]
     unread = [path.name for path in paths if path not in files and not path.is_dir()]
     files, left = _labelled(files, paths)
     left += [f"left out, no file of rows: {', '.join(unread)}"] if unread else []
@@ -232,7 +116,7 @@ def _labelled(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], lis
 
     def says_none(file: Path) -> bool:
         root = next((p for p in paths if p.is_dir() and file.is_relative_to(p)), file.parent)
-        return any(UNLABELLED.fullmatch(part) for part in file.relative_to(root).parts)
+        return any(PATTERNS["unlabelled"].fullmatch(part) for part in file.relative_to(root).parts)
 
     kept = [file for file in files if not says_none(file)]
     left = [file.name for file in files if says_none(file)]
@@ -256,7 +140,7 @@ def _files(paths: Sequence[Path]) -> Iterable[Path]:
         for file in sorted(path.rglob("*")):
             parts = file.relative_to(path).parts
             is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-            if not file.is_file() or is_hidden or SKIPPED.match(file.name):
+            if not file.is_file() or is_hidden or PATTERNS["no rows"].match(file.name):
                 continue
             count += 1
             if count > MOST_FILES:
@@ -278,7 +162,7 @@ def _split_of(file: Path, paths: Sequence[Path]) -> str:
 
 
 def _place(word: str) -> str:
-    return PLACES[word].split if word in PLACES else MORE_PLACES.get(word, "")
+    return PLACES[word].split if word in PLACES else NAMES["places"].get(word, "")
 
 
 def _settled(parts: list[GivenFile]) -> tuple[list[GivenFile], tuple[str, ...]]:
@@ -321,7 +205,8 @@ def _of_parts(parts: list[GivenFile]) -> Inputs:
     if beside := _beside(parts):
         return beside
     tables = [part for part in parts if part.suffix in TABLES]
-    if len(tables) == 1 and len(texts) >= FEWEST_LISTED:
+    if len(tables) == 1 and len(texts) >= 4:
+        # The table may be the list of them.
         return Inputs(parts=tuple(texts), table=tables[0])
     return Inputs(parts=tuple(_by_folder(parts)))
 
@@ -345,7 +230,7 @@ def _beside(parts: list[GivenFile]) -> Inputs | None:
     if len({len(lines) for lines in first}) != 1 or len(first[0]) < 4:
         return None
     if all(len(set(lines)) > max(2, len(lines) // 4) for lines in first) and not all(
-        map(LANGUAGE.fullmatch, names[0])
+        map(PATTERNS["language"].fullmatch, names[0])
     ):
         # The lengths of a translation go together, those of two classes do not.
         try:
@@ -356,7 +241,12 @@ def _beside(parts: list[GivenFile]) -> Inputs | None:
     # The texts: by the name of the file, else the longest lines that vary.
     varied = [at for at, one in enumerate(first) if len(set(one)) > len(one) // 4]
     longest = max(varied or range(len(first)), key=lambda at: sum(map(len, first[at])))
-    main = names[0][next((at for at, one in enumerate(names[0]) if MAIN.search(one)), longest)]
+    main = names[0][
+        next(
+            (at for at, one in enumerate(names[0]) if PATTERNS["file of texts"].search(one)),
+            longest,
+        )
+    ]
     beside = {}
     for group in groups:
         path = next(part.path for role, part in group if role == main)

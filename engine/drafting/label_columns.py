@@ -11,6 +11,7 @@ from typing import Any, Final
 from engine.data.splitting.column import PLACES
 from engine.drafting.layout_table import (
     NEARLY,
+    PATTERNS,
     TABLE,
     WORDS,
     Columns,
@@ -29,31 +30,13 @@ Made = Iterator[dict[str, Any]]
 FLAGS: Final = frozenset(WORDS["flags"])
 SET: Final = frozenset(WORDS["set"])
 MOST_FLAGS: Final = 100
-NO_LABEL: Final = re.compile(
-    r"(?i)(is_?test|split|fold|index|id)$|(is|has|was)[ _]|(label|target|class|category|y|sentiment|gold)$"
-)
-"""Columns of 0 and 1 that are no label where there are only two such columns."""
-NEVER: Final = re.compile(r"(?i)^(is_test|split|fold|index|id|.*[_ ](confidence|count|id))$")
-CODED: Final = re.compile(r"(?i)label|tag|class|categor|topic|genre|emotion|intent|cats")
-SCORE: Final = re.compile(r"(?i)(?:score|rating|reward|votes?)[ _-]?(a|b|1|2|0)\Z")
 MORE: Final = {"start", "end", "offset", "text", "value", "content"}
 """Keys of objects that are more than a name, such as a marked part of a text or a turn."""
-SPLIT_NAME: Final = re.compile(
-    r"(?i)(?:.*_)?(?:split|set|subset|partition|fold|usage|phase|dataset)\Z"
-)
-IN_SPLIT: Final = re.compile(
-    r"(?i)(?:is|in)_?(test|train(?:ing)?|val(?:id(?:ation)?)?|dev|holdout)\Z"
-)
-NUMBERED: Final = re.compile(
-    r"(?i)(?:(?:option|choice|ending|opt?|sol|answer|ans)[ _-]?)?([A-F]|[0-9])\Z"
-)
-"""Names of columns that hold one choice each."""
 LETTERS: Final = "ABCDEFGHIJ"
 
 
 def may_say_split(name: str) -> bool:
-    """Whether a column is called as one of splits is."""
-    return bool(IN_SPLIT.match(name) or SPLIT_NAME.match(name))
+    return bool(PATTERNS["flag of a split"].match(name) or PATTERNS["column of splits"].match(name))
 
 
 def _word(value: object) -> str:
@@ -64,7 +47,7 @@ def splits(rows: Rows) -> Recognised:
     """A column that says the split in words of its own (`eval`, `tst`), or by yes and no (`is_test`)."""
     for name in filter(may_say_split, columns_of(rows)):
         words = {_word(row.get(name)) for row in rows}
-        if found := IN_SPLIT.match(name):
+        if found := PATTERNS["flag of a split"].match(name):
             if words & SET and words - SET and words <= FLAGS:
                 sides = ("test", "train")
                 yes, no = reversed(sides) if found[1].lower().startswith("train") else sides
@@ -94,7 +77,6 @@ def _renamed(name: str, new: str, plain: Mapping[str, str]) -> Callable[[Row], l
 
 
 def plain_name(name: str) -> str:
-    """Return the name of a column as a template can name it."""
     plain = " ".join(re.sub(r"[{}]", "", name).split())
     # A dot divides a path, and no part of it is empty.
     plain = plain if all(plain.split(".")) else " ".join(plain.replace(".", " ").split())
@@ -149,7 +131,7 @@ def numbered(rows: Rows) -> Recognised:
     for name in columns_of(rows):
         stem = re.sub(r"[ _-]?\d+$", "", name)
         # Of two compared answers the scores are no labels.
-        if is_called(stem, "label") and not SCORE.match(name):
+        if is_called(stem, "label") and not PATTERNS["score of a side"].match(name):
             stems.setdefault(stem, []).append(name)
 
     def filled(row: Row, columns: Sequence[str]) -> list[str]:
@@ -184,15 +166,18 @@ def some_without(rows: Rows) -> Recognised:
 
 
 def flags(rows: Rows) -> Recognised:
-    """A column of 0 and 1 for each label: a row has those that are 1."""
     words = {
         name: {_lower(row.get(name)) for row in rows if row.get(name) is not None}
         for name in columns_of(rows)
     }
-    columns = [n for n, some in words.items() if some <= FLAGS and any(some) and not NEVER.match(n)]
+    columns = [
+        n
+        for n, some in words.items()
+        if some <= FLAGS and any(some) and not PATTERNS["no flag"].match(n)
+    ]
     used = [name for name in columns if words[name] & SET]
     # Two such columns may be a label and a remark on the row.
-    fewest = 3 if any(map(NO_LABEL.match, columns)) else 2
+    fewest = 3 if any(map(PATTERNS["no flag of two"].match, columns)) else 2
     others = [n for n in words if n not in columns and is_called(n, "label")]
     has_classes = any(
         2 <= len({str(row.get(name)) for row in rows}) <= len(rows) // 4 for name in others
@@ -225,7 +210,9 @@ def has_codes(rows: Rows, at: Columns) -> Columns | None:
             return None
     else:
         items, sizes = [one for value in values for one in value], {len(one) for one in values}
-        if not CODED.search(at["name"]) or not all(isinstance(one, int | float) for one in items):
+        if not PATTERNS["coded labels"].search(at["name"]) or not all(
+            isinstance(one, int | float) for one in items
+        ):
             return None
         if len(sizes) == 1 and max(sizes) > 1 and {_lower(one) for one in items} <= FLAGS:
             read = _places_in
@@ -313,7 +300,7 @@ def _texts_in(value: object) -> list[str]:
     if isinstance(value, Mapping):
         if "text" in value:
             return _texts_in(value["text"])
-        is_lettered = len(value) > 1 and all(NUMBERED.match(str(key)) for key in value)
+        is_lettered = len(value) > 1 and all(PATTERNS["choice"].match(str(key)) for key in value)
         return list(map(str, value.values())) if is_lettered else []
     items = value if isinstance(value, list) else []
     if all(isinstance(one, str | int | float) for one in items):
@@ -336,7 +323,7 @@ def _choices(rows: Rows, names: Sequence[str]) -> Iterator[list[str]]:
             yield [name]
     by_stem: dict[str, list[str]] = {}
     for name in sorted(names):
-        if found := NUMBERED.match(name):
+        if found := PATTERNS["choice"].match(name):
             by_stem.setdefault(name[: found.start(1)].lower(), []).append(name)
     for used in by_stem.values():
         marks = [name[-1].lower() for name in used]

@@ -6,38 +6,27 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
-from engine.drafting.layout_table import Recognised, Rows, columns_of
+from engine.drafting.layout_table import PATTERNS, Recognised, Rows, columns_of
 from engine.errors import DataError
 from engine.files.reading import parse_json
 
-NAMED: Final = re.compile(
-    r"(?i)(?:.*[-_.])?(?:class(?:es)?|classnames|labels?|categories|tags(?:et)?|intents|topics|emotions|sentiments|domains|genres|mapping|id2label|label2id)"
-    r"(?:[-_](?:names?|map(?:ping)?|list|index))?\.(?:txt|json|csv|tsv)"
-)
-"""Names of the files that name labels."""
-LARGEST: Final = 1 << 18
-MOST_NAMES: Final = 1000
-LABELS: Final = re.compile(r"(?i)label|class|categor|target|intent|topic|sentiment|emotion|tag|^y$")
-CODE: Final = re.compile(r"\d{1,6}")
-JOINED: Final = re.compile(r"\d{1,4}(?:\s*[,;|]\s*\d{1,4})+")
-"""Numbers of several labels in one text, as GoEmotions writes them: `3,27`."""
 Names = Mapping[int, str]
 
 
 def names_in(path: Path) -> Names | None:
     """Return the names of labels by their numbers; None where a file holds other things."""
-    if not NAMED.fullmatch(path.name) or path.stat().st_size > LARGEST:
+    if not PATTERNS["file of label names"].fullmatch(path.name) or path.stat().st_size > (1 << 18):
         return None
     try:
         text = "".join(chunks(path, "utf-8", Trouble(path.name)))
     except DataError:
         return None
     found = _of_json(text) if path.suffix.lower() == ".json" else _of_lines(text)
-    is_usable = 2 <= len(found) <= MOST_NAMES and len(set(found.values())) == len(found)
+    is_usable = 2 <= len(found) <= 1000 and len(set(found.values())) == len(found)
     return found if is_usable and max(map(len, found.values())) <= 80 else None
 
 
@@ -68,21 +57,21 @@ def _of_lines(text: str) -> dict[int, str]:
 
 def named_labels(rows: Rows, names: Names) -> Recognised:
     """Recognise the column, or the lists, whose numbers are those of the names."""
-    for name in sorted(columns_of(rows), key=lambda one: not LABELS.search(one)):
+    for name in sorted(columns_of(rows), key=lambda one: not PATTERNS["labels"].search(one)):
         values = {
             # A value that is no number is none of the names.
-            int(str(one)) if CODE.fullmatch(str(one)) else -1
+            int(str(one)) if PATTERNS["code"].fullmatch(str(one)) else -1
             for row in rows
             for one in _items(row.get(name)) or [row.get(name)]
             if one not in (None, "", [])
         }
-        if len(values) < 2 or not (LABELS.search(name) or len(values) == len(names)):
+        if len(values) < 2 or not (PATTERNS["labels"].search(name) or len(values) == len(names)):
             continue
         # A list without numbers is counted from 0, and by some tools from 1.
         first = int(min(names) == 0 and min(values) >= 1 and max(values) == len(names))
         if {one - first for one in values} <= names.keys():
             named = {code + first: one for code, one in names.items()}
-            is_listed = any(JOINED.fullmatch(str(row.get(name))) for row in rows)
+            is_listed = any(PATTERNS["codes"].fullmatch(str(row.get(name))) for row in rows)
             return coded({name: named}, listed=is_listed)
     return None
 
@@ -103,7 +92,7 @@ def coded(columns: Mapping[str, Names], *, listed: bool = False) -> Recognised:
 
 def _items(value: object) -> list[Any] | None:
     """Return the items of a list, or of a text that lists numbers; None for any other value."""
-    if isinstance(value, str) and JOINED.fullmatch(value):
+    if isinstance(value, str) and PATTERNS["codes"].fullmatch(value):
         return re.split(r"\s*[,;|]\s*", value)
     return value if isinstance(value, list) else None
 
@@ -114,7 +103,7 @@ def _named(value: object, names: Names) -> object:
     # `datasets` writes -1 where a row has no label.
     if value in (-1, None):
         return None
-    return names.get(int(str(value)), value) if CODE.fullmatch(str(value)) else value
+    return names.get(int(str(value)), value) if PATTERNS["code"].fullmatch(str(value)) else value
 
 
 def class_names(feature: object) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from engine.files.reading import parse_json
+from engine.recipe.text.words import IN_WORD
 from engine.recipe.validation.schema import schema_text
 
 Row = Mapping[str, Any]
@@ -23,13 +24,16 @@ TABLE: Final[Mapping[str, Any]] = parse_json(schema_text("layouts.json"))
 with, for, make}]}: `why` names the column of a role in braces, `fits` tests the columns together, and `make` turns a
 row. `{layout}` is a function that looks at all columns."""
 WORDS: Final[Mapping[str, Any]] = TABLE["words"]
+PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
+    name: re.compile(pattern.replace("<WORD>", IN_WORD))
+    for name, (pattern, _) in parse_json(schema_text("draft-patterns.json")).items()
+}
+"""Of names of files and columns, of values and lines; the table says what each is."""
 NEARLY: Final = 0.95
 LOOKED_AT: Final = 500
 """Rows by which a layout is recognised."""
 SPLIT: Final = "split"
 """The column of the split that the name of a file says."""
-MOST_TRIED: Final = 2_000
-"""Choices of columns that are tried for one layout."""
 ODD: Final = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 """What is raised where a row is laid out otherwise than those by which its layout was recognised."""
 
@@ -49,14 +53,6 @@ def texts(value: object) -> bool:
 
 def without(row: Row, *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
-
-
-def rows_below(rows: Iterable[Row], path: str) -> Iterator[Row]:
-    """Yield the objects in the lists at a path: `paragraphs.sentences`."""
-    first, _, rest = path.partition(".")
-    for row in rows:
-        below = [item for item in row.get(first) or [] if isinstance(item, Mapping)]
-        yield from rows_below(below, rest) if rest else below
 
 
 TESTS: Final[Mapping[str, Callable[[Sequence[Any]], bool]]] = {
@@ -85,7 +81,7 @@ def recognise(layout: Mapping[str, Any], rows: Rows, steps: Steps) -> Recognised
     make = steps[layout["make"]]
     ((key, ways),) = layout.get("for", {"": [""]}).items()
     for chosen, way in itertools.product(
-        itertools.islice(itertools.product(*columns), MOST_TRIED), ways
+        itertools.islice(itertools.product(*columns), 2_000), ways
     ):
         at = {
             **dict(zip(layout["needs"], chosen, strict=True)),
@@ -96,11 +92,9 @@ def recognise(layout: Mapping[str, Any], rows: Rows, steps: Steps) -> Recognised
         others = {name.lower() for name in names if name not in filled}
         if len(set(filled)) < len(filled) or not others.isdisjoint(layout.get("unless", ())):
             continue
-        fits = layout.get("fits", "")
-        if fits == "nearly":
-            more = sum(bool(turned(partial(_made, make, at), row)) for row in rows) >= (
-                NEARLY * len(rows)
-            )
+        if (fits := layout.get("fits", "")) == "nearly":
+            made = sum(bool(turned(partial(_made, make, at), row)) for row in rows)
+            more = made >= NEARLY * len(rows)
         else:
             more = steps[fits](rows, at) if fits else True
         if more:

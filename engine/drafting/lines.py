@@ -7,27 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from engine.drafting.marks import TAG, are_tags, marked_text, tag_divider, text_of_words
+from engine.drafting.layout_table import PATTERNS
+from engine.drafting.marks import are_tags, marked_text, tag_divider, text_of_words
 from engine.drafting.reading import divider_of
 from engine.errors import DataError
-from engine.recipe.text.words import IN_WORD
 
 Rows = list[dict[str, Any]]
 Found = tuple[Rows, str] | None
 NEARLY: Final = 0.95
 LABEL: Final = "__label__"
 """The mark of fastText: https://fasttext.cc/docs/en/supervised-tutorial.html"""
-MARKED: Final = re.compile(r"(?<!\S)__label__(\S+)")
-FEATURES: Final = re.compile(r"[-+]?[\d.]+(?:,[\d.]+)*(?:\s+(?:qid:)?\d+:[-+.\deE]+)+\s*(?:#.*)?")
-TREEBANKS: Final = (".conllu", ".conllup", ".conll")
-LOOKED_AT: Final = 300
-BRACKETED: Final = re.compile(r"\s*\[([^\[\]]{1,60})\]\s*(\S.*)")
 SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", ";", "|", "@", ": ", " ")
 """What stands between a label and its text, the least usual in texts first."""
-LONGEST_LABEL: Final = 40
-WORD: Final = re.compile(rf"[{IN_WORD}.+/&:'-]+( [{IN_WORD}.+/&'-]+){{0,3}}\Z")
-ENTITY: Final = re.compile(r"\[([^\]]+)\](?:\(([^)]+)\)|\{([^}]*)\})")
-"""An entity in an example of Rasa: `[text](name)` or `[text]{"entity": "name"}`."""
 
 
 def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
@@ -48,17 +39,21 @@ def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
 
 def refuse_numbers(text: str, name: str) -> None:
     """Refuse lines that hold no text to learn from: numbered features, or trees of sentences. DataError D323."""
-    lines = [line for line in text[: 1 << 20].splitlines() if line.strip()][:LOOKED_AT]
+    lines = [line for line in text[: 1 << 20].splitlines() if line.strip()][:300]
     if len(lines) < 4:
         return
-    if sum(bool(FEATURES.fullmatch(line)) for line in lines) >= NEARLY * len(lines):
+    if sum(bool(PATTERNS["features of libsvm"].fullmatch(line)) for line in lines) >= NEARLY * len(
+        lines
+    ):
         raise DataError.one(
             "D323",
             f"the lines of `{name}` are numbered features (libsvm), not text",
             hint="name the file of the texts that the features were made of",
         )
     words = [line for line in lines if not line.startswith("#")]
-    if name.lower().endswith(TREEBANKS) and all(line.count("\t") == 9 for line in words):
+    if name.lower().endswith((".conllu", ".conllup", ".conll")) and all(
+        line.count("\t") == 9 for line in words
+    ):
         raise DataError.one(
             "D323",
             f"`{name}` is a treebank (CoNLL-U): no kind of task answers with a tree over words",
@@ -69,12 +64,16 @@ def refuse_numbers(text: str, name: str) -> None:
 def _fasttext(_: Sequence[str], filled: Sequence[str]) -> Found:
     if sum(LABEL in line for line in filled) < NEARLY * len(filled):
         return None
-    labels = [[label.strip(",") for label in MARKED.findall(line)] for line in filled]
+    labels = [
+        [label.strip(",") for label in PATTERNS["label of fastText"].findall(line)]
+        for line in filled
+    ]
     is_one = all(len(some) == 1 for some in labels)
+    texts = (PATTERNS["label of fastText"].sub("", line).strip(" ,\t") for line in filled)
     rows: Rows = [
-        {"text": MARKED.sub("", line).strip(" ,\t"), **({"label": some[0]} if is_one else {"labels": some})}
-        for line, some in zip(filled, labels, strict=True)
-    ]  # fmt: skip
+        {"text": text, **({"label": some[0]} if is_one else {"labels": some})}
+        for text, some in zip(texts, labels, strict=True)
+    ]
     return rows, "each line holds its labels as fastText writes them"
 
 
@@ -86,7 +85,7 @@ def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> Found:
     """Read a word and its tag a line, sentences divided by blank lines (CoNLL-2003 and its relatives)."""
     split = list(map(_cells, filled[:2000]))
     # Comments hold no tag; a word may be `#` too.
-    split = [row for row in split if not row[0].startswith("#") or TAG.match(row[-1])]
+    split = [row for row in split if not row[0].startswith("#") or PATTERNS["tag"].match(row[-1])]
     if len(split) < 4:
         return None
     width, _ = Counter(map(len, split)).most_common(1)[0]
@@ -106,7 +105,11 @@ def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> Found:
         # A blank line may hold tabs, as many as a line of words has.
         if not line.strip():
             blocks.append([])
-        elif len(row) == width and TAG.match(row[at]) and not row[0].startswith("-DOCSTART-"):
+        elif (
+            len(row) == width
+            and PATTERNS["tag"].match(row[at])
+            and not row[0].startswith("-DOCSTART-")
+        ):
             blocks[-1].append(row)
     rows = [
         text_of_words([row[word_at] for row in block], [row[at] for row in block])
@@ -132,7 +135,7 @@ def rows_of_intents(lines: Sequence[str], _: Sequence[str] = ()) -> Found:
 def example_of_intent(text: str, intent: str) -> dict[str, Any]:
     """Return an example of Rasa as a row: its text without the marks, its intent and the marked parts."""
     parts, end = [], 0
-    for match in ENTITY.finditer(text):
+    for match in PATTERNS["entity of Rasa"].finditer(text):
         named = re.search(r'"entity"\s*:\s*"([^"]+)"', match[3] or "")
         name = match[2] or (named[1] if named else match[3] or "")
         parts += [(text[end : match.start()], ""), (match[1], name.split(":")[0])]
@@ -154,7 +157,7 @@ def _questions(_: Sequence[str], filled: Sequence[str]) -> Found:
 
 
 def _bracketed(_: Sequence[str], filled: Sequence[str]) -> Found:
-    found = [match for line in filled if (match := BRACKETED.fullmatch(line))]
+    found = [match for line in filled if (match := PATTERNS["label in brackets"].fullmatch(line))]
     rows = [{"text": one[2].strip(), "label": one[1].strip()} for one in found]
     if len(rows) < NEARLY * len(filled) or not _are_labels([row["label"] for row in rows]):
         return None
@@ -190,7 +193,9 @@ def _pair(line: str, separator: str, *, is_first: bool) -> tuple[str, str] | Non
     # A word before a blank is a label only where it looks like one: the others are the sentence.
     if separator == " " and not re.search(r"[:_\d]|^[A-Z-]+$", label):
         return None
-    is_usable = bool(label and text) and len(label) <= LONGEST_LABEL and WORD.match(label)
+    is_usable = (
+        bool(label and text) and len(label) <= 40 and PATTERNS["label before a text"].match(label)
+    )
     return (label, text) if is_usable else None
 
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.drafting.layout_table import NEARLY, WORDS, Columns, Row, Rows, objects, texts, without
-from engine.recipe.text.words import IN_WORD
+from engine.drafting.layout_table import (
+    NEARLY,
+    PATTERNS,
+    WORDS,
+    Columns,
+    Row,
+    Rows,
+    objects,
+    texts,
+    without,
+)
 
 Made = Iterator[dict[str, Any]]
-TAG: Final = re.compile(rf"(?:O|[BILSEUMW]-[{IN_WORD}.:/&-]+)\Z")
-"""A tag of one word in BIO, IOBES or BILOU."""
-TAGGED: Final = re.compile(r"<([A-Za-z][\w.-]*)>([^<>]+)</\1>")
 Spans = tuple[tuple[int, int, str], ...]
 
 
 def are_tags(tags: Sequence[str], share: float = 1.0) -> bool:
     """Whether all, or so many, are tags of words, and some of them mark one."""
     marks = sum(tag != "O" for tag in tags)
-    return marks > 0 and sum(bool(TAG.match(tag)) for tag in tags) >= share * len(tags)
+    return marks > 0 and sum(bool(PATTERNS["tag"].match(tag)) for tag in tags) >= share * len(tags)
 
 
 def tag_divider(lines: Sequence[str]) -> str:
@@ -218,7 +223,11 @@ def named_parts(row: Row, at: Columns) -> Made:
 
 
 def _are_inline(values: Sequence[Any]) -> bool:
-    found = [TAGGED.findall(value) for value in values if value and isinstance(value, str)]
+    found = [
+        PATTERNS["text in a tag"].findall(value)
+        for value in values
+        if value and isinstance(value, str)
+    ]
     names = {tag for tags in found for tag, _ in tags}
     is_often = len(found) == len(values) and sum(map(bool, found)) >= 0.5 * len(values)
     return is_often and 1 <= len(names) <= 60 and names.isdisjoint(WORDS["html"])
@@ -226,7 +235,7 @@ def _are_inline(values: Sequence[Any]) -> bool:
 
 def inline(row: Row, at: Columns) -> Made:
     parts, end, whole = [], 0, str(row[at["name"]])
-    for mark in TAGGED.finditer(whole):
+    for mark in PATTERNS["text in a tag"].finditer(whole):
         parts += [(whole[end : mark.start()], ""), (mark[2], mark[1])]
         end = mark.end()
     made = marked_text([*parts, (whole[end:], "")])

@@ -11,15 +11,11 @@ from typing import Final
 
 from engine.data.splitting.column import place_of
 from engine.drafting.choices import Guess
-from engine.drafting.groups import Grouping
+from engine.drafting.guess import Grouping
+from engine.drafting.layout_table import PATTERNS
 from engine.drafting.profile import NAMES, ColumnProfile, Profile, is_called
 from engine.drafting.reading import Reading
-from engine.drafting.roles import (
-    NOT_A_CLASS,
-    SEVERAL,
-    in_order,
-    labels_of,
-)
+from engine.drafting.roles import NOT_A_CLASS, SEVERAL, in_order, labels_of
 from engine.drafting.token_estimate import CAUTION, estimate, tokens_of
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
@@ -30,46 +26,20 @@ from engine.recipe.prompt import unnamed_labels
 from engine.recipe.text.words import folded
 from engine.values import Value
 
-TEMPLATE_TOKENS: Final = 64
-"""Of the chat template and its system message."""
-SHORTEST: Final = 128
 LONGEST: Final = 2048
-LONGEST_OF_ALL: Final = 8192
-"""Tokens that the base model of a draft reads."""
-FEW_LONG: Final = 0.1
-"""Share of the rows up to which those that are longer than `LONGEST` are left out."""
 MANY_ASKED: Final = 400
 """Bytes of all labels from which they are most of a prompt."""
 MOST_ASKED: Final = 4500
 """Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
-NO_LABELS: Final = frozenset({"n/a", "#n/a", "-", "--", "?", "null", "nan", "<na>"})
-"""Values of rows without a label."""
-NA_AT_MOST: Final = 0.1
-"""Share of the rows up to which `NA`, as R writes it, is no label; of more, it may be the class of all the others."""
-FEW_OF_ALL: Final = 0.02
-"""Share of the rows up to which a label may be another one misspelled."""
-YES_AND_NO: Final = (
-    frozenset({"yes", "no", "ja", "nein", "oui", "non", "si", "sí", "sim", "não"}),
-    frozenset({"true", "false", "t", "f", "y", "n", "j", "0", "1", "0.0", "1.0"}),
-)
-FLAG_NAME: Final = re.compile(r"(?i)(?:(?:is|has|was)[_ ])?(?P<what>[^\W\d][\w -]{1,30}?)\s*\??")
-"""The name of a column of yes and no: `urgent`, `is_spam`, `refund wanted?`."""
-OF_GOOD: Final = ((10, 0.0), (50, 0.7))
-"""(labels up to which, threshold): the more labels there are, the harder it is to hit the one that is right."""
 CONFIDENCE: Final = 0.95
 STEP: Final = 0.05
-MOST_LOWERED: Final = 0.3
-"""A bound is lowered by so much at most: what then is not shown takes more rows."""
 ALMOST_ALL: Final = 0.99
 """What a good model reaches of a share that has to be near 1: its bound is lowered as far as need be."""
-FOLDS: Final = 5
 FOLDED: Final = range(25, 500)
 """Numbers of rows that folds divide: a quarter of so few shows only bounds far below what a good model is worth."""
 
 
 class Sizes(Value):
-    """Rows of the splits that are not for training."""
-
     validation: int
     holdout: int
     folds: int = 0
@@ -86,7 +56,7 @@ def sizes_for(rows: int, *, is_folded: bool) -> Sizes:
     return Sizes(
         validation=max(1, rounded(min(500, rows * 0.1))),
         holdout=max(2, rounded(min(1000, rows * 0.25))),
-        folds=FOLDS if is_folded and rows in FOLDED else 0,
+        folds=5 if is_folded and rows in FOLDED else 0,
     )
 
 
@@ -96,7 +66,7 @@ def shown_bound(most: float, *, rows: float, spread: Spread = ROWS) -> float:
     A good model misses half of what the bound lets it miss, or `ALMOST_ALL` of the rows are right.
     """
     is_near_one = most > ALMOST_ALL - STEP
-    least = STEP if is_near_one else max(STEP, most - MOST_LOWERED)
+    least = STEP if is_near_one else max(STEP, most - 0.3)
     for step in range(round((most - least) / STEP) + 1):
         bound = round(most - step * STEP, 2)
         rule = ThresholdRule(bound=bound, confidence=CONFIDENCE)
@@ -107,7 +77,6 @@ def shown_bound(most: float, *, rows: float, spread: Spread = ROWS) -> float:
 
 
 def _plural(noun: str) -> str:
-    """Return the plural of one of the nouns."""
     if noun.endswith("y"):
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
@@ -134,7 +103,6 @@ class DraftPlan:
 
     @property
     def kind(self) -> Kind:
-        """The kind of the task."""
         return KINDS[self.guess.kind]
 
     @property
@@ -149,7 +117,6 @@ class DraftPlan:
 
     @property
     def by_split(self) -> Mapping[str, int]:
-        """Rows of each split, where the data says it."""
         if not self.guess.split:
             return self.profile.by_split
         counts: Counter[str] = Counter()
@@ -159,7 +126,6 @@ class DraftPlan:
 
     @property
     def column(self) -> ColumnProfile:
-        """The column of the label."""
         return self.profile.columns[self.guess.label]
 
     def bins(self) -> tuple[tuple[str, str, float], ...]:
@@ -182,9 +148,9 @@ class DraftPlan:
             return []
         if scale := self.bins():
             return [label for label, _, _ in scale]
-        renamed, separator = self.relabelled(), self._separator
+        renamed = self.relabelled()
         # What they are renamed to need not be in the rows: each may have a blank before it.
-        found = {renamed.get(label, label) for label in labels_of(self.column, separator)}
+        found = {renamed.get(label, label) for label in labels_of(self.column, self._separator)}
         return in_order(found - set(self.no_labels()))
 
     @property
@@ -193,15 +159,13 @@ class DraftPlan:
 
     def no_labels(self) -> list[str]:
         """Return the values of rows without a label, such as `N/A`."""
-        if not self.is_label:
-            return []
-        few = NA_AT_MOST * self.column.filled
+        few = 0.1 * self.column.filled if self.is_label else 0
         found = [
             label
-            for label, rows in self.column.values.items()
-            if label.strip().lower() in NO_LABELS or (label.strip() == "NA" and rows <= few)
-        ]
-        return found if len(self.column.values) - len(found) >= SEVERAL else []
+            for label, rows in (self.column.values.items() if self.is_label else ())
+            if label.strip().lower() in NAMES["no labels"] or (label.strip() == "NA" and rows <= few)
+        ]  # fmt: skip
+        return found if found and len(self.column.values) - len(found) >= SEVERAL else []
 
     def misspelled(self) -> Iterator[tuple[str, int, str]]:
         """Yield each label of few rows that is nearly another one of many, its rows, and the other."""
@@ -215,7 +179,7 @@ class DraftPlan:
         for label, rows in (+counts).items():
             others = [other for other, many in counts.items() if many >= 10 * rows]
             near = get_close_matches(label.lower(), others, 1, cutoff=0.75)
-            if near and rows <= FEW_OF_ALL * self.column.filled:
+            if near and rows <= 0.02 * self.column.filled:
                 yield label, rows, near[0]
 
     def spellings(self) -> dict[str, Counter[str]]:
@@ -239,13 +203,8 @@ class DraftPlan:
         return spelled
 
     def relabelled(self) -> dict[str, str]:
-        """Return the spellings that are taken for another label."""
-        return {
-            one: label
-            for label, counts in self.spellings().items()
-            for one in counts
-            if one != label
-        }
+        spelled = self.spellings().items()
+        return {one: label for label, counts in spelled for one in counts if one != label}
 
     def instruction(self) -> str:
         """Return the question before each text; empty where the rows ask it themselves."""
@@ -253,14 +212,12 @@ class DraftPlan:
             return self.guess.instruction
         labels, names = self.labels(), ", ".join(self.fields)
         # What `is_spam` and `refund wanted?` ask; "Is it parcel" would be no English.
-        flag = FLAG_NAME.fullmatch(self._label_name)
+        flag = PATTERNS["flag"].fullmatch(self._label_name)
         marks = {label.strip().casefold() for label in labels}
-        if (
-            flag
-            and len(marks) == SEVERAL
-            and any(marks <= some for some in YES_AND_NO)
-            and not is_called(self._label_name, "label")
-        ):
+        are_flags = len(marks) == SEVERAL and any(
+            marks <= set(some) for some in NAMES["yes and no"]
+        )
+        if flag and are_flags and not is_called(self._label_name, "label"):
             return f"Does `{flag['what'].replace('_', ' ').strip()}` apply: {{labels}}?"
         if labels == ["low", "high"] and self.bins():
             return f"How high is the {self.word}: {{labels}}?"
@@ -275,7 +232,6 @@ class DraftPlan:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of an answer that is an object."""
         guess = self.guess
         if self.kind.answer is not AnswerForm.OBJECT:
             return ()
@@ -305,7 +261,6 @@ class DraftPlan:
         return f"values of `{name}`" if several else f"`{name}`"
 
     def why_instruction(self) -> str:
-        """Return what to know of the instruction."""
         labels = self.labels()
         if _bytes(labels) > MOST_ASKED:
             return f"listing {len(labels)} labels would leave the text no room"
@@ -317,8 +272,8 @@ class DraftPlan:
         """Return the tokens that the longest row needs, as a power of two, and whether that is enough."""
         longest = max(self.row_sizes, default=0)
         # Rows are left out rather than every step made longer, as long as they are few.
-        are_few = self._longer_than(LONGEST) <= FEW_LONG * len(self.row_sizes)
-        length, most = SHORTEST, LONGEST if are_few else LONGEST_OF_ALL
+        are_few = self._longer_than(LONGEST) <= 0.1 * len(self.row_sizes)
+        length, most = 128, LONGEST if are_few else 8192
         while self._room(length) < longest and length < most:
             length *= 2
         return length, self._room(length) >= longest
@@ -338,7 +293,7 @@ class DraftPlan:
         labels = ", ".join(self.labels()) if "{labels}" in asked else ""
         # Of many words, those that are longer are balanced by others.
         listed = tokens_of(labels, is_english=True) / CAUTION
-        return tokens - TEMPLATE_TOKENS - listed - estimate(asked) - estimate(self.guess.system)
+        return tokens - 64 - listed - estimate(asked) - estimate(self.guess.system)
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Return the bounds that a model must keep: what a useful one might; a person must say what is useful."""
@@ -348,7 +303,7 @@ class DraftPlan:
         if is_lower_better(draft.metric, self.kind.name):
             return {draft.metric: {"max": draft.threshold}}
         is_label = self.kind.answer is AnswerForm.LABEL
-        harder = next((found for most, found in OF_GOOD if len(labels) <= most), 0.6)
+        harder = next((found for most, found in ((10, 0.0), (50, 0.7)) if len(labels) <= most), 0.6)
         threshold = harder if is_label and harder else draft.threshold
         found = JudgingRows.of(self.summary) if self.summary else None
         asked = self.profile.rows if self.sizes.folds else self.sizes.holdout

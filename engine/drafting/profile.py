@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.data.reading.row import Row
+from engine.drafting.layout_table import PATTERNS
 from engine.files.reading import parse_json
 from engine.recipe.validation.schema import schema_text
 from engine.values import Value
@@ -19,18 +20,8 @@ KEPT: Final = 20_000
 """Rows whose values are looked at; the others are counted."""
 MOST_VALUES: Final = 20_000
 DEEPEST: Final = 4
-MOST_ITEMS: Final = 6
-"""Items of a list of objects that are columns of their own."""
-WITH_COMMA: Final = re.compile(
-    r"(?:[^\W\d]{1,3}|[$€£])?\s?[-+]?(?:\d{1,3}(?:[.'\s]\d{3})+|\d+)(?:,(?P<part>\d+))?\s?(?:[^\W\d]{1,3}|[%°$€£])?"
-)
-"""A number as much of the world writes it, with or without a unit: `4,5`, `1.299,00 €`, `12 %`."""
-DECIMALS: Final = 0.9
-"""Share of the values with a comma, from which it stands in numbers and divides no labels."""
 NAMES: Final[Mapping[str, Any]] = parse_json(schema_text("column-names.json"))
 """Of each role, the names that columns of it have, the surest first."""
-OF_PARENT: Final = ("name", "value", "text")
-"""Last parts of paths that say what the part above them is: `queue.name`, `answers.text`."""
 
 
 def words_of(name: str) -> list[str]:
@@ -44,7 +35,7 @@ def rank(name: str, *roles: str) -> int:
     above, _, own = name.rpartition(".")
     own = own.strip()
     last = own.lower()
-    if above and last in OF_PARENT:
+    if above and last in ("name", "value", "text"):
         # `name` alone says nothing.
         alone = names.index(last) if last in names and last != "name" else 2 * len(names)
         return min(rank(above, *roles), alone)
@@ -67,8 +58,6 @@ def may_be_called(name: str, *roles: str) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class ColumnProfile:
-    """One column, or one path into it."""
-
     name: str
     present: int = 0
     """Rows that have it at all."""
@@ -87,22 +76,18 @@ class ColumnProfile:
 
     @property
     def mean_length(self) -> float:
-        """Characters of a value."""
         return self.characters / max(1, self.texts + self.numbers)
 
     @property
     def last(self) -> str:
-        """The last part of its path."""
         return self.name.lower().rsplit(".", 1)[-1]
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds texts, nearly always."""
         return self.texts > 0.9 * max(1, self.filled)
 
     @property
     def is_number(self) -> bool:
-        """Whether it holds numbers, as such or as texts."""
         return self.filled > 0 and all(map(_is_number, self.values)) and not self.lists
 
     @property
@@ -111,11 +96,11 @@ class ColumnProfile:
 
         Numbers of labels, such as `3` and `1,5`, have none in many rows; halves (`4`, `4,5`) are marks.
         """
-        found = [WITH_COMMA.fullmatch(value.strip()) for value in self.values]
+        found = [PATTERNS["number with a comma"].fullmatch(value.strip()) for value in self.values]
         if self.lists or not all(found):
             return False
         parts = [match["part"] for match in found if match and match["part"]]
-        return len(parts) > DECIMALS * len(found) or set(parts) == {"5"}
+        return len(parts) > 0.9 * len(found) or set(parts) == {"5"}
 
     @property
     def is_of_item(self) -> bool:
@@ -123,7 +108,6 @@ class ColumnProfile:
         return any(part.isdigit() for part in self.name.split("."))
 
     def add(self, value: object) -> None:
-        """Count one value."""
         self.present += 1
         if value is None or value in ("", []):
             return
@@ -150,8 +134,6 @@ class ColumnProfile:
 
 
 class Profile(Value):
-    """The rows of a file, counted."""
-
     rows: int
     columns: dict[str, ColumnProfile]
     kept: tuple[Mapping[str, Any], ...]
@@ -194,7 +176,7 @@ def leaves_of(
             continue
         yield at, below
         if isinstance(below, list) and depth < DEEPEST:
-            for place, item in enumerate(below[:MOST_ITEMS]):
+            for place, item in enumerate(below[:6]):
                 if isinstance(item, Mapping):
                     yield from leaves_of(item, f"{at}.{place}", depth + 1)
 

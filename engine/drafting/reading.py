@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,34 +15,22 @@ from engine.data.reading.row import Row, Trouble
 from engine.data.reading.tables import DELIMITERS, WrittenQuotes, old_line_ends
 from engine.data.reading.text import MAX_LINE, chunks
 from engine.data.splitting.column import PLACES
-from engine.drafting.roles import LONG_START
+from engine.drafting.layout_table import PATTERNS
+from engine.drafting.roles import COME_AGAIN, LONG_START
 from engine.errors import DataError
 from engine.files.reading import parse_json
 from engine.recipe.model import ColumnFile, PathRef, Source
 from engine.recipe.text.paths import format_of
-from engine.recipe.text.words import IN_WORD
 from engine.values import Value, replace
 
-HEAD: Final = 1 << 20
-"""Characters looked at to tell how a file is written."""
 LOOKED_AT: Final = 300
 """Rows of a table looked at to tell whether the first one names the columns."""
-LARGEST: Final = 1 << 26
-"""Bytes of a JSON document that is held whole to find its rows."""
-NAME: Final = re.compile(rf"[^\W\d][{IN_WORD} .#/-]{{0,39}}\Z")
 ENOUGH_BELOW: Final = 20
 """Values below a cell from which it is recognized as one of them."""
-DEEPEST_ROW: Final = 12
-"""Elements of XML around one that is a row."""
-MOST_CLASSES: Final = 20
-"""Whole numbers of a column without a name up to which they are classes, and not a score."""
-WORDS_OF_A_LABEL: Final = 4
-COME_AGAIN: Final = 5
-"""Times that values come again, on average, where they are labels."""
 
 
 class NoRowsError(DataError):
-    """A file of JSON holds nothing that could be rows."""
+    pass
 
 
 class Reading(Value):
@@ -66,28 +54,16 @@ class Reading(Value):
     """What was seen, where it is not the usual."""
 
     def source(self) -> Source:
-        """The source that reads it."""
         return Source(
             ref=PathRef(path=self.path, written=self.path.name),
-            format=self.format,  # type: ignore[arg-type]
-            header=self.header,
-            encoding=self.encoding,
-            quoting=self.quoting,  # type: ignore[arg-type]
-            config="",
-            split="",
-            hub_file="",
-            records=self.records,
-            explode="",
+            format=self.format, header=self.header, encoding=self.encoding, quoting=self.quoting,  # type: ignore[arg-type]
+            records=self.records, explode="", weight=1.0, into=self.into, delimiter=self.delimiter,  # type: ignore[arg-type]
+            config="", split="", hub_file="",
             columns=tuple(
-                ColumnFile(
-                    column=name, written=file.name, ref=PathRef(path=file, written=file.name)
-                )
+                ColumnFile(column=name, written=file.name, ref=PathRef(path=file, written=file.name))
                 for name, file in self.beside
             ),
-            weight=1.0,
-            into=self.into,  # type: ignore[arg-type]
-            delimiter=self.delimiter,
-        )
+        )  # fmt: skip
 
     def rows(self) -> Iterator[Row]:
         """Its rows; DataError with what is wrong with them, after the last."""
@@ -110,10 +86,9 @@ def readings_of(path: Path, *, encoding: str = "utf-8") -> tuple[Reading, ...]:
             hint="save its table as CSV or .xlsx, or its text as .txt",
         )
     found, why = _format(head, named)
-    delimiter = ""
-    if found in ("csv", "lines") and (divider := divider_of(head)):
-        found, delimiter = "csv", divider
-        why = f"its columns are divided by `{divider}`"
+    delimiter = divider_of(head) if found in ("csv", "lines") else ""
+    if delimiter:
+        found, why = "csv", f"its columns are divided by `{delimiter}`"
     elif found == "lines" and divider_of(head, ",") and not named:
         found, why = "csv", "its columns are divided by commas"
     reading = Reading(
@@ -124,20 +99,22 @@ def readings_of(path: Path, *, encoding: str = "utf-8") -> tuple[Reading, ...]:
         return (_with_header(reading, head),)
     if found == "json":
         return _of_json(reading)
-    if found == "jsonl":
-        return (_of_json_lines(reading, head),)
     if found == "xml":
         return (replace(reading, records=_commonest_tag(head)),)
+    if found == "jsonl":
+        lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
+        values = [parse_json(line) for line in lines if _is_json(line)]
+        if values and all(isinstance(value, list) for value in values):
+            return (replace(reading, header=_named(list(zip(*values, strict=False)))),)
     return (reading,)
 
 
 def _head(path: Path, encoding: str) -> str:
-    """Return the beginning of a text file; in the encoding that is given (D322)."""
     found, size = [], 0
     for piece in chunks(path, encoding, Trouble(path.name)):
         found.append(piece)
         size += len(piece)
-        if size > HEAD:
+        if size > (1 << 20):
             break
     return "".join(found)
 
@@ -153,65 +130,66 @@ def _format(head: str, named: str | None) -> tuple[str, str]:
         return "tsv", "its columns are divided by tabs"
     if named not in (None, "lines"):
         return named or "", ""
-    return _sniffed(first, lines) or ("lines", "" if named else "each line is taken for a row")
-
-
-def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
-    """Return the format of a file whose name does not tell it; None where its lines do not either."""
     # `[billing] My card …` is a line with its label.
     if first.startswith(("{", "[")) and not re.match(r"\[\s*(?!true|false|null)[A-Za-z_]", first):
         return ("jsonl", "each line is a JSON value") if _is_json(first) else ("json", "it is JSON")
+    tabs = {line.count("\t") for line in lines}
+    found = "lines", "" if named else "each line is taken for a row"
     if re.match(r"<(?!s>|\|)", first):  # and no mark of a chat template
-        return "xml", "it begins with a tag"
-    tabs = [line.count("\t") for line in lines]
-    if tabs and min(tabs) >= 1 and len(set(tabs)) == 1:
-        return "tsv", "each line has as many tabs"
-    return None
+        found = "xml", "it begins with a tag"
+    elif len(tabs) == 1 and tabs != {0}:
+        found = "tsv", "each line has as many tabs"
+    return found
 
 
-def delimiter_of(path: Path, encoding: str) -> str:
-    """Return what divides the columns of a table; empty where a comma does. DataError where it cannot be read."""
-    return divider_of(_head(path, encoding))
+def table_form(path: Path, encoding: str, form: str) -> tuple[str, Literal["auto", "double", "none"]]:  # fmt: skip
+    """Return what divides the columns of a csv (empty: a comma), and how cells between tabs of a tsv are written.
+
+    DataError where the file cannot be read.
+    """
+    if form not in ("csv", "tsv"):
+        return "", "auto"
+    head = _head(path, encoding)
+    if form == "csv":
+        return divider_of(head), "auto"
+    return "", "double" if _is_quoted(head.split("\n")[: LOOKED_AT * 4]) else "none"
 
 
-def quoting_of(path: Path, encoding: str) -> Literal["double", "none"]:
-    """Return how cells between tabs are written: `double`, or `none`. DataError where the file cannot be read."""
-    return "double" if _is_quoted(_head(path, encoding).split("\n")[: LOOKED_AT * 4]) else "none"
+def _cells(
+    lines: Iterable[str], delimiter: str, *, most: int | None = None, strict: bool = False
+) -> list[list[str]]:
+    """Return the filled rows of a table; none where it is broken."""
+    # A limit of the whole process; the beginning of a file that is read here is shorter.
+    csv.field_size_limit(MAX_LINE)
+    try:
+        rows = csv.reader(lines, delimiter=delimiter, strict=strict)
+        return [row for row in islice(rows, most) if row]
+    except csv.Error:
+        return []
 
 
 def divider_of(head: str, among: str = ";|") -> str:
     """Return what divides each line into as many cells, below a line of names; empty where a comma does or nothing."""
     lines = head.split("\n")[:LOOKED_AT]
     for delimiter in among:
-        if delimiter not in lines[0]:
-            continue
-        csv.field_size_limit(MAX_LINE)
-        try:
-            table = [row for row in csv.reader(lines, delimiter=delimiter) if row]
-        except csv.Error:
-            continue
+        table = _cells(lines, delimiter) if delimiter in lines[0] else []
         # The last line may be cut where the head ends.
         table = table[: max(2, len(table) - 1)]
-        widths = {len(row) for row in table}
-        if len(table) < 2 or len(widths) > 1 or max(widths) < 2:
+        if len(table) < 2 or len(set(map(len, table))) > 1 or len(table[0]) < 2:
             continue
-        is_named = len(set(table[0])) == len(table[0]) and (
-            all(NAME.match(c.strip()) for c in table[0]) or _asks_in_its_names(table)
+        cells = [cell.strip() for cell in table[0]]
+        # Or a long table of three columns or more is named in sentences, as a survey is.
+        asks = (
+            len(cells) > 2
+            and len(table) > ENOUGH_BELOW
+            and all(cell and not _is_number(cell) for cell in cells)
+            and not any(
+                cell in {row[at].strip() for row in table[1:]} for at, cell in enumerate(cells)
+            )
         )
-        if is_named:
+        if len(set(table[0])) == len(cells) and (all(map(PATTERNS["name"].match, cells)) or asks):
             return delimiter
     return ""
-
-
-def _asks_in_its_names(table: Sequence[Sequence[str]]) -> bool:
-    """Whether a long table of three columns or more is named in sentences, as a survey is."""
-    cells = [cell.strip() for cell in table[0]]
-    return (
-        len(cells) > 2
-        and len(table) > ENOUGH_BELOW
-        and all(cell and not _is_number(cell) for cell in cells)
-        and not any(cell in {row[at].strip() for row in table[1:]} for at, cell in enumerate(cells))
-    )
 
 
 def _is_json(line: str) -> bool:
@@ -222,26 +200,15 @@ def _is_json(line: str) -> bool:
 
 
 def _with_header(reading: Reading, head: str) -> Reading:
-    """Say the columns where the first row is one of data."""
     lines = head.split("\n")[: LOOKED_AT * 4]
     if reading.format == "tsv" and _is_quoted(lines):
         reading = replace(reading, quoting="double", why=reading.why or "its cells stand in quotes")
-    quoted = reading.format == "csv" or reading.quoting == "double"
-    if quoted:
-        # A limit of the whole process; the beginning that is read here is shorter.
-        csv.field_size_limit(MAX_LINE)
-        try:
-            cells = csv.reader(
-                old_line_ends(iter(lines)),
-                delimiter=reading.delimiter or DELIMITERS[reading.format],
-            )
-            table = list(islice(cells, LOOKED_AT))
-        except csv.Error:
-            # The reader reports what is wrong, with the line.
-            return reading
+    if reading.format == "csv" or reading.quoting == "double":
+        divider = reading.delimiter or DELIMITERS[reading.format]
+        # Of a broken one the reader reports what is wrong, with the line.
+        table = _cells(old_line_ends(iter(lines)), divider, most=LOOKED_AT)
     else:
         table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
-    table = [row for row in table if row]
     if not table[1:] or _names_columns(table[0], table[1:]):
         return reading
     header = _named(list(zip(*(row for row in table if len(row) == len(table[0])), strict=True)))
@@ -249,27 +216,18 @@ def _with_header(reading: Reading, head: str) -> Reading:
 
 
 def _is_quoted(lines: Sequence[str]) -> bool:
-    """Whether cells between tabs stand in quotes, as pandas and Excel write those with line breaks or quotes."""
     if not any('"' in line for line in lines):
         return False
-    csv.field_size_limit(MAX_LINE)
     # The last row may be cut where the beginning of the file ends.
-    whole = lines[:-1] if len(lines) > LOOKED_AT else lines
-    try:
-        table = [
-            row
-            for row in csv.reader(iter(f"{line}\n" for line in whole), delimiter="\t", strict=True)
-            if row
-        ]
-    except csv.Error:
+    whole = [f"{line}\n" for line in (lines[:-1] if len(lines) > LOOKED_AT else lines)]
+    table = _cells(whole, "\t", strict=True)
+    if len(set(map(len, table))) != 1:
         return False
-    plain = {line.count("\t") for line in lines if line.strip()}
-    if len({len(row) for row in table}) > 1:
-        return False
-    if len(plain) > 1 or all(line.startswith('"') for line in lines if line.strip()):
+    filled = [line for line in lines if line.strip()]
+    if len({line.count("\t") for line in filled}) > 1 or all(one[0] == '"' for one in filled):
         return True
     quotes = WrittenQuotes("\t")
-    deque(quotes.seen(f"{line}\n" for line in whole), maxlen=0)
+    deque(quotes.seen(iter(whole)), maxlen=0)
     return quotes.are_written
 
 
@@ -277,14 +235,17 @@ def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     """A row of names: short, different, no numbers, and none of them a value that comes again."""
     columns = [[row[place] for row in rest if len(row) > place] for place in range(len(first))]
     # Columns without a name and without a value, as spreadsheets leave at the end, say nothing.
-    again = any(cell in column for cell, column in zip(first, columns, strict=True) if cell.strip())
-    if not again and any(map(_is_apart, first, columns)):
+    if any(cell in column for cell, column in zip(first, columns, strict=True) if cell.strip()):
+        return False
+    if any(map(_is_apart, first, columns)):
         return True
     # A table of pandas has no name over its index.
     filled = [cell.strip() for cell in first if cell.strip()]
-    if len(set(filled)) != len(filled) or not filled or not all(map(NAME.match, filled)):
-        return False
-    return not again
+    return (
+        bool(filled)
+        and len(set(filled)) == len(filled)
+        and all(map(PATTERNS["name"].match, filled))
+    )
 
 
 def _is_apart(cell: str, below: Sequence[str]) -> bool:
@@ -298,8 +259,7 @@ def _is_apart(cell: str, below: Sequence[str]) -> bool:
 
 
 def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
-    """Return names for columns that have none, by what they hold."""
-    # The reader reports which rows have no value.
+    """Return names for columns that have none, by what they hold; none for no columns, which the reader reports."""
     if not columns:
         return ()
     # Objects hold what was marked or noted of a text.
@@ -313,26 +273,23 @@ def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
         0 if _begin_alike(column) else width for column, width in zip(columns, widths, strict=True)
     ]
     longest = widths.index(max(widths)) if not any(varied) else varied.index(max(varied))
+    free = [at for at in range(len(columns)) if not inside[at] and at != longest]
+    label = next(
+        (at for are in (_are_names, _are_classes, _come_again) for at in free if are(columns[at])),
+        -1,
+    )
     names: list[str] = []
-    labels = [
-        place for place, column in enumerate(columns) if not inside[place] and place != longest
-    ]
-    label = next((place for are in LIKE_LABELS for place in labels if are(columns[place])), -1)
-    for place, column in enumerate(columns):
-        name = f"column_{place + 1}"
-        if inside[place]:
-            name = "marks"
-        elif place == longest:
-            name = "text"
-        elif _are_splits(column):
-            name = "split"
-        elif len(set(map(str, column))) == len(column) and place == 0:
-            name = "id"
-        elif place == label:
-            name = "label"
-        elif all(_is_number(cell) for cell in column):
-            name = "score"
-        names.append(name if name not in names else f"column_{place + 1}")
+    for at, column in enumerate(columns):
+        fitting = {
+            "marks": inside[at],
+            "text": at == longest,
+            "split": _are_splits(column),
+            "id": at == 0 and len(set(map(str, column))) == len(column),
+            "label": at == label,
+            "score": all(map(_is_number, column)),
+        }
+        name = next((name for name, fits in fitting.items() if fits), "")
+        names.append(name if name and name not in names else f"column_{at + 1}")
     return tuple(names)
 
 
@@ -351,10 +308,14 @@ def _are_names(column: Sequence[Any]) -> bool:
     """Whether words come again and again."""
     words = {str(cell) for cell in column}
     # A title is longer, and begins like others.
-    is_worded = any(sign.isalpha() for word in words for sign in word) and all(
-        len(word.split()) <= WORDS_OF_A_LABEL for word in words
-    )
+    are_short = all(len(word.split()) <= 4 for word in words)
+    is_worded = any(sign.isalpha() for word in words for sign in word) and are_short
     return is_worded and 1 < len(words) <= len(column) // COME_AGAIN and not _are_splits(column)
+
+
+def _are_classes(column: Sequence[Any]) -> bool:
+    numbers = {str(cell).strip() for cell in column}
+    return 1 < len(numbers) <= 20 and all(number.isdigit() for number in numbers)
 
 
 def _come_again(column: Sequence[Any]) -> bool:
@@ -365,16 +326,6 @@ def _come_again(column: Sequence[Any]) -> bool:
     return are_texts and len(words) <= max(2, len(column) // 2)
 
 
-def _are_classes(column: Sequence[Any]) -> bool:
-    """Whether numbers are those of a few classes."""
-    numbers = {str(cell).strip() for cell in column}
-    return 1 < len(numbers) <= MOST_CLASSES and all(number.isdigit() for number in numbers)
-
-
-LIKE_LABELS: Final = (_are_names, _are_classes, _come_again)
-"""What a column without a name may hold where it is the label, the surest first."""
-
-
 def _is_number(cell: object) -> bool:
     try:
         float(str(cell))
@@ -383,66 +334,51 @@ def _is_number(cell: object) -> bool:
     return True
 
 
-def _of_json_lines(reading: Reading, head: str) -> Reading:
-    lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
-    values = [parse_json(line) for line in lines if _is_json(line)]
-    lists = [value for value in values if isinstance(value, list)]
-    if lists and len(lists) == len(values):
-        return replace(reading, header=_named(list(zip(*lists, strict=False))))
-    return reading
-
-
 def _of_json(reading: Reading) -> tuple[Reading, ...]:
-    """Find the arrays of a JSON document that hold rows."""
-    if reading.path.stat().st_size > LARGEST:
+    if reading.path.stat().st_size > (1 << 26):
         return (reading,)
     text = "".join(chunks(reading.path, reading.encoding, Trouble(reading.path.name)))
     try:
-        value = parse_json(text)
+        arrays = dict(_arrays(parse_json(text), "", 0))
     except ValueError:
         # The reader reports what is wrong, with the line.
         return (reading,)
-    arrays = dict(_arrays(value, "", 0))
     if not arrays:
         raise NoRowsError.one(
             "D326",
             f"`{reading.path.name}` holds no array of objects, so it has no rows",
             hint="rows are objects of one array, or one object a line",
         )
-    parts = {name: part for name in arrays if (part := _split_named(name))}
+
+    def of(name: str, into: str = "") -> Reading:
+        items = arrays[name]
+        header = _named(list(zip(*items, strict=True))) if isinstance(items[0], list) else ()
+        return replace(reading, records=name, header=header, into=into)
+
+    # A key is called after a split: `train`, `oos_train`, `test`.
+    words = {name: re.split(r"[^a-z]+", name.lower()) for name in arrays}
+    parts = {
+        name: next(PLACES[word].split for word in some if word in PLACES)
+        for name, some in words.items()
+        if not PLACES.keys().isdisjoint(some)
+    }
     if {"train", "holdout"} <= set(parts.values()):
-        return tuple(
-            replace(_of_array(reading, name, arrays[name]), into=part)
-            for name, part in parts.items()
-        )
-    largest = max(arrays, key=lambda name: len(arrays[name]))
-    return (_of_array(reading, largest, arrays[largest]),)
-
-
-def _split_named(name: str) -> str:
-    """Return the split that a key is called after: `train`, `oos_train`, `test`."""
-    words = re.split(r"[^a-z]+", name.lower())
-    return next((PLACES[word].split for word in words if word in PLACES), "")
+        return tuple(of(name, part) for name, part in parts.items())
+    return (of(max(arrays, key=lambda name: len(arrays[name]))),)
 
 
 def _arrays(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[Any]]]:
     """Yield key path and items of each array of objects, or of arrays of one length."""
-    deepest = 3
     if isinstance(value, list):
         objects = value and all(isinstance(item, dict) for item in value)
         lists = value and all(isinstance(item, list) and item for item in value)
         if objects or (lists and len({len(item) for item in value}) == 1 and len(value[0]) > 1):
             yield path, value
-    elif isinstance(value, Mapping) and depth < deepest:
+    elif isinstance(value, Mapping) and depth < 3:
         for name, below in value.items():
             # `records` divides its path at dots, so such a key cannot be named.
             if "." not in name:
                 yield from _arrays(below, f"{path}.{name}" if path else name, depth + 1)
-
-
-def _of_array(reading: Reading, name: str, items: Sequence[Any]) -> Reading:
-    header = _named(list(zip(*items, strict=True))) if isinstance(items[0], list) else ()
-    return replace(reading, records=name, header=header)
 
 
 def _commonest_tag(head: str) -> str:
@@ -454,7 +390,7 @@ def _commonest_tag(head: str) -> str:
     for close, name, alone in re.findall(r"<(/?)([A-Za-z_][\w:.-]*)[^<>]*?(/?)>", plain):
         depth = max(0, depth - 1) if close else depth
         inside = inside[:depth]
-        if not close and depth < DEEPEST_ROW:
+        if not close and depth < 12:
             counts[*inside, name] += 1
             inside.append(name)
         depth += not close and not alone

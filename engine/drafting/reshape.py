@@ -13,6 +13,7 @@ from engine.drafting.label_names import Names, named_labels
 from engine.drafting.layout_table import (
     LOOKED_AT,
     ODD,
+    PATTERNS,
     SPLIT,
     TABLE,
     WORDS,
@@ -21,15 +22,11 @@ from engine.drafting.layout_table import (
     recognise,
     turned,
 )
-from engine.drafting.marks import TAG, are_tags, text_of_words
+from engine.drafting.marks import are_tags, text_of_words
 from engine.errors import RecipeError
 
-MOST_STEPS: Final = 5
 MOST_COLUMNS: Final = 1000
 """Columns of rows: each is compared with each other one."""
-TALK: Final = re.compile(
-    r"(?i)(?:conv(?:ersation)?|dialog(?:ue)?|thread|session|chat)(?:[_ ]?id)?$"
-)
 STEPS: Final[Mapping[str, Callable[..., Any]]] = {
     name: step
     for module in (exports, label_columns, marks, talks)
@@ -60,7 +57,7 @@ def reshaped(
         found = [new for row in found for new in turned(step[0], row) or ()]
         whys.append(step[1])
     # A layout may uncover another: a list in a text may hold the words of a tagged sentence.
-    for _ in range(MOST_STEPS):
+    for _ in range(5):
         step = next(_recognised(found[:LOOKED_AT], names, keep_names=keep_names), None)
         if step is None:
             break
@@ -113,7 +110,7 @@ def gathered_words(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
                 found.append({**text_of_words(*zip(*gathered, strict=True)), **kept})
             gathered, at = [], row[sentence]
             kept = {SPLIT: row[SPLIT]} if SPLIT in row else {}
-        if row.get(words) and TAG.match(str(row.get(tags))):
+        if row.get(words) and PATTERNS["tag"].match(str(row.get(tags))):
             gathered.append((str(row[words]), str(row[tags])))
     return found, f"each row is a word; `{sentence}` says of which sentence"
 
@@ -122,7 +119,7 @@ def gathered_turns(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
     """Gather a table of a turn a row, where another column says which conversation it is of."""
     sample = rows[:LOOKED_AT]
     names = columns_of(sample)
-    talk = next((name for name in names if TALK.search(name)), None)
+    talk = next((name for name in names if PATTERNS["talk"].search(name)), None)
     role = next((name for name in names if name.lower() in WORDS["speakers"]), None)
     text = next((name for name in names if name.lower() in WORDS["sayings"]), None)
     if talk is None or role is None or text is None:

@@ -11,7 +11,7 @@ from engine.data.examples.chat_formats import recognise
 from engine.data.examples.template import found_at
 from engine.data.row_index import Assignment
 from engine.data.splitting.column import PLACES
-from engine.drafting.layout_table import Row, columns_of
+from engine.drafting.layout_table import PATTERNS, Row, columns_of
 from engine.drafting.profile import (
     NAMES,
     ColumnProfile,
@@ -21,7 +21,6 @@ from engine.drafting.profile import (
     rank,
     words_of,
 )
-from engine.recipe.text.words import IN_WORD
 from engine.values import replace
 
 COME_AGAIN: Final = 5
@@ -30,22 +29,6 @@ SURE: Final = NAMES["label"].index("target")
 """Place of the last of the names that are labels in any table."""
 WHOLE: Final = "text"
 """The column of all that an element of XML holds."""
-KEY: Final = re.compile(rf"[{IN_WORD}.+#/-]+")
-CODE: Final = re.compile(r"[A-Za-z]{0,8}[-_:.#]?\d[\w-]*")
-"""A value that names a thing or a person: `B000123`, `user17`."""
-MARKED: Final = re.compile(r"(?:O|[BIESLU]-\S+)(?:\s+(?:O|[BIESLU]-\S+))*\s*")
-"""A tag for each word of a text."""
-NUMBERED: Final = re.compile(r"(?<![^\W_])[12ab](?![^\W_])|(?<=[^\W\d_])[12]$", re.IGNORECASE)
-"""What distinguishes the names of two texts: `#1 String`, `text_b`, `question2`."""
-ALIKE: Final = 4
-"""Times that one of two such texts may be longer than the other."""
-TIME: Final = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{2,4}|https?://")
-TIMES: Final = re.compile(
-    r"(?i)(?:^|[_. ])(?:time|date|ts|timestamp|created|updated)(?:[_. ]|$)|timestamp|_at$"
-)
-"""Names of columns of numbers that say when."""
-SPLIT_NAME: Final = re.compile(r"split|fold|partition|subset")
-ENDS_IN_ID: Final = re.compile(r"(?:^|[_ .-])(?:id|ID|Id)$|[a-z]I[dD]$")
 MOST_LABELS: Final = 200
 LONGEST_LABEL: Final = 60
 LONG_TEXT: Final = 12
@@ -102,26 +85,26 @@ def is_varied(column: ColumnProfile, share: float = 0.5) -> bool:
 
 
 def is_worded(column: ColumnProfile) -> bool:
-    """Whether its values are several words, and no times or tags of words."""
     some = list(column.values)[:SOME]
     worded = sum(
-        " " in value.strip() and not TIME.match(value) and any(map(str.isalpha, value))
+        " " in value.strip() and not PATTERNS["time"].match(value) and any(map(str.isalpha, value))
         for value in some
     )
-    are_tags = sum(bool(MARKED.fullmatch(value)) for value in some) > MOSTLY * len(some)
+    are_tags = sum(bool(PATTERNS["tags"].fullmatch(value)) for value in some) > MOSTLY * len(some)
     return worded > 0.3 * len(some) and not are_tags and not is_called(column.name, "id")
 
 
 def are_links(column: ColumnProfile) -> bool:
-    """Whether its values are times or addresses."""
-    return all(TIME.match(value) and " " not in value for value in list(column.values)[:50])
+    return all(
+        PATTERNS["time"].match(value) and " " not in value for value in list(column.values)[:50]
+    )
 
 
 def is_scale(column: ColumnProfile) -> bool:
     """Whether it holds numbers of a scale, and neither counts the rows nor says when."""
     counts = len(column.values) >= 0.95 * column.filled and _are_whole(column)
     is_many = column.is_number and len(column.values) > NOT_A_CLASS
-    return is_many and not counts and not TIMES.search(column.name)
+    return is_many and not counts and not PATTERNS["times"].search(column.name)
 
 
 def _are_whole(column: ColumnProfile) -> bool:
@@ -235,19 +218,18 @@ def numbered_pair(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
     """Return the text and the one whose name differs by a number or a letter alone; the text where there is none."""
 
     def stem(column: ColumnProfile) -> str:
-        is_one = len(NUMBERED.findall(column.name)) == 1
+        is_one = len(PATTERNS["number of two"].findall(column.name)) == 1
         is_like = is_one and column.is_text and everywhere(column, profile) and is_worded(column)
-        return NUMBERED.sub("#", column.name).lower() if is_like else ""
+        return PATTERNS["number of two"].sub("#", column.name).lower() if is_like else ""
 
     pair = [c for c in profile.columns.values() if stem(c) and stem(c) == stem(text)]
     lengths = [column.mean_length for column in pair]
-    if len(pair) != SEVERAL or max(lengths) > ALIKE * min(lengths):
+    if len(pair) != SEVERAL or max(lengths) > 4 * min(lengths):
         return (text.name,)
     return tuple(column.name for column in pair)
 
 
 def split_column(profile: Profile) -> str:
-    """Return the column that says which split a row belongs to; empty where none does."""
     for column in profile.columns.values():
         marks = {mark.strip().casefold() for mark in column.values}
         known = {PLACES[mark] for mark in marks if mark in PLACES}
@@ -259,7 +241,6 @@ def split_column(profile: Profile) -> str:
 
 
 def why_text(column: ColumnProfile, profile: Profile) -> str:
-    """Return why a column is taken for the text."""
     long = f"{column.mean_length:.0f} characters on average"
     others = [c for c in profile.columns.values() if c.is_text and c.name != column.name]
     if any(column.mean_length < other.mean_length for other in others):
@@ -317,7 +298,7 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
 def _are_codes(column: ColumnProfile) -> bool:
     """Whether its values name many things or people, such as articles and users."""
     is_many = len(column.values) > NOT_A_CLASS and not column.is_number
-    return is_many and all(map(CODE.fullmatch, column.values))
+    return is_many and all(map(PATTERNS["code of a thing"].fullmatch, column.values))
 
 
 def _are_reasons(column: ColumnProfile) -> bool:
@@ -334,8 +315,10 @@ def could_label(column: ColumnProfile, profile: Profile) -> bool:
         second = ".".join((*parts[:at], "1"))
         if part.isdigit() and (part != "0" or any(n.startswith(second) for n in profile.columns)):
             return False
-    is_id = ENDS_IN_ID.search(column.name) and not may_be_called(column.last, "label")
-    is_other = column.last in (*NAMES["id"], *NAMES["text"][:9]) or SPLIT_NAME.search(column.last)
+    is_id = PATTERNS["ends in id"].search(column.name) and not may_be_called(column.last, "label")
+    is_other = column.last in (*NAMES["id"], *NAMES["text"][:9]) or PATTERNS["split"].search(
+        column.last
+    )
     return everywhere(column, profile) and not is_other and not is_id
 
 
@@ -353,7 +336,6 @@ def other_labels(profile: Profile, text: ColumnProfile, label: ColumnProfile) ->
 
 
 def _says_the_same(profile: Profile, one: ColumnProfile, two: ColumnProfile) -> bool:
-    """Whether two columns sort the rows in the same way."""
     pairs = {(str(found_at(r, one.name)), str(found_at(r, two.name))) for r in profile.kept}
     return len(pairs) == len(one.values) == len(two.values)
 
@@ -435,7 +417,7 @@ def separator_of(column: ColumnProfile) -> str | None:
             and sum(len(one) > 1 for one in parts) >= SEVERAL
             and max(map(len, different)) <= LONGEST_LABEL // 2
             and (is_named or not is_one)
-            and (separator != " " or all(map(KEY.fullmatch, different)))
+            and (separator != " " or all(map(PATTERNS["key"].fullmatch, different)))
         ):
             return separator
     return None
@@ -515,7 +497,7 @@ def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]
         for column in profile.columns.values()
         if column.name != text.name and (column.is_text or _holds_answers(column))
         and (everywhere(column, profile) or is_half_answered(column))
-        and column.last not in NAMES["id"] and not SPLIT_NAME.search(column.last)
+        and column.last not in NAMES["id"] and not PATTERNS["split"].search(column.last)
         and len(column.values) > 1 and not column.is_number and not column.is_decimal and not are_links(column)
     ]  # fmt: skip
 

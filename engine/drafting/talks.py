@@ -7,26 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
-from engine.drafting.layout_table import NEARLY, TABLE, WORDS, Columns, Row, Rows, texts, without
+from engine.drafting.layout_table import (
+    NEARLY,
+    PATTERNS,
+    TABLE,
+    WORDS,
+    Columns,
+    Row,
+    Rows,
+    texts,
+    without,
+)
 
 Made = Iterator[dict[str, Any]]
 TEMPLATES: Final[Mapping[str, str]] = TABLE["templates"]
 """By the name of a chat template, a turn in it: who and what."""
-LLAMA: Final = re.compile(
-    r"\[INST\](?:\s*<<SYS>>(.*?)<</SYS>>)?(.*?)\[/INST\](.*?)(?=(?:<s>\s*)?\[INST\]|\Z)", re.DOTALL
-)
-ALPACA: Final = re.compile(
-    r"###\s*Instruction:\s*(?P<instruction>.*?)\s*(?:###\s*Input:\s*(?P<input>.*?)\s*)?###\s*(?:Response|Output|Answer):\s*"
-    r"(?P<output>.*?)\s*(?:</s>|<\|endoftext\|>|<\|end_of_text\|>)?\s*\Z",
-    re.DOTALL,
-)
-FENCE: Final = re.compile(r"\s*```(?:json)?\s*\n(\s*\{.*\}\s*)\n\s*```\s*\Z", re.DOTALL)
-SPEAKER: Final = re.compile(r"\n\n(Human|Assistant): ?")
-BOTH: Final = ("system", "user", "assistant")
 SYSTEMS: Final = ("systemInstruction", "system_instruction", "system")
-SIDES: Final = re.compile(
-    r"(?i)(?:.*[ _-])?(?:(a|1|one)|(b|2|two))\Z|(?:model|response|answer)_?(?:([a1])|([b2]))\Z"
-)
 
 
 def turns_of(*pairs: Sequence[str]) -> list[dict[str, str]]:
@@ -44,7 +40,7 @@ def of_template(row: Row, at: Columns) -> Made:
     else:
         turns = [
             turn
-            for system, asked, answer in LLAMA.findall(text)
+            for system, asked, answer in PATTERNS["turn of Llama 2"].findall(text)
             for turn in (("system", system), ("user", asked), ("assistant", answer.replace("</s>", "")))
             if turn[0] != "system" or system
         ]  # fmt: skip
@@ -55,33 +51,37 @@ def of_template(row: Row, at: Columns) -> Made:
         if what.strip()
     ]
     roles = [turn["role"] for turn in made]
-    if "user" in roles and roles[-1] == "assistant" and set(roles) <= set(BOTH):
+    if (
+        "user" in roles
+        and roles[-1] == "assistant"
+        and set(roles) <= {"system", "user", "assistant"}
+    ):
         yield {**without(row, at["name"]), "messages": made}
 
 
 def alpaca_text(row: Row, at: Columns) -> Made:
-    if found := ALPACA.search(str(row[at["name"]])):
+    if found := PATTERNS["text of Alpaca"].search(str(row[at["name"]])):
         yield {key: value or "" for key, value in found.groupdict().items()}
 
 
 def _are_fenced(values: Sequence[Any]) -> bool:
-    return bool(values) and sum(bool(FENCE.match(str(one))) for one in values) >= NEARLY * len(
-        values
-    )
+    return bool(values) and sum(
+        bool(PATTERNS["JSON in a fence"].match(str(one))) for one in values
+    ) >= NEARLY * len(values)
 
 
 def unfenced(row: Row, at: Columns) -> Made:
-    found = FENCE.match(str(row.get(at["name"])))
+    found = PATTERNS["JSON in a fence"].match(str(row.get(at["name"])))
     yield {**row, at["name"]: found[1].strip() if found else row.get(at["name"])}
 
 
-def _last_key(turns: Sequence[Row]) -> str:
-    return "value" if "value" in turns[-1] else "content"
+def _last_key(turn: Row) -> str:
+    return "value" if "value" in turn else "content"
 
 
 def unfenced_turns(row: Row, at: Columns) -> Made:
     *before, last = row[at["turns"]]
-    yield {**row, at["turns"]: [*before, *unfenced(last, {"name": _last_key([last])})]}
+    yield {**row, at["turns"]: [*before, *unfenced(last, {"name": _last_key(last)})]}
 
 
 def _are_parts(values: Sequence[Any]) -> bool:
@@ -220,7 +220,7 @@ def _side(at: Columns, row: Row) -> int | None:
         return int(text) if text in ("0", "1") else names.index(text) if text in names else None
     if text in names:
         return names.index(text)
-    if found := SIDES.match(text):
+    if found := PATTERNS["side"].match(text):
         return 0 if found[1] or found[3] else 1
     return {"first": 0, "second": 1, "0": 0}.get(text)
 
@@ -277,7 +277,7 @@ def thumbed(row: Row, at: Columns) -> Made:
 
 
 def transcribed(row: Row, _: Columns) -> Made:
-    both = {key: SPEAKER.split(row[key])[1:] for key in ("chosen", "rejected")}
+    both = {key: PATTERNS["speaker"].split(row[key])[1:] for key in ("chosen", "rejected")}
     yield {
         key: [
             {"role": ROLES[who.lower()], "content": what.strip()}
@@ -308,11 +308,11 @@ TESTS: Final = {
         sum(map(len, values)) > len(values)
         and all(isinstance(item["text"], str) for some in values for item in some)
     ),
-    "transcripts": lambda values: all(len(SPEAKER.findall(one)) > 1 for one in values),
+    "transcripts": lambda values: all(len(PATTERNS["speaker"].findall(one)) > 1 for one in values),
     "lists of sentences": _are_sentences,
-    "Alpaca's texts": lambda values: all(ALPACA.search(one) for one in values),
+    "Alpaca's texts": lambda values: all(PATTERNS["text of Alpaca"].search(one) for one in values),
     "turns in fences": lambda values: _are_fenced(
-        [turns[-1].get(_last_key(values[0])) for turns in values]
+        [turns[-1].get(_last_key(values[0][-1])) for turns in values]
     ),
     "JSON in fences": _are_fenced,
     "lists of turns": lambda values: all(map(_alternate, values)),

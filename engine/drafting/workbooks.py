@@ -54,7 +54,6 @@ def rows_of_workbook(path: Path) -> tuple[list[dict[str, str]], str]:
 
 
 def rows_below_header(table: Table) -> Iterator[dict[str, str]]:
-    """Yield the rows below the line that names the columns; lines above it (titles, notes) are skipped."""
     sizes = sorted(_filled(row) for row in table[:500])
     width = sizes[len(sizes) // 2] if sizes else 0
     top = next((at for at, row in enumerate(table) if _filled(row) >= min(width, 2)), 0)

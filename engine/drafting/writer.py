@@ -18,34 +18,18 @@ from engine.recipe.text.layout.format import WIDTH
 from engine.values import Value, replace
 
 MOST_LINES: Final = 25
-WISHED: Final = 20
-"""Lines that leave one blank between all sections."""
-ENOUGH: Final = 22
-"""Lines that leave some."""
 Folded = frozenset[str]
 FOLDED: Final = ("answer", "source", "properties", "checks", "only_source")
 """What is written closer, in this order, so that blank lines have room: in braces on one line.
 
-The parts of `label`, `answer` and `messages`; the keys of a
-source; the properties of an answer's schema; the checks; a source beside `sources`, where it is the only one
-and one line holds both.
+The parts of `label`, `answer` and `messages`; the keys of a source; the properties of an answer's schema; the checks; a
+source beside `sources`, where it is the only one and one line holds both.
 """
-FOLDED_LAST: Final = ("labels", "schema", "sources")
-"""What is written on a long line only where nothing else is left: all labels, the whole schema, all sources."""
-REGAINED: Final = ("only_source", "checks", "properties", "source", "answer")
-"""What gets its lines back where that leaves some blank ones."""
-
-ASIDE: Final = 36
-"""Column of the comments beside lines."""
-WIDEST: Final = 125
-"""Columns beyond which no comment stands."""
 LONGEST_NAME: Final = 40
 """Characters of the file's name in the first line."""
 
 
 class Writer(Value):
-    """Writes the plan of a draft as the recipe that it stands for."""
-
     plan: DraftPlan
     name: str
     """What the recipe is drafted from: the name of a file or a folder."""
@@ -59,11 +43,12 @@ class Writer(Value):
             return sum(map(len, self._sections(folded)))
 
         folded: Folded = frozenset()
-        for most, names in ((WISHED, FOLDED), (MOST_LINES, FOLDED_LAST)):
+        for most, names in ((20, FOLDED), (MOST_LINES, ("labels", "schema", "sources"))):
             for name in names:
                 folded |= {name} if count(folded) > most else folded
-        for name in REGAINED:
-            folded = folded - {name} if count(folded - {name}) <= ENOUGH else folded
+        # What gets its lines back where that leaves some blank ones.
+        for name in reversed(FOLDED):
+            folded = folded - {name} if count(folded - {name}) <= 22 else folded
         sections = list(self._sections(folded))
         left = MOST_LINES - count(folded)
         lines: list[str] = []
@@ -74,10 +59,26 @@ class Writer(Value):
         return "\n".join(lines) + "\n"
 
     def _sections(self, folded: Folded) -> Iterator[list[str]]:
-        yield [self._header()]
-        yield list(self._head())
+        # A line break in the name of a file would end the comment and write a line of the recipe.
+        shown = "".join(one if one.isprintable() else "?" for one in self.name)
+        shown = shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}…"
+        yield [
+            f"# Drafted from {shown}: every line is a guess; `recipe schema` tells the defaults."
+        ]
+        name = re.sub(r"[^a-z0-9_-]+", "-", (self.name.split(".")[0] or "draft").lower())
+        description = self.plan.kind.draft.description.replace("{word}", self.plan.word)
+        yield [
+            "recipe: v1",
+            f"name: {spelled((name.strip('-_') or 'draft')[:64])}",
+            f"description: {spelled(description)}",
+        ]
         yield list(self._task(folded))
-        yield list(self._base_model())
+        model = self.model
+        if isinstance(model, PathRef) and not Path(model.written).is_absolute():
+            model = replace(model, written=_relative(model.path, self.target))
+        is_own = isinstance(self.model, HubRef | PathRef)
+        why = "" if is_own else "small enough for a CPU; any other: --base-model"
+        yield list(_lines("base_model", reference_mapping(model), depth=1, why=why, margin=""))
         yield ["data:", *self._sources(folded), *self._answer(folded), *self._checks(folded)]
         length, _ = self.plan.max_length()
         # The other losses learn from pairs, and the usual one of them is the default.
@@ -86,26 +87,11 @@ class Writer(Value):
         method = _aside(f"method: {settings}", "tokens, from the longest row")
         yield [self._splits(), method, *self._acceptance()]
 
-    def _header(self) -> str:
-        # A line break in the name of a file would end the comment and write a line of the recipe.
-        name = "".join(one if one.isprintable() else "?" for one in self.name)
-        name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-        return f"# Drafted from {name}: every line is a guess; `recipe schema` tells the defaults."
-
-    def _head(self) -> Iterator[str]:
-        stem = self.name.split(".")[0] or "draft"
-        name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_") or "draft"
-        description = self.plan.kind.draft.description.replace("{word}", self.plan.word)
-        yield "recipe: v1"
-        yield f"name: {spelled(name[:64])}"
-        yield f"description: {spelled(description)}"
-
     def _task(self, folded: Folded) -> Iterator[str]:
         guess, kind = self.plan.guess, self.plan.kind
         yield "task:"
         yield f"  kind: {guess.kind}"
-        asked = self.plan.instruction()
-        if asked:
+        if asked := self.plan.instruction():
             yield _aside(f"  instruction: {spelled(asked)}", self.plan.why_instruction())
         if guess.system:
             yield f"  system: {spelled(guess.system)}"
@@ -126,24 +112,14 @@ class Writer(Value):
                 one = {"type": "string"}
                 yield name, {"type": "array", "items": one} if name in guess.spans.several else one
             return
-        if guess.properties:
-            yield from guess.properties
-            return
-        for name in guess.fields:
+        yield from guess.properties
+        for name in () if guess.properties else guess.fields:
             column = self.plan.profile.columns[name]
             # Numbers with leading zeros are codes, and stay texts.
             whole = column.is_number and all(
                 re.fullmatch(r"0|-?[1-9][0-9]{0,14}", one) for one in column.values
             )
             yield name, {} if column.lists else {"type": "integer" if whole else "string"}
-
-    def _base_model(self) -> Iterator[str]:
-        model = self.model
-        if isinstance(model, PathRef) and not Path(model.written).is_absolute():
-            model = replace(model, written=_relative(model.path, self.target))
-        is_own = isinstance(self.model, HubRef | PathRef)
-        why = "" if is_own else "small enough for a CPU; any other: --base-model"
-        yield from _lines("base_model", reference_mapping(model), depth=1, why=why, margin="")
 
     def _answer(self, folded: Folded) -> Iterator[str]:
         """Yield the key of `data` that says where the answer is, and why."""
@@ -162,10 +138,8 @@ class Writer(Value):
             turns = {key: getattr(guess.turns, key) for key in ("column", "role", "content")}
             key, value = "messages", {**turns, "roles": dict(guess.turns.roles)}
         elif guess.pair:
-            key, value = (
-                "pair",
-                dict(zip(("prompt", "chosen", "rejected"), guess.pair, strict=True)),
-            )
+            names = ("prompt", "chosen", "rejected")
+            key, value = "pair", dict(zip(names, guess.pair, strict=True))
         elif kind.columns_key == "answer" and not guess.shape:
             value = {"column": guess.label}
         has_parts = any(isinstance(below, Mapping) for below in value.values())
@@ -227,12 +201,12 @@ class Writer(Value):
         elif self.plan.profile.rows > len(self.plan.row_sizes):
             checks["truncation"] = ("drop", "rows after those looked at may not fit max_length")
         actions = {check: action for check, (action, _) in checks.items()}
-        why = next((why for _, why in checks.values()), "")
         if len(checks) > 1 and "checks" not in folded:
             yield "  checks:"
             for check, (action, reason) in checks.items():
                 yield _aside(f"    {check}: {action}", reason)
         elif checks:
+            why = next(why for _, why in checks.values())
             if len(checks) > 1:
                 warned = ", warn only tells of them" if "warn" in actions.values() else ""
                 why = f"drop leaves such rows out{warned}"
@@ -272,7 +246,6 @@ class Writer(Value):
 
 
 def _labels(names: list[str], *, is_wrapped: bool) -> Iterator[str]:
-    """Yield the list, over several lines where it is long and they are there."""
     line = "  labels: ["
     for name in names:
         text = spelled_in_flow(name)
@@ -304,19 +277,15 @@ def _lines(
 
 
 def _line(value: object) -> str:
-    """Return a value on one line."""
-    if isinstance(value, list | Mapping):
-        return spelled_in_flow(value)
-    text = spelled(value)
-    return spelled_in_flow(value) if "\n" in text else text
+    text = "" if isinstance(value, list | Mapping) else spelled(value)
+    return text if text and "\n" not in text else spelled_in_flow(value)
 
 
 def _aside(line: str, comment: str) -> str:
-    written = f"{line}{' ' * max(2, ASIDE - len(line))}# {comment}"
-    return written if comment and len(written) <= WIDEST else line
+    written = f"{line}{' ' * max(2, 36 - len(line))}# {comment}"
+    return written if comment and len(written) <= 125 else line
 
 
 def _relative(file: Path, target: Path) -> str:
-    # Relative to the recipe, with slashes: it works wherever the folder is moved, and on any
-    # platform.
+    # Relative to the recipe, with slashes: it works wherever the folder is moved, and on any platform.
     return Path(os.path.relpath(file.absolute(), target.absolute().parent)).as_posix()

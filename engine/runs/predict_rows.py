@@ -28,7 +28,7 @@ from engine.data.examples.template import (
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN, Row, excerpt
 from engine.drafting.encodings import drafted_encoding
-from engine.drafting.reading import delimiter_of, quoting_of
+from engine.drafting.reading import table_form
 from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError
 from engine.files.reading import json_lines, parse_json
@@ -157,14 +157,12 @@ class RowFile(Value):
         if path.is_dir():
             raise DataError.one("D320", f"`{path}` is a folder: name one file of rows")
         written_in = drafted_encoding(path, encoding)
-        form = format_of(path.name, format_)
+        delimiter, quoting = table_form(path, written_in, format_of(path.name, format_))
         source = Source(
             ref=PathRef(path=path, written=str(path)),
             format=cast("Format", format_),
             header=(), encoding=written_in, config="", split="", hub_file="",
-            quoting=quoting_of(path, written_in) if form == "tsv" else "auto",
-            delimiter=delimiter_of(path, written_in) if form == "csv" else "",
-            records="", explode="", columns=(), weight=1.0,
+            quoting=quoting, delimiter=delimiter, records="", explode="", columns=(), weight=1.0,
         )  # fmt: skip
         written = template or model.task.task.input
         return cls(

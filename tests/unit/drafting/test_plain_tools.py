@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.main import main
-from engine.drafting.plain_tools import INTRODUCED
+from engine.drafting.gather import INTRODUCED
 
 TOOL = {"name": "weather", "description": "Look it up.", "parameters": {"type": "object"}}
 CALL = {"name": "weather", "arguments": {"city": "Bonn"}}

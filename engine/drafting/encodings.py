@@ -89,14 +89,12 @@ def is_western(data: bytes) -> bool:
     if sum(map(len, UTF8.findall(data))) >= 0.1 * len(beyond):
         return False
     odd = sum(sign in FOREIGN for sign in beyond)
-    odd += sum(_is_apart(sign) for sign in INSIDE.findall(text))
+    odd += sum(
+        one not in JOINED and (not one.isalpha() or one in ORDINALS) for one in INSIDE.findall(text)
+    )
     # Hungarian: `õ` without `ã` stands for a letter that cp1252 does not have.
     if odd > 0.02 * len(beyond) or ("õ" in text and "ã" not in text):
         return False
     words = [word for word in WORD.findall(text) if not word.isascii()]
     letters = sum(map(len, words))
     return sum(not sign.isascii() for word in words for sign in word) <= 0.75 * letters
-
-
-def _is_apart(sign: str) -> bool:
-    return sign not in JOINED and (not sign.isalpha() or sign in ORDINALS)

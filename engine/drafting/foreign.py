@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +19,7 @@ from engine.drafting.layout_table import PATTERNS, texts
 from engine.drafting.lines import example_of_intent, refuse_numbers, rows_of_intents, rows_of_lines
 from engine.drafting.marks import marked_text
 from engine.drafting.profile import is_called, may_be_called
-from engine.drafting.reading import divider_of
+from engine.drafting.reading import cells_of, divider_of
 from engine.drafting.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular, parse_json
@@ -105,7 +103,8 @@ def _of_table(text: str, usual: str) -> Found:
     if (orange := PATTERNS["header of Orange"].match(text, start)) and orange[0].strip("\t,\r\n"):
         why = "two lines below the names say what its columns hold, as Orange writes them"
         return _rows_of(text[:start] + text[orange.end() :], usual, why)
-    head = _cells(text, usual, 200)
+    lines = text.splitlines(keepends=True)
+    head = cells_of(lines, usual, most=200)
     width = len(head[0]) if head else 0
     is_regular = width > 1 and sum(len(row) == width for row in head) >= 0.9 * len(head)
     if is_regular and not _is_padded(head[:LOOKED_AT]):
@@ -114,7 +113,7 @@ def _of_table(text: str, usual: str) -> Found:
         return _rows_of(text, usual, why) if again else None
     # Decimal commas divide nothing; what is no table at all the reader reports with its line.
     for delimiter in () if not head or divider_of(text) else dict.fromkeys((usual, *",;\t|")):
-        table = _cells(text, delimiter, LOOKED_AT)
+        table = cells_of(lines, delimiter, most=LOOKED_AT)
         # Titles and notes have fewer cells than the rows below them.
         widths = sorted(map(len, table[FEWEST:]))
         most = widths[len(widths) // 2] if len(table) >= 8 else 0
@@ -124,17 +123,8 @@ def _of_table(text: str, usual: str) -> Found:
     return None
 
 
-def _cells(text: str, delimiter: str, most: int | None = None) -> list[list[str]]:
-    """Return the first rows of a table that are not blank; none where it is broken."""
-    try:
-        rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
-        return [row for row in islice(rows, most) if row]
-    except csv.Error:
-        return []
-
-
 def _rows_of(text: str, delimiter: str, why: str) -> Found:
-    table = _cells(text, delimiter)
+    table = cells_of(text.splitlines(keepends=True), delimiter)
     return (list(rows_below_header(table)), why) if table else None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from engine.files.reading import parse_json
@@ -92,21 +91,19 @@ def recognise(layout: Mapping[str, Any], rows: Rows, steps: Steps) -> Recognised
         others = {name.lower() for name in names if name not in filled}
         if len(set(filled)) < len(filled) or not others.isdisjoint(layout.get("unless", ())):
             continue
+
+        def turn(row: Row, at: dict[str, Any] = at) -> Iterable[dict[str, Any]]:
+            made: Iterable[dict[str, Any]] = make(row, at)
+            return made
+
         if (fits := layout.get("fits", "")) == "nearly":
-            made = sum(bool(turned(partial(_made, make, at), row)) for row in rows)
-            more = made >= NEARLY * len(rows)
+            more = sum(bool(turned(turn, row)) for row in rows) >= NEARLY * len(rows)
         else:
             more = steps[fits](rows, at) if fits else True
         if more:
             at |= more if isinstance(more, Mapping) else {}
-            return partial(_made, make, at), layout["why"].format(**at)
+            return turn, layout["why"].format(**at)
     return None
-
-
-def _made(
-    make: Callable[..., Iterable[dict[str, Any]]], at: Columns, row: Row
-) -> Iterable[dict[str, Any]]:
-    return make(row, at)
 
 
 def _columns(need: Mapping[str, Any], rows: Rows, names: Sequence[str], steps: Steps) -> list[str]:

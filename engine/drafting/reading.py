@@ -155,7 +155,7 @@ def table_form(path: Path, encoding: str, form: str) -> tuple[str, Literal["auto
     return "", "double" if _is_quoted(head.split("\n")[: LOOKED_AT * 4]) else "none"
 
 
-def _cells(
+def cells_of(
     lines: Iterable[str], delimiter: str, *, most: int | None = None, strict: bool = False
 ) -> list[list[str]]:
     """Return the filled rows of a table; none where it is broken."""
@@ -172,7 +172,7 @@ def divider_of(head: str, among: str = ";|") -> str:
     """Return what divides each line into as many cells, below a line of names; empty where a comma does or nothing."""
     lines = head.split("\n")[:LOOKED_AT]
     for delimiter in among:
-        table = _cells(lines, delimiter) if delimiter in lines[0] else []
+        table = cells_of(lines, delimiter) if delimiter in lines[0] else []
         # The last line may be cut where the head ends.
         table = table[: max(2, len(table) - 1)]
         if len(table) < 2 or len(set(map(len, table))) > 1 or len(table[0]) < 2:
@@ -206,7 +206,7 @@ def _with_header(reading: Reading, head: str) -> Reading:
     if reading.format == "csv" or reading.quoting == "double":
         divider = reading.delimiter or DELIMITERS[reading.format]
         # Of a broken one the reader reports what is wrong, with the line.
-        table = _cells(old_line_ends(iter(lines)), divider, most=LOOKED_AT)
+        table = cells_of(old_line_ends(iter(lines)), divider, most=LOOKED_AT)
     else:
         table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
     if not table[1:] or _names_columns(table[0], table[1:]):
@@ -220,7 +220,7 @@ def _is_quoted(lines: Sequence[str]) -> bool:
         return False
     # The last row may be cut where the beginning of the file ends.
     whole = [f"{line}\n" for line in (lines[:-1] if len(lines) > LOOKED_AT else lines)]
-    table = _cells(whole, "\t", strict=True)
+    table = cells_of(whole, "\t", strict=True)
     if len(set(map(len, table))) != 1:
         return False
     filled = [line for line in lines if line.strip()]
@@ -274,10 +274,7 @@ def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     ]
     longest = widths.index(max(widths)) if not any(varied) else varied.index(max(varied))
     free = [at for at in range(len(columns)) if not inside[at] and at != longest]
-    label = next(
-        (at for are in (_are_names, _are_classes, _come_again) for at in free if are(columns[at])),
-        -1,
-    )
+    label = _label_place(columns, free)
     names: list[str] = []
     for at, column in enumerate(columns):
         fitting = {
@@ -304,26 +301,27 @@ def _are_splits(column: Sequence[Any]) -> bool:
     return words <= PLACES.keys() and any(PLACES[word].split == "train" for word in words)
 
 
-def _are_names(column: Sequence[Any]) -> bool:
-    """Whether words come again and again."""
-    words = {str(cell) for cell in column}
-    # A title is longer, and begins like others.
-    are_short = all(len(word.split()) <= 4 for word in words)
-    is_worded = any(sign.isalpha() for word in words for sign in word) and are_short
-    return is_worded and 1 < len(words) <= len(column) // COME_AGAIN and not _are_splits(column)
+def _label_place(columns: Sequence[Sequence[Any]], free: Sequence[int]) -> int:
+    """Return which column without a name is like a label; -1 for none.
 
-
-def _are_classes(column: Sequence[Any]) -> bool:
-    numbers = {str(cell).strip() for cell in column}
-    return 1 < len(numbers) <= 20 and all(number.isdigit() for number in numbers)
-
-
-def _come_again(column: Sequence[Any]) -> bool:
-    """Whether texts, and no numbers, come again at all."""
-    words = {str(cell) for cell in column}
-    are_texts = not all(map(_is_number, words)) and not _are_splits(column)
-    # A part of a file may hold rows of one label, as CLINC's of no class do.
-    return are_texts and len(words) <= max(2, len(column) // 2)
+    The surest are words that come again and again, then numbers of a few classes, then texts that come again at all.
+    """
+    fitting: list[tuple[int, int]] = []
+    for at in free:
+        words = {str(cell) for cell in columns[at]}
+        if _are_splits(columns[at]):
+            continue
+        # A title is longer, and begins like others.
+        are_short = all(len(word.split()) <= 4 for word in words)
+        is_worded = are_short and any(sign.isalpha() for word in words for sign in word)
+        if is_worded and 1 < len(words) <= len(columns[at]) // COME_AGAIN:
+            fitting.append((0, at))
+        elif 1 < len(words) <= 20 and all(word.strip().isdigit() for word in words):
+            fitting.append((1, at))
+        # A part of a file may hold rows of one label, as CLINC's of no class do.
+        elif len(words) <= max(2, len(columns[at]) // 2) and not all(map(_is_number, words)):
+            fitting.append((2, at))
+    return min(fitting, default=(0, -1))[1]
 
 
 def _is_number(cell: object) -> bool:

@@ -36,79 +36,6 @@ from engine.recipe.text.words import folded, nearest
 from engine.values import Value, replace
 
 
-class Grouping(Value):
-    column: ColumnProfile
-    is_sure: bool
-    """Whether its name says whose the rows are, and it does not only end in `id`."""
-    empty: int
-    """Rows without a value."""
-
-    @property
-    def name(self) -> str:
-        return self.column.name
-
-    @property
-    def repeated(self) -> int:
-        """Rows that are not the first of their value."""
-        return self.column.filled - len(self.column.values)
-
-
-def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
-    """Return the columns by which rows belong together, the one to divide them by first.
-
-    Those that lie within an earlier one are left out: the sessions of a user stay together with the user.
-    """
-    used = (*guess.texts, *guess.fields, *guess.pair, guess.label, guess.split)
-    whose = set(NAMES["whose"])
-    found = []
-    for column in profile.columns.values():
-        # `userid` is two words as well.
-        words = [
-            part
-            for word in words_of(column.name.strip())
-            for part in ((word[:-2], "id") if word[-2:] == "id" and word[:-2] in whose else (word,))
-        ]
-        *before, last = words
-        # `name` and `number` alone say nothing of whose it is.
-        is_named = last in whose or (last in NAMES["naming"] and not whose.isdisjoint(before))
-        is_id = bool(before) and last in ("id", "uid", "uuid")
-        is_free = column.name not in used and not column.is_of_item
-        if (is_named or is_id) and is_free and _comes_again(column, profile):
-            empty = len(profile.kept) - column.filled
-            is_sure = not whose.isdisjoint(words)
-            found.append(Grouping(column=column, is_sure=is_sure, empty=empty))
-    found.sort(key=lambda one: (not one.is_sure, one.empty > 0, len(one.column.values)))
-    kept: list[Grouping] = []
-    for one in found:
-        if not any(_lies_within(one.name, other.name, profile) for other in kept):
-            kept.append(one)
-    return tuple(kept)
-
-
-def _comes_again(column: ColumnProfile, profile: Profile) -> bool:
-    """Whether short values name many groups of few rows, a good part of them of several."""
-    if column.lists or column.objects or column.longest > 64 or column.name in NAMES["id"]:
-        return False
-    if PATTERNS["times"].search(column.name) or all(map(PATTERNS["time"].match, column.values)):
-        return False
-    shared = sum(rows for rows in column.values.values() if rows > 1)
-    return (
-        len(column.values) >= 20
-        and column.filled > len(profile.kept) / 2
-        and max(column.values.values()) <= 0.1 * column.filled
-        and shared >= 0.1 * column.filled
-    )
-
-
-def _lies_within(inner: str, outer: str, profile: Profile) -> bool:
-    """Whether all rows of one value have one value of the other column too."""
-    first: dict[str, object] = {}
-    return all(
-        first.setdefault(str(found_at(row, inner)), value := found_at(row, outer)) == value
-        for row in profile.kept
-    )
-
-
 ANSWERED: Final = {"prompt_completion": ("completion", "response"), "alpaca": ("output",)}
 """Shapes of rows whose answers may be labels or objects, and the columns of these."""
 
@@ -403,3 +330,76 @@ _ATTEMPTS: Final = {
     "text": _plain,
 }
 """What makes a guess of a kind, the narrowest first: a text with fields or labels would also pass for plain text."""
+
+
+class Grouping(Value):
+    column: ColumnProfile
+    is_sure: bool
+    """Whether its name says whose the rows are, and it does not only end in `id`."""
+    empty: int
+    """Rows without a value."""
+
+    @property
+    def name(self) -> str:
+        return self.column.name
+
+    @property
+    def repeated(self) -> int:
+        """Rows that are not the first of their value."""
+        return self.column.filled - len(self.column.values)
+
+
+def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
+    """Return the columns by which rows belong together, the one to divide them by first.
+
+    Those that lie within an earlier one are left out: the sessions of a user stay together with the user.
+    """
+    used = (*guess.texts, *guess.fields, *guess.pair, guess.label, guess.split)
+    whose = set(NAMES["whose"])
+    found = []
+    for column in profile.columns.values():
+        # `userid` is two words as well.
+        words = [
+            part
+            for word in words_of(column.name.strip())
+            for part in ((word[:-2], "id") if word[-2:] == "id" and word[:-2] in whose else (word,))
+        ]
+        *before, last = words
+        # `name` and `number` alone say nothing of whose it is.
+        is_named = last in whose or (last in NAMES["naming"] and not whose.isdisjoint(before))
+        is_id = bool(before) and last in ("id", "uid", "uuid")
+        is_free = column.name not in used and not column.is_of_item
+        if (is_named or is_id) and is_free and _comes_again(column, profile):
+            empty = len(profile.kept) - column.filled
+            is_sure = not whose.isdisjoint(words)
+            found.append(Grouping(column=column, is_sure=is_sure, empty=empty))
+    found.sort(key=lambda one: (not one.is_sure, one.empty > 0, len(one.column.values)))
+    kept: list[Grouping] = []
+    for one in found:
+        if not any(_lies_within(one.name, other.name, profile) for other in kept):
+            kept.append(one)
+    return tuple(kept)
+
+
+def _comes_again(column: ColumnProfile, profile: Profile) -> bool:
+    """Whether short values name many groups of few rows, a good part of them of several."""
+    if column.lists or column.objects or column.longest > 64 or column.name in NAMES["id"]:
+        return False
+    if PATTERNS["times"].search(column.name) or all(map(PATTERNS["time"].match, column.values)):
+        return False
+    shared = sum(rows for rows in column.values.values() if rows > 1)
+    return (
+        len(column.values) >= 20
+        and column.filled > len(profile.kept) / 2
+        and max(column.values.values()) <= 0.1 * column.filled
+        and shared >= 0.1 * column.filled
+    )
+
+
+def _lies_within(inner: str, outer: str, profile: Profile) -> bool:
+    """Whether all rows of one value have one value of the other column too."""
+    first: dict[str, object] = {}
+    return all(
+        first.setdefault(str(found_at(row, inner)), value := found_at(row, outer)) == value
+        for row in profile.kept
+    )

@@ -63,13 +63,7 @@ def written(rows: Sequence[Values], file: Path, whys: Sequence[str], notes: Sequ
     )  # fmt: skip
 
 
-def gather(
-    inputs: Inputs,
-    *,
-    encoding: str,
-    rows_file: Path,
-    keep_names: bool = False,
-) -> Gathered:
+def gather(inputs: Inputs, *, encoding: str, rows_file: Path, keep_names: bool = False) -> Gathered:
     """Return the rows of the files; `rows_file` is where rows would be written that have to be.
 
     `keep_names` leaves columns that no template can name as they are called. DataError where a file cannot be read.

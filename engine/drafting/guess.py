@@ -35,7 +35,6 @@ from engine.kinds import KINDS
 from engine.recipe.text.words import folded, nearest
 from engine.values import Value, replace
 
-
 ANSWERED: Final = {"prompt_completion": ("completion", "response"), "alpaca": ("output",)}
 """Shapes of rows whose answers may be labels or objects, and the columns of these."""
 

@@ -82,11 +82,7 @@ def recognise(layout: Mapping[str, Any], rows: Rows, steps: Steps) -> Recognised
     for chosen, way in itertools.product(
         itertools.islice(itertools.product(*columns), 2_000), ways
     ):
-        at = {
-            **dict(zip(layout["needs"], chosen, strict=True)),
-            **layout.get("with", {}),
-            key: way,
-        }
+        at = {**dict(zip(layout["needs"], chosen, strict=True)), **layout.get("with", {}), key: way}
         filled = [name for name in chosen if name]
         others = {name.lower() for name in names if name not in filled}
         if len(set(filled)) < len(filled) or not others.isdisjoint(layout.get("unless", ())):

@@ -388,9 +388,9 @@ def _comes_again(column: ColumnProfile, profile: Profile) -> bool:
         return False
     shared = sum(rows for rows in column.values.values() if rows > 1)
     return (
-        len(column.values) >= 20
+        len(column.values) >= 20  # of fewer groups, whole ones cannot be drawn
         and column.filled > len(profile.kept) / 2
-        and max(column.values.values()) <= 0.1 * column.filled
+        and max(column.values.values()) <= 0.1 * column.filled  # else splits miss their sizes
         and shared >= 0.1 * column.filled
     )
 

@@ -159,13 +159,17 @@ class DraftPlan:
 
     def no_labels(self) -> list[str]:
         """Return the values of rows without a label, such as `N/A`."""
-        few = 0.1 * self.column.filled if self.is_label else 0
+        if not self.is_label:
+            return []
+        few = (
+            0.1 * self.column.filled
+        )  # of more, `NA`, as R writes it, may be the class of all the others
         found = [
             label
-            for label, rows in (self.column.values.items() if self.is_label else ())
+            for label, rows in self.column.values.items()
             if label.strip().lower() in NAMES["no labels"] or (label.strip() == "NA" and rows <= few)
         ]  # fmt: skip
-        return found if found and len(self.column.values) - len(found) >= SEVERAL else []
+        return found if len(self.column.values) - len(found) >= SEVERAL else []
 
     def misspelled(self) -> Iterator[tuple[str, int, str]]:
         """Yield each label of few rows that is nearly another one of many, its rows, and the other."""
@@ -273,7 +277,7 @@ class DraftPlan:
         longest = max(self.row_sizes, default=0)
         # Rows are left out rather than every step made longer, as long as they are few.
         are_few = self._longer_than(LONGEST) <= 0.1 * len(self.row_sizes)
-        length, most = 128, LONGEST if are_few else 8192
+        length, most = 128, LONGEST if are_few else 8192  # which the base model of a draft reads
         while self._room(length) < longest and length < most:
             length *= 2
         return length, self._room(length) >= longest

@@ -43,6 +43,7 @@ class Writer(Value):
             return sum(map(len, self._sections(folded)))
 
         folded: Folded = frozenset()
+        # 20 lines leave one blank between all sections; long lines are written only where nothing else is left.
         for most, names in ((20, FOLDED), (MOST_LINES, ("labels", "schema", "sources"))):
             for name in names:
                 folded |= {name} if count(folded) > most else folded

@@ -11,6 +11,7 @@ from typing import Final
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks, open_bytes, utf16_of
 from engine.drafting.foreign import is_workbook
+from engine.drafting.layout_table import PATTERNS
 from engine.recipe.text.paths import format_of
 
 PIECE: Final = 1 << 20
@@ -21,9 +22,6 @@ JOINED: Final = frozenset(b"\x83\x88\x91\x92\xa0\xb5\xb7".decode(WESTERN))
 """Signs that may stand between two letters, such as an apostrophe."""
 ORDINALS: Final = "\xaa\xba"
 """Signs that Unicode calls letters."""
-WORD: Final = re.compile(r"[^\W\d_]{2,}")
-INSIDE: Final = re.compile(r"(?<=[^\W\d_])(?:[^\x00-\x7f](?=[^\W\d_])|[\u201a\u201e\xbf\xa1])")
-"""A sign between two letters, or one after a letter that only stands before words."""
 UTF8: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 RECOGNISED: Final = (
     "name its encoding, as in --encoding cp1250; UTF-8, UTF-16 and cp1252 are recognised without"
@@ -31,24 +29,26 @@ RECOGNISED: Final = (
 """What to do where the encoding of a file is not recognised."""
 
 
-def encoding_of(path: Path, asked: str) -> str:
-    """Return the encoding of a file: UTF-16 where its first bytes are that, else what was asked."""
-    if asked.lower() not in ("utf-8", "utf8") or path.is_dir() or is_workbook(path):
-        return asked
-    with open_bytes(path, Trouble(path.name)) as stream:
-        return utf16_of(stream.read(4096)) or asked
-
-
 def drafted_encoding(path: Path, asked: str) -> str:
-    """Return the encoding that a file is taken for: as `encoding_of`, and cp1252 where the file is that and not UTF-8.
+    """Return UTF-16 where the first bytes are that, cp1252 where the file is that and not UTF-8, else what was asked.
 
     A guess, for a draft and for a file to label: a run reads what the recipe states and nothing else.
     """
-    found = encoding_of(path, asked)
     is_text = not path.is_dir() and not is_workbook(path) and format_of(path.name) != "parquet"
-    if found.lower() not in ("utf-8", "utf8") or not is_text:
-        return found
-    return WESTERN if _is_western(path) else found
+    if asked.lower() not in ("utf-8", "utf8") or not is_text:
+        return asked
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open_bytes(path, Trouble(path.name)) as stream:
+        piece = stream.read(PIECE)
+        if found := utf16_of(piece[:4096]):
+            return found
+        while piece:
+            try:
+                decoder.decode(piece)
+            except UnicodeDecodeError:
+                return WESTERN if is_western(piece + stream.read(PIECE)) else asked
+            piece = stream.read(PIECE)
+    return asked
 
 
 def text_of(path: Path, encoding: str = "") -> str:
@@ -66,17 +66,6 @@ def note_of_encoding(files: Sequence[str], asked: str, found: str) -> str:
     return f"{first} not UTF-8: {what}; if accents look wrong, --encoding names another"
 
 
-def _is_western(path: Path) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with open_bytes(path, Trouble(path.name)) as stream:
-        while piece := stream.read(PIECE):
-            try:
-                decoder.decode(piece)
-            except UnicodeDecodeError:
-                return is_western(piece + stream.read(PIECE))
-    return False
-
-
 def is_western(data: bytes) -> bool:
     """Whether bytes that are no UTF-8 are text of western Europe, by its letters and where its signs stand."""
     try:
@@ -90,11 +79,12 @@ def is_western(data: bytes) -> bool:
         return False
     odd = sum(sign in FOREIGN for sign in beyond)
     odd += sum(
-        one not in JOINED and (not one.isalpha() or one in ORDINALS) for one in INSIDE.findall(text)
+        one not in JOINED and (not one.isalpha() or one in ORDINALS)
+        for one in PATTERNS["sign inside a word"].findall(text)
     )
     # Hungarian: `õ` without `ã` stands for a letter that cp1252 does not have.
     if odd > 0.02 * len(beyond) or ("õ" in text and "ã" not in text):
         return False
-    words = [word for word in WORD.findall(text) if not word.isascii()]
+    words = [word for word in PATTERNS["word of letters"].findall(text) if not word.isascii()]
     letters = sum(map(len, words))
     return sum(not sign.isascii() for word in words for sign in word) <= 0.75 * letters

@@ -183,10 +183,11 @@ def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> G
             read() if kept.rows or not _uses_plain_names(_profile(kept, wishes), wishes) else kept
         )
     except DataError as error:
-        raise DataError(
+        problems = [
             replace(problem, hint=RECOGNISED) if problem.code == "D322" else problem
             for problem in error.problems
-        ) from None
+        ]
+        raise DataError(problems) from None
 
 
 def _uses_plain_names(profile: Profile, wishes: DraftOptions) -> bool:

@@ -142,7 +142,9 @@ def _format(head: str, named: str | None) -> tuple[str, str]:
     return found
 
 
-def table_form(path: Path, encoding: str, form: str | None) -> tuple[str, Literal["auto", "double", "none"]]:  # fmt: skip
+def table_form(
+    path: Path, encoding: str, form: str | None
+) -> tuple[str, Literal["auto", "double", "none"]]:
     """Return what divides the columns of a csv (empty: a comma), and how cells between tabs of a tsv are written.
 
     DataError where the file cannot be read.

@@ -66,25 +66,21 @@ class _VersionFiles:
     parents: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> None:
-        listed = {path: self._now(path) for path in self.repository.files()}
-        self.now = {path: found for path, found in listed.items() if found is not None}
+        root = self.repository.root
+        for path in self.repository.files():
+            if not path.lower().endswith(ENDS) or self.repository.leads_out(path):
+                continue
+            with suppress(OSError):
+                content = read_bytes(root / path, limit=MAX_BYTES)
+                # Most YAML files of a repository are no recipes, and to parse them all would take long.
+                if path in self.names or b"recipe" in content or b"extends" in content:
+                    thorough = path in self.names
+                    self.now[path] = recipe_file(content, root / path, thorough=thorough)
         for path, found in self.now.items():
             if found.parent:
-                place = absolute(found.parent, (self.repository.root / path).parent)
+                place = absolute(found.parent, (root / path).parent)
                 if parent := self.repository.inside(place):
                     self.parents[path] = parent
-
-    def _now(self, path: str) -> RecipeFile | None:
-        if not path.lower().endswith(ENDS) or self.repository.leads_out(path):
-            return None
-        try:
-            content = read_bytes(self.repository.root / path, limit=MAX_BYTES)
-        except OSError:
-            return None
-        # Most YAML files of a repository are no recipes, and to parse them all would take long.
-        if path not in self.names and b"recipe" not in content and b"extends" not in content:
-            return None
-        return recipe_file(content, self.repository.root / path, thorough=path in self.names)
 
     def before(self, path: str, commit: str = "") -> RecipeFile | None:
         """Return a file as it was, there or at another commit, if it may have been a recipe."""
@@ -196,7 +192,8 @@ def _unseen(search: _VersionFiles, unseen: Mapping[str, str], path: str, was: st
         return why
     # The same search, as if what git does not look at were all that changed.
     unwatched = dataclasses.replace(search, names=frozenset(unseen), moved={})
-    return next((unseen.get(name, "") for name in _changed_of(unwatched, path)), "")
+    changed = (name for _, found in _dependencies(unwatched, path) for name in found)
+    return next((unseen.get(name, "") for name in changed), "")
 
 
 def _hidden(
@@ -250,28 +247,21 @@ def _touched(search: _VersionFiles, path: str) -> Touched | None:
             return Touched(path=path, status=ChangeStatus.NEW, was="")
         status = ChangeStatus.RENAMED if moved.was else ChangeStatus.CHANGED
         return Touched(path=path, status=status, was=was)
-    why = tuple(dict.fromkeys(_others(search, path))) if search.names else ()
-    return Touched(path=path, status=ChangeStatus.CHANGED, was=path, why=why) if why else None
-
-
-def _others(search: _VersionFiles, path: str) -> Iterator[str]:
-    for what, found in _dependencies(search, path):
+    why: dict[str, None] = {}
+    for what, found in _dependencies(search, path) if search.names else ():
         names = sorted(set(found))
         if names and what == "its lock ":
-            yield f"its lock {names[0].rpartition('/')[2]}"
+            why[f"its lock {names[0].rpartition('/')[2]}"] = None
         elif names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            yield f"{what}{names[0]}{more}"
+            why[f"{what}{names[0]}{more}"] = None
+    status = ChangeStatus.CHANGED
+    return Touched(path=path, status=status, was=path, why=tuple(why)) if why else None
 
 
 def _dependencies(search: _VersionFiles, path: str) -> Iterator[tuple[str, Iterator[str]]]:
     place = search.repository.root / path
     return dependencies(search.repository, search.now[path], place, search.names)
-
-
-def _changed_of(search: _VersionFiles, path: str) -> Iterator[str]:
-    for _, found in _dependencies(search, path):
-        yield from found
 
 
 def _paired(
@@ -294,21 +284,19 @@ def _replaced(search: _VersionFiles, new: Touched, gone: Sequence[Touched]) -> T
     same = next((one for one in gone if named and one.name == named), None)
     if same is not None:
         return same
-    lines = _lines(search.now[new.path].content)
-    shares = [
-        (_share(lines, _lines(old.content)), one) for one in gone if (old := search.before(one.was))
-    ]
-    share, best = max(shares, key=lambda found: found[0], default=(0.0, None))
+    lines, best, share = _lines(search.now[new.path].content), None, 0.0
+    for one in gone:
+        if (old := search.before(one.was)) is not None:
+            before = _lines(old.content)
+            alike = len(lines & before) / max(1, len(lines | before))
+            if best is None or alike > share:
+                best, share = one, alike
     return best if share >= _ALIKE else None
 
 
 def _lines(content: bytes) -> frozenset[bytes]:
     lines = (line.partition(b" #")[0].strip() for line in content.splitlines())
     return frozenset(line for line in lines if line and not line.startswith(b"#"))
-
-
-def _share(one: frozenset[bytes], other: frozenset[bytes]) -> float:
-    return len(one & other) / max(1, len(one | other))
 
 
 def names_of(moved: Iterable[Moved]) -> frozenset[str]:

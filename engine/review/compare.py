@@ -6,7 +6,6 @@ import filecmp
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from engine.evidence.review import Effect, Finding
@@ -119,18 +118,14 @@ def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
         # Shallow, filecmp would take files of one size and time for equal without reading them.
         return filecmp.cmp(one, other, shallow=False)
     are_here = isinstance(versions.old.tree, Disk) and isinstance(versions.new.tree, Disk)
-    return are_here and _equal_folders(old.path, new.path)
-
-
-def _equal_folders(one: Path, other: Path) -> bool:
-    listed = [
+    if not (are_here and old.path.is_dir()):
+        return False
+    listed, others = (
         {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-        for folder in (one, other)
-    ]
-    return (
-        one.is_dir()
-        and listed[0] == listed[1]
-        and all(filecmp.cmp(one / name, other / name, shallow=False) for name in listed[0])
+        for folder in (old.path, new.path)
+    )
+    return listed == others and all(
+        filecmp.cmp(old.path / name, new.path / name, shallow=False) for name in listed
     )
 
 
@@ -143,17 +138,16 @@ def _same_file(old: object, new: object) -> bool:
 
 
 def _equal(old: Leaf, new: Leaf) -> bool:
-    is_set = old.form == "export.formats[]"
-    if is_set and isinstance(old.value, list) and isinstance(new.value, list):
+    values = (old.value, new.value)
+    if (
+        old.form == "export.formats[]"
+        and isinstance(old.value, list)
+        and isinstance(new.value, list)
+    ):
         return sorted(map(str, old.value)) == sorted(map(str, new.value))
     # 1 and 1.0 are the same bound; `true` equals 1 in Python, but is another value.
-    if _is_number(old.value) and _is_number(new.value):
-        return old.value == new.value
-    return type(old.value) is type(new.value) and old.value == new.value
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    are_numbers = all(type(one) in (int, float) for one in values)
+    return (are_numbers or type(old.value) is type(new.value)) and old.value == new.value
 
 
 def _shown(side: Side, leaf: Leaf | None) -> str:

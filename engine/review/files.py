@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -34,9 +35,23 @@ class _Pin(Value):
 
 def pins(versions: Versions) -> Iterator[Finding]:
     """W501, W502, W504: pins that are gone, that moved, and new references without one."""
-    for path, old, new in _pairs(versions):
-        if new is not None:
-            yield from _judged(path, None if old is None else _pin(old), _pin(new))
+    for path, before, ref in _pairs(versions):
+        if ref is None:
+            continue
+        old, new = None if before is None else _pin(before), _pin(ref)
+        is_same = old is not None and old.what == new.what
+        if new.value is None:
+            if old is not None and old.value is not None and (new.needed or is_same):
+                yield finding("W501", f"{path}.{new.key}", "", _short(old.value), _UNPINNED)
+            elif new.needed and not is_same:
+                yield finding("W504", path, f"{_UNPINNED}: add `{new.key}`")
+        # Something else that is pinned is no finding.
+        elif is_same and old is not None and old.value != new.value:
+            is_other = old.value is not None
+            code, values = "W502" if is_other else "W501", (_short(old.value), _short(new.value))
+            yield finding(code, f"{path}.{new.key}", "", *values, weaker=is_other)
+        if is_same and old is not None and old.version != new.version:
+            yield finding("W502", f"{path}.package", "", old.version, new.version)
 
 
 def _pairs(versions: Versions) -> Iterator[tuple[str, Reference | None, Reference | None]]:
@@ -61,23 +76,6 @@ def _pin(ref: Reference) -> _Pin:
             return _Pin(key="sha256", value=ref.sha256, what=what, version=ref.version)
         case PathRef():
             return _Pin(key="sha256", value=ref.sha256, what=("path",), needed=False)
-
-
-def _judged(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
-    if new.value is None:
-        if old is not None and old.value is not None and (new.needed or old.what == new.what):
-            yield finding("W501", f"{path}.{new.key}", "", _short(old.value), _UNPINNED)
-        elif new.needed and (old is None or old.what != new.what):
-            yield finding("W504", path, f"{_UNPINNED}: add `{new.key}`")
-    elif old is None or old.what != new.what:
-        # Something else, and pinned.
-        return
-    elif old.value != new.value:
-        is_other = old.value is not None
-        code, values = "W502" if is_other else "W501", (_short(old.value), _short(new.value))
-        yield finding(code, f"{path}.{new.key}", "", *values, weaker=is_other)
-    if old is not None and old.what == new.what and old.version != new.version:
-        yield finding("W502", f"{path}.package", "", old.version, new.version)
 
 
 def _short(value: str | None) -> str:
@@ -240,21 +238,11 @@ def _files(versions: Versions, source: Paired, *, old: bool = False) -> list[Pat
 
 def read_as(source: Source) -> tuple[str | None, str, bool, str]:
     """Return format, encoding, whether double quotes count, and the delimiter, with what `auto` means for the file."""
-    found = format_of(_file_name(source), source.format)
-    quoted = source.quoting == "double" or (source.quoting == "auto" and found == "csv")
-    delimiter = source.delimiter or ("," if found == "csv" else "")
-    return found, _encoding(source.encoding), quoted, delimiter
-
-
-def _file_name(source: Source) -> str:
     ref = source.ref
-    if isinstance(ref, PathRef):
-        return ref.path.name
-    return (source.hub_file or "") if isinstance(ref, HubRef) else ref.file
-
-
-def _encoding(name: str) -> str:
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        return name
+    name = source.hub_file or "" if isinstance(ref, HubRef) else getattr(ref, "file", "")
+    found = format_of(ref.path.name if isinstance(ref, PathRef) else name, source.format)
+    quoted = source.quoting == "double" or (source.quoting == "auto" and found == "csv")
+    encoding = source.encoding
+    with suppress(LookupError):
+        encoding = codecs.lookup(encoding).name
+    return found, encoding, quoted, source.delimiter or ("," if found == "csv" else "")

@@ -77,10 +77,15 @@ def judge_holdout(versions: Versions, rows: RowDivider, judges: Judges) -> Itera
     yield from _fewer_validation(versions, rows)
     if judges.rows is None:
         yield from _gone_lines(versions)
-    causes = [*_drawn(versions), *_other_rows(versions), *_new_lock(versions, rows)]
-    if not causes and not moved:
+    causes = [*_drawn(versions), *_other_rows(versions)]
+    is_new = versions.old.lock is None and versions.new.drawing_lock is not None
+    if not (causes or moved or is_new):
         return
     overlap = rows.overlap(versions.old, versions.new)
+    if is_new and isinstance(overlap, HoldoutOverlap) and not overlap.is_same:
+        causes.append(_cause("lock.splits.holdout", "the lock that is new records another holdout"))
+    if not (causes or moved):
+        return
     if isinstance(overlap, HoldoutOverlap) and overlap.is_same and not moved:
         return
     if causes:
@@ -115,7 +120,11 @@ def _drawn(versions: Versions) -> Iterator[Finding]:
             continue
         seen.add(path)
         if key == "data.answer":
-            yield from _more_labels(versions)
+            # Labels that are added bring rows; what else the answers are made from is a finding of its own.
+            more = versions.find("task.labels")
+            labels = (versions.old.recipe.task.labels, versions.new.recipe.task.labels)
+            if more is not None and set(labels[0]) < set(labels[1]):
+                yield _cause(more.path, REDRAWN, *more.shown)
         elif any(_is_below(one.path, path) for one in versions.differing):
             yield _cause(path, _meaning(path, versions), *_shown(versions, path))
 
@@ -157,13 +166,6 @@ def _meaning(path: str, versions: Versions) -> str:
     return REDRAWN
 
 
-def _more_labels(versions: Versions) -> Iterator[Finding]:
-    found = versions.find("task.labels")
-    old, new = set(versions.old.recipe.task.labels), set(versions.new.recipe.task.labels)
-    if found is not None and old < new:
-        yield _cause(found.path, REDRAWN, *found.shown)
-
-
 def _other_rows(versions: Versions) -> Iterator[Finding]:
     """What changes the rows from which the holdout is drawn, where no record holds it to its rows."""
     old, new = versions.old.recipe, versions.new.recipe
@@ -175,8 +177,11 @@ def _other_rows(versions: Versions) -> Iterator[Finding]:
     if new.splits.by in GIVEN_BY_DATA:
         return
     if _is_fixed(new.splits) or new.splits.folds:
-        # Adding rows moves no row.
-        yield from _from_others(versions)
+        # Adding rows moves no row; another part of the same package, or the same file read otherwise, does.
+        for source in versions.sources:
+            if source.same_place and (found := part_of(versions, source)) is not None:
+                says = f"{REDRAWN}, since it is drawn from other rows"
+                yield _cause(found.path, says, *found.shown)
         return
     unheld = f"{REDRAWN}, since its rows are drawn from others and no lock holds it to them"
     rows = versions.find("data.sample.rows")
@@ -191,21 +196,6 @@ def _other_rows(versions: Versions) -> Iterator[Finding]:
 def _is_fixed(splits: Splits) -> bool:
     """Return whether each row stands where it does whatever others there are: its share alone decides."""
     return isinstance(splits.holdout, float) and splits.by not in BY_ORDER
-
-
-def _from_others(versions: Versions) -> Iterator[Finding]:
-    """Another part of the same package or data set, or the same file read otherwise: other rows."""
-    for source in versions.sources:
-        if source.same_place and (found := part_of(versions, source)) is not None:
-            yield _cause(found.path, f"{REDRAWN}, since it is drawn from other rows", *found.shown)
-
-
-def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
-    if versions.old.lock is not None or versions.new.drawing_lock is None:
-        return
-    overlap = rows.overlap(versions.old, versions.new)
-    if isinstance(overlap, HoldoutOverlap) and not overlap.is_same:
-        yield _cause("lock.splits.holdout", "the lock that is new records another holdout")
 
 
 def _is_held(versions: Versions) -> bool:

@@ -73,7 +73,13 @@ class Apart:
                         return found["answer"]
                     if "failed" in found:
                         raise _error(found["failed"])
-                    _show(found, progress)
+                    if progress is not None and "note" in found:
+                        progress.note(str(found["note"]))
+                    elif progress is not None and "now" in found:
+                        mention(progress, str(found["now"]))
+                    elif progress is not None and "done" in found:
+                        done, total, unit, facts = found["done"]
+                        progress.update(done, total, unit, **facts)
             except BrokenPipeError:
                 pass
         self.log.seek(max(0, self.log.seek(0, 2) - LAST_BYTES))
@@ -136,18 +142,6 @@ def begin(named: Named, rights: Rights, held: ExitStack) -> None:
     held.callback(setattr, _Running, "apart", None)
     for name in HUB_KEYS:
         os.environ.pop(name, None)
-
-
-def _show(found: Mapping[str, Any], progress: Progress | None) -> None:
-    if progress is None:
-        return
-    if "note" in found:
-        progress.note(str(found["note"]))
-    elif "now" in found:
-        mention(progress, str(found["now"]))
-    elif "done" in found:
-        done, total, unit, facts = found["done"]
-        progress.update(done, total, unit, **facts)
 
 
 def _error(failed: Mapping[str, Any]) -> Exception:

@@ -136,14 +136,10 @@ def write_rows(ref: HubRef, config: str, split: str, folder: Path, progress: Pro
         return
     mention(progress, f"fetching {split or 'the only split'} of {ref.repo}")
     rows = load_rows(ref, config, split)
-    for column, names in (
-        {
-            column: ", ".join(f"{number} = {name}" for number, name in enumerate(feature.names))
-            for column, feature in rows.features.items()
-            if hasattr(feature, "names")
-        }
-    ).items():
-        progress.note(f"{column} holds numbers: {names}")
+    for column, feature in rows.features.items():
+        if hasattr(feature, "names"):
+            names = ", ".join(f"{number} = {name}" for number, name in enumerate(feature.names))
+            progress.note(f"{column} holds numbers: {names}")
     rows.to_parquet(folder / ROWS)
 
 
@@ -228,6 +224,7 @@ def _translated_errors(ref: HubRef) -> Iterator[None]:
 
 def _translate(error: Exception, at: str) -> DataError | None:
     import huggingface_hub.errors as hub  # an extra, and slow to import
+    from huggingface_hub import constants
 
     # Before `absent`: it is a RepositoryNotFoundError too, though the repository is there.
     if isinstance(error, hub.GatedRepoError):
@@ -237,27 +234,19 @@ def _translate(error: Exception, at: str) -> DataError | None:
     if isinstance(error, hub.LocalEntryNotFoundError):
         return _offline(at, error)
     absent = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)
-    missing = isinstance(error, FileNotFoundError) and not _is_offline(error)
-    missing = missing or isinstance(error, absent)
+    is_offline = bool(constants.HF_HUB_OFFLINE) or "offline" in str(error).lower()
+    missing = isinstance(error, absent) or (isinstance(error, FileNotFoundError) and not is_offline)
     if (isinstance(error, OSError) or is_of_the_connection(error)) and not missing:
         return _offline(at, error)
     # RuntimeError: the data set is a script. The library has errors of its own besides.
     known = isinstance(error, ValueError | RuntimeError | OSError)
     if known or type(error).__module__.startswith("datasets."):
-        return DataError.one("D347", f"{at}: {first_line(_reason(error))}")
+        # The library's "an error occurred while generating the dataset" has the reason behind it.
+        cause: BaseException | None = error
+        while type(cause).__name__.startswith("DatasetGeneration") and cause and cause.__cause__:
+            cause = cause.__cause__
+        return DataError.one("D347", f"{at}: {first_line(cause or error)}")
     return None
-
-
-def _reason(error: Exception) -> Exception:
-    cause = error.__cause__
-    is_general = type(error).__name__.startswith("DatasetGeneration")
-    return _reason(cause) if is_general and isinstance(cause, Exception) else error
-
-
-def _is_offline(error: Exception) -> bool:
-    from huggingface_hub import constants  # an extra, and slow to import
-
-    return bool(constants.HF_HUB_OFFLINE) or "offline" in str(error).lower()
 
 
 def is_of_the_connection(error: Exception) -> bool:

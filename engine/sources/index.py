@@ -39,6 +39,7 @@ MAX_BYTES = 32 << 30
 ATTEMPTS = 3
 CHUNK = 1 << 20
 TOO_MANY, SERVER_ERROR = 429, 500
+_TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
 
 
 class IndexSettings(Value):
@@ -275,29 +276,25 @@ def _sha256(file: Package) -> str | None:
 def read_settings(environment: Mapping[str, str]) -> IndexSettings:
     home = Path(environment.get("HOME", str(Path.home())))
     own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    pip, uv = _pip(environment, home, own), _uv(environment, own)
+    pip, (default, extra, folders) = _pip(environment, home, own), _uv(environment, own)
     named = map(environment.get, ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"))
     urls = [
-        next(filter(None, named), None) or uv["default"] or pip.get("index-url"),
+        next(filter(None, named), None) or default or pip.get("index-url"),
         *_words(environment.get("UV_INDEX"), environment.get("UV_EXTRA_INDEX_URL")),
-        *uv["extra"],
+        *extra,
         *_words(pip.get("extra-index-url")),
     ]
-    links = [
-        *environment.get("UV_FIND_LINKS", "").replace(",", " ").split(),
-        *uv["find_links"],
-        *_words(pip.get("find-links")),
-    ]
+    links = environment.get("UV_FIND_LINKS", "").replace(",", " ").split()
     variables = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     certificates = (pip.get("cert"), *map(environment.get, variables))
-    try:
-        seconds = float(environment.get("UV_HTTP_TIMEOUT") or pip.get("timeout") or 30)
-    except ValueError:
-        seconds = 30.0
+    seconds = 30.0
+    with suppress(ValueError):
+        seconds = float(environment.get("UV_HTTP_TIMEOUT") or pip.get("timeout") or seconds)
+    switches = (pip.get("no-index"), environment.get("UV_NO_INDEX"))
     return IndexSettings(
         indexes=tuple(dict.fromkeys(_with_credentials(url, environment) for url in urls if url)),
-        find_links=tuple(dict.fromkeys(links)),
-        no_index=_is_true(pip.get("no-index")) or _is_true(environment.get("UV_NO_INDEX")),
+        find_links=tuple(dict.fromkeys((*links, *folders, *_words(pip.get("find-links"))))),
+        no_index=any((one or "").strip().lower() in _TRUE for one in switches),
         trusted_hosts=tuple(_words(pip.get("trusted-host"), environment.get("UV_INSECURE_HOST"))),
         certificates=next((one for one in certificates if one and Path(one).exists()), None),
         timeout_seconds=max(seconds, 1.0),
@@ -337,25 +334,26 @@ def _pip(environment: Mapping[str, str], home: Path, own: Path) -> dict[str, str
     return found | variables
 
 
-def _uv(environment: Mapping[str, str], own: Path) -> dict[str, Any]:
+def _uv(environment: Mapping[str, str], own: Path) -> tuple[str | None, list[str], list[str]]:
+    """Return the main index of uv's settings, further ones, and folders of archives."""
     named = environment.get("UV_CONFIG_FILE")
-    found: dict[str, Any] = {"default": None, "extra": [], "find_links": []}
+    default, extra, folders = None, list[str](), list[str]()
     for file in [Path(named)] if named else [Path("/etc/uv/uv.toml"), own / "uv" / "uv.toml"]:
         table: dict[str, Any] = {}
         with suppress(OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         for scope in (table, table.get("pip", {})):
-            found["default"] = scope.get("index-url") or found["default"]
-            found["extra"] += scope.get("extra-index-url", [])
-            found["find_links"] += scope.get("find-links", [])
+            default = scope.get("index-url") or default
+            extra += scope.get("extra-index-url", [])
+            folders += scope.get("find-links", [])
         for index in table.get("index", []):
             url = f"{index['name']}={index['url']}" if "name" in index else index["url"]
             if index.get("default"):
-                found["default"] = url
+                default = url
             # uv asks an explicit index only for packages that name it.
             elif not index.get("explicit"):
-                found["extra"].append(url)
-    return found
+                extra.append(url)
+    return default, extra, folders
 
 
 def _with_credentials(url: str, environment: Mapping[str, str]) -> str:
@@ -375,7 +373,3 @@ def _with_credentials(url: str, environment: Mapping[str, str]) -> str:
 
 def _words(*texts: str | None) -> Iterator[str]:
     return (word for text in texts for word in (text or "").split())
-
-
-def _is_true(text: str | None) -> bool:
-    return (text or "").strip().lower() in {"1", "true", "yes", "on", "y", "t"}

@@ -115,32 +115,28 @@ def _require(ref: PathRef) -> None:
 
 
 def _digest(ref: PathRef, hashed: Callable[[Path], str]) -> str:
-    got = _digest_now(ref, hashed)
+    """Return the digest of what stands there; DataError where it is another than the pinned one."""
+    try:
+        if ref.path.is_dir():
+            # File systems list folders in any order; the digest must not depend on it.
+            found = sorted(islice(ref.path.rglob("*"), MOST_ENTRIES + 1))
+            if len(found) > MOST_ENTRIES:
+                raise _unreadable(
+                    ref, OSError(errno.EFBIG, f"holds more than {MOST_ENTRIES:,} files and folders")
+                )
+            files = [path for path in found if path.is_file()]
+            for path in files:
+                require_data(path)
+            lines = [f"{hashed(path)}  {path.relative_to(ref.path).as_posix()}\n" for path in files]
+            got = hashlib.sha256("".join(lines).encode()).hexdigest()
+        else:
+            require_data(ref.path)
+            got = hashed(ref.path)
+    except OSError as error:
+        raise _unreadable(ref, error) from error
     if ref.sha256 not in (None, got):
         raise wrong_sha256(ref.written, pinned=str(ref.sha256), got=got)
     return got
-
-
-def _digest_now(ref: PathRef, hashed: Callable[[Path], str]) -> str:
-    try:
-        if not ref.path.is_dir():
-            require_data(ref.path)
-            return hashed(ref.path)
-        # File systems list folders in any order; the digest must not depend on it.
-        files = [path for path in _inside(ref.path) if path.is_file()]
-        for path in files:
-            require_data(path)
-        lines = [f"{hashed(path)}  {path.relative_to(ref.path).as_posix()}\n" for path in files]
-    except OSError as error:
-        raise _unreadable(ref, error) from error
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _inside(folder: Path) -> list[Path]:
-    found = sorted(islice(folder.rglob("*"), MOST_ENTRIES + 1))
-    if len(found) > MOST_ENTRIES:
-        raise OSError(errno.EFBIG, f"holds more than {MOST_ENTRIES:,} files and folders")
-    return found
 
 
 def _unreadable(ref: PathRef, error: OSError | ValueError) -> DataError:

@@ -48,13 +48,12 @@ def remove_leftovers(store: Store) -> None:
         for run in _inside(recipe):
             _remove_unrecorded(root, run)
     for log in _inside(root / "logs"):
-        if _LOG.fullmatch(log.name):
-            with contextlib.suppress(OSError), leases.abandoned(log) as is_abandoned:
-                if is_abandoned and log.lstat().st_size == 0:
-                    writing.remove(log, below=root)
+        if _LOG.fullmatch(log.name) and log.lstat().st_size == 0:
+            _remove_abandoned(log, log, root)
     # of small records: the next write of the same one would remove it, and may never come
     for path in (*_inside(root / "holdouts"), *_inside(root / "measured")):
-        _remove_part(root, path)
+        if path.suffix == ".part":
+            _remove_abandoned(path, path, root)
 
 
 def _remove_unlocked(store: Store, folder: Path) -> None:
@@ -71,17 +70,13 @@ def _remove_unrecorded(root: Path, run: Path) -> None:
     if run.name.startswith(BEGUN):
         with contextlib.suppress(OSError):
             run.rmdir()  # killed before the mark was in it; fails where anything is
-    with contextlib.suppress(OSError), leases.abandoned(mark) as is_abandoned:
-        if is_abandoned:
-            writing.remove(mark if os.path.lexists(run / RECORD) else run, below=root)
+    _remove_abandoned(mark, mark if os.path.lexists(run / RECORD) else run, root)
 
 
-def _remove_part(root: Path, part: Path) -> None:
-    if part.suffix != ".part":
-        return
-    with contextlib.suppress(OSError), leases.abandoned(part) as is_abandoned:
+def _remove_abandoned(held: Path, path: Path, root: Path) -> None:
+    with contextlib.suppress(OSError), leases.abandoned(held) as is_abandoned:
         if is_abandoned:
-            writing.remove(part, below=root)
+            writing.remove(path, below=root)
 
 
 def _inside(folder: Path) -> Iterator[Path]:

@@ -92,17 +92,12 @@ def checked_root(root: Path, *, is_named: bool) -> Path:
 
 def _open_to_others(status: os.stat_result) -> str:
     user = os.geteuid()
-    # root by way of sudo may work on the store of the user who called it
-    owners = {user} if user else {0, int(_sudo_user())}
+    # root by way of sudo may work on the store of the user who called it, as with git's safe.directory
+    named = os.environ.get("SUDO_UID", "")
+    owners = {user} if user or not named.isdecimal() else {0, int(named)}
     if status.st_uid not in owners:
         return "belongs to another user"
     # with the sticky bit, as on /tmp, others can add names but cannot replace what is there
     if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
         return "can be written by everybody"
     return ""
-
-
-def _sudo_user() -> str:
-    """Return the id of the user who called sudo, as git's safe.directory does; root's own without sudo."""
-    named = os.environ.get("SUDO_UID", "")
-    return named if named.isdecimal() else "0"

@@ -81,7 +81,12 @@ class Runs:
         Names of runs are in the order in which they ended: where the clock was set back, or another run ended in the
         same second, the time is a second after that of the last one.
         """
-        stamp, begun = self._next_stamp(recipe_name), self._begin(recipe_name)
+        now = datetime.now(UTC)
+        last = max((run.name[:LENGTH] for run in self.of(recipe_name)), default="")
+        with contextlib.suppress(ValueError):  # a folder that somebody has named
+            then = datetime.strptime(last, STAMP).replace(tzinfo=UTC)
+            now = max(now, then + timedelta(seconds=1))
+        stamp, begun = now.strftime(STAMP), self._begin(recipe_name)
         for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
             path = self._folder / recipe_name / f"{stamp}-{key[:8]}{suffix}"
             # asked first, since a folder that is empty would be replaced
@@ -104,8 +109,13 @@ class Runs:
             begun = self._folder / recipe_name / f"{BEGUN}{secrets.token_hex(12)}"
             try:
                 writing.make_folder(begun, below=self._root)
-                if _hold(begun):
+                with writing.open_new(begun / UNFINISHED) as mark:
+                    # the lock belongs to both descriptors, and ends with the process at the latest
+                    number = os.dup(mark.fileno())
+                if leases.hold(number):
+                    _held[begun] = number
                     return begun
+                os.close(number)
             except FileNotFoundError:
                 continue  # somebody took it for abandoned in the moment before it was held
             except OSError as error:
@@ -127,14 +137,6 @@ class Runs:
             with contextlib.suppress(OSError):
                 writing.remove(run, below=self._root)
         _let_go(run)
-
-    def _next_stamp(self, recipe_name: str) -> str:
-        now = datetime.now(UTC)
-        last = max((run.name[:LENGTH] for run in self.of(recipe_name)), default="")
-        with contextlib.suppress(ValueError):  # a folder that somebody has named
-            then = datetime.strptime(last, STAMP).replace(tzinfo=UTC)
-            now = max(now, then + timedelta(seconds=1))
-        return now.strftime(STAMP)
 
     def of(self, recipe_name: str) -> list[Path]:
         """Finished runs of a recipe, oldest first, whoever made them; none that stand behind a link."""
@@ -163,9 +165,8 @@ class Runs:
                     return path
             runs = self.of(reference)
         else:
-            runs = sorted(
-                (run for name in self.names() for run in self.of(name)), key=lambda run: run.name
-            )
+            found = (run for name in self.names() for run in self.of(name))
+            runs = sorted(found, key=lambda run: run.name)
         return runs[-1] if runs else None
 
     def record(self, run: Path, fields: Mapping[str, Any]) -> None:
@@ -188,17 +189,6 @@ class Runs:
 
 _held: dict[Path, int] = {}
 """Descriptors of the marks in run folders that this process is filling."""
-
-
-def _hold(run: Path) -> bool:
-    with writing.open_new(run / UNFINISHED) as mark:
-        # the lock belongs to both descriptors, and ends with the process at the latest
-        number = os.dup(mark.fileno())
-    if not leases.hold(number):
-        os.close(number)
-        return False
-    _held[run] = number
-    return True
 
 
 def _let_go(run: Path) -> None:

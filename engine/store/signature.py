@@ -94,14 +94,14 @@ def sign(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
 
     EnvironmentProblem E757 where the key cannot be read, or made.
     """
-    key = _own_key()
+    key = _read(_place()) or _make(_place())
     fields = {name: value for name, value in record.items() if name != FIELD}
     return {**fields, FIELD: {"by": _name_of(key), "hmac": _hmac(key, kind, fields)}}
 
 
 def prepare() -> None:
     """Make this user's key where there is none; a confined process can only read it. EnvironmentProblem E757."""
-    _own_key()
+    _read(_place()) or _make(_place())
 
 
 def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
@@ -119,10 +119,6 @@ def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
     # in constant time, and over bytes: `compare_digest` refuses texts beyond ASCII, which a
     # stranger's record may hold
     return Origin.OURS if hmac.compare_digest(given, expected.encode()) else Origin.CHANGED
-
-
-def _own_key() -> bytes:
-    return _read(_place()) or _make(_place())
 
 
 def _place() -> Path:
@@ -168,17 +164,13 @@ def _make(place: Path) -> bytes:
                 stream.write(secrets.token_bytes(SHORTEST))
                 stream.flush()
                 os.fsync(stream.fileno())
+            # a link fails where the name is taken, a rename would overwrite: two processes must not sign with two keys
             with contextlib.suppress(FileExistsError):
                 try:
-                    # a link fails where the name is taken, a rename would overwrite: two processes must not
-                    # sign with two keys
                     os.link(partial, place)
-                except FileExistsError:
-                    raise
-                except OSError:  # a file system without hard links
-                    if place.exists():
-                        raise FileExistsError from None
-                    partial.replace(place)
+                except OSError:  # also a file system without hard links
+                    if not place.exists():
+                        partial.replace(place)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:

@@ -234,19 +234,19 @@ def projects() -> tuple[Path, ...]:
     found = value.get("projects") or []
     if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
         raise _no_settings(file, "`projects` must be a list of folders")
-    return tuple(_project(one, file) for one in found)
-
-
-def _project(text: str, file: Path) -> Path:
-    try:
-        folder = Path(text).expanduser()
+    folders = []
+    for one in found:
+        # a zero byte; the home of a user that is none
+        try:
+            folder = Path(one).expanduser()
+            place = real_place(folder)
+        except (ValueError, RuntimeError) as error:
+            raise _no_settings(file, f"`{one}` is no folder: {error}") from None
         # a relative one would be a folder of whatever project one stands in
         if not folder.is_absolute():
             raise _no_settings(file, f"`{folder}` is not absolute")
-        return real_place(folder)
-    # a zero byte; the home of a user that is none
-    except (ValueError, RuntimeError) as error:
-        raise _no_settings(file, f"`{text}` is no folder: {error}") from None
+        folders.append(place)
+    return tuple(folders)
 
 
 def _pair(text: str) -> tuple[str, str]:

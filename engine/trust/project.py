@@ -6,6 +6,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -68,12 +69,16 @@ def _repository(folder: Path) -> Path | None:
     A repository of somebody else's around the folder does not count, and neither does one that holds the user's home:
     people keep their settings in such a one, and what they download lands below it.
     """
-    home = _home()
+    home = None
+    with suppress(RuntimeError):  # nobody's process has no home
+        home = real_place(Path.home())
     for top in (folder, *folder.parents):
         if home is not None and home.is_relative_to(top):
             return None
         if _is_top(top):
-            return top if _owner(top) == _owner(folder) else None
+            with suppress(OSError):
+                return top if top.stat().st_uid == folder.stat().st_uid else None
+            return None
     return None
 
 
@@ -85,17 +90,3 @@ def _is_top(folder: Path) -> bool:
         return not stat.S_ISDIR(mode) or (folder / ".git" / "HEAD").exists()
     except OSError:
         return False
-
-
-def _owner(folder: Path) -> int:
-    try:
-        return folder.stat().st_uid
-    except OSError:
-        return -1
-
-
-def _home() -> Path | None:
-    try:
-        return real_place(Path.home())
-    except RuntimeError:  # nobody's process has no home
-        return None

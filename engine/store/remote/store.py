@@ -104,20 +104,17 @@ class SharedStore(Store):
         if not is_lacking or key in self._asked or not _KEY.fullmatch(key):
             return found
         self._asked.add(key)
-        manifest = self._ask(lambda: self._found_there(key))
+        try:
+            manifest = self._ask(lambda: find(self._connected(), key, self.root))
+        except RefusedError as error:
+            self._happened.refused[key] = str(error)
+            return found
         if manifest is None:
             return found
         # whoever holds the lock builds it or takes it: they need no help
         with self.lock_if_free(key) as is_free:
             is_taken = is_free and self._take(manifest)
         return super()._looked_through(key) if is_taken else found
-
-    def _found_there(self, key: str) -> SharedManifest | None:
-        try:
-            return find(self._connected(), key, self.root)
-        except RefusedError as error:
-            self._happened.refused[key] = str(error)
-            return None
 
     def _take(self, manifest: SharedManifest) -> bool:
         there = manifest.artifact
@@ -127,8 +124,15 @@ class SharedStore(Store):
 
         def bring() -> bool:
             with storage_errors(self.root):
-                folder = fetch(self._connected(), manifest, self.root)
-                self._place_taken(folder, manifest)
+                folder, final = (
+                    fetch(self._connected(), manifest, self.root),
+                    self.folder(there.key),
+                )
+                text = manifest_text(replace(there, taken_from=self._sharing.place.url))
+                writing.write_text(folder / MANIFEST, text, below=self.root, durable=True)
+                self._make(final.parent)
+                self._make_room(there.key, final)
+                writing.move(folder, final, below=self.root)
             return True
 
         try:
@@ -140,15 +144,6 @@ class SharedStore(Store):
             self._there.add(there.key)
             self._happened.taken.append(there.stage)
         return bool(is_taken)
-
-    def _place_taken(self, folder: Path, manifest: SharedManifest) -> None:
-        there = manifest.artifact
-        final = self.folder(there.key)
-        text = manifest_text(replace(there, taken_from=self._sharing.place.url))
-        writing.write_text(folder / MANIFEST, text, below=self.root, durable=True)
-        self._make(final.parent)
-        self._make_room(there.key, final)
-        writing.move(folder, final, below=self.root)
 
     # -- giving
 

@@ -13,7 +13,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import Final
 
 from engine.files import writing
 from engine.files.reading import parse_json
@@ -116,16 +116,14 @@ def _require_sound(artifact: Artifact, digests: Mapping[str, tuple[str, ...]]) -
         raise ValueError("it names a file twice, or too many")
     folders = {above.as_posix() for name in names for above in PurePosixPath(name).parents}
     parts = {part for name in names for part in name.split("/")}
-    if not folders.isdisjoint(names) or max(map(_length, parts), default=0) > LONGEST_NAME:
+    if not folders.isdisjoint(names) or any(
+        len(one.encode("utf-8", "surrogatepass")) > LONGEST_NAME for one in parts
+    ):
         raise ValueError("a file lies below another, or has too long a name")
     for entry in artifact.files:
         if entry.bytes < 0 or type(entry.mtime_ns) is not int:
             raise ValueError(f"`{entry.name}` has no size or no time")
         list(parts_of(entry, digests))
-
-
-def _length(name: str) -> int:
-    return len(name.encode("utf-8", "surrogatepass"))
 
 
 INCOMING: Final = "incoming"
@@ -202,7 +200,11 @@ def fetch(objects: ObjectStore, manifest: SharedManifest, root: Path) -> Path:
     artifact = manifest.artifact
     folder = root / INCOMING / artifact.key
     files = folder / FILES
-    _keep_only(files, {entry.name for entry in artifact.files}, root)
+    names = {entry.name for entry in artifact.files}
+    for path in sorted(files.rglob("*")) if files.is_dir() and not files.is_symlink() else []:
+        is_known = path.relative_to(files).as_posix() in names and path.is_file()
+        if path.is_symlink() or not (is_known or path.is_dir()):
+            writing.remove(path, below=root)
     writing.make_folder(files, below=root)
     missing = sum(entry.bytes for entry in artifact.files) - (
         sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
@@ -225,8 +227,10 @@ def _fetch_file(
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     with os.fdopen(handle, "r+b") as stream:
         for part in parts_of(entry, digests):
-            content = _kept(stream, part.start, part.bytes, part.sha256)
-            if content is None:
+            # a part that an earlier transfer left; of an empty file too, which is whole before anything has arrived
+            stream.seek(part.start)
+            content = stream.read(part.bytes)
+            if hashlib.sha256(content).hexdigest() != part.sha256:
                 try:
                     content = objects.get(blob_name(part.sha256), limit=min(part.bytes, PART))
                 except OversizeError as error:
@@ -249,20 +253,6 @@ def _fetch_file(
         raise RefusedError(f"`{entry.name}` does not have its digest")
     # the time of its manifest: a file of the same size and time is not hashed again
     os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
-
-
-def _kept(stream: BinaryIO, start: int, size: int, digest: str) -> bytes | None:
-    stream.seek(start)
-    content = stream.read(size)
-    # of an empty file too, which is whole before anything has arrived
-    return content if hashlib.sha256(content).hexdigest() == digest else None
-
-
-def _keep_only(files: Path, names: set[str], root: Path) -> None:
-    for path in sorted(files.rglob("*")) if files.is_dir() and not files.is_symlink() else []:
-        is_known = path.relative_to(files).as_posix() in names and path.is_file()
-        if path.is_symlink() or not (is_known or path.is_dir()):
-            writing.remove(path, below=root)
 
 
 def _each[T, R](call: Callable[[T], R], items: Iterable[T]) -> list[R]:

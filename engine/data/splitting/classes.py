@@ -47,7 +47,11 @@ def class_problems(
             else "the only holdout row"
         )
         message = f"{which} has the label `{alone[0]}`"
-        hint = _one_class_hint(sum(total.values()) - total[alone[0]], splits)
+        others = sum(total.values()) - total[alone[0]]
+        larger = ", or enlarge the holdout" if others else ""
+        hint = f"{several(others, 'row')} of other labels could be drawn: add such rows{larger}"
+        if splits.by in ("files", "column"):
+            hint = "use a file with the true labels; masked test files name one label everywhere"
         yield split_problem("D361", message, "holdout", hint)
     # A class without rows is reported by the check of missing classes. In a holdout of one class,
     # every other one is too small as well, which says less.
@@ -87,13 +91,6 @@ def check_left_to_train(work: Preparation, division: Division) -> None:
             f"`recipe data` shows the rows; other rows are needed, or `data.checks.{check}: warn`"
         )
     findings.refuse("D435", message, "splits.train", hint)
-
-
-def _one_class_hint(others: int, splits: Splits) -> str:
-    if splits.by in ("files", "column"):
-        return "use a file with the true labels; masked test files name one label everywhere"
-    larger = ", or enlarge the holdout" if others else ""
-    return f"{several(others, 'row')} of other labels could be drawn: add such rows{larger}"
 
 
 def _small_class_hint(needed: int, splits: Splits, *, has_enough: bool) -> str:

@@ -165,7 +165,11 @@ def divide_held(
         taken = set(divided[place])
         left = [unit for unit in left if unit not in taken]
     if units.by == "time":
-        left = _not_later(record, left, divided)
+        # The future stays unknown: rows that did not train and are later than what judges are left out.
+        times = [units.time(unit) for chosen in divided.values() for unit in chosen]
+        start = min(times, default=float("inf"))
+        trained = set(record.by_place(left).get(Assignment.TRAIN, ()))
+        left = [unit for unit in left if unit in trained or units.time(unit) < start]
     divided[Assignment.TRAIN] = record.train(left, sizes[Assignment.TRAIN])
     return divided
 
@@ -180,14 +184,6 @@ def _in_turn(
     )
     own = set(judged)
     return [unit for unit in among if unit in own or first <= units.time(unit) < end]
-
-
-def _not_later(record: RecordedDivision, among: Iterable[int], divided: Chosen) -> list[int]:
-    units = record.units
-    judged = [units.time(unit) for chosen in divided.values() for unit in chosen]
-    first = min(judged, default=float("inf"))
-    trained = set(record.by_place(among).get(Assignment.TRAIN, ()))
-    return [unit for unit in among if unit in trained or units.time(unit) < first]
 
 
 def membership(pool: Pool, drawn: bytes, places: Sequence[int] | None = None) -> Membership:

@@ -30,10 +30,15 @@ def check_rules(recipe: FilledText, structure: Iterable[Problem]) -> tuple[Probl
     structure = tuple(structure)
     blocked = {problem.path for problem in structure if problem.code in _BLOCKING}
     blocked |= {dotted(path) for path in recipe.broken if path}
+
+    def overlap(key: str, at: str) -> bool:
+        shorter, longer = sorted((key, at), key=len)
+        return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
+
     return tuple(
         problem
         for rule in RULES
-        if not any(_overlap(key, at) for key in rule.reads for at in blocked)
+        if not any(overlap(key, at) for key in rule.reads for at in blocked)
         for problem in _broken(rule, recipe, is_sound=not structure and not recipe.broken)
     )
 
@@ -47,8 +52,3 @@ def _broken(one: Rule, recipe: FilledText, *, is_sound: bool) -> tuple[Problem, 
         if is_sound:
             raise
         return ()
-
-
-def _overlap(key: str, at: str) -> bool:
-    shorter, longer = sorted((key, at), key=len)
-    return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))

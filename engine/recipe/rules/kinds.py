@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.errors import listed
-from engine.kinds import KINDS, Kind
+from engine.kinds import KINDS
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.source import FilledText
@@ -97,21 +97,15 @@ def shape_fits_the_kind(recipe: FilledText) -> Problems:
     if shape == "columns" and key and not by_columns:
         hint = f"add data.{key}, or write `shape: auto`"
         yield recipe.problem("R243", "nothing says which columns", at=at, hint=hint)
-    if shape not in ("auto", "columns"):
-        yield from _unfit_shape(recipe, kind, shape, by_columns=by_columns)
+    if shape not in ("auto", "columns", *kind.formats):
+        known = f"shapes are {', '.join(kind.formats)}" if kind.formats else "it reads columns"
+        message = f"{kind.name} cannot be read from rows of shape {shape}"
+        yield recipe.problem("R243", message, at=at, hint=known)
+    elif shape not in ("auto", "columns") and by_columns:
+        message = f"the shape says where things are, and so does `data.{kind.columns_key}`"
+        yield recipe.problem("R243", message, at=at, hint="keep one of the two")
     is_ignored = "task.input" in kind.reads and kind.formats and not by_columns
     if is_ignored and value_at(recipe, ("task", "input")) is not None:
         message = "the shape of the rows says what is read; this would be ignored"
         hint = "delete it, or say under data.answer where the answer is"
         yield recipe.problem("R243", message, at=("task", "input"), key=True, hint=hint)
-
-
-def _unfit_shape(recipe: FilledText, kind: Kind, shape: str, *, by_columns: bool) -> Problems:
-    at, fitting = ("data", "shape"), kind.formats
-    if shape not in fitting:
-        known = f"shapes are {', '.join(fitting)}" if fitting else "it reads columns"
-        message = f"{kind.name} cannot be read from rows of shape {shape}"
-        yield recipe.problem("R243", message, at=at, hint=known)
-    elif by_columns:
-        message = f"the shape says where things are, and so does `data.{kind.columns_key}`"
-        yield recipe.problem("R243", message, at=at, hint="keep one of the two")

@@ -96,7 +96,12 @@ def paths_can_be_read_anywhere(recipe: FilledText) -> Problems:
         fault = fault_of_file(path)
         if fault == ABSENT:
             message = f"no such file or folder: {show(written)}"
-            hint = hint_of_path(written) or _nearby(recipe, path, written)
+            hint = hint_of_path(written)
+            # A hint would name files of a folder that the recipe may not look into.
+            if hint is None and recipe.judge.may_list(path.parent):
+                near = nearest_file(path.name, names_in(path.parent))
+                meant = f"{written.removesuffix(path.name)}{near}"
+                hint = did_you_mean(meant) if near else None
             yield recipe.problem("R302", message, at=at, hint=hint)
         elif fault == FOLDER:
             if wanted := _instead_of_folder(written, what, str(at[-1])):
@@ -144,14 +149,6 @@ def hint_of_path(written: str) -> str | None:
     if _FILLED_BY_SHELLS.match(written):
         return f"`$NAME`, `%NAME%` and `~` are not filled in: {RELATIVE}"
     return None
-
-
-def _nearby(recipe: FilledText, path: Path, written: str) -> str | None:
-    # A hint would name files of a folder that the recipe may not look into.
-    if not recipe.judge.may_list(path.parent):
-        return None
-    near = nearest_file(path.name, names_in(path.parent))
-    return did_you_mean(f"{written.removesuffix(path.name)}{near}") if near else None
 
 
 @rule(*PLACE_KEYS)

@@ -41,7 +41,11 @@ def waivers_name_something_once(recipe: FilledText) -> Problems:
         if is_known(what):
             continue
         if _CODE.fullmatch(what):
-            message, hint = f"{show(what)} is no code of a weaker gate", _code_hint(what)
+            message = f"{show(what)} is no code of a weaker gate"
+            where = "they stand in docs/reference/errors.md, from W101 on"
+            is_known_code = what.upper() in _codes()
+            hint = suggestion(what.upper(), _codes(), where)
+            hint = f"write `{what.upper()}`" if is_known_code else hint
         else:
             paths = [
                 path for path, _ in walk(recipe_schema()) if not {"[]", "*"}.intersection(path)
@@ -74,10 +78,3 @@ def _form(path: tuple[str, ...]) -> re.Pattern[str]:
             name = ".+" if part == "*" else re.escape(part)
             found += rf"\.{name}" if found else name
     return re.compile(found)
-
-
-def _code_hint(what: str) -> str | None:
-    if what.upper() in _codes():
-        return f"write `{what.upper()}`"
-    where = "they stand in docs/reference/errors.md, from W101 on"
-    return suggestion(what.upper(), _codes(), where)

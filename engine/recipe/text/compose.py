@@ -155,14 +155,11 @@ class Composer:
             self._refuse("R116", f"nested more than {MAX_DEPTH} levels deep", event, path)
             raise RecipeError(self.problems)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(stream, path)
+            items: list[Json] = []
+            while not isinstance(event := next(stream), yaml.SequenceEndEvent):
+                items.append(self._value(event, stream, (*path, len(items))))
+            return items
         return self._mapping(stream, path)
-
-    def _sequence(self, stream: Iterator[Event], path: KeyPath) -> list[Json]:
-        items: list[Json] = []
-        while not isinstance(event := next(stream), yaml.SequenceEndEvent):
-            items.append(self._value(event, stream, (*path, len(items))))
-        return items
 
     def _mapping(self, stream: Iterator[Event], path: KeyPath) -> dict[str, Json]:
         found: dict[str, Json] = {}

@@ -188,7 +188,8 @@ def _rebased(value: Any, schema: Schema, prefix: str, *, is_local: bool) -> Any:
     """Return a value with the paths in it led through `prefix`; what does not fit the schema stays."""
     expanded = expand(schema)
     if expanded.get("x-path"):
-        return _through(value, prefix) if is_local else value
+        is_relative = isinstance(value, str) and value and not _NOT_RELATIVE.match(value)
+        return posixpath.normpath(f"{prefix}/{value}") if is_local and is_relative else value
     below = dict(children(expanded))
     if isinstance(value, list) and "[]" in below:
         return [_rebased(item, below["[]"], prefix, is_local=is_local) for item in value]
@@ -200,12 +201,6 @@ def _rebased(value: Any, schema: Schema, prefix: str, *, is_local: bool) -> Any:
         name: _rebased(item, below.get(name, below.get("*", {})), prefix, is_local=is_local)
         for name, item in value.items()
     }
-
-
-def _through(written: Json, prefix: str) -> Json:
-    if not isinstance(written, str) or not written or _NOT_RELATIVE.match(written):
-        return written
-    return posixpath.normpath(f"{prefix}/{written}")
 
 
 def with_parent_text(child: str, parent: str, *, named: str) -> str:

@@ -188,25 +188,21 @@ def with_defaults(value: Any, schema: Schema | None = None) -> Any:
     """Return `value`, which may be broken, with every constant default of the schema filled in, at every depth."""
     expanded = expand(recipe_schema() if schema is None else schema)
     if isinstance(value, Mapping):
-        return _mapping_with_defaults(value, next(forms(expanded), expanded))
+        form = next(forms(expanded), expanded)
+        properties, other = form.get("properties", {}), form.get("additionalProperties")
+        filled: dict[str, Any] = {}
+        for name, below in properties.items():
+            if name in value:
+                filled[name] = with_defaults(value[name], below)
+            elif "default" in (wanted := expand(below)) and not form.get("x-partial"):
+                filled[name] = with_defaults(wanted["default"], below)
+        for name, given in value.items():
+            if name not in properties:
+                filled[name] = with_defaults(given, other) if isinstance(other, dict) else given
+        return filled
     if isinstance(value, list) and isinstance(expanded.get("items"), dict):
         return [with_defaults(item, expanded["items"]) for item in value]
     return value
-
-
-def _mapping_with_defaults(value: Mapping[str, Any], expanded: Schema) -> dict[str, Any]:
-    properties = expanded.get("properties", {})
-    other = expanded.get("additionalProperties")
-    filled: dict[str, Any] = {}
-    for name, below in properties.items():
-        if name in value:
-            filled[name] = with_defaults(value[name], below)
-        elif "default" in (wanted := expand(below)) and not expanded.get("x-partial"):
-            filled[name] = with_defaults(wanted["default"], below)
-    for name, given in value.items():
-        if name not in properties:
-            filled[name] = with_defaults(given, other) if isinstance(other, dict) else given
-    return filled
 
 
 @lru_cache(maxsize=1)

@@ -146,7 +146,11 @@ def languages_of(base: Reference) -> list[str]:
         with (base.path / "README.md").open(encoding="utf-8", errors="replace") as card:
             head = card.read(MOST_OF_CARD).partition("\n---")[0]
         value, *lines = head.partition("\nlanguage:")[2].splitlines() or [""]
-        items = value.strip(" []").split(",") if value.strip() else takewhile(_is_item, lines)
+        items = (
+            value.strip(" []").split(",")
+            if value.strip()
+            else takewhile(lambda line: line.lstrip().startswith("-"), lines)
+        )
         if codes := [
             code for one in items if re.fullmatch("[a-z]{2,3}", code := one.strip(" -\"'"))
         ]:
@@ -155,10 +159,6 @@ def languages_of(base: Reference) -> list[str]:
     return next(
         (codes.split() for family, codes in FAMILIES.items() if re.search(family, name)), []
     )
-
-
-def _is_item(line: str) -> bool:
-    return line.lstrip().startswith("-")
 
 
 def unspoken(base: Reference | None, texts: Iterable[str]) -> str:

@@ -221,23 +221,19 @@ def _candidates(text: str) -> Iterator[PersonalSpan]:
         yield from _spans(PASSWORD, text, "PASSWORD")
         yield from _spans(EMAIL, text, "EMAIL")
     if DIGITS.search(text):
-        yield from _numbers(text)
+        yield from _ibans(text)
+        yield from _spans(CARD, text, "CARD", _card)
+        for pattern, check in IDENTITIES:
+            yield from _spans(pattern, text, "ID", check)
+        yield from _spans(PHONE, text, "PHONE", _phone)
+        for found in CALLED.finditer(text):
+            yield PersonalSpan(found.start("number"), found.end("number"), "PHONE")
     if text.count(".") > 2 or text.count(":") > 2:  # four parts have three marks
         for pattern in (IPV4, IPV6):
             for span in _spans(pattern, text, "IP", _address):
                 # `v10.20.30.40` is a version.
                 if not VERSION.search(text[max(0, span.start - 10) : span.start]):
                     yield span
-
-
-def _numbers(text: str) -> Iterator[PersonalSpan]:
-    yield from _ibans(text)
-    yield from _spans(CARD, text, "CARD", _card)
-    for pattern, check in IDENTITIES:
-        yield from _spans(pattern, text, "ID", check)
-    yield from _spans(PHONE, text, "PHONE", _phone)
-    for found in CALLED.finditer(text):
-        yield PersonalSpan(found.start("number"), found.end("number"), "PHONE")
 
 
 def _ibans(text: str) -> Iterator[PersonalSpan]:

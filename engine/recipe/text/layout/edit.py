@@ -83,7 +83,11 @@ def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
     for start, end, new in replaced:
         text = text[:start] + new + text[end:]
     # Whatever layout was not expected shows here, before anything is written.
-    if parse_source(text.encode(), source.path).value != _expected(source.value, edits):
+    expected: Any = deepcopy(source.value)
+    for edit in edits:
+        *holder, name = edit.at
+        reduce(getitem, holder, expected)[name] = edit.value
+    if parse_source(text.encode(), source.path).value != expected:
         first = edits[0]
         raise RecipeError.one(
             "R127",
@@ -120,11 +124,3 @@ def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, s
 def _spelled(value: str) -> str:
     """Return a digest as it may stand in YAML: one of digits alone would be a number."""
     return value if is_plain_text(value) else f'"{value}"'
-
-
-def _expected(value: Any, edits: tuple[Edit, ...]) -> Any:
-    found = deepcopy(value)
-    for edit in edits:
-        *holder, name = edit.at
-        reduce(getitem, holder, found)[name] = edit.value
-    return found

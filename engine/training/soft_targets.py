@@ -154,7 +154,7 @@ class TeacherForTargets:
         from engine.runtime.rendering.files import IGNORED  # brings torch
         from engine.runtime.rendering.segments import TokenRow
         from engine.runtime.scoring.likelihood import packs
-        from engine.runtime.training.soft_targets import targets_of, write_table
+        from engine.runtime.training.soft_targets import targets_of
 
         keys = [*part]
         rows = [
@@ -172,12 +172,7 @@ class TeacherForTargets:
             if known is None:
                 asked = targets_of(self._teacher(), pack, most=MOST, vocabulary=self.vocabulary)
                 known = dict(zip(here, asked, strict=True))
-                partial = place.with_name(f"{place.name}.part")
-                for folder in (partial, place):
-                    shutil.rmtree(folder, ignore_errors=True)
-                partial.mkdir(parents=True)
-                write_table(partial, [*known], [*known.values()])
-                partial.rename(place)
+                _keep(place, known)
                 self.asked += len(here)
             found |= known
             self.context.progress.update(self._done + len(found), self._all, "rows asked")
@@ -186,6 +181,17 @@ class TeacherForTargets:
     def _teacher(self) -> LoadedModel:
         self._loaded = self._loaded or self.load()
         return self._loaded
+
+
+def _keep(place: Path, found: Mapping[bytes, Targets]) -> None:
+    from engine.runtime.training.soft_targets import write_table  # brings torch
+
+    partial = place.with_name(f"{place.name}.part")
+    for folder in (partial, place):
+        shutil.rmtree(folder, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write_table(partial, [*found], [*found.values()])
+    partial.rename(place)
 
 
 def _read(place: Path, rows: Mapping[bytes, Row]) -> dict[bytes, Targets] | None:

@@ -172,15 +172,16 @@ def loaded_adapter(factor: float) -> Prepare:
     def prepare(_: Project, patch: Patch) -> None:
         from engine.runtime.models import load
 
-        real = load._check_every_tensor_is_used
+        real = load.get_peft_model_state_dict
 
-        def check(model: Any, adapter: Any) -> None:
-            real(model, adapter)
+        def state(model: Any, *given: Any, **named: Any) -> Any:
+            found = real(model, *given, **named)
             for name, weight in model.named_parameters():
                 if "lora_B" in name:
                     weight.data.mul_(factor)
+            return found
 
-        patch.setattr(load, "_check_every_tensor_is_used", check)
+        patch.setattr(load, "get_peft_model_state_dict", state)
 
     return prepare
 

@@ -15,10 +15,10 @@ from engine.metrics.predictions import Judging, read_predictions, write_predicti
 from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Recipe, Reference
+from engine.training.curves import svm_curve
 from engine.training.preflight import check_base_model
 from engine.training.rendered import render_by_length
 from engine.training.soft_targets import refuse_other_tokenizer
-from engine.training.svm_curve import svm_curve
 from engine.training.trials import folds_in
 from engine.values import to_json
 

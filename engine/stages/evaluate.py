@@ -22,7 +22,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions, wr
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.store import Artifact
-from engine.training.checkpoints import write_curve
+from engine.training.curves import write_curve
 from engine.training.train import load_trained, refuse_another_model
 from engine.training.variants import machine
 from engine.values import Value, to_json

@@ -14,7 +14,7 @@ from engine.data.examples.example import Example
 from engine.evidence import HistoryPoint, TrainingSummary
 from engine.metrics.predictions import Prediction
 from engine.store import make_key
-from engine.training import checkpoints
+from engine.training import curves
 from engine.values import to_json
 from support.stage_bench import Bench, Quiet, examples, make_bench
 
@@ -67,7 +67,7 @@ def curve(
 
     trained = bench.store.put("train", make_key({"test": "train"}), train)
     monkeypatch.setattr(
-        checkpoints,
+        curves,
         "_predictions",
         lambda _step, _context, _asked, sample: predictions(sample, wrong=10),
     )
@@ -79,8 +79,8 @@ def curve(
         progress=Quiet(),
     )
     asked: Any = None
-    checkpoints.write_curve(context, asked, rows, final=predictions(rows))
-    found: list[dict[str, Any]] = json.loads((tmp_path / "work" / checkpoints.FILE).read_text())
+    curves.write_curve(context, asked, rows, final=predictions(rows))
+    found: list[dict[str, Any]] = json.loads((tmp_path / "work" / curves.FILE).read_text())
     return found
 
 

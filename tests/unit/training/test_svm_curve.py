@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.training.svm_curve import svm_curve
+from engine.training.curves import svm_curve
 from engine.values import replace
 from support.stage_bench import examples, make_bench
 

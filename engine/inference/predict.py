@@ -168,8 +168,8 @@ def judged_and_free(
     choices = _choices(loaded, asked, examples, progress=progress)
     labels = answers_of(loaded, asked.task)
     # What greedy decoding returns where it says an answer; None where that does not end the turn.
-    said = cache(lambda at: text_of(loaded.chat, loaded.chat.token_ids(labels[at])))
-    texts = [None if choice.greedy is None else said(choice.greedy) for choice in choices]
+    written = cache(lambda at: text_of(loaded.chat, loaded.chat.token_ids(labels[at])))
+    texts = [None if choice.greedy is None else written(choice.greedy) for choice in choices]
     pairs = [*zip(examples, texts, strict=True)]
     unknown = [row for row, text in pairs if text is None]
     decoded = iter(free(loaded, asked, unknown, progress=progress))

@@ -267,13 +267,13 @@ def diagnose(recipe: Recipe, evidence: TrainedEvidence) -> Diagnosis:
         reasons.append("no_more")
     if edit == "learn_less" and not edits:
         reasons.append("no_less_of_compared" if case.checkpoints.are_compared else "no_less")
-    said = list[str]()
+    sentences = list[str]()
     for named in reasons:
         one = table()["words"].get(named, named) if isinstance(named, str) else named
         one = {"if": [], "say": one} if isinstance(one, str) else one
         if _hold(one["if"], case):
-            said.append(_EvidenceFormatter().format(one["say"], case))
-    found = _diagnosis(case, Fit(rule["fit"]), tuple(said), edits)
+            sentences.append(_EvidenceFormatter().format(one["say"], case))
+    found = _diagnosis(case, Fit(rule["fit"]), tuple(sentences), edits)
     why, cause = case.cause
     # One cause first: what another setting would not help is not given one.
     if not cause or (found.fit is Fit.FITS and evidence.passes is not False):

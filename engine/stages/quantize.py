@@ -116,7 +116,7 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
     sixteen = sixteen_bit(context)
     matrix = None
     if _has_matrix(context.recipe):
-        # the weights are weighed by the rows that were trained on; the holdout is not looked at
+        # the importance of weights is that in the rows that were trained on, never in the holdout
         rendered = rendered_rows(context, context.artifacts["merge"].file("model"))
         matrix = importance_matrix(context, rendered, sixteen)
     answers = PredictionInputs.of(context.recipe, context.examples("train")).answers

@@ -209,8 +209,8 @@ def _not_followed(one: Follower, events: Path) -> Problem:
     why = "it did not end in time"
     with contextlib.suppress(OSError, ValueError):
         lines = read_text(_log_file(one, events)).splitlines()
-        said = [line.strip() for line in lines if line.strip()]
-        why = redacted(said[-1]) if said else why
+        words = [line.strip() for line in lines if line.strip()]
+        why = redacted(words[-1]) if words else why
     return Problem(
         code="X871",
         message=f"{one.kind} did not keep the run: {why[:MOST_LETTERS]}",

@@ -147,12 +147,12 @@ def ask_file(
     if task.spec.decoding is Decoding.LABEL_SCORING:
         found = choice_predictions(task, rows, answers.choices)
     else:
-        said: list[tuple[str, float | None]] = [(text, None) for text in answers.texts]
+        given: list[tuple[str, float | None]] = [(text, None) for text in answers.texts]
         if answers.constrained:
-            said = [(one.text, one.probability) for one in answers.constrained]
+            given = [(one.text, one.probability) for one in answers.constrained]
         found = [
             predicted(row, label=parse_answer(task, text), text=text, probability=probability)
-            for row, (text, probability) in zip(rows, said, strict=True)
+            for row, (text, probability) in zip(rows, given, strict=True)
         ]
     return BaselinePredictions(predictions=found, facts=facts)
 

@@ -187,8 +187,8 @@ class ChatServer(Value):
             # Some providers' answers claim success and say otherwise.
             if not isinstance(payload, Mapping) or "error" not in payload or "choices" in payload:
                 return payload
-            said = payload["error"]
-            code = said.get("code") if isinstance(said, Mapping) else None
+            failure = payload["error"]
+            code = failure.get("code") if isinstance(failure, Mapping) else None
             status = code if isinstance(code, int) else BAD_REQUEST
         refused = RequestRefusedError(status, _shown(_message(text)))
         if status in DENIED and not self.key:

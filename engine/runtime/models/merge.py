@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -109,7 +109,7 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
     _check_targets(base, adapter, pairs)
     copy_beside(base, out)
     facts = MergeFacts(total=sum(len(file.tensors) for file in files))
-    tally = _Tally(facts=facts)
+    done, lost = 0, list[str]()
     for file in files:
         with file.path.open("rb") as source, replacing(out / file.path.name) as target:
             # The header is copied as bytes, so names, types, order and offsets are those of the base.
@@ -117,21 +117,23 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
             for tensor in file.tensors:
                 source.seek(tensor.begin)
                 if tensor.name in pairs:
-                    _merge_tensor(source, target, tensor, pairs[tensor.name], tally)
+                    changes, largest = _merge_tensor(source, target, tensor, pairs[tensor.name])
+                    facts.expected += changes
+                    facts.changed += largest > 0
+                    facts.max_abs_delta = max(facts.max_abs_delta, largest)
+                    lost += [tensor.name] if changes and not largest else []
                 else:
                     left = range(0, tensor.end - tensor.begin, BLOCK)
                     target.writelines(source.read(min(BLOCK, left.stop - start)) for start in left)
-                tally.done += 1
-                progress.update(tally.done, facts.total, "tensors")
+                done += 1
+                progress.update(done, facts.total, "tensors")
     # Read back: a file that was cut short is noticed here and not by whoever loads the model.
     weight_files(out)
-    if tally.lost:
-        raise StageError.one(
-            "X624",
-            f"what the adapter changes in `{tally.lost[0]}` is lost in rounding "
-            f"({len(tally.lost)} of {facts.expected} tensors)",
-            hint="train longer or with a higher learning rate",
-        )
+    if lost:
+        what = f"what the adapter changes in `{lost[0]}` is lost in rounding"
+        share = f"({len(lost)} of {facts.expected} tensors)"
+        hint = "train longer or with a higher learning rate"
+        raise StageError.one("X624", f"{what} {share}", hint=hint)
     if not facts.changed:
         raise StageError.one("X624", "the adapter changes nothing: every update is zero")
     return facts
@@ -164,15 +166,6 @@ def copy_beside(model: Path, out: Path) -> None:
         is_stale = path.name == INDEX and (model / WHOLE).exists()
         if path.is_file() and path.suffix in COPIED and not is_stale:
             shutil.copyfile(path, out / path.name)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Tally:
-    """What is known while the files are written."""
-
-    facts: MergeFacts
-    done: int = 0
-    lost: list[str] = field(default_factory=list)
 
 
 def _read_pairs(adapter: Path) -> dict[str, _Pair]:
@@ -249,15 +242,16 @@ def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> Non
 
 
 def _merge_tensor(
-    source: BinaryIO, out: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally
-) -> None:
-    """Read one tensor, add the pair's change, and write it: some rows at a time."""
-    facts, dtype = tally.facts, DTYPES[tensor.dtype]
-    delta = pair.delta()
+    source: BinaryIO, out: BinaryIO, tensor: Tensor, pair: _Pair
+) -> tuple[bool, float]:
+    """Read one tensor, add the pair's change, and write it, some rows at a time.
+
+    Return whether the pair changes it, and the largest difference that this made.
+    """
+    dtype, delta = DTYPES[tensor.dtype], pair.delta()
     width = delta.shape[1]
     rows = max(1, BLOCK // width)
-    changes = False
-    largest = 0.0
+    changes, largest = False, 0.0
     for start in range(0, len(delta), rows):
         change = delta[start : start + rows]
         # Writable, as torch warns of any buffer that is not.
@@ -277,11 +271,7 @@ def _merge_tensor(
         largest = max(largest, (after.float() - before.float()).abs().max().item())
         # As bytes, because NumPy has no bfloat16.
         out.write(after.view(torch.uint8).numpy().data)
-    facts.expected += changes
-    facts.changed += largest > 0
-    facts.max_abs_delta = max(facts.max_abs_delta, largest)
-    if changes and not largest:
-        tally.lost.append(tensor.name)
+    return changes, largest
 
 
 def _unfit(name: str, why: str) -> StageError:

@@ -168,7 +168,11 @@ Turns = Sequence[Mapping[str, Any]]
 
 
 def opening_problem(chat: Chat) -> Problem | None:
-    """Return X671 for a template whose generation prompt is no beginning of an answer."""
+    """Return X671 for a template whose generation prompt is no beginning of an answer.
+
+    As a warning for one that is not how the template begins past answers: training reads what users send, so that the
+    model learns it all the same.
+    """
     asked = [{"role": "user", "content": "text"}]
     prompt, written = chat.prompt(asked), chat.before_answer(asked)
     shared = prompt.rstrip()
@@ -187,28 +191,14 @@ def opening_problem(chat: Chat) -> Problem | None:
             f"add `{{% if add_generation_prompt %}}{{{{ {text} }}}}{{% endif %}}` at the end {edit}"
         )
     else:
-        return None
-    return base_problem("X671", f"the chat template {what}", hint)
-
-
-def other_opening(chat: Chat) -> Problem | None:
-    """Return X671 as a warning for a generation prompt that is not how the template begins past answers."""
-    asked = [{"role": "user", "content": "text"}]
-    prompt, written = chat.prompt(asked), chat.before_answer(asked)
-    if _squeezed(written).startswith(_squeezed(prompt)):
-        return None
-    return base_problem(
-        "X671",
-        f"the chat template opens an answer with {prompt[-SHOWN:]!r}, and writes past answers behind"
-        f" {written[-SHOWN:]!r}",
-        "make both the same in chat_template.jinja of the base model",
-        warns=True,
-    )
-
-
-def _squeezed(text: str) -> str:
-    """Return a text without white space and without blocks that hold nothing: neither says how a turn begins."""
-    return "".join(CLOSED.sub("", text).split())
+        # White space and blocks that hold nothing say nothing of how a turn begins.
+        past, now = ("".join(CLOSED.sub("", text).split()) for text in (written, prompt))
+        if past.startswith(now):
+            return None
+        what = f"opens an answer with {prompt[-SHOWN:]!r}, and writes past answers behind {written[-SHOWN:]!r}"
+        hint = f"make both the same {edit}"
+    is_other = not tag and not missing
+    return base_problem("X671", f"the chat template {what}", hint, warns=is_other)
 
 
 def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:

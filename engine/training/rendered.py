@@ -20,7 +20,6 @@ from engine.inference.template_check import (
     mark_problems,
     modelfile_problems,
     opening_problem,
-    other_opening,
     tokenizer_problems,
     turn_problem,
     two_templates,
@@ -136,7 +135,7 @@ def _chat_problems(context: StageContext, base: Path, *, has_modelfile: bool) ->
     few = [*islice(_all_rows(context), LOOKED_AT)]
     asked = (asked_turns(task, row) for row in few)
     found = [
-        opening_problem(chat) or other_opening(chat),
+        opening_problem(chat),
         lost_text_problem(chat, asked),
         two_templates(base),
         exchanged_marks(chat),

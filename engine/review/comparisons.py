@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 from engine.evidence.review import Finding
 from engine.recipe.baselines import kind_and_spec
-from engine.recipe.model import Baseline, Forgetting, Probe, Recipe, Reference
+from engine.recipe.model import Baseline, Probe, Recipe, Reference
 from engine.recipe.references import GENERAL_TEXT, MODELS
 from engine.recipe.text.compose import dotted
 from engine.review.compare import (
-    ChangedKey,
     Versions,
     finding,
     finding_of,
@@ -32,8 +31,6 @@ _OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
 _PINS = ("revision", "sha256")
 SEED = "splits.seed"
 """It draws the questions of a set that is not asked whole."""
-Baselines = Mapping[str, Baseline]
-"""By name."""
 
 
 def baselines(versions: Versions) -> Iterator[Finding]:
@@ -43,17 +40,34 @@ def baselines(versions: Versions) -> Iterator[Finding]:
     for name in old:
         if name not in new and name not in renamed:
             yield finding("W401", f"baselines.{name}", "no longer compared with", name)
-    for name in new:
-        if name in renamed.values():
+    for name, now in new.items():
+        path, was = f"baselines.{name}", old.get(name)
+        if was is None:
+            if name not in renamed.values():
+                yield finding("W401", path, "one more to beat", after=name, weaker=False)
             continue
-        if name not in old:
-            path = f"baselines.{name}"
-            yield finding("W401", path, "one more to beat", after=name, weaker=False)
-        elif old[name].kind != new[name].kind:
-            says, kinds = "another baseline under the old name", (old[name].kind, new[name].kind)
-            yield finding("W402", f"baselines.{name}", says, *kinds)
-    yield from _shots(versions, old, new)
-    yield from _exchanged(versions, old, new)
+        if was.kind != now.kind:
+            says = "another baseline under the old name"
+            yield finding("W402", path, says, was.kind, now.kind)
+        # Without shots the labels decide, not the recipe.
+        elif was.shots or now.shots:
+            before, after = (
+                shots_asked(was, versions.old.recipe),
+                shots_asked(now, versions.new.recipe),
+            )
+            if before != after:
+                values, weaker = (str(before), str(after)), after < before
+                yield finding("W402", f"{path}.shots", "", *values, weaker=weaker)
+        for one in versions.differing:
+            is_model = one.path.startswith(f"{path}.") and one.form.startswith(_OF_MODELS)
+            if (
+                is_model
+                and one.form.rpartition(".")[2] in _SAME_MODEL
+                and not same_content(versions, _ref(was), _ref(now))
+            ):
+                yield finding_of(one, "W402", "another model under the old name")
+        if other_bytes(versions, _ref(was), _ref(now)):
+            yield finding("W402", path, "other bytes at the same path")
 
 
 def _models(side: Side, without: Container[str]) -> dict[str, object]:
@@ -65,19 +79,6 @@ def _models(side: Side, without: Container[str]) -> dict[str, object]:
     }
 
 
-def _shots(versions: Versions, old: Baselines, new: Baselines) -> Iterator[Finding]:
-    for name in new:
-        if name not in old or old[name].kind != new[name].kind:
-            continue
-        before = shots_asked(old[name], versions.old.recipe)
-        after = shots_asked(new[name], versions.new.recipe)
-        # Else the labels decide, not the recipe.
-        is_asked = old[name].shots or new[name].shots
-        if is_asked and before != after:
-            path, weaker = f"baselines.{name}.shots", after < before
-            yield finding("W402", path, "", str(before), str(after), weaker=weaker)
-
-
 def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
     """Return the answered examples in each prompt of a baseline, the kind's own number included."""
     from engine.inference.baselines.shots import usual_shots  # only where there are any
@@ -85,21 +86,6 @@ def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
     if baseline.kind in ("few_shot", "retrieved_few_shot") and not baseline.shots:
         return usual_shots(baseline.kind, len(recipe.task.labels))
     return baseline.shots
-
-
-def _exchanged(versions: Versions, old: Baselines, new: Baselines) -> Iterator[Finding]:
-    for one in versions.differing:
-        if not one.form.startswith(_OF_MODELS):
-            continue
-        name, key = one.path.split(".")[1], one.form.rpartition(".")[2]
-        if key not in _SAME_MODEL or name not in old or name not in new:
-            continue
-        if not same_content(versions, _ref(old[name]), _ref(new[name])):
-            yield finding_of(one, "W402", "another model under the old name")
-    for name, baseline in new.items():
-        before = _ref(old[name]) if name in old else None
-        if other_bytes(versions, before, _ref(baseline)):
-            yield finding("W402", f"baselines.{name}", "other bytes at the same path")
 
 
 def teachers(versions: Versions) -> Iterator[Finding]:
@@ -134,21 +120,39 @@ def probes(versions: Versions) -> Iterator[Finding]:
     pairs = paired_names(_specs(versions.old, after), _specs(versions.new, before))
     renamed = {*pairs, *pairs.values()}
     for one in versions.differing:
-        if not one.form.startswith(f"{PROBES}[]"):
-            continue
         name, _, key = one.path.removeprefix(f"{PROBES}.").partition(".")
-        if name in renamed:
+        if not one.form.startswith(f"{PROBES}[]") or name in renamed or key in _PINS:
             continue
         if not key:
             is_gone = one.after is None
-            says = "no longer asked" if is_gone else "asked too"
-            yield finding_of(one, "W114", says, weaker=is_gone)
-        elif name not in before or name not in after or key in _PINS:
-            continue
-        elif not _is_same(versions, key, before[name], after[name]):
-            yield _changed(one, key)
-    yield from _other_bytes(versions, old, new)
-    yield from _drawn(versions, old, new)
+            yield finding_of(
+                one, "W114", "no longer asked" if is_gone else "asked too", weaker=is_gone
+            )
+        elif (
+            name in before
+            and name in after
+            and not _is_same(versions, key, before[name], after[name])
+        ):
+            says, weaker = "other questions are asked", True
+            if key == "limit":
+                says, weaker = "", rows_of(one.after) < rows_of(one.before)
+            yield finding_of(one, "W114", says, weaker=weaker)
+    for name, probe in after.items():
+        was = before[name].source if name in before else None
+        if was and probe.source and other_bytes(versions, was.ref, probe.source.ref):
+            yield finding("W114", f"{PROBES}.{name}", "other questions in the same file")
+    texts = [one.text.source for one in (old, new) if one.text and one.text.source]
+    if len(texts) == len((old, new)) and other_bytes(versions, texts[0].ref, texts[1].ref):
+        yield finding("W114", dotted(GENERAL_TEXT), "other text in the same file")
+    both = (
+        f"`{name}`" for name in after if name in before and before[name].limit and after[name].limit
+    )
+    names = ", ".join(both)
+    drawn = [f"other questions are drawn from {names}"] if names else []
+    if old.text and new.text and old.text.limit and new.text.limit:
+        drawn.append("other documents of the general text are drawn")
+    if drawn and (seed := versions.find(SEED)):
+        yield finding_of(seed, "W114", ", ".join(drawn))
 
 
 def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
@@ -157,19 +161,6 @@ def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
     if key == "path":
         return same_content(versions, old.source.ref, new.source.ref)
     return key == "format" and read_as(old.source) == read_as(new.source)
-
-
-def _drawn(versions: Versions, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
-    seed = versions.find(SEED)
-    before, after = _by_name(old.probes), _by_name(new.probes)
-    names = [
-        f"`{name}`" for name in after if name in before and before[name].limit and after[name].limit
-    ]
-    drawn = [f"other questions are drawn from {', '.join(names)}"] if names else []
-    if old.text and new.text and old.text.limit and new.text.limit:
-        drawn.append("other documents of the general text are drawn")
-    if seed is not None and drawn:
-        yield finding_of(seed, "W114", ", ".join(drawn))
 
 
 def _specs(side: Side, without: Container[str]) -> dict[str, object]:
@@ -181,22 +172,5 @@ def _specs(side: Side, without: Container[str]) -> dict[str, object]:
     }
 
 
-def _other_bytes(versions: Versions, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
-    before = {probe.name: probe.source.ref for probe in old.probes if probe.source}
-    for probe in new.probes:
-        if probe.source and other_bytes(versions, before.get(probe.name), probe.source.ref):
-            yield finding("W114", f"{PROBES}.{probe.name}", "other questions in the same file")
-    texts = [one.text.source for one in (old, new) if one.text and one.text.source]
-    if len(texts) == len((old, new)) and other_bytes(versions, texts[0].ref, texts[1].ref):
-        yield finding("W114", dotted(GENERAL_TEXT), "other text in the same file")
-
-
 def _by_name[T: (Baseline, Probe)](items: Iterable[T]) -> dict[str, T]:
     return {one.name: one for one in items}
-
-
-def _changed(one: ChangedKey, key: str) -> Finding:
-    if key != "limit":
-        return finding_of(one, "W114", "other questions are asked")
-    before, after = (rows_of(value) for value in (one.before, one.after))
-    return finding_of(one, "W114", weaker=after < before)

@@ -6,7 +6,7 @@ is. Mappings have no order; neither have sets, such as the export formats.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -85,28 +85,18 @@ def paired(old: Sequence[ListedSource], new: Sequence[ListedSource]) -> tuple[Pa
     pairs: dict[int, Paired] = {}
     # The surest way first: what one way pairs is no longer there for the next.
     for name in (_exactly, _by_file, _roughly):
-        for one, other in list(_equal(left, right, name)):
-            pairs[other.number] = Paired(old=one, new=other, same_place=True)
-            left.remove(one)
-            right.remove(other)
+        for one in list(left):
+            other = next((it for it in right if name(it) == name(one)), None)
+            if other is not None:
+                pairs[other.number] = Paired(old=one, new=other, same_place=True)
+                left.remove(one)
+                right.remove(other)
     # What is left is the same in another place where there are as many, else new or gone.
     is_moved = len(left) == len(right)
     others = zip(left if is_moved else [None] * len(right), right, strict=True)
     pairs |= {other.number: Paired(old=one, new=other) for one, other in others}
     gone = () if is_moved else (Paired(old=one, new=None) for one in left)
     return (*(pairs[number] for number in sorted(pairs)), *gone)
-
-
-def _equal(
-    old: Sequence[ListedSource], new: Sequence[ListedSource], name: Callable[[ListedSource], Any]
-) -> Iterator[tuple[ListedSource, ListedSource]]:
-    taken: set[int] = set()
-    for one in old:
-        for other in new:
-            if other.number not in taken and name(one) == name(other):
-                taken.add(other.number)
-                yield one, other
-                break
 
 
 def _exactly(listed: ListedSource) -> object:
@@ -198,8 +188,12 @@ def leaves_of(resolved: Mapping[str, Any]) -> Leaves:
         *_below("acceptance", {**acceptance, "forgetting": forgetting}, at=("acceptance",)),
         *(leaf for item in baselines for leaf in _baseline(item)),
         *(leaf for item in probes for leaf in _probe(item)),
-        *(_sweep(sweep) if sweep else ()),
     ]
+    if sweep:
+        # All settings are one leaf: a grid and the list of its combinations are the same sweep.
+        found.append(Leaf(path="sweep", form="sweep.list[]", value=sweep["list"], at=("sweep",)))
+        at = ("sweep", "choose_by")
+        found.append(Leaf(path=dotted(at), form=dotted(at), value=sweep["choose_by"], at=at))
     return {leaf.path: leaf for leaf in found}
 
 
@@ -228,13 +222,6 @@ def _probe(item: Any) -> Iterator[Leaf]:
 def _of_item(path: str, value: Json, form: str) -> Iterator[Leaf]:
     """Yield the leaves of an item that goes by its name: where the file says it is not known."""
     return (replace(leaf, at=()) for leaf in _below(path, value, form))
-
-
-def _sweep(sweep: Mapping[str, Any]) -> Iterator[Leaf]:
-    """All settings are one leaf: a grid and the list of its combinations are the same sweep."""
-    yield Leaf(path="sweep", form="sweep.list[]", value=sweep["list"], at=("sweep",))
-    at = ("sweep", "choose_by")
-    yield Leaf(path=".".join(at), form=".".join(at), value=sweep["choose_by"], at=at)
 
 
 def _below(path: str, value: Json, form: str | None = None, *, at: KeyPath = ()) -> Iterator[Leaf]:

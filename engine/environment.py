@@ -8,6 +8,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -188,8 +189,11 @@ def detect_device() -> Device:
     memory, cores = _memory(), _cores()
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return Device(kind="mps", name="Apple GPU", memory_bytes=memory, cores=cores, bf16=False)
-    bf16 = any(flag in _cpu_flags() for flag in ("avx512_bf16", "amx_bf16", " bf16"))
-    return Device(kind="cpu", name=_cpu_name(), memory_bytes=memory, cores=cores, bf16=bf16)
+    described = _cpu_flags()
+    bf16 = any(flag in described for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+    model = re.search(r"^model name.*?:(.*)", described, re.MULTILINE)
+    name = model[1].strip() if model else platform.machine()
+    return Device(kind="cpu", name=name, memory_bytes=memory, cores=cores, bf16=bf16)
 
 
 def _cores() -> int:
@@ -278,23 +282,25 @@ def _first(entries: str) -> str:
 def _smi_gpus() -> list[Device]:
     """Return the machine's NVIDIA GPUs in the order of their bus, as `nvidia-smi` counts them, named by UUID."""
     answer = _smi(f"--query-gpu={_SMI_FIELDS}", "--format=csv,noheader,nounits")
-    try:
-        return [_gpu(line) for line in answer.splitlines() if line.strip()]
-    except ValueError:
-        return []
-
-
-def _gpu(line: str) -> Device:
-    uuid, name, mebibytes, capability = (part.strip() for part in line.split(","))
-    return Device(
-        kind="cuda",
-        name=name,
-        # `[N/A]` of a chip that has none of its own and takes the machine's.
-        memory_bytes=int(mebibytes) << 20 if mebibytes.isdecimal() else _memory(),
-        cores=_cores(),
-        bf16=float(capability) >= AMPERE,
-        visible=uuid,
-    )
+    found: list[Device] = []
+    with suppress(ValueError):
+        for line in filter(str.strip, answer.splitlines()):
+            uuid, name, mebibytes, capability = (part.strip() for part in line.split(","))
+            # `[N/A]` of a chip that has none of its own and takes the machine's.
+            memory = int(mebibytes) << 20 if mebibytes.isdecimal() else _memory()
+            bf16 = float(capability) >= AMPERE
+            found.append(
+                Device(
+                    kind="cuda",
+                    name=name,
+                    memory_bytes=memory,
+                    cores=_cores(),
+                    bf16=bf16,
+                    visible=uuid,
+                )
+            )
+        return found
+    return []
 
 
 def _smi_slice(entry: str, gpus: list[Device]) -> Device | None:
@@ -330,15 +336,5 @@ def _cpu_flags() -> str:
         return ""
 
 
-def _cpu_name() -> str:
-    for line in _cpu_flags().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
 def _memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return 0
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -188,7 +188,9 @@ def confine(rights: Rights, *, alone: bool = True) -> None:
         kept = _KEPT_CAPS if os.geteuid() == 0 else 0
         header = struct.pack("<Ii", _CAP_VERSION, 0)
         # Effective, permitted and inheritable, of the first 32 and of the others.
-        own = kept & _own_capabilities()
+        held, asked = ctypes.create_string_buffer(24), ctypes.create_string_buffer(header, 8)
+        _checked(_libc().capget(asked, held), "capabilities")
+        own = kept & struct.unpack("<6I", held.raw)[1]
         _checked(_libc().capset(header, struct.pack("<6I", own, own, 0, 0, 0, 0)), "capabilities")
     if available().network and rights.network != OPEN:
         has_sockets = rights.network == LOOPBACK
@@ -218,22 +220,19 @@ def _leave_network() -> bool:
         return False
     if user != 0:
         with contextlib.suppress(OSError):
-            _write("/proc/self/setgroups", "deny")
-            _write("/proc/self/uid_map", f"{user} {user} 1")
-            _write("/proc/self/gid_map", f"{group} {group} 1")
+            for name, text in (
+                ("setgroups", "deny"),
+                ("uid_map", f"{user} {user} 1"),
+                ("gid_map", f"{group} {group} 1"),
+            ):
+                # one write, and no buffer that would write the rest
+                with open(f"/proc/self/{name}", "wb", buffering=0) as stream:
+                    stream.write(text.encode())
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_one:
         import fcntl  # not on Windows
 
         fcntl.ioctl(any_one, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _UP_AND_RUNNING))
     return True
-
-
-def _write(path: str, text: str) -> None:
-    number = os.open(path, os.O_WRONLY)
-    try:
-        os.write(number, text.encode())
-    finally:
-        os.close(number)
 
 
 def _allow(ruleset: int, path: str, access: int) -> None:
@@ -251,13 +250,6 @@ def _allow(ruleset: int, path: str, access: int) -> None:
             )
     finally:
         os.close(number)
-
-
-def _own_capabilities() -> int:
-    found = ctypes.create_string_buffer(24)
-    header = ctypes.create_string_buffer(struct.pack("<Ii", _CAP_VERSION, 0), 8)
-    _checked(_libc().capget(header, found), "capabilities")
-    return int(struct.unpack("<6I", found.raw)[1])
 
 
 def _filter_sockets(families: tuple[int, ...]) -> None:

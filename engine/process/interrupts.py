@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -179,8 +180,7 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
     _write(f"\n{name_of(number)}: ending in order; a second signal ends at once\n")
 
 
-def _set_timer(seconds: float) -> None:
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+_set_timer = partial(signal.setitimer, signal.ITIMER_REAL)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute, has_magic, match_listed
 from engine.recipe.text.source import MAX_BYTES, SourceText, parse_source
-from engine.review.listing import Target
 from engine.review.repository import Repository
 from engine.values import Value
 
@@ -70,8 +69,8 @@ def dependencies(
     repository: Repository, found: RecipeFile, file: Path, names: frozenset[str]
 ) -> Iterator[tuple[str, Iterator[str]]]:
     """Yield each thing that a recipe depends on, by what to call it, with those of `names` that are part of it."""
-    yield "its file ", _through(repository.target_now(file), names)
-    yield "its lock ", _through(repository.target_now(lock_path(file)), names)
+    yield "its file ", _steps(repository, file, names)
+    yield "its lock ", _steps(repository, lock_path(file), names)
     if not found.parent and all(name.endswith((*ENDS, SUFFIX)) for name in names):
         # Nothing that changed can be a file of rows or a parent.
         return
@@ -81,7 +80,7 @@ def dependencies(
     texts = {file: source}
     if found.parent:
         place = absolute(found.parent, file.parent)
-        yield "its parent ", _through(repository.target_now(place), names)
+        yield "its parent ", _steps(repository, place, names)
         # Reported where the recipe is validated.
         with suppress(RecipeError, OSError):
             texts = {place: parse_source(read_bytes(place, limit=MAX_BYTES), place), **texts}
@@ -90,8 +89,8 @@ def dependencies(
             yield "", _matching(repository, written, place.parent, names)
 
 
-def _through(target: Target, names: frozenset[str]) -> Iterator[str]:
-    yield from (step for step in target.steps if step in names)
+def _steps(repository: Repository, path: Path, names: frozenset[str]) -> Iterator[str]:
+    return (step for step in repository.target_now(path).steps if step in names)
 
 
 def _written(value: Any) -> Iterator[str]:
@@ -113,7 +112,7 @@ def _matching(
 ) -> Iterator[str]:
     """The names that a path means: itself, links on the way, what is in a folder, what a pattern matches."""
     target = repository.target_now(absolute(written, folder))
-    yield from _through(target, names)
+    yield from (step for step in target.steps if step in names)
     if target.is_outside or not target.steps:
         return
     place = target.steps[-1]
@@ -125,4 +124,4 @@ def _matching(
         start = place[: re.search(r"[*?\[]", place).start()]  # type: ignore[union-attr]
         for link in repository.links():
             if link.startswith(start):
-                yield from _through(repository.target_now(repository.root / link), names)
+                yield from _steps(repository, repository.root / link, names)

@@ -80,16 +80,16 @@ def load_side(path: Path, tree: FileTree, *, label: str) -> Side:
 
     """
     side, problems = try_side(path, tree, label=label)
-    if side is None:
-        raise RecipeError([_labelled(problem, path, label) for problem in problems])
-    return side
-
-
-def _labelled(problem: Problem, path: Path, label: str) -> Problem:
-    place = problem.place
-    if place is None or place.file != str(path):
-        return problem
-    return replace(problem, place=replace(place, file=label))
+    if side is not None:
+        return side
+    raise RecipeError(
+        [
+            replace(one, place=replace(one.place, file=label))
+            if one.place is not None and one.place.file == str(path)
+            else one
+            for one in problems
+        ]
+    )
 
 
 def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tuple[Problem, ...]]:

@@ -55,8 +55,7 @@ class RowDifference(Value):
 
 
 def fingerprint(row: Row) -> bytes:
-    # `repr` for what JSON has no form for (times and bytes of Parquet); sorted, as the order of
-    # columns says nothing.
+    # `repr` for what JSON has no form for (times and bytes of Parquet); sorted, as the order of columns says nothing.
     values = json.dumps(dict(row.values), sort_keys=True, default=repr, ensure_ascii=False)
     return hashlib.sha256(values.encode(errors="surrogatepass")).digest()[:BYTES]
 
@@ -125,8 +124,7 @@ def record(
     }
     return Membership(
         members=members,
-        # Over the rows as drawn: what a check leaves out afterwards does not make it another
-        # record.
+        # Over the rows as drawn: what a check leaves out afterwards does not make it another record.
         digest=_digest(_written(members)),
         left_out={name: keys for name, keys in out.items() if keys},
     )
@@ -167,8 +165,7 @@ def keys_of(text: str) -> frozenset[bytes]:
 
 def parts_of(text: str, size: int, what: str) -> list[bytes]:
     """Return the parts of that size that base64 holds; ValueError where it is none, or not of whole parts."""
-    # Without `validate`, foreign characters are skipped in silence and a damaged lock would be
-    # read.
+    # Without `validate`, foreign characters are skipped in silence and a damaged lock would be read.
     joined = base64.b64decode(text, validate=True)
     if len(joined) % size:
         message = f"{len(joined)} bytes are not a whole number of {what}"

@@ -192,8 +192,7 @@ def _check_slowly(work: Preparation) -> Iterable[int]:
 
 
 def _is_wanted(work: Preparation, action: str) -> bool:
-    # `drop` moves rows, so it runs always: the splits must be the same with and without
-    # `thorough`.
+    # `drop` moves rows, so it runs always: the splits must be the same with and without `thorough`.
     return action == "drop" or (work.thorough and action != "off")
 
 

@@ -183,8 +183,7 @@ class Pool:
 
     def arrange(self) -> None:
         """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""
-        # By the rank in memory first; the texts are on disk and are read only where ranks are
-        # equal.
+        # By the rank in memory first; the texts are on disk and are read only where ranks are equal.
         self.order = array("I", sorted(range(len(self)), key=self.rank.__getitem__))
         for start, end in runs(self.order, self.rank, least=2):
             self.order[start:end] = array("I", sorted(self.order[start:end], key=self._content))

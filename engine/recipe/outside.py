@@ -119,13 +119,11 @@ def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
     from engine.recipe.resolve import load_recipe  # it builds on this module
     from engine.trust.allowed import trust
 
-    # Allowed for this look only: a parent or a pattern outside has to be read to list what is in
-    # it.
+    # Allowed for this look only: a parent or a pattern outside has to be read to list what is in it.
     given = Allowed(everything=True)
     recipe, _ = load_recipe(file, given=given)
     found = list(outside_of(recipe, AccessCheck(recipe=recipe.file, given=given)))
-    # The link itself is such a thing: without it, `refuse_leading_out` would still refuse the
-    # recipe.
+    # The link itself is such a thing: without it, `refuse_leading_out` would still refuse the recipe.
     if file.is_symlink():
         found += _of_path(AccessCheck(recipe=file, given=given), file.name, file, ())
     trust(file, [one.reference for one in found])

@@ -101,8 +101,7 @@ def with_python_patterns(schema: Any) -> Any:
 def _python(word: str, below: Any) -> Any:
     if word == "pattern" and isinstance(below, str):
         return python_pattern(below)
-    # The keys below are names of the author's: a field called `pattern` holds a schema, no
-    # expression.
+    # The keys below are names of the author's: a field called `pattern` holds a schema, no expression.
     if word in MAPS and isinstance(below, Mapping):
         name = python_pattern if word == "patternProperties" else str
         return {name(key): with_python_patterns(one) for key, one in below.items()}

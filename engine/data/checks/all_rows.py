@@ -202,8 +202,7 @@ def check_near_duplicates(work: Preparation) -> None:
         if pair.exact or (pool.place and pool.place[first] != pool.place[second]):
             continue
         alike.setdefault(second, (first, pair.similarity))
-        # A row is dropped only for one that stays: in a chain of small edits, every other one
-        # survives.
+        # A row is dropped only for one that stays: in a chain of small edits, every other one survives.
         if first not in dropped:
             dropped.add(second)
     if not alike:

@@ -94,8 +94,7 @@ def find_label_marks(
         own = (given,) if isinstance(given, str) else tuple(given)
         of_label.update(own)
         for found in set(marks(text)):
-            # A row without labels that holds the mark speaks against its precision and must be
-            # counted.
+            # A row without labels that holds the mark speaks against its precision and must be counted.
             held[found].update(own or ("",))
     giving = []
     for (label, mark), counts in held.items():
@@ -123,8 +122,7 @@ def leakage_message(found: Sequence[LabelMark]) -> str:
 
 
 def _marks(text: str, start: int, end: int, label: str, place: str) -> Iterator[tuple[str, str]]:
-    # A short window: NAMED searches it, and over all text before each name the cost would be
-    # quadratic.
+    # A short window: NAMED searches it, and over all text before each name the cost would be quadratic.
     before, name, after = text[max(0, start - 30) : start], text[start:end], text[end : end + 1]
     if before.endswith(FASTTEXT):
         yield label, f"{FASTTEXT}{name}"

@@ -117,8 +117,7 @@ class RowCollector:
             self._strata[filled.labels] = len(self._strata)
             pool.strata.append(filled.labels)
         pool.stratum.append(self._strata[filled.labels])
-        # 64 bits, as the pool keeps them; the payload too, since two answers may share their first
-        # text.
+        # 64 bits, as the pool keeps them; the payload too, since two answers may share their first text.
         answer = hashlib.blake2b(filled.target.encode(errors="surrogatepass"), digest_size=8)
         if filled.payload:
             answer.update(json.dumps(filled.payload, sort_keys=True).encode("ascii"))

@@ -130,8 +130,7 @@ def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
     for start, end in runs(pool.order, pool.rank, least=2):
         used = [row for row in pool.order[start:end] if places[row]]
         seen: Counter[tuple[str, str]] = Counter()
-        # The holdout counts first: a copy that is added to training does not change the ids of the
-        # holdout.
+        # The holdout counts first: a copy that is added to training does not change the ids of the holdout.
         for row in sorted(used, key=lambda one: -places[one]):
             content = pool.spill[row].input, pool.spill[row].target
             if seen[content]:
@@ -202,8 +201,7 @@ def split_digest(rows: Iterable[SpilledRow | Example], scratch: Path | None = No
             ordered = sorted(batch)
             is_last = len(ordered) < SORTED_IN_MEMORY
             parts.append(ordered if is_last else _on_disk(ordered, stack, scratch))
-        # A merge of sorted parts: the digest is that of all lines sorted at once, in bounded
-        # memory.
+        # A merge of sorted parts: the digest is that of all lines sorted at once, in bounded memory.
         for line in heapq.merge(*parts):
             digest.update(line.encode(errors="surrogatepass"))
     return digest.hexdigest()

@@ -144,8 +144,7 @@ def as_text(value: object) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     try:
-        # Without `allow_nan=False`, a NaN within a list would be written as a word that JSON does
-        # not have.
+        # Without `allow_nan=False`, a NaN within a list would be written as a word that JSON does not have.
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         kind = type(value).__name__

@@ -103,8 +103,7 @@ class UnusableRows:
 
     def is_complete(self, origin: str, filled: Filled) -> bool:
         """Return whether a row has an answer, and texts where `empty` asks for them; count one that has not."""
-        # Whatever the check `empty` says: without an answer there is nothing to learn or to judge
-        # by.
+        # Whatever the check `empty` says: without an answer there is nothing to learn or to judge by.
         if not filled.target and self._task.spec.answer is not AnswerForm.NONE:
             self._unanswered.add(f"{origin} `{excerpt(filled.input)}`")
             self._findings.row("empty", origin, what="no answer")

@@ -54,8 +54,7 @@ class JsonStream:
             try:
                 value, end = strict_json_at(self._text, self._at)
             except StrictJsonError as refused:
-                # Twice as much each time: a value that is parsed again after every piece would
-                # cost quadratic time.
+                # Twice as much each time: a value that is parsed again after every piece would cost quadratic time.
                 if refused.unfinished and self._double():
                     continue
                 line = self.line + self._text.count("\n", self._at, refused.position)
@@ -259,8 +258,7 @@ class _ArraySearch:
                     self.found += 1
                     yield from _elements(stream)
                     continue
-            # Only into what can still lead to the wanted array: anything else is skipped without
-            # being held.
+            # Only into what can still lead to the wanted array: anything else is skipped without being held.
             elif (
                 opening == "{"
                 and depth < DEEPEST

@@ -19,8 +19,7 @@ from engine.values import Value, fields
 
 def source_format(source: Source, name: str) -> str | None:
     """Return the format of a source, of which the file has that name; None where it tells none."""
-    # Rows of a hub split were written as Parquet when they were fetched, whatever the repository
-    # holds.
+    # Rows of a hub split were written as Parquet when they were fetched, whatever the repository holds.
     is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
     return "parquet" if is_hub_split else format_of(name, source.format)
 
@@ -67,8 +66,7 @@ def source_slice(source: Source, name: str) -> dict[str, Any]:
         "name": name,
         "format": format_,
         **({"reader": READER_REVISIONS[format_]} if is_revised and format_ else {}),
-        # The name without its folder: a file that is moved keeps the stage key; its bytes count
-        # apart.
+        # The name without its folder: a file that is moved keeps the stage key; its bytes count apart.
         "columns": {file.column: PurePosixPath(file.written).name for file in source.columns},
     }
 

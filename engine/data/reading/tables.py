@@ -26,8 +26,7 @@ QUOTED = re.compile(r'"(?:[^"]|"")*"')
 def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield the rows of a table; what is ragged or broken is added to `trouble`. DataError for a wrong header."""
     format_ = format_of(path.name, source.format) or "csv"
-    # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that
-    # follow.
+    # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that follow.
     is_quoted = source.quoting == "double" or (source.quoting == "auto" and format_ == "csv")
     table = _Table(
         delimiter=source.delimiter or DELIMITERS[format_],

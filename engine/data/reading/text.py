@@ -243,8 +243,7 @@ def _decode(
     decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, line: int, trouble: Trouble
 ) -> str:
     """Return the text of the bytes at offset `at`, whose first character stands on `line`."""
-    # The decoder holds back the bytes of a character cut in two; the position of an error counts
-    # from them.
+    # The decoder holds back the bytes of a character cut in two; the position of an error counts from them.
     state = decoder.getstate()[0]
     pending = len(state) if isinstance(state, bytes) else 0
     try:

@@ -93,8 +93,7 @@ class _RowHandlers:
         self._parser.CharacterDataHandler = self._text
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._parser.SkippedEntityHandler = self._refuse_skipped
-        # Entities that refer to entities make a kilobyte gigabytes ("billion laughs"), external
-        # ones read other files.
+        # Entities that refer to entities make a kilobyte gigabytes ("billion laughs"), external ones read other files.
         self._parser.EntityDeclHandler = self._refuse_entity
         self._parser.UnparsedEntityDeclHandler = self._refuse_entity
         self._parser.ExternalEntityRefHandler = self._refuse_entity

@@ -53,8 +53,7 @@ def many(texts: TextStore, similarity: float) -> tuple[Iterator[Near], int]:
         return compiled.bucket_pairs(keys, sketches, most, LARGEST, LEADERS)
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        # The union band by band: no more than the different pairs is held, and the order of the
-        # bands is fixed.
+        # The union band by band: no more than the different pairs is held, and the order of the bands is fixed.
         for found, large in pool.map(in_band, hashes):
             pairs = np.union1d(pairs, found)
             capped += large

@@ -91,8 +91,7 @@ def check_leakage(
     ranked = sorted(matches, key=lambda one: (-one.similarity, pool.rank[one.other]))
     # A row may match several of the holdout; it is reported once, by the strongest match.
     strongest = {match.other: match for match in reversed(ranked)}
-    # `shared` was counted before the checks; they may have dropped copies that are not compared
-    # here.
+    # `shared` was counted before the checks; they may have dropped copies that are not compared here.
     exact, found_near = _counted(matches)
     found_exact = max(exact, len(shared.copies))
     train = division.rows(pool, "train") if shared.steering else ()

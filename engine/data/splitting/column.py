@@ -123,6 +123,5 @@ def seconds_of(mark: str) -> float:
         moment = datetime.fromisoformat(mark.strip())
     except ValueError:
         raise NoMarkError(f"`{mark}` is no time") from None
-    # `timestamp` of a time without a zone would use the zone of this machine: other splits
-    # elsewhere.
+    # `timestamp` of a time without a zone would use the zone of this machine: other splits elsewhere.
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -286,8 +286,7 @@ def _by_fraction(units: Units, sizes: Sizes) -> Chosen:
     upper = Fraction(0)
     for size in sizes.values():
         upper = Fraction(1) if size == "all" else upper + Fraction(str(size))
-        # Whole numbers, rounded up: a float has 53 bits and would put ranks beside the cut into
-        # the other split.
+        # Whole numbers, rounded up: a float has 53 bits and would put ranks beside the cut into the other split.
         bounds.append(-(-upper.numerator * SPAN // upper.denominator))
     # The last part is what no split asks for.
     parts = [array("I") for _ in range(len(bounds) + 1)]

@@ -34,8 +34,7 @@ def ranked(
     depth = {
         row.id: rank / len(group) for group in by_label.values() for rank, row in enumerate(group)
     }
-    # The depth within the label comes first, so that every beginning takes the same share of each
-    # label.
+    # The depth within the label comes first, so that every beginning takes the same share of each label.
     return sorted(rows, key=lambda row: (depth[row.id], row.id))
 
 

@@ -200,8 +200,7 @@ class Composer:
             self._refuse("R120", f"the key `{name}` must be text", event, at, hint=hint)
         return name
 
-    # What is left out still has to be read: its events would be taken for keys of the mapping
-    # around it.
+    # What is left out still has to be read: its events would be taken for keys of the mapping around it.
     def _skip(self, event: Event, stream: Iterator[Event]) -> None:
         depth = 0
         while True:

@@ -301,8 +301,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # PyYAML decides by YAML 1.1: it would leave `2e-4` without quotes, and the strict loader would
-    # then read a number.
+    # PyYAML decides by YAML 1.1: it would leave `2e-4` without quotes, and the strict loader would then read a number.
     style = None if is_plain_text(text) else '"'
     if "\n" in text:
         lines = text.removesuffix("\n").split("\n")

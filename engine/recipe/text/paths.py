@@ -152,8 +152,7 @@ def _written(prefix: str, names: tuple[str, ...], first: int) -> str:
 
 
 def _fits(name: str, part: str) -> bool:
-    # Not `fnmatch`, which ignores case on some systems: the same pattern has to match the same
-    # files.
+    # Not `fnmatch`, which ignores case on some systems: the same pattern has to match the same files.
     return fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))
 
 

@@ -87,8 +87,7 @@ SUSPECT: Final = re.compile(
     "\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffd"
     "\u061c\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef"
     "\U000e0000-\U000e007f\U000f0000-\U0010ffff"
-    # The last two code points of every plane are noncharacters; planes 15 and 16 are covered
-    # above.
+    # The last two code points of every plane are noncharacters; planes 15 and 16 are covered above.
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(15))
     + "]"
 )

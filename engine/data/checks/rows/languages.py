@@ -221,8 +221,7 @@ def _detector() -> LanguageIdentifier:
     instead = ", or write `languages: off` under `data.checks`"
     with needs_extra("the check `languages` needs py3langid", "data", instead=instead):
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    # Without `norm_probs` it gives unnormalised log-probabilities, and SURE and LIKELY mean
-    # nothing.
+    # Without `norm_probs` it gives unnormalised log-probabilities, and SURE and LIKELY mean nothing.
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 

@@ -1,8 +1,7 @@
 """Rows without labels, to be answered or replayed: read and checked as training rows, apart from every split.
 
-What stands in validation or the holdout, even nearly, is always left out, whatever `data.checks.leakage`
-says: nobody has looked at these rows, so there is no reason to keep one. Each row that is left out is
-counted by its reason.
+What stands in validation or the holdout, even nearly, is always left out, whatever `data.checks.leakage` says: nobody
+has looked at these rows, so there is no reason to keep one. Each row that is left out is counted by its reason.
 """
 
 from __future__ import annotations

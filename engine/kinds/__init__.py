@@ -1,7 +1,6 @@
 """The kinds of tasks, one module each: everything that the engine knows of a kind by its name.
 
-Adding a kind is adding a module here with a `KIND`, and its name in the schema's `task.kind`:
-docs/extending/kind.md.
+Adding a kind is adding a module here with a `KIND`, and its name in the schema's `task.kind`: docs/extending/kind.md.
 """
 
 from __future__ import annotations

@@ -116,8 +116,7 @@ class Task(Value):
     input: str
     """Template over a row's columns: `{column}` or `{a.dotted.1.path}`; `{{` and `}}` are literal.
 
-    Empty where the shape of the rows says what is read: chat, preference, generation without
-    `data.answer`.
+    Empty where the shape of the rows says what is read: chat, preference, generation without `data.answer`.
     """
     labels: tuple[str, ...]
     schema: Json

@@ -1,14 +1,13 @@
 """Likely label errors by confident learning (Northcutt, Jiang and Chuang 2021, JAIR 70).
 
-Models that did not see a row say how likely each label is. A label's threshold is the mean of what
-the rows that carry it get for it. A row is counted for the likeliest label whose threshold it
-reaches; where that is not its own, it stands off the diagonal of the confident joint and is a
-suspect. Suspects are ranked by how much likelier the other label is than the given one.
+Models that did not see a row say how likely each label is. A label's threshold is the mean of what the rows that carry
+it get for it. A row is counted for the likeliest label whose threshold it reaches; where that is not its own, it stands
+off the diagonal of the confident joint and is a suspect. Suspects are ranked by how much likelier the other label is
+than the given one.
 
-Added to the paper: the margin must be 0.8 at least, as a weak model has many honest doubts. With
-5 % of the labels flipped at random, precision and recall of the flipped rows: sms_spam 0.97 and
-0.68, 20 classes of banking77 0.98 and 0.68, all 77 0.95 and 0.53, 28,614 sarcasm headlines (a
-hard set: its own labels are contradicted, too) 0.61 and 0.52.
+Added to the paper: the margin must be 0.8 at least, as a weak model has many honest doubts. With 5 % of the labels
+flipped at random, precision and recall of the flipped rows: sms_spam 0.97 and 0.68, 20 classes of banking77 0.98 and
+0.68, all 77 0.95 and 0.53, 28,614 sarcasm headlines (a hard set: its own labels are contradicted, too) 0.61 and 0.52.
 """
 
 from __future__ import annotations

@@ -22,8 +22,7 @@ class Example(Value):
     input: str
     """What the model reads, as one text: repeated and leaking rows are found by it.
 
-    The filled template; for chat the turns up to the last answer; for text the document; for
-    preference the prompt.
+    The filled template; for chat the turns up to the last answer; for text the document; for preference the prompt.
     """
     target: str
     """What it shall answer, as one text: a label, labels or an object as compact JSON, the first

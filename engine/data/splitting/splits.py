@@ -1,14 +1,13 @@
 """Dividing rows into train, validation and holdout by their content, never by their place.
 
-Each text gets a rank from the seed and its normalised form: the order of rows and files does not
-matter, and texts that count as the same never stand in two splits.
+Each text gets a rank from the seed and its normalised form: the order of rows and files does not matter, and texts that
+count as the same never stand in two splits.
 
-Sizes in rows are met exactly (where repeated texts, kept together, leave room): the holdout is
-drawn first, then validation, then train; stratified, each split has the classes in the proportion
-of what is left (largest remainder; several labels a row: iterative stratification). Sizes in
-fractions are bounds on the rank: adding rows moves no row from one split to another, and a split of
-share p of n rows has p*n rows give or take 2*sqrt(n*p*(1-p)), two standard deviations; classes then
-come out in proportion, not exactly. By time, sizes are numbers of the latest rows; equal times
+Sizes in rows are met exactly (where repeated texts, kept together, leave room): the holdout is drawn first, then
+validation, then train; stratified, each split has the classes in the proportion of what is left (largest remainder;
+several labels a row: iterative stratification). Sizes in fractions are bounds on the rank: adding rows moves no row
+from one split to another, and a split of share p of n rows has p*n rows give or take 2*sqrt(n*p*(1-p)), two standard
+deviations; classes then come out in proportion, not exactly. By time, sizes are numbers of the latest rows; equal times
 stay together.
 """
 

@@ -1,10 +1,9 @@
 """Rows in another language than most.
 
-The detector is py3langid (Lui and Baldwin 2012; Barbaresi), whose confidence is calibrated for
-length. It is wrong on a few percent of short informal texts, so a language counts as present only
-where it is sure of at least one row, and close relatives of the main language are never reported.
-What it finds in mixtures of public sets is measured in `docs/how-to/check-your-data.md`. A row that
-is not plainly English costs about 50 to 150 microseconds, others about 5.
+The detector is py3langid (Lui and Baldwin 2012; Barbaresi), whose confidence is calibrated for length. It is wrong on a
+few percent of short informal texts, so a language counts as present only where it is sure of at least one row, and
+close relatives of the main language are never reported. What it finds in mixtures of public sets is measured in
+`docs/how-to/check-your-data.md`. A row that is not plainly English costs about 50 to 150 microseconds, others about 5.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:
     if format_of(ref.path.name, source.format) in (None, "parquet"):
         return
     # only where rows lie here: readers of every format
-    from engine.data.examples.reading_errors import READING_ERRORS
+    from engine.data.examples.answers import READING_ERRORS
     from engine.data.kinds import filler
     from engine.data.reading.readers import read_rows
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from engine.data.examples.template import (
     MissingColumnError,
+    RejectedError,
+    UnusableValueError,
     Values,
     as_text,
     found_at,
@@ -34,6 +36,15 @@ class NoBinError(Exception):
 
 class NoNumberError(Exception):
     """Bins need a number; the message holds what stands there."""
+
+
+READING_ERRORS: Final = (
+    NoBinError,
+    NoNumberError,
+    MissingColumnError,
+    UnusableValueError,
+    RejectedError,
+)
 
 
 def label_of(values: Mapping[str, Any], spec: LabelSpec) -> str:

@@ -14,9 +14,9 @@ from engine.data.checks.rows.control_characters import CONTROL_CHARACTERS, MOJIB
 from engine.data.checks.rows.languages import LANGUAGES
 from engine.data.checks.rows.output_format import OUTPUT_FORMAT
 from engine.data.checks.rows.personal_data import PERSONAL_DATA, mask
+from engine.data.examples.answers import READING_ERRORS
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import content_key
-from engine.data.examples.reading_errors import READING_ERRORS
 from engine.data.examples.template import Fill, Filled, MissingColumnError, UnusableValueError
 from engine.data.examples.unusable_rows import UnusableRows
 from engine.data.kinds import filler

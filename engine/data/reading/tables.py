@@ -40,10 +40,17 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     text: Iterable[str] = lines(path, source.encoding, trouble)
     if source.quoting == "auto" and not is_quoted:
         text = quotes.seen(text)
-    counted = _Counted(old_line_ends(text) if is_quoted else text)
-    fields, number = table.fields(counted), 0
+    taken = 0
+
+    def counted(lines: Iterable[str]) -> Iterator[str]:
+        nonlocal taken
+        for line in lines:
+            taken += 1
+            yield line
+
+    fields = table.fields(counted(old_line_ends(text) if is_quoted else text))
     while True:
-        number = counted.number + 1
+        number = taken + 1
         try:
             row = table.row(next(fields), number)
         except StopIteration:
@@ -85,19 +92,6 @@ class WrittenQuotes:
                 elif not self.line and any('""' in cell[1:-1] for cell in quoted):
                     self.line = number
             yield line
-
-
-class _Counted:
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines, self.number = iter(lines), 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.number += 1
-        return line
 
 
 @dataclass(slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from typing import Any
 from engine.backends import load_backend
 from engine.backends.base import Launch
 from engine.backends.trainer_state import checkpoints
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.process import interrupts
 from engine.values import replace
 from support import forked_runs

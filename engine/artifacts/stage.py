@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.compute.ranks import ONE, Ranks
+from engine.compute.profile import ONE, Ranks
 from engine.data.examples.example import Example, iter_examples, read_examples
 from engine.data.membership import Membership
 from engine.environment import Device, version_of

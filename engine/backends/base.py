@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import yaml
 
 from engine.backends.usage import Usage
-from engine.compute.ranks import ONE, Ranks
+from engine.compute.profile import ONE, Ranks
 from engine.environment import Device
 from engine.errors import Problem
 from engine.evidence import HistoryPoint

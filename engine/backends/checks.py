@@ -7,7 +7,7 @@ from functools import cache
 from math import inf
 from typing import Final
 
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.environment import Device
 from engine.errors import Problem, Severity
 from engine.files.reading import parse_json

@@ -13,7 +13,7 @@ from typing import Final
 
 from engine.backends.events import LOG
 from engine.compute.jobs import Machine
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.environment import CUDA_VISIBLE, detect_device, devices_for
 from engine.errors import EngineError, StageError
 from engine.files.reading import read_json

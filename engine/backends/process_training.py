@@ -25,7 +25,7 @@ from engine.backends.base import Launch, Trained, keeps_best
 from engine.backends.events import LOG, EventLogs
 from engine.backends.nodes import CONFIG, GRACE_SECONDS, LAUNCH, OUTPUT, ROWS, lay_out, tail_of
 from engine.backends.usage import UsageMeter
-from engine.compute.ranks import divided
+from engine.compute.profile import divided
 from engine.environment import CUBLAS, CUDA_VISIBLE, one_device
 from engine.errors import StageError, first_line
 from engine.failures import NO_MEMORY

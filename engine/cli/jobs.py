@@ -15,8 +15,7 @@ from engine.cli.output import show
 from engine.cli.terminal import write_error
 from engine.cli.verbs import declare, shared
 from engine.compute.jobs import ClusterJob, Machine, sky_task, slurm_script
-from engine.compute.profile import LOCAL, RAY, SLURM, ComputeProfile
-from engine.compute.ranks import Ranks
+from engine.compute.profile import LOCAL, RAY, SLURM, ComputeProfile, Ranks
 from engine.environment import Device
 from engine.errors import ExitCode, RecipeError
 from engine.estimate.devices import FILE as PRICES

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from engine.compute.profile import ComputeProfile
-from engine.compute.ranks import BatchDivision, Ranks, divided, repeated_rows
+from engine.compute.profile import BatchDivision, ComputeProfile, Ranks, divided, repeated_rows
 from engine.environment import Device
 from engine.estimate.run import Forecast, StageForecast
 from engine.metrics.power import OFTEN, SELDOM

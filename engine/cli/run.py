@@ -24,8 +24,7 @@ from engine.cli.output import (
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
 from engine.compute.jobs import this_node
-from engine.compute.profile import SLURM, StorePlace
-from engine.compute.ranks import refuse_indivisible
+from engine.compute.profile import SLURM, StorePlace, refuse_indivisible
 from engine.errors import Problem
 from engine.lock.policy import LockOptions
 from engine.pipeline.loop import RunOptions

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.compute.ranks import ONE, Ranks
+from engine.compute.profile import ONE, Ranks
 from engine.environment import Device
 from engine.errors import StoreError
 from engine.estimate.base_model import shape_of

@@ -16,7 +16,7 @@ from typing import Any
 from engine.artifacts import results
 from engine.artifacts.results import READ, read_json
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
-from engine.compute.ranks import Ranks, divided, repeated_rows
+from engine.compute.profile import Ranks, divided, repeated_rows
 from engine.environment import EXTRAS, Device, version_of
 from engine.evidence import Metric, Seeds
 from engine.files import reading

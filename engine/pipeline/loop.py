@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from engine.artifacts import results
 from engine.artifacts.results import is_readable
 from engine.artifacts.stage import AtOnce, StageContext
-from engine.compute.ranks import ONE, Ranks
+from engine.compute.profile import ONE, Ranks
 from engine.environment import restrict_to
 from engine.errors import DataError, EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.backends import check_backend, check_environment
 from engine.backends.checks import check_ranks
-from engine.compute.ranks import Ranks, refuse_indivisible
+from engine.compute.profile import Ranks, refuse_indivisible
 from engine.environment import Device
 from engine.errors import EnvironmentProblem, Problem, RecipeError, Severity
 from engine.exporters import missing_for

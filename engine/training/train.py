@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
-from engine.compute.ranks import divided, repeated_rows
+from engine.compute.profile import divided, repeated_rows
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import LearnedTargets, PrefixSharing, TrainingSummary
 from engine.files.reading import read_json

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from engine.backends import load_backend
 from engine.backends.base import Launch, Trained
 from engine.backends.trainer_state import checkpoints, is_complete
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.values import replace
 from support.cluster_runs import WAIT_SECONDS, WEIGHTS, adapters, alone, on, pico_project, started
 from support.launches import RecordedProgress, make_launch, make_recipe

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.backends import nodes, process_training
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 
 
 def test_its_working_folder_links_to_what_the_config_names_and_to_nothing_else(

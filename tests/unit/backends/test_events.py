@@ -13,7 +13,7 @@ from engine.backends.launches import refuse_other_processes
 from engine.backends.refusals import refuse
 from engine.backends.trainer_state import nonfinite
 from engine.backends.usage import UsageMeter
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.errors import StageError
 from support.launches import CPU, METHOD, RecordedProgress
 

@@ -11,7 +11,7 @@ import yaml
 from engine.backends import launches, load_backend, process_training
 from engine.backends.base import CompileInputs, Launch
 from engine.backends.checks import check_ranks
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.environment import Device
 from engine.recipe.model import Preference
 from engine.values import replace

@@ -10,7 +10,7 @@ import pytest
 
 from engine.backends import events, process_training
 from engine.backends.process_training import Retries
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.errors import StageError
 
 

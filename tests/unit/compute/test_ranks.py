@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.compute.ranks import (
+from engine.compute.profile import (
     BatchDivision,
     Ranks,
     divided,

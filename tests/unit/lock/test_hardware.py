@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.environment import version_of
 from engine.lock.accepted_run import hardware, ranks_facts, write_basis
 from support.launches import CPU, METHOD

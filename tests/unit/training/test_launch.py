@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.backends.base import CompileInputs
-from engine.compute.ranks import Ranks
+from engine.compute.profile import Ranks
 from engine.recipe.model import FewerLayers, HubRef
 from engine.training import train
 from support.launches import CPU, METHOD, RecordedProgress

@@ -95,7 +95,15 @@ def _items(
     for row in rows:
         values, layout = row.values, layout_of(kind, columns, row.values)
         if layout is None:
-            raise _no_columns(name, kind, values)
+            wanted = " or ".join(", ".join(layout) for layout in COLUMNS[kind])
+            usual = {part: USUAL[part][-1] for part in COLUMNS[kind][0]}
+            example = ", ".join(f"{part}: {column}" for part, column in usual.items())
+            raise DataError.one(
+                "D385",
+                f"probe `{name}`: the rows have {', '.join(map(str, values))}; {kind} needs {wanted}",
+                path="acceptance.forgetting.probes",
+                hint=f"say which columns they are, such as columns: {{{example}}}",
+            )
         try:
             options, gold = _ASKED[kind]({part: lookup(values, layout[part]) for part in layout})
         except (MissingColumnError, ValueError) as error:
@@ -110,18 +118,6 @@ def _items(
     if problems:
         raise DataError(problems)
     return list(items.values())
-
-
-def _no_columns(name: str, kind: str, values: Mapping[str, Any]) -> DataError:
-    wanted = " or ".join(", ".join(layout) for layout in COLUMNS[kind])
-    usual = {part: USUAL[part][-1] for part in COLUMNS[kind][0]}
-    example = ", ".join(f"{part}: {column}" for part, column in usual.items())
-    return DataError.one(
-        "D385",
-        f"probe `{name}`: the rows have {', '.join(map(str, values))}; {kind} needs {wanted}",
-        path="acceptance.forgetting.probes",
-        hint=f"say which columns they are, such as columns: {{{example}}}",
-    )
 
 
 Options = tuple[tuple[str, str], ...]

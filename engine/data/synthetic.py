@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -136,77 +135,49 @@ def sifted(
 ) -> SiftedRows:
     """Return the rows that stand apart from each other, from training rows, and from rows that judge."""
     work = _preparation(recipe, scratch=scratch, step=step)
-    sift = _Sift(work=work)
-    collector = RowCollector(work)
-    for row in rows:
-        sift.collect(collector, row)
-    collector.finish()
-    work.pool.arrange()
-    step("looking for copies", len(work.pool))
-    all_rows.check_duplicates(work)
-    sift.note(DUPLICATE)
-    sift.apart_from_train(train)
-    all_rows.check_near_duplicates(work)
-    sift.note(DUPLICATE)
-    step("asking whether rows are too near", len(work.pool))
-    sift.apart_from(too_near)
-    return SiftedRows(rows=sift.kept(), refused=dict(sorted(sift.refused.items())))
+    pool, collector = work.pool, RowCollector(work)
+    refused, numbers = dict[int, str](), list[int]()
 
-
-@dataclass(slots=True, kw_only=True)
-class _Sift:
-    work: Preparation
-    refused: dict[int, str] = field(default_factory=dict)
-    numbers: list[int] = field(default_factory=list)
-
-    def collect(self, collector: RowCollector, row: WrittenRow) -> None:
-        before, dropped = len(self.work.pool), dict(self.work.findings.dropped)
-        collector.add(Row(origin=f"{ORIGIN}:{row.number}", values=row.values))
-        if len(self.work.pool) > before:
-            self.numbers.append(row.number)
-            return
-        more = (
-            reason
-            for reason, count in self.work.findings.dropped.items()
-            if count > dropped.get(reason, 0)
-        )
-        self.refused[row.number] = next(more, CHECKED)
-
-    def note(self, reason: str) -> None:
+    def note(reason: str) -> None:
         """Write down the reason for all that was left out since the last time."""
-        for row, number in enumerate(self.numbers):
-            if not self.work.pool.alive[row]:
-                self.refused.setdefault(number, reason)
+        for at, number in enumerate(numbers):
+            if not pool.alive[at]:
+                refused.setdefault(number, reason)
 
-    def apart_from_train(self, train: Sequence[Example]) -> None:
-        pool = self.work.pool
-        living = ((row, pool.spill[row].input) for row in list(pool.living()))
-        exact: dict[int, bool] = {}
-        for match in leaks([row.input for row in train], living):
-            exact[match.other] = exact.get(match.other, False) or match.exact
-        for is_copy, reason in ((True, COPY), (False, NEAR_TRAIN)):
-            pool.leave_out([row for row, same in exact.items() if same is is_copy])
-            self.note(reason)
-
-    def apart_from(self, too_near: TooNear) -> None:
-        pool = self.work.pool
-        living = list(pool.living())
-        answers = too_near([pool.spill[row].input for row in living])
-        pool.leave_out([row for row, is_near in zip(living, answers, strict=True) if is_near])
-        self.note(NEAR)
-
-    def kept(self) -> dict[int, Example]:
-        pool = self.work.pool
-        found = {self.numbers[row]: pool.spill[row] for row in pool.living()}
-        return {
-            number: Example(
-                id=content_id(found[number].input, ""),
-                origin=found[number].origin,
-                input=found[number].input,
-                target="",
-            )
-            for number in sorted(found)
-        }
+    for row in rows:
+        dropped = work.findings.dropped.copy()
+        collector.add(Row(origin=f"{ORIGIN}:{row.number}", values=row.values))
+        if len(pool) > len(numbers):
+            numbers.append(row.number)
+        else:
+            refused[row.number] = next(iter(work.findings.dropped - dropped), CHECKED)
+    collector.finish()
+    pool.arrange()
+    step("looking for copies", len(pool))
+    all_rows.check_duplicates(work)
+    note(DUPLICATE)
+    living = ((at, pool.spill[at].input) for at in list(pool.living()))
+    exact: dict[int, bool] = {}
+    for match in leaks([row.input for row in train], living):
+        exact[match.other] = exact.get(match.other, False) or match.exact
+    for is_copy, reason in ((True, COPY), (False, NEAR_TRAIN)):
+        pool.leave_out([at for at, same in exact.items() if same is is_copy])
+        note(reason)
+    all_rows.check_near_duplicates(work)
+    note(DUPLICATE)
+    step("asking whether rows are too near", len(pool))
+    left = list(pool.living())
+    answers = too_near([pool.spill[at].input for at in left])
+    pool.leave_out([at for at, is_near in zip(left, answers, strict=True) if is_near])
+    note(NEAR)
+    kept = sorted((numbers[at], at) for at in pool.living())
+    examples = {
+        number: Example(
+            id=content_id(record.input, ""), origin=record.origin, input=record.input, target=""
+        )
+        for number, record in ((number, pool.spill[at]) for number, at in kept)
+    }
+    return SiftedRows(rows=examples, refused=dict(sorted(refused.items())))
 
 
 def _preparation(recipe: Recipe, *, scratch: Path | None, step: Step) -> Preparation:

@@ -34,7 +34,7 @@ LOADS = (
 )
 """What runs whatever a file says."""
 OF_ITS_OWN = {
-    "engine/training/at_once_child.py": "its order, through a pipe of the process that started it",
+    "engine/training/at_once.py": "its order, through a pipe of the process that started it",
 }
 """The files that may read such a format, and what they read: nothing that anybody else has written."""
 HINTS = ("sys.executable", ".from_pretrained", *STARTS, *LOADS, "torch.load")

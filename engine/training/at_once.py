@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import pickle
 import signal
@@ -13,23 +14,28 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 from engine import errors
 from engine.artifacts.stage import AtOnce, StageContext
+from engine.environment import tool_versions
 from engine.errors import EngineError, Problem, StageError
+from engine.failures import as_engine_error
 from engine.files.reading import parse_json
 from engine.files.user import STORE_KEY
+from engine.process import interrupts
 from engine.process.child import Child, HangsError
 from engine.process.policies import TOOLS
 from engine.process.start import PIPE, Command, environment, module, start, working_folder
-from engine.progress import MeasuredProgress, Progress
+from engine.progress import MeasuredProgress, Progress, note_waiting
 from engine.render.progress import SilentProgress
-from engine.store import Artifact, StageKey, product_key
+from engine.store import Artifact, DamagedError, StageKey, Store, product_key
 from engine.values import Value, from_json, replace, to_json
 
-CHILD: Final = "engine.training.at_once_child"
+CHILD: Final = "engine.training.at_once"
+"""Started with the processors that it keeps to, it reads an order for each job, and ends with this process."""
 NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", *TOOLS)
 """Variables that name the user's own folders, where results are signed with the user's key, and the user's tools."""
 TEMPORARY: Final = ("TEMP", "TMP", "TMPDIR")
@@ -248,3 +254,69 @@ def as_event(error: EngineError) -> dict[str, Any]:
 def _error(described: Mapping[str, Any]) -> EngineError:
     kind: type[EngineError] = getattr(errors, described["kind"])
     return kind([from_json(Problem, one) for one in described["problems"]])
+
+
+class LineProgress(Value, kw_only=False):
+    """Progress as JSON lines."""
+
+    stream: IO[str]
+
+    def update(self, done: int, total: int, unit: str, **_: str) -> None:
+        self.write({"update": [done, total, unit]})
+
+    def note(self, text: str) -> None:
+        self.write({"note": text})
+
+    def measured(
+        self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
+    ) -> None:
+        self.write({"measured": [step, steps, numbers, of]})
+
+    def write(self, event: object) -> None:
+        self.stream.write(json.dumps(event) + "\n")
+        self.stream.flush()
+
+
+def main() -> None:
+    # Before any thread is started.
+    if sys.platform == "linux" and sys.argv[1]:
+        os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
+    # what libraries print goes to the log; only events go to the other process
+    progress = LineProgress(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    code = 0
+    try:
+        with interrupts.handled():
+            while order := sys.stdin.buffer.readline():
+                if not _is_done(order, progress):
+                    break
+    except KeyboardInterrupt as asked:
+        code = 128 + interrupts.number_of(asked)
+    # Results are in the store, and somebody waits: Python would take its libraries apart first.
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _is_done(order: bytes, progress: LineProgress) -> bool:
+    cwd, root, call, sent = pickle.loads(base64.b64decode(order))
+    os.chdir(cwd)
+    store = Store(Path(root), versions=tool_versions())
+    cached = partial(store.cached, waits=partial(note_waiting, progress))
+    context = replace(sent, cached=cached, scratch_for=store.scratch_for, progress=progress)
+    try:
+        call(context)
+    except Exception as error:
+        known = as_engine_error(error, store.root)
+        if known is None:
+            raise
+        # Left in its place, it would end every further run in the same way.
+        if isinstance(error, DamagedError):
+            store.set_aside(error.artifact.key)
+        progress.write(as_event(known))
+        return False
+    progress.write({"done": True})
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -168,8 +168,13 @@ def to_learn_more(
         is_falling = losses is not None and losses.is_falling
         more = _more_steps(method, training) if training.steps < FEW_STEPS else {}
         changes |= more or (_doubled(method, training) if is_falling else {})
-    if not changes:
-        changes |= _larger_rank(method)
+    if not changes and method.kind != "full" and method.rank < USUAL_RANK:
+        # A multiple of the rank, as is the alpha of each module with a rank of its own: so the effect is not lowered.
+        alpha = max(2, math.ceil(method.alpha / method.rank)) * USUAL_RANK
+        if method.rslora:  # its alpha is the same at every rank
+            alpha = max(method.alpha, USUAL_ALPHA_OF_RSLORA)
+        if method.rslora or alpha <= MOST_ALPHA:
+            changes |= {"rank": USUAL_RANK, "alpha": alpha}
     if not changes:
         changes |= _doubled(method, training)
     return _edits(method, changes)
@@ -300,7 +305,12 @@ def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
 
     Never fewer epochs than were trained; and the batches as they are where smaller ones give no more steps.
     """
-    for smaller in (_smaller_batch(method), {}):
+    # Batches of about `SMALL_BATCH` rows, in whole passes of `micro_batch_size`, which memory may bound.
+    micro = min(method.micro_batch_size, SMALL_BATCH)
+    small = micro * math.ceil(SMALL_BATCH / micro)
+    is_smaller = method.kind != "full" and small < method.batch_size
+    batches = [{"batch_size": small, "micro_batch_size": micro}] if is_smaller else []
+    for smaller in (*batches, {}):
         batch = smaller.get("batch_size", method.batch_size)
         each = _steps_of_epoch(training, batch)
         wanted = min(math.ceil(WANTED_STEPS / each), MOST_EPOCHS)
@@ -311,30 +321,6 @@ def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
         longer = steps > unchanged
         return smaller | (_length(method, training, epochs, batch=batch) if longer else {})
     return {}
-
-
-def _smaller_batch(method: Method) -> dict[str, Any]:
-    """Return batches of about `SMALL_BATCH` rows; nothing where they are as small, or all weights are trained.
-
-    Whole passes of `micro_batch_size`, which memory may bound, so that it is never raised.
-    """
-    micro = min(method.micro_batch_size, SMALL_BATCH)
-    batch = micro * math.ceil(SMALL_BATCH / micro)
-    if method.kind == "full" or batch >= method.batch_size:
-        return {}
-    return {"batch_size": batch, "micro_batch_size": micro}
-
-
-def _larger_rank(method: Method) -> dict[str, Any]:
-    """Return the usual rank, and an alpha with which the adapter's effect is not lowered; nothing above that rank."""
-    if method.kind == "full" or method.rank >= USUAL_RANK:
-        return {}
-    if method.rslora:  # its alpha is the same at every rank
-        return {"rank": USUAL_RANK, "alpha": max(method.alpha, USUAL_ALPHA_OF_RSLORA)}
-    # A multiple of the rank: so is the alpha of each module with a rank of its own.
-    effect = max(2, math.ceil(method.alpha / method.rank))
-    alpha = effect * USUAL_RANK
-    return {"rank": USUAL_RANK, "alpha": alpha} if alpha <= MOST_ALPHA else {}
 
 
 def _length(

@@ -28,7 +28,7 @@ from engine.runtime.scoring import label_search
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.store.remote.store import Sharing
-from engine.training.variants import discard
+from engine.training.trials import discard
 from engine.values import Value, replace
 
 

@@ -13,8 +13,7 @@ from engine.recipe.methods import method_slice
 from engine.recipe.model import Recipe
 from engine.recipe.teacher import without_soft_targets
 from engine.training.train import refuse_unready
-from engine.training.trials import Trial, run_trial
-from engine.training.variants import training_slice
+from engine.training.trials import Trial, run_trial, training_slice
 from engine.values import replace, to_json
 
 REVISION = 6

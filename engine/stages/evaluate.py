@@ -24,7 +24,7 @@ from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.curves import write_curve
 from engine.training.train import load_trained, refuse_another_model
-from engine.training.variants import machine
+from engine.training.trials import machine
 from engine.values import Value, to_json
 
 if TYPE_CHECKING:

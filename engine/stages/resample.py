@@ -24,8 +24,9 @@ from engine.training.trials import (
     rows_left,
     run_trial,
     run_trials,
+    training_slice,
+    variant,
 )
-from engine.training.variants import training_slice, variant
 from engine.values import replace, to_json
 
 REVISION = 10

@@ -15,8 +15,7 @@ from engine.recipe.methods import method_slice
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.training.train import refuse_unready
-from engine.training.trials import Trial, run_trials
-from engine.training.variants import training_slice
+from engine.training.trials import Trial, run_trials, training_slice
 from engine.values import replace, to_json
 
 REVISION = 6

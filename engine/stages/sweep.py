@@ -17,8 +17,7 @@ from engine.metrics.sweeping import SettingResult, choose
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import named, setting_words, values_of
 from engine.training.train import SUMMARY, refuse_unready
-from engine.training.trials import Trial, run_trials
-from engine.training.variants import discard, is_trained, training_slice, weights
+from engine.training.trials import Trial, discard, is_trained, run_trials, training_slice, weights
 from engine.values import from_json, replace, to_json
 
 REVISION = 4

@@ -11,7 +11,7 @@ from engine.recipe.model import Recipe
 from engine.training.preflight import check_base_model
 from engine.training.rendered import rendered_rows
 from engine.training.train import Training, refuse_unready, setting_of, train_rows
-from engine.training.variants import WEIGHTS, take, variant
+from engine.training.trials import WEIGHTS, take, variant
 from engine.values import replace, to_json
 
 REVISION = 6

@@ -23,8 +23,7 @@ from engine.metrics.sweeping import SHARES, ShareResult, learning_curve, unknown
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.training.train import CHECKPOINTS, SUMMARY, load_trained
-from engine.training.trials import digest_of
-from engine.training.variants import machine
+from engine.training.trials import digest_of, machine
 from engine.values import from_json, to_json
 
 MODEL = "tfidf_svm"

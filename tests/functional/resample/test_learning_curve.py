@@ -14,7 +14,7 @@ from engine.backends import launches, trl
 from engine.backends.base import Launch, Trained
 from engine.stages import load_stage
 from engine.store import Store
-from engine.training import variants
+from engine.training import trials
 from engine.training.train import Training, train_rows
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
@@ -139,7 +139,7 @@ def test_a_curve_that_broke_off_goes_on_with_what_it_had(
             raise KeyboardInterrupt
         train_rows(training, context)
 
-    monkeypatch.setattr(variants, "train_rows", broken)
+    monkeypatch.setattr(trials, "train_rows", broken)
     assert curved.run(*WORDS).code == 130
     assert statuses(root)["resample"] == "interrupted"
     assert curved.run(*WORDS).code == 0

@@ -15,7 +15,7 @@ from engine.backends.base import Launch, Trained
 from engine.errors import StageError
 from engine.stages import load_stage
 from engine.store import Store
-from engine.training import variants
+from engine.training import trials
 from engine.training.train import train_rows
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
@@ -198,7 +198,7 @@ def test_a_killed_sweep_goes_on_with_what_it_had(
             raise KeyboardInterrupt
         real(training, context)
 
-    monkeypatch.setattr(variants, "train_rows", broken)
+    monkeypatch.setattr(trials, "train_rows", broken)
     assert unswept.run(*GATE).code == 130
     assert statuses(root)["sweep"] == "interrupted"
     assert unswept.run(*GATE).code == 0
@@ -218,7 +218,7 @@ def test_a_setting_whose_numbers_run_away_loses_and_the_sweep_goes_on(
             raise StageError.one("B414", "the loss of step 3 is not a number")
         real(training, context)
 
-    monkeypatch.setattr(variants, "train_rows", runs_away)
+    monkeypatch.setattr(trials, "train_rows", runs_away)
     outcome = unswept.run(*GATE)
 
     assert outcome.code == 0, outcome.err
@@ -234,7 +234,7 @@ def test_a_sweep_without_any_model_says_why(
     def runs_away(_training: Any, _context: Any) -> None:
         raise StageError.one("B414", "the loss of step 3 is not a number")
 
-    monkeypatch.setattr(variants, "train_rows", runs_away)
+    monkeypatch.setattr(trials, "train_rows", runs_away)
     outcome = unswept.run(*GATE)
 
     assert outcome.code == 3

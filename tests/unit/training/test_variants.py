@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.training.variants import discard
+from engine.training.trials import discard
 
 
 def test_weights_are_discarded_where_a_kill_has_left_half_of_those_before_them(

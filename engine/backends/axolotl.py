@@ -113,7 +113,32 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield from _model(recipe, setting)
     yield "plugins", _plugins(recipe, setting), "default: progress is recorded; see each of them"
     yield from axolotl_gpu.kernel_lines(recipe, setting)
-    yield from _rows(method, setting)
+    # Segments and no chat template: what is learned is then token for token what inference sends (decision 0001).
+    train: dict[str, Json] = {"path": "train.jsonl", "ds_type": "json", **_row_type(method)}
+    yield "datasets", [train], "data"
+    if setting.validation_rows:
+        # A local file is always loaded as the split `train`, whatever it is used for.
+        validation: dict[str, Json] = {**train, "path": "validation.jsonl", "split": "train"}
+        yield "test_datasets", [validation], "splits.validation"
+    yield "val_set_size", 0, "default: the data stage has split the rows"
+    yield "sequence_len", method.max_length, "method.max_length"
+    # Axolotl drops rows that are too long by default, with one line in its log.
+    yield "excess_length_strategy", "raise", "default: no row is dropped silently"
+    unpacked = "default: rows do not see each other"
+    if method.packing:  # so that steps are counted of the rows that are trained
+        unpacked = "method.packing: the rows are packed already"
+    yield "sample_packing", False, unpacked
+    yield "eval_sample_packing", False, unpacked
+    yield "pad_to_sequence_len", False, "default: short rows stay cheap"
+    if method.loss_on == "everything":
+        yield "train_on_inputs", True, "method.loss_on"
+    else:
+        yield "train_on_inputs", False, "default: only answers are learned"
+    yield "shuffle_merged_datasets", True, "default: seeded by `seed`"
+    # Axolotl's key of prepared rows does not cover the content of files, and without a path it reuses
+    # `last_run_prepared`: rows that were added to a file would not be trained.
+    yield "dataset_prepared_path", "prepared", "default: a cache per training, never a shared one"
+    yield "dataset_num_proc", 1, "default: same order everywhere"
     if method.preference is not None:
         yield from _preference(method.preference)
     yield from base.soft_lines(recipe)
@@ -220,35 +245,6 @@ def _mixed_full(method: Method, setting: CompileInputs) -> bool:
     Small steps of full training round to nothing in bf16, and gradients of fp16 weights cannot be scaled back.
     """
     return method.kind == "full" and setting.precision != "fp32"
-
-
-def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    # Segments and no chat template: what is learned is then token for token what inference sends (decision 0001).
-    train: dict[str, Json] = {"path": "train.jsonl", "ds_type": "json", **_row_type(method)}
-    yield "datasets", [train], "data"
-    if setting.validation_rows:
-        # A local file is always loaded as the split `train`, whatever it is used for.
-        validation: dict[str, Json] = {**train, "path": "validation.jsonl", "split": "train"}
-        yield "test_datasets", [validation], "splits.validation"
-    yield "val_set_size", 0, "default: the data stage has split the rows"
-    yield "sequence_len", method.max_length, "method.max_length"
-    # Axolotl drops rows that are too long by default, with one line in its log.
-    yield "excess_length_strategy", "raise", "default: no row is dropped silently"
-    unpacked = "default: rows do not see each other"
-    if method.packing:  # so that steps are counted of the rows that are trained
-        unpacked = "method.packing: the rows are packed already"
-    yield "sample_packing", False, unpacked
-    yield "eval_sample_packing", False, unpacked
-    yield "pad_to_sequence_len", False, "default: short rows stay cheap"
-    if method.loss_on == "everything":
-        yield "train_on_inputs", True, "method.loss_on"
-    else:
-        yield "train_on_inputs", False, "default: only answers are learned"
-    yield "shuffle_merged_datasets", True, "default: seeded by `seed`"
-    # Axolotl's key of prepared rows does not cover the content of files, and without a path it reuses
-    # `last_run_prepared`: rows that were added to a file would not be trained.
-    yield "dataset_prepared_path", "prepared", "default: a cache per training, never a shared one"
-    yield "dataset_num_proc", 1, "default: same order everywhere"
 
 
 def _row_type(method: Method) -> dict[str, Json]:

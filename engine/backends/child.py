@@ -30,7 +30,17 @@ LIBRARIES = (
 def main() -> None:
     backend, *words = sys.argv[1:]
     if "engine" not in sys.modules:
-        _reach_this_package()
+        # Another Python has started this file: of what lies here only this package is to be reached.
+        folder = Path(__file__).resolve().parents[1]
+        start = folder / "__init__.py"
+        spec = importlib.util.spec_from_file_location(
+            "engine", start, submodule_search_locations=[str(folder)]
+        )
+        if spec is None or spec.loader is None:
+            raise ImportError("engine", str(start))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["engine"] = module
+        spec.loader.exec_module(module)
     from engine.process import interrupts
     from engine.process.library_settings import read_quickly
 
@@ -53,19 +63,6 @@ def main() -> None:
     except interrupts.Interrupted as asked:
         # The checkpoint is written, so nothing is left to do.
         os._exit(128 + asked.number)
-
-
-def _reach_this_package() -> None:
-    folder = Path(__file__).resolve().parents[1]
-    start = folder / "__init__.py"
-    spec = importlib.util.spec_from_file_location(
-        "engine", start, submodule_search_locations=[str(folder)]
-    )
-    if spec is None or spec.loader is None:
-        raise ImportError("engine", str(start))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["engine"] = module
-    spec.loader.exec_module(module)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,12 @@ def damage_of(checkpoint: Path) -> str:
         return "it was not wholly written"
     names = {path.name for path in checkpoint.iterdir()}
     weights = {name for name in names if name.endswith(".safetensors")}
-    archives = _archives(names)
+    ranks = sorted(int(found[1]) for name in names if (found := RANKS.fullmatch(name)))
+    random = {RANDOM} & names or {f"rng_state_{rank}.pth" for rank in ranks}
+    optimizer = names & set(OPTIMIZER)
+    # A gap means that one of the processes had not saved its part yet.
+    complete = random and ranks == list(range(len(ranks))) and optimizer and SCHEDULER in names
+    archives = frozenset({*random, *optimizer, SCHEDULER}) if complete else frozenset()
     if state.get("global_step") != step_of(checkpoint) or not weights or not archives:
         return "it was not wholly written"
     if digests is None:
@@ -140,16 +145,6 @@ def damage_of(checkpoint: Path) -> str:
     # The trainer would load those without a digest as well, and nothing says that they are what was saved.
     odd = [*changed_files(checkpoint, digests), *sorted((weights | archives) - digests.keys())]
     return f"{odd[0]} is not as it was saved" if odd else ""
-
-
-def _archives(names: set[str]) -> frozenset[str]:
-    """Return the names of what torch saved to go on from; empty where a part of it is missing."""
-    ranks = sorted(int(found[1]) for name in names if (found := RANKS.fullmatch(name)))
-    random = {RANDOM} & names or {f"rng_state_{rank}.pth" for rank in ranks}
-    optimizer = names & set(OPTIMIZER)
-    # A gap means that one of the processes had not saved its part yet.
-    complete = random and ranks == list(range(len(ranks))) and optimizer and SCHEDULER in names
-    return frozenset({*random, *optimizer, SCHEDULER}) if complete else frozenset()
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:

@@ -68,20 +68,6 @@ def train(launch: Launch) -> Trained:
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     method = recipe.method
-    yield from _model(method, setting)
-    if method.preference is not None:
-        yield from _preference(method.preference)
-    if base.shares_prefix(recipe):
-        yield "shared_prefix", True, base.SHARED
-    if recipe.method.packing:
-        yield "packed_rows", True, "method.packing"
-    yield from base.soft_lines(recipe)
-    yield from optimization(method, setting)
-    yield from schedule_lines(method, setting)
-    yield "seed", method.seed, "method.seed"
-
-
-def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "base_model", "base_model", "base_model"
     yield "attn_implementation", "sdpa", "default: on every device, nothing fetched"
     yield "adapter", "none" if method.kind == "full" else method.kind, "method.kind"
@@ -101,6 +87,16 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "max_length", method.max_length, "method.max_length"
     if method.loss_on == "everything":
         yield "train_on_inputs", True, "method.loss_on"
+    if method.preference is not None:
+        yield from _preference(method.preference)
+    if base.shares_prefix(recipe):
+        yield "shared_prefix", True, base.SHARED
+    if recipe.method.packing:
+        yield "packed_rows", True, "method.packing"
+    yield from base.soft_lines(recipe)
+    yield from optimization(method, setting)
+    yield from schedule_lines(method, setting)
+    yield "seed", method.seed, "method.seed"
 
 
 def _preference(preference: Preference) -> Iterator[Line]:

@@ -163,19 +163,6 @@ def train(launch: Launch) -> Trained:
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     method = recipe.method
-    yield from _model(method, setting)
-    if method.kind != "full":
-        yield from _adapter(method)
-    if setting.device.kind == "cpu" and base.shares_prefix(recipe):
-        yield "shared_prefix", True, base.SHARED
-    yield from _rows(method)
-    yield "precision", setting.precision, "backend.precision"
-    yield from trl.optimization(method, setting)
-    yield from trl.schedule_lines(method, setting)
-    yield "seed", method.seed, "method.seed"
-
-
-def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
     full, on_gpu = method.kind == "full", setting.device.kind == "cuda"
     yield "base_model", "base_model", "base_model"
     yield "local_files_only", True, "default: nothing is fetched"
@@ -197,20 +184,21 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
     kept: Json = "unsloth" if on_gpu and method.gradient_checkpointing else None
     asked = method.gradient_checkpointing
     yield "use_gradient_checkpointing", kept or asked, "method.gradient_checkpointing"
-
-
-def _adapter(method: Method) -> Iterator[Line]:
-    yield "lora_r", method.rank, "method.rank"
-    yield "lora_alpha", method.alpha, "method.alpha"
-    yield "lora_dropout", method.dropout, "method.dropout"
-    yield "lora_target_modules", trl.targets(method), "method.target_modules"
-    yield "lora_bias", "none", "default: merging takes weights only"
-    yield from trl.adapter_precision(method)
-    yield "random_state", method.seed, "method.seed"
-
-
-def _rows(method: Method) -> Iterator[Line]:
+    if method.kind != "full":
+        yield "lora_r", method.rank, "method.rank"
+        yield "lora_alpha", method.alpha, "method.alpha"
+        yield "lora_dropout", method.dropout, "method.dropout"
+        yield "lora_target_modules", trl.targets(method), "method.target_modules"
+        yield "lora_bias", "none", "default: merging takes weights only"
+        yield from trl.adapter_precision(method)
+        yield "random_state", method.seed, "method.seed"
+    if setting.device.kind == "cpu" and base.shares_prefix(recipe):
+        yield "shared_prefix", True, base.SHARED
     yield "max_length", method.max_length, "method.max_length"
     yield "packing", False, "default: rows do not see each other"
     # Left open, Unsloth lays the rows of a batch behind each other on a GPU.
     yield "padding_free", False, "default: rows do not see each other"
+    yield "precision", setting.precision, "backend.precision"
+    yield from trl.optimization(method, setting)
+    yield from trl.schedule_lines(method, setting)
+    yield "seed", method.seed, "method.seed"

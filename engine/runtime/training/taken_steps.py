@@ -162,7 +162,11 @@ class TakenSteps:
                 )
                 for key in ("exp_avg", "exp_avg_sq")
             )
-            counts = _spread(taken, weights)
+            device = weights[0].device
+            sizes = torch.tensor([len(_some(one)) for one in weights], device=device)
+            # An Apple GPU has none wider than 32 bits.
+            wide = torch.float32 if device.type == "mps" else torch.float64
+            counts = torch.tensor(taken, device=device, dtype=wide).repeat_interleave(sizes)
             mean = first * mean + (1 - first) * gradient
             square = second * square + (1 - second) * gradient**2
             sized = (square / (1 - second**counts)).sqrt() + args.adam_epsilon
@@ -179,14 +183,6 @@ def _odd(planned: _Planned) -> list[str]:
     counts = torch.stack([part.sum() for part in torch.split(odd, sizes)]).tolist()
     found = zip(weights, counts, sizes, strict=True)
     return [name for (name, _), count, size in found if count >= min(FEWEST, size)]
-
-
-def _spread(numbers: Sequence[float], weights: Sequence[Weight]) -> torch.Tensor:
-    device = weights[0].device
-    sizes = torch.tensor([len(_some(one)) for one in weights], device=device)
-    # An Apple GPU has none wider than 32 bits.
-    wide = torch.float32 if device.type == "mps" else torch.float64
-    return torch.tensor(numbers, device=device, dtype=wide).repeat_interleave(sizes)
 
 
 def _flat(tensors: Sequence[Any]) -> torch.Tensor:

@@ -53,15 +53,24 @@ UNSURE: Final = "not everything could be compared"
 
 def comment_markdown(comment: Comment) -> str:
     """The whole comment; parts that would make it too long are left out, and counted."""
-    head = [MARKER, f"## {_title(comment)}", *_reaches(comment)]
-    if comment.checked:
-        head.append(_summary(comment))
-    head += [prose(f"{capital(note)}.") for note in comment.notes]
+    # The gravest come first: what is not valid, then what got weaker, then the rest, each by path.
+    ordered = sorted(
+        comment.checked,
+        key=lambda checked: (checked.is_valid, tuple(Gate).index(checked.gate), checked.path),
+    )
+    parts = [MARKER, f"## {_title(comment)}", *_reaches(comment)]
+    if ordered:
+        columns = ["recipe", "what happened", "valid", "the gate", "runs again"]
+        parts.append(table(columns, map(_summary_row, ordered)))
+    parts += [prose(f"{capital(note)}.") for note in comment.notes]
     foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
-    parts, size, left = list(head), sum(map(len, head)) + len(foot), 0
-    # The gravest come first, so that what is left out for its length is the least of it.
-    for together in _alike(_alarms_first(comment)):
-        part = "\n\n".join((_heading(together), *_part(together)))
+    # Recipes of which the same is found, of one cause such as a parent, are one part.
+    alike: dict[tuple[object, ...], list[Checked]] = {}
+    for one in ordered:
+        alike.setdefault(_cause(one), []).append(one)
+    size, left = sum(map(len, parts)) + len(foot), 0
+    for together in alike.values():
+        part = "\n\n".join(_part(together))
         if size + len(part) > MOST:
             left += len(together)
             continue
@@ -87,14 +96,6 @@ def _reaches(comment: Comment) -> Iterator[str]:
     yield f"{listed}\n\n{more} more: `recipe validate` names them all." if more > 0 else listed
 
 
-def _alike(checked: Sequence[Checked]) -> Iterator[list[Checked]]:
-    """Yield the recipes of which the same is found together: one cause, such as a parent, is one part."""
-    parts: dict[tuple[object, ...], list[Checked]] = {}
-    for one in checked:
-        parts.setdefault(_cause(one), []).append(one)
-    yield from parts.values()
-
-
 def _cause(checked: Checked) -> tuple[object, ...]:
     """What was done to a recipe and found of it, whatever the numbers of its rows and of its plan are."""
     rows = tuple(replace(row, says="") for row in _rows(checked))
@@ -105,17 +106,10 @@ def _cause(checked: Checked) -> tuple[object, ...]:
     return (checked.status, bool(checked.was), review is None, rows, problems, changes, *more)
 
 
-def _heading(together: Sequence[Checked]) -> str:
-    first, *more = together
-    was = f" (was {code(first.was)})" if first.was else ""
-    if not more:
-        return f"### {code(first.path)}{was}"
-    return f"### {len(together)} recipes alike\n\n{', '.join(code(one.path) for one in together)}"
-
-
 def _title(comment: Comment) -> str:
     """The first line: how many recipes changed and were compared; green only where no gate got weaker then."""
-    count, compared = len(comment.checked), sum(map(_is_compared, comment.checked))
+    count = len(comment.checked)
+    compared = sum(checked.review is not None for checked in comment.checked)
     unsure = bool(comment.unknown) or any(checked.uncompared for checked in comment.checked)
     if not count:
         return f"🟡 No recipe changed; {UNSURE}" if unsure else "⚪ No recipe changed"
@@ -135,56 +129,29 @@ def _title(comment: Comment) -> str:
     return f"{mark} {counted(count, 'recipe')} changed{of_it}: {' · '.join(parts) or well}"
 
 
-def _is_compared(checked: Checked) -> bool:
-    return checked.review is not None
-
-
 def _state(checked: Checked) -> str:
     if not checked.is_valid:
         return "not valid"
     return "gone" if checked.status in _GONE and checked.gate is Gate.WEAKER else checked.gate.value
 
 
-def _summary(comment: Comment) -> str:
-    columns = ["recipe", "what happened", "valid", "the gate", "runs again"]
-    return table(columns, [_summary_row(checked) for checked in _alarms_first(comment)])
-
-
-def _alarms_first(comment: Comment) -> list[Checked]:
-    """What is not valid, then what got weaker, then the rest; each by path."""
-    return sorted(
-        comment.checked,
-        key=lambda checked: (checked.is_valid, tuple(Gate).index(checked.gate), checked.path),
-    )
-
-
 def _summary_row(checked: Checked) -> list[str]:
-    gate, again = _gate_cell(checked), "everything"
+    gate, again = _NOTHING, "everything"
+    if checked.review is not None or checked.findings:
+        shown = GATES[checked.gate]
+        weaker = sum(row.effect == Effect.WEAKER.value for row in _rows(checked))
+        more = " · not all compared" if checked.uncompared else ""
+        words = f"{shown.title.removeprefix('The gate ')}{f' ({weaker})' if weaker else ''}"
+        gate = f"{shown.mark} {words}{more}"
     errors = sum(problem.severity is Severity.ERROR for problem in checked.problems)
     valid = "yes" if checked.is_valid else f"🔴 {counted(errors, 'error')}"
     if checked.status in _GONE:
         valid, again = "", ""
     elif not checked.is_valid:
         gate, again = "", ""
-    elif checked.review is not None:
-        again = _again(checked.review.reruns)
+    elif checked.review is not None and "data" not in checked.review.reruns[:1]:
+        again = ", ".join(checked.review.reruns) or "nothing"
     return [code(checked.path), checked.status, valid, gate, again]
-
-
-def _again(stages: tuple[str, ...]) -> str:
-    if not stages:
-        return "nothing"
-    return "everything" if stages[0] == "data" else ", ".join(stages)
-
-
-def _gate_cell(checked: Checked) -> str:
-    if checked.review is None and not checked.findings:
-        return _NOTHING
-    gate = GATES[checked.gate]
-    weaker = sum(row.effect == Effect.WEAKER.value for row in _rows(checked))
-    more = " · not all compared" if checked.uncompared else ""
-    words = f"{gate.title.removeprefix('The gate ')}{f' ({weaker})' if weaker else ''}"
-    return f"{gate.mark} {words}{more}"
 
 
 def _rows(checked: Checked) -> list[ChangedRow]:
@@ -193,8 +160,13 @@ def _rows(checked: Checked) -> list[ChangedRow]:
 
 
 def _part(together: Sequence[Checked]) -> Iterator[str]:
-    """The part of recipes alike below its heading; the gate stands open, the rest, of the first, is folded."""
+    """The part of recipes alike; the gate stands open, the rest, of the first, is folded."""
     checked = together[0]
+    if len(together) > 1:
+        yield f"### {len(together)} recipes alike"
+        yield ", ".join(code(one.path) for one in together)
+    else:
+        yield f"### {code(checked.path)}{f' (was {code(checked.was)})' if checked.was else ''}"
     if checked.status == "deleted":
         yield "The recipe was deleted: nothing judges its model any more."
     if checked.why:
@@ -202,41 +174,32 @@ def _part(together: Sequence[Checked]) -> Iterator[str]:
     yield from (f"_{prose(capital(note))}._" for note in checked.notes)
     if checked.problems:
         yield _problems(checked.problems)
-    yield from _of_gate(together)
-    rests = [rest_markdown(one.review, level=4) if one.review else "" for one in together]
-    if rests[0]:
-        yield _folded(
-            f"What else changes, and what runs again{_of_first(together, rests)}", rests[0]
-        )
-    for what, why in checked.waived:
-        yield f"Waived: {code(what)}. {prose(why)}"
-    plans = ["\n".join(f"- {prose(sentence)}" for sentence in _plan(one)) for one in together]
-    if plans[0]:
-        changes = " changes" if checked.plan_before else ""
-        yield _folded(f"The plan{changes}{_of_first(together, plans)}", plans[0])
-
-
-def _plan(checked: Checked) -> Iterator[str]:
-    """What a run would do; of a recipe that was compared, only what it would not have done before."""
-    yield from (line for line in checked.plan if line not in checked.plan_before)
-
-
-def _of_first(together: Sequence[Checked], texts: Sequence[str]) -> str:
-    """Say that a folded text is that of the first recipe, where those of the others are not the same."""
-    if len(set(texts)) == 1:
-        return ""
-    return f", in <code>{html.escape(printable(together[0].path))}</code>: numbers of the others differ"
-
-
-def _of_gate(together: Sequence[Checked]) -> Iterator[str]:
-    checked, rows = together[0], _joined_rows(together)
+    rows, gate = _joined_rows(together), GATES[checked.gate]
     if rows or checked.review is not None:
-        gate = GATES[checked.gate]
         yield f"**{gate.mark} {gate.title}**"
     if rows:
         yield gate_table(rows)
     if checked.uncompared:
         yield uncompared_markdown(checked.uncompared)
+    rests = [rest_markdown(one.review, level=4) if one.review else "" for one in together]
+    yield from _folded("What else changes, and what runs again", together, rests)
+    for what, why in checked.waived:
+        yield f"Waived: {code(what)}. {prose(why)}"
+    # of a recipe that was compared, only what a run would not have done before
+    plans = [
+        "\n".join(f"- {prose(line)}" for line in one.plan if line not in one.plan_before)
+        for one in together
+    ]
+    yield from _folded(f"The plan{' changes' if checked.plan_before else ''}", together, plans)
+
+
+def _folded(title: str, together: Sequence[Checked], texts: Sequence[str]) -> Iterator[str]:
+    """The text of the first recipe, and that it is the first one's where those of the others are not the same."""
+    if texts[0]:
+        if len(set(texts)) > 1:
+            path = html.escape(printable(together[0].path))
+            title += f", in <code>{path}</code>: numbers of the others differ"
+        yield f"<details><summary>{title}</summary>\n\n{texts[0].strip()}\n\n</details>"
 
 
 def _joined_rows(together: Sequence[Checked]) -> list[ChangedRow]:
@@ -253,26 +216,19 @@ def _joined_rows(together: Sequence[Checked]) -> list[ChangedRow]:
     return found
 
 
-def _folded(title: str, text: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{text.strip()}\n\n</details>"
-
-
 def _problems(problems: tuple[Problem, ...]) -> str:
     # What a recipe would read and ask outside its project stands first: it is what a reviewer must see.
     ordered = sorted(in_order(problems), key=lambda problem: problem.code not in OUTSIDE)
     rows = []
     for problem in ordered[:MOST_PROBLEMS]:
         names, texts = (problem.code, problem.path), (problem.message, problem.hint or "")
-        rows.append([_place(problem), *map(code, names), *map(prose, texts)])
+        spot = problem.place and replace(problem.place, column=None).spot
+        warning = "⚠️ " if problem.severity is Severity.WARNING else ""
+        place = f"{warning}{plain(spot) if spot else ''}".rstrip()
+        rows.append([place, *map(code, names), *map(prose, texts)])
     shown = table(["where", "code", "key", "what is wrong", "what to do"], rows)
     more = len(ordered) - MOST_PROBLEMS
     return f"{shown}\n\n{more} more: `recipe validate` tells them all." if more > 0 else shown
-
-
-def _place(problem: Problem) -> str:
-    warning = "⚠️" if problem.severity is Severity.WARNING else ""
-    spot = problem.place and replace(problem.place, column=None).spot
-    return f"{warning} {plain(spot)}".lstrip() if spot else warning
 
 
 def comment_json(comment: Comment) -> dict[str, Any]:

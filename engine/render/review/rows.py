@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 from engine.codes import all_codes
@@ -29,17 +28,26 @@ def review_markdown(review: Review, *, level: int = 2) -> str:
 
 def rest_markdown(review: Review, *, level: int) -> str:
     """All but the gate and what was not compared: what else changes, what it costs, and what runs again."""
-    mark = "#" * level
-    merged: list[tuple[str, list[ChangedRow]]] = []
+    mark, merged = "#" * level, dict[str, list[ChangedRow]]()
     for title, rows in sections(review):
-        if title:
-            merged.append((title, rows))
-        else:  # what the changes before cost
-            merged[-1][1].extend(rows)
-    parts = [part for title, rows in merged for part in (f"{mark} {title}", _table(rows))]
-    parts += _markdown_config(review, mark)
-    again = ", ".join(review.reruns) if review.reruns else "nothing"
-    parts.append(f"**Reruns**: {again}")
+        # what has no title is what the changes before cost
+        merged.setdefault(title or [*merged][-1], []).extend(rows)
+    parts = []
+    for title, rows in merged.items():
+        parts.append(f"{mark} {title}")
+        cells = [[*_values(row), prose(row.says)] for row in rows]
+        parts.append(table(["key", "before", "after", ""], cells))
+    if review.config:  # as a unified diff; the recipe's key stands behind each line
+        lines: list[str] = []
+        for change in review.config:
+            if change.before is not None:
+                lines.append(f"- {change.key}: {change.before}")
+            if change.after is not None:
+                lines.append(f"+ {change.key}: {change.after}   # {change.origin}")
+        names = " to ".join(dict.fromkeys(review.backends))
+        parts.append(f"{mark} The compiled config changes ({names})")
+        parts.append(fenced("\n".join(lines), "diff"))
+    parts.append(f"**Reruns**: {', '.join(review.reruns) or 'nothing'}")
     parts += [prose(f"{capital(note)}.") for note in review.notes]
     if review.is_empty:
         parts.append("Both versions mean the same.")
@@ -51,48 +59,21 @@ def uncompared_markdown(names: Sequence[str]) -> str:
 
 
 def gate_table(rows: Sequence[ChangedRow]) -> str:
-    columns = ["key", "before", "after", "evidence", "what it means"]
-    return table(columns, [[*_values(row), _effect(row), prose(_meaning(row))] for row in rows])
-
-
-def _meaning(row: ChangedRow) -> str:
-    """What a finding means; where two values alone stand for it, the title of its code says it."""
-    if row.effect == Effect.STRONGER.value or row.says.partition("waived: ")[0]:
-        return row.says
-    return "; ".join(filter(None, (_title(row.code), row.says)))
-
-
-@cache
-def _title(code_of: str) -> str:
-    return all_codes()[code_of].title
-
-
-def _effect(row: ChangedRow) -> str:
-    word = f"**{row.effect}**" if row.effect in ("weaker", "not known", "redrawn") else row.effect
-    return f"{word} ({row.code})"
-
-
-def _table(rows: Sequence[ChangedRow]) -> str:
-    cells = [[*_values(row), prose(row.says)] for row in rows]
-    return table(["key", "before", "after", ""], cells)
+    cells = []
+    for row in rows:
+        effect, means = row.effect, row.says
+        # where two values alone stand for a finding, the title of its code says what it means
+        if effect != Effect.STRONGER.value and not row.says.partition("waived: ")[0]:
+            title = all_codes()[row.code].title
+            means = "; ".join(filter(None, (title, row.says)))
+        if effect in ("weaker", "not known", "redrawn"):
+            effect = f"**{effect}**"
+        cells.append([*_values(row), f"{effect} ({row.code})", prose(means)])
+    return table(["key", "before", "after", "evidence", "what it means"], cells)
 
 
 def _values(row: ChangedRow) -> list[str]:
     return [code(row.path), code(row.before), code(row.after)]
-
-
-def _markdown_config(review: Review, mark: str) -> list[str]:
-    """A unified diff; the recipe's key stands behind each line."""
-    if not review.config:
-        return []
-    lines: list[str] = []
-    for change in review.config:
-        if change.before is not None:
-            lines.append(f"- {change.key}: {change.before}")
-        if change.after is not None:
-            lines.append(f"+ {change.key}: {change.after}   # {change.origin}")
-    names = " to ".join(dict.fromkeys(review.backends))
-    return [f"{mark} The compiled config changes ({names})", fenced("\n".join(lines), "diff")]
 
 
 _MOST_PATH, _MOST_CHANGE = 44, 34
@@ -106,23 +87,19 @@ def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
         lines += [line((name, "strong"))] if name else []
         lines += _rows(rows, width)
     lines += _config(review)
-    lines += _wrapped("Reruns", " ".join(review.reruns) or "nothing", width)
-    for note in review.notes:
-        lines += _wrapped("Note", note, width)
-    for name in review.uncompared:
-        lines += _wrapped("Not compared", name, width)
+    named = [("Reruns", " ".join(review.reruns) or "nothing")]
+    named += [("Note", note) for note in review.notes]
+    named += [("Not compared", name) for name in review.uncompared]
+    for name, text in named:
+        parts = textwrap.wrap(printable(text), width - len(name) - 2, break_long_words=False)
+        for at, part in enumerate(parts or [""]):
+            lines.append(line((" " * len(name) if at else name, "strong"), f"  {part}"))
     if review.is_empty:
         lines.append(line("Both versions mean the same."))
-    lines += _codes(review)
+    # of what weakens the evidence
+    if codes := list(dict.fromkeys(change.code for change in review.findings if change.alarms)):
+        lines += [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
     return to_text(lines, colour=colour)
-
-
-def _codes(review: Review) -> list[Line]:
-    """The codes of what weakens the evidence, and where they are explained."""
-    codes = list(dict.fromkeys(change.code for change in review.findings if change.alarms))
-    if not codes:
-        return []
-    return [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
 
 
 def _rows(rows: Sequence[ChangedRow], width: int) -> Iterator[Line]:
@@ -131,20 +108,16 @@ def _rows(rows: Sequence[ChangedRow], width: int) -> Iterator[Line]:
     changes = [cells(printable(row.change)) for row in rows if row.says]
     change = min(_MOST_CHANGE, max(changes, default=0))
     for row in rows:
-        yield from _text_row(row, paths, change, width)
-
-
-def _text_row(row: ChangedRow, paths: int, changes: int, width: int) -> Iterator[Line]:
-    says = printable(row.says)
-    if row.effect in ("stronger", "not known"):
-        says = f"{row.effect}: {says}" if says else row.effect
-    head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), changes)}"
-    if cells(head) + 3 + cells(says) <= width:
-        yield line(f"{head}   {says}".rstrip())
-        return
-    yield line(head.rstrip())
-    for part in textwrap.wrap(says, width - 6, break_long_words=False):
-        yield line(f"      {part}")
+        says = printable(row.says)
+        if row.effect in ("stronger", "not known"):
+            says = f"{row.effect}: {says}" if says else row.effect
+        head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), change)}"
+        if cells(head) + 3 + cells(says) <= width:
+            yield line(f"{head}   {says}".rstrip())
+            continue
+        yield line(head.rstrip())
+        for part in textwrap.wrap(says, width - 6, break_long_words=False):
+            yield line(f"      {part}")
 
 
 def _config(review: Review) -> Iterator[Line]:
@@ -159,14 +132,6 @@ def _config(review: Review) -> Iterator[Line]:
         if change.after is not None:
             written = pad(printable(f"{change.key}: {change.after}"), width)
             yield line((f"  + {written}", "pass"), (f"   {printable(change.origin)}", "quiet"))
-
-
-def _wrapped(name: str, text: str, width: int) -> list[Line]:
-    parts = textwrap.wrap(printable(text), width - len(name) - 2, break_long_words=False) or [""]
-    return [
-        line((name if number == 0 else " " * len(name), "strong"), f"  {part}")
-        for number, part in enumerate(parts)
-    ]
 
 
 SCHEMA = "diff.v1"
@@ -279,25 +244,21 @@ def named(path: str, places: Mapping[str, str]) -> str:
 
 def sections(review: Review) -> list[tuple[str, list[ChangedRow]]]:
     """The other changes by what they decide; after those of the model what they cost, without a title."""
+    costs: dict[tuple[str, ...], ChangedRow] = {}
+    for cost in review.costs:
+        row = _row(cost.name, cost)
+        # those that are not known for the same reason are one row
+        key = ("", cost.says) if not (cost.before or cost.after) else (cost.name, cost.says)
+        known = costs.get(key)
+        costs[key] = replace(known, path=f"{known.path}, {row.path}") if known else row
     found: list[tuple[str, list[ChangedRow]]] = []
     for area, title in AREAS.items():
         changes = (change for change in review.changes if change.area is area)
         rows = [_row(named(change.path, review.places), change) for change in changes]
-        costs = _cost_rows(review.costs) if area is Area.MODEL else []
         found += [(title, rows)] if rows else []
-        found += [("" if rows else COSTS, costs)] if costs else []
+        if area is Area.MODEL and costs:
+            found.append(("" if rows else COSTS, list(costs.values())))
     return found
-
-
-def _cost_rows(costs: Sequence[Cost]) -> list[ChangedRow]:
-    """One row a cost; those that are not known for the same reason are one."""
-    found: dict[tuple[str, ...], ChangedRow] = {}
-    for cost in costs:
-        row = _row(cost.name, cost)
-        key = ("", cost.says) if not (cost.before or cost.after) else (cost.name, cost.says)
-        known = found.get(key)
-        found[key] = replace(known, path=f"{known.path}, {row.path}") if known else row
-    return list(found.values())
 
 
 def _row(path: str, change: Finding | Change | Cost) -> ChangedRow:

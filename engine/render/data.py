@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.errors import Problem
-from engine.evidence import DataFinding, DataSummary, SplitSummary
-from engine.evidence.data import DataView, ShownRow, ShownSegment
+from engine.evidence import DataSummary
+from engine.evidence.data import DataView, ShownRow, ShownSegment, TrainingRows
 from engine.render import blocks
 from engine.render.number_format import count, counted
 from engine.render.problems import problems_json
@@ -116,7 +116,13 @@ PLACE_LINES = 3
 
 def data_text(view: DataView, *, width: int, colour: bool) -> str:
     """The view for a terminal of `width` columns, with the same words with and without colour."""
-    parts: list[RenderableType] = [text(_title(view), "strong")]
+    summary = view.summary
+    title = [view.recipe, view.kind]
+    if summary is not None:
+        title += [f"{count(summary.rows_read)} rows read, {count(summary.rows_used)} used"]
+    if view.refusing:
+        title += [f"refused by {', '.join(view.refusing)}"]
+    parts: list[RenderableType] = [text(" · ".join(title), "strong")]
     for heading, found in _parts(view, width):
         if shown := list(found):
             parts += [text(""), text(heading, "strong"), *(indented(part) for part in shown)]
@@ -142,20 +148,29 @@ def _parts(view: DataView, width: int) -> Iterator[tuple[str, Iterable[Renderabl
         if is_divided:  # of rows that could not be divided there is nothing to prove
             yield "splits", [*_splits(summary), *map(text, view.thumbs)]
             yield "firewall", [text(_firewall(summary))]
-        yield "recorded", _recorded(summary)
+        if (kept := summary.recorded) is not None:
+            fresh = (f"{count(rows)} in {name}" for name, rows in (kept.new_rows or {}).items())
+            stayed, added, gone = map(count, (kept.kept, kept.added, kept.gone))
+            holdout = f"{stayed} holdout rows kept, {added} added, {gone} gone"
+            if new := ", ".join(fresh):
+                holdout += f"; rows new since the record: {new}"
+            yield "recorded", [text(holdout)]
     yield f"lengths in {view.unit}", _lengths(view)
-    yield "training", _training(view)
+    if view.training is not None:
+        yield "training", map(text, _trained_lines(view.training))
     yield "examples", _examples(view, width)
 
 
-def _title(view: DataView) -> str:
-    summary = view.summary
-    parts = [view.recipe, view.kind]
-    if summary is not None:
-        parts += [f"{count(summary.rows_read)} rows read, {count(summary.rows_used)} used"]
-    if view.refusing:
-        parts += [f"refused by {', '.join(view.refusing)}"]
-    return " · ".join(parts)
+def _trained_lines(rows: TrainingRows) -> Iterator[str]:
+    if rows.note:
+        yield rows.note
+    if rows.added_by:
+        yield f"the stage `{rows.added_by}` adds rows: how many are trained is known after it"
+        return
+    about = "" if rows.counted else "about "
+    most = "at most " if rows.stops_early else ""
+    steps = "" if rows.steps is None else f" in {most}{about}{count(rows.steps)} steps"
+    yield f"{about}{count(rows.train)} rows are trained{steps}"
 
 
 def _table(columns: str | Sequence[str | blocks.Column], rows: Iterable[Sequence[str]]) -> Table:
@@ -182,22 +197,20 @@ def _findings(
     if not findings:
         yield text("nothing found")
     for finding in sorted(findings, key=lambda one: (gravity(one), -one.count, one.check)):
-        yield from _finding(finding, refuses=finding.check in refusing, width=width)
-
-
-def _finding(finding: DataFinding, *, refuses: bool, width: int) -> Iterator[RenderableType]:
-    style = "fail" if refuses else {"warn": "warn", "drop": "strong"}.get(finding.action, "quiet")
-    head = text(f"{finding.check}  {count(finding.count)}", "strong")
-    yield text(pad(finding.action, 6), style).append_text(head)
-    yield indented(text(finding.message), 6)
-    for place in finding.examples[:MOST_PLACES]:
-        # what is wrong with a row often stands at its end, so it has a few lines
-        lines = textwrap.wrap(printable(place), max(20, width - 12), break_on_hyphens=False)
-        if len(lines) > PLACE_LINES:
-            lines = [*lines[: PLACE_LINES - 1], f"{lines[PLACE_LINES - 1]}…"]
-        yield from (indented(text(line, "quiet"), 10 if at else 8) for at, line in enumerate(lines))
-    if (left := len(finding.examples) - MOST_PLACES) > 0:
-        yield indented(text(f"… and {left} more examples in --format json", "quiet"), 8)
+        style = {"warn": "warn", "drop": "strong"}.get(finding.action, "quiet")
+        style = "fail" if finding.check in refusing else style
+        head = text(f"{finding.check}  {count(finding.count)}", "strong")
+        yield text(pad(finding.action, 6), style).append_text(head)
+        yield indented(text(finding.message), 6)
+        for place in finding.examples[:MOST_PLACES]:
+            # what is wrong with a row often stands at its end, so it has a few lines
+            lines = textwrap.wrap(printable(place), max(20, width - 12), break_on_hyphens=False)
+            if len(lines) > PLACE_LINES:
+                lines = [*lines[: PLACE_LINES - 1], f"{lines[PLACE_LINES - 1]}…"]
+            for at, shown in enumerate(lines):
+                yield indented(text(shown, "quiet"), 10 if at else 8)
+        if (left := len(finding.examples) - MOST_PLACES) > 0:
+            yield indented(text(f"… and {left} more examples in --format json", "quiet"), 8)
 
 
 def _splits(summary: DataSummary) -> Iterator[RenderableType]:
@@ -216,22 +229,17 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
         yield _table(["class", *blocks.numbers(split.name for split in splits)], rows)
     else:
         yield _table(" | >rows", [[split.name, count(split.rows)] for split in splits])
-    yield from (text(note) for split in splits if (note := _split_note(split)))
+    for split in splits:
+        seen = f"seen as {count(split.seen)} rows in an epoch"
+        parts = [] if split.seen in (0, split.rows) else [seen]
+        parts += [] if split.groups is None else [counted(split.groups, "group")]
+        parts += [] if split.span is None else [f"from {split.span[0]} to {split.span[1]}"]
+        if parts:
+            yield text(f"{split.name}: {', '.join(parts)}")
     yield from map(text, split_lines(summary))
     if summary.folds:
         held_out = "every row is held out once; fold 1 is the holdout shown here"
         yield text(f"{summary.folds} folds: {held_out}")
-
-
-def _split_note(split: SplitSummary) -> str:
-    parts = []
-    if split.seen not in (0, split.rows):
-        parts.append(f"seen as {count(split.seen)} rows in an epoch")
-    if split.groups is not None:
-        parts.append(counted(split.groups, "group"))
-    if split.span is not None:
-        parts.append(f"from {split.span[0]} to {split.span[1]}")
-    return f"{split.name}: {', '.join(parts)}" if parts else ""
 
 
 def _firewall(summary: DataSummary) -> str:
@@ -243,16 +251,6 @@ def _firewall(summary: DataSummary) -> str:
     found = f"found {count(wall.found_exact)} exact, {count(wall.found_near)} near"
     where = f"are left in {count(summary.rows_beside_holdout)} rows of train and validation"
     return f"{left} {where} ({found}; {count(wall.removed)} rows removed). Compared: {wall.method}"
-
-
-def _recorded(summary: DataSummary) -> Iterator[RenderableType]:
-    kept = summary.recorded
-    if kept is None:
-        return
-    new = ", ".join(f"{count(rows)} in {name}" for name, rows in (kept.new_rows or {}).items())
-    stayed, added, gone = map(count, (kept.kept, kept.added, kept.gone))
-    holdout = f"{stayed} holdout rows kept, {added} added, {gone} gone"
-    yield text(f"{holdout}; rows new since the record: {new}" if new else holdout)
 
 
 def _lengths(view: DataView) -> Iterator[RenderableType]:
@@ -271,21 +269,6 @@ def _lengths(view: DataView) -> Iterator[RenderableType]:
     ]
     notes = [f"measured on {', '.join(sampled)}, drawn evenly"] if sampled else []
     yield from map(text, (*notes, *view.notes, *filter(None, [view.why_characters])))
-
-
-def _training(view: DataView) -> Iterator[RenderableType]:
-    rows = view.training
-    if rows is None:
-        return
-    if rows.note:
-        yield text(rows.note)
-    if rows.added_by:
-        yield text(f"the stage `{rows.added_by}` adds rows: how many are trained is known after it")
-        return
-    about = "" if rows.counted else "about "
-    most = "at most " if rows.stops_early else ""
-    steps = "" if rows.steps is None else f" in {most}{about}{count(rows.steps)} steps"
-    yield text(f"{about}{count(rows.train)} rows are trained{steps}")
 
 
 def _examples(view: DataView, width: int) -> Iterator[RenderableType]:

@@ -20,7 +20,7 @@ from engine.evidence import (
     Status,
     Verdict,
 )
-from engine.evidence.verdicts import DIFFERENCES, EXPORTED, THRESHOLD
+from engine.evidence.verdicts import DIFFERENCES, EXPORTED
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.metrics import keeps_bound
 from engine.render.blocks import Absent, Estimate, Muted
@@ -92,18 +92,6 @@ _EXPLANATIONS = {
 """Of checks whose note is empty, by metric."""
 _COMMAND = "recipe "
 _MOST_DECIMALS = 12
-
-
-class ComparedModel(Value, kw_only=False):
-    """One row of the comparison: a baseline, the tuned model or its quantized file."""
-
-    name: str
-    scores: Scores
-    note: str
-    passes: bool | None
-    seconds: float | None = None
-    bytes: int | None = None
-    """Of its weights."""
 
 
 class ClassWords(Value):
@@ -266,42 +254,6 @@ def main_metric(report: Report) -> str:
         return name
     gated = (check.name for check in checks_of(report.gate))
     return next((name for name in gated if find_metric(report.holdout, name)), name)
-
-
-def compared_models(report: Report) -> tuple[ComparedModel, ...]:
-    rows = [
-        ComparedModel(item.name, item.scores, item.note, item.passes, item.seconds, item.bytes)
-        for item in report.baselines
-    ]
-    if report.holdout:
-        seen = "; each row by the model that did not see it" if report.folds else ""
-        note = f"after training, {judged_by(report)}{seen}"
-        scores = report.folds or report.holdout
-        rows.append(ComparedModel("tuned model", scores, note, _passes(report.gate)))
-    if report.quantized:
-        file = quantized_file(report)
-        note, scores = file.name if file else "", report.quantized
-        rows.append(
-            ComparedModel(
-                "exported file",
-                scores,
-                note,
-                file_passes(report),
-                bytes=file.bytes if file else None,
-            )
-        )
-    return tuple(rows)
-
-
-def file_passes(report: Report) -> bool | None:
-    """Tell whether the exported file keeps every bound; None where an earlier version did not evaluate all of them."""
-    asked = {check.name for check in checks_of(report.gate) if check.kind == THRESHOLD}
-    there = {check.name for check in checks_of(report.verify)}
-    return _passes(report.verify) if asked <= there else None
-
-
-def _passes(verdict: Verdict | None) -> bool | None:
-    return verdict.status is Status.PASS if verdict else None
 
 
 def quantized_file(report: Report) -> ExportedFile | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import Comparison, Report, Scores, SoftTargetsResult, TeacherResult
+from engine.evidence import Comparison, Report, Scores, SoftTargetsResult, Status, TeacherResult
+from engine.evidence.verdicts import THRESHOLD
 from engine.render import blocks
 from engine.render.labels import (
     absent,
     best_baseline,
     checks_of,
-    compared_models,
     difference,
     estimate,
     find_metric,
+    judged_by,
     main_metric,
+    quantized_file,
     untrained,
 )
 from engine.render.number_format import (
@@ -232,22 +234,22 @@ _TONES = {"better": "pass", "worse": "fail"}
 
 @report_section("baselines", "Baselines", at=30)
 def baselines(report: Report) -> Parts:
-    main, models = main_metric(report), compared_models(report)
+    main, models = main_metric(report), _models(report)
     if models:
         words = (
             "What the same holdout rows give without fine-tuning. A tuned model has to be worth its "
             "cost against the best of these."
         )
         yield "lead", words
-        names = short_list(kind_of(report), main, [model.scores for model in models])
+        names = short_list(kind_of(report), main, [scores for _, scores, *_ in models])
         passes = {None: DASH, True: "yes", False: "no"}
         rows: list[blocks.Row] = []
-        for model in models:
-            found = (find_metric(model.scores, name) for name in names)
-            values = (estimate(metric) if metric else DASH for metric in found)
-            costs = (known(model.seconds, duration), known(model.bytes, size))
-            cells = (model.name, *values, *costs, passes[model.passes])
-            rows.append(blocks.Row(cells=cells, note=model.note))
+        for name, scores, note, is_passed, seconds, weight in models:
+            metrics = (find_metric(scores, metric) for metric in names)
+            values = (estimate(metric) if metric else DASH for metric in metrics)
+            costs = (known(seconds, duration), known(weight, size))
+            cells = (name, *values, *costs, passes[is_passed])
+            rows.append(blocks.Row(cells=cells, note=note))
         columns = ("model", *blocks.numbers(map(column_name, names)), ">time | >size | >passes")
         caption = f"Side by side on the holdout{lower_note(main)}"
         yield blocks.table(caption, columns, rows, "stacked")
@@ -281,6 +283,32 @@ def baselines(report: Report) -> Parts:
     for item in report.comparisons:
         if item.metric == lined:
             yield "card", comparison_line(item)
+
+
+Model = tuple[str, Scores, str, bool | None, float | None, int | None]
+"""Name, scores, note, whether every bound is kept, seconds, and the bytes of the weights."""
+
+
+def _models(report: Report) -> list[Model]:
+    """Baselines in the recipe's order, then the tuned model, then the quantized file."""
+    rows: list[Model] = [
+        (item.name, item.scores, item.note, item.passes, item.seconds, item.bytes)
+        for item in report.baselines
+    ]
+    if report.holdout:
+        seen = "; each row by the model that did not see it" if report.folds else ""
+        note = f"after training, {judged_by(report)}{seen}"
+        passes = report.gate and report.gate.status is Status.PASS
+        rows.append(("tuned model", report.folds or report.holdout, note, passes, None, None))
+    if report.quantized:
+        # an earlier version did not evaluate all bounds on the file
+        asked = {check.name for check in checks_of(report.gate) if check.kind == THRESHOLD}
+        there = {check.name for check in checks_of(report.verify)}
+        passes = report.verify and report.verify.status is Status.PASS if asked <= there else None
+        file = quantized_file(report)
+        name, weight = (file.name, file.bytes) if file else ("", None)
+        rows.append(("exported file", report.quantized, name, passes, None, weight))
+    return rows
 
 
 def _differences(report: Report, metric: str, items: Sequence[Comparison]) -> blocks.Table:

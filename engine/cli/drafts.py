@@ -30,7 +30,6 @@ STARTER = "quickstart"
 
 
 def init(options: argparse.Namespace) -> None:
-    """Write one recipe, and the data that a shipped one names; never over a file that exists."""
     shipped = {path.stem: path for path in sorted(recipes_dir().glob("*.yaml"))}
     if not options.start:
         show("\n".join(f"{name:<28} {_purpose(path)}" for name, path in shipped.items()))
@@ -115,7 +114,6 @@ def _purpose(path: Path) -> str:
 
 
 def import_(options: argparse.Namespace) -> None:
-    """Write one recipe, never over a file that exists, and name every key that is not in it."""
     target = options.output or Path(f"{options.config.stem}.recipe.yaml")
     refuse_taken(target)
     refuse_typed(options.config, target, NOTHING)

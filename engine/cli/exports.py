@@ -130,7 +130,6 @@ ONLY_OF_PLACE = {"public": "hub", "key_from": "oci", "allow_key": "oci", "allow_
 
 
 def publish(options: argparse.Namespace) -> None:
-    """Show what would be written where, or write it, read it back and say what stands there."""
     for name, kind in ONLY_OF_PLACE.items():
         if getattr(options, name) and options.to != kind:
             option = f"--{name.replace('_', '-')}"

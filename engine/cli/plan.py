@@ -92,7 +92,6 @@ GIVEN_BY_DATA = frozenset({"files", "column"})
 
 
 def plan(options: argparse.Namespace) -> None:
-    """Print the plan; nothing is downloaded and nothing is run."""
     recipe, warnings = read_recipe(options)
     profile = compute_of(options)
     root = store_of(options)

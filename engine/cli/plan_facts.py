@@ -36,7 +36,6 @@ _MEASURED = {
 
 
 def cost_words(found: StageForecast, exact: str) -> str:
-    """Return `~6 min · 2.1 GB · 50 steps`: time, memory or else disk, and what is exact."""
     parts = [f"~{about(found.seconds)}"] if found.seconds is not None else []
     if found.memory_bytes is not None:
         parts.append(size(found.memory_bytes))

@@ -22,7 +22,6 @@ from engine.store import Store
 
 
 def diff(options: argparse.Namespace) -> int:
-    """Print the review; 1 where it was asked to be an answer, 2 where a version is not valid."""
     from engine.render.review.rows import review_json, review_markdown, review_text
 
     found = _reviewed(options)

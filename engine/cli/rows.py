@@ -50,7 +50,6 @@ NARROWEST = 60
 
 
 def data(options: argparse.Namespace) -> int:
-    """Print what is known of the data; 0 when a run would accept it."""
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
     given = options.examples
@@ -96,7 +95,6 @@ WIDTH = 160
 
 
 def synthetic(options: argparse.Namespace) -> None:
-    """Show what the stage `synthesize` left; nothing is asked of a model."""
     recipe, warnings = read_recipe(options)
     if options.format != "json":
         show_problems(warnings)
@@ -190,7 +188,6 @@ _EFFECTS: Final = {
 
 
 def drift(options: argparse.Namespace) -> ExitCode:
-    """Print whether the rows drifted, and what differs, with tests and effect sizes; 1 for drift."""
     from engine.metrics.row_drift import differences  # brings numpy
     from engine.runs.row_drift import holdout_counts, read_counts, require_comparable
 

@@ -137,7 +137,6 @@ def sharing_of(options: argparse.Namespace, written: StorePlace | None) -> Shari
 
 
 def challenge(options: argparse.Namespace) -> None:
-    """Print the verdict; the recipe is not changed."""
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
     newer = named_model(options.base_model, Path.cwd())

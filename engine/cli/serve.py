@@ -25,7 +25,6 @@ GRACE_SECONDS = 30
 
 
 def serve(options: argparse.Namespace) -> None:
-    """Serve until a signal comes; what was asked by then is answered first."""
     key = _key(options)
     try:
         import uvicorn  # not every machine serves

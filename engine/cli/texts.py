@@ -27,7 +27,6 @@ from engine.trust.access import NOTHING
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Return 0 when no recipe has an error, else 2."""
     from engine.recipe.resolve import parents_among  # after the arguments are good
     from engine.recipe.text.paths import absolute
 

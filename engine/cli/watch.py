@@ -57,7 +57,6 @@ class Console:
     """The watcher of `recipe run`."""
 
     def __init__(self, stream: TextIO, *, quiet: bool, verbose: bool = False) -> None:
-        """`stream` is where it is shown; `quiet` shows nothing before the final result, `verbose` more than is new."""
         self._stream, self._quiet, self._verbose = stream, quiet, verbose
         self._open: TerminalProgress | PlainProgress | SilentProgress = SilentProgress()
         self._skipped: list[str] = []

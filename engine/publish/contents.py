@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -104,63 +103,41 @@ def gather(run: Path, store: Store, options: PublishOptions, work: Path) -> Publ
         and (run / name).is_file()
         and sha256_of(run / name) == digest
     }
-    known = found
-    forms = options.forms or (("gguf",) if known["gguf"] else ("merged",))
-    made = _Gathered(report=report, files=[*_model_files(run, known, forms)])
+    forms = options.forms or (("gguf",) if found["gguf"] else ("merged",))
+    files = [*_model_files(run, found, forms)]
+    key, later = "", tuple[str, ...]()
     if options.has_evidence and "gguf" in forms:
-        made.files += _holdout_counts(run, store, work)
+        files += _holdout_counts(run, store, work)
     if options.has_evidence:
-        _add_evidence(made, run, forms, options, work)
+        name = f"{report.recipe_name}{ENDING}"
+        if options.makes_key or options.key or key_place().exists():
+            bundle = make_bundle(run, work / name, key=options.key)
+            key = bundle.key
+            files.append(PublishedFile.of(name, bundle.file))
+        else:
+            later = (CARD, name, SUMS)  # the card names the key
+        evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
+        report, pages = as_they_leave(report, evidence, with_row_texts=False)
+        files += [_written(work, page, pages[page]) for page in (REPORT, "report.html")]
+        accepted = lock.accepted if lock else None
+        bill = bill_of(report, files, accepted, run=run.name, form=forms[0])
+        files.append(_written(work, f"{report.recipe_name}{SUFFIX}", bill))
+    if options.has_evidence and not later:
+        signed = [model_signature.FILE] if options.signing_key else []
+        names = [*(file.name for file in files), *signed]
+        card = published_card(report, forms=forms, names=names, key=key)
+        files.append(_written(work, CARD, card.encode()))
+        # digests and names as `sha256sum -c` reads them
+        sums = (f"{file.sha256}  {file.name}\n" for file in sorted(files, key=lambda one: one.name))
+        files.append(_written(work, SUMS, "".join(sums).encode()))
+        if options.signing_key:
+            target = work / model_signature.FILE
+            model_signature.sign_files(files, options.signing_key, target)
+            files.append(PublishedFile.of(model_signature.FILE, target))
+    files.sort(key=lambda file: (file.name != CARD, file.name))
     return Publication(
-        run=run,
-        report=made.report,
-        forms=forms,
-        key=made.key,
-        later=made.later,
-        files=tuple(sorted(made.files, key=lambda file: (file.name != CARD, file.name))),
+        run=run, report=report, forms=forms, key=key, later=later, files=tuple(files)
     )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Gathered:
-    """What has been found so far."""
-
-    report: Report
-    files: list[PublishedFile]
-    key: str = ""
-    later: tuple[str, ...] = ()
-
-
-def _add_evidence(
-    made: _Gathered, run: Path, forms: tuple[str, ...], options: PublishOptions, work: Path
-) -> None:
-    """Add card, report and bundle; then the sums of all."""
-    report = made.report
-    name = f"{report.recipe_name}{ENDING}"
-    if options.makes_key or options.key or key_place().exists():
-        bundle = make_bundle(run, work / name, key=options.key)
-        made.key = bundle.key
-        made.files.append(PublishedFile.of(name, bundle.file))
-    else:
-        made.later = (CARD, name, SUMS)  # the card names the key
-    evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
-    made.report, pages = as_they_leave(report, evidence, with_row_texts=False)
-    made.files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
-    lock = read_lock(run / BUNDLED_LOCK) if (run / BUNDLED_LOCK).is_file() else None
-    locked = lock.accepted if lock else None
-    bill = bill_of(made.report, made.files, locked, run=run.name, form=forms[0])
-    made.files.append(_written(work, f"{report.recipe_name}{SUFFIX}", bill))
-    if made.later:
-        return
-    signed = [model_signature.FILE] if options.signing_key else []
-    names = [*(file.name for file in made.files), *signed]
-    card = published_card(made.report, forms=forms, names=names, key=made.key)
-    made.files.append(_written(work, CARD, card.encode()))
-    made.files.append(_written(work, SUMS, sums_of(made.files).encode()))
-    if options.signing_key:
-        target = work / model_signature.FILE
-        model_signature.sign_files(made.files, options.signing_key, target)
-        made.files.append(PublishedFile.of(model_signature.FILE, target))
 
 
 def _holdout_counts(run: Path, store: Store, work: Path) -> Iterator[PublishedFile]:
@@ -173,23 +150,15 @@ def _holdout_counts(run: Path, store: Store, work: Path) -> Iterator[PublishedFi
     yield _written(work, COUNTS, counts_text(counts).encode())
 
 
-def sums_of(files: Sequence[PublishedFile]) -> str:
-    """Return digests and names as `sha256sum -c` reads them."""
-    lines = sorted((file.name, file.sha256) for file in files)
-    return "".join(f"{digest}  {name}\n" for name, digest in lines)
-
-
 def _written(work: Path, name: str, content: bytes) -> PublishedFile:
     path = work / name
     path.write_bytes(content)
     return PublishedFile.of(name, path)
 
 
-Known = Mapping[str, Mapping[str, Path]]
-"""By form: files by their names in the run folder."""
-
-
-def _model_files(run: Path, known: Known, forms: Sequence[str]) -> Iterator[PublishedFile]:
+def _model_files(
+    run: Path, known: Mapping[str, Mapping[str, Path]], forms: Sequence[str]
+) -> Iterator[PublishedFile]:
     """Yield the files of the forms. RecipeError R422 for a form that the run has not."""
     for form in forms:
         if not known[form]:
@@ -200,12 +169,7 @@ def _model_files(run: Path, known: Known, forms: Sequence[str]) -> Iterator[Publ
                 f"`{run.parent.name}/{run.name}` has no model in the form `{form}`: {others}",
                 hint=hint,
             )
+        # transformers reads a model at the top, where one form can stand
+        is_at_top = form == "merged" or (form == "adapter" and "merged" not in forms)
         for name, path in sorted(known[form].items()):
-            yield PublishedFile.of(_name(form, name, forms), path)
-
-
-def _name(form: str, name: str, forms: Sequence[str]) -> str:
-    """Return the name in the place: transformers reads a model at the top, where one form can stand."""
-    if form == "adapter" and "merged" in forms:
-        return name
-    return name.partition("/")[2] if form in ("merged", "adapter") else name
+            yield PublishedFile.of(name.partition("/")[2] if is_at_top else name, path)

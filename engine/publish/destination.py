@@ -78,7 +78,6 @@ class Folder(Destination):
     folder: Path
 
     def words(self) -> str:
-        """Return where the files would go."""
         return f"the new folder {self.folder}"
 
     def check(self, publication: Publication) -> None:

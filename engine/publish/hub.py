@@ -23,7 +23,6 @@ from engine.errors import (
     needs_extra,
 )
 from engine.publish.card import FILE as SIGNATURE
-from engine.publish.card import PublishedFile
 from engine.publish.contents import SUMS, Publication
 from engine.publish.destination import Destination, Note, Published, require_sent
 from engine.render.styled_text import printable
@@ -58,7 +57,6 @@ class Hub(Destination):
             )
 
     def words(self) -> str:
-        """Return where the files would go, and who could read them."""
         readers = "public: everybody can read it" if self.is_public else "private"
         return f"{_endpoint()}/{self.repo}, {readers}"
 
@@ -90,7 +88,7 @@ class Hub(Destination):
             api = HfApi(endpoint=endpoint, token=token, library_name="slm-recipe")
             there = self._prepared(api, note)
             parent = there.sha if there else None
-            earlier = self._of_earlier_run(there, publication, token=token, endpoint=endpoint)
+            earlier = self._of_earlier_run(api, there, publication)
             note(f"uploading {len(publication.files)} files")
             with warnings.catch_warnings(record=True) as heard:
                 warnings.simplefilter("always")
@@ -108,7 +106,9 @@ class Hub(Destination):
                 )
             for file in publication.files:
                 note(f"reading {file.name} back")
-                self._read_back(file, str(commit.oid), token=token, endpoint=endpoint)
+                with self._stream(api, file.name, str(commit.oid)) as answer:
+                    blocks = answer.iter_bytes(BLOCK)
+                    require_sent(blocks, self.repo, file.name, sha256=file.sha256, size=file.bytes)
             self._require_visibility(api.repo_info(self.repo))
         lines = [
             f"the hub warns: {first_line(ValueError(redacted(str(one.message))))}" for one in heard
@@ -136,9 +136,7 @@ class Hub(Destination):
         self._require_visibility(found)
         return found
 
-    def _of_earlier_run(
-        self, there: Any, publication: Publication, *, token: str, endpoint: str
-    ) -> list[str]:
+    def _of_earlier_run(self, api: HfApi, there: Any, publication: Publication) -> list[str]:
         """Return the files that the sums of an earlier run name, and this publication does not bring.
 
         Beside the new ones they would be read as parts of this model. What an earlier call published of the same run
@@ -147,23 +145,20 @@ class Hub(Destination):
         names = {one.rfilename for one in (there.siblings or ())} if there else set()
         if not {SUMS, REPORT} <= names:
             return []
-        text = self._text(SUMS, str(there.sha), token=token, endpoint=endpoint)
+        content = b""
+        with self._stream(api, SUMS, str(there.sha)) as answer:
+            for block in answer.iter_bytes(BLOCK):
+                content += block
+                if len(content) > BLOCK:  # ours is shorter
+                    content = b""
+                    break
+        text = content.decode("utf-8", "replace")
         # Lines of another form name nothing.
         sums = {line[66:]: line[:64] for line in text.splitlines() if line[64:66] == "  "}
         brought = {one.name: one.sha256 for one in publication.files}
         if sums.get(REPORT) == brought.get(REPORT):
             return []
         return sorted((names & {*sums, SIGNATURE}) - brought.keys())
-
-    def _text(self, name: str, commit: str, *, token: str, endpoint: str) -> str:
-        """Return a small file of a commit; what is longer, or no text, is empty."""
-        with self._stream(name, commit, token=token, endpoint=endpoint) as answer:
-            content = b""
-            for block in answer.iter_bytes(BLOCK):
-                content += block
-                if len(content) > BLOCK:
-                    return ""
-        return content.decode("utf-8", "replace")
 
     def _require_visibility(self, found: Any) -> None:
         is_private = bool(found.private)
@@ -175,20 +170,15 @@ class Hub(Destination):
             "X837", f"`{self.repo}` is there already, and it is {there}", hint=hint
         )
 
-    def _read_back(self, file: PublishedFile, commit: str, *, token: str, endpoint: str) -> None:
-        """Compare a file of the commit, as everybody gets it. StoreError X832."""
-        with self._stream(file.name, commit, token=token, endpoint=endpoint) as answer:
-            blocks = answer.iter_bytes(BLOCK)
-            require_sent(blocks, self.repo, file.name, sha256=file.sha256, size=file.bytes)
-
     @contextlib.contextmanager
-    def _stream(self, name: str, commit: str, *, token: str, endpoint: str) -> Iterator[Any]:
+    def _stream(self, api: HfApi, name: str, commit: str) -> Iterator[Any]:
+        """A file of a commit, as everybody gets it."""
         from huggingface_hub import hf_hub_url
         from huggingface_hub.utils._headers import build_hf_headers
         from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
-        url = hf_hub_url(self.repo, name, revision=commit, endpoint=endpoint)
-        headers = build_hf_headers(token=token)
+        url = hf_hub_url(self.repo, name, revision=commit, endpoint=api.endpoint)
+        headers = build_hf_headers(token=api.token)
         with get_session().stream("GET", url, headers=headers, follow_redirects=True) as answer:
             hf_raise_for_status(answer)
             yield answer

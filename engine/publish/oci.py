@@ -156,7 +156,6 @@ class OciLayout(Destination):
     tag: str = "latest"
 
     def words(self) -> str:
-        """Return where the files would go."""
         return f"an OCI layout in the new folder {self.folder}, tag {self.tag}"
 
     def check(self, publication: Publication) -> None:

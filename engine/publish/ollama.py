@@ -60,7 +60,6 @@ class Ollama(Destination):
             raise RecipeError.one("R420", f"`{self.name}` is no name of a model", hint=hint)
 
     def words(self) -> str:
-        """Return where the model would go."""
         return f"Ollama at {_host()}, as {self.name}"
 
     def takes(self, name: str) -> bool:

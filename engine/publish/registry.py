@@ -10,7 +10,7 @@ import base64
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urljoin
@@ -73,7 +73,6 @@ class Registry(Destination):
         return f"{self.address.scheme}://{self.address.bare}:{self.address.port}"
 
     def words(self) -> str:
-        """Return where the files would go."""
         readers = "who may read it is the registry's setting"
         return f"the registry {self.address.name}, {self.repository}:{self.tag}; {readers}"
 
@@ -104,13 +103,10 @@ class Registry(Destination):
         ):
             there = self._ask(client, "HEAD", f"manifests/{self.tag}", headers={"Accept": MANIFEST})
             if there.status not in (OK, *ABSENT):
-                self._expect(
-                    there, NOT_FOUND
-                )  # what stands there is not known, so nothing replaces it
-            if (
-                there.status == OK
-                and there.headers.get("Docker-Content-Digest") != found.manifest.digest
-            ):
+                # what stands there is not known, so nothing replaces it
+                self._expect(there, NOT_FOUND)
+            known = there.headers.get("Docker-Content-Digest")
+            if there.status == OK and known != found.manifest.digest:
                 hint = f"name another tag: --name {self.address.name}/{self.repository}:TAG"
                 raise RecipeError.one(
                     "X830", f"the tag `{self.tag}` is there already, with another model", hint=hint
@@ -123,19 +119,14 @@ class Registry(Destination):
                     "PUT",
                     f"manifests/{self.tag}",
                     headers={"Content-Type": MANIFEST},
-                    content=found.manifest.content,
+                    sent=found.manifest,
                 ),
                 CREATED,
             )
-            names = {
-                one.digest: (one.annotations or {}).get("org.cncf.model.filepath", "config")
-                for one in found.layers
-            }
             for blob in found.blobs:
-                note(f"reading {names.get(blob.digest, 'config')} back")
-                self._compare(
-                    client, f"blobs/{blob.digest}", blob, names.get(blob.digest, "config")
-                )
+                name = (blob.annotations or {}).get("org.cncf.model.filepath", "config")
+                note(f"reading {name} back")
+                self._compare(client, f"blobs/{blob.digest}", blob, name)
             self._compare(client, f"manifests/{self.tag}", found.manifest, "manifest")
         place = f"{self.address.name}/{self.repository}"
         return Published(
@@ -149,58 +140,58 @@ class Registry(Destination):
         if self._ask(client, "HEAD", f"blobs/{blob.digest}").status == OK:
             return
         note(f"uploading {blob.size:,} bytes")
-        for is_last in (False, True):
-            where = self._place_of_upload(client, blob)
-            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
-            with contextlib.ExitStack() as held:
-                content: Any = blob.content
-                if blob.path is not None:
-                    content = _blocks(held.enter_context(blob.path.open("rb")))
-                request = client.build_request("PUT", where, headers=headers, content=content)
-                # the registry may name a store of blobs elsewhere, which gets no key of ours
-                if self._is_ours(request.url):
-                    request.headers.update(self._authorization())
-                answer = held.enter_context(contextlib.closing(client.send(request, stream=True)))
-                if not is_last and self._has_new_token(client, answer):
-                    continue
-                self._expect(self._read(answer), CREATED)
-            return
-
-    def _place_of_upload(self, client: httpx.Client, blob: Descriptor) -> str:
         begun = self._expect(self._ask(client, "POST", "blobs/uploads/"), ACCEPTED)
         if not (named := begun.headers.get("Location")):
             why = f"{self.address.name} names no place for the upload"
             raise EnvironmentProblem.one("X835", why)
         where = urljoin(f"{self.root}/", named)
-        return f"{where}{'&' if '?' in where else '?'}digest={blob.digest}"
+        where = f"{where}{'&' if '?' in where else '?'}digest={blob.digest}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+        with self._opened(client, "PUT", where, headers=headers, sent=blob) as answer:
+            self._expect(self._read(answer), CREATED)
 
     def _compare(self, client: httpx.Client, path: str, sent: Descriptor, name: str) -> None:
-        where = f"{self.root}/v2/{self.repository}/{path}"
-        own = {"Accept": MANIFEST if path.startswith("manifests/") else "*/*"}
-        for is_last in (False, True):
-            headers = {**own, **self._authorization()}
-            # httpx takes the key off where a redirect leads to another host
-            with client.stream("GET", where, headers=headers, follow_redirects=True) as answer:
-                if not is_last and self._has_new_token(client, answer):
-                    continue
-                if answer.status_code != OK:
-                    self._expect(self._read(answer), OK)
-                digest = sent.digest.removeprefix("sha256:")
-                blocks = answer.iter_raw(BLOCK)
-                require_sent(blocks, self.name, name, sha256=digest, size=sent.size)
-            return
+        headers = {"Accept": MANIFEST if path.startswith("manifests/") else "*/*"}
+        with self._opened(client, "GET", self._url(path), headers=headers) as answer:
+            if answer.status_code != OK:
+                self._expect(self._read(answer), OK)
+            digest = sent.digest.removeprefix("sha256:")
+            blocks = answer.iter_raw(BLOCK)
+            require_sent(blocks, self.name, name, sha256=digest, size=sent.size)
+
+    def _url(self, path: str) -> str:
+        return f"{self.root}/v2/{self.repository}/{path}"
 
     def _ask(self, client: httpx.Client, method: str, path: str, **given: Any) -> _Answer:
-        """Ask the registry; where it wants a token, get one and ask again."""
-        where = f"{self.root}/v2/{self.repository}/{path}"
-        own = given.pop("headers", {})
-        headers = {**own, **self._authorization()}
-        with client.stream(method, where, headers=headers, **given) as answer:
-            if not self._has_new_token(client, answer):
-                return self._read(answer)
-        headers = {**own, **self._authorization()}
-        with client.stream(method, where, headers=headers, **given) as answer:
+        with self._opened(client, method, self._url(path), **given) as answer:
             return self._read(answer)
+
+    @contextlib.contextmanager
+    def _opened(
+        self,
+        client: httpx.Client,
+        method: str,
+        where: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        sent: Descriptor | None = None,
+    ) -> Iterator[httpx.Response]:
+        """Yield the answer; where the registry wants a token, get one and ask again."""
+        for is_last in (False, True):
+            with contextlib.ExitStack() as held:
+                content: Any = sent and sent.content
+                if sent is not None and sent.path is not None:
+                    content = _blocks(held.enter_context(sent.path.open("rb")))
+                request = client.build_request(method, where, headers=headers, content=content)
+                # the registry may name a store of blobs elsewhere, which gets no key of ours
+                if self._is_ours(request.url):
+                    request.headers.update(self._authorization())
+                # httpx takes the key off where a redirect leads to another host
+                answer = client.send(request, stream=True, follow_redirects=method == "GET")
+                held.callback(answer.close)
+                if is_last or not self._has_new_token(client, answer):
+                    yield answer
+                    return
 
     def _has_new_token(self, client: httpx.Client, answer: httpx.Response) -> bool:
         """Get a token where the registry asks for one: the first, or another one when that has expired."""

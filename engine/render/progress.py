@@ -203,14 +203,11 @@ class TerminalProgress(PlainProgress):
 class SilentProgress:
     """Says nothing: for `--quiet` and for callers that only want the result."""
 
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Do nothing."""
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None: ...
 
-    def note(self, text: str) -> None:
-        """Do nothing."""
+    def note(self, text: str) -> None: ...
 
-    def close(self) -> None:
-        """Do nothing."""
+    def close(self) -> None: ...
 
 
 def open_progress(

@@ -109,7 +109,6 @@ class Launch(Value):
     """One training to do, or to go on with."""
 
     config: str
-    """The compiled config's text."""
     rows: Path
     """Folder with the rendered `train.jsonl` and `validation.jsonl`."""
     base_model: Path
@@ -146,14 +145,12 @@ class Trained(Value):
     checkpoints: tuple[tuple[int, Path], ...] = ()
     """Adapters of some steps, by step; none of full training."""
     usage: Usage = field(default_factory=Usage)
-    """What it took, by what it was spent on."""
 
 
 class BackendModule(Protocol):
     """A module in `engine.backends`."""
 
     NAME: str
-    """As recipes say it."""
     IN_ORDER: Mapping[str, Json]
     """Keys that make the trainer take the rows in their order; only trial steps do."""
 
@@ -318,7 +315,6 @@ def keeps_best(method: Method, *, validation_rows: int) -> bool:
 SHARED = (
     "default: rows share the computation of their common start; exact, as nothing is dropped out"
 )
-"""Why `shares_prefix`."""
 PLAIN_ONLY = frozenset(
     {"attn_implementation", "neftune_noise_alpha", "pad_to_sequence_len", "torch_compile"}
 )

@@ -23,7 +23,6 @@ class Vocabulary(Value):
     """Which keys a backend has, and what recipes may do with them."""
 
     name: str
-    """Of the backend, with its version."""
     kinds: Mapping[str, frozenset[str]]
     """Every key, with the kinds of value it takes: bool, int, float, str, list, dict."""
     overridable: frozenset[str]

@@ -25,9 +25,7 @@ LOG = "train.log"
 NAMES = {"loss": "loss", "eval_loss": "validation loss"}
 """What people are shown of the numbers."""
 MEASURED = ("loss", "eval_loss", "learning_rate", "grad_norm")
-"""Numbers of a step that trackers get."""
 KEPT = {"packed_rows": "difference", "kept_rows": "rows"}
-"""What is kept of some events."""
 OVERRIDDEN = {"max_grad_norm": "max_grad_norm", "neftune_alpha": "neftune_noise_alpha"}
 """Numbers that an override of the backend may name, by their keys in its config."""
 UNNAMED = {"max_grad_norm": 1.0}

@@ -47,7 +47,6 @@ COPIED = (
     "max_position_embeddings",
     "vocab_size",
 )
-"""Keys that transformers' Llama and Nanotron's share."""
 
 
 def version() -> str:

@@ -76,7 +76,6 @@ class SharedTraining(Value):
     arguments: tuple[str, ...]
     variables: Mapping[str, str]
     launch: str
-    """The launch folder, absolute."""
     folders: tuple[str, ...]
     reads: tuple[str, ...]
     ranks: int

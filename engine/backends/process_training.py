@@ -168,13 +168,11 @@ class TrainingProgram(Value):
     """A program that trains by a config in its working folder."""
 
     tool: str
-    """Its name in messages."""
     command: Callable[[str | None], processes.Command]
     """What starts it, given the checkpoint to go on from, as a path in its working folder."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Of its environment, besides those of every training."""
     folders: tuple[str, ...] = (OUTPUT,)
-    """That it writes, and that training goes on from."""
     config: Mapping[str, Any] | None = None
     """As one of several processes takes it; None for one process, which takes the compiled one."""
     imports: str = "-"

@@ -148,7 +148,6 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
         "the checkpoint of step {step} holds {some} of {of} trained tensors otherwise than the trainer has them",
     ),
 }
-"""By the event's name."""
 
 
 def refuse(event: Event) -> None:

@@ -79,7 +79,6 @@ class SetAside(Value):
     name: str
     """As it was, `checkpoint-STEP`."""
     folder: Path
-    """Where it is now."""
     why: str
 
 

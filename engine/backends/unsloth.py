@@ -1,9 +1,7 @@
 """Unsloth: the recipe becomes arguments of its `FastLanguageModel` and of TRL's SFTConfig. Never imports Unsloth.
 
-It wants other versions of datasets, transformers and trl than Axolotl does, so it lives in an environment of its own,
-whose Python `UNSLOTH_PYTHON` names; `engine.backends.launches` starts it. The config is a closed list of keys;
-every line has an origin, and whatever Unsloth would choose by itself (packing, padding-free batches,
-checkpointing of gradients, the names of base models) is written down.
+It wants other versions of libraries than Axolotl does, so it lives in an environment of its own, whose Python
+`UNSLOTH_PYTHON` names. Whatever it would choose by itself is written down.
 """
 
 from __future__ import annotations
@@ -36,7 +34,6 @@ MAKE_IT = (
     "uv venv --python 3.13 ~/unsloth && "
     f"uv pip install --python ~/unsloth/bin/python unsloth=={PINNED}"
 )
-"""The two commands that make its environment."""
 REQUIRED = ("torch", "transformers", "peft")
 """In this environment: for the rows before training and the model after it."""
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}

@@ -111,7 +111,6 @@ RAY: Final = "ray"
 RUN: Final = (LOCAL, SLURM, RAY)
 """The engines that `recipe run` starts."""
 HANDED_IN: Final[Mapping[str, str]] = {SKYPILOT: "sky jobs launch FILE"}
-"""How a person hands in the jobs of the others."""
 SECONDS: Final[Mapping[str, int]] = {"m": 60, "h": 3600, "d": 86400}
 OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "address": ("ray",),

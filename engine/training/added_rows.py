@@ -25,7 +25,6 @@ from engine.store import Artifact
 from engine.values import Value, replace, to_json
 
 FIRST = 0
-"""The number of the only fold there is."""
 
 
 class AddedRows(Value):

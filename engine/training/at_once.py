@@ -39,7 +39,6 @@ CHILD: Final = "engine.training.at_once"
 NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", *TOOLS)
 """Variables that name the user's own folders, where results are signed with the user's key, and the user's tools."""
 TEMPORARY: Final = ("TEMP", "TMP", "TMPDIR")
-"""Variables that say where temporary files are."""
 STDERR: Final = 2
 """The log of the run."""
 NOT_STARTED: Final = "its process cannot be started"

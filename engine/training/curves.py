@@ -104,7 +104,6 @@ def _svm_answers(
 
 FILE = "checkpoints.json"
 MOST_ROWS = 200
-"""Validation rows that each checkpoint is asked."""
 
 
 def write_curve(

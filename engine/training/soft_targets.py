@@ -88,7 +88,6 @@ REVISION: Final = 1
 MOST: Final = 32
 """Tokens that are kept at each place: 192 bytes."""
 PART: Final = 256
-"""Rows of one product."""
 STAGE: Final = "soft_targets"
 """Whose artifact holds the targets of all rows."""
 
@@ -111,7 +110,6 @@ class TeacherForTargets:
     """Rows that went through the model in this run; the others were asked before."""
     _loaded: LoadedModel | None = None
     _done: int = 0
-    """Rows of earlier parts."""
     _all: int = 0
 
     def targets(self, rows: Sequence[Row]) -> dict[bytes, Targets]:

@@ -42,7 +42,6 @@ APART_SHARE = 0.02
 """The same as a share of a row's nats."""
 LOG = "train.log"
 UNORDERED = ("target_modules", "exclude_modules", "modules_to_save", "target_parameters")
-"""Settings of adapter_config.json that are sets."""
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 BASE_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model")
 """Of the base model, kept beside fully trained weights: its config, tokenizer and chat template, untouched."""
@@ -57,7 +56,6 @@ class Training(Value):
     """The train and validation rows as text (`engine.training.rendered`)."""
     base: Path
     config: str
-    """The backend config's text, compiled for these rows."""
     scratch: Path
     """Outlives a killed process: checkpoints live here."""
     result: Path

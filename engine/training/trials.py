@@ -49,7 +49,6 @@ class TrainingVariant(Value):
     base: Path
     rendered: Artifact
     config: str
-    """The backend config's text."""
 
     def identity(self) -> dict[str, Any]:
         """Return what the trained weights depend on, as JSON data."""
@@ -184,7 +183,6 @@ WAYS: Final = {
     "chosen": (predict.FILE, predict.judged),
     "free": ("predictions.free.jsonl", predict.free),
 }
-"""Ways of decoding, with the file of the answers."""
 
 
 class Part(Value):
@@ -205,7 +203,6 @@ class Trial(Value):
     learned: Sequence[Example]
     """Training rows, whose answers say how long an answer may be."""
     rows: Sequence[Example]
-    """That are to be answered."""
     key: Mapping[str, Any]
     """What the answers depend on besides training and questions, as JSON data."""
     part: Part | None = None

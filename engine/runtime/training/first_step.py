@@ -24,7 +24,6 @@ from engine.runtime.training.rows_seen import FedBatches, RowsSeen, Tokens, Writ
 PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
 MATRIX: Final = 2
 FIRST_NUMBERS: Final = 64
-"""Of a gradient."""
 Report = Callable[[Mapping[str, Any]], None]
 Row = Mapping[str, Sequence[int]]
 PLAIN_ROWS: Final = 2

@@ -24,7 +24,6 @@ Collator = Callable[[Sequence[Mapping[str, Any]]], Batch]
 FOR_THE_LOSS = ("target_tokens", "target_log_probabilities")
 """Of a batch, what the loss reads and not the model (`engine.runtime.training.soft_targets`)."""
 TOKENS = 64
-"""Of one row, from its end."""
 IDS = ("input_ids", "prompt_ids", "prompt_input_ids")
 """Columns of a row's tokens: those of answers, of DPO, IPO and KTO, and of ORPO and SimPO."""
 

@@ -15,7 +15,6 @@ ARGUMENTS: Final = (
     *("adam_beta1", "adam_beta2", "adam_epsilon", "seed", "data_seed", "train_sampling_strategy"),
     *("eval_steps", "save_steps", "load_best_model_at_end"),
 )
-"""Settings by their names in a compiled config."""
 ADAPTER: Final[Mapping[str, str]] = {
     "use_dora": "use_dora",
     "use_rslora": "use_rslora",
@@ -29,7 +28,6 @@ LIKE_PLAIN: Final = re.compile(r"norm|bias", re.IGNORECASE)
 """What stands in the names of those that it may not decay."""
 MATRIX: Final = 2
 POINTS: Final = 20
-"""Steps of a schedule that are compared."""
 
 
 def method_facts(model: torch.nn.Module, args: TrainingArguments) -> dict[str, float]:

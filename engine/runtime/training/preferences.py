@@ -46,7 +46,6 @@ TRAINERS: Final[Mapping[str, tuple[Any, Any]]] = {
     "orpo": (ORPOTrainer, OrpoArguments),
     "simpo": (CPOTrainer, CpoArguments),
 }
-"""Trainer and arguments, by loss."""
 HAS_REFERENCE: Final = ("dpo", "ipo", "kto")
 
 

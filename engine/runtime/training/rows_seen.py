@@ -29,7 +29,6 @@ HEAD: Final = 32
 """Rows whose order is compared: no shuffle leaves as many, or all of at least `FEW`, where they stand."""
 FEW: Final = 12
 AT_ONCE: Final = 1000
-"""Rows that are read, or tokenised, together."""
 WHOLE: Final = 1e-6
 """By which the trainer's count of epochs may miss a whole number."""
 SeenRow = Mapping[str, Any]

@@ -84,9 +84,7 @@ OF_TOKENS: Mapping[str, Any] = {
     "loss_type": "nll",
     "dataset_kwargs": {"skip_prepare_dataset": True},
 }
-"""Arguments of TRL's SFTConfig."""
 AT_ONCE = 1000
-"""Rows that are tokenised together."""
 Config = Mapping[str, Any]
 
 

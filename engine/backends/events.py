@@ -114,7 +114,11 @@ class TrainingMonitor:
             if not event["used"]:
                 self._progress.note(f"batches are plain: {event['reason']}")
         elif kind == "soft_targets":
-            self._learned_targets(float(event["divergence"]))
+            self._divergences.append(float(event["divergence"]))
+            last = self._divergences[-self.plan.steps_per_epoch :]
+            # A training that went on has not seen its first step.
+            first = None if self._facts.get("resumed_from") else self._divergences[0]
+            self._facts[kind] = {"first": first, "last": sum(last) / len(last)}
         elif kind in KEPT:
             self._facts[kind] = event[KEPT[kind]]
         elif kind == "nonfinite":
@@ -220,13 +224,6 @@ class TrainingMonitor:
                 f"the trainer has {name.replace('_', ' ')} {found:g}, planned is {planned:g}",
                 path=f"method.{name}" if hasattr(self._method, name) else "method",
             )
-
-    def _learned_targets(self, divergence: float) -> None:
-        self._divergences.append(divergence)
-        last = self._divergences[-self.plan.steps_per_epoch :]
-        # A training that went on has not seen its first step.
-        first = None if self._facts.get("resumed_from") else self._divergences[0]
-        self._facts["soft_targets"] = {"first": first, "last": sum(last) / len(last)}
 
     def _measured(self, event: Mapping[str, Any]) -> None:
         # Schedules rise to the rate of the method, and fall from it.

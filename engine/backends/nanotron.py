@@ -92,19 +92,14 @@ def train(launch: Launch) -> Trained:
 
 
 def _not_compiled(recipe: Recipe) -> Iterator[Problem]:
-    method = recipe.method
+    method, precision = recipe.method, recipe.backend.precision
     wanted = (
         (method.kind == "full", "trains whole models", "method.kind", "kind: full"),
         (recipe.task.kind == "text", "pre-trains on texts", "task.kind", "kind: text"),
         (method.keep == "last", "keeps the last checkpoint", "method.keep", "keep: last"),
         (not recipe.data.replay, "reads token files of the rows alone", "data.replay", ""),
         (not method.early_stopping, "does not stop early", "method.early_stopping", ""),
-        (
-            recipe.backend.precision != "fp16",
-            "trains in bf16 or fp32",
-            "backend.precision",
-            "precision: bf16",
-        ),
+        (precision != "fp16", "trains in bf16 or fp32", "backend.precision", "precision: bf16"),
     )
     for holds, what, path, line in wanted:
         if not holds:

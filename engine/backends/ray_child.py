@@ -1,8 +1,7 @@
 """The machines of a training found by Ray: `engine.backends.ray_child FOLDER ADDRESS`.
 
 FOLDER holds the `assignment.json` of a training (`engine.backends.nodes`). Ray chooses a machine for each share of it
-and starts one task there, which starts the processes as on any other machine of a job: Ray computes nothing and
-carries nothing but where the first process is found.
+and starts one task there, which starts the processes as on any other machine of a job.
 """
 
 from __future__ import annotations

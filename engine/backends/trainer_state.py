@@ -182,7 +182,15 @@ def judge_ending(
             f"training stopped at step {last_step} of {steps}, and early stopping was not the reason",
             hint="run the same command again: it continues from the last checkpoint",
         )
-    _refuse_other_epochs(float(state["epoch"]), min(last_step, steps), steps_per_epoch)
+    epochs, planned = float(state["epoch"]), min(last_step, steps) / steps_per_epoch
+    # A last step of an epoch with fewer rows moves the trainer's count by less than one step.
+    if abs(epochs - planned) * steps_per_epoch > 1 + 1e-6:
+        raise StageError.one(
+            "B422",
+            f"training went through {epochs:.4g} epochs where {planned:.4g} were planned",
+            path="method.epochs",
+            hint="run the same command again: it trains from the start",
+        )
     kept_step = int(state.get("best_global_step") or last_step) if best else last_step
     if best:
         _refuse_better(history, kept_step)
@@ -195,27 +203,12 @@ def judge_ending(
         )
     return Ending(
         steps=last_step,
-        epochs=float(state["epoch"]),
+        epochs=epochs,
         kept=kept,
         kept_step=kept_step,
         stopped_early=early,
         history=history,
     )
-
-
-def _refuse_other_epochs(epochs: float, step: int, steps_per_epoch: int) -> None:
-    """StageError B422 when so many planned steps are not the epochs that the trainer counts.
-
-    A last step of an epoch with fewer rows moves the trainer's count by less than one step.
-    """
-    planned = step / steps_per_epoch
-    if abs(epochs - planned) * steps_per_epoch > 1 + 1e-6:
-        raise StageError.one(
-            "B422",
-            f"training went through {epochs:.4g} epochs where {planned:.4g} were planned",
-            path="method.epochs",
-            hint="run the same command again: it trains from the start",
-        )
 
 
 def _refuse_better(history: Sequence[HistoryPoint], kept_step: int) -> None:

@@ -41,16 +41,9 @@ def check(recipe: Recipe) -> tuple[Problem, ...]:
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
     needed = (*REQUIRED, "bitsandbytes") if recipe.method.kind == "qlora" else REQUIRED
     missing = [name for name in needed if version_of(name) is None]
-    problems = device_problems(recipe, device)
-    if not missing:
-        return problems
-    absent = Problem(
-        code="B402",
-        message=f"not installed: {', '.join(missing)}",
-        path="backend.name",
-        hint=install_hint("train"),
-    )
-    return (absent, *problems)
+    message, hint = f"not installed: {', '.join(missing)}", install_hint("train")
+    absent = Problem(code="B402", message=message, path="backend.name", hint=hint)
+    return (*([absent] if missing else []), *device_problems(recipe, device))
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract

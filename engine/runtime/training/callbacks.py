@@ -129,7 +129,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         # in between would have none to go on from, or an old one.
         self._most_checkpoints, args.save_total_limit = args.save_total_limit, None
         self._watch_first_product(model)
-        self._count_tokens(model)
+
+        def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
+            ids = named.get("input_ids", given[0] if given else None)
+            self._tokens += ids.numel() if isinstance(ids, torch.Tensor) else 0
+
+        # Trainers pass a batch by keywords, which plain hooks are not shown.
+        model.register_forward_pre_hook(count, with_kwargs=True)
         self._taken()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
@@ -252,14 +258,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
 
     def _look_at_peak(self) -> None:
         self._peak = max(self._peak, held_bytes(self._kind, peak=True))
-
-    def _count_tokens(self, model: torch.nn.Module) -> None:
-        def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
-            ids = named.get("input_ids", given[0] if given else None)
-            self._tokens += ids.numel() if isinstance(ids, torch.Tensor) else 0
-
-        # Trainers pass a batch by keywords, which plain hooks are not shown.
-        model.register_forward_pre_hook(count, with_kwargs=True)
 
     def _watch_first_product(self, model: torch.nn.Module) -> None:
         """Record the dtype of the first linear layer's result: what is multiplied, whatever flags say.

@@ -103,10 +103,8 @@ def ranks_facts(method: Method, ranks: Ranks, rows: int) -> dict[str, Any]:
 def read_basis(train: Artifact) -> dict[str, Any]:
     """Return what a train artifact says that it stood on; empty facts where it says nothing."""
     path = train.path / FILE
-    if not path.is_file():
-        return {"base_model": {}, "hardware": {}, TRAINER: {}}
-    found: dict[str, Any] = reading.read_json(path)
-    return {TRAINER: {}, **found}
+    found = reading.read_json(path) if path.is_file() else {}
+    return {"base_model": {}, "hardware": {}, TRAINER: {}, **found}
 
 
 def base_files(folder: Path) -> dict[str, str]:
@@ -128,9 +126,8 @@ def hardware(device: Device) -> dict[str, Any]:
     """Return what can change bits: kind and name of the device, the machine's kind, instructions that were chosen."""
     # threads are recorded beside these: a reproduction can set their number, and cannot set the
     # machine
-    chosen = {INSTRUCTIONS: found} if (found := instructions()) else {}
     return {
-        **chosen,
+        **({INSTRUCTIONS: found} if (found := instructions()) else {}),
         "device": device.kind,
         "name": device.name,
         "cores": device.cores,

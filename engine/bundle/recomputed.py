@@ -15,7 +15,8 @@ from engine.metrics.against_teacher import judge_against_teacher
 from engine.metrics.comparing import (
     PREVIOUS,
     Earlier,
-    comparisons_with,
+    Rivals,
+    compare,
     corrected,
     judge_gains,
     judge_previous,
@@ -54,7 +55,9 @@ class Recomputed:
     """What the rows of a bundle give; KeyError for rows that are not there."""
 
     def __init__(self, found: Contents, rows: Mapping[str, RowStatistics]) -> None:
-        self.report, self.recipe, self.rows = found.report, found.recipe, rows
+        self.report, self.recipe = found.report, found.recipe
+        # what judges answers takes what is kept of them in their place
+        self.rows: Mapping[str, Any] = rows
         self.judging = Judging.of(found.recipe)
         # `verify` draws by the seed of the training
         self.of_files = replace(self.judging, seed=found.accepted.recipe["seed"])
@@ -147,26 +150,16 @@ class Recomputed:
         return name == QUANTIZED or forms.get(name) in self.recipe.export.formats
 
     def _comparisons(self, name: str, shown: Sequence[Comparison]) -> tuple[Comparison, ...]:
-        """Compare a form with every baseline, as `compare` does; what was accepted before has no rows here."""
-        from engine.metrics.resampling import pair  # brings numpy
-
-        acceptance = self.recipe.acceptance
-        gained = [gain.metric for gain in acceptance.over_baselines]
-        found = [
-            one
-            for baseline in self.report.baselines
-            for one in comparisons_with(
-                baseline.name,
-                pair(self.rows[name], self.rows[f"{BASELINE}{baseline.name}"], self.judging),
-                gained or [self.judging.main],
-            )
-        ]
+        """Compare a form with every baseline; what was accepted before has no rows here."""
+        acceptance, rows, main = self.recipe.acceptance, self.rows, self.judging.main
+        baselines = {one.name: rows[f"{BASELINE}{one.name}"] for one in self.report.baselines}
+        rivals = Rivals(judging=self.judging, baselines=baselines)
+        found = compare(rows[name], rivals, acceptance=acceptance, main=main)
         kept = [drop.metric for drop in acceptance.over_previous]
-        allowed = kept or [self.judging.main]
-        previous = [one for one in shown if one.name == PREVIOUS and one.metric in allowed]
-        if gained and kept:
+        previous = [one for one in shown if one.name == PREVIOUS and one.metric in (kept or [main])]
+        if acceptance.over_baselines and kept:
             return corrected([*found, *previous])
-        return (*corrected(found), *corrected(previous))
+        return (*found, *corrected(previous))
 
     def _compared(self, comparisons: Sequence[Comparison]) -> Iterator[Check]:
         acceptance = self.recipe.acceptance
@@ -262,9 +255,8 @@ class Recomputed:
         return judge_selective(next(shown, None), self.recipe.acceptance)
 
     def _drops(self, drop: MaxDrop, before: Sequence[str], after: str) -> tuple[Check, ...]:
-        rows: Mapping[str, Any] = self.rows
-        sides = {name: rows[name] for name in before}
-        return judge_drops([drop], sides, rows[after], self.of_files)
+        sides = {name: self.rows[name] for name in before}
+        return judge_drops([drop], sides, self.rows[after], self.of_files)
 
     def _parity(self, rung: FormResult, first: str) -> Iterator[Check]:
         """Yield the check of a form that should lose nothing, as `engine.parity.ladder.parity` makes it."""

@@ -10,7 +10,6 @@ from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters import ExportSpec, describe, gguf_name, write_task
 from engine.progress import Progress, mention
-from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from engine.runtime.rendering.task_file import FILE
 from engine.values import replace
 
@@ -28,6 +27,8 @@ def export(
     model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
+    from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf  # no plan writes
+
     tools = find_tools()
     target = workdir / gguf_name(spec.quantization)
     write_gguf(

@@ -27,13 +27,13 @@ from engine.inference.template_check import Turns, corpus, is_plain
 from engine.progress import Progress
 from engine.recipe.model import ONNX
 from engine.recipe.prompt import answer_text, conversation, parse_answer
-from engine.runtime.graph.client import Graph, ask_graph
-from engine.runtime.llama.client import GgufAnswers, Request, ask_gguf, file_tokenizer
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import token_row
 from engine.values import Value, replace
 
 if TYPE_CHECKING:
+    from engine.runtime.graph.client import Graph
+    from engine.runtime.llama.client import GgufAnswers, Request
     from engine.runtime.rendering.chat import Chat
 
 GRAPH_REVISION = 1
@@ -49,6 +49,8 @@ def ask_exported(
     progress: Progress,
 ) -> Predictions:
     """Return the most probable labels; `chat` is the merged model's. EnvironmentProblem X814, StageError X816."""
+    from engine.runtime.graph.client import ask_graph  # only where a graph is asked
+
     task = asked.task
     prompts = [chat.prompt(asked_turns(task, row)) for row in rows]
     answers = ask_graph(
@@ -84,6 +86,8 @@ class GgufAsker(Value):
 
     def ask(self, *, free: bool) -> Predictions:
         """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
+        from engine.runtime.llama.client import Request  # only where a file is asked
+
         task, rows = self.asked.task, self.examples
         if task.spec.by_likelihood:
             return self._likelihoods()
@@ -145,6 +149,8 @@ class GgufAsker(Value):
         return Predictions(judged=judged, free=loose if held else [], facts=_facts(answers, parity))
 
     def _answers(self, request: Request) -> GgufAnswers:
+        from engine.runtime.llama.client import ask_gguf  # only where a file is asked
+
         return ask_gguf(
             self.path, request, threads=self.threads, workdir=self.workdir, progress=self.progress
         )
@@ -163,6 +169,7 @@ class GgufAsker(Value):
 
     def _likelihoods(self) -> Predictions:
         """Return how probable what would be learned of each row is, in the form that training reads."""
+        from engine.runtime.llama.client import Request  # only where a file is asked
         from engine.runtime.scoring.likelihood import Likelihood  # brings torch
 
         renderer = self.asked.renderer(self.chat)
@@ -259,6 +266,8 @@ class GgufAsker(Value):
 
     def _by_the_file(self, turns: Sequence[Turns], tools: Sequence[Turns] = ()) -> list[str]:
         """Return the prompts as the chat template and the special tokens in the file write them; "" without one."""
+        from engine.runtime.llama.client import file_tokenizer
+
         tokenizer = file_tokenizer(self.path)
         if not tokenizer.chat_template:
             return ["" for _ in turns]

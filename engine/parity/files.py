@@ -19,8 +19,6 @@ from engine.inference.predict_gguf import GgufAsker
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.recipe.model import ONNX
 from engine.render.number_format import counted
-from engine.runtime.gguf.convert import find_tools, write_gguf
-from engine.runtime.llama.client import Request, ask_gguf
 from engine.runtime.rendering.task_file import CALIBRATION_FILE, FileCalibration, write_calibration
 from engine.store import Artifact, sha256_of
 from engine.values import from_json, replace
@@ -130,6 +128,8 @@ def measured_speed(
     """Return what the file needs to answer one person; timed once for a file on a machine."""
 
     def build(folder: Path) -> None:
+        from engine.runtime.llama.client import Request, ask_gguf  # only where a file is timed
+
         answers = ask_gguf(
             path,
             Request(prompts=spread(prompts), timed=TOKENS),
@@ -224,6 +224,8 @@ def sixteen_bit(context: StageContext) -> Artifact:
     """Return the merged model as a 16-bit GGUF file, converted at most once."""
 
     def build(folder: Path) -> None:
+        from engine.runtime.gguf.convert import find_tools, write_gguf  # only where files are made
+
         model = context.artifacts["merge"].file("model")
         threads = context.device.threads
         write_gguf(model, folder / SIXTEEN, "F16", threads=threads, tools=find_tools())

@@ -166,13 +166,13 @@ class ServedWeights(ServedModel):
         found = self.model.answers(texts, SilentProgress())
         self.batches += 1
         words = [_words(self.task.task, one) for one in found]
-        count = self.model.tokens
+        count = self.model.loaded.chat.token_ids
         return [
             ModelReply(
                 answer=one,
                 text=reply,
-                prompt_tokens=count(self.task.prompt(text)),
-                answer_tokens=count(reply),
+                prompt_tokens=len(count(self.task.prompt(text))),
+                answer_tokens=len(count(reply)),
             )
             for one, text, reply in zip(found, texts, words, strict=True)
         ]

@@ -27,7 +27,6 @@ from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import Task
 from engine.recipe.prompt import joined_labels, parse_answer
-from engine.runtime.llama.client import Request, ask_gguf, file_tokenizer
 from engine.runtime.rendering.windows import WINDOWS
 from engine.values import replace
 
@@ -127,6 +126,7 @@ def ask_file(
     gguf: Path, question: Question, *, threads: int, work_dir: Path, progress: Progress
 ) -> BaselinePredictions:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
+    from engine.runtime.llama.client import Request, ask_gguf, file_tokenizer
     from engine.runtime.rendering.chat import chat_of  # brings transformers
 
     chat, task = chat_of(file_tokenizer(gguf)), question.task

@@ -231,9 +231,9 @@ def run_problems(found: Contents) -> Iterator[str]:
     looks = report.holdout_use.looks
     if looks < max(1, lock.holdout.looks):
         yield f"the holdout has decided {looks} times in the report, {lock.holdout.looks} in the lock"
-    for digest in (lock.inputs, lock.drawn_with):
-        if digest is not None and not SHA256.fullmatch(digest):
-            yield f"`inputs` or `drawn_with` of the lock is no sha256: {digest[:64]}"
+    for name in ("inputs", "drawn_with"):
+        if (digest := getattr(lock, name)) is not None and not SHA256.fullmatch(digest):
+            yield f"`{name}` of the lock is no sha256"
     yield from _firewall(found)
     yield from _answers(found)
     yield from _stages(found)

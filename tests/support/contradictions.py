@@ -255,7 +255,7 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
     ),
     "several processes": (
         put(2, "training", "processes"),
-        "2 processes trained in the report, 1 in the lock",
+        "training.processes` is 2",
     ),
     "another platform": (
         put("Darwin arm64", "environment", "platform"),

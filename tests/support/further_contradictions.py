@@ -123,7 +123,7 @@ FURTHER: dict[str, tuple[Change, str]] = {
     ),
     "a firewall that left more than it found": (
         _both(0, "firewall", "found_near", report=("data", "firewall", "found_near")),
-        "near matches of 0 that it found",
+        "matches of 0 that it found",
     ),
     "a firewall of another similarity": (
         _both(0.99, "firewall", "similarity", report=("data", "firewall", "similarity")),

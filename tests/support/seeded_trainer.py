@@ -172,7 +172,7 @@ def loaded_adapter(factor: float) -> Prepare:
     def prepare(_: Project, patch: Patch) -> None:
         from engine.runtime.models import load
 
-        real = load.get_peft_model_state_dict
+        real = load.get_peft_model_state_dict  # type: ignore[attr-defined]  # as it is imported there
 
         def state(model: Any, *given: Any, **named: Any) -> Any:
             found = real(model, *given, **named)

@@ -81,6 +81,7 @@ def recipe_problems(found: Contents) -> Iterator[str]:
         "recipe_text": found.text(WRITTEN),
         "resolved_recipe": found.text(RESOLVED),
         "backend_config": found.text(CONFIG),
+        "command": report.command and f"recipe run {WRITTEN}",
         "training": {"backend": recipe.backend.name},
         "data": {"folds": recipe.splits.folds},
     }

@@ -87,10 +87,13 @@ def to_mapping(
     return {name: one for name, one in found.items() if one is not None}
 
 
-@lru_cache(maxsize=64)  # reading annotations takes most of the time
-def _fields(kind: type) -> tuple[tuple[FieldInfo, Any], ...]:
+def _fields_of(kind: Any) -> tuple[tuple[FieldInfo, Any], ...]:
     hints = get_type_hints(kind)
     return tuple((field, hints[field.name]) for field in fields(kind))
+
+
+_fields: Callable[[Any], tuple[tuple[FieldInfo, Any], ...]] = lru_cache(maxsize=64)(_fields_of)
+"""Reading annotations takes most of the time, so it is done once."""
 
 
 def _is_section(hint: Any) -> bool:

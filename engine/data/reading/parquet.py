@@ -192,7 +192,7 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
         groups = map(metadata.row_group, range(metadata.num_row_groups))
         size = sum(group.total_byte_size for group in groups)
         LIMITS.check(size, packed=packed, name=path.name)
-        average = size // max(metadata.num_rows, 1) + 1
+        average: int = size // max(metadata.num_rows, 1) + 1
 
         def rows_at_once(largest: int) -> int:
             return max(1, min(MOST_ROWS, BATCH_BYTES // average + 1, MOST_BYTES // (largest + 1)))

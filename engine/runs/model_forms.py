@@ -149,6 +149,9 @@ class WeightsModel:
             "versions": {name: version_of(name) for name in VERSIONS},
         }
 
+    def tokens(self, text: str) -> int:
+        return len(self.loaded.chat.token_ids(text))
+
     def held(self, *, threads: int) -> AbstractContextManager[Ask]:
         del threads  # the device says them
         return nullcontext(self.answers)
@@ -156,8 +159,7 @@ class WeightsModel:
     def answers(self, texts: Sequence[str], progress: Progress) -> list[Answer]:
         """Return the answers to texts, in their order. StageError where the model fails."""
         window, task = window_of(self.folder), self.recipe.task
-        counted = (len(self.loaded.chat.token_ids(self.task.prompt(text))) for text in texts)
-        lengths = [too_long(tokens, window) for tokens in counted]
+        lengths = [too_long(self.tokens(self.task.prompt(text)), window) for text in texts]
         rows = [
             Example(id=f"{number:016x}", origin="", input=text, target="")
             for number, text in enumerate(texts)

@@ -203,7 +203,8 @@ def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:
 
 def under(name: str, parts: Iterable[Fact]) -> list[tuple[str, Fact]]:
     """Facts of one name, which stands at the first of them; empty ones are none."""
-    return [("" if number else name, part) for number, part in enumerate(filter(None, parts))]
+    shown = [part for part in parts if part]
+    return [("" if number else name, part) for number, part in enumerate(shown)]
 
 
 def _caption(shown: list[PowerEstimate]) -> str:

@@ -24,7 +24,7 @@ from engine.recipe.model import (
     Source,
 )
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import absolute, format_of
 
 PROBE_KINDS: Final = ("multiple_choice", "cloze", "minimal_pairs")
 
@@ -318,3 +318,10 @@ def named_model(text: str, folder: Path) -> Reference:
         f"`{text[:200]}` names no model that can be fetched",
         hint=f"name it as {FORMS}; a revision of the hub is the full commit",
     )
+
+
+def source_format(source: Source, name: str) -> str | None:
+    """Return the format of a source, of which the file has that name; None where it tells none."""
+    # Rows of a hub split were written as Parquet when they were fetched, whatever the repository holds.
+    is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
+    return "parquet" if is_hub_split else format_of(name, source.format)

@@ -136,17 +136,18 @@ def stage_result(
 
     Of the text as many lines as fit in `most` drawn ones, 0 for all, and the first in any case.
     """
-    room = width - STAGE_WIDTH - _TIME_WIDTH
+    indent = max(STAGE_WIDTH, len(stage) + 2)
+    room = width - indent - _TIME_WIDTH
     drawn: list[Text] = []
     for line in text.splitlines() or [""]:
         # the time takes its room from the first one only
-        shown = terminal.broken(terminal.text(line), width - STAGE_WIDTH if drawn else room)
+        shown = terminal.broken(terminal.text(line), width - indent if drawn else room)
         if drawn and most and len(drawn) + len(shown) > most:
             break
         drawn += shown
-    drawn[0].append(" " * max(2, width - STAGE_WIDTH - cells(drawn[0].plain + took)))
+    drawn[0].append(" " * max(2, width - indent - cells(drawn[0].plain + took)))
     drawn[0].append_text(terminal.text(took, "quiet"))
-    part = terminal.Hanging(terminal.text(stage, "strong"), STAGE_WIDTH, Group(*drawn))
+    part = terminal.Hanging(terminal.text(stage, "strong"), indent, Group(*drawn))
     return terminal.terminal_text([part], width=width, colour=colour)
 
 

@@ -17,7 +17,7 @@ from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.methods import sizes_in_rows
-from engine.recipe.model import FROM_TRAIN, Recipe, ValidationSize
+from engine.recipe.model import FROM_TRAIN, PathRef, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
 from engine.recipe.references import base_reference
 from engine.recipe.text.source import Reader
@@ -223,7 +223,7 @@ class _Check(Value):
             return None, problems, ()
         base = base_reference(side.recipe.base_model)
         refs = (base, *(source.ref for source in side.recipe.data.sources))
-        paths = [path for ref in refs if (path := getattr(ref, "path", None)) and not path.exists()]
+        paths = [ref.path for ref in refs if isinstance(ref, PathRef) and not ref.path.exists()]
         absent: dict[str, list[str]] = {}
         for one in paths:
             named = f"`{repository.named(one)}`"

@@ -57,17 +57,17 @@ def converted(change: Callable[[Any], object]) -> Seed:
     """Return a seed of the 16-bit file as it is converted, and so of those that are made of it."""
 
     def prepare(project: Project, patch: Patch) -> None:
-        from engine.exporters import gguf
+        from engine.runtime.gguf import convert
 
         forget(project.folder / ".recipe", "quantize")
-        real = gguf.write_gguf
+        real = convert.write_gguf
 
         def write_gguf(model: Any, target: Any, quantization: str, **given: Any) -> None:
             real(model, target, quantization, **given)
             if quantization == "F16":
                 change_file(target, change)
 
-        patch.setattr(gguf, "write_gguf", write_gguf)
+        patch.setattr(convert, "write_gguf", write_gguf)
 
     return in_the_file(prepare, "settings as its model")
 
@@ -83,7 +83,7 @@ def quantized_as(kind: str, *, named: bool) -> Seed:
             if named:
                 change_file(target, number("general.file_type", 7))
 
-        patch.setattr("engine.exporters.gguf.write_gguf", write_gguf)
+        patch.setattr("engine.runtime.gguf.convert.write_gguf", write_gguf)
         project.edit(export={"formats": ["gguf"], "quantization": "Q8_0"})
 
     return in_the_file(prepare, "X819")
@@ -132,9 +132,9 @@ def sent(change: Callable[[list[int]], object]) -> Prepare:
     """Have llama.cpp add tokens to prompts by itself, or lose them."""
 
     def prepare(_: Project, patch: Patch) -> None:
-        from engine.inference import predict_gguf
+        from engine.runtime.llama import client
 
-        ask = predict_gguf.ask_gguf
+        ask = client.ask_gguf
 
         def ask_gguf(*given: Any, **named: Any) -> Any:
             found = ask(*given, **named)
@@ -142,7 +142,7 @@ def sent(change: Callable[[list[int]], object]) -> Prepare:
                 change(ids)
             return found
 
-        patch.setattr(predict_gguf, "ask_gguf", ask_gguf)
+        patch.setattr(client, "ask_gguf", ask_gguf)
 
     return prepare
 

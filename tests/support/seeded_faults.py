@@ -231,9 +231,9 @@ def misread(every: int) -> Prepare:
     """Have llama.cpp read one of so many texts of the corpus as another token more."""
 
     def prepare(_: Project, patch: Patch) -> None:
-        from engine.inference import predict_gguf
+        from engine.runtime.llama import client
 
-        ask = predict_gguf.ask_gguf
+        ask = client.ask_gguf
 
         def ask_gguf(*given: Any, **named: Any) -> Any:
             found = ask(*given, **named)
@@ -241,7 +241,7 @@ def misread(every: int) -> Prepare:
                 ids.append(0)
             return found
 
-        patch.setattr(predict_gguf, "ask_gguf", ask_gguf)
+        patch.setattr(client, "ask_gguf", ask_gguf)
 
     return prepare
 

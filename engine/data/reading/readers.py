@@ -15,13 +15,13 @@ from engine.data.examples.template import found_at
 from engine.data.reading.json_rows import read_json, read_json_lines
 from engine.data.reading.parquet import read_parquet
 from engine.data.reading.row import Row, RowLengths, Trouble, excerpt
-from engine.data.reading.sources import source_format
 from engine.data.reading.strict_json import kind_of_value
 from engine.data.reading.tables import read_table
 from engine.data.reading.text import read_document, read_lines, read_paragraphs
 from engine.data.reading.xml_rows import read_xml
 from engine.progress import Progress
 from engine.recipe.model import Source
+from engine.recipe.references import source_format
 from engine.recipe.text.paths import FORMATS, SUFFIXES
 from engine.sources.streams import StreamLimits
 from engine.values import replace

@@ -11,18 +11,10 @@ from engine.data.reading.row import Row
 from engine.errors import DataError, Problem
 from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, Source
-from engine.recipe.text.paths import format_of
+from engine.recipe.references import source_format
 from engine.sources import fetch_columns, fetch_source
 from engine.store import Cached, sha256_of
 from engine.values import Value, fields
-
-
-def source_format(source: Source, name: str) -> str | None:
-    """Return the format of a source, of which the file has that name; None where it tells none."""
-    # Rows of a hub split were written as Parquet when they were fetched, whatever the repository holds.
-    is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
-    return "parquet" if is_hub_split else format_of(name, source.format)
-
 
 READER_REVISIONS: Final[Mapping[str, int]] = {"tsv": 2}
 """Of the readers of `quoting: auto` that now refuse, or read otherwise, what an earlier version took.

@@ -232,13 +232,14 @@ def _fetch_file(
             content = stream.read(part.bytes)
             if hashlib.sha256(content).hexdigest() != part.sha256:
                 try:
-                    content = objects.get(blob_name(part.sha256), limit=min(part.bytes, PART))
+                    sent = objects.get(blob_name(part.sha256), limit=min(part.bytes, PART))
                 except OversizeError as error:
                     raise RefusedError(
                         f"blob {part.sha256[:12]} has more than the {part.bytes} bytes it is to have"
                     ) from error
-                if content is None:
+                if sent is None:
                     raise RefusedError(f"blob {part.sha256[:12]} is not there")
+                content = sent
                 if len(content) != part.bytes or hashlib.sha256(content).hexdigest() != part.sha256:
                     raise RefusedError(f"blob {part.sha256[:12]} does not have its digest")
                 stream.seek(part.start)

@@ -41,7 +41,7 @@ def prepare(project: Project, **text: Any) -> None:
 
 @pytest.fixture
 def done() -> RunOnce:
-    return run_once("general-text", prepare, "--until", "gate")
+    return run_once("general-text", prepare, "--until", "gate", "--verbose")
 
 
 def test_the_rise_is_paired_over_documents_and_gated(done: RunOnce) -> None:
@@ -69,7 +69,7 @@ def test_a_bound_below_the_rise_refuses(done: RunOnce, tmp_path: Path, run: Any)
         acceptance__forgetting__text={"path": "general.jsonl", "bits_per_byte": {"max_rise": bound}}
     )
 
-    outcome = project.run("run", str(project.recipe), "--until", "gate")
+    outcome = project.run("run", str(project.recipe), "--until", "gate", "--verbose")
 
     if rise["interval"]["low"] > 0.001:
         assert outcome.code == 1, outcome.err
@@ -87,7 +87,7 @@ def test_without_a_file_the_built_in_sentences_are_predicted(
 ) -> None:
     prepare(project, bits_per_byte={"max_rise": 5.0}, limit=30)
 
-    outcome = run("run", "recipe.yaml", "--until", "gate")
+    outcome = run("run", "recipe.yaml", "--until", "gate", "--verbose")
 
     assert outcome.code == 0, outcome.err
     text = report(project.folder / ".recipe")["forgetting"]["text"]
@@ -98,7 +98,7 @@ def test_without_a_file_the_built_in_sentences_are_predicted(
 def test_a_row_without_the_text_is_named(run: Callable[..., Outcome], project: Project) -> None:
     prepare(project, path="general.jsonl", input="{body}", bits_per_byte={"max_rise": 5.0})
 
-    outcome = run("run", "recipe.yaml", "--until", "gate")
+    outcome = run("run", "recipe.yaml", "--until", "gate", "--verbose")
 
     assert outcome.code != 0
     assert "X762" in outcome.err

@@ -19,7 +19,7 @@ BOTH = [{"encoder_linear": {"path": "encoder"}}, {"encoder_tuned": {"path": "enc
 
 
 def until_baseline(project: Project) -> Outcome:
-    return project.run("run", str(project.recipe), "--until", "baseline")
+    return project.run("run", str(project.recipe), "--until", "baseline", "--verbose")
 
 
 def baselines_of(project: Project) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from engine.evidence import (
     Scores,
     Verdict,
 )
-from engine.inference import predict_gguf
 from engine.parity import ladder as rungs
 from engine.parity.files import leaving
 from engine.recipe.model import MaxDrop, Threshold
+from engine.runtime.llama import client
 from engine.runtime.llama.client import FileTokenizer
 from engine.stages import quantize, verify
 from engine.values import from_json
@@ -110,7 +110,7 @@ def test_another_bound_runs_no_model_again(bench: Bench) -> None:
 def test_prompts_read_as_other_tokens_fail_and_name_the_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = predict_gguf.ask_gguf
+    ask = client.ask_gguf
 
     def misread(*args: Any, **options: Any) -> Any:
         answers = ask(*args, **options)
@@ -118,7 +118,7 @@ def test_prompts_read_as_other_tokens_fail_and_name_the_row(
             answers.token_ids[2] = [0, *answers.token_ids[2]]
         return answers
 
-    monkeypatch.setattr(predict_gguf, "ask_gguf", misread)
+    monkeypatch.setattr(client, "ask_gguf", misread)
     for product in (bench.root / "products").glob("predictions-*"):
         shutil.rmtree(product)
     bench.thresholds = ()
@@ -258,7 +258,7 @@ def test_another_chat_template_in_the_file_is_refused(
         bos_token="",
         eos_token="",
     )
-    monkeypatch.setattr(predict_gguf, "file_tokenizer", lambda _path: wrong)
+    monkeypatch.setattr(client, "file_tokenizer", lambda _path: wrong)
 
     refused = _refused(_verify(bench))
 

@@ -259,15 +259,15 @@ def baselines(report: Report) -> Parts:
     if report.holdout and best:
         shown = f"{best[0]}, {main} {value_of(main, best[1].value)}{lower_note(main)}"
         yield "card", f"best of {len(report.baselines)} baselines without fine-tuning: {shown}"
-    metrics = list(dict.fromkeys(item.metric for item in report.comparisons))
-    if metrics:
+    compared = list(dict.fromkeys(item.metric for item in report.comparisons))
+    if compared:
         yield blocks.Heading("How much better, row by row")
         lead = (
             "Both models on the same rows, paired. A positive difference means that the tuned model is "
             "better, also where less of the metric is better."
         )
         yield blocks.Paragraph(lead, "lead")
-    for metric in metrics:
+    for metric in compared:
         items = [item for item in report.comparisons if item.metric == metric]
         yield _differences(report, metric, items)
         tests = ", ".join(sorted({item.test for item in items} - {""}))
@@ -279,7 +279,7 @@ def baselines(report: Report) -> Parts:
             )
         yield blocks.Paragraph(text, "fine")
     # what is compared without a gain asked for is the kind's own metric, which need not be the report's
-    lined = main if main in metrics else "".join(metrics[:1])
+    lined = main if main in compared else "".join(compared[:1])
     for item in report.comparisons:
         if item.metric == lined:
             yield "card", comparison_line(item)
@@ -298,13 +298,13 @@ def _models(report: Report) -> list[Model]:
     if report.holdout:
         seen = "; each row by the model that did not see it" if report.folds else ""
         note = f"after training, {judged_by(report)}{seen}"
-        passes = report.gate and report.gate.status is Status.PASS
+        passes = None if report.gate is None else report.gate.status is Status.PASS
         rows.append(("tuned model", report.folds or report.holdout, note, passes, None, None))
     if report.quantized:
         # an earlier version did not evaluate all bounds on the file
         asked = {check.name for check in checks_of(report.gate) if check.kind == THRESHOLD}
         there = {check.name for check in checks_of(report.verify)}
-        passes = report.verify and report.verify.status is Status.PASS if asked <= there else None
+        passes = report.verify.status is Status.PASS if report.verify and asked <= there else None
         file = quantized_file(report)
         name, weight = (file.name, file.bytes) if file else ("", None)
         rows.append(("exported file", report.quantized, name, passes, None, weight))

@@ -1,8 +1,4 @@
-"""A process that the engine has started, with its group: read, waited for and ended; and whether it hangs.
-
-It hangs where it neither writes nor computes: a converter or a trainer may work for an hour without a word. Where the
-system does not give the processor time (anything but Linux), nothing counts as hanging.
-"""
+"""A process that the engine has started, with its group: read, waited for and ended; and whether it hangs."""
 
 from __future__ import annotations
 

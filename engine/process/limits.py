@@ -1,7 +1,4 @@
-"""Limits of time and memory around what somebody else wrote and we have to run: patterns, schemas, templates.
-
-The time is that of this process's processor, so that a busy machine is no reason to stop.
-"""
+"""Limits of time and memory around what somebody else wrote and we have to run: patterns, schemas, templates."""
 
 from __future__ import annotations
 

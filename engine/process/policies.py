@@ -1,8 +1,4 @@
-"""What each kind of child keeps of our rights: one table, which `docs/reference/limits.md` shows.
-
-A child reads the system, this Python and what it is given, writes what it is given and its working folder, and has
-no network. `engine.process.confine` takes away the rest.
-"""
+"""What each kind of child keeps of our rights: one table, which `docs/reference/limits.md` shows."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Which recipes of a repository a change touches: by their own file, parent, lock, or a local file they name.
-
-A review compares the files as they are on the disk. Where a change was committed, or staged, and the disk says
-something else, what leaves with the commit was not compared; a sparse checkout has no file to compare at all.
-"""
+"""Which recipes of a repository a change touches: by their own file, parent, lock, or a local file they name."""
 
 from __future__ import annotations
 

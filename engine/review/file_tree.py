@@ -1,9 +1,4 @@
-"""Where the files of a version are: on the disk, or in a revision of a git repository.
-
-A tree gives the bytes of a recipe, of its parent and of its lock; says whether the files that the
-recipe names are the same in both versions, without reading them where git knows; and puts a file on
-the disk where its rows have to be read.
-"""
+"""Where the files of a version are: on the disk, or in a revision of a git repository."""
 
 from __future__ import annotations
 

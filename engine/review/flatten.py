@@ -1,8 +1,4 @@
-"""A resolved recipe laid out by key, so that two versions can be compared whatever their order.
-
-Items of lists go by what they are, not by their number: a baseline by its name, a source by where it
-is. Mappings have no order; neither have sets, such as the export formats.
-"""
+"""A resolved recipe laid out by key, so that two versions can be compared whatever their order."""
 
 from __future__ import annotations
 

@@ -40,57 +40,44 @@ def with_accepted(findings: Iterable[Finding], versions: Versions) -> list[Findi
     accepted = lock.accepted if lock else None
     if accepted is None:
         return list(findings)
-    return [_with_value(one, accepted, versions) for one in findings]
+    found = []
+    for one in findings:
+        says = filter(None, (one.says, *_of_the_accepted(one, accepted, versions)))
+        found.append(replace(one, says="; ".join(says)))
+    return found
 
 
-def _with_value(one: Finding, accepted: Accepted, versions: Versions) -> Finding:
-    metric, _, end = one.path.removeprefix(_AT).rpartition(".")
-    facts = accepted.metrics.get(metric)
-    if one.path in (DECIDES, CONFIDENCE):
-        return _with_words(one, "; ".join(_by_threshold(one.path, accepted, versions)))
-    if one.path.startswith(_COMPARED):
-        return _with_words(one, _of_a_comparison(one.path, accepted))
-    is_threshold = one.code in _CODES and one.path.startswith(_AT) and end in ("min", "max")
-    if not is_threshold or facts is None or facts["value"] is None:
-        return one
-    before, now = (
-        _passes(facts, metric, side.recipe, end) for side in (versions.old, versions.new)
-    )
-    return _with_words(
-        one, f"the accepted model has {shortest(facts['value'], 3)}: {_PASSES[before, now]}"
-    )
-
-
-def _with_words(one: Finding, says: str) -> Finding:
-    return replace(one, says="; ".join(filter(None, (one.says, says))))
-
-
-def _by_threshold(path: str, accepted: Accepted, versions: Versions) -> Iterator[str]:
-    """Yield the accepted value of each threshold; where its interval is the recorded one, whether it passes."""
+def _of_the_accepted(one: Finding, accepted: Accepted, versions: Versions) -> Iterator[str]:
+    """Yield what a finding of a bound means for the accepted model."""
     sides = (versions.old.recipe, versions.new.recipe)
-    for bound in versions.new.recipe.acceptance.metrics:
-        facts = accepted.metrics.get(bound.metric)
-        if facts is None or facts["value"] is None:
-            continue
-        known = (facts["low"], facts["high"])
-        ends = [shortest(end, 3) for end in known if end is not None]
-        span = f" ({' to '.join(ends)})" if ends else ""
-        says = f"the accepted model has {bound.metric} {shortest(facts['value'], 3)}{span}"
-        # the interval of another confidence is not in the lock
-        passes = tuple(_passes(facts, bound.metric, recipe, bound.direction) for recipe in sides)
-        yield f"{says}: {_PASSES[passes]}" if path == DECIDES else says
-
-
-def _of_a_comparison(path: str, accepted: Accepted) -> str:
-    section = next(one for one in _COMPARED if path.startswith(one))
-    metric = path.removeprefix(section).rpartition(".")[0]
-    facts = accepted.metrics.get(metric)
-    if facts is None or facts["value"] is None:
-        return ""
-    return (
-        f"the accepted model has {metric} {shortest(facts['value'], 3)} on the holdout; what this bound compares "
-        "it with is in its report"
-    )
+    known = {name: facts for name, facts in accepted.metrics.items() if facts["value"] is not None}
+    if one.path in (DECIDES, CONFIDENCE):
+        for bound in versions.new.recipe.acceptance.metrics:
+            if (facts := known.get(bound.metric)) is None:
+                continue
+            ends = [shortest(facts[end], 3) for end in ("low", "high") if facts[end] is not None]  # type: ignore[literal-required]
+            span = f" ({' to '.join(ends)})" if ends else ""
+            says = f"the accepted model has {bound.metric} {shortest(facts['value'], 3)}{span}"
+            # the interval of another confidence is not in the lock
+            passes = tuple(_passes(facts, bound.metric, side, bound.direction) for side in sides)
+            yield f"{says}: {_PASSES[passes]}" if one.path == DECIDES else says
+        return
+    for section in _COMPARED:
+        metric = one.path.removeprefix(section).rpartition(".")[0]
+        if one.path.startswith(section) and metric in known:
+            yield (
+                f"the accepted model has {metric} {shortest(known[metric]['value'], 3)} on the holdout; what this "
+                "bound compares it with is in its report"
+            )
+    metric, _, end = one.path.removeprefix(_AT).rpartition(".")
+    if (
+        one.code in _CODES
+        and one.path.startswith(_AT)
+        and end in ("min", "max")
+        and metric in known
+    ):
+        passes = tuple(_passes(known[metric], metric, side, end) for side in sides)
+        yield f"the accepted model has {shortest(known[metric]['value'], 3)}: {_PASSES[passes]}"
 
 
 _PASSES: Final[Mapping[tuple[bool, ...], str]] = {
@@ -194,22 +181,17 @@ def _members(side: Side) -> dict[str, frozenset[bytes]]:
 def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
     before, after = old.holdout, new.holdout
     pairs = [("redraws", before.redraws, after.redraws)]
-    if after.redraws == before.redraws and _same_holdout(versions, old, new):
-        pairs.append(("looks", before.looks, after.looks))
-    for name, was, now in pairs:
-        if now < was:
-            says = "the count was turned back"
-            yield finding("W208", f"lock.holdout.{name}", says, str(was), str(now))
-
-
-def _same_holdout(versions: Versions, old: Lock, new: Lock) -> bool:
     was, now = (lock.splits.get("holdout") for lock in (old, new))
-    if was is None or now is None:
-        return False
-    held, holds = (
-        _members(side).get("holdout", frozenset()) for side in (versions.old, versions.new)
-    )
-    return was.digest == now.digest or 2 * len(held & holds) >= len(holds)
+    if after.redraws == before.redraws and was is not None and now is not None:
+        held, holds = (
+            _members(side).get("holdout", frozenset()) for side in (versions.old, versions.new)
+        )
+        if was.digest == now.digest or 2 * len(held & holds) >= len(holds):
+            pairs.append(("looks", before.looks, after.looks))
+    for name, count, less in pairs:
+        if less < count:
+            says = "the count was turned back"
+            yield finding("W208", f"lock.holdout.{name}", says, str(count), str(less))
 
 
 def lock_changes(versions: Versions) -> Iterator[Change]:
@@ -272,8 +254,21 @@ def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
         yield _edited(old, new, "the same run has other facts now")
     elif {"finished"} < parts <= _NUMBERS:
         yield _edited(old, new, "other numbers, and no other recipe, data, model or answers")
-    elif not parts <= _NUMBERS and _same_answers(old, new) and (metric := _other_value(old, new)):
-        yield _edited(old, new, f"the same answers to the same rows have another {metric}")
+    elif not parts <= _NUMBERS:
+        name = "holdout"
+        same_file = name in new.predictions and old.predictions.get(name) == new.predictions[name]
+        # what only an interval differs in may be rounded otherwise
+        values = {
+            one: facts["value"] for one, facts in old.metrics.items() if not one.startswith("free")
+        }
+        others = (
+            one
+            for one, facts in new.metrics.items()
+            if one in values and values[one] != facts["value"]
+        )
+        metric = next(others, "")
+        if metric and same_file and old.splits.get(name) == new.splits.get(name):
+            yield _edited(old, new, f"the same answers to the same rows have another {metric}")
 
 
 def _edited(old: Accepted, new: Accepted, says: str) -> Finding:
@@ -284,20 +279,6 @@ def _edited(old: Accepted, new: Accepted, says: str) -> Finding:
     named = ", ".join(f"`{path}`" for path in paths[:_FEW])
     values = (_shown(facts.get(paths[0])) for facts in (before, after))
     return finding("W122", f"{AT}.{paths[0]}", f"{says}: {named}{more}", *values)
-
-
-def _same_answers(old: Accepted, new: Accepted) -> bool:
-    name = "holdout"
-    same_file = name in new.predictions and old.predictions.get(name) == new.predictions[name]
-    return same_file and old.splits.get(name) == new.splits.get(name)
-
-
-def _other_value(old: Accepted, new: Accepted) -> str:
-    """A metric of both whose value is another one; what only an interval differs in may be rounded otherwise."""
-    both = (name for name in new.metrics if name in old.metrics and not name.startswith("free"))
-    return next(
-        (name for name in both if old.metrics[name]["value"] != new.metrics[name]["value"]), ""
-    )
 
 
 def record_notes(versions: Versions) -> Iterator[str]:

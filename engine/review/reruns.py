@@ -70,25 +70,25 @@ def costs(versions: Versions, store: Store, device: Device) -> tuple[Cost, ...]:
     paths = [one.path for one in versions.differing]
     if not any(path in _OF_TRAINING or path.startswith(_RANKS) for path in paths):
         return ()
-    old, new = (_estimate(side, store, device) for side in (versions.old, versions.new))
-    return (
-        *_trainings(versions),
-        *_numbers(old, new, device),
-        *_money(old, new, price_of(device, None)),
-    )
-
-
-def _trainings(versions: Versions) -> Iterator[Cost]:
-    old, new = (len(methods_of(side.recipe)) for side in (versions.old, versions.new))
-    if old != new:
-        more = decimal(new - old, 0, signed=True)
+    found: list[Cost] = []
+    counts = [len(methods_of(side.recipe)) for side in (versions.old, versions.new)]
+    if counts[0] != counts[1]:
+        more = decimal(counts[1] - counts[0], 0, signed=True)
         says = f"{more}: every setting of `sweep` is one; the other numbers are of one by `method`"
-        yield Cost(name="trainings", before=count(old), after=count(new), says=says)
-
-
-def _estimate(side: Side, store: Store, device: Device) -> TrainingEstimate:
-    identity = start_identity(side.recipe.base_model, side)
-    return estimate_training(side.recipe, store, device, base_model=identity, data=None)
+        found.append(
+            Cost(name="trainings", before=count(counts[0]), after=count(counts[1]), says=says)
+        )
+    old, new = (
+        estimate_training(
+            side.recipe,
+            store,
+            device,
+            base_model=start_identity(side.recipe.base_model, side),
+            data=None,
+        )
+        for side in (versions.old, versions.new)
+    )
+    return (*found, *_numbers(old, new, device), *_money(old, new, price_of(device, None)))
 
 
 def _numbers(old: TrainingEstimate, new: TrainingEstimate, device: Device) -> Iterator[Cost]:

@@ -1,8 +1,4 @@
-"""Where bytes come from: local files, packages of the Python index, the hub. None is ever executed.
-
-`fetch` and `fetch_source` give a local path; `identity` says, without the network, what stands in
-keys.
-"""
+"""Where bytes come from: local files, packages of the Python index, the hub."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A file out of an archive, or out of an archive inside it (`a.tar.gz//folder/b.tsv`), or the files of a folder.
-
-Only the bytes of what is asked for are written. A single file gets a name of our own; of a folder only files with
-plain names of a wanted form are written. Links are refused, and what comes out is bounded.
-"""
+"""A file out of an archive, or out of an archive inside it (`a.tar.gz//folder/b.tsv`), or the files of a folder."""
 
 from __future__ import annotations
 

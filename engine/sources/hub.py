@@ -1,7 +1,4 @@
-"""What is fetched of the hub: one file or the rows of a split of a data set, and the files of a model.
-
-No code of a repository ever runs. Model folders are located by `engine.runtime.models.base_model`.
-"""
+"""What is fetched of the hub: one file or the rows of a split of a data set, and the files of a model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""When the hub may be contacted: while something of it is fetched, with time limits, and at no other time.
-
-Whatever loads a model or rows afterwards is offline: a library then looks nothing up, and loads no kernel of the hub.
-"""
+"""When the hub may be contacted: while something of it is fetched, with time limits, and at no other time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`recipe pin`: every moving reference of a recipe's text fixed, in place, comments and layout kept.
-
-Nothing is written before everything has been found: a recipe is pinned whole or left as it was.
-"""
+"""`recipe pin`: every moving reference of a recipe's text fixed, in place, comments and layout kept."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What runs that were killed, or that found no space, have left in a store: removed before the next one begins.
-
-Only what this version made and nobody holds any more (`engine.files.leases`): results, records, checkpoints to go on
-from and what was set aside stay. Nothing that cannot be removed ends a run.
-"""
+"""What runs that were killed, or that found no space, have left in a store: removed before the next one begins."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Runs for people: `<root>/runs/<recipe>/<time>-<key8>/` with report, recipe and links to what was made.
-
-A run's record is signed (`engine.store.signature`) and holds the digests of the files beside it, so that a run
-that came with a repository is not taken for one of the user's own.
-"""
+"""Runs for people: `<root>/runs/<recipe>/<time>-<key8>/` with report, recipe and links to what was made."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The store: `<root>/store/<ab>/<key>/`, one folder an artifact, `artifact.json` written last.
-
-Owns keys, locks, atomic writes and damage detection; knows nothing of what the files mean. What it gives out was
-made by this user (`engine.store.signature`); no link below the root is followed.
-"""
+"""The store: `<root>/store/<ab>/<key>/`, one folder an artifact, `artifact.json` written last."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The user's word: what is allowed beyond a recipe's project, kept in the user's own folders and nowhere else.
-
-`settings.yaml` in the configuration folder may list `projects`: folders that are one project with all below them. What
-`recipe trust` keeps is in `engine.trust.allowed`.
-"""
+"""The user's word: what is allowed beyond a recipe's project, kept in the user's own folders and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Keys taken out of text before it is kept or shown, in whatever form a server hands them back.
-
-Whoever reads a key from the environment registers it with `keep_secret`; what comes from a server, and what a
-bug report quotes, passes `redacted`.
-"""
+"""Keys taken out of text before it is kept or shown, in whatever form a server hands them back."""
 
 from __future__ import annotations
 

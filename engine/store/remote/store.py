@@ -1,7 +1,4 @@
-"""A store that takes what it lacks from a shared one, and gives what it builds.
-
-Every result is built or taken, then used from this machine's own store: the shared one may vanish at any time.
-"""
+"""A store that takes what it lacks from a shared one, and gives what it builds."""
 
 from __future__ import annotations
 

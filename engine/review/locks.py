@@ -50,14 +50,20 @@ def with_accepted(findings: Iterable[Finding], versions: Versions) -> list[Findi
 def _of_the_accepted(one: Finding, accepted: Accepted, versions: Versions) -> Iterator[str]:
     """Yield what a finding of a bound means for the accepted model."""
     sides = (versions.old.recipe, versions.new.recipe)
-    known = {name: facts for name, facts in accepted.metrics.items() if facts["value"] is not None}
+    metrics = accepted.metrics
+    known = {
+        name: shortest(value, 3)
+        for name, facts in metrics.items()
+        if (value := facts["value"]) is not None
+    }
     if one.path in (DECIDES, CONFIDENCE):
         for bound in versions.new.recipe.acceptance.metrics:
-            if (facts := known.get(bound.metric)) is None:
+            if bound.metric not in known:
                 continue
-            ends = [shortest(facts[end], 3) for end in ("low", "high") if facts[end] is not None]  # type: ignore[literal-required]
+            facts = metrics[bound.metric]
+            ends = [shortest(end, 3) for end in (facts["low"], facts["high"]) if end is not None]
             span = f" ({' to '.join(ends)})" if ends else ""
-            says = f"the accepted model has {bound.metric} {shortest(facts['value'], 3)}{span}"
+            says = f"the accepted model has {bound.metric} {known[bound.metric]}{span}"
             # the interval of another confidence is not in the lock
             passes = tuple(_passes(facts, bound.metric, side, bound.direction) for side in sides)
             yield f"{says}: {_PASSES[passes]}" if one.path == DECIDES else says
@@ -66,7 +72,7 @@ def _of_the_accepted(one: Finding, accepted: Accepted, versions: Versions) -> It
         metric = one.path.removeprefix(section).rpartition(".")[0]
         if one.path.startswith(section) and metric in known:
             yield (
-                f"the accepted model has {metric} {shortest(known[metric]['value'], 3)} on the holdout; what this "
+                f"the accepted model has {metric} {known[metric]} on the holdout; what this "
                 "bound compares it with is in its report"
             )
     metric, _, end = one.path.removeprefix(_AT).rpartition(".")
@@ -76,8 +82,8 @@ def _of_the_accepted(one: Finding, accepted: Accepted, versions: Versions) -> It
         and end in ("min", "max")
         and metric in known
     ):
-        passes = tuple(_passes(known[metric], metric, side, end) for side in sides)
-        yield f"the accepted model has {shortest(known[metric]['value'], 3)}: {_PASSES[passes]}"
+        passes = tuple(_passes(metrics[metric], metric, side, end) for side in sides)
+        yield f"the accepted model has {known[metric]}: {_PASSES[passes]}"
 
 
 _PASSES: Final[Mapping[tuple[bool, ...], str]] = {

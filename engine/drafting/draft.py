@@ -16,7 +16,7 @@ from engine.drafting.draft_notes import COMPARED, notes, reasons
 from engine.drafting.encodings import RECOGNISED
 from engine.drafting.gather import Gathered, gather, with_plain_tools, written
 from engine.drafting.guess import groupings, guess
-from engine.drafting.inputs import inputs_of
+from engine.drafting.inputs import inputs_of, unpacked
 from engine.drafting.label_columns import plain_name
 from engine.drafting.layout_table import SPLIT, columns_of
 from engine.drafting.plan import DraftPlan, Sizes, sizes_for
@@ -173,20 +173,29 @@ def _profile(gathered: Gathered, wishes: DraftOptions) -> Profile:
 
 
 def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> Gathered:
+    found: Sequence[Path] = files
     try:
-        read = partial(gather, inputs_of(files), encoding=wishes.encoding, rows_file=rows_file)
-        kept = read(keep_names=True)
-        # The files can be read as they stand where no column that a draft uses, or offers, has to be renamed.
-        if all(name == plain_name(name) for name in columns_of(kept.profile.kept)):
-            return kept
-        return (
-            read() if kept.rows or not _uses_plain_names(_profile(kept, wishes), wishes) else kept
-        )
+        with unpacked(files) as found:
+            # What an archive was unpacked to is gone when the draft is read.
+            read = partial(
+                gather, inputs_of(found), encoding=wishes.encoding, rows_file=rows_file,
+                must_write=found != list(files),
+            )  # fmt: skip
+            kept = read(keep_names=True)
+            # Files can be read as they stand where no column that a draft uses, or offers, has to be renamed.
+            if all(name == plain_name(name) for name in columns_of(kept.profile.kept)):
+                return kept
+            is_plain = not kept.rows and _uses_plain_names(_profile(kept, wishes), wishes)
+            return kept if is_plain else read()
     except DataError as error:
-        problems = [
-            replace(problem, hint=RECOGNISED) if problem.code == "D322" else problem
-            for problem in error.problems
-        ]
+        problems = list(error.problems)
+        for at, problem in enumerate(problems):
+            message = problem.message
+            # What an archive was unpacked to is no place that the user knows.
+            for file, folder in zip(files, found, strict=True):
+                message = message.replace(str(folder), str(file))
+            hint = RECOGNISED if problem.code == "D322" else problem.hint
+            problems[at] = replace(problem, message=message, hint=hint)
         raise DataError(problems) from None
 
 

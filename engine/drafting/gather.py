@@ -63,7 +63,14 @@ def written(rows: Sequence[Values], file: Path, whys: Sequence[str], notes: Sequ
     )  # fmt: skip
 
 
-def gather(inputs: Inputs, *, encoding: str, rows_file: Path, keep_names: bool = False) -> Gathered:
+def gather(
+    inputs: Inputs,
+    *,
+    encoding: str,
+    rows_file: Path,
+    must_write: bool = False,
+    keep_names: bool = False,
+) -> Gathered:
     """Return the rows of the files; `rows_file` is where rows would be written that have to be.
 
     `keep_names` leaves columns that no template can name as they are called. DataError where a file cannot be read.
@@ -88,11 +95,12 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, keep_names: bool =
             # The first rows may be of one split.
             found = splits([row.values for reading in readings for row in reading.rows()])
             whys = [found[1]] if found else []
-        if not whys and not is_labelled:
+        if not whys and not is_labelled and not must_write:
             profile = profile_of((reading.into, reading.rows()) for reading in readings)
             return Gathered(readings=readings, profile=profile, notes=tuple(notes))
         # What is done to the rows is named once more below, of all of them.
-        whys = ["the names of the files are the labels"] if is_labelled else []
+        whys = ["an archive is not read where a run would look for it"] if must_write else []
+        whys += ["the names of the files are the labels"] if is_labelled else []
         made = [
             (part if is_labelled else replace(part, label=""), [row.values for row in reading.rows()])
             for part, reading in read

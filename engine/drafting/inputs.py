@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import StatisticsError, correlation
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from engine.data.splitting.column import PLACES
 from engine.drafting.encodings import text_of
-from engine.drafting.foreign import suffix_of
+from engine.drafting.foreign import is_workbook, suffix_of
 from engine.drafting.label_names import Names, names_in
 from engine.drafting.layout_table import PATTERNS
 from engine.drafting.profile import NAMES
@@ -19,6 +21,8 @@ from engine.drafting.workbooks import SUFFIXES
 from engine.errors import DataError
 from engine.recipe.text.paths import names_in as entries_of
 from engine.recipe.text.words import did_you_mean, nearest_file
+from engine.sources.archive import unpack
+from engine.sources.streams import StreamLimits, kind_of
 from engine.values import Value, replace
 
 MOST_FILES: Final = 200_000
@@ -26,6 +30,28 @@ TABLES: Final = (
     *(".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".xml"),
     *SUFFIXES,
 )
+
+
+@contextmanager
+def unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give the paths, with a folder of its files for each archive; the folders are removed at the end.
+
+    DataError D323 for a document of an office program, and as `unpack` raises it.
+    """
+    with ExitStack() as stack:
+        found = list(paths)
+        for at, path in enumerate(paths):
+            is_packed = path.is_file() and not is_workbook(path)
+            if is_packed and (PATTERNS["tar"].fullmatch(path.name) or kind_of(path) == "zip"):
+                found[at] = folder = Path(stack.enter_context(TemporaryDirectory(prefix="recipe-init-")))  # fmt: skip
+                unpack(path, folder, most=MOST_FILES, limits=StreamLimits(bytes=1 << 30))
+                if any((folder / name).exists() for name in ("[Content_Types].xml", "mimetype")):
+                    raise DataError.one(
+                        "D323",
+                        f"`{path.name}` is a document of an office program, no archive of data",
+                        hint="save its text as .txt or its table as .csv; the name of a workbook ends in .xlsx",
+                    )
+        yield found
 
 
 class GivenFile(Value):

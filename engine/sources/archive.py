@@ -127,6 +127,23 @@ def extract_folder(
                     _write(one, target, archive=archive.name)
 
 
+def unpack(archive: Path, destination: Path, *, most: int, limits: StreamLimits) -> None:
+    """Write all files of an archive, at most so many, below `destination`. DataError as `extract` raises it."""
+    total = 0
+    with _members(archive, name=archive.name, limits=limits) as members:
+        for count, (name, opened) in enumerate(members, 1):
+            target = destination.joinpath(*safe_steps(_plain(name) or name))
+            if count > most:
+                raise DataError.one("D343", f"`{archive.name}` holds more than {most:,} files")
+            if (content := opened()) is None:
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with content, target.open("wb") as out:
+                shutil.copyfileobj(content, out, CHUNK)
+                total += out.tell()
+            limits.check(total, packed=archive.stat().st_size, name=archive.name)
+
+
 def safe_steps(file: str) -> list[str]:
     """Return the parts of `a.tar.gz//b/c.tsv`; DataError when one is empty or climbs out."""
     steps = file.split(STEP)

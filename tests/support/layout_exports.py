@@ -162,6 +162,8 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="wnut", write=lambda p: [text(p / name, "".join("".join(f"{w}\t{t}\n" for w, t in zip(*one, strict=True)) + "\n" for one in tagged()[cut])) for name, cut in (("wnut17train.conll", slice(0, 80)), ("emerging.dev.conll", slice(80, 100)), ("emerging.test.annotated", slice(100, 120)))], kind="extraction", says=MARKED, splits="column"),
     Layout(name="below.json", write=lambda p: document(p, {name: [t for t, l in labelled()[:157] if l == name] for name in NAMES}), kind="classification", says={**TOPIC}),
     Layout(name="keys.json", write=lambda p: document(p, dict(labelled())), kind="classification", says={**TOPIC}),
+    Layout(name="one.zip", write=lambda p: archive(p, {"rows.csv": labelled()}), kind="classification", says={**TOPIC}),
+    Layout(name="two.zip", write=lambda p: archive(p, {"set/train.csv": labelled()[:120], "set/test.csv": labelled()[120:], "__MACOSX/set/._train.csv": []}), kind="classification", says={**TOPIC}, splits="column"),
     Layout(name="splits.xlsx", write=lambda p: workbook(p, {"train": [("text", "label"), *labelled()[:120]], "test": [("text", "label"), *labelled()[120:]]}), kind="classification", says={**TOPIC}, splits="column"),
     Layout(name="classes.xlsx", write=lambda p: workbook(p, {name: [("text",), *((t,) for t, l in labelled() if l == name)] for name in NAMES}), kind="classification", says={**TOPIC}),
     Layout(name="id2label", write=lambda p: named_beside(p, "train.jsonl", "id2label.json"), kind="classification", says={"task.labels": NAMES}),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,15 @@ def named_entities(path: Path) -> None:
             for one in tagged()[cut]
         ]
         text(path / f"eng.{place}", "-DOCSTART- -X- -X- O\n\n" + "\n".join(body))
+
+
+def newsgroups(path: Path) -> None:
+    """Write a packed tar archive of a folder for each split and class."""
+    with tarfile.open(path, "w:gz") as archive:
+        for at, (one, label) in enumerate(ROWS):
+            info = tarfile.TarInfo(f"news-bydate-{'test' if at % 3 == 0 else 'train'}/{label}/{at}")
+            info.size = len(one.encode())
+            archive.addfile(info, io.BytesIO(one.encode()))
 
 
 def snips(path: Path) -> None:
@@ -126,6 +137,7 @@ PUBLIC: tuple[Layout, ...] = (
     Layout(name="emotions", write=coded, kind="multilabel", says={"task.labels": ["cast", "music", "plot"]}),
     Layout(name="below.json", write=lambda p: document(p, {l: [t for t, k in ROWS if k == l] for l in NAMES}), kind="classification", says=SORTED),
     Layout(name="table.md", write=lambda p: text(p, "# Requests\n\n| text | team |\n|---|:--|\n" + "".join(f"| {t.replace('|', '/')} | {l} |\n" for t, l in ROWS)), kind="classification", says={"data.label.column": "team"}),
+    Layout(name="news.tar.gz", write=newsgroups, kind="classification", splits="column", says=SORTED),
 )  # fmt: skip
 COPIED = Layout(
     name="copied",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,30 @@ def test_what_the_user_should_know_is_reported(
     message = drafted(folder, run, "rows.csv")
 
     assert [one for one in shown if one not in message] == []
+
+
+def test_an_archive_says_why_its_rows_are_written(folder: Path, run: Run) -> None:
+    table(folder / "rows.csv", [("text", "label"), *labelled()])
+    with zipfile.ZipFile(folder / "rows.zip", "w") as archive:
+        archive.write(folder / "rows.csv", "rows.csv")
+
+    assert "(its rows: an archive is not read where" in drafted(folder, run, "rows.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "says"),
+    [
+        ("pages.zip", "a.png", "D320  `pages.zip` holds no file of data"),
+        ("letter.docx", "[Content_Types].xml", "is a document of an office program"),
+    ],
+)
+def test_an_archive_without_data_is_refused(
+    folder: Path, run: Run, name: str, part: str, says: str
+) -> None:
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        archive.writestr(part, "x")
+
+    assert says in run("init", name).err
 
 
 def test_a_column_of_bytes_is_no_text(folder: Path, run: Run) -> None:

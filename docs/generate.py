@@ -24,7 +24,7 @@ from engine.codes import Code, all_codes
 from engine.errors import ExitCode
 from engine.process.confine import NONE
 from engine.process.policies import POLICIES, Policy
-from engine.recipe.validation.schema import recipe_schema, schema_text
+from engine.recipe.validation.schema import expand, recipe_schema, schema_text
 from engine.render.number_format import about, millions, size
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -189,7 +189,7 @@ CODES = """\
 broken, and where. Where there is an example, the lines with `-` break the rule, and those with `+` do not.
 """
 
-Node = dict[str, Any]
+Node = Mapping[str, Any]
 
 
 def main() -> int:
@@ -441,13 +441,13 @@ def _objects(path: str, node: Node, root: Node) -> Iterator[tuple[str, Node]]:
     """Every object with keys of its own, in reading order, by the path a person would write."""
     if node.get("x-partial") or node.get("$ref", "").startswith("#/$defs/method/properties/"):
         return  # keys of `method`, which stand there
-    node = _resolved(node, root)
+    node = expand(node, root)
     if "properties" in node:
         yield path, node
         for name, child in node["properties"].items():
             yield from _objects(f"{path}.{name}".lstrip("."), child, root)
     for form in node.get("oneOf", ()):
-        found = _resolved(form, root)
+        found = expand(form, root)
         if "properties" in found:
             yield from _objects(path, {**found, "description": node["description"]}, root)
     if isinstance(node.get("items"), dict):
@@ -460,7 +460,7 @@ def _section(path: str, node: Node, root: Node) -> str:
     required = node.get("required", [])
     rows = []
     for name, child in node["properties"].items():
-        found = _resolved(child, root)
+        found = expand(child, root)
         default = "**required**" if name in required else _default(found)
         example = next((_code(value) for value in found.get("examples", [])), "")
         meaning = f"{found['description']} {_allowed(found)}".strip()
@@ -498,15 +498,6 @@ def _default(node: Node) -> str:
     if "default" in node:
         return _code(node["default"])
     return str(node.get("x-default", ""))
-
-
-def _resolved(node: Node, root: Node) -> Node:
-    while "$ref" in node:
-        target: Any = root
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = {**target, **{name: value for name, value in node.items() if name != "$ref"}}
-    return node
 
 
 def _flags(action: argparse.Action) -> str:

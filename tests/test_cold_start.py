@@ -131,8 +131,7 @@ SPARED = {
         "engine.data.checks", "engine.data.prepare", "engine.data.row_index", "engine.process.start",
     },
     ("plan", QUICKSTART): {
-        "engine.data.prepare", "engine.data.reading.readers",
-        "engine.data.row_index", "engine.pipeline.loop",
+        "engine.data.prepare", "engine.data.reading.readers", "engine.data.row_index", "engine.pipeline.loop",
         "engine.process.start", "engine.process.confine", "engine.runtime.gguf.convert",
     },
 }  # fmt: skip

@@ -151,19 +151,7 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield "num_epochs", plan.whole_epochs if bound else method.epochs, bound or "method.epochs"
     # By itself Axolotl multiplies rows by epochs before it rounds, and trains a step less when batches are not full.
     yield "max_steps", plan.steps, bound or "method.epochs"
-    yield "learning_rate", method.learning_rate, "method.learning_rate"
-    name, numbers = base.rate_schedule(method, plan)
-    yield "lr_scheduler", name, "method.scheduler"
-    if numbers:
-        yield "lr_scheduler_kwargs", numbers, "method.scheduler"
-    yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield "optimizer", *base.ADAMW
-    yield "weight_decay", method.weight_decay, "method.weight_decay"
-    yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
-    if method.loraplus_lr_ratio != 1:
-        yield "loraplus_lr_ratio", method.loraplus_lr_ratio, "method.loraplus_lr_ratio"
-    if method.neftune_alpha is not None:
-        yield "neftune_noise_alpha", method.neftune_alpha, "method.neftune_alpha"
+    yield from base.optimizer_lines(method, plan, scheduler="lr_scheduler", optimizer="optimizer")
     yield from _schedule(method, setting)
     held = "fp32" if _mixed_full(method, setting) else setting.precision
     # All three are written down: `bf16: auto` becomes fp16 on a CPU.

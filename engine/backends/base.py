@@ -272,6 +272,25 @@ def rate_schedule(method: Method, plan: Schedule) -> tuple[str, dict[str, Json]]
     return "warmup_stable_decay", numbers
 
 
+def optimizer_lines(
+    method: Method, plan: Schedule, *, scheduler: str, optimizer: str
+) -> Iterator[Line]:
+    """Yield the settings of the optimizer; `scheduler` and `optimizer` are the backend's names of these keys."""
+    yield "learning_rate", method.learning_rate, "method.learning_rate"
+    name, numbers = rate_schedule(method, plan)
+    yield scheduler, name, "method.scheduler"
+    if numbers:
+        yield "lr_scheduler_kwargs", numbers, "method.scheduler"
+    yield "warmup_steps", plan.warmup, "method.warmup_ratio"
+    yield optimizer, *ADAMW
+    yield "weight_decay", method.weight_decay, "method.weight_decay"
+    yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
+    if method.loraplus_lr_ratio != 1:
+        yield "loraplus_lr_ratio", method.loraplus_lr_ratio, "method.loraplus_lr_ratio"
+    if method.neftune_alpha is not None:
+        yield "neftune_noise_alpha", method.neftune_alpha, "method.neftune_alpha"
+
+
 def falling_steps(scheduler: Scheduler, plan: Schedule) -> int:
     decay = 1.0 if scheduler.decay is None else scheduler.decay
     return max(1, min(math.ceil(decay * plan.steps), plan.steps - plan.warmup))

@@ -132,19 +132,7 @@ def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
         yield "num_train_epochs", plan.whole_epochs, bound
     if bound:
         yield "max_steps", plan.steps, bound
-    yield "learning_rate", method.learning_rate, "method.learning_rate"
-    name, numbers = base.rate_schedule(method, plan)
-    yield "lr_scheduler_type", name, "method.scheduler"
-    if numbers:
-        yield "lr_scheduler_kwargs", numbers, "method.scheduler"
-    yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield "optim", *base.ADAMW
-    yield "weight_decay", method.weight_decay, "method.weight_decay"
-    yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
-    if method.loraplus_lr_ratio != 1:
-        yield "loraplus_lr_ratio", method.loraplus_lr_ratio, "method.loraplus_lr_ratio"
-    if method.neftune_alpha is not None:
-        yield "neftune_noise_alpha", method.neftune_alpha, "method.neftune_alpha"
+    yield from base.optimizer_lines(method, plan, scheduler="lr_scheduler_type", optimizer="optim")
     yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches, unified_diff
 from pathlib import Path
 from textwrap import indent
-from typing import Any, Final
+from typing import Final
 
 from engine.cli.output import show, show_problems
 from engine.cli.terminal import write
@@ -22,7 +22,7 @@ from engine.recipe.text.layout.edit import rewrite
 from engine.recipe.text.layout.format import formatted
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import decode, parse_source, read_bytes
-from engine.recipe.validation.schema import schema_text
+from engine.recipe.validation.schema import Schema, expand, schema_text
 from engine.trust.access import NOTHING
 
 
@@ -144,7 +144,7 @@ def schema(options: argparse.Namespace) -> None:
     show(_explained(options.key, parse_json(text)) if options.key else text)
 
 
-def _explained(key: str, root: dict[str, Any]) -> str:
+def _explained(key: str, root: Schema) -> str:
     node = root
     walked: list[str] = []
     is_own_name = False
@@ -152,7 +152,7 @@ def _explained(key: str, root: dict[str, Any]) -> str:
         found = _children(node, root)
         own = next(_values_of_own_names(node, root), None)
         if part in found:
-            node, is_own_name = _resolved(found[part], root), False
+            node, is_own_name = expand(found[part], root), False
         elif own is not None:
             node, is_own_name = own, True
         elif not is_own_name:  # such a name may hold points: `f1.billing`
@@ -169,38 +169,29 @@ def _unknown(part: str, walked: list[str], known: list[str]) -> RecipeError:
     return RecipeError.one("R104", f"{where} has no key `{part}`", hint=hint)
 
 
-def _resolved(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        target: Any = root
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = {**target, **{name: value for name, value in node.items() if name != "$ref"}}
-    return node
-
-
-def _children(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    node = _resolved(node, root)
-    found: dict[str, Any] = dict(node.get("properties", {}))
+def _children(node: Schema, root: Schema) -> dict[str, Schema]:
+    node = expand(node, root)
+    found: dict[str, Schema] = dict(node.get("properties", {}))
     for part in _parts(node):
         for name, child in _children(part, root).items():
             found.setdefault(name, child)
     return found
 
 
-def _parts(node: dict[str, Any]) -> list[dict[str, Any]]:
+def _parts(node: Schema) -> list[Schema]:
     parts = [*node.get("oneOf", []), *node.get("anyOf", []), *node.get("allOf", [])]
     return [*parts, *([node["items"]] if "items" in node else [])]
 
 
-def _values_of_own_names(node: dict[str, Any], root: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    node = _resolved(node, root)
+def _values_of_own_names(node: Schema, root: Schema) -> Iterator[Schema]:
+    node = expand(node, root)
     if isinstance(node.get("additionalProperties"), dict):
-        yield _resolved(node["additionalProperties"], root)
+        yield expand(node["additionalProperties"], root)
     for part in _parts(node):
         yield from _values_of_own_names(part, root)
 
 
-def _key_lines(key: str, node: dict[str, Any], root: dict[str, Any]) -> list[str]:
+def _key_lines(key: str, node: Schema, root: Schema) -> list[str]:
     lines = [f"{key}", f"  {node.get('description', 'no description')}"]
     if "enum" in node:
         lines.append(f"  one of: {', '.join(json.dumps(value) for value in node['enum'])}")

@@ -138,13 +138,16 @@ def recipe_schema() -> Schema:
     return schema
 
 
-def expand(schema: Schema) -> Schema:
-    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win. Do not change it."""
+def expand(schema: Schema, root: Schema | None = None) -> Schema:
+    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win. Do not change it.
+
+    `root` is the schema that references are into, by default that of recipes.
+    """
     reference = schema.get("$ref")
     if reference is None:
         return schema
     beside = {word: value for word, value in schema.items() if word != "$ref"}
-    named = _named(reference)
+    named = _named(reference) if root is None else expand(schema_at(root, reference), root)
     return {**named, **beside} if beside else named
 
 

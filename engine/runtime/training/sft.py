@@ -47,7 +47,7 @@ from engine.runtime.training.parts import (
     layer_count,
     linear_names,
 )
-from engine.runtime.training.rows_seen import Written
+from engine.runtime.training.rows_seen import AT_ONCE, Written
 from engine.runtime.training.saved_weights import KeepAdapters
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
@@ -79,12 +79,22 @@ def train_rank(config_file: str, kind: str, checkpoint: str | None = None) -> No
 
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+NOT_ARGUMENTS = frozenset(
+    (
+        *("base_model", "attn_implementation", "precision", "adapter", "adapter_precision"),
+        *("load_in_4bit", "repack_4bit", "shared_prefix", "packed_rows", "lora_r", "lora_alpha"),
+        *("lora_dropout", "lora_target_modules", "use_dora", "use_rslora", "lora_rank_pattern"),
+        *("lora_alpha_pattern", "layers_to_transform", "unfrozen_parameters", "loraplus_lr_ratio"),
+        *("train_on_inputs", "distillation_weight", "distillation_temperature", "preference"),
+        "early_stopping_patience",
+    )
+)
+"""Keys of the compiled config that are about the model and the loss; any other must be an argument of TRL's."""
 # The rows are tokens already: TRL would render and tokenise them by its own rules.
 OF_TOKENS: Mapping[str, Any] = {
     "loss_type": "nll",
     "dataset_kwargs": {"skip_prepare_dataset": True},
 }
-AT_ONCE = 1000
 Config = Mapping[str, Any]
 
 
@@ -296,8 +306,7 @@ def _lora(config: Config, base_model: Path) -> LoraConfig | None:
 
 
 def arguments(config: Config, folders: Folders, kind: Any, *, device: str, **others: Any) -> Any:
-    # Other keys speak of the model and the loss.
-    given = {name: config[name] for name in kind.__dataclass_fields__ if name in config}
+    given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
     evaluates = (folders.rows / "validation.jsonl").stat().st_size > 0
     return kind(
         **given,

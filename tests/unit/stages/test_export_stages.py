@@ -225,7 +225,6 @@ def test_size_and_speed_are_bounded_by_their_values(bench: Bench) -> None:
 
 @pytest.mark.thorough
 def test_a_rung_that_loses_answers_is_named_with_how_many(bench: Bench) -> None:
-    """The merged weights are damaged: the adapter's answers are not the merged model's."""
     _plain(bench)
     path = bench.artifacts["evaluate"].path / "predictions.holdout.jsonl"
     before = path.read_text()

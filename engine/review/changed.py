@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,14 +14,12 @@ from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import MAX_BYTES
 from engine.review.listing import Moved
 from engine.review.recipe_file import ENDS, PLAIN, RecipeFile, dependencies, recipe_file
-from engine.review.repository import Repository
+from engine.review.repository import Repository, names_of
 from engine.values import Value, replace
 
-COMMITTED = "what is committed is another version than the file on the disk, and was not compared"
-STAGED = "what is staged is another version than the file on the disk, and was not compared"
-ABSENT = "it is not checked out here, so it was not compared"
-UNTRACKED = "git no longer keeps it, and only the file that is left on the disk was compared"
-UNWATCHED = "git is configured not to look at it, and its file is not what is committed"
+UNSEEN: Final = (
+    "git holds another version of it than the disk, and only the file on the disk was compared"
+)
 IN_SUBMODULE: Final = "its submodule moved, and what is in one is compared in its own repository"
 _ALIKE: Final = 0.2
 """Share of lines from which a new recipe is taken for one that is gone; git itself pairs from a half on."""
@@ -95,6 +92,10 @@ class _VersionFiles:
         found = self.before(path, self.repository.commit("HEAD"))
         return found is not None and found.says_recipe and bool(found.name or found.parent)
 
+    def dependencies(self, path: str, names: frozenset[str]) -> Iterator[tuple[str, Iterator[str]]]:
+        file = self.repository.root / path
+        return dependencies(self.repository, self.now[path], file, names)
+
     def is_whole(self, path: str) -> bool:
         """Return whether a file is a recipe of its own, and not what others extend, or another tool's file."""
         found = self.now[path]
@@ -127,81 +128,30 @@ def touched_recipes(
     repository: Repository, commit: str, moved: Sequence[Moved]
 ) -> tuple[Touched, ...]:
     """Return the recipes that differ between a commit and the files as they are now, by path."""
+    unseen = repository.unseen(commit)
     search = _VersionFiles(
         repository=repository,
         commit=commit,
         moved={one.path: one for one in moved},
-        names=names_of(moved),
+        names=names_of(moved) | unseen,
     )
     search.read()
     recipes = [path for path in search.now if search.is_whole(path)]
     found = [one for path in recipes if (one := _touched(search, path)) is not None]
-    head = repository.commit("HEAD")
-    staged = names_of(repository.staged(commit))
-    committed, since = frozenset[str](), staged
-    if head != commit:
-        committed = names_of(repository.moved(commit, head))
-        since = names_of(repository.staged(head)) if committed else frozenset()
-    # Asked last and only if needed: git has to read the files for it.
-    unstaged = names_of(repository.unstaged()) if committed or staged else frozenset()
-    unseen = {
-        **dict.fromkeys(sorted(staged & unstaged), STAGED),
-        **dict.fromkeys(sorted(committed & (since | unstaged)), COMMITTED),
-        **{path: UNTRACKED for path in sorted(committed | staged) if repository.is_left(path)},
-        **dict(_unwatched(repository, head, committed | staged)),
-    }
-    # A sparse checkout leaves files out of the working tree: that deletes no recipe.
-    absent = {path for path, why in unseen.items() if why == ABSENT}
-    gone = list(_gone(search, absent | set(recipes) | {one.was for one in found}))
-    listed = [
-        replace(one, unseen=_unseen(search, unseen, one.path, one.was))
-        for one in _paired(search, found, gone)
-    ]
-    listed += _hidden(search, recipes, {one.path for one in listed}, unseen)
+    gone = list(_gone(search, set(recipes) | {one.was for one in found}))
+    listed = []
+    for one in _paired(search, found, gone):
+        is_unseen = not unseen.isdisjoint((one.path, one.was))
+        if not is_unseen and one.path in search.now:
+            is_unseen = any(any(names) for _, names in search.dependencies(one.path, unseen))
+        listed.append(replace(one, unseen=UNSEEN if is_unseen else ""))
+    known = {*search.now, *(one.path for one in listed)}
+    for path in unseen - known:
+        if search.was_whole(path) or search.is_committed_recipe(path):
+            hidden = Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=UNSEEN)
+            listed.append(hidden)
     listed += _in_submodules(search)
     return tuple(sorted(listed, key=lambda one: one.path))
-
-
-def _unwatched(
-    repository: Repository, head: str, changed: frozenset[str]
-) -> Iterator[tuple[str, str]]:
-    for path in repository.unwatched():
-        place = repository.root / path
-        if not place.is_file():
-            if path in changed:
-                yield path, ABSENT
-            continue
-        try:
-            is_same = not repository.leads_out(path) and read_bytes(place) == repository.content(
-                head, path
-            )
-        except (OSError, RecipeError):
-            is_same = False
-        if not is_same:
-            yield path, UNWATCHED
-
-
-def _unseen(search: _VersionFiles, unseen: Mapping[str, str], path: str, was: str = "") -> str:
-    """Why another version of a recipe, or of what it depends on, may count; empty where none does."""
-    why = unseen.get(path) or unseen.get(was, "")
-    if why or not unseen or path not in search.now:
-        return why
-    # The same search, as if what git does not look at were all that changed.
-    unwatched = dataclasses.replace(search, names=frozenset(unseen), moved={})
-    changed = (name for _, found in _dependencies(unwatched, path) for name in found)
-    return next((unseen.get(name, "") for name in changed), "")
-
-
-def _hidden(
-    search: _VersionFiles, recipes: Sequence[str], listed: set[str], unseen: Mapping[str, str]
-) -> Iterator[Touched]:
-    found = {path: _unseen(search, unseen, path) for path in recipes}
-    for path, why in unseen.items():
-        if path not in found and (search.was_whole(path) or search.is_committed_recipe(path)):
-            found[path] = why
-    for path, why in found.items():
-        if why and path not in listed:
-            yield Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=why)
 
 
 def _in_submodules(search: _VersionFiles) -> Iterator[Touched]:
@@ -223,10 +173,13 @@ def _in_submodules(search: _VersionFiles) -> Iterator[Touched]:
 def _gone(search: _VersionFiles, there: set[str]) -> Iterator[Touched]:
     for one in search.moved.values():
         was = one.was or one.path
-        if was in there or one.status == "A" or not search.was_whole(was):
+        place = search.repository.root / one.path
+        # a sparse checkout has files that are not on the disk: that deletes no recipe
+        if was in there or one.status == "A" or search.repository.is_left_out(place):
             continue
-        old = search.before(was)
-        is_there = (search.repository.root / one.path).is_file()
+        if not search.was_whole(was):
+            continue
+        old, is_there = search.before(was), place.is_file()
         yield Touched(
             path=one.path if is_there else was,
             status=ChangeStatus.GONE if is_there else ChangeStatus.DELETED,
@@ -244,7 +197,7 @@ def _touched(search: _VersionFiles, path: str) -> Touched | None:
         status = ChangeStatus.RENAMED if moved.was else ChangeStatus.CHANGED
         return Touched(path=path, status=status, was=was)
     why: dict[str, None] = {}
-    for what, found in _dependencies(search, path) if search.names else ():
+    for what, found in search.dependencies(path, search.names) if search.names else ():
         names = sorted(set(found))
         if names and what == "its lock ":
             why[f"its lock {names[0].rpartition('/')[2]}"] = None
@@ -253,11 +206,6 @@ def _touched(search: _VersionFiles, path: str) -> Touched | None:
             why[f"{what}{names[0]}{more}"] = None
     status = ChangeStatus.CHANGED
     return Touched(path=path, status=status, was=path, why=tuple(why)) if why else None
-
-
-def _dependencies(search: _VersionFiles, path: str) -> Iterator[tuple[str, Iterator[str]]]:
-    place = search.repository.root / path
-    return dependencies(search.repository, search.now[path], place, search.names)
 
 
 def _paired(
@@ -293,7 +241,3 @@ def _replaced(search: _VersionFiles, new: Touched, gone: Sequence[Touched]) -> T
 def _lines(content: bytes) -> frozenset[bytes]:
     lines = (line.partition(b" #")[0].strip() for line in content.splitlines())
     return frozenset(line for line in lines if line and not line.startswith(b"#"))
-
-
-def names_of(moved: Iterable[Moved]) -> frozenset[str]:
-    return frozenset(name for one in moved for name in (one.path, one.was) if name)

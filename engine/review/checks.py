@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from engine.backends.base import steps_of
 from engine.environment import Device
-from engine.errors import DataError, EngineError, Problem, RecipeError, Severity
-from engine.evidence.review import Checked, Comment, Effect, Finding, Review
-from engine.lock.file import Accepted, lock_from_text, lock_path
+from engine.errors import DataError, Problem, RecipeError, Severity
+from engine.evidence.review import Checked, Comment, Effect, Finding
 from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
@@ -21,10 +19,10 @@ from engine.recipe.model import FROM_TRAIN, PathRef, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
 from engine.recipe.references import base_reference
 from engine.recipe.text.source import Reader
-from engine.review.changed import ChangeStatus, Touched, names_of, touched_recipes
+from engine.review.changed import ChangeStatus, Touched, touched_recipes
 from engine.review.file_tree import FileTree, WorkingTree, revisions
 from engine.review.findings import review, waived
-from engine.review.repository import Repository
+from engine.review.repository import Repository, names_of
 from engine.review.rows import RowDivider
 from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
@@ -35,8 +33,6 @@ from engine.values import Value, replace
 _ABSENT: Final = frozenset({"R302", "R250"})
 NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"
 """Codes of findings that need no comparison."""
-OLDER_RUN: Final = "W124"
-TAKEN_BACK: Final = "an acceptance was taken back: this is the accepted run of commit "
 IS_GONE: Final = "nothing judges its model any more"
 NO_COMPARISON: Final = "the old version is not valid, so there is nothing to compare with"
 NOT_REACHED: Final = "this clone does not reach where the work began"
@@ -180,35 +176,8 @@ class _Check(Value):
             unseen += (_finding(NO_OLD, Effect.UNKNOWN, why),)
         else:
             result = review(old, new, store=store, device=device, rows=rows)
-            result = self._with_history(result, new)
             found = replace(found, review=result, plan_before=tuple(plan_lines(old.recipe)))
         return replace(found, findings=tuple(waived(unseen, waivers_of(new), before)))
-
-    def _with_history(self, result: Review, new: Side) -> Review:
-        older = [one for one in result.findings if one.code == OLDER_RUN and not one.waiver]
-        lock = self.repository.named(lock_path(new.path))
-        if not older or lock is None or new.lock is None or new.lock.accepted is None:
-            return result
-        commit = self._commit_of(new.lock.accepted, lock)
-        if not commit:
-            return result
-        findings = (
-            replace(one, waiver=TAKEN_BACK + commit[:12]) if one in older else one
-            for one in result.findings
-        )
-        return replace(result, findings=tuple(findings))
-
-    def _commit_of(self, accepted: Accepted, lock: str) -> str:
-        """The commit before the work began whose lock has this accepted run; empty for none."""
-        # Conflicts that were committed, or another tool's file.
-        passed_over = (EngineError, OSError, UnicodeDecodeError, RecursionError)
-        with suppress(*passed_over):
-            for commit, content in self.repository.recorded(self.what.commit, lock):
-                with suppress(*passed_over):
-                    text = content.decode("utf-8")
-                    if lock_from_text(self.repository.root / lock, text).accepted == accepted:
-                        return commit
-        return ""
 
     def _new(self) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
         """The new version; files that git ignores, or has not checked out, may be missing, and are not looked at."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
@@ -191,16 +191,6 @@ def is_smaller(old: ValidationSize, new: ValidationSize) -> bool | None:
         return True if isinstance(old, str) and isinstance(new, int) else None
     # Rows and shares cannot be compared without the data.
     return new < old if type(old) is type(new) else None
-
-
-def paired_names(gone: Mapping[str, object], come: Mapping[str, object]) -> dict[str, str]:
-    """Return the new name of each item that only reports call otherwise: with the settings of one that is gone."""
-    found: dict[str, str] = {}
-    for name, settings in come.items():
-        was = next((one for one in gone if one not in found and gone[one] == settings), None)
-        if was is not None:
-            found[was] = name
-    return found
 
 
 def finding(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from engine.evidence.review import Finding
-from engine.recipe.baselines import kind_and_spec
 from engine.recipe.model import Baseline, Probe, Recipe, Reference
 from engine.recipe.references import GENERAL_TEXT, MODELS
 from engine.recipe.text.compose import dotted
@@ -15,19 +14,15 @@ from engine.review.compare import (
     finding,
     finding_of,
     other_bytes,
-    paired_names,
     rows_of,
     same_content,
 )
 from engine.review.files import read_as
 from engine.review.flatten import PROBES
-from engine.review.version import Side
 
 _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
 """Keys that say which model answers; pins are judged as pins."""
 _OF_MODELS: Final = tuple(f"baselines[].{kind}." for kind in MODELS)
-_OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
-"""Keys of a model that change no answer of it."""
 _PINS = ("revision", "sha256")
 SEED = "splits.seed"
 """It draws the questions of a set that is not asked whole."""
@@ -36,15 +31,13 @@ SEED = "splits.seed"
 def baselines(versions: Versions) -> Iterator[Finding]:
     """W401, W402: fewer or weaker opponents are easier to beat."""
     old, new = _by_name(versions.old.recipe.baselines), _by_name(versions.new.recipe.baselines)
-    renamed = paired_names(_models(versions.old, new), _models(versions.new, old))
     for name in old:
-        if name not in new and name not in renamed:
+        if name not in new:
             yield finding("W401", f"baselines.{name}", "no longer compared with", name)
     for name, now in new.items():
         path, was = f"baselines.{name}", old.get(name)
         if was is None:
-            if name not in renamed.values():
-                yield finding("W401", path, "one more to beat", after=name, weaker=False)
+            yield finding("W401", path, "one more to beat", after=name, weaker=False)
             continue
         if was.kind != now.kind:
             says = "another baseline under the old name"
@@ -68,15 +61,6 @@ def baselines(versions: Versions) -> Iterator[Finding]:
                 yield finding_of(one, "W402", "another model under the old name")
         if other_bytes(versions, _ref(was), _ref(now)):
             yield finding("W402", path, "other bytes at the same path")
-
-
-def _models(side: Side, without: Container[str]) -> dict[str, object]:
-    written = [kind_and_spec(one) for one in side.resolved["baselines"]]
-    return {
-        str(spec["name"]): {key: spec[key] for key in spec if key not in _OF_NO_ANSWER}
-        for kind, spec in written
-        if kind == "model" and spec["name"] not in without
-    }
 
 
 def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
@@ -117,11 +101,9 @@ def probes(versions: Versions) -> Iterator[Finding]:
         # W113, or something more.
         return
     before, after = _by_name(old.probes), _by_name(new.probes)
-    pairs = paired_names(_specs(versions.old, after), _specs(versions.new, before))
-    renamed = {*pairs, *pairs.values()}
     for one in versions.differing:
         name, _, key = one.path.removeprefix(f"{PROBES}.").partition(".")
-        if not one.form.startswith(f"{PROBES}[]") or name in renamed or key in _PINS:
+        if not one.form.startswith(f"{PROBES}[]") or key in _PINS:
             continue
         if not key:
             is_gone = one.after is None
@@ -161,15 +143,6 @@ def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
     if key == "path":
         return same_content(versions, old.source.ref, new.source.ref)
     return key == "format" and read_as(old.source) == read_as(new.source)
-
-
-def _specs(side: Side, without: Container[str]) -> dict[str, object]:
-    probes = side.resolved["acceptance"]["forgetting"]["probes"]
-    return {
-        one["name"]: {key: one[key] for key in one if key != "name"}
-        for one in probes
-        if not isinstance(one, str) and one["name"] not in without
-    }
 
 
 def _by_name[T: (Baseline, Probe)](items: Iterable[T]) -> dict[str, T]:

@@ -14,10 +14,8 @@ from engine.evidence.review import Area, Change, Finding
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.draw import draw_of, needs_record
 from engine.lock.file import Accepted, Lock, MetricFacts
-from engine.recipe.methods import RATE_AND_STEPS
 from engine.recipe.model import Recipe
-from engine.recipe.sweeps import value_words
-from engine.recipe.text.dump import SEEDS, changed_sections, recipe_digest, section_digests
+from engine.recipe.text.dump import changed_sections, recipe_digest, section_digests
 from engine.review.compare import Versions, cropped, finding, plain
 from engine.review.file_tree import Disk
 from engine.review.version import Side
@@ -293,7 +291,6 @@ def record_notes(versions: Versions) -> Iterator[str]:
     if new is None or new.accepted is None:
         return
     before = old.accepted if old is not None else None
-    yield from _other_defaults(versions, new.accepted)
     if before == new.accepted:
         is_divided_anew = old is not None and old.splits != new.splits
         if is_divided_anew and OTHER_HOLDOUT in lock_contradictions(new):
@@ -311,29 +308,6 @@ def _unproved(versions: Versions, accepted: Accepted, *, is_new: bool) -> Iterat
     yield (
         f"no accepted run proves the recipe as it stands: {named or 'what it asks for'} changed since the run that was "
         f"accepted on {accepted.finished.partition('T')[0]}"
-    )
-
-
-def _other_defaults(versions: Versions, accepted: Accepted) -> Iterator[str]:
-    """Where neither version changed `method`, and it is not what was trained: edited before, or of other defaults.
-
-    The lock has a digest of the method and not its values, so which of both is not known.
-    """
-    new = versions.new
-    now, before = (one.resolved["method"] for one in (new, versions.old))
-    is_trained = "method" not in changed_sections(
-        accepted.recipe["sections"], section_digests(new.resolved)
-    )
-    left_open = [key for key in now if key not in SEEDS and not new.says(("method", key))]
-    if is_trained or now != before or not left_open:
-        return
-    # Those that decide how much is learned come first.
-    left_open.sort(key=lambda key: key not in RATE_AND_STEPS)
-    values = ", ".join(f"{key}: {value_words(now[key])}" for key in left_open)
-    yield (
-        "the accepted run was trained with another `method` than the recipe has, and this change is not the cause: "
-        "it was edited since that run, or this version works out other values for what it leaves open "
-        f"({values}); the next run trains anew"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -156,19 +156,6 @@ class Repository:
         with _failures("list the history"):
             return any(not cut.isdisjoint(self._walked(tip, base)) for tip in tips)
 
-    def recorded(self, commit: str, path: str) -> Iterator[tuple[str, bytes]]:
-        """Yield what commits up to this one have at a path, no link followed: the latest commit of each content.
-
-        RecipeError R025 for bytes that this clone lacks.
-        """
-        seen = set[pygit2.Oid]()
-        with _failures("list the history"):
-            for one in self.git.walk(commit):
-                found = one.tree[path] if path in one.tree else None  # noqa: SIM401 - a tree has no such `get`
-                if found is not None and found.id not in seen:
-                    seen.add(found.id)
-                    yield str(one.id), self._read(found.id, path)
-
     def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
         if new is not None:
             with _failures("compare two commits", lacks=old):
@@ -184,19 +171,24 @@ class Repository:
         new_files = self.untracked - {one.path for one in files}
         return (*files, *(Moved(status="A", path=path) for path in sorted(new_files)))
 
-    def staged(self, old: str) -> tuple[Moved, ...]:
-        with _failures("compare a commit with the index", lacks=old):
-            found = [*_moves(self._to_index(old))]
-        return tuple(
-            one
-            for one in found
-            if not (one.path in self._staged and self._staged[one.path].is_announced)
-        )
-
-    def unstaged(self) -> tuple[Moved, ...]:
-        with _failures("compare the index with the files"):
-            found = self.git.index.diff_to_workdir(DiffOption.INCLUDE_TYPECHANGE)
-            return tuple(self._changed(found, self._staged))
+    def unseen(self, commit: str) -> frozenset[str]:
+        """Return files that HEAD or the index has otherwise than a commit, and otherwise than the disk."""
+        head = self.commit("HEAD")
+        committed = names_of(self.moved(commit, head))
+        with _failures("compare a commit with the index", lacks=commit):
+            # by `git add --intent-to-add` nothing of a file is staged yet
+            announced = {path for path, entry in self._staged.items() if entry.is_announced}
+            staged = names_of(_moves(self._to_index(commit))) - announced
+        found = committed & names_of(self.moved(head, None)) if committed else frozenset[str]()
+        if staged:
+            with _failures("compare the index with the files"):
+                changed = self.git.index.diff_to_workdir(DiffOption.INCLUDE_TYPECHANGE)
+                found |= staged & names_of(self._changed(changed, self._staged))
+        for path in committed | staged:
+            entry, is_there = self._staged.get(path), (self.root / path).is_file()
+            if is_there if entry is None else not (is_there or entry.is_watched):
+                found |= {path}
+        return found
 
     def _files_of(self, commit: str) -> pygit2.Tree:
         return self.git[commit].peel(pygit2.Tree)
@@ -216,6 +208,11 @@ class Repository:
                     yield replace(one, status="M")
             elif one.status != "M" or entry is None or not self._is_kept(entry, one.path):
                 yield one
+        # git is configured not to compare these
+        for path, staged in self._staged.items():
+            entry = None if staged.is_watched else kept.get(path)
+            if entry and (self.root / path).is_file() and not self._is_kept(entry, path):
+                yield Moved(status="M", path=path)
 
     def _is_kept(self, entry: TreeEntry, path: str) -> bool:
         """Return whether a file has the bytes that git keeps, or those that a pointer of git-lfs stands for."""
@@ -272,13 +269,6 @@ class Repository:
 
     def leads_out(self, path: str | Path) -> bool:
         return not Path(os.path.realpath(self.root / path)).is_relative_to(self.root)
-
-    def unwatched(self) -> tuple[str, ...]:
-        """Return tracked files that git is configured not to compare: not checked out, or taken as unchanged."""
-        return tuple(path for path, entry in self._staged.items() if not entry.is_watched)
-
-    def is_left(self, path: str) -> bool:
-        return path not in self._staged and (self.root / path).is_file()
 
     def is_left_out(self, path: Path) -> bool:
         """Return whether git has a file that it does not check out (sparse checkout)."""
@@ -445,6 +435,10 @@ def _opened(top: Path) -> pygit2.Repository:
             ) from error
         raise _failed("open the repository", error) from error
     return found
+
+
+def names_of(moved: Iterable[Moved]) -> frozenset[str]:
+    return frozenset(name for one in moved for name in (one.path, one.was) if name)
 
 
 def _moves(found: pygit2.Diff) -> Iterator[Moved]:

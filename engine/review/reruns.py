@@ -43,33 +43,9 @@ from engine.store import Store
 from engine.values import MINUS, decimal, replace
 
 UNKNOWN: Final = "not known"
-_OF_TRAINING: Final = (
-    *("method.kind", "method.rank", "method.target_modules", "method.batch_size", "method.epochs"),
-    *("method.dora", "method.layers", "method.loss_on", "method.tokens", "method.packing"),
-    *("method.train_only.layers", "method.train_only.embeddings"),
-    *("method.min_steps", "method.max_steps"),
-    *("method.micro_batch_size", "method.max_length", "method.gradient_checkpointing"),
-    *("method.evaluations_per_epoch", "method.early_stopping.patience", "method.seeds"),
-    *("backend.name", "backend.precision", "base_model.hub", "base_model.path"),
-    *("base_model.package", "base_model.file", "base_model.revision", "splits.train"),
-    *(
-        "splits.validation",
-        "splits.folds",
-        "learning_curve",
-        "task.instruction",
-        "task.input",
-        "sweep",
-    ),
-)
-"""Keys that change what a training takes."""
-_RANKS: Final = "method.ranks."
-"""Before the name of a module with a rank of its own."""
 
 
 def costs(versions: Versions, store: Store, device: Device) -> tuple[Cost, ...]:
-    paths = [one.path for one in versions.differing]
-    if not any(path in _OF_TRAINING or path.startswith(_RANKS) for path in paths):
-        return ()
     found: list[Cost] = []
     counts = [len(methods_of(side.recipe)) for side in (versions.old, versions.new)]
     if counts[0] != counts[1]:
@@ -88,6 +64,8 @@ def costs(versions: Versions, store: Store, device: Device) -> tuple[Cost, ...]:
         )
         for side in (versions.old, versions.new)
     )
+    if old == new and not found:
+        return ()
     return (*found, *_numbers(old, new, device), *_money(old, new, price_of(device, None)))
 
 

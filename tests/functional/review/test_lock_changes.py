@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from engine.recipe import load_recipe
-from engine.recipe.text.dump import resolved_mapping, section_digests
 from support.git_repository import Git, recipe, repository
 from support.recipe_pairs import CASES, write_case_lock, write_rows
 
@@ -105,56 +103,3 @@ def test_another_accepted_run_is_shown_and_no_alarm(
     assert (ci.code, "🟢" in ci.out) == (0, True)
     assert "The record of runs changes" in ci.out
     assert "lock.accepted.metrics.macro_f1.value" in ci.out
-
-
-def test_defaults_of_another_version_are_named(
-    team: Git, capsys: pytest.CaptureFixture[str]
-) -> None:
-    resolved = resolved_mapping(load_recipe(team.folder / "tickets.yaml")[0])
-    of_method = ("accepted", "recipe", "sections", "method")
-
-    def notes() -> list[str]:
-        team.commit()
-        found = recipe(capsys, "diff", "tickets.yaml", "--from", "HEAD", "--format", "json")
-        return [note for note in json.loads(found.out)["notes"] if "works out" in note]
-
-    change(team.folder / LOCK, *of_method, to=section_digests(resolved)["method"])
-    same = notes()
-    change(team.folder / LOCK, *of_method, to="0123456789abcdef")
-    (other,) = notes()
-
-    assert same == []
-    assert "batch_size: 8" in other
-
-
-def test_a_default_beside_stated_rate_and_steps_is_named(
-    team: Git, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of the rest, `dropout` was another one in an earlier version."""
-    path = team.folder / "tickets.yaml"
-    stated = path.read_text("utf-8").replace("method:\n", "method:\n  batch_size: 8\n")
-    path.write_text(stated, encoding="utf-8")
-    change(team.folder / LOCK, "accepted", "recipe", "sections", "method", to="0123456789abcdef")
-    team.commit()
-
-    found = recipe(capsys, "diff", "tickets.yaml", "--from", "HEAD", "--format", "json")
-
-    (note,) = [one for one in json.loads(found.out)["notes"] if "works out" in one]
-    assert "dropout: 0" in note
-    assert "epochs" not in note
-
-
-def test_an_earlier_edit_of_the_method_is_not_called_another_default(
-    team: Git, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = team.folder / "tickets.yaml"
-    before = section_digests(resolved_mapping(load_recipe(path)[0]))["method"]
-    change(team.folder / LOCK, "accepted", "recipe", "sections", "method", to=before)
-    text = path.read_text("utf-8").replace("method:\n", "method:\n  warmup_ratio: 0.2\n")
-    path.write_text(text, encoding="utf-8")
-    team.commit()
-
-    found = recipe(capsys, "diff", "tickets.yaml", "--from", "HEAD", "--format", "json")
-
-    (note,) = [one for one in json.loads(found.out)["notes"] if "works out" in one]
-    assert "it was edited since that run, or this version works out other values" in note

@@ -57,24 +57,6 @@ def test_rows_that_judge_are_found_in_the_prompt(quote: str, rows: int, tmp_path
     assert f"{rows} row" in codes(old, new, tmp_path)[0]
 
 
-def test_rows_quoted_in_part_or_listed_by_a_mark_of_theirs_are_found(tmp_path: Path) -> None:
-    made = version("random shares", random.Random(5))
-    made.recipe["task"]["instruction"] = ASKS
-    for content in made.files.values():
-        for number, row in enumerate(content):
-            row["text"] = f"order z{number:05} of {row['text']} came to the wrong door with a note"
-    old = made.write(tmp_path / "old")
-    judging = [text.split() for text in texts(tmp_path / "old")]
-    quoted = "; ".join(f"{' '.join(words[:7])}: bug" for words in judging[:2])
-    listed = ", ".join(f"{words[1]}=bug" for words in judging)
-    boilerplate = "A ticket came to the wrong door with a note."
-
-    for says, rows in ((quoted, 2), (listed, len(judging)), (boilerplate, 0)):
-        made.recipe["task"]["instruction"] = f"{ASKS} {says}"
-        found = codes(old, made.write(tmp_path / f"new-{rows}"), tmp_path)
-        assert [one for one in found if f"{rows} rows" in one] == found[: rows > 0], says
-
-
 def test_other_words_in_the_prompt_are_no_finding(tmp_path: Path) -> None:
     old = written(tmp_path / "old", ASKS)
     new = written(tmp_path / "new", f"{ASKS} An example: invoice kiosk 1234 is about billing.")

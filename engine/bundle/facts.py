@@ -17,7 +17,6 @@ import yaml
 from engine.backends import load_backend
 from engine.backends.base import CompileInputs, steps_of
 from engine.bundle.contents import CONFIG, RESOLVED, WRITTEN, Contents, recipe_of, value_of
-from engine.bundle.difference import Comparing
 from engine.data.similarity.near import SIMILAR
 from engine.environment import Device
 from engine.errors import DataError, EngineError, RecipeError
@@ -33,6 +32,7 @@ from engine.lock.coherence import (
     has_entries,
     label_counts,
 )
+from engine.lock.difference import Comparing
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.lock.policy import missing_parts
 from engine.pipeline.report import accepted_steps, accepted_summary, describe, describe_method

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from engine.bundle.contents import Contents
-from engine.bundle.difference import Comparing, as_text
 from engine.bundle.recomputed import LOSSLESS, Recomputed
 from engine.environment import version_of
 from engine.evidence import Check, FormResult, Metric, Status, Verdict
 from engine.evidence.verdicts import DIFFERENCES
+from engine.lock.difference import Comparing, as_text
 from engine.metrics.verdict import judge, verdict
 from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, SAMPLED, lowered
 from engine.recipe.model import ONNX

@@ -9,10 +9,10 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from engine.bundle.contents import EVIDENCE, REPORT, RESOLVED, Contents, pages_of
-from engine.bundle.difference import Comparing
 from engine.bundle.rows import ROWS
 from engine.bundle.signing import statement_of, to_bytes
 from engine.files.reading import key_twice
+from engine.lock.difference import Comparing
 from engine.lock.file import lock_text
 from engine.process import __version__
 from engine.recipe import dump_resolved

@@ -1,4 +1,4 @@
-"""Whether the accepted run of a lock can be true: beside its own facts, its answers, the holdout and the thresholds."""
+"""Whether the accepted run of a lock can be true: by its own facts, its answers, the holdout and the gate."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import math
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import fmean, stdev
+from typing import Any, Final
 
-from engine.evidence import Status
+from engine.evidence import Interval, Metric, Status
 from engine.kinds import AnswerForm
-from engine.lock.file import Accepted, AnswerFacts, Lock
+from engine.lock.difference import Comparing
+from engine.lock.file import Accepted, AnswerFacts, Lock, SpreadFacts
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import values_of
+from engine.metrics.verdict import judge
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe, Task
 from engine.values import Value, replace
@@ -129,47 +132,48 @@ def has_entries(recorded: AnswerFacts) -> bool:
     return len(joined) == BYTES * recorded["rows"] and recorded["way"] in (HASHES, LIKELIHOODS)
 
 
-NEAR = 2e-6
+NEAR: Final = 2e-6
 """Numbers of a lock are rounded to six decimals."""
+NEAR_NATS: Final = 1e-5
+"""Relative error of a number that is computed from likelihoods, which a lock keeps in 32 bits."""
 OF_PROBABILITIES = ("ece", "brier")
 """Metrics of probabilities, which a lock does not hold for each row."""
-_NEAR_NATS = 1e-5
-"""Of its size, by which a number of likelihoods may be off: they are kept in 32 bits."""
 FINGERPRINT = 4
 """Bytes of each row's."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 OTHER_HOLDOUT = "the accepted run was judged on another holdout than the one that is recorded"
 _CLOCKS = timedelta(days=1)
 """By which the clocks of two machines may differ."""
+_accepted = Comparing("an accepted run", is_whole=True).differences
+_seeds = Comparing("the mean of its seeds", is_whole=True, near=NEAR).differences
 
 
 def contradictions(accepted: Accepted) -> Iterator[str]:
-    """Yield each fact that cannot be true beside the others, in words."""
+    """Yield each fact that cannot be true with the others, in words."""
     rows, answers, marks = accepted.rows, accepted.answers, accepted.fingerprints
-    if "gate" not in accepted.verdicts:
-        yield "`verdicts` has no `gate`"
-    for name, verdict in accepted.verdicts.items():
-        if name not in ("gate", "verify"):
-            yield f"`verdicts.{name}` is of no stage that judges"
-        if verdict != Status.PASS:
-            yield f"`verdicts.{name}` is `{verdict}` for an accepted run"
-    yield from _metrics(accepted)
-    yield from _spread(accepted)
-    digests: dict[str, Mapping[str, str]] = {
-        "recipe": {"digest": accepted.recipe["digest"]},
-        "base_model.files": accepted.base_model["files"],
-        **{
-            name: getattr(accepted, name)
-            for name in ("splits", "predictions", "adapter", "merged", "files")
-        },
-    }
+    gates = {"gate"} | (accepted.verdicts.keys() & {"verify"})
+    yield from _accepted("verdicts", accepted.verdicts, dict.fromkeys(gates, Status.PASS.value))
+    if not accepted.metrics:
+        yield "`metrics` is empty"
+    for name, metric in accepted.metrics.items():
+        low, value, high = (metric[part] for part in ("low", "value", "high"))
+        if low is None and high is None:
+            continue
+        if value is None or low is None or high is None:
+            yield f"`metrics.{name}` has an interval without its value or one of its ends"
+        elif not low - NEAR <= value <= high + NEAR:
+            yield f"`metrics.{name}` is {value}, outside of its interval from {low} to {high}"
+    spread = {name: _spread(accepted, name) for name in accepted.spread}
+    yield from _seeds("spread", accepted.spread, spread)
+    digests = {part: getattr(accepted, part) for part in (*FILLED, "merged", "files")}
+    digests |= {"recipe": {"digest": accepted.recipe["digest"]}}
+    digests["base_model.files"] = accepted.base_model["files"]
     for part, named in digests.items():
-        for name, digest in named.items():
-            if not SHA256.fullmatch(digest):
-                yield f"`{part}.{name}` is no sha256"
-        if part in ("adapter", "predictions", "splits") and not named:
-            yield f"`{part}` is empty"
+        wrong = (name for name, digest in named.items() if not SHA256.fullmatch(digest))
+        yield from (f"`{part}.{name}` is no sha256" for name in wrong)
     facts = (
+        *((part in FILLED and not named, f"`{part}` is empty") for part, named in digests.items()),
+        (accepted.seeds and not spread, f"`spread` is empty beside {len(accepted.seeds)} further seeds"),
         (marks is not None and _bytes(marks) != FINGERPRINT * rows, f"`fingerprints` are not those of {rows:,} rows"),
         (
             _bytes(answers["entries"]) != BYTES * answers["rows"],
@@ -187,8 +191,12 @@ def contradictions(accepted: Accepted) -> Iterator[str]:
     yield from (text for is_wrong, text in facts if is_wrong)
 
 
+FILLED: Final = ("adapter", "predictions", "splits")
+"""Digests that every accepted run has."""
+
+
 def lock_contradictions(lock: Lock) -> Iterator[str]:
-    """Yield each fact of a lock's accepted run that cannot be true beside the others or the recorded holdout."""
+    """Yield each fact of a lock's accepted run that cannot be true with the others or the recorded holdout."""
     run, holdout = lock.accepted, lock.splits.get("holdout")
     if run is None:
         return
@@ -199,37 +207,13 @@ def lock_contradictions(lock: Lock) -> Iterator[str]:
         yield f"`answers.rows` is {run.answers['rows']:,}, the recorded holdout has {holdout.rows:,} rows"
 
 
-def _metrics(accepted: Accepted) -> Iterator[str]:
-    if not accepted.metrics:
-        yield "`metrics` is empty"
-    for name, metric in accepted.metrics.items():
-        value, low, high = metric["value"], metric["low"], metric["high"]
-        if low is None and high is None:
-            continue
-        if value is None or low is None or high is None:
-            yield f"`metrics.{name}` has an interval without its value or one of its ends"
-        elif not low - NEAR <= value <= high + NEAR:
-            yield f"`metrics.{name}` is {value}, outside of its interval from {low} to {high}"
-
-
-def _spread(accepted: Accepted) -> Iterator[str]:
-    """Yield what is not the mean and the deviation of all seeds, the first of which is `metrics`."""
-    if accepted.seeds and not accepted.spread:
-        yield f"`spread` is empty beside {len(accepted.seeds)} further seeds"
-    for name, spread in accepted.spread.items():
-        first = accepted.metrics[name]["value"] if name in accepted.metrics else None
-        values = [first, *(seed["metrics"].get(name) for seed in accepted.seeds)]
-        known = [value for value in values if value is not None]
-        if len(known) != len(values) or len(known) < 2:  # a deviation needs two
-            yield f"`spread.{name}` stands on seeds that are not there"
-            continue
-        stated = (
-            ("mean", spread["mean"], fmean(known)),
-            ("deviation", spread["deviation"], stdev(known)),
-        )
-        for part, value, right in stated:
-            if abs(right - value) > NEAR:
-                yield f"`spread.{name}.{part}` is {value}, its seeds give {right:.6f}"
+def _spread(accepted: Accepted, name: str) -> SpreadFacts | None:
+    """Return mean and deviation of all seeds, the first of which is `metrics`; None where one has no value."""
+    first = accepted.metrics[name]["value"] if name in accepted.metrics else None
+    values: list[Any] = [first, *(one["metrics"].get(name) for one in accepted.seeds)]
+    if None in values or len(values) < 2:
+        return None
+    return {"mean": fmean(values), "deviation": stdev(values)}
 
 
 def _bytes(text: str) -> int:
@@ -242,49 +226,39 @@ def _bytes(text: str) -> int:
 
 
 def contradictions_of_recipe(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
-    """Yield what contradicts itself in the accepted run of a lock that this recipe asks for."""
+    """Yield what contradicts itself in the accepted run of a lock that this recipe asks for: bounds by the gate."""
     yield from contradictions(accepted)
+    acceptance = recipe.acceptance
     # with folds, bounds are kept by the answers to all rows
-    for bound in () if recipe.splits.folds else recipe.acceptance.metrics:
-        metric = accepted.metrics.get(bound.metric)
-        if metric is None:
+    for bound in () if recipe.splits.folds else acceptance.metrics:
+        facts = accepted.metrics.get(bound.metric)
+        if facts is None:
             yield f"`metrics` has no `{bound.metric}`, which the recipe bounds"
             continue
-        is_least = bound.direction == "min"
-        end, limit = ("low", metric["low"]) if is_least else ("high", metric["high"])
-        decides = metric["value"] if recipe.acceptance.decide_on == "point" else limit
-        shown = f"`metrics.{bound.metric}` is {metric['value']} ({end} {limit})"
-        if decides is None:
-            yield f"{shown} and decides nothing"
-        elif (bound.bound - decides if is_least else decides - bound.bound) > NEAR:
-            yield f"{shown}, accepted by a bound of at {'least' if is_least else 'most'} {bound.bound:g}"
+        low, value, high = (facts[part] for part in ("low", "value", "high"))
+        ends = None
+        if low is not None and high is not None:
+            ends = Interval(low=low, high=high, confidence=acceptance.confidence, method="")
+        metric = Metric(name=bound.metric, value=value, n=facts["n"], interval=ends)
+        limit = bound.bound - NEAR if bound.direction == "min" else bound.bound + NEAR
+        check = judge(metric, bound.direction, limit, decide_on=acceptance.decide_on)
+        if check.status is not Status.PASS:
+            most = "least" if bound.direction == "min" else "most"
+            yield (
+                f"`metrics.{bound.metric}` is {value} ({low} to {high}), accepted by a bound of at {most} "
+                f"{bound.bound:g}"
+            )
 
 
 def contradicted_by_answers(
     accepted: Accepted, before: LockedAnswers, recipe: Recipe
-) -> Iterator[str]:
-    """Yield the metrics of a lock that are not those of its answers, where all of these are known."""
-    # with one answer missing no metric can be computed again
-    if before.unknown:
-        return
-    for name, stated, value in recomputed_metrics(accepted, before, recipe):
-        if not is_near(stated, value, accepted):
-            yield f"`metrics.{name}` is {stated}, its answers give {value:.6f}"
-
-
-def recomputed_metrics(
-    accepted: Accepted, before: LockedAnswers, recipe: Recipe
-) -> Iterator[tuple[str, float, float]]:
-    """Yield each metric that both a lock and its answers tell: its name and both values."""
+) -> dict[str, str]:
+    """Return how each metric that is computed from answers is not the one of the lock; empty text for the same."""
+    near = NEAR_NATS if accepted.answers["way"] == LIKELIHOODS else NEAR
+    differences = Comparing("the lock's answers", near=near).differences
     values = values_of(before.rows, recipe.task)
-    for name, metric in accepted.metrics.items():
-        is_of_answers = name not in (*FREE, *OF_PROBABILITIES)
-        if is_of_answers and name in values and metric["value"] is not None:
-            yield name, float(metric["value"]), values[name]
-
-
-def is_near(stated: float, value: float, accepted: Accepted) -> bool:
-    """Tell whether a number is that of the lock, but for how exactly the lock keeps it."""
-    # likelihoods are kept in 32 bits, so what is computed from them is off by a share of its size
-    relative = _NEAR_NATS * abs(stated) if accepted.answers["way"] == LIKELIHOODS else 0.0
-    return abs(stated - value) <= max(NEAR, relative)
+    return {
+        name: "; ".join(differences(f"metrics.{name}", metric["value"], values[name]))
+        for name, metric in accepted.metrics.items()
+        if name not in (*FREE, *OF_PROBABILITIES) and name in values and metric["value"] is not None
+    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -51,12 +51,8 @@ class RecipeFacts(TypedDict):
     """Of the training."""
 
 
-class SourceFacts(TypedDict):
-    """One source; what pins it stands beside these, by keys of its own."""
-
-    name: str
-    sha256: str | None
-    """Of the bytes that were read."""
+SourceFacts = Mapping[str, Any]
+"""One source: `name`, the `sha256` of the bytes that were read (None where it is not known), and what pins it."""
 
 
 class ModelFacts(TypedDict):
@@ -180,6 +176,13 @@ class Accepted(Value):
     """None without replayed text, and in locks of older versions."""
     trainer: Mapping[str, str] = field(default_factory=dict)
     """Versions of all that stood in the environment which trained, where it was one of its own."""
+
+
+def sources(accepted: Accepted) -> Iterator[SourceFacts]:
+    """Yield everything that was read: rows, those for a teacher, and replayed text."""
+    yield from accepted.sources
+    for added in (accepted.teacher, accepted.replay):
+        yield from added["sources"] if added else ()
 
 
 class LockedSplit(Value):
@@ -338,7 +341,11 @@ def _parse(path: Path, data: Any) -> Lock:
         if lock.accepted is not None:
             if not _is_time(lock.accepted.finished):
                 wrong = f"`accepted.finished` is {brief(lock.accepted.finished)}"
-            _keep_others(lock.accepted, data["accepted"])
+            if not all(
+                isinstance(one.get("name"), str) and isinstance(one.get("sha256", 0), str | None)
+                for one in sources(lock.accepted)
+            ):
+                wrong = "a source of `accepted` has no `name` or no `sha256`"
         elif "accepted" in data:
             wrong = "`accepted` is null"
     except ValueError as error:
@@ -357,22 +364,6 @@ def _is_time(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
-
-
-def _keep_others(value: Any, data: Any) -> None:
-    """Add the keys of `data` that no `TypedDict` names, such as those that pin a source."""
-    if isinstance(value, Value):
-        value = {name: getattr(value, name) for name in value.__struct_fields__ if name in data}
-    elif isinstance(value, dict):
-        found = {**data, **value}
-        value.clear()
-        value.update(found)
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            _keep_others(inner, data[name])
-    elif isinstance(value, tuple):
-        for inner, of in zip(value, data, strict=True):
-            _keep_others(inner, of)
 
 
 def _unreadable(path: Path, why: str) -> DataError:

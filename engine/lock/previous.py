@@ -16,9 +16,7 @@ from engine.lock.coherence import (
     OF_PROBABILITIES,
     contradicted_by_answers,
     contradictions,
-    is_near,
     match_answers,
-    recomputed_metrics,
 )
 from engine.lock.file import Accepted
 from engine.metrics.comparing import Earlier
@@ -148,6 +146,7 @@ def _of_lock(
     """Return the answers of the lock. What contradicts itself, or cannot be paired, decides nothing."""
     accepted = _day(locked.finished)
     before = None if recipe.splits.folds else match_answers(locked.answers, tuned, recipe.task)
+    differing = contradicted_by_answers(locked, before, recipe) if before else {}
     why_not = ""
     if wrong := "; ".join(contradictions(locked)):
         why_not = f"{CONTRADICTORY}: {wrong}"
@@ -156,7 +155,7 @@ def _of_lock(
     # as many rows are not yet the same rows: the lock's answers have no ids that would show it
     elif before is None or locked.splits.get("holdout") != previous.holdout:
         why_not = OTHER_ROWS
-    elif wrong := "; ".join(contradicted_by_answers(locked, before, recipe)):
+    elif not before.unknown and (wrong := "; ".join(filter(None, differing.values()))):
         why_not = f"{CONTRADICTORY}: {wrong}"
     if why_not or before is None:
         return Earlier(accepted=accepted, why_not=why_not, source=LOCK)
@@ -168,12 +167,7 @@ def _of_lock(
         of = f"{before.unknown} of {len(before.rows)} answers"
         why = f"{of} cannot be recovered from the hashes that the lock keeps, so rows cannot be paired"
         # where a metric comes out as the lock states it, the missing answers do not matter to it
-        right = {
-            name
-            for name, stated, value in recomputed_metrics(locked, before, recipe)
-            if is_near(stated, value, locked)
-        }
-        found |= {name: why for name in (*asked, main) if name not in right}
+        found |= {name: why for name in (*asked, main) if differing.get(name, why)}
     return Earlier(
         answers=before.rows,
         accepted=accepted,

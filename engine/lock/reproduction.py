@@ -133,8 +133,9 @@ def _contradictions(run: RepeatedRun) -> list[str]:
         if rows.get("holdout") == run.accepted.splits.get("holdout"):
             answers = accepted_run.holdout_answers(run.artifacts)
             before = match_answers(run.accepted.answers, answers, run.recipe.task)
-            if before is not None:
-                wrong = list(contradicted_by_answers(run.accepted, before, run.recipe))
+            if before is not None and not before.unknown:
+                found = contradicted_by_answers(run.accepted, before, run.recipe)
+                wrong = list(filter(None, found.values()))
     return [f"the lock contradicts itself: {_few(wrong)}"] if wrong else []
 
 

@@ -91,7 +91,10 @@ class RowDivider:
         before, after = self.of(old), self.of(new)
         if isinstance(before, str) or isinstance(after, str):
             return before if isinstance(before, str) else str(after)
-        if _reads_alike(old.recipe, new.recipe):
+        if (old.recipe.task.kind, old.recipe.task.input) == (
+            new.recipe.task.kind,
+            new.recipe.task.input,
+        ):
             return _overlap(before.texts, after.texts)
         if before.places and after.places:
             return _overlap(before.places, after.places)
@@ -184,10 +187,6 @@ def _answers(prepared: Prepared, folds: int) -> dict[bytes, Counter[str]]:
         more = json.dumps(row.payload, sort_keys=True) if row.payload else ""
         found.setdefault(content_key(row.input), Counter())[f"{row.target}\0{more}"] += 1
     return found
-
-
-def _reads_alike(old: Recipe, new: Recipe) -> bool:
-    return (old.task.kind, old.task.input) == (new.task.kind, new.task.input)
 
 
 def _overlap[T](

@@ -67,7 +67,17 @@ def of_keys(versions: Versions) -> Iterator[Finding]:
         yield from _of_the_task(one, versions)
     if any(map(_BOUNDS.match, versions.before)) and not any(map(_BOUNDS.match, versions.after)):
         yield finding("W103", "acceptance", "nothing must hold any more: every model passes")
-    yield from _agreement(versions)
+    old, new = versions.old.recipe.data.synthesize, versions.new.recipe.data.synthesize
+    agreed = [one for one in versions.differing if one.form.startswith(AGREEMENT)]
+    if old is None or new is None or not agreed:
+        return
+    before, after = (
+        it.agreement.min / it.agreement.votes if it.agreement.votes else 0.0 for it in (old, new)
+    )
+    if before != after:
+        yield finding_of(agreed[0], "W212", weaker=after < before)
+    elif any(one.form.startswith(f"{AGREEMENT}judge") for one in agreed):
+        yield finding_of(agreed[0], "W212", "another judge")
 
 
 def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
@@ -209,20 +219,6 @@ def _both_bound(versions: Versions, metrics: Sequence[str]) -> bool:
         return not named.isdisjoint(metrics)
 
     return bounds(versions.old.recipe) and bounds(versions.new.recipe)
-
-
-def _agreement(versions: Versions) -> Iterator[Finding]:
-    old, new = versions.old.recipe.data.synthesize, versions.new.recipe.data.synthesize
-    agreed = [one for one in versions.differing if one.form.startswith(AGREEMENT)]
-    if old is None or new is None or not agreed:
-        return
-    before, after = (
-        it.agreement.min / it.agreement.votes if it.agreement.votes else 0.0 for it in (old, new)
-    )
-    if before != after:
-        yield finding_of(agreed[0], "W212", weaker=after < before)
-    elif any(one.form.startswith(f"{AGREEMENT}judge") for one in agreed):
-        yield finding_of(agreed[0], "W212", "another judge")
 
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})

@@ -195,8 +195,7 @@ class _ParityChain:
                 workdir=self.context.scratch,
                 progress=self.context.progress_of(ONNX),
             )
-            facts = {**found.facts, "other_prompts": self._other_prompts(folder)}
-            store_predictions(target, found.judged, found.free, facts)
+            store_predictions(target, found.judged, found.free, found.facts)
 
         payload = {
             "files": {file: digests[file] for file in digests if file.startswith(f"{ONNX}/")},
@@ -211,7 +210,6 @@ class _ParityChain:
         checks = [
             *self._lossless_checks(form, merged, precision=precision),
             *ladder.token_checks(found.facts, ollama_leaves=False),
-            *_prompt_check(found.facts["other_prompts"], len(found.judged)),
         ]
         self.results.append(self._result(form, merged, checks=checks, precision=precision))
         self.checks += checks
@@ -342,7 +340,6 @@ class _ParityChain:
             *ladder.token_checks(predictions.facts, ollama_leaves=leaves),
             ladder.settings_check(self._other_settings(path, digest=digest)),
             *(ladder.quantized_shift(form, self._last) if self._last else ()),
-            *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.judged)),
             *judge_endings(task, predictions.judged, scores=answers.scores, free=answers.free),
             *drops,
         ]
@@ -423,10 +420,7 @@ class _ParityChain:
             rows = [self.examples[row] for row in places]
             asker = self._asker(path, rows, name=name, modelfile=modelfile)
             predictions = replace(asker, is_whole=leaves).ask(free=free)
-            # `task.json` stands beside the files that leave, and not beside the 16-bit one
-            others = self._other_prompts(self.context.artifacts["quantize"].path) if leaves else 0
-            facts = {**predictions.facts, "other_prompts": others}
-            store_predictions(folder, predictions.judged, predictions.free, facts)
+            store_predictions(folder, predictions.judged, predictions.free, predictions.facts)
 
         payload = {
             "file": digest,
@@ -462,20 +456,6 @@ class _ParityChain:
         task = self.recipe.task
         return [self.chat.prompt(predict.asked_turns(task, row)) for row in self.examples]
 
-    def _other_prompts(self, folder: Path) -> int:
-        """Count the rows that the folder's `task.json` would ask in other words than training did."""
-        from engine.runtime.rendering.task_file import read_task_file  # brings transformers
-
-        if self.recipe.task.spec.by_likelihood:
-            return 0
-        task = read_task_file(folder)
-        pairs = zip(self.examples, self._prompts(), strict=True)
-        return sum(
-            task.prompt(row.input) != prompt
-            for row, prompt in pairs
-            if not row.payload.get("messages")
-        )
-
     def result(self) -> dict[str, Any]:
         last = self.tried[-1] if self.tried else None
         checks = [*(last.verdict.checks if last else ()), *self.checks]
@@ -506,14 +486,6 @@ class _ParityChain:
 
 def _digests(quantize: Artifact) -> dict[str, str]:
     return {item["name"]: item["sha256"] for item in read_json(quantize, "export.json")}
-
-
-def _prompt_check(others: int, rows: int) -> list[Check]:
-    """Return a warning when `task.json` asks other than training did, for `recipe try` relies on it."""
-    if not others:
-        return []
-    note = f"task.json asks {others} holdout rows in other words than training did"
-    return [point_check("task_file", Status.WARN, (rows - others) / rows, n=rows, note=note)]
 
 
 def _reloads(adapter: Sequence[Prediction], merged: Sequence[Prediction]) -> Check:

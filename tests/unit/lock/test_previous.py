@@ -261,9 +261,9 @@ UNDECIDED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "worse number than its answers": (
         {"metrics": {"accuracy": {"value": 0.5, "low": None, "high": None, "n": 40}}},
-        "contradicts itself: `metrics.accuracy` is 0.5, its answers give 0.9",
+        "contradicts itself: `metrics.accuracy` is 0.5, the lock's answers gives 0.9",
     ),
-    "refused": ({"verdicts": {"gate": "fail"}}, "`verdicts.gate` is `fail`"),
+    "refused": ({"verdicts": {"gate": "fail"}}, '`verdicts.gate` is "fail"'),
     "no numbers": ({"metrics": {}}, "`metrics` is empty"),
 }
 

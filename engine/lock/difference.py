@@ -1,4 +1,4 @@
-"""Comparing what a bundle shows with what it must show, value by value, whatever the type."""
+"""Comparing what a lock or a bundle shows with what it must show, value by value, whatever the type."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ _WORDS: Final = ("note",)
 class Comparing:
     """One value beside the right one; `by` names what the right one follows from."""
 
-    def __init__(self, by: str, *, is_exact: bool = True, is_whole: bool = False) -> None:
-        self.by, self.is_exact, self.is_whole = by, is_exact, is_whole
+    def __init__(
+        self, by: str, *, is_exact: bool = True, is_whole: bool = False, near: float = NEAR
+    ) -> None:
+        self.by, self.is_exact, self.is_whole, self.near = by, is_exact, is_whole, near
 
     def differences(self, path: str, shown: Any, right: Any) -> Iterator[str]:
         """Yield each value of `right` that `shown` has otherwise, and items of lists that only one of them has."""
@@ -62,7 +64,7 @@ class Comparing:
     def _same(self, path: str, shown: Any, right: Any) -> bool:
         if not (_is_number(shown) and _is_number(right)):
             return bool(shown == right)
-        name, near = path.rpartition(".")[2], NEAR * max(1.0, abs(right))
+        name, near = path.rpartition(".")[2], self.near * max(1.0, abs(right))
         if name in DRAWN and not self.is_exact:
             near = LOOSE
         elif name.endswith("_error"):

@@ -33,7 +33,7 @@ def keys_of(file: Path, store_folder: Path) -> dict[str, str]:
     from engine.errors import EngineError
     from engine.recipe import check_recipe
     from engine.recipe.sweeps import settled
-    from engine.review.reruns import nominal
+    from engine.review.findings import nominal
     from engine.store import Store
 
     try:

@@ -12,7 +12,7 @@ from engine.evidence import review
 from engine.values import fields
 
 FILE = Path(__file__).with_name("diff.v1.schema.json")
-PARTS = (review.Finding, review.Change, review.ConfigChange, review.Cost)
+PARTS = (review.Finding, review.Change)
 
 
 def main() -> None:
@@ -48,13 +48,7 @@ def schema() -> dict[str, Any]:
             new={"description": "What the new version is called.", **text},
             gate=gate,
             changes=_list("Change"),
-            costs=_list("Cost"),
             reruns={"description": "Stages that run again.", "type": "array", "items": text},
-            config=_object(
-                "What the training backend is given.",
-                backends={"type": "array", "items": text, "minItems": 2, "maxItems": 2},
-                changes=_list("ConfigChange"),
-            ),
             notes={"description": "What was taken for granted.", "type": "array", "items": text},
             uncompared={
                 "description": "What judges and may be other bytes now: no version and no pin says.",

@@ -28,11 +28,11 @@ from engine.lock.coherence import (
     HASHES,
     LIKELIHOODS,
     SHA256,
+    Comparing,
     contradictions_of_recipe,
     has_entries,
     label_counts,
 )
-from engine.lock.difference import Comparing
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.lock.policy import missing_parts
 from engine.pipeline.report import accepted_steps, accepted_summary, describe, describe_method

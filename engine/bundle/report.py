@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from engine.bundle.contents import Contents, has_row_texts
 from engine.bundle.verify import BundleVerdict, Checking
+from engine.files.reading import parse_json
 from engine.lock.accepted_run import metric_facts
 from engine.lock.file import MetricFacts
 from engine.process import __version__
@@ -24,47 +26,9 @@ NOT_RECOMPUTED: Final = (
     "it carries no rows, so nothing was recomputed: compared were its signature, its digests and what its gates say of "
     "themselves"
 )
-STATED: Final[Mapping[str, tuple[str, ...]]] = {
-    "when the run was made and how long each part took": (
-        "started", "seconds", "run_directory", "stages.[].key", "stages.[].reason", "stages.[].seconds",
-        "baselines.[].seconds", "training.seconds", "training.cpu_seconds", "costs.[].seconds",
-    ),
-    "memory, disk, confinement and sizes of files that are not at hand, and what was estimated": (
-        "training.peak_memory_bytes", "costs.[].basis", "costs.[].estimated", "costs.[].estimated_seconds",
-        "costs.[].estimated_memory_bytes", "costs.[].memory_bytes", "costs.[].estimated_disk_bytes",
-        "costs.[].disk_bytes", "files.[].bytes", "files.[].bits_per_weight", "files.[].fallback_tensors",
-        "files.[].tensors", "files.[].format", "environment.threads", "environment.memory", "environment.bfloat16",
-        "environment.confined",
-        "quantized.metrics.[].value", "quantized.metrics.[].n",
-    ),
-    "losses, parameters and checkpoints of the training": (
-        "training.epochs", "training.supervised_tokens", "training.trainable_parameters",
-        "training.total_parameters", "training.stopped_early", "training.adapter_norm", "training.history.*",
-        "training.shared_prefix.*", "training.padding", "checkpoints.*",
-    ),
-    "that the rows are those of the holdout, and comparisons with the last accepted model": (
-        "comparisons.previous.*",
-    ),
-    "counts of what the checks of rows found, and lengths of rows": (
-        "data.splits.[].replaced", "data.findings.*", "data.sources.[].shape", "data.firewall.compared",
-        "data.firewall.removed", "lengths.*", "holdout_use.looks",
-    ),
-    "temperatures, what they make of probabilities, and how a threshold was chosen": (
-        "calibrated.*",
-    ),
-    "learning curves, shifts, diagnosis, warnings, notes and versions that the lock does not name": (
-        "stages.[].problems", "warnings",
-        "learning_curves.*", "ladder.[].mean_shift", "ladder.[].largest_shift", "*.note", "*.undefined",
-        "notes", "power", "diagnosis.*", "versions.*",
-    ),
-    "digests of what is not in the bundle: rows and answers, sources, base model, adapter, predictions": (
-        "lock.splits.*.digest", "lock.splits.*.members", "lock.splits.*.left_out", "lock.unused",
-        "lock.accepted.fingerprints", "lock.accepted.answers.entries", "data.splits.[].digest",
-        "holdout_use.digest", "holdout_use.redraws", "lock.holdout.redraws", "lock.inputs",
-        "lock.holdout.looks", "lock.accepted.sources.[].sha256", "lock.accepted.base_model.files.*",
-        "lock.accepted.predictions.*", "lock.accepted.adapter.*",
-    ),
-}  # fmt: skip
+STATED: Final[Mapping[str, Sequence[str]]] = parse_json(
+    Path(__file__).with_name("stated.json").read_text("utf-8")
+)
 """What only the signer states, by words for people: paths of report and lock (`[]` an item, `*` anything)."""
 OWN_KEY = (
     "nobody here knows that key: nothing changed since it signed, and anybody may have signed; compare it with the one "

@@ -12,7 +12,7 @@ from engine.bundle.contents import EVIDENCE, REPORT, RESOLVED, Contents, pages_o
 from engine.bundle.rows import ROWS
 from engine.bundle.signing import statement_of, to_bytes
 from engine.files.reading import key_twice
-from engine.lock.difference import Comparing
+from engine.lock.coherence import Comparing
 from engine.lock.file import lock_text
 from engine.process import __version__
 from engine.recipe import dump_resolved

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.cli.output import refuse_taken, show, show_json, show_problems, store_of
+from engine.cli.output import refuse_taken, show, show_json, show_problems
 from engine.environment import detect_device
 from engine.errors import EngineError, EnvironmentProblem, ExitCode, RecipeError
 from engine.evidence.review import Comment, Gate, Review
@@ -18,7 +18,6 @@ from engine.files.writing import refuse_link, write_text
 from engine.render.number_format import counted
 from engine.render.progress import columns, has_colour
 from engine.render.review.comment import MARKER, comment_json, comment_markdown, failure_markdown
-from engine.store import Store
 
 
 def diff(options: argparse.Namespace) -> int:
@@ -41,10 +40,9 @@ def _reviewed(options: argparse.Namespace) -> Review:
     from engine.review.findings import review  # after the arguments are known good
 
     with _sides(options) as (old, new):
-        store = Store(store_of(options))
         if options.format == "text":
             show_problems(new.problems)
-        return review(old, new, store=store, device=detect_device())
+        return review(old, new, device=detect_device())
 
 
 @contextmanager
@@ -106,8 +104,8 @@ def _checked(options: argparse.Namespace) -> Comment:
     from engine.review.checks import asked, check_changes  # brings pygit2
     from engine.review.repository import Repository
 
-    what = asked(Repository.around(Path.cwd()), options.since)
-    return check_changes(what, store=Store(store_of(options)), device=detect_device())
+    repository = Repository.around(Path.cwd())
+    return check_changes(repository, asked(repository, options.since), device=detect_device())
 
 
 def _write_comment(path: Path, text: str) -> None:

@@ -88,28 +88,6 @@ class Change(Value):
     says: str = ""
 
 
-class ConfigChange(Value):
-    """One key of the backend's compiled config."""
-
-    key: str
-    before: str | None
-    """None: the key was not there."""
-    after: str | None
-    origin: str
-    """The recipe's key that decides it, or `default: <why>`."""
-
-
-class Cost(Value):
-    """What the change does to one thing that is spent."""
-
-    name: str
-    """`trainings`, `trainable parameters`, `steps`, `memory`, `time`, `cost`."""
-    before: str
-    after: str
-    says: str
-    """The difference and how it was found, or why it is not known."""
-
-
 class Review(Value):
     """Two versions of a recipe, compared."""
 
@@ -122,9 +100,6 @@ class Review(Value):
     changes: tuple[Change, ...]
     reruns: tuple[str, ...]
     """Stages whose key is another one; `report`, which always runs, stands last where any does."""
-    backends: tuple[str, str]
-    config: tuple[ConfigChange, ...]
-    costs: tuple[Cost, ...]
     notes: tuple[str, ...]
     """Further remarks."""
 
@@ -141,7 +116,7 @@ class Review(Value):
     @property
     def is_empty(self) -> bool:
         """Whether both versions mean the same."""
-        return not (self.findings or self.changes or self.reruns or self.config)
+        return not (self.findings or self.changes or self.reruns)
 
 
 class Checked(Value):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import fmean, stdev
 from typing import Any, Final
 
 from engine.evidence import Interval, Metric, Status
 from engine.kinds import AnswerForm
-from engine.lock.difference import Comparing
 from engine.lock.file import Accepted, AnswerFacts, Lock, SpreadFacts
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import values_of
@@ -23,6 +23,98 @@ from engine.metrics.verdict import judge
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe, Task
 from engine.values import Value, replace
+
+NEAR: Final = 2e-6
+"""Relative, from 1 on: numbers of a lock are rounded to six decimals."""
+DRAWN: Final = ("low", "high", "p_value", "p_adjusted")
+"""Numbers that may be drawn at random by NumPy, whose versions may draw otherwise."""
+LOOSE: Final = 0.03
+"""By how much these may differ there."""
+ROUNDED: Final = 0.05
+"""Relative, of an error of an estimate, which was taken before the estimate was rounded."""
+_KEYS: Final = (
+    "name",
+    "metric",
+    "direction",
+    "check",
+    "split",
+    "stage",
+    "step",
+    "seed",
+    "label",
+    "form",
+)
+_WORDS: Final = ("note",)
+
+
+class Comparing:
+    """One value beside the right one; `by` names what the right one follows from."""
+
+    def __init__(
+        self, by: str, *, is_exact: bool = True, is_whole: bool = False, near: float = NEAR
+    ) -> None:
+        self.by, self.is_exact, self.is_whole, self.near = by, is_exact, is_whole, near
+
+    def differences(self, path: str, shown: Any, right: Any) -> Iterator[str]:
+        """Yield each value of `right` that `shown` has otherwise, and items of lists that only one of them has."""
+        if isinstance(right, Mapping) and isinstance(shown, Mapping):
+            names = {**right, **shown} if self.is_whole else right
+            for name in names:
+                if name not in _WORDS:
+                    both = shown.get(name), right.get(name)
+                    yield from self.differences(f"{path}.{name}", *both)
+        elif _is_list(shown) and _is_list(right) and (_has_keys(shown) or _has_keys(right)):
+            here, there = (sorted(map(_key, side)) for side in (shown, right))
+            if here != there:
+                yield self._text(path, here, there)
+                return
+            # stable: items with one key, such as a source that is read twice, keep their order
+            for key, *items in zip(
+                here, *(sorted(side, key=_key) for side in (shown, right)), strict=True
+            ):
+                yield from self.differences(f"{path}.{key}", *items)
+        elif _is_list(shown) and _is_list(right) and len(shown) == len(right):
+            for at, both in enumerate(zip(shown, right, strict=True)):
+                yield from self.differences(f"{path}.{at}", *both)
+        elif not self._same(path, shown, right):
+            yield self._text(path, shown, right)
+
+    def _same(self, path: str, shown: Any, right: Any) -> bool:
+        if not (_is_number(shown) and _is_number(right)):
+            return bool(shown == right)
+        name, near = path.rpartition(".")[2], self.near * max(1.0, abs(right))
+        if name in DRAWN and not self.is_exact:
+            near = LOOSE
+        elif name.endswith("_error"):
+            near = 0.01 + ROUNDED * abs(right)
+        return bool(abs(shown - right) <= near)
+
+    def _text(self, path: str, shown: Any, right: Any) -> str:
+        name = as_text(path, 120).strip('"')
+        return f"`{name}` is {as_text(shown)}, {self.by} gives {as_text(right)}"
+
+
+def as_text(value: Any, most: int = 60) -> str:
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _has_keys(items: Sequence[Any]) -> bool:
+    return bool(items) and all(isinstance(item, Mapping) and _key(item) for item in items)
+
+
+def _key(item: Any) -> str:
+    parts = (str(item[name]) for name in _KEYS if isinstance(item.get(name), str | int))
+    return " ".join(parts)
+
 
 BYTES = 4
 HASHES, LIKELIHOODS = "answers", "nats"
@@ -132,8 +224,6 @@ def has_entries(recorded: AnswerFacts) -> bool:
     return len(joined) == BYTES * recorded["rows"] and recorded["way"] in (HASHES, LIKELIHOODS)
 
 
-NEAR: Final = 2e-6
-"""Numbers of a lock are rounded to six decimals."""
 NEAR_NATS: Final = 1e-5
 """Relative error of a number that is computed from likelihoods, which a lock keeps in 32 bits."""
 OF_PROBABILITIES = ("ece", "brier")
@@ -145,7 +235,7 @@ OTHER_HOLDOUT = "the accepted run was judged on another holdout than the one tha
 _CLOCKS = timedelta(days=1)
 """By which the clocks of two machines may differ."""
 _accepted = Comparing("an accepted run", is_whole=True).differences
-_seeds = Comparing("the mean of its seeds", is_whole=True, near=NEAR).differences
+_seeds = Comparing("the mean of its seeds", is_whole=True).differences
 
 
 def contradictions(accepted: Accepted) -> Iterator[str]:

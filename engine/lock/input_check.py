@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from engine.data.membership import differing
 from engine.data.reading.row import several
@@ -29,11 +28,10 @@ from engine.lock.file import Accepted
 from engine.progress import Progress
 from engine.recipe.model import HubRef, PathRef, Recipe
 from engine.recipe.text.dump import base_model_mapping, changed_sections
-from engine.store import Artifact, Cached, sha256_of
+from engine.store import Artifact, Cached
 from engine.values import Value, replace
 
 Artifacts = Mapping[str, Artifact]
-Survey = tuple[Mapping[str, Any], ...]
 ON_PURPOSE = "if it is meant, run it with --update-lock: an accepted run then renews the lock"
 
 
@@ -66,45 +64,30 @@ def device_of_lock(device: Device, recipe: Recipe, accepted: Accepted) -> Device
 
 
 class InputCheck(Value):
-    """The looks that are taken at a run's inputs, stage by stage; a wrong one is an error."""
+    """Checks of a run's inputs, stage by stage; a wrong one is an error."""
 
     recipe: Recipe
     accepted: Accepted
-    sources: Survey
-    """Identity of each source."""
     cached: Cached
     frozen: bool = False
 
     def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
-        """Look at what a stage is about to read.
+        """Compare the base model, once it is there and before anything is trained. StageError D388."""
+        ref = self.recipe.base_model
+        if isinstance(ref, PathRef) and ref.path.is_dir():
+            if stage == "baseline":
+                self._base_model(ref.path)
+        # what is pinned is the same one; of what is made of another model, or of the rows, the result is compared
+        elif stage == "train" and not reused and isinstance(ref, PathRef | HubRef):
+            if isinstance(ref, HubRef) and ref.revision is not None:
+                return
+            from engine.runtime.models.base_model import locate_base_model  # brings torch
 
-        Raises:
-            DataError: D387 the data are not those of the lock.
-            StageError: D388 the base model is not the lock's.
-
-        """
-        if stage == "data":
-            self._sources(progress)
-        # the first stage that reads the base model: a local one is compared before anything is
-        # spent on it
-        elif stage == "baseline" and isinstance(self.recipe.base_model, PathRef):
-            self._base_model(self.recipe.base_model.path)
-        # a model that had to be fetched or made first is known only now, and a reused training
-        # needs none
-        elif stage == "train" and not reused:
-            ref = self.recipe.base_model
-            is_file = isinstance(ref, PathRef) and not ref.path.is_dir()
-            is_moving = isinstance(ref, HubRef) and ref.revision is None
-            # of what is made of another model, or of the rows, the result is compared
-            if isinstance(ref, PathRef | HubRef) and (is_file or is_moving):
-                # only where a model is due
-                from engine.runtime.models.base_model import locate_base_model
-
-                folder = locate_base_model(ref, self.cached, progress)
-                self._base_model(folder, weights_only=is_file)
+            folder = locate_base_model(ref, self.cached, progress)
+            self._base_model(folder, weights_only=isinstance(ref, PathRef))
 
     def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
-        """Look at what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config or code."""
+        """Compare what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config or code."""
         now, locked = stage_revisions(artifacts).get(stage), self.accepted.stages.get(stage)
         if self.frozen and now is not None and now != locked:
             raise RecipeError.one(
@@ -123,55 +106,30 @@ class InputCheck(Value):
                 hint="run it on the kind of device that the lock names, or without --frozen",
             )
 
-    def _sources(self, progress: Progress) -> None:
-        """Compare what can be known before the rows are read: digests of local files, and pins."""
-        sources = self.recipe.data.sources
-        for source, now, before in zip(sources, self.sources, self.accepted.sources, strict=False):
-            # A source with columns in files of their own has several digests, and the lock one of them all.
-            if not isinstance(source.ref, PathRef) or "columns" in now:
-                continue
-            digests = (now.get("sha256"), before["sha256"])
-            if None not in digests and digests[0] != digests[1]:
-                self._name_the_row(progress)
-                return
-
     def _read(self, data: Artifact, progress: Progress) -> None:
         """Compare what was read, and how it was divided."""
-        found = facts_of_data(data)
+        found, splits, locked = facts_of_data(data), split_digests(data), self.accepted
         now = {one["name"]: one["sha256"] for one in found["sources"]}
-        for one in self.accepted.sources if self.frozen else ():
-            name, before = one["name"], one["sha256"]
-            if None not in (before, now.get(name)) and now[name] != before:
-                self._name_the_row(progress)
-                raise _other_data(f"--frozen: `{name}` has other bytes, with the same rows", "")
-        marks = self.accepted.fingerprints
-        if None not in (marks, found["fingerprints"]) and marks != found["fingerprints"]:
-            self._name_the_row(progress)
-        splits = split_digests(data)
-        other = [
-            name for name, digest in self.accepted.splits.items() if splits.get(name) != digest
+        changed = [
+            one["name"]
+            for one in (locked.sources if self.frozen else ())
+            if (before := one["sha256"]) and now.get(one["name"], before) not in (None, before)
         ]
-        if other:
+        other = [name for name, digest in locked.splits.items() if splits.get(name) != digest]
+        marks = {locked.fingerprints, found["fingerprints"]} - {None}
+        if changed or other or len(marks) > 1:
             self._name_the_row(progress)
-            raise DataError.one(
-                "D387",
-                f"the data is not the data of the lock: {' and '.join(other)} hold other rows",
-                hint=ON_PURPOSE,
-            )
+        if changed:
+            what = f"--frozen: `{changed[0]}` has other bytes, with the same rows"
+            raise _other_data(what, "")
+        if other:
+            raise _other_data(f"{' and '.join(other)} hold other rows", "")
 
     def _name_the_row(self, progress: Progress) -> None:
         """Read the sources again and name the first row that the lock does not have; nothing if all are its."""
-        fetched = fetch_all(self.recipe.data.sources, self.cached, progress)
         if self.accepted.fingerprints is None:
-            locked = [source["sha256"] for source in self.accepted.sources]
-            others = [
-                one.name
-                for one, digest in zip(fetched, locked, strict=False)
-                if digest and not one.beside and sha256_of(one.path) != digest
-            ]
-            if others:
-                raise _other_data(f"`{others[0]}` has another sha256", "")
             return
+        fetched = fetch_all(self.recipe.data.sources, self.cached, progress)
         found = differing(read_all(fetched, progress), self.accepted.fingerprints)
         if not found.rows:
             return

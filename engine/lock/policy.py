@@ -71,19 +71,12 @@ class LockPolicy(Value):
             return found
         return device_of_lock(found, self.recipe, self.repeats)
 
-    def input_check(
-        self, sources: tuple[Mapping[str, Any], ...], store: Store
-    ) -> InputCheck | None:
-        """Return who looks at the inputs; None where nothing is repeated."""
-        if self.repeats is None:
+    def input_check(self, store: Store) -> InputCheck | None:
+        """Return what compares the inputs; None where nothing is repeated."""
+        if (locked := self.repeats) is None:
             return None
-        return InputCheck(
-            recipe=self.recipe,
-            accepted=self.repeats,
-            sources=sources,
-            cached=store.cached,
-            frozen=self.options.frozen,
-        )
+        frozen = self.options.frozen
+        return InputCheck(recipe=self.recipe, accepted=locked, cached=store.cached, frozen=frozen)
 
     def verdict(
         self,

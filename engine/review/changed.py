@@ -2,25 +2,82 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.files.reading import read_bytes
-from engine.recipe.text.paths import absolute
-from engine.recipe.text.source import MAX_BYTES
+from engine.lock.file import SUFFIX, lock_path
+from engine.recipe.text.extends import KEY
+from engine.recipe.text.paths import absolute, has_magic, match_listed
+from engine.recipe.text.source import MAX_BYTES, parse_source
 from engine.review.listing import Moved
-from engine.review.recipe_file import ENDS, PLAIN, RecipeFile, dependencies, recipe_file
 from engine.review.repository import Repository, names_of
 from engine.values import Value, replace
+
+ENDS: Final = (".yaml", ".yml")
+PLAIN: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)
+"""What says it of most recipes, without reading the YAML."""
+_VERSION: Final = re.compile(r"v\d")
+_NAME: Final = re.compile(rb"""^name[ \t]*:[ \t]*["']?([\w-]+)""", re.MULTILINE)
+_PLACES: Final = ("path", "gguf")
+
+
+class RecipeFile(Value, dict=True):
+    """A YAML file that may be a recipe."""
+
+    content: bytes
+    path: Path
+    is_lacking: bool = False
+    """This clone does not have its bytes, so it may have been anything."""
+
+    @cached_property
+    def value(self) -> Mapping[str, Any]:
+        """Its mapping; empty where it is none. It is parsed only where a search of its bytes does not suffice."""
+        with suppress(RecipeError):
+            return parse_source(self.content, self.path).value
+        return {}
+
+    @property
+    def parent(self) -> Path | None:
+        named = self.value.get(KEY) if b"extends" in self.content else None
+        return absolute(named, self.path.parent) if isinstance(named, str) and named else None
+
+    @property
+    def says_recipe(self) -> bool:
+        if self.is_lacking or PLAIN.search(self.content):
+            return True
+        return _VERSION.match(str(self.value.get("recipe", ""))) is not None
+
+    @property
+    def name(self) -> str:
+        found = _NAME.search(self.content)
+        return found[1].decode() if found else str(self.value.get("name") or "")
+
+
+def _written(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in _PLACES and isinstance(inner, str) and inner:
+                yield inner
+            elif key == "columns" and isinstance(inner, Mapping) and "path" in value:
+                yield from (file for file in inner.values() if isinstance(file, str))
+            else:
+                yield from _written(inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _written(item)
+
 
 UNSEEN: Final = (
     "git holds another version of it than the disk, and only the file on the disk was compared"
 )
-IN_SUBMODULE: Final = "its submodule moved, and what is in one is compared in its own repository"
 _ALIKE: Final = 0.2
 """Share of lines from which a new recipe is taken for one that is gone; git itself pairs from a half on."""
 
@@ -65,36 +122,25 @@ class _VersionFiles:
                 continue
             with suppress(OSError):
                 content = read_bytes(root / path, limit=MAX_BYTES)
-                # Most YAML files of a repository are no recipes, and to parse them all would take long.
+                # most YAML files of a repository are no recipes
                 if path in self.names or b"recipe" in content or b"extends" in content:
-                    thorough = path in self.names
-                    self.now[path] = recipe_file(content, root / path, thorough=thorough)
+                    self.now[path] = RecipeFile(content=content, path=root / path)
         for path, found in self.now.items():
-            if found.parent:
-                place = absolute(found.parent, (root / path).parent)
-                if parent := self.repository.inside(place):
-                    self.parents[path] = parent
+            if found.parent and (parent := self.repository.inside(found.parent)):
+                self.parents[path] = parent
 
     def before(self, path: str, commit: str = "") -> RecipeFile | None:
         """Return a file as it was, there or at another commit, if it may have been a recipe."""
         if not path.lower().endswith(ENDS):
             return None
+        place = self.repository.root / path
         try:
             content = self.repository.content(commit or self.commit, path)
         except FileNotFoundError:
             return None
         except (OSError, RecipeError):
-            return RecipeFile(content=b"", source=None, is_lacking=True)
-        return recipe_file(content, self.repository.root / path, thorough=True)
-
-    def is_committed_recipe(self, path: str) -> bool:
-        """Return whether a file that is not on the disk is a recipe in the commit that is checked out."""
-        found = self.before(path, self.repository.commit("HEAD"))
-        return found is not None and found.says_recipe and bool(found.name or found.parent)
-
-    def dependencies(self, path: str, names: frozenset[str]) -> Iterator[tuple[str, Iterator[str]]]:
-        file = self.repository.root / path
-        return dependencies(self.repository, self.now[path], file, names)
+            return RecipeFile(content=b"", path=place, is_lacking=True)
+        return RecipeFile(content=content, path=place)
 
     def is_whole(self, path: str) -> bool:
         """Return whether a file is a recipe of its own, and not what others extend, or another tool's file."""
@@ -105,30 +151,68 @@ class _VersionFiles:
             return False
         return found.says_recipe
 
-    def was_whole(self, path: str) -> bool:
+    def was_whole(self, path: str, commit: str = "") -> bool:
         """Return whether a file was a recipe of its own: what others extend may go without a name."""
-        found = self.before(path)
-        if found is None or not self.was_recipe(path):
+        found = self.before(path, commit)
+        if found is None or not self.was_recipe(path, commit):
             return False
         return bool(found.name or found.parent or found.is_lacking)
 
-    def was_recipe(self, path: str) -> bool:
-        found = self.before(path)
-        if found is None or found.says_recipe:
-            return found is not None
-        if not found.parent:
-            return False
-        place = absolute(found.parent, (self.repository.root / path).parent)
-        named = self.repository.inside(place)
-        parent = self.before(named) if named else None
+    def was_recipe(self, path: str, commit: str = "") -> bool:
+        found = self.before(path, commit)
+        if found is None or found.says_recipe or found.parent is None:
+            return found is not None and found.says_recipe
+        named = self.repository.inside(found.parent)
+        parent = self.before(named, commit) if named else None
         return parent is not None and parent.says_recipe
+
+    def dependencies(
+        self, path: str, names: frozenset[str]
+    ) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield each thing that a recipe depends on, by what to call it, with those of `names` that are part of it."""
+        found = self.now[path]
+        yield "its file ", self._steps(found.path, names)
+        yield "its lock ", self._steps(lock_path(found.path), names)
+        if not found.parent and all(name.endswith((*ENDS, SUFFIX)) for name in names):
+            # nothing that changed can be a file of rows or a parent
+            return
+        texts = [found]
+        if found.parent:
+            yield "its parent ", self._steps(found.parent, names)
+            # reported where the recipe is validated
+            with suppress(OSError):
+                content = read_bytes(found.parent, limit=MAX_BYTES)
+                texts.insert(0, RecipeFile(content=content, path=found.parent))
+        for text in texts:
+            for written in dict.fromkeys(_written(text.value)):
+                yield "", self._matching(absolute(written, text.path.parent), names)
+
+    def _steps(self, path: Path, names: frozenset[str]) -> frozenset[str]:
+        return names & set(self.repository.target_now(path).steps)
+
+    def _matching(self, path: Path, names: frozenset[str]) -> frozenset[str]:
+        """Return the names that a path means: itself, links on the way, what is in a folder or matches a pattern."""
+        root, target = self.repository.root, self.repository.target_now(path)
+        found = names & set(target.steps)
+        if target.is_outside or not target.steps:
+            return found
+        place = target.steps[-1]
+        found |= {name for name in names if name.startswith(f"{place}/")}
+        if has_magic(place):
+            matched = match_listed(place, root, [root / name for name in names])
+            found |= {one.relative_to(root).as_posix() for _, one in matched}
+            start = re.split(r"[*?\[]", place, maxsplit=1)[0]
+            for link in self.repository.links():
+                if link.startswith(start):
+                    found |= self._steps(root / link, names)
+        return found
 
 
 def touched_recipes(
     repository: Repository, commit: str, moved: Sequence[Moved]
 ) -> tuple[Touched, ...]:
     """Return the recipes that differ between a commit and the files as they are now, by path."""
-    unseen = repository.unseen(commit)
+    unseen, head = repository.unseen(commit), repository.commit("HEAD")
     search = _VersionFiles(
         repository=repository,
         commit=commit,
@@ -143,31 +227,13 @@ def touched_recipes(
     for one in _paired(search, found, gone):
         is_unseen = not unseen.isdisjoint((one.path, one.was))
         if not is_unseen and one.path in search.now:
-            is_unseen = any(any(names) for _, names in search.dependencies(one.path, unseen))
+            is_unseen = any(names for _, names in search.dependencies(one.path, unseen))
         listed.append(replace(one, unseen=UNSEEN if is_unseen else ""))
-    known = {*search.now, *(one.path for one in listed)}
-    for path in unseen - known:
-        if search.was_whole(path) or search.is_committed_recipe(path):
+    for path in unseen - {*search.now, *(one.path for one in listed)}:
+        if search.was_whole(path) or search.was_whole(path, head):
             hidden = Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=UNSEEN)
             listed.append(hidden)
-    listed += _in_submodules(search)
     return tuple(sorted(listed, key=lambda one: one.path))
-
-
-def _in_submodules(search: _VersionFiles) -> Iterator[Touched]:
-    """Recipes in a submodule that moved: git shows of it only that it did."""
-    root = search.repository.root
-    for name in sorted(search.names & set(search.repository.links())):
-        # A link in the place of the submodule could lead anywhere.
-        if (root / name).is_symlink() or not (root / name).is_dir():
-            continue
-        for file in (file for end in ENDS for file in (root / name).rglob(f"*{end}")):
-            with suppress(OSError):
-                if search.repository.leads_out(file) or not file.is_file():
-                    continue
-                if PLAIN.search(read_bytes(file, limit=MAX_BYTES)):
-                    path, status = file.relative_to(root).as_posix(), ChangeStatus.HIDDEN
-                    yield Touched(path=path, status=status, was=path, unseen=IN_SUBMODULE)
 
 
 def _gone(search: _VersionFiles, there: set[str]) -> Iterator[Touched]:
@@ -198,12 +264,10 @@ def _touched(search: _VersionFiles, path: str) -> Touched | None:
         return Touched(path=path, status=status, was=was)
     why: dict[str, None] = {}
     for what, found in search.dependencies(path, search.names) if search.names else ():
-        names = sorted(set(found))
-        if names and what == "its lock ":
-            why[f"its lock {names[0].rpartition('/')[2]}"] = None
-        elif names:
+        if names := sorted(found):
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            why[f"{what}{names[0]}{more}"] = None
+            first = names[0].rpartition("/")[2] if what == "its lock " else names[0]
+            why[f"{what}{first}{more}"] = None
     status = ChangeStatus.CHANGED
     return Touched(path=path, status=status, was=path, why=tuple(why)) if why else None
 

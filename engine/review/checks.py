@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from engine.backends.base import steps_of
 from engine.environment import Device
-from engine.errors import DataError, Problem, RecipeError, Severity
+from engine.errors import Problem, RecipeError, Severity
 from engine.evidence.review import Checked, Comment, Effect, Finding
 from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
-from engine.recipe.methods import sizes_in_rows
-from engine.recipe.model import FROM_TRAIN, PathRef, Recipe, ValidationSize
+from engine.recipe.model import PathRef, Recipe
 from engine.recipe.outside import outside_of
 from engine.recipe.references import base_reference
 from engine.recipe.text.source import Reader
@@ -25,10 +24,8 @@ from engine.review.findings import review, waived
 from engine.review.repository import Repository, names_of
 from engine.review.rows import RowDivider
 from engine.review.version import Side, try_side, waivers_of
-from engine.store import Store
-from engine.training.trained_rows import what_changes_rows
 from engine.trust.access import AccessCheck
-from engine.values import Value, replace
+from engine.values import replace
 
 _ABSENT: Final = frozenset({"R302", "R250"})
 NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"
@@ -41,17 +38,8 @@ DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "maste
 """Where the old version is looked for when nobody says."""
 
 
-class ReviewInputs(Value):
-    repository: Repository
-    commit: str
-    label: str
-    notes: tuple[str, ...] = ()
-    unknown: str = ""
-    """Why it may not be where the work began; empty where it is."""
-
-
-def asked(repository: Repository, since: str | None) -> ReviewInputs:
-    """Return the commit to compare with: where the work on HEAD began.
+def asked(repository: Repository, since: str | None) -> Comment:
+    """Return an empty comment with the commit to compare with: where the work on HEAD began.
 
     RecipeError R021 where this clone has no such revision, R026 where nobody says one and it has no main branch.
     """
@@ -66,7 +54,7 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
         )
     named, head = repository.commit(label), repository.commit("HEAD")
     bases = repository.merge_bases(named, head)
-    found = ReviewInputs(repository=repository, commit=named, label=label)
+    found = Comment(base=label, commit=named, checked=(), notes=())
     is_cut = (
         len(bases) == 1
         and bases[0] not in (named, head)
@@ -86,28 +74,15 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
     return replace(found, notes=(note,), unknown=why)
 
 
-def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Comment:
-    repository = what.repository
-    moved = repository.moved(what.commit, None)
-    touched = [*touched_recipes(repository, what.commit, moved)]
-    # One for all recipes, so that its limit holds for the whole review.
-    rows = RowDivider()
+def check_changes(repository: Repository, comment: Comment, *, device: Device) -> Comment:
+    """Return the comment with every changed recipe checked."""
+    moved = repository.moved(comment.commit, None)
     waivers: list[str] = []
-    with revisions(repository, what.commit, None, names_of(moved)) as (before, after):
-        trees = (before, after)
-        checked = [
-            _Check(what=what, touched=one, trees=trees, waivers=waivers).made(store, device, rows)
-            for one in touched
-        ]
-    return Comment(
-        base=what.label,
-        commit=what.commit,
-        # At the end: the reason for a recipe that is gone stands in another recipe, which may come
-        # later.
-        checked=tuple(_excused(one, waivers) for one in checked),
-        notes=what.notes,
-        unknown=what.unknown,
-    )
+    with revisions(repository, comment.commit, None, names_of(moved)) as trees:
+        check = _Check(repository, comment.base, trees, device, waivers)
+        checked = [check.made(one) for one in touched_recipes(repository, comment.commit, moved)]
+    # at the end: the reason for a recipe that is gone is in another recipe, which may come later
+    return replace(comment, checked=tuple(_excused(one, waivers) for one in checked))
 
 
 def _excused(one: Checked, waivers: Sequence[str]) -> Checked:
@@ -131,99 +106,78 @@ class _Ignoring(WorkingTree):
         return self.read
 
 
-class _Check(Value):
-    what: ReviewInputs
-    touched: Touched
+@dataclass(slots=True)
+class _Check:
+    repository: Repository
+    base: str
     trees: tuple[FileTree, FileTree]
+    device: Device
     waivers: list[str]
     """Reasons that new versions give for recipes that are gone; added to."""
+    rows: RowDivider = field(default_factory=RowDivider)
+    """One for all recipes, so that its limit holds for the whole review."""
 
-    @property
-    def repository(self) -> Repository:
-        return self.what.repository
-
-    def made(self, store: Store, device: Device, rows: RowDivider) -> Checked:
-        touched, is_new = self.touched, self.touched.status is ChangeStatus.NEW
+    def made(self, touched: Touched) -> Checked:
+        is_moved, findings = touched.was != touched.path, list[Finding]()
         found = Checked(
             path=touched.path,
             status=touched.status.value,
-            was=touched.was if touched.was != touched.path else "",
+            was=touched.was if is_moved else "",
             why=touched.why,
         )
         if touched.status in (ChangeStatus.DELETED, ChangeStatus.GONE):
             return replace(found, findings=(_finding(GONE, Effect.WEAKER, IS_GONE),))
-        unseen: tuple[Finding, ...] = ()
         if touched.unseen:
-            unseen = (_finding(UNSEEN, Effect.UNKNOWN, touched.unseen),)
-        found = replace(found, findings=unseen)
+            findings.append(_finding(UNSEEN, Effect.UNKNOWN, touched.unseen))
         if touched.status is ChangeStatus.HIDDEN:
-            return found
-        new, problems, notes = self._new()
-        found = replace(found, problems=tuple(map(self._placed, problems)), notes=notes)
+            return replace(found, findings=tuple(findings))
+        new, problems, notes = self._new(touched)
+        placed = tuple(map(self._placed, problems))
+        found = replace(found, findings=tuple(findings), problems=placed, notes=notes)
         if new is None:
             return found
-        old, why = (None, "") if is_new else self._old()
-        before = waivers_of(old) if old is not None else {}
+        old, label = None, f"{touched.was} at {self.base}"
+        if touched.status is not ChangeStatus.NEW:
+            old, problems = try_side(self.repository.root / touched.was, self.trees[0], label=label)
+        before = waivers_of(old) if old else {}
         if (why_gone := waivers_of(new).get(GONE, "")) != before.get(GONE, ""):
             self.waivers.append(why_gone)
-        reaches = _reaches(new) - (_reaches(old) if old is not None else set())
+        reaches = _reaches(new) - (_reaches(old) if old else set())
         found = replace(found, plan=tuple(plan_lines(new.recipe)), reaches=tuple(sorted(reaches)))
-        if old is None:
-            found = replace(found, waived=tuple((one.what, one.why) for one in new.recipe.waivers))
-        if is_new:
-            return found
-        if old is None:
-            unseen += (_finding(NO_OLD, Effect.UNKNOWN, why),)
-        else:
-            result = review(old, new, store=store, device=device, rows=rows)
+        if old is not None:
+            result = review(old, new, device=self.device, rows=self.rows)
             found = replace(found, review=result, plan_before=tuple(plan_lines(old.recipe)))
-        return replace(found, findings=tuple(waived(unseen, waivers_of(new), before)))
+        else:
+            found = replace(found, waived=tuple((one.what, one.why) for one in new.recipe.waivers))
+            if touched.status is not ChangeStatus.NEW:
+                first = next(one for one in problems if one.severity is Severity.ERROR)
+                where = f"`{first.path}`: " if first.path else ""
+                says = f"{NO_COMPARISON}: {first.code} {where}{first.message}"
+                findings.append(_finding(NO_OLD, Effect.UNKNOWN, says))
+        return replace(found, findings=tuple(waived(findings, waivers_of(new), before)))
 
-    def _new(self) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
-        """The new version; files that git ignores, or has not checked out, may be missing, and are not looked at."""
-        path, repository = self.repository.root / self.touched.path, self.repository
-        side, problems = self._tried(path, self.trees[1], self.touched.path)
-        errors = [one for one in problems if one.severity is Severity.ERROR]
-        if side is not None or not errors or any(one.code not in _ABSENT for one in errors):
+    def _new(self, touched: Touched) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
+        """Return the new version; files that git ignores, or has not checked out, may be missing."""
+        path, repository = self.repository.root / touched.path, self.repository
+        side, problems = try_side(path, self.trees[1], label=touched.path)
+        errors = {one.code for one in problems if one.severity is Severity.ERROR}
+        if side is not None or not errors or errors - _ABSENT:
             return side, problems, ()
         tree = _Ignoring(repository=repository, changed=frozenset())
-        side, _ = self._tried(path, tree, self.touched.path)
-        if side is None:
-            return None, problems, ()
-        base = base_reference(side.recipe.base_model)
-        refs = (base, *(source.ref for source in side.recipe.data.sources))
-        paths = [ref.path for ref in refs if isinstance(ref, PathRef) and not ref.path.exists()]
+        side, _ = try_side(path, tree, label=touched.path)
         absent: dict[str, list[str]] = {}
-        for one in paths:
-            named = f"`{repository.named(one)}`"
-            absent.setdefault(_why_absent(repository, one), []).append(named)
-        if not absent or "" in absent:
+        if side is not None:
+            base, sources = base_reference(side.recipe.base_model), side.recipe.data.sources
+            for ref in (base, *(source.ref for source in sources)):
+                if isinstance(ref, PathRef) and not ref.path.exists():
+                    why = _why_absent(repository, ref.path)
+                    absent.setdefault(why, []).append(f"`{repository.named(ref.path)}`")
+        if side is None or not absent or "" in absent:
             return None, problems, ()
-        notes = [
-            f"not in this clone, since {why}: {', '.join(them)}" for why, them in absent.items()
-        ]
+        notes = (f"not in this clone, since {why}: {', '.join(it)}" for why, it in absent.items())
         left = tuple(one for one in problems if one.code not in _ABSENT)
         # What was missing only matters for validation; the comparison is with the real tree.
         return replace(side, tree=self.trees[1]), left, tuple(notes)
-
-    def _old(self) -> tuple[Side | None, str]:
-        path = self.repository.root / self.touched.was
-        side, problems = self._tried(
-            path, self.trees[0], f"{self.touched.was} at {self.what.label}"
-        )
-        if side is None:
-            first = next(one for one in problems if one.severity is Severity.ERROR)
-            where = f"`{first.path}`: " if first.path else ""
-            return None, f"{NO_COMPARISON}: {first.code} {where}{first.message}"
-        return side, ""
-
-    def _tried(
-        self, path: Path, tree: FileTree, label: str
-    ) -> tuple[Side | None, tuple[Problem, ...]]:
-        try:
-            return try_side(path, tree, label=label)
-        except (DataError, RecipeError) as error:
-            return None, error.problems
 
     def _placed(self, problem: Problem) -> Problem:
         place = problem.place
@@ -252,26 +206,6 @@ def _finding(code: str, effect: Effect, says: str) -> Finding:
 
 
 def plan_lines(recipe: Recipe) -> Iterator[str]:
-    splits = recipe.splits
-    train, validation = sizes_in_rows(splits.train, splits.validation)
-    sizes = (("train", train), ("validation", validation), ("holdout", splits.holdout))
-    sized = " / ".join(f"{_size(size)} {name}" for name, size in sizes if size)
-    if splits.folds:
-        sized = f"{splits.folds} folds of all rows"
-    steps = ""
-    if isinstance(train, int) and recipe.sweep is None:
-        before = what_changes_rows(recipe)
-        most = "at most " if recipe.method.early_stopping else ""
-        steps = f" · {most}{steps_of(recipe, train)} steps{f' before {before}' if before else ''}"
-    method = describe_sweep(recipe) if recipe.sweep else describe_method(recipe)
-    yield f"{method} · {sized}{steps}"
+    yield describe_sweep(recipe) if recipe.sweep else describe_method(recipe)
     yield from power_estimates(recipe, None).lines
     yield from moving(recipe)
-
-
-def _size(size: ValidationSize) -> str:
-    if size == FROM_TRAIN:
-        return "part of train as"
-    if isinstance(size, str):
-        return "the rest"
-    return f"{size:.0%}" if isinstance(size, float) else str(size)

@@ -5,10 +5,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from engine.environment import Device
 from engine.evidence.review import Area, Change, Effect, Finding, Review
+from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
+from engine.recipe.model import (
+    BaseModel,
+    HubRef,
+    PackageRef,
+    PathRef,
+    Recipe,
+    Reference,
+    Source,
+    ValidationSize,
+)
 from engine.recipe.references import base_reference
+from engine.recipe.sweeps import settled
 from engine.recipe.validation.schema import Weakening, weakenings
 from engine.review import comparisons, files
 from engine.review.compare import Versions, other_bytes
@@ -17,17 +31,97 @@ from engine.review.flatten import Paired
 from engine.review.holdout import judge_checks, judge_holdout
 from engine.review.judges import founded, judges_of, prompt_leaks, redrawn, unreported
 from engine.review.locks import judge_record, lock_changes, record_notes, with_accepted
-from engine.review.reruns import config_changes, costs, reruns
 from engine.review.rows import RowDivider
 from engine.review.version import Side, waivers_of
 from engine.review.weakening import of_keys
+from engine.sources import base_model_identity, identity
+from engine.sources.local import DigestMemory
+from engine.stages import STAGES, references_of, stages_of
 from engine.store import Store
 from engine.values import replace
 
+ROWS: Final = 1000
+"""Nominal, where a recipe says shares."""
+# No store, so that what this machine has built or remembers is in no key.
+_NOWHERE: Final = Path("/nonexistent/recipe-review")
+REPORT: Final = "report"
 
-def review(
-    old: Side, new: Side, *, store: Store, device: Device, rows: RowDivider | None = None
-) -> Review:
+
+def reruns(versions: Versions, device: Device) -> tuple[str, ...]:
+    """Return the stages of the new version whose key the old version has not, in order.
+
+    `report`, which always runs, ends them where there are any.
+    """
+    old, new = _keys(versions.old, device), _keys(versions.new, device)
+    unsettled = old.get(SWEEP) != new.get(SWEEP)
+    after = STAGES[STAGES.index(SWEEP) :] if unsettled else ()
+    again = [
+        name for name in STAGES if name in new and (name in after or new[name] != old.get(name))
+    ]
+    return (*again, REPORT) if again else ()
+
+
+def _keys(side: Side, device: Device) -> Mapping[str, str]:
+    recipe = nominal(side.recipe)
+    inputs = PlanInputs(
+        device=device,
+        sources=tuple(_identity(source, side) for source in recipe.data.sources),
+        base_model=start_identity(recipe.base_model, side),
+        references={
+            name: _identity(found, side)
+            for stage in stages_of(recipe)
+            for name, found in references_of(stage, recipe).items()
+        },
+        lock=side.lock,
+        nominal=True,
+    )
+    keys = _planned(recipe, inputs)
+    if recipe.sweep is None:
+        return keys
+    return keys | _planned(replace(settled(recipe, 0), sweep=None), inputs)
+
+
+def _planned(recipe: Recipe, inputs: PlanInputs) -> dict[str, str]:
+    plan = plan_run(recipe, Store(_NOWHERE), inputs=inputs)
+    return {stage.name: stage.key.digest if stage.key else "" for stage in plan.stages}
+
+
+def _identity(found: Source | Reference, side: Side) -> Mapping[str, Any]:
+    if not isinstance(found, Source):
+        return reference_identity(found, side)
+    beside = {file.column: reference_identity(file.ref, side) for file in found.columns}
+    return {**reference_identity(found.ref, side), **({"columns": beside} if beside else {})}
+
+
+def start_identity(base: BaseModel, side: Side) -> Mapping[str, Any]:
+    return base_model_identity(base, lambda ref: reference_identity(ref, side))
+
+
+def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:
+    """Return what differs where a reference means something else; cheap, and no part of a stored key."""
+    if isinstance(ref, HubRef | PackageRef):
+        return identity(ref, DigestMemory(_NOWHERE / "digests.json"))
+    if isinstance(ref, PathRef) and ref.sha256 is not None:
+        return {"sha256": ref.sha256}
+    return {"path": str(ref.path)} if ref.withheld else side.tree.identity(ref.path)
+
+
+def nominal(recipe: Recipe) -> Recipe:
+    train, validation = nominal_rows(recipe)
+    return replace(recipe, splits=replace(recipe.splits, train=train, validation=validation))
+
+
+def nominal_rows(recipe: Recipe) -> tuple[int, int]:
+    return _rows(recipe.splits.train), _rows(recipe.splits.validation)
+
+
+def _rows(size: ValidationSize) -> int:
+    if isinstance(size, str):
+        return ROWS
+    return size if isinstance(size, int) else round(size * ROWS)
+
+
+def review(old: Side, new: Side, *, device: Device, rows: RowDivider | None = None) -> Review:
     versions = Versions(old=old, new=new)
     findings, changes = judge(versions, RowDivider() if rows is None else rows)
     found = {one.path: listed.place for one in versions.sources if (listed := one.new or one.old)}
@@ -39,9 +133,6 @@ def review(
         findings=findings,
         changes=changes,
         reruns=reruns(versions, device),
-        backends=(old.recipe.backend.name, new.recipe.backend.name),
-        config=config_changes(versions, device),
-        costs=costs(versions, store, device),
         notes=tuple(_notes(versions)),
         uncompared=uncompared(versions),
         places={path: place for path, place in found.items() if counts[place] == 1},

@@ -74,7 +74,6 @@ def judge_holdout(versions: Versions, rows: RowDivider, judges: Judges) -> Itera
     sources = (_moved_source(versions, source) for source in versions.sources)
     moved = [*chain.from_iterable(sources), *_gone_rows(versions, judges)]
     yield from moved
-    yield from _fewer_validation(versions, rows)
     if judges.rows is None:
         yield from _gone_lines(versions)
     causes = [*_drawn(versions), *_other_rows(versions)]
@@ -228,27 +227,6 @@ def _gone_lines(versions: Versions) -> Iterator[Finding]:
         if one.same_place and bytes_changed(versions, one) and not only_grew(versions, one):
             says = "lines of it are gone or changed; whether such rows judged is not known here"
             yield finding("W206", one.path, says)
-
-
-def _fewer_validation(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
-    """W204: where the data say which rows are for validation, and there are fewer of them."""
-    if not (versions.new.recipe.splits.by == versions.old.recipe.splits.by == "files"):
-        return
-    for source in versions.sources:
-        old, new = source.old, source.new
-        if old is None or old.first.into != "validation":
-            continue
-        if new is None:
-            yield finding("W204", source.path, "its rows are gone", old.place)
-        elif new.first.into != "validation":
-            yield finding("W204", f"{source.path}.into", "its rows are no longer for validation")
-        elif changed_rows(versions, source) is not None:
-            before, after = rows.of(versions.old), rows.of(versions.new)
-            if isinstance(before, str) or isinstance(after, str):
-                continue
-            was, now = (found.counts.get("validation", 0) for found in (before, after))
-            if now < was:
-                yield finding("W204", source.path, "", str(was), str(now))
 
 
 def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:

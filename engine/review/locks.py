@@ -13,95 +13,34 @@ from typing import Any, Final
 from engine.evidence.review import Area, Change, Finding
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.draw import draw_of, needs_record
-from engine.lock.file import Accepted, Lock, MetricFacts
-from engine.recipe.model import Recipe
+from engine.lock.file import Accepted, Lock
 from engine.recipe.text.dump import changed_sections, recipe_digest, section_digests
 from engine.review.compare import Versions, cropped, finding, plain
 from engine.review.file_tree import Disk
 from engine.review.version import Side
 from engine.values import replace, shortest, to_json
 
-_CODES: Final = ("W101", "W102")
-_AT: Final = "acceptance.metrics."
-DECIDES: Final = "acceptance.decide_on"
-CONFIDENCE: Final = "acceptance.confidence"
-_COMPARED: Final = (
-    "acceptance.over_baselines.", "acceptance.over_previous.", "acceptance.over_without_synthetic.",
-    "acceptance.against_teacher.", "export.after_quantization.",
-)  # fmt: skip
-"""Sections whose bounds compare a metric with one that the lock does not keep."""
+DECIDES: Final = ("acceptance.decide_on", "acceptance.confidence")
+"""Keys that say how every bound on a metric is decided."""
 
 
 def with_accepted(findings: Iterable[Finding], versions: Versions) -> list[Finding]:
     """Return the findings, those of a bound with the value of the accepted model, as far as its lock keeps one."""
     lock = versions.new.lock or versions.old.lock
-    accepted = lock.accepted if lock else None
-    if accepted is None:
-        return list(findings)
+    metrics = lock.accepted.metrics if lock and lock.accepted else {}
+    bounds = [one.metric for one in versions.new.recipe.acceptance.metrics]
     found = []
     for one in findings:
-        says = filter(None, (one.says, *_of_the_accepted(one, accepted, versions)))
-        found.append(replace(one, says="; ".join(says)))
-    return found
-
-
-def _of_the_accepted(one: Finding, accepted: Accepted, versions: Versions) -> Iterator[str]:
-    """Yield what a finding of a bound means for the accepted model."""
-    sides = (versions.old.recipe, versions.new.recipe)
-    metrics = accepted.metrics
-    known = {
-        name: shortest(value, 3)
-        for name, facts in metrics.items()
-        if (value := facts["value"]) is not None
-    }
-    if one.path in (DECIDES, CONFIDENCE):
-        for bound in versions.new.recipe.acceptance.metrics:
-            if bound.metric not in known:
+        says = [one.says] if one.says else []
+        for name, facts in metrics.items():
+            is_bound = one.path.startswith(("acceptance.", "export.")) and f".{name}." in one.path
+            if facts["value"] is None or not (is_bound or (one.path in DECIDES and name in bounds)):
                 continue
-            facts = metrics[bound.metric]
             ends = [shortest(end, 3) for end in (facts["low"], facts["high"]) if end is not None]
             span = f" ({' to '.join(ends)})" if ends else ""
-            says = f"the accepted model has {bound.metric} {known[bound.metric]}{span}"
-            # the interval of another confidence is not in the lock
-            passes = tuple(_passes(facts, bound.metric, side, bound.direction) for side in sides)
-            yield f"{says}: {_PASSES[passes]}" if one.path == DECIDES else says
-        return
-    for section in _COMPARED:
-        metric = one.path.removeprefix(section).rpartition(".")[0]
-        if one.path.startswith(section) and metric in known:
-            yield (
-                f"the accepted model has {metric} {known[metric]} on the holdout; what this "
-                "bound compares it with is in its report"
-            )
-    metric, _, end = one.path.removeprefix(_AT).rpartition(".")
-    if (
-        one.code in _CODES
-        and one.path.startswith(_AT)
-        and end in ("min", "max")
-        and metric in known
-    ):
-        passes = tuple(_passes(metrics[metric], metric, side, end) for side in sides)
-        yield f"the accepted model has {known[metric]}: {_PASSES[passes]}"
-
-
-_PASSES: Final[Mapping[tuple[bool, ...], str]] = {
-    (False, True): "it passes now and did not before",
-    (True, False): "it no longer passes",
-    (True, True): "it passes as before",
-    (False, False): "it does not pass, as before",
-}
-
-
-def _passes(facts: MetricFacts, metric: str, recipe: Recipe, end: str) -> bool:
-    """Return whether the accepted model keeps the threshold of a version; without one it does."""
-    threshold = next((one for one in recipe.acceptance.metrics if one.metric == metric), None)
-    if threshold is None or threshold.direction != end:
-        return True
-    limit = facts["low"] if end == "min" else facts["high"]
-    value = facts["value"] if recipe.acceptance.decide_on == "point" else limit
-    if value is None:
-        return False
-    return value >= threshold.bound if end == "min" else value <= threshold.bound
+            says.append(f"the accepted model has {name} {shortest(facts['value'], 3)}{span}")
+        found.append(replace(one, says="; ".join(says)))
+    return found
 
 
 AT: Final = "lock.accepted"

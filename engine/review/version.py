@@ -74,10 +74,7 @@ class Side(Value, dict=True):
 def load_side(path: Path, tree: FileTree, *, label: str) -> Side:
     """Load a version of a recipe.
 
-    Raises:
-        RecipeError: with every problem, where it is not valid, or does not exist.
-        DataError: D380 to D382 for its lock.
-
+    RecipeError with every problem, where it or its lock is not valid, or does not exist.
     """
     side, problems = try_side(path, tree, label=label)
     if side is not None:
@@ -93,10 +90,7 @@ def load_side(path: Path, tree: FileTree, *, label: str) -> Side:
 
 
 def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tuple[Problem, ...]]:
-    """Return a version of a recipe, or None where it is not valid, and the problems found in it.
-
-    DataError D380 to D382 for its lock.
-    """
+    """Return a version of a recipe, or None where it is not valid, and the problems found in it."""
     recipe, problems = check_recipe(path, read=tree.reader)
     if recipe is not None:
         from engine.backends import check_backend  # only of a recipe
@@ -107,7 +101,10 @@ def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tu
         return None, problems
     # Patterns were read from the disk of today; a revision had other files.
     recipe = tree.expanded(recipe)
-    lock = _lock(path, tree)
+    try:
+        lock = _lock(path, tree)
+    except DataError as error:
+        return None, error.problems
     found = Side(label=label, path=path, recipe=recipe, problems=problems, lock=lock, tree=tree)
     return found, problems
 

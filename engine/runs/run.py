@@ -43,8 +43,8 @@ from engine.recipe.text.extends import with_parent_text
 from engine.recipe.text.paths import absolute, from_here
 from engine.runs.events import RecordedProgress, ended, events_of, files_and_end, keep, not_kept
 from engine.store import Artifact, Store, make_key
-from engine.store.leftovers import remove_leftovers
 from engine.store.remote.store import open_store
+from engine.store.root import remove_leftovers
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 from engine.tracking.stream import STAGE_BEGUN, EventStream
 from engine.training.trained_rows import row_lengths
@@ -142,7 +142,7 @@ def run_recipe(
         options = replace(
             options,
             previous=runs.payloads(recipe.name),
-            input_check=lock.input_check(inputs.sources, store),
+            input_check=lock.input_check(store),
         )
         keeper = LockWriter(recipe=recipe, store=store, before=inputs.lock)
         tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)

@@ -131,9 +131,6 @@ def _all() -> tuple[Situation, ...]:
         ("rows of a submodule that is not here", t.in_a_submodule, r.not_fetched, UNSURE, 0),
         ("rows of a submodule that moved and is not here", t.in_a_submodule, r.moved_and_not_fetched,
          f"{WEAKER} · {COMPARED}", 1),
-        ("a recipe in a submodule that moved", t.recipes_in_a_submodule, t.lowered_in_a_submodule,
-         "🔴 2 recipes changed, 1 compared: the gate got weaker in 1 · not known in 1 whether the gate got weaker · "
-         + COMPARED, 1),
         ("other rows in a repository within", r.nested_repository, r.other_rows_in_a_nested_repository,
          UNSURE, 0),
         ("a pointer of git-lfs to other bytes", t.pointed_to, t.pointed_elsewhere, WEAKER, 1),

@@ -244,19 +244,6 @@ def in_a_submodule(team: Team) -> None:
     team.git.edit(RECIPE, "path: tickets.csv", "path: ../inner/rows.csv")
 
 
-def recipes_in_a_submodule(team: Team) -> None:
-    in_a_submodule(team)
-    inner = Git(folder=team.folder / "inner")
-    inner.write({"own.yaml": (CASES / "base" / "talk.yaml").read_text("utf-8")})
-    inner.commit()
-
-
-def lowered_in_a_submodule(team: Team) -> None:
-    inner = Git(folder=team.folder / "inner")
-    inner.edit("own.yaml", "max: 8.0", "max: 9.0")
-    inner.commit()
-
-
 def recipe_outside(team: Team) -> None:
     sound_lock(team)
     (team.folder / RECIPE).rename(team.folder / "recipes" / "kept.ignored")

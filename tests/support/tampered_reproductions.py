@@ -100,7 +100,7 @@ def frozen(facts: Facts, material: Repetition) -> str:
         return policy
     assert policy.accepted is not None
     found = reproduction_of(replace(material.run, accepted=policy.accepted))
-    checking = policy.input_check((), Store(material.project / ".recipe"))
+    checking = policy.input_check(Store(material.project / ".recipe"))
     assert checking is not None
     try:
         for stage in material.run.artifacts:

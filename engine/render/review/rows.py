@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from engine.codes import all_codes
-from engine.evidence.review import Area, Change, Cost, Effect, Finding, Gate, Review
+from engine.evidence.review import Area, Change, Effect, Finding, Gate, Review
 from engine.render.blocks import capital
-from engine.render.markdown import code, fenced, prose, table
+from engine.render.markdown import code, prose, table
 from engine.render.progress import WIDTH
 from engine.render.styled_text import Line, cells, line, pad, printable, to_text
 from engine.values import Value, replace, to_json
@@ -27,26 +27,12 @@ def review_markdown(review: Review, *, level: int = 2) -> str:
 
 
 def rest_markdown(review: Review, *, level: int) -> str:
-    """All but the gate and what was not compared: what else changes, what it costs, and what runs again."""
-    mark, merged = "#" * level, dict[str, list[ChangedRow]]()
-    for title, rows in sections(review):
-        # what has no title is what the changes before cost
-        merged.setdefault(title or [*merged][-1], []).extend(rows)
+    """All but the gate and what was not compared: what else changes, and what runs again."""
     parts = []
-    for title, rows in merged.items():
-        parts.append(f"{mark} {title}")
+    for title, rows in sections(review):
+        parts.append(f"{'#' * level} {title}")
         cells = [[*_values(row), prose(row.says)] for row in rows]
         parts.append(table(["key", "before", "after", ""], cells))
-    if review.config:  # as a unified diff; the recipe's key stands behind each line
-        lines: list[str] = []
-        for change in review.config:
-            if change.before is not None:
-                lines.append(f"- {change.key}: {change.before}")
-            if change.after is not None:
-                lines.append(f"+ {change.key}: {change.after}   # {change.origin}")
-        names = " to ".join(dict.fromkeys(review.backends))
-        parts.append(f"{mark} The compiled config changes ({names})")
-        parts.append(fenced("\n".join(lines), "diff"))
     parts.append(f"**Reruns**: {', '.join(review.reruns) or 'nothing'}")
     parts += [prose(f"{capital(note)}.") for note in review.notes]
     if review.is_empty:
@@ -84,9 +70,7 @@ def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
     gate = GATES[review.gate]
     lines = [line((gate.title, gate.style)), *_rows(gate_rows(review), width)]
     for name, rows in sections(review):
-        lines += [line((name, "strong"))] if name else []
-        lines += _rows(rows, width)
-    lines += _config(review)
+        lines += [line((name, "strong")), *_rows(rows, width)]
     named = [("Reruns", " ".join(review.reruns) or "nothing")]
     named += [("Note", note) for note in review.notes]
     named += [("Not compared", name) for name in review.uncompared]
@@ -120,20 +104,6 @@ def _rows(rows: Sequence[ChangedRow], width: int) -> Iterator[Line]:
             yield line(f"      {part}")
 
 
-def _config(review: Review) -> Iterator[Line]:
-    if not review.config:
-        return
-    names = " -> ".join(dict.fromkeys(review.backends))
-    yield line((f"The compiled config changes ({names})", "strong"))
-    width = min(60, max(len(f"{one.key}: {one.after or ''}") for one in review.config))
-    for change in review.config:
-        if change.before is not None:
-            yield line((printable(f"  - {change.key}: {change.before}"), "fail"))
-        if change.after is not None:
-            written = pad(printable(f"{change.key}: {change.after}"), width)
-            yield line((f"  + {written}", "pass"), (f"   {printable(change.origin)}", "quiet"))
-
-
 SCHEMA = "diff.v1"
 
 
@@ -149,12 +119,7 @@ def review_json(review: Review) -> dict[str, Any]:
             "findings": [finding_json(finding) for finding in review.findings],
         },
         "changes": [{**to_json(change), "area": change.area.value} for change in review.changes],
-        "costs": [to_json(cost) for cost in review.costs],
         "reruns": list(review.reruns),
-        "config": {
-            "backends": list(review.backends),
-            "changes": [to_json(change) for change in review.config],
-        },
         "notes": list(review.notes),
         "uncompared": list(review.uncompared),
         "same": review.is_empty,
@@ -192,7 +157,6 @@ AREAS: Final = {
     Area.LOCK: "The record of runs changes",
     Area.NOTHING: "Words for people change",
 }
-COSTS: Final = "The training costs otherwise"
 UNCOMPARED: Final = "Not compared, so it may be other bytes now"
 NONE: Final = "none"
 OVERLAP: Final = "W203"
@@ -243,25 +207,16 @@ def named(path: str, places: Mapping[str, str]) -> str:
 
 
 def sections(review: Review) -> list[tuple[str, list[ChangedRow]]]:
-    """The other changes by what they decide; after those of the model what they cost, without a title."""
-    costs: dict[tuple[str, ...], ChangedRow] = {}
-    for cost in review.costs:
-        row = _row(cost.name, cost)
-        # those that are not known for the same reason are one row
-        key = ("", cost.says) if not (cost.before or cost.after) else (cost.name, cost.says)
-        known = costs.get(key)
-        costs[key] = replace(known, path=f"{known.path}, {row.path}") if known else row
+    """The other changes by what they decide."""
     found: list[tuple[str, list[ChangedRow]]] = []
     for area, title in AREAS.items():
         changes = (change for change in review.changes if change.area is area)
         rows = [_row(named(change.path, review.places), change) for change in changes]
         found += [(title, rows)] if rows else []
-        if area is Area.MODEL and costs:
-            found.append(("" if rows else COSTS, list(costs.values())))
     return found
 
 
-def _row(path: str, change: Finding | Change | Cost) -> ChangedRow:
+def _row(path: str, change: Finding | Change) -> ChangedRow:
     return ChangedRow(path=path, before=change.before, after=change.after, says=change.says)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.git_repository import Git, recipe, repository
-from support.recipe_pairs import CASES, write_rows
+from support.recipe_pairs import CASES
 
 PROBE = """\
   forgetting:
@@ -87,19 +87,6 @@ def test_a_copy_in_another_folder_means_the_same(team: Git, capsys: Any, tmp_pat
     assert found(capsys, "talk.yaml", str(copy / "talk.yaml"))["same"] is True
 
 
-def test_what_a_higher_rank_costs_is_reported_by_the_base_models_shapes(
-    team: Git, capsys: Any
-) -> None:
-    team.edit("talk.yaml", "  kind: lora", "  kind: lora\n  rank: 32")
-
-    costs = {one["name"]: one for one in found(capsys, "talk.yaml", "--from", "HEAD")["costs"]}
-
-    layer = 64 + 64 + 2 * (64 + 32) + 64 + 64 + 3 * (64 + 128)
-    trained = costs["trainable parameters"]
-    assert (trained["before"], trained["after"]) == (f"{32 * layer:,}", f"{64 * layer:,}")
-    assert trained["says"] == f"+{32 * layer:,}"
-
-
 def test_an_invalid_old_version_is_named(team: Git, capsys: Any) -> None:
     team.edit("talk.yaml", "  kind: lora", "  kind: lorra")
     team.commit()
@@ -109,39 +96,6 @@ def test_an_invalid_old_version_is_named(team: Git, capsys: Any) -> None:
 
     assert outcome.code == 2
     assert outcome.err.startswith("talk.yaml at HEAD:")
-
-
-def test_time_and_cost_are_estimated_as_by_the_plan(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    text = (
-        (CASES / "base" / "tickets.yaml").read_text("utf-8").replace("TICKETS", write_rows(folder))
-    )
-    hub = "  hub: HuggingFaceTB/SmolLM2-360M-Instruct\n  revision: 0123456789abcdef0123456789abcdef01234567\n"
-    text = text.replace(f"base_model:\n{hub}", "base_model:\n  path: base\n")
-    git = repository(folder, {"tickets.yaml": text, "base/config.json": json.dumps(LLAMA)})
-    git.edit("tickets.yaml", "epochs: 2", "epochs: 200")
-    prices = tmp_path / "slm-recipe" / "prices.yaml"
-    prices.parent.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-
-    unpriced = {
-        one["name"]: one for one in found(capsys, "tickets.yaml", "--from", "HEAD")["costs"]
-    }
-    prices.write_text("currency: EUR\ncpu: 5000\ncuda: 5000\nmps: 5000\n", encoding="utf-8")
-    priced = {one["name"]: one for one in found(capsys, "tickets.yaml", "--from", "HEAD")["costs"]}
-
-    assert (unpriced["steps"]["before"], unpriced["steps"]["after"]) == ("30", "3000")
-    assert unpriced["time"]["says"].startswith("+")
-    assert unpriced["cost"]["says"].startswith("not known: no price of this device")
-    before, after = (float(priced["cost"][at].removesuffix(" EUR")) for at in ("before", "after"))
-    assert after > before > 0
-    more, _, rest = priced["cost"]["says"].partition(" EUR ")
-    assert float(more) == pytest.approx(after - before, abs=0.02)
-    assert rest.startswith("for the training, by ")
 
 
 def test_a_file_under_another_name_is_the_same_opponent(team: Git, capsys: Any) -> None:

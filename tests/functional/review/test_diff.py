@@ -58,10 +58,6 @@ def test_a_review_is_printed_as_in_the_design(place: Place) -> None:
     assert lines[2].split()[:4] == ["splits.seed", "7", "->", "8"]
     assert "of 60 new holdout rows were training rows before" in outcome.out
     assert "The model changes" in lines
-    assert "  - lora_r: 16" in lines
-    assert [line.split() for line in lines if line.startswith("  + lora_r")] == [
-        ["+", "lora_r:", "32", "method.rank"]
-    ]
     assert lines[-1] == "W101, W201, W203 · recipe explain W101"
     again = "data baseline compile train evaluate forgetting gate merge quantize verify report"
     assert lines[-3] == f"Reruns  {again}"

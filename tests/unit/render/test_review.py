@@ -12,8 +12,6 @@ from engine.evidence.review import (
     Change,
     Checked,
     Comment,
-    ConfigChange,
-    Cost,
     Effect,
     Finding,
     Gate,
@@ -50,15 +48,9 @@ REVIEW = Review(
         Change(path="task.instruction", area=Area.TASK, says="reworded"),
     ),
     reruns=("data", "train", "report"),
-    backends=("axolotl", "axolotl"),
-    config=(ConfigChange(key="lora_r", before="8", after="16", origin="method.rank"),),
-    costs=(
-        Cost(name="trainable parameters", before="2.4 M", after="4.9 M", says="+2.4 M"),
-        Cost(name="time", before="", after="", says="not known: no run was timed"),
-    ),
     notes=("the lock records another draw",),
 )  # fmt: skip
-EMPTY = replace(REVIEW, findings=(), changes=(), reruns=(), config=(), costs=(), notes=())
+EMPTY = replace(REVIEW, findings=(), changes=(), reruns=(), notes=())
 
 
 @pytest.mark.parametrize(
@@ -177,14 +169,6 @@ def test_a_finding_of_two_values_says_what_it_means() -> None:
 
     assert "**weaker** (W101) | a bound on a metric was loosened |" in text
     assert "waived (W502) | a pin was moved; waived: It was corrected. |" in text
-
-
-def test_costs_that_are_not_known_for_one_reason_are_one_row() -> None:
-    unknown = tuple(Cost(name=name, before="", after="", says="not known: x") for name in "ab")
-
-    text = review_markdown(replace(REVIEW, costs=unknown))
-
-    assert "| `a, b` |  |  | not known: x |" in text
 
 
 def test_what_is_wrong_stands_first() -> None:

@@ -10,7 +10,6 @@ from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.rows import RowDivider
 from engine.review.version import load_side
-from engine.store import Store
 from support.recipe_pairs import CPU, cases
 
 
@@ -27,6 +26,6 @@ def test_lines_that_are_gone_are_reported(name: str, expected: list[str], tmp_pa
     case = next(one for one in cases() if one.name == name)
     sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
 
-    result = review(*sides, store=Store(tmp_path / "store"), device=CPU, rows=RowDivider(room=0))
+    result = review(*sides, device=CPU, rows=RowDivider(room=0))
 
     assert [f"{one.code} {one.path}" for one in result.findings] == expected

@@ -12,7 +12,6 @@ from engine.recipe.validation.schema import weakenings
 from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.version import load_side
-from engine.store import Store
 from support.recipe_pairs import CPU, Case, cases
 
 ALL = cases()
@@ -27,7 +26,7 @@ OF_REPOSITORIES = {"W119", "W120", "W121"}
 def reviewed(case: Case, folder: Path) -> Review:
     old, new = case.write(folder)
     sides = [load_side(path, Disk(), label=path.parent.name) for path in (old, new)]
-    return review(*sides, store=Store(folder / "store"), device=CPU)
+    return review(*sides, device=CPU)
 
 
 def found(result: Review, *effects: Effect) -> list[str]:

@@ -13,7 +13,6 @@ from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.rows import RowDivider
 from engine.review.version import load_side
-from engine.store import Store
 from support.changed_data import version
 from support.judged_pairs import judges
 from support.recipe_pairs import CPU, made_lock
@@ -36,7 +35,7 @@ def texts(folder: Path) -> list[str]:
 
 def codes(old: Path, new: Path, folder: Path, rows: RowDivider | None = None) -> list[str]:
     sides = [load_side(path, Disk(), label=path.parent.name) for path in (old, new)]
-    result = review(*sides, store=Store(folder / "store"), device=CPU, rows=rows)
+    result = review(*sides, device=CPU, rows=rows)
     return [f"{one.code} {one.path}: {one.says}" for one in result.findings]
 
 

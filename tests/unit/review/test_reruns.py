@@ -9,7 +9,6 @@ import pytest
 from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.version import load_side
-from engine.store import Store
 from support.paths import EXAMPLES
 from support.recipe_pairs import CPU
 
@@ -31,7 +30,7 @@ def reruns(
         sides.append(load_side(path, Disk(), label=name))
         for before, after in edits:
             text = text.replace(before, after)
-    return review(*sides, store=Store(folder / "store"), device=CPU).reruns
+    return review(*sides, device=CPU).reruns
 
 
 def test_another_bound_judges_again(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from engine.recipe import check_recipe, dump_resolved
 from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.version import try_side
-from engine.store import Store
 from support.paths import ROOT
 from support.recipe_pairs import CPU
 
@@ -49,10 +48,10 @@ def test_defaults_written_out_change_nothing(path: Path, tmp_path: Path) -> None
     sides = [side for side in found if side is not None]
     if len(sides) < 2:
         pytest.skip("its backend refuses it, or its resolved form says what only a default may say")
-    result = review(*sides, store=Store(tmp_path / "store"), device=CPU)
+    result = review(*sides, device=CPU)
 
     assert result.gate is Gate.STAYS
     if path.stem in LISTED:
         return
-    assert (result.findings, result.changes, result.config) == ((), (), ())
+    assert (result.findings, result.changes) == ((), ())
     assert result.reruns == ()

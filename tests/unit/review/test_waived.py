@@ -10,7 +10,6 @@ from engine.evidence.review import Gate
 from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.version import load_side
-from engine.store import Store
 from support.recipe_pairs import CPU, cases
 
 OLD = "  - {what: acceptance, why: The first rows were too easy.}\n"
@@ -31,4 +30,4 @@ def test_only_a_new_reason_accepts(added: str, gate: Gate, tmp_path: Path) -> No
         path.write_text(f"{path.read_text('utf-8')}\nwaivers:\n{OLD}{more}", encoding="utf-8")
     sides = [load_side(path, Disk(), label=path.name) for path in (old, new)]
 
-    assert review(*sides, store=Store(tmp_path / "store"), device=CPU).gate is gate
+    assert review(*sides, device=CPU).gate is gate

@@ -8,7 +8,7 @@ import pytest
 
 from engine.files import leases
 from engine.store import Store, make_key
-from engine.store.leftovers import remove_leftovers
+from engine.store.root import remove_leftovers
 from engine.store.runs import RECORD, UNFINISHED, Runs, _held, latest_accepted, write_text
 from engine.tracking.stream import EventStream
 

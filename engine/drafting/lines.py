@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from engine.drafting.layout_table import NEARLY, PATTERNS, TABLE
 from engine.drafting.marks import are_tags, marked_text, tag_divider, text_of_words
-from engine.drafting.reading import divider_of
+from engine.drafting.reading import cells_of, divider_of
 from engine.errors import DataError
 
 Rows = list[dict[str, Any]]
@@ -30,7 +30,7 @@ def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
     filled = [line for line in lines if line.strip()]
     if len(filled) < FEWEST:
         return None
-    if found := _fasttext(filled):
+    if found := _fasttext(filled) or _arff(filled):
         return found
     has_sentences = 0.02 * len(filled) < len(lines) - len(filled) < 0.5 * len(lines)
     if is_table:
@@ -65,6 +65,20 @@ def _fasttext(filled: Sequence[str]) -> Found:
         for line, some in zip(filled, labels, strict=True)
     ]  # fmt: skip
     return rows, "each line holds its labels as fastText writes them"
+
+
+def _arff(filled: Sequence[str]) -> Found:
+    """Read a table of Weka: `@attribute` names each column, and rows are below `@data`."""
+    names = [
+        found[1].strip("'\"") for line in filled if (found := PATTERNS["attribute"].match(line))
+    ]
+    top = next((at for at, line in enumerate(filled, 1) if line.strip().lower() == "@data"), 0)
+    data = [line for line in filled[top:] if not line.startswith("%")]
+    quote = '"' if data and re.search(r'(?:\A|,)\s*"', data[0]) else "'"
+    form: dict[str, Any] = {"quotechar": quote, "escapechar": "\\", "skipinitialspace": True}
+    table = cells_of(data, ",", **form) if top and names else []
+    rows = [dict(zip(names, row, strict=True)) for row in table if len(row) == len(names)]
+    return (rows, "it is a table of Weka (ARFF)") if rows else None
 
 
 def _cells(line: str) -> list[str]:

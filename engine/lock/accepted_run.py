@@ -26,12 +26,9 @@ from engine.lock.file import (
     Accepted,
     MetricFacts,
     RecipeFacts,
-    ReplayFacts,
     SeedFacts,
     SourceFacts,
     SpreadFacts,
-    SyntheticFacts,
-    TeacherFacts,
 )
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
@@ -169,53 +166,43 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         seeds=further_seeds(seeds, recipe),
         spread=spread_of(seeds, recipe),
         answers=answer_facts(holdout_answers(artifacts)),
-        teacher=teacher_facts(recipe, artifacts),
-        synthetic=synthetic_facts(recipe, artifacts),
-        replay=replay_facts(recipe, artifacts),
         trainer=basis[TRAINER],
         **model_digests(artifacts),
+        **added_facts(recipe, artifacts),
     )
 
 
-def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
-    """Return what a run records of its teacher; None without one, or before it has answered."""
-    found, rows = results.teacher(artifacts), artifacts.get(TRAINING_ROWS)
-    if recipe.teacher is None or found is None or rows is None:
-        return None
-    facts: TeacherFacts = {
-        "reference": _reference(recipe.teacher.model),
-        "sources": _sources(artifacts["teach"]),
-        "rows": found.kept,
-        "trained": split_digests(rows)["train"],
-    }
-    if "soft_targets" in artifacts:
-        files = artifacts["soft_targets"].files
-        facts["targets"] = next(one.sha256 for one in files if one.name.endswith(".safetensors"))
-    return facts
-
-
-def synthetic_facts(recipe: Recipe, artifacts: Artifacts) -> SyntheticFacts | None:
-    """Return what a run records of its synthetic rows; None without them, or before they are written."""
-    found, rows = results.synthetic(artifacts), artifacts.get(SYNTHETIC_ROWS)
+def added_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, Any]:
+    """Return what a run records of rows that a teacher, a writer and replayed text added, as far as they are there."""
+    found: dict[str, Any] = {}
+    teacher, rows = results.teacher(artifacts), artifacts.get(TRAINING_ROWS)
+    if recipe.teacher is not None and teacher is not None and rows is not None:
+        found["teacher"] = {
+            "reference": _reference(recipe.teacher.model),
+            "sources": _sources(artifacts["teach"]),
+            "rows": teacher.kept,
+            "trained": split_digests(rows)["train"],
+        }
+        if "soft_targets" in artifacts:
+            files = artifacts["soft_targets"].files
+            weights = (one.sha256 for one in files if one.name.endswith(".safetensors"))
+            found["teacher"]["targets"] = next(weights)
+    written, rows = results.synthetic(artifacts), artifacts.get(SYNTHETIC_ROWS)
     value = recipe.data.synthesize
-    if value is None or found is None or rows is None:
-        return None
-    return {
-        "reference": _reference(value.teacher),
-        "judge": _reference(judge_of(value)) if value.agreement.votes else {},
-        "rows": found.kept,
-        "digest": found.digest,
-        "trained": split_digests(rows)["train"],
-    }
-
-
-def replay_facts(_: Recipe, artifacts: Artifacts) -> ReplayFacts | None:
-    """Return what a run records of text that it replayed; None without it, or before it is there."""
-    found, rows = results.replay(artifacts), artifacts.get(REPLAYED_ROWS)
-    if found is None or rows is None:
-        return None
-    digest = next(one.sha256 for one in rows.files if one.name == REPLAY_FILE)
-    return {"sources": _sources(artifacts["replay"]), "texts": found.texts, "digest": digest}
+    if value is not None and written is not None and rows is not None:
+        found["synthetic"] = {
+            "reference": _reference(value.teacher),
+            "judge": _reference(judge_of(value)) if value.agreement.votes else {},
+            "rows": written.kept,
+            "digest": written.digest,
+            "trained": split_digests(rows)["train"],
+        }
+    replayed, rows = results.replay(artifacts), artifacts.get(REPLAYED_ROWS)
+    if replayed is not None and rows is not None:
+        digest = next(one.sha256 for one in rows.files if one.name == REPLAY_FILE)
+        read = _sources(artifacts["replay"])
+        found["replay"] = {"sources": read, "texts": replayed.texts, "digest": digest}
+    return found
 
 
 def _sources(made: Artifact) -> tuple[SourceFacts, ...]:
@@ -294,7 +281,7 @@ def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
     return named_metrics(found["holdout"], free=found.get("free"))
 
 
-def model_digests(artifacts: Artifacts) -> dict[str, dict[str, str]]:
+def model_digests(artifacts: Artifacts) -> dict[str, Any]:
     """Return the sha256 of what a run has made so far, as `Accepted` names it.
 
     Of the answers to the holdout by the form of the model that gave them, of the others by file.

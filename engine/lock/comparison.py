@@ -64,12 +64,12 @@ def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[FactComp
 def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     if "data" in now:
         yield from _data(locked, now["data"])
-    facts = accepted_run.teacher_facts, accepted_run.synthetic_facts, accepted_run.replay_facts
     asked = recipe.teacher, recipe.data.synthesize, recipe.data.replay
     stages = TRAINING_ROWS, SYNTHETIC_ROWS, REPLAYED_ROWS
-    for kind, made, wanted, stage in zip(ADDED, facts, asked, stages, strict=True):
+    added = accepted_run.added_facts(recipe, now)
+    for kind, wanted, stage in zip(ADDED, asked, stages, strict=True):
         before: Mapping[str, Any] | None = getattr(locked, kind)
-        yield from compared_rows(kind, before, made(recipe, now))
+        yield from compared_rows(kind, before, added.get(kind))
         name, key = next(iter(ADDED[kind].items()))
         if before is not None and wanted is None:
             yield _fact("data", name, _plain(before[key]), None)

@@ -11,7 +11,6 @@ from typing import Final
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import FROM_TRAIN, Json, PathRef, Reference, ValidationSize
 from engine.recipe.references import base_reference
-from engine.review.file_tree import Disk
 from engine.review.flatten import Leaf, Leaves, Paired, leaves_of, listed_of, paired, source_leaves
 from engine.review.version import Side
 from engine.values import Value
@@ -114,19 +113,8 @@ def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
     if old.path == new.path:
         return False
     one, other = versions.old.tree.copy(old.path), versions.new.tree.copy(new.path)
-    if one is not None and other is not None:
-        # Shallow, filecmp would take files of one size and time for equal without reading them.
-        return filecmp.cmp(one, other, shallow=False)
-    are_here = isinstance(versions.old.tree, Disk) and isinstance(versions.new.tree, Disk)
-    if not (are_here and old.path.is_dir()):
-        return False
-    listed, others = (
-        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-        for folder in (old.path, new.path)
-    )
-    return listed == others and all(
-        filecmp.cmp(old.path / name, new.path / name, shallow=False) for name in listed
-    )
+    # Shallow, filecmp would take files of one size and time for equal without reading them.
+    return one is not None and other is not None and filecmp.cmp(one, other, shallow=False)
 
 
 def _same_file(old: object, new: object) -> bool:

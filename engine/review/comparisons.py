@@ -24,8 +24,6 @@ _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "mod
 """Keys that say which model answers; pins are judged as pins."""
 _OF_MODELS: Final = tuple(f"baselines[].{kind}." for kind in MODELS)
 _PINS = ("revision", "sha256")
-SEED = "splits.seed"
-"""It draws the questions of a set that is not asked whole."""
 
 
 def baselines(versions: Versions) -> Iterator[Finding]:
@@ -126,15 +124,6 @@ def probes(versions: Versions) -> Iterator[Finding]:
     texts = [one.text.source for one in (old, new) if one.text and one.text.source]
     if len(texts) == len((old, new)) and other_bytes(versions, texts[0].ref, texts[1].ref):
         yield finding("W114", dotted(GENERAL_TEXT), "other text in the same file")
-    both = (
-        f"`{name}`" for name in after if name in before and before[name].limit and after[name].limit
-    )
-    names = ", ".join(both)
-    drawn = [f"other questions are drawn from {names}"] if names else []
-    if old.text and new.text and old.text.limit and new.text.limit:
-        drawn.append("other documents of the general text are drawn")
-    if drawn and (seed := versions.find(SEED)):
-        yield finding_of(seed, "W114", ", ".join(drawn))
 
 
 def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:

@@ -172,12 +172,10 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     findings += unreported(findings, judges, versions)
     findings = redrawn(findings, judges, versions)
     findings = with_accepted(findings, versions)
-    # One finding of a code at a key; no probes that a seed draws, where the seed draws the holdout too.
+    # One finding of a code at a key.
     found: dict[tuple[str, str], Finding] = {}
     for one in findings:
         found.setdefault((one.code, one.path), one)
-    if ("W201", comparisons.SEED) in found:
-        found.pop(("W114", comparisons.SEED), None)
     findings = waived(list(found.values()), waivers_of(versions.new), waivers_of(versions.old))
     found_paths = {one.path for one in findings}
     changes = [change for change in _changes(versions) if change.path not in found_paths]

@@ -20,7 +20,7 @@ from engine.review.compare import (
 )
 from engine.review.files import bytes_changed, changed_rows, only_grew, part_of, same_bytes
 from engine.review.flatten import Paired
-from engine.review.judges import Judges
+from engine.review.judges import Judges, judges_text
 from engine.review.locks import judge_locks
 from engine.review.rows import HoldoutOverlap, RowDivider
 from engine.values import replace
@@ -50,12 +50,8 @@ def judge_checks(versions: Versions, judges: Judges) -> Iterator[Finding]:
             continue
         moved = judges.rows
         says = "it decides which rows judge; how many are others now is not known here"
-        if moved is not None and one.after == "drop":
-            says = f"it leaves out {moved.gone} of {moved.rows} rows that judge"
-        elif moved is not None and one.after == "mask" and one.before != "drop":
-            says = f"it rewrites {moved.gone} of {moved.rows} rows that judge"
-        elif moved is not None:
-            says = f"{moved.come} rows judge that were left out or rewritten before"
+        if moved is not None:
+            says = judges_text(moved)
         if ORDER.index(str(one.after)) > ORDER.index(str(one.before)):
             yield finding_of(one, "W301", says)
         elif moved is None or moved.gone:
@@ -125,7 +121,9 @@ def _drawn(versions: Versions) -> Iterator[Finding]:
             if more is not None and set(labels[0]) < set(labels[1]):
                 yield _cause(more.path, REDRAWN, *more.shown)
         elif any(_is_below(one.path, path) for one in versions.differing):
-            yield _cause(path, _meaning(path, versions), *_shown(versions, path))
+            folds = versions.old.recipe.splits.folds and versions.new.recipe.splits.folds
+            says = "the folds are dealt anew" if folds else REDRAWN
+            yield _cause(path, says, *_shown(versions, path))
 
 
 def _decides(key: str, versions: Versions) -> bool:
@@ -152,17 +150,6 @@ def _shown(versions: Versions, path: str) -> Iterator[str]:
             for one in versions.differing
             if _is_below(one.path, path) and one.shown[side]
         )
-
-
-def _meaning(path: str, versions: Versions) -> str:
-    old, new = versions.old.recipe.splits, versions.new.recipe.splits
-    if path == "splits.by" and old.by == "group" != new.by:
-        return f"{REDRAWN}, and rows of one `{old.column}` may stand on both sides"
-    if path == "splits.by" and old.by in BY_ORDER and new.by != old.by:
-        return f"{REDRAWN}, and rows older than what it learned from may judge the model"
-    if new.folds and old.folds:
-        return "the folds are dealt anew"
-    return REDRAWN
 
 
 def _other_rows(versions: Versions) -> Iterator[Finding]:

@@ -16,10 +16,11 @@ from engine.data.similarity.near import leaks
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import PathRef
 from engine.review.compare import Versions, finding, finding_of
-from engine.review.files import bytes_changed, changed_rows, only_grew
+from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows, only_grew
 from engine.review.flatten import Paired
 from engine.review.rows import JudgedRows, RowDivider, judging_rows
 from engine.review.version import Side
+from engine.store import sha256_of
 from engine.values import Value, replace
 
 KEYS: Final = ("task.instruction", "task.system")
@@ -55,7 +56,7 @@ def _found(prompt: str, side: Side, rows: RowDivider) -> frozenset[bytes]:
         return frozenset(_by_text(prompt, judging))
     # The rows are elsewhere, but the lock knows them by the hash of their text.
     known = rows.of(side)
-    held = frozenset[bytes]() if isinstance(known, str) else known.texts.get("holdout", frozenset())
+    held = frozenset[bytes]() if isinstance(known, str) else known.get("holdout", frozenset())
     return held & {content_key(piece)[:KEY_BYTES] for piece in _pieces(prompt)}
 
 
@@ -167,6 +168,7 @@ def unreported(
 ) -> Iterator[Finding]:
     """Yield what became of the judges where no finding says it."""
     rows = judges.rows
+    yield from _false_pins(versions)
     if rows is None:
         yield from _unread(findings, judges, versions)
         return
@@ -254,6 +256,21 @@ def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
             effect=Effect.UNKNOWN,
             says=f"the rows that judge are not known: {judges.why_not}",
         )
+
+
+def _false_pins(versions: Versions) -> Iterator[Finding]:
+    """Yield local files whose bytes, or whose pin, changed so that one no longer fits the other: a run refuses them."""
+    for source in versions.sources:
+        ref = source.new.first.ref if source.new else None
+        if not isinstance(ref, PathRef) or ref.sha256 is None or ref.withheld:
+            continue
+        path = versions.new.tree.copy(ref.path)
+        if changed_rows(versions, source) is None or path is None:
+            continue
+        if path.stat().st_size <= MOST_COMPARED and sha256_of(path) != ref.sha256:
+            says = f"`{ref.written}` is not the file that is pinned: a run refuses it"
+            path_of_pin = f"{source.path}.sha256"
+            yield Finding(code="W121", path=path_of_pin, effect=Effect.UNKNOWN, says=says)
 
 
 def _may_judge(source: Paired, versions: Versions) -> bool:

@@ -17,7 +17,6 @@ from engine.lock.file import Accepted, Lock
 from engine.recipe.text.dump import changed_sections, recipe_digest, section_digests
 from engine.review.compare import Versions, cropped, finding, plain
 from engine.review.file_tree import Disk
-from engine.review.version import Side
 from engine.values import replace, shortest, to_json
 
 DECIDES: Final = ("acceptance.decide_on", "acceptance.confidence")
@@ -57,14 +56,52 @@ _FEW: Final = 4
 def judge_locks(versions: Versions) -> Iterator[Finding]:
     """W203, W207, W208, W220, W221: a record that is gone or another one, and counts that were turned back."""
     old, new = versions.old.lock, versions.new.lock
-    found = list(_judged(versions, old, new))
-    yield from found
-    if not found and old is not None and new is not None:
-        yield from _by_hand(versions, old, new)
+    if old is None:
+        return
+    if new is None:
+        # A copy under another name never had the lock of the original.
+        is_named_alike = versions.old.path.stem == versions.new.path.stem
+        if is_named_alike or not isinstance(versions.new.tree, Disk):
+            yield finding("W207", "lock", "the holdout is no longer held to its rows")
+        return
+    found = [*_rows(versions, old, new)]
+    if old.accepted is not None and new.accepted is None:
+        says = "what the last accepted run left is no longer recorded, so nobody can repeat it"
+        found.append(finding("W207", AT, says))
+    yield from found or _by_hand(versions, old, new)
+
+
+def _rows(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
+    """W203, W207, W208: the rows that both record, and how often they were used."""
+    at, none = "lock.splits.holdout", frozenset[bytes]()
+    members = [
+        side.recorded.members if side.recorded else {} for side in (versions.old, versions.new)
+    ]
+    held, holds = (one.get("holdout", none) for one in members)
+    is_drawn_alike = draw_of(versions.old.recipe) == draw_of(versions.new.recipe)
+    if is_drawn_alike and versions.old.drawing_lock and not versions.new.drawing_lock:
+        yield finding("W207", at, "the lock records another draw than the recipe's")
+    elif is_drawn_alike and held:
+        if gone := len(held - holds):
+            says = f"{gone} of {len(held)} recorded holdout rows are no longer recorded"
+            yield finding("W207", at, says)
+        if trained := len(holds & members[0].get("train", none)):
+            says = f"{trained} of {len(holds)} recorded holdout rows were training rows before"
+            yield finding("W203", at, says)
+    before, after = old.holdout, new.holdout
+    counts = {"redraws": (before.redraws, after.redraws)}
+    was, now = (lock.splits.get("holdout") for lock in (old, new))
+    is_same = was and now and (was.digest == now.digest or 2 * len(held & holds) >= len(holds))
+    if after.redraws == before.redraws and is_same:
+        counts["looks"] = (before.looks, after.looks)
+    for name, (count, less) in counts.items():
+        if less < count:
+            says, path = "the count was turned back", f"lock.holdout.{name}"
+            yield finding("W208", path, says, str(count), str(less))
 
 
 def _by_hand(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
-    """W220, W221: what no run and no repair writes, beside a record that seems to be as it was."""
+    """W220, W221: what no run writes, in a record that seems to be as it was."""
     at = "lock.splits.holdout"
     was, now = old.splits.get("holdout"), new.splits.get("holdout")
     same_inputs = old.inputs == new.inputs
@@ -80,61 +117,6 @@ def _by_hand(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
         yield finding("W221", f"{at}.left_out", "no check leaves a row of the holdout out")
     elif same_inputs and (was.rows, was.digest) != (now.rows, now.digest):
         yield finding("W221", at, "it was made from the same inputs and says other rows")
-
-
-def _judged(versions: Versions, old: Lock | None, new: Lock | None) -> Iterator[Finding]:
-    if old is None:
-        return
-    if new is None:
-        # A copy under another name never had the lock of the original.
-        is_named_alike = versions.old.path.stem == versions.new.path.stem
-        if is_named_alike or not isinstance(versions.new.tree, Disk):
-            yield finding("W207", "lock", "the holdout is no longer held to its rows")
-        return
-    if draw_of(versions.old.recipe) == draw_of(versions.new.recipe):
-        yield from _holdout_record(versions)
-    yield from _wear(versions, old, new)
-    if old.accepted is not None and new.accepted is None:
-        says = "what the last accepted run left is no longer recorded, so nobody can repeat it"
-        yield finding("W207", "lock.accepted", says)
-
-
-def _holdout_record(versions: Versions) -> Iterator[Finding]:
-    at = "lock.splits.holdout"
-    if versions.old.drawing_lock and not versions.new.drawing_lock:
-        yield finding("W207", at, "the lock records another draw than the recipe's")
-        return
-    before, after = _members(versions.old), _members(versions.new)
-    if not before.get("holdout"):
-        return
-    held, holds = before["holdout"], after.get("holdout", frozenset())
-    if gone := len(held - holds):
-        says = f"{gone} of {len(held)} recorded holdout rows are no longer recorded"
-        yield finding("W207", at, says)
-    if trained := len(holds & before.get("train", frozenset())):
-        says = f"{trained} of {len(holds)} recorded holdout rows were training rows before"
-        yield finding("W203", at, says)
-
-
-def _members(side: Side) -> dict[str, frozenset[bytes]]:
-    recorded = side.recorded
-    return {} if recorded is None else {str(name): keys for name, keys in recorded.members.items()}
-
-
-def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
-    before, after = old.holdout, new.holdout
-    pairs = [("redraws", before.redraws, after.redraws)]
-    was, now = (lock.splits.get("holdout") for lock in (old, new))
-    if after.redraws == before.redraws and was is not None and now is not None:
-        held, holds = (
-            _members(side).get("holdout", frozenset()) for side in (versions.old, versions.new)
-        )
-        if was.digest == now.digest or 2 * len(held & holds) >= len(holds):
-            pairs.append(("looks", before.looks, after.looks))
-    for name, count, less in pairs:
-        if less < count:
-            says = "the count was turned back"
-            yield finding("W208", f"lock.holdout.{name}", says, str(count), str(less))
 
 
 def lock_changes(versions: Versions) -> Iterator[Change]:
@@ -198,19 +180,20 @@ def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
     elif {"finished"} < parts <= _NUMBERS:
         yield _edited(old, new, "other numbers, and no other recipe, data, model or answers")
     elif not parts <= _NUMBERS:
-        name = "holdout"
-        same_file = name in new.predictions and old.predictions.get(name) == new.predictions[name]
         # what only an interval differs in may be rounded otherwise
-        values = {
-            one: facts["value"] for one, facts in old.metrics.items() if not one.startswith("free")
-        }
-        others = (
-            one
-            for one, facts in new.metrics.items()
-            if one in values and values[one] != facts["value"]
+        was, now = (
+            {
+                one: facts["value"]
+                for one, facts in run.metrics.items()
+                if not one.startswith("free")
+            }
+            for run in (old, new)
         )
-        metric = next(others, "")
-        if metric and same_file and old.splits.get(name) == new.splits.get(name):
+        metric = next((one for one in now if one in was and was[one] != now[one]), "")
+        answers = [
+            (run.predictions.get("holdout"), run.splits.get("holdout")) for run in (old, new)
+        ]
+        if metric and answers[0][0] and answers[0] == answers[1]:
             yield _edited(old, new, f"the same answers to the same rows have another {metric}")
 
 
@@ -229,16 +212,11 @@ def record_notes(versions: Versions) -> Iterator[str]:
     old, new = versions.old.lock, versions.new.lock
     if new is None or new.accepted is None:
         return
-    before = old.accepted if old is not None else None
-    if before == new.accepted:
-        is_divided_anew = old is not None and old.splits != new.splits
-        if is_divided_anew and OTHER_HOLDOUT in lock_contradictions(new):
-            yield OTHER_HOLDOUT
-    yield from _unproved(versions, new.accepted, is_new=before != new.accepted)
-
-
-def _unproved(versions: Versions, accepted: Accepted, *, is_new: bool) -> Iterator[str]:
-    was, now = (one.resolved for one in (versions.old, versions.new))
+    is_new = old is None or old.accepted != new.accepted
+    is_divided_anew = old is not None and old.splits != new.splits
+    if not is_new and is_divided_anew and OTHER_HOLDOUT in lock_contradictions(new):
+        yield OTHER_HOLDOUT
+    accepted, was, now = new.accepted, versions.old.resolved, versions.new.resolved
     digest = recipe_digest(now)
     if accepted.recipe["digest"] == digest or not (is_new or recipe_digest(was) != digest):
         return

@@ -13,7 +13,6 @@ from engine.data.checks.findings import drop_reason
 from engine.data.examples.example import Example, content_key
 from engine.data.membership import KEY_BYTES
 from engine.lock.draw import needs_record
-from engine.lock.file import Lock
 from engine.recipe.model import PathRef, Recipe, Reference, Source
 from engine.review.flatten import references_in
 from engine.review.version import Side
@@ -31,16 +30,6 @@ NOT_HERE: Final = "its rows are not read here"
 TOO_MANY: Final = "its rows are too many to be divided here"
 UNUSABLE: Final = "its rows cannot be divided"
 CONTRADICTED: Final = drop_reason("conflicting_labels")
-
-
-class Divided(Value):
-    """The rows of each split, by what tells them apart."""
-
-    texts: Mapping[str, frozenset[bytes]]
-    places: Mapping[str, frozenset[str]] = {}
-    """By file and line; empty from a lock."""
-    counts: Mapping[str, int]
-    """Rows, with repetitions."""
 
 
 class HoldoutOverlap(Value):
@@ -91,21 +80,30 @@ class RowDivider:
         before, after = self.of(old), self.of(new)
         if isinstance(before, str) or isinstance(after, str):
             return before if isinstance(before, str) else str(after)
-        if (old.recipe.task.kind, old.recipe.task.input) == (
-            new.recipe.task.kind,
-            new.recipe.task.input,
-        ):
-            return _overlap(before.texts, after.texts)
-        if before.places and after.places:
-            return _overlap(before.places, after.places)
-        return "the text of a row is made otherwise"
+        tasks = (old.recipe.task, new.recipe.task)
+        if len({(task.kind, task.input) for task in tasks}) > 1:
+            return "the text of a row is made otherwise"
+        # a text may be in several splits: it counts once, for the holdout before the others
+        rows, none = after["holdout"], frozenset[bytes]()
+        held = rows & before.get("holdout", none)
+        validation = (rows & before.get("validation", none)) - held
+        training = (rows & before.get("train", none)) - held - validation
+        counts = {"rows": rows, "training": training, "validation": validation, "holdout": held}
+        return HoldoutOverlap(**{name: len(found) for name, found in counts.items()})
 
-    def of(self, side: Side) -> Divided | str:
-        # The lock first: it costs no reading, and knows rows whose files are not here.
-        if side.drawing_lock and (found := _of_lock(side, side.drawing_lock)) is not None:
-            return found
+    def of(self, side: Side) -> Mapping[str, frozenset[bytes]] | str:
+        """Return the keys of the texts in each split, or why they are not known."""
+        # the lock first: it costs no reading, and knows rows whose files are not here
+        found = side.recorded if side.drawing_lock and side.recipe.splits.by in _BY_TEXT else None
+        if found is not None and {"train", "holdout"} <= found.members.keys():
+            return {str(name): keys for name, keys in found.members.items()}
         prepared = self.prepared(side)
-        return prepared if isinstance(prepared, str) else _of_examples(_splits(prepared))
+        if isinstance(prepared, str):
+            return prepared
+        return {
+            name: frozenset(content_key(row.input)[:KEY_BYTES] for row in rows)
+            for name, rows in _splits(prepared).items()
+        }
 
     def judges(self, old: Side, new: Side) -> JudgedRows | None:
         """Return what became of the rows that judged, however their texts are made."""
@@ -187,43 +185,6 @@ def _answers(prepared: Prepared, folds: int) -> dict[bytes, Counter[str]]:
         more = json.dumps(row.payload, sort_keys=True) if row.payload else ""
         found.setdefault(content_key(row.input), Counter())[f"{row.target}\0{more}"] += 1
     return found
-
-
-def _overlap[T](
-    before: Mapping[str, frozenset[T]], after: Mapping[str, frozenset[T]]
-) -> HoldoutOverlap:
-    rows = after["holdout"]
-    # A text may stand in several splits: it counts once, for the holdout before the others.
-    held = rows & before.get("holdout", frozenset())
-    validation = (rows & before.get("validation", frozenset())) - held
-    training = (rows & before.get("train", frozenset())) - held - validation
-    return HoldoutOverlap(
-        rows=len(rows), training=len(training), validation=len(validation), holdout=len(held)
-    )
-
-
-def _of_lock(side: Side, lock: Lock) -> Divided | None:
-    """The splits that a lock records whole, by text; None where it does not."""
-    recorded = side.recorded
-    if side.recipe.splits.by not in _BY_TEXT or recorded is None:
-        return None
-    members = recorded.members
-    if not {"train", "holdout"} <= members.keys():
-        return None
-    counts = {name: part.rows for name, part in lock.splits.items()}
-    return Divided(texts={str(name): keys for name, keys in members.items()}, counts=counts)
-
-
-def _of_examples(splits: Mapping[str, Iterable[Example]]) -> Divided:
-    listed = {name: list(examples) for name, examples in splits.items()}
-    return Divided(
-        texts={
-            name: frozenset(content_key(row.input)[:KEY_BYTES] for row in rows)
-            for name, rows in listed.items()
-        },
-        places={name: frozenset(row.origin for row in rows) for name, rows in listed.items()},
-        counts={name: len(rows) for name, rows in listed.items()},
-    )
 
 
 def _without_doubts(recipe: Recipe) -> Recipe:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,15 +53,24 @@ class Sharing(Value):
     """A run without it is refused, rather than going on alone."""
 
 
-@dataclass(slots=True)
-class _Happened:
-    taken: list[str] = field(default_factory=list)
-    given: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    first: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
-    """Why, by key and stage."""
+_REMARKS: Final[Mapping[str, tuple[str, str, str | None]]] = {
+    "others": (
+        "X863",
+        "{} in the shared store were made by others, and are not used",
+        "machines that share a store share a key: SLM_RECIPE_STORE_KEY_FILE=FILE",
+    ),
+    "first": (
+        "X864",
+        "another machine gave {} first, with other bytes: they took the place of those made here",
+        None,
+    ),
+    "kept": (
+        "X865",
+        "{} made here stay here: the shared store keeps other bytes, which were there first",
+        None,
+    ),
+}
+"""Code, words and hint of what happened to some results."""
 
 
 class SharedStore(Store):
@@ -87,7 +96,10 @@ class SharedStore(Store):
         self._asked: set[str] = set()
         self._seen: set[str] = set()
         self._there: set[str] = set()
-        self._happened = _Happened()
+        self._happened = defaultdict[str, list[str]](list)
+        """Stages by what happened to their results: `taken`, `given`, or a key of `_REMARKS`."""
+        self._refused: dict[str, str] = {}
+        """Why, by key."""
         self._ask(self._connected)
 
     # -- taking
@@ -104,7 +116,7 @@ class SharedStore(Store):
         try:
             manifest = self._ask(lambda: find(self._connected(), key, self.root))
         except RefusedError as error:
-            self._happened.refused[key] = str(error)
+            self._refused[key] = str(error)
             return found
         if manifest is None:
             return found
@@ -116,7 +128,7 @@ class SharedStore(Store):
     def _take(self, manifest: SharedManifest) -> bool:
         there = manifest.artifact
         if not manifest.is_ours:
-            self._happened.others.append(there.stage)
+            self._happened["others"].append(there.stage)
             return False
 
         def bring() -> bool:
@@ -135,11 +147,11 @@ class SharedStore(Store):
         try:
             is_taken = self._ask(bring)
         except RefusedError as error:
-            self._happened.refused[there.key] = f"{there.stage}: {error}"
+            self._refused[there.key] = f"{there.stage}: {error}"
             return False
         if is_taken:
             self._there.add(there.key)
-            self._happened.taken.append(there.stage)
+            self._happened["taken"].append(there.stage)
         return bool(is_taken)
 
     # -- giving
@@ -170,22 +182,22 @@ class SharedStore(Store):
         try:
             sent = self._ask(lambda: send(self._connected(), artifact, self.root))
         except RefusedError as error:
-            self._happened.refused[key] = f"{artifact.stage}: {error}"
+            self._refused[key] = f"{artifact.stage}: {error}"
             self._there.add(key)
             return artifact
         if sent is None:
             return artifact
         self._there.add(key)
         if sent.there.artifact.digest() == artifact.digest():
-            self._happened.given += [artifact.stage] if sent.bytes else []
+            self._happened["given"] += [artifact.stage] if sent.bytes else []
             return artifact
         if stays:
-            self._happened.kept.append(artifact.stage)
+            self._happened["kept"].append(artifact.stage)
             return artifact
         with self.lock(key):
             is_taken = self._take(sent.there)
         first = super().get(key) if is_taken else None
-        self._happened.first += [artifact.stage] if first else []
+        self._happened["first"] += [artifact.stage] if first else []
         return first or artifact
 
     def settle(self) -> None:
@@ -235,52 +247,24 @@ class SharedStore(Store):
         )
 
     def problems(self) -> tuple[Problem, ...]:
-        found, happened = [], self._happened
-        if self._was_down:
-            found.append(self._unreachable())
-        for key, why in sorted(happened.refused.items()):
-            found.append(
-                _warning("X862", f"result {key[:12]} of the shared store is not used: {why}")
-            )
-        if happened.others:
-            found.append(
-                _warning(
-                    "X863",
-                    f"{_named(happened.others)} in the shared store were made by others, and are not used",
-                    hint="machines that share a store share a key: SLM_RECIPE_STORE_KEY_FILE=FILE",
-                )
-            )
-        if happened.first:
-            found.append(
-                _warning(
-                    "X864",
-                    f"another machine gave {_named(happened.first)} first, with other bytes: "
-                    "they took the place of those made here",
-                )
-            )
-        if happened.kept:
-            found.append(
-                _warning(
-                    "X865",
-                    f"{_named(happened.kept)} made here stay here: the shared store keeps other bytes, "
-                    "which were there first",
-                )
-            )
+        found = [self._unreachable()] if self._was_down else []
+        for key, why in sorted(self._refused.items()):
+            what = f"result {key[:12]} of the shared store is not used: {why}"
+            found.append(_warning("X862", what))
+        for what, (code, text, hint) in _REMARKS.items():
+            if stages := self._happened[what]:
+                names, plural = ", ".join(sorted(set(stages))), "" if len(stages) == 1 else "s"
+                message = text.format(f"{len(stages)} result{plural} ({names})")
+                found.append(_warning(code, message, hint=hint))
         return tuple(found)
 
     def notes(self) -> tuple[str, ...]:
-        taken, given = len(self._happened.taken), len(self._happened.given)
+        taken, given = (len(self._happened[what]) for what in ("taken", "given"))
         return (f"shared store: {taken} taken, {given} given",) if taken or given else ()
 
 
 def _warning(code: str, message: str, *, hint: str | None = None) -> Problem:
     return Problem(code=code, message=message, hint=hint, severity=Severity.WARNING)
-
-
-def _named(stages: Sequence[str]) -> str:
-    names = sorted(set(stages))
-    plural = "" if len(stages) == 1 else "s"
-    return f"{len(stages)} result{plural} ({', '.join(names)})"
 
 
 def open_store(root: Path, *, versions: Mapping[str, str], sharing: Sharing | None) -> Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from engine.evidence.review import Effect, Gate, Review
 from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.version import load_side
-from support.changed_data import SPLITS, Pair, Version, pairs, version
+from support.changed_data import SPLITS, Pair, Version, file_bytes, pairs, version
 from support.changed_kinds import SHAPES
 from support.data_changes import HARMLESS, HARMLESS_FOR_ALL, OF_EVERY_KIND, WEAKENINGS
 from support.file_changes import MORE_HARMLESS, MORE_WEAKENINGS
@@ -166,3 +167,16 @@ def test_doubted_rows_are_no_gain_where_every_row_judges(
 
     assert [one.code for one in result.findings if one.effect is Effect.WEAKER] == found
     assert (result.gate is Gate.STRONGER) is not bool(found)
+
+
+def test_a_pin_that_no_longer_fits_its_file_is_not_known(tmp_path: Path) -> None:
+    old = version("column", random.Random(SEED))
+    content = file_bytes(old.files["tickets.csv"], "")
+    old.sources[0]["sha256"] = hashlib.sha256(content).hexdigest()
+    new = copy.deepcopy(old)
+    new.written["tickets.csv"] = "crlf"
+
+    result = reviewed(Pair(name="pin", old=old, new=new, locked=False), tmp_path)
+
+    assert [(one.code, one.path) for one in result.findings] == [("W121", "data.sources[0].sha256")]
+    assert result.gate is Gate.UNKNOWN

@@ -26,7 +26,6 @@ _FIRST, _LONGEST = 20, 280
 
 
 def first_wrong_rows(artifacts: Artifacts, task: Task) -> tuple[Mistake, ...]:
-    """Return the rows that a report shows; none before a tuned model was evaluated."""
     if "evaluate" not in artifacts or not task.spec.right_share:
         return ()
     found = wrong_rows(artifacts["evaluate"], artifacts["data"], task)[:_FIRST]

@@ -116,7 +116,6 @@ def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
 
 
 def _teacher_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
-    """Whether a teacher that is no better than a cheap baseline ends the run, or one with no answer to learn."""
     found, asked = teacher(artifacts), recipe.teacher
     if found is None or asked is None:
         return None
@@ -146,7 +145,6 @@ def _nothing_added(what: str, refused: Mapping[str, int]) -> Stop:
 
 
 def no_better(found: TeacherResult) -> str:
-    """Say which baselines a teacher does not beat on the validation rows."""
     mine = found.value
     known = {name: value for name, value in found.baselines.items() if value is not None}
     ahead = max(known, key=lambda name: found.sign * known[name], default="")
@@ -289,14 +287,12 @@ def scores(artifacts: Artifacts, *, folds: bool = False) -> dict[str, Scores]:
 
 
 def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...]:
-    """The baselines, each judged by the recipe's thresholds."""
     # thresholds are not in the keys of these stages, so they are applied when they are read
     paths = [artifacts[name].file(BASELINES) for name in ASKING if name in artifacts]
     return tuple(one for path in paths for one in load_baselines(path, recipe))
 
 
 def trained_data(artifacts: Artifacts) -> Artifact | None:
-    """The rows that are trained on, added rows and replayed text among them; None before they are there."""
     return next((artifacts[one] for one in (*TRAINED_ON, "data") if one in artifacts), None)
 
 
@@ -322,7 +318,6 @@ def calibrated(artifacts: Artifacts) -> tuple[CalibratedForm, ...]:
 
 
 def trained(recipe: Recipe, artifacts: Artifacts) -> Recipe:
-    """The recipe with the setting that its sweep chose, once that is done; without a sweep the recipe itself."""
     found = sweep(artifacts)
     return recipe if found is None else settled(recipe, found.chosen)
 

@@ -45,8 +45,6 @@ class AtOnce(Value):
 
 
 class StageContext(Value):
-    """What a stage may use, and nothing else."""
-
     recipe: Recipe
     device: Device
     artifacts: Mapping[str, Artifact]
@@ -87,7 +85,6 @@ class StageContext(Value):
         return NamedProgress(of=name, inner=self.progress)
 
     def examples(self, split: str) -> list[Example]:
-        """Read the rows of `train`, `validation` or `holdout`, of a stage that needs them."""
         stage = "holdout" if split == "holdout" else "data"
         return read_examples(self.artifacts[stage].file(f"{split}.jsonl"))
 
@@ -115,7 +112,6 @@ class StageContext(Value):
         return locate_start(start, self.cached, self.progress)
 
     def load_base(self) -> LoadedModel:
-        """Return the untouched base model in memory. StageError, DataError."""
         from engine.runtime.models.load import load_model  # brings torch
 
         return load_model(self.base_model_folder(), device=self.device, precision=self.precision)
@@ -134,7 +130,6 @@ class StageContext(Value):
 
 
 def training_text(data: Artifact) -> TrainingText:
-    """Return the texts of the training split, of which a tokenizer may be made."""
     from engine.runtime.models.start import TrainingText  # brings torch
 
     rows = data.file("train.jsonl")

@@ -36,8 +36,6 @@ KEPT: Final = ("nodes", "processes", "shard", "parallel", "retries")
 
 
 class Machine(Value):
-    """One machine of a job: the one that asks."""
-
     number: int
     """From 0, which runs the recipe; the others train with it."""
     count: int
@@ -65,8 +63,6 @@ def this_node(variables: Mapping[str, str]) -> Machine | None:
 
 
 class ClusterJob(Value):
-    """One `recipe run` somewhere else."""
-
     profile: ComputeProfile
     recipe: str
     """Its name."""
@@ -79,12 +75,10 @@ class ClusterJob(Value):
 
     @property
     def name(self) -> str:
-        """As people find it among the jobs of a cluster."""
         return f"recipe-{self.recipe}"
 
 
 def _written_profile(path: str, profile: ComputeProfile) -> list[str]:
-    """Return lines of a shell that write the profile of the machine itself."""
     store = profile.store
     kept: dict[str, Any] = {
         **{name: getattr(profile, name) for name in KEPT},

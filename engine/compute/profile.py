@@ -47,8 +47,6 @@ ONE = Ranks()
 
 
 class BatchDivision(Value):
-    """A batch of the recipe as each process takes it."""
-
     micro_batch_size: int
     """Rows of one forward pass."""
     accumulation: int
@@ -127,8 +125,6 @@ OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class StorePlace(Value):
-    """A shared store."""
-
     url: str
     trust: str = "write"
     """`read`: results are taken from it, and none are put there; `write`: both."""
@@ -168,7 +164,6 @@ class ComputeProfile(Value):
 
 @lru_cache(maxsize=1)
 def compute_schema() -> Schema:
-    """Return the JSON Schema of the file; do not change it."""
     schema: Schema = parse_json(schema_text("compute.schema.json"))
     return schema
 
@@ -241,7 +236,6 @@ def _is_closed(address: str, variables: Mapping[str, str]) -> bool:
 
 
 def _unfit(source: SourceText) -> Iterator[Problem]:
-    """Yield R432 for keys that do not go with the engine of their profile, or with each other."""
     unfit = partial(source.problem, "R432", key=True)
     profiles: Any = source.value["profiles"]
     for name, keys in profiles.items():

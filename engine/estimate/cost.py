@@ -101,7 +101,6 @@ class Duration(Value):
 
 
 def trainable_parameters(shape: ModelShape, method: Method) -> int:
-    """Return what is trained: everything or a part of it, or two thin matrices beside each chosen one."""
     if method.kind == "full":
         only = method.train_only
         if only is None:
@@ -124,7 +123,6 @@ def rank_of(one: Linear, method: Method) -> int:
 
 
 def targets(shape: ModelShape, method: Method) -> list[Linear]:
-    """Return the matrices that get an adapter, as many of each as there are chosen layers."""
     found = list(shape.linears)
     if method.target_modules != "all_linear":
         names = ATTENTION if method.target_modules == "attention" else method.target_modules
@@ -178,7 +176,6 @@ def peak(
 
 
 def ready(shape: ModelShape, method: Method, precision: str) -> int:
-    """Return the weights and the adapter, before the first pass makes copies of any."""
     if method.kind == "full":
         return 4 * shape.total_parameters * _copies(method)
     return _weights(shape, method, precision) + 4 * trainable_parameters(shape, method)

@@ -59,7 +59,6 @@ def work_of(
 
 
 def machine_of(recipe: Recipe, device: Device) -> dict[str, Any]:
-    """Return what speed depends on besides shapes: the machine, the libraries, and the way of training."""
     return {
         "device": device.name,
         "kind": device.kind,

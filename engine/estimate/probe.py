@@ -89,7 +89,6 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
 
 
 def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
-    """Train on rows that were chosen, in a folder that is gone afterwards."""
     folder = context.scratch
     # What interrupted trial steps left must not be taken for these.
     shutil.rmtree(folder, ignore_errors=True)
@@ -141,7 +140,6 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
 
 
 def _measured_rows(path: Path, base: Path) -> _Rows:
-    """Return the rows that are chosen from, shortest first."""
     from engine.runtime.rendering.chat import load_chat  # trial steps bring transformers
     from engine.runtime.rendering.files import trained_rows
 

@@ -93,8 +93,6 @@ class RowSample(Value):
 
 
 class _Texts(Value):
-    """What stands in one row besides what the task asks."""
-
     turns: tuple[str, ...]
     asked: str
     """What is read: an answer, which may hold the names of fields, says nothing of the language."""
@@ -104,7 +102,6 @@ class _Texts(Value):
 
     @property
     def longest(self) -> str:
-        """The texts of the row, of a pair with the longer answer."""
         before = self.turns[: len(self.turns) - len(self.other_answer)]
         other = "\n".join((*before, *self.other_answer))
         return max("\n".join(self.turns), other, key=len)
@@ -122,7 +119,6 @@ def sampled_examples(recipe: Recipe, data: Artifact, tokenizer: Path | None) -> 
 
 
 def sampled_sources(recipe: Recipe, tokenizer: Path | None) -> RowSample:
-    """Return the first rows of the sources that are files on this machine; none of those that only a run can read."""
     task = recipe.task
     rows = [
         row
@@ -198,7 +194,6 @@ def _written(message: Mapping[str, Any]) -> str:
 
 
 def _within(rows: Iterable[_Texts]) -> Iterator[_Texts]:
-    """Yield rows until they have so many characters together; at least one."""
     characters = 0
     for row in rows:
         yield row
@@ -208,7 +203,6 @@ def _within(rows: Iterable[_Texts]) -> Iterator[_Texts]:
 
 
 def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:
-    """Yield the first rows of a local file; none of one that only a run can read."""
     ref = source.ref
     if not isinstance(ref, PathRef) or ref.withheld or source.columns:
         return

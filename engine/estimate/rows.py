@@ -62,33 +62,26 @@ class Workload(Value):
 
     @property
     def train_tokens(self) -> int | None:
-        """Tokens of an epoch, without padding."""
         return None if self.train_rows is None else round(self.train_rows * self.mean)
 
 
 def known_rows(
-    recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
-) -> TrainedRows | None:
-    """Return how many rows are trained, by the best that is known; None while they are a fraction of uncounted rows.
-
-    Where only the tokenizer can count them and has not, the share of a sample that is trained says about how many.
-    """
-    sample = sampler(recipe, store, data, base_model)
-    return _rows_and_texts(recipe, store, data, base_model, sample)[0]
-
-
-def _rows_and_texts(
     recipe: Recipe,
     store: Store,
     data: Artifact | None,
     base_model: Mapping[str, Any],
-    sample: Sampler,
-) -> tuple[TrainedRows | None, Lengths]:
-    """Return the rows that are trained, and the lengths of texts that are replayed and not counted yet."""
-    rows = trained_rows(recipe, store, data, base_model)
+    sample: Sampler | None = None,
+) -> TrainedRows | None:
+    """Return how many rows are trained, by the best that is known; None while they are a fraction of uncounted rows.
+
+    Where only the tokenizer can count them and has not, the share of a sample that is trained says about how many.
+    Texts that are replayed and not counted yet are taken as long as a row may be.
+    """
+    sample = sample or sampler(recipe, store, data, base_model)
+    rows, has_turns = trained_rows(recipe, store, data, base_model), recipe.task.spec.has_turns
     if rows is None:
-        return None, ()
-    changes_with_length = not recipe.task.spec.has_turns or recipe.data.checks.truncation == "drop"
+        return None
+    changes_with_length = not has_turns or recipe.data.checks.truncation == "drop"
     if not rows.counted and not rows.is_measured and changes_with_length and sample().rows:
 
         def about(count: int, lengths: Lengths) -> int:
@@ -102,33 +95,13 @@ def _rows_and_texts(
             estimated=True,
         )
     if not lacks_replay(recipe, data):
-        return rows, ()
-    lengths = _replayed_lengths(recipe, store, base_model)
+        return rows
     own, tokens = rows.train - rows.replayed, rows.replayed_tokens
-    if not tokens and (not recipe.task.spec.has_turns or recipe.method.loss_on == "everything"):
+    if not tokens and (not has_turns or recipe.method.loss_on == "everything"):
         tokens = replayed_tokens(recipe, own * mean(trained_lengths(recipe, sample().train)))
     # Before the tokens of answers are counted, nothing better is known than that texts are like rows.
-    texts = replayed_texts(recipe, tokens, mean(lengths)) or rows.replayed
-    return replace(rows, train=own + texts, replayed=texts), lengths
-
-
-def _replayed_lengths(recipe: Recipe, store: Store, base_model: Mapping[str, Any]) -> Lengths:
-    """Return the lengths of some of the texts that are to be replayed, as they are trained.
-
-    As long as a row may be where they are packed, where the base model writes them, and where none can be read.
-    """
-    replay, limit = recipe.data.replay, recipe.method.max_length
-    longest = ((limit, 1),)
-    if replay is None or replay.is_sampled or recipe.method.packing:
-        return longest
-    # Only with replay: it brings the checks of rows.
-    from engine.data.unlabelled import read_without_answers, without_answers
-
-    task = replace(without_answers(recipe.task), input=replay.input)
-    data = read_without_answers(recipe.data, replay.sources)
-    tokenizer = tokenizer_file(recipe.base_model, store, base_model.get("sha256"))
-    found = sampled_sources(replace(recipe, task=task, data=data), tokenizer)
-    return in_blocks(found.train, limit) or longest
+    texts = replayed_texts(recipe, tokens, recipe.method.max_length) or rows.replayed
+    return replace(rows, train=own + texts, replayed=texts)
 
 
 def sampled_rows(
@@ -161,7 +134,7 @@ def workload_of(
             return counted
     sample = sample or sampler(recipe, store, data, base_model)
     sampled, limit = sample(), recipe.method.max_length
-    rows, texts = _rows_and_texts(recipe, store, data, base_model, sample)
+    rows = known_rows(recipe, store, data, base_model, sample)
     known = f"rows are counted by {counted_by(recipe)}"
     if rows is not None:
         known = f"{rows.given} training rows"
@@ -180,9 +153,11 @@ def workload_of(
             how = f"the characters of {sampled.rows} rows, by their scripts"
         known += f"; their tokens are an estimate from {how} (`--probe` or a run counts all)"
         train = trained_lengths(recipe, sampled.train)
-        if rows is not None and texts and train and 0 < rows.replayed < rows.train:
+        is_replayed = lacks_replay(recipe, data)
+        if rows is not None and is_replayed and train and 0 < rows.replayed < rows.train:
             # As many rows and replayed texts as are trained.
             parts: Counter[int] = Counter()
+            texts = ((limit, 1),)
             for part, many in ((train, rows.train - rows.replayed), (texts, rows.replayed)):
                 for tokens, count in part:
                     parts[tokens] += round(_PARTS * count * many / rows_in(part))
@@ -231,7 +206,6 @@ def counted_rows(rendered: Artifact) -> Workload | None:
 
 
 def counted_by(recipe: Recipe) -> str:
-    """Return what counts the rows that are trained: a model that adds some is asked after `recipe data`."""
     maker = recipe.rows_added_by
     return f"the stage `{maker}`" if maker else "`recipe data`"
 

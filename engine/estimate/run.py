@@ -48,7 +48,6 @@ def disk_of(stage: str, recipe: Recipe, shape: ModelShape | None) -> int | None:
 
 
 def bits(quantization: str, shape: ModelShape) -> float:
-    """Return the bits of a weight in a file of that quantization, about."""
     falls = shape.hidden % BLOCK != 0 and "_K" in quantization
     for start, found in FALLBACK.items() if falls else ():
         if quantization.startswith(start):
@@ -57,7 +56,6 @@ def bits(quantization: str, shape: ModelShape) -> float:
 
 
 def past_seconds(runs: Runs, recipe: str) -> dict[str, float]:
-    """Return how long each stage of a recipe took when it last ran."""
     found: dict[str, float] = {}
     for folder, _ in itertools.islice(runs.ours(recipe), LOOKED_AT):
         try:
@@ -250,7 +248,6 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def forecast_json(found: Forecast) -> dict[str, Any]:
-    """Return the forecast as JSON data, one form for plan and report."""
     training = found.training
     own = ("steps", "tokens", "trainable_parameters", "total_parameters", "memory_bytes", "fits")
     return {

@@ -173,7 +173,6 @@ def with_layers(shape: ModelShape, keep: str | int | Sequence[int]) -> ModelShap
 
 
 def shape_of_gguf(path: Path) -> ModelShape | None:
-    """Return what the header of a GGUF file says; None where it cannot be read."""
     found = read_gguf(path)
     if found is None:
         return None

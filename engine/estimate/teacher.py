@@ -90,7 +90,6 @@ class TeacherEstimate(Value):
 def teacher_estimate(
     recipe: Recipe, teacher: Teacher, store: Store, data: Artifact | None
 ) -> TeacherEstimate:
-    """Return what asking the teacher takes: the validation rows first, then rows without labels, then the holdout."""
     sizes = split_rows(recipe, data)
     validation, holdout = sizes["validation"], sizes["holdout"]
     rows = teacher.inputs.rows or (None if teacher.inputs.sources else 0)
@@ -152,7 +151,6 @@ def soft_estimate(
 
 
 def split_rows(recipe: Recipe, data: Artifact | None) -> dict[str, int | None]:
-    """Return the rows of each split; None for one that is a fraction of uncounted rows."""
     if data is not None:
         return {split.name: split.rows for split in data_summary(data).splits}
     return {

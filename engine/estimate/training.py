@@ -348,7 +348,6 @@ def _source(measured: Measurement) -> str:
 
 
 def _shared_text(recipe: Recipe, work: Workload) -> str:
-    """Say what sharing the start of rows saves, or which option of the method keeps rows from it; else nothing."""
     if not shares_prefix(recipe):
         options = ("neftune_alpha", "loss_on")
         is_plain = unset_options(recipe.method, options) == options

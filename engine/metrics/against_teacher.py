@@ -41,7 +41,6 @@ def against_teacher(
     parameters: int,
     rows_per_second: float | None,
 ) -> StudentAgainstTeacher:
-    """Put both beside each other, row by row."""
     its = {row.id: is_right(row) for row in answers}
     pairs = [(is_right(row), its[row.id]) for row in student]
     return StudentAgainstTeacher(
@@ -68,7 +67,6 @@ def judge_against_teacher(
 def judge_teacher_drops(
     comparisons: Sequence[Comparison], acceptance: Acceptance
 ) -> Iterator[Check]:
-    """Judge what answers lose against the teacher's."""
     compared = {one.metric: one for one in comparisons}
     for drop in acceptance.against_teacher.drops if acceptance.against_teacher else ():
         comparison = compared.get(drop.metric)
@@ -79,7 +77,6 @@ def judge_teacher_drops(
 def judge_ratios(
     found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
 ) -> Iterator[Check]:
-    """Judge size and speed against the teacher's."""
     bounds, missing = acceptance.against_teacher, "not measured"
     if bounds is None:
         return

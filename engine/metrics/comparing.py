@@ -93,7 +93,6 @@ def stand(
 
 
 def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
-    """Return the standing of one candidate over all metrics: what is worse or unknown decides."""
     outcomes = {line.standing for line in lines}
     for standing in (ChallengeOutcome.WORSE, ChallengeOutcome.UNKNOWN, ChallengeOutcome.BETTER):
         if standing in outcomes:
@@ -102,7 +101,6 @@ def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
 
 
 def best_of(lines: Sequence[ChallengeLine]) -> str:
-    """Return the candidate that is best on the first metric, ties by order."""
     first = [line.comparison for line in lines]
     shown = [one for one in first if one.metric == first[0].metric and one.difference is not None]
     return max(shown or first, key=lambda one: one.difference or 0.0).name
@@ -195,7 +193,6 @@ def compare(
 
 
 def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """Give each comparison its p-value after Holm's correction over all of them."""
     known = [x.p_value for x in comparisons if x.p_value is not None]
     adjusted = iter(holm(known))
     return tuple(

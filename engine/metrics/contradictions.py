@@ -60,7 +60,6 @@ def judge_endings(
 
 
 def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bool:
-    """Tell whether the answers that a model is judged by show that it has learned the task."""
     if task.spec.has_labels:
         most = max(Counter(row.target for row in chosen).values()) / len(chosen)
         right = scores.metric("accuracy").value or 0.0

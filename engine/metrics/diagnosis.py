@@ -73,7 +73,6 @@ class Beside(Value):
 
     @property
     def is_underfitted(self) -> bool:
-        """Whether training did too little, so that more rows are not what it wants."""
         return self.diagnosis is not None and self.diagnosis.fit is Fit.UNDERFITTED
 
 
@@ -115,7 +114,6 @@ def what_would_help(
 def _of_answers(
     scores: Scores, task: Task, judging: Sequence[Check], beside: Beside
 ) -> Iterator[str]:
-    """Name what is most often wrong, worst first, and what was judged on few rows."""
     form, worst = task.spec.answer, list[str]()
     if form is AnswerForm.LABEL:
         pairs = [
@@ -168,7 +166,6 @@ def _of_answers(
 
 
 def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
-    """Say whether more examples would pay, where a curve could tell."""
     by_model = {curve.model: curve for curve in curves}
     curve = by_model.get("tuned") or by_model.get("tfidf_svm")
     if curve is None or curve.rising is None:
@@ -182,7 +179,6 @@ def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
 
 
 def _asked_for(checks: Sequence[Check], remedies: Mapping[str, str]) -> list[str]:
-    """Say what the checks that did not pass ask for, a remedy once with all checks that it is for."""
     names: dict[str, list[str]] = {}
     for check in checks:
         if check.got is None or check.status is Status.INCONCLUSIVE:

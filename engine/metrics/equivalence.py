@@ -31,8 +31,6 @@ MOST_WIDER = 1.5
 
 
 class Margin(Value):
-    """How far a metric may be off, and why so far."""
-
     value: float | None
     origin: str
 
@@ -136,7 +134,6 @@ def equivalence(
 
 
 def agreement_bound(seeds: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
-    """Return the least share of equal answers, and why so many."""
     known = [float(one["agreement"]) for one in seeds if one["agreement"] is not None]
     if len(known) + 1 >= FEWEST_SEEDS:
         return min(known), f"the least agreement of {len(known)} further seeds with the first"

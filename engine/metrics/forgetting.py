@@ -76,7 +76,6 @@ def length_drift(
 def judge_drift(
     drift: Drift | None, result: DriftResult | None, acceptance: Acceptance
 ) -> tuple[Check, ...]:
-    """Compare what moved with its bounds, by `decide_on`; no check where none is asked."""
     if drift is None:
         return ()
     found = {} if result is None else {one.name: one for one in result.scores}
@@ -119,7 +118,6 @@ class ProbeAnswer(Value):
 
     @property
     def is_right(self) -> bool:
-        """Whether the right option is likelier than every other."""
         by_byte = self.kind not in PAIRED
         values = [
             score / length if by_byte else score
@@ -214,7 +212,6 @@ def text_scores(
 
 
 def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Interval:
-    """Return the interval of (lost - gained) / n."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     down, up = (lost + 1) / (n + 2), (gained + 1) / (n + 2)
     center = down - up

@@ -74,7 +74,6 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interv
 
 
 def _share_of(successes: int, trials: int, chance: float) -> float:
-    """Return the share at which so many successes, or more, have that chance."""
     low, high = 0.0, 1.0
     for _ in range(_BINOMIAL_STEPS):
         middle = (low + high) / 2

@@ -58,7 +58,6 @@ ROWS = Spread(per_row=lambda _: 1.0)
 
 @lru_cache(maxsize=256)
 def of_class(portion: float) -> Spread:
-    """Return the spread of a class's recall, or precision, where that portion of rows is its."""
     return Spread(per_row=lambda _: portion)
 
 
@@ -73,7 +72,6 @@ def class_f1(portion: float) -> Spread:
 
 @lru_cache(maxsize=256)
 def macro_recall(portions: tuple[float, ...]) -> Spread:
-    """Return the spread of the mean recall of classes that are equally good."""
     effective = len(portions) ** 2 / sum(1 / portion for portion in portions)
     return Spread(per_row=lambda _: effective)
 

@@ -29,8 +29,6 @@ MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
 
 class Discordance(Value):
-    """The share of rows on which only one of two models is right, and which two were compared."""
-
     share: float = BASELINE_DISCORDANCE
     source: str = "a guess"
 
@@ -116,9 +114,8 @@ class PowerEstimate(Value):
     @property
     def power_text(self) -> str:
         """Return the power with two decimals, rounded down and never as a certainty; empty for none."""
-        if self.power is None:
-            return ""
-        return f"{min(99, math.floor(self.power * 100 + 1e-9)) / 100:.2f}"
+        shown = min(99, math.floor((self.power or 0.0) * 100 + 1e-9)) / 100
+        return "" if self.power is None else f"{shown:.2f}"
 
     @property
     def unit(self) -> str:
@@ -128,38 +125,36 @@ class PowerEstimate(Value):
     def sentence(self) -> str:
         if self.note:
             return self.note
+        needed = f"{self.rows_needed:,} holdout {self.unit}s give" if self.rows_needed else ""
+        more = (
+            ""
+            if self.is_judged
+            else f"; {needed or f'no number of {self.unit}s gives'} power {OFTEN:.2f}"
+        )
+        more_at = f"{more} at {self.asked_text}" if more else ""
+        enough = "" if self.power is not None and self.power >= OFTEN else more
+        what, seldom = ("gain", "") if self.kind == "min_gain" else (self.metric, "")
+        if self.kind == "max_drop":
+            text = f"power {self.power_text} for a model as good as the previous one{enough}"
+        elif self.passes_at is None:
+            text = f"power below {OFTEN:.2f} at every true {'gain' if what == 'gain' else 'value'}{more_at}"
+        elif self.kind == "min_gain":
+            if self.seldom_at is not None:
+                seldom = f", {SELDOM:.2f} at {self.seldom_text}"
+            found = self.asked_at is not None and self.passes_at <= self.asked_at
+            text = f"power {OFTEN:.2f} at a true gain of {self.passes_text}{seldom}{'' if found else more_at}"
+        else:
+            text = f"power {OFTEN:.2f} at a true {self.metric} of {self.passes_text}"
+            if self.seldom_at is None:
+                text += f", {self.power_text} at {self.asked_text}{enough}"
+            else:
+                text += f"; {self.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}"
         end = f" ({self.decided_on})" if self.kind == "threshold" else ""
         over = " over a baseline" if self.kind == "min_gain" else ""
-        rows = judging_rows(self.rows, self.groups)
-        unit, passes, more, more_at = f"{self.unit}s", self.passes_text, "", ""
-        if not self.is_judged:
-            needed = f"{self.rows_needed:,} holdout {unit} give" if self.rows_needed else ""
-            more = f"; {needed or f'no number of {unit} gives'} power {OFTEN:.2f}"
-            more_at = f"{more} at {self.asked_text}"
-        is_enough = self.power is not None and self.power >= OFTEN
-        if self.kind == "max_drop":
-            text = f"power {self.power_text} for a model as good as the previous one"
-            text += "" if is_enough else more
-        elif self.kind == "min_gain":
-            text = f"power below {OFTEN:.2f} at every true gain{more_at}"
-            if self.passes_at is not None and self.asked_at is not None:
-                seldom = "" if self.seldom_at is None else f", {SELDOM:.2f} at {self.seldom_text}"
-                text = f"power {OFTEN:.2f} at a true gain of {passes}{seldom}"
-                text += "" if self.passes_at <= self.asked_at else more_at
-        elif self.passes_at is None:
-            text = f"power below {OFTEN:.2f} at every true value{more_at}"
-        else:
-            text = f"power {OFTEN:.2f} at a true {self.metric} of {passes}"
-            if self.seldom_at is not None:
-                text += f"; {self.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}"
-            else:
-                text += f", {self.power_text} at {self.asked_text}{'' if is_enough else more}"
-        return f"{self.metric} `{self.threshold}{end}`{over} on {rows}: {text}."
+        return f"{self.metric} `{self.threshold}{end}`{over} on {judging_rows(self.rows, self.groups)}: {text}."
 
 
 class PowerEstimates(Value):
-    """The power of every threshold, and what the numbers assume."""
-
     estimates: tuple[PowerEstimate, ...] = ()
     note: str = ""
     """A sentence: what the estimates assume, or why there are none yet."""
@@ -179,11 +174,11 @@ def estimate_power(
 ) -> PowerEstimates:
     """Return an estimate for each threshold, and what they assume; without a discordance from answers it is guessed."""
     of = _Estimator(acceptance, task, judges)
-    gains = acceptance.over_baselines if has_baselines else ()
+    gains, drops = acceptance.over_baselines if has_baselines else (), acceptance.over_previous
     differ = discordance or Discordance()
-    found = [one for threshold in acceptance.metrics for one in of.threshold(threshold)]
+    found = [one for threshold in acceptance.metrics if (one := of.threshold(threshold))]
     found += [of.gain(gain, differ.share) for gain in gains]
-    found += [of.drop(drop) for drop in acceptance.over_previous]
+    found += [of.drop(drop) for drop in drops]
     found += [of.selective(acceptance.selective)] if acceptance.selective else []
     given = list(of.taken_for_granted())
     if any(of.is_predicted(gain.metric) for gain in gains):
@@ -193,16 +188,13 @@ def estimate_power(
             f"only one of model and best baseline is right on {share} of 100 rows ({differ.source}) and the"
             " other baselines are clearly worse"
         )
-    if any(of.is_predicted(drop.metric) for drop in acceptance.over_previous):
-        given.append(
-            f"only one of new and previous model is right on {round(PREVIOUS_DISCORDANCE * 100)} of 100 rows"
-        )
+    if any(of.is_predicted(drop.metric) for drop in drops):
+        share = round(PREVIOUS_DISCORDANCE * 100)
+        given.append(f"only one of new and previous model is right on {share} of 100 rows")
     note = f"Estimates, where {'; '.join(given)}." if found and given else ""
     # Each note once: several thresholds of a metric may have the same.
-    once: dict[str | int, PowerEstimate] = {}
-    for number, one in enumerate(found):
-        once.setdefault(one.note or number, one)
-    return PowerEstimates(estimates=tuple(once.values()), note=note)
+    once = {one.note or number: one for number, one in reversed([*enumerate(found)])}
+    return PowerEstimates(estimates=tuple(reversed(once.values())), note=note)
 
 
 class _Estimator(Value, kw_only=False):
@@ -210,46 +202,43 @@ class _Estimator(Value, kw_only=False):
     task: Task
     judges: JudgingRows
 
-    def threshold(self, threshold: Threshold) -> Iterator[PowerEstimate]:
-        """Yield which true values pass how often, or why nothing can; nothing where nothing is known."""
-        note = self._special_case(threshold.metric)
-        spread = None if note else self._spread(threshold.metric)
-        is_max = threshold.direction == "max"
-        rule = self._rule(1 - threshold.bound if is_max else threshold.bound)
+    def threshold(self, threshold: Threshold) -> PowerEstimate | None:
+        """Return which true values pass how often, or why nothing can; None where nothing is known."""
+        metric, is_max = threshold.metric, threshold.direction == "max"
         text = f"{threshold.direction} {_number(threshold.bound)}"
-        estimate = self._estimate(threshold.metric, text, rule, is_max=is_max, note=note)
-        if spread is None:
-            yield from [estimate] if note else ()
-            return
+        estimate = self._estimate(metric, text, is_max=is_max)
+        if note := self._special_case(metric):
+            return replace(estimate, note=note)
+        if (spread := self._spread(metric)) is None:
+            return None
+        # power is computed for values of which the larger is better
+        rule = self._rule(1 - threshold.bound if is_max else threshold.bound)
         rows = self.trials
         better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
         better = 1.0 if better > 1 - 0.5 / rows else better
         lucky = power.passing_value(rule, rows=rows, spread=spread, rate=SELDOM)
         if lucky is not None and lucky >= rule.bound:
             lucky = None
-
-        def own(value: float | None) -> float | None:
-            # power is computed for values of which the larger is better
-            return 1 - value if is_max and value is not None else value
-
+        values = (power.passing_value(rule, rows=rows, spread=spread), lucky, better)
+        passes, seldom, asked = (1 - one if is_max and one is not None else one for one in values)
         # of other metrics it depends on which classes the groups hold
-        spec, is_grouped = spec_of(threshold.metric, self.task.kind), self.judges.groups > 0
+        spec = spec_of(metric, self.task.kind)
         is_of_all = spec is not None and (spec.is_row_share or spec.name == "macro_f1")
-        yield replace(
+        can_miss = is_of_all and self.judges.groups > 0
+        return replace(
             estimate,
-            is_out_of_reach=is_grouped and is_of_all and not power.pass_rate(1.0, rule, rows=rows),
-            passes_at=own(power.passing_value(rule, rows=rows, spread=spread)),
-            seldom_at=own(lucky),
-            asked_at=own(better),
+            is_out_of_reach=can_miss and not power.pass_rate(1.0, rule, rows=rows),
+            passes_at=passes,
+            seldom_at=seldom,
+            asked_at=asked,
             power=power.pass_rate(better, rule, rows=rows, spread=spread),
             rows_needed=self._needed(power.rows_to_pass(better, rule, spread=spread)),
         )
 
     def gain(self, gain: MinGain, discordance: float) -> PowerEstimate:
-        """Return how often a gain over a baseline is found, or that it is not known."""
-        bigger = gain.min_gain + BETTER_BY
-        estimate, rule = self._difference(
-            gain.metric, "min_gain", gain.min_gain, at=bigger, discordance=discordance
+        rule = self._rule(gain.min_gain)
+        estimate = self._difference(
+            gain.metric, "min_gain", rule, at=gain.min_gain + BETTER_BY, discordance=discordance
         )
         if estimate.note:
             return estimate
@@ -263,69 +252,65 @@ class _Estimator(Value, kw_only=False):
         )
 
     def drop(self, drop: MaxDrop) -> PowerEstimate:
-        """Return how often a model that is as good as the previous one passes, or that it is not known."""
-        bound, differ = drop.max_drop, PREVIOUS_DISCORDANCE
-        return self._difference(drop.metric, "max_drop", bound, at=0.0, discordance=differ)[0]
+        rule, differ = self._rule(-drop.max_drop), PREVIOUS_DISCORDANCE
+        return self._difference(drop.metric, "max_drop", rule, at=0.0, discordance=differ)
 
     def selective(self, selective: Selective) -> PowerEstimate:
         """Say which model shows the accuracy of its answers where it answers no more rows than it has to."""
-        least, judges = selective.accuracy.min, self.judges
-        rule = replace(self._rule(least), is_exact=not judges.groups)
-        answered = max(1, math.floor(self.trials * selective.coverage.min))
+        least, groups, coverage = selective.accuracy.min, self.judges.groups, selective.coverage.min
+        rule = replace(self._rule(least), is_exact=not groups)
+        answered = max(1, math.floor(self.trials * coverage))
         better = least + min(BETTER_BY, (1 - least) / 2)
         passes = power.passing_value(rule, rows=answered)
-        needed = power.rows_to_pass(better, rule)
-        every = judging_rows(judges.rows, judges.groups)
-        which = f"if it answers {selective.coverage.min:.0%} of {every}"
-        if passes is None:
-            text = f"power below {OFTEN:.2f} at every true accuracy there"
-        else:
+        text = f"power below {OFTEN:.2f} at every true accuracy there"
+        if passes is not None:
             text = f"power {OFTEN:.2f} at a true accuracy of {_rounded(passes, up=True)} there"
+        needed = power.rows_to_pass(better, rule)
         if needed and needed > answered:
-            whole = self._needed(power.round_up(needed / selective.coverage.min))
-            unit = "groups" if judges.groups else "rows"
+            whole, unit = (
+                self._needed(power.round_up(needed / coverage)),
+                "groups" if groups else "rows",
+            )
             text += f"; {whole:,} holdout {unit} give power {OFTEN:.2f} at {_number(better)}"
-        estimate = self._estimate("selective.accuracy", f"min {_number(least)}", rule)
-        start = f"selective.accuracy `{estimate.threshold} ({estimate.decided_on})` {which}"
-        return replace(estimate, note=f"{start}: {text}.")
+        one = self._estimate("selective.accuracy", f"min {_number(least)}")
+        which = f"if it answers {coverage:.0%} of {judging_rows(self.judges.rows, groups)}"
+        return replace(
+            one, note=f"selective.accuracy `{one.threshold} ({one.decided_on})` {which}: {text}."
+        )
 
     def _difference(
         self,
         metric: str,
         kind: Literal["min_gain", "max_drop"],
-        bound: float,
+        rule: ThresholdRule,
         *,
         at: float,
         discordance: float,
-    ) -> tuple[PowerEstimate, ThresholdRule]:
-        """Return how often a true difference of `at` passes, or that it is not known, and by which rule."""
-        rule = self._rule(-bound if kind == "max_drop" else bound)
-        estimate = replace(self._estimate(metric, f"{kind} {_number(bound)}", rule), kind=kind)
+    ) -> PowerEstimate:
+        text = f"{kind} {_number(rule.bound)}"
+        estimate = replace(self._estimate(metric, text), kind=kind)
         if not self.is_predicted(metric):
-            return replace(estimate, note=_known_later(metric)), rule
+            return replace(estimate, note=_known_later(metric))
         per_row = self._paired_rows(metric)
         rows = self.trials * per_row
         needed = power.rows_to_find(at, rule, discordance=discordance, per_row=per_row)
-        estimate = replace(
+        return replace(
             estimate,
             asked_at=at,
             power=power.gain_rate(at, rule, rows=rows, discordance=discordance),
             rows_needed=self._needed(needed),
         )
-        return estimate, rule
 
-    def _estimate(
-        self, metric: str, text: str, rule: ThresholdRule, *, is_max: bool = False, note: str = ""
-    ) -> PowerEstimate:
+    def _estimate(self, metric: str, text: str, *, is_max: bool = False) -> PowerEstimate:
         end = "upper bound" if is_max else "lower bound"
+        on_interval = self.acceptance.decide_on == "lower_bound"
         return PowerEstimate(
             metric=metric,
             threshold=text,
-            decided_on=end if rule.on_interval else "point",
+            decided_on=end if on_interval else "point",
             rows=self.judges.rows,
             groups=self.judges.groups,
             is_max=is_max,
-            note=note,
         )
 
     @property
@@ -349,7 +334,6 @@ class _Estimator(Value, kw_only=False):
         return metric not in NOT_PREDICTED and (spec is None or spec.unit == "share")
 
     def _special_case(self, metric: str) -> str:
-        """Say why a threshold has no estimate, or cannot pass whatever the model is; else nothing."""
         name, _, label = metric.partition(".")
         if not self.is_predicted(metric):
             return _known_later(metric)
@@ -374,7 +358,6 @@ class _Estimator(Value, kw_only=False):
         )
 
     def _spread(self, metric: str) -> Spread | None:
-        """Return how a metric stands on the rows; None where it cannot be computed."""
         name, _, label = metric.partition(".")
         task, spec = self.task, spec_of(metric, self.task.kind)
         if spec is None or not self.is_predicted(metric) or spec.of == "field":
@@ -385,26 +368,21 @@ class _Estimator(Value, kw_only=False):
         if spec.of == "label":
             portion = dict(zip(task.labels, portions, strict=True)).get(label, 1.0)
             return power.class_f1(portion) if name == "f1" else power.of_class(portion)
-        if name == "macro_f1" and task.spec.answer is AnswerForm.LABEL:
-            return power.macro_f1(portions)
-        return power.macro_recall(portions)
+        is_f1 = name == "macro_f1" and task.spec.answer is AnswerForm.LABEL
+        return power.macro_f1(portions) if is_f1 else power.macro_recall(portions)
 
     def _paired_rows(self, metric: str) -> float:
         """Return the effective rows of a difference for each row, as of classes that are equally good."""
         spread = self._spread(metric)
-        if spread is None:
-            return 1.0
-        if metric.partition(".")[0] in MACRO:
+        if spread is not None and metric.partition(".")[0] in MACRO:
             spread = power.macro_recall(self._portions(metric))
-        return spread.per_row(OFTEN)
+        return 1.0 if spread is None else spread.per_row(OFTEN)
 
     def _portions(self, metric: str) -> tuple[float, ...]:
-        """Return the shares of the classes that a metric is of."""
         labels, classes = self.task.labels, self.judges.classes
-        portions = self.judges.portions(labels)
-        if metric != "balanced_accuracy" or not any(classes.values()):
-            return portions
-        return tuple(one for label, one in zip(labels, portions, strict=True) if classes.get(label))
+        if metric == "balanced_accuracy" and any(classes.values()):
+            labels = tuple(label for label in labels if classes.get(label))
+        return self.judges.portions(labels)
 
     def taken_for_granted(self) -> Iterator[str]:
         """Yield what the estimates assume of rows and classes."""
@@ -445,7 +423,6 @@ def _rounded(value: float | None, *, up: bool) -> str:
 
 
 def judging_rows(rows: int, groups: int) -> str:
-    """Return how many holdout rows judge, and in how many groups."""
     return f"{_count(rows, 'holdout row')}{f' in {_count(groups, "group")}' if groups else ''}"
 
 

@@ -12,8 +12,6 @@ from engine.values import Value, fields, to_json
 
 
 class Prediction(Value):
-    """One row's answer beside its target."""
-
     id: str
     """Of the example, 16 hex digits; predictions of two models are paired by it."""
     target: str

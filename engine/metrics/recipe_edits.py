@@ -38,8 +38,6 @@ FEWEST_EVALUATIONS: Final = 3
 
 
 class TrainingLosses(Value):
-    """Means of the training loss over parts of the steps."""
-
     start: float
     """Over the first tenth."""
     middle: float
@@ -79,7 +77,6 @@ class ValidationLosses(Value):
 
 
 def training_losses(history: Sequence[HistoryPoint]) -> TrainingLosses | None:
-    """Return the course of the training loss; None where too few were logged."""
     losses = [point.loss for point in history if point.loss is not None]
     if len(losses) < FEWEST_LOSSES:
         return None
@@ -181,7 +178,6 @@ def to_learn_more(
 
 
 def to_train_on(method: Method, training: TrainingSummary) -> tuple[RecipeEdit, ...]:
-    """Return twice the epochs, or tokens, where that is not too long."""
     return _edits(method, _doubled(method, training))
 
 
@@ -389,7 +385,6 @@ def _edits(method: Method, changes: Mapping[str, Any]) -> tuple[RecipeEdit, ...]
 
 
 def written(value: object) -> str:
-    """Return a value as YAML writes it."""
     if isinstance(value, float):
         # All digits and no exponent, which some readers of YAML take for a text.
         return f"{Decimal(repr(value)):f}".removesuffix(".0")

@@ -42,8 +42,6 @@ class Difference(Value):
 
 
 class PairedTables(Value):
-    """Two models' statistics on the same rows, and their common draws."""
-
     tables: tuple[Table, Table]
     measures: dict[str, tuple[Measure, Measure]]
     drawn: tuple[Sums, ...]

@@ -60,7 +60,6 @@ def values_of(predictions: Sequence[Prediction], task: Task) -> dict[str, float]
 def metrics_of(
     table: Table, measures: Sequence[Measure], *, confidence: float, seed: int
 ) -> tuple[Metric, ...]:
-    """Compute measures of one model's rows, each with its interval."""
     from engine.metrics.resampling import draw, method, percentile_interval  # brings numpy
 
     sums = table.sums()

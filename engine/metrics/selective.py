@@ -31,8 +31,6 @@ TIMES: Final = (4, 16)
 
 
 class SelectiveRule(Value):
-    """What has to be shown, and on how many rows."""
-
     selective: Selective
     confidence: float
     on_interval: bool
@@ -131,7 +129,6 @@ def choose_threshold(confidence: Floats, right: Floats, rule: SelectiveRule) -> 
 def on_holdout(
     holdout: Sequence[Prediction], threshold: float, judging: Judging
 ) -> tuple[Metric, Metric]:
-    """Return accuracy where the model answers, and the share of rows that it answers."""
     answered = [row for row in holdout if (row.probability or 0.0) >= threshold]
     right = [row.label == row.target for row in answered]
     if answered:
@@ -148,7 +145,6 @@ def on_holdout(
 
 
 def _share(name: str, column: str, table: Table, judging: Judging) -> Metric:
-    """Return the share of rows that a column flags, with its interval."""
     measures = [share_of_rows(name, column)]
     (metric,) = metrics_of(table, measures, confidence=judging.confidence, seed=judging.seed)
     return metric

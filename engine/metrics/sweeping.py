@@ -148,7 +148,6 @@ def _gain(metric: Metric) -> Gain | None:
 def unknown_curve(
     model: str, points: tuple[CurvePoint, ...] = (), *, judged_on: str, reason: str
 ) -> LearningCurve:
-    """Return a curve that decides nothing, and why; without points where nothing was trained."""
     return LearningCurve(
         model=model,
         judged_on=judged_on,

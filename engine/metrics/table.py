@@ -29,8 +29,6 @@ def no_rows(sums: Sums) -> str:
 
 
 class Measure(Value):
-    """One metric of a family."""
-
     name: str
     value: Of
     """For every leading entry of the sums; a ratio over nothing counts as 0, as in scikit-learn."""
@@ -123,8 +121,6 @@ class Sums(Value, kw_only=False):
 
 
 class Table(Value):
-    """The row statistics of one model."""
-
     columns: Mapping[str, tuple[int, int | None]]
     answered: Sparse
     """Shape (rows, columns)."""
@@ -205,7 +201,6 @@ def one_hot(places: Floats, width: int, values: Floats | None = None) -> Sparse:
 
 
 def scattered(entries: Sequence[Mapping[int, float]], width: int) -> Sparse:
-    """Return the matrix whose rows hold the given values at the given places."""
     rows = [row for row, entry in enumerate(entries) for _ in entry]
     places = [place for entry in entries for place in entry]
     values = [value for entry in entries for value in entry.values()]

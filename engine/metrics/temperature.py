@@ -84,7 +84,6 @@ def calibrated(predictions: Sequence[Prediction], temperature: float | None) -> 
 def reliability(
     fitted: Fitted, holdout: Sequence[Prediction], judging: Judging, *, form: str
 ) -> CalibratedForm:
-    """Judge probabilities on the holdout as the model gives them, and after the temperature."""
     made = CalibratedForm(
         form=form, fitted_rows=fitted.rows, temperature=fitted.temperature, reason=fitted.reason
     )

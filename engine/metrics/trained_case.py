@@ -75,8 +75,6 @@ class TrainedEvidence(Value):
 
 
 class TrainedCase:
-    """One trained model, its numbers named as the rules use them."""
-
     def __init__(self, recipe: Recipe, evidence: TrainedEvidence) -> None:
         self.recipe, self.method, self.training = recipe, recipe.method, evidence.training
         self.evidence = evidence
@@ -128,7 +126,6 @@ class TrainedCase:
 
     @cached_property
     def unseen(self) -> Metric:
-        """The judged metric on validation rows, or on the holdout where they are few."""
         return metric_of(self._unseen_scores, self.name)
 
     @cached_property
@@ -171,7 +168,6 @@ class TrainedCase:
 
     @property
     def goal(self) -> float | None:
-        """What the training rows should reach; None where nothing says it."""
         bounds = [
             bound.bound
             for bound in self.recipe.acceptance.metrics
@@ -190,7 +186,6 @@ class TrainedCase:
 
     @property
     def is_learned(self) -> bool:
-        """Whether the training rows reach what a model reaches that learned them."""
         value, goal = self.train.value, self.goal
         has_share = self.is_share and not self.is_lower_better
         return has_share and goal is not None and value is not None and value >= goal
@@ -302,7 +297,6 @@ class TrainedCase:
 
     @property
     def ceiling_words(self) -> str:
-        """What can be measured with doubtful labels."""
         interval, (low, high) = self.accuracy.interval, self._ceiling
         if interval is None or interval.high >= high:
             return f"{high:.2f}"
@@ -326,7 +320,6 @@ class TrainedCase:
 
     @property
     def is_before_rise(self) -> bool:
-        """Whether the kept step is no later than the lowest validation loss."""
         losses = self.validation_losses
         return losses is not None and self.training.kept_step <= losses.lowest_step
 
@@ -384,13 +377,11 @@ class TrainedCase:
 
 
 def metric_of(scores: Scores | None, name: str) -> Metric:
-    """The metric of that name; one without a value where it was not computed."""
     found = (metric for metric in (scores.metrics if scores else ()) if metric.name == name)
     return next(found, Metric(name=name, value=None, n=0, undefined="not measured"))
 
 
 def value_words(metric: Metric) -> str:
-    """A value with its interval."""
     interval = metric.interval
     reach = f" [{decimal(interval.low)}, {decimal(interval.high)}]" if interval else ""
     return f"{decimal(metric.value or 0.0)}{reach}"

@@ -51,7 +51,6 @@ COVERAGE: Final = f"{SELECTIVE}.coverage"
 
 
 def judge_selective(found: Abstention | None, acceptance: Acceptance) -> tuple[Check, ...]:
-    """Compare both shares with their bounds, by `decide_on`; no check where none is asked."""
     selective = acceptance.selective
     if selective is None:
         return ()

@@ -51,7 +51,6 @@ class _FarError(Exception):
 
 
 def shapes(recipe: Recipe) -> list[tuple[str, str]]:
-    """Name and shape of each local file, by its first row; one entry that counts the rest."""
     sources = recipe.data.sources
     named = list(zip(source_names(sources), sources, strict=True))
     near = [(name, source) for name, source in named if _is_light(source)]
@@ -145,7 +144,6 @@ def _shape(source: Source, recipe: Recipe) -> str:
 
 
 def _lacking(fetched: Fetched, first: Mapping[str, Any], recipe: Recipe) -> str:
-    """Say which columns of the recipe the first row lacks, so that a run would end there."""
     optional = template.optional_columns(recipe.data)
     lacking = [
         f"`{excerpt(column)}` ({key})"
@@ -160,7 +158,6 @@ def _lacking(fetched: Fetched, first: Mapping[str, Any], recipe: Recipe) -> str:
 
 
 def _is_light(source: Source) -> bool:
-    """A local file in a format that is read without heavy libraries."""
     return _format(source) not in (None, "parquet")
 
 

@@ -198,7 +198,6 @@ def _attempt(
 
 
 def _require_enough_groups(state: RunState) -> None:
-    """Refuse what comes after data where even a faultless model would not pass."""
     if (data := state.artifacts.get("data")) and state.recipe.splits.by == "group":
         power = power_estimates(state.recipe, results.data_summary(data))
         if problems := too_few_groups(state.recipe, power):

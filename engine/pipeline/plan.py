@@ -57,8 +57,6 @@ PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", 
 
 
 class PlanInputs(Value):
-    """What a plan stands on besides the recipe; found once a run."""
-
     device: Device
     sources: tuple[Mapping[str, Any], ...]
     """Identity of each data source, in recipe order."""
@@ -74,8 +72,6 @@ class PlanInputs(Value):
 
 
 class PlannedStage(Value):
-    """One stage: its key, and the artifact that is already there."""
-
     name: str
     key: StageKey | None = None
     """None: it depends on rows that have not been counted yet, or on a setting that has not been chosen yet."""
@@ -105,7 +101,6 @@ class Plan(Value):
         return next(stage for stage in self.stages if stage.name == name)
 
     def training_data(self, store: Store) -> Artifact | None:
-        """Return the rows that are trained on, as far as they are counted: those of the data where none are added."""
         stages = {stage.name: stage for stage in self.stages}
         found = training_data(self.recipe, store, stages)
         if found is None and not self.recipe.rows_added_by:
@@ -127,7 +122,6 @@ def training_data(
 
 
 def maker_of(recipe: Recipe) -> str | None:
-    """Return the stage that adds to what is trained on; None where the data are all of it."""
     return next((name for name in MAKERS if name in stages_of(recipe)), None)
 
 
@@ -422,7 +416,6 @@ def products(name: str, key: StageKey) -> dict[str, str]:
 
 
 def about_holdout(held: ExpectedDraw | None) -> str:
-    """What the inputs of this run mean for the holdout that the lock records; empty for nothing."""
     if held is None:
         return ""
     if held.match is LockMatch.REDRAWN:

@@ -24,7 +24,6 @@ UNCOUNTED = "What the holdout can show is known after data: its rows are not cou
 def power_estimates(
     recipe: Recipe, summary: DataSummary | None, *, discordance: Discordance | None = None
 ) -> PowerEstimates:
-    """Return the power of each threshold on the holdout, or a note that its rows are not counted yet."""
     if not recipe.task.spec.is_measured or not recipe.acceptance.metrics:
         return PowerEstimates()
     splits = recipe.splits
@@ -45,7 +44,6 @@ def power_estimates(
 
 
 def too_few_groups(recipe: Recipe, found: PowerEstimates) -> tuple[Problem, ...]:
-    """Return the bounds that no model can keep on the groups of the holdout."""
     folds = "" if recipe.splits.folds else ", let all groups judge (`splits.folds`)"
     return tuple(
         Problem(

@@ -63,7 +63,6 @@ SHIP: Final = "ship the baseline that passes, or raise the thresholds if they ar
 
 
 def steps_of_passing(recipe: Recipe, passing: Collection[str], recipe_file: str) -> Iterator[str]:
-    """Yield what to do where these baselines pass, commands among it."""
     kinds = {one.name: one.kind for one in recipe.baselines if one.name in passing}
     fitted, untouched, models = (
         [name for name, kind in kinds.items() if kind in among]
@@ -93,7 +92,6 @@ def steps_of_passing(recipe: Recipe, passing: Collection[str], recipe_file: str)
 
 
 def export_commands(recipe: Recipe, passing: Collection[str], recipe_file: str) -> Iterator[str]:
-    """Yield the commands that export the baselines which pass; none where each fold has a model of its own."""
     if recipe.splits.folds:
         return
     for one in recipe.baselines:
@@ -300,7 +298,6 @@ def describe_method(recipe: Recipe) -> str:
 
 
 def describe_sweep(recipe: Recipe) -> str:
-    """What is trained, in one line, while it is not known which method: `4 settings of a sweep on …`."""
     return f"{len(methods_of(recipe))} settings of a sweep on {_model(recipe.base_model)}"
 
 
@@ -317,7 +314,6 @@ def accepted_summary(recipe: Recipe) -> str:
 
 
 def accepted_steps(recipe: Recipe) -> tuple[str, ...]:
-    """Return what can be done with an accepted model; `recipe try` and `recipe serve` ask a GGUF file."""
     name, page = recipe.name, f"recipe report {recipe.name} --open"
     if not recipe.export.has_quantized_file:
         return (page,)
@@ -408,7 +404,6 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
 
 
 def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
-    """What has to be done before rows that a model has answered or written are trained on."""
     shown, typed = facts.recipe_file, as_typed(facts.recipe_file)
     if facts.state.outcome == results.TEACHER_NO_BETTER:
         return (

@@ -211,7 +211,6 @@ def _judged(
 
 
 def challenge_json(found: Challenge) -> str:
-    """Return it as JSON, with the sentence that says what came of it."""
     value = {**to_json(found), "sentence": sentence(found)}
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -219,7 +218,6 @@ def challenge_json(found: Challenge) -> str:
 def costs(
     state: RunState, report: Mapping[str, Any], *, candidate: str, trained: bool
 ) -> Iterator[str]:
-    """Yield what the newer model takes, beside what the accepted model took where its `report` says so."""
     old = report.get("training") or {}
     if trained:
         training = results.read_json(state.artifacts["train"], "training.json")
@@ -254,7 +252,6 @@ def base_model_yaml(ref: Reference, folder: Path) -> str:
 
 
 def notes(recipe: Recipe) -> Iterator[str]:
-    """Yield what was not compared, and what is not pinned; `recipe` has the newer base model."""
     gated = {bound.metric for bound in recipe.acceptance.metrics}
     if free := ", ".join(sorted(gated & set(FREE))):
         yield f"{free} is not compared: an untouched model is held to the form of an answer"

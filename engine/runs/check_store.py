@@ -87,7 +87,6 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
 
 
 def _why_damaged(store: Store, found: ArtifactFolder) -> str:
-    """Return why a result cannot be used; empty for one whose every byte is right."""
     artifact = found.artifact
     if found.stored is not Stored.WHOLE or artifact is None:
         return "its manifest cannot be read"
@@ -118,7 +117,6 @@ def _wrong_bytes(artifact: Artifact, entry: FileEntry) -> str:
 
 
 def _why_not_as_left(run: Path) -> str:
-    """Return which file of a run is not the one that it left; empty where all are."""
     try:
         for name in read_record(run).get("files", {}):
             if name in REPORTED:

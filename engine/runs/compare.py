@@ -41,7 +41,6 @@ def mistakes_of(run: Path, store: Store) -> list[Mistake]:
 
 
 def as_csv(rows: Sequence[Mistake]) -> str:
-    """Return a table in which no cell is a formula."""
     stream = io.StringIO(newline="")
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(one.name for one in fields(Mistake))
@@ -230,7 +229,6 @@ def _comparisons(
 
 
 def speed_of(report: Mapping[str, Any]) -> float | None:
-    """Return the tokens a second that the exported file was measured at; None where it was not."""
     for rung in reversed(report.get("ladder", ())):
         for metric in rung.get("scores", {}).get("metrics", ()):
             if metric["name"] == "tokens_per_second" and metric["value"] is not None:

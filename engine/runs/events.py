@@ -38,7 +38,6 @@ class RecordedProgress(Value):
     began: float = field(default_factory=time.monotonic)
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Show how far it is, and the time that the run takes."""
         now = time.monotonic()
         self.pace.add(now, done, total=total, unit=unit)
         if run := self.rest.words(now - self.began, self.pace.seconds_left() if total else None):
@@ -91,7 +90,6 @@ def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[Event
 
 
 def keep(events: EventStream, run: Path, last: str) -> None:
-    """Write the events and the `last` line into the folder of a run, where all of them are there."""
     text = events.text()
     if events.is_whole:
         write_text(run / stream.NAME, text + last)

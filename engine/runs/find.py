@@ -24,7 +24,6 @@ def size_of(report: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def left_by(stage: str, record: Mapping[str, Any], store: Store) -> Artifact | None:
-    """Return what a stage of a run left, read whole; None where it did not, or the store no longer has it."""
     key = record.get("stages", {}).get(stage, {}).get("key", "")
     return store.whole(str(key)) if key else None
 

@@ -113,7 +113,6 @@ class WeightsModel:
 
     @cached_property
     def task(self) -> TaskFile:
-        """How it is asked, as `task.json` beside a GGUF file says it."""
         from engine.runtime.rendering.chat import load_chat  # brings transformers
 
         task = self.recipe.task

@@ -112,7 +112,6 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
 
 
 def write_lines(answered: AnsweredRows, write: Callable[[str], None]) -> Summary:
-    """Write rows and answers as JSON lines. DataError D436."""
     summary = Summary.of(answered.task)
     for row in _counted(answered, summary):
         write(_line(row))
@@ -142,7 +141,6 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _encoding(rows: RowFile) -> str:
-    """Return an encoding that holds every answer: UTF-8, or UTF-16, with a byte order mark where the rows have one."""
     written_in = rows.source.encoding.lower().replace("_", "-")
     if written_in.startswith("utf-16"):
         return "utf-16"
@@ -188,7 +186,6 @@ class _ColumnType:
         """Of the whole numbers."""
 
     def see(self, values: Sequence[Any]) -> None:
-        """Have the type hold further values too."""
         import pyarrow as pa
 
         if self.type is None:
@@ -211,7 +208,6 @@ class _ColumnType:
 
 
 def _is_written(pa: Any, kind: Any) -> bool:
-    """Tell whether Parquet has a form for a type: it has none for an object without keys."""
     if kind is None or (pa.types.is_struct(kind) and not kind.num_fields):
         return False
     return all(_is_written(pa, kind.field(at).type) for at in range(kind.num_fields))

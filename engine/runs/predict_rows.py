@@ -97,8 +97,6 @@ def require_answers(task: Task) -> None:
 
 
 class ModelFile(Value):
-    """An exported model: its file, and how it is asked."""
-
     gguf: Path
     task: TaskFile
     outcome: str = ACCEPTED
@@ -112,7 +110,6 @@ class ModelFile(Value):
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The file, and the folder where `task.json` and the tokenizer stand beside it."""
         return self.gguf, self.gguf.parent
 
     def payload(self) -> Mapping[str, Any]:
@@ -136,8 +133,6 @@ class ModelFile(Value):
 
 
 class RowFile(Value):
-    """A data file, and how a question is made of each row."""
-
     path: Path
     source: Source
     template: Template
@@ -173,7 +168,6 @@ class RowFile(Value):
         )
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows. DataError as `read_rows`."""
         try:
             yield from read_rows(self.path, self.source)
         except DataError as error:
@@ -273,11 +267,9 @@ class AnsweredRows:
         return {} if self.outcome == ACCEPTED else {IS_ACCEPTED: False}
 
     def close(self) -> None:
-        """Let other calls have the answers."""
         self.held.close()
 
     def forget(self) -> None:
-        """Delete what stands in the store: the answers are where they belong."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -361,7 +353,6 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
 def _ask_parts(
     rows: RowFile, model: AskedModel, asking: Asking, *, folder: Path, count: int, stamp: FileStamp
 ) -> int:
-    """Ask the parts that are not kept yet, and return how many rows were."""
     resumed = number = 0
     try:
         with model.held(threads=asking.threads) as ask:
@@ -439,8 +430,6 @@ def _part(folder: Path, number: int) -> Path:
 
 
 class _Shifted(Value, kw_only=False):
-    """Progress of a part as progress of the whole."""
-
     whole: Progress
     before: int
     count: int

@@ -95,7 +95,6 @@ def _no_counts(path: Path) -> DataError:
 
 
 def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> RowCounts:
-    """Count rows that were answered; blank ones were not asked."""
     kept, task, below = answered.task.calibration, answered.task.task, answered.abstain_below
     counter = RowCounter.of(task.labels)
     for part in batched(answered, PART, strict=False):

@@ -204,7 +204,6 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
 def _recorded(
     state: RunState, store: Store, ending: _Ending, run: Path, repeated: Reproduction | None
 ) -> RunResult:
-    """Fill the folder of a run, record it, and have the lock say what it proves."""
     keeper, lock, runs, outcome = ending.keeper, ending.lock, Runs(store.root), state.outcome
     if outcome == "accepted":
         proved = lock.proved(state.artifacts, state.inputs.device)

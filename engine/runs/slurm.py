@@ -62,7 +62,6 @@ def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> tuple[int
 
 
 def _await(number: str, files: Path, *, note: Show, show: Show) -> int:
-    """Return the exit code that the job wrote; pass on its log meanwhile."""
     offset, known, since = 0, "", float("inf")
     while True:
         answer = _ask("squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={number}")

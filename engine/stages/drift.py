@@ -78,7 +78,6 @@ def _written(
     model: str | None,
     load: Callable[[], LoadedModel],
 ) -> dict[str, int]:
-    """Return the tokens of one model's answers, made at most once; None stands for the untouched base model."""
     longest = max((row.target for row in context.examples("train")), key=len, default="")
     payload = {
         "revision": REVISION,

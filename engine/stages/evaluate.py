@@ -119,7 +119,6 @@ def _predictions(
     base: Reference,
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:
-    """Make or reuse the predictions on one set; changing a metric never asks the model again."""
     recipe = context.recipe
     payload = {
         "revision": predict.REVISION,

@@ -39,7 +39,6 @@ ANSWERS = "answers.jsonl"
 
 
 def references(recipe: Recipe) -> dict[str, Source]:
-    """Return the probes and the text that lie in files, whose bytes decide what is asked."""
     found = {
         f"probe {probe.name}": probe.source
         for probe in probes_of(recipe)
@@ -149,7 +148,6 @@ def _answers(
     model: str | None,
     load: Callable[[], LoadedModel],
 ) -> Artifact:
-    """Make or reuse what one model answers; None stands for the untouched base model."""
     payload = {
         "revision": ANSWERING,
         "items": sha256("\n".join(item.id for item in items).encode()).hexdigest(),

@@ -252,7 +252,6 @@ def moved_checks(
 def _moved(
     check: Check, was: float | None, became: float | None, answers: Answers, recipe: Recipe
 ) -> Check:
-    """Return a check of all folds, moved by what its metric changes from one form to the next on fold 1."""
     rows = f"the {answers.scores.rows} rows of fold 1 that the form was evaluated on"
     if check.got is None:
         return check
@@ -296,7 +295,6 @@ def _of_training(
 
 
 def likelihood_notes(recipe: Recipe) -> dict[str, str]:
-    """Say by which window likelihoods of documents are measured; nothing where they are in blocks."""
     stride = recipe.acceptance.stride
     if stride is None:
         return {}

@@ -67,7 +67,6 @@ def _graph_slice(recipe: Recipe) -> Payload:
 
 
 def _graph(context: StageContext) -> tuple[ExportedFile, ...]:
-    """Build the graph at most once for a merged model, and link its folder into this artifact."""
 
     def build(folder: Path) -> None:
         precision = context.recipe.export.graph_precision or "fp32"
@@ -102,7 +101,6 @@ def _spec(context: StageContext, quantization: str) -> ExportSpec:
 
 
 def _blank_slice(recipe: Recipe) -> Payload:
-    """Return what `task.json` says of rows with a blank column; nothing where it says nothing."""
     return {"asks_partly_blank": True} if asks_partly_blank(recipe) else {}
 
 
@@ -111,7 +109,6 @@ def _has_matrix(recipe: Recipe) -> bool:
 
 
 def _quantized(context: StageContext) -> list[ExportedFile]:
-    """Make each quantization from one 16-bit file, and the Modelfile that runs it."""
     export = context.recipe.export
     sixteen = sixteen_bit(context)
     matrix = None
@@ -151,7 +148,6 @@ def _export(
 
 
 def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[ExportedFile]:
-    """Build one GGUF file at most once for a merged model, and link it and `task.json` into this artifact."""
 
     def build(folder: Path) -> None:
         made = _export(LARGE, context, spec, folder)

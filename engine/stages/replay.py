@@ -106,7 +106,6 @@ def run(context: StageContext) -> None:
 
 
 def _shortest(recipe: Recipe) -> Recipe:
-    """Return the recipe with the setting of the least `max_length`, into which each text has to fit."""
     return by_length(recipe)[0]
 
 
@@ -118,7 +117,6 @@ def _judging(context: StageContext) -> dict[SplitName, list[Example]]:
 
 
 def _given(context: StageContext, replay: Replay, wanted: int) -> Taken:
-    """Read and check the given text, and take its documents by seed. DataError, StageError X760."""
     from engine.runtime.rendering.chat import load_chat  # brings transformers
 
     recipe = context.recipe
@@ -156,7 +154,6 @@ def _given(context: StageContext, replay: Replay, wanted: int) -> Taken:
 
 
 def _keep(context: StageContext, taken: Taken) -> Artifact:
-    """Write what training reads: the rows as they are, and the text beside them."""
     data = context.artifacts["data"]
 
     def build(folder: Path) -> None:

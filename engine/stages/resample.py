@@ -127,7 +127,6 @@ def _curve(context: StageContext) -> LearningCurve:
 
 
 def _cross_validate(context: StageContext) -> None:
-    """Write what every row was answered by the model that did not see it, and the scores of that."""
     evaluated, recipe = context.artifacts["evaluate"], context.recipe
     predictions = {"folds": read_predictions(evaluated.file("predictions.holdout.jsonl"))}
     if recipe.task.spec.is_constrained:

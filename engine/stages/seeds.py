@@ -75,7 +75,6 @@ def run(context: StageContext) -> None:
 def _judged(
     seed: int, predictions: Sequence[Prediction], first: Sequence[Prediction] | None, recipe: Recipe
 ) -> SeedScores:
-    """Score a model's answers; what only free decoding shows is left out, since it was not asked."""
     scores: Scores = score(predictions, Judging.of(recipe))
     empty = FREE if recipe.task.spec.is_constrained else ()
     metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)

@@ -99,7 +99,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def references(recipe: Recipe) -> Mapping[str, Reference]:
-    """Return the models that are asked, the encoders of baselines, and the review file once it has marks."""
     value = synthesis_of(recipe)
     judge = value.agreement.judge
     models = [value.teacher, *([judge] if judge else []), *on_added_rows(recipe)]
@@ -175,7 +174,6 @@ class _Synthesis:
             ) from error
 
     def kept(self, written: WrittenRows) -> tuple[SyntheticResult, list[Example]]:
-        """Return what became of the rows, and those that are trained on; write both down."""
         recipe, progress = self.context.recipe, self.context.progress
         refused = dict(written.refused)
         judging = [*self.context.examples("validation"), *self.context.examples("holdout")]

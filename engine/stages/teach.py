@@ -229,7 +229,6 @@ class _Teaching:
     def answered(
         self, rows: UnlabelledRows, judged: TeacherResult
     ) -> tuple[list[Example], TeacherResult]:
-        """Ask the rows, write down what became of each, and return those that are learned from."""
         recipe = self.context.recipe
         asked = ask_teacher(
             self.asker, self.teacher.model, rows.rows, shown=self.train, validation=self.validation
@@ -283,7 +282,6 @@ class _Teaching:
         )
 
     def spent(self, result: TeacherResult) -> TeacherResult:
-        """Add the seconds and the cost of all that the teacher was asked, and how it was asked."""
         model, facts = self.teacher.model, facts_of(self.made) if self.made else {}
         cost = cost_of(model.endpoint, facts) if model.endpoint and facts else None
         fold = self._fold(self.train, self.holdout)

@@ -85,7 +85,6 @@ def _numbers(predictions: Sequence[Prediction], task: Task) -> tuple[Floats, Flo
 
 
 def _balanced(sums: Sums) -> Floats:
-    """Compute the mean recall of the classes that have rows."""
     present = (sums["support"] > 0).sum(axis=-1)
     return ratio(labels.recall(sums).sum(axis=-1), present)
 

@@ -95,7 +95,6 @@ def _same(target: dict[str, Any], output: dict[str, Any] | None) -> bool:
 
 
 def _by_field(found: Sequence[Leaves], names: Sequence[str]) -> Sparse:
-    """Count the values of each field, row by row."""
     number = {name: place for place, name in enumerate(names)}
     entries: list[dict[int, float]] = []
     for one in found:
@@ -108,7 +107,6 @@ def _by_field(found: Sequence[Leaves], names: Sequence[str]) -> Sparse:
 
 
 def _unknown(found: Leaves, names: Sequence[str]) -> int:
-    """Count the values of fields that neither the schema nor any target has."""
     return sum(count for (field, _), count in found.items() if field not in names)
 
 

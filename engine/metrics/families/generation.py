@@ -27,7 +27,6 @@ ROUGES = ("rouge_1", "rouge_2", "rouge_l")
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
-    """Compare each output with its references, in every way."""
     pattern = task.answer_pattern
     references = [row.references or (row.target,) for row in predictions]
     pairs = list(zip(predictions, references, strict=True))

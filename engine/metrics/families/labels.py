@@ -165,7 +165,6 @@ WIDENINGS = {"precision": widening("predicted"), "recall": widening("support")}
 
 
 def averages(names: Sequence[str]) -> tuple[Measure, ...]:
-    """Return F1, precision and recall in each of their averages."""
 
     def average(how: str, part: str) -> Part:
         def value(sums: Sums) -> Floats:
@@ -215,7 +214,6 @@ def by_label(
 
 
 def class_scores(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
-    """Return the table by label; None where a number would stand on nothing."""
     values = {name: part(sums) for name, part in PARTS.items()}
     support, predicted = sums["support"], sums["predicted"]
     return tuple(
@@ -267,7 +265,6 @@ def _of_label(name: str, place: int, *, single: bool, has_values: bool) -> tuple
 
 
 def lacking(names: Sequence[str]) -> Callable[[Sums], str]:
-    """Say which label has no rows: an average over it would be of nothing."""
 
     def undefined(sums: Sums) -> str:
         if not names:
@@ -279,7 +276,6 @@ def lacking(names: Sequence[str]) -> Callable[[Sums], str]:
 
 
 def no_support(sums: Sums) -> str:
-    """Say that no target has anything to find."""
     return no_rows(sums) or ("" if sums["support"].any() else "no row has any")
 
 

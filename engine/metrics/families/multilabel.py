@@ -31,7 +31,6 @@ Set = frozenset[int]
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
-    """Count the labels that rows have, that they were given, and both."""
     size = len(task.labels)
     targets, outputs = _sets(predictions, task)
     given = [output or frozenset() for output in outputs]
@@ -93,7 +92,6 @@ def _ones(sets: Sequence[Set], size: int) -> Sparse:
 
 
 def _correlation(sums: Sums) -> Floats:
-    """Compute the mean over labels of Matthews' correlation."""
     total = sums["rows"][..., None]
     support, predicted = sums["support"], sums["predicted"]
     covariance = sums["right"] * total - support * predicted
@@ -102,7 +100,6 @@ def _correlation(sums: Sums) -> Floats:
 
 
 def _constant(names: Sequence[str]) -> Callable[[Sums], str]:
-    """Say which label all rows have, or none: nothing correlates with it."""
 
     def undefined(sums: Sums) -> str:
         for name, support in zip(names, sums["support"], strict=True):

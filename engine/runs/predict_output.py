@@ -10,7 +10,6 @@ import codecs
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 from pathlib import Path
@@ -71,15 +70,10 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
 
             with parquet.ParquetWriter(stream, schema) as writer:
                 for group in batched(rows, GROUP, strict=False):
-                    table = {one.name: [row.get(one.name) for row in group] for one in schema}
-                    for one in schema:
-                        if (one.metadata or {}).get(_AS_JSON):
-                            table[one.name] = [
-                                value
-                                if value is None or isinstance(value, str)
-                                else _as_text(value)
-                                for value in table[one.name]
-                            ]
+                    table = {
+                        one.name: [_of_type(pa, one.type, row.get(one.name)) for row in group]
+                        for one in schema
+                    }
                     writer.write_table(pa.table(table, schema=schema))
         elif form == "jsonl":
             stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
@@ -154,69 +148,40 @@ def _as_text(value: Any) -> str:
 
 
 def _parquet_schema(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Any:
-    """Return columns whose types hold every value as it is; texts, with other values as JSON, where none does."""
+    """Return a type of each column that holds its values; texts, with other values as JSON, where none does."""
     import pyarrow as pa
 
-    found = {name: _ColumnType() for name in columns}
+    types, large = dict.fromkeys(columns, pa.null()), set[str]()
     for group in batched(rows, GROUP, strict=False):
-        for name, one in found.items():
-            one.see([row.get(name) for row in group])
-    fields = []
-    for name, one in found.items():
-        kind, metadata = one.type, None
-        if kind is None:
-            kind, metadata = pa.string(), {_AS_JSON: b"json"}
-        elif pa.types.is_null(kind):
-            kind = pa.float64() if name == PROBABILITY else pa.string()
-        fields.append(pa.field(name, kind, metadata=metadata))
-    return pa.schema(fields)
-
-
-_AS_JSON: Final = b"recipe.other_values"
-"""In the metadata of a column of texts whose other values are JSON."""
-
-
-class _ColumnType:
-    def __init__(self) -> None:
-        import pyarrow as pa
-
-        self.type: Any = pa.null()
-        """None where no type holds all values as they are."""
-        self._largest = 0
-        """Of the whole numbers."""
-
-    def see(self, values: Sequence[Any]) -> None:
-        import pyarrow as pa
-
-        if self.type is None:
-            return
-        try:
-            other = pa.array(values).type
-            if pa.types.is_integer(self.type) and pa.types.is_floating(other):
-                self.type = other if self._largest <= _EXACT else None
-            elif not (pa.types.is_floating(self.type) and pa.types.is_integer(other)):
-                pair = [pa.schema([("column", one)]) for one in (self.type, other)]
-                self.type = pa.unify_schemas(pair).field(0).type
-            # what a type has no place for it drops without a word, such as a key of an object
-            is_whole = _same(pa.array(values, type=self.type).to_pylist(), values)
-        except (pa.ArrowException, OverflowError):
-            is_whole = False
-        if not is_whole or not _is_written(pa, self.type):
-            self.type = None
-        elif pa.types.is_integer(self.type):
-            self._largest = max(self._largest, *(abs(one or 0) for one in values))
+        for name, known in types.items():
+            values = [row.get(name) for row in group]
+            if any(isinstance(one, int) and abs(one) > _EXACT for one in values):
+                large.add(name)
+            try:
+                own = pa.array(values).type
+                pair = [pa.schema([("column", one)]) for one in (known, own)]
+                found = pa.unify_schemas(pair, promote_options="permissive").field(0).type
+            except (pa.ArrowException, OverflowError):
+                found = pa.string()
+            is_rounded = name in large and pa.types.is_floating(found)
+            types[name] = pa.string() if is_rounded or not _is_written(pa, found) else found
+    empty = {PROBABILITY: pa.float64()}  # of columns without any value
+    return pa.schema(
+        (name, empty.get(name, pa.string()) if pa.types.is_null(found) else found)
+        for name, found in types.items()
+    )
 
 
 def _is_written(pa: Any, kind: Any) -> bool:
-    if kind is None or (pa.types.is_struct(kind) and not kind.num_fields):
+    """Tell whether Parquet has a form for a type: it has none for an object without keys."""
+    if pa.types.is_struct(kind) and not kind.num_fields:
         return False
     return all(_is_written(pa, kind.field(at).type) for at in range(kind.num_fields))
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    both = isinstance(one, float) and isinstance(other, float)
-    return bool(one == other) or (both and math.isnan(one) and math.isnan(other))
+def _of_type(pa: Any, kind: Any, value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if pa.types.is_string(kind):
+        return _as_text(value)
+    return float(value) if pa.types.is_floating(kind) else value

@@ -24,7 +24,6 @@ ENDING = ".bundle.tar"
 """Of a bundle's name, behind that of its recipe."""
 BLOCK = 512
 END = 2 * BLOCK
-"""Zeros at the end."""
 CHUNK = 1 << 20
 KEPT = 64 << 20
 """Bytes up to which a member is held in memory; of larger ones, models, only the digest is wanted."""
@@ -42,14 +41,11 @@ class ArchiveError(ValueError):
 
 
 class Member(Value):
-    """One member as it was read."""
-
     name: str
     sha256: str
     data: bytes | None
     """None for one that is too large to be held."""
     size: int = 0
-    """Of its bytes."""
 
 
 def write_archive(

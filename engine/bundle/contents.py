@@ -29,7 +29,6 @@ LEFT_OUT: Final = (
     "Texts of rows are left out of this bundle: findings name their places, "
     "changed answers are numbered, wrong rows are not shown."
 )
-"""A note of a report without them."""
 _OF_CLASSES: Final = ("imbalance", "missing_classes", "splits")
 """Checks whose examples name classes or splits, and quote no row."""
 _PLACE: Final = re.compile(r"[^`]*?:\d+(?= |$)")
@@ -101,9 +100,7 @@ class Contents(Value):
     lock: Lock
     accepted: Accepted
     recipe: Recipe
-    """The resolved one."""
     resolved: Mapping[str, Any]
-    """As its YAML says it."""
     statement: Mapping[str, Any]
     rows: Mapping[str, RowStatistics] | None = None
     """Of each model's answers; None where the bundle carries none, as those of earlier versions."""
@@ -202,7 +199,6 @@ def recipe_of(content: bytes, name: str) -> Recipe:
 
 
 def text_of(members: Mapping[str, Member], name: str) -> str:
-    """Return the text of a member. ContentsError where it is missing or not UTF-8."""
     try:
         return bytes_of(members, name).decode().replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -210,7 +206,6 @@ def text_of(members: Mapping[str, Member], name: str) -> str:
 
 
 def bytes_of(members: Mapping[str, Member], name: str) -> bytes:
-    """Return the bytes of a member. ContentsError where it is missing."""
     member = members.get(name)
     if member is None or member.data is None:
         raise ContentsError(f"{name} is missing")

@@ -74,7 +74,6 @@ class Recomputed:
         """How the rows of a rung are called; none of one that was only tried, or evaluated on a sample."""
 
     def lock_metrics(self) -> dict[str, Any]:
-        """Return the metrics that the accepted run of the lock must have."""
         found: dict[str, Any] = to_json(recorded_facts(self.recipe, self.metrics))
         return found
 

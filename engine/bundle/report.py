@@ -38,7 +38,6 @@ KNOWN_KEY = "that is a key you named, made or keep among your known keys"
 
 
 def checked_text(found: Checking, *, name: str) -> str:
-    """One line a claim, then who signed, then the answer."""
     lines = []
     for claim in found.claims:
         problem = f": {claim.problem}" if claim.problem else ""

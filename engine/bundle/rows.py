@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
 ROWS: Final = "rows.json.gz"
 MOST_BYTES: Final = 1 << 30
-"""Of the table when it is unpacked."""
 MOST_COLUMNS: Final = 100_000
 BASELINE: Final = "baseline "
-"""Begins the name of a baseline's rows."""
 _OF_STAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "evaluate": ("holdout", "free", "train", "validation"),
     "resample": ("folds", "folds_free"),

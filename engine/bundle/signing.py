@@ -108,7 +108,6 @@ KNOWN = "known-keys"
 """In the user's configuration folder: public keys (PEM) whose signatures the user takes for known."""
 MOST_KEYS = 1000
 MOST_BYTES = 65_536
-"""Of a key's file."""
 
 
 def key_place() -> Path:

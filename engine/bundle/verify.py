@@ -51,14 +51,10 @@ CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
     "the pages for people say what the report says": written.page_problems,
     "the statement says what report and lock say": written.statement_problems,
 }
-"""What the files of a bundle must say of each other."""
 WITHOUT_ROWS: Final = (gates.gate_problems, written.statement_problems)
-"""What is compared of a bundle that carries no rows, as those of earlier versions."""
 
 
 class Claim(Value):
-    """One thing that a bundle says, and whether it holds."""
-
     what: str
     problem: str = ""
     """Why it does not hold, precisely; empty where it does."""
@@ -69,8 +65,6 @@ class Claim(Value):
 
 
 class BundleVerdict(StrEnum):
-    """What checking a bundle comes to."""
-
     VERIFIED = "verified"
     """Every claim holds, and the caller knows the key that signed."""
     CONSISTENT = "consistent, signer unknown"
@@ -82,8 +76,6 @@ class BundleVerdict(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Checking:
-    """A bundle that is taken apart: what was found so far."""
-
     claims: list[Claim] = field(default_factory=list)
     signer: str = ""
     """sha256 of the key that signed; empty where no signature holds."""
@@ -112,7 +104,6 @@ class Checking:
         return BundleVerdict.CONSISTENT if has_rows else BundleVerdict.SIGNED
 
     def claim(self, what: str, problems: Iterable[str]) -> None:
-        """Note a claim with everything that is wrong with it."""
         self.claims.append(Claim(what=what, problem="; ".join(problems)))
 
 
@@ -206,7 +197,6 @@ def claims_of(found: Contents) -> Iterator[tuple[str, Callable[[Contents], Itera
 
 
 def content_problems(found: Contents) -> Iterator[str]:
-    """Yield everything in which the files of a bundle contradict each other."""
     for _, problems in claims_of(found):
         yield from _problems(problems, found)
 

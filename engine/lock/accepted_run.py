@@ -50,7 +50,6 @@ from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact, sha256_of
 
 FILE = "basis.json"
-"""In a train artifact."""
 TRAINER = "trainer"
 """In it: the versions in the environment that trained, where it is one of its own."""
 INSTRUCTIONS = "instructions"
@@ -276,7 +275,6 @@ def config_digest(artifacts: Artifacts) -> str:
 
 
 def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
-    """Return what was measured on the holdout before any merge, by name."""
     found = results.scores(artifacts)
     return named_metrics(found["holdout"], free=found.get("free"))
 
@@ -316,7 +314,6 @@ def holdout_answers(artifacts: Artifacts) -> list[Prediction]:
 
 
 def recorded_facts(recipe: Recipe, metrics: Mapping[str, Metric]) -> dict[str, MetricFacts]:
-    """Return what was measured on the holdout as a lock holds it."""
     found = metrics.items()
     return {name: metric_facts(metric) for name, metric in found if _is_recorded(name, recipe)}
 
@@ -357,7 +354,6 @@ def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[SeedFacts, ...]:
 
 
 def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, SpreadFacts]:
-    """Return the mean and the deviation over all seeds, by metric."""
     return {
         one.metric: {"mean": round(one.mean, ROUND), "deviation": round(one.deviation, ROUND)}
         for one in (seeds.spread if seeds else ())

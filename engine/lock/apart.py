@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
     lock = Path(sys.argv[1])
     remove_parts(lock)
     for line in sys.stdin:
@@ -57,12 +56,10 @@ class LockProcess:
     """The process, as the one that it works for sees it."""
 
     lock: Path
-    """Absolute, as it was written."""
     child: Child
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self) -> str:
-        """Return the text of the lock. OSError, UnicodeDecodeError as of a file."""
         found: str = self._ask({"read": True})
         return found
 

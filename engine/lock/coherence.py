@@ -29,7 +29,6 @@ NEAR: Final = 2e-6
 DRAWN: Final = ("low", "high", "p_value", "p_adjusted")
 """Numbers that may be drawn at random by NumPy, whose versions may draw otherwise."""
 LOOSE: Final = 0.03
-"""By how much these may differ there."""
 ROUNDED: Final = 0.05
 """Relative, of an error of an estimate, which was taken before the estimate was rounded."""
 _KEYS: Final = (
@@ -134,7 +133,6 @@ class LockedAnswers(Value):
 
     @property
     def predictions(self) -> tuple[Prediction, ...] | None:
-        """Return the rows; None where one answer is unknown."""
         return None if self.unknown else self.rows
 
 
@@ -229,7 +227,6 @@ NEAR_NATS: Final = 1e-5
 OF_PROBABILITIES = ("ece", "brier")
 """Metrics of probabilities, which a lock does not hold for each row."""
 FINGERPRINT = 4
-"""Bytes of each row's."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 OTHER_HOLDOUT = "the accepted run was judged on another holdout than the one that is recorded"
 _CLOCKS = timedelta(days=1)

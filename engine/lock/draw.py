@@ -39,8 +39,6 @@ class LockMatch(StrEnum):
 
 
 class ExpectedDraw(Value):
-    """What the splits of this run are held to."""
-
     match: LockMatch
     digest: str | None = None
     """Of the record, as it stands in the key; None for a fresh draw."""
@@ -82,7 +80,6 @@ def is_drawn_by(lock: Lock, recipe: Recipe) -> bool:
 
 
 def inputs_of(payload: Mapping[str, Any]) -> str:
-    """The digest of a data stage's key payload without the record."""
     return make_key({key: value for key, value in payload.items() if key != RECORDED}).digest
 
 

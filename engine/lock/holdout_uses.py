@@ -31,7 +31,6 @@ class HoldoutUses:
         return max(int(here.get("looks", 0)), shared)
 
     def is_unreadable(self, digest: str) -> bool:
-        """Tell whether a record stands there that is none."""
         path = self._path(digest)
         return os.path.lexists(path) and not _read(path)
 
@@ -132,7 +131,6 @@ def _gone_on_from(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The record; empty when it is absent or not one."""
     try:
         fields = read_json(path, follow=False)
     except (OSError, ValueError):

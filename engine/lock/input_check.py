@@ -64,8 +64,6 @@ def device_of_lock(device: Device, recipe: Recipe, accepted: Accepted) -> Device
 
 
 class InputCheck(Value):
-    """Checks of a run's inputs, stage by stage; a wrong one is an error."""
-
     recipe: Recipe
     accepted: Accepted
     cached: Cached
@@ -107,7 +105,6 @@ class InputCheck(Value):
             )
 
     def _read(self, data: Artifact, progress: Progress) -> None:
-        """Compare what was read, and how it was divided."""
         found, splits, locked = facts_of_data(data), split_digests(data), self.accepted
         now = {one["name"]: one["sha256"] for one in found["sources"]}
         changed = [

@@ -45,7 +45,6 @@ class LockPolicy(Value):
 
     @property
     def repeats(self) -> Accepted | None:
-        """The accepted run that this run repeats; None for none."""
         return None if self.changed else self.accepted
 
     def proved(self, artifacts: Mapping[str, Artifact], device: Device) -> Accepted | None:
@@ -72,7 +71,6 @@ class LockPolicy(Value):
         return device_of_lock(found, self.recipe, self.repeats)
 
     def input_check(self, store: Store) -> InputCheck | None:
-        """Return what compares the inputs; None where nothing is repeated."""
         if (locked := self.repeats) is None:
             return None
         frozen = self.options.frozen

@@ -40,11 +40,9 @@ from engine.values import Value, bounds, decimal, replace
 
 Artifacts = Mapping[str, Artifact]
 MAKERS = ("train", "merge", "quantize")
-"""Stages whose files are the model."""
 WRONG_INPUT = {"D387": "data", "D388": "base model"}
 """Codes of what stops a run early, and what they say of."""
 FEW = 5
-"""Facts named in one sentence."""
 NEAR_PROBABILITIES = 1e-3
 """Of its size, by which a metric of probabilities may be off where the same model computes it again."""
 UNFINISHED = {
@@ -59,8 +57,6 @@ UNFINISHED = {
 
 
 class RepeatedRun(Value):
-    """A run that repeats a lock, as far as it came."""
-
     recipe: Recipe
     accepted: Accepted
     artifacts: Artifacts

@@ -39,7 +39,6 @@ on it and rises with its rows (Dwork et al. 2015, Science 349:636).
 JUDGES = ("evaluate", "gate", "seeds", "verify")
 """Stages that ask a trained model the holdout, or form a verdict on it: who reads a score can choose by it."""
 MEMBERSHIP = "membership.json"
-"""In a data artifact: the rows of each split."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,12 +54,10 @@ class LockWriter:
     accepts: bool = False
     """This run was accepted, and `now` holds what it proves."""
     messages: list[str] = field(default_factory=list)
-    """For the terminal, once."""
     problems: list[Problem] = field(default_factory=list)
     """Warnings for the terminal; their first lines stand in `warnings` too."""
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """For the report."""
 
     def after_data(self, data: Artifact) -> None:
         self.notes += change_notes(self.recipe, self.store, data)
@@ -186,7 +183,6 @@ def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
 
 
 def judges(recipe: Recipe) -> tuple[str, ...]:
-    """Return the stages whose result is a decision on the holdout."""
     # a baseline that passes ends the run: that was decided on the holdout, too
     stops = recipe.stop_if_baseline_passes and bool(recipe.baselines)
     return ("baseline", *JUDGES) if stops else JUDGES

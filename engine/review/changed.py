@@ -30,8 +30,6 @@ _PLACES: Final = ("path", "gguf")
 
 
 class RecipeFile(Value, dict=True):
-    """A YAML file that may be a recipe."""
-
     content: bytes
     path: Path
     is_lacking: bool = False
@@ -100,7 +98,6 @@ class Touched(Value):
     why: tuple[str, ...] = ()
     """What changed where the file itself did not: its parent, its lock, files that it names."""
     name: str = ""
-    """Of the old version, of a recipe that is gone."""
     unseen: str = ""
     """Why a version that counts is not the one that is compared; empty where none is."""
 
@@ -111,7 +108,6 @@ class _VersionFiles:
     commit: str
     moved: Mapping[str, Moved]
     names: frozenset[str]
-    """Every path that the change touches."""
     now: dict[str, RecipeFile] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
 

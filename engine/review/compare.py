@@ -16,7 +16,6 @@ from engine.review.version import Side
 from engine.values import Value
 
 MOST: Final = 60
-"""Characters of a value that are shown."""
 DEFAULT: Final = " (default)"
 
 
@@ -24,7 +23,6 @@ class ChangedKey(Value):
     path: str
     form: str
     before: Json
-    """None: not set."""
     after: Json
     shown: tuple[str, str]
     """Both values as people read them; empty where a version does not set the key."""

@@ -87,7 +87,6 @@ class WorkingTree(Disk):
         return _identity(path, self.repository.target_now(path), self.changed, self.name)
 
     def copy(self, path: Path) -> Path | None:
-        """Return the file itself, or the bytes that its pointer stands for where git-lfs has them here."""
         if not path.is_file():
             return None
         return self.repository.large_file(reading.read_bytes(path)) if is_pointer(path) else path
@@ -103,7 +102,6 @@ class Revision(Value):
     commit: str
     changed: frozenset[str]
     scratch: Path
-    """For copies of files."""
     beside_disk: bool
     """The other version is the working tree: what did not change is on the disk."""
 
@@ -215,7 +213,6 @@ class Revision(Value):
 
 
 FileTree = Disk | Revision
-"""The files of one version."""
 
 
 def _identity(path: Path, target: Target, changed: frozenset[str], when: str) -> Mapping[str, Json]:

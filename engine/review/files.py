@@ -27,7 +27,6 @@ class _Pin(Value):
     key: str
     value: str | None
     what: tuple[str, ...]
-    """The repository, package or file that is pinned."""
     version: str = ""
     needed: bool = True
     """Without it the bytes can change unseen; a local file stands in the same place, at least."""

@@ -25,13 +25,10 @@ from engine.values import Value, replace
 
 
 class ListedSource(Value):
-    """A source as the recipe lists it; a pattern is one, whatever it matches."""
-
     number: int
     files: tuple[Source, ...]
     """Each file of it; one where it is no pattern."""
     written: Mapping[str, Json]
-    """Its keys, as a resolved recipe says them."""
 
     @property
     def first(self) -> Source:
@@ -164,7 +161,6 @@ class Leaf(Value):
 
 
 Leaves = Mapping[str, Leaf]
-"""By path."""
 
 
 def leaves_of(resolved: Mapping[str, Any]) -> Leaves:

@@ -31,7 +31,6 @@ AFTER_THE_DRAW: Final = ("leakage", "label_errors", "truncation", "imbalance", "
 OF_FOLDS: Final = ("leakage", "label_errors")
 """Of these, the ones that take rows out of the training: with folds every row is one of both."""
 MOVES: Final = ("drop", "mask")
-"""Actions after which the rows are others."""
 
 
 def decides(one: ChangedKey, versions: Versions) -> bool:
@@ -143,7 +142,6 @@ def _is_below(path: str, top: str) -> bool:
 
 
 def _shown(versions: Versions, path: str) -> Iterator[str]:
-    """The two values at a path, or below it: `splits.by` holds a word or a mapping."""
     for side in (0, 1):
         yield "; ".join(
             f"{one.path.removeprefix(path).lstrip('.')}: {one.shown[side]}".removeprefix(": ")

@@ -103,8 +103,6 @@ MISSING: Final = ("data.label.missing", "data.answer.missing")
 
 
 class Judges(Value):
-    """What became of the rows that judge, and whether that is known."""
-
     rows: JudgedRows | None
     """None where nothing that decides them changed, or where they are not read here."""
     why_not: str = ""
@@ -232,7 +230,6 @@ def _cause(versions: Versions) -> str:
 
 
 def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> Iterator[Finding]:
-    """Yield what may judge, and is not read here."""
     reported = {one.path for one in findings}
     for found in filter(None, map(versions.find, MISSING)):
         says = "it decides whether a row without an answer judges; how many do is not known here"

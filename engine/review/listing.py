@@ -25,7 +25,6 @@ class Moved(Value):
     path: str
     """From the repository's root; of a file that is gone, where it was."""
     was: str = ""
-    """Renamed: the old path."""
 
 
 class TreeEntry(Value):

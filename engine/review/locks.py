@@ -208,7 +208,6 @@ def _edited(old: Accepted, new: Accepted, says: str) -> Finding:
 
 
 def record_notes(versions: Versions) -> Iterator[str]:
-    """What a reader of the accepted run has to know."""
     old, new = versions.old.lock, versions.new.lock
     if new is None or new.accepted is None:
         return

@@ -37,8 +37,6 @@ _NEW_FILES: Final = DiffOption.INCLUDE_UNTRACKED | DiffOption.RECURSE_UNTRACKED_
 
 @dataclass(kw_only=True)
 class Repository:
-    """A git repository with files checked out."""
-
     root: Path
     """The folder with all of its files; links followed."""
     git: pygit2.Repository

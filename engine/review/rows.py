@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from engine.data.prepare import Prepared
 
 MOST_BYTES: Final = 5_000_000
-"""Of all files that one review divides."""
 _BY_TEXT: Final = ("stratified", "random", "files", "column")
 """Ways of dividing whose record knows rows by their text."""
 NOT_HERE: Final = "its rows are not read here"
@@ -56,7 +55,6 @@ class JudgedRows(Value):
     has_echoes: bool = False
     """Rows of any split have the text of a new one, which repeats or contradicts them."""
     repeated: int = 0
-    """They judge more often than before."""
     rewritten: int = 0
     """Texts of any split that are gone, where rows come and none that judged is gone: the data did not only grow."""
 
@@ -72,7 +70,6 @@ class JudgedRows(Value):
 @dataclass(slots=True)
 class RowDivider:
     room: int = MOST_BYTES
-    """Bytes that may still be read."""
     _prepared: dict[str, Prepared | str] = field(default_factory=dict)
 
     def overlap(self, old: Side, new: Side) -> HoldoutOverlap | str:
@@ -179,7 +176,6 @@ def judging_rows(prepared: Prepared, folds: int) -> Iterable[Example]:
 
 
 def _answers(prepared: Prepared, folds: int) -> dict[bytes, Counter[str]]:
-    """The answers of each text that judges, and how often."""
     found: dict[bytes, Counter[str]] = {}
     for row in judging_rows(prepared, folds):
         more = json.dumps(row.payload, sort_keys=True) if row.payload else ""

@@ -26,10 +26,8 @@ class Side(Value, dict=True):
     label: str
     """What people call it: a file, or a file at a revision."""
     path: Path
-    """As the user named it."""
     recipe: Recipe
     problems: tuple[Problem, ...]
-    """Warnings."""
     lock: Lock | None
     tree: FileTree
     _seen: dict[str, SourceText] = field(default_factory=dict)
@@ -47,7 +45,6 @@ class Side(Value, dict=True):
 
     @cached_property
     def resolved(self) -> Mapping[str, Any]:
-        """The recipe with every default written out; nobody changes it."""
         return resolved_mapping(self.recipe)
 
     @cached_property

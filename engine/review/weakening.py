@@ -222,7 +222,6 @@ def _both_bound(versions: Versions, metrics: Sequence[str]) -> bool:
 
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})
-"""What a JSON Schema says to people."""
 
 
 def _asked(schema: Any) -> Any:

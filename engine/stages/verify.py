@@ -62,14 +62,10 @@ QUANTIZED = "quantized"
 
 
 class _Tried(Value):
-    """A quantized file that was asked."""
-
     predictions: Predictions
     agreement: float | None
-    """Share of the merged model's answers that it gives too."""
     result: FormResult
     calibrated: CalibratedForm | None
-    """None where the recipe asks for no calibration."""
 
     @property
     def verdict(self) -> Verdict:
@@ -113,7 +109,7 @@ def run(context: StageContext) -> None:
     if context.recipe.export.has_quantized_file and not chain.is_over:
         chain.quantized()
     write_json(context.workdir / RESULT, chain.result(), indent=2)
-    last = chain.tried[-1] if chain.tried else None
+    last = chain.last
     if context.recipe.calibrates:
         forms = (parity_files.calibrated_model(context), last.calibrated if last else None)
         write_json(context.workdir / CALIBRATED, [to_json(form) for form in forms if form])
@@ -125,8 +121,6 @@ def run(context: StageContext) -> None:
 
 
 class _ParityChain:
-    """One way up the ladder."""
-
     def __init__(self, context: StageContext) -> None:
         self.context, self.recipe = context, context.recipe
         self.judging = replace(Judging.of(self.recipe), seed=self.recipe.method.seed)
@@ -134,8 +128,7 @@ class _ParityChain:
         self.asked = predict.PredictionInputs.of(self.recipe, context.examples("train"))
         self.results: list[FormResult] = []
         self.checks: list[Check] = []
-        """Of the rungs that lose nothing."""
-        self.tried: list[_Tried] = []
+        self.last: _Tried | None = None
         evaluated = context.artifacts["evaluate"]
         scores = results.scores(context.artifacts)
         self.tuned = Answers(
@@ -300,17 +293,18 @@ class _ParityChain:
         # recipe's
         for quantization in sorted(names, key=lambda name: (sizes[name], names.index(name))):
             file = gguf_name(quantization)
-            tried = self._try(quantization, artifact.file(file), digest=digests[file])
-            self.tried.append(tried)
-            self.results.append(tried.result)
-            if tried.verdict.status is Status.PASS:
+            self.last = self._try(quantization, artifact.file(file), digest=digests[file])
+            self.results.append(self.last.result)
+            if self.last.verdict.status is Status.PASS:
                 return
 
     def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
         task = self.recipe.task
         predictions = self._gguf(path, name=quantization, digest=digest, free=True)
-        texts = [] if task.spec.by_likelihood else self._prompts()
-        texts = texts or [row.input for row in self.examples if row.input.strip()]
+        texts = [row.input for row in self.examples if row.input.strip()]
+        if not task.spec.by_likelihood and self.examples:
+            asked = (predict.asked_turns(task, row) for row in self.examples)
+            texts = [*map(self.chat.prompt, asked)]
         timed = parity_files.measured_speed(self.context, path, texts, digest=digest)
         leaves = "ollama" in self.recipe.export.formats
         asker_of = partial(self._asker, path, name=quantization, modelfile="")
@@ -452,12 +446,8 @@ class _ParityChain:
         """Give the answers of a file their margins; those of other kinds than preference are as they are."""
         return replace(found, judged=rated(found.judged, self.asked, self.base))
 
-    def _prompts(self) -> list[str]:
-        task = self.recipe.task
-        return [self.chat.prompt(predict.asked_turns(task, row)) for row in self.examples]
-
     def result(self) -> dict[str, Any]:
-        last = self.tried[-1] if self.tried else None
+        last = self.last
         checks = [*(last.verdict.checks if last else ()), *self.checks]
         passed = last is not None and last.verdict.status is Status.PASS
         merged = next((one.scores for one in self.results if one.name == "merged"), None)

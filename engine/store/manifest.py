@@ -30,8 +30,6 @@ class FileEntry(Value):
 
 
 class Artifact(Value):
-    """A complete, immutable result."""
-
     stage: str
     key: str
     path: Path
@@ -78,15 +76,11 @@ NAME: Final = "artifact.json"
 SCHEMA: Final = "artifact.v1"
 FILES: Final = "files"
 KIND: Final = "artifact"
-"""Of the signature."""
 TAKEN_FROM: Final = "from"
-"""How `Artifact.taken_from` is written."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Stored(Enum):
-    """What stands at the place of a key."""
-
     ABSENT = "absent"
     WHOLE = "whole"
     DAMAGED = "damaged"

@@ -26,13 +26,11 @@ UNFINISHED: Final = ".unfinished"
 """In the folder of a run that has not been recorded yet; held by the process that writes it (`engine.files.leases`)."""
 SCHEMA = "run.v1"
 KIND: Final = "run"
-"""Of the signature."""
 
 
 STAMP: Final = "%Y-%m-%d-%H%M%S"
 """Of a run folder's name: when the run ended, UTC."""
 LENGTH: Final = 17
-"""Characters of a stamp."""
 BEGUN: Final = ".begun-"
 """How the name of a run's folder begins before its mark is in it; without the mark nobody holds it."""
 BUNDLED_LOCK = "recipe.lock.json"

@@ -77,7 +77,6 @@ NAME: Final = "store.key"
 FIELD: Final = "signed"
 """Of a record: `by` names the key, `hmac` is over all other fields."""
 SHORTEST: Final = 32
-"""Bytes of a key."""
 LONGEST: Final = 4096
 
 

@@ -38,7 +38,6 @@ from engine.store.signature import Origin, StageKey, origin_of, product_key, sig
 from engine.values import replace
 
 Build = Callable[[Path], object]
-"""Fills an empty folder."""
 Cached = Callable[[str, Mapping[str, Any], Build], Artifact]
 """`Store.cached`, as it is handed to code that needs nothing else of a store."""
 
@@ -57,7 +56,6 @@ FULL_DISK: Final = ("no space left on device", "disk quota exceeded", "(os error
 """What libraries and tools write where the disk is full."""
 
 README: Final = Path(__file__).with_name("README.txt")
-"""What a store says of itself."""
 
 
 class Store:

@@ -21,11 +21,9 @@ _HINT: Final = "name a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://A
 class SharedPlace(Value):
     url: str
     folder: Path | None = None
-    """Of a store that is a folder; absolute."""
 
     @property
     def is_bucket(self) -> bool:
-        """Whether the network is needed to reach it."""
         return self.folder is None
 
 

@@ -99,7 +99,6 @@ class SharedStore(Store):
         self._happened = defaultdict[str, list[str]](list)
         """Stages by what happened to their results: `taken`, `given`, or a key of `_REMARKS`."""
         self._refused: dict[str, str] = {}
-        """Why, by key."""
         self._ask(self._connected)
 
     # -- taking

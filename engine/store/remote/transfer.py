@@ -42,7 +42,6 @@ class FilePart(Value):
 class SharedManifest(Value):
     artifact: Artifact
     is_ours: bool
-    """Signed with this user's key."""
     parts: Mapping[str, tuple[str, ...]]
     """Digests of the parts of a file, by the file's."""
 
@@ -142,7 +141,6 @@ class Sent(Value):
     there: SharedManifest
     """What stands there now: of this artifact, or of the one that was first."""
     bytes: int
-    """Of blobs that were sent."""
 
 
 def find(objects: ObjectStore, key: str, root: Path) -> SharedManifest | None:

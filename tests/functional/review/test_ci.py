@@ -182,19 +182,6 @@ def test_a_recipe_that_moves_under_another_name_is_compared_with_itself(place: P
     assert found["recipes/desk.yaml"]["diff"]["gate"]["verdict"] == "weaker"
 
 
-def test_what_happened_on_main_meanwhile_is_not_held_against_the_work(place: Place) -> None:
-    git = place.git
-    git.edit("recipes/talk.yaml", "max: 8.0", "max: 7.0")
-    git.commit()
-    git.run("checkout", "--quiet", "main")
-    git.edit("recipes/tickets.yaml", "macro_f1: {min: 0.60}", "macro_f1: {min: 0.90}")
-    git.commit()
-    git.run("checkout", "--quiet", "work")
-
-    assert list(place.found("--from", "main")) == ["recipes/talk.yaml"]
-    assert list(place.found()) == ["recipes/talk.yaml"]
-
-
 def test_a_shallow_clone_without_the_revision_says_what_to_fetch(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,18 +228,6 @@ def test_data_that_git_ignores_need_not_be_there(place: Place) -> None:
     assert outcome.code == 0
     assert "since git ignores it: `data/own.csv`" in outcome.out
     assert [one["code"] for one in missing["problems"]] == ["R302"]
-
-
-def test_an_old_version_that_was_never_valid_is_nothing_to_compare_with(place: Place) -> None:
-    git = place.git
-    git.edit("recipes/talk.yaml", "kind: lora", "kind: lorra")
-    before = git.commit()
-    git.edit("recipes/talk.yaml", "kind: lorra", "kind: lora")
-
-    outcome = place.ci("--from", before)
-
-    assert outcome.code == 0
-    assert "nothing to compare with" in outcome.out
 
 
 def test_names_from_a_recipe_cannot_break_out_of_the_comment(place: Place) -> None:

@@ -97,17 +97,6 @@ def test_the_exit_code_answers_what_was_asked(
     assert place.diff("tickets.yaml", "--from", "HEAD", *words).code == code
 
 
-def test_a_comment_is_no_change(place: Place) -> None:
-    place.git.edit("tickets.yaml", "recipe: v1", "# a comment\nrecipe: v1")
-
-    outcome = place.diff(
-        "tickets.yaml", "--from", "HEAD", "--exit-code", "--fail-on", "weaker-gate"
-    )
-
-    assert (outcome.code, outcome.out.splitlines()[0]) == (0, "The gate stays")
-    assert "Both versions mean the same." in outcome.out
-
-
 WAIVER = "\nwaivers:\n  - what: {what}\n    why: The old bound was a guess.\n"
 
 
@@ -131,21 +120,6 @@ def test_a_waiver_of_something_else_waives_nothing(place: Place) -> None:
     assert place.diff("tickets.yaml", "--from", "HEAD", "--fail-on", "weaker-gate").code == 1
 
 
-def test_an_old_waiver_does_not_accept_the_next_weakening(place: Place) -> None:
-    place.git.edit("tickets.yaml", *LOWER)
-    path = place.git.folder / "tickets.yaml"
-    path.write_text(path.read_text("utf-8") + WAIVER.format(what="W101"), encoding="utf-8")
-    place.git.commit()
-    place.git.edit("tickets.yaml", "{min: 0.55}", "{min: 0.20}")
-
-    outcome = place.diff("tickets.yaml", "--from", "HEAD", "--fail-on", "weaker-gate")
-    place.git.edit("tickets.yaml", "was a guess", "was a guess, and 0.55 was one too")
-    renewed = place.diff("tickets.yaml", "--from", "HEAD", "--fail-on", "weaker-gate")
-
-    assert (outcome.code, renewed.code) == (1, 0)
-    assert "older than this change" in " ".join(outcome.out.split())
-
-
 def test_two_revisions_are_compared_without_the_working_tree(place: Place) -> None:
     first = place.git.run("rev-parse", "HEAD")
     place.git.edit("tickets.yaml", *LOWER)
@@ -155,35 +129,6 @@ def test_two_revisions_are_compared_without_the_working_tree(place: Place) -> No
     found = place.found("tickets.yaml", "--from", first, "--to", second)
 
     assert [one["after"] for one in found["gate"]["findings"]] == ["0.55"]
-
-
-def test_a_changed_data_file_is_seen_through_git(place: Place) -> None:
-    place.git.edit("tickets.yaml", "      sha256: ", "      # sha256: ")
-    place.git.commit()
-    path = place.git.folder / "tickets.csv"
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    path.write_text("".join([lines[0], *lines[40:]]), encoding="utf-8")
-
-    found = place.found("tickets.yaml", "--from", "HEAD")
-
-    (finding,) = found["gate"]["findings"]
-    assert (finding["code"], finding["path"]) == ("W201", "data.sources[0]")
-    assert "no lock holds it to them: " in finding["says"]
-    assert found["reruns"][0] == "data"
-
-
-def test_a_lock_holds_the_holdout_when_rows_are_added(place: Place) -> None:
-    place.git.edit("tickets.yaml", "      sha256: ", "      # sha256: ")
-    write_case_lock(place.git.folder / "tickets.yaml", "recorded")
-    place.git.commit()
-    more = (place.git.folder / "more.csv").read_text("utf-8").splitlines(keepends=True)[1:]
-    with (place.git.folder / "tickets.csv").open("a", encoding="utf-8") as file:
-        file.writelines(more)
-
-    found = place.found("tickets.yaml", "--from", "HEAD")
-
-    assert found["gate"]["verdict"] == "stays"
-    assert found["reruns"][0] == "data"
 
 
 def test_recorded_rows_that_are_taken_out_of_the_data_are_missed(place: Place) -> None:
@@ -208,27 +153,6 @@ def test_a_file_that_no_longer_leaves_needs_no_bound(place: Place) -> None:
     path.write_text(f"{kept}export:\n  formats: [safetensors]\n{parity}", encoding="utf-8")
 
     assert place.found("tickets.yaml", "--from", "HEAD")["gate"]["verdict"] == "stays"
-
-
-def test_a_lock_that_was_deleted_is_missed(place: Place) -> None:
-    write_case_lock(place.git.folder / "tickets.yaml", "recorded")
-    place.git.commit()
-    (place.git.folder / "tickets.lock.json").unlink()
-
-    found = place.found("tickets.yaml", "--from", "HEAD")
-
-    assert [one["code"] for one in found["gate"]["findings"]] == ["W207"]
-
-
-def test_what_a_parent_says_is_compared_too(place: Place) -> None:
-    child = "recipe: v1\nextends: ../tickets.yaml\nname: strict\nacceptance: {metrics: {macro_f1: {min: 0.7}}}\n"
-    place.git.write({"sub/strict.yaml": child})
-    place.git.commit()
-    place.git.edit("tickets.yaml", "f1.bug: {min: 0.50}", "f1.bug: {min: 0.30}")
-
-    found = place.found("sub/strict.yaml", "--from", "HEAD")
-
-    assert [one["path"] for one in found["gate"]["findings"]] == ["acceptance.metrics.f1.bug.min"]
 
 
 def test_a_review_writes_nothing(place: Place) -> None:

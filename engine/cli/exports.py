@@ -125,7 +125,7 @@ def verify(options: argparse.Namespace) -> int:
     return codes[found.verdict]
 
 
-ONLY_OF_PLACE = {"public": "hub", "key_from": "oci", "allow_key": "oci", "allow_host": "ollama"}
+ONLY_OF_PLACE = {"public": "hub", "allow_host": "ollama"}
 """Options of one place."""
 
 
@@ -162,14 +162,14 @@ def publish(options: argparse.Namespace) -> None:
 
 
 def _place(options: argparse.Namespace, root: Path) -> Destination:
-    given = from_options([], options.allow_host, options.allow_key)
     if options.to == "ollama":
+        given = from_options([], options.allow_host, [])
         return Ollama(name=options.name, store=Store(root), given=given)
     # A host begins with neither `.` nor `/`.
     if options.to == "oci" and options.name.startswith((".", "/")):
         return OciLayout(folder=Path(options.name))
     if options.to == "oci":
-        return Registry(name=options.name, variable=options.key_from, given=given)
+        return Registry(name=options.name)
     if options.to == "hub":
         return Hub(repo=options.name, is_public=options.public)
     return Folder(folder=Path(options.name))

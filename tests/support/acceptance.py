@@ -91,7 +91,6 @@ STRANGERS: Final[Mapping[str, tuple[str, ...]]] = {
         "unit/sources/test_archive.py::test_headers_of_a_tar_are_bounded",
         "unit/files/test_reading.py::test_json_is_bounded_in_parts",
         "unit/runs/test_row_drift.py::test_counts_that_no_rows_give_are_refused",
-        "unit/publish/test_registry.py::test_whatever_a_registry_answers_is_typed",
         "unit/serving/test_connection.py::test_who_sends_no_head_is_not_waited_for",
         "functional/hostile/test_others.py::test_what_other_tools_wrote_ends_as_expected",
     ),

@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from engine.trust.access import NOTHING
 from engine.values import replace
 from support.export_bench import TASK as BENCH_TASK
 from support.project import Project
-from support.registry_server import TOKEN, USER, RegistryServer, registry_server
 
 pytestmark = pytest.mark.thorough
 
@@ -178,74 +176,80 @@ def test_a_layout_holds_each_file_by_its_digest(finished: Project) -> None:
     assert config["config"]["quantization"] == "Q4_K_M"
 
 
+ORAS = """#!{python}
+import hashlib, json, pathlib, shutil, sys
+home = pathlib.Path({home!r})
+(home / "calls").open("a").write(" ".join(sys.argv[1:]) + "\\n")
+if (home / "refuses").exists():
+    sys.exit("Error: response status code 401: unauthorized")
+last = home / (sys.argv[-1].split("/", 1)[1].replace("/", "-").replace(":", "-"))
+if sys.argv[1] == "manifest":
+    if not last.exists():
+        sys.exit("Error: " + sys.argv[-1] + ": not found")
+    print(json.dumps(json.loads((last / "index.json").read_text())["manifests"][0]))
+elif sys.argv[2] == "--from-oci-layout":
+    shutil.copytree(sys.argv[3].rpartition(":")[0], last, dirs_exist_ok=True)
+else:
+    sent = home / (sys.argv[3].split("/", 1)[1].partition("@")[0].replace("/", "-") + "-1.0")
+    back = pathlib.Path(sys.argv[4].rpartition(":")[0])
+    shutil.copytree(sent, back)
+    if (home / "damages").exists():
+        next(iter((back / "blobs" / "sha256").iterdir())).write_bytes(b"other")
+"""
+
+
 @pytest.fixture
-def registry() -> Iterator[RegistryServer]:
-    with registry_server(RegistryServer()) as found:
-        yield found
+def oras(finished: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An `oras` on the path whose registry is a folder of layouts."""
+    home = finished.folder / "oras-home"
+    home.mkdir()
+    program = finished.folder / "oras-bin" / "oras"
+    program.parent.mkdir()
+    program.write_text(ORAS.format(python=sys.executable, home=str(home)), encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return home
+
+
+NAME = "registry.example/team/tiny:1.0"
 
 
 def test_a_registry_gets_and_gives_back_the_same_manifest_as_a_layout(
-    finished: Project, registry: RegistryServer
+    finished: Project, oras: Path
 ) -> None:
-    name = f"{registry.host}/team/tiny:1.0"
+    words = ("publish", "tiny", "--to", "oci", "--name", NAME)
     finished.run("publish", "tiny", "--to", "oci", "--name", "./layout", "--yes")
-    shown = finished.run("publish", "tiny", "--to", "oci", "--name", name)
-    assert not registry.asked
-    done = finished.run("publish", "tiny", "--to", "oci", "--name", name, "--yes")
-    uploads = registry.uploads
-    again = finished.run("publish", "tiny", "--to", "oci", "--name", name, "--yes")
+    shown = finished.run(*words)
+    assert not (oras / "calls").exists()
+    done, again = finished.run(*words, "--yes"), finished.run(*words, "--yes")
 
     assert (shown.code, done.code, again.code) == (0, 0, 0), done.err + again.err
-    assert json.loads(registry.manifests["1.0"]) == manifest_of(finished.folder / "layout")
-    assert f"@sha256:{hashlib.sha256(registry.manifests['1.0']).hexdigest()}" in done.out
-    assert registry.uploads == uploads  # what is there is not sent again
-    registry.manifests["1.0"] = b"{}"
-    other = finished.run("publish", "tiny", "--to", "oci", "--name", name, "--yes")
+    kept = oras / "team-tiny-1.0"
+    assert manifest_of(kept) == manifest_of(finished.folder / "layout")
+    (entry,) = json.loads((kept / "index.json").read_text())["manifests"]
+    assert f"@{entry['digest']}" in done.out
+    (kept / "index.json").write_text(json.dumps({"manifests": [{"digest": "sha256:0"}]}))
+    other = finished.run(*words, "--yes")
     assert (other.code, "X830" in other.err) == (2, True)
 
 
-def test_a_blob_that_comes_back_otherwise_is_an_error(
-    finished: Project, registry: RegistryServer
+@pytest.mark.parametrize(("how", "code"), [("refuses", "X835"), ("damages", "X832")])
+def test_what_a_registry_refuses_or_damages_is_an_error(
+    finished: Project, oras: Path, how: str, code: str
 ) -> None:
-    name = f"{registry.host}/team/tiny"
-    finished.run("publish", "tiny", "--to", "oci", "--name", name, "--yes")
-    registry.damages = next(iter(registry.blobs))
+    (oras / how).touch()
 
-    done = finished.run("publish", "tiny", "--to", "oci", "--name", name, "--yes")
+    done = finished.run("publish", "tiny", "--to", "oci", "--name", NAME, "--yes")
 
-    assert (done.code, "X832" in done.err) == (3, True)
+    assert (done.code, code in done.err) == (3, True), done.err
 
 
-def test_a_key_is_sent_to_the_registry_and_its_token_from_then_on(
-    finished: Project, registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry.wants_token = True
-    words = ("publish", "tiny", "--to", "oci", "--name", f"{registry.host}/team/tiny", "--yes")
-    without = finished.run(*words)
-    monkeypatch.setenv("OCI_KEY", USER)
-    done = finished.run(*words, "--key-from", "OCI_KEY")
+def test_without_oras_a_layout_is_named(finished: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(finished.folder))
 
-    assert (without.code, "X835" in without.err) == (3, True)
-    assert done.code == 0, done.err
-    assert {kind for method, _, kind in registry.asked if method == "PUT"} == {"Bearer"}
-    assert USER not in done.out + done.err
-    assert TOKEN not in done.out + done.err
+    done = finished.run("publish", "tiny", "--to", "oci", "--name", NAME)
 
-
-def test_a_key_goes_to_no_other_host_that_a_registry_names(
-    finished: Project, registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry.wants_token, registry.realm = True, "https://tokens.example/token"
-    monkeypatch.setenv("OCI_KEY", USER)
-
-    done = finished.run(
-        "publish", "tiny", "--to", "oci", "--name", f"{registry.host}/team/tiny", "--yes",
-        "--key-from", "OCI_KEY",
-    )  # fmt: skip
-
-    assert done.code == 3
-    assert "X836" in done.err
-    assert "--allow-key OCI_KEY=tokens.example" in done.err
+    assert (done.code, "X835" in done.err) == (3, True)
 
 
 @pytest.mark.parametrize(
@@ -253,12 +257,7 @@ def test_a_key_goes_to_no_other_host_that_a_registry_names(
 )
 def test_what_is_no_place_in_a_registry_is_refused(name: str) -> None:
     with pytest.raises(EngineError, match="R420"):
-        Registry(name=name, given=NOTHING)
-
-
-def test_a_registry_elsewhere_is_reached_by_https_only() -> None:
-    assert Registry(name="reg.example/a", given=NOTHING).root == "https://reg.example:443"
-    assert Registry(name="localhost:5000/a", given=NOTHING).root == "http://localhost:5000"
+        Registry(name=name)
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "a:b:c", "../x"])

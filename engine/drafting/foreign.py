@@ -17,8 +17,7 @@ from engine.drafting.foreign_yaml import load_rows
 from engine.drafting.label_names import Names, class_names, coded
 from engine.drafting.layout_table import PATTERNS, texts
 from engine.drafting.lines import example_of_intent, refuse_numbers, rows_of_intents, rows_of_lines
-from engine.drafting.marks import marked_text
-from engine.drafting.profile import is_called, may_be_called
+from engine.drafting.profile import may_be_called
 from engine.drafting.reading import cells_of, divider_of
 from engine.drafting.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
 from engine.errors import DataError, needs_extra
@@ -60,7 +59,7 @@ def foreign_rows(path: Path, encoding: str) -> Found:
         elif suffix == ".json":
             found = _of_json(text)
         elif suffix in PAGES:
-            found = _table_of_page(text) or rows_of_intents(text.splitlines())
+            found = rows_of_intents(text.splitlines())
         # A JSON value, or a tag, is what the usual readers recognise by themselves.
         elif text.lstrip()[:1] not in ("{", "<"):
             found = rows_of_lines(text)
@@ -75,23 +74,6 @@ def suffix_of(path: Path) -> str:
 
 def is_workbook(path: Path) -> bool:
     return suffix_of(path) in SUFFIXES
-
-
-def _table_of_page(text: str) -> Found:
-    """Read the table of a page of Markdown that is little else: `| text | team |` above a line of dashes."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    table = [line for line in lines if line.startswith("|") and line.endswith("|")]
-    if (
-        len(table) < FEWEST
-        or 2 * len(table) < len(lines)
-        or not PATTERNS["rule of Markdown"].fullmatch(table[1])
-    ):
-        return None
-    names, _, *rows = ([c.strip() for c in re.split(r"(?<!\\)\|", line[1:-1])] for line in table)
-    if len(set(names)) < len(names) or not all(names):
-        return None
-    found = [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)]
-    return found, "it is a table of Markdown"
 
 
 def _of_table(text: str, usual: str) -> Found:
@@ -157,12 +139,10 @@ def _of_json(text: str) -> Found:
     except ValueError:
         return _objects_after_each_other(text)
     if isinstance(value, Mapping):
-        return _parts_below_intent(value) or _by_column(value)
+        return _by_column(value)
     if not isinstance(value, list) or len(value) < FEWEST:
         return None
-    if texts(value):
-        return [{"text": text} for text in value], "it holds a list of texts"
-    return _below_names(value) if all(isinstance(one, list) for one in value) else None
+    return ([{"text": one} for one in value], "it holds a list of texts") if texts(value) else None
 
 
 def _objects_after_each_other(text: str) -> Found:
@@ -182,36 +162,6 @@ def _objects_after_each_other(text: str) -> Found:
     # One a line is what a recipe reads itself.
     is_read = len(rows) == len(text.strip().splitlines())
     return (rows, "its objects stand in no list") if are_rows and not is_read else None
-
-
-def _below_names(value: list[list[Any]]) -> Found:
-    """Read lists below one that names their columns, as APIs of spreadsheets give a table."""
-    names, *rows = value
-    are_names = all(isinstance(name, str) and PATTERNS["name"].match(name) for name in names)
-    if len(names) < 2 or not are_names or len(set(names)) < len(names):
-        return None
-    # Among rows without names, the first one's label stands again below.
-    is_known = any(is_called(name, *KNOWN_COLUMNS) for name in names)
-    again = any(name in row for row in rows for name in names)
-    if not is_known or again or any(len(row) != len(names) for row in rows):
-        return None
-    return [dict(zip(names, row, strict=True)) for row in rows], "its first list names the columns"
-
-
-def _parts_below_intent(value: Mapping[str, Any]) -> Found:
-    """Read SNIPS' examples: `{"PlayMusic": [{"data": [{"text": "play "}, {"text": "jazz", "entity": "genre"}]}]}`."""
-    rows: Rows = []
-    for label, examples in value.items():
-        for item in examples if isinstance(examples, list) else ():
-            parts = item.get("data") if isinstance(item, Mapping) else None
-            if not isinstance(parts, list) or not all(
-                isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in parts
-            ):
-                return None
-            named = ((p["text"], str(p.get("entity", p.get("slot_name")) or "")) for p in parts)
-            rows.append({**marked_text(named), "label": label})
-    why = "what people say stands in parts below its intent, as SNIPS writes it"
-    return (rows, why) if rows else None
 
 
 def _by_column(value: Mapping[str, Any]) -> Found:

@@ -131,10 +131,6 @@ ODD = (
         name="reasons.csv", kind="classification", says={"data.label.column": "Grund"},
         write=lambda p: table(p, [("Anlass", "Grund"), *((t, REASONS[n % 3]) for n, (t, _) in enumerate(labelled()))]),
     ),
-    Layout(
-        name="arrays.json", kind="classification", says={"task.labels": sorted({label for _, label in labelled()})},
-        write=lambda p: document(p, [["text", "label"], *map(list, labelled())]),
-    ),
     Layout(name="texts.json", kind="text", write=lambda p: p.write_text(json.dumps([t for t, _ in labelled()]))),
 )  # fmt: skip
 """Layouts of tables with numbers, names and words beside the labels, and of folders with files of several sorts."""

@@ -136,7 +136,6 @@ PUBLIC: tuple[Layout, ...] = (
     Layout(name="intents", write=snips, kind="classification", splits="column", says=SORTED),
     Layout(name="emotions", write=coded, kind="multilabel", says={"task.labels": ["cast", "music", "plot"]}),
     Layout(name="below.json", write=lambda p: document(p, {l: [t for t, k in ROWS if k == l] for l in NAMES}), kind="classification", says=SORTED),
-    Layout(name="table.md", write=lambda p: text(p, "# Requests\n\n| text | team |\n|---|:--|\n" + "".join(f"| {t.replace('|', '/')} | {l} |\n" for t, l in ROWS)), kind="classification", says={"data.label.column": "team"}),
     Layout(name="news.tar.gz", write=newsgroups, kind="classification", splits="column", says=SORTED),
 )  # fmt: skip
 COPIED = Layout(

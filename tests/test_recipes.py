@@ -115,6 +115,7 @@ def test_every_shipped_recipe_can_be_run_to_the_end(path: Path) -> None:
 SAMPLES = [path for path in RECIPES if "\n    - path: data/" in path.read_text(encoding="utf-8")]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_the_rows_that_come_with_a_recipe_pass_its_checks(path: Path, tmp_path: Path) -> None:
     workdir, _ = run_data(load_recipe(path)[0], tmp_path)

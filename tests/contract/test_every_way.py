@@ -44,6 +44,7 @@ def test_a_backend_trains_it_or_refuses_it_before_anything_is_spent(
     assert takes is not bool(refused), refused
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("way", TRIED_HERE.values(), ids=TRIED_HERE.keys())
 def test_trl_trains_it(way: Way, tmp_path: Path, pico_model: Path) -> None:
     launch = way_launch("trl", way, tmp_path, pico_model)

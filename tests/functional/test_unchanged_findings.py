@@ -108,6 +108,7 @@ def digests(folder: Path, work: Path, asked: dict[str, Any]) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", CASES)
 def test_the_stage_writes_the_same_bytes(
     case: str, folder: Path, tmp_path: Path, golden: Golden

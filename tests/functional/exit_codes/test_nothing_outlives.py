@@ -35,6 +35,7 @@ def outlived(
     return found
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("words", "number", "label", "code"),
     [

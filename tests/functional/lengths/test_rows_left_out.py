@@ -18,6 +18,8 @@ from support.project import BASE, Outcome, Project, rows
 from support.runs import report, run_folders, statuses
 from support.shared import made_once
 
+pytestmark = pytest.mark.thorough
+
 LONG = " and on and on it went" * 12
 """More than the 128 tokens of `method.max_length`."""
 ENDLESS = LONG * 4

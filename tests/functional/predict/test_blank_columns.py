@@ -11,6 +11,8 @@ import pytest
 from support.project import Project, rows
 from support.run_once import RunOnce, run_once
 
+pytestmark = pytest.mark.thorough
+
 
 def _with_an_optional_column(project: Project) -> None:
     with (project.folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:

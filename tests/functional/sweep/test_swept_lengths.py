@@ -12,6 +12,8 @@ import pytest
 
 from support.project import THINGS, Project, rows
 
+pytestmark = pytest.mark.thorough
+
 LONG = "and " * 80
 NOBODYS = 20
 """`method.max_length` where each setting has its own: no row fits into it."""

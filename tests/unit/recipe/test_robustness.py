@@ -107,6 +107,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("place", NUMBERS, ids=".".join)
 def test_what_a_number_leads_to_is_a_recipe_too(place: tuple[str, ...]) -> None:
     first, second = Path("a.yaml"), Path("b.yaml")
@@ -172,6 +173,7 @@ def test_what_is_no_baseline_is_reported(whole: dict[str, Any], baselines: list[
     assert problems
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("value", [None, {}, [None]], ids=repr)
 def test_any_key_may_be_missing_or_of_any_type(value: object, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
@@ -196,6 +198,7 @@ MANY: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("what", MANY)
 def test_a_recipe_of_thousands_of_mistakes_is_checked_within_seconds(what: str) -> None:
     """Every pair of them was looked at, or the whole schema for each: minutes."""

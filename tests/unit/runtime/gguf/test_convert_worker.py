@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import gguf
+import pytest
 
 from engine.runtime.gguf.convert_worker import with_newer_names
 
@@ -21,6 +22,7 @@ with with_newer_names():
 """
 
 
+@pytest.mark.thorough
 def test_every_module_of_the_converter_can_be_imported(root: Path) -> None:
     # in a process of its own: what is imported here stays
     subprocess.run([sys.executable, "-c", IMPORTED], cwd=root, check=True)

@@ -151,6 +151,7 @@ def _make_adapter(case: Case, base: Path, folder: Path) -> None:
     tuned.save_pretrained(folder, save_embedding_layers=False)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_the_bytes_are_those_of_peft(case: Case, tmp_path: Path, progress: Any) -> None:
     base, adapter, out = (tmp_path / name for name in ("base", "adapter", "out"))

@@ -24,7 +24,7 @@ from timed_starts import ROOT, environment
 
 from engine.process import start as processes
 from engine.process.confine import available
-from engine.process.policies import CONVERTER, rights_of
+from engine.process.policies import rights_of
 
 COMMAND = "import sys; from engine.cli.main import main; sys.exit(main())"
 UNCONFINED = (
@@ -94,7 +94,7 @@ def _verb(words: Sequence[str], variables: Mapping[str, str], is_confined: bool)
 
 def _child(file: Path, is_confined: bool) -> float:  # noqa: FBT001 - one of two ways
     command = processes.script(file)
-    rights = rights_of(CONVERTER, command, reads=(file,)) if is_confined else None
+    rights = rights_of(command, reads=(file,)) if is_confined else None
     started = time.perf_counter()
     with (
         processes.working_folder() as folder,

@@ -22,8 +22,7 @@ from typing import Any
 from engine.cli.verbs import VERBS, declare
 from engine.codes import Code, all_codes
 from engine.errors import ExitCode
-from engine.process.confine import NONE
-from engine.process.policies import POLICIES, Policy
+from engine.process.policies import FILE, MEMORY
 from engine.recipe.validation.schema import expand, recipe_schema, schema_text
 from engine.render.number_format import about, millions, size
 
@@ -124,10 +123,16 @@ device, a socket or a folder in its place is refused.
 CONFINED = """
 ## Confined processes
 
-What reads the files of strangers in C++ or trains on them runs in processes of their own. Each of them reads the
-system's programs and libraries, this Python, and what the table says; it writes what the table says, a new working
-folder, a cache that only such processes share, and `/dev/shm`. It does not see the home folder, has no variable
-that is named like a secret, reads nothing from the terminal, writes no core file, and cannot signal others.
+What reads the files of strangers in C++ or trains on them runs in processes of their own: GGUF converter and
+quantizer, llama.cpp, ONNX, trainers, the `predict.py` of an exported baseline, and what writes the lock. They are
+of one kind. Each reads its inputs (a model, rows, texts), the system's programs and libraries, and this Python; it
+writes the folder of its results, a new working folder, a cache that only such processes share, and `/dev/shm`. It
+has no network, does not see the home folder, has no variable that is named like a secret, reads nothing from the
+terminal, writes no core file, cannot signal others, and ends with its parent. It takes at most {memory} of memory
+(not counted where it may use a GPU), and writes no file larger than {file}.
+
+Two exceptions: the process that fetches, described below, and the processes of one training, which reach each other
+over a network of their own that leads nowhere, or over the network of the machines where they are on several.
 """
 DEGRADED = """
 ## The verb itself
@@ -411,21 +416,12 @@ def errors_page() -> str:
 
 
 def limits_page() -> str:
-    """Return every limit on what others wrote, and what each kind of child process may do."""
-    children = [(one.name, one.reads, one.writes, _network(one), *_sizes(one)) for one in POLICIES]
-    head = ("process", "reads", "writes", "network", "memory", "largest file")
+    """Return every limit on what others wrote, and what a child process may do."""
     limits = _table(("what", "at most", "code"), limits_of_code())
     parts = [NOTE.format(source="docs/limits.py and engine/process/policies.py"), LIMITS]
-    return "\n".join([*parts, limits, CONFINED, _table(head, children), DEGRADED])
-
-
-def _network(policy: Policy) -> str:
-    return "none" if policy.network == NONE else "its own, empty one"
-
-
-def _sizes(policy: Policy) -> tuple[str, str]:
-    memory, file = (size.words if size else "" for size in (policy.memory, policy.file))
-    return memory, file
+    sizes = (f"{more >> 30} GiB and {times} times what it reads" for times, more in (MEMORY, FILE))
+    memory, file = sizes
+    return "\n".join([*parts, limits, CONFINED.format(memory=memory, file=file), DEGRADED])
 
 
 def _code_page(code: str, page: Code) -> str:

@@ -21,9 +21,9 @@ from engine.files.writing import write_text
 from engine.process import interrupts
 from engine.process import start as processes
 from engine.process.confine import OPEN
-from engine.process.policies import TRAINING, Policy, rights_of
+from engine.process.policies import rights_of
 from engine.runtime.training.event_file import files_of
-from engine.values import Value, from_json, replace, to_json
+from engine.values import Value, from_json, to_json
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
@@ -35,8 +35,6 @@ TARGETS = "targets"
 """The soft targets of the rows, where they are learned."""
 ROWS = ("train.jsonl", "validation.jsonl")
 TAIL_LINES = 12
-OVER_NETWORK: Final[Policy] = replace(TRAINING, network=OPEN)
-"""Processes of several machines reach each other over the network, so none is taken from them."""
 GROUP: Final = processes.module("engine.process.rank_group")
 CHILD: Final = "engine.backends.child"
 """What an assignment starts."""
@@ -200,7 +198,8 @@ def train_share(
             variables={**assignment.variables, **own},
             out=out,
             errors=processes.STDOUT,
-            rights=rights_of(OVER_NETWORK, command, reads=reads, writes=(launch,)),
+            # Processes of several machines reach each other over the network.
+            rights=rights_of(command, reads=reads, writes=(launch,), network=OPEN, uses_gpu=True),
         )
         with child, interrupts.deferred():
             while not child.has_ended(within=POLL_SECONDS):

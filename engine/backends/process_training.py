@@ -32,8 +32,9 @@ from engine.failures import NO_MEMORY
 from engine.process import interrupts
 from engine.process import start as processes
 from engine.process.child import HangsError, IdleClock
+from engine.process.confine import LOOPBACK, OPEN
 from engine.process.library_settings import caches
-from engine.process.policies import TRAINING, rights_of
+from engine.process.policies import rights_of
 from engine.process.rank_group import free_port
 from engine.runtime.training.event_file import files_of
 from engine.values import Value, field
@@ -316,8 +317,13 @@ def _run(
         # It starts its own processes, keeps the rights of the run, and asks for the user's token.
         variables |= ray_variables()
     else:
-        policy = TRAINING if ranks.meeting is None else nodes.OVER_NETWORK
-        rights = rights_of(policy, command, reads=_read_of(launch), writes=(launch.folder,))
+        rights = rights_of(
+            command,
+            reads=_read_of(launch),
+            writes=(launch.folder,),
+            network=LOOPBACK if ranks.meeting is None else OPEN,
+            uses_gpu=True,
+        )
     with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
         lay_out(folder, launch.folder.absolute(), program.folders, events=names)
         child = processes.start(

@@ -99,7 +99,7 @@ def apart_for(lock: Path) -> LockProcess | None:
 def begin(lock: Path, held: ExitStack) -> None:
     """Start it; it ends with `held`, and with this process. EnvironmentProblem X867."""
     from engine.process import start as processes  # light verbs start none
-    from engine.process.policies import LOCK_WRITER, rights_of
+    from engine.process.policies import rights_of
 
     place, command = _absolute(lock), processes.module(WRITER)
     command = command(str(place))
@@ -111,7 +111,7 @@ def begin(lock: Path, held: ExitStack) -> None:
             out=processes.PIPE,
             errors=processes.DEVNULL,
             given=processes.PIPE,
-            rights=rights_of(LOCK_WRITER, command, writes=(place.parent,)),
+            rights=rights_of(command, writes=(place.parent,)),
         )
     except OSError as error:
         raise EnvironmentProblem.one(

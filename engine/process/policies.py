@@ -1,4 +1,4 @@
-"""What each kind of child keeps of our rights: one table, which `docs/reference/limits.md` shows."""
+"""What a run, the process that fetches and every other child keep of our rights."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.files.user import STORE_KEY, cache_folder, config_folder, packages_folder, state_folder
-from engine.process.confine import LOOPBACK, NONE, OPEN, Rights
+from engine.process.confine import NONE, OPEN, Rights
 from engine.process.start import bytecode_read, program
-from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.process.start import Command
@@ -173,93 +172,38 @@ PER_CORE: Final = 64 << 20
 """Stacks and heaps of a thread."""
 
 
-class Size(Value, kw_only=False):
-    """A limit in bytes: so many times what the child reads, and so much more."""
-
-    times: float
-    more: int
-
-    def of(self, given: int) -> int:
-        return int(self.times * given) + self.more
-
-    @property
-    def words(self) -> str:
-        return f"{self.more / GIB:g} GiB and {self.times:g} times what it reads"
-
-
-class Policy(Value, kw_only=False):
-    name: str
-    reads: str
-    """In words, for the docs."""
-    writes: str
-    memory: Size
-    """Its own, without files that it maps (RLIMIT_DATA); not on a machine with a GPU, whose driver takes far more."""
-    file: Size
-    """The largest file that it may write (RLIMIT_FSIZE)."""
-    network: str = NONE
-    uses_gpu: bool = False
-
-
-_MADE, _ANSWERS = "the folder of the file that it makes", "the folder of its answers"
-CONVERTER: Final = Policy(
-    "the GGUF converter", "the model folder", _MADE, Size(4, 6 * GIB), Size(3, GIB)
-)
-QUANTIZER: Final = Policy(
-    "the GGUF quantizer",
-    "the 16-bit file and the importance matrix",
-    _MADE,
-    Size(3, 4 * GIB),
-    Size(3, GIB),
-)
-LLAMA: Final = Policy(
-    "llama.cpp, for answers and for `serve`", "the GGUF file, and what it is asked", _ANSWERS,
-    Size(2, 6 * GIB), Size(0, 8 * GIB), uses_gpu=True,
-)  # fmt: skip
-GRAPH_CONVERTER: Final = Policy(
-    "the export to ONNX", "the model folder", "the folder of the files that it makes", Size(10, 8 * GIB), Size(3, GIB)
-)  # fmt: skip
-GRAPH: Final = Policy(
-    "ONNX Runtime, for answers",
-    "the folder of the graph",
-    _ANSWERS,
-    Size(4, 8 * GIB),
-    Size(0, 8 * GIB),
-)
-TRAINING: Final = Policy(
-    "Axolotl, Unsloth, and several processes of TRL",
-    "the rows, the base model, the soft targets; of Unsloth its environment", "the training's folder",
-    Size(12, 16 * GIB), Size(12, 4 * GIB), network=LOOPBACK, uses_gpu=True,
-)  # fmt: skip
-BASELINE: Final = Policy(
-    "the `predict.py` of an exported baseline", "its folder and the holdout's texts", "nothing",
-    Size(6, 4 * GIB), Size(0, GIB),
-)  # fmt: skip
-LOCK_WRITER: Final = Policy(
-    "the process that writes the lock", "nothing more", "the folder of the recipe", Size(0, 2 * GIB), Size(0, GIB)
-)  # fmt: skip
-POLICIES: Final = (
-    *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, TRAINING, BASELINE, LOCK_WRITER),
-)
-"""Short questions to tools of the user's own are not among them."""
+MEMORY: Final = (12, 16 * GIB)
+"""So many times what a child reads, and so much more, without files that it maps (RLIMIT_DATA)."""
+FILE: Final = (12, 8 * GIB)
+"""The same of the largest file that it may write (RLIMIT_FSIZE)."""
 
 
 def rights_of(
-    policy: Policy, command: Command, *, reads: Iterable[Path] = (), writes: Iterable[Path] = ()
+    command: Command,
+    *,
+    reads: Iterable[Path] = (),
+    writes: Iterable[Path] = (),
+    network: str = NONE,
+    uses_gpu: bool = False,
 ) -> Rights:
+    """Return the rights of a child: it reads its inputs, writes its folders, and has no network.
+
+    `network` is LOOPBACK for the processes of one training, and OPEN where they are on several machines. `uses_gpu`
+    gives it the GPU, whose driver takes far more memory than a limit could allow.
+    """
     given = [path.resolve() for path in reads]
     size = sum(map(_bytes, given))
-    has_gpu = policy.uses_gpu and bool(gpus())
-    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": policy.file.of(size)}
-    if not has_gpu:
-        limits["RLIMIT_DATA"] = policy.memory.of(size) + PER_CORE * (os.cpu_count() or 1)
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": FILE[0] * size + FILE[1]}
+    if not (uses_gpu and gpus()):
+        limits["RLIMIT_DATA"] = MEMORY[0] * size + MEMORY[1] + PER_CORE * (os.cpu_count() or 1)
     base = base_rights()
     return replace(
         base,
         execute=(*base.execute, *places_of(command)),
         read=(*base.read, *map(str, given), *(one for path in given for one in linked(path))),
         write=(SHARED_MEMORY, *(str(path.resolve()) for path in writes)),
-        devices=(*DEVICES, *(gpus() if policy.uses_gpu else ())),
-        network=policy.network,
+        devices=(*DEVICES, *(gpus() if uses_gpu else ())),
+        network=network,
         limits=limits,
         processes=max(PROCESSES, PROCESSES_PER_CORE * (os.cpu_count() or 1)),
     )

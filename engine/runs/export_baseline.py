@@ -28,7 +28,6 @@ from engine.inference.baselines.export import (
 from engine.inference.baselines.runner import named_errors, reference_name
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
-from engine.process.policies import BASELINE
 from engine.process.start import script
 from engine.progress import Progress
 from engine.recipe.baselines import EXPORTABLE
@@ -233,7 +232,6 @@ def _refuse_other_answers(folder: Path, judged: JudgedBaseline) -> None:
             program,
             code="X698",
             tool="the exported predict.py",
-            policy=BASELINE,
             reads=(folder, asked),
             on_line=answers.append,
         )

@@ -12,7 +12,7 @@ from typing import IO, Any
 from engine.errors import StageError
 from engine.process import start as processes
 from engine.process.child import HangsError
-from engine.process.policies import Policy, rights_of
+from engine.process.policies import rights_of
 from engine.process.start import Command
 from engine.store.store import out_of_room
 
@@ -27,18 +27,18 @@ def run_tool(
     *,
     code: str,
     tool: str,
-    policy: Policy,
     reads: Iterable[Path] = (),
     writes: Iterable[Path] = (),
+    uses_gpu: bool = False,
     on_line: Callable[[str], None] = lambda _line: None,
 ) -> None:
     """Run a command to its end, handing over its output line by line.
 
-    It runs by the rules of `engine.process.start`, in an empty folder: its arguments name files by absolute paths.
-    It is confined as its `policy` says, to the files and folders that it `reads` and the existing folders that it
-    `writes`. StageError `code` with the last lines of its error output when it cannot be started or fails, X800 when it
-    hangs. OSError where it fails since the disk is full, or a file as large as this process may write. On any exception
-    in between, Ctrl-C among them, it is ended.
+    It runs by the rules of `engine.process.start`, in an empty folder: its arguments name files by absolute
+    paths. It is confined to the files and folders that it `reads` and the existing folders that it `writes`.
+    StageError `code` with the last lines of its error output when it cannot be started or fails, X800 when it
+    hangs. OSError where it fails since the disk is full, or a file as large as this process may write. On any
+    exception in between, Ctrl-C among them, it is ended.
     """
     places = [*writes]
     # Errors go to a file: a second pipe that nobody reads would fill up and stop the tool.
@@ -50,7 +50,7 @@ def run_tool(
                 variables=processes.environment(),
                 out=processes.PIPE,
                 errors=errors,
-                rights=rights_of(policy, command, reads=reads, writes=places),
+                rights=rights_of(command, reads=reads, writes=places, uses_gpu=uses_gpu),
             )
         except OSError as error:
             raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error

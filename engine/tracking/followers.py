@@ -148,14 +148,14 @@ def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
         "variables": one.variables,
     }
     command = start.module("engine.tracking.follow")
-    base = policies.base_rights()
-    rights = replace(
-        base,
-        read=(*base.read, "/etc", "/run", str(events.parent.resolve())),
-        write=(policies.SHARED_MEMORY, *([] if one.kind == "notify" else [str(folder.resolve())])),
-        devices=policies.DEVICES,
+    rights = policies.rights_of(
+        command,
+        reads=(events.parent,),
+        writes=() if one.kind == "notify" else (folder,),
         network=OPEN if one.has_network else LOOPBACK,
     )
+    # Names of servers and their certificates.
+    rights = replace(rights, read=(*rights.read, "/etc", "/run"))
     with start.working_folder() as working, _log(one, events, root) as log:
         child = start.start(
             command,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from engine.environment import GGUF_PACKAGES, missing_gguf_tools, own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, StageError, first_line
-from engine.process.policies import CONVERTER, QUANTIZER
 from engine.process.start import Command, module, program, script
 from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
@@ -118,7 +117,6 @@ def write_gguf(  # noqa: PLR0913 - one call, named
             convert,
             code="X631",
             tool="the GGUF converter",
-            policy=CONVERTER,
             reads=(model,),
             writes=(target.parent,),
         )
@@ -129,7 +127,6 @@ def write_gguf(  # noqa: PLR0913 - one call, named
         tools.quantize(*matrix, str(whole.absolute()), str(target), quantization, str(threads)),
         code="X632",
         tool="the GGUF quantizer",
-        policy=QUANTIZER,
         reads=(whole, *([importance] if importance else [])),
         writes=(target.parent,),
     )
@@ -146,7 +143,6 @@ def write_vocabulary(model: Path, target: Path) -> None:
             tools.convert(str(model.absolute()), "--vocab-only", "--outfile", str(target)),
             code="X772",
             tool="the GGUF converter",
-            policy=CONVERTER,
             reads=(model,),
             writes=(target.parent,),
         )

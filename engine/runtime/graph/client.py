@@ -11,7 +11,6 @@ from msgspec import convert
 from engine.environment import EXTRAS, version_of
 from engine.errors import EnvironmentProblem, Problem, StageError, install_hint
 from engine.files.reading import MOST_ANSWERS, read_json
-from engine.process.policies import GRAPH, GRAPH_CONVERTER
 from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe.model import ONNX
@@ -59,7 +58,6 @@ def write_graph(
         module(CONVERTER)(str(model), str(target), precision),
         code="X815",
         tool=f"the export to {ONNX}",
-        policy=GRAPH_CONVERTER,
         reads=(model,),
         writes=(target,),
     )
@@ -107,7 +105,6 @@ def ask_graph(
             module(WORKER)(str(request), str(result)),
             code="X816",
             tool=ONNX,
-            policy=GRAPH,
             reads=(graph.folder,),
             writes=(workdir,),
             on_line=lambda line: progress.update(int(line), len(prompts), "rows"),

@@ -16,7 +16,6 @@ from engine.environment import version_of
 from engine.errors import EnvironmentProblem, RecipeError, StageError, install_hint
 from engine.files.reading import MOST_ANSWERS, read_json
 from engine.kinds import KINDS, Decoding
-from engine.process.policies import LLAMA
 from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe import prompt
@@ -183,7 +182,7 @@ def ask_gguf(
             module(WORKER)(str(request_file), str(result_file)),
             code="X641",
             tool="llama.cpp",
-            policy=LLAMA,
+            uses_gpu=True,
             reads=(gguf,),
             writes=(workdir,),
             on_line=lambda line: report_line(line, total, progress),

@@ -14,7 +14,7 @@ from engine.errors import StageError
 from engine.files.reading import parse_json
 from engine.process import start as processes
 from engine.process.child import Child, HangsError
-from engine.process.policies import LLAMA, rights_of
+from engine.process.policies import rights_of
 from engine.process.start import module
 from engine.progress import Progress
 from engine.runtime.llama.client import (
@@ -81,7 +81,7 @@ def held_model(gguf: Path, *, threads: int) -> Iterator[HeldModel]:
             out=processes.PIPE,
             errors=errors,
             given=processes.PIPE,
-            rights=rights_of(LLAMA, command, reads=(gguf,)),
+            rights=rights_of(command, reads=(gguf,), uses_gpu=True),
         )
         with child:
             held = HeldModel(child, child.lines(), errors, folder)

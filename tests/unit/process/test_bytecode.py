@@ -15,7 +15,7 @@ from engine.files.user import bytecode_folder
 from engine.process import bytecode, policies
 from engine.process import start as processes
 from engine.process.confine import available
-from engine.process.policies import BASELINE, rights_of
+from engine.process.policies import rights_of
 from engine.process.start import module
 
 pytestmark = pytest.mark.skipif(not available().landlock, reason="no Landlock here")
@@ -70,7 +70,7 @@ def _as_seen_by_a_child() -> list[str]:
             variables=processes.environment(),
             out=processes.PIPE,
             errors=processes.STDOUT,
-            rights=rights_of(BASELINE, module(SAY)),
+            rights=rights_of(module(SAY)),
         )
         with child:
             return " ".join(child.lines()).split()

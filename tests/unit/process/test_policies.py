@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.process import policies
-from engine.process.policies import PROCESSES, TRAINING, rights_of
+from engine.process.policies import PROCESSES, rights_of
 from engine.process.start import module
 
 
@@ -18,7 +18,7 @@ def test_a_process_of_training_for_each_gpu_has_its_threads(
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
 
-    most = rights_of(TRAINING, module("x")).processes
+    most = rights_of(module("x")).processes
 
     # torch, and the linear algebra of numpy and of scipy, which takes 64 at most, in each of eight processes.
     assert most >= max(PROCESSES if cores < 32 else 0, 8 * (cores + 2 * min(cores, 64)))

@@ -18,7 +18,6 @@ from engine.process import library_settings
 from engine.process import start as processes
 from engine.process.child import Child
 from engine.process.library_settings import CACHES
-from engine.process.policies import BASELINE
 from engine.runtime.tool_process import run_tool
 
 FACTS = (
@@ -175,7 +174,7 @@ def test_a_module_of_ours_is_found_and_not_the_strangers(
     (tmp_path / "engine" / "__init__.py").write_text("open('ran', 'w')", encoding="utf-8")
 
     command = processes.module("timeit")("-n1", "-r1", "pass")
-    run_tool(command, code="X641", tool="it", policy=BASELINE, on_line=lines.append)
+    run_tool(command, code="X641", tool="it", on_line=lines.append)
 
     assert "1 loop" in lines[0]
     assert not (tmp_path / "ran").exists()
@@ -279,10 +278,10 @@ def test_a_helper_that_neither_writes_nor_computes_is_ended_with_a_word(
     lines: list[str] = []
 
     command = processes.script(tmp_path / "works.py")
-    run_tool(command, code="X641", tool="it", policy=BASELINE, on_line=lines.append)
+    run_tool(command, code="X641", tool="it", on_line=lines.append)
     command = processes.script(tmp_path / "hangs.py")
     with pytest.raises(StageError) as caught:
-        run_tool(command, code="X641", tool="it", policy=BASELINE, on_line=lines.append)
+        run_tool(command, code="X641", tool="it", on_line=lines.append)
 
     assert lines == ["done", "begun"]
     assert caught.value.problems[0].code == "X800"

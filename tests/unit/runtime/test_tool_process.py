@@ -10,7 +10,6 @@ import pytest
 
 from engine.errors import StageError
 from engine.process import start as processes
-from engine.process.policies import CONVERTER
 from engine.runtime.tool_process import run_tool
 
 MOST = 1 << 16
@@ -28,7 +27,7 @@ def _run(folder: Path, size: int) -> None:
     out = folder / "out"
     out.mkdir()
     command = processes.script(script)(str(out / "file"), str(size))
-    run_tool(command, code="X632", tool="it", policy=CONVERTER, reads=(script,), writes=(out,))
+    run_tool(command, code="X632", tool="it", reads=(script,), writes=(out,))
 
 
 @pytest.mark.parametrize("size", [MOST, MOST + 1])

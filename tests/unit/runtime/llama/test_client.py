@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from engine.errors import EnvironmentProblem, StageError
-from engine.process.policies import CONVERTER, LLAMA
 from engine.process.start import module
 from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
@@ -169,7 +168,7 @@ def test_a_killed_tool_is_reported_with_its_signal() -> None:
     command = module("timeit")("-n1", "import os; os.kill(os.getpid(), 9)")
 
     with pytest.raises(StageError) as caught:
-        run_tool(command, code="X641", tool="it", policy=LLAMA)
+        run_tool(command, code="X641", tool="it", uses_gpu=True)
 
     assert caught.value.problems[0].message == "it was ended by signal 9"
 
@@ -246,6 +245,6 @@ def test_the_converter_runs_no_code_that_a_model_names(pico_folder: Path, tmp_pa
     with pytest.raises(StageError, match="X691"):
         write_gguf(strange, tmp_path / "m.gguf", "F16", threads=1, tools=tools)
     convert = tools.convert(str(strange), "--outfile", "m.gguf")
-    run_tool(convert, code="X631", tool="it", policy=CONVERTER, reads=(strange,))
+    run_tool(convert, code="X631", tool="it", reads=(strange,))
 
     assert not (tmp_path / "ran").exists()

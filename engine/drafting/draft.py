@@ -19,10 +19,9 @@ from engine.drafting.guess import groupings, guess
 from engine.drafting.inputs import inputs_of, unpacked
 from engine.drafting.label_columns import plain_name
 from engine.drafting.layout_table import SPLIT, columns_of
-from engine.drafting.plan import DraftPlan, Sizes, sizes_for
+from engine.drafting.plan import DraftPlan, Sizes, row_sizes, sizes_for
 from engine.drafting.profile import Profile
 from engine.drafting.roles import other_texts, tells_apart, without_whole
-from engine.drafting.token_estimate import row_sizes
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe

@@ -25,10 +25,6 @@ def _objects(value: object) -> list[Mapping[str, Any]]:
     return [item for item in items if isinstance(item, Mapping)]
 
 
-def has_results(rows: Rows, _: Columns) -> bool:
-    return all(any(row.get(key) is not None for key in RESULTS) for row in rows)
-
-
 def label_studio(row: Row, _: Columns) -> Made:
     kept = (one for key in RESULTS for one in _objects(row.get(key)) if not one.get("was_cancelled"))  # fmt: skip
     if (first := next(kept, None)) is None:
@@ -87,14 +83,16 @@ def submitted(row: Row, _: Columns) -> Made:
     if isinstance(row.get("responses"), Mapping):
         answers = {f"{name}{RESPONSES}": value for name, value in row["responses"].items()}
         flat = {"id": row.get("id"), **row["fields"], **answers}
-    names = [key.removesuffix(RESPONSES) for key in flat if key.endswith(RESPONSES)]
-    suggested = rf"(?:{'|'.join(map(re.escape, names))})(?:\.responses|[.-]suggestion).*"
     rest = {
         key: value
         for key, value in flat.items()
-        if value is not None and key not in OF_ARGILLA and not re.fullmatch(suggested, key)
+        if value is not None and key not in OF_ARGILLA and not re.search(r"\.responses|[.-]suggestion", key)
+    }  # fmt: skip
+    found = {
+        key.removesuffix(RESPONSES): _first_answer(value)
+        for key, value in flat.items()
+        if key.endswith(RESPONSES)
     }
-    found = {name: _first_answer(flat.get(f"{name}{RESPONSES}")) for name in names}
     if any(value is not None for value in found.values()):
         yield {**rest, **found}
 
@@ -112,28 +110,19 @@ def last_branch(row: Row, _: Columns) -> Made:
     """Yield the last branch of a tree of messages."""
     nodes: Mapping[str, Any] = row["mapping"]
     leaves = [name for name, node in nodes.items() if not node.get("children")]
-    at = str(row.get("current_node") or (leaves[-1] if leaves else ""))
+    at = str(row.get("current_node") or leaves[-1])
     turns: list[dict[str, str]] = []
-    for _node in nodes:
-        if at not in nodes:
-            break
-        turns += _turn_of(nodes[at])
+    while at in nodes and len(turns) < len(nodes):
+        message = nodes[at].get("message") or {}
+        role = (message.get("author") or {}).get("role")
+        parts = (message.get("content") or {}).get("parts") or []
+        text = "\n".join(part for part in parts if isinstance(part, str)).strip()
+        # What follows the last answer teaches nothing.
+        if role in (("system", "user", "assistant") if turns else ("assistant",)) and text:
+            turns.append({"role": str(role), "content": text})
         at = str(nodes[at].get("parent"))
-    turns.reverse()
-    # What follows the last answer teaches nothing.
-    while turns and turns[-1]["role"] != "assistant":
-        turns.pop()
     if turns:
-        yield {"messages": turns}
-
-
-def _turn_of(node: Any) -> list[dict[str, str]]:
-    message = node.get("message") or {}
-    role = (message.get("author") or {}).get("role")
-    parts = (message.get("content") or {}).get("parts") or []
-    text = "\n".join(part for part in parts if isinstance(part, str)).strip()
-    is_turn = role in ("system", "user", "assistant") and text
-    return [{"role": str(role), "content": text}] if is_turn else []
+        yield {"messages": turns[::-1]}
 
 
 def spacy(row: Row, at: Columns) -> Made:
@@ -165,9 +154,6 @@ def _are_choices(values: Sequence[Any]) -> bool:
 
 TESTS: Final = {
     "reviewed": lambda values: set(values) <= {"accept", "reject", "ignore"},
-    "trees of turns": lambda values: (
-        all(isinstance(one, Mapping) for one in values) and any(map(_turn_of, values[0].values()))
-    ),
     # `tags` alone is a name of much else.
     "spaCy's": lambda values: all(
         isinstance(one, Mapping)

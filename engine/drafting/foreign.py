@@ -94,7 +94,9 @@ def _of_table(text: str, usual: str) -> Found:
         why = f"`{again}` names several of its columns: the others are numbered"
         return _rows_of(text, usual, why) if again else None
     # Decimal commas divide nothing; what is no table at all the reader reports with its line.
-    for delimiter in () if not head or divider_of(text) else dict.fromkeys((usual, *",;\t|")):
+    for delimiter in (
+        () if not head or divider_of(text, ";|\t") else dict.fromkeys((usual, *",;\t|"))
+    ):
         table = cells_of(lines, delimiter, most=LOOKED_AT)
         # Titles and notes have fewer cells than the rows below them.
         widths = sorted(map(len, table[FEWEST:]))

@@ -218,7 +218,7 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
 def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     is_free = not given.kind
     for column in profile.columns.values():
-        is_answer = _is_one_item(column, profile) or column.last in NAMES["answers"]
+        is_answer = _is_one_item(column, profile) or is_called(column.name, "answers")
         # Words next to the label (`keywords`, `products`) are not what sorts the rows.
         is_beside = not may_be_called(column.name, "label") and not given.label
         if (

@@ -11,15 +11,17 @@ from typing import Any, Final
 
 import yaml
 
-from engine.drafting.foreign_sources import (
+from engine.drafting.tool_config import (
     ON_HUB,
     TOOLS,
     Config,
+    Entry,
     columns_of,
+    entries_of,
+    kind_of,
     note,
-    read_config,
     rows_of,
-    sources_of,
+    source_of,
     why_left_out,
 )
 from engine.errors import RecipeError, Severity
@@ -31,8 +33,52 @@ from engine.trust.allowed import Allowed
 HOLDOUT: Final = 0.2
 """Share of the rows in the holdout: the other tools have no such split."""
 VALIDATION: Final = 0.1
-NEEDED: Final = ("task.kind", "data.sources", "method.kind", "splits", "data", "method")
+NEEDED: Final = re.compile(r"base_model.*|task(\.kind)?|data(\.sources)?|method(\.kind)?|splits")
 """Keys without which there is no recipe."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Imported:
+    tool: str
+    value: dict[str, Any]
+    """The recipe."""
+    text: str = ""
+    """The file of the recipe."""
+    taken: dict[str, str] = field(default_factory=dict)
+    """Key: ours."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Key: why."""
+    unstated: dict[str, str] = field(default_factory=dict)
+    """Our key: our default and the tool's, of what the config leaves to the tool, where the two differ."""
+    notes: list[str] = field(default_factory=list)
+
+    def put(self, path: str, value: Any) -> None:
+        *parents, last = path.split(".")
+        node = self.value
+        for part in parents:
+            node = node.setdefault(part, {})
+        node[last] = value
+
+    def leave_out(self, key: str, why: str) -> None:
+        """Move a key of the config from those taken to those left out."""
+        if self.taken.pop(key, None):
+            self.left_out[key] = why
+
+    def take_out(self, path: str, why: str) -> bool:
+        """Remove a key of the recipe, and name the keys that led to it; False where it is absent or needed."""
+        *parents, last = path.split(".")
+        node: Any = self.value
+        for part in parents:
+            node = node.get(part) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or last not in node or NEEDED.fullmatch(path):
+            return False
+        del node[last]
+        lost = [k for k, ours in self.taken.items() if f"{ours}.".startswith(f"{path}.")]
+        for key in lost:
+            self.leave_out(key, f"{self.taken[key]}: {why}")
+        if not lost:
+            self.notes.append(f"{path} is left out: {why}")
+        return True
 
 
 def _number(value: Any) -> float | None:
@@ -68,6 +114,7 @@ CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "number": _number,
     "positive": _positive,
     "whole": lambda value: value if isinstance(value, int) else None,
+    "text": lambda value: value if isinstance(value, str) else None,
     # Where activations are offloaded to is the backend's choice.
     "flag": lambda value: True if value is True or value in TOOLS["offloaded"] else None,
     "everything": lambda value: "everything" if value is True else None,
@@ -77,81 +124,39 @@ CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
 """By the column `as` of the table of keys: our value; None where our default says the same, or there is none."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Imported:
-    tool: str
-    value: dict[str, Any]
-    """The recipe."""
-    text: str = ""
-    """The file of the recipe."""
-    taken: dict[str, str] = field(default_factory=dict)
-    """Key: ours."""
-    left_out: dict[str, str] = field(default_factory=dict)
-    """Key: why."""
-    unstated: dict[str, str] = field(default_factory=dict)
-    """Our key: our default and the tool's, of what the config leaves to the tool, where the two differ."""
-    notes: list[str] = field(default_factory=list)
-
-    def put(self, path: str, value: Any) -> None:
-        *parents, last = path.split(".")
-        node = self.value
-        for part in parents:
-            node = node.setdefault(part, {})
-        node[last] = value
-
-    def leave_out(self, key: str, why: str) -> None:
-        """Move a key of the config from those taken to those left out."""
-        if self.taken.pop(key, None):
-            self.left_out[key] = why
-
-    def take_out(self, path: str, why: str) -> bool:
-        """Remove a key of the recipe, and name the keys that led to it; False where it is absent or needed."""
-        *parents, last = path.split(".")
-        node: Any = self.value
-        for part in parents:
-            node = node.get(part) if isinstance(node, Mapping) else None
-        is_there = isinstance(node, Mapping) and last in node
-        if not is_there or path in NEEDED or path.split(".", maxsplit=1)[0] == "base_model":
-            return False
-        del node[last]
-        lost = [k for k, ours in self.taken.items() if ours == path or ours.startswith(f"{path}.")]
-        for key in lost:
-            self.leave_out(key, f"{self.taken[key]}: {why}")
-        if not lost:
-            self.notes.append(f"{path} is left out: {why}")
-        return True
-
-
 def imported(config: Config, target: Path) -> Imported:
     """Return the recipe of a config, to be written at `target`.
 
     RecipeError R426 where what the config trains is none of our kinds of training.
     """
     _refuse_other_trainings(config)
-    found = config.settings
     name = re.sub(r"[^a-z0-9_-]+", "-", config.path.stem.lower()).strip("-_")[:64] or "imported"
-    result = Imported(tool=config.tool, value={"recipe": "v1", "name": name})
-    table = {key: row["to"] for row in rows_of(config.tool) for key in row["keys"]}
-    for key, value in found.items():
-        if key in table and value is not None:
-            result.taken[key] = table[key]
-        else:
-            unset = "it is not set"
-            result.left_out[key] = unset if key in table else why_left_out(config.tool, key)
-    kind, sources, notes = sources_of(config)
-    result.notes += notes
+    sections: dict[str, Any] = {section: {} for section in ("task", "base_model", "data", "splits")}
+    result = Imported(tool=config.tool, value={"recipe": "v1", "name": name, **sections})
+    entries = list(entries_of(config, result.notes))
+    kind = kind_of(config, entries)
     result.put("task.kind", kind)
-    system = found.get("default_system_message") or found.get("default_system")
-    if isinstance(system, str):
-        result.put("task.system", system)
+    result.put("method.kind", "lora")
+    rows = {key: row for row in rows_of(config.tool) for key in row["keys"]}
+    for key, value in config.settings.items():
+        if key not in rows or value is None:
+            unset = "it is not set"
+            result.left_out[key] = unset if key in rows else why_left_out(config.tool, key)
+            continue
+        ours = result.taken[key] = rows[key]["to"]
+        if convert := CONVERSIONS.get(rows[key]["as"]):
+            if (converted := convert(value)) is not None:
+                result.put(ours, converted)
+            elif value:
+                result.leave_out(key, f"{ours} has nothing for `{value}`")
     _put_base_model(result, config)
-    result.put("data.sources", sources)
-    for place, value in columns_of(config).items():
-        result.put(place, value)
-    if "max_samples" in result.taken:
-        result.put("data.sample.rows", found["max_samples"])
-    _put_splits(result, found)
-    _put_method(result, config, kind)
+    _put_data(result, config, entries)
+    _put_splits(result, config)
+    _put_method(result, config)
+    if kind == "preference":
+        _put_preference(result, config)
+    elif config.settings.get("pref_loss"):
+        result.leave_out("pref_loss", note("loss"))
     if metric := KINDS[kind].draft.metric:
         threshold = KINDS[kind].draft.threshold
         result.put(f"acceptance.metrics.{metric}", {"max" if threshold > 1 else "min": threshold})
@@ -160,38 +165,29 @@ def imported(config: Config, target: Path) -> Imported:
 
 
 def _refuse_other_trainings(config: Config) -> None:
-    found, name = config.settings, config.path.name
-    asked = str(found.get("stage") or found.get("rl") or "").lower()
+    asked = str(config.first("stage", "rl") or "").lower()
     trains = ""
-    by_reward = asked in TOOLS["rewards"] or found.get("reward_model") is True
-    if by_reward or found.get("process_reward_model"):
+    by_reward = asked in TOOLS["rewards"] or config.settings.get("reward_model") is True
+    if by_reward or config.first("process_reward_model"):
         trains = f"by `{asked or 'reward_model'}`, and a recipe learns from rows alone"
-    elif any(found.get(key) for key in TOOLS["not text"]):
+    elif config.first(*TOOLS["not text"]):
         trains = "on images or sounds, and a recipe learns from text"
     if trains:
         raise RecipeError.one(
             "R426",
-            f"`{name}` trains {trains}",
+            f"`{config.path.name}` trains {trains}",
             hint="docs/how-to/choose-a-task-kind.md lists what a recipe can train",
-        )
-    rows = ("dataset", "train_dataset", "do_train")
-    if config.tool == "llamafactory" and not any(found.get(key) for key in rows):
-        raise RecipeError.one(
-            "R425",
-            f"`{name}` is no config that can be imported: it asks or exports a model and trains none",
-            hint="name the config of the training itself, which names its rows under `dataset`",
         )
 
 
 def _put_base_model(result: Imported, config: Config) -> None:
-    found = config.settings
-    names = ("base_model", "model_name_or_path", "model")
-    name = next((found[n] for n in names if n in result.taken and isinstance(found[n], str)), "")
-    revision = str(found.get("revision_of_model") or found.get("model_revision"))
+    name = config.first("base_model", "model_name_or_path", "model")
+    name = name if isinstance(name, str) else ""
+    revision = str(config.first("revision_of_model", "model_revision"))
     if name and (not ON_HUB.fullmatch(name) or os.path.exists(config.path.parent / name)):
-        result.put("base_model.path", name)
+        result.value["base_model"] = {"path": name}
         return
-    result.put("base_model.hub", name or "HuggingFaceTB/SmolLM2-360M-Instruct")
+    result.value["base_model"] = {"hub": name or "HuggingFaceTB/SmolLM2-360M-Instruct"}
     if name and re.fullmatch(r"[0-9a-f]{40}", revision):
         result.put("base_model.revision", revision)
     else:
@@ -199,13 +195,46 @@ def _put_base_model(result: Imported, config: Config) -> None:
         result.notes.append(note("moving" if name else "no model"))
 
 
-def _put_splits(result: Imported, found: Mapping[str, Any]) -> None:
+def _put_data(result: Imported, config: Config, entries: list[Entry]) -> None:
+    is_tested = any(entry["into"] == "holdout" for entry in entries)
+    sources = []
+    for entry in entries:
+        files = entry.get("data_files")
+        for file in files if isinstance(files, list) and files else [files]:
+            source = source_of(entry, file, config.path.parent)
+            sources.append({**source, "into": entry["into"]} if is_tested else source)
+        kind, at = entry.get("type"), entry.get("at", "")
+        if not at:
+            continue
+        if isinstance(kind, Mapping):
+            result.notes += [note("type key", key, at) for key in kind if key not in TOOLS["type"]]
+        elif not re.match(TOOLS["known types"], str(kind)):
+            result.notes.append(note("type", kind, at))
+        own = (*TOOLS["entry"], "at", "into")
+        result.notes += [note("entry key", key, at) for key in entry if key not in own]
+    if not sources:
+        sources = [{"path": "data/rows.jsonl"}]
+        result.notes.append(note("no data"))
+    result.put("data.sources", sources)
+    # One recipe reads all its rows by the same columns.
+    is_pair = bool(config.settings.get("rl"))
+    columns = [
+        columns_of(e, is_pair=is_pair) for e in entries if "at" in e and e["into"] == "train"
+    ]
+    if columns and all(one == columns[0] for one in columns):
+        for place, value in columns[0].items():
+            result.put(place, value)
+
+
+def _put_splits(result: Imported, config: Config) -> None:
     """Divide the rows: the share that validated before, and a holdout, which the other tools do not have."""
     if any(source.get("into") == "holdout" for source in result.value["data"]["sources"]):
         result.put("splits", {"by": "files", "validation": 0})
         return
     keys = ("val_set_size", "val_size")
-    asked = next((found[k] for k in keys if isinstance(found.get(k), int | float)), VALIDATION)
+    asked = next(
+        (v for key in keys if isinstance(v := config.settings.get(key), int | float)), VALIDATION
+    )
     if asked >= 1:
         sizes = {"train": "all", "validation": int(asked), "holdout": int(asked)}
     else:
@@ -218,68 +247,54 @@ def _put_splits(result: Imported, found: Mapping[str, Any]) -> None:
     result.notes.append(note("holdout"))
 
 
-def _put_method(result: Imported, config: Config, kind: str) -> None:
-    """Write how it is trained: what a row of the table converts, then what several keys decide together."""
-    found = {key: config.settings[key] for key in result.taken}
-    rows = {row["to"]: row for row in rows_of(config.tool)}
+def _put_method(result: Imported, config: Config) -> None:
+    """Write what several keys of a training decide together."""
+    found, method = config.settings, result.value["method"]
     other = "finetuning_type" if found.get("finetuning_type") else "adapter"
     adapter = str(found.get(other) or "").lower()
     is_4bit = found.get("load_in_4bit") is True or found.get("quantization_bit") == 4
     # Axolotl without an adapter trains every weight.
-    is_full = adapter in ("full", "freeze") or ("base_model" in found and not adapter)
-    method = "full" if is_full else "qlora" if is_4bit or adapter == "qlora" else "lora"
-    result.put("method.kind", method)
-    if str(found.get(other) or "lora") not in TOOLS["methods"]:
-        result.leave_out(other, f"no method is `{found[other]}`: method.kind is {method}")
-    loss = str(found.get("rl") or found.get("pref_loss") or found.get("stage") or "dpo").lower()
-    pref = str(found.get("pref_loss") or "").lower()
-    if pref and (kind != "preference" or pref not in TOOLS["losses"]):
-        result.leave_out("pref_loss", note("loss"))
-    for key, ours in list(result.taken.items()):
-        if convert := CONVERSIONS.get(rows[ours].get("as", "")):
-            value = convert(found[key])
-            if value is not None:
-                result.put(ours, value)
-            elif found[key]:
-                result.leave_out(key, f"{ours} has nothing for `{found[key]}`")
+    if adapter in ("full", "freeze") or ("base_model" in result.taken and not adapter):
+        method["kind"] = "full"
+    elif is_4bit or adapter == "qlora":
+        method["kind"] = "qlora"
+    if adapter and adapter not in TOOLS["methods"]:
+        result.leave_out(other, f"no method is `{found[other]}`: method.kind is {method['kind']}")
     # Ours is the complete batch: rows of a pass times passes, of which a config may leave one to its tool.
+    rows = {row["to"]: row for row in rows_of(config.tool)}
     pair = [rows["method.micro_batch_size"], rows["method.batch_size"]]
-    given = [[found[key] for key in row["keys"] if key in found] for row in pair]
+    given = [[found[key] for key in row["keys"] if key in result.taken] for row in pair]
     sizes = [one[0] if one else row["unstated"] for one, row in zip(given, pair, strict=True)]
     if any(given) and all(isinstance(one, int) for one in sizes):
-        result.put("method.batch_size", sizes[0] * sizes[1])
-    _put_steps(result, config.settings)
-    if kind == "preference":
-        result.put("method.preference.loss", TOOLS["losses"].get(loss, "dpo"))
-        betas = (found.get(key) for key in ("rl_beta", "pref_beta"))
-        if (beta := next((one for one in betas if isinstance(one, int | float)), None)) is not None:
-            result.put("method.preference.beta", beta)
-    for precision, keys in TOOLS["precisions"].items():
-        if any(found.get(key) is True for key in keys):
-            result.put("backend.precision", precision)
-            break
-
-
-def _put_steps(result: Imported, settings: Mapping[str, Any]) -> None:
-    """Write what follows of a number of steps, of steps that warm up, and of a rate that stays constant."""
-    method = result.value["method"]
-    steps = _positive(settings.get("max_steps"))
+        method["batch_size"] = sizes[0] * sizes[1]
+    steps = _positive(found.get("max_steps"))
     if steps is not None:
         # Other tools count no epochs where they are given steps.
         method["min_steps"] = steps
-    warm = _number(settings.get("warmup_steps"))
+    warm = _number(found.get("warmup_steps"))
     if warm is not None and "warmup_ratio" not in method and (warm < 1 or steps):
         # Below 1 it is a share already (transformers 5).
         ratio = warm if warm < 1 or steps is None else round(min(warm / steps, 1.0), 4)
         method["warmup_ratio"] = ratio
         del result.left_out["warmup_steps"]
         result.taken["warmup_steps"] = "method.warmup_ratio"
-    names = {ours: str(settings[key]).lower() for key, ours in result.taken.items()}
-    if names.get("method.scheduler") == "constant":
+    if method.get("scheduler") == "constant":
         # Without warm-up in other tools, whatever their keys say.
-        if "warmup_ratio" in method:
-            result.take_out("method.warmup_ratio", note("constant"))
+        result.take_out("method.warmup_ratio", note("constant"))
         method["warmup_ratio"] = 0.0
+    for precision, keys in TOOLS["precisions"].items():
+        if any(found.get(key) is True for key in keys) and "backend" not in result.value:
+            result.put("backend.precision", precision)
+
+
+def _put_preference(result: Imported, config: Config) -> None:
+    asked = str(config.settings.get("pref_loss") or "").lower()
+    if asked and asked not in TOOLS["losses"]:
+        result.leave_out("pref_loss", note("loss"))
+    loss = str(config.first("rl", "pref_loss", "stage") or "dpo").lower()
+    preference = result.value["method"].setdefault("preference", {})
+    # The loss comes first.
+    result.put("method.preference", {"loss": TOOLS["losses"].get(loss, "dpo"), **preference})
 
 
 def _settle(result: Imported, config: Config, target: Path) -> None:
@@ -320,6 +335,3 @@ def _unstated(result: Imported, config: Config, method: Mapping[str, Any]) -> di
         and (ours := method.get(path.removeprefix("method."))) is not None
         and ours != value
     }
-
-
-__all__ = ["Imported", "imported", "read_config"]

@@ -77,29 +77,36 @@ def recognise(layout: Mapping[str, Any], rows: Rows, steps: Steps) -> Recognised
         return found
     names = columns_of(rows)
     columns = [_columns(need, rows, names, steps) for need in layout["needs"].values()]
-    make = steps[layout["make"]]
+    make, least = steps[layout["make"]], layout.get("share", NEARLY) * len(rows)
     ((key, ways),) = layout.get("for", {"": [""]}).items()
     for chosen, way in itertools.product(
         itertools.islice(itertools.product(*columns), 2_000), ways
     ):
-        at = {**dict(zip(layout["needs"], chosen, strict=True)), **layout.get("with", {}), key: way}
+        at = {**dict(zip(layout["needs"], chosen, strict=True)), key: way}
         filled = [name for name in chosen if name]
         others = {name.lower() for name in names if name not in filled}
         if len(set(filled)) < len(filled) or not others.isdisjoint(layout.get("unless", ())):
             continue
+        more = steps[layout["fits"]](rows, at) if "fits" in layout else True
+        at |= more if isinstance(more, Mapping) else {}
 
         def turn(row: Row, at: dict[str, Any] = at) -> Iterable[dict[str, Any]]:
             made: Iterable[dict[str, Any]] = make(row, at)
             return made
 
-        if (fits := layout.get("fits", "")) == "nearly":
-            more = sum(bool(turned(turn, row)) for row in rows) >= NEARLY * len(rows)
-        else:
-            more = steps[fits](rows, at) if fits else True
-        if more:
-            at |= more if isinstance(more, Mapping) else {}
+        if more and _is_turned(turn, rows, least):
             return turn, layout["why"].format(**at)
     return None
+
+
+def _is_turned(turn: Turned, rows: Rows, least: float) -> bool:
+    """Whether something becomes of so many rows."""
+    left = len(rows) - least
+    for row in rows:
+        left -= not turned(turn, row)
+        if left < 0:
+            return False
+    return True
 
 
 def _columns(need: Mapping[str, Any], rows: Rows, names: Sequence[str], steps: Steps) -> list[str]:

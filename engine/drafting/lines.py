@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from engine.drafting.layout_table import PATTERNS
+from engine.drafting.layout_table import NEARLY, PATTERNS, TABLE
 from engine.drafting.marks import are_tags, marked_text, tag_divider, text_of_words
-from engine.drafting.reading import divider_of
+from engine.drafting.reading import cells_of, divider_of
 from engine.errors import DataError
 
 Rows = list[dict[str, Any]]
 Found = tuple[Rows, str] | None
-NEARLY: Final = 0.95
-LABEL: Final = "__label__"
-"""The mark of fastText: https://fasttext.cc/docs/en/supervised-tutorial.html"""
-SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", ";", "|", "@", ": ", " ")
+FEWEST: Final = 4
+LABEL: Final = "label"
+SEPARATORS: Final = ("]", " ||| ", "\t", " +++$+++ ", ";", "|", "@", ": ", " ")
 """What stands between a label and its text, the least usual in texts first."""
 
 
@@ -28,53 +28,57 @@ def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
     """
     lines = [line.rstrip("\r") for line in text.split("\n")]
     filled = [line for line in lines if line.strip()]
-    if len(filled) < 4:
+    if len(filled) < FEWEST:
         return None
-    attempts = _ATTEMPTS
+    if found := _fasttext(filled) or _arff(filled):
+        return found
+    has_sentences = 0.02 * len(filled) < len(lines) - len(filled) < 0.5 * len(lines)
     if is_table:
-        has_sentences = 0.02 * len(filled) < len(lines) - len(filled) < 0.5 * len(lines)
-        attempts = (_fasttext, _tagged_words) if has_sentences else (_fasttext,)
-    return next(filter(None, (attempt(lines, filled) for attempt in attempts)), None)
+        return _tagged_words(lines, filled) if has_sentences else None
+    return (
+        rows_of_intents(lines)
+        or _tagged_words(lines, filled)
+        or _questions(filled)
+        or _labelled(filled)
+    )
 
 
 def refuse_numbers(text: str, name: str) -> None:
     """Refuse lines that hold no text to learn from: numbered features, or trees of sentences. DataError D323."""
     lines = [line for line in text[: 1 << 20].splitlines() if line.strip()][:300]
-    if len(lines) < 4:
-        return
-    if sum(bool(PATTERNS["features of libsvm"].fullmatch(line)) for line in lines) >= NEARLY * len(
-        lines
-    ):
-        raise DataError.one(
-            "D323",
-            f"the lines of `{name}` are numbered features (libsvm), not text",
-            hint="name the file of the texts that the features were made of",
-        )
-    words = [line for line in lines if not line.startswith("#")]
-    if name.lower().endswith((".conllu", ".conllup", ".conll")) and all(
-        line.count("\t") == 9 for line in words
-    ):
-        raise DataError.one(
-            "D323",
-            f"`{name}` is a treebank (CoNLL-U): no kind of task answers with a tree over words",
-            hint="save a column of BIO tags as `word TAB tag` lines, or the sentences alone as lines of text",
-        )
+    for what in TABLE["lines that are no text"] if len(lines) >= FEWEST else ():
+        some = [line for line in lines if not line.startswith("#")]
+        found = sum(bool(re.fullmatch(what["line"], line)) for line in some)
+        if re.search(what["name"], name) and found >= NEARLY * len(some) > 0:
+            raise DataError.one("D323", what["why"].format(name=name), hint=what["hint"])
 
 
-def _fasttext(_: Sequence[str], filled: Sequence[str]) -> Found:
-    if sum(LABEL in line for line in filled) < NEARLY * len(filled):
+def _fasttext(filled: Sequence[str]) -> Found:
+    """Read https://fasttext.cc/docs/en/supervised-tutorial.html."""
+    mark = PATTERNS["label of fastText"]
+    labels = [[label.strip(",") for label in mark.findall(line)] for line in filled]
+    if sum(map(bool, labels)) < NEARLY * len(filled):
         return None
-    labels = [
-        [label.strip(",") for label in PATTERNS["label of fastText"].findall(line)]
-        for line in filled
-    ]
     is_one = all(len(some) == 1 for some in labels)
-    texts = (PATTERNS["label of fastText"].sub("", line).strip(" ,\t") for line in filled)
     rows: Rows = [
-        {"text": text, **({"label": some[0]} if is_one else {"labels": some})}
-        for text, some in zip(texts, labels, strict=True)
-    ]
+        {"text": mark.sub("", line).strip(" ,\t"), **({LABEL: some[0]} if is_one else {"labels": some})}
+        for line, some in zip(filled, labels, strict=True)
+    ]  # fmt: skip
     return rows, "each line holds its labels as fastText writes them"
+
+
+def _arff(filled: Sequence[str]) -> Found:
+    """Read a table of Weka: `@attribute` names each column, and rows are below `@data`."""
+    names = [
+        found[1].strip("'\"") for line in filled if (found := PATTERNS["attribute"].match(line))
+    ]
+    top = next((at for at, line in enumerate(filled, 1) if line.strip().lower() == "@data"), 0)
+    data = [line for line in filled[top:] if not line.startswith("%")]
+    quote = '"' if data and re.search(r'(?:\A|,)\s*"', data[0]) else "'"
+    form: dict[str, Any] = {"quotechar": quote, "escapechar": "\\", "skipinitialspace": True}
+    table = cells_of(data, ",", **form) if top and names else []
+    rows = [dict(zip(names, row, strict=True)) for row in table if len(row) == len(names)]
+    return (rows, "it is a table of Weka (ARFF)") if rows else None
 
 
 def _cells(line: str) -> list[str]:
@@ -83,14 +87,15 @@ def _cells(line: str) -> list[str]:
 
 def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> Found:
     """Read a word and its tag a line, sentences divided by blank lines (CoNLL-2003 and its relatives)."""
-    split = list(map(_cells, filled[:2000]))
     # Comments hold no tag; a word may be `#` too.
-    split = [row for row in split if not row[0].startswith("#") or PATTERNS["tag"].match(row[-1])]
-    if len(split) < 4:
-        return None
-    width, _ = Counter(map(len, split)).most_common(1)[0]
+    split = [
+        row
+        for row in map(_cells, filled[:2000])
+        if not row[0].startswith("#") or PATTERNS["tag"].match(row[-1])
+    ]
+    width, _ = Counter(map(len, split)).most_common(1)[0] if split else (0, 0)
     words = [row for row in split if len(row) == width and not row[0].startswith("-DOCSTART-")]
-    if width < 2 or len(words) < 0.9 * len(split):
+    if width < 2 or len(split) < FEWEST or len(words) < 0.9 * len(split):
         return None
     places = (-1, *range(width - 1))
     at = next((at for at in places if are_tags([row[at] for row in words], NEARLY)), None)
@@ -99,27 +104,20 @@ def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> Found:
     # The words are in the first column that is no number, as CoNLL-U has one before them.
     worded = (n for n in range(width) if not all(row[n].isdigit() for row in words[:200]))
     word_at = next((n for n in worded if n != at % width), 0)
-    blocks: list[list[list[str]]] = [[]]
-    for line in lines:
+    rows: Rows = []
+    block: list[tuple[str, str]] = []
+    for line in (*lines, ""):
         row = _cells(line)
         # A blank line may hold tabs, as many as a line of words has.
         if not line.strip():
-            blocks.append([])
-        elif (
-            len(row) == width
-            and PATTERNS["tag"].match(row[at])
-            and not row[0].startswith("-DOCSTART-")
-        ):
-            blocks[-1].append(row)
-    rows = [
-        text_of_words([row[word_at] for row in block], [row[at] for row in block])
-        for block in blocks
-        if block
-    ]
+            rows += [text_of_words(*zip(*block, strict=True))] if block else []
+            block = []
+        elif len(row) == width and PATTERNS["tag"].match(row[at]) and row[0][:10] != "-DOCSTART-":
+            block.append((row[word_at], row[at]))
     return rows, "each line holds a word and its tag"
 
 
-def rows_of_intents(lines: Sequence[str], _: Sequence[str] = ()) -> Found:
+def rows_of_intents(lines: Sequence[str]) -> Found:
     """Read Rasa's training data in Markdown: `## intent:greet` and examples as a list below it; None without."""
     rows: Rows = []
     intent = ""
@@ -144,76 +142,44 @@ def example_of_intent(text: str, intent: str) -> dict[str, Any]:
     return {"text": found["text"].strip(), "intent": intent, "entities": found["spans"]}
 
 
-def _questions(_: Sequence[str], filled: Sequence[str]) -> Found:
+def _questions(filled: Sequence[str]) -> Found:
     """Read questions and answers, each on a line that begins with `Q:` or `A:`, or the whole words."""
-    found = [re.match(r"(?i)(q|question|a|answer)\s*[:.]\s*(.+)", line) for line in filled]
+    found = [re.match(r"(?i)([qa])(?:uestion|nswer)?\s*[:.]\s*(.+)", line) for line in filled]
     rows = [
         {"question": q[2], "answer": a[2]}
         for q, a in zip(found[::2], found[1::2], strict=False)
-        if q and a and q[1][0].lower() == "q" and a[1][0].lower() == "a"
+        if q and a and (q[1] + a[1]).lower() == "qa"
     ]
     is_all = len(rows) == len(filled) // 2
-    return (rows, "lines are questions and answers in turn") if rows and is_all else None
+    return (rows, "lines are questions and answers in turn") if is_all else None
 
 
-def _bracketed(_: Sequence[str], filled: Sequence[str]) -> Found:
-    found = [match for line in filled if (match := PATTERNS["label in brackets"].fullmatch(line))]
-    rows = [{"text": one[2].strip(), "label": one[1].strip()} for one in found]
-    if len(rows) < NEARLY * len(filled) or not _are_labels([row["label"] for row in rows]):
-        return None
-    return rows, "each line begins with its label in brackets"
-
-
-def _labelled(_: Sequence[str], filled: Sequence[str]) -> Found:
+def _labelled(filled: Sequence[str]) -> Found:
     """Read a label and a text a line, in either order, where few labels come again and again."""
     some = filled[:200]
     tabs = {line.count("\t") for line in some}
-    if (len(tabs) == 1 and tabs != {0}) or divider_of("\n".join(some)):
-        return None  # which a recipe reads itself
-    if tag_divider(some):
-        return None  # words with their tags, which may begin alike
-    for separator in SEPARATORS:
-        for is_first in (True, False):
-            pairs = [_pair(line, separator, is_first=is_first) for line in filled]
-            found = [pair for pair in pairs if pair is not None]
-            if len(found) < NEARLY * len(filled) or not _are_labels([label for label, _ in found]):
-                continue
+    # Which a recipe reads itself, or are words with their tags, which may begin alike.
+    if (len(tabs) == 1 and tabs != {0}) or divider_of("\n".join(some)) or tag_divider(some):
+        return None
+    for separator, is_first in itertools.product(SEPARATORS, (True, False)):
+        pairs = [pair for line in filled if (pair := _pair(line, separator, is_first=is_first))]
+        counts = Counter(label for label, _ in pairs)
+        # The first words of sentences come again too, but most of them seldom.
+        often = sum(count for count in counts.values() if count >= 3)
+        are_few = 2 <= len(counts) <= min(150, len(pairs) // 4)
+        if len(pairs) >= NEARLY * len(filled) and are_few and often >= 0.97 * len(pairs):
             where = "begins" if is_first else "ends"
-            rows = [{"text": text, "label": label} for label, text in found]
+            rows = [{"text": text, LABEL: label} for label, text in pairs]
             return rows, f"each line {where} with a label and `{separator}`"
     return None
 
 
 def _pair(line: str, separator: str, *, is_first: bool) -> tuple[str, str] | None:
-    if is_first:
-        label, _, text = line.partition(separator)
-    else:
-        text, _, label = line.rpartition(separator)
-    label, text = label.strip(), text.strip().strip('"')
+    parts = line.partition(separator) if is_first else line.rpartition(separator)[::-1]
+    text = parts[2].strip().strip('"')
+    label = parts[0].strip().removeprefix("[" if separator == "]" else "")
+    is_label = text and len(label) <= 40 and PATTERNS["label before a text"].match(label)
     # A word before a blank is a label only where it looks like one: the others are the sentence.
-    if separator == " " and not re.search(r"[:_\d]|^[A-Z-]+$", label):
+    if not is_label or (separator == " " and not re.search(r"[:_\d]|^[A-Z-]+$", label)):
         return None
-    is_usable = (
-        bool(label and text) and len(label) <= 40 and PATTERNS["label before a text"].match(label)
-    )
-    return (label, text) if is_usable else None
-
-
-def _are_labels(labels: Sequence[str]) -> bool:
-    """Whether texts are a few values, nearly all of which come again and again."""
-    counts = Counter(labels)
-    if not 2 <= len(counts) <= min(150, len(labels) // 4):
-        return False
-    # The first words of sentences come again too, but most of them seldom.
-    often = sum(count for count in counts.values() if count >= 3)
-    return often >= 0.97 * len(labels)
-
-
-_ATTEMPTS: Final[tuple[Callable[[Sequence[str], Sequence[str]], Found], ...]] = (
-    _fasttext,
-    rows_of_intents,
-    _tagged_words,
-    _questions,
-    _bracketed,
-    _labelled,
-)
+    return label, text

@@ -136,10 +136,6 @@ def tags_inside(row: Row, at: Columns) -> Made:
     yield {**without(row, at["name"]), **marked}
 
 
-def as_long(rows: Rows, at: Columns) -> bool:
-    return all(len(row[at["words"]]) == len(row[at["tags"]]) for row in rows)
-
-
 def words_and_tags(row: Row, at: Columns) -> Made:
     words, tags = row.get(at["words"]) or [], row.get(at["tags"]) or []
     if len(words) == len(tags):

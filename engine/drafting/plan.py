@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
+from engine.data.examples.template import found_at
 from engine.data.splitting.column import place_of
+from engine.data.token_estimate import estimated_tokens, is_english
 from engine.drafting.choices import Guess
 from engine.drafting.guess import Grouping
 from engine.drafting.layout_table import PATTERNS
 from engine.drafting.profile import NAMES, ColumnProfile, Profile, is_called
 from engine.drafting.reading import Reading
 from engine.drafting.roles import NOT_A_CLASS, SEVERAL, in_order, labels_of
-from engine.drafting.token_estimate import CAUTION, estimate, tokens_of
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.metrics.power import ROWS, Spread, ThresholdRule, macro_f1, passing_value
@@ -37,6 +38,12 @@ ALMOST_ALL: Final = 0.99
 """What a good model reaches of a share that has to be near 1: its bound is lowered as far as need be."""
 FOLDED: Final = range(25, 500)
 """Numbers of rows that folds divide: a quarter of so few shows only bounds far below what a good model is worth."""
+
+
+CAUTION: Final = 1.2
+"""Rather too many tokens than too few: `recipe data` refuses rows that are longer than the recipe allows."""
+TURN: Final = "<|im_start|>user <|im_end|>"
+"""What the chat template writes around a turn."""
 
 
 class Sizes(Value):
@@ -104,6 +111,15 @@ class DraftPlan:
     @property
     def kind(self) -> Kind:
         return KINDS[self.guess.kind]
+
+    def all_checks(self) -> dict[str, tuple[str, str]]:
+        """Return the checks with those that follow from the length of the rows."""
+        why = ""
+        if not self.max_length()[1]:
+            why = "the longest rows may not fit max_length"
+        elif self.profile.rows > len(self.row_sizes):
+            why = "rows after those looked at may not fit max_length"
+        return {**self.checks, **({"truncation": ("drop", why)} if why else {})}
 
     @property
     def by_files(self) -> bool:
@@ -269,7 +285,7 @@ class DraftPlan:
         if _bytes(labels) > MOST_ASKED:
             return f"listing {len(labels)} labels would leave the text no room"
         if _bytes(labels) > MANY_ASKED:
-            return f"lists all {len(labels)}: about {round(estimate(', '.join(labels)), -2):.0f} tokens a row"
+            return f"lists all {len(labels)}: about {round(estimated_tokens(', '.join(labels)), -2):.0f} tokens a row"
         return "what the model is asked"
 
     def max_length(self) -> tuple[int, bool]:
@@ -296,8 +312,8 @@ class DraftPlan:
         asked = self.instruction()
         labels = ", ".join(self.labels()) if "{labels}" in asked else ""
         # Of many words, those that are longer are balanced by others.
-        listed = tokens_of(labels, is_english=True) / CAUTION
-        return tokens - 64 - listed - estimate(asked) - estimate(self.guess.system)
+        listed = estimated_tokens(labels)
+        return tokens - 64 - listed - _estimate(asked) - _estimate(self.guess.system)
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Return the bounds that a model must keep: what a useful one might; a person must say what is useful."""
@@ -323,3 +339,54 @@ class DraftPlan:
 
 def _bytes(texts: list[str]) -> int:
     return len(", ".join(texts).encode("utf-8", "replace"))
+
+
+def _estimate(text: str) -> float:
+    return CAUTION * estimated_tokens(text, english=is_english([text]))
+
+
+def row_sizes(guess: Guess, rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """Return the tokens of each row without the instruction; of two answers, those of the longer one."""
+    texts = [list(_read(guess, row)) for row in rows]
+    english = is_english(one for some in texts[:200] for one in some)
+
+    def size(texts: Iterator[str] | list[str]) -> float:
+        return CAUTION * sum(estimated_tokens(one, english=english) for one in texts)
+
+    sizes = [size(some) for some in texts]
+    both = ("chosen", "rejected", "chosen_messages", "rejected_messages")
+    if answers := guess.pair[1:] or (both if guess.shape == "dpo" else ()):
+        longer = (max(size(_texts_in(found_at(row, name))) for name in answers) for row in rows)
+        sizes = [one + more for one, more in zip(sizes, longer, strict=True)]
+    return tuple(map(round, sizes))
+
+
+def _read(guess: Guess, row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a model reads of a row, without two answers that are compared."""
+    if guess.pair:
+        yield from _texts_in(found_at(row, guess.pair[0]))
+    elif guess.turns is not None:
+        turns = found_at(row, guess.turns.column)
+        for turn in turns if isinstance(turns, list) else ():
+            if isinstance(turn, Mapping):
+                yield from _texts_in({"content": turn.get(guess.turns.content)})
+    elif guess.shape:
+        # A pair of complete conversations holds its prompt twice.
+        is_double = isinstance(row.get("chosen"), list) and len(row["chosen"]) > 1
+        for name in () if is_double else NAMES["columns of shapes"]:
+            yield from _texts_in(row.get(name) or None)
+    elif KINDS[guess.kind].answer is AnswerForm.OBJECT:
+        yield str(dict(row))
+    else:
+        yield from (str(found_at(row, name) or "") for name in (*guess.texts, guess.label) if name)
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield the texts in a value, and what the chat template writes around each turn."""
+    if isinstance(value, Mapping):
+        yield TURN
+    if isinstance(value, Mapping | list):
+        for below in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts_in(below)
+    elif value is not None:
+        yield str(value)

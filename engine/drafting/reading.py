@@ -16,7 +16,7 @@ from engine.data.reading.tables import DELIMITERS, WrittenQuotes, old_line_ends
 from engine.data.reading.text import MAX_LINE, chunks
 from engine.data.splitting.column import PLACES
 from engine.drafting.layout_table import PATTERNS
-from engine.drafting.roles import COME_AGAIN, LONG_START
+from engine.drafting.roles import COME_AGAIN, LONG_TEXT
 from engine.errors import DataError
 from engine.files.reading import parse_json
 from engine.recipe.model import ColumnFile, PathRef, Source
@@ -158,13 +158,13 @@ def table_form(
 
 
 def cells_of(
-    lines: Iterable[str], delimiter: str, *, most: int | None = None, strict: bool = False
+    lines: Iterable[str], delimiter: str, *, most: int | None = None, **form: Any
 ) -> list[list[str]]:
-    """Return the filled rows of a table; none where it is broken."""
+    """Return the filled rows of a table; none where it is broken. `form` is what `csv.reader` knows of it."""
     # A limit of the whole process; the beginning of a file that is read here is shorter.
     csv.field_size_limit(MAX_LINE)
     try:
-        rows = csv.reader(lines, delimiter=delimiter, strict=strict)
+        rows = csv.reader(lines, delimiter=delimiter, **form)
         return [row for row in islice(rows, most) if row]
     except csv.Error:
         return []
@@ -235,95 +235,75 @@ def _is_quoted(lines: Sequence[str]) -> bool:
 
 def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     """A row of names: short, different, no numbers, and none of them a value that comes again."""
-    columns = [[row[place] for row in rest if len(row) > place] for place in range(len(first))]
+    below = [[row[at] for row in rest if len(row) > at] for at in range(len(first))]
     # Columns without a name and without a value, as spreadsheets leave at the end, say nothing.
-    if any(cell in column for cell, column in zip(first, columns, strict=True) if cell.strip()):
+    if any(cell in column for cell, column in zip(first, below, strict=True) if cell.strip()):
         return False
-    if any(map(_is_apart, first, columns)):
-        return True
+    for cell, column in zip(first, below, strict=True):
+        filled = [value for value in column if value.strip()]
+        # A word over numbers, or over labels none of which it is.
+        are_numbers = all(map(_is_number, filled))
+        is_apart = (
+            not _is_number(cell) if are_numbers else COME_AGAIN * len(set(filled)) <= len(filled)
+        )
+        if cell.strip() and len(filled) >= ENOUGH_BELOW and is_apart:
+            return True
     # A table of pandas has no name over its index.
-    filled = [cell.strip() for cell in first if cell.strip()]
-    return (
-        bool(filled)
-        and len(set(filled)) == len(filled)
-        and all(map(PATTERNS["name"].match, filled))
-    )
-
-
-def _is_apart(cell: str, below: Sequence[str]) -> bool:
-    """Whether a cell is unlike what stands below it: a word over numbers, or over labels none of which it is."""
-    filled = [value for value in below if value.strip()]
-    if len(filled) < ENOUGH_BELOW or not cell.strip():
-        return False
-    if all(map(_is_number, filled)):
-        return not _is_number(cell)
-    return COME_AGAIN * len(set(filled)) <= len(filled)
+    names = [cell.strip() for cell in first if cell.strip()]
+    are_names = all(map(PATTERNS["name"].match, names))
+    return bool(names) and len(set(names)) == len(names) and are_names
 
 
 def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     """Return names for columns that have none, by what they hold; none for no columns, which the reader reports."""
-    if not columns:
-        return ()
+    cells = [list(map(str, column)) for column in columns]
     # Objects hold what was marked or noted of a text.
     inside = [all(isinstance(cell, Mapping) for cell in column) for column in columns]
-    widths = [
-        0 if is_object else sum(len(str(cell)) for cell in column) / len(column)
-        for column, is_object in zip(columns, inside, strict=True)
-    ]
-    # Where a text comes from, and under which licence, may be longer than it.
-    varied = [
-        0 if _begin_alike(column) else width for column, width in zip(columns, widths, strict=True)
-    ]
-    longest = widths.index(max(widths)) if not any(varied) else varied.index(max(varied))
-    free = [at for at in range(len(columns)) if not inside[at] and at != longest]
-    label = _label_place(columns, free)
+    splits = list(map(_are_splits, cells))
+
+    def length(at: int) -> tuple[bool, bool, int]:
+        starts = {cell[:LONG_TEXT] for cell in cells[at]}
+        # Where a text comes from, and under which licence, may be longer than it.
+        is_alike = (
+            len(cells[at]) > ENOUGH_BELOW and len(starts) == 1 and len(min(starts)) == LONG_TEXT
+        )
+        return not inside[at], not is_alike, sum(map(len, cells[at]))
+
+    def unlike_label(at: int) -> int:
+        words = set(cells[at])
+        # A title is longer, and begins like others.
+        are_short = all(len(word.split()) <= 4 for word in words)
+        is_worded = are_short and any(sign.isalpha() for word in words for sign in word)
+        if is_worded and 1 < len(words) <= len(cells[at]) // COME_AGAIN:
+            return 0
+        if 1 < len(words) <= 20 and all(word.strip().isdigit() for word in words):
+            return 1
+        # A part of a file may hold rows of one label, as CLINC's of no class do.
+        comes_again = len(words) <= max(2, len(cells[at]) // 2)
+        return 2 if comes_again and not all(map(_is_number, words)) else 3
+
+    longest = max(range(len(columns)), key=length, default=0)
+    free = [at for at, held in enumerate(inside) if not held and at != longest and not splits[at]]
+    label = min(free, key=unlike_label, default=-1)
     names: list[str] = []
-    for at, column in enumerate(columns):
+    for at, held in enumerate(cells):
         fitting = {
             "marks": inside[at],
             "text": at == longest,
-            "split": _are_splits(column),
-            "id": at == 0 and len(set(map(str, column))) == len(column),
-            "label": at == label,
-            "score": all(map(_is_number, column)),
+            "split": splits[at],
+            "id": at == 0 and len(set(held)) == len(held),
+            "label": at == label and unlike_label(at) < 3,
+            "score": all(map(_is_number, held)),
         }
         name = next((name for name, fits in fitting.items() if fits), "")
         names.append(name if name and name not in names else f"column_{at + 1}")
     return tuple(names)
 
 
-def _begin_alike(column: Sequence[Any]) -> bool:
-    starts = {str(cell)[:LONG_START] for cell in column}
-    return len(column) > ENOUGH_BELOW and len(starts) == 1 and len(starts.pop()) == LONG_START
-
-
-def _are_splits(column: Sequence[Any]) -> bool:
+def _are_splits(cells: Sequence[str]) -> bool:
     """Whether each value says a split, and one of them that to train on."""
-    words = {str(cell).strip().lower() for cell in column}
+    words = {cell.strip().lower() for cell in cells}
     return words <= PLACES.keys() and any(PLACES[word].split == "train" for word in words)
-
-
-def _label_place(columns: Sequence[Sequence[Any]], free: Sequence[int]) -> int:
-    """Return which column without a name is like a label; -1 for none.
-
-    The surest are words that come again and again, then numbers of a few classes, then texts that come again at all.
-    """
-    fitting: list[tuple[int, int]] = []
-    for at in free:
-        words = {str(cell) for cell in columns[at]}
-        if _are_splits(columns[at]):
-            continue
-        # A title is longer, and begins like others.
-        are_short = all(len(word.split()) <= 4 for word in words)
-        is_worded = are_short and any(sign.isalpha() for word in words for sign in word)
-        if is_worded and 1 < len(words) <= len(columns[at]) // COME_AGAIN:
-            fitting.append((0, at))
-        elif 1 < len(words) <= 20 and all(word.strip().isdigit() for word in words):
-            fitting.append((1, at))
-        # A part of a file may hold rows of one label, as CLINC's of no class do.
-        elif len(words) <= max(2, len(columns[at]) // 2) and not all(map(_is_number, words)):
-            fitting.append((2, at))
-    return min(fitting, default=(0, -1))[1]
 
 
 def _is_number(cell: object) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 from engine.data.examples.chat_formats import recognise
 from engine.data.examples.template import found_at
@@ -32,9 +32,7 @@ WHOLE: Final = "text"
 MOST_LABELS: Final = 200
 LONGEST_LABEL: Final = 60
 LONG_TEXT: Final = 12
-"""Characters on average from which a column can be the text."""
-LONG_START: Final = 12
-"""Characters that all values of a column begin with, from which they are no texts of their own."""
+"""Characters on average from which a column can be the text; that many at the start of all are a licence or source."""
 VERBATIM: Final = 0.6
 """Share of rows whose value is in the text, from which a column is a field of it."""
 MOSTLY: Final = 0.9
@@ -58,20 +56,15 @@ def are_classes(names: Sequence[str], rows: Sequence[Row]) -> bool:
     is_named = len(words) == len(set(names)) and all(words)
     if not is_named or any(re.fullmatch(NAMES["part"], word) for word in words):
         return False
-    are_sorted = any(is_called(name, "label") or _sorts(rows, name) for name in columns_of(rows))
-    return not are_sorted and not any(map(recognise, rows))
-
-
-def _sorts(rows: Sequence[Row], name: str) -> bool:
-    """Whether a column holds a few words that come again and again."""
-    texts = [
-        text.strip() for row in rows if isinstance(text := row.get(name), str) and text.strip()
-    ]
-    if len(texts) < MOSTLY * len(rows) or may_be_called(name, "metadata", "id"):
-        return False
-    are_few = 2 <= len(set(texts)) <= len(texts) / COME_AGAIN
-    are_numbers = all(re.fullmatch(r"[-+]?[\d.,]+", text) for text in texts)
-    return are_few and max(map(len, texts)) <= LONGEST_LABEL and not are_numbers
+    for name in columns_of(rows):
+        texts = [t.strip() for row in rows if isinstance(t := row.get(name), str) and t.strip()]
+        is_full = len(texts) >= MOSTLY * len(rows) and not may_be_called(name, "metadata", "id")
+        are_few = is_full and 2 <= len(set(texts)) <= len(texts) / COME_AGAIN
+        are_short = are_few and max(map(len, texts)) <= LONGEST_LABEL
+        are_words = are_short and not all(re.fullmatch(r"[-+]?[\d.,]+", text) for text in texts)
+        if is_called(name, "label") or are_words:
+            return False
+    return not any(map(recognise, rows))
 
 
 def everywhere(column: ColumnProfile, profile: Profile) -> bool:
@@ -85,19 +78,19 @@ def is_varied(column: ColumnProfile, share: float = 0.5) -> bool:
 
 
 def is_worded(column: ColumnProfile) -> bool:
+    """Whether its values are of several words, and neither times nor the tags of words."""
     some = list(column.values)[:SOME]
     worded = sum(
         " " in value.strip() and not PATTERNS["time"].match(value) and any(map(str.isalpha, value))
         for value in some
     )
-    are_tags = sum(bool(PATTERNS["tags"].fullmatch(value)) for value in some) > MOSTLY * len(some)
-    return worded > 0.3 * len(some) and not are_tags and not is_called(column.name, "id")
+    tags = sum(bool(PATTERNS["tags"].fullmatch(value)) for value in some)
+    return worded > 0.3 * len(some) and tags <= MOSTLY * len(some) and not is_called(column.name, "id")  # fmt: skip
 
 
 def are_links(column: ColumnProfile) -> bool:
-    return all(
-        PATTERNS["time"].match(value) and " " not in value for value in list(column.values)[:50]
-    )
+    some = list(column.values)[:50]
+    return all(PATTERNS["time"].match(value) and " " not in value for value in some)
 
 
 def is_scale(column: ColumnProfile) -> bool:
@@ -127,16 +120,15 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
         if column.is_text and column.name not in (taken, *taken.split(","))
         and len(column.values) > 1 and not column.is_number
     ]  # fmt: skip
+
+    def asks(column: ColumnProfile) -> bool:
+        some = list(column.values)[:SOME]
+        return sum(value.rstrip().endswith("?") for value in some) > 0.6 * len(some)
+
     # Else lines of a text file, a good part of them blank; else addresses, dates, codes, or a language without blanks.
     for test in (lambda c: everywhere(c, profile), lambda c: is_varied(c, 0.2), is_worded):
-        found = [column for column in found if test(column)] or found
-    asked = [
-        column
-        for column in found
-        if sum(value.rstrip().endswith("?") for value in list(column.values)[:SOME])
-        > 0.6 * min(SOME, len(column.values))
-    ]
-    if len(asked) == 1:
+        found = list(filter(test, found)) or found
+    if len(asked := list(filter(asks, found))) == 1:
         return asked[0]
     if named := [c for c in found if is_called(c.name, "text") and c.mean_length >= LONG_TEXT]:
         # A title says less than what is below it.
@@ -144,17 +136,18 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
             named, key=lambda c: (c.last in NAMES["title"], rank(c.name, "text"), -c.mean_length)
         )
     called = {column.last: column for column in found}
-    pair = next((two for two in NAMES["texts"] if called.keys() >= set(two)), None)
+    pair = next((two for two in NAMES["texts"] if called.keys() >= set(two)), ())
     others = [column for column in found if not is_called(column.name, "answer")]
-    if pair:
-        found = [called[name] for name in pair]
-    elif others and len(others) < len(found):
-        found = others
-    elif len(found) == SEVERAL:
+    lengths = [column.mean_length for column in found]
+    if (
+        not pair
+        and len(others) in (0, SEVERAL)
+        and len(found) == SEVERAL
+        and max(lengths) < 3 * min(lengths)
+    ):
         # Of two texts without names that say more, the first is what is given, as in translations.
-        first, second = (column.mean_length for column in found)
-        if second < 3 * first < 9 * second:
-            return found[0]
+        return found[0]
+    found = [called[name] for name in pair] or others or found
     return max(found, key=lambda column: column.mean_length, default=None)
 
 
@@ -163,29 +156,19 @@ def without_whole(profile: Profile) -> Profile:
 
     An answer would be in it too. It stays where the others are only words of it: they are its parts.
     """
-    whole = profile.columns.get(WHOLE)
     parts = {
         name: column
         for name, column in profile.columns.items()
         if name != WHOLE and "@" not in name and column.is_text
     }
-    if whole is None or not parts or not whole.is_text:
+    whole = profile.columns.get(WHOLE)
+    least = max(2 * LONG_TEXT, whole.mean_length / 3) if whole and whole.is_text else math.inf
+    if not any(c.mean_length > least and is_varied(c) and is_worded(c) for c in parts.values()):
         return profile
-
-    def is_joined(row: Mapping[str, Any]) -> bool:
+    for row in profile.kept[:SOME]:
         text, *found = ("".join(str(row.get(name) or "").split()) for name in (WHOLE, *parts))
-        size = sum(map(len, found))
-        return all(part in text for part in found) and size >= MOSTLY * len(text) > 0
-
-    has_text = any(
-        column.mean_length > max(2 * LONG_TEXT, whole.mean_length / 3)
-        and is_varied(column)
-        and is_worded(column)
-        for column in parts.values()
-    )
-    rows = profile.kept[:SOME]
-    if not has_text or sum(map(is_joined, rows)) < MOSTLY * len(rows):
-        return profile
+        if not all(part in text for part in found) or sum(map(len, found)) < MOSTLY * len(text):
+            return profile
     return replace(profile, columns={n: c for n, c in profile.columns.items() if n != WHOLE})
 
 
@@ -202,31 +185,26 @@ def other_texts(profile: Profile, used: Collection[str]) -> list[str]:
 
 def more_texts(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
     """Return the columns that are one question together, such as a premise and a hypothesis, in their order."""
-    last = {
-        column.last: column.name
-        for column in profile.columns.values()
-        if column.is_text and everywhere(column, profile)
-    }
-    for pair in NAMES["texts"]:
-        names = tuple(last[name] for name in pair if name in last)
-        if len(names) == len(pair) and text.name in names:
-            return names
-    return (text.name,)
+    columns = profile.columns.values()
+    last = {c.last: c.name for c in columns if c.is_text and everywhere(c, profile)}
+    pairs = (tuple(last[name] for name in pair if name in last) for pair in NAMES["texts"])
+    return next((two for two in pairs if len(two) == SEVERAL and text.name in two), (text.name,))
 
 
 def numbered_pair(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
     """Return the text and the one whose name differs by a number or a letter alone; the text where there is none."""
 
     def stem(column: ColumnProfile) -> str:
-        is_one = len(PATTERNS["number of two"].findall(column.name)) == 1
-        is_like = is_one and column.is_text and everywhere(column, profile) and is_worded(column)
-        return PATTERNS["number of two"].sub("#", column.name).lower() if is_like else ""
+        stem, count = PATTERNS["number of two"].subn("#", column.name)
+        is_like = (
+            count == 1 and column.is_text and everywhere(column, profile) and is_worded(column)
+        )
+        return stem.lower() if is_like else ""
 
     pair = [c for c in profile.columns.values() if stem(c) and stem(c) == stem(text)]
     lengths = [column.mean_length for column in pair]
-    if len(pair) != SEVERAL or max(lengths) > 4 * min(lengths):
-        return (text.name,)
-    return tuple(column.name for column in pair)
+    is_pair = len(pair) == SEVERAL and max(lengths) <= 4 * min(lengths)
+    return tuple(column.name for column in pair) if is_pair else (text.name,)
 
 
 def split_column(profile: Profile) -> str:
@@ -270,42 +248,37 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
         ]  # fmt: skip
         if partly:
             return min(partly, key=lambda column: rank(column.name, "label"))
-    if named:
-        # `gold_label` comes before names that only may be one.
-        def label_rank(name: str) -> float:
-            own = rank(name, "label")
-            return min(own, SURE + 0.5) if words_of(name)[-1] in NAMES["sure label"] else own
 
-        best = min(named, key=lambda column: (label_rank(column.name), len(column.values)))
+    def label_rank(column: ColumnProfile) -> float:
+        own = rank(column.name, "label")
+        # `gold_label` comes before names that only may be one.
+        is_sure = words_of(column.name)[-1] in NAMES["sure label"]
+        return min(own, SURE + 0.5) if is_sure else own
+
+    def unlikely(column: ColumnProfile) -> tuple[bool, bool, int]:
+        is_many = len(column.values) > NOT_A_CLASS and not column.is_number
+        # Values may name many things or people, such as articles and users.
+        are_codes = is_many and all(map(PATTERNS["code of a thing"].fullmatch, column.values))
+        words = {value.strip().lower() for value in column.values}
+        is_flag = column.is_number or words <= {"true", "false", "yes", "no", "t", "f"}
+        return may_be_called(column.name, "metadata") or are_codes, is_flag, len(column.values)
+
+    if named:
+        best = min(named, key=lambda column: (label_rank(column), len(column.values)))
         return worded(profile, best)
     if classes:
-        flags = {"true", "false", "yes", "no", "t", "f"}
-        return min(
-            classes,
-            key=lambda c: (
-                may_be_called(c.name, "metadata") or _are_codes(c),
-                c.is_number or {value.strip().lower() for value in c.values} <= flags,
-                len(c.values),
-            ),
-        )
+        return min(classes, key=unlikely)
     # Counts and places are whole or come in pairs; several ratings of a text have parts.
     rated = [column for column in scales if not _are_whole(column)]
     if len(scales) == 1 or rated:
         return (rated or scales)[0]
-    return next((c for c in others if not scales and _are_reasons(c)), None)
-
-
-def _are_codes(column: ColumnProfile) -> bool:
-    """Whether its values name many things or people, such as articles and users."""
-    is_many = len(column.values) > NOT_A_CLASS and not column.is_number
-    return is_many and all(map(PATTERNS["code of a thing"].fullmatch, column.values))
-
-
-def _are_reasons(column: ColumnProfile) -> bool:
-    """Whether sentences sort the rows: a few that come again and again, and no answers."""
-    is_few = SEVERAL <= len(column.values) <= 30 and column.filled >= 5 * len(column.values)
-    is_short = column.longest <= 200 and column.is_text
-    return is_few and is_short and not may_be_called(column.name, "answer")
+    # Sentences may sort the rows: a few that come again and again, and no answers.
+    reasons = (
+        c for c in others
+        if not scales and SEVERAL <= len(c.values) <= 30 and c.filled >= 5 * len(c.values)
+        and c.longest <= 200 and c.is_text and not may_be_called(c.name, "answer")
+    )  # fmt: skip
+    return next(reasons, None)
 
 
 def could_label(column: ColumnProfile, profile: Profile) -> bool:
@@ -345,9 +318,8 @@ def worded(profile: Profile, label: ColumnProfile) -> ColumnProfile:
     others = (
         column
         for column in profile.columns.values()
-        if label.is_number and column.name != label.name and len(column.values) == len(label.values)
-        and may_be_called(column.name, "label") and not column.is_number and is_label(column)
-        and _says_the_same(profile, label, column)
+        if label.is_number and not column.is_number and may_be_called(column.name, "label")
+        and is_label(column) and _says_the_same(profile, label, column)
     )  # fmt: skip
     return next(others, label)
 
@@ -357,23 +329,20 @@ def tells_apart(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> 
 
     def contradicted(*columns: str) -> int:
         """Return the rows that have another label than one that says the same in these columns."""
-        found: dict[tuple[str, ...], Counter[str]] = {}
+        found: dict[tuple[str, ...], list[str]] = {}
         for row in profile.kept:
-            key = tuple(str(found_at(row, name)) for name in columns)
-            found.setdefault(key, Counter())[str(found_at(row, label.name))] += 1
-        return sum(labels.total() for labels in found.values() if len(labels) > 1)
+            *key, one = (str(found_at(row, name)) for name in (*columns, label.name))
+            found.setdefault(tuple(key), []).append(one)
+        return sum(len(labels) for labels in found.values() if len(set(labels)) > 1)
 
-    best, fewest = "", contradicted(text.name) // 4
-    for column in profile.columns.values():
-        if (
-            column.name not in (text.name, label.name)
-            and is_label(column)
-            and everywhere(column, profile)
-            and not is_called(column.name, "metadata")
-            and (left := contradicted(text.name, column.name)) < fewest
-        ):
-            best, fewest = column.name, left
-    return best
+    left = {
+        column.name: contradicted(text.name, column.name)
+        for column in profile.columns.values()
+        if column.name not in (text.name, label.name) and is_label(column)
+        and everywhere(column, profile) and not is_called(column.name, "metadata")
+    }  # fmt: skip
+    best = min(left, key=left.__getitem__, default="")
+    return best if best and left[best] < contradicted(text.name) // 4 else ""
 
 
 def is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:
@@ -408,11 +377,13 @@ def separator_of(column: ColumnProfile) -> str | None:
     for separator in ",;|" + (" " if is_named else ""):
         parts = [[part.strip() for part in value.split(separator)] for value in column.values]
         different = {part for one in parts for part in one}
-        few = SEVERAL <= len(different) <= min(MOST_LABELS, column.filled // 2)
-        # `4,5` is a number, and `Weber, Anna` a person.
-        is_one = (separator == "," and column.is_decimal) or _are_pairs(parts)
+        # `4,5` is a number; of `Weber, Anna` each part has a place of its own.
+        widths = set(map(len, parts))
+        places = [set(place) for place in zip(*parts, strict=False)]
+        are_pairs = len(widths) == 1 < len(places) and sum(map(len, places)) == len(different)
+        is_one = are_pairs or (separator == "," and column.is_decimal)
         if (
-            few
+            SEVERAL <= len(different) <= min(MOST_LABELS, column.filled // 2)
             and len(different) < len(column.values)
             and sum(len(one) > 1 for one in parts) >= SEVERAL
             and max(map(len, different)) <= LONGEST_LABEL // 2
@@ -423,23 +394,11 @@ def separator_of(column: ColumnProfile) -> str | None:
     return None
 
 
-def _are_pairs(values: Sequence[Sequence[str]]) -> bool:
-    """Whether all values have as many parts, and no part is at two places: names, towns with their country."""
-    counts = {len(parts) for parts in values}
-    if len(counts) != 1 or counts == {1}:
-        return False
-    places = [set(place) for place in zip(*values, strict=True)]
-    return sum(map(len, places)) == len(set().union(*places))
-
-
 def labels_of(column: ColumnProfile, separator: str) -> list[str]:
     """Return the different labels of a column, in the order people would list them."""
-    parts = {
-        part.strip() if separator else part
-        for value in column.values
-        for part in (value.split(separator) if separator else [value])
-    }
-    return in_order(part for part in parts if part.strip())
+    parts = (value.split(separator) if separator else [value] for value in column.values)
+    found = (part.strip() if separator else part for some in parts for part in some)
+    return in_order(part for part in found if part.strip())
 
 
 def in_order(labels: Iterable[str]) -> list[str]:
@@ -488,28 +447,28 @@ def _is_word_of(word: str, text: str) -> bool:
 def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]:
     """Return the texts that could be an answer to a text; with the name of one, half of the rows may have none."""
 
-    def is_half_answered(column: ColumnProfile) -> bool:
-        is_named = is_called(column.name, "answer") and not column.is_of_item
-        return is_named and column.filled >= len(profile.kept) / 2 and is_worded(column)
+    def is_answer(column: ColumnProfile) -> bool:
+        is_named = is_called(column.name, "answer") and not column.is_of_item and is_worded(column)
+        are_lists = column.lists > MOSTLY * max(1, column.filled)
+        are_long = max(map(len, column.values), default=0) > LONGEST_LABEL
+        # Lists of texts that are no labels are all right answers to a question.
+        is_known = are_long or is_called(column.name, "answers")
+        are_answers = are_lists and (is_known or len(column.values) > 0.3 * column.lists)
+        is_filled = everywhere(column, profile) or (
+            is_named and 2 * column.filled >= len(profile.kept)
+        )
+        return (column.is_text or are_answers) and is_filled
 
     return [
         column
         for column in profile.columns.values()
-        if column.name != text.name and (column.is_text or _holds_answers(column))
-        and (everywhere(column, profile) or is_half_answered(column))
+        if column.name != text.name and len(column.values) > 1 and is_answer(column)
         and column.last not in NAMES["id"] and not PATTERNS["split"].search(column.last)
-        and len(column.values) > 1 and not column.is_number and not column.is_decimal and not are_links(column)
+        and not column.is_number and not column.is_decimal and not are_links(column)
     ]  # fmt: skip
-
-
-def _holds_answers(column: ColumnProfile) -> bool:
-    """Whether each row has a list of texts that are no labels, such as all right answers to a question."""
-    are_lists = column.lists > MOSTLY * max(1, column.filled)
-    are_long = max(map(len, column.values), default=0) > LONGEST_LABEL
-    return are_lists and (are_long or len(column.values) > 0.3 * column.lists)
 
 
 def begins_alike(column: ColumnProfile) -> bool:
     """Whether all its texts begin in the same way, as licences and sources of texts do."""
-    starts = {value[:LONG_START] for value in column.values}
+    starts = {value[:LONG_TEXT] for value in column.values}
     return len(column.values) > NOT_A_CLASS and len(starts) == 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
@@ -13,19 +14,21 @@ from engine.drafting.layout_table import (
     TABLE,
     WORDS,
     Columns,
+    Recognised,
     Row,
     Rows,
+    columns_of,
     texts,
+    turned,
     without,
 )
 
 Made = Iterator[dict[str, Any]]
-TEMPLATES: Final[Mapping[str, str]] = TABLE["templates"]
-"""By the name of a chat template, a turn in it: who and what."""
 SYSTEMS: Final = ("systemInstruction", "system_instruction", "system")
+SIDES: Final = {"first": 0, "second": 1, "0": 0}
 
 
-def turns_of(*pairs: Sequence[str]) -> list[dict[str, str]]:
+def turns_of(pairs: Sequence[Sequence[str]]) -> list[dict[str, str]]:
     return [
         {"role": who, "content": what}
         for pair in pairs
@@ -34,40 +37,28 @@ def turns_of(*pairs: Sequence[str]) -> list[dict[str, str]]:
 
 
 def of_template(row: Row, at: Columns) -> Made:
-    text = str(row[at["name"]])
-    if at["template"] in TEMPLATES:
-        turns = re.findall(TEMPLATES[at["template"]], text, re.DOTALL)
-    else:
-        turns = [
-            turn
-            for system, asked, answer in PATTERNS["turn of Llama 2"].findall(text)
-            for turn in (("system", system), ("user", asked), ("assistant", answer.replace("</s>", "")))
-            if turn[0] != "system" or system
-        ]  # fmt: skip
+    found = re.findall(TABLE["templates"][at["template"]], row[at["name"]], re.DOTALL)
+    known = {**ROLES, **TABLE["marks of roles"]}
     # The prompt for the next answer ends many such texts.
-    made = [
-        {"role": ROLES.get(who.lower(), ""), "content": what.strip()}
-        for who, what in turns
+    turns = [
+        {"role": known.get(who.lower(), ""), "content": what.strip()}
+        for who, what in found
         if what.strip()
     ]
-    roles = [turn["role"] for turn in made]
-    if (
-        "user" in roles
-        and roles[-1] == "assistant"
-        and set(roles) <= {"system", "user", "assistant"}
-    ):
-        yield {**without(row, at["name"]), "messages": made}
+    roles = [turn["role"] for turn in turns]
+    is_known = {"user"} <= set(roles) <= {"system", "user", "assistant"}
+    if is_known and roles[-1] == "assistant":
+        yield {**without(row, at["name"]), "messages": turns}
 
 
 def alpaca_text(row: Row, at: Columns) -> Made:
-    if found := PATTERNS["text of Alpaca"].search(str(row[at["name"]])):
+    if found := PATTERNS["text of Alpaca"].search(row[at["name"]]):
         yield {key: value or "" for key, value in found.groupdict().items()}
 
 
 def _are_fenced(values: Sequence[Any]) -> bool:
-    return bool(values) and sum(
-        bool(PATTERNS["JSON in a fence"].match(str(one))) for one in values
-    ) >= NEARLY * len(values)
+    fenced = sum(bool(PATTERNS["JSON in a fence"].match(str(one))) for one in values)
+    return fenced >= NEARLY * len(values) > 0
 
 
 def unfenced(row: Row, at: Columns) -> Made:
@@ -75,47 +66,32 @@ def unfenced(row: Row, at: Columns) -> Made:
     yield {**row, at["name"]: found[1].strip() if found else row.get(at["name"])}
 
 
-def _last_key(turn: Row) -> str:
+def _said(turn: Row) -> str:
     return "value" if "value" in turn else "content"
 
 
 def unfenced_turns(row: Row, at: Columns) -> Made:
     *before, last = row[at["turns"]]
-    yield {**row, at["turns"]: [*before, *unfenced(last, {"name": _last_key(last)})]}
-
-
-def _are_parts(values: Sequence[Any]) -> bool:
-    """Whether turns hold texts or lists of them, and one of each row is a list."""
-    for turns in values:
-        contents = [turn.get("parts", turn.get("content")) for turn in turns]
-        parts = [part for content in contents if isinstance(content, list) for part in content]
-        are_texts = all(isinstance(p, Mapping) and isinstance(p.get("text"), str) for p in parts)
-        if not parts or not are_texts or not all(isinstance(c, str | list) for c in contents):
-            return False
-    return True
+    yield {**row, at["turns"]: [*before, *unfenced(last, {"name": _said(last)})]}
 
 
 def _joined(turn: Row) -> str:
     parts = turn.get("parts", turn.get("content"))
-    if not isinstance(parts, list):
-        return str(parts or "")
-    return "".join(part["text"] for part in parts if isinstance(part, Mapping) and "text" in part)
+    return "".join(part["text"] for part in parts) if isinstance(parts, list) else str(parts or "")
 
 
 def of_parts(row: Row, at: Columns) -> Made:
-    systems = [row[key] for key in SYSTEMS if isinstance(row.get(key), Mapping | list)]
-    before = [
-        {"role": "system", "content": _joined(one if isinstance(one, Mapping) else {"parts": one})}
-        for one in systems[:1]
-    ]
-    turns = [{"role": one.get("role", "user"), "content": _joined(one)} for one in row[at["name"]]]
+    """Yield turns whose texts are lists of parts; one without text, such as an image, is of another layout."""
+    turns = row[at["name"]]
+    if not any(isinstance(turn.get("parts", turn.get("content")), list) for turn in turns):
+        raise ValueError(at["name"])
     # A system message that is a text is read with the turns.
     used = [key for key in SYSTEMS if not isinstance(row.get(key), str)]
-    yield {**without(row, at["name"], *used), "messages": [*before, *turns]}
-
-
-def has_many_items(rows: Rows, at: Columns) -> bool:
-    return sum(len(row[at["list"]]) for row in rows) >= 2 * len(rows)
+    systems = [one if isinstance(one, Mapping) else {"parts": one} for one in map(row.get, used) if one]  # fmt: skip
+    found = [(one, "system") for one in systems[:1]]
+    found += [(turn, turn.get("role", "user")) for turn in turns]
+    messages = [{"role": role, "content": _joined(turn)} for turn, role in found]
+    yield {**without(row, at["name"], *used), "messages": messages}
 
 
 def below_label(row: Row, at: Columns) -> Made:
@@ -132,28 +108,27 @@ def joined(row: Row, at: Columns) -> Made:
     yield {**row, at["name"]: " ".join(row[at["name"]])}
 
 
+def of_turns(row: Row, at: Columns) -> Made:
+    said = row[at["name"]]
+    # A last question without an answer teaches nothing.
+    pairs = list(zip(said[::2], said[1::2], strict=False))
+    yield {**without(row, at["name"]), "messages": turns_of(pairs)}
+
+
 def has_no_other_text(rows: Rows, _: Columns) -> bool:
     return not any(isinstance(one, str) and " " in one for one in rows[0].values())
-
-
-def of_turns(row: Row, at: Columns) -> Made:
-    texts = row[at["name"]]
-    # A last question without an answer teaches nothing.
-    pairs = zip(texts[::2], texts[1::2], strict=False)
-    yield {**without(row, at["name"]), "messages": turns_of(*pairs)}
 
 
 def with_history(row: Row, _: Columns) -> Made:
     asked = "\n".join(filter(None, (row["instruction"], row.get("input"))))
     system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
     rounds = [*(row["history"] or []), [asked, row["output"]]]
-    yield {"messages": [*system, *turns_of(*rounds)]}
+    yield {"messages": [*system, *turns_of(rounds)]}
 
 
 def alpaca_names(row: Row, at: Columns) -> Made:
     given = row.get("context", row.get("input")) or ""
-    asked, answer = row.get("instruction"), row.get(at["answer"])
-    yield {"instruction": asked, "input": given, "output": answer}
+    yield {"instruction": row.get("instruction"), "input": given, "output": row.get(at["answer"])}
 
 
 def _asked(prompt: Any) -> Any:
@@ -163,107 +138,103 @@ def _asked(prompt: Any) -> Any:
     return "\n\n".join(prompt) if texts(prompt) else prompt
 
 
-def _best_and_worst(row: Row, at: Columns) -> tuple[Any, Any] | None:
-    """Return the best and the worst answer of a row; None where two of them tie, or none is ranked."""
-    items = row[at["answers"]]
-    values = row.get(at["scores"] or at["ranks"] or "")
-    lower_is_better = bool(at["ranks"]) and not at["scores"]
+def _compared(prompt: Any, answers: Sequence[Any], scores: Sequence[float]) -> Made:
+    """Yield the answers of the highest and the lowest score; nothing where they tie, or one has none."""
+    if len(scores) != len(answers) or len(answers) < 2:
+        return
+    worst, *_, best = sorted(zip(scores, answers, strict=True), key=lambda one: one[0])
+    if best[0] != worst[0] and best[1] != worst[1]:
+        # Of two whole conversations the turns stay; a list of texts is what one side answered.
+        yield {"prompt": _asked(prompt), "chosen": _asked(best[1]), "rejected": _asked(worst[1])}
+
+
+def ranked(row: Row, at: Columns) -> Made:
+    """Yield a list's best and worst answer, by a list of scores or ranks, a choice of two, or a score in each."""
+    items, scores = row[at["answers"]], row.get(at["scores"] or at["ranks"] or "")
+    by_rank = bool(at["ranks"]) and not at["scores"]
     choice = next((row[name] for name in WORDS["choice"] if type(row.get(name)) is int), None)
-    if not isinstance(values, list) and choice is not None and len(items) == 2:
-        values = [int(place == choice) for place in range(2)]
-    if not isinstance(values, list):
-        inside = items[0] if items and isinstance(items[0], Mapping) else {}
-        name = next((key for key in (*WORDS["scores"], *WORDS["ranks"]) if key in inside), "")
-        values = [item.get(name) if isinstance(item, Mapping) else None for item in items]
-        lower_is_better = name in WORDS["ranks"]
-    if not len(values) == len(items) > 1 or not all(isinstance(v, int | float) for v in values):
-        return None
+    if not isinstance(scores, list) and choice is not None and len(items) == 2:
+        scores = [int(place == choice) for place in range(2)]
+    if not isinstance(scores, list):
+        name = next(
+            key for key in (*WORDS["scores"], *WORDS["ranks"], "") if not key or key in items[0]
+        )
+        scores = [item.get(name) for item in items]
+        by_rank = name in WORDS["ranks"]
     keys = WORDS["answer keys"]
     answers = [
         next((one[key] for key in keys if key in one), str(dict(one))) if isinstance(one, Mapping) else one
         for one in items
     ]  # fmt: skip
-    ordered = sorted(zip(values, answers, strict=True), key=lambda one: one[0])
-    worst, best = (ordered[-1], ordered[0]) if lower_is_better else (ordered[0], ordered[-1])
-    return (best[1], worst[1]) if best[0] != worst[0] and best[1] != worst[1] else None
+    are_numbers = all(isinstance(one, int | float) for one in scores)
+    yield from _compared(
+        row[at["prompt"]],
+        answers,
+        [-one if by_rank else one for one in scores] if are_numbers else (),
+    )
 
 
-def are_ranked(rows: Rows, at: Columns) -> bool:
-    are_objects = all(isinstance(one, Mapping) for one in rows[0][at["answers"]])
-    is_usable = are_objects or at["scores"] or at["ranks"]
-    return bool(is_usable) and any(_best_and_worst(row, at) for row in rows[:50])
-
-
-def ranked(row: Row, at: Columns) -> Made:
-    if pair := _best_and_worst(row, at):
-        yield {"prompt": _asked(row[at["prompt"]]), "chosen": pair[0], "rejected": pair[1]}
-
-
-def _is_pair(rows: Rows, at: Columns) -> bool:
-    names = sorted(name for name in rows[0] if re.fullmatch(WORDS["ANSWER"], name))
-    return [at["first"], at["second"]] == names
-
-
-def _compared(row: Row, at: Columns, side: int) -> dict[str, Any]:
-    # Of two whole conversations the turns stay; a list of texts is what one side answered.
-    answers = (_asked(row[at["first"]]), _asked(row[at["second"]]))
-    return {
-        "prompt": _asked(row[at["prompt"]]), "chosen": answers[side], "rejected": answers[1 - side],
-    }  # fmt: skip
-
-
-def _side(at: Columns, row: Row) -> int | None:
-    """Return 0 where the first answer won, 1 for the second; None for a tie."""
-    text = str(row.get(at["winner"])).strip().lower()
-    names = [at["first"].lower(), at["second"].lower()]
-    if at["is_place"] or {name[-1] for name in names} == {"0", "1"}:
-        return int(text) if text in ("0", "1") else names.index(text) if text in names else None
-    if text in names:
-        return names.index(text)
-    if found := PATTERNS["side"].match(text):
-        return 0 if found[1] or found[3] else 1
-    return {"first": 0, "second": 1, "0": 0}.get(text)
-
-
-def has_winner(rows: Rows, at: Columns) -> Columns | None:
-    words = {str(row[at["winner"]]).strip().lower() for row in rows}
-    # Places of a list, where no third value says which of them is a tie.
-    more = {"is_place": {"0", "1"} <= words and "2" not in words}
-    sides = sum(_side({**at, **more}, row) is not None for row in rows)
-    return more if _is_pair(rows, at) and sides >= 0.5 * len(rows) else None
-
-
-def of_winner(row: Row, at: Columns) -> Made:
-    # A tie says nothing of either answer.
-    if (side := _side(at, row)) is not None:
-        yield _compared(row, at, side)
-
-
-def _number(value: object) -> float:
-    return float({"true": "1", "false": "0"}.get(str(value).lower(), str(value)))
-
-
-def has_marks(rows: Rows, at: Columns) -> Columns | None:
-    marks = sorted(name for name in rows[0] if re.match(at["pattern"], name))
-    if len(marks) != 2 or not _is_pair(rows, at):
+def compared(rows: Rows) -> Recognised:
+    """Two columns of answers to a prompt, and one that says which is better, or two that give each its score."""
+    names = columns_of(rows)
+    sides = sorted(name for name in names if re.fullmatch(WORDS["ANSWER"], name))
+    prompt = next((n for known in WORDS["prompts"] for n in names if n.lower() == known), "")
+    if (
+        len(sides) != 2
+        or not prompt
+        or not all(name in row for row in rows for name in (*sides, prompt))
+    ):
         return None
-    for row in rows:
-        list(map(_number, map(row.get, marks)))
-    return {"marks": marks, "shown": "` and `".join(marks)}
+    scores: dict[str, Callable[[Row], Sequence[float]]] = {}
+    for winner in (name for name in names if re.fullmatch(WORDS["WINNER"], name)):
+        words = {str(row[winner]).strip().lower() for row in rows}
+        # Places of a list, where no third value says which of them is a tie.
+        are_places = {"0", "1"} <= words and "2" not in words
+        read = partial(_won, winner=winner, sides=sides, are_places=are_places)
+        scores[f"`{winner}` says"] = read
+    for pattern in WORDS["MARKS"]:
+        marks = sorted(name for name in names if re.fullmatch(pattern, name))
+        if len(marks) == 2:
+            scores[f"`{marks[0]}` and `{marks[1]}` say"] = partial(_marks, marks=marks)
+
+    def turn(row: Row, read: Callable[[Row], Sequence[float]]) -> Made:
+        yield from _compared(row[prompt], [row[name] for name in sides], read(row))
+
+    for what, of_row in scores.items():
+        by = partial(turn, read=of_row)
+        if sum(bool(turned(by, row)) for row in rows) >= 0.5 * len(rows):
+            return by, f"{what} which of `{sides[0]}` and `{sides[1]}` is better"
+    return None
 
 
-def of_marks(row: Row, at: Columns) -> Made:
-    first, second = (_number(row.get(mark) or 0) for mark in at["marks"])
-    if first != second and row[at["first"]] != row[at["second"]]:
-        yield _compared(row, at, int(first < second))
+def _won(row: Row, *, winner: str, sides: Sequence[str], are_places: bool) -> Sequence[float]:
+    """Return the scores of both answers; nothing for a tie."""
+    text, names = str(row.get(winner)).strip().lower(), [name.lower() for name in sides]
+    side: int | None = None
+    if text in names:
+        side = names.index(text)
+    elif are_places or {name[-1] for name in names} == {"0", "1"}:
+        side = int(text) if text in ("0", "1") else None
+    elif found := PATTERNS["side"].match(text):
+        side = 0 if found[1] or found[3] else 1
+    else:
+        side = SIDES.get(text)
+    return () if side is None else (side == 0, side == 1)
+
+
+def _marks(row: Row, *, marks: Sequence[str]) -> Sequence[float]:
+    words = [str(row.get(mark) or 0).lower() for mark in marks]
+    return [float({"true": "1", "false": "0"}.get(word, word)) for word in words]
 
 
 def are_thumbs(rows: Rows, at: Columns) -> bool:
     good, bad = set(WORDS["good"]), set(WORDS["bad"])
     values = {str(row[at["thumb"]]).strip().lower() for row in rows}
-    are_flags = all(isinstance(row[at["thumb"]], bool) for row in rows)
+    # Which is a shape that recipes read.
+    is_shape = at["thumb"] in ("label", "kto_tag") and all(
+        isinstance(row[at["thumb"]], bool) for row in rows
+    )
     has_answer = bool(at["answer"]) or at["prompt"] == "messages"
-    is_shape = at["thumb"] in ("label", "kto_tag") and are_flags
     return has_answer and not is_shape and values <= good | bad and bool(values & good and values & bad)  # fmt: skip
 
 
@@ -272,19 +243,19 @@ def thumbed(row: Row, at: Columns) -> Made:
     if at["prompt"] == "messages":
         yield {"messages": row["messages"], "label": is_good}
     else:
-        prompt, answer = row[at["prompt"]], row[at["answer"]]
-        yield {"prompt": prompt, "completion": answer, "label": is_good}
+        yield {"prompt": row[at["prompt"]], "completion": row[at["answer"]], "label": is_good}
 
 
 def transcribed(row: Row, _: Columns) -> Made:
-    both = {key: PATTERNS["speaker"].split(row[key])[1:] for key in ("chosen", "rejected")}
-    yield {
-        key: [
-            {"role": ROLES[who.lower()], "content": what.strip()}
-            for who, what in zip(parts[::2], parts[1::2], strict=True)
-        ]
-        for key, parts in both.items()
-    }
+    sides = {key: PATTERNS["speaker"].split(row[key])[1:] for key in ("chosen", "rejected")}
+    if all(len(parts) > 2 for parts in sides.values()):
+        yield {
+            key: [
+                {"role": ROLES[who.lower()], "content": what.strip()}
+                for who, what in zip(parts[::2], parts[1::2], strict=True)
+            ]
+            for key, parts in sides.items()
+        }
 
 
 def _alternate(value: object) -> bool:
@@ -299,20 +270,18 @@ def _are_sentences(values: Sequence[Any]) -> bool:
 
 
 TESTS: Final = {
-    "turns in parts": _are_parts,
     "names of lists": lambda values: (
         all(isinstance(one, str) and 0 < len(one) <= 60 for one in values)
         and len(set(values)) == len(values)
     ),
+    "lists of several": lambda values: sum(map(len, values)) >= 2 * len(values),
     "objects with a text": lambda values: (
         sum(map(len, values)) > len(values)
         and all(isinstance(item["text"], str) for some in values for item in some)
     ),
-    "transcripts": lambda values: all(len(PATTERNS["speaker"].findall(one)) > 1 for one in values),
     "lists of sentences": _are_sentences,
-    "Alpaca's texts": lambda values: all(PATTERNS["text of Alpaca"].search(one) for one in values),
     "turns in fences": lambda values: _are_fenced(
-        [turns[-1].get(_last_key(values[0][-1])) for turns in values]
+        [turns[-1].get(_said(turns[-1])) for turns in values]
     ),
     "JSON in fences": _are_fenced,
     "lists of turns": lambda values: all(map(_alternate, values)),

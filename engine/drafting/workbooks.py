@@ -1,4 +1,4 @@
-"""Workbooks (xlsx, xls, ods) as rows: the fullest sheet, or all sheets where their columns are the same."""
+"""Workbooks (xlsx, xls) as rows: the fullest sheet, or all sheets where their columns are the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, time
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +15,13 @@ from engine.data.splitting.column import PLACES
 from engine.drafting.roles import are_classes
 from engine.errors import DataError, needs_extra
 
-SUFFIXES: Final = (".xlsx", ".xlsm", ".xls", ".ods")
+SUFFIXES: Final = (".xlsx", ".xlsm", ".xls")
 LARGEST: Final = 1 << 28
 """Bytes of the parts of a workbook, unpacked."""
 MOST_CELLS: Final = 5_000_000
 """Cells of a sheet between the first and the last filled one: the reader holds them all."""
-CELL: Final = re.compile(rb"<(row|c)\b(?:[^>]*?\br=[\"']([A-Z]*)(\d{1,7})[\"'])?[^>]*>")
-ODS_CELL: Final = re.compile(
-    rb"<table:(table-row|table-cell|covered-table-cell)\b(?:[^>]*?repeated=[\"'](\d{1,9})[\"'])?[^>]*?(/?)>"
-)
+PLACE: Final = re.compile(rb"\br=[\"']([A-Z]*)(\d{1,7})[\"']")
+"""Where a row or a cell is; both may go without."""
 Table = list[list[str]]
 
 
@@ -35,7 +34,7 @@ def rows_of_workbook(path: Path) -> tuple[list[dict[str, str]], str]:
     filled = {name: rows for name, rows in tables.items() if rows}
     if not filled:
         raise _broken(path, "it holds no rows")
-    why = "it is an Excel workbook" if path.suffix.lower() != ".ods" else "it is a workbook"
+    why = "it is an Excel workbook"
     if len(filled) == 1 or len({tuple(rows[0]) for rows in filled.values()}) > 1:
         sizes = {name: sum(_filled([*row.values()]) for row in filled[name]) for name in filled}
         fullest = max(sizes, key=sizes.__getitem__)
@@ -87,49 +86,28 @@ def _sheets(path: Path) -> dict[str, Table]:
 
 def _check_size(path: Path) -> None:
     """Raise ValueError for a workbook that is small in the file and far too large in memory."""
-    left = LARGEST
-    if path.stat().st_size > left:
-        raise ValueError(f"larger than {LARGEST >> 20} MiB")
-    if path.suffix.lower() == ".xls":
+    left = LARGEST - path.stat().st_size
+    if path.suffix.lower() == ".xls" and left >= 0:
         return  # 65,536 rows and 256 columns at most
     with zipfile.ZipFile(path) as book:
         for part in book.infolist():
             with book.open(part) as stream:
                 # The archive may give a wrong size, so the bytes are counted.
-                data = stream.read(left + 1)
+                data = stream.read(max(0, left) + 1)
             left -= len(data)
-            if left < 0:
-                raise ValueError(f"larger than {LARGEST >> 20} MiB, unpacked")
-            if re.match(r"xl/worksheets/|content\.xml", part.filename):
-                cells = _extent(data) if part.filename.startswith("xl/") else _ods_extent(data)
+            if left >= 0 and part.filename.startswith("xl/worksheets/"):
+                rows = data.split(b"<row")
+                places = PLACE.findall(data)
+                widest = max(
+                    (one for one, _ in places), key=lambda one: (len(one), one), default=b""
+                )
+                right = reduce(lambda place, letter: place * 26 + letter - 64, widest, 0)
+                right = max(right, *(len(re.findall(rb"<c\b", row)) for row in rows))
+                cells = right * max(len(rows), *(int(number) for _, number in places), 0)
                 if cells > MOST_CELLS:
                     raise ValueError(f"a sheet of it is larger than {MOST_CELLS:,} cells")
-
-
-def _extent(sheet: bytes) -> int:
-    row = column = bottom = right = 0
-    for tag, letters, number in CELL.findall(sheet):
-        if tag == b"row":
-            row, column = int(number or row + 1), 0
-        else:
-            place = 0
-            for letter in letters:
-                place = place * 26 + letter - 64
-            column = place or column + 1
-            right, bottom = max(right, column), max(bottom, row, int(number or 0))
-    return right * bottom
-
-
-def _ods_extent(content: bytes) -> int:
-    row = repeated = column = bottom = right = 0
-    for tag, count, closed in ODS_CELL.findall(content):
-        if tag == b"table-row":
-            row, repeated, column = row + repeated, int(count or 1), 0
-        else:
-            column += int(count or 1)
-            if not closed:
-                right, bottom = max(right, column), max(bottom, row + repeated)
-    return right * bottom
+    if left < 0:
+        raise ValueError(f"larger than {LARGEST >> 20} MiB, unpacked")
 
 
 def _table(cells: Sequence[Sequence[Any]], sheet: Any) -> Table:

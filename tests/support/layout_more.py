@@ -12,7 +12,6 @@ from support.layout_table import Layout
 
 NAMES = sorted({label for _, label in labelled()})
 BY_LABEL = {"data.label.column": "label", "task.labels": NAMES}
-LETTERS = ["A", "B", "C", "D"]
 ROUNDS = [(f"{question} Why?", answer) for question, answer in answered()]
 
 
@@ -45,29 +44,6 @@ def scored(path: Path) -> None:
         }
         for at, (q, a) in enumerate(answered())
     ])  # fmt: skip
-
-
-def stemmed() -> Iterator[dict[str, Any]]:
-    """Yield questions whose stem and choices stand below them, as ARC's and CommonsenseQA's own files have them."""
-    for at, (q, _) in enumerate(answered()):
-        choices = [
-            {"label": letter, "text": f"{at + n} things"} for n, letter in enumerate(LETTERS)
-        ]
-        yield {
-            "id": str(at),
-            "question": {"stem": q, "choices": choices},
-            "answerKey": LETTERS[at % 4],
-        }
-
-
-def continued() -> Iterator[dict[str, Any]]:
-    """Yield beginnings with endings, and the parts that a beginning was made of."""
-    for at, (q, _) in enumerate(answered()):
-        half = q[: len(q) // 2]
-        yield {
-            "ind": at, "ctx_a": half, "ctx_b": q[len(half) :], "ctx": q, "label": at % 4,
-            "endings": [f"they do {at + n} things." for n in range(4)],
-        }  # fmt: skip
 
 
 def speakers(path: Path) -> None:
@@ -163,20 +139,6 @@ FILES: tuple[Written, ...] = (
     ("western.csv", western, "classification", {"data.sources.0.encoding": "cp1252"}, "divided"),
     ("better.jsonl", compared, "preference", {}, "divided"),
     ("scored.jsonl", scored, "preference", {}, "divided"),
-    (
-        "stems.jsonl",
-        lambda p: lines(p, list(stemmed())),
-        "classification",
-        {"task.labels": LETTERS},
-        "divided",
-    ),
-    (
-        "continued.jsonl",
-        lambda p: lines(p, list(continued())),
-        "classification",
-        {"task.labels": LETTERS},
-        "divided",
-    ),
     ("talks.csv", speakers, "chat", {}, "divided"),
     (
         "movies.csv",

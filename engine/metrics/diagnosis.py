@@ -32,7 +32,6 @@ from engine.metrics.power import FEW_ROWS
 from engine.metrics.recipe_edits import (
     edit_of,
     to_keep,
-    to_keep_validation_rows,
     to_learn_less,
     to_learn_more,
     to_train_on,
@@ -312,9 +311,6 @@ def _diagnosis(
             pairs = [f"{one} {proposed[one]}" for one in _GO_WITH.get(key, ()) if one in proposed]
             tried = " with ".join([proposed[key], *pairs])
             notes.append(f"the sweep varies {key}: let it try {tried} too")
-    if any((one.key, one.proposed) == ("method.keep", "last") for one in rest):
-        rows = case.evidence.validation.rows if case.evidence.validation else 0
-        rest += to_keep_validation_rows(case.recipe.splits, rows)
     if apart := case.holdout_apart:
         notes.append(
             f"{apart}: the two hold other rows, so look at how they are divided, not at rows and epochs"

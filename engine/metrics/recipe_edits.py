@@ -16,10 +16,9 @@ from engine.recipe.methods import (
     blank_rate,
     learned_of,
     size_of,
-    stated_sizes,
     usual_rate,
 )
-from engine.recipe.model import FROM_TRAIN, Method, Recipe, Scratch, Splits
+from engine.recipe.model import Method, Recipe, Scratch
 from engine.recipe.references import base_reference
 from engine.recipe.text.dump import reference_mapping
 from engine.values import Value
@@ -227,22 +226,6 @@ def to_keep(method: Method, which: Literal["best", "last"]) -> tuple[RecipeEdit,
     return _edits(method, {"keep": which})
 
 
-def to_keep_validation_rows(splits: Splits, rows: int) -> tuple[RecipeEdit, ...]:
-    """Return the sizes of splits that leave validation rows as they are without `keep: best`, which drew them.
-
-    `rows` is how many these are. Nothing where the recipe gives them itself.
-    """
-    if splits.validation != FROM_TRAIN:
-        return ()
-    sizes = stated_sizes(splits, rows)
-    current = {"train": splits.train, "validation": 0}
-    return tuple(
-        edit_of(f"splits.{name}", current[name], size)
-        for name, size in sizes.items()
-        if size != current[name]
-    )
-
-
 class Checkpoints(Value):
     judged: tuple[CheckpointScore, ...]
     kept_step: int
@@ -335,16 +318,16 @@ def _length(
     each = _steps_of_epoch(training, batch)
     steps, planned = max(1, math.ceil(epochs * each)), _planned_steps(method, training, batch)
     usual = math.ceil(method.epochs * each)
-    rounded = round(epochs, 1) if epochs >= 1 else float(f"{epochs:.2g}")
+    if steps == planned:
+        return {}
+    # Bounds may have made more or fewer steps than the epochs, which are then enough, or few enough, as they are.
     changes: dict[str, Any] = {}
-    if steps > planned:
-        # Where `max_steps` had not cut them, the epochs would be enough.
-        changes |= {"epochs": rounded} if steps > usual else {}
-        changes |= {"max_steps": steps} if steps > (method.max_steps or steps) else {}
-    elif steps < planned:
-        # Where `min_steps` had not made more of them, the epochs would be few enough.
-        changes |= {"epochs": rounded} if steps < usual else {}
-        changes |= {"min_steps": steps} if steps < (method.min_steps or 0) else {}
+    if steps != usual and (steps > usual) == (steps > planned):
+        changes["epochs"] = round(epochs, 1) if epochs >= 1 else float(f"{epochs:.2g}")
+    if steps > (method.max_steps or steps):
+        changes["max_steps"] = steps
+    if steps < (method.min_steps or 0):
+        changes["min_steps"] = steps
     return changes
 
 

@@ -60,18 +60,6 @@ def asked_sizes(splits: Splits) -> dict[SplitName, ValidationSize]:
     return {"train": train, "validation": validation, "holdout": splits.holdout}
 
 
-def stated_sizes(splits: Splits, rows: int) -> dict[str, Size]:
-    """Return sizes that give a recipe the validation rows, `rows`, that it draws from the training rows."""
-    train, holdout = splits.train, splits.holdout
-    if isinstance(train, int):
-        return {"train": train - drawn_rows(train), "validation": drawn_rows(train)}
-    if isinstance(train, float):
-        drawn = round(SHARE * train, 3)
-        return {"train": round(train - drawn, 3), "validation": drawn}
-    drawn = round(SHARE * (1 - holdout), 3) if isinstance(holdout, float) else rows
-    return {"train": "all", "validation": drawn}
-
-
 def drawn_note(train: Size) -> str:
     """Where the validation rows come from, in words, with as many of them as the recipe says."""
     if isinstance(train, int):

@@ -13,7 +13,7 @@ from engine.recipe import check_recipe, load_recipe
 from engine.recipe.model import Recipe
 from engine.values import replace
 from support.paths import EXAMPLES
-from support.trained import LEARNED, checkpoint, falling, found, levelling, recipe, scores, training
+from support.trained import LEARNED, falling, found, levelling, recipe, scores, training
 
 SHORT = falling(2.0, 1.99, 25)
 WORSE: dict[str, Any] = {"train": scores(0.99), "holdout": scores(0.5)}
@@ -45,35 +45,6 @@ def valid(**sections: Any) -> tuple[str, Recipe]:
     fields = yaml.safe_load(VALID.read_text(encoding="utf-8")) | sections
     text = yaml.safe_dump(fields)
     return text, load_recipe(VALID, read=lambda _: text.encode())[0]
-
-
-@pytest.mark.parametrize(
-    ("splits", "stated"),
-    [
-        ({"train": 400, "holdout": 300}, {"train": 340, "validation": 60}),
-        ({"train": 0.6, "holdout": 0.4}, {"train": 0.51, "validation": 0.09}),
-        ({"holdout": 0.4}, {"validation": 0.09}),
-        ({"holdout": 300}, {"validation": 45}),
-    ],
-)
-def test_the_last_checkpoint_is_kept_with_the_validation_rows_that_early_stopping_needs(
-    splits: dict[str, Any], stated: dict[str, Any]
-) -> None:
-    written, of = valid(
-        splits={"by": "random", "seed": 1, "validation": 0, **splits},
-        method={"kind": "lora", "keep": "best", "early_stopping": {"patience": 2}},
-    )
-    judged = (checkpoint(100, 0.5), checkpoint(250, 0.8))
-    diagnosis = found(
-        0.6,
-        of=of,
-        validation=scores(0.5, rows=45),
-        training=training(LEARNED, kept_step=100),
-        checkpoints=judged,
-    )
-
-    assert yaml.safe_load(diagnosis.yaml) == {"method": {"keep": "last"}, "splits": stated}
-    assert not pasted(written, diagnosis)
 
 
 def test_no_validation_rows_are_asked_for_where_two_folds_leave_none() -> None:

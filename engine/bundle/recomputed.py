@@ -11,13 +11,13 @@ from engine.evidence import Check, Comparison, FormResult, Metric, Scores
 from engine.evidence.verdicts import SELECTIVE
 from engine.kinds import AnswerForm
 from engine.lock.accepted_run import recorded_facts
-from engine.metrics.against_teacher import judge_against_teacher
 from engine.metrics.comparing import (
     PREVIOUS,
     Earlier,
     Rivals,
     compare,
     corrected,
+    judge_against_teacher,
     judge_gains,
     judge_previous,
     judge_without_synthetic,

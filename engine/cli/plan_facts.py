@@ -275,8 +275,10 @@ def soft_lines(plan: Plan, store: Store) -> Iterator[str]:
     data = plan.training_data(store)
     found = soft_estimate(plan.recipe, store, data, device=plan.inputs.device)
     rows = "every training row" if found.rows is None else f"{found.rows:,} training rows"
-    most = "" if found.counted or found.rows is None else "at most "
-    tokens = "" if found.tokens is None else f", about {found.tokens:,} tokens in one pass"
+    most = "" if found.is_counted or found.rows is None else "at most "
+    tokens = (
+        "" if found.read_tokens is None else f", about {found.read_tokens:,} tokens in one pass"
+    )
     yield f"then it is asked for its probabilities in {most}{rows}{tokens}; {learned}"
 
 

@@ -1,23 +1,23 @@
-"""The tuned model against other models on the same rows: baselines, and the last accepted model."""
+"""The tuned model against others on the same rows: baselines, the last accepted model, its teacher, its like."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.evidence import (
-    ChallengeLine,
-    ChallengeOutcome,
     Check,
     Comparison,
     Interval,
     Metric,
     Status,
+    StudentAgainstTeacher,
+    TeacherResult,
 )
+from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.scoring import values_of
-from engine.metrics.verdict import corrected_confidence, hold_back, judge, rows_to_decide
+from engine.metrics.verdict import hold_back, judge
 from engine.recipe.metrics import ROUNDING
 from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
 from engine.values import Value, field, replace
@@ -25,102 +25,21 @@ from engine.values import Value, field, replace
 if TYPE_CHECKING:
     from engine.metrics.resampling import PairedTables
 
-MARGIN = 0.02
-"""So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
-
-
-def lines(
-    accepted: Sequence[Prediction],
-    candidates: Mapping[str, Sequence[Prediction]],
-    metrics: Sequence[str],
-    judging: Judging,
-    *,
-    margins: Mapping[str, float],
-) -> tuple[ChallengeLine, ...]:
-    """Compare each candidate with the accepted model on each metric, corrected over all of them.
-
-    `margins` are by metric; `MARGIN` for those that have none.
-    """
-    from engine.metrics.resampling import pair  # brings numpy
-
-    before = values_of(accepted, judging.task)
-    after = {name: values_of(answers, judging.task) for name, answers in candidates.items()}
-    confidence = corrected_confidence(judging.confidence, max(1, len(candidates)))
-    wider = replace(judging, confidence=confidence)
-    found, ends = list[Comparison](), list[Interval | None]()
-    for name, answers in candidates.items():
-        models = pair(answers, accepted, judging)
-        compared = surely = comparisons_with(name, models, metrics)
-        if len(candidates) > 1:  # else at the same confidence
-            surely = comparisons_with(name, replace(models, judging=wider), metrics, tested=())
-        found += compared
-        ends += [one.interval for one in surely]
-    found_lines = []
-    for one, end in zip(corrected(found), ends, strict=True):
-        margin = margins.get(one.metric, MARGIN)
-        standing, rows = stand(one, end, margin=margin, confidence=judging.confidence)
-        line = ChallengeLine(
-            comparison=one,
-            standing=standing,
-            margin=margin,
-            accepted=before.get(one.metric),
-            newcomer=after[one.name].get(one.metric),
-            rows=rows,
-        )
-        found_lines.append(line)
-    return tuple(found_lines)
-
-
-def stand(
-    comparison: Comparison, interval: Interval | None, *, margin: float, confidence: float
-) -> tuple[ChallengeOutcome, int | None]:
-    """Return what a comparison shows, and where it shows nothing how many rows would.
-
-    Better and worse are what chance explains too seldom; as good is what is surely less than the
-    margin worse, by the `interval` that is corrected for the number of ways to answer.
-    """
-    delta = comparison.difference
-    p_value = comparison.p_adjusted
-    if delta is None or interval is None or p_value is None:
-        return ChallengeOutcome.UNKNOWN, None
-    if p_value <= 1 - confidence and delta != 0:
-        return (ChallengeOutcome.BETTER if delta > 0 else ChallengeOutcome.WORSE), None
-    if interval.low >= -margin:
-        return ChallengeOutcome.AS_GOOD, None
-    metric = Metric(name="", value=delta, n=comparison.n, interval=interval)
-    rows = rows_to_decide(metric, direction="min", bound=-margin)
-    return ChallengeOutcome.UNKNOWN, rows or rows_to_decide(metric, direction="max", bound=0.0)
-
-
-def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
-    outcomes = {line.standing for line in lines}
-    for standing in (ChallengeOutcome.WORSE, ChallengeOutcome.UNKNOWN, ChallengeOutcome.BETTER):
-        if standing in outcomes:
-            return standing
-    return ChallengeOutcome.AS_GOOD if outcomes else ChallengeOutcome.UNKNOWN
-
-
-def best_of(lines: Sequence[ChallengeLine]) -> str:
-    first = [line.comparison for line in lines]
-    shown = [one for one in first if one.metric == first[0].metric and one.difference is not None]
-    return max(shown or first, key=lambda one: one.difference or 0.0).name
-
-
 NAME = "over_without_synthetic"
 WITHOUT = "without synthetic rows"
 
 
-def compare_with_smaller(
+def compare_with(
+    name: str,
     tuned: Sequence[Prediction],
-    without: Sequence[Prediction],
+    others: Sequence[Prediction],
     judging: Judging,
-    acceptance: Acceptance,
+    metrics: Iterable[str],
 ) -> tuple[Comparison, ...]:
-    """Compare on every metric that the recipe bounds; a positive difference means that the rows help."""
+    """Compare with one other model on each metric; a positive difference means that the first is better."""
     from engine.metrics.resampling import pair  # brings numpy
 
-    metrics = [gain.metric for gain in acceptance.over_without_synthetic]
-    return corrected(comparisons_with(WITHOUT, pair(tuned, without, judging), metrics))
+    return corrected(comparisons_with(name, pair(tuned, others, judging), metrics))
 
 
 def judge_without_synthetic(
@@ -351,3 +270,67 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
         largest = max(largest, min(1.0, (len(order) - rank) * p_values[place]))
         adjusted[place] = largest
     return tuple(adjusted)
+
+
+def against_teacher(
+    student: Sequence[Prediction],
+    answers: Sequence[Prediction],
+    comparisons: tuple[Comparison, ...],
+    *,
+    teacher: TeacherResult,
+    parameters: int,
+    rows_per_second: float | None,
+) -> StudentAgainstTeacher:
+    its = {row.id: is_right(row) for row in answers}
+    pairs = [(is_right(row), its[row.id]) for row in student]
+    return StudentAgainstTeacher(
+        comparisons=comparisons,
+        both_right=pairs.count((True, True)),
+        only_teacher_right=pairs.count((False, True)),
+        only_student_right=pairs.count((True, False)),
+        neither_right=pairs.count((False, False)),
+        parameters=parameters,
+        teacher_parameters=teacher.parameters,
+        rows_per_second=rows_per_second,
+        teacher_rows_per_second=teacher.rows_per_second,
+    )
+
+
+AGAINST_TEACHER = "against_teacher"
+RATIO = "teacher_ratio"
+
+
+def judge_against_teacher(
+    found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
+) -> tuple[Check, ...]:
+    """Judge every bound of `acceptance.against_teacher`; nothing where the recipe has none. What is missing fails."""
+    drops = judge_teacher_drops(found.comparisons if found else (), acceptance)
+    return (*drops, *judge_ratios(found, acceptance, rows=rows))
+
+
+def judge_teacher_drops(
+    comparisons: Sequence[Comparison], acceptance: Acceptance
+) -> Iterator[Check]:
+    compared = {one.metric: one for one in comparisons}
+    for drop in acceptance.against_teacher.drops if acceptance.against_teacher else ():
+        comparison = compared.get(drop.metric)
+        against = f"`{comparison.name}`" if comparison else ""
+        yield judge_difference(drop, comparison, against, acceptance, name=AGAINST_TEACHER)
+
+
+def judge_ratios(
+    found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
+) -> Iterator[Check]:
+    bounds, missing = acceptance.against_teacher, "not measured"
+    if bounds is None:
+        return
+    size, speed = (found.size_ratio, found.speed_ratio) if found else (None, None)
+    ratios: tuple[tuple[str, float | None, Direction, float | None], ...] = (
+        ("parameters", size, "max", bounds.max_parameters),
+        ("rows_per_second", speed, "min", bounds.min_speed),
+    )
+    for name, value, direction, bound in ratios:
+        if bound is not None:
+            undefined = "" if value is not None else missing
+            metric = Metric(name=f"{RATIO}.{name}", value=value, n=rows, undefined=undefined)
+            yield judge(metric, direction, bound, decide_on="point")

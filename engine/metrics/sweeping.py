@@ -10,7 +10,6 @@ from typing import Any
 from engine.errors import StageError
 from engine.evidence import (
     CurvePoint,
-    Interval,
     LearningCurve,
     Metric,
     SeedScores,
@@ -43,21 +42,6 @@ class ShareResult(Value):
     """On the same rows, by id, at every share."""
 
 
-class Gain(Value):
-    """The last step of a curve on one metric."""
-
-    value: float
-    interval: Interval
-
-    @property
-    def rises(self) -> bool:
-        return self.interval.low > 0
-
-    @property
-    def is_flat(self) -> bool:
-        return self.interval.high < SMALL_GAIN
-
-
 def learning_curve(
     model: str, judged: Sequence[ShareResult], judging: Judging, *, judged_on: str
 ) -> LearningCurve:
@@ -79,8 +63,9 @@ def learning_curve(
     last = points[-1].scores.metric(metric)
     if last.value is None:
         return unknown_curve(model, points, judged_on=judged_on, reason=last.undefined)
-    gain, classes = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
-    if gain is None:
+    gains = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
+    gain, interval = gains[metric], gains[metric].interval
+    if gain.value is None or interval is None:
         is_known = points[-2].scores.metric(metric).value is not None
         reason = (
             "the judged rows, or groups of them, are too few for an interval"
@@ -88,61 +73,54 @@ def learning_curve(
             else f"{metric} is undefined for one of the last two"
         )
         return unknown_curve(model, points, judged_on=judged_on, reason=reason)
-    rows = points[-1].scores.classes
-    many = [row.label for row in rows if row.support >= FEW_ROWS]
-    known = {label: classes[label] for label in many if label in classes}
+    many = [row.label for row in points[-1].scores.classes if row.support >= FEW_ROWS]
+    classes = {label: gains[f"f1.{label}"] for label in many if f"f1.{label}" in gains}
+    values = {label: one.value for label, one in classes.items() if one.value is not None}
     before, after = (round(100 * point.share) for point in points[-2:])
     called = METRICS_CALLED.get(metric, metric)
     step = f"{decimal(gain.value, signed=True)} {called} from {before} to {after} % of the rows"
-    if gain.rises:
-        best = max(known, key=lambda label: known[label].value, default=None)
-        more = f"; `{best}` gains most" if best and known[best].value > 0 else ""
-        message = f"{_called(model)} still gains: {step}{more}"
-    elif gain.is_flat:
-        message = f"{_called(model)} has flattened: {step}"
+    rises, is_flat = interval.low > 0, interval.high < SMALL_GAIN
+    called_model = CALLED.get(model, model)
+    if rises:
+        best = max(values, key=lambda label: values[label], default=None)
+        more = f"; `{best}` gains most" if best and values[best] > 0 else ""
+        message = f"{called_model} still gains: {step}{more}"
+    elif is_flat:
+        message = f"{called_model} has flattened: {step}"
     else:
         message = (
-            f"whether more rows would help {_called(model)} cannot be decided with "
-            f"{points[-1].scores.rows} judged rows: {step} {bounds(gain.interval.low, gain.interval.high)}"
+            f"whether more rows would help {called_model} cannot be decided with "
+            f"{points[-1].scores.rows} judged rows: {step} {bounds(interval.low, interval.high)}"
         )
     return LearningCurve(
         model=model,
         judged_on=judged_on,
         points=points,
-        rising=True if gain.rises else False if gain.is_flat else None,
-        rising_classes=tuple(label for label, step in known.items() if step.rises),
+        rising=rises if rises or is_flat else None,
+        rising_classes=tuple(
+            label for label, one in classes.items() if one.interval and one.interval.low > 0
+        ),
         message=message,
     )
 
 
 def last_gains(
     smaller: Sequence[Prediction], larger: Sequence[Prediction], judging: Judging
-) -> tuple[Gain | None, dict[str, Gain]]:
-    """Return what the larger part gained over the smaller: in the main metric, and in F1 by label.
+) -> dict[str, Metric]:
+    """Return what the larger part gained over the smaller, by metric: the main one, and `f1.LABEL` of each label.
 
     All intervals stand on the same draws of the paired Bayesian bootstrap; a gain is positive where
-    the larger part is better. What is undefined is None, or left out.
+    the larger part is better.
     """
     from engine.metrics.resampling import difference, pair  # brings numpy
 
     # Turned around where less is better: a gain is then positive all the same.
     main = judging.main
-    parts = (smaller, larger) if judging.is_lower_better(main) else (larger, smaller)
-    models = pair(*parts, judging)
-    found = difference(main, models, with_test=False).metric
-    classes = {
-        name.partition(".")[2]: difference(name, models, with_test=False).metric
-        for name in models.measures
-        if name.startswith("f1.")
-    }
-    gains = {name: gain for name, metric in classes.items() if (gain := _gain(metric))}
-    return _gain(found), gains
-
-
-def _gain(metric: Metric) -> Gain | None:
-    if metric.value is None or metric.interval is None:
-        return None
-    return Gain(value=metric.value, interval=metric.interval)
+    models = pair(
+        *((smaller, larger) if judging.is_lower_better(main) else (larger, smaller)), judging
+    )
+    names = (main, *(name for name in models.measures if name.startswith("f1.")))
+    return {name: difference(name, models, with_test=False).metric for name in names}
 
 
 def unknown_curve(
@@ -154,12 +132,8 @@ def unknown_curve(
         points=points,
         rising=None,
         rising_classes=(),
-        message=f"whether more rows would help {_called(model)} cannot be decided: {reason}",
+        message=f"whether more rows would help {CALLED.get(model, model)} cannot be decided: {reason}",
     )
-
-
-def _called(model: str) -> str:
-    return CALLED.get(model, model)
 
 
 def spread_of(runs: Sequence[SeedScores]) -> tuple[SeedSpread, ...]:
@@ -171,11 +145,8 @@ def spread_of(runs: Sequence[SeedScores]) -> tuple[SeedSpread, ...]:
         same = [metric for run in runs for metric in run.metrics if metric.name == name]
         known = [metric.value for metric in same if metric.value is not None]
         if len(known) == len(runs):
-            mean, deviation = fmean(known), stdev(known)
-            low, high = min(known), max(known)
-            found.append(
-                SeedSpread(metric=name, mean=mean, deviation=deviation, low=low, high=high)
-            )
+            mean, ends = fmean(known), {"low": min(known), "high": max(known)}
+            found.append(SeedSpread(metric=name, mean=mean, deviation=stdev(known), **ends))
     return tuple(found)
 
 

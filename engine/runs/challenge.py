@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,23 @@ from typing import Any
 from engine.artifacts import results
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
-from engine.evidence import Challenge, StageRecord, StageStatus
+from engine.evidence import (
+    Challenge,
+    ChallengeLine,
+    ChallengeOutcome,
+    Comparison,
+    Interval,
+    Metric,
+    StageRecord,
+    StageStatus,
+)
 from engine.files.reading import parse_json
 from engine.lock.holdout_uses import HoldoutUses
 from engine.lock.previous import answers_of
+from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.predictions import Judging, Prediction, read_predictions
+from engine.metrics.scoring import values_of
+from engine.metrics.verdict import corrected_confidence, rows_to_decide
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
 from engine.pipeline.report import describe
@@ -165,8 +177,6 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
 def _judged(
     recipe: Recipe, newer: Reference, accepted: AcceptedModel, state: RunState, *, train: bool
 ) -> Challenge:
-    from engine.metrics import comparing as judging  # brings numpy
-
     # The newer model's answers, by baseline, or as `trained`.
     if train:
         stage, file = answers_of(state.recipe)
@@ -180,15 +190,15 @@ def _judged(
     gated = [bound.metric for bound in recipe.acceptance.metrics]
     gated += [gain.metric for gain in recipe.acceptance.over_baselines]
     kept = [name for name in dict.fromkeys(gated) if name not in (*FREE, *PER_TOKEN)]
-    lines = judging.lines(
+    lines = compared(
         accepted.answers,
         candidates,
         (kept or [primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)]),
         Judging.of(recipe),
         margins={drop.metric: drop.max_drop for drop in recipe.acceptance.over_previous},
     )
-    best = judging.best_of(lines)
-    standing = judging.overall([line for line in lines if line.comparison.name == best])
+    best = best_of(lines)
+    standing = overall([line for line in lines if line.comparison.name == best])
     digest, rows = accepted.holdout
     return Challenge(
         schema="challenge.v1",
@@ -208,6 +218,87 @@ def _judged(
         started="",
         seconds=0.0,
     )
+
+
+MARGIN = 0.02
+"""So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
+
+
+def compared(
+    accepted: Sequence[Prediction],
+    candidates: Mapping[str, Sequence[Prediction]],
+    metrics: Sequence[str],
+    judging: Judging,
+    *,
+    margins: Mapping[str, float],
+) -> tuple[ChallengeLine, ...]:
+    """Compare each candidate with the accepted model on each metric, corrected over all of them.
+
+    `margins` are by metric; `MARGIN` for those that have none.
+    """
+    from engine.metrics.resampling import pair  # brings numpy
+
+    before = values_of(accepted, judging.task)
+    after = {name: values_of(answers, judging.task) for name, answers in candidates.items()}
+    confidence = corrected_confidence(judging.confidence, max(1, len(candidates)))
+    wider = replace(judging, confidence=confidence)
+    found, ends = list[Comparison](), list[Interval | None]()
+    for name, answers in candidates.items():
+        models = pair(answers, accepted, judging)
+        compared = surely = comparisons_with(name, models, metrics)
+        if len(candidates) > 1:  # else at the same confidence
+            surely = comparisons_with(name, replace(models, judging=wider), metrics, tested=())
+        found += compared
+        ends += [one.interval for one in surely]
+    found_lines = []
+    for one, end in zip(corrected(found), ends, strict=True):
+        margin = margins.get(one.metric, MARGIN)
+        standing, rows = stand(one, end, margin=margin, confidence=judging.confidence)
+        line = ChallengeLine(
+            comparison=one,
+            standing=standing,
+            margin=margin,
+            accepted=before.get(one.metric),
+            newcomer=after[one.name].get(one.metric),
+            rows=rows,
+        )
+        found_lines.append(line)
+    return tuple(found_lines)
+
+
+def stand(
+    comparison: Comparison, interval: Interval | None, *, margin: float, confidence: float
+) -> tuple[ChallengeOutcome, int | None]:
+    """Return what a comparison shows, and where it shows nothing how many rows would.
+
+    Better and worse are what chance explains too seldom; as good is what is surely less than the
+    margin worse, by the `interval` that is corrected for the number of ways to answer.
+    """
+    delta = comparison.difference
+    p_value = comparison.p_adjusted
+    if delta is None or interval is None or p_value is None:
+        return ChallengeOutcome.UNKNOWN, None
+    if p_value <= 1 - confidence and delta != 0:
+        return (ChallengeOutcome.BETTER if delta > 0 else ChallengeOutcome.WORSE), None
+    if interval.low >= -margin:
+        return ChallengeOutcome.AS_GOOD, None
+    metric = Metric(name="", value=delta, n=comparison.n, interval=interval)
+    rows = rows_to_decide(metric, direction="min", bound=-margin)
+    return ChallengeOutcome.UNKNOWN, rows or rows_to_decide(metric, direction="max", bound=0.0)
+
+
+def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
+    outcomes = {line.standing for line in lines}
+    for standing in (ChallengeOutcome.WORSE, ChallengeOutcome.UNKNOWN, ChallengeOutcome.BETTER):
+        if standing in outcomes:
+            return standing
+    return ChallengeOutcome.AS_GOOD if outcomes else ChallengeOutcome.UNKNOWN
+
+
+def best_of(lines: Sequence[ChallengeLine]) -> str:
+    first = [line.comparison for line in lines]
+    shown = [one for one in first if one.metric == first[0].metric and one.difference is not None]
+    return max(shown or first, key=lambda one: one.difference or 0.0).name
 
 
 def challenge_json(found: Challenge) -> str:

@@ -6,7 +6,7 @@ from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import SoftAgainstAnswers
 from engine.inference import predict
-from engine.metrics.comparing import comparisons_with, corrected
+from engine.metrics.comparing import compare_with
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.methods import method_slice
@@ -36,8 +36,6 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `answers_only.json`, and what the second model answers. Raises as `seeds`."""
-    from engine.metrics.resampling import pair  # brings numpy
-
     refuse_unready(context)
     recipe = without_soft_targets(context.recipe)
     soft = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
@@ -54,8 +52,6 @@ def run(context: StageContext) -> None:
     judging = Judging.of(recipe)
     found = SoftAgainstAnswers(
         answers=score(answers, judging),
-        comparisons=corrected(
-            comparisons_with("answers", pair(soft, answers, judging), [judging.main])
-        ),
+        comparisons=compare_with("answers", soft, answers, judging, [judging.main]),
     )
     write_json(context.workdir / FILE, to_json(found))

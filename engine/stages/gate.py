@@ -17,19 +17,17 @@ from engine.evidence import (
 )
 from engine.evidence.verdicts import DIFFERENCES, THRESHOLD
 from engine.lock.previous import answers_of
-from engine.metrics.against_teacher import (
-    against_teacher,
-    compare_with_teacher,
-    judge_ratios,
-    judge_teacher_drops,
-)
 from engine.metrics.comparing import (
+    WITHOUT,
     Earlier,
     Rivals,
+    against_teacher,
     compare,
-    compare_with_smaller,
+    compare_with,
     judge_gains,
     judge_previous,
+    judge_ratios,
+    judge_teacher_drops,
     judge_without_synthetic,
 )
 from engine.metrics.contradictions import judge_endings
@@ -183,18 +181,20 @@ def judge_answers(
     taught, smaller = tuple[Comparison, ...](), tuple[Comparison, ...]()
     if (teacher := results.teacher(context.artifacts)) is not None:
         its = read_predictions(context.artifacts["teach"].file(results.TEACHER_ANSWERS))
-        taught = compare_with_teacher(rows, its, judging, acceptance=acceptance, name=teacher.name)
-    if acceptance.over_without_synthetic:
+        drops = acceptance.against_teacher.drops if acceptance.against_teacher else ()
+        metrics = [drop.metric for drop in drops] or [judging.main]
+        taught = compare_with(teacher.name, rows, its, judging, metrics)
+    if gains := acceptance.over_without_synthetic:
         its = read_predictions(context.artifacts["resample"].file(results.ANSWERS_WITHOUT))
-        smaller = compare_with_smaller(rows, its, judging, acceptance)
-    metrics = {**named_metrics(answers.scores, free=answers.free), **answers.others}
+        smaller = compare_with(WITHOUT, rows, its, judging, [gain.metric for gain in gains])
+    found = {**named_metrics(answers.scores, free=answers.free), **answers.others}
     how = {**dict.fromkeys(FREE, HOW_MEASURED), **likelihood_notes(recipe), **answers.notes}
     return JudgedAnswers(
         comparisons=compared,
         with_teacher=taught,
         without_synthetic=smaller,
         checks=(
-            *judge_thresholds(thresholds, metrics, decide_on=acceptance.decide_on, notes=how),
+            *judge_thresholds(thresholds, found, decide_on=acceptance.decide_on, notes=how),
             *judge_gains(compared, acceptance),
             *judge_previous(compared, acceptance, earlier=since),
             *judge_teacher_drops(taught, acceptance),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 from engine.artifacts.results import BASELINES, SYNTHETIC, write_json
@@ -32,7 +31,7 @@ from engine.inference.synthesis import RowWriter, WrittenRows
 from engine.inference.synthetic_requests import row_requests
 from engine.metrics.intervals import rows_to_review, wrong_at_most
 from engine.recipe.baselines import as_written, written_model
-from engine.recipe.model import Recipe, Reference, Synthesize
+from engine.recipe.model import Recipe, Reference
 from engine.recipe.teacher import (
     REVIEWED,
     most_kept,
@@ -118,7 +117,7 @@ def run(context: StageContext) -> None:
     StageError X750 without a training row, X751 a budget that cannot be held, X752 a review file that cannot be read,
     and those of the models that are asked; DataError for rows that cannot be trained on.
     """
-    work = _Synthesis.of(context)
+    work = _Synthesis(context)
     written = work.written()
     result, kept = work.kept(written)
     added = AddedRows(rows=kept, product=PRODUCT, stage="synthesize", by="synthetic")
@@ -129,18 +128,11 @@ def run(context: StageContext) -> None:
     write_json(context.workdir / SYNTHETIC, to_json(result))
 
 
-@dataclass(slots=True, kw_only=True)
 class _Synthesis:
-    context: StageContext
-    value: Synthesize
-    asker: Asker
-    train: list[Example]
-    writer: RowWriter
-
-    @classmethod
-    def of(cls, context: StageContext) -> _Synthesis:
-        train = context.examples("train")
-        if not train:
+    def __init__(self, context: StageContext) -> None:
+        self.context, self.value = context, synthesis_of(context.recipe)
+        self.train = context.examples("train")
+        if not self.train:
             raise StageError.one(
                 "X750",
                 "there is no training row to show to the model",
@@ -148,28 +140,23 @@ class _Synthesis:
                 hint="give `splits.train` some rows",
             )
         models = Models(context, cache(context.base_model_folder))
-        asker = Asker(context=context, models=models, path="data.synthesize.teacher")
-        progress = context.progress
-        writer = RowWriter.of(
-            asker, train, lambda done, of: progress.update(done, of, "rows asked for")
+        self.asker = Asker(context=context, models=models, path="data.synthesize.teacher")
+        update = context.progress.update
+        self.writer = RowWriter.of(
+            self.asker, self.train, lambda done, of: update(done, of, "rows asked for")
         )
-        value = synthesis_of(context.recipe)
-        return cls(context=context, value=value, asker=asker, train=train, writer=writer)
 
     def written(self) -> WrittenRows:
         try:
             return self.writer.write(row_requests(self.context.recipe, self.train))
         except StageError as error:
             # Of a server that is gone, say what would stand in for it.
-            stored = (
-                "or bring the store of the run that has asked it: its answers are not asked again"
-            )
+            stored = "bring the store of the run that has asked it: its answers are not asked again"
+            hints = [f"{one.hint}; or {stored}" if one.hint else stored for one in error.problems]
             raise StageError(
                 [
-                    replace(one, hint=f"{one.hint}; {stored}" if one.hint else stored)
-                    if one.code in UNREACHED
-                    else one
-                    for one in error.problems
+                    replace(one, hint=hint) if one.code in UNREACHED else one
+                    for one, hint in zip(error.problems, hints, strict=True)
                 ]
             ) from error
 

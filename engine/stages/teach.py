@@ -10,7 +10,6 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -37,7 +36,7 @@ from engine.inference.synthesis import ask_teacher, kept_by_confidence, why_refu
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import score, values_of
 from engine.recipe.baselines import as_written
-from engine.recipe.model import Baseline, Recipe, Reference, Source, Teacher
+from engine.recipe.model import Baseline, Recipe, Reference, Source
 from engine.recipe.teacher import on_added_rows, written_keep
 from engine.store import Artifact
 from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
@@ -58,7 +57,6 @@ LISTED = "left_out.jsonl"
 """Rows without labels that a check found, or that stand in a split."""
 BASELINES = "baselines.json"
 NOT_FIT = "does not fit the schema"
-FIRST = 0
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -105,7 +103,7 @@ def run(context: StageContext) -> None:
     cannot be asked.
     """
     refuse_other_tokenizer(context)
-    teaching = _Teaching.of(context)
+    teaching = _Teaching(context)
     result, kept, beside = teaching.judge(), list[Example](), list[dict[str, Any]]()
     if result.is_better or not given(context.recipe.teacher).stop_if_teacher_is_no_better:
         kept, result = teaching.answered(teaching.rows(), result)
@@ -132,29 +130,17 @@ def _cheap(recipe: Recipe) -> tuple[Baseline, ...]:
     )
 
 
-@dataclass(slots=True)
 class _Teaching:
-    context: StageContext
-    teacher: Teacher
-    asker: Asker
-    train: list[Example]
-    validation: list[Example]
-    holdout: list[Example]
-    made: list[Artifact]
-
-    @classmethod
-    def of(cls, context: StageContext) -> _Teaching:
-        train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
-        models = Models(context, cache(context.base_model_folder))
-        return cls(
-            context=context,
-            teacher=given(context.recipe.teacher),
-            asker=Asker(context=context, models=models, path="teacher.model"),
-            train=train,
-            validation=judged_validation(validation, context.recipe),
-            holdout=holdout,
-            made=[],
+    def __init__(self, context: StageContext) -> None:
+        self.context, self.teacher = context, given(context.recipe.teacher)
+        self.train, validation, self.holdout = map(
+            context.examples, ("train", "validation", "holdout")
         )
+        self.validation = judged_validation(validation, context.recipe)
+        models = Models(context, cache(context.base_model_folder))
+        self.asker = Asker(context=context, models=models, path="teacher.model")
+        self.made = list[Artifact]()
+        """What the teacher was asked."""
 
     def judge(self) -> TeacherResult:
         recipe, model = self.context.recipe, self.teacher.model
@@ -201,9 +187,8 @@ class _Teaching:
     def _fold(self, train: Sequence[Example], judged: Sequence[Example]) -> Fold:
         # what is judged must not choose: only the holdout leaves the validation rows for that
         validation = self.validation if judged is self.holdout else ()
-        return Fold(
-            number=FIRST, train=tuple(train), validation=tuple(validation), judged=tuple(judged)
-        )
+        one, two, three = map(tuple, (train, validation, judged))
+        return Fold(number=0, train=one, validation=two, judged=three)
 
     def rows(self) -> UnlabelledRows:
         context, inputs = self.context, self.teacher.inputs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.estimate.teacher import SynthesisEstimate, synthesis_estimate
+from engine.estimate.teacher import QueryEstimate, synthesis_estimate
 from engine.recipe import load_recipe
 from engine.recipe.model import FROM_TRAIN
 from engine.store import Store
@@ -19,7 +19,7 @@ SERVED = {"endpoint": "http://localhost:8000/v1", "model": "m"}
 PRICED = {**SERVED, "price": {"input": 2.0, "output": 4.0}}
 
 
-def estimated(folder: Path, **written: Any) -> SynthesisEstimate:
+def estimated(folder: Path, **written: Any) -> QueryEstimate:
     (folder / "base").mkdir(exist_ok=True)
     (folder / "base" / "config.json").write_text("{}", encoding="utf-8")
     lines = ["text,label", *(f"{text},{label}" for text, label in rows(140))]

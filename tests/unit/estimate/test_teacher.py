@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.estimate.teacher import TeacherEstimate, soft_estimate, teacher_estimate
+from engine.estimate.teacher import QueryEstimate, soft_estimate, teacher_estimate
 from engine.recipe import load_recipe
 from engine.recipe.model import FROM_TRAIN
 from engine.store import Store
@@ -19,7 +19,7 @@ from support.project import BASE, rows
 SERVED = {"endpoint": "http://localhost:8000/v1", "model": "m"}
 
 
-def estimated(folder: Path, *, model: dict[str, Any] | str, asked: int) -> TeacherEstimate:
+def estimated(folder: Path, *, model: dict[str, Any] | str, asked: int) -> QueryEstimate:
     (folder / "base").mkdir(exist_ok=True)
     (folder / "base" / "config.json").write_text("{}", encoding="utf-8")
     lines = ["text,label", *(f"{text},{label}" for text, label in rows(140))]
@@ -80,6 +80,6 @@ def test_probabilities_are_asked_of_every_training_row(
 
     found = soft_estimate(recipe, Store(tmp_path / "store"), None, device=CPU)
 
-    assert (found.rows, found.counted) == (rows, False)
-    assert (found.tokens is None) is (rows is None)
+    assert (found.rows, found.is_counted) == (rows, False)
+    assert (found.read_tokens is None) is (rows is None)
     assert found.disk_bytes is None or 160 * 192 <= found.disk_bytes <= 160 * 192 * 8

@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 
 from engine.evidence import Status, StudentAgainstTeacher, TeacherResult
-from engine.metrics.against_teacher import (
-    against_teacher,
-    compare_with_teacher,
-    judge_against_teacher,
-)
+from engine.metrics.comparing import against_teacher, compare_with, judge_against_teacher
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.model import Acceptance, AgainstTeacher, MaxDrop
@@ -49,7 +45,9 @@ def bounds_of_nothing() -> Acceptance:
 def beside(
     student: list[Prediction], teacher: list[Prediction], acceptance: Acceptance, **facts: Any
 ) -> StudentAgainstTeacher:
-    compared = compare_with_teacher(student, teacher, JUDGING, acceptance=acceptance, name="larger")
+    drops = acceptance.against_teacher.drops if acceptance.against_teacher else ()
+    metrics = [drop.metric for drop in drops] or [JUDGING.main]
+    compared = compare_with("larger", student, teacher, JUDGING, metrics)
     result = TeacherResult(
         name="larger", note="", metric="macro_f1", validation=None, baselines={}, is_better=True,
         parameters=facts.get("of_teacher"), rows_per_second=facts.get("its_speed"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.evidence import Status
-from engine.metrics.comparing import compare_with_smaller, judge_without_synthetic
+from engine.metrics.comparing import WITHOUT, compare_with, judge_without_synthetic
 from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Acceptance, MinGain
 from support.tasks import task
@@ -33,7 +33,8 @@ def answered(right: int, of: int = 200) -> list[Prediction]:
 
 def status(gain: float, *, tuned: int, without: int) -> Status:
     bounds = acceptance(gain)
-    compared = compare_with_smaller(answered(tuned), answered(without), JUDGING, bounds)
+    models = answered(tuned), answered(without)
+    compared = compare_with(WITHOUT, *models, JUDGING, ["accuracy"])
     (check,) = judge_without_synthetic(compared, bounds)
     assert check.name == "over_without_synthetic.accuracy"
     return check.status

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison
-from engine.metrics.comparing import best_of, comparisons_with, lines, overall, stand
+from engine.metrics.comparing import comparisons_with
 from engine.metrics.predictions import Judging, Prediction
+from engine.runs import challenge
+from engine.runs.challenge import best_of, overall, stand
 from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))
@@ -27,7 +29,7 @@ def compared(newcomer: int, accepted: int, **changes: Any) -> ChallengeLine:
     judging = Judging(task=TASK, confidence=0.95, seed=7)
     given: dict[str, Any] = {"margins": {}} | changes
     candidates = {"zero_shot": answered(newcomer)}
-    (line,) = lines(answered(accepted), candidates, ["accuracy"], judging, **given)
+    (line,) = challenge.compared(answered(accepted), candidates, ["accuracy"], judging, **given)
     return line
 
 
@@ -66,10 +68,10 @@ def test_one_way_to_answer_is_compared_once(
         calls.append(name)
         return comparisons_with(name, *rest, **options)
 
-    monkeypatch.setattr("engine.metrics.comparing.comparisons_with", counted)
+    monkeypatch.setattr("engine.runs.challenge.comparisons_with", counted)
     candidates = {f"way {number}": answered(180) for number in range(ways)}
     judging = Judging(task=TASK, confidence=0.95, seed=7)
-    found = lines(answered(170), candidates, ["accuracy"], judging, margins={})
+    found = challenge.compared(answered(170), candidates, ["accuracy"], judging, margins={})
 
     assert (len(found), len(calls)) == (ways, times)
 
@@ -84,7 +86,9 @@ def test_the_best_of_several_ways_is_as_good_only_where_that_is_surer() -> None:
 
     def standings(ways: int) -> set[ChallengeOutcome]:
         candidates = {f"way {number}": answered(176) for number in range(ways)}
-        found = lines(answered(180), candidates, ["accuracy"], judging, margins=margins)
+        found = challenge.compared(
+            answered(180), candidates, ["accuracy"], judging, margins=margins
+        )
         assert all(
             one.comparison.interval.confidence == 0.95 for one in found if one.comparison.interval
         )
@@ -111,7 +115,7 @@ def likelihoods(nats: float) -> list[Prediction]:
 
 
 def test_less_is_better_where_it_is() -> None:
-    (line,) = lines(
+    (line,) = challenge.compared(
         likelihoods(30),
         {"zero_shot": likelihoods(20)},
         ["bits_per_byte"],
@@ -126,7 +130,7 @@ def test_less_is_better_where_it_is() -> None:
 
 
 def test_p_values_are_corrected_over_all_ways_and_metrics() -> None:
-    found = lines(
+    found = challenge.compared(
         answered(150),
         {"zero_shot": answered(160), "few_shot": answered(158)},
         ["accuracy", "macro_f1"],

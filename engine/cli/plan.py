@@ -46,7 +46,12 @@ from engine.estimate.run import (
 )
 from engine.lock.policy import PLAIN, lock_line, lock_policy
 from engine.metrics.power_text import PowerEstimates
-from engine.pipeline.data_outlook import shapes
+from engine.pipeline.data_outlook import (
+    measured_discordance,
+    power_estimates,
+    shapes,
+    too_few_groups,
+)
 from engine.pipeline.plan import (
     SWEEP,
     UNUSABLE,
@@ -58,7 +63,6 @@ from engine.pipeline.plan import (
     moving,
     plan_run,
 )
-from engine.pipeline.power import measured_discordance, power_estimates, too_few_groups
 from engine.pipeline.preflight import (
     missing_here,
     refuse_moving,

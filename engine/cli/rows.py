@@ -188,8 +188,12 @@ _EFFECTS: Final = {
 
 
 def drift(options: argparse.Namespace) -> ExitCode:
-    from engine.metrics.row_drift import differences  # brings numpy
-    from engine.runs.row_drift import holdout_counts, read_counts, require_comparable
+    from engine.runs.row_drift import (
+        differences,  # brings numpy
+        holdout_counts,
+        read_counts,
+        require_comparable,
+    )
 
     now = read_counts(options.counts)
     if options.model.endswith(".json"):

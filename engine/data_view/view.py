@@ -33,9 +33,9 @@ from engine.estimate.rows import known_rows
 from engine.evidence import DataSummary
 from engine.evidence.data import DataView, TrainingRows
 from engine.kinds import Turns
+from engine.pipeline.data_outlook import power_estimates, too_few_groups
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
-from engine.pipeline.power import power_estimates, too_few_groups
 from engine.recipe.model import Checks, Recipe
 from engine.recipe.references import has_new_tokenizer
 from engine.recipe.sweeps import by_length, own_words

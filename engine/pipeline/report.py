@@ -28,7 +28,7 @@ from engine.evidence import (
 )
 from engine.metrics.verdict import CLOSE
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
-from engine.pipeline.power import measured_discordance, power_estimates
+from engine.pipeline.data_outlook import measured_discordance, power_estimates
 from engine.recipe import dump_resolved
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.model import (

@@ -11,8 +11,8 @@ from typing import Final
 from engine.environment import Device
 from engine.errors import Problem, RecipeError, Severity
 from engine.evidence.review import Checked, Comment, Effect, Finding
+from engine.pipeline.data_outlook import power_estimates
 from engine.pipeline.plan import moving
-from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import PathRef, Recipe
 from engine.recipe.outside import outside_of

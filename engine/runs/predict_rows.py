@@ -62,28 +62,21 @@ Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "xml
 
 
 class AskedModel(Protocol):
-    """A model that rows are put to."""
+    """A model that rows are put to: how it is asked, and what of the machine asking it reads.
+
+    `outcome` is that of its run: all but `accepted` marks its answers. What its `payload` holds decides what is
+    answered. `held` yields what asks it, in memory from the first question to the last, and raises StageError and
+    EnvironmentProblem where the model fails.
+    """
 
     @property
-    def task(self) -> TaskFile:
-        """How it is asked."""
-
+    def task(self) -> TaskFile: ...
     @property
-    def places(self) -> tuple[Path, ...]:
-        """Its files and folders, which asking it reads."""
-
+    def places(self) -> tuple[Path, ...]: ...
     @property
-    def outcome(self) -> str:
-        """Of its run: all but `accepted` marks its answers."""
-
-    def payload(self) -> Mapping[str, Any]:
-        """What its answers depend on, for the key of what is answered."""
-
-    def held(self, *, threads: int) -> AbstractContextManager[Ask]:
-        """Yield what asks it, in memory from the first question to the last.
-
-        What asks raises StageError and EnvironmentProblem where the model fails.
-        """
+    def outcome(self) -> str: ...
+    def payload(self) -> Mapping[str, Any]: ...
+    def held(self, *, threads: int) -> AbstractContextManager[Ask]: ...
 
 
 def require_answers(task: Task) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,27 +66,37 @@ def _graph_slice(recipe: Recipe) -> Payload:
     }
 
 
-def _graph(context: StageContext) -> tuple[ExportedFile, ...]:
-
-    def build(folder: Path) -> None:
+def _graph(context: StageContext) -> list[ExportedFile]:
+    def build(folder: Path) -> tuple[ExportedFile, ...]:
         precision = context.recipe.export.graph_precision or "fp32"
         answers = PredictionInputs.of(context.recipe, context.examples("train")).answers
         spec = replace(_spec(context, ""), precision=precision, longest_answers=answers)
-        made = _export(ONNX, context, spec, folder)
-        write_json(folder / FILES, [to_json(file) for file in made])
+        return _export(ONNX, context, spec, folder)
 
-    payload = {
-        "merge": context.inputs["merge"],
-        "form": ONNX,
-        "task": to_json(context.recipe.task),
-        **_graph_slice(context.recipe),
-        **_blank_slice(context.recipe),
-    }
-    made = context.cached("graph", payload, build)
-    files = from_json(tuple[ExportedFile, ...], read_json(made, FILES))
-    (context.workdir / ONNX).mkdir()
+    return _linked(context, "graph", {"form": ONNX, **_graph_slice(context.recipe)}, build)
+
+
+def _linked(
+    context: StageContext,
+    product: str,
+    payload: Payload,
+    build: Callable[[Path], tuple[ExportedFile, ...]],
+) -> list[ExportedFile]:
+    """Build files at most once for a merged model, and link them into this artifact."""
+
+    def write(folder: Path) -> None:
+        write_json(folder / FILES, [to_json(file) for file in build(folder)])
+
+    task, blank = to_json(context.recipe.task), _blank_slice(context.recipe)
+    payload = {"merge": context.inputs["merge"], "task": task, **payload, **blank}
+    made = context.cached(product, payload, write)
+    files = from_json(list[ExportedFile], read_json(made, FILES))
     for file in files:
-        link_file(made.file(file.name), context.workdir / file.name)
+        target = context.workdir / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # `task.json` comes with every quantization, and is the same
+        if not target.exists():
+            link_file(made.file(file.name), target)
     return files
 
 
@@ -148,27 +158,11 @@ def _export(
 
 
 def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[ExportedFile]:
-
-    def build(folder: Path) -> None:
-        made = _export(LARGE, context, spec, folder)
-        text = json.dumps([to_json(file) for file in made])
-        (folder / FILES).write_text(text, encoding="utf-8")
-
     payload = {
-        "merge": context.inputs["merge"],
         "revision": REVISION,
         "quantization": spec.quantization,
         "importance": matrix,
-        "task": to_json(spec.task),
         "answers": list(spec.longest_answers),
         "versions": {tool: version_of(tool) for tool in TOOLS},
-        **_blank_slice(context.recipe),
     }
-    made = context.cached("gguf", payload, build)
-    files = from_json(list[ExportedFile], read_json(made, FILES))
-    for file in files:
-        target = context.workdir / file.name
-        # `task.json` comes with every quantization, and is the same
-        if not target.exists():
-            link_file(made.file(file.name), target)
-    return files
+    return _linked(context, "gguf", payload, lambda folder: _export(LARGE, context, spec, folder))

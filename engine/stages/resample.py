@@ -108,12 +108,14 @@ def _curve(context: StageContext) -> LearningCurve:
     if not validation:
         return unknown_curve("tuned", judged_on="validation", reason="there are no validation rows")
     asked, seed = judged_validation(validation, recipe), recipe.splits.seed
-    parts = [
-        Part(train=share(train, size, seed=seed), validation=validation) for size in SHARES[:-1]
-    ]
     trials = [
-        _trial(f"{size:.0%} of the rows", part, asked, context)
-        for size, part in zip(SHARES[:-1], parts, strict=True)
+        _trial(
+            f"{size:.0%} of the rows",
+            Part(train=share(train, size, seed=seed), validation=validation),
+            asked,
+            context,
+        )
+        for size in SHARES[:-1]
     ]
     judged = [
         ShareResult(share=size, rows=one.trained_on, predictions=one.answers["chosen"])

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from engine.metrics.row_drift import RowCounter
+from engine.runs.row_drift import RowCounter
 from engine.values import to_json
 from support.hostile_table import Case, ask
 from support.hostile_victim import Victim

@@ -8,7 +8,7 @@ import pytest
 from engine.evidence import DataSummary, Metric, Scores, SplitSummary
 from engine.metrics.power_text import Discordance
 from engine.metrics.predictions import Prediction, write_predictions
-from engine.pipeline.power import UNCOUNTED, measured_discordance, power_estimates
+from engine.pipeline.data_outlook import UNCOUNTED, measured_discordance, power_estimates
 from engine.recipe.model import MinGain, Threshold
 from engine.store import make_key
 from engine.values import replace, to_json

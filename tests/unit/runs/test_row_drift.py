@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 
 from engine.errors import DataError
-from engine.metrics.row_drift import CONFIDENCE_BINS, LENGTH_BINS, RowCounter
-from engine.runs.row_drift import MOST_LABELS, counts_text, read_counts
+from engine.runs.row_drift import (
+    CONFIDENCE_BINS,
+    LENGTH_BINS,
+    MOST_LABELS,
+    RowCounter,
+    counts_text,
+    read_counts,
+)
 
 
 def text_of(**changes: Any) -> str:

@@ -14,7 +14,7 @@ from sacrebleu.metrics.chrf import CHRF
 from engine.errors import EnvironmentProblem
 from engine.evidence import Scores
 from engine.kinds import KINDS
-from engine.metrics.families import overlap
+from engine.metrics.families import generation
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import paired_difference
 from engine.metrics.scoring import score
@@ -193,20 +193,20 @@ def test_marks_are_a_part_of_their_word(text: str, reference: str, value: float)
 
 def test_a_perfect_text_has_the_statistics_of_its_reference() -> None:
     reference = "the cat sat on the mat"
-    found = overlap.overlap(reference, (reference,))
+    found = generation.overlap_statistics(reference, (reference,))
     bleu, chrf = np.array([found.bleu]), np.array([found.chrf])
 
-    assert overlap.perfect_bleu(bleu, right=True).tolist() == bleu.tolist()
-    assert overlap.perfect_chrf(chrf, right=True).tolist() == chrf.tolist()
-    assert overlap.bleu_score(overlap.perfect_bleu(bleu, right=False)) == 0
-    assert overlap.chrf_score(overlap.perfect_chrf(chrf, right=False)) == 0
+    assert generation.perfect_bleu(bleu, right=True).tolist() == bleu.tolist()
+    assert generation.perfect_chrf(chrf, right=True).tolist() == chrf.tolist()
+    assert generation.bleu_score(generation.perfect_bleu(bleu, right=False)) == 0
+    assert generation.chrf_score(generation.perfect_chrf(chrf, right=False)) == 0
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    overlap._sacrebleu.cache_clear()
+    generation._sacrebleu.cache_clear()
     monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
 
     with pytest.raises(EnvironmentProblem, match="needs rouge-score and sacrebleu") as raised:
-        overlap.overlap("not asked before", ("a",))
+        generation.overlap_statistics("not asked before", ("a",))
 
     assert raised.value.problems[0].hint == "uv sync --extra metrics"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.evidence import RowCounts
-from engine.metrics.row_drift import RowCounter, differences
+from engine.runs.row_drift import RowCounter, differences
 from engine.values import replace
 
 

@@ -170,6 +170,9 @@ FAULTS: Mapping[str, Fault] = {
             "words before an answer that a prompt leaves out": Seed(
                 prepare=template(BEGINS), code="X671"
             ),
+            "a blank behind the opening of an answer": noted(
+                template(CHAT_TEMPLATE.replace("assistant\n'", "assistant\n '")), "X671"
+            ),
         },
     ),
     "F27": Fault(

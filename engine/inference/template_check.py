@@ -190,21 +190,15 @@ def opening_problem(chat: Chat) -> Problem | None:
         hint = (
             f"add `{{% if add_generation_prompt %}}{{{{ {text} }}}}{{% endif %}}` at the end {edit}"
         )
-    # White space and blocks that hold nothing say nothing of how a turn begins.
-    elif not _bare(written).startswith(_bare(prompt)):
+    else:
+        # White space and blocks that hold nothing say nothing of how a turn begins.
+        past, now = ("".join(CLOSED.sub("", text).split()) for text in (written, prompt))
+        if past.startswith(now):
+            return None
         what = f"opens an answer with {prompt[-SHOWN:]!r}, and writes past answers behind {written[-SHOWN:]!r}"
         hint = f"make both the same {edit}"
-    elif prompt.endswith((" ", "\t")):
-        what = f"opens an answer with {prompt[-SHOWN:]!r}: behind a blank, the first word of an answer is other tokens"
-        hint = f"take the blank out of the end {edit}"
-    else:
-        return None
     is_other = not tag and not missing
     return base_problem("X671", f"the chat template {what}", hint, warns=is_other)
-
-
-def _bare(text: str) -> str:
-    return "".join(CLOSED.sub("", text).split())
 
 
 def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:

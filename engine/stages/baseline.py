@@ -9,10 +9,8 @@ from typing import Any
 from engine.artifacts.results import LEFT_OUT, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.inference import predict
-from engine.inference.baselines.floors import out_of_step
 from engine.inference.baselines.notes import choices, note
 from engine.inference.baselines.runner import FACTS, Asker, Models, facts_of, reference_name
-from engine.kinds import AnswerForm
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
@@ -70,9 +68,6 @@ def run(context: StageContext) -> None:
         predictions = [row for one in made for row in read_predictions(one.file(predict.FILE))]
         write_predictions(context.workdir / f"predictions.{baseline.name}.jsonl", predictions)
         facts, crossed = facts_of(made), ""
-        is_svm = baseline.kind == "tfidf_svm" and recipe.task.spec.answer is AnswerForm.LABEL
-        if is_svm and (line := out_of_step(folds[0], read_predictions(made[0].file(predict.FILE)))):
-            context.progress.note(line)
         if len(folds) > 1:
             crossed = f"; {len(folds)} folds, each judged by what never saw it"
         if chosen := choices(baseline, recipe.task, folds, [read_json(one, FACTS) for one in made]):

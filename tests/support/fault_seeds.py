@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine.data.examples.example import Example, write_examples
 from support.project import Project, write_rows
 from support.seeded_faults import (
@@ -118,21 +116,6 @@ def in_scoring(change: Callable[[list[int]], object]) -> Seed:
         project.edit(baselines=["majority", "zero_shot"])
 
     return Seed(prepare=prepare, code="X803")
-
-
-def svm_answers_moved(rows_on: int) -> Seed:
-    """Return a seed of answers of the SVM that stand so many rows too late."""
-
-    def prepare(project: Project, patch: Patch) -> None:
-        from engine.runtime.text.tfidf import FittedSvm
-
-        real = FittedSvm.answers
-        patch.setattr(
-            FittedSvm, "answers", lambda self, texts: np.roll(real(self, texts), rows_on, axis=0)
-        )
-        project.edit(baselines=["majority", "tfidf_svm"])
-
-    return noted(prepare, "G523")
 
 
 def twice(count: int) -> Callable[[list[list[str]]], object]:

@@ -8,15 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from support.fault_seeds import (
-    in_first_step,
-    in_merge,
-    in_trainer,
-    moved,
-    noted,
-    svm_answers_moved,
-    twice,
-)
+from support.fault_seeds import in_first_step, in_merge, in_trainer, moved, noted, twice
 from support.faults_of_base_models import OF_BASE_MODELS, trained
 from support.faults_of_environments import OF_ENVIRONMENTS
 from support.faults_of_interruptions import OF_INTERRUPTIONS
@@ -170,9 +162,6 @@ FAULTS: Mapping[str, Fault] = {
             "words before an answer that a prompt leaves out": Seed(
                 prepare=template(BEGINS), code="X671"
             ),
-            "a blank behind the opening of an answer": noted(
-                template(CHAT_TEMPLATE.replace("assistant\n'", "assistant\n '")), "X671"
-            ),
         },
     ),
     "F27": Fault(
@@ -314,14 +303,6 @@ FAULTS: Mapping[str, Fault] = {
             "in two rows": Seed(prepare=rows(twice(2)), code="D307", until="data"),
         },
         missed="labels that were shuffled: only a score next to the majority's shows it",
-    ),
-    "F73": Fault(
-        name="answers of the SVM belong to other rows",
-        seeds={
-            "one row too late": svm_answers_moved(1),
-            "three rows too early": svm_answers_moved(-3),
-        },
-        missed="holdouts whose rows are sorted by label; several labels",
     ),
     "F61": Fault(
         name="labels stand in another row than their texts",

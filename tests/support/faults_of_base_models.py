@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from support.fault_seeds import noted
-from support.pico import CHAT_TEMPLATE
 from support.project import Project
 from support.seeded_faults import (
     DOWN,
@@ -21,7 +20,6 @@ from support.seeded_faults import (
     both,
     fill,
     settings,
-    template,
     weights,
 )
 from support.trained_pico import make_trained_pico
@@ -197,13 +195,6 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
                     settings("tokenizer_config.json", lambda found: found.update(bos_token=None)),
                 ),
                 "X842",
-            ),
-            "a tokenizer without the opening token that the template writes": noted(
-                both(
-                    template(f"{{{{ bos_token }}}}{CHAT_TEMPLATE}"),
-                    settings("tokenizer_config.json", lambda found: found.update(bos_token=None)),
-                ),
-                "the opening token '<|im_start|>', and the tokenizer has none",
             ),
             "half of attention dropped out": config(attention_dropout=0.5),
             "the architecture of a classifier": config(

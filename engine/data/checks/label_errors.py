@@ -47,7 +47,7 @@ class MovedLabels(Value):
 def find_moved_labels(texts: Sequence[str], labels: Sequence[str]) -> MovedLabels | None:
     """Return how far labels have moved against their texts, in file order; None for not at all. Needs scikit-learn."""
     texts, labels = texts[:MOST], labels[:MOST]
-    own, usual = answered_unseen(texts, labels)
+    own, usual = _answered(texts, labels)
     if own >= usual + LEARNED:
         return None
     from scipy.stats import binom  # takes time to import
@@ -56,7 +56,7 @@ def find_moved_labels(texts: Sequence[str], labels: Sequence[str]) -> MovedLabel
         size = len(texts) - 1
         early, late = slice(0, size), slice(1, size + 1)
         of_texts, of_labels = (early, late) if rows_on > 0 else (late, early)
-        moved, usual = answered_unseen(texts[of_texts], labels[of_labels])
+        moved, usual = _answered(texts[of_texts], labels[of_labels])
         floor = max(own, usual)
         # How likely so many right answers are where each is right with the probability `floor`.
         chance = float(binom.sf(round(moved * size) - 1, size, floor))
@@ -65,11 +65,7 @@ def find_moved_labels(texts: Sequence[str], labels: Sequence[str]) -> MovedLabel
     return None
 
 
-def answered_unseen(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:
-    """Return the share of rows that models without them answer as labelled, and that of the most frequent label.
-
-    The first is 1.0 where nothing can be learned. Needs scikit-learn.
-    """
+def _answered(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:
     unseen = judge_unseen(texts, labels, {row: key_of(text, 0) for row, text in enumerate(texts)})
     if unseen is None:
         return 1.0, 1.0

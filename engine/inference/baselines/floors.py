@@ -104,22 +104,3 @@ def svm(
         return []
     fitted = fit_svm([row.input for row in train], target_array(train, task), seed=seed)
     return answered(judged, task, fitted.answers([row.input for row in judged]))
-
-
-def out_of_step(fold: Fold, predictions: Sequence[Prediction]) -> str:
-    """Return G523 where the SVM is right on far fewer rows than another linear model on unseen training rows."""
-    from scipy.stats import binom  # takes time to import
-
-    from engine.data.checks.label_errors import CHANCE, GAIN, MOST, answered_unseen
-
-    rows, size = fold.train[:MOST], len(predictions)
-    right = sum(row.label == row.target for row in predictions)
-    unseen, usual = answered_unseen([row.input for row in rows], [row.target for row in rows])
-    # Right on every one of few rows is not right always.
-    chance = binom.cdf(right, size, min(unseen, 1 - 1 / max(2, len(rows))))
-    if unseen <= usual + GAIN or right > (unseen - GAIN) * size or chance > CHANCE:
-        return ""
-    return (
-        f"G523: tfidf_svm is right on {right} of {size} rows, where a linear model is right on {unseen:.0%} of training"
-        " rows that it did not see: answers may belong to other rows, or the holdout is unlike the training rows"
-    )

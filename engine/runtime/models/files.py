@@ -22,8 +22,7 @@ from engine.values import brief_text
 
 CONFIG: Final = "config.json"
 GENERATION: Final = "generation_config.json"
-OPENING: Final = "bos_token_id"
-MARKS: Final = (OPENING, "eos_token_id")
+MARKS: Final = ("bos_token_id", "eos_token_id")
 PLAIN: Final[Mapping[str, object]] = {
     **dict.fromkeys(
         (
@@ -77,7 +76,6 @@ def settings_problems(folder: Path, tokenizer: Any, *, rows: int, built: str) ->
         read_settings(folder / name) if (folder / name).is_file() else {}
         for name in (CONFIG, GENERATION)
     )
-    template = str(tokenizer.chat_template or "")
     for name, settings in ((CONFIG, config), (GENERATION, generation)):
         for key in (*MARKS, "pad_token_id"):
             ends, own = token_ids(settings.get(key)), getattr(tokenizer, key, None)
@@ -91,10 +89,6 @@ def settings_problems(folder: Path, tokenizer: Any, *, rows: int, built: str) ->
             if key in MARKS and ends and own is not None and own not in ends:
                 listed = ", ".join(map(str, ends))
                 yield _warning(f"`{key}` of {name} is {listed}, and that of the tokenizer is {own}")
-            if key == OPENING and ends and own is None and "bos_token" in template:
-                text = tokenizer.decode(ends[:1])
-                lost = f"{name} and the chat template name the opening token {text!r}"
-                yield _warning(f"{lost}, and the tokenizer has none: no text would begin with it")
     if odd := bending(generation):
         listed = ", ".join(f"`{key}: {brief_text(str(generation[key]))}`" for key in odd)
         yield _warning(

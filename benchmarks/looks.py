@@ -54,11 +54,8 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     # Classes stand for all their methods.
     "engine.runtime.training.callbacks": (WITHIN, ("Watch",)),
     "engine.runtime.training.first_step": (WITHIN, ("FirstStep",)),
-    "engine.runtime.training.rows_seen": (WITHIN, ("RowsSeen", "FedBatches")),
-    "engine.runtime.training.taken_steps": (
-        WITHIN,
-        ("TakenSteps.before", "TakenSteps.after", "TakenSteps._computed"),
-    ),
+    "engine.runtime.training.rows_seen": (WITHIN, ("RowsSeen",)),
+    "engine.runtime.training.reference": (WITHIN, ("Reference",)),
     "engine.runtime.training.batches": (WITHIN, ("SharedPrefix.on_train_begin",)),
     "engine.backends.events": (WITHIN, ("TrainingMonitor.handle",)),
     "engine.backends.trainer_state": (WITHIN, ("set_damaged_aside", "judge_ending")),

@@ -1,4 +1,4 @@
-"""What refuses a training, by the event that reports it (`engine.runtime.training.first_step` and the others)."""
+"""What refuses a training, by the event that reports it (`engine.runtime.training.reference` and the others)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ NUMBERS: Final = ("cosine", "loss", "difference", "logged", "computed")
 APART: Final = ": they lie {difference:.2g} apart, {allowed:g} is rounding"
 TAKEN: Final[Mapping[str, str]] = {
     "between": "{some} of {of} trained tensors changed between step {step} and the next one",
-    "clipping": "gradients are {names[0]} when step {next} of the optimizer follows, where clipping makes them shorter",
     "optimizer": "step {step} moved {some} of {of} trained tensors otherwise than AdamW does with the settings and the"
     " schedule of the recipe",
 }
@@ -94,14 +93,26 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
         path="base_model",
         hint="weights, config.json and tokenizer do not belong together, or are damaged: fetch or make them again",
     ),
-    "first_rows": Refusal(
+    "weighted": Refusal(
         "B425",
-        f"rows of the first batch have other probabilities in training than by themselves{APART}",
+        "at step {step} the tokens of a pass count {factor:.3g} times what they are of the learned tokens of the whole"
+        " batch",
+        hint="set method.micro_batch_size to method.batch_size, and report it",
+    ),
+    "rows_alone": Refusal(
+        "B425",
+        f"at step {{step}} rows have other probabilities in training than by themselves{APART}",
         _is_apart,
     ),
-    "first_loss": Refusal(
+    "first_gradient": Refusal(
+        "B458",
+        "at the first step the gradients are not those of the rows by themselves, made shorter as the recipe says"
+        f"{APART}",
+        lambda event: _is_apart(event) or event["count"],
+    ),
+    "loss": Refusal(
         "B425",
-        "the trainer counts a loss of {logged:.4g} at its first step, and the rows have {computed:.4g}",
+        "the trainer counts a loss of {logged:.4g} at step {step}, and the rows have {computed:.4g}",
         lambda event: (
             not abs(event["logged"] - event["computed"])
             <= max(LEAST, event["allowed"] * max(abs(event["computed"]), 1.0))
@@ -140,9 +151,7 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
         lambda event: event["other"],
         hint=FROM_SCRATCH,
     ),
-    "taken": Refusal(
-        "B458", "{why}", lambda event: TAKEN[event["what"]].format(**event, next=event["step"] + 1)
-    ),
+    "taken": Refusal("B458", "{why}", lambda event: TAKEN[event["what"]].format(**event)),
     "saved_weights": Refusal(
         "B460",
         "the checkpoint of step {step} holds {some} of {of} trained tensors otherwise than the trainer has them",

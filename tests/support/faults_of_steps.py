@@ -14,6 +14,7 @@ from support.seeded_faults import TRAINING, Fault, Patch, Prepare, Seed, both, r
 
 LATE = 4
 """Step from which something is otherwise."""
+TWENTIETH = 20
 Change = Callable[[Any], object]
 
 
@@ -116,6 +117,33 @@ def other_labels(change: Change) -> Prepare:
             batch[name] = change(batch[name])
 
     return late(changed)
+
+
+def in_the_loss(change: Callable[[Any], object]) -> Prepare:
+    """Have the loss itself read other labels from the twentieth pass on, behind what the model is given."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        import torch
+        from transformers.loss.loss_utils import LOSS_MAPPING
+
+        real, passes = LOSS_MAPPING["ForCausalLM"], list[int]()
+
+        def loss(logits: Any, labels: Any, *given: Any, **named: Any) -> Any:
+            passes.extend([1] if torch.is_grad_enabled() else [])
+            if len(passes) >= TWENTIETH and torch.is_grad_enabled():
+                labels = change(labels)
+                if named.get("shift_labels") is not None:
+                    named["shift_labels"] = change(named["shift_labels"])
+            return real(logits, labels, *given, **named)
+
+        patch.setitem(LOSS_MAPPING, "ForCausalLM", loss)
+
+    return both(recipe(method__micro_batch_size=4, method__epochs=8), prepare)
+
+
+def without_ends(found: Any) -> Any:
+    """Learn the last token of no answer: the end of the turn, which all share."""
+    return found.masked_fill(found == found.max(), -100)
 
 
 def ahead(_: Project, patch: Patch) -> None:
@@ -236,6 +264,12 @@ OF_STEPS: Mapping[str, Fault] = {
             ),
             "the same in all rows": in_training(
                 other_labels(lambda found: found.clamp_max(found.max() - 1)), "B424"
+            ),
+            "rolled by one place within the loss, from the twentieth pass on": in_training(
+                in_the_loss(lambda found: found.roll(1, -1)), "B424"
+            ),
+            "without the end of the turn, from the twentieth pass on": in_training(
+                in_the_loss(without_ends), "B424"
             ),
         },
     ),

@@ -59,6 +59,13 @@ FULL: Mapping[str, Any] = {"method__kind": "full", "method__rank": None, "method
 LONG = " and on and on it went" * 12
 
 
+def averaged(_: Project, patch: Patch) -> None:
+    """Have each pass of a step count alike, however many tokens it has."""
+    from engine.runtime.training import sft
+
+    patch.setattr(sft.LeanTrainer, "_get_num_items_in_batch", lambda *_: None)
+
+
 def keeping_the_first(_: Project, patch: Patch) -> None:
     """Have the trainer take the first checkpoint for the best one, whatever comes after it."""
     from engine.runtime.training import sft
@@ -158,6 +165,9 @@ OF_TRAINING: Mapping[str, Fault] = {
             "twice as large": in_first_step(loss(lambda found: found * 2), "B425"),
             "by the number of small batches": in_first_step(
                 both(recipe(method__micro_batch_size=2), loss(lambda found: found / 4)), "B425"
+            ),
+            "parts averaged, not weighted by their tokens": in_first_step(
+                both(recipe(method__micro_batch_size=2), averaged), "B425"
             ),
         },
         missed="gradients that are scaled behind the loss",

@@ -17,7 +17,7 @@ from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import rotate_checkpoints
 
 from engine.files.digests import write_digests
-from engine.runtime.training.first_step import FirstStep, optimizer_steps
+from engine.runtime.training.first_step import FirstStep, optimizer_steps, still_parts
 from engine.runtime.training.gradients import agreement, autocast_dtype
 from engine.runtime.training.in_force import (
     method_facts,
@@ -27,9 +27,9 @@ from engine.runtime.training.in_force import (
     rate_difference,
     setting_arguments,
 )
+from engine.runtime.training.reference import Reference
 from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import saved_otherwise
-from engine.runtime.training.taken_steps import TakenSteps
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -65,8 +65,9 @@ def held_bytes(device: str, *, peak: bool) -> int:
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
 before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
-come `validation_rows`, `padded_row`, `labels`, `base_loss`, `ahead`, `first_rows`, `still`, `first_loss`, `optimizer`
-(`engine.runtime.training.first_step`), at any step `fed`, `taken` and `saved_weights`, after each epoch `rows`
+come `validation_rows`, `padded_row`, `labels`, `base_loss`, `ahead`, `still`, `optimizer`
+(`engine.runtime.training.first_step`), then `fed`, `weighted`, `rows_alone`, `first_gradient`, `loss` and `taken`
+(`engine.runtime.training.reference`), at any checkpoint `saved_weights`, after each epoch `rows`
 (`engine.runtime.training.rows_seen`), before the end `kept_rows`, and `passed_over` where fp16 lost steps.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
@@ -85,7 +86,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._first_step = FirstStep(written, report) if written else None
         self._counts_steps = False
         self._overflows = self._passed_over = 0
-        self._taken_steps: TakenSteps | None = None
+        self._reference: Reference | None = None
         self._is_first = True
         self._most_checkpoints: int | None = None
         self._product_dtype: str | None = None
@@ -124,7 +125,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             # A step whose gradients overflow in fp16 is passed over by the optimizer.
             self._counts_steps = not args.fp16
             if args.world_size == 1 and optimizer is not None:
-                self._taken_steps = TakenSteps(model, args, optimizer, scheduler)
+                self._reference = Reference(model, args, optimizer, scheduler, self._report)
         # The trainer would delete older checkpoints before a new one has its digests, and a training that is killed
         # in between would have none to go on from, or an old one.
         self._most_checkpoints, args.save_total_limit = args.save_total_limit, None
@@ -140,31 +141,31 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._first_step is not None:
-            self._first_step.before(given["model"], args)
-        if self._taken_steps is not None:
-            self._taken_steps.begin()
+            batches = self._first_step.before(given["model"], args)
+            if self._reference is not None:
+                self._reference.has_teacher = self._first_step.has_teacher
+                self._reference.before(state.global_step, state.max_steps, batches)
         self._taken()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        if self._taken_steps is not None:
-            self._report_odd("taken", self._taken_steps.before(state.global_step), state)
         if self._first_step is not None:
-            self._first_step.before_update()
+            self._report({"event": "still", **still_parts(given["model"])})
+        if self._reference is not None:
+            self._reference.before_update(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        if self._taken_steps is not None:
-            self._report_odd("taken", self._taken_steps.after(), state)
+        if self._reference is not None:
+            self._reference.after(state.global_step)
         self._tell("step", state, steps=state.max_steps)
         if self._first_step is not None:
-            self._first_step.fed.step += 1
-            self._first_step.rows.step_ended(args.gradient_accumulation_steps)
+            self._first_step.step_ended(args.gradient_accumulation_steps)
         if self._counts_steps:
             self._counts_steps = False
             self._report_steps(state, given)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self._first_step is not None:
-            self._first_step.rows.epoch_ended(float(state.epoch or 0.0))
+            self._first_step.epoch_ended(float(state.epoch or 0.0))
 
     def _tell(self, event: str, state: TrainerState, **facts: Any) -> None:
         self._report({"event": event, "step": state.global_step, **facts, **self._taken()})
@@ -234,8 +235,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._report({"event": "nonfinite", "step": state.global_step, **bad})
             control.should_training_stop = True
         elif numbers:
-            if self._first_step is not None and "loss" in numbers:
-                self._first_step.logged(numbers["loss"])
+            if self._reference is not None and "loss" in numbers:
+                self._reference.logged(numbers["loss"])
             facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
             self._report({"event": "log", "step": state.global_step, **numbers, **facts})
 

@@ -1,4 +1,4 @@
-"""The first step of a training checked: which tokens it learns, what its loss is made of, what gets a gradient."""
+"""Rows that pass alone through a model: at the start of a training, in its validation loss, and at its end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -16,14 +17,19 @@ from engine.runtime.models.load import attention_of, plain_logits
 from engine.runtime.rendering.chat import kept_chat
 from engine.runtime.rendering.files import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
+from engine.runtime.training import fused_lora
 from engine.runtime.training.batches import allowed_difference, documents_of
-from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
+from engine.runtime.training.gradients import (
+    FOR_THE_LOSS,
+    autocast_dtype,
+    casting,
+    undisturbed,
+)
 from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
-from engine.runtime.training.rows_seen import FedBatches, RowsSeen, Tokens, Written, digest_of
+from engine.runtime.training.rows_seen import RowsSeen, Tokens, Written, digest_of
 
 PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
 MATRIX: Final = 2
-FIRST_NUMBERS: Final = 64
 Report = Callable[[Mapping[str, Any]], None]
 Row = Mapping[str, Sequence[int]]
 PLAIN_ROWS: Final = 2
@@ -36,66 +42,38 @@ FIRST_ROWS: Final = 64
 """Validation rows among which one is looked for that others pad."""
 PLAIN_TOKENS: Final = 1024
 """Of such a row at most: of a longer one the pass would be dear."""
-LOGGED: Final = 1e-3
-"""By which a logged loss may differ from its own logits' in 32 bits, as a share."""
-LOGGED_ROUNDED: Final = 0.02
-"""The same where products are of 16 bits."""
 VALIDATION: Final = "validation.jsonl"
-TEACHER: Final = "target_tokens"
-"""In a batch whose loss is to a teacher's probabilities as well."""
 
 
-class TrainedParts:
-    """The parts that are trained when training begins; their gradients are checked in each step."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        self._parts: dict[str, list[torch.nn.Parameter]] = {}
-        for name, weight in model.named_parameters():
-            # Experts may be asked nothing.
-            if not weight.requires_grad or "expert" in name:
-                continue
-            mark = next((one for one in PAIR if one in name), "")
-            if mark or weight.ndim >= MATRIX:
-                stem = name.partition(mark)[0] if mark else name
-                self._parts.setdefault(stem.removeprefix("base_model.model."), []).append(weight)
-
-    def still(self) -> dict[str, Any]:
-        names = [*self._parts]
-        # All of a gradient is only read where its first numbers are zeros.
-        for most in (FIRST_NUMBERS, None):
-            pairs = [
-                (name, weight.grad.reshape(-1)[:most])
-                for name in names
-                for weight in self._parts[name]
-                if weight.grad is not None
-            ]
-            # Together: on a GPU each by itself would wait for all that was asked before.
-            some = [one for _, one in pairs]
-            largest = torch._foreach_norm(some, math.inf) if some else ()  # noqa: SLF001 - no other takes a list
-            found = torch.stack([one.float() for one in largest]).tolist() if some else []
-            moving = {name for (name, _), number in zip(pairs, found, strict=True) if number != 0}
-            names = [name for name in names if name not in moving]
-            if not names:
-                break
-        return {"names": names[:3], "count": len(names), "of": len(self._parts)}
+def still_parts(model: torch.nn.Module) -> dict[str, Any]:
+    """Return the trained parts that no gradient reaches; one of a pair of an adapter is enough."""
+    parts: dict[str, list[torch.Tensor]] = {}
+    for name, weight in model.named_parameters():
+        mark = next((one for one in PAIR if one in name), "")
+        # Experts may be asked nothing.
+        if weight.requires_grad and "expert" not in name and (mark or weight.ndim >= MATRIX):
+            stem = name.partition(mark)[0] if mark else name
+            own = parts.setdefault(stem.removeprefix("base_model.model."), [])
+            own += [] if weight.grad is None else [weight.grad]
+    grown = [one for own in parts.values() for one in own]
+    # Together: on a GPU each by itself would wait for all that was asked before.
+    largest = torch._foreach_norm(grown, math.inf) if grown else ()  # noqa: SLF001 - no other takes a list
+    found = iter(torch.stack([one.float() for one in largest]).tolist() if grown else [])
+    # NaN is no stillness: it is reported as what it is.
+    still = [name for name, own in parts.items() if not sum(next(found) != 0 for _ in own)]
+    return {"names": still[:3], "count": len(still), "of": len(parts)}
 
 
 class FirstStep:
-    """Checks a trainer's first step; `engine.runtime.training.callbacks.Watch` calls it at each event."""
+    """Looks at the rows of a trainer; `engine.runtime.training.callbacks.Watch` calls it at each event."""
 
     def __init__(self, written: Written, report: Report) -> None:
         self._written, self._report = written, report
-        self._is_open = self._is_first = self._is_measured = False
-        self._collated: list[Sequence[Row]] = []
-        self._passes: list[tuple[float, int]] = []
-        """Nats of each pass of the first step, and learned tokens."""
-        self._nats: list[float] = []
-        """Of each row, as far as passes show single rows."""
-        self._has_logits, self._has_teacher, self._asks_for_few = True, False, False
-        self._plain: list[tuple[float, int]] = []
-        self._allowed = self._logged_allowed = 0.0
-        self._first_logged = True
-        self._handle: Any = None
+        self._is_open = self._is_measured = False
+        self.has_teacher = self._asks_for_few = False
+        self.made: list[Sequence[Row]] = []
+        """The rows of batches that are not learned from yet."""
+        self._allowed = 0.0
         self._padded: Any = None
         self._dtype: torch.dtype | None = None
 
@@ -113,10 +91,8 @@ class FirstStep:
         self._report({"event": "validation_rows", "other": other, "of": wanted.total()})
 
     def begin(self, model: Any, loader: Any, args: Any, step: int) -> None:
-        self._is_open, self._is_first = True, step == 0
-        self._first_logged = step == 0 and args.logging_steps == 1
+        self._is_open = step == 0
         self._dtype = autocast_dtype(args)
-        self._logged_allowed = LOGGED if self._dtype is None else LOGGED_ROUNDED
         self._allowed = allowed_difference(model, args)
         # Accelerate wraps the loader whose attribute is read when a pass over the rows begins.
         loader = getattr(loader, "base_dataloader", loader)
@@ -131,18 +107,13 @@ class FirstStep:
             self.rows.go_on(Path(args.output_dir) / f"checkpoint-{step}")
         if alone:
             self._padded = model.register_forward_hook(self._measured, with_kwargs=True)
-        self._parts = TrainedParts(model)
-        self.fed = FedBatches(args.gradient_accumulation_steps, self._report, step)
-        model.register_forward_pre_hook(self.fed.passes, with_kwargs=True)
 
         def collate(rows: Sequence[Row]) -> Any:
             # Before the batch is made: collators may take the labels out of the rows.
-            if self._is_open:
-                self._collated.append([dict(row) for row in rows])
+            self.made.append([dict(row) for row in rows] if alone else [])
             self.rows.collated(rows)
-            self.fed.collated(rows)
             batch = make(rows)
-            self._has_teacher |= TEACHER in batch
+            self.has_teacher |= FOR_THE_LOSS[0] in batch
             self._asks_for_few |= "logits_to_keep" in batch
             return batch
 
@@ -163,7 +134,7 @@ class FirstStep:
         number, part, row = found
         kept, learned = logits[number, part][:-1], labels[number, part][1:]
         nats = float(token_nats(kept[learned != IGNORED], learned[learned != IGNORED]).sum())
-        with _alone(model, self._dtype):
+        with plainly(model, self._dtype):
             ((alone, count, _),) = nats_of(model, [row])
         self._report_apart("padded_row", abs(nats - alone) / max(abs(alone), count))
 
@@ -176,7 +147,7 @@ class FirstStep:
         if self.rows.is_off or args.world_size > 1:
             return
         few = plain_rows(self._written)
-        with _alone(model, autocast_dtype(args)):
+        with plainly(model, autocast_dtype(args)):
             # Who makes batches that ask for few logits was found to get the right ones.
             found = (
                 learned_nats(model, few)
@@ -187,34 +158,29 @@ class FirstStep:
         rows = [[str(nats), count] for nats, count in zip(found, counts, strict=True)]
         self._report({"event": "kept_rows", "rows": rows})
 
-    def before(self, model: Any, args: Any) -> None:
-        if not self._is_open:
-            return
-        self._is_open = False
-        rows = [
-            row for batch in self._collated[: args.gradient_accumulation_steps] for row in batch
-        ]
-        self._collated = []
-        # Noise that is added to embeddings, or what is dropped out, gives another loss each time.
-        noise = ("neftune_noise_alpha", "label_smoothing_factor")
-        is_noisy = any(getattr(args, name, None) for name in noise) or drops_out(model)
-        has_labels = all("labels" in row and "input_ids" in row for row in rows)
-        if not rows or not has_labels or not self._is_first or is_noisy:
-            return
-        few = rows[:PLAIN_ROWS]
-        # Documents of a packed row were compared with each by itself already.
-        if all(
-            len(row["input_ids"]) <= PLAIN_TOKENS and len([*documents_of(row)]) == 1 for row in few
-        ):
-            with _alone(model, autocast_dtype(args)):
+    def before(self, model: Any, args: Any) -> list[Sequence[Row]]:
+        """Return the rows of the passes of the step that begins; look at the first two before the first step."""
+        batches = [] if self.rows.is_off else self.made[: args.gradient_accumulation_steps]
+        few = [row for batch in batches for row in batch][:PLAIN_ROWS]
+        is_open, self._is_open = self._is_open, False
+        is_short = all(len(row["input_ids"]) <= PLAIN_TOKENS for row in few)
+        if is_open and few and is_short and all(len([*documents_of(one)]) == 1 for one in few):
+            with plainly(model, autocast_dtype(args)):
                 found, apart = nats_and_ahead(model, few)
-            self._plain = [(learned, count) for learned, count, _ in found]
             tokens = sum(len(row["input_ids"]) - 1 for row in few)
             loss = sum(whole for *_, whole in found) / max(tokens, 1)
             guess = math.log(model.get_output_embeddings().weight.shape[0])
             self._report({"event": "base_loss", "loss": str(loss), "guess": guess})
             self._report_apart("ahead", apart)
-        self._handle = model.register_forward_hook(self._passed, with_kwargs=True)
+        return batches
+
+    def step_ended(self, batches: int) -> None:
+        del self.made[:batches]
+        self.rows.step_ended(batches)
+
+    def epoch_ended(self, epoch: float) -> None:
+        self.made.clear()
+        self.rows.epoch_ended(epoch)
 
     def _look(self, rows: Sequence[Row]) -> None:
         """Report rows that learn otherwise than their rendered form says, and how the first one does."""
@@ -229,69 +195,6 @@ class FirstStep:
         )
         found = {"wrong": len(rows), "learned": learned, "expected": expected}
         self._report({"event": "labels", **found})
-
-    def _passed(self, model: Any, given: Any, named: Mapping[str, Any], result: Any) -> None:
-        logits, labels = getattr(result, "logits", None), named.get("labels")
-        if not model.training or not isinstance(logits, torch.Tensor) or labels is None:
-            self._has_logits = False
-            return
-        with torch.no_grad():
-            if "logits_to_keep" in named:
-                kept, learned = logits[0], labels[0]
-                # Behind one shared start the learned tokens stand one row after another.
-                sizes = [count for _, count in self._plain[len(self._nats) :]]
-            else:
-                mask = labels[:, 1:] != IGNORED
-                kept, learned = logits[:, :-1][mask], labels[:, 1:][mask]
-                sizes = mask.sum(1).tolist()
-            nats = token_nats(kept, learned)
-        self._passes.append((float(nats.sum()), len(learned)))
-        begin = 0
-        for size in sizes:
-            if begin + size > len(nats) or len(self._nats) == PLAIN_ROWS:
-                break
-            self._nats.append(float(nats[begin : begin + size].sum()))
-            begin += size
-
-    def before_update(self) -> None:
-        """Compare the two rows, and report adapters that get no gradient."""
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
-            if self._has_logits and self._plain:
-                apart = (
-                    abs(own - nats) / max(abs(nats), count)
-                    for (nats, count), own in zip(self._plain, self._nats, strict=False)
-                )
-                self._report_apart("first_rows", max(apart, default=0.0))
-        self._report({"event": "still", **self._parts.still()})
-
-    def logged(self, loss: float) -> None:
-        """Compare the first loss that the trainer logs with that of its own logits."""
-        is_first, self._first_logged = self._first_logged, False
-        if not is_first:
-            return
-        nats, tokens = (sum(one) for one in zip((0.0, 0), *self._passes, strict=True))
-        is_known = self._has_logits and tokens > 0 and not self._has_teacher
-        means = sum(own / max(count, 1) for own, count in self._passes)
-        sums = _of_all([not is_known, nats, tokens, means, len(self._passes)])
-        unknown, nats, tokens, means, passes = sums
-        if unknown:
-            return
-        # Models that do not take the number of learned tokens give a mean of each batch.
-        ways = (nats / tokens, means / passes)
-        found = {"logged": str(loss), "computed": str(min(ways, key=lambda one: abs(one - loss)))}
-        self._report({"event": "first_loss", **found, "allowed": self._logged_allowed})
-
-
-def _of_all(numbers: Sequence[float]) -> list[float]:
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return list(numbers)
-    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    summed = torch.tensor(numbers, dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(summed)
-    found: list[float] = summed.tolist()
-    return found
 
 
 def padded_row(
@@ -381,30 +284,28 @@ def token_nats(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _alone(model: Any, dtype: torch.dtype | None) -> Iterator[None]:
-    """Have a model read rows in the plain way, and leave it as it was."""
+def plainly(model: Any, dtype: torch.dtype | None) -> Iterator[None]:
+    """Have a model read rows in the plain way, nothing fused or shared, and leave it as it was."""
     before = attention_of(model)
+    fused = [
+        (one, forward)
+        for one in model.modules()
+        if isinstance(forward := vars(one).get("forward"), partial)
+        and forward.func.__module__ == fused_lora.__name__
+    ]
     with undisturbed(model), casting(model, dtype):
         model.eval()
         if before == SHARED_ATTENTION:
             model.set_attn_implementation("eager")
+        for module, _ in fused:
+            del module.forward
         try:
             yield
         finally:
+            for module, forward in fused:
+                module.forward = forward
             if before == SHARED_ATTENTION:
                 model.set_attn_implementation(before)
-
-
-def drops_out(model: torch.nn.Module) -> bool:
-    """Say whether anything but an adapter is dropped out in training; a new adapter adds nothing yet."""
-    dropouts = (
-        one
-        for name, one in model.named_modules()
-        if isinstance(one, torch.nn.Dropout) and "lora" not in name
-    )
-    config = getattr(model, "config", None)
-    of_attention = getattr(config, "attention_dropout", 0.0) or 0.0
-    return bool(of_attention) or any(one.p > 0 for one in dropouts)
 
 
 def optimizer_steps(optimizer: Any) -> int | None:

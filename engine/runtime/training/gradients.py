@@ -102,7 +102,7 @@ def gradients_of(model: torch.nn.Module, batch: Batch, *, is_exact: bool = False
     """
     torch.manual_seed(0)
     model.train()
-    for module in filter(_draws, model.modules()) if is_exact else ():
+    for module in filter(draws, model.modules()) if is_exact else ():
         module.eval()
     model.zero_grad()
     loss = model(**batch).loss
@@ -112,7 +112,7 @@ def gradients_of(model: torch.nn.Module, batch: Batch, *, is_exact: bool = False
     return Gradients(loss=float(loss.detach()), tensors=tensors)
 
 
-def _draws(module: torch.nn.Module) -> bool:
+def draws(module: torch.nn.Module) -> bool:
     names = ("attention_dropout", "neftune_noise_alpha")
     return isinstance(module, torch.nn.Dropout) or any(getattr(module, name, 0) for name in names)
 

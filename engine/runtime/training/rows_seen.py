@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b, sha256
 from itertools import batched
 from pathlib import Path
 from typing import Any, Final
-
-import torch
 
 from engine.files.reading import parse_json, read_json
 from engine.runtime.rendering.chat import kept_chat
@@ -23,8 +21,6 @@ FILE: Final = "rows.json"
 """In a checkpoint."""
 BYTES: Final = 8
 KEYS: Final = ("input_ids", "labels", "attention_mask")
-AHEAD: Final = 3
-"""Batches that are made before they are learned from, beside those of a step."""
 HEAD: Final = 32
 """Rows whose order is compared: no shuffle leaves as many, or all of at least `FEW`, where they stand."""
 FEW: Final = 12
@@ -63,35 +59,6 @@ class Written(Value):
                         is_learned = self.learn_all or part["label"]
                         labels += found if is_learned else [IGNORED] * len(found)
                     yield tuple(ids), labels
-
-
-class FedBatches:
-    """Takes rows as batches are made of them, and looks at what the model is given in training."""
-
-    def __init__(self, passes: int, report: Callable[[Mapping[str, Any]], None], step: int) -> None:
-        """Look at a training of so many passes a step, behind `step` steps; `report` is called at most once."""
-        self._made = deque[list[int]](maxlen=passes + AHEAD)
-        self._report = report
-        self._is_done = False
-        self.step = step
-
-    def collated(self, rows: Sequence[SeenRow]) -> None:
-        if not all("labels" in row and "input_ids" in row for row in rows):
-            self._is_done = True
-            return
-        # Nothing stands before the first token, so it is learned by no one.
-        self._made.append([one for row in rows for one in [*row["labels"]][1:] if one != IGNORED])
-
-    def passes(self, model: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
-        """Report labels that are those of none of the latest batches."""
-        shifted, labels = named.get("shift_labels"), named.get("labels")
-        learned = labels[:, 1:] if shifted is None and isinstance(labels, torch.Tensor) else shifted
-        if self._is_done or not model.training or not self._made or learned is None:
-            return
-        if learned[learned != IGNORED].tolist() in self._made:
-            return
-        self._is_done = True
-        self._report({"event": "fed", "step": self.step + 1})
 
 
 class RowsSeen:

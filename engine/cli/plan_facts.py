@@ -48,8 +48,6 @@ def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
     """Lines of what training takes, and of all stages together; with `explain` how each was derived."""
     training = found.training
     lines = [("trains", " · ".join(parts))] if (parts := list(_trained(found))) else []
-    if training.shared_prefix:
-        lines.append(("shared prefix", training.shared_prefix))
     if training.kernels:
         lines.append(("kernels", training.kernels))
     if training.memory_bytes is not None:

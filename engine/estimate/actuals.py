@@ -8,35 +8,20 @@ from dataclasses import dataclass, field
 from engine.artifacts import results
 from engine.backends.usage import Usage
 from engine.estimate import measured
-from engine.estimate.run import SWEPT, Forecast, StageForecast, forecast, further_trainings
+from engine.estimate.run import Forecast, StageForecast, forecast, further_trainings
 from engine.estimate.training import measurement
 from engine.evidence import StageCost, StageRecord, StageStatus
 from engine.files.reading import read_json
 from engine.pipeline.plan import UNFINISHED, PlanInputs, plan_run
 from engine.recipe.model import Recipe
-from engine.render.number_format import about
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store
 from engine.training.train import USAGE
-from engine.values import Value, from_json, replace
+from engine.values import from_json, replace
 
 Artifacts = Mapping[str, Artifact]
 BEFORE = "before the run"
 LATER = "before training, when the rows were known"
-
-
-class Rest(Value):
-    own: float | None
-    after: float
-    """Of the later stages whose time is known."""
-    is_least: bool
-
-    def words(self, elapsed: float, counted: float | None) -> str:
-        """Return `3 min` or `at least 3 min`; empty where no more is known than `counted`, the time left of a count."""
-        own = max((self.own or 0.0) - elapsed, counted or 0.0)
-        if not self.after and self.own is None:
-            return ""
-        return f"{'at least ' if self.is_least else ''}{about(own + self.after)}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,12 +43,6 @@ class CostTracker:
         if self.training.seconds is None:
             self.training = self._forecast().stages.get("train", self.training)
             self.when = LATER
-
-    def rest(self, stage: str) -> Rest:
-        found = {name: one for name, one in self._forecast().stages.items() if one != SWEPT}
-        own = found.pop(stage, StageForecast()).seconds
-        known = [one.seconds for one in found.values() if one.seconds is not None]
-        return Rest(own=own, after=sum(known), is_least=own is None or len(known) < len(found))
 
     def _forecast(self) -> Forecast:
         plan = plan_run(self.recipe, self.store, inputs=self.inputs)

@@ -12,7 +12,6 @@ from engine.backends.base import (
     CompileInputs,
     Schedule,
     accumulation,
-    plain_reason,
     rate_in_words,
     schedule,
     shares_prefix,
@@ -27,7 +26,6 @@ from engine.estimate.measured import Measurement
 from engine.estimate.row_tokens import Lengths, mean, padded
 from engine.estimate.rows import Sampler, Workload, counted_by, counted_rows, workload_of
 from engine.estimate.shape import ModelShape
-from engine.recipe.methods import unset_options
 from engine.recipe.model import Method, Recipe
 from engine.render.number_format import epochs
 from engine.runtime.rendering.key import rendered_key
@@ -43,8 +41,6 @@ CHECKPOINTS = 3
 """On disk at once: two that stay, and one that is being written."""
 STATE = 3
 """Numbers in a checkpoint for each trained one: itself, and two of the optimizer."""
-NOTICED = 1.05
-"""Times fewer tokens from which sharing the start of rows is worth a line."""
 TEXTS_OF_PREFERENCE = 2
 
 
@@ -54,8 +50,6 @@ class TrainingEstimate(Value):
     """Of an epoch, without padding."""
     exact_tokens: bool = False
     """They were counted by the base model's tokenizer."""
-    shared_prefix: str = ""
-    """What it saves that rows share the tokens they begin with, in words; empty where it is not known to."""
     kernels: str = ""
     """Which kernels of a GPU are used, and what is missing for more, in words; empty where there is no choice."""
     trainable_parameters: int | None = None
@@ -177,13 +171,10 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         validation_rows=0,
         kernels=backend.kernels(device),
     )
-    # without a row where every one of the sample is left out
-    has_shared = work.shared and work.train and not work.at_most
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
-        shared_prefix=_shared_text(recipe, work) if has_shared else "",
         kernels=backend.kernel_words(recipe, kernels),
         unknown=known.missing,
         derived=tuple(derived),
@@ -345,23 +336,6 @@ def _source(measured: Measurement) -> str:
     day = measured.created[:16].replace("T", " ")
     by = "trial steps" if measured.by == "probe" else "a run"
     return f"{by} on this machine on {day} UTC"
-
-
-def _shared_text(recipe: Recipe, work: Workload) -> str:
-    if not shares_prefix(recipe):
-        options = ("neftune_alpha", "loss_on")
-        is_plain = unset_options(recipe.method, options) == options
-        return "" if is_plain else f"computed for each row: {plain_reason(recipe)}"
-    rows, length = recipe.method.micro_batch_size, round(work.mean)
-    batch = _shared(work, rows, length)
-    fewer = rows * padded(work.train, rows) / batch.tokens
-    if fewer < NOTICED:
-        return ""
-    about = "" if work.exact else "about "
-    return (
-        f"prompts begin with the same {about}{batch.shared} of {length} tokens: "
-        f"{fewer:.1f} times fewer to compute in a batch of {rows}"
-    )
 
 
 def _size(count: float) -> str:

@@ -287,33 +287,6 @@ def test_each_row_keeps_what_it_learns_and_the_token_before(tmp_path: Path) -> N
     assert course.batch.shared == 10 - (3 + 1)
 
 
-def test_what_sharing_saves_is_reported_of_rows_whose_lengths_are_known(tmp_path: Path) -> None:
-    work = replace(EXACT, shared=12, learned=2.0)
-    recipe = recipe_in(tmp_path, dropout=0.0, batch_size=8)
-    found = {
-        name: estimate_from(recipe, CPU, Known(shape=None, workload=work)).shared_prefix
-        for name, work in {
-            "counted": work,
-            "guessed": replace(work, exact=False),
-            "unknown": replace(work, at_most=True),
-        }.items()
-    }
-
-    assert found["counted"].startswith(
-        "prompts begin with the same 12 of 30 tokens: 2.9 times fewer"
-    )
-    assert "about 12 of 30" in found["guessed"]
-    assert found["unknown"] == ""
-
-
-def test_what_sharing_does_not_save_is_not_reported(tmp_path: Path) -> None:
-    """A row alone shares its beginning with none."""
-    work = replace(EXACT, shared=12, learned=2.0)
-    recipe = recipe_in(tmp_path, dropout=0.0, batch_size=8, micro_batch_size=1)
-
-    assert estimate_from(recipe, CPU, Known(shape=None, workload=work)).shared_prefix == ""
-
-
 def test_epochs_are_those_that_the_trainer_counts(tmp_path: Path) -> None:
     """20 rows are 10 passes of 2, and 9 steps of 3 passes go through them 2 times and 3 passes further."""
     work = replace(EXACT, train_rows=20)

@@ -133,7 +133,7 @@ def asked_model(
         )
     from engine.runs.model_forms import WeightsModel
 
-    return WeightsModel.of(run, store, form=form, progress=progress, unaccepted=unaccepted)
+    return WeightsModel(run, store, form=form, progress=progress, unaccepted=unaccepted)
 
 
 def _counts(answered: AnsweredRows, asked: Path, root: Path) -> str:

@@ -93,18 +93,12 @@ class RowSample(Value):
 
 
 class _Texts(Value):
-    turns: tuple[str, ...]
+    text: str
+    """Of all turns; of a pair with the longer answer."""
     asked: str
     """What is read: an answer, which may hold the names of fields, says nothing of the language."""
-    other_answer: tuple[str, ...] = ()
-    """Of a pair: the turns of the answer that is not wanted, in the place of the last ones."""
+    turns: int = 1
     has_system: bool = False
-
-    @property
-    def longest(self) -> str:
-        before = self.turns[: len(self.turns) - len(self.other_answer)]
-        other = "\n".join((*before, *self.other_answer))
-        return max("\n".join(self.turns), other, key=len)
 
 
 def sampled_examples(recipe: Recipe, data: Artifact, tokenizer: Path | None) -> RowSample:
@@ -141,11 +135,11 @@ def _sample(
         asked = asking(task.system) + asking(question(task, ""))
 
     def tokens(row: _Texts) -> int:
-        own = count(row.longest)
+        own = count(row.text)
         if not task.spec.has_turns:
             return math.ceil(own) + 1  # the end of the text
         adds_system = bool(task.system) and not row.has_system
-        turns = TURN * (len(row.turns) + adds_system)
+        turns = TURN * (row.turns + adds_system)
         opening = 0 if adds_system or row.has_system else OPENING
         return opening + turns + math.ceil(own + asked)
 
@@ -178,12 +172,15 @@ def _texts(task: Task, row: Example | Filled) -> _Texts:
     bare = replace(task, instruction="", system="")
     found = conversation(bare, input=row.input, target=row.target, payload=row.payload)
     if not found.messages:
-        return _Texts(turns=(row.input,), asked=row.input)
-    tools = tuple(json.dumps(tool, ensure_ascii=False) for tool in found.tools)
+        return _Texts(text=row.input, asked=row.input)
+    tools = (json.dumps(tool, ensure_ascii=False) for tool in found.tools)
+    turns = [*tools, *map(_written, found.messages)]
+    # Of a pair, the answer that is not wanted is in the place of the last turns.
+    other = [*turns[: len(turns) - len(found.rejected)], *map(_written, found.rejected)]
     return _Texts(
-        turns=(*tools, *map(_written, found.messages)),
+        text=max("\n".join(turns), "\n".join(other), key=len),
         asked=row.input,
-        other_answer=tuple(map(_written, found.rejected)),
+        turns=len(turns),
         has_system=found.messages[0]["role"] == _SYSTEM,
     )
 
@@ -197,7 +194,7 @@ def _within(rows: Iterable[_Texts]) -> Iterator[_Texts]:
     characters = 0
     for row in rows:
         yield row
-        characters += len(row.longest)
+        characters += len(row.text)
         if characters > CHARACTERS:
             return
 

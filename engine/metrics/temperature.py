@@ -8,7 +8,7 @@ off what chance adds to the error of few rows in the mean (Kumar et al. 2019, se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -25,7 +25,6 @@ from engine.metrics.table import (
     Sums,
     Table,
     make_table,
-    mean_of_rows,
     ratio,
 )
 from engine.recipe.methods import FEWEST_TO_CALIBRATE
@@ -97,24 +96,26 @@ def reliability(
     for side, answers in sides.items():
         columns |= _columns(side, answers, judging.task.labels, bins)
     table = make_table(rows, columns)
-    measures: list[Measure] = []
-    for side in sides:
+    measures = [
+        Measure(name=f"{name}.{side}", value=_at(part, side))
+        for side in sides
+        for name, part in _PARTS.items()
+    ]
+    if len(sides) > 1:
         measures += [
-            Measure(name=f"ece.{side}", value=partial(calibration_error, side=f".{side}")),
-            Measure(name=f"ece_less_chance.{side}", value=partial(_less_chance, side=side)),
-            mean_of_rows(f"brier.{side}", f"brier.{side}"),
-            mean_of_rows(f"nll.{side}", f"nll.{side}"),
+            Measure(name=f"{name}.change", value=partial(_change, part))
+            for name, part in _PARTS.items()
         ]
-    measures += _changes() if len(sides) > 1 else []
-    found = {
-        one.name: one
-        for one in metrics_of(table, measures, confidence=judging.confidence, seed=judging.seed)
-    }
+    found = metrics_of(table, measures, confidence=judging.confidence, seed=judging.seed)
+    of_side: dict[str, list[Metric]] = {"before": [], "after": [], "change": []}
+    for one in found:
+        name, _, side = one.name.rpartition(".")
+        of_side[side].append(replace(one, name=name))
     return replace(
         made,
-        before=_of(found, "before"),
-        after=_of(found, "after"),
-        change=_of(found, "change"),
+        before=tuple(of_side["before"]),
+        after=tuple(of_side["after"]),
+        change=tuple(of_side["change"]),
         bins_before=_diagram(table, "before", rows, bins),
         bins_after=_diagram(table, "after", after, bins) if len(sides) > 1 else (),
     )
@@ -152,24 +153,20 @@ def _equal_mass(confidence: Floats, bins: int) -> Floats:
     return np.searchsorted(edges, confidence, side="right")
 
 
-def _changes() -> list[Measure]:
-    def mean(sums: Sums, name: str) -> Floats:
-        return ratio(sums[f"{name}.after"] - sums[f"{name}.before"], sums["rows"])
+def _error(sums: Sums, side: str) -> Floats:
+    return calibration_error(sums, f".{side}")
 
-    return [
-        Measure(
-            name="ece.change",
-            value=lambda sums: (
-                calibration_error(sums, ".after") - calibration_error(sums, ".before")
-            ),
-        ),
-        Measure(
-            name="ece_less_chance.change",
-            value=lambda sums: _less_chance(sums, "after") - _less_chance(sums, "before"),
-        ),
-        Measure(name="brier.change", value=lambda sums: mean(sums, "brier")),
-        Measure(name="nll.change", value=lambda sums: mean(sums, "nll")),
-    ]
+
+def _mean(name: str, sums: Sums, side: str) -> Floats:
+    return ratio(sums[f"{name}.{side}"], sums["rows"])
+
+
+def _at(part: Callable[[Sums, str], Floats], side: str) -> Callable[[Sums], Floats]:
+    return lambda sums: part(sums, side)
+
+
+def _change(part: Callable[[Sums, str], Floats], sums: Sums) -> Floats:
+    return part(sums, "after") - part(sums, "before")
 
 
 def _less_chance(sums: Sums, side: str) -> Floats:
@@ -190,9 +187,12 @@ def _less_chance(sums: Sums, side: str) -> Floats:
     return np.maximum(error, 0)
 
 
-def _of(found: dict[str, Metric], side: str) -> tuple[Metric, ...]:
-    names = [name for name in found if name.endswith(f".{side}")]
-    return tuple(replace(found[name], name=name.removesuffix(f".{side}")) for name in names)
+_PARTS: Final[dict[str, Callable[[Sums, str], Floats]]] = {
+    "ece": _error,
+    "ece_less_chance": _less_chance,
+    "brier": partial(_mean, "brier"),
+    "nll": partial(_mean, "nll"),
+}
 
 
 def _diagram(

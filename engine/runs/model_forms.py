@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.artifacts.stage import training_text
 from engine.data.examples.example import Example, iter_examples
-from engine.environment import Device, detect_device, version_of
+from engine.environment import detect_device, version_of
 from engine.errors import RecipeError
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
 from engine.parity.files import ADAPTER, as_file
 from engine.progress import Progress
-from engine.recipe.model import FewerLayers, PathRef, Recipe, Scratch
+from engine.recipe.model import FewerLayers, PathRef, Scratch
 from engine.recipe.prompt import asks_partly_blank, parse_answer
 from engine.recipe.text.paths import absolute
 from engine.render.report.page import read_json
@@ -41,26 +40,17 @@ FORMS: Final = ("gguf", "merged", "adapter")
 VERSIONS: Final = ("torch", "transformers", "peft")
 
 
-@dataclass(kw_only=True)
 class WeightsModel:
-    form: str
-    """`merged` or `adapter`."""
-    recipe: Recipe
-    key: str
-    folder: Path
-    """Of a whole model: the merged one, or the base below the adapter."""
-    adapter: Path | None
-    asked: PredictionInputs
-    calibration: FileCalibration | None = None
-    """That of the trained model; None where its recipe asks for none."""
-    outcome: str = ACCEPTED
-    device: Device = field(default_factory=detect_device)
-
-    @classmethod
-    def of(
-        cls, run: Path, store: Store, *, form: str, progress: Progress, unaccepted: bool = False
-    ) -> WeightsModel:
-        """Return a form of a run, which was accepted or may be `unaccepted`.
+    def __init__(
+        self,
+        run: Path,
+        store: Store,
+        *,
+        form: str,
+        progress: Progress,
+        unaccepted: bool = False,
+    ) -> None:
+        """Find a form of a run, `merged` or `adapter`; the run was accepted or may be `unaccepted`.
 
         RecipeError R424 where the run or the store has it not, R316. A full training has its model for an adapter.
 
@@ -69,8 +59,9 @@ class WeightsModel:
         require_ours(run, "its model is not asked")
         recipe, record = recipe_of(run), read_record(run)
         require_answers(recipe.task)
-        outcome = str(record.get("outcome"))
-        if outcome != ACCEPTED and not unaccepted:
+        self.form, self.recipe, self.device = form, recipe, detect_device()
+        self.outcome = str(record.get("outcome"))
+        if self.outcome != ACCEPTED and not unaccepted:
             why = f"`{run.parent.name}/{run.name}` was not accepted"
             raise _none(form, why, UNACCEPTED)
         is_full = recipe.method.kind == "full"
@@ -80,9 +71,11 @@ class WeightsModel:
         data, made = (left_by(stage, record, store) for stage in stages)
         if data is None or made is None:
             raise _none(form, LOST.format(stages[0 if data is None else 1]), MAKES_IT)
-        adapter = made.file("adapter") if form == "adapter" and not is_full else None
-        if adapter is None:
-            whole = made.file("model")
+        self.key = made.key
+        self.adapter = made.file("adapter") if form == "adapter" and not is_full else None
+        # Of a whole model: the merged one, or the base below the adapter.
+        if self.adapter is None:
+            self.folder = made.file("model")
         else:
             from engine.runtime.models.start import Start, locate_start  # brings torch
 
@@ -94,22 +87,13 @@ class WeightsModel:
                 hint = "put its files back; a path to it is meant from the folder one stands in"
                 raise _none(form, "the base model is not the one that was trained on", hint)
             start = Start(base=base, identity=known, text=training_text(data))
-            whole = locate_start(start, store.cached, progress)
-        calibration = None
+            self.folder = locate_start(start, store.cached, progress)
+        self.calibration: FileCalibration | None = None
         if recipe.calibrates:
             report = read_json(read_file(run, "report.json").decode())
             tuned = next((one for one in report.calibrated if one.form == ADAPTER), None)
-            calibration = None if tuned is None else as_file(tuned)
-        return cls(
-            form=form,
-            recipe=recipe,
-            key=made.key,
-            folder=whole,
-            adapter=adapter,
-            asked=PredictionInputs.of(recipe, iter_examples(data.file("train.jsonl"))),
-            calibration=calibration,
-            outcome=outcome,
-        )
+            self.calibration = None if tuned is None else as_file(tuned)
+        self.asked = PredictionInputs.of(recipe, iter_examples(data.file("train.jsonl")))
 
     @cached_property
     def task(self) -> TaskFile:

@@ -13,7 +13,6 @@ from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.probes import ProbeItem, builtin_digest, probe_items
 from engine.data.reading.sources import source_names, source_slice
-from engine.errors import DataError, Problem
 from engine.inference import predict
 from engine.inference.replay import documents, judging_of, likelihoods, text_slice
 from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_scores
@@ -86,7 +85,12 @@ def run(context: StageContext) -> None:
 
     DataError D385, D386 for a probe that cannot be asked, StageError X616 for a likelihood that is not a number.
     """
-    items = _items(context)
+    seed = context.recipe.splits.seed
+    items = [
+        item
+        for probe in probes_of(context.recipe)
+        for item in probe_items(probe, seed=seed, cached=context.cached, progress=context.progress)
+    ]
     text = _text(context.recipe)
     texts, left_out = documents(context, text) if text else ([], 0)
     trained = context.artifacts["train"]
@@ -125,20 +129,6 @@ def run(context: StageContext) -> None:
         )
         result = replace(result, text=scores)
     write_json(context.workdir / FILE, to_json(result))
-
-
-def _items(context: StageContext) -> list[ProbeItem]:
-    items: list[ProbeItem] = []
-    problems: list[Problem] = []
-    seed = context.recipe.splits.seed
-    for probe in probes_of(context.recipe):
-        try:
-            items += probe_items(probe, seed=seed, cached=context.cached, progress=context.progress)
-        except DataError as error:
-            problems += error.problems
-    if problems:
-        raise DataError(problems)
-    return items
 
 
 def _answers(

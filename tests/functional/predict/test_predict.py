@@ -355,7 +355,7 @@ def test_another_form_is_served_with_the_answers_of_predict(finished: Project) -
     texts = ["a lovely film", "a dull film"]
     (run,) = run_folders(finished.folder / ".recipe")
     store = Store(finished.folder / ".recipe")
-    model = WeightsModel.of(run, store, form="merged", progress=SilentProgress())
+    model = WeightsModel(run, store, form="merged", progress=SilentProgress())
     asker = ServedWeights(model=model, task=model.task, threads=1, most_waiting=8)
 
     async def ask() -> list[Any]:

@@ -55,10 +55,8 @@ def write_archive(
 
     `digests` are the sha256 that members must have as they are written.
 
-    Raises:
-        OSError: the file cannot be written, or a member cannot be read.
-        ArchiveError: a member has another sha256; nothing is left of the file then.
-
+    OSError: the file cannot be written, or a member cannot be read. ArchiveError: a member has another sha256;
+    nothing is left of the file then.
     """
     whole = Path(os.path.abspath(path))  # as written: resolving would follow links
     refuse_link(whole)
@@ -76,10 +74,8 @@ def read_archive(
 ) -> tuple[Member, ...]:
     """Return every member, in order; those that `is_large` names may be larger than `KEPT`.
 
-    Raises:
-        ArchiveError: a byte is not what `write_archive` would have written, or a size is beyond reason.
-        OSError: the file cannot be read, or is none.
-
+    ArchiveError: a byte is not what `write_archive` would have written, or a size is beyond reason. OSError: the file
+    cannot be read, or is none.
     """
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
@@ -140,8 +136,7 @@ def _members(stream: IO[bytes], is_large: Callable[[str], bool], *, end: int) ->
             raise ArchiveError(f"the bytes behind `{name}` are not zero")
         data = bytes(kept) if size <= KEPT else None
         yield Member(name=name, sha256=digest.hexdigest(), data=data, size=size)
-    # its first block was read as a header; asking for more than is left shows what stands behind
-    # it
+    # its first block was read as a header; asking for more than is left shows what stands behind it
     if stream.read(END) != bytes(END - BLOCK):
         raise ArchiveError("something stands behind its end")
 

@@ -63,13 +63,10 @@ def make_bundle(
 
     `with_rows` adds the table of row statistics, from which labels and answers of rows can be derived.
 
-    Raises:
-        RecipeError: X663 the run has no accepted model, or is not the run of its lock; X661 no usable key;
-            X665 a file is not the accepted one as it leaves; X666 the files of the run contradict each other.
-        StoreError: X662 a new key or the bundle cannot be written; E751 the run was not made here; E758 a
-            file of it is not the one that the run left.
-        DataError: D38x the lock cannot be read.
-
+    RecipeError: X663 the run has no accepted model, or is not the run of its lock; X661 no usable key; X665 a file is
+    not the accepted one as it leaves; X666 the files of the run contradict each other. StoreError: X662 a new key or
+    the bundle cannot be written; E751 the run was not made here; E758 a file of it is not the one that the run left.
+    DataError: D38x the lock cannot be read.
     """
     require_ours(run, "it is not signed as yours")
     report, accepted, evidence = evidence_of(run)
@@ -117,11 +114,8 @@ def make_bundle(
 def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
     """Return the report of a run, what its lock says, and the files that tell it.
 
-    Raises:
-        RecipeError: X663 they are not of one accepted model.
-        StoreError: E758 a file is not the one that the run left.
-        DataError: D38x the lock cannot be read.
-
+    RecipeError: X663 they are not of one accepted model. StoreError: E758 a file is not the one that the run left.
+    DataError: D38x the lock cannot be read.
     """
     report = report_of(run)
     if report.outcome != ACCEPTED:
@@ -131,8 +125,7 @@ def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
     if lock is None or lock.accepted is None or missing:
         what = ", ".join(missing) or "an accepted run in its lock"
         raise _unfit(f"the run has no {what}", "recipe run RECIPE writes it")
-    # an accepted run that repeats a lock within noise leaves the lock as it was, with the files
-    # of another run
+    # an accepted run that repeats a lock within noise leaves the lock as it was, with the files of another run
     if {file.name: file.sha256 for file in report.files} != lock.accepted.files:
         raise _unfit(
             "its files are not those of its lock",

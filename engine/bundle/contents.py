@@ -185,8 +185,7 @@ def recipe_of(content: bytes, name: str) -> Recipe:
     """Return the recipe of a text, without a look at the files that it names. ContentsError where it is none."""
     path = _NOWHERE / name
 
-    # the only reader that the recipe gets: nothing of this machine is read for a stranger's text,
-    # `extends` included
+    # the only reader that the recipe gets: nothing of this machine is read for a stranger's text, `extends` included
     def read(asked: Path) -> bytes:
         if asked != path:
             raise FileNotFoundError(asked)

@@ -13,6 +13,7 @@ from engine.bundle.recomputed import LOSSLESS, Recomputed
 from engine.environment import version_of
 from engine.evidence import Check, FormResult, Metric, Status, Verdict
 from engine.evidence.verdicts import DIFFERENCES
+from engine.lock.accepted_run import recorded_facts
 from engine.lock.coherence import Comparing, as_text
 from engine.metrics.verdict import judge, verdict
 from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, SAMPLED, lowered
@@ -70,7 +71,9 @@ def row_problems(found: Contents) -> Iterator[str]:
     rows = Comparing("the table of rows", is_exact=is_exact)
     whole = Comparing("the table of rows", is_exact=is_exact, is_whole=True)
     locked = to_json(found.accepted.metrics)
-    yield from whole.differences("lock.accepted.metrics", locked, again.lock_metrics())
+    yield from whole.differences(
+        "lock.accepted.metrics", locked, to_json(recorded_facts(recipe, again.metrics))
+    )
     yield from rows.differences("report", to_json(report), again.report_values())
     asked, there = all_baselines(recipe), {one.name for one in report.baselines}
     due = {one.name for one in asked if not one.optional}

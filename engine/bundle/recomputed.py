@@ -10,7 +10,6 @@ from engine.bundle.rows import BASELINE
 from engine.evidence import Check, Comparison, FormResult, Metric, Scores
 from engine.evidence.verdicts import SELECTIVE
 from engine.kinds import AnswerForm
-from engine.lock.accepted_run import recorded_facts
 from engine.metrics.comparing import (
     PREVIOUS,
     Earlier,
@@ -73,10 +72,6 @@ class Recomputed:
         self.forms = {one.name: names[one.name] for one in found.report.ladder if one.name in names}
         """How the rows of a rung are called; none of one that was only tried, or evaluated on a sample."""
 
-    def lock_metrics(self) -> dict[str, Any]:
-        found: dict[str, Any] = to_json(recorded_facts(self.recipe, self.metrics))
-        return found
-
     def report_values(self) -> dict[str, Any]:
         names = ("holdout", "free", "train", "validation", "folds")
         shown = {name: self.scores[name] for name in names if name in self.scores}
@@ -99,12 +94,8 @@ class Recomputed:
             found |= {QUANTIZED: rungs[-1]["scores"], "agreement": same and same.value}
             if self.recipe.task.spec.answer is AnswerForm.LABEL:
                 found["flips"] = self._flips("merged", QUANTIZED, ("merged", QUANTIZED))
-        return {
-            **found,
-            "baselines": baselines,
-            "comparisons": to_json(self.comparisons),
-            "ladder": rungs,
-        }
+        compared = to_json(self.comparisons)
+        return {**found, "baselines": baselines, "comparisons": compared, "ladder": rungs}
 
     def gate(self) -> list[Check]:
         report, acceptance = self.report, self.recipe.acceptance

@@ -131,11 +131,8 @@ def known_signers() -> frozenset[str]:
 def own_key(path: Path | None) -> tuple[ed25519.Ed25519PrivateKey, bool]:
     """Return the key at `path`, or the user's own; whether it was made just now.
 
-    Raises:
-        RecipeError: X661 the file is no ed25519 key.
-        StoreError: X662 a new key cannot be written.
-        EnvironmentProblem: X660 the libraries are missing.
-
+    RecipeError: X661 the file is no ed25519 key. StoreError: X662 a new key cannot be written. EnvironmentProblem:
+    X660 the libraries are missing.
     """
     require("cryptography", "securesystemslib")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -215,12 +212,7 @@ def sign(payload: bytes, key: ed25519.Ed25519PrivateKey) -> bytes:
 
 
 def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> bytes:
-    """Return the payload of an envelope.
-
-    Raises:
-        ValueError: it is no envelope of ours, or the key did not sign it.
-
-    """
+    """Return the payload of an envelope. ValueError: it is no envelope of ours, or the key did not sign it."""
     from cryptography.exceptions import InvalidSignature
 
     try:

@@ -47,8 +47,7 @@ def _reviewed(options: argparse.Namespace) -> Review:
 
 @contextmanager
 def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type-arg]
-    from engine.review.file_tree import Disk, revisions
-    from engine.review.version import load_side
+    from engine.review.version import Disk, load_side, revisions
 
     if options.since is None and options.to is not None:
         raise RecipeError.one("R022", "--to needs --from", hint="add --from with the old revision")

@@ -120,8 +120,7 @@ def kind_of(name: str) -> str:
 
 def hardware(device: Device) -> dict[str, Any]:
     """Return what can change bits: kind and name of the device, the machine's kind, instructions that were chosen."""
-    # threads are recorded beside these: a reproduction can set their number, and cannot set the
-    # machine
+    # threads are recorded beside these: a reproduction can set their number, and cannot set the machine
     return {
         **({INSTRUCTIONS: found} if (found := instructions()) else {}),
         "device": device.kind,
@@ -329,12 +328,8 @@ def _is_recorded(name: str, recipe: Recipe) -> bool:
 def metric_facts(metric: Metric) -> MetricFacts:
     ends = metric.interval
     low, high = (ends.low, ends.high) if ends else (None, None)
-    return {
-        "value": _rounded(metric.value),
-        "low": _rounded(low),
-        "high": _rounded(high),
-        "n": metric.n,
-    }
+    low, value, high = map(_rounded, (low, metric.value, high))
+    return {"value": value, "low": low, "high": high, "n": metric.n}
 
 
 def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[SeedFacts, ...]:

@@ -38,8 +38,8 @@ def answer(lock: Path, request: dict[str, Any]) -> dict[str, Any]:
         if "write" in request:
             return {"answer": replace_text(lock, request["write"])}
         return {"answer": read_text(lock)}
-    except UnicodeDecodeError as error:
-        return {"failed": [None, error.reason]}
+    except UnicodeDecodeError:
+        return {"failed": [errno.EILSEQ, "not UTF-8"]}
     except OSError as error:
         return {"failed": [error.errno or 5, error.strerror or str(error)]}
 
@@ -80,20 +80,15 @@ class LockProcess:
         found = parse_json(line)
         if "answer" in found:
             return found["answer"]
-        number, words = found["failed"]
-        if number is None:
-            raise UnicodeDecodeError("utf-8", b"", 0, 1, words)
-        raise OSError(number, words, self.lock.name)
+        raise OSError(*found["failed"], self.lock.name)
 
 
-class _Begun:
-    process: LockProcess | None = None
+_begun: dict[Path, LockProcess] = {}
 
 
 def apart_for(lock: Path) -> LockProcess | None:
     """Return the process that reads and writes this lock in the place of this one."""
-    found = _Begun.process
-    return found if found is not None and found.lock == _absolute(lock) else None
+    return _begun.get(_absolute(lock))
 
 
 def begin(lock: Path, held: ExitStack) -> None:
@@ -119,12 +114,8 @@ def begin(lock: Path, held: ExitStack) -> None:
         ) from error
     # Not by a signal: once this process is confined, it may not send one.
     held.callback(child.end_input)
-    _Begun.process = LockProcess(lock=place, child=child)
-    held.callback(_forget)
-
-
-def _forget() -> None:
-    _Begun.process = None
+    _begun[place] = LockProcess(lock=place, child=child)
+    held.callback(_begun.clear)
 
 
 def _absolute(path: Path) -> Path:

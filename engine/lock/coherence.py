@@ -32,17 +32,8 @@ LOOSE: Final = 0.03
 ROUNDED: Final = 0.05
 """Relative, of an error of an estimate, which was taken before the estimate was rounded."""
 _KEYS: Final = (
-    "name",
-    "metric",
-    "direction",
-    "check",
-    "split",
-    "stage",
-    "step",
-    "seed",
-    "label",
-    "form",
-)
+    "name", "metric", "direction", "check", "split", "stage", "step", "seed", "label", "form",
+)  # fmt: skip
 _WORDS: Final = ("note",)
 
 
@@ -203,8 +194,7 @@ def label_counts(recorded: AnswerFacts, labels: Sequence[str]) -> dict[str | Non
     """Return how often recorded answers are each label; None counts those that are none of them."""
     names = {_hash(label, label): label for label in labels}
     found = Counter(map(names.get, _entries(recorded)))
-    # every label stands in it, also with 0, since it is compared with the columns of a confusion
-    # matrix
+    # every label stands in it, also with 0, since it is compared with the columns of a confusion matrix
     return {label: found[label] for label in (*labels, None)}
 
 

@@ -84,18 +84,12 @@ def inputs_of(payload: Mapping[str, Any]) -> str:
 
 
 def bind_to_lock(recipe: Recipe, lock: Lock | None, inputs: str) -> ExpectedDraw:
-    """What the splits of inputs with that digest are held to.
-
-    Raises:
-        DataError: the recorded rows cannot be read.
-
-    """
+    """What the splits of inputs with that digest are held to. DataError: the recorded rows cannot be read."""
     if lock is None or "holdout" not in lock.splits:
         return ExpectedDraw(match=LockMatch.NEW)
     if lock.inputs == inputs:
-        # With the same inputs the record is in the key only where it was when the lock was made.
-        # Otherwise the second run of an unchanged recipe, which finds a lock where the first
-        # found none, would miss all stored results.
+        # With the same inputs the record is in the key only where it was when the lock was made. Otherwise the second
+        # run of an unchanged recipe, which finds a lock where the first found none, would miss all stored results.
         recorded = recorded_rows(recipe, lock) if lock.drawn_with else None
         return ExpectedDraw(match=LockMatch.SAME, digest=lock.drawn_with, recorded=recorded)
     new = draw_of(recipe)
@@ -117,20 +111,14 @@ def needs_record(splits: Splits) -> bool:
     """Whether other rows could move a row of holdout or validation that nothing holds."""
     if splits.folds:
         return False
-    # a fraction moves no row when rows are added; a number of rows does, since others rank before
-    # them then
+    # a fraction moves no row when rows are added; a number of rows does, since others rank before them then
     if splits.by in ("files", "column"):
         return int in (type(splits.holdout), type(splits.validation))
     return splits.by in BY_ORDER or isinstance(splits.holdout, int)
 
 
 def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:
-    """The rows that a lock records.
-
-    Raises:
-        DataError: they are not what the engine writes.
-
-    """
+    """The rows that a lock records. DataError: they are not what the engine writes."""
     try:
         found = membership_from_json(lock.members())
     except ValueError as error:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -252,16 +253,14 @@ def lock_path(recipe_file: Path) -> Path:
     return recipe_file.with_name(f"{recipe_file.stem}{SUFFIX}")
 
 
-def read_lock(path: Path) -> Lock | None:
-    """The lock at `path`, or None when there is no file.
+def read_lock(path: Path, read: Callable[[], str] | None = None) -> Lock | None:
+    """The lock at `path`, or None when there is no file; `read` gives its text where that is not the disk's.
 
-    Raises:
-        DataError: the file cannot be read, is not JSON, or is not a lock of this version.
-
+    DataError: the file cannot be read, is not JSON, or is not a lock of this version.
     """
     apart = apart_for(path)
     try:
-        text = read_text(path) if apart is None else apart.read()
+        text = (read or (apart.read if apart else partial(read_text, path)))()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -285,9 +284,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
 
     A link at `path` is replaced, never followed.
 
-    Raises:
-        OSError: the folder cannot be written; EFBIG where the lock would be larger than what is read again.
-
+    OSError: the folder cannot be written; EFBIG where the lock would be larger than what is read again.
     """
     text = lock_text(lock)
     if len(text.encode()) > MAX_BYTES:
@@ -328,10 +325,6 @@ def _parse(path: Path, data: Any) -> Lock:
             f"`{path.name}` is not a lock that this version writes{named}",
             hint=f"move `{path.name}` away, or install the version of slm-recipe that wrote it",
         )
-    if "sealed" in data:
-        why = f"`{path.name}` is sealed with a key, and this version reads plain locks only"
-        hint = "restore its last plain version with git, or move it away: the next run draws another holdout"
-        raise DataError.one("D381", why, hint=hint)
     try:
         lock = from_json(Lock, {key: value for key, value in data.items() if key != "schema"})
         # a lock without its count would let a used holdout pass for a fresh one

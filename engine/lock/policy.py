@@ -7,21 +7,157 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends import load_backend
-from engine.data.membership import RECORDED_ROWS
+from engine.data.membership import RECORDED_ROWS, differing
+from engine.data.reading.row import several
+from engine.data.reading.sources import fetch_all, read_all
 from engine.environment import Device, detect_device, tool_versions
-from engine.errors import EngineError, ExitCode, Problem, RecipeError
+from engine.errors import DataError, EngineError, ExitCode, Place, Problem, RecipeError, StageError
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
-from engine.lock.accepted_run import accepted_of, used_versions
+from engine.lock.accepted_run import (
+    accepted_of,
+    base_files,
+    config_digest,
+    facts_of_data,
+    kind_of,
+    recipe_facts,
+    split_digests,
+    stage_revisions,
+    used_versions,
+)
 from engine.lock.coherence import contradictions_of_recipe
 from engine.lock.file import Accepted, lock_path, read_lock
-from engine.lock.input_check import InputCheck, changed_since, device_of_lock
+from engine.progress import Progress
 from engine.recipe import moving_references
-from engine.recipe.model import Recipe
+from engine.recipe.model import HubRef, PathRef, Recipe
 from engine.recipe.sweeps import methods_of
+from engine.recipe.text.dump import base_model_mapping, changed_sections
 from engine.recipe.text.paths import as_argument
-from engine.store import Artifact, Store
+from engine.store import Artifact, Cached, Store
 from engine.store.runs import Runs
 from engine.values import Value, replace
+
+Artifacts = Mapping[str, Artifact]
+ON_PURPOSE = "if it is meant, run it with --update-lock: an accepted run then renews the lock"
+
+
+def changed_since(recipe: Recipe, accepted: Accepted) -> tuple[str, ...]:
+    """Return the sections of the recipe that ask for something else than the lock's; none for the same."""
+    now = recipe_facts(recipe)
+    changed = list(changed_sections(accepted.recipe["sections"], now["sections"]))
+    pins = accepted.base_model["reference"], base_model_mapping(recipe.base_model)
+    # a pin that was added or taken away is no change: the lock has the digests of the files
+    both = [{one.get(pin) for one in pins} for pin in ("revision", "sha256")]
+    if "base_model" not in changed and any(len(values) > 1 and all(values) for values in both):
+        changed.append("base_model")
+    if not changed and accepted.recipe["digest"] != now["digest"]:
+        changed.append("recipe")
+    return tuple(changed)
+
+
+class InputCheck(Value):
+    recipe: Recipe
+    accepted: Accepted
+    cached: Cached
+    frozen: bool = False
+
+    def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
+        """Compare the base model, once it is there and before anything is trained. StageError D388."""
+        ref = self.recipe.base_model
+        if isinstance(ref, PathRef) and ref.path.is_dir():
+            if stage == "baseline":
+                self._base_model(ref.path)
+        # what is pinned is the same one; of what is made of another model, or of the rows, the result is compared
+        elif stage == "train" and not reused and isinstance(ref, PathRef | HubRef):
+            if isinstance(ref, HubRef) and ref.revision is not None:
+                return
+            from engine.runtime.models.base_model import locate_base_model  # brings torch
+
+            folder = locate_base_model(ref, self.cached, progress)
+            self._base_model(folder, weights_only=isinstance(ref, PathRef))
+
+    def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
+        """Compare what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config or code."""
+        now, locked = stage_revisions(artifacts).get(stage), self.accepted.stages.get(stage)
+        if self.frozen and now is not None and now != locked:
+            raise RecipeError.one(
+                "D389",
+                f"--frozen: this version's code of stage `{stage}` has revision {now}, the lock has {locked or 'none'}",
+                hint="install the version of slm-recipe that the lock names, or run it without --frozen",
+            )
+        if stage == "data":
+            found, splits = facts_of_data(artifacts["data"]), split_digests(artifacts["data"])
+            digests = {one["name"]: one["sha256"] for one in found["sources"]}
+            changed = [
+                one["name"]
+                for one in (self.accepted.sources if self.frozen else ())
+                if (before := one["sha256"])
+                and digests.get(one["name"], before) not in (None, before)
+            ]
+            other = [
+                name for name, digest in self.accepted.splits.items() if splits.get(name) != digest
+            ]
+            marks = {self.accepted.fingerprints, found["fingerprints"]} - {None}
+            if changed or other or len(marks) > 1:
+                self._name_the_row(progress)
+            if changed:
+                what = f"--frozen: `{changed[0]}` has other bytes, with the same rows"
+                raise _other_data(what, "")
+            if other:
+                raise _other_data(f"{' and '.join(other)} hold other rows", "")
+        elif (
+            stage == "compile" and self.frozen and config_digest(artifacts) != self.accepted.config
+        ):
+            raise RecipeError.one(
+                "D389",
+                "--frozen: the compiled config is not the one of the lock",
+                hint="run it on the kind of device that the lock names, or without --frozen",
+            )
+
+    def _name_the_row(self, progress: Progress) -> None:
+        """Read the sources again and name the first row that the lock does not have; nothing if all are its."""
+        if self.accepted.fingerprints is None:
+            return
+        fetched = fetch_all(self.recipe.data.sources, self.cached, progress)
+        found = differing(read_all(fetched, progress), self.accepted.fingerprints)
+        if not found.rows:
+            return
+        if not found.first:
+            gone = f"{several(found.gone, 'row')} of the lock {'is' if found.gone == 1 else 'are'} gone"
+            raise _other_data(gone, "")
+        differ = several(found.rows, "row differs", "rows differ")
+        raise _other_data(f"{differ}, first at {found.first}", found.first)
+
+    def _base_model(self, folder: Path, *, weights_only: bool = False) -> None:
+        """Compare the files of a model folder; of one that was made here, what the tools write beside is left out."""
+        locked = self.accepted.base_model["files"]
+        if not folder.is_dir() or not locked:
+            return
+        found = base_files(folder)
+        # the model's own files before the tokenizer's: what is named first is taken for the cause
+        for name in sorted({*locked, *found}, key=lambda name: (kind_of(name), name)):
+            if locked.get(name) == found.get(name):
+                continue
+            if weights_only and not name.endswith(".safetensors"):
+                continue
+            how = "differs" if name in locked and name in found else "is not there"
+            how = "is not in the lock" if name not in locked else how
+            raise StageError.one(
+                "D388",
+                f"the {kind_of(name)} is not that of the lock: `{name}` {how}",
+                path="base_model",
+                hint=ON_PURPOSE,
+            )
+
+
+def _other_data(what: str, origin: str) -> DataError:
+    file, _, line = origin.rpartition(":")
+    return DataError.one(
+        "D387",
+        f"the data is not the data of the lock: {what}",
+        path="data.sources",
+        place=(Place(file=file, line=int(line)) if file and line.isdecimal() else None),
+        hint=f"take the lock's rows back; {ON_PURPOSE}",
+    )
 
 
 class LockOptions(Value):
@@ -65,10 +201,23 @@ class LockPolicy(Value):
         return replace(locked, seeds=found.seeds, spread=found.spread)
 
     def device(self, found: Device) -> Device:
-        """Return the device as the lock's run used it: threads, and precision where it is open."""
-        if self.repeats is None:
+        """Return the device with the threads of the lock, and its precision where the recipe says `auto`.
+
+        On a CPU any precision works, natively or not; on others their own stays.
+        """
+        if (locked := self.repeats) is None:
             return found
-        return device_of_lock(found, self.recipe, self.repeats)
+        # another number of threads adds in another order, which changes bits
+        held = replace(found, held_threads=locked.threads)
+        is_cpu = found.kind == "cpu" and locked.hardware.get("device") == "cpu"
+        if (
+            self.recipe.backend.precision == "auto"
+            and is_cpu
+            and locked.precision in ("bf16", "fp32")
+        ):
+            # `Device.precision` answers `auto` by this flag
+            return replace(held, bf16=locked.precision == "bf16")
+        return held
 
     def input_check(self, store: Store) -> InputCheck | None:
         if (locked := self.repeats) is None:
@@ -125,10 +274,8 @@ class LockPolicy(Value):
 def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:
     """Return how a run of the recipe stands to its lock.
 
-    Raises:
-        DataError: the lock cannot be read.
-        RecipeError: D389, with every reason: `options.frozen`, and the lock does not cover the run.
-
+    DataError: the lock cannot be read. RecipeError: D389, with every reason: `options.frozen`, and the lock does not
+    cover the run.
     """
     lock = read_lock(lock_path(recipe.file))
     accepted = lock.accepted if lock else None
@@ -179,8 +326,7 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     else:
         for wrong in contradictions_of_recipe(recipe, accepted):
             yield f"`{path.name}` contradicts itself: {wrong}", "", TAKE_BACK
-    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
-    # the same model
+    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give the same model
     seed = accepted.recipe["seed"]
     if seed not in [method.seed for method in methods_of(recipe)]:
         message = f"{recipe.method.seed} is not the lock's seed {seed}"

@@ -1,15 +1,14 @@
 """The last accepted model of a recipe: which one it is, and its answers on the holdout.
 
-Another model than the one at hand: a run that was accepted before and would train the same again
-is not its own rival. It is known from the runs of the store, or from the lock beside the recipe, which
-may be of another machine. Its answers are part of the gate's key, so that a verdict is reached anew where
-another model has been accepted since.
+Another model than the one at hand: a run that was accepted before and would train the same again is not its own
+rival. It is known from the runs of the store, or from the lock beside the recipe, which may be of another machine.
+Its answers are part of the gate's key, so that a verdict is reached anew where another model has been accepted since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from engine.lock.coherence import (
@@ -63,7 +62,7 @@ class Previous(Value):
         """Return its answers, if they are to the same rows: those of its exported form, where that is known."""
         if self.locked is not None:
             return _of_lock(self, self.locked, rows, recipe)
-        accepted = _day(self.run.started if self.run else "")
+        accepted = self.run.started.partition("T")[0] if self.run else ""
         found, file, source = self.answers, self.file, ""
         name = f"predictions.{form}.jsonl"
         if form and self.exported is not None and (self.exported.path / name).is_file():
@@ -112,19 +111,19 @@ def find_previous(
         return found
     # the run of this store that wrote the accepted part of the lock; none for another machine's. A later run can
     # have reused these predictions, but cannot have written the lock
-    finished, digest = _moment(locked.finished), locked.predictions.get("holdout")
+    finished, digest = datetime.fromisoformat(locked.finished), locked.predictions.get("holdout")
     origin = next(
         (
             one
             for one in accepted
-            if _moment(one.started) <= finished
+            if datetime.fromisoformat(one.started) <= finished
             and (made := store.get(one.keys.get("evaluate") or "-")) is not None
             and (HOLDOUT, digest) in [(entry.name, entry.sha256) for entry in made.files]
         ),
         None,
     )
     # this store has accepted a newer model than the lock's
-    if origin is None and run is not None and finished < _moment(run.started):
+    if origin is None and run is not None and finished < datetime.fromisoformat(run.started):
         return found
     # The store knows the lock's run, and so any model accepted since. The lock is asked only
     # where the store has lost the answers of that very run.
@@ -144,7 +143,7 @@ def _of_lock(
     previous: Previous, locked: Accepted, tuned: Sequence[Prediction], recipe: Recipe
 ) -> Earlier:
     """Return the answers of the lock. What contradicts itself, or cannot be paired, decides nothing."""
-    accepted = _day(locked.finished)
+    accepted = locked.finished.partition("T")[0]
     before = None if recipe.splits.folds else match_answers(locked.answers, tuned, recipe.task)
     differing = contradicted_by_answers(locked, before, recipe) if before else {}
     why_not = ""
@@ -174,19 +173,3 @@ def _of_lock(
         why_not_by=found,
         source=LOCK,
     )
-
-
-def _moment(text: str) -> datetime:
-    """Return a time; the first of all where it cannot be read."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _day(started: str) -> str:
-    try:
-        return datetime.fromisoformat(started).date().isoformat()
-    except ValueError:
-        return "an unknown day"

@@ -104,13 +104,10 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
     if wrong_lock:
         return _not(found, wrong_lock[0])
     # nothing was computed, so nothing was shown; but a false fact of the very model is still named
-    if found.reused and not (_is_same_model(run) and _untrue(found)):
+    is_same = _is_same_model(run)
+    if found.reused and not (is_same and _untrue(found)):
         files = f"the results of {', '.join(found.reused)} come from the store"
-        same = (
-            "they have the digests of the lock"
-            if _is_same_model(run)
-            else "they are not the lock's"
-        )
+        same = "they have the digests of the lock" if is_same else "they are not the lock's"
         return replace(
             found,
             verdict=Repeat.REUSED,
@@ -118,7 +115,7 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
         )
     if run.outcome != "accepted":
         return _not(found, f"the run is {run.outcome}, the lock's was accepted; {_first(first)}")
-    return _of_same_model(found, run) if _is_same_model(run) else _by_its_numbers(found, run)
+    return _of_same_model(found, run) if is_same else _by_its_numbers(found, run)
 
 
 def _contradictions(run: RepeatedRun) -> list[str]:
@@ -189,9 +186,8 @@ def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:
         return True
     if one.name.removeprefix("interval of ") in (*OF_PROBABILITIES, *LIKELIHOODS):
         try:
-            sides = [
-                [float(part) for part in side.split(" to ")] for side in (one.locked, one.found)
-            ]
+            texts = (one.locked, one.found)
+            sides = [[float(part) for part in side.split(" to ")] for side in texts]
         except ValueError:
             return False
         pairs = zip(*sides, strict=False)

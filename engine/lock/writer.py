@@ -135,8 +135,7 @@ class LockWriter:
         try:
             return write_lock(path, lock)
         except OSError as error:
-            # a warning and no error: what took hours to train is not lost for a folder that is
-            # read-only
+            # a warning and no error: what took hours to train is not lost for a folder that is read-only
             self._warn(
                 "D384",
                 f"cannot write `{path.name}` beside the recipe ({error.strerror or error}):"

@@ -18,7 +18,7 @@ from engine.environment import restrict_to
 from engine.errors import DataError, EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
 from engine.failures import as_engine_error
-from engine.lock.input_check import InputCheck
+from engine.lock.policy import InputCheck
 from engine.pipeline.data_outlook import power_estimates, too_few_groups
 from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, plan_run, products
 from engine.process import interrupts

@@ -76,8 +76,6 @@ def _written(value: Any) -> Iterator[str]:
 UNSEEN: Final = (
     "git holds another version of it than the disk, and only the file on the disk was compared"
 )
-_ALIKE: Final = 0.2
-"""Share of lines from which a new recipe is taken for one that is gone; git itself pairs from a half on."""
 
 
 class ChangeStatus(StrEnum):
@@ -271,33 +269,12 @@ def _touched(search: _VersionFiles, path: str) -> Touched | None:
 def _paired(
     search: _VersionFiles, found: Sequence[Touched], gone: Sequence[Touched]
 ) -> Iterator[Touched]:
+    """Yield all of them; a new recipe that has the name of one that is gone replaces it."""
     left = list(gone)
     for one in found:
-        old = _replaced(search, one, left) if one.status is ChangeStatus.NEW else None
-        if old is None:
-            yield one
-        else:
+        name = search.now[one.path].name if one.status is ChangeStatus.NEW else ""
+        old = next((it for it in left if name and it.name == name), None)
+        if old is not None:
             left.remove(old)
-            yield replace(one, status=ChangeStatus.RENAMED, was=old.was)
+        yield one if old is None else replace(one, status=ChangeStatus.RENAMED, was=old.was)
     yield from left
-
-
-def _replaced(search: _VersionFiles, new: Touched, gone: Sequence[Touched]) -> Touched | None:
-    """The recipe that a new one replaces: that of its name, else the one that it resembles most."""
-    named = search.now[new.path].name
-    same = next((one for one in gone if named and one.name == named), None)
-    if same is not None:
-        return same
-    lines, best, share = _lines(search.now[new.path].content), None, 0.0
-    for one in gone:
-        if (old := search.before(one.was)) is not None:
-            before = _lines(old.content)
-            alike = len(lines & before) / max(1, len(lines | before))
-            if best is None or alike > share:
-                best, share = one, alike
-    return best if share >= _ALIKE else None
-
-
-def _lines(content: bytes) -> frozenset[bytes]:
-    lines = (line.partition(b" #")[0].strip() for line in content.splitlines())
-    return frozenset(line for line in lines if line and not line.startswith(b"#"))

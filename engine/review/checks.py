@@ -19,11 +19,10 @@ from engine.recipe.outside import outside_of
 from engine.recipe.references import base_reference
 from engine.recipe.text.source import Reader
 from engine.review.changed import ChangeStatus, Touched, touched_recipes
-from engine.review.file_tree import FileTree, WorkingTree, revisions
 from engine.review.findings import review, waived
 from engine.review.repository import Repository, names_of
 from engine.review.rows import RowDivider
-from engine.review.version import Side, try_side, waivers_of
+from engine.review.version import FileTree, Side, WorkingTree, revisions, try_side, waivers_of
 from engine.trust.access import AccessCheck
 from engine.values import replace
 

@@ -125,12 +125,6 @@ def _same_file(old: object, new: object) -> bool:
 
 def _equal(old: Leaf, new: Leaf) -> bool:
     values = (old.value, new.value)
-    if (
-        old.form == "export.formats[]"
-        and isinstance(old.value, list)
-        and isinstance(new.value, list)
-    ):
-        return sorted(map(str, old.value)) == sorted(map(str, new.value))
     # 1 and 1.0 are the same bound; `true` equals 1 in Python, but is another value.
     are_numbers = all(type(one) in (int, float) for one in values)
     return (are_numbers or type(old.value) is type(new.value)) and old.value == new.value

@@ -15,8 +15,8 @@ from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, 
 from engine.recipe.references import base_reference
 from engine.recipe.text.paths import absolute, format_of
 from engine.review.compare import ChangedKey, Versions, equal_bytes, finding, same_content
-from engine.review.file_tree import WorkingTree
 from engine.review.flatten import ListedSource, Paired, judging_references, references_in
+from engine.review.version import WorkingTree
 from engine.values import Value
 
 _UNPINNED = "not pinned"

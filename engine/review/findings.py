@@ -24,10 +24,9 @@ from engine.recipe.model import (
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import settled
 from engine.recipe.validation.schema import Weakening, weakenings
-from engine.review import comparisons, files
+from engine.review import files, weakening
 from engine.review.compare import Versions, other_bytes
 from engine.review.files import bytes_changed, uncompared
-from engine.review.flatten import Paired
 from engine.review.holdout import judge_checks, judge_holdout
 from engine.review.judges import founded, judges_of, prompt_leaks, redrawn, unreported
 from engine.review.locks import judge_record, lock_changes, record_notes, with_accepted
@@ -107,12 +106,8 @@ def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:
 
 
 def nominal(recipe: Recipe) -> Recipe:
-    train, validation = nominal_rows(recipe)
-    return replace(recipe, splits=replace(recipe.splits, train=train, validation=validation))
-
-
-def nominal_rows(recipe: Recipe) -> tuple[int, int]:
-    return _rows(recipe.splits.train), _rows(recipe.splits.validation)
+    sizes = {name: _rows(getattr(recipe.splits, name)) for name in ("train", "validation")}
+    return replace(recipe, splits=replace(recipe.splits, **sizes))
 
 
 def _rows(size: ValidationSize) -> int:
@@ -159,9 +154,9 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     judges = judges_of(versions, rows)
     findings = [
         *of_keys(versions),
-        *comparisons.baselines(versions),
-        *comparisons.teachers(versions),
-        *comparisons.probes(versions),
+        *weakening.baselines(versions),
+        *weakening.teachers(versions),
+        *weakening.probes(versions),
         *files.pins(versions),
         *judge_record(versions),
         *judge_checks(versions, judges),
@@ -194,17 +189,19 @@ def waived(
     findings: Iterable[Finding], new: Mapping[str, str], old: Mapping[str, str]
 ) -> list[Finding]:
     """Return the findings with the reason why each is meant, where the new version gives a new one."""
-    return [one if one.effect is Effect.STRONGER else _waived(one, new, old) for one in findings]
-
-
-def _waived(found: Finding, new: Mapping[str, str], old: Mapping[str, str]) -> Finding:
-    before = {_words(why) for what, why in old.items() if _covers(what, found)}
-    covering = [why for what, why in new.items() if _covers(what, found)]
-    # A reason that stood there before was given for an earlier change.
-    fresh = next((why for why in covering if _words(why) not in before), None)
-    if fresh is None and covering:
-        return replace(found, says="; ".join(filter(None, (found.says, SPENT))))
-    return found if fresh is None else replace(found, waiver=fresh)
+    found = []
+    for one in findings:
+        before = {_words(why) for what, why in old.items() if _covers(what, one)}
+        covering = [why for what, why in new.items() if _covers(what, one)]
+        # A reason that stood there before was given for an earlier change.
+        fresh = next((why for why in covering if _words(why) not in before), "")
+        if one.effect is Effect.STRONGER or not covering:
+            found.append(one)
+        elif fresh:
+            found.append(replace(one, waiver=fresh))
+        else:
+            found.append(replace(one, says="; ".join(filter(None, (one.says, SPENT)))))
+    return found
 
 
 def _words(why: str) -> str:
@@ -218,45 +215,23 @@ def _covers(what: str, found: Finding) -> bool:
 
 def _changes(versions: Versions) -> Iterator[Change]:
     for one in versions.differing:
-        area = weakenings().get(one.form, Weakening()).area
-        before, after = one.shown
+        area, (before, after) = weakenings().get(one.form, Weakening()).area, one.shown
         if before == after:
             yield Change(path=one.path, area=area, says="reworded")
         else:
             yield Change(path=one.path, area=area, before=before, after=after)
-    yield from source_changes(versions)
-    yield from orders(versions)
-    yield from lock_changes(versions)
-
-
-def source_changes(versions: Versions) -> Iterator[Change]:
     bases = (base_reference(side.recipe.base_model) for side in (versions.old, versions.new))
     if other_bytes(versions, *bases):
         yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
     for source in versions.sources:
         old, new = (one.place if one else "" for one in (source.old, source.new))
-        if old and new:
-            yield from _within(versions, source)
-        else:
+        if not (old and new):
             says = "added" if new else "taken out"
             yield Change(path=source.path, area=Area.DATA, before=old, after=new, says=says)
-
-
-def _within(versions: Versions, source: Paired) -> Iterator[Change]:
-    for one in versions.of_source(source):
-        area = weakenings().get(one.form, Weakening(area=Area.DATA)).area
-        yield Change(path=one.path, area=area, before=one.shown[0], after=one.shown[1])
-    if source.new is not None and bytes_changed(versions, source):
-        says = f"{source.new.place}: other bytes"
-        yield Change(path=source.path, area=Area.DATA, says=says)
-
-
-def orders(versions: Versions) -> Iterator[Change]:
-    """Yield lists whose items stand in another order, where the order can change a result."""
-    old, new = versions.old.recipe, versions.new.recipe
-    names = [[one.name for one in recipe.baselines] for recipe in (old, new)]
-    if names[0] != names[1] and sorted(names[0]) == sorted(names[1]):
-        yield Change(path="baselines", area=Area.REPORT, says="another order")
-    places = [one.old.number for one in versions.sources if one.old and one.new]
-    if places != sorted(places):
-        yield Change(path="data.sources", area=Area.DATA, says="another order")
+            continue
+        for one in versions.of_source(source):
+            area = weakenings().get(one.form, Weakening(area=Area.DATA)).area
+            yield Change(path=one.path, area=area, before=one.shown[0], after=one.shown[1])
+        if bytes_changed(versions, source):
+            yield Change(path=source.path, area=Area.DATA, says=f"{new}: other bytes")
+    yield from lock_changes(versions)

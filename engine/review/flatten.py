@@ -77,9 +77,10 @@ def paired(old: Sequence[ListedSource], new: Sequence[ListedSource]) -> tuple[Pa
     left, right = list(old), list(new)
     pairs: dict[int, Paired] = {}
     # The surest way first: what one way pairs is no longer there for the next.
-    for name in (_exactly, _by_file, _roughly):
+    for way in range(3):
         for one in list(left):
-            other = next((it for it in right if name(it) == name(one)), None)
+            name = _names(one)[way]
+            other = next((it for it in right if _names(it)[way] == name), None)
             if other is not None:
                 pairs[other.number] = Paired(old=one, new=other, same_place=True)
                 left.remove(one)
@@ -92,28 +93,17 @@ def paired(old: Sequence[ListedSource], new: Sequence[ListedSource]) -> tuple[Pa
     return (*(pairs[number] for number in sorted(pairs)), *gone)
 
 
-def _exactly(listed: ListedSource) -> object:
+def _names(listed: ListedSource) -> tuple[object, object, object]:
+    """Return what a source names exactly, the file that this is, and the package or data set alone."""
     source, ref = listed.first, listed.first.ref
+    # anything else than a file equals nothing here; moved recipes write another path to the same one
+    file: object = object()
     if isinstance(ref, HubRef):
-        return (ref.repo, source.config, source.split, source.hub_file)
+        return (ref.repo, source.config, source.split, source.hub_file), file, ("hub", ref.repo)
     if isinstance(ref, PackageRef):
-        return (ref.name.lower(), ref.file)
-    return (ref.pattern or ref.written,)
-
-
-def _by_file(listed: ListedSource) -> object:
-    """The file itself: moved recipes write another path to the same one. Anything else equals nothing."""
-    ref = listed.first.ref
-    return ref.path if isinstance(ref, PathRef) and not ref.pattern else object()
-
-
-def _roughly(listed: ListedSource) -> object:
-    ref = listed.first.ref
-    if isinstance(ref, HubRef):
-        return ("hub", ref.repo)
-    if isinstance(ref, PackageRef):
-        return ("package", ref.name.lower())
-    return ("path", listed.number, ref.pattern or ref.written)
+        return (ref.name.lower(), ref.file), file, ("package", ref.name.lower())
+    name = ref.pattern or ref.written
+    return (name,), file if ref.pattern else ref.path, ("path", listed.number, name)
 
 
 def judging_references(recipe: Recipe) -> dict[str, tuple[Reference, ...]]:
@@ -141,12 +131,8 @@ PROBES: Final = "acceptance.forgetting.probes"
 SOURCES: Final = "data.sources"
 OVERRIDES: Final = "backend.overrides"
 _LISTED: Final = (
-    "task.labels",
-    "export.formats",
-    "data.answer.references",
-    "data.sources[].header",
-    "method.seeds",
-)
+    "task.labels", "export.formats", "data.answer.references", "data.sources[].header", "method.seeds",
+)  # fmt: skip
 """Lists that are one leaf; their decision is that of an item."""
 
 
@@ -172,15 +158,22 @@ def leaves_of(resolved: Mapping[str, Any]) -> Leaves:
     baselines, probes = whole.pop("baselines"), forgetting.pop("probes", [])
     sweep = whole.pop("sweep", None)
     # it holds whatever leaves, and is not written where nothing else speaks of a file
-    whole["export"] = {"parity": {"agreement": {"min": MIN_PARITY}}, **whole["export"]}
+    export = {"parity": {"agreement": {"min": MIN_PARITY}}, **whole["export"]}
+    whole["export"] = {**export, "formats": sorted(export.get("formats", ()))}
     for key in ("extends", "waivers"):
         whole.pop(key, None)
     found = [
         *_below("", {**whole, "data": data}),
         *_below("acceptance", {**acceptance, "forgetting": forgetting}, at=("acceptance",)),
-        *(leaf for item in baselines for leaf in _baseline(item)),
-        *(leaf for item in probes for leaf in _probe(item)),
     ]
+    for item in baselines:
+        kind, spec = kind_and_spec(item)
+        found += _item(
+            f"baselines.{name_of(item)}", "baselines[]", kind, spec, f"baselines[].{kind}"
+        )
+    for item in probes:
+        name, spec = (item, {}) if isinstance(item, str) else (item["name"], item)
+        found += _item(f"{PROBES}.{name}", f"{PROBES}[]", name, spec, f"{PROBES}[]")
     if sweep:
         # All settings are one leaf: a grid and the list of its combinations are the same sweep.
         found.append(Leaf(path="sweep", form="sweep.list[]", value=sweep["list"], at=("sweep",)))
@@ -194,26 +187,11 @@ def source_leaves(path: str, written: Mapping[str, Json], *, number: int) -> Lea
     return {leaf.path: leaf for leaf in _below(path, dict(written), f"{SOURCES}[]", at=at)}
 
 
-def _baseline(item: Any) -> Iterator[Leaf]:
-    kind, spec = kind_and_spec(item)
-    at = f"baselines.{name_of(item)}"
-    yield Leaf(path=at, form="baselines[]", value=kind)
-    yield from _of_item(
-        at, {key: spec[key] for key in spec if key != "name"}, f"baselines[].{kind}"
-    )
-
-
-def _probe(item: Any) -> Iterator[Leaf]:
-    name = item if isinstance(item, str) else item["name"]
-    yield Leaf(path=f"{PROBES}.{name}", form=f"{PROBES}[]", value=name)
-    if not isinstance(item, str):
-        rest = {key: value for key, value in item.items() if key != "name"}
-        yield from _of_item(f"{PROBES}.{name}", rest, f"{PROBES}[]")
-
-
-def _of_item(path: str, value: Json, form: str) -> Iterator[Leaf]:
+def _item(path: str, form: str, value: Json, spec: Mapping[str, Any], below: str) -> Iterator[Leaf]:
     """Yield the leaves of an item that goes by its name: where the file says it is not known."""
-    return (replace(leaf, at=()) for leaf in _below(path, value, form))
+    yield Leaf(path=path, form=form, value=value)
+    rest = {key: spec[key] for key in spec if key != "name"}
+    yield from (replace(leaf, at=()) for leaf in _below(path, rest, below))
 
 
 def _below(path: str, value: Json, form: str | None = None, *, at: KeyPath = ()) -> Iterator[Leaf]:

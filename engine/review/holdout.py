@@ -47,13 +47,12 @@ def judge_checks(versions: Versions, judges: Judges) -> Iterator[Finding]:
     for one in versions.differing:
         if not decides(one, versions):
             continue
-        moved = judges.rows
         says = "it decides which rows judge; how many are others now is not known here"
-        if moved is not None:
-            says = judges_text(moved)
+        if not isinstance(judges, str):
+            says = judges_text(judges)
         if ORDER.index(str(one.after)) > ORDER.index(str(one.before)):
             yield finding_of(one, "W301", says)
-        elif moved is None or moved.gone:
+        elif isinstance(judges, str) or judges.gone:
             yield finding_of(one, "W125", says)
 
 
@@ -69,7 +68,7 @@ def judge_holdout(versions: Versions, rows: RowDivider, judges: Judges) -> Itera
     sources = (_moved_source(versions, source) for source in versions.sources)
     moved = [*chain.from_iterable(sources), *_gone_rows(versions, judges)]
     yield from moved
-    if judges.rows is None:
+    if isinstance(judges, str):
         yield from _gone_lines(versions)
     causes = [*_drawn(versions), *_other_rows(versions)]
     is_new = versions.old.lock is None and versions.new.drawing_lock is not None
@@ -191,7 +190,7 @@ def _is_held(versions: Versions) -> bool:
 def _gone_rows(versions: Versions, judges: Judges) -> Iterator[Finding]:
     """W206: a lock holds its rows as long as the data have them; rows that are taken out judge no more."""
     is_given = versions.new.recipe.splits.by in GIVEN_BY_DATA
-    if is_given or judges.rows is not None or not _is_held(versions):
+    if is_given or not isinstance(judges, str) or not _is_held(versions):
         return
     for source in (one for one in versions.sources if one.same_place):
         path = changed_rows(versions, source)

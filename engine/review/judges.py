@@ -21,7 +21,7 @@ from engine.review.flatten import Paired
 from engine.review.rows import JudgedRows, RowDivider, judging_rows
 from engine.review.version import Side
 from engine.store import sha256_of
-from engine.values import Value, replace
+from engine.values import replace
 
 KEYS: Final = ("task.instruction", "task.system")
 SHORTEST: Final = 16
@@ -90,27 +90,16 @@ _OF_ANSWERS: Final = frozenset({"W701", "W702", "W703"})
 _OF_MORE: Final = _OF_ROWS | {"W301"}
 _OF_DRAW: Final = frozenset({"W201", "W203", "W206"})
 _DRAWS: Final = (
-    "splits.seed",
-    "splits.holdout",
-    "data.sample.seed",
-    "data.sample.rows",
-    "task.labels",
-)
+    "splits.seed", "splits.holdout", "data.sample.seed", "data.sample.rows", "task.labels",
+)  # fmt: skip
 """Keys that decide which rows judge and, by such a finding, nothing else."""
 MOST_NEW: Final = 0.25
 """Share of judges that a file may bring by growing: beyond it, the old ones no longer decide."""
 MISSING: Final = ("data.label.missing", "data.answer.missing")
 
 
-class Judges(Value):
-    rows: JudgedRows | None
-    """None where nothing that decides them changed, or where they are not read here."""
-    why_not: str = ""
-    """Why the new rows are not known though the old ones are; empty where they are."""
-
-    @property
-    def are_same(self) -> bool:
-        return self.rows is not None and self.rows.is_same
+Judges = JudgedRows | str
+"""What became of the rows that judge; why it is not known, empty where nothing that decides them changed."""
 
 
 def judges_of(versions: Versions, rows: RowDivider) -> Judges:
@@ -123,15 +112,15 @@ def judges_of(versions: Versions, rows: RowDivider) -> Judges:
         or splits[0] != splits[1]
         or any(bytes_changed(versions, one) for one in versions.sources)
     ):
-        return Judges(rows=None)
+        return ""
     before, after = rows.prepared(versions.old), rows.prepared(versions.new)
     why_not = after if isinstance(after, str) and not isinstance(before, str) else ""
-    return Judges(rows=rows.judges(versions.old, versions.new), why_not=why_not)
+    return rows.judges(versions.old, versions.new) or why_not
 
 
 def founded(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:
     """Return the findings without those about data that leave every judge as it was."""
-    if not judges.are_same:
+    if isinstance(judges, str) or not judges.is_same:
         return list(findings)
     # Pins of local files: the bytes are others, and the rows that judge were read from them.
     local = {
@@ -149,9 +138,9 @@ def founded(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
 
 def redrawn(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:
     """Return the findings; those of another draw alone, by a seed, a size or added rows, weaken nothing."""
-    rows, drawn = judges.rows, {*_DRAWS}
+    drawn = {*_DRAWS}
     # A source that only brings rows, none of which changes, repeats or contradicts an old one.
-    if rows is None or not (rows.has_echoes or rows.otherwise):
+    if isinstance(judges, str) or not (judges.has_echoes or judges.otherwise):
         drawn |= {one.path for one in versions.sources if not one.old or only_grew(versions, one)}
     return [
         replace(one, effect=Effect.REDRAWN)
@@ -165,11 +154,11 @@ def unreported(
     findings: Sequence[Finding], judges: Judges, versions: Versions
 ) -> Iterator[Finding]:
     """Yield what became of the judges where no finding says it."""
-    rows = judges.rows
     yield from _false_pins(versions)
-    if rows is None:
+    if isinstance(judges, str):
         yield from _unread(findings, judges, versions)
         return
+    rows = judges
     if rows.is_same:
         return
     weaker = [one for one in findings if one.effect is Effect.WEAKER]
@@ -229,7 +218,7 @@ def _cause(versions: Versions) -> str:
     return next((path for paths in (new, changed, gone, keys) for path in paths), RECORD)
 
 
-def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> Iterator[Finding]:
+def _unread(findings: Sequence[Finding], why: str, versions: Versions) -> Iterator[Finding]:
     reported = {one.path for one in findings}
     for found in filter(None, map(versions.find, MISSING)):
         says = "it decides whether a row without an answer judges; how many do is not known here"
@@ -246,12 +235,12 @@ def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
         if takes_out := next((name for name in names if getattr(checks, name) == "drop"), ""):
             says = f"whether `{takes_out}` leaves out rows that judge, since its rows are like them, is not known here"
             yield Finding(code="W121", path=source.path, effect=Effect.UNKNOWN, says=says)
-    if judges.why_not:
+    if why:
         yield Finding(
             code="W121",
             path="data.sources",
             effect=Effect.UNKNOWN,
-            says=f"the rows that judge are not known: {judges.why_not}",
+            says=f"the rows that judge are not known: {why}",
         )
 
 

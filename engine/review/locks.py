@@ -16,7 +16,7 @@ from engine.lock.draw import draw_of, needs_record
 from engine.lock.file import Accepted, Lock
 from engine.recipe.text.dump import changed_sections, recipe_digest, section_digests
 from engine.review.compare import Versions, cropped, finding, plain
-from engine.review.file_tree import Disk
+from engine.review.version import Disk
 from engine.values import replace, shortest, to_json
 
 DECIDES: Final = ("acceptance.decide_on", "acceptance.confidence")
@@ -172,7 +172,7 @@ def judge_record(versions: Versions) -> Iterator[Finding]:
 def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
     before, after = to_json(old), to_json(new)
     parts = {name for name in after if before.get(name) != after[name]}
-    if _time(new.finished) < _time(old.finished):
+    if datetime.fromisoformat(new.finished) < datetime.fromisoformat(old.finished):
         says = "an earlier run took the place of the accepted one"
         yield finding("W124", f"{AT}.finished", says, old.finished, new.finished)
     elif "finished" not in parts:
@@ -225,10 +225,3 @@ def record_notes(versions: Versions) -> Iterator[str]:
         f"no accepted run proves the recipe as it stands: {named or 'what it asks for'} changed since the run that was "
         f"accepted on {accepted.finished.partition('T')[0]}"
     )
-
-
-def _time(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return 0.0

@@ -49,11 +49,8 @@ class Repository:
     def around(cls, folder: Path) -> Repository:
         """Return the repository that `folder` is in.
 
-        Raises:
-            EnvironmentProblem: E731.
-            RecipeError: R020 where it is in none, R023 where it belongs to another user, R024 where its
-                settings say that its files are elsewhere, or its history is that of another folder.
-
+        EnvironmentProblem: E731. RecipeError: R020 where it is in none, R023 where it belongs to another user, R024
+        where its settings say that its files are elsewhere, or its history is that of another folder.
         """
         top = top_of(Path(os.path.realpath(folder)))
         common = require_own_history(top) if top is not None else None
@@ -384,11 +381,8 @@ class Repository:
     def content(self, commit: str, path: str) -> bytes:
         """Return the bytes of a file as it was, links followed.
 
-        Raises:
-            FileNotFoundError: it was not there, or not in this repository.
-            OSError: EFBIG where it holds more than `MAX_BYTES`.
-            RecipeError: R025 where this clone lacks its bytes.
-
+        FileNotFoundError: it was not there, or not in this repository. OSError: EFBIG where it holds more than
+        `MAX_BYTES`. RecipeError: R025 where this clone lacks its bytes.
         """
         entry = self.target(commit, path).entry
         if entry is None or not entry.is_file:

@@ -195,15 +195,13 @@ def _local(side: Side) -> Recipe | None:
     """The recipe with its sources' files as they were then; None where one is not on this machine."""
     found: list[Source] = []
     for source in side.recipe.data.sources:
-        first, *beside = (_copied(side, ref) for ref in references_in(source))
-        columns = [
-            replace(file, ref=ref)
-            for file, ref in zip(source.columns, beside, strict=True)
-            if ref is not None
-        ]
-        if first is None or len(columns) < len(beside):
+        wanted = references_in(source)
+        refs = [one for ref in wanted if (one := _copied(side, ref))]
+        if len(refs) < len(wanted):
             return None
-        found.append(replace(source, ref=first, columns=tuple(columns)))
+        columns = zip(source.columns, refs[1:], strict=True)
+        own = tuple(replace(file, ref=ref) for file, ref in columns)
+        found.append(replace(source, ref=refs[0], columns=own))
     return replace(side.recipe, data=replace(side.recipe.data, sources=tuple(found)))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.estimate.run import BITS
 from engine.evidence.review import Finding
 from engine.recipe.metrics import LIKELIHOODS
-from engine.recipe.model import Export, Json, Recipe
-from engine.recipe.references import GENERAL_TEXT
+from engine.recipe.model import Baseline, Json, Probe, Recipe, Reference
+from engine.recipe.references import GENERAL_TEXT, MODELS
 from engine.recipe.text.compose import dotted
 from engine.recipe.validation.schema import ORDER, Weakening, Weaker, weakenings
 from engine.review.compare import (
@@ -20,21 +19,122 @@ from engine.review.compare import (
     finding,
     finding_of,
     is_smaller,
+    other_bytes,
     rows_of,
+    same_content,
 )
-from engine.review.flatten import OVERRIDES
+from engine.review.files import read_as
+from engine.review.flatten import OVERRIDES, PROBES
 from engine.review.holdout import decides
 
-PERPLEXITY: Final = "perplexity"
+_SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
+"""Keys that say which model answers; pins are judged as pins."""
+_OF_MODELS: Final = tuple(f"baselines[].{kind}." for kind in MODELS)
+_PINS = ("revision", "sha256")
+
+
+def baselines(versions: Versions) -> Iterator[Finding]:
+    """W401, W402: fewer or weaker opponents are easier to beat."""
+    old, new = _by_name(versions.old.recipe.baselines), _by_name(versions.new.recipe.baselines)
+    for name in old:
+        if name not in new:
+            yield finding("W401", f"baselines.{name}", "no longer compared with", name)
+    for name, now in new.items():
+        path, was = f"baselines.{name}", old.get(name)
+        if was is None:
+            yield finding("W401", path, "one more to beat", after=name, weaker=False)
+            continue
+        if was.kind != now.kind:
+            says = "another baseline under the old name"
+            yield finding("W402", path, says, was.kind, now.kind)
+        # without shots the labels decide how many, which may be more
+        elif shots := versions.find(f"{path}.shots"):
+            weaker = not (was.shots and now.shots >= was.shots)
+            yield finding_of(shots, "W402", weaker=weaker)
+        for one in versions.differing:
+            is_model = one.path.startswith(f"{path}.") and one.form.startswith(_OF_MODELS)
+            if (
+                is_model
+                and one.form.rpartition(".")[2] in _SAME_MODEL
+                and not same_content(versions, _ref(was), _ref(now))
+            ):
+                yield finding_of(one, "W402", "another model under the old name")
+        if other_bytes(versions, _ref(was), _ref(now)):
+            yield finding("W402", path, "other bytes at the same path")
+
+
+def teachers(versions: Versions) -> Iterator[Finding]:
+    """W402: the student of a weaker teacher comes near it more easily."""
+    old, new = versions.old.recipe.teacher, versions.new.recipe.teacher
+    is_bounded = versions.new.recipe.acceptance.against_teacher is not None
+    if old is None or new is None or not is_bounded:
+        return
+    before, after = _ref(old.model), _ref(new.model)
+    if other_bytes(versions, before, after):
+        yield finding("W402", "teacher.model", "other bytes at the same path")
+    for one in versions.differing:
+        key = one.form.rpartition(".")[2]
+        # a baseline is named by a word, and another one answers otherwise whatever encoder it stands on
+        is_other = one.form in ("teacher.model", "teacher.model.shots")
+        is_moved = one.form.startswith("teacher.model.") and key in _SAME_MODEL
+        if is_other or (is_moved and not same_content(versions, before, after)):
+            yield finding_of(one, "W402", "another teacher to be compared with")
+
+
+def _ref(baseline: Baseline) -> Reference | None:
+    return baseline.ref or baseline.gguf
+
+
+def probes(versions: Versions) -> Iterator[Finding]:
+    """W114: what is not asked cannot be seen to be forgotten."""
+    old, new = versions.old.recipe.acceptance.forgetting, versions.new.recipe.acceptance.forgetting
+    if old is None or new is None:
+        # W113, or something more.
+        return
+    before, after = _by_name(old.probes), _by_name(new.probes)
+    for one in versions.differing:
+        name, _, key = one.path.removeprefix(f"{PROBES}.").partition(".")
+        if not one.form.startswith(f"{PROBES}[]") or key in _PINS:
+            continue
+        if not key:
+            is_gone = one.after is None
+            yield finding_of(
+                one, "W114", "no longer asked" if is_gone else "asked too", weaker=is_gone
+            )
+        elif (
+            name in before
+            and name in after
+            and not _is_same(versions, key, before[name], after[name])
+        ):
+            says, weaker = "other questions are asked", True
+            if key == "limit":
+                says, weaker = "", rows_of(one.after) < rows_of(one.before)
+            yield finding_of(one, "W114", says, weaker=weaker)
+    for name, probe in after.items():
+        was = before[name].source if name in before else None
+        if was and probe.source and other_bytes(versions, was.ref, probe.source.ref):
+            yield finding("W114", f"{PROBES}.{name}", "other questions in the same file")
+    texts = [one.text.source for one in (old, new) if one.text and one.text.source]
+    if len(texts) == len((old, new)) and other_bytes(versions, texts[0].ref, texts[1].ref):
+        yield finding("W114", dotted(GENERAL_TEXT), "other text in the same file")
+
+
+def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
+    if old.source is None or new.source is None:
+        return False
+    if key == "path":
+        return same_content(versions, old.source.ref, new.source.ref)
+    return key == "format" and read_as(old.source) == read_as(new.source)
+
+
+def _by_name[T: (Baseline, Probe)](items: Iterable[T]) -> dict[str, T]:
+    return {one.name: one for one in items}
+
+
 AGREEMENT: Final = "data.synthesize.keep.agreement."
 REVIEW: Final = "data.synthesize.review"
 RELABEL: Final = "data.label.relabel."
 TEXT: Final = dotted(GENERAL_TEXT)
-_START: Final = ("base_model.hub", "base_model.path", "base_model.package", "base_model.file")
-_OF_THE_MACHINE: Final = frozenset(
-    {"file_megabytes", "tokens_per_second", "first_token_milliseconds", "peak_memory_megabytes"}
-)
-"""Bounds that say nothing of how good the file is."""
 _BOUNDS: Final = re.compile(
     r"acceptance\.(metrics|over_baselines|over_previous|over_without_synthetic|against_teacher|overfitting"
     r"|forgetting(?!\.probes\.)|drift|selective)\b"
@@ -103,7 +203,7 @@ def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
 
 
 def _of_the_gate(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
-    """How bounds are decided, which rows choose the model, what quantization may lose, past the recipe language."""
+    """How bounds are decided, which rows choose the model, what goes past the recipe language."""
     old, new = versions.old.recipe, versions.new.recipe
     match one.path:
         case "acceptance.decide_on":
@@ -129,30 +229,11 @@ def _of_the_gate(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
         # Other seeds in the place of old ones say as much; fewer show luck.
         case "method.seeds" if more := len(new.method.seeds) - len(old.method.seeds):
             yield finding_of(one, "W210", weaker=more < 0)
-        case "export.formats" if not old.export.has_quantized_file and _is_unbounded(new.export):
-            says = "a quantized file is exported, and no bound says how much it may lose"
-            yield finding_of(one, "W118", says)
-        case "export.quantization" if old.export.has_quantized_file and _is_unbounded(new.export):
-            if _bits(new.export) < _bits(old.export):
-                says = "fewer bits, and no bound says how much the file may lose"
-                yield finding_of(one, "W118", says)
         case _ if one.form == OVERRIDES:
             says = "past the recipe language" if one.before is None else ""
             is_gone = one.after is None
             says = "the recipe decides again" if is_gone else says
             yield finding_of(one, "W601", says, weaker=not is_gone)
-
-
-def _is_unbounded(export: Export) -> bool:
-    named = {one.metric for one in export.max_drops} | {one.metric for one in export.thresholds}
-    return export.has_quantized_file and not named - _OF_THE_MACHINE
-
-
-def _bits(export: Export) -> float:
-    """Return the fewest bits a weight; types of equal digits differ: Q4_0 keeps less than Q4_K_M."""
-    names = {name: re.search(r"\d+", name) for name in export.quantizations}
-    found = (BITS.get(name, float(digits[0]) if digits else 0.0) for name, digits in names.items())
-    return min(found, default=0)
 
 
 def _of_the_task(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
@@ -177,22 +258,12 @@ def _of_the_task(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
         case "task.schema" if one.before is not None and one.after is not None:
             if _asked(one.before) != _asked(one.after):
                 yield finding_of(one, "W702", "other answers are valid by the schema")
-        case "method.max_length" if new.task.spec.by_likelihood and _both_bound(
-            versions, LIKELIHOODS
-        ):
+        case "method.max_length" if any(it.metric in LIKELIHOODS for it in new.acceptance.metrics):
             says = "likelihood is bounded, and measured over texts of another length"
             yield finding_of(one, "W702", says)
-        case "method.preference.loss":
-            yield from _rated_otherwise(one, versions)
         # 0 stands for the longest answer of the training rows.
         case "task.max_new_tokens" if new.baselines and rows_of(one.after) < rows_of(one.before):
             yield finding_of(one, "W402", "answers of the baselines are cut off earlier")
-        # Bytes are the same with every tokenizer.
-        case _ if _both_bound(versions, (PERPLEXITY,)) and one == next(
-            filter(None, map(versions.find, _START)), None
-        ):
-            says = "perplexity is bounded, and another tokenizer may count other tokens"
-            yield finding_of(one, "W702", says)
         case "data.synthesize.review":
             says = "another file" if one.after else ""
             yield finding_of(one, "W214", says, weaker=one.after is None)
@@ -200,25 +271,6 @@ def _of_the_task(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
 
 def _listed(words: Sequence[str]) -> str:
     return cropped(", ".join(f"`{word}`" for word in words))
-
-
-def _rated_otherwise(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
-    old, new = versions.old.recipe.method.preference, versions.new.recipe.method.preference
-    names = [spec.name for spec in versions.new.recipe.task.spec.metrics]
-    is_other = old is not None and new is not None and old.has_reference is not new.has_reference
-    if is_other and _both_bound(versions, names):
-        says = "preferences are bounded, and this loss rates answers in another way"
-        yield finding_of(one, "W702", says)
-
-
-def _both_bound(versions: Versions, metrics: Sequence[str]) -> bool:
-    def bounds(recipe: Recipe) -> bool:
-        found = recipe.acceptance
-        named = {one.metric for one in found.metrics} | {one.metric for one in found.over_baselines}
-        named |= {one.metric for one in found.over_previous}
-        return not named.isdisjoint(metrics)
-
-    return bounds(versions.old.recipe) and bounds(versions.new.recipe)
 
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})

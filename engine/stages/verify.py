@@ -289,8 +289,7 @@ class _ParityChain:
         digests = _digests(artifact)
         names = self.recipe.export.quantizations
         sizes = {name: artifact.file(gguf_name(name)).stat().st_size for name in names}
-        # the first that passes leaves, so the order is part of the result: ties go by the
-        # recipe's
+        # the first that passes leaves, so the order is part of the result: ties go by the recipe's
         for quantization in sorted(names, key=lambda name: (sizes[name], names.index(name))):
             file = gguf_name(quantization)
             self.last = self._try(quantization, artifact.file(file), digest=digests[file])

@@ -116,10 +116,8 @@ def foreign_problem(root: Path) -> Problem | None:
 def checked_root(root: Path, *, is_named: bool) -> Path:
     """Return the folder of a store, whether or not it is there yet; a link that the user named is resolved.
 
-    Raises:
-        StoreError: E753 it is a link that nobody named, or holds links; E750 it is no folder; E754 it belongs
-            to another user or everybody may write there.
-
+    StoreError: E753 it is a link that nobody named, or holds links; E750 it is no folder; E754 it belongs to another
+    user or everybody may write there.
     """
     if os.path.islink(root):  # False for a name that is too long
         if not is_named:

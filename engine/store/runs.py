@@ -38,16 +38,9 @@ BUNDLED_LOCK = "recipe.lock.json"
 ACCEPTED = "accepted"
 """The outcome of a run whose model met all that was asked of it."""
 REPORTED: Final = (
-    "README.md",
-    "backend-config.yaml",
-    "recipe.resolved.yaml",
-    "recipe.yaml",
-    BUNDLED_LOCK,
-    "events.jsonl",
-    "report.html",
-    "report.json",
-    "report.md",
-)
+    "README.md", "backend-config.yaml", "recipe.resolved.yaml", "recipe.yaml", BUNDLED_LOCK, "events.jsonl",
+    "report.html", "report.json", "report.md",
+)  # fmt: skip
 """Files of a run folder that verbs show or build on; those that are there stand in its record by digest."""
 
 
@@ -168,7 +161,8 @@ class Runs:
             files = {name: sha256_of(run / name) for name in REPORTED if (run / name).is_file()}
             for name in files:
                 writing.sync(run / name)
-        text = record_text({"schema": SCHEMA, **fields, "files": files})
+        signed = sign(KIND, {"schema": SCHEMA, **fields, "files": files})
+        text = json.dumps(signed, indent=1, sort_keys=True)
         with storage_errors(self._root):
             writing.write_text(run / RECORD, text, durable=True)
         _let_go(run)
@@ -222,10 +216,6 @@ def read_record(run: Path) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def record_text(record: Mapping[str, Any]) -> str:
-    return json.dumps(sign(KIND, record), indent=1, sort_keys=True)
-
-
 def is_ours(record: Mapping[str, Any]) -> bool:
     return origin_of(KIND, record) is Origin.OURS
 
@@ -243,9 +233,7 @@ def require_ours(run: Path, what: str) -> None:
 def read_file(run: Path, name: str) -> bytes:
     """Return one of the files of a run that are `REPORTED`.
 
-    Raises:
-        StoreError: E758 it is not there, or not the one that the run left (asked of the user's own runs only).
-
+    StoreError: E758 it is not there, or not the one that the run left (asked of the user's own runs only).
     """
     record = read_record(run)
     try:
@@ -264,8 +252,7 @@ def require_exported(run: Path, names: Iterable[str], *, if_any: str = "") -> No
     Every byte is read. `if_any`: one more file, which not every model has.
     """
     try:
-        # `read_file` compares the report with the signed record, so its digests of the model can
-        # be believed
+        # `read_file` compares the report with the signed record, so its digests of the model can be believed
         report = parse_json(read_file(run, "report.json"))
         known = {str(file["name"]): file["sha256"] for file in report["files"]}
     except (ValueError, TypeError, KeyError) as error:

@@ -131,12 +131,10 @@ def _place() -> Path:
 def _read(place: Path) -> bytes | None:
     try:
         status = place.stat()
-        # time and inode are part of the cache's key: a key that is replaced while the process
-        # runs is read again
+        # time and inode are part of the cache's key: a key that is replaced while the process runs is read again
         return _read_again(place, status.st_mtime_ns, status.st_ino)
     except FileNotFoundError:
-        # a named key is shared with other machines: one that was made here would be another than
-        # theirs
+        # a named key is shared with other machines: one that was made here would be another than theirs
         if user.STORE_KEY in os.environ:
             raise _no_key(f"{user.STORE_KEY} names no file") from None
         return None

@@ -101,8 +101,7 @@ class Store:
         except (OSError, ValueError):
             return False
         is_ours = isinstance(record, dict) and origin_of(SCRATCH, record) is Origin.OURS
-        # the mark names its key: copied into another folder, it would vouch for checkpoints that
-        # came with that one
+        # the mark names its key: copied into another folder, it would vouch for checkpoints that came with that one
         return stat.S_ISDIR(mode) and is_ours and record.get("key") == key
 
     def stored(self, key: str) -> Stored:
@@ -135,10 +134,7 @@ class Store:
         `anew` builds it even when it is there, and then puts it in the old one's place. `waits` is called before this
         waits for another process, which may take as long as the build does.
 
-        Raises:
-            StoreError: the store cannot be written.
-            EnvironmentProblem: the disk is full.
-
+        StoreError: the store cannot be written. EnvironmentProblem: the disk is full.
         """
         if not anew and (found := self.whole(key.digest)):
             return found
@@ -170,10 +166,8 @@ class Store:
 
         Every byte is hashed where it has arrived.
 
-        Raises:
-            DamagedError: a byte is not what the manifest says; the artifact is then set aside.
-            StoreError, EnvironmentProblem: the folder cannot be written.
-
+        DamagedError: a byte is not what the manifest says; the artifact is then set aside. StoreError,
+        EnvironmentProblem: the folder cannot be written.
         """
         artifact.file(name)
         for entry in artifact.files:
@@ -246,8 +240,7 @@ class Store:
         return found if intact else replace(found, stored=Stored.DAMAGED)
 
     def _build(self, stage: str, key: StageKey, build: Build) -> Artifact:
-        # below the root, hence on the same file system: only there is the rename into place one
-        # step
+        # below the root, hence on the same file system: only there is the rename into place one step
         partial = self.root / "tmp" / key.digest
         self._make(partial.parent)
         with storage_errors(self.root):
@@ -317,8 +310,7 @@ class Store:
             return
         with storage_errors(self.root):
             self._make(self.root / to)
-            # the time is in the name since one key can be damaged more than once, and neither
-            # copy may be lost
+            # the time is in the name since one key can be damaged more than once, and neither copy may be lost
             target = self.root / to / f"{name or path.name}-{time.time_ns()}"
             writing.move(path, target, below=self.root)
 
@@ -346,27 +338,23 @@ class Store:
             writing.create_text(self.root / ".gitignore", "*\n", below=self.root)
 
 
-def is_full(error: BaseException | None, folder: Path) -> bool:
-    seen: set[int] = set()
-    # contexts of exceptions can form a circle
-    while error is not None and id(error) not in seen:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        hints = [p.hint or "" for p in error.problems] if isinstance(error, EngineError) else []
-        text = "\n".join([str(error), *hints]).lower()
-        if any(words in text for words in FULL_DISK):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return shutil.disk_usage(folder).free < LITTLE
-
-
 def out_of_room(error: BaseException, *folders: Path) -> OSError | None:
     """Return by which error of the system what is written to folders could not be; None where `error` is another.
 
     Asked while what is half written is still there: some libraries and tools do not say why a write fails.
     """
-    if any(is_full(error, folder) for folder in folders):
+    is_full = any(shutil.disk_usage(folder).free < LITTLE for folder in folders)
+    one: BaseException | None = error
+    seen = set[int]()
+    # contexts of exceptions can form a circle
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        hints = [it.hint or "" for it in one.problems] if isinstance(one, EngineError) else []
+        text = "\n".join([str(one), *hints]).lower()
+        is_full |= any(words in text for words in FULL_DISK)
+        is_full |= isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT)
+        one = one.__cause__ or one.__context__
+    if is_full:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     files = (path for folder in folders for path in folder.rglob("*") if path.is_file())

@@ -16,10 +16,9 @@ from engine.lock.draw import needs_record, recorded_rows
 from engine.lock.file import Lock, lock_path, write_lock
 from engine.pipeline.data_outlook import divided
 from engine.review.compare import Versions
-from engine.review.file_tree import Disk
 from engine.review.findings import judge
 from engine.review.rows import RowDivider
-from engine.review.version import Side, load_side
+from engine.review.version import Disk, Side, load_side
 from engine.values import replace
 from support.changed_data import Pair, Version
 from support.recipe_pairs import made_lock

@@ -30,9 +30,7 @@ class SharedPlace(Value):
 def shared_place(named: str, *, path: str = "") -> SharedPlace:
     """Return the place that a text names; `path` is the key that it stands at, if any.
 
-    Raises:
-        RecipeError: R435 it is no address of a shared store; R436 it holds a secret, or an option.
-
+    RecipeError: R435 it is no address of a shared store; R436 it holds a secret, or an option.
     """
     text = named.strip()
     scheme = text.partition("://")[0].lower() if "://" in text else ""
@@ -149,10 +147,8 @@ class ObjectStore:
 def connect(place: SharedPlace, *, writes: bool = True) -> ObjectStore:
     """Return the objects of a shared store; one that is written to, once it has shown that it writes nothing over.
 
-    Raises:
-        UnreachableError: it does not answer, or refuses.
-        EnvironmentProblem: E701 obstore is not installed; X861 it writes over what is there.
-
+    UnreachableError: it does not answer, or refuses. EnvironmentProblem: E701 obstore is not installed; X861 it
+    writes over what is there.
     """
     with needs_extra("a shared store needs the package obstore", "store"):
         from obstore.store import LocalStore, from_url

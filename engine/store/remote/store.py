@@ -132,10 +132,8 @@ class SharedStore(Store):
 
         def bring() -> bool:
             with storage_errors(self.root):
-                folder, final = (
-                    fetch(self._connected(), manifest, self.root),
-                    self.folder(there.key),
-                )
+                folder = fetch(self._connected(), manifest, self.root)
+                final = self.folder(there.key)
                 text = manifest_text(replace(there, taken_from=self._sharing.place.url))
                 writing.write_text(folder / MANIFEST, text, below=self.root, durable=True)
                 self._make(final.parent)

@@ -64,19 +64,13 @@ def parts_of(entry: FileEntry, digests: Mapping[str, tuple[str, ...]]) -> Iterat
         yield FilePart(start=start, bytes=min(PART, entry.bytes - start), sha256=digest)
 
 
-def digests_of_parts(path: Path) -> tuple[str, ...]:
-    with path.open("rb") as stream:
-        return tuple(
-            hashlib.sha256(part).hexdigest() for part in iter(lambda: stream.read(PART), b"")
-        )
-
-
 def shared_text(artifact: Artifact) -> bytes:
-    large = {
-        entry.sha256: digests_of_parts(artifact.path / entry.name)
-        for entry in artifact.files
-        if entry.bytes > PART
-    }
+    large = {}
+    for entry in artifact.files:
+        if entry.bytes > PART:
+            with (artifact.path / entry.name).open("rb") as stream:
+                parts = iter(lambda: stream.read(PART), b"")
+                large[entry.sha256] = [hashlib.sha256(part).hexdigest() for part in parts]
     # where it was taken from says nothing on another machine; that it was not made here does
     record = manifest_record(replace(artifact, taken_from=""))
     described = {"schema": SCHEMA, "manifest": record, "parts": large}

@@ -126,4 +126,4 @@ def test_why_nothing_was_written_is_answered_by_number_and_words(tmp_path: Path)
 
     assert answer(tmp_path / "absent" / "x.json", {"write": "{}"})["failed"][0] == errno.ENOENT
     assert answer(tmp_path / "folder", {"write": "{}"})["failed"][0] == errno.EISDIR
-    assert answer(tmp_path / "latin.json", {"read": True})["failed"] == [None, "invalid start byte"]
+    assert answer(tmp_path / "latin.json", {"read": True})["failed"] == [errno.EILSEQ, "not UTF-8"]

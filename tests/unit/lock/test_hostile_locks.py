@@ -16,8 +16,7 @@ from engine.errors import DataError, EngineError
 from engine.lock.coherence import contradictions_of_recipe
 from engine.lock.draw import bind_to_lock, recorded_rows
 from engine.lock.file import Lock, lock_from_text, lock_text, read_lock, write_lock
-from engine.lock.input_check import changed_since, device_of_lock
-from engine.lock.policy import LockOptions, LockPolicy, lock_line
+from engine.lock.policy import LockOptions, LockPolicy, changed_since, lock_line
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.values import replace
@@ -89,8 +88,8 @@ def use(lock: Lock, recipe: Recipe) -> None:
         return
     list(contradictions_of_recipe(recipe, lock.accepted))
     changed_since(recipe, lock.accepted)
-    device_of_lock(CPU, recipe, lock.accepted)
     policy = LockPolicy(recipe=recipe, accepted=lock.accepted, changed=(), options=LockOptions())
+    policy.device(CPU)
     lock_line(policy, [{"sha256": SHA}])
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.review.file_tree import Disk
 from engine.review.findings import review
-from engine.review.version import load_side
+from engine.review.version import Disk, load_side
 from support.recipe_pairs import CPU, cases
 
 VALUE = "the accepted model has macro_f1 0.81 (0.71 to 0.95)"

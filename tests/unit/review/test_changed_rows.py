@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.rows import RowDivider
-from engine.review.version import load_side
+from engine.review.version import Disk, load_side
 from support.recipe_pairs import CPU, cases
 
 

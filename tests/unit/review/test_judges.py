@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from engine.evidence.review import Effect, Gate, Review
-from engine.review.file_tree import Disk
 from engine.review.findings import review
-from engine.review.version import load_side
+from engine.review.version import Disk, load_side
 from support.changed_data import SPLITS, Pair, Version, file_bytes, pairs, version
 from support.changed_kinds import SHAPES
 from support.data_changes import HARMLESS, HARMLESS_FOR_ALL, OF_EVERY_KIND, WEAKENINGS

@@ -9,9 +9,8 @@ import pytest
 from engine.codes import all_codes
 from engine.evidence.review import Effect, Gate, Review
 from engine.recipe.validation.schema import weakenings
-from engine.review.file_tree import Disk
 from engine.review.findings import review
-from engine.review.version import load_side
+from engine.review.version import Disk, load_side
 from support.recipe_pairs import CPU, Case, cases
 
 ALL = cases()

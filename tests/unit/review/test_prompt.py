@@ -9,10 +9,9 @@ import pytest
 
 from engine.lock.file import lock_path, write_lock
 from engine.recipe import load_recipe
-from engine.review.file_tree import Disk
 from engine.review.findings import review
 from engine.review.rows import RowDivider
-from engine.review.version import load_side
+from engine.review.version import Disk, load_side
 from support.changed_data import version
 from support.judged_pairs import judges
 from support.recipe_pairs import CPU, made_lock

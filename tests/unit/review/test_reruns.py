@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.review.file_tree import Disk
 from engine.review.findings import review
-from engine.review.version import load_side
+from engine.review.version import Disk, load_side
 from support.paths import EXAMPLES
 from support.recipe_pairs import CPU
 

@@ -9,9 +9,8 @@ import pytest
 
 from engine.evidence.review import Gate
 from engine.recipe import check_recipe, dump_resolved
-from engine.review.file_tree import Disk
 from engine.review.findings import review
-from engine.review.version import try_side
+from engine.review.version import Disk, try_side
 from support.paths import ROOT
 from support.recipe_pairs import CPU
 

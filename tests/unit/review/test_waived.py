@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.evidence.review import Gate
-from engine.review.file_tree import Disk
 from engine.review.findings import review
-from engine.review.version import load_side
+from engine.review.version import Disk, load_side
 from support.recipe_pairs import CPU, cases
 
 OLD = "  - {what: acceptance, why: The first rows were too easy.}\n"

@@ -20,7 +20,6 @@ from engine.store import Artifact
 from engine.values import replace
 
 _COMPARED = 200
-"""Words of two texts, to see how alike they are."""
 _FIRST, _LONGEST = 20, 280
 """Rows that a report shows, and columns of their texts."""
 

@@ -53,7 +53,6 @@ READ = "read.json"
 
 Artifacts = Mapping[str, Artifact]
 START = "start.json"
-"""In a train artifact: how the base model was made, where it was."""
 LEFT_OUT = "left_out.json"
 """Of the baseline stage: why an optional baseline was not asked, by name; absent where all were."""
 BASELINES = "baselines.json"
@@ -61,11 +60,8 @@ SPEED = "speed.json"
 """Of evaluate, with a teacher: how long the model took for the holdout."""
 AGAINST_TEACHER = "against_teacher.json"
 WITHOUT_SYNTHETIC = "without_synthetic.json"
-"""Of the gate: the comparison with a training without the synthetic rows."""
 ANSWERS_WITHOUT = "predictions.without_synthetic.jsonl"
-"""Of resample: what that model answers to the holdout."""
 TEACHER_ANSWERS = "predictions.teacher.jsonl"
-"""Of teach: the teacher's answers to the holdout."""
 ASKING = ("baseline", "synthesize", "teach")
 """Stages that leave baselines: those on the rows with labels, and those on added ones too."""
 SYNTHETIC = "synthetic.json"
@@ -213,7 +209,6 @@ start = Left("train", START, StartSummary)
 """How the model that was trained was made; None where it came as it is."""
 teacher = Left("teach", "teacher.json", TeacherResult)
 synthetic = Left("synthesize", SYNTHETIC, SyntheticResult)
-"""What a model wrote, and what of it is trained on."""
 replay = Left("replay", "replay.json", ReplayResult)
 against_teacher = Left("gate", AGAINST_TEACHER, StudentAgainstTeacher)
 soft_targets = Left("soft_targets", "soft_targets.json", SoftTargetsResult)

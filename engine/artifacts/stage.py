@@ -66,7 +66,6 @@ class StageContext(Value):
     made_anew: Cached | None = None
     """As `cached`, built also where it is there; None unless `--force` names the stage."""
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Identity of what else the stage reads, by the names that its module's `references` gives."""
     recorded: Membership | None = None
     """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
     previous: PreviousModel | None = None

@@ -23,7 +23,6 @@ from engine.values import Value
 PROFILE: Final = "job"
 """The name of the profile that a job itself runs on."""
 NODES: Final = "RECIPE_NODES"
-"""Set in a job of several machines: how many there are."""
 MEETING: Final = "RECIPE_MEETING"
 """Set in a job of several machines: where they find each other, a name that nobody can know before."""
 HEADER: Final = f"# slm-recipe {__version__}; {COMPILED}: `recipe compile --on` writes it"
@@ -32,7 +31,6 @@ NOTICE_SECONDS: Final = 90
 
 
 KEPT: Final = ("nodes", "processes", "shard", "parallel", "retries")
-"""Of a profile, what the job itself reads."""
 
 
 class Machine(Value):
@@ -65,7 +63,6 @@ def this_node(variables: Mapping[str, str]) -> Machine | None:
 class ClusterJob(Value):
     profile: ComputeProfile
     recipe: str
-    """Its name."""
     words: tuple[str, ...]
     """Of the command line after `recipe run`, without those of the profile."""
     folder: str

@@ -107,7 +107,6 @@ SLURM: Final = "slurm"
 SKYPILOT: Final = "skypilot"
 RAY: Final = "ray"
 RUN: Final = (LOCAL, SLURM, RAY)
-"""The engines that `recipe run` starts."""
 HANDED_IN: Final[Mapping[str, str]] = {SKYPILOT: "sky jobs launch FILE"}
 SECONDS: Final[Mapping[str, int]] = {"m": 60, "h": 3600, "d": 86400}
 OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -134,7 +133,6 @@ class ComputeProfile(Value):
     """Where and how a recipe runs. As it is made without arguments: this machine, one process, one device."""
 
     name: str = ""
-    """Empty where no profile was named."""
     engine: str = LOCAL
     address: str | None = None
     nodes: int = 1

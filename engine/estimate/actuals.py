@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from engine.artifacts import results
 from engine.backends.usage import Usage
@@ -24,20 +23,13 @@ BEFORE = "before the run"
 LATER = "before training, when the rows were known"
 
 
-@dataclass(slots=True, kw_only=True)
 class CostTracker:
     """Estimates before anything is spent, and once more before training where that was not possible."""
 
-    recipe: Recipe
-    store: Store
-    inputs: PlanInputs
-    before: Forecast | None = None
-    training: StageForecast = field(default_factory=StageForecast)
-    when: str = BEFORE
-
-    def begin(self) -> None:
+    def __init__(self, recipe: Recipe, store: Store, inputs: PlanInputs) -> None:
+        self.recipe, self.store, self.inputs, self.when = recipe, store, inputs, BEFORE
         self.before = self._forecast()
-        self.training = self.before.stages.get("train", self.training)
+        self.training = self.before.stages.get("train", StageForecast())
 
     def before_training(self) -> None:
         if self.training.seconds is None:
@@ -53,8 +45,7 @@ class CostTracker:
         found = []
         for record in ran:
             artifact, memory = artifacts[record.stage], None
-            estimated = self.before.stages.get(record.stage) if self.before else None
-            guess, when = estimated or StageForecast(), BEFORE
+            guess, when = self.before.stages.get(record.stage, StageForecast()), BEFORE
             if record.stage == "train":
                 guess, when = self.training, self.when
                 usage = usage_of(artifact)

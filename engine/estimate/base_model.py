@@ -55,7 +55,6 @@ def encoder_downloads(recipe: Recipe, store: Store) -> tuple[Download, ...]:
 MADE = ("base-model", "tokenizer")
 """The products that hold a base model, and those that hold its tokenizer alone."""
 EMBEDDINGS = ("embed_tokens", "lm_head")
-"""Modules that may get an adapter too, and that no shape lists among the linear ones."""
 UNKNOWN = (
     "the base model is not on this machine yet: `recipe data` fetches its config and tokenizer"
 )

@@ -17,7 +17,6 @@ PROCESS = 1_120_000_000
 """Resident size on a CPU of Python with torch, transformers, peft and trl or Axolotl, without weights, after a
 first pass has loaded its kernels; Axolotl and TRL came within 3 % of it."""
 KERNELS = 110_000_000
-"""Of it, what comes only with the first pass."""
 LOGITS = {"trl": 4.6, "axolotl": 4.1}
 """Copies of the 32-bit logits that are alive at once in the loss and its way back."""
 NF4 = 0.516

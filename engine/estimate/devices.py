@@ -20,7 +20,6 @@ FILE = "prices.yaml"
 class Price(Value):
     an_hour: float
     currency: str
-    """Empty where the file says none."""
     source: str
     """Device and file: `rtx-4090 in prices.yaml`."""
 

@@ -29,7 +29,6 @@ class Measurement(Value):
     operations: float = 0.0
     """Of the steps after the first, as `engine.estimate.cost` counts them; 0 where it cannot."""
     weights: int = 0
-    """Bytes of weights and adapter, as `engine.estimate.cost` computes them."""
 
 
 def work_of(

@@ -36,7 +36,6 @@ HEADER = f"trial steps; {COMPILED}"
 
 
 _Rows = list[tuple[str, int]]
-"""Rendered rows, each with its tokens."""
 
 
 def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:

@@ -87,7 +87,6 @@ class Forecast(Value):
     recipe: Recipe
     """With the method that `training` is of."""
     of: str = ""
-    """While a sweep has not chosen: which of its settings `training` is of."""
     stages: Mapping[str, StageForecast] = field(default_factory=dict)
     price: Price | None = None
 

@@ -20,7 +20,6 @@ from engine.values import Value, replace
 
 _MATRIX = 2
 _MOST = 1 << 40
-"""A size beyond this is none of a model's."""
 _BLOCK = re.compile(r"\.(\d+)\.")
 _GGUF_LINEAR = {
     "attn_q": "q_proj", "attn_k": "k_proj", "attn_v": "v_proj", "attn_output": "o_proj",

@@ -37,13 +37,11 @@ class QueryEstimate(Value):
     read_tokens: int | None = None
     written_tokens: int | None = None
     cost: float | None = None
-    """At the recipe's prices."""
     validation: int | None = None
     holdout: int | None = None
     votes: int = 0
     """Answers to written rows, where every row has the form that was asked for."""
     most_kept: int | None = None
-    """By `keep.max_share`."""
     is_counted: bool = False
     seconds: float | None = None
     """By the size of the model and a share of the device's peak."""

@@ -49,7 +49,6 @@ class TrainingEstimate(Value):
     tokens: int | None = None
     """Of an epoch, without padding."""
     exact_tokens: bool = False
-    """They were counted by the base model's tokenizer."""
     kernels: str = ""
     """Which kernels of a GPU are used, and what is missing for more, in words; empty where there is no choice."""
     trainable_parameters: int | None = None
@@ -57,7 +56,6 @@ class TrainingEstimate(Value):
     memory_bytes: int | None = None
     """Peak: resident on a CPU, allocated on a GPU."""
     disk_bytes: int | None = None
-    """What training leaves in the store."""
     scratch_bytes: int | None = None
     """What checkpoints take besides, until it is done."""
     seconds: float | None = None

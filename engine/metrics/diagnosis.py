@@ -51,7 +51,6 @@ OTHER_KINDS = (
 OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
 """Checks that rows of a kind say nothing about: `advice.toml` has what each asks for."""
 PLAIN = ("overfitting", "forgetting", "drift", "valid_output")
-"""Remedies that name what they are about."""
 OF_TRAINING = ("over_baselines", "overfitting", "free_output", "ended")
 """Remedies that ask for rows or another training, which help only after the first cause."""
 MOST_PAIRS = 2
@@ -60,7 +59,6 @@ _SETTLED = (Status.PASS, Status.WARN)
 
 class Beside(Value):
     curves: Sequence[LearningCurve] = ()
-    """The tuned model's counts, and the SVM's where there is no other."""
     comparisons: Sequence[Comparison] = ()
     diagnosis: Diagnosis | None = None
     is_of_file: bool = False

@@ -24,7 +24,6 @@ FEWEST_SEEDS = 3
 _MEANS = ("macro_", "balanced_")
 """How metrics begin that are means over labels or fields."""
 LEAST_AGREEMENT = 0.9
-"""Where no further seeds say how much two trainings agree: a convention."""
 
 MOST_WIDER = 1.5
 """How much wider a lock's interval may be than that of a run which repeats it, on the same rows."""

@@ -38,7 +38,6 @@ class ThresholdRule(Value):
     bound: float
     confidence: float
     on_interval: bool = True
-    """By the worse end of the interval, not by the value itself."""
     is_exact: bool = False
     """The interval is that of Clopper and Pearson, not Wilson's."""
 

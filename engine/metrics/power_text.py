@@ -83,7 +83,6 @@ class PowerEstimate(Value):
     is_out_of_reach: bool = False
     """Whether even a model without an error misses the bound on these groups."""
     is_max: bool = False
-    """Whether smaller values are better."""
     passes_at: float | None = None
     """The true value, or gain, that passes with power 0.80; None where none does."""
     seldom_at: float | None = None

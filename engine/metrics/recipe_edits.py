@@ -113,7 +113,6 @@ WANTED_STEPS: Final = 250
 SMALL_BATCH: Final = 8
 MOST_EPOCHS: Final = 10
 LONGEST: Final = 20
-"""Epochs beyond which more are never proposed."""
 FAST: Final = 10
 """Times the usual rate, beyond which the rate itself is taken for what keeps a model from learning."""
 USUAL_RANK: Final = 16

@@ -45,7 +45,6 @@ class PairedTables(Value):
     tables: tuple[Table, Table]
     measures: dict[str, tuple[Measure, Measure]]
     drawn: tuple[Sums, ...]
-    """One of leading shape (draws,) for each model; empty without rows."""
     judging: Judging
 
 

@@ -34,7 +34,6 @@ class SelectiveRule(Value):
     selective: Selective
     confidence: float
     on_interval: bool
-    """By the lower ends of intervals, not by the values."""
     holdout_rows: int
 
     @classmethod

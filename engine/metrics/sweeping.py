@@ -28,7 +28,6 @@ SHARES = (0.25, 0.5, 1.0)
 SMALL_GAIN = 0.02
 """A doubling of the rows that surely gains less than this is called flat."""
 FEW_ROWS = 10
-"""Below this many judged rows of a class nothing is reported about its curve."""
 
 TWO = 2
 CALLED = {"tfidf_svm": "the SVM", "tuned": "the tuned model"}
@@ -157,7 +156,6 @@ class SettingResult(Value):
     predictions: Sequence[Prediction] = ()
     """On the same rows, by id, for every setting."""
     failed: str = ""
-    """Why there is no model of it: its numbers ran away, or nothing was learned."""
 
 
 def choose(judged: Sequence[SettingResult], judging: Judging, metric: str) -> SweepResult:

@@ -93,7 +93,6 @@ class Column(Value, kw_only=False):
 
     answered: Block
     right: Block | None = None
-    """As answered where it is None, as `wrong` is."""
     wrong: Block | None = None
 
 
@@ -125,9 +124,7 @@ class Table(Value):
     answered: Sparse
     """Shape (rows, columns)."""
     right: Sparse
-    """As if every row had been answered right."""
     wrong: Sparse
-    """As if every row had been answered wrong."""
     groups: Floats | None
     """Shape (rows,): the number of each row's group; None where every row stands for itself."""
     names: tuple[str, ...] = ()

@@ -31,7 +31,6 @@ from engine.values import Value, decimal
 ENOUGH: Final = 0.9
 """What a model that learned its training rows reaches on them, where each has one right answer."""
 FAR_BELOW: Final = 0.8
-"""A score of training rows that is surely below this is far from right."""
 GAP: Final = 0.05
 """By which training rows surely have to be answered better before a risen validation loss counts."""
 WIDE_GAP: Final = 0.1
@@ -43,11 +42,9 @@ WRONG_A_DOUBT: Final = 1.8
 LONG: Final = 5
 """Epochs after which a loss that no longer falls has had its time."""
 APART: Final = 0.05
-"""By which validation and holdout surely differ where they are not drawn alike."""
 FOLDS_THAT_LEAVE_NONE: Final = 2
 """With them the second training has no rows to draw validation rows from."""
 FEW_OF_LABEL: Final = 10
-"""Training rows below which a label is hardly learned, however often they are seen."""
 MOST_NAMED: Final = 3
 FEWEST_ROWS: Final = 30
 """Of a set, below which its score says too little."""
@@ -56,7 +53,6 @@ FEWEST_ROWS: Final = 30
 class TrainedEvidence(Value):
     training: TrainingSummary
     train: Scores | None
-    """On a sample of the rows that it was trained on."""
     validation: Scores | None
     holdout: Scores | None
     free: Scores | None = None
@@ -65,7 +61,6 @@ class TrainedEvidence(Value):
     baselines: Sequence[BaselineResult] = ()
     data: DataSummary | None = None
     passes: bool | None = None
-    """Whether the gate passed; None before it."""
     unspoken: str = ""
     """That the rows are in a language that the base model was not trained on; empty where nothing says it."""
 

@@ -51,7 +51,6 @@ class RunState:
     inputs: PlanInputs
     started: datetime
     trained: Recipe
-    """The same recipe, with the setting that its sweep chose once that is done."""
     records: list[StageRecord] = field(default_factory=list)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -35,18 +35,15 @@ from engine.training.trained_rows import counted_rows, split_rows
 from engine.values import Value, replace
 
 FORCED = "forced"
-"""The reason of a stage that `--force` names."""
 UNFINISHED = "its last attempt did not finish"
 UNKNOWN = "what the new rows do is known after `recipe data`"
 MAKERS = {"synthesize": SYNTHETIC_ROWS, "teach": TRAINING_ROWS, "replay": REPLAYED_ROWS}
 SWEEP = "sweep"
-"""The stage that chooses the method of those after it."""
 
 UNUSABLE = {
     Stored.DAMAGED: "its stored files were damaged",
     Stored.FOREIGN: "its stored result was not made here",
 }
-"""Why a stage runs although something stands at its place."""
 
 MOST_CHANGES = 3
 
@@ -59,10 +56,8 @@ PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", 
 class PlanInputs(Value):
     device: Device
     sources: tuple[Mapping[str, Any], ...]
-    """Identity of each data source, in recipe order."""
     base_model: Mapping[str, Any]
     references: Mapping[str, Mapping[str, Any]] = {}
-    """Identity of what single stages read besides, by name: other models, probes."""
     lock: Lock | None = None
     """As it stood beside the recipe when the run began; None where nothing is recorded yet."""
     accepted: tuple[AcceptedRun, ...] = ()
@@ -76,10 +71,8 @@ class PlannedStage(Value):
     key: StageKey | None = None
     """None: it depends on rows that have not been counted yet, or on a setting that has not been chosen yet."""
     needs: Mapping[str, str] = {}
-    """Key of each need, by name."""
     reused: Artifact | None = None
     reason: str = ""
-    """Why it runs; empty for a reused one."""
     held: ExpectedDraw | None = None
     """Data: what the lock holds the splits to; None for the other stages."""
     previous: Previous | None = None

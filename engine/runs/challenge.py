@@ -55,7 +55,6 @@ from engine.values import Value, replace, to_json
 
 FOLDER = "challenges"
 JUDGED = ("baseline", "evaluate", "resample")
-"""Stages that answer the holdout."""
 PER_TOKEN = ("perplexity",)
 """Models that cut text into other tokens cannot be compared by these."""
 TRAINED = "trained"

@@ -31,9 +31,7 @@ class Found(Value):
     """A result or a run that is not as it was left, or was not looked into."""
 
     what: str
-    """`result` or `run`."""
     name: str
-    """Stage and the first digits of the key; recipe and run."""
     why: str
 
 

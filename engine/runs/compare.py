@@ -59,7 +59,6 @@ class FinishedRun(Value):
     recipe: Recipe
     answers: Sequence[Prediction]
     exported: Sequence[Prediction]
-    """Of the quantized file, which are fewer with folds; empty without one."""
     report: Mapping[str, Any]
     texts: Mapping[str, str]
     """What was asked, by row; empty where the store no longer has it."""
@@ -86,9 +85,7 @@ class RunComparison(Value):
     second: FinishedRun
     rows: int
     partial: bool
-    """Whether these are only the rows that the two holdouts share."""
     of_files: bool
-    """Whether what is compared are the exported files, and not the tuned models."""
     comparisons: tuple[Comparison, ...]
     tuned: tuple[Comparison, ...]
     """Of the tuned models, where the files are compared: in the main metric."""

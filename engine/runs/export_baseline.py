@@ -65,7 +65,6 @@ class ExportedBaseline(Value):
     folder: Path
     name: str
     rows: int
-    """Of the holdout, each of which it answers as in the report."""
     files: Mapping[str, str]
     bytes: int
     """Of all its files: a report has the size of an encoder only, without what is learned from its vectors."""

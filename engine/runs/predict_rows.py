@@ -199,7 +199,6 @@ class RowAnswer(Value):
     stated: str | None
     """What the model would have answered; that of one that does not abstain."""
     too_long: TooLong | None = None
-    """The row was not asked, since the model cannot read the whole of it."""
 
     @classmethod
     def of(
@@ -230,7 +229,6 @@ class AnsweredRows:
     task: TaskFile
     folder: Path
     columns: tuple[str, ...]
-    """Of all rows: one may have columns that those before it lack."""
     stamp: FileStamp
     resumed: int
     count: int
@@ -269,14 +267,11 @@ class AnsweredRows:
 @dataclass(slots=True)
 class Summary:
     labels: Counter[str] | None
-    """How often each was the answer; None where the task has none."""
     rows: int = 0
     without_answer: int = 0
     """Blank rows, and answers that were cut off."""
     too_long: int = 0
-    """Rows that the model cannot read whole, so that they were not asked."""
     named: list[tuple[str, TooLong]] = field(default_factory=list)
-    """The first of them, by origin."""
     abstained: int = 0
     formulas: int = 0
     """Rows of a table with a cell that a spreadsheet would compute."""
@@ -305,7 +300,6 @@ class Asking(Value):
     threads: int
     progress: Progress
     abstain_below: float | None = None
-    """A probability; less is no answer."""
 
 
 def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRows:

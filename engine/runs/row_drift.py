@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import batched
 from pathlib import Path
@@ -35,18 +34,12 @@ LENGTH_BINS: Final = 24
 """Lengths below 2, 4, … 2^24 characters."""
 
 
-@dataclass(slots=True)
 class RowCounter:
-    labels: Counter[str]
-    rows: int = 0
-    abstained: int = 0
-    confidence: list[int] = field(default_factory=lambda: [0] * CONFIDENCE_BINS)
-    characters: list[int] = field(default_factory=lambda: [0] * LENGTH_BINS)
-    similarity: list[int] = field(default_factory=lambda: [0] * CONFIDENCE_BINS)
-
-    @classmethod
-    def of(cls, labels: Sequence[str]) -> RowCounter:
-        return cls(Counter(dict.fromkeys(labels, 0)))
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = Counter[str](dict.fromkeys(labels, 0))
+        self.rows = self.abstained = 0
+        self.confidence, self.similarity = ([0] * CONFIDENCE_BINS for _ in range(2))
+        self.characters = [0] * LENGTH_BINS
 
     def add(
         self,
@@ -89,7 +82,6 @@ def _bin(share: float) -> int:
 
 DRAWS: Final = 4000
 FEWEST: Final = 30
-"""Rows on either side below which nothing is compared."""
 
 _Counts = NDArray[Any]
 _Distance = Callable[[_Counts, _Counts], _Counts]
@@ -224,7 +216,7 @@ def _no_counts(path: Path) -> DataError:
 
 def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> RowCounts:
     kept, task, below = answered.task.calibration, answered.task.task, answered.abstain_below
-    counter = RowCounter.of(task.labels)
+    counter = RowCounter(task.labels)
     for part in batched(answered, PART, strict=False):
         asked = [
             (text, answer)
@@ -257,7 +249,7 @@ def holdout_counts(run: Path, store: Store) -> RowCounts:
     form: CalibratedForm | None = report.calibrated[-1] if report.calibrated else None
     kept = as_file(form) if form else None
     below = kept.abstain_below if kept else None
-    counter = RowCounter.of(recipe.task.labels)
+    counter = RowCounter(recipe.task.labels)
     near = trained_nearness(run, store)([texts[row.id] for row in answers])
     rows = calibrated(answers, kept.temperature if kept else None)
     for row, similarity in zip(rows, near, strict=True):

@@ -144,8 +144,7 @@ def run_recipe(
             input_check=lock.input_check(store),
         )
         keeper = LockWriter(recipe=recipe, store=store, before=inputs.lock)
-        tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)
-        tracker.begin()
+        tracker = CostTracker(recipe, store, inputs)
         remove_leftovers(store)
         remove_parts(lock_path(recipe.file))
         with events_of(recipe, options, root) as events:

@@ -69,14 +69,12 @@ class Answers(Value):
     """The same, on the rows that the baselines answered too."""
     abstention: Abstention | None = None
     others: Mapping[str, Metric] = field(default_factory=dict)
-    """What else was measured of a file, by name."""
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class JudgedAnswers(Value):
     checks: tuple[Check, ...]
     comparisons: tuple[Comparison, ...] = ()
-    """With the baselines and the last accepted model."""
     with_teacher: tuple[Comparison, ...] = ()
     without_synthetic: tuple[Comparison, ...] = ()
 

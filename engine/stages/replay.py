@@ -41,7 +41,6 @@ TOOLS = ("torch", "transformers")
 
 FILE = "replay.json"
 LISTED = "left_out.jsonl"
-"""Documents that a check found, or that stand in a split."""
 PLAIN: Mapping[str, Any] = {"kind": "text", "labels": (), "schema": None}
 """How a document's text is read, whatever the task is."""
 

@@ -63,7 +63,6 @@ CHECKS = (
     "personal_data",
     "template_tokens",
 )
-"""Checks of single rows that decide about written ones."""
 UNREACHED = ("E721", "E725")
 SHARE = "more than their share"
 WRONG = "wrong by the review"

@@ -54,7 +54,6 @@ FILE = "teacher.json"
 ANSWERS = "answers.jsonl"
 """Every row that was asked: its answer, and why it is not learned from."""
 LISTED = "left_out.jsonl"
-"""Rows without labels that a check found, or that stand in a split."""
 BASELINES = "baselines.json"
 NOT_FIT = "does not fit the schema"
 

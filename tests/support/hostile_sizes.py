@@ -254,7 +254,7 @@ COUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 def _counts() -> list[Case]:
     def make(more: Mapping[str, Any]) -> Put:
-        counter = RowCounter.of(["a", "b"])
+        counter = RowCounter(["a", "b"])
         counts = to_json(counter.counts(model="m", temperature=1.0, abstain_below=None))
         text = json.dumps({"schema": "row-counts.v1", "counts": {**counts, "rows": 100, **more}})
         return lambda victim: victim.write("counts.json", text)

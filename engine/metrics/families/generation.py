@@ -103,7 +103,6 @@ CHARACTER_ORDERS = 6
 
 class OverlapStatistics(Value):
     rouge: tuple[float, ...]
-    """F-measures against the best reference."""
     most_rouge: tuple[float, ...]
     """Of a reference itself: 0 where it has too few words."""
     bleu: tuple[float, ...]

@@ -37,7 +37,7 @@ class Bench:
         self.recipe = recipe_in(folder)
         self.store = Store(folder / "store")
         self.inputs = collect_inputs(self.recipe, self.store, CPU)
-        self.tracker = CostTracker(recipe=self.recipe, store=self.store, inputs=self.inputs)
+        self.tracker = CostTracker(self.recipe, self.store, self.inputs)
         train: dict[str, object] = {"training.json": {"resumed_from_step": resumed}}
         train["usage.json"] = to_json(USAGE)
         self.artifacts = {"data": self.put("data", {}), "train": self.put("train", train)}
@@ -60,7 +60,6 @@ class Bench:
 
 def test_what_ran_has_estimate_actual_and_error(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.tracker.begin()
     bench.tracker.training = StageForecast(
         seconds=25.0, memory_bytes=1_200_000_000, disk_bytes=500, basis="computed"
     )
@@ -90,8 +89,6 @@ def test_models_of_folds_are_not_looked_for_in_the_artifact_that_judges_them(
     tmp_path: Path,
 ) -> None:
     bench = Bench(tmp_path)
-    bench.tracker.begin()
-    assert bench.tracker.before is not None
     found = StageForecast(seconds=25.0, disk_bytes=625_000_000, basis="computed")
     bench.tracker.before = replace(bench.tracker.before, stages={"resample": found})
     (cost,) = bench.tracker.costs([ran("resample")], {"resample": bench.put("resample", {})})
@@ -101,7 +98,6 @@ def test_models_of_folds_are_not_looked_for_in_the_artifact_that_judges_them(
 
 def test_the_estimate_of_a_run_is_the_plans(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.tracker.begin()
 
     assert bench.tracker.training.basis == "computed"
     assert bench.tracker.training.seconds

@@ -15,7 +15,7 @@ def counts(
 ) -> RowCounts:
     """Rows drawn anew: how many are positive, how sure answers are, how long texts."""
     random = np.random.default_rng(seed)
-    counter = RowCounter.of(("positive", "negative"))
+    counter = RowCounter(("positive", "negative"))
     for _ in range(rows):
         label = "positive" if random.random() < positive else "negative"
         text = "x" * int(random.integers(1, words * 5))
@@ -45,7 +45,7 @@ def test_what_changed_is_found_and_nothing_else(change: dict[str, float], found:
 
 def test_rows_that_are_like_no_training_row_are_found() -> None:
     def near(*similarities: float) -> RowCounts:
-        counter = RowCounter.of(())
+        counter = RowCounter(())
         for one in similarities:
             counter.add("x" * 9, None, None, abstain_below=None, similarity=one)
         return counter.counts(model="m", temperature=1.0, abstain_below=None)
@@ -92,7 +92,7 @@ def test_other_thresholds_are_not_compared() -> None:
 
 
 def test_a_label_that_the_task_does_not_have_is_not_kept() -> None:
-    counter = RowCounter.of(("positive",))
+    counter = RowCounter(("positive",))
 
     counter.add("a text", "a name somebody wrote", 0.9, abstain_below=None)
 

@@ -20,7 +20,7 @@ from engine.runs.row_drift import (
 
 
 def text_of(**changes: Any) -> str:
-    counter = RowCounter.of(["a", "b"])
+    counter = RowCounter(["a", "b"])
     for at in range(40):
         counter.add("x" * at, "ab"[at % 2], at / 40, abstain_below=0.5, similarity=0.3)
     text = counts_text(counter.counts(model="m", temperature=1.0, abstain_below=0.5))

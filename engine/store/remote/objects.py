@@ -32,43 +32,34 @@ def shared_place(named: str, *, path: str = "") -> SharedPlace:
 
     RecipeError: R435 it is no address of a shared store; R436 it holds a secret, or an option.
     """
-    text = named.strip()
+    text = folder = named.strip()
+    why, absolute = "", Path()
     scheme = text.partition("://")[0].lower() if "://" in text else ""
-    if not scheme:
-        if not text:
-            raise RecipeError.one("R435", "the shared store has no name", path=path, hint=_HINT)
-        return _folder(text, path=path)
     try:
-        parts = urlsplit(text)
-        has_extra = bool(parts.query or parts.fragment or "@" in parts.netloc)
-    except ValueError as error:
-        raise RecipeError.one("R435", f"no address: {error}", path=path, hint=_HINT) from error
-    if has_extra:
-        # not the text itself: it would show the secret in a terminal that is recorded
-        raise RecipeError.one(
-            "R436",
-            f"the {scheme} address holds more than bucket and prefix (user, `?` or `#`)",
-            path=path,
-            hint="credentials and options come from the environment, such as AWS_ACCESS_KEY_ID",
-        )
-    if scheme == "file" and not parts.netloc:
-        return _folder(unquote(parts.path), path=path)
-    if scheme not in BUCKETS or not parts.netloc:
-        raise RecipeError.one(
-            "R435", f"`{text}` is no address of a shared store", path=path, hint=_HINT
-        )
-    return SharedPlace(url=f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}")
-
-
-def _folder(named: str, *, path: str) -> SharedPlace:
-    try:
-        folder = Path(named).expanduser()
-    except RuntimeError as error:  # the home of a user that is none
-        raise RecipeError.one("R435", f"no folder: {error}", path=path, hint=_HINT) from error
-    if "\0" in named:
-        raise RecipeError.one("R435", "no folder: it holds a zero byte", path=path, hint=_HINT)
-    # not resolved: a link is the user's own, since they named it
-    absolute = Path(os.path.abspath(folder))
+        parts = urlsplit(text if scheme else "")
+        if parts.query or parts.fragment or "@" in parts.netloc:
+            # not the text itself: it would show the secret in a terminal that is recorded
+            raise RecipeError.one(
+                "R436",
+                f"the {scheme} address holds more than bucket and prefix (user, `?` or `#`)",
+                path=path,
+                hint="credentials and options come from the environment, such as AWS_ACCESS_KEY_ID",
+            )
+        if scheme in BUCKETS and parts.netloc:
+            return SharedPlace(url=f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}")
+        if scheme == "file" and not parts.netloc:
+            folder = unquote(parts.path)
+        elif scheme or not text:
+            why = "it names neither a folder nor a bucket"
+        # not resolved: a link is the user's own, since they named it
+        absolute = Path(os.path.abspath(Path(folder).expanduser()))
+    # what is no URL, or the home of a user that is none
+    except (RuntimeError, ValueError) as error:
+        why = str(error)
+    if "\0" in folder:
+        why = "it holds a zero byte"
+    if why:
+        raise RecipeError.one("R435", f"no shared store: {why}", path=path, hint=_HINT)
     return SharedPlace(url=absolute.as_uri(), folder=absolute)
 
 

@@ -142,7 +142,7 @@ class _FarError(Exception):
 def shapes(recipe: Recipe) -> list[tuple[str, str]]:
     sources = recipe.data.sources
     named = list(zip(source_names(sources), sources, strict=True))
-    near = [(name, source) for name, source in named if _is_light(source)]
+    near = [(name, source) for name, source in named if (_format(source) not in (None, "parquet"))]
     formats = [(name, _shape(source, recipe)) for name, source in near[:MOST_SOURCES]]
     more = len(near) - len(formats)
     return [*formats, *([("…", f"{more} more {'file' if more == 1 else 'files'}")] if more else [])]
@@ -244,10 +244,6 @@ def _lacking(fetched: Fetched, first: Mapping[str, Any], recipe: Recipe) -> str:
     file, labels = fetched.path.name, recipe.task.labels
     is_headless = template.is_without_header(file, list(first), labels)
     return f"; none is {' or '.join(lacking)}{f': {template.NO_HEADER}' if is_headless else ''}"
-
-
-def _is_light(source: Source) -> bool:
-    return _format(source) not in (None, "parquet")
 
 
 def _format(source: Source) -> str | None:

@@ -68,12 +68,10 @@ def steps_of_passing(recipe: Recipe, passing: Collection[str], recipe_file: str)
         [name for name, kind in kinds.items() if kind in among]
         for among in (EXPORTABLE, ASKS_BASE_MODEL, (MODEL,))
     )
-    plain = [name for name in kinds if name not in (*fitted, *untouched, *models)]
-    if len(plain) == len(kinds):
-        meet, learn = "meet", "they learn"
-        if len(plain) == 1:
-            meet, learn = "meets", "it learns"
-        yield f"raise the thresholds: {listed(plain)} {meet} them, and {learn} nothing of what a text means"
+    if not (fitted or untouched or models):
+        does = ("meets", "it learns") if len(kinds) == 1 else ("meet", "they learn")
+        names = listed([*kinds])
+        yield f"raise the thresholds: {names} {does[0]} them, and {does[1]} nothing of what a text means"
         return
     yield SHIP
     if recipe.splits.folds and fitted:

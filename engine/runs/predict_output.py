@@ -59,7 +59,7 @@ def added_columns(answered: AnsweredRows) -> tuple[str, ...]:
 def write_answers(answered: AnsweredRows, path: Path) -> Summary:
     """Write rows and answers to a file, whole or not at all. OSError, DataError D436."""
     columns = (*answered.columns, *added_columns(answered))
-    summary, form = Summary.of(answered.task), output_format(path)
+    summary, form = Summary(answered.task), output_format(path)
     rows = _counted(answered, summary)
     with output(path) as stream:
         if form == "parquet":
@@ -106,7 +106,7 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
 
 
 def write_lines(answered: AnsweredRows, write: Callable[[str], None]) -> Summary:
-    summary = Summary.of(answered.task)
+    summary = Summary(answered.task)
     for row in _counted(answered, summary):
         write(_line(row))
     return summary

@@ -264,22 +264,19 @@ class AnsweredRows:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-@dataclass(slots=True)
 class Summary:
-    labels: Counter[str] | None
-    rows: int = 0
-    without_answer: int = 0
-    """Blank rows, and answers that were cut off."""
-    too_long: int = 0
-    named: list[tuple[str, TooLong]] = field(default_factory=list)
-    abstained: int = 0
-    formulas: int = 0
-    """Rows of a table with a cell that a spreadsheet would compute."""
-
-    @classmethod
-    def of(cls, task: TaskFile) -> Summary:
+    def __init__(self, task: TaskFile) -> None:
         has_labels = task.task.spec.answer in LIST_FORMS
-        return cls(labels=Counter(dict.fromkeys(task.task.labels, 0)) if has_labels else None)
+        zero = dict.fromkeys(task.task.labels, 0)
+        self.labels = Counter[str](zero) if has_labels else None
+        self.rows = self.abstained = 0
+        self.without_answer = 0
+        """Blank rows, and answers that were cut off."""
+        self.too_long = 0
+        """Rows that the model cannot read whole, so that they were not asked."""
+        self.named = list[tuple[str, TooLong]]()
+        self.formulas = 0
+        """Rows of a table with a cell that a spreadsheet would compute."""
 
     def add(self, row: Row, answer: RowAnswer) -> None:
         self.rows += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import SoftAgainstAnswers
-from engine.inference import predict
 from engine.metrics.comparing import compare_with
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
@@ -13,7 +12,7 @@ from engine.recipe.methods import method_slice
 from engine.recipe.model import Recipe
 from engine.recipe.teacher import without_soft_targets
 from engine.training.train import refuse_unready
-from engine.training.trials import Trial, run_trial, training_slice
+from engine.training.trials import holdout_trial, run_trial, training_slice
 from engine.values import replace, to_json
 
 REVISION = 6
@@ -39,14 +38,8 @@ def run(context: StageContext) -> None:
     refuse_unready(context)
     recipe = without_soft_targets(context.recipe)
     soft = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
-    trial = Trial(
-        name="answers only",
-        product=PRODUCT,
-        recipe=replace(recipe, method=replace(recipe.method, seeds=())),
-        learned=context.examples("train"),
-        rows=context.examples("holdout"),
-        key={"revision": (REVISION, predict.REVISION), "holdout": context.inputs["holdout"]},
-    )
+    plain = replace(recipe, method=replace(recipe.method, seeds=()))
+    trial = holdout_trial("answers only", context, plain, product=PRODUCT, revision=REVISION)
     answers = run_trial(trial, context.for_training()).answers["chosen"]
     write_predictions(context.workdir / PREDICTIONS, answers)
     judging = Judging.of(recipe)

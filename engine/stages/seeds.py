@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import Metric, Scores, Seeds, SeedScores
-from engine.inference import predict
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
 from engine.metrics.sweeping import spread_of
@@ -15,7 +14,7 @@ from engine.recipe.methods import method_slice
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.training.train import refuse_unready
-from engine.training.trials import Trial, run_trials, training_slice
+from engine.training.trials import holdout_trial, run_trials, training_slice
 from engine.values import replace, to_json
 
 REVISION = 6
@@ -48,17 +47,15 @@ def run(context: StageContext) -> None:
     refuse_unready(context)
     recipe = context.recipe
     first = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
-    holdout = context.examples("holdout")
     seeds = recipe.method.seeds
     trials = [
-        Trial(
-            name=f"seed {seed}",
+        # the list is in no training's key: a seed that is added trains only itself
+        holdout_trial(
+            f"seed {seed}",
+            context,
+            replace(recipe, method=replace(recipe.method, seed=seed, seeds=())),
             product=PRODUCT,
-            # the list is in no training's key: a seed that is added trains only itself
-            recipe=replace(recipe, method=replace(recipe.method, seed=seed, seeds=())),
-            learned=context.examples("train"),
-            rows=holdout,
-            key={"revision": (REVISION, predict.REVISION), "holdout": context.inputs["holdout"]},
+            revision=REVISION,
         )
         for seed in seeds
     ]

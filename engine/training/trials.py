@@ -216,6 +216,20 @@ class Trial(Value):
     """Whether the weights stay for the stage `train`, until the sweep discards them."""
 
 
+def holdout_trial(
+    name: str, context: StageContext, recipe: Recipe, *, product: str, revision: int
+) -> Trial:
+    """Return the training of a variant on the same rows, which answers the holdout."""
+    return Trial(
+        name=name,
+        product=product,
+        recipe=recipe,
+        learned=context.examples("train"),
+        rows=context.examples("holdout"),
+        key={"revision": (revision, predict.REVISION), "holdout": context.inputs["holdout"]},
+    )
+
+
 class TrialResult(Value):
     """What came of a trial."""
 

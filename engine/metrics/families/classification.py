@@ -27,8 +27,10 @@ from engine.recipe.model import Task
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     """Count targets, outputs and what they share; `len(labels)` stands for invalid output."""
-    size = len(task.labels)
-    targets, outputs = _numbers(predictions, task)
+    size, number = len(task.labels), {label: place for place, label in enumerate(task.labels)}
+    targets = np.array([number[row.target] for row in predictions], dtype=np.intp)
+    given = [size if row.label is None else number.get(row.label, size) for row in predictions]
+    outputs = np.array(given, dtype=np.intp)
     # A wrong label for each row, never its own, and turning from row to row: with one for all
     # rows, the added wrong rows would count against a single class.
     other = (targets + 1 + np.arange(targets.size) % max(1, size - 1)) % size
@@ -74,14 +76,6 @@ def confusion(table: Table) -> tuple[tuple[int, ...], ...]:
     return tuple(
         (*map(int, row), int(total - row.sum())) for row, total in zip(counts, rows, strict=True)
     )
-
-
-def _numbers(predictions: Sequence[Prediction], task: Task) -> tuple[Floats, Floats]:
-    number: dict[str | None, int] = {label: place for place, label in enumerate(task.labels)}
-    invalid = len(number)
-    targets = np.array([number[row.target] for row in predictions], dtype=np.intp)
-    outputs = np.array([number.get(row.label, invalid) for row in predictions], dtype=np.intp)
-    return targets, outputs
 
 
 def _balanced(sums: Sums) -> Floats:

@@ -31,8 +31,13 @@ Set = frozenset[int]
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
-    size = len(task.labels)
-    targets, outputs = _sets(predictions, task)
+    size, number = len(task.labels), {label: place for place, label in enumerate(task.labels)}
+
+    def read(text: str) -> Set:
+        return frozenset(number[label] for label in split_labels(text))
+
+    targets = [read(row.target) for row in predictions]
+    outputs = [None if row.label is None else read(row.label) for row in predictions]
     given = [output or frozenset() for output in outputs]
     wrong = [_other(target, row, size) for row, target in enumerate(targets)]
     pairs = list(zip(targets, outputs, strict=True))
@@ -67,16 +72,6 @@ def measures(table: Table) -> tuple[Measure, ...]:
         share_of_rows("valid_output", "valid"),
         *labels.by_label(table.names),
     )
-
-
-def _sets(predictions: Sequence[Prediction], task: Task) -> tuple[list[Set], list[Set | None]]:
-    number = {label: place for place, label in enumerate(task.labels)}
-
-    def read(text: str) -> Set:
-        return frozenset(number[label] for label in split_labels(text))
-
-    targets = [read(row.target) for row in predictions]
-    return targets, [None if row.label is None else read(row.label) for row in predictions]
 
 
 def _other(target: Set, row: int, size: int) -> Set:

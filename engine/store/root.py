@@ -29,21 +29,22 @@ def remove_leftovers(store: Store) -> None:
     """Remove half-built results, scratch of finished ones, runs without a record, empty logs and temporary folders."""
     leases.remove_temporary()
     root = store.root
-    for folder in _inside(root / "tmp"):
-        _remove_unlocked(store, folder)
+    # killed between the rename of the result and the deletion of its work; one that is not here yet is gone on with
+    over = (
+        one
+        for place in (SCRATCH, INCOMING)
+        for one in _inside(root / place)
+        if _KEY.fullmatch(one.name) and store.get(one.name)
+    )
+    for folder in filter(lambda one: _KEY.fullmatch(one.name), (*_inside(root / "tmp"), *over)):
+        with contextlib.suppress(OSError, EngineError), store.lock_if_free(folder.name) as is_free:
+            if is_free:
+                writing.remove(folder, below=root)
     for folder in _inside(root / SCRATCH):
-        name = folder.name
-        # killed between the rename of the result and its deletion
-        if _KEY.fullmatch(name) and store.get(name) is not None:
-            _remove_unlocked(store, folder)
         # killed while it was deleted
-        elif name.endswith(GONE) and _KEY.fullmatch(name.removesuffix(GONE)):
+        if folder.name.endswith(GONE) and _KEY.fullmatch(folder.name.removesuffix(GONE)):
             with contextlib.suppress(OSError):
-                writing.remove(folder, below=store.root)
-    for folder in _inside(root / INCOMING):
-        # one that is not here yet is gone on with where it is asked for
-        if _KEY.fullmatch(folder.name) and store.get(folder.name) is not None:
-            _remove_unlocked(store, folder)
+                writing.remove(folder, below=root)
     for recipe in _inside(root / "runs"):
         for run in _inside(recipe):
             _remove_unrecorded(root, run)
@@ -54,14 +55,6 @@ def remove_leftovers(store: Store) -> None:
     for path in (*_inside(root / "holdouts"), *_inside(root / "measured")):
         if path.suffix == ".part":
             _remove_abandoned(path, path, root)
-
-
-def _remove_unlocked(store: Store, folder: Path) -> None:
-    if not _KEY.fullmatch(folder.name):
-        return
-    with contextlib.suppress(OSError, EngineError), store.lock_if_free(folder.name) as is_free:
-        if is_free:
-            writing.remove(folder, below=store.root)
 
 
 def _remove_unrecorded(root: Path, run: Path) -> None:

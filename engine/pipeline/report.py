@@ -6,7 +6,7 @@ import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.artifacts import results
 from engine.artifacts.mistakes import first_wrong_rows
@@ -16,12 +16,8 @@ from engine.errors import listed
 from engine.evidence import (
     Diagnosis,
     FormResult,
-    HoldoutUse,
     Report,
-    Reproduction,
     Scores,
-    SplitLengths,
-    StageCost,
     StageStatus,
     Status,
     Waived,
@@ -47,7 +43,7 @@ from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
 from engine.store.store import SCRATCH
-from engine.values import Value, from_json, replace
+from engine.values import from_json, replace
 
 if TYPE_CHECKING:
     from engine.pipeline.loop import RunState
@@ -97,25 +93,16 @@ def export_commands(recipe: Recipe, passing: Collection[str], recipe_file: str) 
             yield f"recipe export baseline {as_typed(recipe_file)} --baseline {one.name}"
 
 
-class ReportInputs(Value):
-    state: RunState
-    recipe_file: str
-    recipe_text: str
-    run_folder: str
-    warnings: Sequence[str]
-    notes: Sequence[str]
-    holdout_use: HoldoutUse | None
-    """The decision that the run took on the holdout; None where it took none, or nothing was recorded yet."""
-    reproduction: Reproduction | None
-    costs: Sequence[StageCost]
-    lengths: Sequence[SplitLengths]
+def assemble(
+    state: RunState, recipe_file: str, *, notes: Sequence[str], given: Mapping[str, Any]
+) -> Report:
+    """The report of a run; parts whose stage left nothing are None or empty.
 
-
-def assemble(facts: ReportInputs) -> Report:
-    """The report of a run; parts whose stage left nothing are None or empty."""
+    `given`: parts that no stage leaves, by their names in `Report`.
+    """
     from engine.process.confine import in_force  # a plan confines nothing
 
-    state, recipe, artifacts = facts.state, facts.state.trained, facts.state.artifacts
+    recipe, artifacts = state.trained, state.artifacts
     scores, folds = results.scores(artifacts), results.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     diagnosis = diagnosed(artifacts, recipe)
@@ -131,7 +118,7 @@ def assemble(facts: ReportInputs) -> Report:
         "platform": f"{platform.system()} {platform.machine()}",
         "confined": in_force(),
     }
-    notes = [*facts.notes, *results.left_out(artifacts)]
+    notes = [*notes, *results.left_out(artifacts)]
     if folds is not None:
         how = f"the gate judged the method on {folds.rows} rows by {recipe.splits.folds} trainings"
         notes.append(
@@ -150,12 +137,11 @@ def assemble(facts: ReportInputs) -> Report:
         schema="report.v1",
         recipe_name=recipe.name,
         description=recipe.description,
-        outcome=facts.state.outcome,
-        summary=_summary(facts),
-        next_steps=_next_steps(facts, diagnosis),
+        outcome=state.outcome,
+        summary=_summary(state),
+        next_steps=_next_steps(state, recipe_file, diagnosis),
         started=state.started.isoformat(timespec="seconds"),
         seconds=round((datetime.now(UTC) - state.started).total_seconds(), 1),
-        run_directory=facts.run_folder,
         labels=recipe.task.labels,
         task={
             name: getattr(recipe.task, name)
@@ -180,8 +166,6 @@ def assemble(facts: ReportInputs) -> Report:
         flips=tuple(verification.get("flips", ())),
         ladder=tuple(from_json(FormResult, rung) for rung in verification.get("ladder", ())),
         files=exported_files(artifacts),
-        warnings=tuple(facts.warnings),
-        recipe_text=facts.recipe_text,
         resolved_recipe=dump_resolved(state.recipe),
         backend_config=compiled.file("config.yaml").read_text("utf-8") if compiled else "",
         versions=tool_versions(),
@@ -193,13 +177,10 @@ def assemble(facts: ReportInputs) -> Report:
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         **{name: getattr(results, name)(artifacts) for name in OF_STAGES},
         diagnosis=diagnosis,
-        holdout_use=facts.holdout_use,
-        reproduction=facts.reproduction,
-        costs=tuple(facts.costs),
-        lengths=tuple(facts.lengths),
         headline=recipe.headline,
         mistakes=first_wrong_rows(artifacts, recipe.task),
-        command=f"recipe run {as_typed(facts.recipe_file)}",
+        command=f"recipe run {as_typed(recipe_file)}",
+        **given,
     )
 
 
@@ -319,8 +300,8 @@ def accepted_steps(recipe: Recipe) -> tuple[str, ...]:
     return (f'recipe try {name} "…"', page, f"recipe serve {name}", publish)
 
 
-def _summary(facts: ReportInputs) -> str:
-    state, recipe = facts.state, facts.state.trained
+def _summary(state: RunState) -> str:
+    recipe = state.trained
     name, why = recipe.name, state.stop.why if state.stop else ""
     if state.outcome == "inconclusive":
         judge = "verify" if "verify" in state.artifacts else "gate"
@@ -360,8 +341,8 @@ def _summary(facts: ReportInputs) -> str:
     }[state.outcome]
 
 
-def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:
-    state, recipe, shown = facts.state, facts.state.trained, facts.recipe_file
+def _next_steps(state: RunState, shown: str, diagnosis: Diagnosis | None) -> tuple[str, ...]:
+    recipe = state.trained
     again = f"recipe run {as_typed(shown)}"
     if state.outcome in ("failed", "interrupted"):
         hints = [problem.hint for problem in (state.error.problems if state.error else ())]
@@ -384,7 +365,7 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
         exports: tuple[str, ...] = ()
         # where the trained model is not enough better than a baseline that passes, that one can be exported
         if "over_baselines" in {one.kind for one in gate.checks if one.status is Status.FAIL}:
-            exports = tuple(export_commands(recipe, _passing(facts), shown))
+            exports = tuple(export_commands(recipe, _passing(state), shown))
         return (
             *what_would_help(judged, gate, task=recipe.task, beside=beside),
             *exports,
@@ -394,22 +375,22 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
         )
     if state.outcome == "baseline_passes":
         return (
-            *steps_of_passing(recipe, _passing(facts), shown),
+            *steps_of_passing(recipe, _passing(state), shown),
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
         )
     before = (results.TEACHER_NO_BETTER, results.NOT_REVIEWED, results.NOTHING_ADDED)
-    return _steps_before_training(facts) if state.outcome in before else (again,)
+    return _steps_before_training(state, shown) if state.outcome in before else (again,)
 
 
-def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
-    shown, typed = facts.recipe_file, as_typed(facts.recipe_file)
-    if facts.state.outcome == results.TEACHER_NO_BETTER:
+def _steps_before_training(state: RunState, shown: str) -> tuple[str, ...]:
+    typed = as_typed(shown)
+    if state.outcome == results.TEACHER_NO_BETTER:
         return (
             "name a better teacher, or train without one",
             f"to ask it all the same: set teacher.stop_if_teacher_is_no_better: false in {shown}",
         )
-    found = results.synthetic(facts.state.artifacts)
-    if facts.state.outcome == results.NOTHING_ADDED:
+    found = results.synthetic(state.artifacts)
+    if state.outcome == results.NOTHING_ADDED:
         if found is not None and not found.kept:
             return (
                 f"recipe synthetic {typed} --refused",
@@ -426,6 +407,6 @@ def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
     )
 
 
-def _passing(facts: ReportInputs) -> list[str]:
-    found = results.baselines(facts.state.artifacts, facts.state.trained)
+def _passing(state: RunState) -> list[str]:
+    found = results.baselines(state.artifacts, state.trained)
     return [one.name for one in found if one.passes]

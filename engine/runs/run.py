@@ -34,7 +34,7 @@ from engine.pipeline.preflight import (
     require_backend,
     require_ranks,
 )
-from engine.pipeline.report import ReportInputs, assemble, write
+from engine.pipeline.report import assemble, write
 from engine.process import interrupts
 from engine.progress import Progress
 from engine.recipe import dump_resolved
@@ -272,22 +272,21 @@ def _report(
 ) -> Report:
     recipe, keeper = state.recipe, ending.keeper
     trained, base = state.trained, state.inputs.base_model
-    facts = ReportInputs(
-        state=state,
-        recipe_file=from_here(recipe.file),
-        recipe_text=ending.text,
-        run_folder=run.as_posix() if run else "",
-        warnings=[
-            *(problem.headline() for problem in (*ending.warnings, *keeper.store.problems())),
-            *keeper.warnings,
-        ],
-        notes=[*moving(recipe), *keeper.notes, *keeper.store.notes()],
-        holdout_use=use,
-        reproduction=repeated,
-        costs=ending.costs,
-        lengths=row_lengths(trained, keeper.store, state.artifacts, base),
-    )
-    return assemble(facts)
+    warnings = [
+        *(problem.headline() for problem in (*ending.warnings, *keeper.store.problems())),
+        *keeper.warnings,
+    ]
+    given = {
+        "recipe_text": ending.text,
+        "run_directory": run.as_posix() if run else "",
+        "warnings": tuple(warnings),
+        "holdout_use": use,
+        "reproduction": repeated,
+        "costs": ending.costs,
+        "lengths": row_lengths(trained, keeper.store, state.artifacts, base),
+    }
+    notes = [*moving(recipe), *keeper.notes, *keeper.store.notes()]
+    return assemble(state, from_here(recipe.file), notes=notes, given=given)
 
 
 def _stop_if_asked(state: RunState) -> bool:

@@ -49,10 +49,9 @@ def test_an_accepted_run_names_the_file_that_was_evaluated(
         formats=(form,), quantizations=("Q4_K_M",), **{"max_drops": (), "thresholds": (), **bounds}
     )
     recipe = SimpleNamespace(name="tiny", export=export, acceptance=SimpleNamespace(selective=None))
-    state = SimpleNamespace(trained=recipe, stop=None, outcome="accepted")
-    facts: Any = SimpleNamespace(state=state)
+    state: Any = SimpleNamespace(trained=recipe, stop=None, outcome="accepted")
 
-    assert _summary(facts) == expected
+    assert _summary(state) == expected
 
 
 def check(got: float | None) -> Check:
@@ -82,15 +81,14 @@ def test_a_holdout_is_too_small_only_where_more_rows_would_decide(
     verdict = Verdict(status=Status.INCONCLUSIVE, checks=tuple(map(check, gots)))
     (tmp_path / "verdict.json").write_text(json.dumps(to_json(verdict)), "utf-8")
     gate = SimpleNamespace(file=lambda name: tmp_path / name)
-    state = SimpleNamespace(
+    state: Any = SimpleNamespace(
         trained=SimpleNamespace(name="tiny"),
         stop=SimpleNamespace(why="why"),
         outcome="inconclusive",
         artifacts={"gate": gate},
     )
-    facts: Any = SimpleNamespace(state=state)
 
-    assert _summary(facts) == expected
+    assert _summary(state) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,11 +120,14 @@ def test_a_model_without_a_file_for_llama_cpp_is_not_to_be_tried(
 def test_a_hint_that_many_problems_share_is_one_step() -> None:
     hints = ("add rows", "add rows", None, "enlarge the split", "add rows")
     problems = [SimpleNamespace(hint=hint) for hint in hints]
-    state = SimpleNamespace(
+    state: Any = SimpleNamespace(
         trained=SimpleNamespace(name="tiny"),
         outcome="failed",
         error=SimpleNamespace(problems=problems),
     )
-    facts: Any = SimpleNamespace(state=state, recipe_file="tiny.yaml")
 
-    assert _next_steps(facts, None) == ("add rows", "enlarge the split", "recipe run tiny.yaml")
+    assert _next_steps(state, "tiny.yaml", None) == (
+        "add rows",
+        "enlarge the split",
+        "recipe run tiny.yaml",
+    )

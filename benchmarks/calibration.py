@@ -148,7 +148,7 @@ def simulate(population: Population, runs: int, acceptance: Acceptance, *, seed:
         validation, holdout = (
             population.rows(random, n) for n in (population.validation, population.holdout)
         )
-        fitted = fit(validation, LABELS)
+        fitted = fit(validation, LABELS, form="")
         found = abstention(
             calibrated(validation, fitted.temperature),
             calibrated(holdout, fitted.temperature),

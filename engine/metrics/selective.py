@@ -89,8 +89,8 @@ def calibrated_form(
     acceptance: Acceptance,
 ) -> CalibratedForm:
     """Fit a temperature on answers to validation rows, judge it on the holdout, and choose a threshold where asked."""
-    fitted = fit(validation, judging.task.labels)
-    made = reliability(fitted, holdout, judging, form=form)
+    fitted = fit(validation, judging.task.labels, form=form)
+    made = reliability(fitted, holdout, judging)
     rule = SelectiveRule.of(acceptance, len(holdout))
     if rule is None:
         return made

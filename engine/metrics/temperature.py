@@ -29,7 +29,7 @@ from engine.metrics.table import (
 )
 from engine.recipe.methods import FEWEST_TO_CALIBRATE
 from engine.runtime.scoring.label_search import SMALLEST, tempered
-from engine.values import Value, replace
+from engine.values import replace
 
 BINS: Final = 15
 FEWEST_IN_BIN: Final = 20
@@ -38,22 +38,15 @@ _WIDEST: Final = 4.0
 """Of the logarithm of a temperature, either way."""
 
 
-class Fitted(Value, kw_only=False):
-    temperature: float | None
-    rows: int
-    reason: str = ""
-
-
-def fit(validation: Sequence[Prediction], labels: Sequence[str]) -> Fitted:
+def fit(validation: Sequence[Prediction], labels: Sequence[str], *, form: str) -> CalibratedForm:
     """Fit a temperature on the answers to validation rows; none on fewer than `FEWEST_TO_CALIBRATE`."""
     from scipy.optimize import minimize_scalar  # takes time to import
 
     rows = [row for row in validation if row.probabilities]
     if len(rows) < FEWEST_TO_CALIBRATE:
         there = f"{len(rows)} validation rows with probabilities"
-        return Fitted(
-            None, len(rows), f"{there}: {FEWEST_TO_CALIBRATE} are needed to fit a temperature"
-        )
+        reason = f"{there}: {FEWEST_TO_CALIBRATE} are needed to fit a temperature"
+        return CalibratedForm(form=form, fitted_rows=len(rows), temperature=None, reason=reason)
     logs = np.log(np.maximum([row.probabilities for row in rows], SMALLEST))
     targets = _targets(rows, labels)
     right = logs.argmax(axis=1) == targets
@@ -65,7 +58,7 @@ def fit(validation: Sequence[Prediction], labels: Sequence[str]) -> Fitted:
         return float(width**2 / 2 - np.log(shown).sum())
 
     found = minimize_scalar(loss, bounds=(-_WIDEST, _WIDEST), method="bounded")
-    return Fitted(float(np.exp(found.x)), len(rows))
+    return CalibratedForm(form=form, fitted_rows=len(rows), temperature=float(np.exp(found.x)))
 
 
 def calibrated(predictions: Sequence[Prediction], temperature: float | None) -> list[Prediction]:
@@ -81,17 +74,15 @@ def calibrated(predictions: Sequence[Prediction], temperature: float | None) -> 
 
 
 def reliability(
-    fitted: Fitted, holdout: Sequence[Prediction], judging: Judging, *, form: str
+    made: CalibratedForm, holdout: Sequence[Prediction], judging: Judging
 ) -> CalibratedForm:
-    made = CalibratedForm(
-        form=form, fitted_rows=fitted.rows, temperature=fitted.temperature, reason=fitted.reason
-    )
+    """Judge probabilities on the holdout as the model gives them, and after the temperature."""
     rows = [row for row in holdout if row.probabilities]
     if not rows or len(rows) < len(holdout):
         return replace(made, reason=made.reason or "answers to the holdout have no probabilities")
-    after = calibrated(rows, fitted.temperature)
+    after = calibrated(rows, made.temperature)
     bins = max(1, min(BINS, len(rows) // FEWEST_IN_BIN))
-    sides = {"before": rows, "after": after} if fitted.temperature else {"before": rows}
+    sides = {"before": rows, "after": after} if made.temperature else {"before": rows}
     columns: dict[str, Column] = {}
     for side, answers in sides.items():
         columns |= _columns(side, answers, judging.task.labels, bins)

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.evidence import CalibratedForm
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.temperature import Fitted, calibrated, fit, reliability
+from engine.metrics.temperature import calibrated, fit, reliability
 from engine.runtime.scoring.label_search import TOLERANCE, tempered
 from engine.values import replace
 from support.tasks import task
 
 LABELS = ("a", "b", "c")
 JUDGING = Judging(task=task("classification", labels=LABELS), confidence=0.95, seed=7)
+
+NONE = CalibratedForm(form="adapter", fitted_rows=0, temperature=None, reason="none")
 
 
 def answered(count: int, *, sharper: float = 1.0, seed: int = 0) -> list[Prediction]:
@@ -39,10 +42,10 @@ def row(number: int, *, probabilities: tuple[float, ...], **given: Any) -> Predi
 
 @pytest.mark.parametrize("sharper", [0.5, 1.0, 2.0])
 def test_the_temperature_undoes_what_made_answers_too_sure(sharper: float) -> None:
-    found = fit(answered(2000, sharper=sharper), LABELS)
+    found = fit(answered(2000, sharper=sharper), LABELS, form="Q4_0")
 
     assert found.temperature == pytest.approx(sharper, rel=0.1)
-    assert found.rows == 2000
+    assert found.fitted_rows == 2000
 
 
 def test_answers_that_the_search_left_out_bend_the_temperature_little() -> None:
@@ -55,7 +58,8 @@ def test_answers_that_the_search_left_out_bend_the_temperature_little() -> None:
     ]
 
     assert any(0.0 in one.probabilities for one in cut)
-    assert fit(cut, LABELS).temperature == pytest.approx(fit(exact, LABELS).temperature, rel=0.15)
+    found, right = (fit(rows, LABELS, form="Q4_0").temperature for rows in (cut, exact))
+    assert found == pytest.approx(right, rel=0.15)
 
 
 def test_with_many_labels_those_that_were_left_out_do_not_decide() -> None:
@@ -75,7 +79,7 @@ def test_with_many_labels_those_that_were_left_out_do_not_decide() -> None:
         rows.append(row(number, target=target, label=best, probabilities=given))
     judging = Judging(task=task("classification", labels=labels), confidence=0.95, seed=7)
 
-    found = reliability(fit(rows[:200], labels), rows[200:], judging, form="Q4_0")
+    found = reliability(fit(rows[:200], labels, form="Q4_0"), rows[200:], judging)
 
     gap = sum(one.rows * (one.confidence - one.accuracy) for one in found.bins_after) / 300
     assert any(not one.probabilities[labels.index(one.target)] for one in rows)
@@ -91,11 +95,11 @@ def test_a_temperature_of_one_changes_nothing_and_others_keep_the_order() -> Non
 
 
 def test_few_rows_fit_nothing_and_say_why() -> None:
-    found = fit(answered(49), LABELS)
+    found = fit(answered(49), LABELS, form="Q4_0")
 
-    assert found == Fitted(
+    assert (found.temperature, found.fitted_rows, found.reason) == (
         None, 49, "49 validation rows with probabilities: 50 are needed to fit a temperature"
-    )
+    )  # fmt: skip
 
 
 def test_rows_that_are_all_right_give_a_finite_temperature() -> None:
@@ -103,7 +107,7 @@ def test_rows_that_are_all_right_give_a_finite_temperature() -> None:
         row(number, target="a", label="a", probabilities=(0.9, 0.06, 0.04)) for number in range(60)
     ]
 
-    found = fit(rows, LABELS)
+    found = fit(rows, LABELS, form="Q4_0")
 
     assert found.temperature is not None
     assert 0.1 < found.temperature < 1
@@ -121,9 +125,9 @@ def test_answers_stay_and_their_probability_is_the_largest_share() -> None:
 
 def test_a_temperature_lowers_the_error_on_other_rows_with_intervals() -> None:
     holdout = answered(900, sharper=2.0, seed=1)
-    fitted = fit(answered(500, sharper=2.0, seed=2), LABELS)
+    fitted = fit(answered(500, sharper=2.0, seed=2), LABELS, form="Q4_0")
 
-    found = reliability(fitted, holdout, JUDGING, form="Q4_0")
+    found = reliability(fitted, holdout, JUDGING)
 
     before, after = ({one.name: one.value for one in side} for side in (found.before, found.after))
     assert before.keys() == after.keys() == {"ece", "ece_less_chance", "brier", "nll"}
@@ -136,7 +140,7 @@ def test_a_temperature_lowers_the_error_on_other_rows_with_intervals() -> None:
 
 
 def errors_before(rows: list[Prediction]) -> dict[str, float]:
-    found = reliability(Fitted(None, 0, "none"), rows, JUDGING, form="adapter")
+    found = reliability(NONE, rows, JUDGING)
     return {one.name: one.value or 0.0 for one in found.before}
 
 
@@ -154,7 +158,7 @@ def test_what_chance_adds_to_the_error_is_taken_off_and_no_more() -> None:
 
 def test_what_chance_adds_is_the_mean_of_bins_drawn_again() -> None:
     rows = answered(900, sharper=1.3, seed=4)
-    bins = reliability(Fitted(None, 0, "none"), rows, JUDGING, form="adapter").bins_before
+    bins = reliability(NONE, rows, JUDGING).bins_before
     sizes, sure, right = np.array([(one.rows, one.confidence, one.accuracy) for one in bins]).T
     drawn = np.random.default_rng(0).normal(
         right, np.sqrt(right * (1 - right) / sizes), (20_000, len(sizes))
@@ -171,7 +175,7 @@ def test_the_brier_score_is_that_of_the_whole_distribution() -> None:
 
     rows = answered(200, sharper=1.5)
 
-    found = reliability(Fitted(None, 0, "none"), rows, JUDGING, form="adapter")
+    found = reliability(NONE, rows, JUDGING)
 
     brier = next(one.value for one in found.before if one.name == "brier")
     targets, shares = [one.target for one in rows], [one.probabilities for one in rows]
@@ -184,7 +188,9 @@ def test_the_brier_score_is_that_of_the_whole_distribution() -> None:
 def test_a_holdout_without_probabilities_is_not_judged() -> None:
     rows = [replace(one, probabilities=(), probability=None) for one in answered(60)]
 
-    found = reliability(Fitted(1.5, 60), rows, JUDGING, form="adapter")
+    found = reliability(
+        CalibratedForm(form="adapter", fitted_rows=60, temperature=1.5), rows, JUDGING
+    )
 
     assert found.before == ()
     assert found.reason == "answers to the holdout have no probabilities"

@@ -16,7 +16,6 @@ from engine.lock.draw import needs_record
 from engine.recipe.model import PathRef, Recipe, Reference, Source
 from engine.review.flatten import references_in
 from engine.review.version import Side
-from engine.store import make_key
 from engine.values import Value, replace
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class JudgedRows(Value):
 @dataclass(slots=True)
 class RowDivider:
     room: int = MOST_BYTES
-    _prepared: dict[str, Prepared | str] = field(default_factory=dict)
+    _prepared: dict[int, tuple[Side, Prepared | str]] = field(default_factory=dict)
 
     def overlap(self, old: Side, new: Side) -> HoldoutOverlap | str:
         """Return what the rows of the new holdout were before, or why that is not known."""
@@ -130,17 +129,10 @@ class RowDivider:
 
     def prepared(self, side: Side) -> Prepared | str:
         """Return the rows of a version as a run would divide them, or why they are not divided here."""
-        key = make_key(
-            {
-                "recipe": side.resolved,
-                "lock": side.lock_digest,
-                "at": str(side.path),
-                "of": side.tree.name,
-            }
-        ).digest
-        if key not in self._prepared:
-            self._prepared[key] = self._divide(side)
-        return self._prepared[key]
+        # the version is kept with its rows: its number is the next one's once it is freed
+        if id(side) not in self._prepared:
+            self._prepared[id(side)] = side, self._divide(side)
+        return self._prepared[id(side)][1]
 
     def _divide(self, side: Side) -> Prepared | str:
         recipe, lock, local = side.recipe, side.drawing_lock, _local(side)

@@ -8,15 +8,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.data.membership import Membership
 from engine.errors import DataError, Place, Problem, RecipeError, Severity
 from engine.files import reading
 from engine.lock.draw import is_drawn_by, recorded_rows
-from engine.lock.file import Lock, lock_path, lock_text, read_lock
+from engine.lock.file import Lock, lock_path, read_lock
 from engine.recipe.model import Json, PathRef, Recipe, Source
 from engine.recipe.outside import refuse_leading_out
 from engine.recipe.resolve import check_recipe
@@ -27,7 +26,7 @@ from engine.recipe.text.paths import match_listed
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.review.listing import Target, is_pointer, pointer_of
 from engine.trust.allowed import Allowed
-from engine.values import Value, field, replace
+from engine.values import Value, replace
 
 if TYPE_CHECKING:
     from engine.review.repository import Repository
@@ -38,9 +37,6 @@ MOST_HASHED: Final = 50_000_000
 
 class Disk(Value):
     """Files as they are now, compared by their bytes: for two recipes in different places."""
-
-    name: ClassVar[str] = "disk"
-    """What tells this version's files from those of others."""
 
     @property
     def reader(self) -> Reader:
@@ -87,13 +83,12 @@ class WorkingTree(Disk):
     repository: Repository
     changed: frozenset[str]
     """What differs from the other version, from the repository's root."""
-    name: ClassVar[str] = "working tree"
 
     def has(self, path: Path) -> bool:
         return path.exists() or self.repository.is_left_out(path)
 
     def identity(self, path: Path) -> Mapping[str, Json]:
-        return _identity(path, self.repository.target_now(path), self.changed, self.name)
+        return _identity(path, self.repository.target_now(path), self.changed, "working tree")
 
     def copy(self, path: Path) -> Path | None:
         if not path.is_file():
@@ -113,10 +108,6 @@ class Revision(Value):
     scratch: Path
     beside_disk: bool
     """The other version is the working tree: what did not change is on the disk."""
-
-    @property
-    def name(self) -> str:
-        return self.commit
 
     @property
     def reader(self) -> Reader:
@@ -263,7 +254,6 @@ class Side(Value, dict=True):
     problems: tuple[Problem, ...]
     lock: Lock | None
     tree: FileTree
-    _seen: dict[str, SourceText] = field(default_factory=dict)
 
     @cached_property
     def text(self) -> SourceText:
@@ -289,10 +279,6 @@ class Side(Value, dict=True):
             return recorded_rows(self.recipe, self.lock)
         except DataError:
             return None
-
-    @cached_property
-    def lock_digest(self) -> str:
-        return "" if self.lock is None else sha256(lock_text(self.lock).encode()).hexdigest()
 
     def written(self, at: KeyPath) -> str | None:
         return self.text.owner(at).written.get(at) if at else None

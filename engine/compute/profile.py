@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -78,18 +78,15 @@ def refuse_indivisible(methods: Iterable[Method], ranks: Ranks) -> None:
 def _indivisible(method: Method, ranks: Ranks) -> Problem | None:
     if method.batch_size % ranks.size == 0:
         return None
-    fitting = [str(size) for size in sizes_of(method.batch_size)]
+    batch = method.batch_size
+    fitting = [str(size) for size in range(1, batch + 1) if batch % size == 0]
     return Problem(
         code="R433",
-        message=f"batch_size {method.batch_size} runs on {listed(fitting, 'or')} processes, not {ranks.size}",
+        message=f"batch_size {batch} runs on {listed(fitting, 'or')} processes, not {ranks.size}",
         path="method.batch_size",
         hint="set `processes` of the profile to one of these, or another batch_size in the recipe, which is another "
         "training",
     )
-
-
-def sizes_of(batch_size: int) -> tuple[int, ...]:
-    return tuple(size for size in range(1, batch_size + 1) if batch_size % size == 0)
 
 
 def repeated_rows(rows: int, division: BatchDivision, ranks: Ranks) -> int:
@@ -160,12 +157,6 @@ class ComputeProfile(Value):
         )
 
 
-@lru_cache(maxsize=1)
-def compute_schema() -> Schema:
-    schema: Schema = parse_json(schema_text("compute.schema.json"))
-    return schema
-
-
 def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
     """Return the profile of that name; for None one process of this machine, with the store that the file names.
 
@@ -183,7 +174,8 @@ def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
             hint=f"write it to {FILE} in your config folder, or name a file with --compute",
         )
     source = read_source(path)
-    problems = [*source.problems, *check_structure(source, compute_schema())]
+    schema: Schema = parse_json(schema_text("compute.schema.json"))
+    problems = [*source.problems, *check_structure(source, schema)]
     # What does not go together is asked of profiles that are what the schema says.
     if problems := problems or [*_unfit(source)]:
         raise RecipeError(problems)

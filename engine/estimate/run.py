@@ -14,7 +14,7 @@ from engine.estimate.devices import Price
 from engine.estimate.rows import Sampler, sampler
 from engine.estimate.shape import ModelShape
 from engine.estimate.teacher import soft_estimate
-from engine.estimate.training import TrainingEstimate, estimate_training
+from engine.estimate.training import TrainingEstimate, estimate_from, known_of
 from engine.files.reading import parse_json
 from engine.metrics.sweeping import SHARES
 from engine.pipeline.plan import Plan, PlanInputs
@@ -219,16 +219,11 @@ def _every(
     recipe: Recipe, store: Store, inputs: PlanInputs, data: Artifact | None, sample: Sampler | None
 ) -> list[TrainingEstimate]:
     sample = sample or sampler(recipe, store, data, inputs.base_model)
+    device, base = inputs.device, inputs.base_model
+    settings = [replace(recipe, method=method) for method in methods_of(recipe)]
     return [
-        estimate_training(
-            replace(recipe, method=method),
-            store,
-            inputs.device,
-            base_model=inputs.base_model,
-            data=data,
-            sample=sample,
-        )
-        for method in methods_of(recipe)
+        estimate_from(one, device, known_of(one, store, device, base, data, sample))
+        for one in settings
     ]
 
 

@@ -75,23 +75,6 @@ class Known(Value):
     missing: tuple[str, ...] = ()
 
 
-def estimate_training(
-    recipe: Recipe,
-    store: Store,
-    device: Device,
-    *,
-    base_model: Mapping[str, Any],
-    data: Artifact | None,
-    sample: Sampler | None = None,
-) -> TrainingEstimate:
-    """Return what training the recipe will take; nothing is fetched and nothing is run.
-
-    `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
-    artifact if it is there, `sample` what samples the rows where they were sampled already.
-    """
-    return estimate_from(recipe, device, known_of(recipe, store, device, base_model, data, sample))
-
-
 def known_of(
     recipe: Recipe,
     store: Store,
@@ -100,6 +83,11 @@ def known_of(
     data: Artifact | None,
     sample: Sampler | None = None,
 ) -> Known:
+    """Return what an estimate stands on; nothing is fetched and nothing is run.
+
+    `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
+    artifact if it is there, `sample` what samples the rows where they were sampled already.
+    """
     shape = shape_of(recipe.base_model, store)
     workload = workload_of(recipe, store, data=data, base_model=base_model, sample=sample)
     exact = None

@@ -51,14 +51,10 @@ def output_format(path: Path) -> str:
     return found
 
 
-def added_columns(answered: AnsweredRows) -> tuple[str, ...]:
-    more = () if answered.abstain_below is None else (ABSTAINED,)
-    return (PREDICTION, PROBABILITY, *more, *answered.marks)
-
-
 def write_answers(answered: AnsweredRows, path: Path) -> Summary:
     """Write rows and answers to a file, whole or not at all. OSError, DataError D436."""
-    columns = (*answered.columns, *added_columns(answered))
+    more = () if answered.abstain_below is None else (ABSTAINED,)
+    columns = (*answered.columns, PREDICTION, PROBABILITY, *more, *answered.marks)
     summary, form = Summary(answered.task), output_format(path)
     rows = _counted(answered, summary)
     with output(path) as stream:

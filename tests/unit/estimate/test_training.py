@@ -12,7 +12,7 @@ from engine.estimate.cost import Batch, operations, peak, trainable_parameters
 from engine.estimate.devices import named_device
 from engine.estimate.measured import Measurement
 from engine.estimate.rows import Workload
-from engine.estimate.training import Known, course_of, estimate_from, estimate_training
+from engine.estimate.training import Known, course_of, estimate_from, known_of
 from engine.recipe.model import Method, Preference, Recipe
 from engine.store import Store
 from engine.values import replace
@@ -218,7 +218,8 @@ def test_another_measured_training_says_how_fast_the_machine_is(tmp_path: Path) 
 
 
 def estimated(recipe: Recipe, folder: Path, device: Any = CPU) -> Any:
-    return estimate_training(recipe, Store(folder / "store"), device, base_model={}, data=None)
+    known = known_of(recipe, Store(folder / "store"), device, {}, None)
+    return estimate_from(recipe, device, known)
 
 
 def test_a_recipe_with_local_rows_and_a_local_model_is_estimated(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def _run_probe(
         )
     from engine.cli.streams import others_to  # only trial steps run something
     from engine.cli.watch import Console
-    from engine.estimate.probe import probe
+    from engine.estimate.actuals import probe
 
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)

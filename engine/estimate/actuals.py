@@ -1,22 +1,171 @@
-"""What a run was estimated to take beside what it took, and measurements kept for later plans."""
+"""What a run was estimated to take, what it took, and trial steps that measure it before (`recipe plan --probe`)."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from engine.artifacts import results
+from engine.artifacts.stage import StageContext
+from engine.backends import load_backend
+from engine.backends.base import CompileInputs, Launch, with_keys
 from engine.backends.usage import Usage
+from engine.environment import detect_device, tool_versions
+from engine.errors import StageError
 from engine.estimate import measured
-from engine.estimate.run import Forecast, StageForecast, forecast, further_trainings
+from engine.estimate.measured import Measurement
+from engine.estimate.run import (
+    Forecast,
+    StageForecast,
+    forecast,
+    further_trainings,
+    largest_setting,
+)
 from engine.estimate.training import measurement
 from engine.evidence import StageCost, StageRecord, StageStatus
-from engine.files.reading import read_json
-from engine.pipeline.plan import UNFINISHED, PlanInputs, plan_run
+from engine.files.reading import json_lines, parse_json, read_json
+from engine.files.writing import COMPILED
+from engine.lock.policy import PLAIN, lock_policy
+from engine.pipeline.loop import RunOptions, Watcher, refuse_interrupted, run_stages
+from engine.pipeline.plan import UNFINISHED, PlanInputs, collect_inputs, plan_run
+from engine.pipeline.preflight import require_backend
 from engine.recipe.model import Recipe
+from engine.recipe.sweeps import settled
 from engine.runtime.rendering.key import rendered_key
-from engine.store import Artifact, Store
+from engine.store import Artifact, Store, product_key
+from engine.training.rendered import rendered_rows
 from engine.training.train import USAGE
 from engine.values import from_json, replace
+
+STEPS = 3
+"""One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
+MOST_ROWS = 4000
+"""Of a split, whose tokens are counted; of more, the longest by characters and an even choice of the rest."""
+HEADER = f"trial steps; {COMPILED}"
+
+
+_Rows = list[tuple[str, int]]
+
+
+def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
+    """Return what two steps of the recipe's training took on this machine, and keep it in the store.
+
+    Of a sweep it is the training of the largest setting. The data stage is run or reused, the base model fetched, the
+    rows rendered. EngineError where data refuses, or this machine cannot train the recipe.
+    """
+    device = lock_policy(recipe, PLAIN).device(detect_device())
+    require_backend(recipe, device)
+    store = Store(root, versions=tool_versions())
+    inputs = collect_inputs(recipe, store, device)
+    state = run_stages(
+        recipe, store, inputs=inputs, options=RunOptions(until="data"), watcher=watcher
+    )
+    if state.error is not None:
+        raise state.error
+    refuse_interrupted(state)
+    data = state.artifacts["data"]
+    recipe = settled(recipe, largest_setting(recipe, store, inputs, data)[0])
+    progress = watcher.stage("probe")
+    key = product_key("probe", {"data": data.key}).digest
+    folder = store.scratch(key) / "probe"
+    folder.mkdir(exist_ok=True)
+    context = StageContext(
+        recipe=recipe,
+        device=state.inputs.device,
+        artifacts={"data": data},
+        key="",
+        inputs={"data": data.key},
+        base_model=state.inputs.base_model,
+        workdir=folder,
+        scratch=folder,
+        progress=progress,
+        cached=store.cached,
+        scratch_for=lambda _name, _payload: folder,
+    )
+    base = context.base_model_folder()
+    rendered = rendered_rows(context, base)
+    if recipe.data.replay is not None:
+        # it is sampled, or read, by a stage that comes after the baselines
+        progress.note(
+            "replayed text is counted as if it were as long as the rows: none of it is in these steps"
+        )
+    work = measured.work_of(recipe, device, base_model=inputs.base_model, rendered=rendered.key)
+    usage = _steps(recipe, context, rendered, base)
+    found = measurement(recipe, store, usage, work=work, by="probe")
+    measured.keep(root, found)
+    return found
+
+
+def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
+    folder = context.scratch
+    # What interrupted trial steps left must not be taken for these.
+    shutil.rmtree(folder, ignore_errors=True)
+    rows = folder / "rows"
+    rows.mkdir(parents=True)
+    try:
+        names, size = ("train", "validation"), recipe.method.batch_size
+        train, validation = (_measured_rows(rendered.file(f"{name}.jsonl"), base) for name in names)
+        if not train:
+            raise StageError.one("B412", "there are no training rows for trial steps")
+        usual = _spread(train, size)
+        most = min(recipe.method.micro_batch_size, len(validation))
+        judged = [validation[-1], *_spread(validation, most)[1:]] if validation else []
+        chosen = ([*usual * (STEPS - 1), train[-1], *usual[1:]], judged)
+        for name, part in zip(names, chosen, strict=True):
+            with (rows / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+                stream.writelines(f"{line}\n" for line, _ in part)
+        backend = load_backend(recipe.backend.name)
+        setting = CompileInputs(
+            device=context.device,
+            precision=context.precision,
+            train_rows=STEPS * size,
+            validation_rows=len(judged),
+            kernels=backend.kernels(context.device),
+        )
+        method = replace(
+            recipe.method,
+            epochs=1.0,
+            tokens=None,
+            min_steps=None,
+            evaluations_per_epoch=1,
+            early_stopping=None,
+        )
+        quick = replace(recipe, method=method)
+        # In order: shuffled, the longest row would not be in the last step.
+        config = with_keys(backend.compile(quick, setting), backend.IN_ORDER, HEADER)
+        launch = Launch(
+            config=config.text,
+            rows=rows,
+            base_model=base,
+            folder=folder / "launch",
+            method=quick.method,
+            setting=setting,
+            progress=context.progress,
+        )
+        return backend.train(launch).usage
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measured_rows(path: Path, base: Path) -> _Rows:
+    from engine.runtime.rendering.chat import load_chat  # trial steps bring transformers
+    from engine.runtime.rendering.files import trained_rows
+
+    lines = json_lines(path.read_text(encoding="utf-8"))
+    if len(lines) > MOST_ROWS:
+        lines.sort(key=len)
+        half = MOST_ROWS // 2
+        lines = [*lines[:-half][:: max(1, len(lines) // half)], *lines[-half:]]
+    made = trained_rows([*map(parse_json, lines)], load_chat(base))
+    counted = zip(lines, (len(row["input_ids"]) for row in made), strict=True)
+    return sorted(counted, key=lambda row: row[1])
+
+
+def _spread(rows: _Rows, count: int) -> _Rows:
+    """Return so many rows, evenly over all lengths; some twice where there are fewer."""
+    return [rows[(2 * place + 1) * len(rows) // (2 * count)] for place in range(count)]
+
 
 Artifacts = Mapping[str, Artifact]
 BEFORE = "before the run"

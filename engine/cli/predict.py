@@ -29,7 +29,7 @@ from engine.render.progress import SilentProgress
 from engine.render.styled_text import cleaned
 from engine.runs.find import exported_gguf, is_model_file
 from engine.runs.predict_output import output_format, write_answers, write_lines
-from engine.runs.predict_rows import AnsweredRows, Asking, ModelFile, RowFile, Summary, answer_rows
+from engine.runs.predict_rows import AnsweredRows, ModelFile, RowFile, Summary, answer_rows
 from engine.runtime.llama.client import Answer, answer_text, held_answer, refuse_blank
 from engine.runtime.rendering.task_file import FileCalibration
 from engine.store import Store
@@ -82,18 +82,21 @@ def _answered(
     confine_asking(options, model.places, root, reads=[path], writes=output)
     is_piped = options.file == "-" and options.read_as == "auto"
     given = "jsonl" if is_piped else options.read_as
-    asking = Asking(
-        store=Store(root),
-        threads=detect_device().cores,
-        progress=watcher.stage("predict"),
-        abstain_below=model.task.threshold(options.abstain_below),
-    )
+    progress, bound = watcher.stage("predict"), model.task.threshold(options.abstain_below)
     try:
         rows = RowFile.of(
             path, model, format_=given, template=options.input, encoding=options.encoding
         )
         rows = replace(rows, may_be_empty=options.file == "-")
-        return answer_rows(rows, model, asking), model.places[0]
+        answered = answer_rows(
+            rows,
+            model,
+            store=Store(root),
+            threads=detect_device().cores,
+            progress=progress,
+            abstain_below=bound,
+        )
+        return answered, model.places[0]
     except DataError as error:
         raise DataError([_for_command_line(problem) for problem in error.problems]) from None
 

@@ -11,7 +11,7 @@ import json
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -292,24 +292,31 @@ class Summary:
             self.labels.update(answer.answer if several else [answer.answer])
 
 
-class Asking(Value):
-    store: Store
-    threads: int
-    progress: Progress
-    abstain_below: float | None = None
-
-
-def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRows:
-    """Ask the model every row that was not answered before.
+def answer_rows(
+    rows: RowFile,
+    model: AskedModel,
+    *,
+    store: Store,
+    threads: int,
+    progress: Progress,
+    abstain_below: float | None = None,
+) -> AnsweredRows:
+    """Ask the model every row that was not answered before; less sure than `abstain_below` is no answer.
 
     DataError D301, D302 and of reading, before anything is asked; D436 the file changed meanwhile; RecipeError R318 the
     rows have a column of the answers already; StageError, EnvironmentProblem where the model, or what runs it, fails.
     """
     stamp = rows.stamp()
     columns, count = _looked_through(rows)
-    refuse_taken_columns(
-        columns, has_bound=asking.abstain_below is not None, is_marked=model.outcome != ACCEPTED
-    )
+    added = [PREDICTION, PROBABILITY]
+    added += [] if abstain_below is None else [ABSTAINED]
+    added += [] if model.outcome == ACCEPTED else [IS_ACCEPTED]
+    if taken := [name for name in added if name in columns]:
+        raise RecipeError.one(
+            "R318",
+            f"the rows have a column `{taken[0]}` already, which the answers would replace",
+            hint="rename it in the file: earlier answers are not written over",
+        )
     kept, asked = model.task.calibration, model.payload()
     payload = {
         "revision": REVISION,
@@ -324,62 +331,45 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
     key = product_key("predict", payload).digest
     with ExitStack() as stack:
         waits = "another call labels the same rows with the same model: waiting for its end"
-        stack.enter_context(asking.store.lock(key, waits=lambda: asking.progress.note(waits)))
-        folder = asking.store.scratch(key)
-        resumed = _ask_parts(rows, model, asking, folder=folder, count=count, stamp=stamp)
+        stack.enter_context(store.lock(key, waits=lambda: progress.note(waits)))
+        folder = store.scratch(key)
+        with model.held(threads=threads) as ask:
+            resumed = _ask_parts(ask, rows, folder, count, stamp=stamp, progress=progress)
         return AnsweredRows(
             rows=rows, task=model.task, folder=folder, columns=columns, count=count, resumed=resumed, stamp=stamp,
-            abstain_below=asking.abstain_below, model=str(asked.get("gguf") or asked["model"]), held=stack.pop_all(),
+            abstain_below=abstain_below, model=str(asked.get("gguf") or asked["model"]), held=stack.pop_all(),
             outcome=model.outcome,
         )  # fmt: skip
 
 
 def _ask_parts(
-    rows: RowFile, model: AskedModel, asking: Asking, *, folder: Path, count: int, stamp: FileStamp
+    ask: Ask, rows: RowFile, folder: Path, count: int, *, stamp: FileStamp, progress: Progress
 ) -> int:
     resumed = number = 0
     try:
-        with model.held(threads=asking.threads) as ask:
-            for number, part in enumerate(batched(rows.rows(), PART, strict=False)):
-                if _part(folder, number).is_file():
-                    resumed += len(part)
-                    continue
-                texts = [rows.question(row) for row in part]
-                asked, lines = [text for text in texts if text is not None], ""
-                progress = _Shifted(asking.progress, number * PART, count)
-                found = iter(ask(asked, progress) if asked else ())
-                for text in texts:
-                    answer: dict[str, Any] = {"answer": None, "probability": None}
-                    if text is not None:
-                        one = next(found)
-                        answer = {"answer": one.stated, "probability": one.probability}
-                        answer |= {"too_long": to_json(one.too_long)} if one.too_long else {}
-                    lines += f"{json.dumps(answer, ensure_ascii=False)}\n"
-                # What is kept stands for the file whose digest is in the key.
-                rows.require(stamp)
-                write_text(_part(folder, number), lines, durable=True)
+        for number, part in enumerate(batched(rows.rows(), PART, strict=False)):
+            if _part(folder, number).is_file():
+                resumed += len(part)
+                continue
+            texts = [rows.question(row) for row in part]
+            asked, lines = [text for text in texts if text is not None], ""
+            found = iter(ask(asked, _Shifted(progress, number * PART, count)) if asked else ())
+            for text in texts:
+                answer: dict[str, Any] = {"answer": None, "probability": None}
+                if text is not None:
+                    one = next(found)
+                    answer = {"answer": one.stated, "probability": one.probability}
+                    answer |= {"too_long": to_json(one.too_long)} if one.too_long else {}
+                lines += f"{json.dumps(answer, ensure_ascii=False)}\n"
+            # What is kept stands for the file whose digest is in the key.
+            rows.require(stamp)
+            write_text(_part(folder, number), lines, durable=True)
     except KeyboardInterrupt:
         done = number * PART
-        more = (
-            ": the same command goes on there" if done else f": answers are kept {PART:,} at a time"
-        )
-        asking.progress.note(f"{done:,} of {count:,} rows are kept{more}")
+        more = "the same command goes on there" if done else f"answers are kept {PART:,} at a time"
+        progress.note(f"{done:,} of {count:,} rows are kept: {more}")
         raise
     return resumed
-
-
-def refuse_taken_columns(
-    columns: Collection[str], *, has_bound: bool, is_marked: bool = False
-) -> None:
-    """RecipeError R318 where rows have a column of the answers already."""
-    more = (*((ABSTAINED,) if has_bound else ()), *((IS_ACCEPTED,) if is_marked else ()))
-    names = (PREDICTION, PROBABILITY, *more)
-    if taken := [name for name in names if name in columns]:
-        raise RecipeError.one(
-            "R318",
-            f"the rows have a column `{taken[0]}` already, which the answers would replace",
-            hint="rename it in the file: earlier answers are not written over",
-        )
 
 
 def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:

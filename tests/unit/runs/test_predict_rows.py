@@ -19,7 +19,7 @@ from engine.recipe.model import Task
 from engine.render.progress import SilentProgress
 from engine.runs import predict_output
 from engine.runs.predict_output import write_answers
-from engine.runs.predict_rows import AnsweredRows, Ask, Asking, RowFile, answer_rows
+from engine.runs.predict_rows import AnsweredRows, Ask, RowFile, answer_rows
 from engine.runtime.llama.client import Answer
 from engine.runtime.rendering.task_file import TaskFile
 from engine.store import Store
@@ -74,8 +74,8 @@ def answered(folder: Path, rows: Sequence[Any], model: FunctionModel) -> Answere
 
 def asked(path: Path, model: FunctionModel) -> AnsweredRows:
     file = RowFile.of(path, model, format_="auto", template="")
-    asking = Asking(store=Store(path.parent / ".recipe"), threads=1, progress=SilentProgress())
-    return answer_rows(file, model, asking)
+    store = Store(path.parent / ".recipe")
+    return answer_rows(file, model, store=store, threads=1, progress=SilentProgress())
 
 
 @pytest.mark.parametrize(("asks", "expected"), [(False, [None, None]), (True, ["to x; ", None])])

@@ -105,7 +105,16 @@ def synthetic(options: argparse.Namespace) -> None:
             path="data.synthesize",
             hint="recipe schema data.synthesize",
         )
-    made = _made(recipe, Store(store_of(options)), options.recipe)
+    store = Store(store_of(options))
+    plan = plan_run(recipe, store, inputs=collect_inputs(recipe, store, detect_device()))
+    made = plan.stage("synthesize").reused
+    if made is None:
+        raise StageError.one(
+            "X754",
+            "the rows of this recipe are not written yet",
+            path="data.synthesize",
+            hint=f"recipe run {as_typed(options.recipe)} --until synthesize",
+        )
     if options.review:
         _write_review(recipe, made, options)
         return
@@ -122,20 +131,6 @@ def synthetic(options: argparse.Namespace) -> None:
     lines += [_shown(row) for row in shown]
     lines += [f"and {len(rows) - len(shown)} more: --rows 0"] if len(shown) < len(rows) else []
     show("\n".join(lines))
-
-
-def _made(recipe: Recipe, store: Store, shown: Path) -> Artifact:
-    """Return what the stage left. StageError X754 where it has not run as the recipe is now."""
-    plan = plan_run(recipe, store, inputs=collect_inputs(recipe, store, detect_device()))
-    made = plan.stage("synthesize").reused
-    if made is None:
-        raise StageError.one(
-            "X754",
-            "the rows of this recipe are not written yet",
-            path="data.synthesize",
-            hint=f"recipe run {as_typed(shown)} --until synthesize",
-        )
-    return made
 
 
 def _write_review(recipe: Recipe, made: Artifact, options: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ from engine.recipe.metrics import keeps_bound
 from engine.render.blocks import Absent, Estimate, Muted
 from engine.render.number_format import (
     NOTHING,
+    WORDS,
     count,
     counted,
     decimals_of,
@@ -41,55 +42,7 @@ from engine.render.number_format import (
 )
 from engine.values import Value
 
-_OUTCOMES = {
-    "accepted": ("ACCEPTED", Status.PASS),
-    "refused": ("REFUSED", Status.FAIL),
-    "inconclusive": ("INCONCLUSIVE", Status.INCONCLUSIVE),
-    "baseline_passes": ("NO TRAINING NEEDED", Status.WARN),
-    "not_reviewed": ("NOT REVIEWED", Status.FAIL),
-    "nothing_added": ("NOTHING TO LEARN", Status.FAIL),
-    "teacher_no_better": ("TEACHER NO BETTER", Status.FAIL),
-    "failed": ("FAILED", Status.FAIL),
-}
 _DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting", "drift")
-_TITLES = {
-    "over_baselines.": "{} over baselines",
-    "over_previous.": "{} drop since the last accepted model",
-    "over_without_synthetic.": "{} over the training without synthetic rows",
-    "against_teacher.": "{} drop against the teacher",
-    "teacher_ratio.": "{} over the teacher's",
-    "drop.": "{} drop",
-    "drift.": "{} drift",
-    "selective.": "{} where it is sure",
-    "parity.": "{}: same answers",
-    "shift.": "{}: mean probability change",
-    "largest_shift.": "{}: largest probability change",
-    "token_parity.": "same tokens: {}",
-}
-_NAMES = {
-    "token_parity": "same tokens: llama.cpp",
-    "token_parity.ollama": "same tokens: Ollama",
-    "token_parity.template": "same prompts: the file's template",
-    "token_parity.users": "same tokens: users' prompts",
-    "token_parity.corpus": "same tokens: texts of all kinds",
-    "weights": "same weights and settings as its model",
-    "overfitting": "overfitting gap",
-    "task_file": "task file",
-    "free_output": "usable without constraint",
-    "ended": "answers that end",
-    "ends_turn": "end of turn",
-}
-_EXPLANATIONS = {
-    "macro_f1": "precision and recall in one number, each label counting the same",
-    "f1": "precision and recall of it in one number",
-    "accuracy": "share of right answers",
-    "exact_match": "share of answers that are right as a whole",
-    "field_f1": "precision and recall of values, over all fields",
-    "rouge_l": "how much wording answer and expected answer share, in order",
-    "bits_per_byte": "how many bits the model needs for a byte of text",
-    "agreement": "share of rows that the file answers as the merged model does",
-}
-"""Of checks whose note is empty, by metric."""
 _COMMAND = "recipe "
 _MOST_DECIMALS = 12
 
@@ -106,23 +59,14 @@ class ClassWords(Value):
     lead: str = ""
 
 
-_CLASSES = ClassWords(title="Per class", singular="label", support="rows", predicted="predicted")
-_FIELDS = ClassWords(
-    title="Per field",
-    singular="field",
-    support="values",
-    predicted="values predicted",
-    lead="A value counts as right when it stands at the same place of the right answer. A field "
-    "that repeats is a bag of values: their order does not count.",
-)
-
-
 def outcome_of(report: Report) -> tuple[str, Status]:
-    return _OUTCOMES.get(report.outcome, (report.outcome.upper(), Status.WARN))
+    word, status = WORDS["outcomes"].get(report.outcome, (report.outcome.upper(), Status.WARN))
+    return word, Status(status)
 
 
 def class_words(report: Report) -> ClassWords:
-    return _FIELDS if kind_of(report).counts_by == "field" else _CLASSES
+    name = "fields" if kind_of(report).counts_by == "field" else "classes"
+    return ClassWords(**WORDS[name])
 
 
 def has_classes(report: Report) -> bool:
@@ -138,17 +82,15 @@ def check_title(name: str) -> str:
     form, _, rest = name.partition(".")
     if rest and form in EXPORTED:
         return f"{form} {check_title(rest)}"
-    if name in _NAMES:
-        return _NAMES[name]
-    for prefix, title in _TITLES.items():
-        if name.startswith(prefix):
-            return title.format(name.removeprefix(prefix))
-    return name
+    for prefix, title in WORDS["check_prefixes"].items():
+        if name.startswith(prefix) and name not in WORDS["checks"]:
+            return str(title.format(name.removeprefix(prefix)))
+    return str(WORDS["checks"].get(name, name))
 
 
 def explanation(check: Check) -> str:
     name = "" if is_difference(check) else check.metric.partition(".")[0]
-    return check.note or _EXPLANATIONS.get(name, "")
+    return check.note or str(WORDS["explanations"].get(name, ""))
 
 
 def sign(direction: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from engine.evidence import Interval, Metric, Report, Scores
 from engine.evidence.verdicts import EXPORTED
+from engine.files.reading import parse_json
 from engine.kinds import KINDS, AnswerForm, Decoding, Kind, MetricSpec
 from engine.recipe.metrics import OF_FILES
 from engine.values import MINUS, decimal
@@ -22,23 +24,9 @@ PREFIXES: Final = (
 _DECIMALS: Final = {"per token": 2, "MB": 1, "tokens/s": 1, "ms": 1}
 _WRITTEN: Final = ("MB", "tokens/s", "ms")
 """Units that stand behind the number; the others are in the metric's name."""
+WORDS: Final[Mapping[str, Any]] = parse_json(Path(__file__).with_name("words.json").read_bytes())
+"""Names and titles that reports have for what the code knows by a key, in groups."""
 _ZERO_TO_ONE: Final = "share"
-_PROSE_NAMES: Final = {
-    "macro_f1": "macro-F1",
-    "field_f1": "field F1",
-    "answer_match": "answer match",
-    "rouge_l": "ROUGE-L",
-    "bits_per_byte": "bits per byte",
-}
-_COLUMN_NAMES: Final = {
-    "mcc": "MCC",
-    "ece": "ECE",
-    "rouge_1": "ROUGE-1",
-    "rouge_2": "ROUGE-2",
-    "rouge_l": "ROUGE-L",
-    "chrf": "chrF",
-    "bleu": "BLEU",
-}
 _UNKNOWN: Final = Kind(
     name="",
     order=0,
@@ -67,12 +55,12 @@ def spec_of(name: str) -> MetricSpec | None:
 
 def prose_name(name: str) -> str:
     """The metric as in a sentence: `macro-F1`, `bits per byte`; others as the recipe does."""
-    return _PROSE_NAMES.get(name, name)
+    return str(WORDS["prose_names"].get(name, name))
 
 
 def column_name(name: str) -> str:
     """The metric as the head of a column: `macro F1`, `ROUGE-L`, `exact match`."""
-    return _COLUMN_NAMES.get(name) or name.replace("_f1", " F1").replace("_", " ")
+    return WORDS["column_names"].get(name) or name.replace("_f1", " F1").replace("_", " ")
 
 
 def is_lower_better(name: str) -> bool:

@@ -32,6 +32,7 @@ from engine.render.labels import (
     required,
 )
 from engine.render.number_format import (
+    WORDS,
     amount,
     count,
     counted,
@@ -55,13 +56,6 @@ from engine.render.report.sections.export import (
 )
 from engine.render.report.sections.training import packed
 from engine.render.styled_text import cells
-
-_COMPARED = {
-    "over_baselines": "over baselines",
-    "over_previous": "drop since accepted",
-    "over_without_synthetic": "over without synthetic",
-    "against_teacher": "drop against the teacher",
-}
 
 
 def verdict_line(verdict: Verdict) -> str:
@@ -102,7 +96,7 @@ def _cells(check: Check, checks: Sequence[Check]) -> list[RenderableType]:
 
 def _title(check: Check, checks: Sequence[Check]) -> str:
     """The title, shorter for comparisons; the metric is left out where there is one such check."""
-    title = _COMPARED.get(check.kind)
+    title = WORDS["compared"].get(check.kind)
     if title is None:
         return check_title(check.name)
     form = check.name.removesuffix(check.asked)

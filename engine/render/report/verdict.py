@@ -28,6 +28,7 @@ from engine.render.labels import (
 )
 from engine.render.number_format import (
     DASH,
+    WORDS,
     column_name,
     counted,
     duration,
@@ -40,12 +41,6 @@ from engine.render.number_format import (
 from engine.render.report.sections.export import speed_facts
 from engine.values import Value
 
-_SHIP = {
-    "accepted": "You can ship it",
-    "refused": "Do not ship it",
-    "inconclusive": "Do not ship it yet",
-    "baseline_passes": "You can ship `{}`, without training",
-}
 _UNFINISHED = (StageStatus.FAILED, StageStatus.INTERRUPTED)
 _RIGHT = {
     AnswerForm.LABELS: " with every label right",
@@ -102,9 +97,9 @@ def _answer(report: Report) -> str:
     kind, share = kind_of(report), right_share(report)
     name = share or main_metric(report)
     model, mine = _leading(report, name)
-    if report.outcome not in _SHIP or mine is None:
+    if report.outcome not in WORDS["ship"] or mine is None:
         return "There is nothing to ship."
-    lead = _SHIP[report.outcome].format(model)
+    lead = WORDS["ship"][report.outcome].format(model)
     if mine.value is None:
         return f"{lead}."
     best = best_baseline(report.baselines, name) if report.holdout else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
@@ -25,7 +24,6 @@ from engine.render.review.rows import (
     review_json,
     uncompared_markdown,
 )
-from engine.render.styled_text import printable
 from engine.values import replace
 
 MARKER: Final = "<!-- recipe ci -->"
@@ -34,8 +32,6 @@ SCHEMA: Final = "ci.v1"
 MOST: Final = 60_000
 """Characters: hosts refuse comments of more than 65,536."""
 MOST_PROBLEMS: Final = 20
-MOST_WORDS: Final = 3
-"""Recipes alike whose own numbers stand in a finding."""
 _NOTHING = "nothing to compare with"
 _GONE: Final = ("deleted", "no longer a recipe", "not looked at")
 """States in which there is no version to validate."""
@@ -64,13 +60,19 @@ def comment_markdown(comment: Comment) -> str:
         parts.append(table(columns, map(_summary_row, ordered)))
     parts += [prose(f"{capital(note)}.") for note in comment.notes]
     foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
-    # Recipes of which the same is found, of one cause such as a parent, are one part.
-    alike: dict[tuple[object, ...], list[Checked]] = {}
+    # Recipes of which the same is found, word for word, are one part.
+    alike: dict[str, list[Checked]] = {}
     for one in ordered:
-        alike.setdefault(_cause(one), []).append(one)
+        alike.setdefault("\n\n".join(_part(one)), []).append(one)
     size, left = sum(map(len, parts)) + len(foot), 0
-    for together in alike.values():
-        part = "\n\n".join(_part(together))
+    for text, together in alike.items():
+        paths = [
+            f"{code(one.path)}{f' (was {code(one.was)})' if one.was else ''}" for one in together
+        ]
+        head = f"### {paths[0]}"
+        if len(paths) > 1:
+            head = f"### {len(paths)} recipes alike\n\n{', '.join(paths)}"
+        part = f"{head}\n\n{text}"
         if size + len(part) > MOST:
             left += len(together)
             continue
@@ -94,16 +96,6 @@ def _reaches(comment: Comment) -> Iterator[str]:
         ["recipe", "what it would do"], [[*map(code, row)] for row in rows[:MOST_PROBLEMS]]
     )
     yield f"{listed}\n\n{more} more: `recipe validate` names them all." if more > 0 else listed
-
-
-def _cause(checked: Checked) -> tuple[object, ...]:
-    """What was done to a recipe and found of it, whatever the numbers of its rows and of its plan are."""
-    rows = tuple(replace(row, says="") for row in _rows(checked))
-    problems = _problems(checked.problems) if checked.problems else ""
-    review = checked.review
-    changes = (*review.changes, *review.notes) if review else checked.plan
-    more = (checked.why, checked.notes, checked.uncompared, checked.waived, checked.reaches)
-    return (checked.status, bool(checked.was), review is None, rows, problems, changes, *more)
 
 
 def _title(comment: Comment) -> str:
@@ -159,14 +151,8 @@ def _rows(checked: Checked) -> list[ChangedRow]:
     return [*map(finding_row, checked.findings), *compared]
 
 
-def _part(together: Sequence[Checked]) -> Iterator[str]:
-    """The part of recipes alike; the gate stands open, the rest, of the first, is folded."""
-    checked = together[0]
-    if len(together) > 1:
-        yield f"### {len(together)} recipes alike"
-        yield ", ".join(code(one.path) for one in together)
-    else:
-        yield f"### {code(checked.path)}{f' (was {code(checked.was)})' if checked.was else ''}"
+def _part(checked: Checked) -> Iterator[str]:
+    """What was found of a recipe; the gate stands open, the rest is folded."""
     if checked.status == "deleted":
         yield "The recipe was deleted: nothing judges its model any more."
     if checked.why:
@@ -174,46 +160,26 @@ def _part(together: Sequence[Checked]) -> Iterator[str]:
     yield from (f"_{prose(capital(note))}._" for note in checked.notes)
     if checked.problems:
         yield _problems(checked.problems)
-    rows, gate = _joined_rows(together), GATES[checked.gate]
+    rows, gate = _rows(checked), GATES[checked.gate]
     if rows or checked.review is not None:
         yield f"**{gate.mark} {gate.title}**"
     if rows:
         yield gate_table(rows)
     if checked.uncompared:
         yield uncompared_markdown(checked.uncompared)
-    rests = [rest_markdown(one.review, level=4) if one.review else "" for one in together]
-    yield from _folded("What else changes, and what runs again", together, rests)
+    rest = rest_markdown(checked.review, level=4) if checked.review else ""
+    # of a recipe that was compared, only what a run would not have done before
+    plan = "\n".join(f"- {prose(line)}" for line in checked.plan if line not in checked.plan_before)
+    if rest:
+        yield _folded("What else changes, and what runs again", rest)
     for what, why in checked.waived:
         yield f"Waived: {code(what)}. {prose(why)}"
-    # of a recipe that was compared, only what a run would not have done before
-    plans = [
-        "\n".join(f"- {prose(line)}" for line in one.plan if line not in one.plan_before)
-        for one in together
-    ]
-    yield from _folded(f"The plan{' changes' if checked.plan_before else ''}", together, plans)
+    if plan:
+        yield _folded(f"The plan{' changes' if checked.plan_before else ''}", plan)
 
 
-def _folded(title: str, together: Sequence[Checked], texts: Sequence[str]) -> Iterator[str]:
-    """The text of the first recipe, and that it is the first one's where those of the others are not the same."""
-    if texts[0]:
-        if len(set(texts)) > 1:
-            path = html.escape(printable(together[0].path))
-            title += f", in <code>{path}</code>: numbers of the others differ"
-        yield f"<details><summary>{title}</summary>\n\n{texts[0].strip()}\n\n</details>"
-
-
-def _joined_rows(together: Sequence[Checked]) -> list[ChangedRow]:
-    """The findings of recipes alike; where their words differ, some of them by recipe."""
-    found = []
-    for rows in zip(*map(_rows, together), strict=True):
-        words = {row.says: one.path for one, row in reversed([*zip(together, rows, strict=True)])}
-        if len(words) > 1:
-            shown = [f"{path}: {says}" for says, path in reversed(words.items())][:MOST_WORDS]
-            more = f"; and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
-            found.append(replace(rows[0], says="; ".join(shown) + more))
-        else:
-            found.append(rows[0])
-    return found
+def _folded(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{text.strip()}\n\n</details>"
 
 
 def _problems(problems: tuple[Problem, ...]) -> str:

@@ -128,23 +128,6 @@ def test_recipes_of_which_the_same_is_found_are_one_part() -> None:
     assert text.count("`59.yaml`") == 2
 
 
-def test_recipes_that_differ_in_numbers_alone_are_one_part() -> None:
-    def rows(number: int) -> Review:
-        says = f"the holdout is redrawn: {number} of 300 new holdout rows were training rows before"
-        return replace(REVIEW, findings=(found("W201", "splits.seed", "7", "8", says=says),))
-
-    many = tuple(
-        checked(f"{number}.yaml", rows(number), plan=(f"{number}.",)) for number in range(5)
-    )
-
-    text = comment_markdown(Comment(base="main", commit="ab" * 20, checked=many, notes=()))
-
-    assert re.findall(r"^### (.*)$", text, flags=re.MULTILINE) == ["5 recipes alike"]
-    assert "0.yaml: the holdout is redrawn: 0 of 300" in text
-    assert "; and 2 more" in text
-    assert "The plan, in <code>0.yaml</code>: numbers of the others differ" in text
-
-
 def test_only_what_changed_of_a_plan_is_shown() -> None:
     one = checked("a.yaml", plan=("The same.", "Another."), plan_before=("The same.", "It was."))
 

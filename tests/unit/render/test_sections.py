@@ -28,10 +28,8 @@ from unit.render.test_pages import REPORTS, hostile
 
 ADDED = """
 from engine.render import blocks
-from engine.render.report.sections import report_section
 
 
-@report_section("weather", "Weather", at=15)
 def weather(report):
     rows = [["Monday", blocks.Estimate("21.5", "[20.1, 22.9]")]]
     yield blocks.table("By day", "day | >degrees", rows)
@@ -44,10 +42,10 @@ def weather(report):
 def weather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A section in a module of its own, and nothing else changed."""
     (tmp_path / "weather.py").write_text(ADDED, encoding="utf-8")
-    # Loaded before they are copied: what registers while this runs is taken back with it.
-    sections.report_sections(reports.accepted())
     monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path)])
-    monkeypatch.setattr(sections, "_BUILDERS", dict(sections._BUILDERS))
+    rows = [*sections.TABLE.items()]
+    rows.insert(5, ("weather", {"module": "weather", "title": "Weather"}))
+    monkeypatch.setattr(sections, "TABLE", dict(rows))
     monkeypatch.delitem(sys.modules, f"{sections.__name__}.weather", raising=False)
 
 

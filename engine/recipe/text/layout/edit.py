@@ -7,7 +7,6 @@ import os
 import stat
 from copy import deepcopy
 from functools import reduce
-from itertools import count
 from operator import getitem
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from engine.errors import EnvironmentProblem, RecipeError
 from engine.files.reading import require_regular
 from engine.files.writing import create_bytes, replacing, top_of
 from engine.recipe.text.compose import KeyPath, dotted, is_plain_text
-from engine.recipe.text.layout.tree import Collection, parse
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
 from engine.values import Value
@@ -106,13 +104,8 @@ def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, s
         return start, start + span.width, _spelled(edit.value)
     *holder, name = edit.at
     anchor, key = source.values[(*holder, edit.below)], source.keys[(*holder, edit.below)]
-    node: Any = parse(text).root
-    for part in tuple(holder):
-        names = ("".join(item.key.lines).strip("\"'") for item in node.items)
-        items = dict(zip(count() if node.is_list else names, node.items, strict=False))
-        node = items[part].value
-    if isinstance(node, Collection) and node.is_flow:
-        end = starts[anchor.line - 1] + anchor.column - 1 + anchor.width
+    end = starts[anchor.line - 1] + anchor.column - 1 + anchor.width
+    if text[end:].lstrip()[:1] in (",", "}"):  # it stands in braces
         return end, end, f", {name}: {_spelled(edit.value)}"
     ending = LINE_BREAK.search(text, starts[anchor.line - 1])
     after = ending.end() if ending else len(text)

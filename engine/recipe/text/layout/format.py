@@ -12,7 +12,6 @@ from engine.recipe.text.layout.tree import (
     Node,
     Scalar,
     attach,
-    comments_of,
     parse,
 )
 from engine.recipe.text.source import SourceText, parse_source
@@ -29,15 +28,16 @@ _NOTHING: Final[Schema] = {}
 def formatted(text: str, source: SourceText) -> str:
     """Return `text`, the text of `source`, laid out; comments stay. RecipeError where the YAML is not a recipe's."""
     parsed = parse(text)
-    attach(parsed)
-    lines = list(_file(parsed.root))
+    if not isinstance(root := parsed.root, Collection):
+        return text
+    attach(root, parsed)
+    lines = list(_file(root))
     ending = "\r\n" if "\r\n" in text else "\n"
     found = "".join(
         line.rstrip(" ") + ending if not line.strip() else line + ending for line in lines
     )
-    comments = comments_of(parsed)
     again = parse_source(found.encode(), source.path)
-    if again.value != source.value or comments_of(parse(found)) != comments:
+    if again.value != source.value or parse(found).texts != parsed.texts:
         raise EngineError.one("I902", f"formatting `{source.file}` would change what it says")
     return found
 
@@ -178,7 +178,7 @@ def _with_comment(line: str, item: Item) -> str:
 
 
 def _flow(node: Collection, column: int, *, is_section: bool) -> str | None:
-    if not node.items and not node.after:
+    if not node.items:
         return "[]" if node.is_list else "{}"
     if not node.is_flow or not _is_one_fact(node) or (is_section and not node.is_list):
         return None
@@ -190,8 +190,6 @@ def _is_one_fact(node: Node) -> bool:
     """A list of words or numbers, or one key with a word, a number or such a list."""
     if isinstance(node, Scalar):
         return len(node.lines) <= 1 and not node.header
-    if node.after or any(item.before or item.beside for item in node.items):
-        return False
     values = [item.value for item in node.items]
     if node.is_list:
         return all(isinstance(value, Scalar) and _is_one_fact(value) for value in values)

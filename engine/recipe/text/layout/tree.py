@@ -2,12 +2,13 @@
 
 A comment at the end of a line speaks of what stands on it; one on a line of its own of what comes
 next, unless it is indented like the block that ends there. A blank line belongs to what follows it.
+A list or a mapping in brackets that holds a comment is left as it is written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,51 +18,71 @@ from engine.recipe.text.source import PARSER, split_lines
 from engine.values import Value
 
 
-class _Anchor(Value):
+class _Entry(Value):
     item: Item
     column: int
     within: tuple[Collection, ...]
-    owners: tuple[Item | None, ...]
 
 
-def attach(parsed: Parsed) -> None:
-    """Give every comment of the text to an item or a collection of the tree."""
-    _CommentPlacer(
-        lines=parsed.lines,
-        root=parsed.root,
-        anchors=list(_anchors(parsed.root, (), ())),
-        comments=list(_comments(parsed)),
-    ).run()
+def attach(root: Collection, parsed: Parsed) -> None:
+    """Give every comment of the text, and every blank line, to an item or a collection of the tree."""
+    entries = list(_entries(root, ()))
+    for at, text in parsed.comments:
+        line, column = at
+        previous = next((one for one in reversed(entries) if one.item.at < at), None)
+        following = next((one for one in entries if one.item.at > at), None)
+        if lead := parsed.lines[line][:column].strip():
+            item = previous.item if previous else None
+            if (item is None or set(lead) <= {"-", " ", "?"}) and following is not None:
+                following.item.before.append(text)
+            elif item is None:
+                root.after.append(text)
+            elif item.beside:
+                item.before.append(text)
+            else:
+                item.beside, item.column = text, column
+            continue
+        if not text:
+            # a blank line goes where the comment goes that it precedes
+            below = next((one for one in parsed.lines[line:] if one.strip()), "")
+            column = len(below) - len(below.lstrip())
+            if not below.lstrip().startswith("#"):
+                if following is not None:
+                    following.item.before.append(text)
+                continue
+        ending = previous.within if previous else ()
+        if following is not None:
+            ending = ending if column > following.column else ()
+            ending = tuple(node for node in ending if node not in following.within)
+        fitting = [node.after for node in ending if node.indent <= column]
+        last = root.after if following is None else following.item.before
+        target = fitting[-1] if fitting else last
+        target.append(text)
 
 
-def comments_of(parsed: Parsed) -> list[str]:
-    return sorted(text for _, text in _comments(parsed) if text)
-
-
-def _anchors(
-    node: Collection, within: tuple[Collection, ...], owners: tuple[Item | None, ...]
-) -> Iterator[_Anchor]:
+def _entries(node: Collection, within: tuple[Collection, ...]) -> Iterator[_Entry]:
+    """Yield the items that a comment can speak of, in the order of the text: none within brackets."""
     within = (*within, node)
-    owners = owners or (None,)
     for item in node.items:
         column = node.indent if node.is_list and not node.is_flow else item.at[1]
-        yield _Anchor(item=item, column=column, within=within, owners=owners)
-        if isinstance(item.value, Collection):
-            yield from _anchors(item.value, within, (*owners, item))
+        yield _Entry(item=item, column=column, within=within)
+        if isinstance(item.value, Collection) and not item.value.is_flow:
+            yield from _entries(item.value, within)
 
 
-def _comments(parsed: Parsed) -> Iterator[tuple[At, str]]:
-    """Yield place and text of each comment, and of each blank line with an empty text."""
-    by_line: dict[int, list[ScalarSpan]] = {}
-    for span in parsed.spans:
-        for line in range(span.start[0], span.end[0] + 1):
-            by_line.setdefault(line, []).append(span)
-    for number, text in enumerate(parsed.lines[:-1] if parsed.lines[-1] == "" else parsed.lines):
-        covered = [_covered(span, number, len(text)) for span in by_line.get(number, ())]
+def _comments(
+    lines: Sequence[str], spans: Sequence[ScalarSpan], start: At, end: At
+) -> Iterator[tuple[At, str]]:
+    """Yield place and text of each comment between two places, and of each blank line with an empty text."""
+    for number in range(start[0], min(end[0] + 1, len(lines))):
+        text = lines[number]
+        within = (one for one in spans if one.start[0] <= number <= one.end[0])
+        covered = [_covered(span, number, len(text)) for span in within]
         if not text.strip() and not covered:
             yield (number, 0), ""
         for column, character in enumerate(text):
-            if character == "#" and not any(start <= column < end for start, end in covered):
+            is_text = any(first <= column < last for first, last in covered)
+            if character == "#" and not is_text and start <= (number, column) < end:
                 yield (number, column), text[column:].rstrip()
                 break
 
@@ -71,94 +92,6 @@ def _covered(span: ScalarSpan, line: int, width: int) -> tuple[int, int]:
     if span.header_end is not None:
         return (start, span.header_end[1]) if line == span.start[0] else (0, width)
     return start, span.end[1] if line == span.end[0] else width
-
-
-@dataclass(slots=True, kw_only=True)
-class _CommentPlacer:
-    lines: tuple[str, ...]
-    root: Collection
-    anchors: list[_Anchor]
-    comments: list[tuple[At, str]]
-    blank: At | None = None
-    """A blank line that has not been given to anything yet."""
-
-    def run(self) -> None:
-        for at, text in self.comments:
-            if self.blank is not None:
-                between = self.lines[self.blank[0] + 1 : at[0] + 1]
-                if any(line.strip() and not line.lstrip().startswith("#") for line in between):
-                    self._give_blank(self.blank)
-            if not text:
-                self.blank = at
-            elif not self.lines[at[0]][: at[1]].strip():
-                target = self._target(at)
-                target += [text] if self.blank is None else ["", text]
-                self.blank = None
-            else:
-                self._beside(at, text)
-        if self.blank is not None:
-            self._give_blank(self.blank)
-
-    def _give_blank(self, at: At) -> None:
-        """A blank line goes before the item of the next line, if one stands there."""
-        following = self._below(at[0])
-        if following is not None and not any(
-            node.is_flow and node.start < at < node.end for node in following.within
-        ):
-            following.item.before.append("")
-        self.blank = None
-
-    def _below(self, line: int) -> _Anchor | None:
-        return next((anchor for anchor in self.anchors if anchor.item.at[0] > line), None)
-
-    def _before(self, at: At) -> _Anchor | None:
-        # The anchors stand in the order of the text.
-        return next((anchor for anchor in reversed(self.anchors) if anchor.item.at < at), None)
-
-    def _target(self, at: At) -> list[str]:
-        """Return the comments that one on a line of its own is added to."""
-        previous, following = self._before(at), self._below(at[0])
-        # The innermost flow collection that the place is in, and the item whose value it is.
-        around: list[tuple[Collection, Item | None]] = [
-            (value, anchor.item)
-            for anchor in self.anchors
-            if isinstance(value := anchor.item.value, Collection)
-        ]
-        flows = [one for one in ((self.root, None), *around) if one[0].is_flow]
-        flows = [one for one in flows if one[0].start < at < one[0].end]
-        if flows:
-            node, owner = flows[-1]
-            if following is not None and following.item.at < node.end:
-                return following.item.before
-            return node.after if node.items or owner is None else owner.before
-        ending = () if previous is None else previous.within
-        if following is not None:
-            ending = tuple(node for node in ending if node not in following.within)
-            if at[1] <= following.column:
-                return following.item.before
-        blocks = [node for node in ending if not node.is_flow and node.indent <= at[1]]
-        if blocks:
-            return blocks[-1].after
-        return self.root.after if following is None else following.item.before
-
-    def _beside(self, at: At, text: str) -> None:
-        lead = self.lines[at[0]][: at[1]].strip()
-        previous = self._before(at)
-        item = previous.item if previous else None
-        # Of a flow collection that has ended, its owner.
-        for node, owner in zip(previous.within, previous.owners, strict=True) if previous else ():
-            if node.is_flow and node.end <= at:
-                item = owner
-                break
-        following = next((anchor.item for anchor in self.anchors if anchor.item.at > at), None)
-        if (item is None or set(lead) <= {"-", " ", "?"}) and following is not None:
-            following.before.append(text)
-        elif item is None:
-            self.root.after.append(text)
-        elif item.beside:
-            item.before.append(text)
-        else:
-            item.beside, item.column = text, at[1]
 
 
 At = tuple[int, int]
@@ -186,12 +119,11 @@ class Item:
     column: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Collection:
     is_list: bool
     is_flow: bool
     start: At
-    end: At = (0, 0)
     items: list[Item] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     """Comments after its last item that still belong to it."""
@@ -216,8 +148,12 @@ class ScalarSpan(Value):
 class Builder:
     lines: tuple[str, ...]
     spans: list[ScalarSpan] = field(default_factory=list)
+    inside: list[str] = field(default_factory=list)
+    """Comments within brackets."""
 
-    def node(self, event: Any, stream: Iterator[Any], parent: int) -> Node:
+    def node(
+        self, event: Any, stream: Iterator[Any], parent: int, *, in_flow: bool = False
+    ) -> Node:
         """Return the value that starts with `event`; `parent` is the column of what holds it."""
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, parent)
@@ -226,16 +162,24 @@ class Builder:
             is_flow=bool(event.flow_style),
             start=_at(event.start_mark),
         )
-        inner = parent if found.is_flow else found.indent
+        inner, outer = parent if found.is_flow else found.indent, len(self.spans)
         while not isinstance(event := next(stream), yaml.CollectionEndEvent):
             at = _at(event.start_mark)
             key = None
             if not found.is_list:
                 key = self._scalar(event, inner)
                 event = next(stream)
-            found.items.append(Item(key=key, value=self.node(event, stream, inner), at=at))
-        found.end = _at(event.end_mark)
-        return found
+            value = self.node(event, stream, inner, in_flow=found.is_flow)
+            found.items.append(Item(key=key, value=value, at=at))
+        if not found.is_flow or in_flow:
+            return found
+        end = _at(event.end_mark)
+        comments = [text for _, text in _comments(self.lines, self.spans, found.start, end) if text]
+        # From here on nothing within it is looked for.
+        del self.spans[outer:]
+        self.inside += comments
+        self.spans.append(ScalarSpan(start=found.start, end=end))
+        return self._written(found.start, end) if comments else found
 
     def _scalar(self, event: Any, parent: int) -> Scalar:
         start, end = _at(event.start_mark), _at(event.end_mark)
@@ -244,6 +188,9 @@ class Builder:
         if start == end:
             return Scalar()
         self.spans.append(ScalarSpan(start=start, end=end))
+        return self._written(start, end)
+
+    def _written(self, start: At, end: At) -> Scalar:
         (first, begin), (last, stop) = start, end
         if first == last:
             return Scalar(lines=(self.lines[first][begin:stop],))
@@ -278,9 +225,13 @@ class Builder:
 class Parsed(Value):
     """A recipe's text, taken apart; its comments are not attached yet."""
 
-    root: Collection
+    root: Node
+    """No collection where the whole recipe stands in brackets that hold comments."""
     lines: tuple[str, ...]
-    spans: tuple[ScalarSpan, ...]
+    comments: tuple[tuple[At, str], ...]
+    """Place and text, empty for a blank line; without those in brackets."""
+    texts: tuple[str, ...]
+    """Of all comments, sorted."""
 
 
 def parse(text: str) -> Parsed:
@@ -290,9 +241,10 @@ def parse(text: str) -> Parsed:
     stream = iter(yaml.parse(text, Loader=PARSER))
     for event in stream:
         if isinstance(event, yaml.MappingStartEvent):
-            root = builder.node(event, stream, -1)
-            assert isinstance(root, Collection)  # noqa: S101 - it starts a mapping
-            return Parsed(root=root, lines=lines, spans=tuple(builder.spans))
+            root, last = builder.node(event, stream, -1), len(lines) - (lines[-1] == "")
+            found = tuple(_comments(lines, builder.spans, (0, 0), (last, 0)))
+            texts = [*builder.inside, *(text for _, text in found if text)]
+            return Parsed(root=root, lines=lines, comments=found, texts=tuple(sorted(texts)))
     raise AssertionError(text)
 
 

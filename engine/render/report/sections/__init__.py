@@ -1,52 +1,51 @@
-"""The sections of a report: a function each, in one of the modules here."""
+"""The sections of a report: `sections.json` names their order, words and modules; each is a function of its anchor."""
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from engine.evidence import Report
-from engine.render.blocks import Block, Section
+from engine.files.reading import parse_json
+from engine.render.blocks import Absent, Block, Matrix, PageOnly, Section, Table
 
 Parts = Iterator[Block | tuple[str, Any]]
 """What a section shows, and (place, sentence): `lead`, which is appended, `card` and `closing`, a line each, and
-`title`, `drawing_lead` and `is_open`, which replace what `report_section` named. No part: no section."""
+`title` and `is_open`, which replace those of the table. No part: no section."""
 
-_BUILDERS: dict[str, tuple[int, Callable[[Report], Parts], dict[str, Any]]] = {}
-
-
-def report_section(
-    anchor: str, title: str, *, at: int, lead: str = "", is_open: bool = False
-) -> Callable[[Callable[[Report], Parts]], Callable[[Report], Parts]]:
-    """Register what builds a section: its anchor on the page, and its place in the order of `at`."""
-
-    def register(build: Callable[[Report], Parts]) -> Callable[[Report], Parts]:
-        _BUILDERS[anchor] = at, build, {"title": title, "lead": lead, "is_open": is_open}
-        return build
-
-    return register
+TABLE: dict[str, dict[str, Any]] = parse_json(
+    Path(__file__).with_name("sections.json").read_bytes()
+)
+"""By anchor on the page: `module`, `title`, `lead`, `is_open` where it is unfolded, how drawings are read."""
 
 
 def report_sections(report: Report) -> dict[str, Section]:
     """The sections that the report has something to say in, by anchor and in order."""
-    # Not at the top: these modules import this one to register themselves.
-    for module in pkgutil.iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
     found: dict[str, Section] = {}
-    for anchor, (_, build, fields) in sorted(_BUILDERS.items(), key=lambda item: item[1][0]):
-        shown, card, closing = list[Block](), list[str](), list[str]()
-        parts, named = list(build(report)), dict(fields)
-        for part in parts:
-            if not isinstance(part, tuple):
-                shown.append(part)
-            elif part[0] in ("card", "closing"):
-                (card if part[0] == "card" else closing).append(part[1])
-            else:
-                named[part[0]] = named["lead"] + part[1] if part[0] == "lead" else part[1]
+    for anchor, row in TABLE.items():
+        # Not at the top: these modules build on this one.
+        module = import_module(f"{__name__}.{row['module']}")
+        parts = list(getattr(module, anchor.replace("-", "_"))(report))
+        shown = tuple(part for part in parts if not isinstance(part, tuple))
+        said = [part for part in parts if isinstance(part, tuple)]
+        named = {name: text for name, text in row.items() if name != "module"}
+        if not any(map(_is_drawn, shown)):
+            named.pop("drawing_lead", None)
+        if isinstance(next(iter(shown), None), Absent):
+            named.pop("lead", None)
+        named |= {place: text for place, text in said if place in ("title", "is_open")}
+        lead = "".join([named.pop("lead", ""), *(text for place, text in said if place == "lead")])
+        card, closing = (
+            tuple(text for place, text in said if place == name) for name in ("card", "closing")
+        )
         if parts:
-            found[anchor] = Section(
-                **named, blocks=tuple(shown), card=tuple(card), closing=tuple(closing)
-            )
+            found[anchor] = Section(**named, lead=lead, blocks=shown, card=card, closing=closing)
     return found
+
+
+def _is_drawn(block: Block) -> bool:
+    if isinstance(block, Table):
+        return any(column.kind == "drawn" for column in block.columns)
+    return isinstance(block, Matrix | PageOnly)

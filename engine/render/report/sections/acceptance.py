@@ -43,7 +43,7 @@ from engine.render.number_format import (
     percent,
     threshold,
 )
-from engine.render.report.sections import Parts, report_section
+from engine.render.report.sections import Parts
 
 _NAMES = {
     CHOSEN_LOG_PROBABILITY: ("log-probability of chosen answers", "nats a token, drop"),
@@ -51,15 +51,6 @@ _NAMES = {
 }
 
 
-@report_section(
-    "drift",
-    "Drift",
-    at=102,
-    lead=(
-        "Both models on the same holdout rows. Training on preferences can make the chosen answers less likely too, as "
-        "long as the rejected ones fall further, and answers longer."
-    ),
-)
 def drift(report: Report) -> Parts:
     if report.drift is None:
         return
@@ -92,15 +83,6 @@ TEXT = "forgetting.text"
 _KINDS = {"multiple_choice": "multiple choice", "minimal_pairs": "minimal pairs"}
 
 
-@report_section(
-    "forgetting",
-    "Forgetting",
-    at=100,
-    lead=(
-        "The same questions, which have nothing to do with the task, before and after training. A "
-        "positive drop is a loss. Shift: how much likelier the right answer became, in nats a byte."
-    ),
-)
 def forgetting(report: Report) -> Parts:
     result = report.forgetting
     if result is None:
@@ -193,16 +175,10 @@ def _share(metric: Metric) -> str:
     return undefined(metric) if metric.value is None else number(metric.value)
 
 
-@report_section("acceptance", "Acceptance", at=10)
 def acceptance(report: Report) -> Parts:
     if report.gate is None:
         yield absent(report, "gate")
     else:
-        words = (
-            "The shaded stretch is what the recipe accepts, the line at its end the threshold, the dot "
-            "what was measured, the whisker its interval."
-        )
-        yield "drawing_lead", words
         yield from verdict_blocks(report.gate, "Checks on the tuned model")
     if report.power:
         yield blocks.Heading("What the holdout can show")

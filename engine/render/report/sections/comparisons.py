@@ -38,7 +38,7 @@ from engine.render.number_format import (
     threshold_of,
     value_of,
 )
-from engine.render.report.sections import Parts, report_section
+from engine.render.report.sections import Parts
 
 
 def paired_table(
@@ -59,15 +59,6 @@ def paired_table(
     return blocks.table(caption, ("metric", *names, ">difference | p | >rows"), rows)
 
 
-@report_section(
-    "soft-targets",
-    "Soft targets",
-    at=33,
-    lead=(
-        "A student learns its teacher's probabilities of each answer's tokens, not the answers alone. They were "
-        "computed once and kept; validation and holdout have none."
-    ),
-)
 def soft_targets(report: Report) -> Parts:
     found = report.soft_targets
     if found is None:
@@ -100,16 +91,6 @@ def soft_line(found: SoftTargetsResult) -> str:
     return f"soft targets of {tokens} in {rows}, {asked}"
 
 
-@report_section(
-    "soft-against-answers",
-    "Soft targets and answers",
-    at=112,
-    lead=(
-        "The same rows trained twice: with the teacher's probabilities, and from the answers alone. Paired on the same "
-        "holdout rows; a positive difference means that soft targets are better here. It is one training each, and "
-        "another task or seed may turn it round."
-    ),
-)
 def soft_against_answers(report: Report) -> Parts:
     found = report.soft_against_answers
     if found is None:
@@ -124,7 +105,6 @@ def against_answers_line(item: Comparison) -> str:
     return f"soft targets against answers alone: {item.metric} {difference(item)}"
 
 
-@report_section("teacher", "Teacher", at=32)
 def teacher(report: Report) -> Parts:
     result = report.teacher
     if result is None:
@@ -183,15 +163,6 @@ def teacher_line(result: TeacherResult) -> str:
     return f"teacher {result.name}: {kept}; {prose_name(result.metric)} {shown} on validation"
 
 
-@report_section(
-    "student",
-    "Student against teacher",
-    at=34,
-    lead=(
-        "Both on the same holdout rows, paired. A positive difference means that the student is better, also where "
-        "less of the metric is better."
-    ),
-)
 def student(report: Report) -> Parts:
     found, result = report.against_teacher, report.teacher
     if found is None or result is None:
@@ -232,15 +203,9 @@ _PREVIOUS = "previous"
 _TONES = {"better": "pass", "worse": "fail"}
 
 
-@report_section("baselines", "Baselines", at=30)
 def baselines(report: Report) -> Parts:
     main, models = main_metric(report), _models(report)
     if models:
-        words = (
-            "What the same holdout rows give without fine-tuning. A tuned model has to be worth its "
-            "cost against the best of these."
-        )
-        yield "lead", words
         names = short_list(kind_of(report), main, [scores for _, scores, *_ in models])
         passes = {None: DASH, True: "yes", False: "no"}
         rows: list[blocks.Row] = []

@@ -16,19 +16,10 @@ from engine.evidence import (
 from engine.render import blocks
 from engine.render.labels import absent, recorded_line, untrained
 from engine.render.number_format import DASH, count, counted, duration, known, percent
-from engine.render.report.sections import Parts, report_section
+from engine.render.report.sections import Parts
 from engine.render.report.sections.comparisons import paired_table
 
 
-@report_section(
-    "synthetic",
-    "Synthetic rows",
-    at=29,
-    lead=(
-        "A model writes rows after examples of the training rows, and the rows that are kept are trained on with "
-        "these. Holdout rows were shown to nobody: rows that are too near one of them were refused, and counted."
-    ),
-)
 def synthetic(report: Report) -> Parts:
     found = report.synthetic
     if found is None:
@@ -93,7 +84,6 @@ _MOST_FINDINGS = 40
 _GRAVEST = ("fail", "drop", "mask", "warn")
 
 
-@report_section("data", "Data", at=130)
 def data(report: Report) -> Parts:
     summary, use = report.data, report.holdout_use
     lengths = [

@@ -20,6 +20,7 @@ from engine.render.labels import (
 )
 from engine.render.number_format import (
     DASH,
+    WORDS,
     amount,
     count,
     kind_of,
@@ -31,22 +32,15 @@ from engine.render.number_format import (
     size,
     value_of,
 )
-from engine.render.report.sections import Parts, report_section
+from engine.render.report.sections import Parts
 from engine.render.report.sections.acceptance import verdict_blocks
 from engine.render.styled_text import crop
 
 _LOSSLESS = ("adapter", *EXPORTED, "f16")
 """Rungs that store the same weights in another form; all others are quantizations."""
-_TITLES = {
-    "file_megabytes": "size of the file",
-    "tokens_per_second": "speed",
-    "first_token_milliseconds": "first token after",
-    "peak_memory_megabytes": "peak memory",
-}
 _MOST_FLIPS, _LONGEST_ANSWER = 40, 160
 
 
-@report_section("export", "Exported file", at=140)
 def export(report: Report) -> Parts:
     verify, ladder, metric = report.verify, report.ladder, main_metric(report)
     if report.files:
@@ -112,8 +106,12 @@ def _ladder(ladder: Sequence[FormResult], metric: str) -> Parts:
 
 def speed_facts(report: Report) -> list[tuple[str, str]]:
     """Name and value of all that was measured of the file beside its answers; empty where nothing was."""
-    titles = ((spec.name, _TITLES[spec.name]) for spec in OF_FILES if spec.name in _TITLES)
-    measured = ((title, file_metric(report, name)) for name, title in titles)
+    titles = WORDS["file_metrics"]
+    measured = (
+        (titles[spec.name], file_metric(report, spec.name))
+        for spec in OF_FILES
+        if spec.name in titles
+    )
     return [(title, metric_text(metric)) for title, metric in measured if metric is not None]
 
 

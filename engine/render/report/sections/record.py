@@ -8,20 +8,20 @@ from engine.evidence import Diagnosis, Fit, Report, Reproduction, StageCost, Sta
 from engine.render import blocks
 from engine.render.blocks import Code, Facts, Heading, Listing
 from engine.render.labels import why_absent
-from engine.render.number_format import DASH, duration, interval, known, percent, size, value_of
-from engine.render.report.sections import Parts, report_section
+from engine.render.number_format import (
+    DASH,
+    WORDS,
+    duration,
+    interval,
+    known,
+    percent,
+    size,
+    value_of,
+)
+from engine.render.report.sections import Parts
 from engine.values import decimal
 
 
-@report_section(
-    "reproduction",
-    "Reproduction",
-    at=20,
-    lead=(
-        "The lock beside the recipe records an accepted run. This is what was the same, and what was not, in the "
-        "order in which one thing causes the next."
-    ),
-)
 def reproduction(report: Report) -> Parts:
     result = report.reproduction
     if result is None:
@@ -73,21 +73,11 @@ def _compared_rows(result: Reproduction) -> list[tuple[str, ...]]:
     return rows
 
 
-_LEADS = {
-    Fit.UNDERFITTED: "Training did too little.",
-    Fit.OVERFITTED: "Training learned rows by heart: others are answered worse than those that it was trained on.",
-    Fit.FITS: "Training did enough: nothing points at too little or too much of it.",
-    Fit.NOISE_CEILING: "The labels of the rows allow no more than this.",
-    Fit.NOT_KNOWN: "Whether training did too little or too much is not known.",
-}
-
-
-@report_section("diagnosis", "What would make it better", at=6, is_open=True)
 def diagnosis(report: Report) -> Parts:
     found = report.diagnosis
     if found is None:
         return
-    yield "lead", _LEADS[found.fit]
+    yield "lead", WORDS["fits"][found.fit]
     yield from blocks.bullets(found.reasons)
     if found.edits:
         rows = ((Code(one.key), one.current, one.proposed) for one in found.edits)
@@ -103,20 +93,12 @@ def fit_words(found: Diagnosis) -> str:
     return found.fit.value.replace("_", " ")
 
 
-@report_section(
-    "again",
-    "Run it again",
-    at=4,
-    lead="With the same rows and versions; the run is compared with the lock of the recipe.",
-    is_open=True,
-)
 def again(report: Report) -> Parts:
     # reports of earlier versions do not hold the command
     if report.command:
         yield blocks.Paragraph(Code(report.command), "command-line")
 
 
-@report_section("notes", "Notes", at=8)
 def notes(report: Report) -> Parts:
     warning, waived = blocks.Strong("Warning"), blocks.Strong("Waived")
     items: list[blocks.Cell] = [(warning, " ", blocks.Prose(text)) for text in report.warnings]
@@ -129,7 +111,6 @@ def notes(report: Report) -> Parts:
         yield "closing", f"waived in the recipe: `{one.what}`, because: {one.why}"
 
 
-@report_section("sources", "Recipe and config", at=160)
 def sources(report: Report) -> Parts:
     yield Listing(title="Recipe, as written", text=report.recipe_text, is_open=True)
     yield Listing(title="Recipe, every default written out", text=report.resolved_recipe)
@@ -139,7 +120,6 @@ def sources(report: Report) -> Parts:
         yield blocks.Absent("Backend config " + why_absent(report, "compile"))
 
 
-@report_section("environment", "Environment", at=170)
 def environment(report: Report) -> Parts:
     folder, schema = Code(report.run_directory), Code(report.schema)
     run = (("started", report.started), ("folder", folder), ("report schema", schema))
@@ -161,7 +141,6 @@ _BASES = {
 }
 
 
-@report_section("stages", "Stages", at=150)
 def stages(report: Report) -> Parts:
     rows: list[Sequence[blocks.Cell]] = []
     for item in report.stages:

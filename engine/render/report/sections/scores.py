@@ -31,6 +31,7 @@ from engine.render.labels import (
 from engine.render.number_format import (
     DASH,
     NOTHING,
+    WORDS,
     count,
     counted,
     direction,
@@ -42,12 +43,11 @@ from engine.render.number_format import (
     value_of,
     whole_list,
 )
-from engine.render.report.sections import Parts, report_section
+from engine.render.report.sections import Parts
 
 _PAIRS = 6
 
 
-@report_section("mistakes", "Mistakes", at=2, is_open=True)
 def mistakes(report: Report) -> Parts:
     # Nothing where no tuned model was evaluated, or no row is right or wrong.
     kind, scores = kind_of(report), report.validation_scores
@@ -94,23 +94,6 @@ def mistake_table(rows: Sequence[Mistake]) -> blocks.Table:
     return blocks.table(caption, columns, shown, "cards")
 
 
-_NAMES = {
-    "ece": "ECE",
-    "ece_less_chance": "ECE, less chance",
-    "brier": "Brier score",
-    "nll": "negative log-likelihood",
-}
-
-
-@report_section(
-    "calibrated",
-    "Calibration on validation rows",
-    at=72,
-    lead=(
-        "A temperature, fitted on validation rows, makes answers more or less sure and changes none of them. "
-        "The holdout only judges: the calibration error below has bins of equally many rows."
-    ),
-)
 def calibrated(report: Report) -> Parts:
     if not report.calibrated:
         return
@@ -125,17 +108,12 @@ def calibrated(report: Report) -> Parts:
             name = metric.name
             numbers = (_number(metric), _number(after.get(name)))
             gained = _number(moved.get(name), signed=True)
-            rows.append((form.form, _NAMES.get(name, name), *numbers, gained))
+            rows.append((form.form, WORDS["calibration"].get(name, name), *numbers, gained))
     if rows:
         caption = f"On the holdout, {len(last.bins_before)} bins of equally many rows"
         columns = "form | metric | before:got | after:got | change:got"
         yield blocks.table(caption, columns, rows, "cards")
     if last.bins_after:
-        words = (
-            "The file that leaves, or the model before it, after calibration; "
-            "each bar holds equally many answers."
-        )
-        yield "drawing_lead", words
         label = f"Share of right answers by calibrated probability, {last.form}"
         yield blocks.ReliabilityChart(label=label, bins=last.bins_after)
     yield from (("card", line) for line in (*_calibrated_lines(last), *scope))
@@ -203,7 +181,6 @@ def _chance(bins: tuple[CalibrationBin, ...]) -> float:
 _CLOSE = 0.01
 
 
-@report_section("calibration", "Calibration", at=70)
 def calibration(report: Report) -> Parts:
     result = report.holdout.calibration if report.holdout else None
     if result is None:
@@ -214,11 +191,6 @@ def calibration(report: Report) -> Parts:
     bins = tuple(item for item in result.bins if item.rows)
     if not bins:
         return
-    words = (
-        "Each bar holds the answers given with such a probability and reaches to the share of them "
-        "that was right; the mark is their mean probability. Calibrated answers end on the dashed line."
-    )
-    yield "drawing_lead", words
     label, rows = [], []
     for item in bins:
         name, n = f"{item.low:.2g} to {item.high:.2g}", count(item.rows)
@@ -253,7 +225,6 @@ def _calibration_lines(result: Calibration) -> Iterator[str]:
         yield f"{'over' if mean > accuracy else 'under'}confident on the whole: {numbers}"
 
 
-@report_section("confusion", "Confusion", at=60)
 def confusion(report: Report) -> Parts:
     # Where a row has one label, one can be taken for another.
     if kind_of(report).answer is not AnswerForm.LABEL:
@@ -264,8 +235,6 @@ def confusion(report: Report) -> Parts:
         return
     model, scores = found
     yield "lead", f"Rows are what is true, columns what {model} answered."
-    shades = "Shades are shares of the row: blue where it is right, red where it is not."
-    yield "drawing_lead", shades
     yield blocks.Matrix(
         caption=f"Confusion of {len(labels)} labels on {count(scores.rows)} holdout rows",
         labels=labels,
@@ -274,7 +243,6 @@ def confusion(report: Report) -> Parts:
     )
 
 
-@report_section("metrics", "Every metric", at=40)
 def metrics(report: Report) -> Parts:
     scores, free = report.folds or report.holdout, report.free
     names = whole_list(kind_of(report), scores, free)
@@ -298,7 +266,6 @@ _FEW_LABELS = 12
 """Up to here classes stand in label order; beyond, the weakest first."""
 
 
-@report_section("classes", "Per class", at=50)
 def classes(report: Report) -> Parts:
     if not has_classes(report):
         return

@@ -23,7 +23,7 @@ from engine.render.number_format import (
     size,
     value_of,
 )
-from engine.render.report.sections import Parts, report_section
+from engine.render.report.sections import Parts
 
 _WHOSE = {
     True: "The base model wrote it by itself, sampled by seed: nobody has read it.",
@@ -31,15 +31,6 @@ _WHOSE = {
 }
 
 
-@report_section(
-    "replay",
-    "Replay",
-    at=87,
-    lead=(
-        "General text is trained on with the rows, so that less of what the base model knew is forgotten. It is no row "
-        "of the task and judges nothing. "
-    ),
-)
 def replay(report: Report) -> Parts:
     result = report.replay
     if result is None:
@@ -67,7 +58,6 @@ def replay_line(result: ReplayResult) -> str:
     return f"replay: {texts} {whose}, {percent(result.reached)} of the learned tokens"
 
 
-@report_section("start", "Where the model came from", at=85)
 def start(report: Report) -> Parts:
     found = report.start
     if found is None:
@@ -93,7 +83,6 @@ _MOST_POINTS = 400
 _MOST_TICKS = 5
 
 
-@report_section("training", "Training", at=90)
 def training(report: Report) -> Parts:
     summary = report.training
     if summary is None:

@@ -32,7 +32,7 @@ from engine.render.number_format import (
     prose_name,
     value_of,
 )
-from engine.render.report.sections import Parts, report_section
+from engine.render.report.sections import Parts
 
 _MODELS = {"tfidf_svm": "SVM on TF-IDF", "tuned": "tuned model"}
 _AVERAGES = {"macro_f1": "macro average", "field_f1": "all values"}
@@ -40,7 +40,6 @@ _AVERAGES = {"macro_f1": "macro average", "field_f1": "all values"}
 _MANY_ROWS = 12
 
 
-@report_section("learning", "How much data", at=120)
 def learning(report: Report) -> Parts:
     curves, folds, metric = report.learning_curves, report.folds, main_metric(report)
     if curves:
@@ -132,15 +131,6 @@ def _values(curve: LearningCurve, name: str) -> list[str]:
 _MOST_METRICS = 8
 
 
-@report_section(
-    "seeds",
-    "Seeds",
-    at=110,
-    lead=(
-        "The same recipe trained with other seeds and judged on the same rows. The gate judged the first seed's "
-        "model alone; the others show how much of a number is luck."
-    ),
-)
 def seeds(report: Report) -> Parts:
     result = report.seeds
     if result is None:
@@ -176,16 +166,6 @@ def seeds_line(result: Seeds, metric: str) -> str:
     return f"{metric} over {len(result.runs)} seeds ({names}): mean {mean}, {noise}"
 
 
-@report_section(
-    "sweep",
-    "Sweep",
-    at=80,
-    lead=(
-        "Each setting was trained on the same training rows and evaluated on the same validation rows, and the best "
-        "one became the model. The best of several looks better on the rows that chose it than it is; only that one "
-        "is evaluated on the holdout. The intervals of how far the others are behind hold for all of them together."
-    ),
-)
 def sweep(report: Report) -> Parts:
     result = report.sweep
     if result is None:

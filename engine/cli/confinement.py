@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 
 class Needs(Value):
-    """What a run needs besides what its recipe names."""
-
     others: Sequence[Reference] = ()
     reads: Iterable[Path] = ()
     ranks: Ranks = ONE
@@ -171,7 +169,6 @@ def confine_asking(
 
 
 def _held_to_the_end() -> ExitStack:
-    """Return what is closed when this process ends."""
     held = ExitStack()
     atexit.register(held.close)
     return held

@@ -38,7 +38,6 @@ def words_of(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def job_of(recipe: Recipe, profile: ComputeProfile, words: Sequence[str], root: Path) -> ClusterJob:
-    """Return the job of a recipe; its files would stand in a folder of the store that is not there yet."""
     stamp = f"{datetime.now(UTC).strftime(STAMP)}-{secrets.token_hex(2)}"
     return ClusterJob(
         profile=profile,

@@ -40,12 +40,10 @@ def compute_of(options: argparse.Namespace, *, runs: bool = False) -> ComputePro
 
 
 def allowed(options: argparse.Namespace) -> Allowed:
-    """What the options of `` say. RecipeError R312."""
     return from_options(options.allow_read, options.allow_host, options.allow_key)
 
 
 def read(path: Path, given: Allowed = NOTHING) -> tuple[Recipe, tuple[Problem, ...]]:
-    """The recipe and its warnings; RecipeError with every problem when it is wrong."""
     from engine.recipe import load_recipe  # a verb that needs no recipe skips jsonschema
 
     return load_recipe(path, given=given)
@@ -59,7 +57,6 @@ def recipe_name(given: str) -> str:
 
 
 def read_recipe(options: argparse.Namespace) -> tuple[Recipe, tuple[Problem, ...]]:
-    """The recipe that the options name, with what they allow it; as `read`."""
     return read(options.recipe, allowed(options))
 
 

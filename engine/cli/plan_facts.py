@@ -45,7 +45,6 @@ def cost_words(found: StageForecast, exact: str) -> str:
 
 
 def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
-    """Lines of what training takes, and of all stages together; with `explain` how each was derived."""
     training = found.training
     lines = [("trains", " · ".join(parts))] if (parts := list(_trained(found))) else []
     if training.kernels:
@@ -188,7 +187,6 @@ def compute_facts(
 
 
 def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:
-    """Return the facts named `power`; none where nothing is gated."""
     shown = [one for one in found.estimates if not one.note]
     parts: list[Fact] = []
     if shown:

@@ -98,7 +98,6 @@ def _value(scores: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _usual(task: Mapping[str, Any]) -> str:
-    """Return the metric of the kind of task; empty for a kind that is not known here."""
     kind, pattern = str(task.get("kind", "")), str(task.get("answer_pattern", ""))
     return primary(kind, answer_pattern=pattern) if kind in KINDS else ""
 

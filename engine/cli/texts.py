@@ -46,7 +46,6 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def _check(path: Path) -> tuple[tuple[Problem, ...], str]:
-    """What is wrong with a recipe, and what else is reported about it."""
     from engine.backends import check_backend
     from engine.recipe import check_recipe
     from engine.recipe.resolve import as_parent

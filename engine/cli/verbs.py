@@ -101,8 +101,6 @@ _ONE_OF = "one of"
 
 
 class Verb(Value, kw_only=False):
-    """A verb of the command line."""
-
     name: str
     group: str
     purpose: str
@@ -117,7 +115,6 @@ class Verb(Value, kw_only=False):
     consent, so options that let a recipe reach out, trust a store or renew a lock are not among them."""
 
     def function(self) -> Callable[[argparse.Namespace], int | None]:
-        """Import what does it."""
         name = f"{self.name}_" if self.name in ("compile", "import", "try") else self.name
         found: Callable[[argparse.Namespace], int | None] = getattr(
             importlib.import_module(f"engine.cli.{self.module}"), name
@@ -180,7 +177,6 @@ def whole(least: int, most: float = math.inf) -> Callable[[str], int]:
 
 
 def seconds(text: str) -> float:
-    """Read a time above 0 that ends."""
     try:
         value = float(text)
     except ValueError:
@@ -191,7 +187,6 @@ def seconds(text: str) -> float:
 
 
 def probability(text: str) -> float:
-    """Read a number from 0 to 1."""
     try:
         value = float(text)
     except ValueError:

@@ -54,8 +54,6 @@ JUDGES = ("gate", "verify")
 
 
 class Console:
-    """The watcher of `recipe run`."""
-
     def __init__(self, stream: TextIO, *, quiet: bool, verbose: bool = False) -> None:
         self._stream, self._quiet, self._verbose = stream, quiet, verbose
         self._open: TerminalProgress | PlainProgress | SilentProgress = SilentProgress()

@@ -91,8 +91,6 @@ class SeedScores(Value):
 
 
 class SeedSpread(Value):
-    """One metric over all seeds."""
-
     metric: str
     mean: Number
     deviation: Number
@@ -121,8 +119,6 @@ class Repeat(StrEnum):
 
 
 class FactComparison(Value):
-    """One fact of the lock beside the same fact of this run."""
-
     part: str
     """`data`, `base model`, `tokenizer`, `config`, `tool version`, `hardware`, `threads` or `numbers`."""
     name: str
@@ -187,8 +183,6 @@ class ShownInNotebooks:
 
 
 class StageStatus(StrEnum):
-    """What happened to a stage in a run."""
-
     RAN = "ran"
     REUSED = "reused"
     SKIPPED = "skipped"
@@ -198,8 +192,6 @@ class StageStatus(StrEnum):
 
 
 class StageRecord(Value):
-    """What one stage did in this run."""
-
     stage: str
     status: StageStatus
     key: str

@@ -6,8 +6,6 @@ from engine.values import Number, Value, field
 
 
 class Lengths(Value):
-    """How long the rows of one split are, in tokens or characters."""
-
     split: str
     rows: int
     """In the split."""
@@ -22,8 +20,6 @@ class Lengths(Value):
 
 
 class ShownExample(Value):
-    """An example in a line or two."""
-
     id: str
     origin: str
     split: str
@@ -54,8 +50,6 @@ class TrainingRows(Value):
 
 
 class DataView(Value):
-    """All of it."""
-
     recipe: str
     kind: str
     summary: DataSummary | None
@@ -102,8 +96,6 @@ class ShownRow(Value):
 
 
 class RowCounts(Value):
-    """Rows that a model answered, counted."""
-
     model: str
     """sha256 of the file that was asked, or the key of the weights."""
     temperature: Number
@@ -136,8 +128,6 @@ class CountDifference(Value):
 
 
 class DataFinding(Value):
-    """What one data check found."""
-
     check: str
     action: str
     """fail, drop, warn or off, from the recipe."""
@@ -269,8 +259,6 @@ class DataSummary(Value):
 
 
 class HoldoutUse(Value):
-    """How often a holdout has decided something."""
-
     digest: str
     """Of the holdout's rows."""
     looks: int

@@ -48,8 +48,6 @@ class CalibratedForm(Value):
 
 
 class Interval(Value):
-    """A two-sided confidence interval."""
-
     low: Number
     high: Number
     confidence: Number
@@ -65,8 +63,6 @@ class Interval(Value):
 
 
 class Metric(Value):
-    """One number on one set of rows."""
-
     name: str
     """`macro_f1`, `f1.negative`, `valid_output`, …"""
     value: Number | None

@@ -32,8 +32,6 @@ class Gate(StrEnum):
 
 
 class Area(StrEnum):
-    """What a key of the recipe decides."""
-
     GATE = "gate"
     TASK = "task"
     DATA = "data"
@@ -89,8 +87,6 @@ class Change(Value):
 
 
 class Review(Value):
-    """Two versions of a recipe, compared."""
-
     name: str
     """Of the recipe."""
     old: str
@@ -110,12 +106,10 @@ class Review(Value):
 
     @property
     def gate(self) -> Gate:
-        """What became of the gate."""
         return gate_of(self.findings)
 
     @property
     def is_empty(self) -> bool:
-        """Whether both versions mean the same."""
         return not (self.findings or self.changes or self.reruns)
 
 
@@ -147,7 +141,6 @@ class Checked(Value):
 
     @property
     def gate(self) -> Gate:
-        """What became of its gate; `stays` where it is new."""
         return gate_of((*self.findings, *(self.review.findings if self.review else ())))
 
     @property

@@ -9,8 +9,6 @@ from engine.values import Number, Value, field
 
 
 class ReplayResult(Value):
-    """What was replayed; none of it is a row of the task."""
-
     sampled: bool
     """The base model wrote it; else it was given."""
     share: Number
@@ -57,8 +55,6 @@ class SweepSetting(Value):
 
 
 class SweepResult(Value):
-    """All settings in the order of the recipe."""
-
     metric: str
     rows: int
     """Validation rows that were asked."""
@@ -68,7 +64,6 @@ class SweepResult(Value):
 
     @property
     def winner(self) -> SweepSetting:
-        """The chosen one."""
         return self.settings[self.chosen]
 
 
@@ -249,8 +244,6 @@ class DriftScore(Value):
 
 
 class DriftResult(Value):
-    """How far a training on preferences has moved the model's answers."""
-
     scores: tuple[DriftScore, ...]
 
 

@@ -38,8 +38,6 @@ class ChallengeLine(Value):
 
 
 class Challenge(Value):
-    """A newer base model against the accepted model of a recipe, on the same holdout."""
-
     schema: str
     """`challenge.v1`."""
     recipe_name: str
@@ -182,8 +180,6 @@ class Check(Value):
 
 
 class Verdict(Value):
-    """All checks of one gate and their common answer."""
-
     status: Status
     checks: tuple[Check, ...]
 
@@ -220,8 +216,6 @@ class Comparison(Value):
 
 
 class ExportedFile(Value):
-    """A file that leaves."""
-
     name: str
     format: str
     bytes: int

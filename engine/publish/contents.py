@@ -38,8 +38,6 @@ FORMAT_OF: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Publication(Value):
-    """All that is published of a run."""
-
     run: Path
     report: Report
     forms: tuple[str, ...]
@@ -59,8 +57,6 @@ class Publication(Value):
 
 
 class PublishOptions(Value):
-    """What the user asks to publish."""
-
     forms: tuple[str, ...] = ()
     """Of `FORMS`; empty for the GGUF file, or the merged model where the run made no such file."""
     key: Path | None = None

@@ -73,8 +73,6 @@ def other_file(place: str, name: str, *, sent: str, found: str) -> StoreError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder(Destination):
-    """A new folder."""
-
     folder: Path
 
     def words(self) -> str:

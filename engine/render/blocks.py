@@ -71,14 +71,10 @@ class Code(str):
 
 
 class Muted(str):
-    """Secondary text."""
-
     __slots__ = ()
 
 
 class Strong(str):
-    """Text that catches the eye."""
-
     __slots__ = ()
 
 
@@ -112,8 +108,6 @@ class Digest(str):
 
 
 class Failure(str):
-    """What went wrong."""
-
     __slots__ = ()
 
 
@@ -144,8 +138,6 @@ class PageOnly(Value):
 
 
 class Details(PageOnly, kw_only=False):
-    """Lines folded behind a word."""
-
     title: str
     lines: tuple[str, ...]
 
@@ -187,8 +179,6 @@ Cell = Piece | tuple[Piece, ...]
 
 
 class Column(Value, kw_only=False):
-    """A column of a table and how its cells are set."""
-
     name: str
     kind: str = ""
     """`number` is flush right; `drawn` holds drawings; `under` stands below the cell before it on the page; `got`,
@@ -200,16 +190,12 @@ class Column(Value, kw_only=False):
 
 
 class Row(Value):
-    """One row, its header first."""
-
     cells: tuple[Cell, ...]
     note: str = ""
     """A sentence about it."""
 
 
 class Table(Value):
-    """A table."""
-
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -249,27 +235,20 @@ class Paragraph(Value, kw_only=False):
 
 
 class Heading(Value, kw_only=False):
-    """The title of what follows within a section."""
-
     text: str
 
 
 class Bullets(Value, kw_only=False):
-    """A list."""
-
     items: tuple[Cell, ...]
     kind: str = "sentences"
 
 
 class Facts(Value, kw_only=False):
-    """Names and values."""
-
     rows: tuple[tuple[str, Cell], ...]
     kind: str = "facts"
 
 
 def facts(*pairs: tuple[str, Cell]) -> Facts:
-    """Names and values, without those whose value is empty."""
     return Facts(tuple(pair for pair in pairs if pair[1] != ""))
 
 
@@ -326,8 +305,6 @@ Block = Table | Matrix | Paragraph | Heading | Bullets | Facts | Listing | Absen
 
 
 class Section(Value):
-    """One part of a report."""
-
     title: str
     blocks: tuple[Block, ...]
     lead: str = ""
@@ -394,7 +371,6 @@ def table(
     *,
     legend: str = "",
 ) -> Table:
-    """A table of rows of cells; columns given as text are read by `columns_of`."""
     return Table(
         caption=caption,
         columns=columns_of(columns) if isinstance(columns, str) else columns_of(*columns),
@@ -405,7 +381,6 @@ def table(
 
 
 def tally(caption: str, what: str, counts: Mapping[str, int]) -> Table:
-    """Numbers of rows by what they are."""
     rows = ((name, count(number)) for name, number in counts.items())
     return table(caption, f"{what} | >number", rows)
 

@@ -38,7 +38,6 @@ FIRST, LAST = 60, 20
 
 
 def row_lines(row: ShownRow, width: int) -> tuple[str, Sequence[Line]]:
-    """The heading of a row and its lines, each at most `width` columns wide."""
     marked, meaning = NOT_LEARNED.get(row.split, LEARNED)
     size = f" · {row.tokens:,} tokens, {row.supervised:,} {marked}" if row.tokens else ""
     heading = printable(f"row {row.origin} · {row.split} · {row.id}{size}")
@@ -115,7 +114,6 @@ PLACE_LINES = 3
 
 
 def data_text(view: DataView, *, width: int, colour: bool) -> str:
-    """The view for a terminal of `width` columns, with the same words with and without colour."""
     summary = view.summary
     title = [view.recipe, view.kind]
     if summary is not None:

@@ -105,18 +105,15 @@ def required(check: Check) -> str:
 
 
 def got(check: Check) -> str:
-    """What was measured, with its interval: `0.896 [0.858, 0.930]`."""
     return f"{got_value(check)} {got_interval(check)}".rstrip()
 
 
 def got_value(check: Check) -> str:
-    """The number that was measured, with a sign where it is a difference."""
     decimals = _enough_decimals(check, check.got)
     return value_of(check.name, check.got, signed=is_difference(check), decimals=decimals)
 
 
 def got_interval(check: Check) -> str:
-    """Its interval; empty for none."""
     own = check.interval
     end = None if own is None else own.low if check.direction == "min" else own.high
     decimals = _enough_decimals(check, end)
@@ -232,12 +229,10 @@ def why_absent(report: Report, stage: str) -> str:
 
 
 def undefined(metric: Metric | None) -> str:
-    """`not computed` with its reason, for a metric without a value."""
     return f"{NOTHING}: {metric.undefined}" if metric and metric.undefined else NOTHING
 
 
 def estimate(metric: Metric | None) -> Estimate | Muted:
-    """The value with its interval; where there is no value, why."""
     if metric is None or metric.value is None:
         return Muted(undefined(metric))
     value = value_of(metric.name, metric.value)

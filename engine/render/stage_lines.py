@@ -106,7 +106,6 @@ def _title(check: Check, checks: Sequence[Check]) -> str:
 
 
 def _required(check: Check) -> str:
-    """The demand, with the p of the test; corrected for all tests where that was done."""
     if check.p_adjusted not in (None, check.p_value):
         return f"{required(check)}, Holm {p_value(check.p_adjusted)}"
     tested = "" if check.p_value is None else f", {p_value(check.p_value)}"
@@ -210,7 +209,6 @@ def _unseen(training: TrainingSummary) -> str:
 
 
 def file_line(files: Sequence[ExportedFile]) -> str:
-    """The quantized file: its size, effective bits and fallbacks; empty without one."""
     parts = []
     for file in (file for file in files if file.bits_per_weight is not None):
         fell = f" ({file.fallback_tensors} of {file.tensors} tensors fell back)"

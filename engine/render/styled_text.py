@@ -104,7 +104,6 @@ def _cells(character: str) -> int:
 
 
 def pad(text: str, width: int) -> str:
-    """The text, filled with spaces up to `width` terminal columns."""
     return text + " " * max(0, width - cells(text))
 
 
@@ -123,7 +122,6 @@ def crop(text: str, width: int) -> str:
 
 
 def line(*spans: str | Span) -> Line:
-    """A line of spans; plain strings have no style."""
     return tuple((span, "") if isinstance(span, str) else span for span in spans)
 
 

@@ -27,8 +27,6 @@ _HEAD_GIVES = 5
 
 
 class PlanRow(Value):
-    """One line of the plan."""
-
     stage: str
     state: str
     """`reuse`, `run` or `wait`."""
@@ -92,7 +90,6 @@ _COMMAND = re.compile("`[^`\n]+`")
 
 
 def terminal_text(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
-    """What rich draws, as text; without `colour` it has no escape sequences."""
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -246,7 +243,6 @@ def bound(words: str) -> str:
 
 
 def styled(spans: Line) -> Text:
-    """A line of spans, whose texts are printable already."""
     return Text.assemble(*((words, STYLES.get(style, "")) for words, style in spans))
 
 

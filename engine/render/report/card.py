@@ -42,8 +42,6 @@ _WORDS = "`tfidf.skops` lists the words and parts of words of the training rows:
 
 
 class BaselineCard(Value):
-    """What the card tells beside the report."""
-
     report: Report
     baseline: BaselineResult
     recipe_digest: str

@@ -24,7 +24,6 @@ from engine.values import from_json, to_json
 
 
 def render_json(report: Report) -> str:
-    """The whole report, indented and ended by a line break; NaN is refused."""
     return json.dumps(to_json(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

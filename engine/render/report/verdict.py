@@ -49,8 +49,6 @@ _RIGHT = {
 
 
 class Top(Value):
-    """The answer in one look."""
-
     made: tuple[str, ...]
     """Method, base model, and when."""
     status: Status

@@ -66,7 +66,6 @@ _MOST_PATH, _MOST_CHANGE = 44, 34
 
 
 def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
-    """The whole review; an empty one says so in one line."""
     gate = GATES[review.gate]
     lines = [line((gate.title, gate.style)), *_rows(gate_rows(review), width)]
     for name, rows in sections(review):
@@ -188,7 +187,6 @@ def gate_rows(review: Review) -> list[ChangedRow]:
 
 
 def finding_row(finding: Finding, places: Mapping[str, str] | None = None) -> ChangedRow:
-    """One finding; what is waived with its reason."""
     path = named(finding.path, places or {})
     row = replace(_row(path, finding), effect=finding.effect.value, code=finding.code)
     if not finding.waiver:
@@ -207,7 +205,6 @@ def named(path: str, places: Mapping[str, str]) -> str:
 
 
 def sections(review: Review) -> list[tuple[str, list[ChangedRow]]]:
-    """The other changes by what they decide."""
     found: list[tuple[str, list[ChangedRow]]] = []
     for area, title in AREAS.items():
         changes = (change for change in review.changes if change.area is area)

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 from pathlib import Path
@@ -22,6 +23,7 @@ from engine.data.reading.text import open_bytes
 from engine.data.review_file import FORMULA
 from engine.errors import RecipeError
 from engine.files.writing import output
+from engine.kinds import AnswerForm
 from engine.recipe.text.paths import format_of
 from engine.runs.predict_rows import (
     ABSTAINED,
@@ -30,13 +32,43 @@ from engine.runs.predict_rows import (
     AnsweredRows,
     RowAnswer,
     RowFile,
-    Summary,
 )
+from engine.runtime.rendering.task_file import TaskFile
+from engine.runtime.rendering.windows import SHOWN as MOST_NAMED
+from engine.runtime.rendering.windows import TooLong
 
 WRITTEN: Final = ("jsonl", "csv", "tsv", "parquet")
 GROUP: Final = 10_000
 _EXACT: Final = 1 << 53
 """Whole numbers up to it stay the same as floats."""
+
+
+class Summary:
+    def __init__(self, task: TaskFile) -> None:
+        has_labels = task.task.spec.answer in (AnswerForm.LABEL, AnswerForm.LABELS)
+        zero = dict.fromkeys(task.task.labels, 0)
+        self.labels = Counter[str](zero) if has_labels else None
+        self.rows = self.abstained = 0
+        self.without_answer = 0
+        """Blank rows, and answers that were cut off."""
+        self.too_long = 0
+        """Rows that the model cannot read whole, so that they were not asked."""
+        self.named = list[tuple[str, TooLong]]()
+        self.formulas = 0
+        """Rows of a table with a cell that a spreadsheet would compute."""
+
+    def add(self, row: Row, answer: RowAnswer) -> None:
+        self.rows += 1
+        self.abstained += answer.abstained
+        if answer.too_long is not None:
+            self.too_long += 1
+            if len(self.named) < MOST_NAMED:
+                self.named.append((row.origin, answer.too_long))
+            return
+        self.without_answer += answer.answer is None and not answer.abstained
+        if self.labels is not None and answer.answer is not None:
+            several = isinstance(answer.answer, list)
+            self.labels.update(answer.answer if several else [answer.answer])
 
 
 def output_format(path: Path) -> str:

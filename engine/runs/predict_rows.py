@@ -10,7 +10,6 @@ import difflib
 import json
 import shlex
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError
 from engine.files.reading import json_lines, parse_json
 from engine.files.writing import write_text
-from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import PathRef, Source, Task
 from engine.recipe.prompt import answer_value
@@ -41,7 +39,6 @@ from engine.recipe.text.paths import format_of
 from engine.runtime.llama.client import Answer, read_answers, request_for
 from engine.runtime.llama.held import held_model
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
-from engine.runtime.rendering.windows import SHOWN as MOST_NAMED
 from engine.runtime.rendering.windows import TooLong
 from engine.store import Store, product_key, sha256_of
 from engine.store.runs import ACCEPTED
@@ -56,7 +53,6 @@ IS_ACCEPTED: Final = "accepted"
 type FileStamp = tuple[int, int, int, int]
 """Device, number, bytes and time of a file."""
 type Ask = Callable[[Sequence[str], Progress], list[Answer]]
-LIST_FORMS: Final = (AnswerForm.LABEL, AnswerForm.LABELS)
 
 Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "xml"]
 
@@ -262,34 +258,6 @@ class AnsweredRows:
 
     def forget(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class Summary:
-    def __init__(self, task: TaskFile) -> None:
-        has_labels = task.task.spec.answer in LIST_FORMS
-        zero = dict.fromkeys(task.task.labels, 0)
-        self.labels = Counter[str](zero) if has_labels else None
-        self.rows = self.abstained = 0
-        self.without_answer = 0
-        """Blank rows, and answers that were cut off."""
-        self.too_long = 0
-        """Rows that the model cannot read whole, so that they were not asked."""
-        self.named = list[tuple[str, TooLong]]()
-        self.formulas = 0
-        """Rows of a table with a cell that a spreadsheet would compute."""
-
-    def add(self, row: Row, answer: RowAnswer) -> None:
-        self.rows += 1
-        self.abstained += answer.abstained
-        if answer.too_long is not None:
-            self.too_long += 1
-            if len(self.named) < MOST_NAMED:
-                self.named.append((row.origin, answer.too_long))
-            return
-        self.without_answer += answer.answer is None and not answer.abstained
-        if self.labels is not None and answer.answer is not None:
-            several = isinstance(answer.answer, list)
-            self.labels.update(answer.answer if several else [answer.answer])
 
 
 def answer_rows(

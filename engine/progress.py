@@ -49,18 +49,15 @@ class NamedProgress(Value):
     inner: Progress
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Show how far it is, with the name."""
         facts["of"] = " ".join(filter(None, (self.of, facts.get("of"))))
         self.inner.update(done, total, unit, **facts)
 
     def note(self, text: str) -> None:
-        """Print one line that stays."""
         self.inner.note(f"{self.of}: {text}")
 
     def measured(
         self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
     ) -> None:
-        """Pass on what a step measured, with the name."""
         if isinstance(self.inner, MeasuredProgress):
             self.inner.measured(step, steps, numbers, of=of or self.of)
 

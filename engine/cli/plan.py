@@ -208,7 +208,6 @@ def _run_probe(
 
 
 def _rows(plan: Plan, found: Forecast, counted: TrainedRows | None) -> list[PlanRow]:
-    """One row a stage; what a stored answer already stops is skipped."""
     rows: list[PlanRow] = []
     known: dict[str, Artifact] = {}
     stop: results.Stop | None = None

@@ -134,7 +134,6 @@ def synthetic(options: argparse.Namespace) -> None:
 
 
 def _write_review(recipe: Recipe, made: Artifact, options: argparse.Namespace) -> None:
-    """Write the review file. RecipeError X755 where there is no name for it, or a file has it."""
     file = review_file(recipe)
     if file is None:
         raise RecipeError.one(

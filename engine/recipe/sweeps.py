@@ -56,7 +56,6 @@ def _grid(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def sweep_of(filled: Mapping[str, Any]) -> Sweep | None:
-    """Return the sweep of a checked recipe with the schema's defaults filled in; None without one."""
     if "sweep" not in filled:
         return None
     written, task = filled["sweep"], filled["task"]

@@ -125,13 +125,11 @@ def is_baseline(teacher: Teacher) -> bool:
 
 
 def written_sources(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the sources of a written section's rows without labels; none where it names none."""
     found: list[Mapping[str, Any]] = written.get("inputs", {}).get("sources", [])
     return found
 
 
 def written_soft(teacher: Teacher) -> dict[str, Any]:
-    """Return how a recipe writes soft targets; nothing where only answers are learned."""
     soft = teacher.soft
     if soft is None:
         return {}

@@ -131,7 +131,6 @@ def _unknown_metric(
 
 
 def _unknown_part(recipe: FilledText, of: str, at: KeyPath, *, kind: str) -> Problems:
-    """R212: a label or a field that the task does not have."""
     if kind == "label":
         if of not in recipe["task"].get("labels", []):
             yield no_such_label(recipe, of, at, key=True)
@@ -205,7 +204,6 @@ def _squared_quantile(confidence: float) -> float:
 
 
 def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield every section of a metric that holds bounds, and its bounds by word."""
     for section in (_METRICS_AT, _GAINS_AT, _PREVIOUS_AT, _AFTER_AT):
         for name, bounds in recipe[section[0]][section[1]].items():
             yield (*section, name), bounds

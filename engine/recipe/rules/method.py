@@ -110,7 +110,6 @@ _IDLE: Final[Mapping[str, float]] = {
 
 
 def _loss(recipe: FilledText) -> str | None:
-    """Return the loss of a recipe on preferences; None for other kinds of tasks."""
     kind = KINDS.get(recipe["task"]["kind"])
     if kind is None or kind.turns is not Turns.PREFERENCE:
         return None

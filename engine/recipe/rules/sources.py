@@ -112,7 +112,6 @@ def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:
 
 
 def _format(written: Mapping[str, Any], recipe: FilledText) -> str | None:
-    """Return the format of a source's files; None where it is not known, or not one."""
     if "hub" in written and not written.get("file"):
         return _HUB_ROWS
     found = {format_of(name, written["format"]) for name in _names(written, recipe)}

@@ -55,7 +55,6 @@ def labels_can_be_answers(recipe: FilledText) -> Problems:
 
 
 def _texts(value: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str, bool]]:
-    """Yield every text of a recipe, at its key, and whether it is the key itself."""
     if isinstance(value, str):
         yield at, value, False
     elif isinstance(value, Mapping):

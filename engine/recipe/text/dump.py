@@ -84,7 +84,6 @@ def _asked(name: str, part: Any) -> Any:
 
 
 def _unpinned(part: Any) -> Any:
-    """Take pins out of everything that says where something is."""
     if isinstance(part, list):
         return [_unpinned(item) for item in part]
     if not isinstance(part, Mapping):

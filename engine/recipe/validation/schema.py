@@ -162,7 +162,6 @@ def definition(name: str) -> Schema:
 
 
 def forms(expanded: Schema) -> Iterator[Schema]:
-    """Yield the mappings among the forms that a value may have."""
     for form in map(expand, expanded.get("oneOf", ())):
         if "properties" in form:
             yield form

@@ -136,7 +136,6 @@ def _ways(value: _Value, schema: Schema, expand: Callable[[Schema], Schema]) -> 
 
 
 def _keys_for_one(schema: Schema, keys: Mapping[str, Schema]) -> list[str]:
-    """Return the keys that a single value can be meant for."""
     required = list(schema.get("required", ()))
     if len(required) == 1:
         return required
@@ -210,7 +209,6 @@ class SchemaError(Value):
 
 
 def schema_errors(error: ValidationError) -> Iterator[SchemaError]:
-    """Yield what one validation error means: one error for each key or item at fault."""
     forms: Any = error.validator_value
     # A choice fails as a whole; a person wants to know what is wrong in the form that was meant: a mapping where one
     # form is a mapping, a list where one is a list, a number where one is a number.
@@ -270,7 +268,6 @@ def _of_keys(error: ValidationError, path: KeyPath) -> Iterator[SchemaError]:
 
 
 def _excluding(error: ValidationError, found: Callable[..., SchemaError]) -> Iterator[SchemaError]:
-    """Yield keys that exclude each other: `not: {required: […]}`, under a key or alone."""
     rule: Any = error.validator_value
     above, value = list(error.absolute_schema_path), error.instance
     of = above.index("dependentSchemas") + 1 if "dependentSchemas" in above else None

@@ -75,7 +75,6 @@ class Edit(Value):
 
 
 def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
-    """Return `text`, the text of `source`, with some keys set; comments and layout stay."""
     # From the end to the start, so that the offsets of the others stay right.
     replaced = sorted((_replacement(text, source, edit) for edit in edits), reverse=True)
     for start, end, new in replaced:

@@ -235,7 +235,6 @@ class Parsed(Value):
 
 
 def parse(text: str) -> Parsed:
-    """Return the tree of a text that `read_source` has found to be a strict YAML mapping."""
     lines = split_lines(text)
     builder = Builder(lines=lines)
     stream = iter(yaml.parse(text, Loader=PARSER))

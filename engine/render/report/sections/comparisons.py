@@ -255,7 +255,6 @@ Model = tuple[str, Scores, str, bool | None, float | None, int | None]
 
 
 def _models(report: Report) -> list[Model]:
-    """Baselines in the recipe's order, then the tuned model, then the quantized file."""
     rows: list[Model] = [
         (item.name, item.scores, item.note, item.passes, item.seconds, item.bytes)
         for item in report.baselines
@@ -277,7 +276,6 @@ def _models(report: Report) -> list[Model]:
 
 
 def _differences(report: Report, metric: str, items: Sequence[Comparison]) -> blocks.Table:
-    """The paired differences in one metric, on one axis."""
     over = (c for c in checks_of(report.gate) if c.name == f"over_baselines.{metric}")
     gain = next((check.bound for check in over), None)
     axis = blocks.around([(item.difference, item.interval) for item in items], gain, has_zero=True)

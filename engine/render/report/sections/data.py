@@ -65,7 +65,6 @@ def synthetic(report: Report) -> Parts:
 
 
 def synthetic_lines(found: SyntheticResult) -> Iterator[str]:
-    """What became of the rows, and what speaks against them."""
     share = found.kept / (found.kept + found.train) if found.kept else 0.0
     kept = f"{count(found.kept)} of {counted(found.asked, 'row')} that {found.name} wrote are kept"
     yield f"synthetic rows: {kept}, {percent(share)} of the training rows"

@@ -59,7 +59,6 @@ def reproduction(report: Report) -> Parts:
 
 
 def _compared_rows(result: Reproduction) -> list[tuple[str, ...]]:
-    """Each fact of the lock beside that of the run, by part; equal facts of one part in one row."""
     rows: list[tuple[str, ...]] = []
     for part in dict.fromkeys(item.part for item in result.compared):
         items = [item for item in result.compared if item.part == part]

@@ -157,7 +157,6 @@ def _abstains(form: str, found: Abstention) -> str:
 
 
 def _none_of_these(found: Abstention) -> str:
-    """Say what is known of texts that belong to no label."""
     metric = found.out_of_scope
     if metric is None or metric.value is None:
         return (
@@ -204,7 +203,6 @@ def calibration(report: Report) -> Parts:
 
 
 def _calibration_lines(result: Calibration) -> Iterator[str]:
-    """ECE, Brier score and over- or underconfidence in sentences."""
     points = f"{100 * result.ece:.1f}"
     yield (
         f"ECE {number(result.ece)}: an answer's probability is on average {points} points away from "

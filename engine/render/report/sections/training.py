@@ -125,7 +125,6 @@ def training(report: Report) -> Parts:
 
 
 def _losses(summary: TrainingSummary) -> blocks.Block:
-    """Loss by step: training as a line, validation as a line with dots, the kept step marked."""
     train = [(p.step, p.loss) for p in summary.history if p.loss is not None]
     validation = [(p.step, p.eval_loss) for p in summary.history if p.eval_loss is not None]
     if not (train or validation):
@@ -179,7 +178,6 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> Parts:
-    """The main metric on the validation rows by checkpoint, drawn and in numbers."""
     name = items[0].metric.name
     curve = blocks.measured_curve((item.step, item.metric) for item in items)
     texts = (f"step {item.step} {value_of(name, item.metric.value)}" for item in items)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 from support.fault_seeds import noted
 from support.project import Project
+from support.project import rows as made_rows
 from support.seeded_faults import Fault, Patch, Prepare, Seed, rows
 
 Rows = list[list[str]]
@@ -32,6 +34,29 @@ def cut_at(length: int) -> Prepare:
             row[0] = (row[0] + further * (number % 3 == 0))[:length]
 
     return rows(changed)
+
+
+def answers_of(length: int, *, every: int) -> Prepare:
+    """Answer rows in chats whose every so many-th answer is long, and cut the answers at a number of characters."""
+
+    def prepare(project: Project, _: Patch) -> None:
+        lines = list[str]()
+        for number, (text, label) in enumerate(made_rows(140)):
+            more = f", since whoever wrote row {number} says that {text}, and nothing else was said of it"
+            answer = f"It is {label}{more * (number % every == 0)}{'.' * (number % 12)}"
+            turns = [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
+            turns[1]["content"] = answer[:length]
+            lines.append(json.dumps({"messages": turns}))
+        (project.folder / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        project.edit(
+            task={"kind": "chat"},
+            data={"sources": [{"path": "rows.jsonl"}], "checks": {"leakage": "warn"}},
+            splits={"by": "random", "train": 60, "validation": 20, "holdout": 40},
+            acceptance={"metrics": {"perplexity": {"max": 1e9}}},
+            baselines=["zero_shot"],
+        )
+
+    return prepare
 
 
 def unclosed(first: int) -> Prepare:
@@ -61,6 +86,27 @@ OF_ROWS: Mapping[str, Fault] = {
             "at 70 characters": in_data(cut_at(70), "were cut before they came"),
         },
         missed="texts of which most end with a sentence; fewer than one in fifty",
+    ),
+    "F74": Fault(
+        name="answers are cut where a column was full",
+        seeds={
+            "all of them": in_data(answers_of(40, every=1), "would learn to stop there"),
+            "the longer ones": in_data(answers_of(60, every=2), "would learn to stop there"),
+        },
+        missed="answers that are cut at a number of tokens; turns before the last one",
+    ),
+    "F75": Fault(
+        name="a word says the label",
+        seeds={
+            "in the texts of one": in_data(
+                texts(lambda text, label: text + " zulu" * (label == "positive")),
+                "it says the label",
+            ),
+            "the label in front of each text": in_data(
+                texts(lambda text, label: f"{label[:3]}: {text}"), "it says the label"
+            ),
+        },
+        missed="labels of less than a fifth of the rows where others have no such word; several labels",
     ),
     "F69": Fault(
         name="a quote is not closed, and a row swallows others",

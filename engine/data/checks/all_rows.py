@@ -27,12 +27,17 @@ SPIKE: Final = 10
 NEAR: Final = 10
 SPREAD: Final = 10
 """Different lengths that texts have at least: codes and forms have few."""
+PROSE: Final = 3
+"""Blanks that no code or form has, but most sentences."""
 LONG: Final = 20
 BROKEN: Final = 0.7
 """Share of texts of the greatest length that end within a sentence."""
 ENDS: Final = (".", "!", "?", '"', "'", ")", "…", "”", "»", ":", ";", "。", "\uff01", "\uff1f")
 NEARLY: Final = 0.95
 """Share of the texts of one label that begin or end with white space, where of the others as many do not."""
+WORD: Final = re.compile(r"\w+")
+OF_A_LABEL: Final = 0.2
+"""Share of all rows that a label has at least: narrow intents have words of their own, such as "routing" of a bank."""
 DELIMITERS: Final = r"[,;|\t]"
 
 
@@ -47,14 +52,24 @@ def check_spoiled(work: Preparation) -> None:
         message += " a sentence, and none is longer: they were cut before they came here"
         work.findings.report("mojibake", checks.mojibake, count, message=message)
     if not work.task.labels:
+        if found := cut_at([pool.spill[row].answer for row in rows]):
+            message = f"{several(found[0], 'answer ends', 'answers end')} at exactly {found[1]:,} characters, most of"
+            message += (
+                " them within a sentence, and none is longer: the model would learn to stop there"
+            )
+            work.findings.report("mojibake", checks.mojibake, found[0], message=message)
         return
     if count := sum(1 for _ in swallowed(texts, work.task.labels)):
         message = f"{several(count, 'text holds', 'texts hold')} a line that ends with a label, as a row of the file"
         message += " does: a quote may not be closed"
         work.findings.report("label_in_input", checks.label_in_input, count, message=message)
-    labels = [pool.labels(row) for row in rows]
-    if label := spaced(texts, [one[0] if len(one) == 1 else "" for one in labels]):
-        message = f"texts of `{label}` begin or end with white space, and others do not: it says the label"
+    labels = [one[0] if len(one := pool.labels(row)) == 1 else "" for row in rows]
+    says = "it says the label"
+    if label := spaced(texts, labels):
+        message = f"texts of `{label}` begin or end with white space, and others do not: {says}"
+        work.findings.report("label_in_input", checks.label_in_input, len(rows), message=message)
+    for label, word in telling_words(texts, labels).items():
+        message = f"`{excerpt(word)}` is in nearly all texts of `{label}` and in nearly none of the others: {says}"
         work.findings.report("label_in_input", checks.label_in_input, len(rows), message=message)
 
 
@@ -63,7 +78,8 @@ def cut_at(texts: Sequence[str]) -> tuple[int, int] | None:
     counts = Counter(map(len, texts))
     longest = max(counts, default=0)
     count = counts[longest]
-    if longest < LONG or len(counts) < SPREAD or count < max(LEAST, SHARE * len(texts)):
+    is_form = len(counts) < SPREAD and any(text.count(" ") < PROSE for text in texts)
+    if longest < LONG or is_form or count < max(LEAST, SHARE * len(texts)):
         return None
     if count < SPIKE * max(counts[longest - step] for step in range(1, NEAR + 1)):
         return None
@@ -94,6 +110,33 @@ def spaced(texts: Sequence[str], labels: Sequence[str]) -> str:
         ):
             return label
     return ""
+
+
+def telling_words(texts: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
+    """Return for labels the word that nearly all of their texts hold and nearly none of the others.
+
+    Only for labels of a fifth of the rows, unless each label has such a word.
+    """
+    rows_of, with_word = Counter(labels), Counter[str]()
+    with_both = defaultdict[str, Counter[str]](Counter)
+    for text, label in zip(texts, labels, strict=True):
+        words = {*WORD.findall(text.casefold())}
+        with_word.update(words)
+        with_both[label].update(words)
+    found = dict[str, str]()
+    for label, counts in with_both.items():
+        own, others = rows_of[label], len(texts) - rows_of[label]
+        for word, count in counts.most_common():
+            if min(own, others) < LEAST or count < NEARLY * own:
+                break
+            if with_word[word] - count <= (1 - NEARLY) * others:
+                found[label] = word
+                break
+    if len(found) == len(rows_of):
+        return found
+    return {
+        label: word for label, word in found.items() if rows_of[label] >= OF_A_LABEL * len(texts)
+    }
 
 
 SMALL_SHARE = 0.05

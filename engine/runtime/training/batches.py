@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, groupby
@@ -200,58 +199,6 @@ def _first_learned(row: Row) -> int:
     )
 
 
-FEWEST: Final = 8
-"""Layers that stay, and more until one of each kind is among them."""
-NUMBERS: Final = ("layer_idx", "layer_id", "idx")
-"""Settings that say which layer it is."""
-PLAIN: Final = (bool, int, float, str, type(None))
-
-
-@contextlib.contextmanager
-def few_layers(model: Any) -> Iterator[bool]:
-    """Leave the layers behind the first ones out; False where none is left out."""
-    decoder: Any = getattr(model, "get_decoder", lambda: None)()
-    layers = getattr(decoder, "layers", None)
-    if not isinstance(layers, torch.nn.ModuleList) or (count := _needed(layers)) == len(layers):
-        yield False
-        return
-    decoder.layers = layers[:count]
-    try:
-        yield True
-    finally:
-        decoder.layers = layers
-
-
-def _needed(layers: torch.nn.ModuleList) -> int:
-    kinds = [_kind(layer) for layer in layers]
-    last = max((kinds.index(kind) for kind in kinds), default=0)
-    return min(max(FEWEST, last + 1), len(kinds))
-
-
-def _kind(layer: torch.nn.Module) -> tuple[object, ...]:
-    modules = ((name, type(one), _settings(vars(one))) for name, one in layer.named_modules())
-    weights = (
-        (name, tuple(one.shape), one.dtype, one.requires_grad)
-        for name, one in layer.named_parameters()
-    )
-    return (*modules, *weights)
-
-
-def _settings(attributes: Mapping[str, Any]) -> str:
-    found = {
-        name: value
-        for name, value in attributes.items()
-        # The scales of an adapter stand in a dictionary.
-        if not name.startswith("_")
-        and name not in NUMBERS
-        and all(
-            isinstance(one, PLAIN)
-            for one in (value.values() if isinstance(value, dict) else [value])
-        )
-    }
-    return repr(found)
-
-
 FIRST_ROWS = 64
 """Rows of which two are computed both ways."""
 LARGEST_DIFFERENCE = 1e-3
@@ -259,9 +206,6 @@ LARGEST_DIFFERENCE = 1e-3
 LARGEST_ROUNDED = 0.2
 """The same where products are of 16 bits: 0.03 was measured of that model, whose plain gradients lie 0.04 from those
 in 32 bits; rows that see each other gave 0.4 to 1.9."""
-OF_FEW = 0.5
-"""The share of these that the first layers may be off by: of that model's 8 it is 0.02 in 16 bits, and 0.17 to 2.2 with
-one of 14 faults of positions, masks, places and ways back; of all 30 layers 0.05, and 0.28 to 5.7."""
 START = 8
 """Tokens that are kept of a common start, at its end."""
 LONG_START = 2 * BLOCK
@@ -290,7 +234,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
         found: dict[str, Any] = {}
         try:
             rows = _cut(_few(given["train_dataloader"].dataset))
-            found["difference"], allowed = self._difference(model, rows, args)
+            found["difference"] = self._difference(model, rows, args)
         except UnsupportedModelError as error:
             found["reason"] = str(error)
         # Models refuse what they do not know with errors of every type, and plain batches are always right.
@@ -298,7 +242,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
             found["reason"] = f"{type(error).__name__}: {first_line(error)}"
         else:
             # Written this way round, so that NaN counts as different.
-            if not found["difference"] <= allowed:
+            if not found["difference"] <= allowed_difference(model, args):
                 found["reason"] = "loss or gradients are not those of plain batches"
         used = "reason" not in found
         self._share(model, on=used)
@@ -319,22 +263,12 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
         fuse(model, on=on)
         fuse_norms(model, on=on)
 
-    def _difference(
-        self, model: Any, rows: Sequence[Row], args: TrainingArguments
-    ) -> tuple[float, float]:
-        allowed = allowed_difference(model, args)
+    def _difference(self, model: Any, rows: Sequence[Row], args: TrainingArguments) -> float:
         with undisturbed(model), casting(model, autocast_dtype(args)):
-            # Where the first layers differ, or cannot be asked by themselves, the whole model decides.
-            with contextlib.suppress(Exception), few_layers(model) as is_few:
-                if is_few and (found := self._apart(model, rows)) <= OF_FEW * allowed:
-                    return found, OF_FEW * allowed
-            return self._apart(model, rows), allowed
-
-    def _apart(self, model: Any, rows: Sequence[Row]) -> float:
-        self._share(model, on=False)
-        plain = gradients_of(model, on_device(model, self._plain(rows)))
-        self._share(model, on=True)
-        return difference(plain, gradients_of(model, on_device(model, self.collate(rows))))
+            self._share(model, on=False)
+            plain = gradients_of(model, on_device(model, self._plain(rows)))
+            self._share(model, on=True)
+            return difference(plain, gradients_of(model, on_device(model, self.collate(rows))))
 
 
 def _few(rows: Sequence[Row]) -> list[Row]:

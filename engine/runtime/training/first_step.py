@@ -16,7 +16,6 @@ import torch
 from engine.runtime.models.load import attention_of, plain_logits
 from engine.runtime.rendering.chat import kept_chat
 from engine.runtime.rendering.files import IGNORED
-from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.training import fused_lora
 from engine.runtime.training.batches import allowed_difference, documents_of
 from engine.runtime.training.gradients import (
@@ -34,10 +33,6 @@ Report = Callable[[Mapping[str, Any]], None]
 Row = Mapping[str, Sequence[int]]
 PLAIN_ROWS: Final = 2
 """Rows that pass through the model alone."""
-FEW: Final = 8
-"""Tokens that two rows must have in common, and of their own, for their start to be compared."""
-OF_START: Final = 2
-"""By how much more it counts: six faults of a mask in a model of 135 M parameters move it half as much or more."""
 FIRST_ROWS: Final = 64
 """Validation rows among which one is looked for that others pad."""
 PLAIN_TOKENS: Final = 1024
@@ -239,24 +234,16 @@ def learned_nats(model: Any, rows: Sequence[Row]) -> list[float]:
 
 
 def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, int, float]], float]:
-    """Return what `nats_of` does, and by how many nats a token the beginning of a row differs with another end.
+    """Return what `nats_of` does, and by how many nats a token half of the longest row differs without the rest.
 
-    Of two rows that begin alike it is their common start; else the longest one's first half passes without the second.
     The rows pass in another order than in their batch, so that one that gets what is another's shows.
     """
     ids = [list(row["input_ids"]) for row in rows]
-    common = common_prefix(ids)
     longest = max(range(len(ids)), key=lambda at: len(ids[at]))
     half = ids[longest][: max(2, len(ids[longest]) // 2)]
-    begins_alike = len(ids) == PLAIN_ROWS and common >= FEW and min(map(len, ids)) >= common + FEW
-    every = _nats_behind(model, [*([] if begins_alike else [half]), *reversed(ids)])
-    if begins_alike:
-        one, other = (nats[: common - 1] for nats in every)
-        apart = OF_START * float((one - other).abs().mean())
-    else:
-        alone = every.pop(0)
-        apart = float((every[len(ids) - 1 - longest][: len(alone)] - alone).abs().mean())
+    alone, *every = _nats_behind(model, [half, *reversed(ids)])
     every.reverse()
+    apart = float((every[longest][: len(alone)] - alone).abs().mean())
     return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)], apart
 
 

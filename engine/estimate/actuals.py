@@ -16,6 +16,7 @@ from engine.errors import StageError
 from engine.estimate import measured
 from engine.estimate.measured import Measurement
 from engine.estimate.run import (
+    SWEPT,
     Forecast,
     StageForecast,
     forecast,
@@ -32,11 +33,12 @@ from engine.pipeline.plan import UNFINISHED, PlanInputs, collect_inputs, plan_ru
 from engine.pipeline.preflight import require_backend
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
+from engine.render.number_format import about
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store, product_key
 from engine.training.rendered import rendered_rows
 from engine.training.train import USAGE
-from engine.values import from_json, replace
+from engine.values import Value, from_json, replace
 
 STEPS = 3
 """One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
@@ -172,6 +174,20 @@ BEFORE = "before the run"
 LATER = "before training, when the rows were known"
 
 
+class Rest(Value):
+    own: float | None
+    after: float
+    """Of the later stages whose time is known."""
+    is_least: bool
+
+    def words(self, elapsed: float, counted: float | None) -> str:
+        """Return `3 min` or `at least 3 min`; empty where no more is known than `counted`, the time left of a count."""
+        own = max((self.own or 0.0) - elapsed, counted or 0.0)
+        if not self.after and self.own is None:
+            return ""
+        return f"{'at least ' if self.is_least else ''}{about(own + self.after)}"
+
+
 class CostTracker:
     """Estimates before anything is spent, and once more before training where that was not possible."""
 
@@ -184,6 +200,12 @@ class CostTracker:
         if self.training.seconds is None:
             self.training = self._forecast().stages.get("train", self.training)
             self.when = LATER
+
+    def rest(self, stage: str) -> Rest:
+        found = {name: one for name, one in self._forecast().stages.items() if one != SWEPT}
+        own = found.pop(stage, StageForecast()).seconds
+        known = [one.seconds for one in found.values() if one.seconds is not None]
+        return Rest(own=own, after=sum(known), is_least=own is None or len(known) < len(found))
 
     def _forecast(self) -> Forecast:
         plan = plan_run(self.recipe, self.store, inputs=self.inputs)

@@ -255,10 +255,12 @@ def _facts(
 ) -> Iterator[str]:
     """What is counted, the time left, what else is known, and the rate: the last ones are left out first."""
     yield printable(" ".join(filter(None, (facts.get("of"), _count(done, total, unit)))))
-    rate, left = pace.per_second(), pace.seconds_left()
+    rate, left, run = pace.per_second(), pace.seconds_left(), facts.get("run")
     if done < total and left is not None:
-        yield f"about {about(left)} left"
-    shown = [_fact(name, value) for name, value in facts.items() if name != "of"]
+        yield f"about {about(left)} left{f', run {run}' if run else ''}"
+    elif run:
+        yield f"run: {run} left"
+    shown = [_fact(name, value) for name, value in facts.items() if name not in ("of", "run")]
     yield from map(printable, shown)
     if rate is not None and not any("/s" in fact for fact in shown):
         yield _rate(rate, unit)

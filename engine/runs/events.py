@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engine.artifacts import results
 from engine.environment import tool_versions
 from engine.errors import ExitCode, Problem, Severity
+from engine.estimate.actuals import Rest
 from engine.evidence import FormResult, Report, Scores, StageRecord, StageStatus
 from engine.pipeline.loop import RunOptions
 from engine.pipeline.report import describe
 from engine.progress import MeasuredProgress, Progress, mention
 from engine.recipe.model import PathRef, Recipe
+from engine.render.progress import Pace
 from engine.store import Artifact
 from engine.store.runs import write_text
 from engine.tracking import stream
 from engine.tracking.stream import EventStream
-from engine.values import Value, from_json, to_json
+from engine.values import Value, field, from_json, to_json
 
 Artifacts = Mapping[str, Artifact]
 JUDGES = ("gate", "verify")
@@ -30,8 +33,15 @@ class RecordedProgress(Value):
     stage: str
     inner: Progress
     events: EventStream
+    rest: Rest
+    pace: Pace = field(default_factory=Pace)
+    began: float = field(default_factory=time.monotonic)
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        now = time.monotonic()
+        self.pace.add(now, done, total=total, unit=unit)
+        if run := self.rest.words(now - self.began, self.pace.seconds_left() if total else None):
+            facts["run"] = run
         self.inner.update(done, total, unit, **facts)
 
     def note(self, text: str) -> None:

@@ -78,7 +78,8 @@ class _LockingWatcher(Value, kw_only=False):
         if name == "train":
             self.tracker.before_training()
         self.events.write(STAGE_BEGUN, stage=name)
-        return RecordedProgress(stage=name, inner=self.watcher.stage(name), events=self.events)
+        inner, rest = self.watcher.stage(name), self.tracker.rest(name)
+        return RecordedProgress(stage=name, inner=inner, events=self.events, rest=rest)
 
     def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
         if record.stage == "data" and "data" in artifacts:

@@ -52,7 +52,7 @@ def check_spoiled(work: Preparation) -> None:
         message += " a sentence, and none is longer: they were cut before they came here"
         work.findings.report("mojibake", checks.mojibake, count, message=message)
     if not work.task.labels:
-        if found := cut_at([pool.spill[row].answer for row in rows]):
+        if found := cut_at([pool.spill[row].target for row in rows]):
             message = f"{several(found[0], 'answer ends', 'answers end')} at exactly {found[1]:,} characters, most of"
             message += (
                 " them within a sentence, and none is longer: the model would learn to stop there"

@@ -76,17 +76,20 @@ def test_eighty_columns_show_the_time_left_before_losses_and_crop_no_fact(
     for step in range(35):
         clock.now = step * 2.0
         facts = {"validation_loss": "4.91", "loss": "0.163", "rows_per_second": "9.2"}
-        progress.update(step, 50, "steps", **facts)
+        progress.update(step, 50, "steps", run="at least 2 min 30 s", **facts)
 
-    assert stream.lines()[-1].startswith("train     █████▍    34/50 steps  about 30 s left")
+    expected = "train     █████▍    34/50 steps  about 30 s left, run at least 2 min 30 s"
+    assert stream.lines()[-1] == expected
 
 
-def test_what_is_evaluated_is_named() -> None:
+def test_what_is_evaluated_is_named_and_the_run_s_time_is_shown_before_a_pace_is_known() -> None:
     stream = Terminal()
 
-    TerminalProgress("evaluate", stream, colour=False).update(3, 300, "rows", of="holdout")
+    TerminalProgress("evaluate", stream, colour=False).update(
+        3, 300, "rows", of="holdout", run="3 min"
+    )
 
-    assert stream.lines()[-1] == "evaluate  ▏                 holdout 3/300 rows"
+    assert stream.lines()[-1] == "evaluate  ▏                 holdout 3/300 rows  run: 3 min left"
 
 
 def test_a_download_is_shown_in_megabytes() -> None:

@@ -43,7 +43,9 @@ def answers_of(length: int, *, every: int) -> Prepare:
         lines = list[str]()
         for number, (text, label) in enumerate(made_rows(140)):
             more = f", since whoever wrote row {number} says that {text}, and nothing else was said of it"
-            answer = f"It is {label}, and read so{more * (number % every == 0)}{'.' * (number % 12)}"
+            answer = (
+                f"It is {label}, and read so{more * (number % every == 0)}{'.' * (number % 12)}"
+            )
             turns = [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
             turns[1]["content"] = answer[:length]
             lines.append(json.dumps({"messages": turns}))

@@ -163,6 +163,8 @@ ANY_TEXT: Final = (
 """What a row could hold: 2,000 characters that a template could escape, strip, fold or cut; no marks."""
 OWN_TEMPLATE: Final = "take the template of the model's own repository"
 STAND_IN: Final = "qXquestionXq"
+WORD: Final = "the"
+"""Which tokenizers know with the blank before it as one token."""
 SHOWN: Final = 40
 Turns = Sequence[Mapping[str, Any]]
 
@@ -193,10 +195,21 @@ def opening_problem(chat: Chat) -> Problem | None:
     else:
         # White space and blocks that hold nothing say nothing of how a turn begins.
         past, now = ("".join(CLOSED.sub("", text).split()) for text in (written, prompt))
-        if past.startswith(now):
-            return None
-        what = f"opens an answer with {prompt[-SHOWN:]!r}, and writes past answers behind {written[-SHOWN:]!r}"
         hint = f"make both the same {edit}"
+        if not past.startswith(now):
+            what = f"opens an answer with {prompt[-SHOWN:]!r}, and writes past answers behind {written[-SHOWN:]!r}"
+        elif blank := prompt[len(prompt.rstrip(" \t")) :]:
+            # Mistral and Llama 2 write a blank before past answers alone; no family of models does the reverse.
+            joined = chat.token_ids(f"{prompt}{WORD}")
+            if written.startswith(prompt) and joined == chat.token_ids(prompt) + chat.token_ids(
+                WORD
+            ):
+                return None
+            what = f"opens an answer with {prompt[-SHOWN:]!r}: behind the {blank!r} at its end an answer begins with"
+            what += " another token than in a text that is read as a whole"
+            hint = f"take the blank out of the opening {edit}"
+        else:
+            return None
     is_other = not tag and not missing
     return base_problem("X671", f"the chat template {what}", hint, warns=is_other)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from engine.runtime.rendering.files import RenderRequest
 
 CHAT_FACTS: Final = "chat_check.json"
-CHAT_REVISION: Final = 2
+CHAT_REVISION: Final = 3
 """Bumped when the same template and rows would now be judged otherwise."""
 LOOKED_AT: Final = 200
 """Rows whose turns and answers are held against what the chat template and the tokenizer make of them."""

@@ -39,6 +39,7 @@ from support.seeded_faults import (
     more_layers,
     pairs_left_out,
     recipe,
+    rolled_answers,
     rows,
     settings,
     template,
@@ -311,6 +312,18 @@ FAULTS: Mapping[str, Fault] = {
             "one row too early": noted(rows(moved(-1)), "seem to stand one row off", "data"),
         },
         missed="labels of rows that are sampled or stand further away; fewer than a hundred rows",
+    ),
+    "F73": Fault(
+        name="the answers of a baseline are one row off",
+        seeds={
+            "of the row before": Seed(
+                prepare=both(recipe(baselines=["tfidf_svm"]), rolled_answers(1)), code="G523"
+            ),
+            "of the row after": Seed(
+                prepare=both(recipe(baselines=["tfidf_svm"]), rolled_answers(-1)), code="G523"
+            ),
+        },
+        missed="fewer than some fifty rows; rows that stand in the order of their labels",
     ),
     "F41": Fault(
         name="YAML takes a word for something else",

@@ -88,6 +88,11 @@ def twin_layers(found: Tensors) -> None:
         found[name] = found[name.replace(".1.", ".0.")].clone()
 
 
+def turned_queries(found: Tensors) -> None:
+    """Transpose the queries of the first layer."""
+    found[f"{QUERY}.weight"] = found[f"{QUERY}.weight"].T.contiguous()
+
+
 def as_type(kind: str, name: str, **changes: object) -> Prepare:
     """Call a model by an architecture that reads the same weights, and change what only that one has."""
     given = {"model_type": kind, "architectures": [f"{name}ForCausalLM"], **changes}
@@ -260,6 +265,9 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
                     )
                 ),
                 code="X846",
+            ),
+            "the first layer's queries transposed": Seed(
+                prepare=trained(weights(turned_queries)), code="transposed"
             ),
             "two layers in each other's place": Seed(
                 prepare=trained(weights(exchanged_layers)), code="X846"

@@ -148,6 +148,13 @@ OF_TEXTS: Mapping[str, Fault] = {
             "an end that takes white space away": noted(
                 settings("tokenizer.json", with_mark("lstrip")), "X841"
             ),
+            "an opening token that the tokenizer has lost": noted(
+                both(
+                    template("{{ bos_token }}" + CHAT_TEMPLATE),
+                    settings("tokenizer_config.json", lambda found: found.update(bos_token=None)),
+                ),
+                "X842",
+            ),
             "two templates": noted(
                 settings("tokenizer_config.json", lambda found: found.update(chat_template=GEMMA)),
                 "X840",
@@ -201,8 +208,15 @@ OF_TEXTS: Mapping[str, Fault] = {
             "behind an answer": noted(
                 template(opening("<|im_start|>assistant\npositive\n")), "X671"
             ),
+            "behind a blank": noted(template(opening("<|im_start|>assistant\n ")), "X671"),
+            "behind a blank, past ones as well": noted(
+                template(
+                    opening("<|im_start|>assistant\n ").replace("'\n' + mess", "'\n ' + mess")
+                ),
+                "X671",
+            ),
         },
-        missed="white space alone",
+        missed="a blank or a line before past answers alone, as Mistral and Llama 2 have it",
     ),
     "F57": Fault(
         name="questions are marked otherwise than answers",

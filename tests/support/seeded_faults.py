@@ -246,6 +246,21 @@ def misread(every: int) -> Prepare:
     return prepare
 
 
+def rolled_answers(rows_on: int) -> Prepare:
+    """Have the SVM of a baseline answer so many rows too late."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        import numpy as np
+        from sklearn.svm import LinearSVC
+
+        predict = LinearSVC.predict
+        patch.setattr(
+            LinearSVC, "predict", lambda model, found: np.roll(predict(model, found), rows_on)
+        )
+
+    return prepare
+
+
 def index_of(name: str) -> Prepare:
     """Give the base model an index of its weights that names a file."""
 

@@ -7,9 +7,12 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from operator import eq
+from typing import Any
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
+from engine.errors import StageError
 from engine.inference import predict
 from engine.inference.predict import label_predictions
 from engine.metrics.predictions import Prediction
@@ -17,6 +20,10 @@ from engine.recipe.model import Task
 
 END = 256
 """Stands for the end of a row beside the 256 bytes."""
+KNOWN = 1000
+"""Training rows whose answers are compared with their labels."""
+ODD = 6.0
+"""Standard deviations; by chance one run in a thousand million is as far off."""
 _SEPARATOR = b"\0"
 """The same for the compressor; text holds no such byte."""
 _THOROUGH = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME}
@@ -96,11 +103,34 @@ def majority(fold: Fold, task: Task) -> list[Prediction]:
 def svm(
     train: Sequence[Example], judged: Sequence[Example], task: Task, *, seed: int
 ) -> list[Prediction]:
-    """Return what a linear machine over TF-IDF says; with several labels, one machine each. StageError G510."""
+    """Return what a linear machine over TF-IDF says; with several labels, one machine each. StageError G510, G523."""
     from engine.inference.baselines.models import answered, target_array  # brings numpy
     from engine.runtime.text.tfidf import fit_svm  # brings scikit-learn
 
     if not judged:
         return []
-    fitted = fit_svm([row.input for row in train], target_array(train, task), seed=seed)
-    return answered(judged, task, fitted.answers([row.input for row in judged]))
+    targets = target_array(train, task)
+    fitted = fit_svm([row.input for row in train], targets, seed=seed)
+    # With rows that it has learned, whose answers are known to be right nearly always.
+    rows = [*train[:KNOWN], *judged]
+    answers = fitted.answers([row.input for row in rows])
+    if shift := moved_answers(target_array(rows, task).tolist(), answers.tolist()):
+        what = f"the answers of tfidf_svm are those of the row {'after' if shift < 0 else 'before'} each"
+        hint = "install the versions of scikit-learn and scipy that the package names"
+        raise StageError.one("G523", what, path="baselines", hint=hint)
+    return answered(judged, task, answers[len(rows) - len(judged) :])
+
+
+def moved_answers(targets: Sequence[Any], answers: Sequence[Any]) -> int:
+    """Return 1 where answers are right for the row before theirs, -1 for the row after, far more often; 0 otherwise."""
+    own, given = list(map(str, targets)), list(map(str, answers))
+    right = sum(map(eq, own, given))
+    shares = Counter(given)
+    # How many of them would be right in an order that has nothing to do with the rows'.
+    share = sum(shares[one] for one in own) / len(own) ** 2
+    spread = math.sqrt(len(own) * share * (1 - share))
+    for shift, hits in ((1, map(eq, own, given[1:])), (-1, map(eq, own[1:], given))):
+        found = sum(hits)
+        if found > max(right, len(own) * share) + ODD * spread:
+            return shift
+    return 0

@@ -89,6 +89,11 @@ def settings_problems(folder: Path, tokenizer: Any, *, rows: int, built: str) ->
             if key in MARKS and ends and own is not None and own not in ends:
                 listed = ", ".join(map(str, ends))
                 yield _warning(f"`{key}` of {name} is {listed}, and that of the tokenizer is {own}")
+    begins = [*token_ids(config.get("bos_token_id")), *token_ids(generation.get("bos_token_id"))]
+    template = str(getattr(tokenizer, "chat_template", None) or "")
+    if begins and "bos_token" in template and tokenizer.bos_token is None:
+        what = f"and {CONFIG} has it as token {begins[0]}: no text would begin with it"
+        yield _warning(f"the tokenizer has no `bos_token`, which the chat template writes, {what}")
     if odd := bending(generation):
         listed = ", ".join(f"`{key}: {brief_text(str(generation[key]))}`" for key in odd)
         yield _warning(

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
-from engine.inference.baselines.floors import majority, svm
+from engine.inference.baselines.floors import majority, moved_answers, svm
 from support.stage_bench import examples
 from support.tasks import task
 
@@ -60,3 +61,16 @@ def test_the_svm_says_one_label_or_several() -> None:
 
 def test_no_rows_are_no_answers() -> None:
     assert svm(examples(20), [], task("classification"), seed=7) == []
+
+
+def test_answers_that_are_one_row_off_are_told_from_bad_ones() -> None:
+    draw = random.Random(2)
+    targets = [draw.choice("abc") for _ in range(90)]
+    noisy = [draw.choice("abc") if draw.random() < 0.3 else one for one in targets]
+
+    assert [moved_answers(targets, noisy[n:] + noisy[:n]) for n in (0, -1, 1)] == [0, 1, -1]
+    for rows in (targets, sorted(targets), ["a"] * 90):
+        for _ in range(300):
+            answers = [draw.choice("abc") for _ in rows]
+            assert moved_answers(rows, answers) == moved_answers(rows, sorted(answers)) == 0
+            assert moved_answers(rows, ["b" if one == "a" else "a" for one in rows]) == 0

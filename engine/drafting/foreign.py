@@ -14,7 +14,7 @@ from engine.data.examples.template import as_text
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.foreign_yaml import load_rows
-from engine.drafting.label_names import Names, class_names, coded
+from engine.drafting.label_columns import Names, class_names, coded
 from engine.drafting.layout_table import PATTERNS, texts
 from engine.drafting.lines import example_of_intent, refuse_numbers, rows_of_intents, rows_of_lines
 from engine.drafting.profile import may_be_called

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import compress
 from pathlib import Path
 from statistics import StatisticsError, correlation
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from typing import Final
 from engine.data.splitting.column import PLACES
 from engine.drafting.encodings import text_of
 from engine.drafting.foreign import is_workbook, suffix_of
-from engine.drafting.label_names import Names, names_in
+from engine.drafting.label_columns import Names, names_in
 from engine.drafting.layout_table import PATTERNS
 from engine.drafting.profile import NAMES
 from engine.drafting.workbooks import SUFFIXES
@@ -100,7 +101,12 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     are_pages = not data
     files = data or [file for file in files if PATTERNS["page"].match(file.name)]
     unread = [path.name for path in paths if path not in files and not path.is_dir()]
-    files, left = _labelled(files, paths)
+    left = []
+    without = [file for file in files if _unlabelled(file, paths)]
+    if 0 < len(without) < len(files):
+        files = [file for file in files if file not in without]
+        shown = f" and {len(without) - 1:,} more are" if without[1:] else " is"
+        left = [f"{without[0].name}{shown} left out: named as without labels"]
     left += [f"left out, no file of rows: {', '.join(unread)}"] if unread else []
     # A project of Rasa: its domain, rules and stories are no rows.
     yamls = [file for file in files if file.suffix.lower() in (".yml", ".yaml")]
@@ -137,19 +143,10 @@ def _names_beside(path: Path) -> Names | None:
     return next(filter(None, (names_in(one) for one in texts if one.is_file())), None)
 
 
-def _labelled(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Leave out files whose names, or whose folders', say that their rows have no answers."""
-
-    def says_none(file: Path) -> bool:
-        root = next((p for p in paths if p.is_dir() and file.is_relative_to(p)), file.parent)
-        return any(PATTERNS["unlabelled"].fullmatch(part) for part in file.relative_to(root).parts)
-
-    kept = [file for file in files if not says_none(file)]
-    left = [file.name for file in files if says_none(file)]
-    if not kept or not left:
-        return files, []
-    shown = f"{left[0]} and {len(left) - 1:,} more are" if len(left) > 1 else f"{left[0]} is"
-    return kept, [f"{shown} left out: named as without labels"]
+def _unlabelled(file: Path, paths: Sequence[Path]) -> bool:
+    """Whether the name of a file, or its folder's, says that its rows have no answers."""
+    root = next((p for p in paths if p.is_dir() and file.is_relative_to(p)), file.parent)
+    return any(PATTERNS["unlabelled"].fullmatch(part) for part in file.relative_to(root).parts)
 
 
 def _files(paths: Sequence[Path]) -> Iterable[Path]:
@@ -191,10 +188,10 @@ def _place(word: str) -> str:
     return PLACES[word].split if word in PLACES else NAMES["places"].get(word, "")
 
 
-def _settled(parts: list[GivenFile]) -> tuple[list[GivenFile], tuple[str, ...]]:
+def _settled(parts: Sequence[GivenFile]) -> tuple[list[GivenFile], tuple[str, ...]]:
     """Where files name a split to learn from and one more, both are official: the other one judges."""
-    named = Counter(part.into for part in parts)
-    judging = "holdout" if "holdout" in named else "validation" if "validation" in named else ""
+    named = {part.into for part in parts}
+    judging = next((split for split in ("holdout", "validation") if split in named), "")
     if "train" not in named or not judging:
         return [replace(part, into="") for part in parts], ()
     # A file that names none would be in no split.
@@ -206,81 +203,78 @@ def _settled(parts: list[GivenFile]) -> tuple[list[GivenFile], tuple[str, ...]]:
 
 
 def _of_parts(parts: list[GivenFile]) -> Inputs:
-    suffixes = Counter(part.suffix for part in parts)
+    """Return what files are to each other: tables of one format, texts with their marks, lines, a list, or classes."""
+    groups: dict[str, list[GivenFile]] = {}
+    for part in parts:
+        groups.setdefault(part.suffix, []).append(part)
 
     def weight(suffix: str) -> tuple[int, bool, int]:
-        some = [part for part in parts if part.suffix == suffix]
+        some = groups[suffix]
         size = sum(part.path.stat().st_size for part in some)
         return len(some), any(part.into == "train" for part in some), size
 
-    # Of formats of equally many files, the one with the training rows, then with the most.
-    common = max(suffixes, key=weight)
-    texts = [replace(part, is_document=True) for part in parts if part.suffix not in TABLES]
-    if ".ann" in suffixes and ".txt" in suffixes:
+    texts = tuple(replace(part, is_document=True) for part in parts if part.suffix not in TABLES)
+    if {".ann", ".txt"} <= groups.keys():
         return Inputs(parts=tuple(part for part in texts if part.suffix == ".txt"))
+    # Of formats of equally many files, the one with the training rows, then with the most.
+    common = max(groups, key=weight)
     if common in TABLES:
         # A split that has no file of that format has its own.
-        has = {part.into for part in parts if part.suffix == common}
-        kept = [
-            part for part in parts
-            if part.suffix == common or (part.into not in has and part.suffix in TABLES)
-        ]  # fmt: skip
-        left = [part.path.name for part in parts if part not in kept]
+        has = {part.into for part in groups[common]}
+        is_kept = [
+            part.suffix == common or (part.into not in has and part.suffix in TABLES)
+            for part in parts
+        ]
+        left = [part.path.name for part, kept in zip(parts, is_kept, strict=True) if not kept]
         notes = (f"left out, of another format: {', '.join(left[:5])}",) if left else ()
-        return Inputs(parts=tuple(_by_name(kept)), notes=notes)
+        return Inputs(parts=tuple(_by_name(list(compress(parts, is_kept)))), notes=notes)
     if beside := _beside(parts):
         return beside
     tables = [part for part in parts if part.suffix in TABLES]
     if len(tables) == 1 and len(texts) >= 4:
         # The table may be the list of them.
-        return Inputs(parts=tuple(texts), table=tables[0])
+        return Inputs(parts=texts, table=tables[0])
     return Inputs(parts=tuple(_by_folder(parts)))
 
 
 def _beside(parts: list[GivenFile]) -> Inputs | None:
     """Recognise files that are read line by line beside each other, such as `all.nl` and `all.cm`."""
-    by_place: dict[tuple[str, str], list[GivenFile]] = {}
+    by_place: dict[tuple[str, Path], list[GivenFile]] = {}
     for part in parts:
-        by_place.setdefault((part.into, str(part.path.parent)), []).append(part)
-    groups = [
-        sorted(((_role(part.path, some), part) for part in some), key=lambda one: one[0])
-        for some in by_place.values()
-    ]
-    names = [[role for role, _ in group] for group in groups]
-    if len(groups[0]) not in (2, 3) or any(one != names[0] for one in names):
+        by_place.setdefault((part.into, part.path.parent), []).append(part)
+    groups = [{_role(part.path, some): part for part in some} for some in by_place.values()]
+    roles = sorted(groups[0])
+    if len(roles) not in (2, 3) or any(sorted(group) != roles for group in groups):
         return None
-    first = [
-        text_of(part.path).splitlines() if part.path.stat().st_size <= 1 << 28 else []
-        for _, part in groups[0]
-    ]
-    if len({len(lines) for lines in first}) != 1 or len(first[0]) < 4:
-        return None
-    if all(len(set(lines)) > max(2, len(lines) // 4) for lines in first) and not all(
-        map(PATTERNS["language"].fullmatch, names[0])
+    paths = {role: groups[0][role].path for role in roles}
+    if len(parts) != len(groups) * len(roles) or any(
+        p.stat().st_size > 1 << 28 for p in paths.values()
     ):
+        return None
+    lines = {role: text_of(path).splitlines() for role, path in paths.items()}
+    lengths = {role: list(map(len, some)) for role, some in lines.items()}
+    count = len(lines[roles[0]])
+    if count < 4 or any(len(some) != count for some in lines.values()):
+        return None
+    varied = [role for role in roles if len(set(lines[role])) > max(2, count // 4)]
+    if len(varied) == len(roles) and not all(map(PATTERNS["language"].fullmatch, roles)):
         # The lengths of a translation go together, those of two classes do not.
         try:
-            if correlation(*([len(line) for line in lines] for lines in first[:2])) < 0.25:
+            if correlation(*(lengths[role] for role in roles[:2])) < 0.25:
                 return None
         except StatisticsError:
             return None
     # The texts: by the name of the file, else the longest lines that vary.
-    varied = [at for at, one in enumerate(first) if len(set(one)) > len(one) // 4]
-    longest = max(varied or range(len(first)), key=lambda at: sum(map(len, first[at])))
-    main = names[0][
-        next(
-            (at for at, one in enumerate(names[0]) if PATTERNS["file of texts"].search(one)),
-            longest,
-        )
-    ]
-    beside = {}
-    for group in groups:
-        path = next(part.path for role, part in group if role == main)
-        beside[path] = tuple(
-            (re.sub(r"\W+", "_", role).strip("_") or "other", part.path)
-            for role, part in group
+    longest = max(varied or roles, key=lambda role: sum(lengths[role]))
+    main = next((role for role in roles if PATTERNS["file of texts"].search(role)), longest)
+    beside = {
+        group[main].path: tuple(
+            (re.sub(r"\W+", "_", role).strip("_") or "other", group[role].path)
+            for role in roles
             if role != main
         )
+        for group in groups
+    }
     return Inputs(parts=tuple(part for part in parts if part.path in beside), beside=beside)
 
 

@@ -121,19 +121,16 @@ def _divided(text: str) -> list[str]:
 
 
 def tags_as_text(row: Row, at: Columns) -> Made:
-    words, tags = str(row[at["words"]]).split(), _divided(row[at["tags"]])
+    words, tags = row[at["words"]].split(), _divided(row[at["tags"]])
     if len(words) == len(tags):
         yield {**without(row, at["words"], at["tags"]), **text_of_words(words, tags)}
 
 
-def tag_divided(rows: Rows, at: Columns) -> Columns:
-    return {"divider": tag_divider([str(row[at["name"]] or "") for row in rows])}
-
-
 def tags_inside(row: Row, at: Columns) -> Made:
-    found = [word.rpartition(at["divider"]) for word in str(row[at["name"]]).split()]
-    marked = text_of_words([word for word, _, _ in found], [tag for _, _, tag in found])
-    yield {**without(row, at["name"]), **marked}
+    found = [word.rpartition(at["divider"]) for word in row[at["name"]].split()]
+    if found and all(PATTERNS["tag"].match(tag) for _, _, tag in found):
+        marked = text_of_words([word for word, _, _ in found], [tag for _, _, tag in found])
+        yield {**without(row, at["name"]), **marked}
 
 
 def words_and_tags(row: Row, at: Columns) -> Made:
@@ -143,53 +140,38 @@ def words_and_tags(row: Row, at: Columns) -> Made:
         yield {**rest, **text_of_words(words, tags)}
 
 
-def _places(row: Row, at: Columns) -> Spans | None:
-    """Return marks by the numbers of their first and last word: one of a single word ends where it begins."""
-    marks = row.get(at["marks"])
-    return spans_of(marks, len(row[at["words"]]), least=0) if isinstance(marks, list) else None
-
-
-def marks_words(rows: Rows, at: Columns) -> Columns | None:
-    found = [_places(row, at) for row in rows]
-    if not any(found) or any(one is None for one in found):
-        return None
-    ends = [
-        (a, b, len(row[at["words"]]))
-        for row, one in zip(rows, found, strict=True)
-        for a, b, _ in one or ()
-    ]
-    # A last word is never the number of all words, and a mark is never empty.
-    after = int(all(b < size for _, b, size in ends) and any(a == b for a, b, _ in ends))
-    return {"after": after} if all(a < b + after <= size for a, b, size in ends) else None
-
-
 def marked_words(row: Row, at: Columns) -> Made:
+    """Yield words that are marked by the numbers of their first and last one, or of the one after the last."""
     words = row[at["words"]]
     tags = ["O"] * len(words)
-    for start, last, name in _places(row, at) or ():
+    for start, last, name in spans_of(row.get(at["marks"]), len(words), least=0) or ():
         end = last + at["after"]
+        if not start < end <= len(words):
+            raise ValueError(name)
         tags[start:end] = [f"B-{name}", *[f"I-{name}"] * (end - start - 1)]
     yield from words_and_tags({**row, at["marks"]: tags}, {**at, "tags": at["marks"]})
 
 
-def marks_parts(rows: Rows, at: Columns) -> bool:
+def marks_words(rows: Rows, at: Columns) -> bool:
+    found = [spans_of(row.get(at["marks"]), len(row[at["words"]]), least=0) for row in rows]
+    return any(found) and None not in found
+
+
+def has_other_names(rows: Rows, at: Columns) -> bool:
+    """Whether marks are other than objects of start, end and name, which a recipe can name."""
     lists = [row.get(at["marks"]) or [] for row in rows]
-    # Objects that hold start, end and name themselves can be named by a recipe.
-    is_named = all(map(objects, lists)) and all(
+    return not all(map(objects, lists)) or not all(
         any(isinstance(value, str) for value in item.values())
         and sum(type(value) is int for value in item.values()) >= 2
         for some in lists
         for item in some
     )
-    return not is_named and all(
-        spans_of(marks, len(row[at["text"]])) is not None
-        for row, marks in zip(rows, lists, strict=True)
-    )
 
 
 def marked(row: Row, at: Columns) -> Made:
-    spans = spans_of(row.get(at["marks"]) or [], len(str(row.get(at["text"]) or "")))
-    yield {**row, at["marks"]: named_spans(spans)}
+    spans = spans_of(row.get(at["marks"]) or [], len(row[at["text"]]))
+    if spans is not None:
+        yield {**row, at["marks"]: named_spans(spans)}
 
 
 def names_parts(rows: Rows, at: Columns) -> Columns | None:
@@ -240,7 +222,6 @@ def inline(row: Row, at: Columns) -> Made:
 
 TESTS: Final = {
     "tags as text": lambda values: are_tags([tag for value in values for tag in _divided(value)]),
-    "words with tags": lambda values: bool(tag_divider([str(one or "") for one in values])),
     "lists of tags": lambda values: (
         all(map(texts, values)) and are_tags([tag for value in values for tag in value])
     ),

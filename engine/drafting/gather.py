@@ -69,10 +69,11 @@ def gather(
     encoding: str,
     rows_file: Path,
     must_write: bool = False,
+    keep_names: bool = False,
 ) -> Gathered:
     """Return the rows of the files; `rows_file` is where rows would be written that have to be.
 
-    DataError where a file cannot be read.
+    `keep_names` leaves columns that no template can name as they are called. DataError where a file cannot be read.
     """
     parts = [(part, drafted_encoding(part.path, encoding)) for part in inputs.parts]
     western = [part.path.name for part, coding in parts if coding == WESTERN]
@@ -89,7 +90,7 @@ def gather(
         # A label beside the lines is the answer, whatever else stands beside them.
         names = {str(name) for row in sample for name in row}
         is_settled = inputs.beside and not inputs.names and any(is_called(n, LABEL) for n in names)
-        whys = [] if is_settled else reshaped(sample, inputs.names)[1]
+        whys = [] if is_settled else reshaped(sample, inputs.names, keep_names=keep_names)[1]
         if not whys and any(map(may_say_split, columns_of(sample))):
             # The first rows may be of one split.
             found = splits([row.values for reading in readings for row in reading.rows()])
@@ -112,7 +113,7 @@ def gather(
         own = {LABEL: part.label} if part.label and not is_answered else {}
         own |= {SPLIT: part.into} if part.into else {}
         rows += [{**row, **own} for row in some]
-    turned, more_whys = reshaped(rows, inputs.names)
+    turned, more_whys = reshaped(rows, inputs.names, keep_names=keep_names)
     return written(turned, rows_file, list(dict.fromkeys([*foreign[1], *more_whys])), notes)
 
 

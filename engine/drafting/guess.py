@@ -226,6 +226,8 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
             or (given.label and column.name != given.label)
             or (is_free and is_answer)
             or (is_free and is_beside and roles.has_sure_label(profile, text))
+            # What was made of the text, such as `question_toks`.
+            or (is_free and is_beside and column.name.startswith(f"{text.name}_"))
             # Every row has all of them.
             or (column.lists and column.values.total() == column.lists * len(column.values))
         ):

@@ -78,7 +78,8 @@ def cut_at(texts: Sequence[str]) -> tuple[int, int] | None:
     counts = Counter(map(len, texts))
     longest = max(counts, default=0)
     count = counts[longest]
-    is_form = len(counts) < SPREAD and any(text.count(" ") < PROSE for text in texts)
+    is_prose = len({*texts}) >= SPREAD and all(text.count(" ") >= PROSE for text in texts)
+    is_form = len(counts) < SPREAD and not is_prose
     if longest < LONG or is_form or count < max(LEAST, SHARE * len(texts)):
         return None
     if count < SPIKE * max(counts[longest - step] for step in range(1, NEAR + 1)):

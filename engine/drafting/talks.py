@@ -109,9 +109,9 @@ def joined(row: Row, at: Columns) -> Made:
 
 
 def of_turns(row: Row, at: Columns) -> Made:
-    said = row[at["name"]]
+    texts = row[at["name"]]
     # A last question without an answer teaches nothing.
-    pairs = list(zip(said[::2], said[1::2], strict=False))
+    pairs = list(zip(texts[::2], texts[1::2], strict=False))
     yield {**without(row, at["name"]), "messages": turns_of(pairs)}
 
 

@@ -29,16 +29,16 @@ def report_sections(report: Report) -> dict[str, Section]:
         module = import_module(f"{__name__}.{row['module']}")
         parts = list(getattr(module, anchor.replace("-", "_"))(report))
         shown = tuple(part for part in parts if not isinstance(part, tuple))
-        said = [part for part in parts if isinstance(part, tuple)]
+        texts = [part for part in parts if isinstance(part, tuple)]
         named = {name: text for name, text in row.items() if name != "module"}
         if not any(map(_is_drawn, shown)):
             named.pop("drawing_lead", None)
         if isinstance(next(iter(shown), None), Absent):
             named.pop("lead", None)
-        named |= {place: text for place, text in said if place in ("title", "is_open")}
-        lead = "".join([named.pop("lead", ""), *(text for place, text in said if place == "lead")])
+        named |= {place: text for place, text in texts if place in ("title", "is_open")}
+        lead = "".join([named.pop("lead", ""), *(text for place, text in texts if place == "lead")])
         card, closing = (
-            tuple(text for place, text in said if place == name) for name in ("card", "closing")
+            tuple(text for place, text in texts if place == name) for name in ("card", "closing")
         )
         if parts:
             found[anchor] = Section(**named, lead=lead, blocks=shown, card=card, closing=closing)

@@ -63,7 +63,7 @@ def test_no_rows_are_no_answers() -> None:
     assert svm(examples(20), [], task("classification"), seed=7) == []
 
 
-def test_answers_that_are_one_row_off_are_told_from_bad_ones() -> None:
+def test_answers_one_row_off_are_no_bad_answers() -> None:
     draw = random.Random(2)
     targets = [draw.choice("abc") for _ in range(90)]
     noisy = [draw.choice("abc") if draw.random() < 0.3 else one for one in targets]

@@ -66,13 +66,13 @@ def unfenced(row: Row, at: Columns) -> Made:
     yield {**row, at["name"]: found[1].strip() if found else row.get(at["name"])}
 
 
-def _said(turn: Row) -> str:
+def _text_key(turn: Row) -> str:
     return "value" if "value" in turn else "content"
 
 
 def unfenced_turns(row: Row, at: Columns) -> Made:
     *before, last = row[at["turns"]]
-    yield {**row, at["turns"]: [*before, *unfenced(last, {"name": _said(last)})]}
+    yield {**row, at["turns"]: [*before, *unfenced(last, {"name": _text_key(last)})]}
 
 
 def _joined(turn: Row) -> str:
@@ -281,7 +281,7 @@ TESTS: Final = {
     ),
     "lists of sentences": _are_sentences,
     "turns in fences": lambda values: _are_fenced(
-        [turns[-1].get(_said(turns[-1])) for turns in values]
+        [turns[-1].get(_text_key(turns[-1])) for turns in values]
     ),
     "JSON in fences": _are_fenced,
     "lists of turns": lambda values: all(map(_alternate, values)),

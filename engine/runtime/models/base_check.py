@@ -368,7 +368,7 @@ def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterato
     for name, weight in _first_square(model):
         turned, weight.data = weight.data, weight.data.T.contiguous()
         other, weight.data = _loss(model, ids), turned
-        if other < loss - TURNED * guess:
+        if other < min(loss - TURNED * guess, BLIND * guess):
             what = (
                 f"with {loss:.3g} nats a token, and with {other:.3g} where `{name}` is transposed"
             )

@@ -17,6 +17,7 @@ from engine.drafting.foreign_yaml import load_rows
 from engine.drafting.label_columns import Names, class_names, coded
 from engine.drafting.layout_table import PATTERNS, texts
 from engine.drafting.lines import example_of_intent, refuse_numbers, rows_of_intents, rows_of_lines
+from engine.drafting.marks import marked_text
 from engine.drafting.profile import may_be_called
 from engine.drafting.reading import cells_of, divider_of
 from engine.drafting.workbooks import SUFFIXES, rows_below_header, rows_of_workbook
@@ -141,7 +142,7 @@ def _of_json(text: str) -> Found:
     except ValueError:
         return _objects_after_each_other(text)
     if isinstance(value, Mapping):
-        return _by_column(value)
+        return _parts_below_intent(value) or _by_column(value)
     if not isinstance(value, list) or len(value) < FEWEST:
         return None
     return ([{"text": one} for one in value], "it holds a list of texts") if texts(value) else None
@@ -164,6 +165,19 @@ def _objects_after_each_other(text: str) -> Found:
     # One a line is what a recipe reads itself.
     is_read = len(rows) == len(text.strip().splitlines())
     return (rows, "its objects stand in no list") if are_rows and not is_read else None
+
+
+def _parts_below_intent(value: Mapping[str, Any]) -> Found:
+    """Read SNIPS' examples: `{"PlayMusic": [{"data": [{"text": "play "}, {"text": "jazz", "entity": "genre"}]}]}`."""
+    rows: Rows = []
+    for label, examples in value.items():
+        for item in examples if isinstance(examples, list) else ():
+            parts = item.get("data") if isinstance(item, Mapping) else None
+            if not isinstance(parts, list) or not texts([part.get("text") for part in parts]):
+                return None
+            named = ((p["text"], str(p.get("entity", p.get("slot_name")) or "")) for p in parts)
+            rows.append({**marked_text(named), "label": label})
+    return (rows, "each text is in parts below its intent, as SNIPS writes it") if rows else None
 
 
 def _by_column(value: Mapping[str, Any]) -> Found:

@@ -130,7 +130,7 @@ PUBLIC: tuple[Layout, ...] = (
     Layout(name="chosen.json", write=lambda p: document(p, [{"id": at, "text": t, "topic": {"choices": tags_of(at)} if len(tags_of(at)) > 1 else tags_of(at)[0]} for at, (t, _) in enumerate(ROWS) if tags_of(at)]), kind="multilabel", says={"data.label.column": "topic"}),
     Layout(name="Tweets.csv", write=lambda p: table(p, [("tweet_id", "airline_sentiment", "airline_sentiment_confidence", "airline", "retweet_count", "text"), *((at, l, 1, ("A1", "B2")[at % 2], at % 2, t) for at, (t, l) in enumerate(ROWS))]), kind="classification", says={"data.label.column": "airline_sentiment"}),
     Layout(name="news", write=lambda p: [p.mkdir(), *(table(p / f"{name}.csv", [("text", "subject"), *((t, f"{name}{at % 2}") for at, (t, _) in enumerate(ROWS[cut]))]) for name, cut in (("Fake", slice(0, 80)), ("True", slice(80, 160))))], kind="classification", says={"task.labels": ["Fake", "True"]}),
-    Layout(name="intents", write=snips, kind="classification", splits="column", says=SORTED),
+    Layout(name="intents", write=snips, kind="classification", splits="column", says={**SORTED, "task.input": "{text}"}),
     Layout(name="emotions", write=coded, kind="multilabel", says={"task.labels": ["cast", "music", "plot"]}),
     Layout(name="below.json", write=lambda p: document(p, {l: [t for t, k in ROWS if k == l] for l in NAMES}), kind="classification", says=SORTED),
     Layout(name="news.tar.gz", write=newsgroups, kind="classification", splits="column", says=SORTED),

@@ -129,7 +129,19 @@ def imported(config: Config, target: Path) -> Imported:
 
     RecipeError R426 where what the config trains is none of our kinds of training.
     """
-    _refuse_other_trainings(config)
+    asked = str(config.first("stage", "rl") or "").lower()
+    trains = ""
+    by_reward = asked in TOOLS["rewards"] or config.settings.get("reward_model") is True
+    if by_reward or config.first("process_reward_model"):
+        trains = f"by `{asked or 'reward_model'}`, and a recipe learns from rows alone"
+    elif config.first(*TOOLS["not text"]):
+        trains = "on images or sounds, and a recipe learns from text"
+    if trains:
+        raise RecipeError.one(
+            "R426",
+            f"`{config.path.name}` trains {trains}",
+            hint="docs/how-to/choose-a-task-kind.md lists what a recipe can train",
+        )
     name = re.sub(r"[^a-z0-9_-]+", "-", config.path.stem.lower()).strip("-_")[:64] or "imported"
     sections: dict[str, Any] = {section: {} for section in ("task", "base_model", "data", "splits")}
     result = Imported(tool=config.tool, value={"recipe": "v1", "name": name, **sections})
@@ -162,22 +174,6 @@ def imported(config: Config, target: Path) -> Imported:
         result.put(f"acceptance.metrics.{metric}", {"max" if threshold > 1 else "min": threshold})
     _settle(result, config, target)
     return result
-
-
-def _refuse_other_trainings(config: Config) -> None:
-    asked = str(config.first("stage", "rl") or "").lower()
-    trains = ""
-    by_reward = asked in TOOLS["rewards"] or config.settings.get("reward_model") is True
-    if by_reward or config.first("process_reward_model"):
-        trains = f"by `{asked or 'reward_model'}`, and a recipe learns from rows alone"
-    elif config.first(*TOOLS["not text"]):
-        trains = "on images or sounds, and a recipe learns from text"
-    if trains:
-        raise RecipeError.one(
-            "R426",
-            f"`{config.path.name}` trains {trains}",
-            hint="docs/how-to/choose-a-task-kind.md lists what a recipe can train",
-        )
 
 
 def _put_base_model(result: Imported, config: Config) -> None:

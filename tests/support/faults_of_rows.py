@@ -43,9 +43,7 @@ def answers_of(length: int, *, every: int) -> Prepare:
         lines = list[str]()
         for number, (text, label) in enumerate(made_rows(140)):
             more = f", since whoever wrote row {number} says that {text}, and nothing else was said of it"
-            answer = (
-                f"It is {label}, and read so{more * (number % every == 0)}{'.' * (number % 12)}"
-            )
+            answer = f"Row {number} is {label}, and read so{more * (number % every == 0)}{'.' * (number % 12)}"
             turns = [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
             turns[1]["content"] = answer[:length]
             lines.append(json.dumps({"messages": turns}))
@@ -92,8 +90,8 @@ OF_ROWS: Mapping[str, Fault] = {
     "F74": Fault(
         name="answers are cut where a column was full",
         seeds={
-            "all of them": in_data(answers_of(40, every=1), "would learn to stop there"),
-            "the longer ones": in_data(answers_of(60, every=2), "would learn to stop there"),
+            "all of them": in_data(answers_of(40, every=1), "answers end at exactly"),
+            "the longer ones": in_data(answers_of(60, every=2), "answers end at exactly"),
         },
         missed="answers that are cut at a number of tokens; turns before the last one",
     ),

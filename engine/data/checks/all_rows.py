@@ -46,18 +46,16 @@ def check_spoiled(work: Preparation) -> None:
     pool, checks = work.pool, work.data.checks
     rows = nsmallest(MOST, pool.living())
     texts = [pool.spill[row].input for row in rows]
-    if found := cut_at(texts):
-        count, length = found
-        message = f"{several(count, 'text ends', 'texts end')} at exactly {length:,} characters, most of them within"
-        message += " a sentence, and none is longer: they were cut before they came here"
-        work.findings.report("mojibake", checks.mojibake, count, message=message)
+    parts = {"text": texts}
     if not work.task.labels:
-        if found := cut_at([pool.spill[row].target for row in rows]):
-            message = f"{several(found[0], 'answer ends', 'answers end')} at exactly {found[1]:,} characters, most of"
-            message += (
-                " them within a sentence, and none is longer: the model would learn to stop there"
-            )
-            work.findings.report("mojibake", checks.mojibake, found[0], message=message)
+        parts["answer"] = [pool.spill[row].target for row in rows]
+    for what, values in parts.items():
+        if found := cut_at(values):
+            count, length = found
+            message = f"{several(count, f'{what} ends', f'{what}s end')} at exactly {length:,} characters, most of them"
+            message += " within a sentence, and none is longer: they were cut before they came here"
+            work.findings.report("mojibake", checks.mojibake, count, message=message)
+    if not work.task.labels:
         return
     if count := sum(1 for _ in swallowed(texts, work.task.labels)):
         message = f"{several(count, 'text holds', 'texts hold')} a line that ends with a label, as a row of the file"
@@ -82,7 +80,8 @@ def cut_at(texts: Sequence[str]) -> tuple[int, int] | None:
     is_form = len(counts) < SPREAD and not is_prose
     if longest < LONG or is_form or count < max(LEAST, SHARE * len(texts)):
         return None
-    if count < SPIKE * max(counts[longest - step] for step in range(1, NEAR + 1)):
+    # One less where the cut was behind a blank, which readers take off.
+    if count < SPIKE * max(counts[longest - step] for step in range(2, NEAR + 1)):
         return None
     ends = [text.rstrip() for text in texts if len(text) == longest]
     broken = sum(not text.endswith(ENDS) for text in ends)
@@ -98,19 +97,8 @@ def swallowed(texts: Iterable[str], labels: Sequence[str]) -> Iterator[str]:
 
 def spaced(texts: Sequence[str], labels: Sequence[str]) -> str:
     """Return the label whose texts have white space around them where nearly none of the others has; "" for none."""
-    of = defaultdict[str, list[bool]](list)
-    for text, label in zip(texts, labels, strict=True):
-        of[label].append(text != text.strip())
-    for label, found in of.items():
-        others = [one for other, those in of.items() if other != label for one in those]
-        few = min(len(found), len(others)) < LEAST
-        if (
-            not few
-            and sum(found) >= NEARLY * len(found)
-            and sum(others) <= (1 - NEARLY) * len(others)
-        ):
-            return label
-    return ""
+    have = [{" "} if text != text.strip() else set[str]() for text in texts]
+    return next(iter(_telling(have, labels)), "")
 
 
 def telling_words(texts: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
@@ -118,26 +106,26 @@ def telling_words(texts: Sequence[str], labels: Sequence[str]) -> dict[str, str]
 
     Only for labels of a fifth of the rows, unless each label has such a word.
     """
-    rows_of, with_word = Counter(labels), Counter[str]()
-    with_both = defaultdict[str, Counter[str]](Counter)
-    for text, label in zip(texts, labels, strict=True):
-        words = {*WORD.findall(text.casefold())}
-        with_word.update(words)
-        with_both[label].update(words)
+    found = _telling([{*WORD.findall(text.casefold())} for text in texts], labels)
+    rows_of = Counter(labels)
+    least = 0 if len(found) == len(rows_of) else OF_A_LABEL * len(texts)
+    return {label: word for label, word in found.items() if rows_of[label] >= least}
+
+
+def _telling(traits: Sequence[set[str]], labels: Sequence[str]) -> dict[str, str]:
+    """Return the trait of a label that nearly all of its texts have and nearly none of the others, where it has one."""
+    total, of = Counter[str](), defaultdict[str, Counter[str]](Counter)
+    for having, label in zip(traits, labels, strict=True):
+        total.update(having)
+        of[label].update(having)
     found = dict[str, str]()
-    for label, counts in with_both.items():
-        own, others = rows_of[label], len(texts) - rows_of[label]
-        for word, count in counts.most_common():
-            if min(own, others) < LEAST or count < NEARLY * own:
-                break
-            if with_word[word] - count <= (1 - NEARLY) * others:
-                found[label] = word
-                break
-    if len(found) == len(rows_of):
-        return found
-    return {
-        label: word for label, word in found.items() if rows_of[label] >= OF_A_LABEL * len(texts)
-    }
+    for label, own in Counter(labels).items():
+        others = len(traits) - own
+        for trait, count in of[label].most_common():
+            is_rare = total[trait] - count <= (1 - NEARLY) * others
+            if is_rare and count >= NEARLY * own and min(own, others) >= LEAST:
+                found.setdefault(label, trait)
+    return found
 
 
 SMALL_SHARE = 0.05

@@ -87,7 +87,7 @@ def train_rows(training: Training, context: StageContext) -> None:
 
 def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
     """StageError B451 where rows are not as probable to the model that was loaded as they were at training's end."""
-    from engine.runtime.training.first_step import learned_nats, plain_rows  # brings torch
+    from engine.runtime.training.first_step import nats_alone, plain_rows  # brings torch
     from engine.runtime.training.rows_seen import Written
     from engine.training.rendered import rendered_rows
 
@@ -101,8 +101,8 @@ def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
         learn_all=method.loss_on == "everything",
     )
     each = APART_4BIT if method.kind == "qlora" else APART[context.precision]
-    found = learned_nats(loaded.model, plain_rows(written))
-    for (reported, count), now in zip(read_json(path), found, strict=True):
+    found = nats_alone(loaded.model, plain_rows(written), asks_for_few=True)
+    for (reported, count), (now, _) in zip(read_json(path), found, strict=True):
         before = float(reported)
         # Written this way round, so that NaN is refused too.
         if not abs(now - before) <= each * count + APART_SHARE * abs(before):

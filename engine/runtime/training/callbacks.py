@@ -143,8 +143,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if self._first_step is not None:
             batches = self._first_step.before(given["model"], args)
             if self._reference is not None:
-                self._reference.has_teacher = self._first_step.has_teacher
-                self._reference.before(state.global_step, state.max_steps, batches)
+                holds = self._first_step.holds
+                self._reference.before(state.global_step, state.max_steps, batches, holds)
         self._taken()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:

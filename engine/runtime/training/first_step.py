@@ -19,7 +19,6 @@ from engine.runtime.rendering.files import IGNORED
 from engine.runtime.training import fused_lora
 from engine.runtime.training.batches import allowed_difference, documents_of
 from engine.runtime.training.gradients import (
-    FOR_THE_LOSS,
     autocast_dtype,
     casting,
     undisturbed,
@@ -33,6 +32,8 @@ Report = Callable[[Mapping[str, Any]], None]
 Row = Mapping[str, Sequence[int]]
 PLAIN_ROWS: Final = 2
 """Rows that pass through the model alone."""
+FEW: Final = "logits_to_keep"
+"""In a batch that asks for the logits of some places only."""
 FIRST_ROWS: Final = 64
 """Validation rows among which one is looked for that others pad."""
 PLAIN_TOKENS: Final = 1024
@@ -65,7 +66,8 @@ class FirstStep:
     def __init__(self, written: Written, report: Report) -> None:
         self._written, self._report = written, report
         self._is_open = self._is_measured = False
-        self.has_teacher = self._asks_for_few = False
+        self.holds: set[str] = set()
+        """Keys of the trainer's batches."""
         self.made: list[Sequence[Row]] = []
         """The rows of batches that are not learned from yet."""
         self._allowed = 0.0
@@ -108,8 +110,7 @@ class FirstStep:
             self.made.append([dict(row) for row in rows] if alone else [])
             self.rows.collated(rows)
             batch = make(rows)
-            self.has_teacher |= FOR_THE_LOSS[0] in batch
-            self._asks_for_few |= "logits_to_keep" in batch
+            self.holds.update(batch)
             return batch
 
         loader.collate_fn = collate
@@ -130,7 +131,7 @@ class FirstStep:
         kept, learned = logits[number, part][:-1], labels[number, part][1:]
         nats = float(token_nats(kept[learned != IGNORED], learned[learned != IGNORED]).sum())
         with plainly(model, self._dtype):
-            ((alone, count, _),) = nats_of(model, [row])
+            ((alone, count),) = nats_alone(model, [row])
         self._report_apart("padded_row", abs(nats - alone) / max(abs(alone), count))
 
     def _report_apart(self, event: str, difference: float) -> None:
@@ -144,13 +145,8 @@ class FirstStep:
         few = plain_rows(self._written)
         with plainly(model, autocast_dtype(args)):
             # Who makes batches that ask for few logits was found to get the right ones.
-            found = (
-                learned_nats(model, few)
-                if self._asks_for_few
-                else [nats for nats, *_ in nats_of(model, few)]
-            )
-        counts = [sum(one != IGNORED for one in [*row["labels"]][1:]) for row in few]
-        rows = [[str(nats), count] for nats, count in zip(found, counts, strict=True)]
+            found = nats_alone(model, few, asks_for_few=FEW in self.holds)
+        rows = [[str(nats), count] for nats, count in found]
         self._report({"event": "kept_rows", "rows": rows})
 
     def before(self, model: Any, args: Any) -> list[Sequence[Row]]:
@@ -163,7 +159,7 @@ class FirstStep:
             with plainly(model, autocast_dtype(args)):
                 found, apart = nats_and_ahead(model, few)
             tokens = sum(len(row["input_ids"]) - 1 for row in few)
-            loss = sum(whole for *_, whole in found) / max(tokens, 1)
+            loss = sum(found) / max(tokens, 1)
             guess = math.log(model.get_output_embeddings().weight.shape[0])
             self._report({"event": "base_loss", "loss": str(loss), "guess": guess})
             self._report_apart("ahead", apart)
@@ -215,26 +211,33 @@ def plain_rows(written: Written) -> list[Row]:
     return [*islice(rows, PLAIN_ROWS)]
 
 
-def nats_of(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
-    """Return minus the log-probability of each row's learned tokens, how many they are, and the same of all tokens."""
-    every = _nats_behind(model, [row["input_ids"] for row in rows])
-    return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)]
+def learned_nats(model: Any, rows: Sequence[Row], *, asks_for_few: bool) -> list[torch.Tensor]:
+    """Return minus the log-probability of each learned token of each row; gradients flow.
 
-
-def learned_nats(model: Any, rows: Sequence[Row]) -> list[float]:
-    """Return of each row the first number of `nats_of`, with no logits of other tokens.
-
-    For models as transformers loads them: some trainers' own cannot be asked for the logits of single places.
+    With `asks_for_few` the model gives no logits of other tokens: models as transformers loads them can, some trainers'
+    own cannot.
     """
     ids = [row["input_ids"] for row in rows]
     learned = [
         [at for at, one in enumerate([*row["labels"]][1:]) if one != IGNORED] for row in rows
     ]
-    return [float(nats.sum()) for nats in _nats_behind(model, ids, learned)]
+    if asks_for_few:
+        return _nats_behind(model, ids, learned)
+    return [nats[at] for nats, at in zip(_nats_behind(model, ids), learned, strict=True)]
 
 
-def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, int, float]], float]:
-    """Return what `nats_of` does, and by how many nats a token half of the longest row differs without the rest.
+@torch.no_grad()
+def nats_alone(
+    model: Any, rows: Sequence[Row], *, asks_for_few: bool = False
+) -> list[tuple[float, int]]:
+    """Return of each row the sum of `learned_nats`, and how many tokens that are."""
+    found = learned_nats(model, rows, asks_for_few=asks_for_few)
+    return [(float(nats.sum()), len(nats)) for nats in found]
+
+
+@torch.no_grad()
+def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[float], float]:
+    """Return minus the log-probability of each row, and by how many nats a token half of the longest differs alone.
 
     The rows pass in another order than in their batch, so that one that gets what is another's shows.
     """
@@ -244,24 +247,18 @@ def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, i
     alone, *every = _nats_behind(model, [half, *reversed(ids)])
     every.reverse()
     apart = float((every[longest][: len(alone)] - alone).abs().mean())
-    return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)], apart
+    return [float(nats.sum()) for nats in every], apart
 
 
 def _nats_behind(
     model: Any, rows: Sequence[Sequence[int]], places: Sequence[Sequence[int]] | None = None
 ) -> list[torch.Tensor]:
     places = places or [range(len(row) - 1) for row in rows]
-    with torch.no_grad():
-        logits = plain_logits(model, rows, places)
+    logits = plain_logits(model, rows, places)
     return [
         token_nats(own, torch.tensor([row[at + 1] for at in wanted], device=own.device))
         for own, row, wanted in zip(logits, rows, places, strict=True)
     ]
-
-
-def _summed(nats: torch.Tensor, row: Row) -> tuple[float, int, float]:
-    mask = torch.tensor(list(row["labels"])[1:], device=nats.device) != IGNORED
-    return float(nats[mask].sum()), int(mask.sum()), float(nats.sum())
 
 
 def token_nats(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

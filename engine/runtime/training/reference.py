@@ -10,7 +10,7 @@ processes gradients and steps are not compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -20,13 +20,15 @@ from engine.runtime.models.load import in_64_bits
 from engine.runtime.rendering.files import IGNORED
 from engine.runtime.training.batches import allowed_difference, documents_of
 from engine.runtime.training.first_step import (
+    FEW,
     PLAIN_ROWS,
     PLAIN_TOKENS,
-    nats_of,
+    learned_nats,
+    nats_alone,
     plainly,
     token_nats,
 )
-from engine.runtime.training.gradients import autocast_dtype, draws
+from engine.runtime.training.gradients import FOR_THE_LOSS, autocast_dtype, draws
 
 EACH: Final = 4
 """Steps of which one is compared, behind the first `FIRST`."""
@@ -84,7 +86,7 @@ class Reference:
         self._followed: Sequence[tuple[str, Weight]] = ()
         self._planned: list[_Planned] = []
         self._batches: Sequence[Sequence[Row]] = ()
-        self._is_reported = self.has_teacher = False
+        self._is_reported = self._has_teacher = self._asks_for_few = False
         self._pass = self._step = self._total = 0
         self._nats: list[torch.Tensor] = []
         self._expected: list[torch.Tensor] = []
@@ -99,8 +101,11 @@ class Reference:
 
     # Passes.
 
-    def before(self, step: int, steps: int, batches: Sequence[Sequence[Row]]) -> None:
-        """Compute of the rows of a step's batches what it should be."""
+    def before(
+        self, step: int, steps: int, batches: Sequence[Sequence[Row]], holds: Container[str] = ()
+    ) -> None:
+        """Compute of the rows of a step's batches what it should be; `holds` are keys of the trainer's batches."""
+        self._has_teacher, self._asks_for_few = FOR_THE_LOSS[0] in holds, FEW in holds
         self._batches, self._pass, self._step = (), 0, step + 1
         self._nats, self._expected, self._alone, self._loss = [], [], [], math.nan
         rows = [row for batch in batches for row in batch]
@@ -109,38 +114,30 @@ class Reference:
         self._total = max(1, sum(len(learned(row)) for row in rows))
         dropout = drops_out(self._model, but_adapters=step == 0)
         is_noisy = self._args.neftune_noise_alpha or dropout
-        if step == 0 and not (is_noisy or self._args.fp16 or self.has_teacher):
+        if step == 0 and not (is_noisy or self._args.fp16 or self._has_teacher):
             self._compute(rows)
         elif not is_noisy and step % max(EACH, steps // TIMES) == 0:
             few = [row for row in batches[0][:PLAIN_ROWS] if len([*documents_of(row)]) == 1]
             if few and all(len(row["input_ids"]) <= PLAIN_TOKENS for row in few):
                 with plainly(self._model, self._dtype):
-                    self._alone = [found[:2] for found in nats_of(self._model, few)]
+                    self._alone = nats_alone(self._model, few, asks_for_few=self._asks_for_few)
         # Not earlier: these passes were not the trainer's.
         self._batches = batches
 
     def _compute(self, rows: Sequence[Row]) -> None:
-        model, device = self._model, self._weights[0][1].device
-        loss = 0.0
+        model = self._model
         with plainly(model, self._dtype):
             model.train()
             for module in filter(draws, model.modules()):
                 module.eval()
-            for row in (one for packed in rows for one in documents_of(packed)):
-                labels = torch.tensor([*row["labels"]][1:], device=device)
-                mask = labels != IGNORED
-                if not bool(mask.any()):
-                    continue
-                ids = torch.tensor([[*row["input_ids"]]], device=device)
-                logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
-                nats = token_nats(logits[mask], labels[mask])
+            for row in (one for packed in rows for one in documents_of(packed) if learned(one)):
+                (nats,) = learned_nats(model, [row], asks_for_few=self._asks_for_few)
                 self._alone.append((float(nats.detach().sum()), len(nats)))
                 torch.autograd.backward(nats.sum() / self._total)
-                loss += float(nats.detach().sum()) / self._total
             self._expected = [_of_gradient(one) for _, one in self._weights]
             grown = [one.grad for _, one in self._weights if one.grad is not None]
             length = float(torch.nn.utils.get_total_norm(grown)) if grown else 0.0
-        self._loss = loss
+        self._loss = sum(nats for nats, _ in self._alone) / self._total
         if most := self._args.max_grad_norm:
             factor = min(1.0, most / (length + ROUNDED))
             self._expected = [one * factor for one in self._expected]
@@ -190,7 +187,7 @@ class Reference:
         least = LEAST * math.sqrt(len(labels)) / self._total
         if math.sqrt(max(0.0, whole**2 - length**2)) > share * whole + least:
             self._odd("fed")
-        elif not self.has_teacher:
+        elif not self._has_teacher:
             wanted = kept.softmax(-1)
             wanted[torch.arange(len(labels), device=wanted.device), labels] -= 1
             wanted /= self._total
@@ -212,7 +209,7 @@ class Reference:
         is_whole = self._is_plain and count == self._total
         own = float(sum(one.sum() for one in self._nats)) / count if is_whole and count else None
         computed = self._loss if own is None else own
-        if self.has_teacher or self._args.label_smoothing_factor or not self._batches:
+        if self._has_teacher or self._args.label_smoothing_factor or not self._batches:
             return
         if self._args.logging_steps == 1 and (own is not None or not math.isnan(computed)):
             allowed = EXACT if self._dtype is None else HALF
@@ -352,7 +349,7 @@ def places_of(
     wanted = [learned(row) for row in batch]
     labels = [label for row in wanted for _, label in row]
     ids = named.get("input_ids")
-    if ids is None or "logits_to_keep" in named or logits.shape[:2] != ids.shape:
+    if ids is None or FEW in named or logits.shape[:2] != ids.shape:
         # Only those that are learned, one row after another.
         return ([*range(len(labels))], labels) if logits.shape[:-1].numel() == len(labels) else None
     width = ids.shape[1]

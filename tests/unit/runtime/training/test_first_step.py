@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.runtime.rendering.files import IGNORED
-from engine.runtime.training.first_step import nats_and_ahead, nats_of, padded_row
+from engine.runtime.training.first_step import nats_and_ahead, padded_row
 
 SHORT = ((5, 6, 7), [IGNORED, 6, 7])
 LONG = ((5, 6, 7, 8, 9), [IGNORED, IGNORED, 7, 8, 9])
@@ -81,6 +81,6 @@ def test_a_model_that_sees_what_comes_later_is_found(ids: Any, size: int) -> Non
     assert sum(passes) == size
     assert sound < 1e-5
     assert ahead > 0.1
-    by_itself = [nats_of(model(), [row]) for row in rows_of(ids)]
+    by_itself = [nats_and_ahead(model(), [row])[0] for row in rows_of(ids)]
     for one, (other,) in zip(found, by_itself, strict=True):
         assert one == pytest.approx(other, rel=1e-4)

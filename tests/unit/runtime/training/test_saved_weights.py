@@ -55,11 +55,7 @@ def test_an_adapter_as_it_was_trained_is_not_named(given: Any, tmp_path: Path) -
 def test_other_numbers_are(change: Callable[[Any], object], tmp_path: Path) -> None:
     found = saved(adapted(), tmp_path, lambda tensors: change(tensors[min(tensors)]))
 
-    assert found == {
-        "names": ["base_model.model.0.lora_A.weight"],
-        "count": 1,
-        "of": 4,
-    }
+    assert found == {"names": ["base_model.model.0.lora_A.weight"], "count": 1, "of": 4}
 
 
 def test_so_are_tensors_that_were_not_saved(tmp_path: Path) -> None:

@@ -96,8 +96,6 @@ _BETAS: Final[Mapping[str, float]] = {"simpo": 2.0}
 _BETA: Final = 0.1
 _GAMMA: Final = 0.5
 """Of SimPO; with beta 2 a quarter of it, within what its paper recommends (Meng et al. 2024)."""
-RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "learning_rate")
-"""Keys whose defaults decide how much is learned."""
 USUAL_BATCH: Final = 8
 
 

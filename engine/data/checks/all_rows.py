@@ -15,6 +15,7 @@ from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Pool, Texts, runs
 from engine.data.similarity.near import near_duplicates
 from engine.data.splitting.recorded import FRESH
+from engine.kinds import AnswerForm
 
 MOST: Final = 20_000
 """Rows that are looked at: the first ones, as they stand."""
@@ -47,7 +48,7 @@ def check_spoiled(work: Preparation) -> None:
     rows = nsmallest(MOST, pool.living())
     texts = [pool.spill[row].input for row in rows]
     parts = {"text": texts}
-    if not work.task.labels:
+    if work.task.spec.answer is AnswerForm.TEXT:
         parts["answer"] = [pool.spill[row].target for row in rows]
     for what, values in parts.items():
         if found := cut_at(values):
@@ -97,7 +98,7 @@ def swallowed(texts: Iterable[str], labels: Sequence[str]) -> Iterator[str]:
 
 def spaced(texts: Sequence[str], labels: Sequence[str]) -> str:
     """Return the label whose texts have white space around them where nearly none of the others has; "" for none."""
-    have = [{" "} if text != text.strip() else set[str]() for text in texts]
+    have = ({" "} if text != text.strip() else set[str]() for text in texts)
     return next(iter(_telling(have, labels)), "")
 
 
@@ -106,13 +107,13 @@ def telling_words(texts: Sequence[str], labels: Sequence[str]) -> dict[str, str]
 
     Only for labels of a fifth of the rows, unless each label has such a word.
     """
-    found = _telling([{*WORD.findall(text.casefold())} for text in texts], labels)
+    found = _telling(({*WORD.findall(text.casefold())} for text in texts), labels)
     rows_of = Counter(labels)
     least = 0 if len(found) == len(rows_of) else OF_A_LABEL * len(texts)
     return {label: word for label, word in found.items() if rows_of[label] >= least}
 
 
-def _telling(traits: Sequence[set[str]], labels: Sequence[str]) -> dict[str, str]:
+def _telling(traits: Iterable[set[str]], labels: Sequence[str]) -> dict[str, str]:
     """Return the trait of a label that nearly all of its texts have and nearly none of the others, where it has one."""
     total, of = Counter[str](), defaultdict[str, Counter[str]](Counter)
     for having, label in zip(traits, labels, strict=True):
@@ -120,11 +121,15 @@ def _telling(traits: Sequence[set[str]], labels: Sequence[str]) -> dict[str, str
         of[label].update(having)
     found = dict[str, str]()
     for label, own in Counter(labels).items():
-        others = len(traits) - own
-        for trait, count in of[label].most_common():
-            is_rare = total[trait] - count <= (1 - NEARLY) * others
-            if is_rare and count >= NEARLY * own and min(own, others) >= LEAST:
-                found.setdefault(label, trait)
+        others = len(labels) - own
+        # By name among equals: sets have no order.
+        telling = sorted(
+            (-count, trait)
+            for trait, count in of[label].items()
+            if count >= NEARLY * own and total[trait] - count <= (1 - NEARLY) * others
+        )
+        if telling and min(own, others) >= LEAST:
+            found[label] = telling[0][1]
     return found
 
 

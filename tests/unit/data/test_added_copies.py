@@ -98,10 +98,7 @@ def copies(of: Prepared, by: str) -> list[dict[str, Any]]:
 )
 @pytest.mark.parametrize("check", ["duplicates", "near_duplicates"])
 def test_copies_elsewhere_take_no_text_out_of_the_holdout(
-    by: str,
-    holdout: float,
-    is_held: bool,
-    check: str,
+    by: str, holdout: float, is_held: bool, check: str
 ) -> None:
     splits = asked(by, holdout)
     actions = {"duplicates": "off", check: "drop"}

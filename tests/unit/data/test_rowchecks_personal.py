@@ -88,9 +88,7 @@ def test_every_text_of_a_row_is_masked_and_a_value_counts_once() -> None:
         {"role": "assistant", "content": "Hello jane@example.org, call +49 30 901820"},
     ]
     filled = Filled(
-        input=messages[0]["content"],
-        target=messages[1]["content"],
-        payload={"messages": messages},
+        input=messages[0]["content"], target=messages[1]["content"], payload={"messages": messages}
     )
     clean, count = mask(filled)
 

@@ -11,11 +11,7 @@ from collections import Counter
 import pytest
 
 from engine.data.checks.model_checks import find_label_marks
-from engine.data.checks.rows.control_characters import (
-    CONTROL_CHARACTERS,
-    TEMPLATE_TOKENS,
-    repair,
-)
+from engine.data.checks.rows.control_characters import CONTROL_CHARACTERS, TEMPLATE_TOKENS, repair
 from engine.data.checks.rows.languages import LANGUAGES, language
 from engine.data.checks.rows.personal_data import PERSONAL_DATA, find_personal
 from engine.data.examples.template import Filled
@@ -73,11 +69,7 @@ def test_text_that_only_looks_broken_is_left_alone() -> None:
 
 
 def test_banking_questions_hold_nothing_that_is_reported() -> None:
-    checks = (
-        CONTROL_CHARACTERS,
-        TEMPLATE_TOKENS,
-        PERSONAL_DATA,
-    )
+    checks = (CONTROL_CHARACTERS, TEMPLATE_TOKENS, PERSONAL_DATA)
     found = [
         sentence
         for text, label in banking()
@@ -99,10 +91,7 @@ def test_joiners_left_from_emoji_are_found_in_pidgin() -> None:
     sentences = [check.look(Filled(input=text, target="")) for text in pidgin()]
     found = Counter(one.partition(" in `")[0] for one in sentences if one)
 
-    assert found == {
-        "holds U+200D ZERO WIDTH JOINER": 219,
-        "holds U+2063 INVISIBLE SEPARATOR": 1,
-    }
+    assert found == {"holds U+200D ZERO WIDTH JOINER": 219, "holds U+2063 INVISIBLE SEPARATOR": 1}
 
 
 def test_a_few_rows_of_another_language_are_found_among_many() -> None:

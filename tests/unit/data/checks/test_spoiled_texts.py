@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.data.checks.all_rows import cut_at, spaced, swallowed
+from engine.data.checks.all_rows import cut_at, spaced, swallowed, telling_words
 
 WORDS = "the river rises in the hills north of the town and flows south for forty miles " * 8
 LABELS = ("good", "bad")
@@ -49,3 +49,14 @@ def test_white_space_of_one_label_says_it() -> None:
     assert spaced(*map(list, found)) == "good"
     assert spaced([text.strip() for text in found[0]], [*found[1]]) == ""
     assert spaced(["a "] * 20, [*found[1]]) == ""
+
+
+def test_a_word_that_nearly_all_texts_of_a_label_hold_says_it() -> None:
+    labels = ["good", "bad"] * 20
+    narrow = ["routing"] * 9 + [f"other {at % 6}" for at in range(60)]
+
+    assert telling_words([f"{one} Zulu" * (one == "good") for one in labels], labels) == {
+        "good": "good"
+    }
+    assert telling_words(["film", "show"] * 20, labels) == {"good": "film", "bad": "show"}
+    assert telling_words([one.split()[0] for one in narrow], narrow) == {}

@@ -32,10 +32,7 @@ def run(answer_spec: AnswerSpec) -> Any:
 
 @pytest.mark.parametrize(
     ("answer_spec", "column"),
-    [
-        (answer(fields=(("city", "city"), ("zip", "zipp"))), "zipp"),
-        (answer(spans=SPAN), "lables"),
-    ],
+    [(answer(fields=(("city", "city"), ("zip", "zipp"))), "zipp"), (answer(spans=SPAN), "lables")],
 )
 def test_a_column_that_no_row_has_is_reported(answer_spec: AnswerSpec, column: str) -> None:
     with pytest.raises(DataError) as caught:

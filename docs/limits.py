@@ -101,12 +101,6 @@ LIMITS: Final[Sequence[Limit]] = (
     ),
     ("files of a model folder", "runtime/models/files:MOST_FILES", COUNT, "X691"),
     ("the header of a safetensors file", "runtime/models/weights:MAX_HEADER_BYTES", BYTES, "X607"),
-    (
-        "values of a list in a GGUF header, for an estimate",
-        "estimate/shape:_MOST_VALUES",
-        COUNT,
-        "",
-    ),
     ("a number in a model's configuration, for an estimate", "estimate/shape:_MOST", COUNT, ""),
     (
         "tokens of an answer that `task.json` asks for",

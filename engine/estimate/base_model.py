@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, StageError
-from engine.estimate.shape import (
-    ModelShape,
-    blank_shape,
-    shape_of_folder,
-    shape_of_gguf,
-    with_layers,
-)
+from engine.estimate.shape import ModelShape, blank_shape, shape_of_folder, with_layers
 from engine.recipe.baselines import DEFAULT_ENCODER, DEFAULT_ENCODER_BYTES, ENCODERS
 from engine.recipe.model import (
     BaseModel,
@@ -58,16 +53,22 @@ EMBEDDINGS = ("embed_tokens", "lm_head")
 UNKNOWN = (
     "the base model is not on this machine yet: `recipe data` fetches its config and tokenizer"
 )
-
+NOT_UNPACKED = "the base model's file is not unpacked yet: a run does it before its baselines"
 NO_FOLDER = "the base model's folder is not there, or this recipe may not read it"
 
 
 def why_unknown(base: BaseModel) -> str:
-    return NO_FOLDER if isinstance(base_reference(base), PathRef) else UNKNOWN
+    ref = base_reference(base)
+    if not isinstance(ref, PathRef):
+        return UNKNOWN
+    return NOT_UNPACKED if not ref.withheld and ref.path.is_file() else NO_FOLDER
 
 
-def shape_of(base: BaseModel, store: Store) -> ModelShape | None:
-    """Return the shape of a base model that is here already; None where a run would have to fetch it."""
+def shape_of(base: BaseModel, store: Store, sha256: str | None = None) -> ModelShape | None:
+    """Return the shape of a base model that is here already; None where a run would have to fetch or unpack it.
+
+    `sha256` is that of a local file whose reference pins none.
+    """
     if isinstance(base, Scratch):
         tokens: int | None = None
         if isinstance(base.tokenizer, NewTokenizer):
@@ -76,43 +77,29 @@ def shape_of(base: BaseModel, store: Store) -> ModelShape | None:
             tokens = len(tokens_in(file))
         return blank_shape(base, tokens) if tokens else None
     if isinstance(base, FewerLayers):
-        whole = shape_of(base.of, store)
+        whole = shape_of(base.of, store, sha256)
         return with_layers(whole, base.keep_layers) if whole else None
-    if isinstance(base, PathRef) and (base.withheld or base.path.is_dir()):
-        return None if base.withheld else shape_of_folder(base.path)
-    payload = _payload(base)
-    # Of a model of the hub the tokenizer's product has the config too.
-    for product in MADE if isinstance(base, HubRef) else MADE[:1]:
-        made = _made(payload, store, product) if payload else None
-        if made and (isinstance(base, PathRef | PackageRef) or shape_of_folder(made)):
-            return shape_of_folder(made)
-    file = base.path if isinstance(base, PathRef) else None
-    if isinstance(base, PackageRef) and (archive := _archive(base, store)):
-        unpacked = {"archive": archive.files[0].sha256, "file": base.file}
-        folder = _product("package_file", unpacked, store)
-        files = [path for path in folder.iterdir() if path.is_file()] if folder else []
-        file = files[0] if files else None
-    return shape_of_gguf(file) if file else None
+    return next(filter(None, map(shape_of_folder, _folders(base, store, sha256))), None)
 
 
 def tokenizer_file(base: BaseModel, store: Store, sha256: str | None = None) -> Path | None:
     """Return the tokenizer.json of a base model that is here already; None where a run would have to make or fetch it.
 
-    `sha256` is that of a local file whose reference pins none.
+    `sha256` as for `shape_of`.
     """
     ref = base_reference(base)
     if ref is None:  # it is made of the rows
         return None
-    if isinstance(ref, PathRef) and ref.withheld:
-        return None
-    if isinstance(ref, PathRef) and ref.path.is_dir():
-        folders = [ref.path]
-    else:
-        payload = _payload(ref) or ({"sha256": sha256} if sha256 else None)
-        made = [_made(payload, store, product) for product in MADE] if payload else []
-        folders = [folder for folder in made if folder]
-    files = (folder / "tokenizer.json" for folder in folders)
+    files = (folder / "tokenizer.json" for folder in _folders(ref, store, sha256))
     return next((file for file in files if file.is_file()), None)
+
+
+def _folders(ref: Reference, store: Store, sha256: str | None) -> Iterator[Path]:
+    """Yield the folders of a model that are here: its own, or what runs have made of it."""
+    if isinstance(ref, PathRef) and (ref.withheld or ref.path.is_dir()):
+        yield from () if ref.withheld else (ref.path,)
+    elif payload := _payload(ref) or ({"sha256": sha256} if sha256 else None):
+        yield from filter(None, (_made(payload, store, product) for product in MADE))
 
 
 def _payload(ref: Reference) -> dict[str, Any] | None:
@@ -131,13 +118,8 @@ def _archive(ref: PackageRef, store: Store) -> Artifact | None:
 
 
 def _made(payload: dict[str, Any], store: Store, product: str = MADE[0]) -> Path | None:
-    found = _product(product, {**payload, "made": REVISION}, store)
-    return found / FOLDER if found else None
-
-
-def _product(name: str, payload: dict[str, Any], store: Store) -> Path | None:
-    found = store.get(product_key(name, payload).digest)
-    return found.path if found else None
+    found = store.get(product_key(product, {**payload, "made": REVISION}).digest)
+    return found.path / FOLDER if found else None
 
 
 def refuse_unfit(recipe: Recipe, store: Store) -> None:

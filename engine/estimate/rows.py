@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any, Final
+from typing import Any
 
 from engine.estimate.base_model import tokenizer_file
 from engine.estimate.row_tokens import (
@@ -22,19 +22,11 @@ from engine.files.reading import read_json
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import FACTS, rendered_key
 from engine.store import Artifact, Store
-from engine.training.trained_rows import (
-    TrainedRows,
-    lacks_replay,
-    replayed_texts,
-    replayed_tokens,
-    trained_rows,
-)
+from engine.training.trained_rows import TrainedRows, lacks_replay, trained_rows
 from engine.values import Value, replace
 
 Sampler = Callable[[], RowSample]
 """Gives the tokens of some rows, whatever the method is; reads them when it is first called."""
-_PARTS: Final = 1000
-"""By which rows are counted where only their lengths in relation to each other matter."""
 
 
 class Workload(Value):
@@ -75,33 +67,25 @@ def known_rows(
     """Return how many rows are trained, by the best that is known; None while they are a fraction of uncounted rows.
 
     Where only the tokenizer can count them and has not, the share of a sample that is trained says about how many.
-    Texts that are replayed and not counted yet are taken as long as a row may be.
     """
     sample = sample or sampler(recipe, store, data, base_model)
-    rows, has_turns = trained_rows(recipe, store, data, base_model), recipe.task.spec.has_turns
-    if rows is None:
-        return None
-    changes_with_length = not has_turns or recipe.data.checks.truncation == "drop"
-    if not rows.counted and not rows.is_measured and changes_with_length and sample().rows:
-
-        def about(count: int, lengths: Lengths) -> int:
-            given, trained = rows_in(lengths), rows_in(trained_lengths(recipe, lengths))
-            return round(count * trained / given) if given else count
-
-        rows = replace(
-            rows,
-            train=about(rows.train - rows.replayed, sample().train) + rows.replayed,
-            validation=about(rows.validation, sample().validation),
-            estimated=True,
-        )
-    if not lacks_replay(recipe, data):
+    rows = trained_rows(recipe, store, data, base_model)
+    changes_with_length = not recipe.task.spec.has_turns or recipe.data.checks.truncation == "drop"
+    if rows is None or rows.counted or rows.is_measured or not changes_with_length:
         return rows
-    own, tokens = rows.train - rows.replayed, rows.replayed_tokens
-    if not tokens and (not has_turns or recipe.method.loss_on == "everything"):
-        tokens = replayed_tokens(recipe, own * mean(trained_lengths(recipe, sample().train)))
-    # Before the tokens of answers are counted, nothing better is known than that texts are like rows.
-    texts = replayed_texts(recipe, tokens, recipe.method.max_length) or rows.replayed
-    return replace(rows, train=own + texts, replayed=texts)
+    if not sample().rows:
+        return rows
+
+    def about(count: int, lengths: Lengths) -> int:
+        given, trained = rows_in(lengths), rows_in(trained_lengths(recipe, lengths))
+        return round(count * trained / given) if given else count
+
+    return replace(
+        rows,
+        train=about(rows.train - rows.replayed, sample().train) + rows.replayed,
+        validation=about(rows.validation, sample().validation),
+        estimated=True,
+    )
 
 
 def sampled_rows(
@@ -137,31 +121,13 @@ def workload_of(
     rows = known_rows(recipe, store, data, base_model, sample)
     known = f"rows are counted by {counted_by(recipe)}"
     if rows is not None:
-        known = f"{rows.given} training rows"
-        # What will still change their number.
-        checks, has_turns = recipe.data.checks, recipe.task.spec.has_turns
-        if has_turns and checks.truncation == "drop":
-            weighted = " and sources are weighted" if rows.is_unweighted else ""
-            known += f" before those of more than {limit} tokens are left out{weighted}"
-        elif has_turns and checks.template_tokens == "drop":
-            known += " before those with tokens of the chat template are left out"
-        elif rows.changes:
-            known += f" before {rows.changes}"
+        known = f"{rows.given} training rows{rows.changes and f' before {rows.changes}'}"
     if sampled.rows:
         how = f"{sampled.rows} rows that the base model's tokenizer read"
         if sampled.from_characters:
             how = f"the characters of {sampled.rows} rows, by their scripts"
         known += f"; their tokens are an estimate from {how} (`--probe` or a run counts all)"
         train = trained_lengths(recipe, sampled.train)
-        is_replayed = lacks_replay(recipe, data)
-        if rows is not None and is_replayed and train and 0 < rows.replayed < rows.train:
-            # As many rows and replayed texts as are trained.
-            parts: Counter[int] = Counter()
-            texts = ((limit, 1),)
-            for part, many in ((train, rows.train - rows.replayed), (texts, rows.replayed)):
-                for tokens, count in part:
-                    parts[tokens] += round(_PARTS * count * many / rows_in(part))
-            train = lengths_of(parts)
         validation = trained_lengths(recipe, sampled.validation)
     else:
         known += f"; every row is taken as long as max_length allows, {limit} tokens"

@@ -140,7 +140,7 @@ def forecast(
         which = f"setting {number + 1} of {len(methods_of(recipe))}"
         of = f"{which} ({own_words(recipe)}), the largest"
     past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
-    shape = shape_of(recipe.base_model, store)
+    shape = shape_of(recipe.base_model, store, plan.inputs.base_model.get("sha256"))
     found: dict[str, StageForecast] = {}
     repeats = further_trainings(recipe)
     for stage in plan.stages:

@@ -1,18 +1,16 @@
-"""The shapes of a model's weights, from its config.json, the headers of its safetensors, or a GGUF header."""
+"""The shapes of a model's weights, from its config.json and the headers of its safetensors."""
 
 from __future__ import annotations
 
 import math
-import mmap
 import re
-import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StageError
-from engine.files.reading import open_regular, read_json
+from engine.files.reading import read_json
 from engine.recipe.model import Scratch
 from engine.recipe.references import layer_numbers
 from engine.runtime.models.weights import weight_files
@@ -21,19 +19,6 @@ from engine.values import Value, replace
 _MATRIX = 2
 _MOST = 1 << 40
 _BLOCK = re.compile(r"\.(\d+)\.")
-_GGUF_LINEAR = {
-    "attn_q": "q_proj", "attn_k": "k_proj", "attn_v": "v_proj", "attn_output": "o_proj",
-    "ffn_gate": "gate_proj", "ffn_up": "up_proj", "ffn_down": "down_proj",
-    "attn_qkv": "qkv_proj",
-}  # fmt: skip
-_GGUF_VERSIONS = (2, 3)
-_PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_TEXT, _LIST = 8, 9
-_MOST_VALUES = 1 << 24
-"""More bytes of one text, or items of a list of numbers, than this means that the file is not what it says."""
-_MOST_PARTS = 1 << 20
-"""The same of what is walked one by one: fields, tensors, texts of a list; a vocabulary has some 300,000."""
-_MOST_SIZES = 8
 GATED = frozenset(
     {
         "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3", "granite",
@@ -169,101 +154,6 @@ def with_layers(shape: ModelShape, keep: str | int | Sequence[int]) -> ModelShap
         stored_bytes=stored and round(stored * total / shape.total_parameters),
         source=f"{shape.source}; {count} of {shape.layers} layers are kept",
     )
-
-
-def shape_of_gguf(path: Path) -> ModelShape | None:
-    found = read_gguf(path)
-    if found is None:
-        return None
-    fields, tensors = found
-    kind, named = fields.get("general.architecture", ""), {}
-    for name, sizes in tensors.items():
-        block, _, last = name.removesuffix(".weight").rpartition(".")
-        if last in _GGUF_LINEAR:
-            named[f"{block}.{_GGUF_LINEAR[last]}.weight"] = sizes
-    try:
-        hidden = int(fields[f"{kind}.embedding_length"])
-        layers = int(fields[f"{kind}.block_count"])
-        words = max(tensors["token_embd.weight"])
-        total = _elements(tensors.values())
-        return ModelShape(
-            hidden=hidden,
-            layers=layers,
-            intermediate=int(fields[f"{kind}.feed_forward_length"]),
-            heads=int(fields[f"{kind}.attention.head_count"]),
-            vocabulary=words,
-            tied="output.weight" not in tensors,
-            linears=_linears(named),
-            total_parameters=total,
-            source=f"the header of {path.name}: {layers} layers of {hidden}, {words} words",
-            stored_bytes=2 * total,
-        )
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def read_gguf(path: Path) -> tuple[Mapping[str, Any], Mapping[str, list[int]]] | None:
-    """Return the fields (lists as None) and the sizes of each tensor; None for a file that is no GGUF.
-
-    No weight is read, no library needed. Source: https://github.com/ggml-org/ggml, docs/gguf.md.
-    """
-    try:
-        with (
-            open_regular(path) as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole,
-        ):
-            header = _GgufHeader(whole)
-            if whole[:4] != b"GGUF" or header.number("I") not in _GGUF_VERSIONS:
-                return None
-            tensors, fields = header.number("Q", _MOST_PARTS), header.number("Q", _MOST_PARTS)
-            found = {header.text(): header.value(header.number("I")) for _ in range(fields)}
-            return found, dict(header.tensor() for _ in range(tensors))
-    except (OSError, ValueError, struct.error, KeyError, IndexError, TypeError, RecursionError):
-        return None
-
-
-class _GgufHeader:
-    """Reads on from where it is; the file is mapped, so that only its beginning is touched."""
-
-    def __init__(self, whole: mmap.mmap) -> None:
-        self._whole, self._at = whole, 4
-
-    def number(self, form: str, most: int | None = None) -> Any:
-        (value,) = struct.unpack_from(f"<{form}", self._whole, self._at)
-        self._at += struct.calcsize(f"<{form}")
-        # Before anything is read or looped over: a count is the file's own word.
-        if most is not None and value > most:
-            raise ValueError(value)
-        return value
-
-    def text(self) -> str:
-        length = self.number("Q", _MOST_VALUES)
-        self._at += length
-        return self._whole[self._at - length : self._at].decode("utf-8", errors="replace")
-
-    def value(self, kind: int) -> Any:
-        if kind == _TEXT:
-            return self.text()
-        if kind != _LIST:
-            return self.number(_PLAIN[kind])
-        # A list is passed over; a vocabulary is one, of a hundred thousand texts.
-        inner, count = self.number("I"), self.number("Q", _MOST_VALUES)
-        if inner in _PLAIN:
-            self._at += struct.calcsize(f"<{_PLAIN[inner]}") * count
-            return None
-        if inner != _TEXT or count > _MOST_PARTS:
-            raise ValueError(inner, count)
-        whole, at, length = self._whole, self._at, struct.Struct("<Q").unpack_from
-        for _ in range(count):
-            at += 8 + length(whole, at)[0]
-        self._at = at
-        return None
-
-    def tensor(self) -> tuple[str, list[int]]:
-        name = self.text()
-        sizes = [int(self.number("Q")) for _ in range(self.number("I", _MOST_SIZES))]
-        self._at += 12  # its type, and where its bytes begin
-        return name, sizes
 
 
 def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:

@@ -88,7 +88,7 @@ def known_of(
     `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
     artifact if it is there, `sample` what samples the rows where they were sampled already.
     """
-    shape = shape_of(recipe.base_model, store)
+    shape = shape_of(recipe.base_model, store, base_model.get("sha256"))
     workload = workload_of(recipe, store, data=data, base_model=base_model, sample=sample)
     exact = None
     if data is not None:
@@ -112,7 +112,8 @@ def measurement(
     recipe: Recipe, store: Store, usage: Usage, *, work: dict[str, Any], by: str
 ) -> Measurement:
     """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
-    shape, method, steps = shape_of(recipe.base_model, store), recipe.method, 0.0
+    shape = shape_of(recipe.base_model, store, work["base_model"].get("sha256"))
+    method, steps = recipe.method, 0.0
     rendered = store.get(work["rendered"])
     rows = counted_rows(rendered) if rendered else None
     if shape:

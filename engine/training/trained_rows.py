@@ -97,8 +97,6 @@ class TrainedRows(Value):
     """Rows of train that it left out for tokens of the chat template."""
     replayed: int = 0
     """Texts of `train` that are no rows of the task, where each is a row; about so many before they are taken."""
-    replayed_tokens: float = 0.0
-    """Learned tokens that these are to have, before they are taken; 0 where those of the rows are not counted."""
     is_measured: bool = False
     """The tokenizer has read the rows of the data: nothing but replayed text can change their number."""
 
@@ -141,11 +139,14 @@ def trained_rows(
     train, validation = rows if facts is None else _rows_of(facts)
     found = {} if facts is None else facts["train"]
     changes = what_changes_rows(recipe, data) if facts is None else ""
-    replayed, wanted = found.get("replayed", 0), 0.0
-    if lacks_replay(recipe, data):
-        learned = "tokens" if recipe.method.loss_on == "everything" else "supervised_tokens"
-        wanted = 0.0 if facts is None else replayed_tokens(recipe, float(facts["train"][learned]))
-        replayed = replayed_texts(recipe, wanted) or _as_many_as_rows(recipe, train)
+    replayed = found.get("replayed", 0)
+    if recipe.data.replay is not None and lacks_replay(recipe, data):
+        more = recipe.data.replay.share / (1 - recipe.data.replay.share)
+        # Before the tokens of answers are counted, nothing better is known than that texts are like rows.
+        replayed = round(train * more)
+        if facts is not None:
+            learned = "tokens" if recipe.method.loss_on == "everything" else "supervised_tokens"
+            replayed = max(1, round(found[learned] * more / recipe.method.max_length))
         train, changes = train + replayed, changes or _REPLAYED
     return TrainedRows(
         train=train,
@@ -156,7 +157,6 @@ def trained_rows(
         left_out=found.get("left_out", 0),
         left_out_marked=found.get("left_out_marked", 0),
         replayed=replayed,
-        replayed_tokens=wanted,
         is_measured=facts is not None,
     )
 
@@ -164,25 +164,6 @@ def trained_rows(
 def lacks_replay(recipe: Recipe, data: Artifact | None) -> bool:
     """Tell whether text is replayed beside rows and is not among them yet, as in the data stage's own."""
     return recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file())
-
-
-def replayed_tokens(recipe: Recipe, learned: float) -> float:
-    """Return the tokens of the text that is replayed beside rows of so many learned tokens."""
-    share = recipe.data.replay.share if recipe.data.replay else 0.0
-    return learned * share / (1 - share)
-
-
-def replayed_texts(recipe: Recipe, tokens: float, each: float = 0.0) -> int:
-    """Return about how many texts have so many tokens together; 0 for none.
-
-    `each`: the tokens of a text; 0 where they are not known, so that it is taken to be as long as a row may be.
-    """
-    return max(1, round(tokens / (each or recipe.method.max_length))) if tokens else 0
-
-
-def _as_many_as_rows(recipe: Recipe, rows: int) -> int:
-    share = recipe.data.replay.share if recipe.data.replay else 0.0
-    return round(rows / (1 - share)) - rows
 
 
 def replay_words(recipe: Recipe) -> str:
@@ -199,18 +180,27 @@ def replay_words(recipe: Recipe) -> str:
 
 
 def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
-    """What a run will still do to the number of rows that are trained; empty for nothing."""
-    if data is None and _is_weighted(recipe):
-        return _WEIGHTED
-    if data is None and (found := what_misses_sizes(recipe)):
-        return found
-    if not counts_after_rendering(recipe):
-        return ""
+    """What a run will still do to the number of rows that are trained; empty for nothing.
+
+    `engine.data.splitting` draws whole units, and leaves out what checks drop after the draw.
+    """
+    splits, checks, found = recipe.splits, recipe.data.checks, ""
+    if _is_weighted(recipe):
+        found = _WEIGHTED
+    elif splits.by == "group":
+        found = "whole groups are drawn"
+    elif splits.by == "time":
+        found = "rows of equal times are kept together"
+    elif "drop" in (checks.leakage, checks.label_errors):
+        found = "checks drop rows of the splits"
+    elif not {"warn", "off"}.isdisjoint((checks.duplicates, checks.conflicting_labels)):
+        found = "equal texts are kept together"
+    if (data is None and found) or not counts_after_rendering(recipe):
+        return found if data is None else ""
     if recipe.method.packing:
         return "documents are packed into rows"
     if not recipe.task.spec.has_turns:
         return "documents are cut into blocks"
-    checks = recipe.data.checks
     leaves_out = "drop" in (checks.truncation, checks.template_tokens)
     return "rows are left out" if leaves_out else _REPLAYED
 
@@ -219,74 +209,38 @@ def _is_weighted(recipe: Recipe) -> bool:
     return any(source.weight != 1.0 for source in recipe.data.sources)
 
 
-def what_misses_sizes(recipe: Recipe) -> str:
-    """What may give train or validation other sizes than the recipe writes in rows; empty where they are met exactly.
-
-    `engine.data.splitting` draws whole units, and leaves out what checks drop after the draw.
-    """
-    splits, checks = recipe.splits, recipe.data.checks
-    if splits.by == "group":
-        return "whole groups are drawn"
-    if splits.by == "time":
-        return "rows of equal times are kept together"
-    if "drop" in (checks.leakage, checks.label_errors):
-        return "checks drop rows of the splits"
-    if not {"warn", "off"}.isdisjoint((checks.duplicates, checks.conflicting_labels)):
-        return "equal texts are kept together"
-    return ""
-
-
 def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
     """How many rows are trained, where these are not simply those of the split; empty where they are."""
+    has_turns, own = recipe.task.spec.has_turns, rows.train - rows.replayed
+    given, most = f"{rows.given} training rows", recipe.method.max_length
+    made = f"{'packed' if recipe.method.packing else 'cut'} from {rows.given} documents"
     if rows.estimated:
-        return _estimated_note(recipe, rows)
+        exact = "an estimate, which `recipe data` or compile counts"
+        before = rows.before_weights
+        if not has_turns:
+            return f"about {rows.train} rows are trained, {made}{before}: {exact}"
+        beside = f", and about {rows.replayed} replayed texts" if rows.replayed else ""
+        kept = f"about {own} of {given} are trained{before}{beside}"
+        return f"{kept}; about {rows.given - own} left out, longer than {most} tokens: {exact}"
     if not rows.counted:
-        known = "after compile" if counts_after_rendering(recipe) else "after data"
-        known = f"how many are trained is known {known}"
-        given = f"{rows.given} training rows"
-        if (
-            rows.is_measured
-            and recipe.task.spec.has_turns
-            and rows.train - rows.replayed < rows.given
-        ):
-            given = f"{rows.train - rows.replayed} of {given}"
-        return f"{given} before {rows.changes}: {known}"
-    if not recipe.task.spec.has_turns:
-        if rows.train == rows.given:
-            return ""
+        known = "compile" if counts_after_rendering(recipe) else "data"
+        if rows.is_measured and has_turns and own < rows.given:
+            given = f"{own} of {given}"
+        return f"{given} before {rows.changes}: how many are trained is known after {known}"
+    if not has_turns:
         beside = ", with replayed text" if recipe.data.replay is not None else ""
-        made = f"{_made(recipe)} from {rows.given} documents{beside}"
-        return f"{rows.train} rows are trained, {made}"
+        changed = rows.train != rows.given
+        return f"{rows.train} rows are trained, {made}{beside}" if changed else ""
     reasons = {
-        f"longer than {recipe.method.max_length} tokens": rows.left_out,
+        f"longer than {most} tokens": rows.left_out,
         "with tokens of the chat template": rows.left_out_marked,
     }
     left = [f"{count} left out, {why}" for why, count in reasons.items() if count]
-    own = rows.train - rows.replayed
-    of_rows = f"{own} of {rows.given} training rows" if left else f"{own} training rows"
+    kept = f"{own} of {given}" if left else f"{own} training rows"
     if rows.replayed:
-        text = f"{rows.train} rows are trained: {of_rows}, and {rows.replayed} replayed texts"
-    elif left:
-        text = f"{of_rows} are trained"
-    else:
-        return ""
-    return "; ".join((text, *left))
-
-
-def _made(recipe: Recipe) -> str:
-    return "packed" if recipe.method.packing else "cut"
-
-
-def _estimated_note(recipe: Recipe, rows: TrainedRows) -> str:
-    exact = "an estimate, which `recipe data` or compile counts"
-    if not recipe.task.spec.has_turns:
-        made = f"{_made(recipe)} from {rows.given} documents{rows.before_weights}"
-        return f"about {rows.train} rows are trained, {made}: {exact}"
-    own = rows.train - rows.replayed
-    left = f"about {rows.given - own} left out, longer than {recipe.method.max_length} tokens"
-    kept = f"about {own} of {rows.given} training rows are trained{rows.before_weights}"
-    beside = f", and about {rows.replayed} replayed texts" if rows.replayed else ""
-    return f"{kept}{beside}; {left}: {exact}"
+        text = f"{rows.train} rows are trained: {kept}, and {rows.replayed} replayed texts"
+        return "; ".join((text, *left))
+    return "; ".join((f"{kept} are trained", *left)) if left else ""
 
 
 def counted_rows(

@@ -22,7 +22,7 @@ from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
 from engine.estimate.measured import find_like
 from engine.estimate.run import past_seconds
-from engine.estimate.shape import read_gguf, shape_of_folder, shape_of_gguf
+from engine.estimate.shape import shape_of_folder
 from engine.lock.file import read_lock
 from engine.recipe import check_recipe
 from engine.recipe.model import PathRef, Source
@@ -229,20 +229,6 @@ def _shape_beside_config(path: Path) -> None:
     shape_of_folder(path.parent)
 
 
-def _gguf() -> bytes:
-    def text(word: bytes) -> bytes:
-        return len(word).to_bytes(8, "little") + word
-
-    field = text(b"general.architecture") + (8).to_bytes(4, "little") + text(b"llama")
-    tensor = (
-        text(b"token_embd.weight")
-        + (2).to_bytes(4, "little")
-        + (8).to_bytes(8, "little") * 2
-        + bytes(12)
-    )
-    return b"GGUF" + (3).to_bytes(4, "little") + (1).to_bytes(8, "little") * 2 + field + tensor
-
-
 def _models() -> Iterator[Target]:
     yield Target(
         name="m/config.json",
@@ -251,9 +237,6 @@ def _models() -> Iterator[Target]:
         load=json.loads,
     )
     yield Target(name="w/model.safetensors", content=_header(), read=_shape_beside_config)
-    yield Target(
-        name="other.gguf", content=_gguf(), read=lambda path: (read_gguf(path), shape_of_gguf(path))
-    )
     yield Target(
         name=f"t/{FILE}",
         content=json.dumps(TASK).encode(),

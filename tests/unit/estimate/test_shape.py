@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from engine.estimate.shape import (
     blank_shape,
     shape_of_config,
     shape_of_folder,
-    shape_of_gguf,
     with_layers,
 )
 from engine.recipe.model import HubRef, NewTokenizer, PathRef, Scratch
@@ -90,67 +88,6 @@ def test_the_weights_themselves_say_more_than_the_config(tmp_path: Path) -> None
     assert found.tied
 
 
-def _text(value: str) -> bytes:
-    return struct.pack("<Q", len(value)) + value.encode()
-
-
-def write_gguf(path: Path, tensors: dict[str, list[int]]) -> None:
-    numbers = {
-        "llama.embedding_length": 64, "llama.block_count": 2,
-        "llama.feed_forward_length": 128, "llama.attention.head_count": 4,
-    }  # fmt: skip
-    fields = [_text("general.architecture") + struct.pack("<I", 8) + _text("llama")]
-    words = struct.pack("<IIQ", 9, 8, 3) + _text("a") + _text("bc") + _text("")
-    scores = struct.pack("<IIQ", 9, 6, 3) + bytes(12)
-    fields += [_text("tokenizer.ggml.tokens") + words, _text("tokenizer.ggml.scores") + scores]
-    fields += [_text(name) + struct.pack("<II", 4, value) for name, value in numbers.items()]
-    infos = [
-        _text(name) + struct.pack("<I", len(size)) + b"".join(struct.pack("<Q", n) for n in size)
-        + struct.pack("<IQ", 2, 0)
-        for name, size in tensors.items()
-    ]  # fmt: skip
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(infos), len(fields))
-    path.write_bytes(head + b"".join(fields) + b"".join(infos) + bytes(64))
-
-
-TENSORS = {
-    "token_embd.weight": [64, 320],
-    "blk.0.attn_q.weight": [64, 64],
-    "blk.1.attn_q.weight": [64, 64],
-    "blk.0.ffn_down.weight": [128, 64],
-    "blk.0.attn_norm.weight": [64],
-}
-
-
-def test_a_gguf_header_says_shapes_behind_its_vocabulary(tmp_path: Path) -> None:
-    write_gguf(tmp_path / "m.gguf", TENSORS)
-
-    found = shape_of_gguf(tmp_path / "m.gguf")
-
-    assert found is not None
-    assert (
-        found.hidden, found.layers, found.intermediate, found.vocabulary, found.tied,
-    ) == (64, 2, 128, 320, True)  # fmt: skip
-    assert {("q_proj", 64, 64, 2), ("down_proj", 128, 64, 1)} == {
-        (one.name, one.inputs, one.outputs, one.count) for one in found.linears
-    }
-
-
-@pytest.mark.parametrize("damage", [b"", b"GGUF", b"GGUF\3\0\0\0" + b"\xff" * 40, b"nothing of it"])
-def test_a_file_that_is_no_gguf_has_no_shape(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / "m.gguf").write_bytes(damage)
-
-    assert shape_of_gguf(tmp_path / "m.gguf") is None
-
-
-def test_a_cut_gguf_header_has_no_shape(tmp_path: Path) -> None:
-    write_gguf(tmp_path / "m.gguf", TENSORS)
-    whole = (tmp_path / "m.gguf").read_bytes()
-    (tmp_path / "m.gguf").write_bytes(whole[:200])
-
-    assert shape_of_gguf(tmp_path / "m.gguf") is None
-
-
 def test_a_blank_model_has_the_shape_of_the_llama_it_becomes() -> None:
     blank = Scratch(
         layers=CONFIG["num_hidden_layers"],
@@ -185,5 +122,7 @@ def test_only_what_can_be_fetched_is_to_be_fetched(tmp_path: Path) -> None:
     folder = PathRef(path=tmp_path / "model", written="model")
     hub = HubRef(repo="owner/model", revision="a" * 40)
 
+    (tmp_path / "m.gguf").touch()
     assert "folder is not there" in why_unknown(folder)
+    assert "not unpacked" in why_unknown(PathRef(path=tmp_path / "m.gguf", written="m.gguf"))
     assert "`recipe data` fetches" in why_unknown(hub)

@@ -43,7 +43,6 @@ def version() -> str | None:
 
 packages, environment_words = base.no_packages, base.no_words
 kernels = axolotl_gpu.kernels
-kernel_words = axolotl_gpu.in_words
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:

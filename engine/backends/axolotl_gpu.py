@@ -70,31 +70,6 @@ def tf32(setting: CompileInputs) -> Line:
     return "tf32", False, f"default: {exact} fp32"
 
 
-def in_words(recipe: Recipe, setting: CompileInputs) -> str:
-    """Return what is used on a GPU and what is missing for more; empty on other devices."""
-    if setting.device.kind != "cuda":
-        return ""
-    if not _rounds(setting):
-        emulated = setting.precision == "bf16"
-        return f"fused AdamW; no fused kernels in {'emulated ' * emulated}{setting.precision}"
-    parts = ["fused AdamW", "TF32"]
-    if LIGER in setting.kernels:
-        parts.append("Liger's rotary positions, norms and gates")
-    else:
-        parts.append("no fused kernels: liger-kernel or a C compiler for it is missing")
-    loss = {
-        LOSS: "Liger's loss without whole logits",
-        CUT: "the loss of cut-cross-entropy without whole logits",
-        None: "logits of all tokens",
-    }
-    shares = shares_prefix(recipe)
-    parts.append("logits only of what is learned" if shares else loss[_loss(recipe, setting)[0]])
-    own = (
-        "attention of the shared start" if shares else f"attention {attention(recipe, setting)[1]}"
-    )
-    return "; ".join([*parts, own])
-
-
 def _chosen(recipe: Recipe, setting: CompileInputs) -> tuple[str, ...]:
     if not _rounds(setting):
         return ()

@@ -20,7 +20,7 @@ from engine.evidence import HistoryPoint
 from engine.progress import Progress
 from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
 from engine.recipe.teacher import soft_targets_of
-from engine.values import Value, field, replace
+from engine.values import Value, field
 
 ADAMW = ("adamw_torch_fused", "default: AdamW, one kernel for all weights")
 """The optimizer's name in all, and why: apart for each weight it takes three times as long on a CPU."""
@@ -165,9 +165,6 @@ class BackendModule(Protocol):
 
     def environment_words(self) -> str:
         """Say what of another environment trains; empty where it is this one."""
-
-    def kernel_words(self, recipe: Recipe, setting: CompileInputs) -> str:
-        """Say which kernels of a GPU are used, and what is missing for more; empty where there is no choice."""
 
     def check(self, recipe: Recipe) -> tuple[Problem, ...]:
         """Return what is wrong with the recipe for this backend, on any machine."""
@@ -376,17 +373,6 @@ def soft_lines(recipe: Recipe) -> Iterator[Line]:
     if soft is not None:
         yield "distillation_weight", soft.weight, "teacher.weight"
         yield "distillation_temperature", soft.temperature, "teacher.temperature"
-
-
-def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:
-    lines = [replace(line, value=keys.get(line.key, line.value)) for line in config.lines]
-    known = {line.key for line in lines}
-    lines += [
-        ConfigLine(key=key, value=value, origin="default: rows in their order")
-        for key, value in keys.items()
-        if key not in known
-    ]
-    return to_config(lines, header)
 
 
 Line = tuple[str, Json, str]

@@ -174,10 +174,24 @@ class TrainingMonitor:
                     path=path,
                     hint="run the same command again; if this stays, report it",
                 )
+        for message, path in self._differences(event):
+            raise _other_method(message, path)
+
+    def _differences(self, event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield how the method in force is not the recipe's, each with a key of the recipe."""
         for name, number in event.get("method", {}).items():
-            self._refuse_another_number(name, float(number))
-        if "adapted" in event:
-            self._refuse_other_modules({*event["adapted"]}, {*event["plain"]})
+            yield from self._other_number(name, float(number))
+        adapted, targets = {*event.get("adapted", ())}, self._method.target_modules
+        # PEFT leaves the last layer of some recurrent models out.
+        wrong = {name for name in event.get("plain", ()) if name.endswith("_proj")} - {"out_proj"}
+        if targets == "attention":
+            wrong = adapted - set(ATTENTION)
+        elif targets != "all_linear":
+            wrong = adapted ^ {name.rpartition(".")[2] for name in targets}
+        if "adapted" in event and wrong:
+            listed = ", ".join(sorted(adapted)) or "nothing"
+            text = f"the trainer has adapters on {listed}, and `{min(wrong)}` is not as the recipe says"
+            yield text, "method.target_modules"
         # Axolotl has names of its own.
         if "lr_scheduler_type" not in self._config:
             return
@@ -187,48 +201,27 @@ class TrainingMonitor:
             settings.pop("train_sampling_strategy")
         for name, found in event.get("arguments", {}).items():
             if name in settings and (found or None) != (settings[name] or None):
-                raise _other_method(
-                    f"the trainer has `{name}: {found}`, planned is {settings[name]}"
-                )
+                yield f"the trainer has `{name}: {found}`, planned is {settings[name]}", "method"
         if odd := event.get("optimizer"):
-            raise _other_method(f"the optimizer {odd}")
+            yield f"the optimizer {odd}", "method"
         if (off := float(event.get("rate_difference", 0.0))) > ROUNDED:
-            raise _other_method(f"the learning rate would be off by {off:.2g} of its largest value")
+            yield f"the learning rate would be off by {off:.2g} of its largest value", "method"
         if (left := event.get("partly", 0)) and "layers_to_transform" not in self._config:
-            raise _other_method(f"{left} matrices of the modules that are trained have no adapter")
+            yield f"{left} matrices of the modules that are trained have no adapter", "method"
 
-    def _refuse_other_modules(self, adapted: set[str], plain: set[str]) -> None:
-        """StageError B453 when other modules have an adapter than the recipe names."""
-        targets = self._method.target_modules
-        if targets == "all_linear":
-            # PEFT leaves the last layer of some recurrent models out.
-            wrong = {name for name in plain if name.endswith("_proj")} - {"out_proj"}
-        elif targets == "attention":
-            wrong = adapted - set(ATTENTION)
-        else:
-            wrong = adapted ^ {name.rpartition(".")[2] for name in targets}
-        if wrong:
-            raise _other_method(
-                f"the trainer has adapters on {', '.join(sorted(adapted)) or 'nothing'}, and `{min(wrong)}`"
-                " is not as the recipe says",
-                path="method.target_modules",
-            )
-
-    def _refuse_another_number(self, name: str, found: float) -> None:
-        """StageError B453 when a number of the method is another one than the recipe's."""
+    def _other_number(self, name: str, found: float) -> Iterator[tuple[str, str]]:
         given = self._config.get(OVERRIDDEN.get(name, ""))
         given = getattr(self._method, name, None) if given is None else given
         planned = float(UNNAMED.get(name, 0.0) if given is None else given)
         if not math.isclose(found, planned, rel_tol=ROUNDED):
-            raise _other_method(
-                f"the trainer has {name.replace('_', ' ')} {found:g}, planned is {planned:g}",
-                path=f"method.{name}" if hasattr(self._method, name) else "method",
-            )
+            text = f"the trainer has {name.replace('_', ' ')} {found:g}, planned is {planned:g}"
+            yield text, f"method.{name}" if hasattr(self._method, name) else "method"
 
     def _measured(self, event: Mapping[str, Any]) -> None:
         # Schedules rise to the rate of the method, and fall from it.
         if (rate := float(event.get("learning_rate", 0.0))) > self._method.learning_rate:
-            self._refuse_another_number("learning_rate", rate)
+            for message, path in self._other_number("learning_rate", rate):
+                raise _other_method(message, path)
         # It is known after the first forward pass, so it comes with a log and not with the start.
         self._facts |= {key: event[key] for key in ("product_dtype",) if key in event}
         self._numbers |= {NAMES[key]: f"{event[key]:.3g}" for key in NAMES if key in event}
@@ -272,7 +265,7 @@ class EventLogs:
         return count
 
 
-def _other_method(message: str, path: str = "method") -> StageError:
+def _other_method(message: str, path: str) -> StageError:
     return StageError.one("B453", message, path=path, hint=AGAIN)
 
 

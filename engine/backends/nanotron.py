@@ -54,7 +54,7 @@ def version() -> str:
 
 
 packages = base.no_packages
-kernels, kernel_words = base.no_kernels, base.no_words
+kernels = base.no_kernels
 
 
 def environment_words() -> str:

@@ -41,18 +41,11 @@ from engine.values import Value, field
 
 Run = Callable[[Path | None, events.TrainingMonitor], None]
 """Trains from a checkpoint, or from the start; StageError when it fails."""
-FAILED = "B411"
-"""The code of a trainer that ended with an error of its own."""
 OTHER_EPOCHS = "B422"
-NOT_OF_A_CHECKPOINT = (
-    *NO_MEMORY, "memoryerror", "sigkill",
-    "no space left", "disk quota", "file too large", "no room on ray", "ray lost a machine",
+REPEATING = (
+    *NO_MEMORY, "memoryerror", "no space left", "disk quota", "file too large", "no room on ray",
 )  # fmt: skip
-"""In the message of a failure that another checkpoint would not mend."""
-OF_A_MACHINE = ("sigkill", "ray lost a machine")
-"""Of these, what a machine that is lost shows."""
-REPEATING = tuple(word for word in NOT_OF_A_CHECKPOINT if word not in OF_A_MACHINE)
-"""In the message of a failure that another try would not mend either."""
+"""In the message of a failure that another try would not mend; one by SIGKILL may be that of a machine."""
 BROKEN_OFF = ("B411", "B450")
 """A trainer that ended with an error of its own, or hung."""
 
@@ -62,38 +55,26 @@ def train_on(
 ) -> Trained:
     """Train from the last whole checkpoint in `output`, or from the start.
 
-    A checkpoint that the trainer fails on before the first step is set aside, and the one before it is taken. Where
-    the last try ends before its first step too, they are put back.
     `cpu_seconds` returns what the process that trains has computed before.
 
     StageError: what `run` raises, and B412-B414, B422 for what it left.
     """
-    blamed: list[tuple[Path, Path]] = []
-    retries = Retries(left=launch.ranks.retries)
+    left, broke_off = launch.ranks.retries, set[str]()
     while True:
         resume = resume_point(launch, output)
         started = time.monotonic()
         monitor = events.TrainingMonitor(launch, UsageMeter(began=started, cpu_began=cpu_seconds()))
         try:
             run(resume, monitor)
-        # Ctrl-C too: checkpoints that were set aside without proof must be there for the next run.
-        except BaseException as error:
-            if resume is not None and _is_of_its_beginning(error, monitor):
-                blamed.append((resume, trainer_state.set_aside(resume)))
-                launch.progress.note(
-                    f"{resume.name} is set aside, it cannot be trained on: {first_line(error)}"
-                )
-                continue
-            if not monitor.done:
-                for stood, now in blamed:
-                    now.rename(stood)
-                blamed.clear()
-            if retries.may_help(error, monitor.where):
-                launch.progress.note(
-                    f"{first_line(error)}: it goes on by itself, {retries.left} more times at most"
-                )
-                continue
-            raise
+        except StageError as error:
+            if not left or monitor.where in broke_off or not may_help(error):
+                raise
+            left -= 1
+            broke_off.add(monitor.where)
+            launch.progress.note(
+                f"{first_line(error)}: it goes on by itself, {left} more times at most"
+            )
+            continue
         seconds = time.monotonic() - started
         try:
             return events.trained(launch, monitor, output=output, resume=resume, seconds=seconds)
@@ -105,49 +86,24 @@ def train_on(
             raise
 
 
-class Retries:
-    """How often a training may still go on by itself, and where it broke off."""
-
-    def __init__(self, *, left: int) -> None:
-        self.left = left
-        self._broke_off = set[str]()
-
-    def may_help(self, error: BaseException, where: str) -> bool:
-        """Take one and return True, unless none is left or the failure would repeat.
-
-        That is one of memory, room or numbers, a training that is not the planned one, and any failure at a place where
-        it has failed before.
-        """
-        if not self.left or not isinstance(error, StageError):
-            return False
-        problem = error.problems[0]
-        message = problem.message.lower()
-        repeats = where in self._broke_off or any(word in message for word in REPEATING)
-        self._broke_off.add(where)
-        if repeats or problem.code not in BROKEN_OFF:
-            return False
-        self.left -= 1
-        return True
+def may_help(error: StageError) -> bool:
+    """Tell whether to go on may help: not after a failure of memory, room or numbers, or another training."""
+    problem = error.problems[0]
+    repeats = any(word in problem.message.lower() for word in REPEATING)
+    return problem.code in BROKEN_OFF and not repeats
 
 
 def resume_point(launch: Launch, output: Path) -> Path | None:
     """Return the last whole checkpoint, after moving aside those that are not whole; say so."""
     best = keeps_best(launch.method, validation_rows=launch.setting.validation_rows)
-    for aside in trainer_state.set_damaged_aside(output, best=best):
-        launch.progress.note(f"{aside.name} is set aside: {aside.why}")
+    for name, why in trainer_state.set_damaged_aside(output, best=best):
+        launch.progress.note(f"{name} is set aside: {why}")
     found = trainer_state.checkpoints(output)
     if not found:
         return None
     step, path = found[-1]
     launch.progress.note(f"continuing from step {step}")
     return path
-
-
-def _is_of_its_beginning(error: BaseException, monitor: events.TrainingMonitor) -> bool:
-    if monitor.done or not isinstance(error, StageError) or error.problems[0].code != FAILED:
-        return False
-    message = error.problems[0].message.lower()
-    return not any(word in message for word in NOT_OF_A_CHECKPOINT)
 
 
 POLL_SECONDS = 0.3
@@ -377,7 +333,7 @@ def _read_of(launch: Launch) -> tuple[Path, ...]:
 def _failure(tool: str, code: int, monitor: events.TrainingMonitor, log: Path) -> StageError:
     ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
     tail = "\n".join(tail_of(log))
-    hint = "run the same command again: it continues from the last checkpoint"
+    hint = "run the same command again: it continues from the last checkpoint; if it cannot, delete `.recipe/scratch`"
     # Our own kills end in other errors, so SIGKILL is the kernel's.
     if code == -signal.SIGKILL:
         hint = "lower method.micro_batch_size: the machine ran out of memory"

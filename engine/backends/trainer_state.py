@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,50 +57,32 @@ def step_of(checkpoint: Path) -> int:
 
 def kept_adapters(output: Path, *, last: int) -> tuple[tuple[int, Path], ...]:
     """Return the adapters that were put aside while training, by step; whole ones up to the last step."""
-    found = [
-        (int(path.name), path) for path in (output / ADAPTERS).glob("*") if path.name.isdigit()
-    ]
-    return tuple(
-        (step, path) for step, path in sorted(found) if step <= last and _is_whole_adapter(path)
-    )
+    found = []
+    for path in (output / ADAPTERS).glob("*"):
+        with contextlib.suppress(OSError, ValueError):
+            digests = read_digests(path / DIGESTS)
+            is_whole = digests is not None and not changed_files(path, digests)
+            if is_whole and (step := int(path.name)) <= last:
+                found.append((step, path))
+    return tuple(sorted(found))
 
 
-def _is_whole_adapter(folder: Path) -> bool:
-    try:
-        digests = read_digests(folder / DIGESTS)
-    except (OSError, ValueError):
-        return False
-    return digests is not None and not changed_files(folder, digests)
-
-
-class SetAside(Value):
-    """A checkpoint that training does not go on from; its folder is kept."""
-
-    name: str
-    """As it was, `checkpoint-STEP`."""
-    folder: Path
-    why: str
-
-
-def set_damaged_aside(output: Path, *, best: bool = False) -> tuple[SetAside, ...]:
-    """Move checkpoints that are not whole to `incomplete/`, so that training goes on from a whole one.
+def set_damaged_aside(output: Path, *, best: bool = False) -> list[tuple[str, str]]:
+    """Move checkpoints that are not whole to `incomplete/`, and return their names, each with the reason.
 
     With `best`, also those whose best checkpoint so far is not whole: training would end without the one to keep.
     """
-    moved = [
-        SetAside(name=path.name, folder=set_aside(path), why=why)
-        for _, path in checkpoints(output)
-        if (why := damage_of(path))
-    ]
-    if best:
-        whole = checkpoints(output)
-        steps = {step for step, _ in whole}
-        for _, path in whole:
-            kept = read_state(path).get("best_global_step")
-            if kept and kept not in steps:
-                why = f"it keeps {CHECKPOINT}{kept} as the best one, which is not whole"
-                moved.append(SetAside(name=path.name, folder=set_aside(path), why=why))
-    return tuple(moved)
+    moved = [(path, why) for _, path in checkpoints(output) if (why := damage_of(path))]
+    names = {path.name for path, _ in moved}
+    for step, path in checkpoints(output) if best else ():
+        if path.name in names:
+            continue
+        name = f"{CHECKPOINT}{read_state(path).get('best_global_step') or step}"
+        if name in names or not (output / name).is_dir():
+            moved.append((path, f"it keeps {name} as the best one, which is not whole"))
+    for path, _ in moved:
+        set_aside(path)
+    return [(path.name, why) for path, why in moved]
 
 
 def set_aside(checkpoint: Path) -> Path:
@@ -175,8 +157,14 @@ def judge_ending(
     state = read_state(last)
     history = history_of(state)
     refuse_nonfinite(state, is_fp16=is_fp16)
-    early = last_step < steps
-    if early and not _ran_out_of_patience(state, method):
+    early, patience = last_step < steps, method.early_stopping
+    losses = scheduled_losses(
+        state.get("log_history", ()),
+        every=int(state.get("eval_steps") or 1),
+        steps=int(state.get("max_steps") or 0),
+    )
+    ran_out = patience and losses and evaluations_since_best(losses) >= patience.patience
+    if early and not ran_out:
         raise StageError.one(
             "B413",
             f"training stopped at step {last_step} of {steps}, and early stopping was not the reason",
@@ -192,8 +180,19 @@ def judge_ending(
             hint="run the same command again: it trains from the start",
         )
     kept_step = int(state.get("best_global_step") or last_step) if best else last_step
-    if best:
-        _refuse_better(history, kept_step)
+    # What was measured before the first step has no checkpoint.
+    measured = [one for one in history if best and one.step and one.eval_loss is not None]
+    lowest = min(measured, key=lambda one: one.eval_loss or 0.0, default=None)
+    if lowest is not None and not any(
+        one.eval_loss == lowest.eval_loss for one in measured if one.step == kept_step
+    ):
+        raise StageError.one(
+            "B453",
+            f"the trainer takes step {kept_step} for the best one, and the validation loss was lowest at step"
+            f" {lowest.step}: {lowest.eval_loss:.4g}",
+            path="method.keep",
+            hint=AGAIN,
+        )
     kept = output / f"{CHECKPOINT}{kept_step}"
     if kept != last and not is_complete(kept):
         raise StageError.one(
@@ -211,31 +210,20 @@ def judge_ending(
     )
 
 
-def _refuse_better(history: Sequence[HistoryPoint], kept_step: int) -> None:
-    """StageError B453 when the validation loss was lower at another step than the kept one."""
-    # What was measured before the first step has no checkpoint.
-    measured = [one for one in history if one.step > 0 and one.eval_loss is not None]
-    lowest = min(measured, key=lambda one: one.eval_loss or 0.0, default=None)
-    if lowest is not None and all(
-        one.eval_loss != lowest.eval_loss for one in measured if one.step == kept_step
-    ):
-        raise StageError.one(
-            "B453",
-            f"the trainer takes step {kept_step} for the best one, and the validation loss was lowest at step"
-            f" {lowest.step}: {lowest.eval_loss:.4g}",
-            path="method.keep",
-            hint=AGAIN,
-        )
-
-
 def history_of(state: dict[str, Any]) -> tuple[HistoryPoint, ...]:
     """Return the logged moments, in order, one a step and kind."""
+
+    def number(entry: dict[str, Any], name: str) -> float | None:
+        # None for one of a step that was passed over, too.
+        found = float(entry.get(name, math.nan))
+        return found if math.isfinite(found) else None
+
     names = ("loss", "eval_loss", "learning_rate", "grad_norm")
     return tuple(
         HistoryPoint(
             step=int(entry["step"]),
             epoch=float(entry["epoch"]),
-            **{name: _number(entry, name) for name in names},
+            **{name: number(entry, name) for name in names},
         )
         for entry in state.get("log_history", ())
         # The last entry sums the whole training up, and is no moment of it.
@@ -271,20 +259,3 @@ def nonfinite(name: str, value: str, step: int) -> StageError:
             "use another base model, whose weights are all finite, or set backend.precision: fp32"
         )
     return StageError.one("B414", message, path=path, hint=hint)
-
-
-def _number(entry: dict[str, Any], name: str) -> float | None:
-    """Return a number of an entry; None where it has none, or one of a step that was passed over."""
-    found = float(entry[name]) if name in entry else math.nan
-    return found if math.isfinite(found) else None
-
-
-def _ran_out_of_patience(state: dict[str, Any], method: Method) -> bool:
-    if method.early_stopping is None:
-        return False
-    losses = scheduled_losses(
-        state.get("log_history", ()),
-        every=int(state.get("eval_steps") or 1),
-        steps=int(state.get("max_steps") or 0),
-    )
-    return bool(losses) and evaluations_since_best(losses) >= method.early_stopping.patience

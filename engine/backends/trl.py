@@ -30,7 +30,7 @@ def version() -> str | None:
 
 
 packages, environment_words = base.no_packages, base.no_words
-kernels, kernel_words = base.no_kernels, base.no_words
+kernels = base.no_kernels
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:

@@ -62,13 +62,6 @@ def environment_words() -> str:
 kernels = base.no_kernels
 
 
-def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
-    if setting.device.kind != "cuda":
-        return ""
-    stored = "; gradient checkpointing with activations in the machine's memory"
-    return f"Unsloth's own{stored if recipe.method.gradient_checkpointing else ''}"
-
-
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     overrides = recipe.backend.overrides
     found = (

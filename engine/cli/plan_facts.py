@@ -47,8 +47,6 @@ def cost_words(found: StageForecast, exact: str) -> str:
 def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
     training = found.training
     lines = [("trains", " · ".join(parts))] if (parts := list(_trained(found))) else []
-    if training.kernels:
-        lines.append(("kernels", training.kernels))
     if training.memory_bytes is not None:
         lines.append(("memory", _memory(training.memory_bytes, found.device)))
     lines += [("in all", total)] if (total := " · ".join(_total(found))) else []

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
 from engine.artifacts import results
 from engine.artifacts.stage import StageContext
 from engine.backends import load_backend
-from engine.backends.base import CompileInputs, Launch, with_keys
+from engine.backends.base import CompileInputs, Launch
 from engine.backends.usage import Usage
 from engine.environment import detect_device, tool_versions
 from engine.errors import StageError
@@ -26,7 +28,6 @@ from engine.estimate.run import (
 from engine.estimate.training import measurement
 from engine.evidence import StageCost, StageRecord, StageStatus
 from engine.files.reading import json_lines, parse_json, read_json
-from engine.files.writing import COMPILED
 from engine.lock.policy import PLAIN, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import UNFINISHED, PlanInputs, collect_inputs, plan_run
@@ -44,7 +45,6 @@ STEPS = 3
 """One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
 MOST_ROWS = 4000
 """Of a split, whose tokens are counted; of more, the longest by characters and an even choice of the rest."""
-HEADER = f"trial steps; {COMPILED}"
 
 
 _Rows = list[tuple[str, int]]
@@ -135,9 +135,9 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
         )
         quick = replace(recipe, method=method)
         # In order: shuffled, the longest row would not be in the last step.
-        config = with_keys(backend.compile(quick, setting), backend.IN_ORDER, HEADER)
+        config = yaml.safe_load(backend.compile(quick, setting).text) | dict(backend.IN_ORDER)
         launch = Launch(
-            config=config.text,
+            config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             rows=rows,
             base_model=base,
             folder=folder / "launch",

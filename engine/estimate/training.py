@@ -7,15 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.backends import load_backend
-from engine.backends.base import (
-    CompileInputs,
-    Schedule,
-    accumulation,
-    rate_in_words,
-    schedule,
-    shares_prefix,
-)
+from engine.backends.base import Schedule, accumulation, rate_in_words, schedule, shares_prefix
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import cost, measured
@@ -49,8 +41,6 @@ class TrainingEstimate(Value):
     tokens: int | None = None
     """Of an epoch, without padding."""
     exact_tokens: bool = False
-    kernels: str = ""
-    """Which kernels of a GPU are used, and what is missing for more, in words; empty where there is no choice."""
     trainable_parameters: int | None = None
     total_parameters: int | None = None
     memory_bytes: int | None = None
@@ -150,19 +140,10 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         derived.append(("steps", how))
         if rate := rate_in_words(method, plan):
             derived.append(("learning rate", rate))
-    backend = load_backend(recipe.backend.name)
-    kernels = CompileInputs(
-        device=device,
-        precision=device.precision(recipe.backend.precision),
-        train_rows=0,
-        validation_rows=0,
-        kernels=backend.kernels(device),
-    )
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
-        kernels=backend.kernel_words(recipe, kernels),
         unknown=known.missing,
         derived=tuple(derived),
     )

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from engine.artifacts.results import LEFT_OUT, read_json, write_json
+from engine.artifacts.results import LEFT_OUT, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.inference import predict
-from engine.inference.baselines.notes import choices, note
-from engine.inference.baselines.runner import FACTS, Asker, Models, facts_of, reference_name
+from engine.inference.baselines.notes import note
+from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
@@ -70,8 +70,6 @@ def run(context: StageContext) -> None:
         facts, crossed = facts_of(made), ""
         if len(folds) > 1:
             crossed = f"; {len(folds)} folds, each judged by what never saw it"
-        if chosen := choices(baseline, recipe.task, folds, [read_json(one, FACTS) for one in made]):
-            crossed += f": {chosen}"
         entry = {
             "name": baseline.name,
             "scores": to_json(score(predictions, Judging.of(recipe))),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -87,7 +86,8 @@ REVISION: Final = 1
 """Bumped when the same teacher and rows would now give other targets."""
 MOST: Final = 32
 """Tokens that are kept at each place: 192 bytes."""
-PART: Final = 256
+PART: Final = 32
+"""Rows of one product: a killed run asks so many again, at most."""
 STAGE: Final = "soft_targets"
 """Whose artifact holds the targets of all rows."""
 
@@ -109,22 +109,21 @@ class TeacherForTargets:
     asked: int = 0
     """Rows that went through the model in this run; the others were asked before."""
     _loaded: LoadedModel | None = None
-    _done: int = 0
-    _all: int = 0
 
     def targets(self, rows: Sequence[Row]) -> dict[bytes, Targets]:
         """Return the targets of rows by `row_key`, asking those that were never asked.
 
         StageError: X745 the teacher's numbers are not finite, and the errors of loading it.
         """
-        from engine.runtime.training.soft_targets import row_key  # brings torch
+        from engine.runtime.training.soft_targets import TargetTable, row_key  # brings torch
 
         different = {row_key(row): row for row in rows}
         found: dict[bytes, Targets] = {}
-        self._all = len(different)
-        for part in batched(different.items(), PART, strict=False):
-            self._done = len(found)
-            found |= _read(self._product(dict(part)).path, dict(part)) or {}
+        for part in map(dict, batched(different.items(), PART, strict=False)):
+            table = TargetTable(self._product(part).path)
+            known = {key: table.of([row]) for key, row in part.items()}
+            found |= {key: one for key, one in known.items() if one is not None}
+            self.context.progress.update(len(found), len(different), "rows asked")
         return found
 
     def _product(self, part: Mapping[bytes, Row]) -> Artifact:
@@ -140,68 +139,28 @@ class TeacherForTargets:
         }
 
         def build(folder: Path) -> None:
-            from engine.runtime.training.soft_targets import write_table  # brings torch
+            from engine.runtime.rendering.files import IGNORED  # brings torch
+            from engine.runtime.rendering.segments import TokenRow
+            from engine.runtime.scoring.likelihood import packs
+            from engine.runtime.training.soft_targets import targets_of, write_table
 
-            found = self._ask(part, self.context.scratch_for(PRODUCT, payload))
-            write_table(folder, [*part], [found[key] for key in part])
+            keys, model = [*part], self._teacher()
+            rows = [
+                TokenRow(
+                    ids=tuple(row["input_ids"]),
+                    learned=tuple(label != IGNORED for label in row["labels"]),
+                )
+                for row in part.values()
+            ]
+            found: dict[bytes, Targets] = {}
+            for members, pack in packs(model, rows):
+                asked = targets_of(model, pack, most=MOST, vocabulary=self.vocabulary)
+                found |= zip((keys[member] for member in members), asked, strict=True)
+            self.asked += len(found)
+            write_table(folder, keys, [found[key] for key in keys])
 
         return self.context.cached(PRODUCT, payload, build)
-
-    def _ask(self, part: Mapping[bytes, Row], ledger: Path) -> dict[bytes, Targets]:
-        """Put rows through the teacher; what a killed run has written into `ledger` is not asked again."""
-        from engine.runtime.rendering.files import IGNORED  # brings torch
-        from engine.runtime.rendering.segments import TokenRow
-        from engine.runtime.scoring.likelihood import packs
-        from engine.runtime.training.soft_targets import targets_of
-
-        keys = [*part]
-        rows = [
-            TokenRow(
-                ids=tuple(row["input_ids"]),
-                learned=tuple(label != IGNORED for label in row["labels"]),
-            )
-            for row in part.values()
-        ]
-        found: dict[bytes, Targets] = {}
-        for number, (members, pack) in enumerate(packs(self._teacher(), rows)):
-            here = {keys[member]: part[keys[member]] for member in members}
-            place = ledger / f"pass-{number}"
-            known = _read(place, here)
-            if known is None:
-                asked = targets_of(self._teacher(), pack, most=MOST, vocabulary=self.vocabulary)
-                known = dict(zip(here, asked, strict=True))
-                _keep(place, known)
-                self.asked += len(here)
-            found |= known
-            self.context.progress.update(self._done + len(found), self._all, "rows asked")
-        return found
 
     def _teacher(self) -> LoadedModel:
         self._loaded = self._loaded or self.load()
         return self._loaded
-
-
-def _keep(place: Path, found: Mapping[bytes, Targets]) -> None:
-    from engine.runtime.training.soft_targets import write_table  # brings torch
-
-    partial = place.with_name(f"{place.name}.part")
-    for folder in (partial, place):
-        shutil.rmtree(folder, ignore_errors=True)
-    partial.mkdir(parents=True)
-    write_table(partial, [*found], [*found.values()])
-    partial.rename(place)
-
-
-def _read(place: Path, rows: Mapping[bytes, Row]) -> dict[bytes, Targets] | None:
-    """Return what a folder has of these rows; None where it is not there, cannot be read, or lacks one."""
-    from safetensors import SafetensorError
-
-    from engine.runtime.training.soft_targets import TargetTable  # brings torch
-
-    try:
-        table = TargetTable(place)
-    except (OSError, SafetensorError, KeyError, ValueError):
-        return None
-    found = {key: table.of([row]) for key, row in rows.items()}
-    known = {key: targets for key, targets in found.items() if targets is not None}
-    return known if len(known) == len(found) else None

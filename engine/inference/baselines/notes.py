@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -57,19 +56,6 @@ def note(
     if baseline.gguf is not None:
         who = f"`{baseline.gguf.written}` in llama.cpp"
     return f"{who}, {_how(baseline, task, facts)}{remarks}"
-
-
-def choices(
-    baseline: Baseline, task: Task, folds: Sequence[Fold], facts: Sequence[Mapping[str, Any]]
-) -> str:
-    """Return what was chosen in how many of the folds, by the facts of each; empty where it was the same in all."""
-    found = list[str]()
-    if baseline.kind == "majority":
-        found = [_most_frequent(fold, task) for fold in folds]
-    elif baseline.kind == "encoder_linear":
-        found = [f"{one['variant']} with C {one['c']:g}" for one in facts]
-    counted = Counter(found).most_common()
-    return ", ".join(f"{chosen} in {count}" for chosen, count in counted if len(counted) > 1)
 
 
 def _most_frequent(fold: Fold, task: Task) -> str:

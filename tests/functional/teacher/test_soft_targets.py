@@ -139,36 +139,6 @@ def test_without_rows_to_answer_the_labelled_rows_are_learned_softly(taught: Pro
     assert found["against_teacher"]["teacher_parameters"] > 0
 
 
-def test_a_run_that_was_cut_off_goes_on_with_the_next_pass(
-    taught: Project, passes: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Cut off inside a part, as by kill -9: nothing is asked twice, and the bytes are the same."""
-    monkeypatch.setattr("engine.runtime.scoring.likelihood.TOKENS_PER_PASS", {"cpu": 500})
-    assert run(taught, "--until", "soft_targets") == 0
-    whole, asked = _targets(taught), list(passes)
-    shutil.rmtree(taught.folder / ".recipe")
-    passes.clear()
-    keep = soft_targets._keep
-    kept: list[Path] = []
-
-    def cut(place: Path, found: Any) -> None:
-        if len(kept) == 2:
-            raise KeyboardInterrupt
-        keep(place, found)
-        kept.append(place)
-
-    monkeypatch.setattr(soft_targets, "_keep", cut)
-    assert run(taught, "--until", "soft_targets") != 0
-    done = list(passes)[:2]
-    passes.clear()
-    monkeypatch.setattr(soft_targets, "_keep", keep)
-    assert run(taught, "--until", "soft_targets") == 0
-
-    assert len(asked) > 3
-    assert [*done, *passes] == asked
-    assert _targets(taught) == whole
-
-
 def test_a_teacher_of_another_tokenizer_is_refused_before_anything_is_asked(
     taught: Project, teacher: Path, passes: list[int]
 ) -> None:

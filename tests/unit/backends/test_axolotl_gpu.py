@@ -78,13 +78,12 @@ def test_plain_rows_have_one_loss_of_what_is_installed(
     assert own_plugins(config) == plugins
 
 
-def test_preferences_have_no_fused_loss_and_the_plan_says_so() -> None:
+def test_preferences_have_no_fused_loss() -> None:
     recipe = make_recipe("axolotl", preference=Preference(loss="dpo", beta=0.1))
     config = yaml.safe_load(axolotl.compile(recipe, setting()).text)
 
     assert own_plugins(config) == ["LigerPlugin"]
     assert [config.get(name) for name in LOSSES] == [False, None]
-    assert "logits of all tokens" in axolotl.kernel_words(recipe, setting())
 
 
 def test_full_training_leaves_kernels_of_16_bits_out() -> None:
@@ -192,23 +191,6 @@ def test_every_line_of_a_gpu_says_why() -> None:
 
     assert reasons["cut_cross_entropy"].endswith("cut-cross-entropy is installed")
     assert reasons["attn_implementation"].startswith("default: flash-attn is installed")
-
-
-@pytest.mark.parametrize(
-    ("kernels", "method", "words"),
-    [
-        (ALL, {}, ["Liger's", "logits only of what is learned", "attention of the shared start"]),
-        (ALL, DROPS, ["cut-cross-entropy without whole logits", "attention flash_attention_2"]),
-        ((), DROPS, ["liger-kernel or a C compiler for it is missing", "logits of all tokens"]),
-    ],
-)
-def test_the_plan_says_what_is_used_and_what_is_missing(
-    kernels: tuple[str, ...], method: dict[str, Any], words: list[str]
-) -> None:
-    text = axolotl.kernel_words(make_recipe("axolotl", **method), setting(kernels))
-
-    assert [word for word in words if word not in text] == []
-    assert axolotl.kernel_words(make_recipe("axolotl", **method), setting((), device=CPU)) == ""
 
 
 @pytest.mark.parametrize("key", [*axolotl_gpu.TOKENWISE, *LOSSES])

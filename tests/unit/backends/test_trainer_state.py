@@ -96,11 +96,11 @@ def test_incomplete_checkpoints_are_moved_and_kept(tmp_path: Path) -> None:
     broken = _checkpoint(tmp_path, 6, {3: 1.0})
     (broken / "optimizer.pt").unlink()
 
-    [moved] = set_damaged_aside(tmp_path)
+    [(name, _)] = set_damaged_aside(tmp_path)
 
     assert [step for step, _ in checkpoints(tmp_path)] == [3]
-    assert moved.name == "checkpoint-6"
-    assert (moved.folder / "trainer_state.json").exists()
+    assert name == "checkpoint-6"
+    assert (tmp_path / "incomplete" / "checkpoint-6-0" / "trainer_state.json").exists()
 
 
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", *ONE_PROCESS])
@@ -121,9 +121,9 @@ def test_a_link_to_the_right_bytes_is_noticed(tmp_path: Path, name: str) -> None
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
 
-    [moved] = set_damaged_aside(output)
+    [(moved, _)] = set_damaged_aside(output)
 
-    assert moved.name == "checkpoint-3"
+    assert moved == "checkpoint-3"
     assert (tmp_path / "elsewhere").exists()
 
 
@@ -182,7 +182,7 @@ def test_a_checkpoint_whose_best_one_is_damaged_is_not_gone_on_from(tmp_path: Pa
 
     moved = set_damaged_aside(tmp_path, best=True)
 
-    assert [one.name for one in moved] == ["checkpoint-6", "checkpoint-9"]
+    assert [name for name, _ in moved] == ["checkpoint-6", "checkpoint-9"]
     assert [step for step, _ in checkpoints(tmp_path)] == [3]
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from engine.data.splitting.subsets import Fold
-from engine.inference.baselines.notes import choices, note
+from engine.inference.baselines.notes import note
 from engine.recipe.baselines import DEFAULT_ENCODER
 from engine.recipe.model import Baseline, BaselineKind, PathRef, Reference
-from engine.values import replace
 from support.stage_bench import examples, make_bench
 
 LINEAR = {
@@ -66,38 +65,3 @@ def test_of_several_folds_all_rows_are_named_and_whose_scores_they_are(
         "(macro-F1 by validation in the first fold: alone 0.812, beside TF-IDF 0.850), "
         f"on {shown} train rows"
     )
-
-
-def folds_of(*majorities: str) -> list[Fold]:
-    return [
-        Fold(
-            number=number,
-            train=tuple(replace(row, target=target) for row in examples(3)),
-            validation=(),
-            judged=(),
-        )
-        for number, target in enumerate(majorities)
-    ]
-
-
-def chosen(folder: Path, kind: BaselineKind, folds: list[Fold], *facts: dict[str, Any]) -> str:
-    task = make_bench(folder).recipe.task
-    return choices(Baseline(kind=kind, name=kind), task, folds, facts)
-
-
-def test_what_differs_between_folds_is_named(tmp_path: Path) -> None:
-    folds = folds_of("negative", "positive", "positive")
-    other = LINEAR | {"variant": "alone", "c": 10.0}
-
-    assert chosen(tmp_path, "majority", folds, {}, {}, {}) == "`positive` in 2, `negative` in 1"
-    assert chosen(tmp_path, "encoder_linear", folds, LINEAR, other, LINEAR) == (
-        "beside TF-IDF with C 3 in 2, alone with C 10 in 1"
-    )
-
-
-def test_nothing_is_named_of_folds_that_chose_alike(tmp_path: Path) -> None:
-    folds = folds_of("negative", "negative")
-
-    assert chosen(tmp_path, "majority", folds, {}, {}) == ""
-    assert chosen(tmp_path, "encoder_linear", folds, LINEAR, LINEAR) == ""
-    assert chosen(tmp_path, "tfidf_svm", folds, {}, {}) == ""

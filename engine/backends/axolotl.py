@@ -220,7 +220,7 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
         names.append("MixedPrecision" if setting.precision == "bf16" else "MixedHalf")
     if method.kind == "qlora" and setting.device.kind == "cpu":
         names.append("Unpacked")
-    if method.train_only is not None or base.counts_from_end(method):
+    if method.train_only is not None or isinstance(method.layers, str):
         names.append("CountLayers")
     ours = [f"{PLUGIN}.{name}" for name in names]
     return [*ours, *axolotl_gpu.plugins(recipe, setting)]

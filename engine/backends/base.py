@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,10 +34,6 @@ def numbered(layers: str | tuple[int, ...]) -> list[int]:
     if isinstance(layers, str):
         return list(range(-int(layers.removeprefix("last_")), 0))
     return sorted(layers)
-
-
-def counts_from_end(method: Method) -> bool:
-    return isinstance(method.layers, str)
 
 
 def adapter_lines(method: Method, keys: Mapping[str, str]) -> Iterator[tuple[str, Json, str]]:
@@ -215,7 +210,10 @@ def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedu
     """Return the schedule of a training, by transformers' own arithmetic: rounded up twice."""
     batches = math.ceil(train_rows / method.micro_batch_size)
     per_epoch = max(1, math.ceil(batches / accumulation(method)))
-    epochs = epochs_of(method, train_rows)
+    epochs = method.epochs
+    if method.tokens is not None:
+        # Packed rows have `max_length` tokens, but for little padding.
+        epochs = method.tokens / (max(1, train_rows) * method.max_length)
     usual = max(1, math.ceil(epochs * per_epoch))
     steps = max(usual, method.min_steps or 1)
     steps = min(steps, method.max_steps or steps)
@@ -241,16 +239,6 @@ def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedu
 def plan_of(method: Method, setting: CompileInputs) -> Schedule:
     rows = setting.train_rows, setting.validation_rows
     return schedule(method, train_rows=rows[0], validation_rows=rows[1])
-
-
-def epochs_of(method: Method, train_rows: int) -> float:
-    """Return how often all rows are to be seen: as written, or what a number of tokens comes to.
-
-    Packed rows have `max_length` tokens, but for little padding.
-    """
-    if method.tokens is None:
-        return method.epochs
-    return method.tokens / (max(1, train_rows) * method.max_length)
 
 
 def rate_schedule(method: Method, plan: Schedule) -> tuple[str, dict[str, Json]]:
@@ -293,24 +281,6 @@ def falling_steps(scheduler: Scheduler, plan: Schedule) -> int:
     return max(1, min(math.ceil(decay * plan.steps), plan.steps - plan.warmup))
 
 
-def rate_in_words(method: Method, plan: Schedule) -> str:
-    """Say how the learning rate rises and falls; empty where one word of the recipe says it."""
-    one = method.scheduler
-    if isinstance(one, str):
-        return ""
-    last = f"{one.floor * method.learning_rate:.3g} at step {plan.steps}"
-    how = "as a cosine" if one.name == "cosine" else "linearly"
-    begin = plan.steps - falling_steps(one, plan)
-    constant = f"constant to step {begin}, then " if begin > plan.warmup else ""
-    return (
-        f"up to {method.learning_rate:g} in {plan.warmup} steps, {constant}falling {how} to {last}"
-    )
-
-
-def steps_of(recipe: Recipe, train_rows: int) -> int:
-    return schedule(recipe.method, train_rows=train_rows, validation_rows=0).steps
-
-
 def bounded(method: Method, plan: Schedule) -> str:
     """Return the key that decides how many steps there are, if another than `epochs`; else nothing."""
     if method.tokens is not None:
@@ -338,24 +308,20 @@ PLAIN_ONLY = frozenset(
 
 
 def shares_prefix(recipe: Recipe) -> bool:
-    return not plain_reason(recipe)
-
-
-def plain_reason(recipe: Recipe) -> str:
-    """Say why each row of a batch is computed by itself; empty where rows may share their common start."""
+    """Tell whether rows of a batch may share their common start."""
     method = recipe.method
-    reasons = {
-        "dropout drops other units of each row": method.kind != "full" and method.dropout > 0,
-        "neftune_alpha draws other noise for each row": method.neftune_alpha is not None,
-        "the common start is learned from in each row": method.loss_on == "everything",
-        "answers of preferences are compared, each after its prompt": method.preference is not None,
-        "packed documents have no common start": method.packing,
-        "text that is replayed has no start in common with rows": recipe.data.replay is not None,
-    }
-    found = [key for key, _ in recipe.backend.overrides if key in PLAIN_ONLY]
-    if found:
-        reasons[f"backend.overrides.{found[0]} is for plain batches"] = True
-    return next((reason for reason, holds in reasons.items() if holds), "")
+    return not (
+        # Dropout drops other units of each row, and noise is drawn for each.
+        (method.kind != "full" and method.dropout > 0)
+        or method.neftune_alpha is not None
+        # The common start is learned from in each row.
+        or method.loss_on == "everything"
+        # Pairs are compared, each after its own prompt; documents and replayed text have no common start.
+        or method.preference is not None
+        or method.packing
+        or recipe.data.replay is not None
+        or any(key in PLAIN_ONLY for key, _ in recipe.backend.overrides)
+    )
 
 
 def dpo_losses(preference: Preference, keys: tuple[str, str]) -> Iterator[tuple[str, Json, str]]:
@@ -383,31 +349,21 @@ def with_overrides(
     lines: Iterable[Line], overrides: Iterable[tuple[str, Json]]
 ) -> list[ConfigLine]:
     """Return the lines of a config with what the recipe overrides, in their places; further keys come last."""
-    given = dict(overrides)
-    found = []
-    for key, value, origin in lines:
-        if key in given:
-            found.append(_overridden(key, given.pop(key)))
-        else:
-            found.append(ConfigLine(key=key, value=value, origin=origin))
+    given = {
+        key: ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
+        for key, value in overrides
+    }
+    found = [
+        given.pop(key, ConfigLine(key=key, value=value, origin=origin))
+        for key, value, origin in lines
+    ]
     # Sorted: the text is part of stage keys, and the order of keys in a recipe means nothing.
-    return [*found, *(_overridden(key, value) for key, value in sorted(given.items()))]
-
-
-def _overridden(key: str, value: Json) -> ConfigLine:
-    return ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
+    return [*found, *(given[key] for key in sorted(given))]
 
 
 def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:
     """Return the YAML of lines, in their order, below a comment."""
-    # As JSON text, since dicts and lists are no keys of a cache.
-    body = _as_yaml(json.dumps({line.key: line.value for line in lines}))
+    # Copied, so that equal parts are written out and not as references to each other.
+    data = json.loads(json.dumps({line.key: line.value for line in lines}))
+    body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None)
     return BackendConfig(text=f"# {header}\n{body}", lines=tuple(lines))
-
-
-@lru_cache(maxsize=256)
-def _as_yaml(data: str) -> str:
-    text: str = yaml.safe_dump(
-        json.loads(data), sort_keys=False, allow_unicode=True, default_flow_style=None
-    )
-    return text

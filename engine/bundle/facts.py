@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 
 from engine.backends import load_backend
-from engine.backends.base import CompileInputs, steps_of
+from engine.backends.base import CompileInputs, schedule
 from engine.bundle.contents import CONFIG, RESOLVED, WRITTEN, Contents, recipe_of, value_of
 from engine.data.similarity.near import SIMILAR
 from engine.environment import Device
@@ -398,7 +398,8 @@ def _training(found: Contents) -> Iterator[str]:
                 for name, count in (("rows_left_out", left_out), ("rows_cut", split.cut)):
                     right[name] = count or (None if getattr(training, name) is None else 0)
                 if not training.stopped_early and recipe.method.tokens is None:
-                    right["steps"] = steps_of(recipe, training.rows)
+                    plan = schedule(recipe.method, train_rows=training.rows, validation_rows=0)
+                    right["steps"] = plan.steps
             yield from _by_report("report.training", to_json(training), right)
 
 

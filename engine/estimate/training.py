@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.backends.base import Schedule, accumulation, rate_in_words, schedule, shares_prefix
+from engine.backends.base import Schedule, accumulation, schedule, shares_prefix
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import cost, measured
@@ -138,8 +138,6 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
                 f"{method.tokens:,} tokens in {batches}: {steps}, {seen} of {work.train_rows} rows"
             )
         derived.append(("steps", how))
-        if rate := rate_in_words(method, plan):
-            derived.append(("learning rate", rate))
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,

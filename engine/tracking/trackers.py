@@ -175,70 +175,54 @@ class TensorboardRun:
         self._writer.close()
 
 
-class TrackioRun:
-    """A run of trackio in a folder; it has no summary: texts and numbers of the whole run are one last entry."""
+class HistoryRun:
+    """A run of trackio or Weights & Biases, whose history only goes on: each event is its next entry."""
 
-    def __init__(self, folder: Path, url: str, settings: Settings) -> None:
-        del url
-        # It reads this when it is imported.
-        os.environ["TRACKIO_DIR"] = str(folder)
-        import trackio
-
-        project, config = str(settings["recipe"]), dict(settings)
-        quiet = {"embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
-        self._run = trackio.init(project=project, config=config, **quiet)
-        self._whole: dict[str, str | float] = {}
-        self._last = 0
+    def __init__(self, run: Any, end: Callable[[bool], object]) -> None:
+        self._run, self._end, self._last = run, end, 0
 
     def take(self, facts: EventFacts) -> None:
-        if facts.step is not None:
-            self._last = max(self._last + 1, facts.step)
-            self._run.log({**facts.numbers, "step_of_training": facts.step}, step=self._last)
-        else:
-            self._whole |= facts.numbers
-        self._whole |= {f"{name} (text)": text for name, text in facts.texts.items()}
+        # Several trainings of one run count from 1 each.
+        self._last = max(self._last + 1, facts.step or 0)
+        texts = {f"{name} (text)": text for name, text in facts.texts.items()}
+        step = {} if facts.step is None else {"step_of_training": facts.step}
+        self._run.log({**facts.numbers, **texts, **step}, step=self._last)
 
     def end(self, *, failed: bool) -> None:
-        del failed
-        if self._whole:
-            self._run.log(self._whole, step=self._last + 1)
-        self._run.finish()
+        self._end(failed)
 
 
-class WandbRun:
-    """A run of Weights & Biases, without what it would find out about this machine; `wandb sync` sends a folder."""
+def trackio_run(folder: Path, url: str, settings: Settings) -> HistoryRun:
+    del url
+    # It reads this when it is imported.
+    os.environ["TRACKIO_DIR"] = str(folder)
+    import trackio
 
-    def __init__(self, folder: Path, url: str, settings: Settings) -> None:
-        os.environ["WANDB_MODE"] = "online" if url else "offline"
-        if url:
-            os.environ["WANDB_BASE_URL"] = url
-        import wandb
+    quiet = {"embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
+    run = trackio.init(project=str(settings["recipe"]), config=dict(settings), **quiet)
+    return HistoryRun(run, lambda _: run.finish())
 
-        private = wandb.Settings(
-            console="off",
-            disable_git=True,
-            host="",
-            save_code=False,
-            x_disable_machine_info=True,
-            x_disable_meta=True,
-            x_disable_stats=True,
-            x_save_requirements=False,
-        )
-        project, config = str(settings["recipe"]), dict(settings)
-        self._run = wandb.init(project=project, dir=str(folder), config=config, settings=private)
-        self._last = 0
 
-    def take(self, facts: EventFacts) -> None:
-        if facts.step is not None:
-            # Several trainings of one run count from 1 each, and a history only goes on.
-            self._last = max(self._last + 1, facts.step)
-            self._run.log({**facts.numbers, "step": facts.step}, step=self._last)
-        else:
-            self._run.summary.update(dict(facts.numbers))
-        self._run.summary.update({f"{name} (text)": text for name, text in facts.texts.items()})
+def wandb_run(folder: Path, url: str, settings: Settings) -> HistoryRun:
+    """Return a run without what wandb would find out about this machine; `wandb sync` sends a folder."""
+    os.environ["WANDB_MODE"] = "online" if url else "offline"
+    if url:
+        os.environ["WANDB_BASE_URL"] = url
+    import wandb
 
-    def end(self, *, failed: bool) -> None:
-        self._run.finish(exit_code=1 if failed else 0)
+    private = wandb.Settings(
+        console="off",
+        disable_git=True,
+        host="",
+        save_code=False,
+        x_disable_machine_info=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+    )
+    project, config = str(settings["recipe"]), dict(settings)
+    run = wandb.init(project=project, dir=str(folder), config=config, settings=private)
+    return HistoryRun(run, lambda failed: run.finish(exit_code=int(failed)))
 
 
 class TrackerKind(Value):
@@ -260,9 +244,9 @@ NAMES: Final[Mapping[str, TrackerKind]] = MappingProxyType(
             variables={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"},
         ),
         "tensorboard": TrackerKind(opened=TensorboardRun),
-        "trackio": TrackerKind(opened=TrackioRun),
+        "trackio": TrackerKind(opened=trackio_run),
         "wandb": TrackerKind(
-            opened=WandbRun,
+            opened=wandb_run,
             keys=("WANDB_API_KEY",),
             needs_key=True,
             variables={"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"},

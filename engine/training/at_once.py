@@ -110,17 +110,24 @@ class _Worker:
         elif "note" in event:
             progress.note(event["note"])
         elif "measured" in event:
-            step, steps, numbers, of = event["measured"]
+            *measured, of = event["measured"]
             if isinstance(progress, MeasuredProgress):
-                progress.measured(step, steps, numbers, of=of)
+                progress.measured(*measured, of=of)
         elif "failed" in event:
-            raise _error(event["failed"])
+            kind: type[EngineError] = getattr(errors, event["failed"]["kind"])
+            raise kind([from_json(Problem, one) for one in event["failed"]["problems"]])
         else:
             self.shown = ""
 
 
 def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOnce) -> None:
-    orders = ((job.name, _order(job, context, parallel)) for job in jobs)
+    # Without what only this process has: it would not even be pickled.
+    sent = replace(context, cached=_unset, made_anew=None, scratch_for=_unset, at_once=None)
+    sent = replace(sent, progress=None)
+    orders = (
+        (job.name, pickle.dumps((str(Path.cwd()), str(parallel.root), job.call, sent)))
+        for job in jobs
+    )
     workers: list[_Worker] = []
     lock, ended = threading.RLock(), 0
 
@@ -129,7 +136,7 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
         now = {"now": shown} if shown else {}
         context.progress.update(ended, len(jobs), "trainings", **now)
 
-    def following() -> tuple[str, str] | None:
+    def following() -> tuple[str, bytes] | None:
         with lock:
             return next(orders, None)
 
@@ -139,7 +146,7 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
         for one.name, order in iter(following, None):
             one.shown = "starts"
             try:
-                one.child.send(order)
+                one.child.send(f"{base64.b64encode(order).decode('ascii')}\n")
             except OSError as error:
                 raise _broken(one.name, f"{NOT_STARTED}: {error.strerror or error}") from error
             try:
@@ -180,14 +187,6 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
                     worker.child.wait()
             finally:
                 _stop([*workers] if pending else ())
-
-
-def _order(job: VariantJob[Any], context: StageContext, parallel: AtOnce) -> str:
-    # Without what only this process has: it would not even be pickled.
-    sent = replace(context, cached=_unset, made_anew=None, scratch_for=_unset, at_once=None)
-    sent = replace(sent, progress=None)
-    order = (str(Path.cwd()), str(parallel.root), job.call, sent)
-    return f"{base64.b64encode(pickle.dumps(order)).decode('ascii')}\n"
 
 
 def _processors(number: int, of: int) -> str:
@@ -248,11 +247,6 @@ def as_event(error: EngineError) -> dict[str, Any]:
     # Of errors that other modules define, the class that stands in `engine.errors`: it has the exit code.
     kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == errors.__name__)
     return {"failed": {"kind": kind, "problems": problems}}
-
-
-def _error(described: Mapping[str, Any]) -> EngineError:
-    kind: type[EngineError] = getattr(errors, described["kind"])
-    return kind([from_json(Problem, one) for one in described["problems"]])
 
 
 class LineProgress(Value, kw_only=False):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.backends.base import rate_in_words, rate_schedule, schedule
+from engine.backends.base import rate_schedule, schedule
 from engine.recipe.methods import method_mapping, method_of
 from engine.recipe.model import Scheduler
 from engine.recipe.validation.schema import definition, with_defaults
@@ -77,17 +77,6 @@ def test_words_are_compiled_as_ever() -> None:
     plan = schedule(METHOD, train_rows=400, validation_rows=0)
 
     assert rate_schedule(METHOD, plan) == ("cosine", {})
-    assert rate_in_words(METHOD, plan) == ""
-
-
-def test_a_plan_says_it_in_steps() -> None:
-    one = Scheduler(name="constant_then_decay", decay=0.2, floor=0.1)
-    method = replace(METHOD, batch_size=4, epochs=1.0, scheduler=one)
-    plan = schedule(method, train_rows=400, validation_rows=0)
-
-    assert rate_in_words(method, plan) == (
-        "up to 0.01 in 10 steps, constant to step 80, then falling linearly to 0.001 at step 100"
-    )
 
 
 def test_the_resolved_recipe_says_what_was_left_open() -> None:

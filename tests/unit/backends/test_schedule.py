@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.backends.base import Schedule, bounded, keeps_best, schedule, steps_of
+from engine.backends.base import Schedule, bounded, keeps_best, schedule
 from engine.values import replace
-from support.launches import METHOD, make_recipe
+from support.launches import METHOD
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,3 @@ def test_one_step_has_no_warmup() -> None:
     plan = schedule(method, train_rows=24, validation_rows=8)
 
     assert (plan.steps, plan.warmup) == (1, 0)
-
-
-def test_steps_of_a_recipe_do_not_depend_on_validation() -> None:
-    assert steps_of(make_recipe("trl"), 24) == 6

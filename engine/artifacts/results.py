@@ -79,7 +79,6 @@ class Stop(Value):
 
 
 def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
-    """Whether the run stops after this stage, by its answer."""
     if name == "synthesize" and (stop := _review_stop(artifacts, recipe)):
         return stop
     if name == "teach" and (stop := _teacher_stop(artifacts, recipe)):
@@ -197,8 +196,6 @@ class Left[T]:
 
 
 class LeftList[T](Left[tuple[T, ...]]):
-    """The same for a list, which is empty where there is no such file."""
-
     def __call__(self, artifacts: Artifacts) -> tuple[T, ...]:
         return super().__call__(artifacts) or ()
 

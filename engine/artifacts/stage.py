@@ -156,8 +156,6 @@ class Stage(Protocol):
     NEEDS: tuple[str, ...]
     """Stages whose artifacts it reads; their keys are part of its key."""
 
-    def recipe_slice(self, recipe: Recipe) -> Payload:
-        """The part of the recipe that can change the result, as JSON data."""
+    def recipe_slice(self, recipe: Recipe) -> Payload: ...
 
-    def run(self, context: StageContext) -> None:
-        """Do it, writing into `context.workdir`."""
+    def run(self, context: StageContext) -> None: ...

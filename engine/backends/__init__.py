@@ -43,7 +43,6 @@ def check_backend(recipe: Recipe) -> tuple[Problem, ...]:
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    """Return what keeps this machine from training; ask before anything is spent. Light."""
     backend = load_backend(recipe.backend.name)
     return _of_every_method(recipe, lambda one: backend.check_environment(one, device))
 

@@ -85,7 +85,6 @@ def _chosen(recipe: Recipe, setting: CompileInputs) -> tuple[str, ...]:
 
 
 def _loss(recipe: Recipe, setting: CompileInputs) -> tuple[str | None, str]:
-    """Return the key of the loss that never holds whole logits, or None; and why."""
     whole = {
         # Labels of such rows are none that the fused losses of some models read.
         "rows that share their start have logits only where something is learned": shares_prefix(

@@ -24,9 +24,7 @@ from engine.values import Value, field
 ADAMW = ("adamw_torch_fused", "default: AdamW, one kernel for all weights")
 """The optimizer's name in all, and why: apart for each weight it takes three times as long on a CPU."""
 EMBEDDINGS = "embeddings"
-"""Among what is left unfrozen: the embeddings and the output layer."""
 LAYER = "layers."
-"""Before the number of a layer that is left unfrozen."""
 
 
 def numbered(layers: str | tuple[int, ...]) -> list[int]:
@@ -72,8 +70,6 @@ def unfrozen(method: Method) -> list[Json]:
 
 
 class CompileInputs(Value):
-    """What a compiled config depends on besides the recipe."""
-
     device: Device
     precision: str
     """`bf16`, `fp16` or `fp32`: resolved, never `auto`."""
@@ -84,8 +80,6 @@ class CompileInputs(Value):
 
 
 class ConfigLine(Value):
-    """One key of a backend config and where its value comes from."""
-
     key: str
     value: Json
     origin: str
@@ -101,8 +95,6 @@ class BackendConfig(Value):
 
 
 class Launch(Value):
-    """One training to do, or to go on with."""
-
     config: str
     rows: Path
     """Folder with the rendered `train.jsonl` and `validation.jsonl`."""
@@ -143,14 +135,11 @@ class Trained(Value):
 
 
 class BackendModule(Protocol):
-    """A module in `engine.backends`."""
-
     NAME: str
     IN_ORDER: Mapping[str, Json]
     """Keys that make the trainer take the rows in their order; only trial steps do."""
 
-    def version(self) -> str | None:
-        """Return the installed version, or None."""
+    def version(self) -> str | None: ...
 
     def kernels(self, device: Device) -> tuple[str, ...]:
         """Return the packages here whose presence changes what is compiled for the device."""
@@ -161,8 +150,7 @@ class BackendModule(Protocol):
     def environment_words(self) -> str:
         """Say what of another environment trains; empty where it is this one."""
 
-    def check(self, recipe: Recipe) -> tuple[Problem, ...]:
-        """Return what is wrong with the recipe for this backend, on any machine."""
+    def check(self, recipe: Recipe) -> tuple[Problem, ...]: ...
 
     def check_environment(self, recipe: Recipe, device: Device) -> tuple[Problem, ...]:
         """Return what keeps this machine from training: missing packages or precisions."""
@@ -187,8 +175,6 @@ def no_words(*_: object) -> str:
 
 
 class Schedule(Value):
-    """When things happen, in optimizer steps."""
-
     steps_per_epoch: int
     steps: int
     evaluate_every: int
@@ -198,7 +184,6 @@ class Schedule(Value):
 
     @property
     def epochs(self) -> float:
-        """How often all rows are seen."""
         return self.steps / self.steps_per_epoch
 
     @property
@@ -308,7 +293,6 @@ PLAIN_ONLY = frozenset(
 
 
 def shares_prefix(recipe: Recipe) -> bool:
-    """Tell whether rows of a batch may share their common start."""
     method = recipe.method
     return not (
         # Dropout drops other units of each row, and noise is drawn for each.
@@ -342,7 +326,6 @@ def soft_lines(recipe: Recipe) -> Iterator[Line]:
 
 
 Line = tuple[str, Json, str]
-"""A key, its value and the origin of it."""
 
 
 def with_overrides(

@@ -20,8 +20,6 @@ from engine.values import Value, field
 
 
 class Vocabulary(Value):
-    """Which keys a backend has, and what recipes may do with them."""
-
     name: str
     kinds: Mapping[str, frozenset[str]]
     """Every key, with the kinds of value it takes: bool, int, float, str, list, dict."""
@@ -89,7 +87,6 @@ def idle_of_adam(overrides: Iterable[tuple[str, Json]], optimizer_key: str) -> t
 
 
 def _wrong(key: str, value: Json, vocabulary: Vocabulary) -> tuple[str, str, str | None] | None:
-    """Return code, message and hint; None where nothing is wrong."""
     names = sorted(vocabulary.overridable)
     one_of = f"one of: {', '.join(names)}"
     # Asked first: such keys need not be among a backend's own, and the hint names the one to set.
@@ -124,7 +121,6 @@ def _did_you_mean(word: str, words: Sequence[str]) -> str | None:
 
 
 TOGETHER = ("axolotl", "trl")
-"""Backends that several processes train with."""
 
 
 def option_problems(method: Method, name: str) -> tuple[Problem, ...]:

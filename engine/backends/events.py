@@ -21,9 +21,7 @@ from engine.recipe.methods import ATTENTION
 from engine.values import replace
 
 LOG = "train.log"
-"""In the launch folder."""
 NAMES = {"loss": "loss", "eval_loss": "validation loss"}
-"""What people are shown of the numbers."""
 MEASURED = ("loss", "eval_loss", "learning_rate", "grad_norm")
 KEPT = {"packed_rows": "difference", "kept_rows": "rows"}
 OVERRIDDEN = {"max_grad_norm": "max_grad_norm", "neftune_alpha": "neftune_noise_alpha"}
@@ -178,7 +176,6 @@ class TrainingMonitor:
             raise _other_method(message, path)
 
     def _differences(self, event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield how the method in force is not the recipe's, each with a key of the recipe."""
         for name, number in event.get("method", {}).items():
             yield from self._other_number(name, float(number))
         adapted, targets = {*event.get("adapted", ())}, self._method.target_modules
@@ -249,7 +246,6 @@ class EventLogs:
         self._offsets = dict.fromkeys(paths, 0)
 
     def pass_on(self, monitor: TrainingMonitor) -> int:
-        """Hand over what is new, and return how much that was."""
         count = 0
         for rank, (path, offset) in enumerate(self._offsets.items()):
             try:

@@ -127,7 +127,6 @@ def _run_here(
 
 
 PREPARED = "prepared"
-"""In Axolotl's launch folder: the rows as it prepared them."""
 PLUGINS = "engine.runtime.axolotl_plugin"
 
 

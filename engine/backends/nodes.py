@@ -29,15 +29,12 @@ OUTPUT = "output"
 EVENTS = "events.jsonl"
 CONFIG = "config.yaml"
 LAUNCH = "launch.yaml"
-"""The config of one of several processes."""
 BASE_MODEL = "base_model"
 TARGETS = "targets"
-"""The soft targets of the rows, where they are learned."""
 ROWS = ("train.jsonl", "validation.jsonl")
 TAIL_LINES = 12
 GROUP: Final = processes.module("engine.process.rank_group")
 CHILD: Final = "engine.backends.child"
-"""What an assignment starts."""
 FILE: Final = "assignment.json"
 END: Final = "end"
 POLL_SECONDS: Final = 0.5
@@ -69,8 +66,6 @@ def tail_of(log: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
 
 
 class SharedTraining(Value):
-    """The processes of one training, as every machine starts its share of them."""
-
     arguments: tuple[str, ...]
     variables: Mapping[str, str]
     launch: str
@@ -83,7 +78,6 @@ class SharedTraining(Value):
     """HOST:PORT of the first process of all; empty until Ray has chosen its machine."""
     has_gpus: bool = False
     imports: str = "-"
-    """As `engine.process.rank_group` takes it."""
 
     def group(self, node: int) -> processes.Command:
         """Return what starts a machine's share; one process alone has nobody to meet."""

@@ -108,7 +108,6 @@ def resume_point(launch: Launch, output: Path) -> Path | None:
 
 POLL_SECONDS = 0.3
 SET_VARIABLES: dict[str, str] = {**CUBLAS, "MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE"}
-"""Besides those of every child: the threads are so many."""
 THREAD_VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -122,13 +121,10 @@ SHARDED: dict[str, Any] = {
 
 
 class TrainingProgram(Value):
-    """A program that trains by a config in its working folder."""
-
     tool: str
     command: Callable[[str | None], processes.Command]
     """What starts it, given the checkpoint to go on from, as a path in its working folder."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Of its environment, besides those of every training."""
     folders: tuple[str, ...] = (OUTPUT,)
     config: Mapping[str, Any] | None = None
     """As one of several processes takes it; None for one process, which takes the compiled one."""

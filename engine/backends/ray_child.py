@@ -143,7 +143,6 @@ def _first_address() -> str:
 
 
 def _share(place: str, training: nodes.SharedTraining, node: int) -> int:
-    """Train one machine's share, and return its exit code; what its processes wrote goes to the training's log."""
     machine = Machine(number=node, count=training.nodes, meeting="")
     status = nodes.train_share(Path(place), training, machine)
     return 128 - status if status < 0 else status

@@ -36,8 +36,6 @@ ORDERS: Final[Mapping[str, str]] = {
 
 
 class Refusal(NamedTuple):
-    """When an event refuses a training, and with which words."""
-
     code: str
     message: str
     """With the facts of the event, and `why`."""

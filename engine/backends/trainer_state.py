@@ -32,8 +32,6 @@ ADAPTERS = "adapters"
 
 
 class Ending(Value):
-    """How training ended, by the last checkpoint's account."""
-
     steps: int
     epochs: float
     kept: Path

@@ -10,12 +10,9 @@ from engine.values import Number, Value, replace
 
 
 class Spent(Value):
-    """One thing that happened several times, and what all of them took together."""
-
     count: int = 0
     seconds: Number = 0.0
     cpu_seconds: Number = 0.0
-    """Of all threads' processors."""
     tokens: int = 0
     """That went through the model, padding included."""
 
@@ -44,7 +41,6 @@ class Usage(Value):
     first: Spent = NOTHING
     """The first step, which also makes what later ones only use."""
     steps: Spent = NOTHING
-    """The steps after it."""
     first_evaluation: Spent = NOTHING
     """Slower than the next ones too, for the same reason."""
     evaluations: Spent = NOTHING
@@ -83,7 +79,6 @@ class UsageMeter:
     usage: Usage = field(default_factory=Usage)
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Take one event; those without a measurement say nothing here."""
         if "peak_bytes" not in event:
             return
         kind = event["event"]

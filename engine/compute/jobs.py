@@ -178,13 +178,11 @@ def sky_task(job: ClusterJob, *, seconds: int | None = None) -> str:
 
 
 class _Block(str):
-    """Text that YAML shows as lines."""
-
     __slots__ = ()
 
 
 class _TaskDumper(yaml.SafeDumper):
-    """Writes `_Block` as lines."""
+    pass
 
 
 _TaskDumper.add_representer(

@@ -117,7 +117,6 @@ OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "spot": ("skypilot",),
     "time": ("slurm", "skypilot"),
 }
-"""Keys that mean something to some engines only."""
 
 
 class StorePlace(Value):

@@ -273,7 +273,6 @@ def usage_of(trained: Artifact) -> Usage | None:
 
 
 def error_of(estimate: float | None, actual: float | None) -> float | None:
-    """Return how far the estimate was off: 0.1 is a tenth too much."""
     # A stage may take no measurable time; there is no share of nothing.
     if estimate is None or not actual:
         return None

@@ -12,7 +12,6 @@ from engine.recipe.model import Method
 from engine.values import Value, replace, to_json
 
 WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
-"""Bytes of a number."""
 PROCESS = 1_120_000_000
 """Resident size on a CPU of Python with torch, transformers, peft and trl or Axolotl, without weights, after a
 first pass has loaded its kernels; Axolotl and TRL came within 3 % of it."""

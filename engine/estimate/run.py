@@ -112,7 +112,6 @@ class Forecast(Value):
 
 
 def _sum_of[N: (int, float)](numbers: Iterable[N | None]) -> N | None:
-    """Add those that are known; None where none is."""
     known = [number for number in numbers if number is not None]
     return sum(known) if known else None
 

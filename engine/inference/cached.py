@@ -117,8 +117,6 @@ FACTS = "facts.json"
 
 
 class Predictions(Value):
-    """One model's predictions on the holdout."""
-
     judged: list[Prediction]
     free: list[Prediction]
     facts: Mapping[str, Any]
@@ -187,7 +185,6 @@ def cached_predictions(
 def store_predictions(
     folder: Path, judged: Sequence[Prediction], free: Sequence[Prediction], facts: Mapping[str, Any]
 ) -> None:
-    """Write what `cached_predictions` reads back."""
     write_predictions(folder / "chosen.jsonl", judged)
     write_predictions(folder / "free.jsonl", free)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")

@@ -40,8 +40,6 @@ Shot = tuple[str, str]
 
 
 class PredictionInputs(Value):
-    """What rows are asked, besides themselves."""
-
     task: Task
     max_length: int
     """Tokens of a block of a document, as in training."""
@@ -190,7 +188,6 @@ def predicted(row: Example, **answer: Any) -> Prediction:
 
 
 def label_predictions(examples: Sequence[Example], labels: Sequence[str]) -> list[Prediction]:
-    """Return one prediction a row from labels alone, without probabilities."""
     return [
         predicted(row, label=label, text=label) for row, label in zip(examples, labels, strict=True)
     ]
@@ -199,7 +196,6 @@ def label_predictions(examples: Sequence[Example], labels: Sequence[str]) -> lis
 def choice_predictions(
     task: Task, examples: Sequence[Example], choices: Sequence[LabelChoice]
 ) -> list[Prediction]:
-    """Return the predictions of a classification: of each row the label that was chosen."""
     return [
         predicted(
             row,
@@ -323,7 +319,6 @@ def _generate(
     grammar: str | None,
     progress: Progress,
 ) -> list[Prediction]:
-    """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.generation.generate import generate  # brings torch
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
 

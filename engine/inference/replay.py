@@ -151,8 +151,6 @@ NEAR = "near rows that judge"
 
 
 class ReplayedText(Value):
-    """One text as training reads it."""
-
     id: str
     before: str
     """The token that a tokenizer puts at the start of a text; empty where it puts none."""
@@ -162,8 +160,6 @@ class ReplayedText(Value):
 
 @dataclass(slots=True, kw_only=True)
 class Taken:
-    """What was taken so far."""
-
     texts: list[ReplayedText] = field(default_factory=list)
     read: int = 0
     left_out: Counter[str] = field(default_factory=Counter)

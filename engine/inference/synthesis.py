@@ -44,8 +44,6 @@ UNSURE = "below the confidence"
 
 
 class TeacherAnswers(Value):
-    """What a teacher says to rows, in their order, and the products that hold it."""
-
     predictions: list[Prediction]
     products: list[Artifact]
 
@@ -130,12 +128,9 @@ UNASKED: Final = "not asked: the budget"
 
 @dataclass(slots=True, kw_only=True)
 class WrittenRows:
-    """What a model wrote so far."""
-
     rows: list[WrittenRow] = field(default_factory=list)
     targets: dict[int, str] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
-    """Why a row is not kept, by number."""
     texts: dict[int, str] = field(default_factory=dict)
     asked: int = 0
     votes: int = 0

@@ -28,8 +28,6 @@ LONG: Final = 0.99
 
 
 class RowRequest(Value):
-    """One row that is asked for."""
-
     number: int
     target: str
     """The answer that the row shall have; empty where the model writes that too."""
@@ -37,7 +35,6 @@ class RowRequest(Value):
 
 
 def row_requests(recipe: Recipe, train: Sequence[Example]) -> list[RowRequest]:
-    """Return the requests, in order; `train` is not empty."""
     draw = _Draw(recipe, train)
     return [draw.request(number) for number in range(1, draw.value.rows + 1)]
 

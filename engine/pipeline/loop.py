@@ -35,11 +35,11 @@ from engine.values import Value, replace
 class Watcher(Protocol):
     """Receives what happens while it happens: a terminal, a test."""
 
-    def stage(self, name: str) -> Progress:
-        """A stage begins; its progress goes to what is returned."""
+    def stage(self, name: str) -> Progress: ...
 
-    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
-        """A stage ended; the artifacts hold what it found, if it left one. The recipe is `RunState.trained`."""
+    def ended(
+        self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe
+    ) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)

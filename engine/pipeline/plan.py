@@ -214,8 +214,6 @@ def counted_data(plan: Plan) -> DataSummary | None:
 
 @dataclass(slots=True)
 class _Planner:
-    """What the plan of each stage stands on; `stages` are those that are planned."""
-
     recipe: Recipe
     """With the setting that its sweep chose, once that is known."""
     store: Store
@@ -400,7 +398,6 @@ class _Planner:
 
 
 def products(name: str, key: StageKey) -> dict[str, str]:
-    """The keys of a stage's inner products that other stages need, by name."""
     return {
         product: product_key(product, {maker: key.digest}).digest
         for product, maker in PRODUCTS.items()

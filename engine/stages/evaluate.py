@@ -46,7 +46,6 @@ class _Rows(Value, kw_only=False):
     of: int
     """So many are there; more than `rows` where a sample is asked."""
     is_free_too: bool = False
-    """They are decoded freely besides."""
 
     @property
     def files(self) -> dict[str, str]:

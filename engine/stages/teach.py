@@ -139,7 +139,6 @@ class _Teaching:
         models = Models(context, cache(context.base_model_folder))
         self.asker = Asker(context=context, models=models, path="teacher.model")
         self.made = list[Artifact]()
-        """What the teacher was asked."""
 
     def judge(self) -> TeacherResult:
         recipe, model = self.context.recipe, self.teacher.model

@@ -352,7 +352,6 @@ class _ParityChain:
         calibrated: CalibratedForm | None,
         judging: Judging,
     ) -> tuple[Answers, JudgedAnswers]:
-        """Score a quantized file's answers, and judge them by the bounds of files."""
         scores, merged = score(found.judged, judging), self.merged.judged
         abstention = calibrated.abstention if calibrated else None
         if calibrated and judging != self.judging:
@@ -442,7 +441,6 @@ class _ParityChain:
         )
 
     def _rated(self, found: Predictions) -> Predictions:
-        """Give the answers of a file their margins; those of other kinds than preference are as they are."""
         return replace(found, judged=rated(found.judged, self.asked, self.base))
 
     def result(self) -> dict[str, Any]:

@@ -100,7 +100,6 @@ def _events(file: Path, over: threading.Event) -> Iterator[dict[str, Any]]:
 
 
 def _wait_for_end(over: threading.Event) -> None:
-    """Notice that the run is over, and end this process where it does not end by itself."""
     sys.stdin.read()
     over.set()
     time.sleep(GRACE_SECONDS)

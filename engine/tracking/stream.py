@@ -32,7 +32,6 @@ ENDED: Final = "run.ended"
 
 
 def live_file(root: Path) -> Path:
-    """Return a new name for the events of a run that is about to begin."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
     return root / "logs" / f"run-{stamp}-{os.getpid()}-{secrets.token_hex(4)}.{NAME}"
 

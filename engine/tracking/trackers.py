@@ -20,10 +20,8 @@ MOST_LETTERS: Final = 500
 MOST_OF_A_NAME: Final = 250
 """Letters that MLflow takes of one."""
 DEPTH: Final = 2
-"""Slashes that our own names have; others are of a label."""
 _OTHER: Final = re.compile(r"[^\w.\- :]")
 _DIGITS: Final = 8
-"""Of the digest that tells apart names which would become one."""
 
 Settings = Mapping[str, Any]
 
@@ -36,7 +34,6 @@ class EventFacts(Value):
 
 
 def facts_of(event: Mapping[str, Any]) -> EventFacts:
-    """Return the facts of an event; none of an event that trackers have no place for."""
     stage, name, step = event.get("stage", ""), event.get("event"), None
     numbers: dict[str, Any] = {}
     texts: dict[str, Any] = {}
@@ -81,8 +78,6 @@ def settings_of(event: Mapping[str, Any]) -> dict[str, str | int | float | bool]
 
 
 class Tracker(Protocol):
-    """A run that is being tracked."""
-
     def take(self, facts: EventFacts) -> None:
         """Keep the facts of one event; texts of the same name replace each other."""
 
@@ -139,8 +134,6 @@ def _name(text: str) -> str:
 
 
 class TensorboardRun:
-    """A run in a folder of event files, which `tensorboard --logdir` shows."""
-
     def __init__(self, folder: Path, url: str, settings: Settings) -> None:
         del url
         # Its writer alone: `torch.utils.tensorboard` would load torch a second time.

@@ -28,8 +28,6 @@ FIRST = 0
 
 
 class AddedRows(Value):
-    """Rows that a stage adds to the training split."""
-
     rows: Sequence[Example]
     product: str
     """The inner product that holds them with the others."""

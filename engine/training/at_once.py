@@ -40,15 +40,12 @@ NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME
 """Variables that name the user's own folders, where results are signed with the user's key, and the user's tools."""
 TEMPORARY: Final = ("TEMP", "TMP", "TMPDIR")
 STDERR: Final = 2
-"""The log of the run."""
 NOT_STARTED: Final = "its process cannot be started"
 GRACE: Final = 30.0
 """Seconds in which a training that is asked to end may write a checkpoint."""
 
 
 class VariantJob[T](Value):
-    """A training and what follows from it."""
-
     name: str
     """What progress calls it: `seed 7`."""
     call: Callable[[StageContext], T]
@@ -56,7 +53,7 @@ class VariantJob[T](Value):
 
 
 class _AbsentError(Exception):
-    """A result is not in the store."""
+    pass
 
 
 def results[T](jobs: Sequence[VariantJob[T]], context: StageContext) -> list[T]:
@@ -96,8 +93,6 @@ def _is_made[T](job: VariantJob[T], context: StageContext, parallel: AtOnce) -> 
 
 @dataclass(slots=True)
 class _Worker:
-    """A child, and the job that it does."""
-
     child: Child
     name: str
     shown: str = "starts"
@@ -250,8 +245,6 @@ def as_event(error: EngineError) -> dict[str, Any]:
 
 
 class LineProgress(Value, kw_only=False):
-    """Progress as JSON lines."""
-
     stream: IO[str]
 
     def update(self, done: int, total: int, unit: str, **_: str) -> None:

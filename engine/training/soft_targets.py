@@ -97,8 +97,6 @@ Row = Mapping[str, list[int]]
 
 @dataclass(slots=True)
 class TeacherForTargets:
-    """The teacher of one run, and how much it was asked."""
-
     context: StageContext
     load: Callable[[], LoadedModel]
     """Called when the first row is asked."""

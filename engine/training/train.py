@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ADAPTER = "adapter"
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
-"""Adapters of other steps than the kept one, by step."""
 SUMMARY = "training.json"
 USAGE = "usage.json"
 """What the training took, by what it was spent on (`engine.backends.usage`)."""
@@ -50,8 +49,6 @@ PRODUCTS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
 class Training(Value):
-    """One training to do, or to go on with."""
-
     rendered: Artifact
     """The train and validation rows as text (`engine.training.rendered`)."""
     base: Path

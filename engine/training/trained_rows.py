@@ -79,8 +79,6 @@ _REPLAYED: Final = "text is replayed"
 
 
 class TrainedRows(Value):
-    """Rows of train and validation."""
-
     train: int
     validation: int
     given: int

@@ -42,8 +42,6 @@ RESULT = "result"
 
 
 class TrainingVariant(Value):
-    """A training that is ready to be done."""
-
     context: StageContext
     """Of the stage, with the recipe and the progress of this training."""
     base: Path
@@ -186,19 +184,14 @@ WAYS: Final = {
 
 
 class Part(Value):
-    """Rows to train on."""
-
     train: Sequence[Example]
     validation: Sequence[Example]
 
 
 class Trial(Value):
-    """One variant."""
-
     name: str
     """What progress calls it: `seed 8`, `fold 2 of 5`."""
     product: str
-    """What its answers are called in the store."""
     recipe: Recipe
     learned: Sequence[Example]
     """Training rows, whose answers say how long an answer may be."""
@@ -231,8 +224,6 @@ def holdout_trial(
 
 
 class TrialResult(Value):
-    """What came of a trial."""
-
     made: Artifact
     training: TrainingVariant
     trained_on: int
@@ -240,7 +231,6 @@ class TrialResult(Value):
     answers: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)
     """By way of decoding; empty for one that failed."""
     failed: str = ""
-    """Why there is no model."""
 
 
 def run_trials(trials: Sequence[Trial], context: StageContext) -> list[TrialResult]:

@@ -37,8 +37,6 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 
 
 class ExportInputs(Value):
-    """What a baseline learned from, and how."""
-
     kind: str
     task: Task
     fold: Fold

@@ -19,7 +19,6 @@ from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
 
 END = 256
-"""Stands for the end of a row beside the 256 bytes."""
 KNOWN = 1000
 """Training rows whose answers are compared with their labels."""
 ODD = 6.0

@@ -26,8 +26,6 @@ SEEDS = 1 << 31
 
 
 class Question(Value):
-    """The judged rows of a fold, put to a model."""
-
     baseline: Baseline
     asked: PredictionInputs
     fold: Fold
@@ -60,8 +58,6 @@ class SeededDraws(Value):
 
 
 class BaselinePredictions(Value):
-    """A baseline's predictions on all rows, and how they were made."""
-
     predictions: list[Prediction]
     facts: Mapping[str, Any] = field(default_factory=dict)
     """JSON data, stored beside the predictions: `remarks`, `constrained`, counts of tokens, …"""

@@ -274,8 +274,6 @@ def trained(
         launch.method,
         steps=monitor.steps,
         best=keeps_best(launch.method, validation_rows=launch.setting.validation_rows),
-        steps_per_epoch=monitor.plan.steps_per_epoch,
-        is_fp16=launch.setting.precision == "fp16",
     )
     facts = monitor.facts
     return Trained(

@@ -41,7 +41,6 @@ from engine.values import Value, field
 
 Run = Callable[[Path | None, events.TrainingMonitor], None]
 """Trains from a checkpoint, or from the start; StageError when it fails."""
-OTHER_EPOCHS = "B422"
 REPEATING = (
     *NO_MEMORY, "memoryerror", "no space left", "disk quota", "file too large", "no room on ray",
 )  # fmt: skip
@@ -57,7 +56,7 @@ def train_on(
 
     `cpu_seconds` returns what the process that trains has computed before.
 
-    StageError: what `run` raises, and B412-B414, B422 for what it left.
+    StageError: what `run` raises, and B412-B414 for what it left.
     """
     left, broke_off = launch.ranks.retries, set[str]()
     while True:
@@ -76,14 +75,7 @@ def train_on(
             )
             continue
         seconds = time.monotonic() - started
-        try:
-            return events.trained(launch, monitor, output=output, resume=resume, seconds=seconds)
-        except StageError as error:
-            # Resuming from these checkpoints would fail in the same way.
-            if error.problems[0].code == OTHER_EPOCHS:
-                for _, path in trainer_state.checkpoints(output):
-                    trainer_state.set_aside(path)
-            raise
+        return events.trained(launch, monitor, output=output, resume=resume, seconds=seconds)
 
 
 def may_help(error: StageError) -> bool:

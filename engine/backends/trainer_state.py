@@ -138,14 +138,11 @@ def judge_ending(
     *,
     steps: int,
     best: bool,
-    steps_per_epoch: int,
-    is_fp16: bool = False,
 ) -> Ending:
     """Return the proof that training finished: all of `steps` steps, or stopped early for the reason it may.
 
     `best` keeps the checkpoint of lowest validation loss, else the last. StageError: B412 without
-    a complete checkpoint, B413 when it stopped before its time, B414 when a loss was not a number, B422 when
-    its steps went through other rows than planned, B453 when another checkpoint has a lower validation loss.
+    a complete checkpoint, B413 when it stopped before its time, B453 when another has a lower validation loss.
     """
     # From the last one: every byte of a checkpoint that is looked at is read.
     complete = (item for item in reversed(checkpoints(output)) if is_complete(item[1]))
@@ -154,7 +151,6 @@ def judge_ending(
     last_step, last = found
     state = read_state(last)
     history = history_of(state)
-    refuse_nonfinite(state, is_fp16=is_fp16)
     early, patience = last_step < steps, method.early_stopping
     losses = scheduled_losses(
         state.get("log_history", ()),
@@ -167,15 +163,6 @@ def judge_ending(
             "B413",
             f"training stopped at step {last_step} of {steps}, and early stopping was not the reason",
             hint="run the same command again: it continues from the last checkpoint",
-        )
-    epochs, planned = float(state["epoch"]), min(last_step, steps) / steps_per_epoch
-    # A last step of an epoch with fewer rows moves the trainer's count by less than one step.
-    if abs(epochs - planned) * steps_per_epoch > 1 + 1e-6:
-        raise StageError.one(
-            "B422",
-            f"training went through {epochs:.4g} epochs where {planned:.4g} were planned",
-            path="method.epochs",
-            hint="run the same command again: it trains from the start",
         )
     kept_step = int(state.get("best_global_step") or last_step) if best else last_step
     # What was measured before the first step has no checkpoint.
@@ -200,7 +187,7 @@ def judge_ending(
         )
     return Ending(
         steps=last_step,
-        epochs=epochs,
+        epochs=float(state["epoch"]),
         kept=kept,
         kept_step=kept_step,
         stopped_early=early,
@@ -227,20 +214,6 @@ def history_of(state: dict[str, Any]) -> tuple[HistoryPoint, ...]:
         # The last entry sums the whole training up, and is no moment of it.
         if "loss" in entry or "eval_loss" in entry
     )
-
-
-def refuse_nonfinite(state: dict[str, Any], *, is_fp16: bool = False) -> None:
-    """StageError B414 when any logged loss or gradient norm is NaN or infinite.
-
-    In fp16 gradients overflow while the scale of the loss is looked for, and such a step is passed over: how many may
-    in a row, whoever watches the training decides (`engine.runtime.training.callbacks`).
-    """
-    names = ("loss", "eval_loss") if is_fp16 else ("loss", "eval_loss", "grad_norm")
-    for entry in state.get("log_history", ()):
-        for name in names:
-            # Python writes NaN and Infinity into JSON, and reads them back.
-            if name in entry and not math.isfinite(float(entry[name])):
-                raise nonfinite(name, str(entry[name]), int(entry["step"]))
 
 
 def nonfinite(name: str, value: str, step: int) -> StageError:

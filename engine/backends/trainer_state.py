@@ -132,13 +132,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def judge_ending(
-    output: Path,
-    method: Method,
-    *,
-    steps: int,
-    best: bool,
-) -> Ending:
+def judge_ending(output: Path, method: Method, *, steps: int, best: bool) -> Ending:
     """Return the proof that training finished: all of `steps` steps, or stopped early for the reason it may.
 
     `best` keeps the checkpoint of lowest validation loss, else the last. StageError: B412 without

@@ -22,13 +22,7 @@ from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
 from engine.sources import base_model_identity, identity, source_identity
 from engine.sources.local import DigestMemory
-from engine.stages import (
-    PRODUCTS,
-    load_stage,
-    needs_of,
-    references_of,
-    stages_of,
-)
+from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
 from engine.training.trained_rows import counted_rows, split_rows

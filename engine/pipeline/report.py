@@ -13,15 +13,7 @@ from engine.artifacts.mistakes import first_wrong_rows
 from engine.artifacts.results import read_json
 from engine.environment import tool_versions
 from engine.errors import listed
-from engine.evidence import (
-    Diagnosis,
-    FormResult,
-    Report,
-    Scores,
-    StageStatus,
-    Status,
-    Waived,
-)
+from engine.evidence import Diagnosis, FormResult, Report, Scores, StageStatus, Status, Waived
 from engine.metrics.verdict import CLOSE
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.data_outlook import measured_discordance, power_estimates

@@ -41,7 +41,7 @@ def version() -> str | None:
     return version_of("axolotl")
 
 
-packages, environment_words = base.no_packages, base.no_words
+packages = base.no_packages
 kernels = axolotl_gpu.kernels
 
 

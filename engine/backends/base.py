@@ -147,9 +147,6 @@ class BackendModule(Protocol):
     def packages(self) -> Mapping[str, str]:
         """Return the version of everything in an environment of its own; nothing where it is this one."""
 
-    def environment_words(self) -> str:
-        """Say what of another environment trains; empty where it is this one."""
-
     def check(self, recipe: Recipe) -> tuple[Problem, ...]: ...
 
     def check_environment(self, recipe: Recipe, device: Device) -> tuple[Problem, ...]:
@@ -168,10 +165,6 @@ def no_packages() -> Mapping[str, str]:
 
 def no_kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
     return ()
-
-
-def no_words(*_: object) -> str:
-    return ""
 
 
 class Schedule(Value):

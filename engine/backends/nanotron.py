@@ -57,12 +57,6 @@ packages = base.no_packages
 kernels = base.no_kernels
 
 
-def environment_words() -> str:
-    return (
-        f"nanotron {PINNED} is compiled for, and not started here: `recipe compile` writes its YAML"
-    )
-
-
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     problems = override_problems(recipe.backend.overrides, vocabulary(NAME, PINNED))
     problems = (*problems, *option_problems(recipe.method, NAME), *soft_problems(recipe, NAME))

@@ -58,11 +58,11 @@ def lay_out(
         (folder / name).symlink_to(launch / name)
 
 
-def tail_of(log: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
+def tail_of(log: Path) -> tuple[str, ...]:
     """Return the last lines of a log that say something; progress bars count as their final state."""
     text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
     written = (line.rpartition("\r")[2].rstrip() for line in text.split("\n"))
-    return tuple([line[:300] for line in written if line.strip()][-lines:])
+    return tuple([line[:300] for line in written if line.strip()][-TAIL_LINES:])
 
 
 class SharedTraining(Value):

@@ -29,7 +29,7 @@ def version() -> str | None:
     return version_of("trl")
 
 
-packages, environment_words = base.no_packages, base.no_words
+packages = base.no_packages
 kernels = base.no_kernels
 
 

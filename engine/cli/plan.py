@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results
-from engine.backends import load_backend
 from engine.cli.confinement import Needs, confine_run
 from engine.cli.output import (
     allowed,
@@ -85,7 +84,7 @@ from engine.stages import PRODUCTS, after_of, needs_of
 from engine.store import Artifact, Store, Stored
 from engine.store.root import foreign_problem
 from engine.store.runs import Runs
-from engine.training.trained_rows import TrainedRows, replay_words, rows_note
+from engine.training.trained_rows import TrainedRows, rows_note
 from engine.trust.access import AccessCheck
 from engine.trust.hosts import parse_address
 from engine.values import to_json
@@ -150,8 +149,6 @@ def plan(options: argparse.Namespace) -> None:
         *under("refused", (f"a run here: {one.headline()}" for one in missing)),
         *(("rows", f"{name}: {shape}") for name, shape in shapes(recipe)),
         *under("trained", [f"{trained} · {found.of}" if trained and found.of else trained]),
-        *under("backend", [load_backend(recipe.backend.name).environment_words()]),
-        *under("replay", [replay_words(recipe)]),
         *under("sweep", [sweep_words(recipe.sweep) if recipe.sweep else ""]),
         *under("validation", [drawn_note(recipe.splits.train) if is_drawn else ""]),
         *under("splits", _split_lines(plan)),

@@ -164,19 +164,6 @@ def lacks_replay(recipe: Recipe, data: Artifact | None) -> bool:
     return recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file())
 
 
-def replay_words(recipe: Recipe) -> str:
-    """Say which text is trained beside the rows, and how much; empty where none is."""
-    replay = recipe.data.replay
-    if replay is None:
-        return ""
-    whose = f"given text ({len(replay.sources)} files)" if len(replay.sources) > 1 else "given text"
-    if replay.is_sampled:
-        whose = "texts that the base model writes, sampled once in the stage `replay`"
-    return (
-        f"{replay.share:.0%} of the learned tokens of an epoch are of {whose}; no rows of the task"
-    )
-
-
 def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
     """What a run will still do to the number of rows that are trained; empty for nothing.
 

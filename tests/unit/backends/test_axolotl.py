@@ -36,7 +36,7 @@ SETTINGS |= {
     name: replace(SETTINGS["gpu-bf16"], kernels=kernels)
     for name, kernels in {
         "gpu-liger": ("liger-kernel",),
-        "gpu-kernels": ("liger-kernel", "cut-cross-entropy", "flash-attn"),
+        "gpu-kernels": ("liger-kernel", "flash-attn"),
     }.items()
 }
 EIGHT_B: dict[str, Any] = {
@@ -221,4 +221,4 @@ def test_the_tail_of_a_log_shows_progress_bars_once(tmp_path: Path) -> None:
     log = tmp_path / "train.log"
     log.write_bytes(b"one\n\n10%\r50%\r100%\nRuntimeError: out of memory\n")
 
-    assert tail_of(log, 2) == ("100%", "RuntimeError: out of memory")
+    assert tail_of(log) == ("one", "100%", "RuntimeError: out of memory")

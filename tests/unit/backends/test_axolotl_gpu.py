@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ from engine.values import replace
 from support.launches import CPU, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=80 << 30, cores=16, bf16=True)
-ALL = ("liger-kernel", "cut-cross-entropy", "flash-attn")
-LOSSES = ("liger_fused_linear_cross_entropy", "cut_cross_entropy")
+ALL = ("liger-kernel", "flash-attn")
+LOSS = "liger_fused_linear_cross_entropy"
 DROPS: dict[str, Any] = {"dropout": 0.05, "max_length": 4096}
 """Rows that each drop out other units do not share their start."""
 
@@ -54,27 +53,22 @@ def test_rows_that_share_their_start_have_no_fused_loss_and_no_other_attention(k
     config = compiled(setting(), kind=kind, max_length=4096)
 
     assert own_plugins(config) == ["LigerPlugin"]
-    assert [config.get(loss) for loss in LOSSES] == [False, None]
+    assert config[LOSS] is False
     assert all(config[key] for key in axolotl_gpu.TOKENWISE)
     assert config["attn_implementation"] == "sdpa"
 
 
 @pytest.mark.parametrize(
     ("kernels", "loss", "plugins"),
-    [
-        (ALL, [False, True], ["LigerPlugin", "CutCrossEntropyPlugin"]),
-        (ALL[:1], [True, None], ["LigerPlugin"]),
-        (ALL[1:2], [None, True], ["CutCrossEntropyPlugin"]),
-        ((), [None, None], []),
-    ],
-    ids=["all", "liger", "cut-cross-entropy", "none"],
+    [(ALL, True, ["LigerPlugin"]), (ALL[:1], True, ["LigerPlugin"]), ((), None, [])],
+    ids=["all", "liger", "none"],
 )
-def test_plain_rows_have_one_loss_of_what_is_installed(
-    kernels: tuple[str, ...], loss: list[bool | None], plugins: list[str]
+def test_plain_rows_have_the_fused_loss_where_it_is_installed(
+    kernels: tuple[str, ...], loss: bool | None, plugins: list[str]
 ) -> None:
     config = compiled(setting(kernels), **DROPS)
 
-    assert [config.get(name) for name in LOSSES] == loss
+    assert config.get(LOSS) is loss
     assert own_plugins(config) == plugins
 
 
@@ -83,7 +77,7 @@ def test_preferences_have_no_fused_loss() -> None:
     config = yaml.safe_load(axolotl.compile(recipe, setting()).text)
 
     assert own_plugins(config) == ["LigerPlugin"]
-    assert [config.get(name) for name in LOSSES] == [False, None]
+    assert config[LOSS] is False
 
 
 def test_full_training_leaves_kernels_of_16_bits_out() -> None:
@@ -94,7 +88,7 @@ def test_full_training_leaves_kernels_of_16_bits_out() -> None:
 
     assert not config["bf16"]
     assert own_plugins(config) == ["LigerPlugin"]
-    assert [config.get(name) for name in LOSSES] == [True, None]
+    assert config[LOSS] is True
     assert config["attn_implementation"] == "sdpa"
 
 
@@ -133,7 +127,7 @@ def test_torch_scales_no_gradients_of_16_bit_weights_back() -> None:
 
 @pytest.mark.parametrize(
     ("kernels", "max_length", "expected"),
-    [(ALL, 4096, "flash_attention_2"), (ALL, 1024, "sdpa"), (ALL[:2], 4096, "sdpa")],
+    [(ALL, 4096, "flash_attention_2"), (ALL, 1024, "sdpa"), (ALL[:1], 4096, "sdpa")],
     ids=["long", "short", "not installed"],
 )
 def test_flash_attention_is_for_long_plain_rows(
@@ -159,7 +153,7 @@ def test_other_precisions_and_devices_get_no_kernels(given: CompileInputs) -> No
     config = compiled(given, **DROPS)
 
     assert own_plugins(config) == []
-    assert not [key for key in config if "liger" in key or key in LOSSES]
+    assert not [key for key in config if "liger" in key]
     assert (config["tf32"], config["optimizer"]) == (False, "adamw_torch_fused")
 
 
@@ -189,11 +183,11 @@ def test_every_line_of_a_gpu_says_why() -> None:
     lines = axolotl.compile(make_recipe("axolotl", **DROPS), setting()).lines
     reasons = {line.key: line.origin for line in lines}
 
-    assert reasons["cut_cross_entropy"].endswith("cut-cross-entropy is installed")
+    assert reasons[LOSS] == "default: no logits of all tokens are held"
     assert reasons["attn_implementation"].startswith("default: flash-attn is installed")
 
 
-@pytest.mark.parametrize("key", [*axolotl_gpu.TOKENWISE, *LOSSES])
+@pytest.mark.parametrize("key", [*axolotl_gpu.TOKENWISE, LOSS])
 def test_kernels_can_be_switched_off_and_not_on(key: str) -> None:
     off, on = (make_recipe("axolotl", overrides=[(key, value)]) for value in (False, True))
 
@@ -202,26 +196,7 @@ def test_kernels_can_be_switched_off_and_not_on(key: str) -> None:
 
 
 @pytest.mark.usefixtures("afresh")
-@pytest.mark.parametrize(
-    ("patch", "found"),
-    [("AXOLOTL_CCE_FORK = 1", True), ("AXOLOTL = 0", False)],
-    ids=["Axolotl's fork", "the original"],
-)
-def test_only_axolotls_fork_of_cut_cross_entropy_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patch: str, found: bool
-) -> None:
-    package = tmp_path / "cut_cross_entropy"
-    (package / "transformers").mkdir(parents=True)
-    # It would end the search if it were imported.
-    (package / "__init__.py").write_text("raise SystemExit", encoding="utf-8")
-    (package / "transformers" / "patch.py").write_text(patch, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-
-    assert axolotl_gpu._has_axolotls_fork() == found
-
-
-@pytest.mark.usefixtures("afresh")
 def test_kernels_need_a_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
 
-    assert not {"liger-kernel", "cut-cross-entropy"} & set(axolotl.kernels(GPU))
+    assert "liger-kernel" not in axolotl.kernels(GPU)

@@ -8,7 +8,7 @@ from typing import Any, Final, cast, get_args
 
 from engine.kinds import KINDS
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PackageRef, PathRef
-from engine.recipe.references import reference, written_models
+from engine.recipe.references import reference, written_references
 from engine.recipe.text.compose import KeyPath
 
 BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
@@ -59,11 +59,7 @@ def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
 
 def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
     """Yield the models that a server answers for: key path, address, and the variable of the key for it."""
-    for position, item in enumerate(written_baselines(filled)):
-        kind, spec = kind_and_spec(item)
-        if kind == "model" and isinstance(url := spec.get("endpoint"), str):
-            yield ("baselines", position, "model"), url, str(spec.get("api_key_env", ""))
-    for at, model in written_models(filled):
+    for at, model, _ in written_references(filled):
         if isinstance(url := model.get("endpoint"), str):
             yield at, url, str(model.get("api_key_env", ""))
 

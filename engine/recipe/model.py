@@ -7,7 +7,7 @@ says what a key means; here fields say what differs. None, or nothing, is what a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from engine.kinds import KINDS, Kind
 from engine.recipe.metrics import headline
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 else:
     Json = Any  # the codec knows no type that holds itself
+
+
+class Unordered(Value):
+    """A section with lists whose order means nothing."""
+
+    UNORDERED: ClassVar[tuple[str, ...]] = ()
+
+    def in_order(self) -> Self:
+        """Return the section with these lists sorted: by their keys in the file, which come first in an item."""
+        return replace(
+            self, **{name: tuple(sorted(getattr(self, name))) for name in self.UNORDERED}
+        )
 
 
 class Outside(Value):
@@ -35,8 +47,6 @@ class Outside(Value):
 
 
 class HubRef(Value):
-    """A model or data set on the hub."""
-
     repo: str
     revision: str | None = None
     """40 hex digits, or None where the recipe says `allow_moving`."""
@@ -84,8 +94,6 @@ class FewerLayers(Value):
 
 
 class NewTokenizer(Value):
-    """Byte pairs, merged as often as they are in the training split."""
-
     size: int
 
 
@@ -144,9 +152,7 @@ class Bin(Value, order=True):
     max: float | None
 
 
-class LabelSpec(Value):
-    """Where a row's label comes from."""
-
+class LabelSpec(Unordered):
     column: str
     relabel: tuple[tuple[str, str], ...]
     """(value in the data, label); empty when values are labels already."""
@@ -160,13 +166,10 @@ class LabelSpec(Value):
     UNWRITTEN: ClassVar = frozenset({"missing"})
     """Fields that came later: with their defaults they are in no stage key, so that those of older recipes stay."""
 
-    def in_order(self) -> LabelSpec:
-        return _in_order(self, "relabel", "bins")
+    UNORDERED: ClassVar = ("relabel", "bins")
 
 
 class SpanSpec(Value):
-    """Answers marked as character spans: a list of objects, each naming a field and its place."""
-
     column: str
     name: str
     start: str
@@ -195,9 +198,7 @@ class AnswerSpec(Value):
     UNWRITTEN: ClassVar = frozenset({"missing"})
 
 
-class MessagesSpec(Value):
-    """Where the turns of a chat are, for files of no known shape."""
-
+class MessagesSpec(Unordered):
     column: str
     role: str
     content: str
@@ -205,9 +206,7 @@ class MessagesSpec(Value):
     """(value in the data, system, user, assistant or tool)."""
     system: str
     tools: str
-
-    def in_order(self) -> MessagesSpec:
-        return _in_order(self, "roles")
+    UNORDERED: ClassVar = ("roles",)
 
 
 class PairSpec(Value):
@@ -257,8 +256,6 @@ class Source(Value):
 
 
 class Sample(Value):
-    """A seeded sample of the rows, drawn after labelling and cleaning."""
-
     rows: int
     seed: int
 
@@ -361,8 +358,6 @@ BaselineKind = Literal[
 
 
 class Endpoint(Value):
-    """A model that an OpenAI-compatible server serves."""
-
     url: str
     model: str
     api_key_env: str
@@ -391,24 +386,18 @@ class Baseline(Value):
 
 
 class TeacherInputs(Value):
-    """Rows without labels, for the teacher to answer."""
-
     sources: tuple[Source, ...]
     """One for each file, as in `Data`; none where only soft targets of the labelled rows are learned."""
     rows: int
 
 
 class SoftTargets(Value):
-    """How a student learns the probabilities of its teacher: `teacher.targets: soft`."""
-
     temperature: float
     weight: float
     compare_with_answers: bool = False
 
 
 class Teacher(Value):
-    """A model that answers rows without labels, which are then trained on."""
-
     model: Baseline
     """Of the kind `model`, asked as a baseline is; or one of the recipe's own that learn from rows."""
     inputs: TeacherInputs
@@ -423,8 +412,6 @@ class Teacher(Value):
 
 
 class Agreement(Value):
-    """How synthetic rows are asked again, without the answer that was wanted."""
-
     votes: int
     min: int
     judge: Baseline | None = None
@@ -432,8 +419,6 @@ class Agreement(Value):
 
 
 class Synthesize(Value):
-    """Rows that another model writes after examples of the training rows."""
-
     teacher: Baseline
     rows: int
     max_cost: float | None
@@ -453,16 +438,12 @@ class Synthesize(Value):
 
 
 class MethodDefault(Value):
-    """A key of `method` that the recipe does not write."""
-
     key: str
     value: Json
     reason: str
 
 
 class EarlyStopping(Value):
-    """Stop after `patience` evaluations without a lower validation loss."""
-
     patience: int
 
 
@@ -470,8 +451,6 @@ PreferenceLoss = Literal["dpo", "ipo", "orpo", "simpo", "kto"]
 
 
 class Preference(Value):
-    """What a training on preferences minimises."""
-
     loss: PreferenceLoss
     beta: float
     """Weight of the log-probabilities; of IPO and DPO also how near the model stays to its base."""
@@ -491,16 +470,12 @@ class Preference(Value):
 
 
 class TrainOnly(Value):
-    """What of a model full training moves; the rest is frozen."""
-
     layers: str | tuple[int, ...] | None = None
     """`last_N`, or numbers from 0; None: no layer."""
     embeddings: bool = False
 
 
 class Scheduler(Value):
-    """How the learning rate falls, with numbers."""
-
     name: Literal["cosine", "linear", "constant_then_decay"]
     decay: float | None = None
     """Share of all steps in which it falls; None where it falls from the first one on."""
@@ -557,8 +532,6 @@ class Backend(Value):
 
 
 class Sweep(Value):
-    """Methods to choose from, by the validation rows."""
-
     settings: tuple[Method, ...]
     """In the order of the recipe; of a grid, the last key varies fastest."""
     choose_by: str
@@ -602,8 +575,6 @@ class Probe(Value):
 
 
 class GeneralText(Value):
-    """Text that has nothing to do with the task, and how much worse the model may predict it after training."""
-
     source: Source | None
     """None for the sentences of the built-in probes."""
     input: str
@@ -613,29 +584,21 @@ class GeneralText(Value):
 
 
 class Forgetting(Value):
-    """What the model must still know after training."""
-
     probes: tuple[Probe, ...]
     max_drop: float
     text: GeneralText | None = None
 
 
 class LogProbabilityDrift(Value):
-    """Bound on how much less likely the chosen answers become."""
-
     max_drop: float
     """Nats a token, base model minus tuned model."""
 
 
 class LengthDrift(Value):
-    """Bound on how much longer the model's own answers become."""
-
     max_ratio: float
 
 
 class Drift(Value):
-    """How far a training on preferences may move the model's answers; None for what is not bounded."""
-
     chosen_log_probability: LogProbabilityDrift | None = None
     answer_length: LengthDrift | None = None
 
@@ -645,30 +608,24 @@ class Least(Value):
 
 
 class Selective(Value):
-    """What a model must show that gives no answer where it is not sure."""
-
     accuracy: Least
     coverage: Least
 
 
 class AgainstTeacher(Value):
-    """What the student may lose against its teacher, and what it has to save."""
-
     drops: tuple[MaxDrop, ...]
     max_parameters: float | None
     min_speed: float | None
 
 
 class SyntheticReview(Value):
-    """What people have to find in a sample of the synthetic rows before anything is trained."""
-
     min_reviewed: float | None
     """Rows, or below 1 a share of those that are kept; None: none has to be looked at."""
     max_wrong: float | None
     """By the upper end of the interval; None: wrong rows are left out, and not gated."""
 
 
-class Acceptance(Value):
+class Acceptance(Unordered):
     confidence: float
     decide_on: Literal["lower_bound", "point"]
     metrics: tuple[Threshold, ...]
@@ -685,9 +642,7 @@ class Acceptance(Value):
     """Tokens by which a window moves over documents that are judged; None: blocks of `method.max_length`."""
     selective: Selective | None = None
 
-    def in_order(self) -> Acceptance:
-        gains = ("over_baselines", "over_previous", "over_without_synthetic")
-        return _in_order(self, "metrics", *gains)
+    UNORDERED: ClassVar = ("metrics", "over_baselines", "over_previous", "over_without_synthetic")
 
 
 # What leaves, and what it must keep: `export`.
@@ -698,9 +653,7 @@ ONNX: Final = "onnx"
 """The format that is a graph, in a folder of its name."""
 
 
-class Export(Value):
-    """What leaves, and what the quantized file must still do."""
-
+class Export(Unordered):
     formats: tuple[Literal["safetensors", "gguf", "ollama", "onnx"], ...]
     quantizations: tuple[str, ...]
     """llama.cpp's names, in the order of the recipe: Q4_K_M, Q8_0, …; the smallest that passes leaves."""
@@ -716,8 +669,7 @@ class Export(Value):
     graph_precision: Literal["fp32", "fp16"] | None = None
     """Of the weights of a graph; None: fp32."""
 
-    def in_order(self) -> Export:
-        return _in_order(self, "formats", "max_drops", "thresholds")
+    UNORDERED: ClassVar = ("formats", "max_drops", "thresholds")
 
     @property
     def has_quantized_file(self) -> bool:
@@ -737,8 +689,6 @@ class Waiver(Value):
 
 
 class Recipe(Value, eq=False):
-    """Everything that can change the model, and nothing else."""
-
     name: str
     description: str
     file: Path
@@ -800,11 +750,3 @@ class Recipe(Value, eq=False):
             return "synthesize"
         # without rows to answer a teacher gives probabilities of those that are there
         return "teach" if self.teacher is not None and self.teacher.inputs.sources else ""
-
-
-def _in_order[Section: (LabelSpec, MessagesSpec, Acceptance, Export)](
-    section: Section, *names: str
-) -> Section:
-    """Return a section with the lists of these names sorted: by their keys in the file, which come first in an item."""
-    found: dict[str, Any] = {name: tuple(sorted(getattr(section, name))) for name in names}
-    return replace(section, **found)

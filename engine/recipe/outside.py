@@ -9,23 +9,15 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
 from engine.errors import Place, Problem, RecipeError, Severity
-from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import Endpoint, Outside, PathRef, Recipe
-from engine.recipe.references import (
-    asked_models,
-    references_of,
-    sources_at,
-    written_paths,
-    written_references,
-)
+from engine.recipe.references import asked_models, references_of, sources_at
 from engine.recipe.text.compose import KeyPath, dotted
-from engine.recipe.text.paths import absolute, as_typed, is_pattern, match, start_of
-from engine.recipe.text.source import FilledText, SourceText
+from engine.recipe.text.paths import absolute, as_typed, start_of
+from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
 from engine.trust.access import AccessCheck
 from engine.trust.allowed import Allowed
@@ -36,24 +28,6 @@ READ: Final = "R306"
 ROWS: Final = "R307"
 KEY: Final = "R308"
 CODES: Final = frozenset({READ, ROWS, KEY})
-
-
-def outside_text(text: FilledText) -> Iterator[Outside]:
-    judge, folder = text.judge, text.path.parent
-    if text.parent is not None and isinstance(named := text.value.get("extends"), str):
-        yield from _of_path(judge, named, absolute(named, folder), ("extends",))
-    found: dict[tuple[KeyPath, str], Outside] = {}
-    paths = [(at, path) for at, path, _ in written_paths(text.filled)]
-    for at, source, what in written_references(text.filled):
-        if what == "data set" and "path" in source:
-            columns = source.get("columns") or {}
-            paths += [((*at, "columns", column), file) for column, file in columns.items()]
-    for at, written in paths:
-        # Many files that a pattern matches may lead to one folder outside: it is named once.
-        found |= {(one.at, one.reference): one for one in _of_text(judge, written, folder, at)}
-    yield from found.values()
-    for at, url, variable in written_endpoints(text.filled):
-        yield from _of_server(judge, url, variable, at)
 
 
 def parent_outside(child: SourceText, named: str) -> Iterator[tuple[Outside, str]]:
@@ -108,6 +82,15 @@ def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
 
 def withheld_of(recipe: Recipe) -> tuple[Outside, ...]:
     return _unique([one for _, named in named_of(recipe) for one in named.withheld])
+
+
+def warnings_of(recipe: Recipe, source: SourceText) -> Iterator[Problem]:
+    """Yield a warning for everything that is withheld, at each key that names it."""
+    # Many files that a pattern matches may lead to one folder outside: it is named once.
+    marked = (one for _, named in named_of(recipe) for one in named.withheld)
+    for one in {(one.at, one.reference): one for one in marked}.values():
+        hint = _hint([one], Path(source.file))
+        yield source.warning(one.code, one.message, at=one.at, hint=hint)
 
 
 def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
@@ -178,11 +161,6 @@ def refusal(
     return RecipeError(errors)
 
 
-def warning(source: SourceText, one: Outside) -> Problem:
-    hint = _hint([one], Path(source.file))
-    return source.warning(one.code, one.message, at=one.at, hint=hint)
-
-
 def _hint(found: Sequence[Outside], file: Path | str) -> str:
     options = list(dict.fromkeys(one.option for one in found))
     words = " ".join(f"{name} {shlex.quote(value)}" for name, value in options)
@@ -217,21 +195,6 @@ def _of_named(
         return _of_server(judge, named.url, named.api_key_env, at)
     start = start_of(named.pattern, folder) if named.pattern else None
     return _of_path(judge, named.pattern or named.written, named.path, at, below=start)
-
-
-def _of_text(judge: AccessCheck, written: str, folder: Path, at: KeyPath) -> Iterator[Outside]:
-    """Yield what a path or a pattern of a recipe's text reads outside."""
-    if not is_pattern(written, folder):
-        yield from _of_path(judge, written, absolute(written, folder), at)
-        return
-    start = start_of(written, folder)
-    places = [start] if start is not None else []
-    if start is not None and judge.may_list(start):
-        with suppress(OSError, ValueError):  # as the rule about patterns tells
-            files = match(written, folder, judge=judge).files
-            places = [absolute(file, folder) for file in files]
-    for place in places:
-        yield from _of_path(judge, written, place, at, below=start)
 
 
 def _of_path(

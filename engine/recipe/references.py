@@ -93,16 +93,6 @@ def asked_models(recipe: Recipe) -> Iterator[tuple[KeyPath, Baseline]]:
             yield JUDGE, value.agreement.judge
 
 
-def written_models(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield the same of a recipe's text, which may be broken."""
-    for at in (TEACHER, WRITER, JUDGE):
-        found: Any = value
-        for key in at:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        if isinstance(found, Mapping):
-            yield at, found
-
-
 # Only a full commit counts as a revision: a branch or a tag can move.
 _HUB: Final = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[0-9a-f]{40}))?")
 _PACKAGE: Final = re.compile(
@@ -119,6 +109,20 @@ PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 _TEACHER_SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
 GENERAL_TEXT: Final[KeyPath] = ("acceptance", "forgetting", "text")
 REPLAY_SOURCES: Final[KeyPath] = ("data", "replay", "sources")
+_EACH: Final = "*"
+_NAMED: Final[tuple[tuple[KeyPath, str], ...]] = (
+    (("base_model",), "model"),
+    (TOKENIZER, "model"),
+    *((at, "model") for at in (TEACHER, WRITER, JUDGE)),
+    (GENERAL_TEXT, "text"),
+    (("data", "sources", _EACH), "data set"),
+    *((("baselines", _EACH, kind), "model") for kind in MODELS),
+    ((*PROBES, _EACH), "probe"),
+    ((*_TEACHER_SOURCES, _EACH), "data set"),
+    ((*REPLAY_SOURCES, _EACH), "data set"),
+)
+"""Keys that may name a model, rows or a text, `*` for each item of a list, and what it is."""
+_PLACES: Final = frozenset({"hub", "path", "package", "gguf", "endpoint"})
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
 
@@ -215,34 +219,20 @@ def written_references(
     value: Mapping[str, Any],
 ) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
     """Yield every mapping of a recipe's text, maybe broken, that refers to a model, data set or probe, with its key."""
-    acceptance, teacher = _mapping(value.get("acceptance")), _mapping(value.get("teacher"))
-    data = _mapping(value.get("data"))
-    listed = [
-        (("data", "sources"), data.get("sources"), "data set"),
-        (("baselines",), value.get("baselines"), "model"),
-        (PROBES, _mapping(acceptance.get("forgetting")).get("probes"), "probe"),
-        (_TEACHER_SOURCES, _mapping(teacher.get("inputs")).get("sources"), "data set"),
-        (REPLAY_SOURCES, _mapping(data.get("replay")).get("sources"), "data set"),
-    ]
-    if isinstance(model := value.get("base_model"), Mapping):
-        if "scratch" not in model:
-            yield ("base_model",), model, "model"
-        elif isinstance(tokenizer := _mapping(model["scratch"]).get("tokenizer"), Mapping):
-            yield TOKENIZER, tokenizer, "model"
-    yield from ((at, model, "model") for at, model in written_models(value))
-    text = _mapping(acceptance.get("forgetting")).get("text")
-    if isinstance(text, Mapping) and not {"hub", "path", "package"}.isdisjoint(text):
-        yield GENERAL_TEXT, text, "text"
-    for path, items, what in listed:
-        for position, item in enumerate(items if isinstance(items, list) else ()):
-            at: KeyPath = (*path, position)
-            written = item
-            # The reference of a baseline lies one key deeper.
-            if path == ("baselines",):
-                key = next((one for one in MODELS if one in _mapping(item)), "model")
-                at, written = (*at, key), _mapping(item).get(key)
-            if isinstance(written, Mapping):
+    for path, what in _NAMED:
+        for at, written in _at(value, path):
+            if isinstance(written, Mapping) and not _PLACES.isdisjoint(written):
                 yield at, written, what
+
+
+def _at(value: Any, path: KeyPath, at: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    if not path:
+        yield at, value
+    elif path[0] == _EACH and isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _at(item, path[1:], (*at, position))
+    elif isinstance(value, Mapping) and path[0] in value:
+        yield from _at(value[path[0]], path[1:], (*at, path[0]))
 
 
 def written_paths(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
@@ -251,10 +241,6 @@ def written_paths(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
         for key in ("path", "gguf"):
             if isinstance(path := written.get(key), str) and path:
                 yield (*at, key), path, what
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:

@@ -28,7 +28,7 @@ from engine.recipe.model import (
     TeacherInputs,
     Threshold,
 )
-from engine.recipe.outside import refuse_leading_out, withheld
+from engine.recipe.outside import refuse_leading_out, warnings_of, withheld
 from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
@@ -55,11 +55,9 @@ class Parent(Value):
 
 
 def as_parent(problems: Sequence[Problem]) -> Parent:
-    missing = [problem for problem in problems if problem.code in OF_ABSENCE]
-    return Parent(
-        problems=tuple(problem for problem in problems if problem.code not in OF_ABSENCE),
-        left_open=tuple(dict.fromkeys(problem.path for problem in missing)),
-    )
+    missing = (problem.path for problem in problems if problem.code in OF_ABSENCE)
+    found = tuple(problem for problem in problems if problem.code not in OF_ABSENCE)
+    return Parent(problems=found, left_open=tuple(dict.fromkeys(missing)))
 
 
 def check_parent(path: Path) -> Parent:
@@ -139,18 +137,19 @@ def check_recipe(
     # What resolves may trust types and ranges: with an error, there is no recipe.
     if any(problem.severity is Severity.ERROR for problem in found):
         return None, found
-    return withheld(resolve(text), text.judge), found
+    recipe = withheld(resolve(text), text.judge)
+    return recipe, _in_order((*found, *warnings_of(recipe, text)), text)
 
 
 def _without_misspelt(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Leave out what is missing where a key beside it is asked whether it was meant: that is one mistake."""
-    asked = {(p.path.rpartition(".")[0], p.hint) for p in problems if p.code == "R104"}
-
-    def is_asked_for(problem: Problem) -> bool:
-        place, _, name = problem.path.rpartition(".")
-        return problem.code in MISSING and (place, did_you_mean(name)) in asked
-
-    return tuple(problem for problem in problems if not is_asked_for(problem))
+    places = [(one, *one.path.rpartition(".")) for one in problems]
+    asked = {(at, one.hint) for one, at, _, _ in places if one.code == "R104"}
+    return tuple(
+        one
+        for one, at, _, name in places
+        if not (one.code in MISSING and (at, did_you_mean(name)) in asked)
+    )
 
 
 def _grouped(filled: dict[str, Any], written: Any) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from engine.errors import Problem
 from engine.files.reading import require_data
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
-from engine.recipe.outside import outside_text, warning
 from engine.recipe.references import asked_models, references_of, written_paths, written_references
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import dotted
@@ -149,11 +148,6 @@ def hint_of_path(written: str) -> str | None:
     if _FILLED_BY_SHELLS.match(written):
         return f"`$NAME`, `%NAME%` and `~` are not filled in: {RELATIVE}"
     return None
-
-
-@rule(*PLACE_KEYS)
-def outside_is_allowed(recipe: FilledText) -> Problems:
-    yield from (warning(recipe, one) for one in outside_text(recipe) if not one.allowed)
 
 
 @rule("task.kind", "baselines")

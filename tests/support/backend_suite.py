@@ -16,7 +16,6 @@ from engine.backends import load_backend
 from engine.backends.base import CompileInputs, Launch, Trained, schedule
 from engine.backends.trainer_state import checkpoints
 from engine.errors import RecipeError, StageError
-from engine.files.digests import write_digests
 from engine.process import interrupts
 from engine.runtime.training.saved_weights import adapter_norm
 from engine.values import replace, to_json
@@ -264,36 +263,6 @@ class TrainSuite:
 
         assert resumed.resumed_from_step is None
         assert _weights(resumed) == _weights(whole)
-
-    def test_a_checkpoint_that_it_cannot_begin_from_is_set_aside(
-        self, finished: tuple[Launch, Trained], tmp_path: Path
-    ) -> None:
-        launch, whole = finished
-        again = _copied(launch, tmp_path)
-        last = again.folder / "output" / f"checkpoint-{whole.steps}"
-        shutil.copyfile(last / "scheduler.pt", last / "optimizer.pt")
-        write_digests(last)  # whole by its digests, and yet nothing to go on from
-
-        resumed = load_backend(self.name).train(again)
-
-        assert resumed.resumed_from_step == 3
-        assert _weights(resumed) == _weights(whole)
-
-    def test_checkpoints_that_are_not_the_cause_of_a_failure_stay(
-        self, finished: tuple[Launch, Trained], tmp_path: Path, pico_model: Path
-    ) -> None:
-        launch, _ = finished
-        base = tmp_path / "base"
-        shutil.copytree(pico_model, base)
-        (base / "model.safetensors").unlink()
-        again = replace(_copied(launch, tmp_path), base_model=base)
-        before = sorted((again.folder / "output").glob("checkpoint-*"))
-
-        with pytest.raises(StageError) as failed:
-            load_backend(self.name).train(again)
-
-        assert [problem.code for problem in failed.value.problems] == ["B411"]
-        assert sorted((again.folder / "output").glob("checkpoint-*")) == before
 
     def test_a_config_of_other_steps_than_planned_is_refused_before_the_first_one(
         self, tmp_path: Path, pico_model: Path

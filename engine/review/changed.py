@@ -17,8 +17,8 @@ from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute, has_magic, match_listed
 from engine.recipe.text.source import MAX_BYTES, parse_source
-from engine.review.listing import Moved
 from engine.review.repository import Repository, names_of
+from engine.review.version import Moved
 from engine.values import Value, replace
 
 ENDS: Final = (".yaml", ".yml")
@@ -182,11 +182,11 @@ class _VersionFiles:
                 yield "", self._matching(absolute(written, text.path.parent), names)
 
     def _steps(self, path: Path, names: frozenset[str]) -> frozenset[str]:
-        return names & set(self.repository.target_now(path).steps)
+        return names & set(self.repository.target(path).steps)
 
     def _matching(self, path: Path, names: frozenset[str]) -> frozenset[str]:
         """Return the names that a path means: itself, links on the way, what is in a folder or matches a pattern."""
-        root, target = self.repository.root, self.repository.target_now(path)
+        root, target = self.repository.root, self.repository.target(path)
         found = names & set(target.steps)
         if target.is_outside or not target.steps:
             return found

@@ -188,7 +188,7 @@ class _Check:
 
 def _why_absent(repository: Repository, path: Path) -> str:
     """Return why a file that is not here may stand elsewhere; empty where git has no reason for it."""
-    target = repository.target_now(path)
+    target = repository.target(path)
     if target.is_outside and not repository.submodules.isdisjoint(target.steps):
         return "its submodule is not checked out"
     if repository.is_left_out(path):

@@ -14,8 +14,17 @@ from engine.lock.file import lock_path
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Source
 from engine.recipe.references import base_reference
 from engine.recipe.text.paths import absolute, format_of
-from engine.review.compare import ChangedKey, Versions, equal_bytes, finding, same_content
-from engine.review.flatten import ListedSource, Paired, judging_references, references_in
+from engine.review.compare import (
+    ChangedKey,
+    ListedSource,
+    Paired,
+    Versions,
+    equal_bytes,
+    finding,
+    judging_references,
+    references_in,
+    same_content,
+)
 from engine.review.version import WorkingTree
 from engine.values import Value
 

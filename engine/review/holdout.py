@@ -12,6 +12,7 @@ from engine.recipe.model import BY_ORDER, Recipe, Source, Splits
 from engine.recipe.validation.schema import ORDER
 from engine.review.compare import (
     ChangedKey,
+    Paired,
     Versions,
     finding,
     finding_of,
@@ -19,7 +20,6 @@ from engine.review.compare import (
     rows_of,
 )
 from engine.review.files import bytes_changed, changed_rows, only_grew, part_of, same_bytes
-from engine.review.flatten import Paired
 from engine.review.judges import Judges, judges_text
 from engine.review.locks import judge_locks
 from engine.review.rows import HoldoutOverlap, RowDivider

@@ -15,9 +15,8 @@ from engine.data.membership import KEY_BYTES
 from engine.data.similarity.near import leaks
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import PathRef
-from engine.review.compare import Versions, finding, finding_of
+from engine.review.compare import Paired, Versions, finding, finding_of
 from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows, only_grew
-from engine.review.flatten import Paired
 from engine.review.rows import JudgedRows, RowDivider, judging_rows
 from engine.review.version import Side
 from engine.store import sha256_of

@@ -22,8 +22,8 @@ from pygit2.ffi import C
 
 from engine.errors import EnvironmentProblem, RecipeError
 from engine.files.reading import MAX_BYTES, require_data
-from engine.review.listing import LONGEST_POINTER, Moved, Target, TreeEntry, pointer_of
 from engine.review.own_history import require_own_history, top_of
+from engine.review.version import LONGEST_POINTER, Moved, Target, TreeEntry, pointer_of
 from engine.values import replace
 
 MOST_LINKS: Final = 40
@@ -267,7 +267,7 @@ class Repository:
 
     def is_left_out(self, path: Path) -> bool:
         """Return whether git has a file that it does not check out (sparse checkout)."""
-        steps = self.target_now(path).steps
+        steps = self.target(path).steps
         entry = self._staged.get(steps[-1]) if steps else None
         return entry is not None and not entry.is_watched and not path.exists()
 
@@ -313,61 +313,52 @@ class Repository:
                         left.append((f"{path}/", self.git[one.id].peel(pygit2.Tree)))
         return self._trees.setdefault(commit, found)
 
-    def target(self, commit: str, path: str) -> Target:
-        """Return where a path of a commit leads, following links as they were then."""
-        tree, steps = self.tree(commit), dict[str, None]()
-        left, at = list(PurePosixPath(path).parts), PurePosixPath()
-        # Bounded: links may lead in a circle.
-        for _ in range(MOST_LINKS * 50):
-            if not left:
-                break
-            part = left.pop(0)
-            if part == "..":
-                if at == PurePosixPath():
-                    return Target(steps=tuple(steps), is_outside=True)
-                at = at.parent
-                continue
-            at /= part
-            entry = tree.get(at.as_posix())
-            if entry is None:
-                return Target(steps=(*steps, at.as_posix()))
-            if entry.mode == FileMode.COMMIT:
-                return Target(steps=(*steps, at.as_posix()), is_outside=True)
-            if entry.mode == FileMode.LINK:
-                steps[at.as_posix()] = None
-                if len(steps) > MOST_LINKS:
-                    return Target(steps=tuple(steps))
-                leads = PurePosixPath(os.fsdecode(self._read(entry.id, at.as_posix())))
-                if leads.is_absolute():
-                    return Target(steps=tuple(steps), is_outside=True)
-                left, at = [*leads.parts, *left], at.parent
-        name = at.as_posix()
-        return Target(steps=(*steps, name), entry=tree.get(name))
-
-    def target_now(self, path: Path) -> Target:
-        named = self.named(path)
+    def target(self, path: Path, commit: str = "") -> Target:
+        """Return where a path leads, following links: as they were at a commit, or as they are on the disk."""
+        named, steps = self.named(path), dict[str, None]()
         if named is None:
             return Target(steps=(), is_outside=True)
-        steps: dict[str, None] = {}
-        left, at = list(PurePosixPath(named).parts), self.root
+        tree = self.tree(commit) if commit else None
+        left, at = list(PurePosixPath(named).parts), PurePosixPath()
         while left:
             part = left.pop(0)
-            at = at.parent if part == ".." else at / part
-            if not at.is_relative_to(self.root):
+            if part == ".." and not at.parts:
                 return Target(steps=tuple(steps), is_outside=True)
-            name = at.relative_to(self.root).as_posix()
-            if at.is_symlink():
-                if name in steps or len(steps) > MOST_LINKS:
-                    return Target(steps=tuple(steps))
-                steps[name] = None
-                leads = Path(os.readlink(at))  # noqa: PTH115 - a relative one stays relative
-                if leads.is_absolute():
-                    leads = Path(os.path.relpath(os.path.realpath(leads), self.root))
-                    at = self.root / "_"
-                left, at = [*leads.parts, *left], at.parent
-            elif at != self.root and (os.path.lexists(at / ".git") or name in self.submodules):
-                return Target(steps=(*steps, name), is_outside=True)
-        return Target(steps=(*steps, at.relative_to(self.root).as_posix()))
+            at = at.parent if part == ".." else at / part
+            name = at.as_posix()
+            leads = self._link(name, tree)
+            if leads is None:
+                if at.parts and self._is_inner(name, tree):
+                    return Target(steps=(*steps, name), is_outside=True)
+                continue
+            if name in steps or len(steps) > MOST_LINKS:
+                return Target(steps=tuple(steps))
+            steps[name], at = None, at.parent
+            if leads.is_absolute():
+                real = Path(os.path.realpath(leads))
+                if tree is not None or not real.is_relative_to(self.root):
+                    return Target(steps=tuple(steps), is_outside=True)
+                leads, at = PurePosixPath(real.relative_to(self.root)), PurePosixPath()
+            left = [*leads.parts, *left]
+        name = at.as_posix()
+        return Target(steps=(*steps, name), entry=tree.get(name) if tree is not None else None)
+
+    def _link(self, name: str, tree: Mapping[str, TreeEntry] | None) -> PurePosixPath | None:
+        """Return what a link holds; None for anything else."""
+        if tree is None:
+            place = self.root / name
+            return PurePosixPath(os.readlink(place)) if place.is_symlink() else None  # noqa: PTH115
+        entry = tree.get(name)
+        if entry is None or entry.mode != FileMode.LINK:
+            return None
+        return PurePosixPath(os.fsdecode(self._read(entry.id, name)))
+
+    def _is_inner(self, name: str, tree: Mapping[str, TreeEntry] | None) -> bool:
+        """Return whether a folder is a repository of its own."""
+        if tree is None:
+            return os.path.lexists(self.root / name / ".git") or name in self.submodules
+        entry = tree.get(name)
+        return entry is not None and entry.mode == FileMode.COMMIT
 
     def large_file(self, content: bytes) -> Path | None:
         """Return the file that a pointer of git-lfs stands for, where this clone has it."""
@@ -384,7 +375,7 @@ class Repository:
         FileNotFoundError: it was not there, or not in this repository. OSError: EFBIG where it holds more than
         `MAX_BYTES`. RecipeError: R025 where this clone lacks its bytes.
         """
-        entry = self.target(commit, path).entry
+        entry = self.target(self.root / path, commit).entry
         if entry is None or not entry.is_file:
             raise FileNotFoundError(path)
         return self._read(entry.id, path)

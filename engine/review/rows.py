@@ -14,7 +14,7 @@ from engine.data.examples.example import Example, content_key
 from engine.data.membership import KEY_BYTES
 from engine.lock.draw import needs_record
 from engine.recipe.model import PathRef, Recipe, Reference, Source
-from engine.review.flatten import references_in
+from engine.review.compare import references_in
 from engine.review.version import Side
 from engine.values import Value, replace
 

@@ -13,6 +13,8 @@ from engine.recipe.references import GENERAL_TEXT, MODELS
 from engine.recipe.text.compose import dotted
 from engine.recipe.validation.schema import ORDER, Weakening, Weaker, weakenings
 from engine.review.compare import (
+    OVERRIDES,
+    PROBES,
     ChangedKey,
     Versions,
     cropped,
@@ -24,7 +26,6 @@ from engine.review.compare import (
     same_content,
 )
 from engine.review.files import read_as
-from engine.review.flatten import OVERRIDES, PROBES
 from engine.review.holdout import decides
 
 _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")

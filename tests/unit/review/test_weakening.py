@@ -18,7 +18,7 @@ from engine.recipe.validation.schema import (
     walk,
     weakenings,
 )
-from engine.review.flatten import form_of
+from engine.review.compare import form_of
 from engine.review.weakening import weakens
 
 KEYS = {form_of(path): schema for path, schema in walk(recipe_schema())}

@@ -232,13 +232,8 @@ def quantization_is_known(recipe: FilledText) -> Problems:
     has_matrix = recipe["export"]["importance_matrix"] is True
     place: KeyPath = ("export", "quantization")
     written = recipe["export"]["quantization"]
-    listed = enumerate(written) if isinstance(written, list) else ()
-    named = (
-        [(place, written)]
-        if isinstance(written, str)
-        else [((*place, n), one) for n, one in listed]
-    )
-    for at, name in named:
+    for number, name in enumerate(written if isinstance(written, list) else [written]):
+        at = (*place, number) if isinstance(written, list) else place
         if name in WITH_MATRIX and not has_matrix:
             message = f"`{name}` needs an importance matrix"
             hint = "write `importance_matrix: true` under export"
@@ -246,14 +241,9 @@ def quantization_is_known(recipe: FilledText) -> Problems:
         elif name not in known:
             near = suggestion(name, known, f"names are {', '.join(known)}")
             yield recipe.problem("R219", f"no such quantization: {show(name)}", at=at, hint=near)
-
-
-@rule("export")
-def quantization_has_a_file(recipe: FilledText) -> Problems:
-    if set(recipe["export"]["formats"]) & {"gguf", "ollama"}:
-        return
     # not `parity`: an adapter is merged, and answers are compared, whatever leaves
-    for key in ("quantization", "importance_matrix", "after_quantization"):
+    of_file = ("quantization", "importance_matrix", "after_quantization")
+    for key in of_file if not set(recipe["export"]["formats"]) & {"gguf", "ollama"} else ():
         at = ("export", key)
         if recipe.has(at):
             message = f"`{key}` speaks of a quantized file; formats name none"

@@ -33,11 +33,7 @@ def replay_fits_the_recipe(recipe: FilledText) -> Problems:
         what = "a blank model" if "scratch" in base else "a model without some of its layers"
         message = f"{what} writes no text that is worth keeping"
         yield recipe.problem("R397", message, at=(*_AT, "from"), key=True, hint="name `sources`")
-
-
-@rule("data.replay")
-def replayed_text_only_trains(recipe: FilledText) -> Problems:
-    for position, written in enumerate(recipe["data"].get("replay", {}).get("sources", ())):
+    for position, written in enumerate((replay or {}).get("sources", ())):
         at = (*REPLAY_SOURCES, position)
         if "into" in written:
             message = "text that is replayed is trained on, and stands in no split"

@@ -36,8 +36,11 @@ def names_differ(recipe: FilledText) -> Problems:
 
 
 @rule("acceptance.forgetting")
-def columns_fit_the_kind(recipe: FilledText) -> Problems:
+def rows_can_be_found(recipe: FilledText) -> Problems:
+    """A probe has parts of its kind, a hub data set a split or file, a file a format (R281, R112, R231)."""
     for at, written, what in written_references(recipe.filled):
+        if what not in ("probe", "text"):
+            continue
         is_known = what == "probe" and written["kind"] in PROBE_KINDS
         parts = parts_of(written["kind"]) if is_known else ()
         for part in written["columns"] if parts else ():
@@ -46,15 +49,6 @@ def columns_fit_the_kind(recipe: FilledText) -> Problems:
                 message = f"{written['kind']} has no part {show(part)}"
                 column = (*at, "columns", part)
                 yield recipe.problem("R281", message, at=column, key=True, hint=hint)
-
-
-@rule("acceptance.forgetting")
-def rows_can_be_found(recipe: FilledText) -> Problems:
-    """A hub data set says its split or file; a file has a format of rows (R112, R231)."""
-    found = written_references(recipe.filled)
-    for at, written, what in found:
-        if what not in ("probe", "text"):
-            continue
         formats = _FORMATS if what == "probe" else (*_FORMATS, "lines", "text")
         if "hub" in written and not written.get("split") and "file" not in written:
             message = "a hub data set needs `split` or `file`"

@@ -43,21 +43,16 @@ def reads_input(recipe: FilledText) -> bool:
 
 
 @rule(*KIND_KEYS)
-def keys_are_there(recipe: FilledText) -> Problems:
+def keys_fit_the_kind(recipe: FilledText) -> Problems:
     kind = KINDS.get(recipe["task"]["kind"])
-    for key in kind.needs if kind else ():
+    if kind is None:
+        return  # the schema reports it
+    for key in kind.needs:
         path = tuple(key.split("."))
         if value_at(recipe, path) is None:
             message = f"missing; {recipe['task']['kind']} cannot do without it"
             hint = f"see: recipe schema {key}"
             yield recipe.problem("R240", message, at=path, key=True, hint=hint)
-
-
-@rule(*KIND_KEYS)
-def keys_fit_the_kind(recipe: FilledText) -> Problems:
-    kind = KINDS.get(recipe["task"]["kind"])
-    if kind is None:
-        return  # the schema reports it
     reported: list[KeyPath] = []
     for path in _KEYS:
         key = dotted(path)

@@ -182,23 +182,16 @@ def full_has_no_adapter(recipe: FilledText) -> Problems:
 
 
 @rule("method")
-def freezing_is_of_full_training(recipe: FilledText) -> Problems:
-    method, at = recipe["method"], ("method", "train_only")
-    only = method.get("train_only")
-    if only is None:
-        return
-    if method["kind"] != "full":
+def ranks_and_targets_fit(recipe: FilledText) -> Problems:
+    method, ranks = recipe["method"], recipe["method"].get("ranks", {})
+    only, at = method.get("train_only"), ("method", "train_only")
+    if only is not None and method["kind"] != "full":
         message = f"`train_only` freezes a part of full training; method.kind is `{method['kind']}`"
         hint = "write `layers` for which layers get an adapter, or `kind: full`"
         yield recipe.problem("R345", message, at=at, key=True, hint=hint)
-    if not only.get("layers") and not only.get("embeddings"):
+    if only is not None and not only.get("layers") and not only.get("embeddings"):
         hint = "write `train_only: {layers: last_2}`"
         yield recipe.problem("R346", "every weight would be frozen", at=at, hint=hint)
-
-
-@rule("method")
-def ranks_and_targets_fit(recipe: FilledText) -> Problems:
-    method, ranks = recipe["method"], recipe["method"].get("ranks", {})
     targets, rank, alpha = method["target_modules"], method["rank"], method.get("alpha")
     for number, name in enumerate(targets if isinstance(targets, list) else ()):
         if isinstance(name, str) and name.rpartition(".")[2] in _WORDS:
@@ -246,16 +239,28 @@ def options_stand_once(recipe: FilledText) -> Problems:
 
 
 @rule("method")
-def batches_divide(recipe: FilledText) -> Problems:
+def numbers_fit_each_other(recipe: FilledText) -> Problems:
     method = recipe["method"]
-    batch, micro = method.get("batch_size"), method.get("micro_batch_size")
     # A batch that is not written is a multiple of the other one.
-    if batch is None or micro is None or micro < 1 or batch < 1 or batch % micro == 0:
-        return
-    fitting = max(size for size in range(1, min(micro, batch) + 1) if batch % size == 0)
-    at, hint = ("method", "micro_batch_size"), f"write `micro_batch_size: {fitting}`"
-    message = f"must divide batch_size {batch}, {micro} does not"
-    yield recipe.problem("R205", message, at=at, hint=hint)
+    batch, micro = method.get("batch_size") or 0, method.get("micro_batch_size") or 0
+    if batch > 0 and micro > 0 and batch % micro:
+        fitting = max(size for size in range(1, min(micro, batch) + 1) if batch % size == 0)
+        at, hint = ("method", "micro_batch_size"), f"write `micro_batch_size: {fitting}`"
+        message = f"must divide batch_size {batch}, {micro} does not"
+        yield recipe.problem("R205", message, at=at, hint=hint)
+    alpha, rank = method.get("alpha"), method["rank"]
+    is_root = method.get("rslora")
+    least = sqrt(rank) if is_root else rank
+    if method["kind"] != "full" and alpha is not None and alpha < least:
+        what = f"sqrt(rank) {least:.3g}" if is_root else f"rank {rank}"
+        message = f"{alpha} is below {what}: the adapter's effect is damped"
+        hint = f"write `alpha: {ceil(2 * least)}`"
+        yield recipe.warning("R206", message, at=("method", "alpha"), hint=hint)
+    for number, seed in enumerate(method["seeds"]):
+        if seed == method["seed"]:
+            message = f"{seed} is `method.seed` itself, whose model is trained and judged anyway"
+            hint = "name another seed, or change `method.seed`"
+            yield recipe.problem("R273", message, at=("method", "seeds", number), hint=hint)
 
 
 @rule("method")
@@ -308,35 +313,6 @@ def decay_has_a_use(recipe: FilledText) -> Problems:
         at = ("method", "scheduler", "decay")
         hint = "delete it, or write `name: constant_then_decay`"
         yield recipe.problem("R356", message, at=at, hint=hint)
-
-
-@rule("method")
-def alpha_is_not_below_rank(recipe: FilledText) -> Problems:
-    method = recipe["method"]
-    alpha, rank = method.get("alpha"), method["rank"]
-    if method["kind"] == "full" or alpha is None:
-        return
-    if method.get("rslora"):
-        if alpha * alpha < rank:
-            message = (
-                f"{alpha} is below sqrt(rank) {sqrt(rank):.3g}: the adapter's effect is damped"
-            )
-            hint = f"write `alpha: {ceil(2 * sqrt(rank))}`"
-            yield recipe.warning("R206", message, at=("method", "alpha"), hint=hint)
-    elif alpha < rank:
-        message = f"{alpha} is below rank {rank}: the adapter's effect is damped"
-        hint = f"write `alpha: {2 * rank}`"
-        yield recipe.warning("R206", message, at=("method", "alpha"), hint=hint)
-
-
-@rule("method")
-def seeds_are_further_ones(recipe: FilledText) -> Problems:
-    method = recipe["method"]
-    for number, seed in enumerate(method["seeds"]):
-        if seed == method["seed"]:
-            message = f"{seed} is `method.seed` itself, whose model is trained and judged anyway"
-            hint = "name another seed, or change `method.seed`"
-            yield recipe.problem("R273", message, at=("method", "seeds", number), hint=hint)
 
 
 @rule("learning_curve", "splits")

@@ -25,7 +25,7 @@ def _sizes(recipe: FilledText) -> dict[str, float]:
     }
 
 
-@rule("splits")
+@rule("splits", "data.sample")
 def sizes_share_the_rows(recipe: FilledText) -> Problems:
     sizes = _sizes(recipe)
     # `validation: 0` is written with fractions too: no rows are no rows.
@@ -41,16 +41,10 @@ def sizes_share_the_rows(recipe: FilledText) -> Problems:
     if not is_mixed and all(0 <= size < 1 for size in sizes.values()) and total > 1 + _ROUNDING:
         message = f"fractions add up to {total:.4g}; must be at most 1"
         yield recipe.problem("R209", message, at=("splits",), key=True)
-
-
-@rule("splits", "data.sample")
-def rows_fit_the_sample(recipe: FilledText) -> Problems:
-    sample, sizes = recipe["data"].get("sample"), _sizes(recipe).values()
-    if sample is None or any(isinstance(size, float) for size in sizes):
-        return
-    if sum(sizes) > sample["rows"]:
-        message = f"ask for {sum(sizes):,} rows; data.sample leaves {sample['rows']:,}"
-        hint = f"set data.sample.rows to {sum(sizes)} or more"
+    sample = recipe["data"].get("sample")
+    if sample and isinstance(total, int) and total > sample["rows"]:
+        message = f"ask for {total:,} rows; data.sample leaves {sample['rows']:,}"
+        hint = f"set data.sample.rows to {total} or more"
         yield recipe.problem("R222", message, at=("splits",), key=True, hint=hint)
 
 
@@ -69,24 +63,6 @@ def may_have_folds(recipe: FilledText) -> bool:
 def _way(recipe: FilledText) -> str:
     by = recipe["splits"]["by"]
     return str(next(iter(by), "") if isinstance(by, dict) else by)
-
-
-def _rows_say_it(recipe: FilledText) -> bool:
-    return _way(recipe) in ("files", "column")
-
-
-@rule("splits")
-def sizes_are_given(recipe: FilledText) -> Problems:
-    """Holdout and validation need a size, unless files, a column or folds say it (R105)."""
-    splits = recipe["splits"]
-    if _rows_say_it(recipe):
-        return
-    for name, example in (("holdout", "300"), ("validation", "100")):
-        if name not in splits and not (name == "holdout" and splits["folds"]):
-            hint = f"add, for example, `{name}: {example}`"
-            problem = recipe.problem("R105", "is missing", at=("splits",), key=True, hint=hint)
-            # The key is absent, so the place is that of its section, but the path is its own.
-            yield replace(problem, path=f"splits.{name}")
 
 
 @rule("splits")
@@ -132,10 +108,15 @@ def rows_are_left_to_train_and_to_judge(recipe: FilledText) -> Problems:
         if splits.get(name) == 0:
             message = f"{name} has no row"
             yield recipe.problem("R464", message, at=("splits", name), hint="give it some rows")
-    if _rows_say_it(recipe):
+    if _way(recipe) in ("files", "column"):
         return
-    for name in ("holdout", "validation"):
-        if splits.get(name) == "all":
+    for name, example in (("holdout", "300"), ("validation", "100")):
+        if name not in splits and not (name == "holdout" and splits["folds"]):
+            hint = f"add, for example, `{name}: {example}`"
+            problem = recipe.problem("R105", "is missing", at=("splits",), key=True, hint=hint)
+            # The key is absent, so the place is that of its section, but the path is its own.
+            yield replace(problem, path=f"splits.{name}")
+        elif splits.get(name) == "all":
             message = "`all` needs files or a column that say which rows these are"
             hint = "write a number of rows or a fraction"
             yield recipe.problem("R263", message, at=("splits", name), hint=hint)

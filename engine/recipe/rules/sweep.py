@@ -10,13 +10,10 @@ from engine.recipe.methods import ADAPTER_KEYS, has_validation, method_of
 from engine.recipe.metrics import is_measured
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
-    alpha_is_not_below_rank,
-    batches_divide,
-    freezing_is_of_full_training,
     loss_has_a_choice,
+    numbers_fit_each_other,
     options_stand_once,
     ranks_and_targets_fit,
-    seeds_are_further_ones,
 )
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import validation_steers
@@ -26,10 +23,7 @@ from engine.recipe.validation.schema import definition
 from engine.values import replace
 
 _OF_A_METHOD: Final = (
-    batches_divide,
-    alpha_is_not_below_rank,
-    seeds_are_further_ones,
-    freezing_is_of_full_training,
+    numbers_fit_each_other,
     ranks_and_targets_fit,
     loss_has_a_choice,
     options_stand_once,
@@ -97,7 +91,7 @@ def settings_differ(recipe: FilledText) -> Problems:
         seen.append(method)
 
 
-@rule("splits", "sweep")
+@rule("splits", "task.kind", "task.labels", "sweep")
 def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
     if "sweep" not in recipe.filled:
         return
@@ -109,12 +103,6 @@ def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
         message = "with folds, the rows that choose a setting are among those that judge it"
         hint = "sweep first with a holdout; then write the setting into `method` and use folds"
         yield recipe.problem("R283", message, at=_AT, key=True, hint=hint)
-
-
-@rule("task.kind", "task.labels", "sweep")
-def choice_is_known(recipe: FilledText) -> Problems:
-    if "sweep" not in recipe.filled:
-        return
     kind, name = recipe["task"]["kind"], recipe["sweep"].get("choose_by")
     if kind not in KINDS:
         return

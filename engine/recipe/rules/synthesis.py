@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -13,7 +13,6 @@ from engine.recipe.prompt import TemplateError, fields
 from engine.recipe.references import JUDGE, SYNTHESIZE, WRITER
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.teacher import JUDGE_NAME, LABEL, WRITER_NAME
-from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
@@ -73,10 +72,8 @@ def prompt_can_be_filled(recipe: FilledText) -> Problems:
             message = f"no prompt shows `{name}`"
             hint = f"write {{{name}}} in `prompt`"
             yield recipe.problem("R383", message, at=(*at, name), key=True, hint=hint)
-    has_labels = (
-        KINDS[recipe["task"]["kind"]].has_labels if (recipe["task"].get("kind") in KINDS) else False
-    )
-    if has_labels and LABEL not in named:
+    kind = KINDS.get(recipe["task"].get("kind"))
+    if kind and kind.has_labels and LABEL not in named:
         message = f"the prompt does not say which answer is wanted: it has no {{{LABEL}}}"
         yield recipe.problem("R383", message, at=place, hint=f"write {{{LABEL}}} in it")
 
@@ -136,19 +133,15 @@ def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
 
 @rule("baselines", "data.synthesize")
 def writers_have_their_own_names(recipe: FilledText) -> Problems:
-    taken = [name_of(one) for one in written_baselines(recipe.filled)]
-    for at, name in _names(recipe):
-        if name in taken:
-            message = f"another model or baseline is called {show(name)} too"
-            yield recipe.problem("R390", message, at=at, hint="give it a name of its own")
-        taken.append(name)
-
-
-def _names(recipe: FilledText) -> Iterator[tuple[KeyPath, str]]:
     written = _written(recipe)
     if written is None:
         return
+    taken = [name_of(one) for one in written_baselines(recipe.filled)]
     judge = written["keep"]["agreement"].get("judge")
     for at, model, own in ((WRITER, written["teacher"], WRITER_NAME), (JUDGE, judge, JUDGE_NAME)):
-        if model is not None:
-            yield (*at, "name") if "name" in model else at, model.get("name", own)
+        name = own if model is None else model.get("name", own)
+        if model is not None and name in taken:
+            message = f"another model or baseline is called {show(name)} too"
+            place = (*at, "name") if "name" in model else at
+            yield recipe.problem("R390", message, at=place, hint="give it a name of its own")
+        taken.append(name)

@@ -113,6 +113,10 @@ def input_is_a_template(recipe: FilledText) -> Problems:
 @rule("task.kind", "task.instruction", "task.system", "task.labels")
 def instruction_names_the_labels(recipe: FilledText) -> Problems:
     task = recipe["task"]
+    for found in _FIELD.findall(task["instruction"]):
+        if found != LABELS_TOKEN:
+            message = f"`{found}` stays as it is; only {LABELS_TOKEN} is filled in here"
+            yield recipe.warning("R225", message, at=("task", "instruction"))
     if LABELS_TOKEN in task["instruction"] or not task["instruction"]:
         return  # R240 reports a missing instruction
     kind = KINDS.get(task["kind"])
@@ -123,11 +127,3 @@ def instruction_names_the_labels(recipe: FilledText) -> Problems:
         named = ", ".join(show(label) for label in missing[:_MOST_NAMED])
         hint, at = f"put {LABELS_TOKEN} where the labels shall stand", ("task", "instruction")
         yield recipe.warning("R216", f"does not name {named}{more}", at=at, hint=hint)
-
-
-@rule("task.instruction")
-def instruction_has_no_other_fields(recipe: FilledText) -> Problems:
-    for found in _FIELD.findall(recipe["task"]["instruction"]):
-        if found != LABELS_TOKEN:
-            message = f"`{found}` stays as it is; only {LABELS_TOKEN} is filled in here"
-            yield recipe.warning("R225", message, at=("task", "instruction"))

@@ -107,33 +107,18 @@ def baselines_fit_the_kind(recipe: FilledText) -> Problems:
         names.append(name)
 
 
-@rule("task.kind", "teacher")
-def teacher_fits_the_kind(recipe: FilledText) -> Problems:
-    kind = KINDS.get(recipe["task"]["kind"])
-    if "teacher" not in recipe.filled or kind is None or kind.is_constrained:
-        return
-    fitting = listed(tuple(name for name, one in KINDS.items() if one.is_constrained))
-    message = f"a teacher answers {fitting}, not {kind.name}"
-    yield recipe.problem("R320", message, at=("teacher",), key=True, hint="delete it")
-
-
 @rule("teacher")
-def confidence_is_known(recipe: FilledText) -> Problems:
+def answers_only_train(recipe: FilledText) -> Problems:
     teacher = recipe.filled.get("teacher")
-    if not teacher or "confidence" not in teacher["keep"]:
+    if not teacher:
         return
     is_baseline = isinstance(teacher["model"], str)
-    if is_baseline or "endpoint" in model_keys(teacher):
+    if "confidence" in teacher["keep"] and (is_baseline or "endpoint" in model_keys(teacher)):
         who = "a baseline" if is_baseline else "a server"
         message = f"{who} does not say how probable its answers are"
         at = ("teacher", "keep", "confidence")
         yield recipe.problem("R321", message, at=at, key=True, hint="delete it")
-
-
-@rule("teacher")
-def inputs_only_train(recipe: FilledText) -> Problems:
-    teacher = recipe.filled.get("teacher")
-    for position, written in enumerate(written_sources(teacher or {})):
+    for position, written in enumerate(written_sources(teacher)):
         at = (*SOURCES, position)
         if "into" in written:
             message = "rows that a teacher answers are trained on, and stand in no other split"
@@ -160,9 +145,13 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
 
 @rule("baselines", "teacher", "task.kind")
 def teacher_is_known(recipe: FilledText) -> Problems:
-    teacher = recipe.filled.get("teacher")
+    teacher, task = recipe.filled.get("teacher"), KINDS.get(recipe["task"]["kind"])
     if not teacher:
         return
+    if task and not task.is_constrained:
+        can = listed(tuple(name for name, one in KINDS.items() if one.is_constrained))
+        message = f"a teacher answers {can}, not {task.name}"
+        yield recipe.problem("R320", message, at=("teacher",), key=True, hint="delete it")
     named = {name_of(one): kind_and_spec(one)[0] for one in written_baselines(recipe.filled)}
     if not isinstance(teacher["model"], str):
         name = teacher["model"].get("name", NAME)
@@ -172,7 +161,6 @@ def teacher_is_known(recipe: FilledText) -> Problems:
             yield recipe.problem("R325", message, at=at, hint="give it a name of its own")
     elif named.get(teacher["model"]) not in LEARNED:
         learned = [name for name, kind in named.items() if kind in LEARNED]
-        task = KINDS.get(recipe["task"]["kind"])
         fitting = [one for one in LEARNED if task and task.can_be_answered_by(one)]
         message = f"{show(teacher['model'])} is no baseline of this recipe that learns from rows"
         hint = "name a model by hub, path, package, gguf or endpoint"

@@ -57,13 +57,16 @@ def power_estimates(
 
 
 def too_few_groups(recipe: Recipe, found: PowerEstimates) -> tuple[Problem, ...]:
-    folds = "" if recipe.splits.folds else ", let all groups judge (`splits.folds`)"
+    splits = recipe.splits
+    others = "" if splits.folds else ", let all groups judge (`splits.folds`)"
+    if isinstance(splits.holdout, float):
+        others += ", write sizes as numbers of rows (they take many small groups)"
     return tuple(
         Problem(
             code="D437",
             message=f"can never pass: {one.sentence.removesuffix('.')}",
             path=f"acceptance.metrics.{one.metric}",
-            hint=f"add groups{folds} or lower the bound",
+            hint=f"add groups{others} or lower the bound",
         )
         for one in found.estimates
         if one.is_out_of_reach

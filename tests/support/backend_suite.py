@@ -129,6 +129,7 @@ class TrainSuite:
         assert (plan.steps, 2.0, False) == (trained.steps, trained.epochs, trained.stopped_early)
         assert (plan.steps, plan.steps) == launch.progress.updates[-1]  # type: ignore[attr-defined]
 
+    @pytest.mark.thorough
     def test_few_rows_are_seen_until_there_are_so_many_steps(
         self, tmp_path: Path, pico_model: Path
     ) -> None:
@@ -234,6 +235,7 @@ class TrainSuite:
         assert expected.keys() == actual.keys()
         assert all(expected[name].equal(actual[name]) for name in expected)
 
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize(
         "name", ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"]
     )
@@ -251,6 +253,7 @@ class TrainSuite:
         assert _weights(resumed) == _weights(whole)
         assert (again.folder / "output" / "incomplete" / f"checkpoint-{whole.steps}-0").is_dir()
 
+    @pytest.mark.thorough
     def test_where_no_checkpoint_is_whole_it_trains_from_the_start(
         self, finished: tuple[Launch, Trained], tmp_path: Path
     ) -> None:
@@ -279,6 +282,7 @@ class TrainSuite:
         assert [problem.code for problem in refused.value.problems] == ["B421"]
         assert launch.progress.updates == []  # type: ignore[attr-defined]
 
+    @pytest.mark.sampled(2)
     @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_qlora_learns_the_same_with_and_without_an_evaluation_at_the_start(
         self, tmp_path: Path, pico_model: Path, precision: str

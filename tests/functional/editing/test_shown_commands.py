@@ -74,6 +74,7 @@ def test_a_draft_shows_what_looks_at_it(project: Project, odd: Path) -> None:
     assert project.run(*shown(outcome.out, "validate")).code == 0, outcome.out
 
 
+@pytest.mark.thorough
 def test_an_export_shows_what_checks_it(finished: Project, home: Path) -> None:
     del home
 

@@ -85,6 +85,7 @@ def test_without_the_flag_nothing_uses_it_and_one_line_names_the_flag(
     assert "R421" in shown.err
 
 
+@pytest.mark.thorough
 def test_an_accepted_model_answers_as_without_the_flag(finished: Project) -> None:
     words = ["try", NAME, "a lovely film", "--format", "json"]
 

@@ -145,6 +145,7 @@ def _taught(loaded: Any, asked: PredictionInputs, answers: Mapping[str, str]) ->
     return taught
 
 
+@pytest.mark.thorough
 def test_without_shares_the_same_labels_are_found_with_fewer_tokens(
     loaded: Any, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +171,7 @@ def test_without_shares_the_same_labels_are_found_with_fewer_tokens(
     assert all(one.probability for one in whole)
 
 
+@pytest.mark.thorough
 def test_only_rows_that_answer_no_label_are_decoded_besides(
     loaded: Any, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_confined_child_reads_what_was_compiled_and_writes_none(library: Path)
     assert not list(library.parent.glob("__pycache__"))
 
 
+@pytest.mark.thorough
 def test_it_is_compiled_once_and_again_for_another_version(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +128,7 @@ def test_what_the_installer_compiled_stays_in_use(library: Path) -> None:
     assert not bytecode_folder().exists()
 
 
+@pytest.mark.thorough
 def test_a_folder_that_the_user_named_is_read_by_children_too(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ assert in_order(packages_distributions()) == in_order(metadata.packages_distribu
 """
 
 
+@pytest.mark.thorough
 def test_every_installed_package_is_found_as_by_the_standard_library(root: Path) -> None:
     # A process of its own: in this one the standard library's function may be ours already.
     subprocess.run([sys.executable, "-c", COMPARED], cwd=root, check=True)

@@ -133,6 +133,7 @@ def _found(kind: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("trial", EXPECTED)
 def test_a_run_keeps_what_its_recipe_needs_and_nothing_else(trial: str) -> None:
     assert _found("local")[trial] == EXPECTED[trial]
@@ -148,6 +149,7 @@ def test_the_network_stays_where_something_is_fetched_or_asked() -> None:
     assert _found("remote")["reads the home folder"] == "PermissionError"
 
 
+@pytest.mark.thorough
 def test_processes_of_one_training_find_each_other() -> None:
     assert _found("ranks")["gathers alone"] == "done"
     assert _found("local")["gathers alone"] == "RuntimeError"

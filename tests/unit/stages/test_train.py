@@ -96,6 +96,7 @@ def test_a_trained_adapter_loads_and_its_evidence_is_written(tmp_path: Path, bas
     assert summary.supervised_tokens > 24
 
 
+@pytest.mark.thorough
 def test_the_artifact_says_nothing_of_this_machine(tmp_path: Path, base: Path) -> None:
     files = Bench(tmp_path, _recipe(base)).run()
 
@@ -156,6 +157,7 @@ def test_slices_are_json_and_leave_thresholds_out(base: Path) -> None:
         assert str(base) not in text
 
 
+@pytest.mark.thorough
 def test_a_kept_checkpoint_leaves_no_optimizer_behind(tmp_path: Path, base: Path) -> None:
     files = Bench(tmp_path, _recipe(base)).run()
 

@@ -24,6 +24,7 @@ def of_one_text(rows: list[Example]) -> list[Example]:
     return [replace(row, input="the film was good") for row in rows]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("made", [of_one_group, of_one_text])
 def test_rows_that_are_all_one_unit_are_cross_validated_one_by_one(
     made: Callable[[list[Example]], list[Example]], tmp_path: Path

@@ -44,6 +44,7 @@ def columns(labels: np.ndarray) -> np.ndarray:
     return np.stack([good, ~good, good | ~good, good & ~good], axis=1).astype(int)
 
 
+@pytest.mark.thorough
 def test_the_linear_model_learns_one_label_or_several(encoder: Encoder) -> None:
     train, judged = labelled(encoder, TRAIN, LABELS), labelled(encoder, JUDGED, RIGHT)
     one = linear_answers(train, None, judged, folds=FOLDS, seed=7)
@@ -61,6 +62,7 @@ def test_the_linear_model_learns_one_label_or_several(encoder: Encoder) -> None:
     assert set(one.scores) == {ALONE, BESIDE}
 
 
+@pytest.mark.thorough
 def test_the_features_are_those_that_the_validation_rows_favour(encoder: Encoder) -> None:
     train, judged = labelled(encoder, TRAIN, LABELS), labelled(encoder, JUDGED, RIGHT)
     noise = np.random.default_rng(3).normal(size=(90, 32)).astype(np.float32)
@@ -72,6 +74,7 @@ def test_the_features_are_those_that_the_validation_rows_favour(encoder: Encoder
     assert found.scores[BESIDE] > found.scores[ALONE]
 
 
+@pytest.mark.thorough
 def test_the_asked_rows_decide_nothing(encoder: Encoder) -> None:
     train, judged = labelled(encoder, TRAIN, LABELS), labelled(encoder, JUDGED, RIGHT)
     wrong = np.where(RIGHT == "positive", "negative", "positive")
@@ -82,6 +85,7 @@ def test_the_asked_rows_decide_nothing(encoder: Encoder) -> None:
     assert found.answers.tolist() == again.answers.tolist()
 
 
+@pytest.mark.thorough
 def test_rows_without_a_fold_train_and_choose_nothing(encoder: Encoder) -> None:
     train, judged = labelled(encoder, TRAIN, LABELS), labelled(encoder, JUDGED, RIGHT)
     some = [fold if place < 40 else -1 for place, fold in enumerate(FOLDS)]

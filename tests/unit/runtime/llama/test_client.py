@@ -56,6 +56,7 @@ MANY = [f"label {one}{two} of all<|im_end|>" for one in "abcdefgh" for two in "u
 """More branches than one row may keep in the cache."""
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("answers", [ANSWERS, MANY])
 def test_the_choice_is_that_of_scoring_every_answer_by_itself(
     answers: list[str],
@@ -185,6 +186,7 @@ def test_facts_count_what_the_file_stores(gguf: Path, pico: LoadedModel) -> None
     assert facts.bits_per_weight == pytest.approx(16, abs=0.2)
 
 
+@pytest.mark.thorough
 def test_an_export_is_repeatable(pico_folder: Path, gguf: Path, tmp_path: Path) -> None:
     again = tmp_path / "model-F16.gguf"
     write_gguf(pico_folder, again, "F16", threads=1, tools=find_tools())
@@ -211,6 +213,7 @@ def test_a_llama_cpp_of_the_user_must_be_built(
     assert caught.value.problems[0].message == "GGUF export needs llama-quantize"
 
 
+@pytest.mark.thorough
 def test_a_model_the_converter_does_not_know_is_reported(pico_folder: Path, tmp_path: Path) -> None:
     odd = Path(shutil.copytree(pico_folder, tmp_path / "odd"))
     config = json.loads((odd / "config.json").read_text())

@@ -61,6 +61,7 @@ def test_a_row_that_would_be_filled_up_much_passes_alone(
     assert passes == [(1, len(long)), (1, 2)]
 
 
+@pytest.mark.thorough
 def test_many_rows_pass_alone(pico: LoadedModel, passes: list[torch.Size]) -> None:
     rows = [[5, 6, 7, 8]] * (MOST // 4 + 1)
     plain_logits(pico.model, rows, [[0]] * len(rows))

@@ -106,6 +106,7 @@ def test_of_further_scorings_only_one_row_in_five_hundred_is_looked_at(pico: Loa
     assert found == [{150}, set(), set(), set(), {500}, {500, 702, 1000}]
 
 
+@pytest.mark.thorough
 def test_each_kind_of_model_is_looked_at(
     pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def test_no_way_is_left_out() -> None:
     assert set(LOSSES) <= set(WAYS)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
 @each_way
 def test_a_backend_trains_it_or_refuses_it_before_anything_is_spent(

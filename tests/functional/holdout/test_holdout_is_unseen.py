@@ -44,6 +44,7 @@ def config_of(recipe: Path, device: Device) -> str:
     return compile_recipe(loaded, device, train_rows=400, validation_rows=100).text
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.kind)
 @pytest.mark.parametrize("recipe", SHIPPED, ids=lambda path: path.stem)
 def test_no_config_of_a_shipped_recipe_names_the_holdout(recipe: Path, device: Device) -> None:

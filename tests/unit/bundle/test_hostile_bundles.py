@@ -254,6 +254,7 @@ def test_a_statement_of_another_form_is_one_claim(statement: Any, tmp_path: Path
     assert all(claim.problem.isprintable() for claim in found.claims)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("seed", range(150))
 def test_broken_bytes_are_never_a_bug(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)

@@ -106,6 +106,7 @@ def test_turns_with_tools_are_none_of_a_modelfile() -> None:
     assert not is_plain([{"role": "tool", "content": "1"}])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", SHIPPED)
 def test_templates_of_published_models_pass_texts_on_and_fit_their_own_tokens(
     tmp_path: Path, name: str

@@ -119,6 +119,7 @@ def test_the_whole_lock_is_one(recipe: Recipe) -> None:
     use(replace(lock, draw={}), recipe)
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("place", list(places(WHOLE)), ids=lambda path: "/".join(map(str, path)))
 def test_a_wrong_type_anywhere_is_named(place: tuple[Any, ...], recipe: Recipe) -> None:
     for strange in STRANGE:
@@ -133,6 +134,7 @@ def test_a_wrong_type_anywhere_is_named(place: tuple[Any, ...], recipe: Recipe) 
         assert error is None or error.problems[0].code in ("D380", "D381", "D382", "D383")
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("seed", range(300))
 def test_a_mutated_lock_is_read_or_refused(seed: int, recipe: Recipe) -> None:
     error = refusal(mutated(WHOLE, seed), recipe)

@@ -86,6 +86,7 @@ def test_every_code_has_an_example() -> None:
     assert {code for code in all_codes() if code[:2] in ("R1", "R2", "R3", "R4")} == found
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
 def test_problems_follow_the_rules_of_wording(path: Path) -> None:
     for problem in check_recipe(path)[1]:

@@ -151,6 +151,7 @@ def test_any_text_survives_writing_the_resolved_recipe(instruction: str, system:
     assert loaded.task == again.task
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     "baselines",
     [

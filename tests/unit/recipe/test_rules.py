@@ -121,6 +121,7 @@ def test_a_rule_finds_its_wrong_example(code: str, folder: Path) -> None:
     assert place == f"{spot.line}:{spot.column}" or code in UNMARKED
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("code", sorted(set(PAGES) - NEEDS_A_LINK))
 def test_a_rule_follows_the_rules_of_wording(code: str, folder: Path) -> None:
     for problem in problems_of(PAGES[code].wrong, folder)[0]:

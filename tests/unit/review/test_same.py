@@ -26,6 +26,7 @@ def test_the_recipes_are_found() -> None:
     assert len(FILES) > 25
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_defaults_written_out_change_nothing(path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "set" / path.parent.name

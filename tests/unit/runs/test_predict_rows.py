@@ -114,6 +114,7 @@ def test_a_column_that_a_later_row_has_is_kept_and_not_written_over(tmp_path: Pa
     assert (tmp_path / "out.csv").read_text("utf-8") == table
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("group", [1, 2, 10])
 @pytest.mark.parametrize(
     ("values", "kept"),

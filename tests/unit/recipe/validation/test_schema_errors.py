@@ -51,6 +51,7 @@ def _every_key(schema: Any) -> dict[str, Any]:
     return {name: next(iter(expand(below).get("examples", ())), 1) for name, below in named}
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("place", PLACES, ids=[name for name, _ in PLACES.values()])
 def test_every_refusal_has_words(place: str) -> None:
     name, schema = PLACES[place]

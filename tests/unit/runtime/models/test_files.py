@@ -57,6 +57,7 @@ def _refused(folder: Path) -> str:
     return caught.value.problems[0].code
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("key", CODE)
 def test_a_setting_that_makes_libraries_run_code_is_refused_in_every_file(

@@ -81,6 +81,7 @@ BATCHES: dict[str, list[Row]] = {
 # Every precision but fp32 goes through attention in the way of bf16, where rounding would hide an error.
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
 # A start of two blocks and more, whose keys are one product with all rows' queries, and one beside every row.
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("block", [2, 5, 100])
 def test_loss_and_gradients_are_those_of_padded_rows(
     name: str,

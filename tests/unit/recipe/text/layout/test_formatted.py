@@ -114,6 +114,7 @@ def test_shipped_recipes_are_as_fmt_writes_them(path: Path) -> None:
     assert fmt(text) == text
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("path", [*SHIPPED, *VALID], ids=lambda path: path.stem)
 def test_the_resolved_recipe_stays_the_same(path: Path) -> None:
     def read(file: Path) -> bytes:

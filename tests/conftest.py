@@ -1,7 +1,5 @@
 """A clean, offline, repeatable environment for every test."""
 
-from __future__ import annotations
-
 import gc
 import os
 import re

@@ -1,7 +1,5 @@
 """Each thing that is promised has tests by name, which are there."""
 
-from __future__ import annotations
-
 import ast
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`.ci/boundaries.py` finds each unsafe form of a call, and none stands in the engine."""
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 from types import ModuleType

@@ -3,8 +3,6 @@
 CONTRIBUTING promises these numbers. What `docs/generate.py` writes is not counted, as nobody writes it by hand.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The page on defaults: it shows what was measured, and that was measured with the defaults that the engine has."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What the documents say is true of the code: recipes, commands, links, generated pages, the rerun table."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import importlib

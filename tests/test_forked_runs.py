@@ -1,7 +1,5 @@
 """The helper that ends what runs leave alive ends nothing else."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The glossary: every term is used, and what it replaces is not."""
 
-from __future__ import annotations
-
 import ast
 import re
 

@@ -1,7 +1,5 @@
 """The bounds of `.ci/house.py` hold, and it measures what it says."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import subprocess

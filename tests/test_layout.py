@@ -1,7 +1,5 @@
 """Where tests stand: what CONTRIBUTING says of the folders of tests, checked."""
 
-from __future__ import annotations
-
 import ast
 import pkgutil
 import re

@@ -1,7 +1,5 @@
 """The table of limits names constants that are there, and codes that have a page."""
 
-from __future__ import annotations
-
 import ast
 import re
 

@@ -1,7 +1,5 @@
 """Lists in pages and docstrings that name everything there is, checked against the code."""
 
-from __future__ import annotations
-
 import ast
 import re
 import tomllib

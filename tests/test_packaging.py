@@ -1,7 +1,5 @@
 """The wheel holds what the engine reads, and its base install needs none of the extras."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import zipfile

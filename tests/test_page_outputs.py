@@ -1,7 +1,5 @@
 """What the pages show of a command that trains nothing is what the command prints."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

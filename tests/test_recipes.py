@@ -1,7 +1,5 @@
 """Every shipped recipe is valid, says what it makes, and never invents a pin."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The results page: recipes by one rule, runs that are not repeated, and numbers that say where they are from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import replace

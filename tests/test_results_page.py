@@ -1,7 +1,5 @@
 """The results page: means with honest intervals, and numbers that are missing say why."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

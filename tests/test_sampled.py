@@ -1,7 +1,5 @@
 """Sampled tables: every case runs with some number, and no table is left out."""
 
-from __future__ import annotations
-
 import pytest
 
 from support.sampled import chosen

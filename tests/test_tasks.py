@@ -1,7 +1,5 @@
 """What documents state about tasks, versions and pins is so."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 

@@ -1,7 +1,5 @@
 """The products that the benchmark of training steps sets beside the machine's limit, counted by hand."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.runtime.models.load import filling_of

@@ -1,7 +1,5 @@
 """Recipes of the benchmarks of ways and of single methods: each is valid, and rows stand where they should."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

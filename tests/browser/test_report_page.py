@@ -4,8 +4,6 @@ The browser is the system's chromium. `RECIPE_IMAGE=REPORT.html uv run pytest -m
 the README's image anew, of the report of a run of the quickstart.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

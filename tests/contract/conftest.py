@@ -1,7 +1,5 @@
 """The tiny model of the contract suites."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

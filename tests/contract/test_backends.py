@@ -1,7 +1,5 @@
 """Every backend that trains passes the suite; the training half of Axolotl and Unsloth runs in `tests/slow`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -4,8 +4,6 @@ What the options of `method` and preferences leave in a model is tried in the fi
 all in `tests/slow`.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Each exporter of the table keeps the contract; what each adds stands below."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Whole runs, and kills elsewhere, are in `tests/functional/resume`; labelling and synthesis too.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import re

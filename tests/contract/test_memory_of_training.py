@@ -1,7 +1,5 @@
 """What a training in this process leaves in memory."""
 
-from __future__ import annotations
-
 import gc
 from pathlib import Path
 

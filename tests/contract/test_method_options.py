@@ -1,7 +1,5 @@
 """Every option of `method` is a line or two of each backend's config, and trains for real."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

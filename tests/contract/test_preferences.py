@@ -1,7 +1,5 @@
 """Training on preferences: every loss, from one file of text; Axolotl's half runs in `tests/slow`."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

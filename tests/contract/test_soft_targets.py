@@ -1,7 +1,5 @@
 """Soft targets in the trl backend: real steps of a tiny model; Axolotl's half runs in `tests/slow`."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

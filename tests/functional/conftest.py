@@ -1,7 +1,5 @@
 """A whole project on disk: a tiny real model, rows written on the spot, a recipe."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable, Iterator

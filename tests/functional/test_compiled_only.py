@@ -1,7 +1,5 @@
 """A backend that is compiled for only: the verb writes its config, and a run is refused before anything is spent."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

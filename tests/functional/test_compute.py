@@ -1,7 +1,5 @@
 """Profiles from the command line: what `plan --on` says, and what is refused before anything is done."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

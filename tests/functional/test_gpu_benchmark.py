@@ -1,7 +1,5 @@
 """`benchmarks/gpu.py` on a machine without a GPU: it says so, and its code works on a CPU."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

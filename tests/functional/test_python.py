@@ -1,7 +1,5 @@
 """The engine from Python: the script of `docs/how-to/use-from-python.md`, and what it may rely on."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

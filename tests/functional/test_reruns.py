@@ -1,7 +1,5 @@
 """What must and must not run again after a change: the table of docs/explanation/architecture.md, by keys."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The benchmark of results with the engine itself: a set is written, run, and shown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the data stage writes of many seeded rows, every check on: the same bytes whatever is made faster."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The benchmark of ways with the engine itself: one tiny task by some ways, run once, tabled and shown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """Seeds and points of a curve, two at once by real trainings: what one after the other leaves, killed or not."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

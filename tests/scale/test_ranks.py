@@ -1,7 +1,5 @@
 """Several real processes of one training on a CPU (gloo): they learn what one learns, are counted once, and go on."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """`recipe run --on` a real Ray of this machine: it chooses where the processes are, and the model is the same."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import time

@@ -1,7 +1,5 @@
 """A shared store on a real S3 server: transfers that are killed, writers at once, and two machines with one recipe."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

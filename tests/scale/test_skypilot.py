@@ -1,7 +1,5 @@
 """Tasks of SkyPilot, read by SkyPilot itself: its own parser takes what `recipe compile --on` writes."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """`recipe run --on` a real Slurm: handed in, followed, and the model is the one of a run without it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Whole runs have every processor, as users' runs do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

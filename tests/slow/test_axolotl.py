@@ -1,7 +1,5 @@
 """Axolotl for real, on the CPU: the contract on a tiny model, and bf16 where the CPU has it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Configs of GPUs, held against Axolotl's own schema; no GPU is needed for that."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Axolotl trains three steps with every option of `method`, on the CPU, and what it trained is what was asked for."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Preferences with the real Axolotl: from one file of text it begins at TRL's loss."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

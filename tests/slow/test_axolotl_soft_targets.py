@@ -1,7 +1,5 @@
 """Soft targets with the real Axolotl: from the same targets it begins at TRL's loss."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

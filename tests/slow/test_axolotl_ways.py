@@ -1,7 +1,5 @@
 """Axolotl trains in every way that is no option and no preference, which have files of their own, on the CPU."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The JSON Schema in a real editor's server: the same mistakes at the same places, keys, and their docs."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

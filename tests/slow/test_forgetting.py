@@ -5,8 +5,6 @@ Two trainings, so only where it is asked for:
     RECIPE_LONG=1 pytest -m slow tests/slow/test_forgetting.py
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

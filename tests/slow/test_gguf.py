@@ -1,7 +1,5 @@
 """A real model through the export: dequantized, quantized again, and asked by both runtimes."""
 
-from __future__ import annotations
-
 import math
 import os
 from pathlib import Path

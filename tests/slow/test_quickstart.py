@@ -1,7 +1,5 @@
 """The main job, whole: the shipped quickstart with its real model and data, from an empty store."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

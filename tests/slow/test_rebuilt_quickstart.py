@@ -3,8 +3,6 @@
 RECIPE_LONG=1 pytest -m slow -p no:randomly tests/slow/test_rebuilt_quickstart.py
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

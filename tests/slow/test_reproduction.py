@@ -1,7 +1,5 @@
 """The same lock, the same bytes: Axolotl and TRL, killed and continued, on fewer cores."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Models that the engine makes itself, in llama.cpp: the same tokens of any text, and the same logits."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

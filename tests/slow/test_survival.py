@@ -1,7 +1,5 @@
 """A few drawn kills, signals, full disks and damages of whole runs; `benchmarks` plays more of them."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

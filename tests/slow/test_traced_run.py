@@ -1,7 +1,5 @@
 """Every system call of a whole run of a stranger's recipe: no file outside, no other host, no program of others."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """Unsloth for real, on the CPU, where `UNSLOTH_PYTHON` names an environment with it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Which tests show what is promised: of a stranger's folder, and of a run that fails or is ended."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

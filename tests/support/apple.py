@@ -1,7 +1,5 @@
 """Tensors that stand for those of an Apple GPU, which computes with 32 bits at most."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

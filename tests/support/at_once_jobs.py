@@ -1,7 +1,5 @@
 """What children of `engine.training.at_once` do in tests: functions of a module, as a pickle names them."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

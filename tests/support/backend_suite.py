@@ -1,7 +1,5 @@
 """What every backend must do, with a tiny real model. Members subclass it and say their name."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import signal

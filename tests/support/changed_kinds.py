@@ -1,7 +1,5 @@
 """The versions of `support.changed_data` as other kinds of task: what a row says, and how the recipe reads it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

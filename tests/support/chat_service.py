@@ -1,7 +1,5 @@
 """A small server on this machine that behaves like an OpenAI-compatible one, or misbehaves as a test asks."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Tiny sound models of many architectures: none of them may be taken for a faulty one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A tiny project that is run on several machines, each of which is this one."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Contradictions of a bundle, each with a part of the sentence that must name it."""
 
-from __future__ import annotations
-
 import base64
 
 from support.forged_bundles import (

@@ -1,7 +1,5 @@
 """Ten ways in which files of an artifact are damaged from outside, each drawn by a seed."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

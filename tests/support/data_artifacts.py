@@ -1,7 +1,5 @@
 """Data artifacts made by hand, for tests of the lock: which rows stand in which split."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Classes of changes of data, for `support.changed_data`: after some other rows judge, after others the same do."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final

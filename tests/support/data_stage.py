@@ -1,7 +1,5 @@
 """The data stage on its own, with a real store: shared by its tests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

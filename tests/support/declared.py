@@ -1,7 +1,5 @@
 """A Python in which only what a requirements.txt declares can be imported, with what that needs."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -7,8 +7,6 @@ Counted are seconds of processor time, those of the processes that tests start a
 changes them little, and two cores end a run in about half of their sum. Beside them stand the seconds on the clock.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

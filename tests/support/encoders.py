@@ -1,7 +1,5 @@
 """A tiny real sentence encoder: a random two-layer BERT with its own word pieces, made on the spot."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A known shape, a method and measurements, for tests of estimates."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

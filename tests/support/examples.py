@@ -1,7 +1,5 @@
 """How many examples hypothesis draws: few and the same ones by default, many with `--hypothesis-profile exhaustive`."""
 
-from __future__ import annotations
-
 from hypothesis import HealthCheck, settings
 
 SHARE = 5

@@ -1,7 +1,5 @@
 """The stages from merge to verify, each run on its own."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What every exporter promises; `tests/contract/test_exporters.py` runs it over each of the table."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

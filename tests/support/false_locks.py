@@ -1,7 +1,5 @@
 """Locks whose accepted run says something that is not so."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable
 from typing import Any

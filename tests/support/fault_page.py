@@ -1,7 +1,5 @@
 """docs/reference/faults.md of the table of faults: `PYTHONPATH=tests python -m support.fault_page` writes it."""
 
-from __future__ import annotations
-
 from support.fault_table import FAULTS
 from support.paths import ROOT
 from support.seeded_faults import Seed

@@ -1,7 +1,5 @@
 """Seeds by the stage that is to notice them (`support.fault_table`)."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path

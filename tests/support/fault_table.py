@@ -4,8 +4,6 @@ What pitfalls are known of other tools is numbered F1 to F44. `docs/generate.py`
 this table, `tests/functional/faults/test_seeded.py` runs it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from support.fault_seeds import in_first_step, in_merge, in_trainer, moved, noted, twice

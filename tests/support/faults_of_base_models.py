@@ -1,7 +1,5 @@
 """Faults of a base model's weights and settings, and where a run notices them; a part of `support.fault_table`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Variables of the environment that bend what libraries compute; a part of `support.fault_table`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from support.fault_seeds import noted

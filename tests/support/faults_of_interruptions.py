@@ -1,7 +1,5 @@
 """Trainings that are stopped, and what they leave damaged; a part of `support.fault_table`."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Faults of files, machines and what surrounds a training; a part of `support.fault_table`."""
 
-from __future__ import annotations
-
 import errno
 import json
 import shutil

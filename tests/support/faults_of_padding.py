@@ -1,7 +1,5 @@
 """Padding that changes a row's numbers; a part of `support.fault_table`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

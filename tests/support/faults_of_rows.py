@@ -1,7 +1,5 @@
 """Rows that were spoiled on their way; a part of `support.fault_table`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 

@@ -3,8 +3,6 @@
 Each begins in the middle of a training, or in what a library does, and logs the losses and rates that are expected.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

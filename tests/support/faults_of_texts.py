@@ -1,7 +1,5 @@
 """Faults of chat templates and tokenizers, and where a run notices them; a part of `support.fault_table`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

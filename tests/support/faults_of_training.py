@@ -1,7 +1,5 @@
 """Faults of rows and trainers, and where a run notices them; the first part of `support.fault_table`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Further classes of changes of data, for `support.changed_data`: how files are read, times, groups, look-alikes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

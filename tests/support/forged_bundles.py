@@ -1,7 +1,5 @@
 """Bundles whose evidence was changed and signed anew."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -3,8 +3,6 @@
 Started once for many cases, so that a case costs a fork and not the imports; see `hostile.Verbs`.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import json

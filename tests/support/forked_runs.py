@@ -4,8 +4,6 @@ A process forks them after it has imported the heavy libraries once (`prepare`),
 not its imports. Linux only: what a killed run leaves alive is seen by being its adopter (PR_SET_CHILD_SUBREAPER).
 """
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import gc

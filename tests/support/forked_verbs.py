@@ -1,7 +1,5 @@
 """Verbs run in forked processes with limits, and what is wrong with how they ended."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

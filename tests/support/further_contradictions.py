@@ -1,7 +1,5 @@
 """Contradictions that took two edits that fit each other: of comparisons, config, recorded rows and missing facts."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from typing import Any

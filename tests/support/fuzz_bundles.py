@@ -1,7 +1,5 @@
 """Readers of what a run leaves (bundles, reports), and of tokenizers."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Callable, Iterator

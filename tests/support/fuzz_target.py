@@ -1,7 +1,5 @@
 """A reader of foreign files, as the fuzzer knows it."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The readers that are given changed files, and a whole file for each."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import io

@@ -3,8 +3,6 @@
 `benchmarks/fuzz.py` looks for longer than the tests do.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import json

@@ -1,7 +1,5 @@
 """Asking a GGUF file for one of some answers, as most tests of it do."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Further steps of a team: parents, and locks that branches change."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

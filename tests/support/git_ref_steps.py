@@ -1,7 +1,5 @@
 """Further steps of a team: tags beside branches, merges, replaced objects, attributes, and names of files."""
 
-from __future__ import annotations
-
 from support.review_team import HARMLESS, LOWER, RECIPE, ROWS, Team
 
 ODD = 'recipes/a b\n"c".yaml'

@@ -1,7 +1,5 @@
 """A real git repository for tests, and the command run in it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Further steps of a team: rows, links, names of files and their line ends."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import unicodedata

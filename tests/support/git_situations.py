@@ -3,8 +3,6 @@
 `PYTHONPATH=tests python benchmarks/git_situations.py` prints them with what was got.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """Further steps of a team: waivers, clones, branches, merges, and what git is configured not to see."""
 
-from __future__ import annotations
-
 import subprocess
 
 from support.git_repository import Git

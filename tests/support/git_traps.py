@@ -1,7 +1,5 @@
 """Repositories whose settings would start a program."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from dataclasses import dataclass

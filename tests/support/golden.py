@@ -1,7 +1,5 @@
 """A pytest plugin for golden files, `tests/golden`: `pytest --renew-golden` writes what is shown now into them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

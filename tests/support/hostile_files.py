@@ -1,7 +1,5 @@
 """What a stranger may put in the place of a file, where it may stand, and how soon each verb has to be done with it."""
 
-from __future__ import annotations
-
 import bz2
 import csv
 import gzip

@@ -1,7 +1,5 @@
 """Hostile cases: configs of other tools, workbooks, histories that are not the clone's own, and what is served."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Hostile cases: links where a verb writes, stores that came along, settings of git, files that libraries look for."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Hostile cases: texts that hide lines, and what is small to write and large, deep or slow to read."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -5,8 +5,6 @@ as it must. A case is right where the verbs end with the codes that it names, an
 or shown besides (`Victim.faults`).
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from collections import Counter

@@ -1,7 +1,5 @@
 """Hostile cases: escapes and directions in every text that a verb shows, names that look alike, keys that come back."""
 
-from __future__ import annotations
-
 import base64
 import html
 import json

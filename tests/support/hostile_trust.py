@@ -1,7 +1,5 @@
 """Hostile cases: what a recipe names outside its project, where it would send something, and words that are no consent."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 What a verb opens, connects to and starts is seen by an audit hook of the interpreter, so it holds for libraries too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -3,8 +3,6 @@
 It stands for what the real one answers, as far as huggingface_hub 1 reads it; it proves nothing of the real one.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

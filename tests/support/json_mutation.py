@@ -1,7 +1,5 @@
 """JSON that somebody broke: one value of a document replaced, taken out or nested, at random but seeded."""
 
-from __future__ import annotations
-
 import copy
 import random
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """JSON of fixtures with one record a line: what fits into a line is on one."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any

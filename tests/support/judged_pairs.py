@@ -1,7 +1,5 @@
 """What a review says of generated pairs, beside what they are: both versions divided, and who judges compared."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ One request a line on stdin, one exit status a line on stdout; heavy libraries a
 before the first fork, and no child shares a thread with another.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import json

@@ -1,7 +1,5 @@
 """The language server that editors run for YAML, over its standard streams: opened, asked, closed."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Texts of several languages, and the encodings that people keep them in."""
 
-from __future__ import annotations
-
 from support.paths import TESTS
 
 _LINES = (TESTS / "support" / "languages.tsv").read_text(encoding="utf-8").splitlines()[1:]

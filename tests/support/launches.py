@@ -1,7 +1,5 @@
 """Recipes and launches for the backend suite: a handful of rows, a tiny real model."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

@@ -1,8 +1,6 @@
 # ruff: noqa: E501, E741, S608 - a layout is one line of the table, written as short as it can be
 """More layouts: exports of tools, texts in chat templates, labels as numbers with their names elsewhere, archives."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

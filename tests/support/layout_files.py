@@ -4,8 +4,6 @@
 The rows are those of the development sets where they are there (`shared/data`), else made up; which is shown by `SOURCE`.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

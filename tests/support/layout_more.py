@@ -1,7 +1,5 @@
 """More of the layouts that public data sets and services have, each with what a first recipe of it should say."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from pathlib import Path

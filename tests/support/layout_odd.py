@@ -1,7 +1,5 @@
 """Layouts in which something stands beside the texts that looks like labels and is none."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,8 +1,6 @@
 # ruff: noqa: E501, E741, S608 - a layout is one line of the table, written as short as it can be
 """Layouts of what companies export: trackers, workbooks, half-sorted tables, and what a first recipe of each says."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from html import escape

@@ -1,8 +1,6 @@
 # ruff: noqa: E501, E741 - a layout is one line of the table, written as short as it can be
 """Layouts of well-known public data sets and tools, each with what a first recipe of it says."""
 
-from __future__ import annotations
-
 import io
 import tarfile
 from pathlib import Path

@@ -1,8 +1,6 @@
 # ruff: noqa: E501, E741 - a layout is one line of the table, written as short as it can be
 """The table of layouts: each file with what a first recipe of it should say."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field

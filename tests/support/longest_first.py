@@ -4,8 +4,6 @@ What is made for the tests of a file is then made once, and at the end no worker
 long files take stands in `tests/durations.json`.
 """
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,7 +1,5 @@
 """Recipes written as people write them: any mix of styles, blank lines and comments everywhere."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

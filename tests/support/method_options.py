@@ -1,7 +1,5 @@
 """The options of `method`, each with what it changes in the compiled config of every backend."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

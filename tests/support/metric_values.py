@@ -1,7 +1,5 @@
 """What a kind's metrics come to on some predictions, without their intervals: quick enough for many cases."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from engine.metrics.families import family_of

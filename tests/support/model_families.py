@@ -1,7 +1,5 @@
 """Tiny models with the chat templates that known families of models really have, as TRL ships them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ fork did. Where it is killed, so is the fork. The tests of the converter's own p
 `tests/contract`, start it as users do, and so do the first training of Axolotl's tests and the whole runs with it.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import json

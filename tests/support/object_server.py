@@ -1,7 +1,5 @@
 """Servers of objects on this machine: a real one that speaks S3, and one that ignores conditions."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Values and bytes that nobody means, put in the place of some that were meant."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 ODD: Final[tuple[Any, ...]] = (

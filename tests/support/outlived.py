@@ -5,8 +5,6 @@ they have, so what is still here after the command is what outlived it. SIGNAL i
 0 sends none.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json

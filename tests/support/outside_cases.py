@@ -1,7 +1,5 @@
 """Recipes that lead out of their project, to a server or to what is no file, and what stands there."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

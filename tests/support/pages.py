@@ -1,7 +1,5 @@
 """Blocks of code of the pages, and what the pages show below a command."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 

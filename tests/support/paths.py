@@ -1,7 +1,5 @@
 """Folders that tests read, so that a test may move without counting its parents."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]

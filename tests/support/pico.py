@@ -3,8 +3,6 @@
 Its answers mean nothing; its folder is what the hub would give.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Pools of rows made by hand, for tests of the splits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

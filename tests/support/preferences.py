@@ -1,7 +1,5 @@
 """Trainings on preferences with a tiny model: pairs, or answers with a thumb."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from pathlib import Path

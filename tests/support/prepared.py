@@ -1,7 +1,5 @@
 """Pairs of texts and labels, prepared as the data stage does it."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

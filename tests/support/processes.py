@@ -1,7 +1,5 @@
 """Processes below one, as /proc shows them (Linux)."""
 
-from __future__ import annotations
-
 import contextlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One processor for each worker of pytest-xdist, and all of them for what is to run as it does for users."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A whole small project for tests: its recipe, its rows, and the command run in process."""
 
-from __future__ import annotations
-
 import csv
 import random
 from collections.abc import Callable, Mapping

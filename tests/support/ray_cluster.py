@@ -1,7 +1,5 @@
 """A Ray of this machine that others can join, with machines that are all this one."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

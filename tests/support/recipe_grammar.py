@@ -1,7 +1,5 @@
 """Recipes drawn from the schema of the language: each key with a value of its kind, and some with one of another."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Pairs of recipes for reviews: the cases of `tests/examples/diff`, made into real files with rows and locks."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Rows rendered as the product `rendered` holds them, and kept in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

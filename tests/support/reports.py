@@ -3,8 +3,6 @@
 A file has what differs from the report that it is `like`; `"free": "holdout"` stands for the same scores.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """The benchmark of results for tests: its modules, and work folders made of the reports in `tests/examples`."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import sys

@@ -1,7 +1,5 @@
 """A team that reviews its recipes in git, and the steps that it takes."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

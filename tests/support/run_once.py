@@ -1,7 +1,5 @@
 """A project that is run once for all workers of a test run, and what was seen meanwhile."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Reading what runs leave, and taking single stages out of a store again."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

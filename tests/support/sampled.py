@@ -5,8 +5,6 @@ ones is chosen by a number that is made of the commit and shown at the head of t
 `--cases all` runs every case. So does naming a file, and `just exhaustive`.
 """
 
-from __future__ import annotations
-
 import subprocess
 import time
 from collections import defaultdict

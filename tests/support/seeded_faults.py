@@ -1,7 +1,5 @@
 """Ways to bring a fault about in a small project: in its base model, rows, trainer, merge. `fault_table` lists them."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Ways to have a trainer do otherwise than it was asked (`support.fault_table` lists them)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What all workers of one test run share: made by the first that needs it, copied or only read by the others."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import shutil

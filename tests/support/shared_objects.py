@@ -1,7 +1,5 @@
 """A shared store in a dictionary, which the tests can break, and one of a folder by obstore."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A real Slurm of this machine's packages, with two machines that are both this one."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

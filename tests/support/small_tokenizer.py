@@ -1,7 +1,5 @@
 """The files of a tokenizer of bytes, written by hand: made without the library that reads them."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Final
 

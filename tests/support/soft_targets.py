@@ -1,7 +1,5 @@
 """Trainings with soft targets of a tiny teacher, on the rows of the backend suite."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

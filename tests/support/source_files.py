@@ -1,7 +1,5 @@
 """Sources and files for tests of the readers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the judging stages are given in tests: a recipe, examples, artifacts in a real store."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 `python stored_steps.py FOLDER SEED CASES` plays so many cases and prints, as JSON, what is wrong with each.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import shutil

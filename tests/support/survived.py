@@ -1,7 +1,5 @@
 """What a run that was ended must come to once it is run again: equal bytes, nothing alive, nothing left over."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

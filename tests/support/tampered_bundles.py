@@ -1,7 +1,5 @@
 """Bundles that somebody changed, as a table: each file in each way, signed or not, numbers, archives."""
 
-from __future__ import annotations
-
 import base64
 import json
 import tarfile

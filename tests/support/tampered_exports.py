@@ -1,7 +1,5 @@
 """Run folders that somebody changed before a bundle is made of them, as a table: nothing of it is signed."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@ Two answers a case: what a run whose stages were all computed anew comes to, and
 its refusal, or its exit code. Of what stands beside the lock, whole commands are run.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

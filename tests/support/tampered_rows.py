@@ -1,7 +1,5 @@
 """Tables of row statistics that somebody changed, as a table: report and lock then follow from other rows."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Callable, Iterator

@@ -3,8 +3,6 @@
 `python -m support.tampering` prints both: of bundles and of reproductions.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import tempfile

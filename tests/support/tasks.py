@@ -1,7 +1,5 @@
 """Tasks and data sections for tests of single rows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from engine.data.examples.chat_formats import shape_of

@@ -1,7 +1,5 @@
 """A whole run of a stranger's recipe under strace: which files it opened, what it spoke to, what it started."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Planted trainings: losses, scores and checkpoints of a model that learned too little, too much or enough."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A tiny model that was trained until it knows one text by heart: it predicts that text best as it was trained."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

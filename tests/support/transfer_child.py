@@ -1,7 +1,5 @@
 """A process that gives or takes one large result, to be killed while it does: ROOT URL give|take."""
 
-from __future__ import annotations
-
 import random
 import sys
 from pathlib import Path

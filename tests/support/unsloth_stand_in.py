@@ -3,8 +3,6 @@
 The library itself is tested where the environment variable `UNSLOTH_PYTHON` names one.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

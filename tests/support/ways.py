@@ -1,7 +1,5 @@
 """Every way to train, and which backends train it: the one table, which a page of the docs shows and the suites try."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

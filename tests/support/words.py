@@ -1,7 +1,5 @@
 """Words that a byte-pair tokenizer can be trained on."""
 
-from __future__ import annotations
-
 WORDS = (
     "cat",
     "mat",

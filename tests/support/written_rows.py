@@ -1,7 +1,5 @@
 """Rows of few common words, and a scripted server that writes such rows and answers them."""
 
-from __future__ import annotations
-
 import csv
 import json
 import random

@@ -1,7 +1,5 @@
 """One process sees one GPU: the first one, or the first that the user has named. `nvidia-smi` is played back here."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import tomllib

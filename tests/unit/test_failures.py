@@ -1,7 +1,5 @@
 """Failures of the machine and of libraries get a code; what is left is a bug of ours and stays one."""
 
-from __future__ import annotations
-
 import errno
 from pathlib import Path
 

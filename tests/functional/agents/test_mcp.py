@@ -1,7 +1,5 @@
 """`recipe mcp` over stdio, asked by the client of the protocol's own package."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

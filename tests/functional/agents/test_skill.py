@@ -1,7 +1,5 @@
 """SKILL.md: every command that it shows works, in the order in which it shows them, on a tiny example."""
 
-from __future__ import annotations
-
 import csv
 import re
 import shlex

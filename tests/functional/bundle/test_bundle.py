@@ -1,7 +1,5 @@
 """A bundle from an accepted run: the same bytes for the same run, and no byte of it that may change."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """A bundle that was changed and signed anew, with digests that fit, is never verified: the fact is named."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

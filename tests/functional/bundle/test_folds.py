@@ -1,7 +1,5 @@
 """A run that was judged by folds is bundled: its scores are of all rows, those of its lock of the first fold."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

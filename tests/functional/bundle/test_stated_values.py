@@ -1,7 +1,5 @@
 """What a bundle says and nothing denies is named by `recipe verify`; every other value is bound to a second one."""
 
-from __future__ import annotations
-
 from fnmatch import fnmatchcase
 from pathlib import Path
 

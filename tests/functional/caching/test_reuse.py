@@ -1,7 +1,5 @@
 """Nothing twice: what a second run, a changed threshold, `--until` and `--force` do, and damaged results."""
 
-from __future__ import annotations
-
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor

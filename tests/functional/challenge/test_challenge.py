@@ -1,7 +1,5 @@
 """A newer base model against an accepted one, through the command."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The data stage as a whole, on files, with a real store."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A published data set whose official test file leaks: refused, or cleaned on request."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`keep: best` without validation rows: what plan, data and a run say, and which checkpoint becomes the model."""
 
-from __future__ import annotations
-
 import pytest
 
 from support.project import Project

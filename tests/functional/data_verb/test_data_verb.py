@@ -1,7 +1,5 @@
 """`recipe data`: everything about the rows, nothing trained, and a refusal hides nothing."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

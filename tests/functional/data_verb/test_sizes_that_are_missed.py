@@ -1,7 +1,5 @@
 """Splits that the data stage draws with other sizes than the recipe writes: every verb has those that were drawn."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Columns that no template can name: the rows are written anew where a draft needs one of them, and only there."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

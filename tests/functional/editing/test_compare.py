@@ -1,7 +1,5 @@
 """`recipe runs` and `recipe compare`: on stored answers, so that nothing is trained here."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,8 +1,6 @@
 # ruff: noqa: E501 - a case of a table is one line
 """`recipe init` on what companies export: the right recipe, and nothing left out without a word."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Callable

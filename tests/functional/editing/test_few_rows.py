@@ -1,7 +1,5 @@
 """Drafts of few rows: a good model passes on the rows that judge it, and each count is that of `recipe data`."""
 
-from __future__ import annotations
-
 import csv
 import math
 import random

@@ -1,7 +1,5 @@
 """`recipe fmt` on files: what it writes, what it leaves alone, and how it ends."""
 
-from __future__ import annotations
-
 import io
 import os
 import stat

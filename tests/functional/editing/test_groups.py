@@ -1,7 +1,5 @@
 """Columns that say whose a row is: a draft keeps their rows in one split, or says what would."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import Any

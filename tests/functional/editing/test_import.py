@@ -1,8 +1,6 @@
 # ruff: noqa: E501 - a config is written as short as it can be
 """`recipe import`: the configs of other tools, of which every key is taken or named."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

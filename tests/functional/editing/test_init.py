@@ -1,7 +1,5 @@
 """`recipe init DATAFILE`: for each shape of data a valid recipe whose data stage accepts the rows."""
 
-from __future__ import annotations
-
 import csv
 import json
 import random

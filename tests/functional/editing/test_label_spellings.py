@@ -1,7 +1,5 @@
 """Labels that stand in several spellings: a draft takes them for one, and tells how often each stands there."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a draft says of the base model's languages."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`recipe init` on the layouts that people have: kind, columns and splits right, and nothing that `data` refuses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

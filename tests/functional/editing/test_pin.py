@@ -1,7 +1,5 @@
 """`recipe pin` against stand-ins of the hub and of a package index, by the libraries that ask the real ones."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Commands that are shown to be pasted: a shell reads them as they are meant, whatever the files are called."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil

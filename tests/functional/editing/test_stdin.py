@@ -1,7 +1,5 @@
 """A recipe on standard input: `validate`, `plan` and `data` read it, and write nothing beside it."""
 
-from __future__ import annotations
-
 import io
 import sys
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """What a person made is not written over by a verb that was asked to write there; its own earlier file is."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

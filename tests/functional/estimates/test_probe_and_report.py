@@ -1,7 +1,5 @@
 """The estimate before a run, sharpened by trial steps, beside what the run took."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Bad recipes and bad data files end in one clear message, the right exit code, and an intact store."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """No process that a command starts outlives it, however the command ends."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

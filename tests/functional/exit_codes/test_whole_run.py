@@ -1,7 +1,5 @@
 """One recipe in, an accepted model out: what stands in the run folder, and that it answers."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A full disk in every writing stage: E710, exit 3, nothing half-written, and the next run with space ends the job."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

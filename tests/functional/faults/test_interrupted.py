@@ -1,7 +1,5 @@
 """Ctrl-C in every stage: exit 130, reported once, the store whole, a report written, and the next run ends the job."""
 
-from __future__ import annotations
-
 import signal
 from typing import Any
 

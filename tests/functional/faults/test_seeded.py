@@ -1,7 +1,5 @@
 """Faults seeded from outside: each is named, where the table says, and clean runs are not."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

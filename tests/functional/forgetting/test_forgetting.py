@@ -1,7 +1,5 @@
 """Probes before and after training: measured, gated, and the base model asked once."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """General text before and after training: bits per byte, paired over documents, and a bound on their rise."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Bounds that no model can keep on the groups of the holdout: plan and data say so, and nothing is trained."""
 
-from __future__ import annotations
-
 import csv
 
 from support.project import Project, rows

@@ -1,7 +1,5 @@
 """A model that learns its rows by heart: labels drawn at random can be memorised, never generalised."""
 
-from __future__ import annotations
-
 import csv
 import random
 

@@ -1,7 +1,5 @@
 """A gate that says no did its job: what follows it, through the command, with a tiny real model."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A second model of a recipe is compared with the one accepted before, through the command."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

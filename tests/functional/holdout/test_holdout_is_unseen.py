@@ -1,7 +1,5 @@
 """Nothing that training is given names, holds or points at a holdout row."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

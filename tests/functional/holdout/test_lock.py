@@ -1,7 +1,5 @@
 """The lock through the command: rows added later, redraws, damage, other machines, and wear."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

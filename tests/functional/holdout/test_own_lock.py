@@ -1,7 +1,5 @@
 """The engine reads the lock that it wrote, whatever left rows out after the draw and however the data change."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import json

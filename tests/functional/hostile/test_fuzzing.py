@@ -1,7 +1,5 @@
 """Readers over files changed at random: a value or an error with a code, never anything else."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

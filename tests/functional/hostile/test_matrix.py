@@ -1,7 +1,5 @@
 """Every verb, with every hostile thing in the place of every file: a code, soon, in little memory."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Configs of other tools, workbooks and histories end as the table of hostile cases says, each of them at each run."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

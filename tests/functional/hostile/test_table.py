@@ -1,7 +1,5 @@
 """The table of hostile cases ends as it says, and the page of the docs shows what it says."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

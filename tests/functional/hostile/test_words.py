@@ -1,7 +1,5 @@
 """Every verb, with a word in the place of a file, a run or a name that is hardly one: a code, soon."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whole recipes whose baselines stand on a sentence encoder in a folder: the run, its report, its mistakes."""
 
-from __future__ import annotations
-
 import json
 import random
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every measured kind of task runs whole: rows in, an accepted or refused model out, judged by its own metrics."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable

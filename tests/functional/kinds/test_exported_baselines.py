@@ -1,7 +1,5 @@
 """Baselines as folders: what leaves answers as was judged, without this package; nothing else is written."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """Baselines of several labels as folders, the tuned encoder among them."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable

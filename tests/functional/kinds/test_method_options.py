@@ -1,7 +1,5 @@
 """A whole run with options of the method: planned, trained, merged, exported, and asked again as it leaves."""
 
-from __future__ import annotations
-
 import pytest
 
 from support.project import Project

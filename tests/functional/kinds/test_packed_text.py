@@ -1,7 +1,5 @@
 """Documents that are packed into rows: counted before they are trained, and judged one by one as ever."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Preferences run whole: pairs and single answers, drift bounded, and the quantized file asked the same pairs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

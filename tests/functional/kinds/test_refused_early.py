@@ -1,7 +1,5 @@
 """What training could not learn from is refused with one error, before a model is asked anything."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any

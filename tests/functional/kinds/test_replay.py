@@ -1,7 +1,5 @@
 """General text beside the rows: sampled from the base model or given, trained, and no row of the task."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """Whole runs that start from something else than a model as it came: a blank one, and one with fewer layers."""
 
-from __future__ import annotations
-
 import json
 import random
 from pathlib import Path

@@ -3,8 +3,6 @@
 The runtime is optional, so transformers takes its place here; `tests/contract/test_exporters.py` runs it.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

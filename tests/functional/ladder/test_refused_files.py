@@ -1,7 +1,5 @@
 """A file that came out wrong never leaves: whole runs whose llama.cpp damages what it writes."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

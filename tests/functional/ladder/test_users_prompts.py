@@ -1,7 +1,5 @@
 """Whole runs: what users of the exported model send is what was trained and judged, or nothing is trained."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Rows that are too long: left out, cut or asked whole, and everywhere the same numbers."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

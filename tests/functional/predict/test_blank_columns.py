@@ -1,7 +1,5 @@
 """Rows with a blank column: what training had and the holdout judged is answered by every verb."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

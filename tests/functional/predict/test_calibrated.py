@@ -1,7 +1,5 @@
 """A recipe that asks for abstention: judged twice, shipped with its threshold, and used by predict and the bundle."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

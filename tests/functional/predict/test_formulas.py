@@ -1,7 +1,5 @@
 """Cells that a spreadsheet would compute: written as they are, and counted."""
 
-from __future__ import annotations
-
 import pytest
 
 from support.project import Project

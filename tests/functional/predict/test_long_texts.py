@@ -1,7 +1,5 @@
 """A text that is longer than what the model reads gets no answer, and a reason."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

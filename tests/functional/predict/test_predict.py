@@ -1,7 +1,5 @@
 """An exported model labels files: as `verify` judged it, in every format, killed or not."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import io

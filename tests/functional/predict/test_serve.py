@@ -1,7 +1,5 @@
 """A served model: OpenAI's own client and plain requests get the answers of `recipe predict`."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

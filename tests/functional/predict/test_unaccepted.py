@@ -1,7 +1,5 @@
 """A model that was not accepted can be queried, is marked in every answer, and goes nowhere else."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

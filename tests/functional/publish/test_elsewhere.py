@@ -1,7 +1,5 @@
 """A run's model in Ollama, in an OCI layout and in a registry: each read back by digest, and asked where it answers."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

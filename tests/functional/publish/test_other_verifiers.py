@@ -1,7 +1,5 @@
 """What is published beside the model, by the verifiers of those who made its forms, where they are installed."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """A run's model in a folder and on a hub: shown first, private, read back, its card read by the hub's library."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import warnings

@@ -1,7 +1,5 @@
 """What a run says of its own training: real runs of a tiny model that learns too little, or enough."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

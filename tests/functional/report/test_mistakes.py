@@ -1,7 +1,5 @@
 """`recipe report --mistakes`: the wrong validation rows of a run, whole; none of the holdout."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

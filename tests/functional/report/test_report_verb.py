@@ -1,7 +1,5 @@
 """`recipe report`: the files of a run as they are, and the report for a terminal."""
 
-from __future__ import annotations
-
 from support.project import Project
 
 

@@ -1,7 +1,5 @@
 """What the pages show of a finished run is what the verbs print of one, names and numbers apart."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

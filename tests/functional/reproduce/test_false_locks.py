@@ -1,7 +1,5 @@
 """A lock whose accepted run says something that is not so is never called reproduced exactly, and the fact is named."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

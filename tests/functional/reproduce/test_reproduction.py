@@ -1,7 +1,5 @@
 """The lock of an accepted run, and runs that repeat it: exactly, with another seed, with other data."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

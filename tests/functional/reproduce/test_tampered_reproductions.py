@@ -1,7 +1,5 @@
 """No tampered reproduction is called one: the whole table, case by case."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """`splits.folds`: every row is judged once, by a training that did not see it, and so are the baselines."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable

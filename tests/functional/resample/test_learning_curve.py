@@ -1,7 +1,5 @@
 """`learning_curve: true`: three points, nested rows, the holdout unread, and nothing done twice."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A process whose children run the command and are ended where a test says."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """SIGKILL in every stage: the store stays whole, and the next run goes on where the dead one stopped."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """SIGKILL while a teacher is asked for its probabilities: finished parts are kept, and the bytes are the same."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable
 from pathlib import Path

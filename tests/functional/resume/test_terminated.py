@@ -1,7 +1,5 @@
 """SIGTERM, SIGHUP and SIGQUIT: exit code of the signal, a word, a run folder that says so, and the next run goes on."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Files that a recipe names by the same path and that hold something else now."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`recipe ci` on a real repository: what it finds, what it says, and how it ends."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from dataclasses import dataclass

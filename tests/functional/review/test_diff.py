@@ -1,7 +1,5 @@
 """`recipe diff` on files and on revisions of a real repository."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

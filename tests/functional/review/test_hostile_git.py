@@ -1,7 +1,5 @@
 """A repository that somebody else made: reviewing it starts no program but git's own, and writes nowhere else."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """A change of the lock alone, of its accepted half above all, is shown as what it is."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

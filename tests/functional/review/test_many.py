@@ -1,7 +1,5 @@
 """Many recipes in one `recipe ci`: each is answered for itself."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

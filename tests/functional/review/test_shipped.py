@@ -1,7 +1,5 @@
 """The GitHub Action and the pre-commit hooks that are shipped: their commands are run, not only read."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """The first line of `recipe ci`, and its exit code, in situations of a real git repository."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What was not compared is reported as unknown: the first line of `recipe ci` is green only for what was."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

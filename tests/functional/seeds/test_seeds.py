@@ -1,7 +1,5 @@
 """`method.seeds`: the recipe trained again with other seeds; only their answers are kept, nothing else decides."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every real data set that fits a task goes through `recipe data` with a short recipe."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

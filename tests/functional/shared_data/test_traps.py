@@ -1,7 +1,5 @@
 """Real data sets with a known fault are refused, with the fault named and counted."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A `.recipe` that came with a repository: shown as somebody else's, not used."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Links that came with a repository, at every place that a verb writes: no byte outside changes."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A disk that rots under a finished run, and one that takes no more writes."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Two machines that share a store, as two folders with stores of their own: one builds, the other takes all of it."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

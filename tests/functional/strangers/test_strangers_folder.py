@@ -1,7 +1,5 @@
 """A folder that a stranger filled: nothing of it is imported, asked about, or taken for a setting of a library."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

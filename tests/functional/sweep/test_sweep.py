@@ -1,7 +1,5 @@
 """`sweep`: every setting trained, one chosen on validation rows, that one gated; nothing is done twice."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

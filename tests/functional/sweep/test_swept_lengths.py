@@ -1,7 +1,5 @@
 """A sweep over `max_length`: rows are counted, cut and replayed by lengths that are trained, and by no other."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

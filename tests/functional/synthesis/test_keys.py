@@ -1,7 +1,5 @@
 """Which stages synthetic rows run, and what of them gives which stage another key."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

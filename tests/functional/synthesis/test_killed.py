@@ -1,7 +1,5 @@
 """SIGKILL while a model writes rows: nothing that was answered is asked again, and the rows are the same bytes."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Whole recipes with synthetic rows: a scripted server writes them, and answers them when it is asked again."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Whole recipes that learn a teacher's probabilities: a tiny model in a folder teaches another one."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

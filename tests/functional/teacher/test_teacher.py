@@ -1,7 +1,5 @@
 """Whole recipes with a teacher: a scripted server, or a model in a folder, that answers rows without labels."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Iterator

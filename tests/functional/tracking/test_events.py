@@ -1,7 +1,5 @@
 """The one stream of a run's events, in its folder."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A whole project with a served baseline: nothing leaves before the user's word, and a key is left nowhere after it."""
 
-from __future__ import annotations
-
 import tarfile
 from collections.abc import Callable
 from pathlib import Path

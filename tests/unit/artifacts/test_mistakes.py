@@ -1,7 +1,5 @@
 """Which rows are wrong, in which order, and what of an answer differs, for every kind that has right answers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """What the Axolotl compiler emits, what recipes may override, and how the process is started."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

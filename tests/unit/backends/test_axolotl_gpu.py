@@ -1,7 +1,5 @@
 """What Axolotl is given on a GPU follows from the method, from shared starts, and from what is installed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

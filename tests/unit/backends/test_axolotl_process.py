@@ -1,7 +1,5 @@
 """What the Axolotl process finds around it, and that nothing of it is left when it was asked to end."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """What a trainer says before its first step is held to the plan; nothing is trained here."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the Nanotron compiler emits and refuses; its maker's own parser reads it where `NANOTRON_PYTHON` has one."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

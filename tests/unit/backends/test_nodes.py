@@ -1,7 +1,5 @@
 """Trainings that several machines share: each has a folder of its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

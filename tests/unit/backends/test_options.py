@@ -1,7 +1,5 @@
 """Options of `method` as Axolotl and TRL take them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Values of `backend.overrides`: within reason, whatever the key."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What each backend is given of preferences, as it was reviewed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What a training process leaves behind when it fails."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """The config of one of several processes, and what refuses them before anything is trained."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

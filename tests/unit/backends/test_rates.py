@@ -1,7 +1,5 @@
 """The learning rate rises, stays and falls as the recipe says, in numbers that transformers takes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

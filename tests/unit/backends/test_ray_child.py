@@ -1,7 +1,5 @@
 """Shares of a training on Ray: what it has no room for, or loses, ends with a word of it and an exit code."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Which trainings that broke off go on by themselves."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Steps are counted as the trainer counts them."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.backends.base import Schedule, bounded, keeps_best, schedule

@@ -1,7 +1,5 @@
 """Only whole checkpoints count, and only a finished training is a result."""
 
-from __future__ import annotations
-
 import json
 import struct
 import zipfile

@@ -1,7 +1,5 @@
 """What the Unsloth compiler emits and refuses, and what its environment has to be."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a training took, added up from its events."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What rows in a bundle give, compared with the ladder and the checks that its report shows."""
 
-from __future__ import annotations
-
 from itertools import cycle
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Whatever stands in the place of a bundle, or in it: a claim that fails or a typed error, at once."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

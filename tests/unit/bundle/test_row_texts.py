@@ -1,7 +1,5 @@
 """What of a report quotes rows, and what is left of it without these."""
 
-from __future__ import annotations
-
 from engine.bundle.contents import LEFT_OUT, has_row_texts, recipe_of, without_row_texts
 from engine.evidence import DataFinding, Flip, Report
 from engine.render.report.page import render_html, render_json

@@ -1,7 +1,5 @@
 """The report of a bug starts no program: one of that name may lie in the folder that one stands in."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The columns of a comparison name their confidence, and the correction of their p-values."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which rights each verb gives up before it runs a recipe or asks a model, and what happens where it cannot."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

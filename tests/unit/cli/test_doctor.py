@@ -1,7 +1,5 @@
 """`recipe doctor` says what a run lacks, and does not count what only some recipes ask for."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How long a job may run for its money."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

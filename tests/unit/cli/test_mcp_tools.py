@@ -1,7 +1,5 @@
 """Calls of an agent become command lines, or end with a code."""
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What reaches the terminal of texts that somebody else wrote."""
 
-from __future__ import annotations
-
 import io
 import json
 

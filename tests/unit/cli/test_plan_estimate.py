@@ -1,7 +1,5 @@
 """What the plan says of time, memory, disk and cost."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The plan's words: how rows will be divided, and what the exported file will be."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The plan's table of power: a row a threshold, notes for what a row cannot say, and a shape for 80 columns."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

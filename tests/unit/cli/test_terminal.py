@@ -1,7 +1,5 @@
 """Output that cannot be written is reported, with an exit code of its own; nobody who reads is no mistake."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

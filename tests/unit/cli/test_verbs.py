@@ -1,7 +1,5 @@
 """Numbers of options are bounded, and refused in words of the command line."""
 
-from __future__ import annotations
-
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 

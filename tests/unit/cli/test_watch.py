@@ -1,7 +1,5 @@
 """What a run says of a finished stage, read from what the stage left."""
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path

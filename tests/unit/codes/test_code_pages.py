@@ -1,7 +1,5 @@
 """Every code has one page, in the range of its area."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Job files: what a profile says as each engine reads it, and nothing that a shell would take otherwise."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Profiles of `compute.yaml`: read only from where its owner put them, with every mistake at its place."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from pathlib import Path
 

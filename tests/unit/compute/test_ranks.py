@@ -1,7 +1,5 @@
 """The recipe's batch divided among processes."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.compute.profile import (

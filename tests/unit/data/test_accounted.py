@@ -1,7 +1,5 @@
 """Rows that are refused are counted too: what was read is what is used and what is not, whatever is wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Copies that are added later take no text out of a holdout, and the counts say what was left."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

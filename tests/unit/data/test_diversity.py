@@ -1,7 +1,5 @@
 """How much synthetic rows repeat each other beside as many training rows."""
 
-from __future__ import annotations
-
 from engine.data.examples.example import Example, content_id
 from engine.data.synthetic import diversity
 from support.written_rows import labelled

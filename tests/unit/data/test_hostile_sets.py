@@ -1,7 +1,5 @@
 """Published collections of hostile files: exact values, or a refusal that says why."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Rows inside a JSON document, and rows made of the items of a list."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Rows of columns as each kind of task sees them."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Data files that are none, or that become far more than they are: refused at once, with a code."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import gzip

@@ -1,7 +1,5 @@
 """From rows to splits: every check, every action, everything reported at once."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Probes: the built-in ones, and those of files as benchmarks write them."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """The file in which people mark synthetic rows: drawn, written, read back."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

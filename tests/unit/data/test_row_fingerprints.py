@@ -1,7 +1,5 @@
 """Fingerprints of rows: what changes one, and how a changed row is found."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import pytest

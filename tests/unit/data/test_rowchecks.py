@@ -1,8 +1,6 @@
 """Checks of single rows: what each finds, and what it leaves alone."""
 # ruff: noqa: RUF001 - look-alike characters are what is tested
 
-from __future__ import annotations
-
 import json
 import time
 from collections import Counter

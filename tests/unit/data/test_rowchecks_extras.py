@@ -1,7 +1,5 @@
 """The libraries of the `data` extra that only checks of rows need."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

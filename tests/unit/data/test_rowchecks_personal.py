@@ -1,7 +1,5 @@
 """Personal data: what counts, what does not, and how it is masked. Every value is made up."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The checks of single rows on real data sets: what they find, and that they do not cry wolf."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import json

@@ -1,7 +1,5 @@
 """Rows without an answer, and findings that say which split their rows are in."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Rows that are spilled come back as they were."""
 
-from __future__ import annotations
-
 from array import array
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 # ruff: noqa: RUF001 - characters that look alike are what is tested
 """What holds for any data and any splits: the promises of `engine.data.splitting.splits`."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A file of any length is read in a few megabytes."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import tracemalloc

@@ -1,7 +1,5 @@
 """Which written rows may be trained on, and why the others may not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Tokens by the classes of characters. The counts are those of SmolLM2's tokenizer, which is not here."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Rows without labels: checked as training rows, held apart from every split, and answered as rows of a file."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

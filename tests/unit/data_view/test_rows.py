@@ -1,7 +1,5 @@
 """Examples as `recipe data` shows them: what is asked, the answer, and what stands beside it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which bytes are recognised as cp1252, and which are not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Rows in YAML: what stands without quotes is what it looks like."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.drafting.foreign_yaml import load_rows, load_yaml

@@ -1,7 +1,5 @@
 """What `recipe init` was given is there, and what is left out of it is named."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Conversations with tools, as rows for a base model whose chat template has no place for tools."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

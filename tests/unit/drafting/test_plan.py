@@ -1,7 +1,5 @@
 """What a draft works out of its rows, and how often."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

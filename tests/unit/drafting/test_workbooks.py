@@ -1,7 +1,5 @@
 """Workbooks that would take too much memory."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 

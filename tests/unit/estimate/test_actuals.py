@@ -1,7 +1,5 @@
 """Estimate beside actual, from artifacts written by hand: no model is trained."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

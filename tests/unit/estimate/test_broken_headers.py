@@ -1,7 +1,5 @@
 """Configurations and headers of a stranger's model: an estimate, or none; never an error, never a wait."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A plan refuses what the base model that is here does not have."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

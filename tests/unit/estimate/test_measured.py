@@ -1,7 +1,5 @@
 """Measurements of trainings, kept and found again."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

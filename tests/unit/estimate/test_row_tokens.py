@@ -1,7 +1,5 @@
 """What a plan estimates of the tokens of rows that nothing has rendered yet."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import statistics

@@ -1,7 +1,5 @@
 """What asking for synthetic rows takes, before anything is asked."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What asking a teacher takes, before it is asked."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

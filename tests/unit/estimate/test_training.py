@@ -1,7 +1,5 @@
 """What training takes, against cases computed by hand."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

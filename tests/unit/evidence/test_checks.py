@@ -1,7 +1,5 @@
 """What a check is about is read from its name, in one place."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.evidence import Check, Status

@@ -1,7 +1,5 @@
 """The schemas of what a run leaves describe what the code writes."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What Ollama would write, read from the template that we export: the same text as the model's own template."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Digests are of the files that stay."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

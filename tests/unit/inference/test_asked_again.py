@@ -1,7 +1,5 @@
 """The answer that is asked again is sure, and not that of the rows beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from engine.inference import cached

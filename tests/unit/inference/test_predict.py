@@ -1,7 +1,5 @@
 """Each kind of task is asked in its own way."""
 
-from __future__ import annotations
-
 import copy
 import json
 import math

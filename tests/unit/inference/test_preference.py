@@ -1,7 +1,5 @@
 """A rating is the reward that the loss implies; what needs no training is rated beside it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

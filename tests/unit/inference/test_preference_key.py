@@ -1,7 +1,5 @@
 """Which rows the base model was asked: the rejected answer and the thumb are part of it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What each request for a synthetic row says, and what the answer to it has to look like."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from pathlib import Path

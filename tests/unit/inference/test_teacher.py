@@ -1,7 +1,5 @@
 """Which answers of a teacher are kept, and what a confidence would keep."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Templates that could never serve are named before training, with the edit that helps."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from importlib.resources import files

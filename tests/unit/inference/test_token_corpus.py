@@ -1,7 +1,5 @@
 """The texts on which tokenizers are compared: the same ones each time, and of every kind."""
 
-from __future__ import annotations
-
 from hashlib import sha256
 
 from engine.inference.template_check import PRINTABLE, corpus

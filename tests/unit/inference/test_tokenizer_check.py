@@ -1,7 +1,5 @@
 """A tokenizer that cannot be relied on is named before training."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What an accepted run writes into the lock."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

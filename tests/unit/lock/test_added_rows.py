@@ -1,7 +1,5 @@
 """What a lock says of rows that others added (teacher, writer, replayed text), and what repeating it compares."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Answers in four bytes a row: the same ones are known again, others are recognised where they can be."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

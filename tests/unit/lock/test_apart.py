@@ -1,7 +1,5 @@
 """A run that may not write in its project, and the process that writes its lock: tried in a process of its own."""
 
-from __future__ import annotations
-
 import errno
 import json
 import subprocess

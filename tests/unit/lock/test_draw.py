@@ -1,7 +1,5 @@
 """What a lock says to the data stage: nothing, the same rows, the recorded rows, or a redraw."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The lock beside a recipe: written whole or not at all, read strictly."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

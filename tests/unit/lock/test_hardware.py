@@ -1,7 +1,5 @@
 """What the lock says of processes that trained together; of one it says nothing, so that its bytes stay."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

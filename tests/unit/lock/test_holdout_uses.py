@@ -1,7 +1,5 @@
 """How often each holdout has decided, across recipes and processes."""
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context

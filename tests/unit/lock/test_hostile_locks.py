@@ -1,7 +1,5 @@
 """Whatever stands in the place of a lock: a typed error at once, in one line without control characters."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """Which results of a run are no repetition of its lock, whatever day they were built."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any, cast
 

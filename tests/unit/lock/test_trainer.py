@@ -1,7 +1,5 @@
 """What stands in an environment of its own that trained: recorded in the lock, compared, asked for by --frozen."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """The lock that a run writes, the decisions it counts, and what it says about another holdout."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from itertools import count

@@ -1,7 +1,5 @@
 """Predictions written by hand: `answers({"a": "aab", "b": "b-"})`, outputs by true class."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import pytest

@@ -1,7 +1,5 @@
 """The student against its teacher: what it may lose, and what it has to save."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A validation loss that the answers to the same rows deny, and answers to rows of the same draw."""
 
-from __future__ import annotations
-
 import math
 from types import SimpleNamespace
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """Every rule on planted trainings: what it says, and from where on it says it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Rules for kinds whose metric is no share, or whose rows have many right answers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from engine.evidence import Fit

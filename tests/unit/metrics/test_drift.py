@@ -1,7 +1,5 @@
 """How far answers moved: by likelihood of the chosen ones, by length of the model's own; both paired, both bounded."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """A model that knows the answers and never ends them is seen, whatever it is bound by."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

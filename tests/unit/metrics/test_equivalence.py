@@ -1,7 +1,5 @@
 """Equivalence is shown, never assumed: the margin, the two one-sided tests, and agreement."""
 
-from __future__ import annotations
-
 import math
 import random
 

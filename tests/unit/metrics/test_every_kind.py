@@ -1,7 +1,5 @@
 """What holds for every metric of every kind, whatever a model answered."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator

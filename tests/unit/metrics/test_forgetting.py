@@ -1,7 +1,5 @@
 """What training unlearned: hand-computed cases, and the gate's three answers."""
 
-from __future__ import annotations
-
 import math
 import random
 from typing import Any

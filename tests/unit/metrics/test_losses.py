@@ -1,7 +1,5 @@
 """The course of losses: falling, flat, diverged, risen."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

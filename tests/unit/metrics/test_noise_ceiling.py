@@ -1,7 +1,5 @@
 """When labels, not training, are what holds a model back."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Edits of a diagnosis in the recipe that was trained: it is valid with them, and they say what to do."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

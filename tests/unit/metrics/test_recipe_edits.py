@@ -1,7 +1,5 @@
 """Edits that would help: each key, and when it is left as it is."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

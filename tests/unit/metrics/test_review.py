@@ -1,7 +1,5 @@
 """How many synthetic rows may be wrong by a review, and whether that lets a training begin."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

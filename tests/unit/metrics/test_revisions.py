@@ -1,7 +1,5 @@
 """Scores change together with the `REVISION` of the stages that keep them: else those of the old code are reused."""
 
-from __future__ import annotations
-
 import json
 import re
 from random import Random

@@ -1,7 +1,5 @@
 """A threshold from validation rows, and what the holdout shows of it."""
 
-from __future__ import annotations
-
 import runpy
 
 import numpy as np

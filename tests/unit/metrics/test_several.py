@@ -1,7 +1,5 @@
 """One of several files leaves: no likelier by luck than a single one would."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Choosing among settings by their answers to the same validation rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest

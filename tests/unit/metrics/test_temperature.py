@@ -1,7 +1,5 @@
 """A temperature is that of the validation rows, changes no answer, and is judged on the holdout beside none."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The tuned model against the same training without the synthetic rows."""
 
-from __future__ import annotations
-
 from engine.evidence import Status
 from engine.metrics.comparing import WITHOUT, compare_with, judge_without_synthetic
 from engine.metrics.predictions import Judging, Prediction

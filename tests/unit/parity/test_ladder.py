@@ -1,7 +1,5 @@
 """What moves from one form of the model to the next is bound, not only what changes sides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest

@@ -1,7 +1,5 @@
 """How the speed of a file was measured, in words."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

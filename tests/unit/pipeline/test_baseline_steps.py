@@ -1,7 +1,5 @@
 """What a run advises where a baseline meets every threshold: only what can be done with one of its kind."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import get_args
 

@@ -1,7 +1,5 @@
 """What a plan can say of local data: the shape of each file, and what becomes of new rows."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

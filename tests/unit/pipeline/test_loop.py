@@ -1,7 +1,5 @@
 """What is forgotten when a run begins."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock

@@ -1,7 +1,5 @@
 """The one sentence of a report: it names a quantized file only where one was asked for."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

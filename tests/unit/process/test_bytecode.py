@@ -1,7 +1,5 @@
 """Bytecode of libraries: made once by a process apart, read by confined children, written by none of them."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """What a confined child can still do, tried by the child itself; and the rights that a thread passes on."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What a process keeps of a GPU is given back before it starts another one."""
 
-from __future__ import annotations
-
 import sys
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """Which distribution brings which package: as the standard library says, without a look at every file."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from importlib import metadata

@@ -1,7 +1,5 @@
 """A process that is asked to end: once in order, twice at once, and never where it was asked to ignore it."""
 
-from __future__ import annotations
-
 import os
 import select
 import signal

@@ -1,7 +1,5 @@
 """Variables that have libraries compute otherwise than a recipe says reach none."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.process import library_settings

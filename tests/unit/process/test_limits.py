@@ -1,7 +1,5 @@
 """What takes too long is stopped, and named as that."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 from collections.abc import Callable

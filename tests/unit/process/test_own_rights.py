@@ -1,7 +1,5 @@
 """What a verb keeps while it runs a recipe: tried in a process of its own, since nothing gives it back."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Limits of children grow with the machine, and a GPU's devices are there before anything is confined."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

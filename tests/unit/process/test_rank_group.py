@@ -1,7 +1,5 @@
 """Several processes of one training: what each finds around it, and how the group ends when one of them does."""
 
-from __future__ import annotations
-
 import json
 import signal
 import sys

@@ -1,7 +1,5 @@
 """A child of ours: where it works, what it sees and imports, and that it never outlives us."""
 
-from __future__ import annotations
-
 import json
 import os
 import select

@@ -1,7 +1,5 @@
 """The software that a bill of materials names."""
 
-from __future__ import annotations
-
 import json
 
 from engine.publish.card import bill_of

@@ -1,7 +1,5 @@
 """What the card and the bill of a published model say: the numbers of the form that is published."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

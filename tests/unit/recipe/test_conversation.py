@@ -1,7 +1,5 @@
 """An example of each kind as turns, and which of them are learned from."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from engine.recipe.model import Task

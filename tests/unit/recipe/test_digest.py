@@ -1,7 +1,5 @@
 """What a lock proves: the same for what asks for the same, another for anything that can change the model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

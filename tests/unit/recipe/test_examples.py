@@ -4,8 +4,6 @@ Every rule has an example of its own (see test_rules). Here stand mistakes of th
 of rules, and several mistakes at once.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from pathlib import Path

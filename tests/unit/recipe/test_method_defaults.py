@@ -1,7 +1,5 @@
 """What the keys of `method` are that a recipe leaves open."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The metric that summaries show."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.recipe.metrics import headline

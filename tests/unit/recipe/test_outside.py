@@ -1,7 +1,5 @@
 """What a stranger's recipe names outside its project: shown, not read, refused, allowed by the user's word alone."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Patterns and schemas of a stranger: JSON Schema's `$`, no fetching, and an end."""
 
-from __future__ import annotations
-
 import copy
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is asked and what counts as an answer."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

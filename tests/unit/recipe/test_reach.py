@@ -1,7 +1,5 @@
 """Every key of the schema that names a path, a server or a key is known to consent, in the text and in the value."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

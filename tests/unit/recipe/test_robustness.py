@@ -1,7 +1,5 @@
 """However a recipe is broken, checking it ends in problems, never in a traceback."""
 
-from __future__ import annotations
-
 import copy
 import json
 import time

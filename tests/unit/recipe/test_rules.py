@@ -1,7 +1,5 @@
 """Every rule finds its own wrong example at the marked place, and nothing in the right one."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path

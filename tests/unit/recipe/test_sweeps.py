@@ -1,7 +1,5 @@
 """`sweep` read, written back, and put in words."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

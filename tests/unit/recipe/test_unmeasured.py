@@ -1,7 +1,5 @@
 """Kinds of tasks that nothing evaluates yet are refused before anything is spent."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """`keep: best` beside `validation: 0`: what a recipe then stands for, and what it may say."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The card of an exported baseline: what whoever passes the folder on has to know."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

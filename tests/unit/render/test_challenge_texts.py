@@ -1,7 +1,5 @@
 """A challenge on the terminal and as a page: the same table, and names of others that do nothing."""
 
-from __future__ import annotations
-
 from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome, Comparison, Interval
 from engine.render.challenge import challenge_markdown, challenge_text
 from engine.values import replace

@@ -1,7 +1,5 @@
 """The view of `recipe data`: every line fits, nothing is sent raw, what is learned shows without colour."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """The colour of what was forgotten is that of its check, which the interval's end may decide."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.evidence import Report, Status

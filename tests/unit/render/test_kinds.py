@@ -1,7 +1,5 @@
 """What reports of each kind say, and what they must not say."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 

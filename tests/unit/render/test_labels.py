@@ -1,7 +1,5 @@
 """Numbers of a check beside its bound: what is shown is on the side of it that was decided."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Learning curves and folds in every format: shown where there are some, and nothing where there are none."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """A report as the last line of a notebook's cell (`engine.render`)."""
 
-from __future__ import annotations
-
 import importlib
 from html.parser import HTMLParser
 

@@ -1,7 +1,5 @@
 """The report in every format: golden texts, and properties of the page no golden file would tell."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

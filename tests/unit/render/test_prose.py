@@ -1,7 +1,5 @@
 """Sentences in which labels stand between backticks, whatever the labels hold."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.render.blocks import Prose

@@ -1,7 +1,5 @@
 """A review on the terminal and as Markdown: golden texts, and the same words with and without colour."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """A section is one module: what it takes to add one, and that all three writers show it."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Callable

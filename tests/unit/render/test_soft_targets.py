@@ -1,7 +1,5 @@
 """The sections about soft targets; all numbers are made up."""
 
-from __future__ import annotations
-
 from engine.evidence import (
     Comparison,
     Interval,

@@ -1,7 +1,5 @@
 """Lines of a stage: three at most, and nothing that a user copies is broken."""
 
-from __future__ import annotations
-
 from engine.evidence import Status
 from engine.render.stage_lines import stage_result, verdict_line
 from engine.values import replace

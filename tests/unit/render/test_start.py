@@ -1,7 +1,5 @@
 """Where the model came from stands in the report only where it was made for the run."""
 
-from __future__ import annotations
-
 from engine.evidence import StartSummary
 from engine.render.report.page import render_markdown
 from engine.values import replace

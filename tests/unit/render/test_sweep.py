@@ -1,7 +1,5 @@
 """What a report says of a sweep, and how sure it is of it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

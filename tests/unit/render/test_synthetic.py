@@ -1,7 +1,5 @@
 """The section about synthetic rows, in every form; all numbers are made up."""
 
-from __future__ import annotations
-
 from engine.evidence import Comparison, Diversity, Interval, Report, ReviewResult, SyntheticResult
 from engine.render.report.card import render_card
 from engine.render.report.page import (

@@ -1,7 +1,5 @@
 """The sections about a teacher and its student, in every form; all numbers are made up."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The first card of a report: whether it can be shipped, in a sentence that is true of what happened."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """A threshold beside the value of the accepted model: what the change lets pass."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Local files that changed under their name, where their rows are too many to be divided here."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

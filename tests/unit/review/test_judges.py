@@ -1,7 +1,5 @@
 """Who judges, computed: changes of data that a table of keys would miss, and harmless ones that it would report."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import random

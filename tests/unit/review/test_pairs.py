@@ -1,7 +1,5 @@
 """Pairs of recipes with their expected findings: every way to weaken a gate, and edits that weaken nothing."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

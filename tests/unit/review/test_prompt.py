@@ -1,7 +1,5 @@
 """Texts of the holdout in the prompt, by the rows or by the hashes of a lock; other words in it are no finding."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a change runs again, although no one knows yet which setting is chosen, or which rows a model adds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

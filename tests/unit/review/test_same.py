@@ -1,7 +1,5 @@
 """A recipe, and the same with every default written out, mean the same: all shipped ones and all examples."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Which of several waivers accepts a weakening: a fresh one, whatever older ones stand beside it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Every key of the recipe language says what it decides, and what change of it weakens the evidence."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Any
 

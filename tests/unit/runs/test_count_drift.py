@@ -1,7 +1,5 @@
 """Counts of rows say that they changed where they did, and hold no text."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

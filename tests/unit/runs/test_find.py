@@ -1,7 +1,5 @@
 """Which run a name means, and which one has what the latest has not."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Wrong rows as CSV: whole, and with nothing that a spreadsheet computes."""
 
-from __future__ import annotations
-
 import csv
 import io
 

@@ -1,7 +1,5 @@
 """A file of rows put to a model that needs no weights: what is written stands beside the row that was asked."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

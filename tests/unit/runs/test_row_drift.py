@@ -1,7 +1,5 @@
 """Files of counts, which may be anybody's: what no rows can give is no file of counts."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

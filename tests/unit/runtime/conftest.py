@@ -1,7 +1,5 @@
 """A pico model that speaks, and a progress that keeps what it is given."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """`predict.py` of an exported baseline: what it reads of rows, beside a model that answers with the text itself."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Model files that are damaged or lie about themselves: one typed error each, before anything is computed."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

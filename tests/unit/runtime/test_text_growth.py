@@ -1,7 +1,5 @@
 """A tokenizer whose rules make a text longer without bound is refused before a text is read by it."""
 
-from __future__ import annotations
-
 import base64
 import json
 from pathlib import Path

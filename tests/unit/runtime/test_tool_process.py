@@ -1,7 +1,5 @@
 """A tool that fails for want of room says so by the system's error, whatever is left of its own words."""
 
-from __future__ import annotations
-
 import errno
 import resource
 from pathlib import Path

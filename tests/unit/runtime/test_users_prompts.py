@@ -1,7 +1,5 @@
 """What users of a GGUF file send is what training read, token by token, for the templates of known families."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """What a request gets, by a model that needs no weights: nothing of it is ignored that it could rely on."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Connections to a server that say nothing, and too many of them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any

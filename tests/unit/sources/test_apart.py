@@ -1,7 +1,5 @@
 """A verb without a network: what it names is fetched and asked by a process apart, tried in a process of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Files out of archives, hostile ones among them."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

@@ -1,7 +1,5 @@
 """Data of the hub: a stand-in server on the loopback interface, and a folder read by the same call."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Files of the hub are held to the digests that the hub names."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Files and folders of the user's, hashed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

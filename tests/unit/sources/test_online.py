@@ -1,7 +1,5 @@
 """A hub that refuses, hangs or talks nonsense is one typed error in time; it is asked only while fetching."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

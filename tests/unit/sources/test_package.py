@@ -1,7 +1,5 @@
 """A file of a package, from an index on the loopback interface or a folder of archives."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

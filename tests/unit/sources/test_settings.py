@@ -1,7 +1,5 @@
 """The user's own index settings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

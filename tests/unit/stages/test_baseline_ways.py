@@ -1,7 +1,5 @@
 """The stage with a tiny real model: every way to answer, each asked once."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator

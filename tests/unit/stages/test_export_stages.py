@@ -1,7 +1,5 @@
 """merge, quantize and verify on a pico model: what they leave, and what verify says."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from typing import Any

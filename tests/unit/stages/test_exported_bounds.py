@@ -1,7 +1,5 @@
 """What the tuned model must keep, each exported form must keep by its own answers."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

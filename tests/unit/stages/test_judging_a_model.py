@@ -1,7 +1,5 @@
 """Baseline and evaluate with a tiny real model; each stage once, then again to see what is kept."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Stages read and follow only stages that stand before them, and the loop holds `AFTER`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast

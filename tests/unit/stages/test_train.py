@@ -1,7 +1,5 @@
 """The compile and train stages, run as the pipeline runs them, with a tiny real model."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

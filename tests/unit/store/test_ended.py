@@ -1,7 +1,5 @@
 """A store whose writer is killed, or finds no space, at a drawn write; and one whose files are damaged."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

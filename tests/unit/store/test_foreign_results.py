@@ -1,7 +1,5 @@
 """Results of others: not used, moved and never deleted."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

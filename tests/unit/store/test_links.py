@@ -1,7 +1,5 @@
 """Links and other things that came with a repository, at every place where a store is written: none is followed."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

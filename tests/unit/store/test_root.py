@@ -1,7 +1,5 @@
 """Which folder may be a store: none that came as a link, and none that others can write into."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whose results a store holds: the key that cannot have come with a repository, and what is signed with it."""
 
-from __future__ import annotations
-
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor

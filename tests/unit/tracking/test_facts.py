@@ -1,7 +1,5 @@
 """What trackers get of each event."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The process that follows a run: with stand-ins of every client here, with the real ones in test_trackers.py."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

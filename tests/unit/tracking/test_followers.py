@@ -1,7 +1,5 @@
 """What `--track` and `--notify` name, and which keys go where."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import sys

@@ -1,7 +1,5 @@
 """Each tracker's real package keeps a run, confined and without a network; skipped where it is not installed."""
 
-from __future__ import annotations
-
 import http.server
 import importlib.util
 import json

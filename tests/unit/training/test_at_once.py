@@ -1,7 +1,5 @@
 """Trainings at once: results in the store as one after the other makes them; one that fails ends the others."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """The curve over the steps: which checkpoints, on which rows, with which losses."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

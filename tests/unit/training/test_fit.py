@@ -1,7 +1,5 @@
 """Before training it is known whether the base model has what a method names."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the backend is given says whether the base model was cut."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """The precision that was measured while training is the planned one, or the training is not believed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

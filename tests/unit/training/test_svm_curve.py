@@ -1,7 +1,5 @@
 """The learning curve of the SVM where it can be none."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from engine.training.curves import svm_curve

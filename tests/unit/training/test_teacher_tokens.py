@@ -1,7 +1,5 @@
 """Whether a teacher has the student's tokens: compared one by one, whatever the size of the embedding."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a sweep leaves for the training of its winner, and how it is cleared."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from engine.training.trials import discard

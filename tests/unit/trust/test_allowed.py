@@ -1,7 +1,5 @@
 """The user's word: where it stands, what it is bound to, and what is not believed."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Numbers with their sign: one minus sign in all that people read."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

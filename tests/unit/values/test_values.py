@@ -1,7 +1,5 @@
 """JSON becomes dataclasses by their types: what does not fit is named by its place, what fits is written the same."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from enum import StrEnum

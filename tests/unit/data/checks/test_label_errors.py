@@ -1,7 +1,5 @@
 """Label errors by confident learning: planted ones are found, clean data has none."""
 
-from __future__ import annotations
-
 import random
 import tracemalloc
 

@@ -1,7 +1,5 @@
 """Texts that give their own label away, over all rows."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.data.checks.model_checks import find_label_marks, finder, leakage_message

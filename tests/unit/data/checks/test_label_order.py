@@ -1,7 +1,5 @@
 """Labels that stand one row too late or too early, which no model learns."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

@@ -1,7 +1,5 @@
 """The languages of a base model beside those of the rows."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Texts that were cut, that hold other rows, or whose white space is their label; and sound ones."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.data.checks.all_rows import cut_at, spaced, swallowed, telling_words

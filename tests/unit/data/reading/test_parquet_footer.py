@@ -1,7 +1,5 @@
 """Where the pages of a Parquet file are, against what pyarrow says of sound files."""
 
-from __future__ import annotations
-
 from datetime import date
 from decimal import Decimal
 from pathlib import Path

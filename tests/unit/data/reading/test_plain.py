@@ -1,7 +1,5 @@
 """Lines as rows, files as rows, and files side by side."""
 
-from __future__ import annotations
-
 import gzip
 from pathlib import Path
 

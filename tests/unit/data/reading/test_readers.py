@@ -1,7 +1,5 @@
 """Rows of files, whole and broken."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

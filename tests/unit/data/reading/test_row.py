@@ -1,7 +1,5 @@
 """Excerpts of a stranger's texts, as messages show them, and rows that are many rows."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The sources of a recipe together: named, fetched, identified and read in order."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import tarfile

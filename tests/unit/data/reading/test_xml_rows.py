@@ -1,7 +1,5 @@
 """Rows of XML: what becomes a column, and what is refused."""
 
-from __future__ import annotations
-
 import gzip
 from pathlib import Path
 

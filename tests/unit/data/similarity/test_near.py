@@ -1,7 +1,5 @@
 """Near-duplicates and leaks: both ways against a plain comparison of every pair."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable
 from functools import lru_cache

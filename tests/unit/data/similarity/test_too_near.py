@@ -1,7 +1,5 @@
 """Whether a text is too near rows that judge: copies, nearly copies and reworded ones."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

@@ -1,7 +1,5 @@
 """Validation rows out of the training rows: how many, of which, and that the holdout does not notice."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

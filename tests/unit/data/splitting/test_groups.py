@@ -1,7 +1,5 @@
 """Whole groups are drawn: many small ones, with the labels in equal shares, whatever the order of the rows."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 

@@ -1,7 +1,5 @@
 """Training rows that a check drops after the draw: replaced by unused ones, or reported as missing."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

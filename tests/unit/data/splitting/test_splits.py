@@ -1,7 +1,5 @@
 """Splits depend on content and seed alone."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

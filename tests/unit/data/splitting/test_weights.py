@@ -1,7 +1,5 @@
 """Weights of sources: whole parts repeat, the rest is a share drawn by content."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from engine.data.checks.findings import Findings

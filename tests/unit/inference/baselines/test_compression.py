@@ -1,7 +1,5 @@
 """Baselines of bytes: what they cost is known without a model."""
 
-from __future__ import annotations
-
 import lzma
 import math
 import random

@@ -1,7 +1,5 @@
 """The linear model over an encoder's vectors, on rows of which hardly any can be held apart."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

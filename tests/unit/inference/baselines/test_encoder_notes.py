@@ -1,7 +1,5 @@
 """What the report says of an encoder that answered: which, how, and whether it knows the language."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

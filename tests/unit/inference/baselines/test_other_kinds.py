@@ -1,7 +1,5 @@
 """Files and servers with tasks that are no classification: the form that answers are held to."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which of two answers is preferred: ties are wrong, lengths are kept apart, a thumb counts as its direction."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """`extends`: what a child takes from its parent, whose place a problem has, and what is refused."""
 
-from __future__ import annotations
-
 import textwrap
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Patterns in paths: which files, in which order, and which links are left alone."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from pathlib import Path

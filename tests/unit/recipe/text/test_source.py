@@ -1,7 +1,5 @@
 """Strict YAML: what each spelling means, what is refused, and where it stands."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What tells apart texts that look alike."""
 
-from __future__ import annotations
-
 import unicodedata
 
 import pytest

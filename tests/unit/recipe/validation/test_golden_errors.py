@@ -1,7 +1,5 @@
 """Whole error screens, word for word."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

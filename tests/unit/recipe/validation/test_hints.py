@@ -1,7 +1,5 @@
 """Hints that say what to write in the place of a usual slip."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The schema is documented, closed, and says the same as the values."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, get_args
 

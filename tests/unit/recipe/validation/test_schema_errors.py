@@ -1,7 +1,5 @@
 """What the schema refuses is refused in words; without any it would pass as valid."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import pytest

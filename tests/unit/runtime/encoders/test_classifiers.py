@@ -1,7 +1,5 @@
 """Classifiers on an encoder: what they learn, how they choose, the same answers twice."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Vectors of texts: pooled as the encoder says, whatever else is in the batch."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

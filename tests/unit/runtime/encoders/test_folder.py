@@ -1,7 +1,5 @@
 """What the files beside an encoder say, and folders that cannot be used."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Batched, cached decoding gives what the plain way gives."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

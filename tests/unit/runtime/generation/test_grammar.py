@@ -1,7 +1,5 @@
 """Grammars of answers: every right answer is accepted, and nothing else is."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

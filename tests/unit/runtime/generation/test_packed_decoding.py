@@ -1,7 +1,5 @@
 """Rows decoded together say what each says alone: free, or held to a grammar."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

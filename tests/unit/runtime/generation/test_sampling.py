@@ -1,7 +1,5 @@
 """A model's own texts: the same for the same seed, whatever stands beside it, and drawn as probable as they are."""
 
-from __future__ import annotations
-
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """llama.cpp's converter with the `gguf` that is installed beside it, whichever package wrote that last."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

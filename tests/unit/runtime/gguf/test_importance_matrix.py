@@ -1,7 +1,5 @@
 """The importance matrix: what it holds, how it is named, and that the quantizer uses it."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A GGUF file that says, or holds, something else than the model that it was made of is named; sound ones are not."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

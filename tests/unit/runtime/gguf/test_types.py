@@ -1,7 +1,5 @@
 """A file of another type than was asked for is refused, and the mixes of llama.cpp are not."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from types import SimpleNamespace

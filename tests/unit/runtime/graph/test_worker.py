@@ -1,7 +1,5 @@
 """A graph is scored as the model is: the same answers, shares and tokens, whatever runs it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

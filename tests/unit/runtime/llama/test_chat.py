@@ -1,7 +1,5 @@
 """A GGUF file is asked by its own template, as the folder that it was made of is asked."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """llama.cpp answers as transformers does, and its failures are reported."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What comes back from a process that holds a GGUF file."""
 
-from __future__ import annotations
-
 import errno
 import io
 import json

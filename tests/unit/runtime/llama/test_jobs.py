@@ -1,7 +1,5 @@
 """What a row is asked behind its prompt: the tokens that are fed, and what comes of them. Logits stand in a table."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

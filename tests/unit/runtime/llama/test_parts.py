@@ -1,7 +1,5 @@
 """Rows that are asked in two parts have the same numbers beside each other and one part after the other."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 from typing import Any

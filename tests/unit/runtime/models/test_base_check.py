@@ -1,7 +1,5 @@
 """What is looked at of a base model before it is loaded, where its configuration is odd."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

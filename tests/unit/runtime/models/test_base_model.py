@@ -1,7 +1,5 @@
 """A base model is a folder without code, whatever it came as."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

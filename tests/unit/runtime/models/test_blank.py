@@ -1,7 +1,5 @@
 """Blank models: sizes as their recipes say, the same bytes again, and a tokenizer that keeps every byte."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How many tokens are put behind a pass so that many are of one length."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.runtime.models.load import filling_of

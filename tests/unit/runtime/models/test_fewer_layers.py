@@ -1,7 +1,5 @@
 """Some layers of a model: the tensors of those that are kept, numbered anew, and nothing else."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a model folder may hold: data. Whatever a library would import, fetch or run is refused before one reads it."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

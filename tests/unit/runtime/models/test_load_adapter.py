@@ -1,7 +1,5 @@
 """A model with its adapter beside it, as every stage that asks the tuned model loads it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The merged weights are those PEFT would give, and everything that does not fit is refused."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A merge that is wrong anywhere is refused, by arithmetic that shares nothing with it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a merge takes: the adapter and three of the largest tensors at most, in a process that looks at its own peak."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

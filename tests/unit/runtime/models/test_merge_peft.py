@@ -1,7 +1,5 @@
 """Merged weights have the bytes that PEFT's merged model has when it is saved in the same way."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

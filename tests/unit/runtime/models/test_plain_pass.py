@@ -1,7 +1,5 @@
 """Rows that pass beside each other have the numbers that each has alone."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Settings of trained models that are not those of their training."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

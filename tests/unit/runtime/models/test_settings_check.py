@@ -1,7 +1,5 @@
 """Settings that bend answers or contradict the tokenizer: named before training, and not exported."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A GPU that torch does not reach is named, with the reason, before a model is moved there."""
 
-from __future__ import annotations
-
 from typing import NoReturn
 
 import pytest

@@ -1,7 +1,5 @@
 """`calibration.json` beside an exported file: read back as it was written, and refused where it is none."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """One prompt for training and use, whatever the template writes around the answer."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

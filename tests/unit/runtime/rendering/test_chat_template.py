@@ -1,7 +1,5 @@
 """A template writes the same text on every day, and what it leaves open is known."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.errors import StageError

@@ -1,7 +1,5 @@
 """What is trained is what is asked: the answer alone is learned, and no row is cut without a word."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Packing fills rows nearly to the brim, puts every document in one of them, and always in the same."""
 
-from __future__ import annotations
-
 import json
 import random
 from pathlib import Path

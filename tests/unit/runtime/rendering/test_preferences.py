@@ -1,7 +1,5 @@
 """Preferences reach trainers as text, and only where trainers read the tokens that inference sends."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

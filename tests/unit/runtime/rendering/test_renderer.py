@@ -1,7 +1,5 @@
 """Rows of every kind: what is learned is the answer and its end, in the form the model will see."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`task.json` beside a stranger's GGUF: read, or refused with X642, whatever it holds."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Templates of a stranger's model: rendered, or refused with X603, in seconds and in bounded memory."""
 
-from __future__ import annotations
-
 import resource
 
 import pytest

@@ -1,7 +1,5 @@
 """A window that moves over a document: each part judged once, with what stands before it."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Continuations of one context are as probable as each read plainly behind it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

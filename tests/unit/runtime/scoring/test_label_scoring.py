@@ -1,7 +1,5 @@
 """Packed, cached, best-first scoring gives what scoring every answer in a pass of its own gives."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

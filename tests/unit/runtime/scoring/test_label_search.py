@@ -1,7 +1,5 @@
 """The best-first search finds what scoring every answer finds, and looks into no more than it must."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """Passes beside each other give what they give one after another, and end before an error of one is raised."""
 
-from __future__ import annotations
-
 import threading
 import time
 from functools import partial

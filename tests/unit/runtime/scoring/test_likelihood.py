@@ -1,7 +1,5 @@
 """Likelihoods in parts and in batches are those of one plain forward pass a row."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

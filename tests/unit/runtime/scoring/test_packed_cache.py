@@ -1,7 +1,5 @@
 """Attention with its log-sum-exp is the same by the processor's kernel and written out."""
 
-from __future__ import annotations
-
 import math
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Scores that a wrong cache would give are noticed, and right ones are not."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

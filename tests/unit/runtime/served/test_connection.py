@@ -1,7 +1,5 @@
 """Where requests go, and how much of an answer is read, over real sockets of this machine."""
 
-from __future__ import annotations
-
 import gzip
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Compiled loops keep their cache, which is unpickled, in the user's own folder, whatever a project says."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

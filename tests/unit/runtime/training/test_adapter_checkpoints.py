@@ -1,7 +1,5 @@
 """Which checkpoints are kept, and that keeping them outlives the checkpoint."""
 
-from __future__ import annotations
-
 import itertools
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A trainer is given the device that it trains on, whatever class of arguments it takes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What the callback tells of a training, called as the trainer calls it; nothing is trained."""
 
-from __future__ import annotations
-
 import json
 from hashlib import sha256
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Trained weights are believed only when they are finite, paired and moved."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A row that is padded in a batch is found there, and a model that sees what comes later."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

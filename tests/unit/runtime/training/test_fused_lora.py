@@ -1,7 +1,5 @@
 """A layer and its adapter in one function give what PEFT's steps give."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

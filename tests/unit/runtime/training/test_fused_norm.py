@@ -1,7 +1,5 @@
 """A norm in few passes gives what transformers' steps give."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

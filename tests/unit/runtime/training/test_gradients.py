@@ -1,7 +1,5 @@
 """Gradients before and after an evaluation, of a model with 4-bit weights; nothing else is changed by asking."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

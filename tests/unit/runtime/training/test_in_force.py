@@ -1,7 +1,5 @@
 """What a trainer is about to do is read off what it has made."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Weights are put on one device as a whole: what does not fit is an error, and not computed elsewhere."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

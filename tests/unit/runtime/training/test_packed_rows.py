@@ -1,7 +1,5 @@
 """Documents of a packed row do not see each other, and a model in which they would is found before it is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Layers counted from an end, and the weights that are theirs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

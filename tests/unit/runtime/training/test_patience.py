@@ -1,7 +1,5 @@
 """Early stopping counts the evaluations of the schedule, whether or not training was interrupted between them."""
 
-from __future__ import annotations
-
 import pytest
 
 from engine.runtime.training.event_file import evaluations_since_best, scheduled_losses

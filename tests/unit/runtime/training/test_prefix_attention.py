@@ -1,7 +1,5 @@
 """Which rows stand beside each other in attention, and what each of them sees."""
 
-from __future__ import annotations
-
 import random
 from itertools import pairwise, product
 

@@ -1,7 +1,5 @@
 """Rows that share one copy of their start give the loss and the gradients of rows that each hold their own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

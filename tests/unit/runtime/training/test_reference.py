@@ -1,7 +1,5 @@
 """Steps that are not those of the rendered rows are named, and sound ones are not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any

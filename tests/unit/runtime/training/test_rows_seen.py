@@ -1,7 +1,5 @@
 """Rows are counted as a trainer learns from them, over an epoch that is interrupted, too."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A checkpoint with other numbers than the trainer's is named, whatever it is of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

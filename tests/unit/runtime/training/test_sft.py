@@ -1,7 +1,5 @@
 """The arguments of TRL's trainers, of every class: the device is stated, whatever the precision."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Batches change from plain to shared once they were checked, and stay plain, with a reason, where they differ."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any

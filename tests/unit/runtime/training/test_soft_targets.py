@@ -1,7 +1,5 @@
 """The table of a teacher's probabilities, and the divergence from them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

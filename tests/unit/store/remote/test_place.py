@@ -1,7 +1,5 @@
 """Addresses of a shared store: which are ones, and that none holds a secret."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A store in front of a shared one: what another machine takes from it, and what neither believes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import threading

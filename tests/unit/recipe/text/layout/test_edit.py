@@ -1,7 +1,5 @@
 """Edit keys in a recipe's text: one word or one line changes, whatever the style around it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """`recipe fmt`: it says the same, keeps every comment where it belongs, and is done after one time."""
 
-from __future__ import annotations
-
 import textwrap
 from pathlib import Path
 from random import Random

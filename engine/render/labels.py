@@ -23,23 +23,8 @@ from engine.evidence import (
 from engine.evidence.verdicts import DIFFERENCES, EXPORTED
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.metrics import keeps_bound
+from engine.render import number_format as write
 from engine.render.blocks import Absent, Estimate, Muted
-from engine.render.number_format import (
-    NOTHING,
-    WORDS,
-    count,
-    counted,
-    decimals_of,
-    interval,
-    interval_of,
-    is_lower_better,
-    kind_of,
-    number,
-    p_values,
-    primary_of,
-    threshold_of,
-    value_of,
-)
 from engine.values import Value
 
 _DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting", "drift")
@@ -60,17 +45,19 @@ class ClassWords(Value):
 
 
 def outcome_of(report: Report) -> tuple[str, Status]:
-    word, status = WORDS["outcomes"].get(report.outcome, (report.outcome.upper(), Status.WARN))
+    word, status = write.WORDS["outcomes"].get(
+        report.outcome, (report.outcome.upper(), Status.WARN)
+    )
     return word, Status(status)
 
 
 def class_words(report: Report) -> ClassWords:
-    name = "fields" if kind_of(report).counts_by == "field" else "classes"
-    return ClassWords(**WORDS[name])
+    name = "fields" if write.kind_of(report).counts_by == "field" else "classes"
+    return ClassWords(**write.WORDS[name])
 
 
 def has_classes(report: Report) -> bool:
-    return bool(kind_of(report).counts_by)
+    return bool(write.kind_of(report).counts_by)
 
 
 def is_difference(check: Check) -> bool:
@@ -82,15 +69,15 @@ def check_title(name: str) -> str:
     form, _, rest = name.partition(".")
     if rest and form in EXPORTED:
         return f"{form} {check_title(rest)}"
-    for prefix, title in WORDS["check_prefixes"].items():
-        if name.startswith(prefix) and name not in WORDS["checks"]:
+    for prefix, title in write.WORDS["check_prefixes"].items():
+        if name.startswith(prefix) and name not in write.WORDS["checks"]:
             return str(title.format(name.removeprefix(prefix)))
-    return str(WORDS["checks"].get(name, name))
+    return str(write.WORDS["checks"].get(name, name))
 
 
 def explanation(check: Check) -> str:
     name = "" if is_difference(check) else check.metric.partition(".")[0]
-    return check.note or str(WORDS["explanations"].get(name, ""))
+    return check.note or str(write.WORDS["explanations"].get(name, ""))
 
 
 def sign(direction: str) -> str:
@@ -101,7 +88,7 @@ def sign(direction: str) -> str:
 def required(check: Check) -> str:
     """What was demanded: `lower bound ≥ 0.80`, or only `≥ 0.05` where the point decides."""
     decided = "" if check.decided_on == "point" else f"{check.decided_on} "
-    return f"{decided}{sign(check.direction)} {threshold_of(check.name, check.bound)}"
+    return f"{decided}{sign(check.direction)} {write.threshold_of(check.name, check.bound)}"
 
 
 def got(check: Check) -> str:
@@ -110,19 +97,19 @@ def got(check: Check) -> str:
 
 def got_value(check: Check) -> str:
     decimals = _enough_decimals(check, check.got)
-    return value_of(check.name, check.got, signed=is_difference(check), decimals=decimals)
+    return write.value_of(check.name, check.got, signed=is_difference(check), decimals=decimals)
 
 
 def got_interval(check: Check) -> str:
     own = check.interval
     end = None if own is None else own.low if check.direction == "min" else own.high
     decimals = _enough_decimals(check, end)
-    return interval_of(check.name, own, signed=is_difference(check), decimals=decimals)
+    return write.interval_of(check.name, own, signed=is_difference(check), decimals=decimals)
 
 
 def _enough_decimals(check: Check, value: float | None) -> int:
     """Return as many decimals as show on which side of the bound a number is: 0.7996 is not the 0.80 that it misses."""
-    usual = decimals_of(check.name)
+    usual = write.decimals_of(check.name)
     if value is None or not math.isfinite(value):
         return usual
 
@@ -136,7 +123,7 @@ def _enough_decimals(check: Check, value: float | None) -> int:
 
 
 def check_sentence(check: Check) -> str:
-    tested = p_values(check.p_value, check.p_adjusted)
+    tested = write.p_values(check.p_value, check.p_adjusted)
     line = f"{check_title(check.name)} {got(check)}, required {required(check)}"
     return f"{line}, {tested}" if tested else line
 
@@ -167,7 +154,7 @@ def file_metric(report: Report, name: str) -> Metric | None:
 
 def best_baseline(baselines: Sequence[BaselineResult], metric: str) -> tuple[str, Metric] | None:
     """The baseline whose value is best in the metric's direction, with its name; the first of equals."""
-    sign = -1 if is_lower_better(metric) else 1
+    sign = -1 if write.is_lower_better(metric) else 1
     found = ((item.name, find_metric(item.scores, metric)) for item in baselines)
     valued = [(name, item) for name, item in found if item and item.value is not None]
     return max(valued, key=lambda named: sign * (named[1].value or 0.0), default=None)
@@ -188,7 +175,7 @@ def shown_model(report: Report) -> tuple[str, Scores] | None:
 
 def main_metric(report: Report) -> str:
     """The metric the comparison is about: the report's own; where it was not measured, the first gated."""
-    name = report.headline or primary_of(report)
+    name = report.headline or write.primary_of(report)
     if report.holdout is None or find_metric(report.holdout, name):
         return name
     gated = (check.name for check in checks_of(report.gate))
@@ -201,7 +188,7 @@ def quantized_file(report: Report) -> ExportedFile | None:
 
 def judged_by(report: Report) -> str:
     """How the models' answers were had: `constrained decoding`, `free decoding`, or their likelihood."""
-    return kind_of(report).judged_by
+    return write.kind_of(report).judged_by
 
 
 def absent(report: Report, stage: str) -> Absent:
@@ -229,25 +216,27 @@ def why_absent(report: Report, stage: str) -> str:
 
 
 def undefined(metric: Metric | None) -> str:
-    return f"{NOTHING}: {metric.undefined}" if metric and metric.undefined else NOTHING
+    return f"{write.NOTHING}: {metric.undefined}" if metric and metric.undefined else write.NOTHING
 
 
 def estimate(metric: Metric | None) -> Estimate | Muted:
     if metric is None or metric.value is None:
         return Muted(undefined(metric))
-    value = value_of(metric.name, metric.value)
-    return Estimate(value, interval_of(metric.name, metric.interval))
+    value = write.value_of(metric.name, metric.value)
+    return Estimate(value, write.interval_of(metric.name, metric.interval))
 
 
 def change(metric: Metric, *, signed: bool = True) -> Estimate:
     """A number with three decimals and its interval, of a difference with signs."""
-    return Estimate(number(metric.value, signed=signed), interval(metric.interval, signed=signed))
+    return Estimate(
+        write.number(metric.value, signed=signed), write.interval(metric.interval, signed=signed)
+    )
 
 
 def difference(item: Comparison) -> Estimate:
     """How much better the tuned model is, with its interval, as the metric is written."""
-    shown = value_of(item.metric, item.difference, signed=True)
-    return Estimate(shown, interval_of(item.metric, item.interval, signed=True))
+    shown = write.value_of(item.metric, item.difference, signed=True)
+    return Estimate(shown, write.interval_of(item.metric, item.interval, signed=True))
 
 
 def commands_and_advice(
@@ -265,7 +254,7 @@ def commands_and_advice(
 
 def recorded_line(recorded: Recorded) -> str:
     """`12 new rows: 9 to train, 3 in no split; holdout: 300 kept, 0 gone, 0 added`."""
-    kept, gone, added = map(count, (recorded.kept, recorded.gone, recorded.added))
+    kept, gone, added = map(write.count, (recorded.kept, recorded.gone, recorded.added))
     holdout = f"holdout: {kept} kept, {gone} gone, {added} added"
     if recorded.new_rows is None:
         return f"which rows are new is not known; {holdout}"
@@ -273,11 +262,11 @@ def recorded_line(recorded: Recorded) -> str:
     if not new:
         return f"no new rows; {holdout}"
     parts = ", ".join(
-        f"{count(rows)} {'in no split' if name == 'none' else f'to {name}'}"
+        f"{write.count(rows)} {'in no split' if name == 'none' else f'to {name}'}"
         for name, rows in recorded.new_rows.items()
         if rows
     )
-    return f"{counted(new, 'new row')}: {parts}; {holdout}"
+    return f"{write.counted(new, 'new row')}: {parts}; {holdout}"
 
 
 def confused_pairs(

@@ -99,7 +99,10 @@ def _headline(problem: Problem, message: str, source: str) -> Line:
 def _snippet_lines(place: Place, hints: list[str]) -> list[Line]:
     column = place.column or 1
     start = max(0, column - 1 - _CONTEXT) if column > _WIDTH - _GUTTER else 0
-    lines = [_numbered(number, text[start:]) for number, text in place.snippet]
+    lines = [
+        (line((f"{number:5} | ", "quiet"), crop(printable(text[start:]), _WIDTH - _GUTTER)))
+        for number, text in place.snippet
+    ]
     marked = place.snippet[-1][1]
     # In columns as printed: a tab, an escape or a wide character takes more than one.
     lead = " " * (_GUTTER + cells(printable(marked[start : column - 1])))
@@ -109,10 +112,6 @@ def _snippet_lines(place: Place, hints: list[str]) -> list[Line]:
     first, *rest = hints or [""]
     lines.append(line(lead, (mark, "mark"), " " if first else "", (first, "hint")))
     return lines + [line(lead + " " * (len(mark) + 1), (text, "hint")) for text in rest]
-
-
-def _numbered(number: int, text: str) -> Line:
-    return line((f"{number:5} | ", "quiet"), crop(printable(text), _WIDTH - _GUTTER))
 
 
 def _as_json(problem: Problem) -> dict[str, Any]:

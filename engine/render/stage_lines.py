@@ -19,6 +19,7 @@ from engine.evidence import (
     TrainingSummary,
     Verdict,
 )
+from engine.render import number_format as write
 from engine.render import terminal
 from engine.render.labels import (
     best_baseline,
@@ -30,21 +31,6 @@ from engine.render.labels import (
     is_open,
     recorded_line,
     required,
-)
-from engine.render.number_format import (
-    WORDS,
-    amount,
-    count,
-    counted,
-    epochs,
-    is_share,
-    lower_note,
-    millions,
-    p_value,
-    percent,
-    prose_name,
-    size,
-    value_of,
 )
 from engine.render.progress import STAGE_WIDTH, WIDTH
 from engine.render.report.sections.data import split_lines
@@ -62,10 +48,10 @@ def verdict_line(verdict: Verdict) -> str:
     """`pass: 5 checks hold, 1 warning`."""
     found = Counter(check.status for check in verdict.checks)
     hold = found[Status.PASS]
-    parts = [f"{counted(hold, 'check')} hold{'s' if hold == 1 else ''}"]
+    parts = [f"{write.counted(hold, 'check')} hold{'s' if hold == 1 else ''}"]
     for status, word in ((Status.FAIL, "failed"), (Status.INCONCLUSIVE, "inconclusive")):
         parts += [f"{found[status]} {word}"] if found[status] else []
-    parts += [counted(found[Status.WARN], "warning")] if found[Status.WARN] else []
+    parts += [write.counted(found[Status.WARN], "warning")] if found[Status.WARN] else []
     return f"{verdict.status.value}: {', '.join(parts)}"
 
 
@@ -96,7 +82,7 @@ def _cells(check: Check, checks: Sequence[Check]) -> list[RenderableType]:
 
 def _title(check: Check, checks: Sequence[Check]) -> str:
     """The title, shorter for comparisons; the metric is left out where there is one such check."""
-    title = WORDS["compared"].get(check.kind)
+    title = write.WORDS["compared"].get(check.kind)
     if title is None:
         return check_title(check.name)
     form = check.name.removesuffix(check.asked)
@@ -107,8 +93,8 @@ def _title(check: Check, checks: Sequence[Check]) -> str:
 
 def _required(check: Check) -> str:
     if check.p_adjusted not in (None, check.p_value):
-        return f"{required(check)}, Holm {p_value(check.p_adjusted)}"
-    tested = "" if check.p_value is None else f", {p_value(check.p_value)}"
+        return f"{required(check)}, Holm {write.p_value(check.p_adjusted)}"
+    tested = "" if check.p_value is None else f", {write.p_value(check.p_value)}"
     return f"{required(check)}{tested}"
 
 
@@ -146,19 +132,19 @@ def stage_result(
 
 def dropped_words(data: DataSummary) -> str:
     """`12 duplicate, 3 empty`."""
-    return ", ".join(f"{count(rows)} {why}" for why, rows in data.dropped.items() if rows)
+    return ", ".join(f"{write.count(rows)} {why}" for why, rows in data.dropped.items() if rows)
 
 
 def data_line(data: DataSummary) -> str:
     """`800 rows read, 700 used (12 duplicate, …); 400 train / 300 holdout; 0 in two splits (exact 0, near 0)`."""
     dropped = dropped_words(data)
-    used = f"{count(data.rows_read)} rows read, {count(data.rows_used)} used"
+    used = f"{write.count(data.rows_read)} rows read, {write.count(data.rows_used)} used"
     left_out = f" ({dropped})" if dropped else ""
     sizes = " / ".join(f"{split.rows} {split.name}" for split in data.splits)
     overlap = data.overlap_exact + data.overlap_near
     proof = f"{overlap} in two splits (exact {data.overlap_exact}, near {data.overlap_near})"
     warned = [one for one in data.findings if one.action == "warn" and one.count]
-    found = ", ".join(f"{count(one.count)} {one.check}" for one in warned)
+    found = ", ".join(f"{write.count(one.count)} {one.check}" for one in warned)
     seen = f"; to look at: {found}" if found else ""
     kept = [recorded_line(data.recorded)] if data.recorded else []
     return "\n".join(
@@ -168,7 +154,7 @@ def data_line(data: DataSummary) -> str:
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
     values = [f"{item.name} {_short(item, metric)}" for item in baselines]
-    name = f"{prose_name(metric)}{lower_note(metric)}"
+    name = f"{write.prose_name(metric)}{write.lower_note(metric)}"
     shown = _joined([*values[:-1], f"{values[-1]}   {name}"], " · ")
     enough = [item.name for item in baselines if item.passes]
     if enough:
@@ -182,16 +168,18 @@ def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
 def _short(item: BaselineResult, metric: str) -> str:
     measured = find_metric(item.scores, metric)
     value = measured.value if measured else None
-    return amount(value, decimals=2) if is_share(metric) else value_of(metric, value)
+    return (
+        write.amount(value, decimals=2) if write.is_share(metric) else write.value_of(metric, value)
+    )
 
 
 def training_line(training: TrainingSummary) -> str:
     kept = training.kept_loss
     loss = "" if kept is None else f" (validation loss {kept:.3f})"
-    rows = f"{count(training.rows)} rows{packed(training)}{_unseen(training)}"
+    rows = f"{write.count(training.rows)} rows{packed(training)}{_unseen(training)}"
     parts = [
-        f"{counted(training.steps, 'step')}, {epochs(training.epochs)} on {rows}",
-        f"{millions(training.trainable_parameters)} parameters trained in {training.precision}",
+        f"{write.counted(training.steps, 'step')}, {write.epochs(training.epochs)} on {rows}",
+        f"{write.millions(training.trainable_parameters)} parameters trained in {training.precision}",
         f"kept step {training.kept_step}{loss}",
     ]
     if training.stopped_early:
@@ -203,8 +191,8 @@ def training_line(training: TrainingSummary) -> str:
 
 def _unseen(training: TrainingSummary) -> str:
     """How many rows were left out or cut; empty for none, and where they were not counted."""
-    shown = [f"{count(training.rows_left_out)} left out"] if training.rows_left_out else []
-    shown += [f"{count(training.rows_cut)} cut"] if training.rows_cut else []
+    shown = [f"{write.count(training.rows_left_out)} left out"] if training.rows_left_out else []
+    shown += [f"{write.count(training.rows_cut)} cut"] if training.rows_cut else []
     return f" ({', '.join(shown)})" if shown else ""
 
 
@@ -213,7 +201,7 @@ def file_line(files: Sequence[ExportedFile]) -> str:
     for file in (file for file in files if file.bits_per_weight is not None):
         fell = f" ({file.fallback_tensors} of {file.tensors} tensors fell back)"
         bits = f"{file.bits_per_weight:.1f} bits a weight{fell if file.fallback_tensors else ''}"
-        parts.append(f"{file.name}, {size(file.bytes)}, {bits}")
+        parts.append(f"{file.name}, {write.size(file.bytes)}, {bits}")
     return _joined(parts, "; ")
 
 
@@ -221,7 +209,7 @@ def ladder_lines(ladder: Sequence[FormResult], *, metric: str) -> str:
     """The main metric from form to form, what the last step changed, and which forms were refused why."""
     if not ladder:
         return ""
-    shown = f"{ladder_summary(ladder, metric)}   {prose_name(metric)}".split(" · ")
+    shown = f"{ladder_summary(ladder, metric)}   {write.prose_name(metric)}".split(" · ")
     lines = [_joined(shown, " · ")]
     broken = ((rung, "; ".join(map(check_sentence, broken_checks(rung)))) for rung in ladder)
     lines += [f"{rung.name} {rung_answer(rung)}: {why}" for rung, why in broken if why]
@@ -229,8 +217,10 @@ def ladder_lines(ladder: Sequence[FormResult], *, metric: str) -> str:
     kept = ladder[-1] if taken and taken[-1] is ladder[-1] else None
     agreed = kept.agreement if kept else None
     if kept and agreed and agreed.value is not None:
-        same = f"{round(agreed.value * agreed.n)} of {agreed.n} rows ({percent(agreed.value)})"
-        lines.append(f"{kept.name} agrees on {same}, {count(len(kept.flips))} changed")
+        same = (
+            f"{round(agreed.value * agreed.n)} of {agreed.n} rows ({write.percent(agreed.value)})"
+        )
+        lines.append(f"{kept.name} agrees on {same}, {write.count(len(kept.flips))} changed")
     elif kept and kept.mean_shift is not None:
         shift = f"{kept.mean_shift:.4f} nats on average"
         lines.append(f"{kept.name} moved log-probabilities by {shift}")

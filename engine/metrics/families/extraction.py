@@ -51,7 +51,13 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     none = np.zeros(len(held))
     support, nothing = _by_field(held, names), _by_field([Counter()] * len(held), names)
     both = _by_field([a & b for a, b in zip(held, predicted, strict=True)], names)
-    unknown = np.array([_unknown(found, names) for found in predicted], dtype=float)
+    unknown = np.array(
+        [
+            (sum(count for (field, _), count in found.items() if field not in names))
+            for found in predicted
+        ],
+        dtype=float,
+    )
     return make_table(
         predictions,
         {
@@ -71,7 +77,11 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 
 
 def measures(table: Table) -> tuple[Measure, ...]:
-    once = _at_most_once(table)
+    most = np.zeros(len(table.names))
+    for block in ("support", "predicted"):
+        if table.rows and table.names:
+            most = np.maximum(most, table.block(block).max(axis=0).toarray().ravel())
+    once = [bool(value <= 1) for value in most]
     return (
         share_of_rows("exact_match", "exact"),
         Measure(name="field_precision", value=_precision, undefined=_nothing_answered),
@@ -104,19 +114,6 @@ def _by_field(found: Sequence[Leaves], names: Sequence[str]) -> Sparse:
                 entry[number[field]] += count
         entries.append({place: float(entry[place]) for place in sorted(entry)})
     return scattered(entries, len(names))
-
-
-def _unknown(found: Leaves, names: Sequence[str]) -> int:
-    return sum(count for (field, _), count in found.items() if field not in names)
-
-
-def _at_most_once(table: Table) -> list[bool]:
-    """Tell of each field whether a row never holds two of it: single answers, of which shares are plain."""
-    most = np.zeros(len(table.names))
-    for block in ("support", "predicted"):
-        if table.rows and table.names:
-            most = np.maximum(most, table.block(block).max(axis=0).toarray().ravel())
-    return [bool(value <= 1) for value in most]
 
 
 def _answered(sums: Sums) -> Floats:

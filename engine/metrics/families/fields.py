@@ -37,7 +37,11 @@ def normalised(text: str) -> str:
     Where that leaves nothing, such as of the answer `A`, articles (then punctuation) stay.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    bare = "".join(letter for letter in folded if not _is_punctuation(letter))
+    bare = "".join(
+        letter
+        for letter in folded
+        if not (letter in string.punctuation or unicodedata.category(letter).startswith("P"))
+    )
     for found in (ARTICLES.sub(" ", bare), bare, folded):
         if words := found.split():
             return " ".join(words)
@@ -79,10 +83,6 @@ def number_in(text: str, pattern: str = "") -> Decimal | None:
         return Decimal(re.sub(r"[,\s]", "", found[-1]))
     except InvalidOperation:
         return None
-
-
-def _is_punctuation(letter: str) -> bool:
-    return letter in string.punctuation or unicodedata.category(letter).startswith("P")
 
 
 @lru_cache(maxsize=16)

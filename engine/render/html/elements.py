@@ -152,7 +152,11 @@ def _table(block: blocks.Table) -> Markup:
     is_boxed = block.layout != "cards"
     caption = _caption(block.caption + (f"; {block.legend}" if block.legend else ""))
     body = [line for row in shown.rows for line in _rows(shown, row)]
-    heads = (_head(column) for column in shown.columns if column.kind != "under")
+    heads = (
+        (tag("th", column.name, scope="col", role="columnheader", class_=column.kind or None))
+        for column in shown.columns
+        if column.kind != "under"
+    )
     head = tag("thead", tag("tr", *heads, role="row"), role="rowgroup")
     content = tag(
         "table",
@@ -164,10 +168,6 @@ def _table(block: blocks.Table) -> Markup:
         class_=None if is_boxed else block.layout,
     )
     return _box(content, block.caption, block.layout) if is_boxed else content
-
-
-def _head(column: blocks.Column) -> Markup:
-    return tag("th", column.name, scope="col", role="columnheader", class_=column.kind or None)
 
 
 def _rows(block: blocks.Table, row: blocks.Row) -> list[Markup]:

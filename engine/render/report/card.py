@@ -9,18 +9,10 @@ from typing import Any
 
 from engine.evidence import BaselineResult, Report, Scores
 from engine.kinds import AnswerForm
+from engine.render import number_format as write
 from engine.render.blocks import bullets
 from engine.render.labels import find_metric, judged_by, main_metric
 from engine.render.markdown import code, fenced, joined, markdown, plain, prose, table
-from engine.render.number_format import (
-    count,
-    direction,
-    kind_of,
-    metric_text,
-    percent,
-    short_list,
-    size,
-)
 from engine.render.report.sections import report_sections
 from engine.render.report.sections.acceptance import check_table
 from engine.render.styled_text import revealed
@@ -61,11 +53,13 @@ class BaselineCard(Value):
 def baseline_card(card: BaselineCard) -> str:
     """What it answers, how to run it, how good it is and on what, and where it comes from."""
     report, baseline = card.report, card.baseline
-    several = "any number of these labels" if kind_of(report).name == "multilabel" else "one label"
+    several = (
+        "any number of these labels" if write.kind_of(report).name == "multilabel" else "one label"
+    )
     labels = ", ".join(map(code, report.labels))
     columns = ", ".join(map(code, card.columns))
     splits = {split.name: split.rows for split in report.data.splits} if report.data else {}
-    rows = "".join(f" {name} rows: {count(rows)}." for name, rows in splits.items())
+    rows = "".join(f" {name} rows: {write.count(rows)}." for name, rows in splits.items())
     recipe = f"Recipe {code(report.recipe_name)}, digest sha256 {code(card.recipe_digest)}."
     run = f"Run {code(report.run_directory.rpartition('/')[2])} of {plain(report.started)}."
     return (
@@ -98,12 +92,15 @@ def _encoder(identity: Mapping[str, str]) -> str:
 
 
 def _scores(report: Report, baseline: BaselineResult) -> str:
-    names = short_list(kind_of(report), main_metric(report), [baseline.scores])
+    names = write.short_list(write.kind_of(report), main_metric(report), [baseline.scores])
     found = [baseline.scores.metric(name) for name in names]
-    rows = [[code(one.name), metric_text(one), count(one.n), direction(one.name)] for one in found]
+    rows = [
+        [code(one.name), write.metric_text(one), write.count(one.n), write.direction(one.name)]
+        for one in found
+    ]
     each = [metric for metric in baseline.scores.metrics if "." in metric.name]
-    rows += [[code(one.name), metric_text(one), count(one.n), ""] for one in each]
-    head = f"On the {count(baseline.scores.rows)} holdout rows, which it never saw:"
+    rows += [[code(one.name), write.metric_text(one), write.count(one.n), ""] for one in each]
+    head = f"On the {write.count(baseline.scores.rows)} holdout rows, which it never saw:"
     return f"{head}\n\n{table(('metric', 'value', 'rows', ''), rows, numeric='lrrl')}"
 
 
@@ -147,7 +144,7 @@ def _front_matter(report: Report, scores: Scores | None) -> str:
     base = {"base_model": hub[1]} if hub else {"base_model_source": report.base_model}
     entries: dict[str, Any] = {
         **base,
-        "pipeline_tag": kind_of(report).hub_tag,
+        "pipeline_tag": write.kind_of(report).hub_tag,
         "tags": ["slm-recipe", report.method.split(" ")[0]],
         **({"labels": list(report.labels)} if report.labels else {}),
     }
@@ -157,13 +154,13 @@ def _front_matter(report: Report, scores: Scores | None) -> str:
 
 def _model_index(report: Report, scores: Scores | None) -> list[str]:
     main = main_metric(report)
-    names = dict.fromkeys((kind_of(report).card_metric or main, main))
+    names = dict.fromkeys((write.kind_of(report).card_metric or main, main))
     metrics = [find_metric(scores, name) for name in names]
     measured = [item for item in metrics if item is not None and item.value is not None]
     if not measured:
         return []
     lines = ["model-index:", f"- name: {_json(report.recipe_name)}", "  results:"]
-    lines += [f"  - task: {{type: {kind_of(report).hub_tag}}}"]
+    lines += [f"  - task: {{type: {write.kind_of(report).hub_tag}}}"]
     lines += ['    dataset: {name: "holdout of the recipe", type: holdout}', "    metrics:"]
     for item in measured:
         lines += [f"    - type: {_json(item.name)}", f"      value: {round(item.value or 0.0, 4)}"]
@@ -194,7 +191,7 @@ def _use(report: Report) -> list[str]:
 
 
 def _answers_with(report: Report) -> str:
-    labels, kind = ", ".join(code(label) for label in report.labels), kind_of(report)
+    labels, kind = ", ".join(code(label) for label in report.labels), write.kind_of(report)
     is_json = report.task.get("output") == "json"
     if kind.answer is AnswerForm.LABELS and labels:
         form = ' as JSON, such as `{"labels": […]}`' if is_json else ""
@@ -223,14 +220,14 @@ def _evidence(report: Report) -> list[str]:
 def _unmeasured(report: Report) -> str:
     if report.forgetting is None:
         return _UNMEASURED
-    asked = count(report.forgetting.overall.n)
+    asked = write.count(report.forgetting.overall.n)
     return f"Beside its task it was asked {asked} probe questions; nothing else was measured."
 
 
 def _limits(report: Report) -> list[str]:
-    rows = count(report.holdout.rows) if report.holdout else "the"
+    rows = write.count(report.holdout.rows) if report.holdout else "the"
     limits = [f"The numbers hold for rows like the {rows} holdout rows. {_unmeasured(report)}"]
-    limits += filter(None, [kind_of(report).card_limit])
+    limits += filter(None, [write.kind_of(report).card_limit])
     limits += [
         f"{file.name}: {file.fallback_tensors} of {file.tensors} tensors could not be stored in "
         f"the type asked for; it takes {file.bits_per_weight:.2f} bits a weight."
@@ -238,7 +235,7 @@ def _limits(report: Report) -> list[str]:
         if file.bits_per_weight is not None and file.fallback_tensors
     ]
     if report.agreement is not None and report.agreement < 1:
-        changed = percent(1 - report.agreement)
+        changed = write.percent(1 - report.agreement)
         limits.append(f"Quantization changed the answer to {changed} of the holdout rows.")
     limits += list(report.warnings)
     items = [f"- {plain(text)}" for text in limits]
@@ -248,7 +245,9 @@ def _limits(report: Report) -> list[str]:
 
 
 def _making(report: Report) -> list[str]:
-    files = (f"- {code(f.name)}, {size(f.bytes)}, sha256 {code(f.sha256)}" for f in report.files)
+    files = (
+        f"- {code(f.name)}, {write.size(f.bytes)}, sha256 {code(f.sha256)}" for f in report.files
+    )
     how = report.method.partition(" on ")[0]
     made = plain(f"{how}, base model {report.base_model}, {report.started}.")
     return [

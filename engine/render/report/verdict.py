@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from engine.evidence import Check, Metric, Report, StageStatus, Status
 from engine.kinds import AnswerForm
 from engine.render import blocks
+from engine.render import number_format as write
 from engine.render.labels import (
     best_baseline,
     check_title,
@@ -25,18 +26,6 @@ from engine.render.labels import (
     required,
     shown_model,
     why_absent,
-)
-from engine.render.number_format import (
-    DASH,
-    WORDS,
-    column_name,
-    counted,
-    duration,
-    kind_of,
-    lower_note,
-    right_share,
-    size,
-    value_of,
 )
 from engine.render.report.sections.export import speed_facts
 from engine.values import Value
@@ -92,12 +81,12 @@ def _leading(report: Report, name: str) -> tuple[str, Metric | None]:
 
 def _answer(report: Report) -> str:
     """Say whether it can be shipped, how many of 100 rows are right, and of how many in the best cheaper way."""
-    kind, share = kind_of(report), right_share(report)
+    kind, share = write.kind_of(report), write.right_share(report)
     name = share or main_metric(report)
     model, mine = _leading(report, name)
-    if report.outcome not in WORDS["ship"] or mine is None:
+    if report.outcome not in write.WORDS["ship"] or mine is None:
         return "There is nothing to ship."
-    lead = WORDS["ship"][report.outcome].format(model)
+    lead = write.WORDS["ship"][report.outcome].format(model)
     if mine.value is None:
         return f"{lead}."
     best = best_baseline(report.baselines, name) if report.holdout else None
@@ -105,11 +94,13 @@ def _answer(report: Report) -> str:
     if best:
         # a model behind a server may cost more than this one
         is_cheaper = best[0] != "model" and kind.can_be_answered_by(best[0])
-        value = _of_hundred(best[1])[1] if share else value_of(name, best[1].value)
+        value = _of_hundred(best[1])[1] if share else write.value_of(name, best[1].value)
         other = f"; the best {'cheaper' if is_cheaper else 'other'} way, `{best[0]}`, gets {value}"
     rows, right = _of_hundred(mine)
     if not share:
-        value = f"{value_of(name, mine.value)} {column_name(name)}{lower_note(name)}"
+        value = (
+            f"{write.value_of(name, mine.value)} {write.column_name(name)}{write.lower_note(name)}"
+        )
         return f"{lead}: on unseen texts it gets {value}{other}."
     if kind.by_likelihood:
         return f"{lead}: of {rows} unseen pairs it prefers the better answer in {right}{other}."
@@ -133,8 +124,8 @@ def _checks(report: Report) -> tuple[blocks.Block, ...]:
         return ()
     found = Counter(check.status for check in checks)
     passed, warned = found[Status.PASS], found[Status.WARN]
-    tally = f"{passed} of {counted(passed, 'check')} pass{'es' if passed == 1 else ''}"
-    warns = f", {counted(warned, 'warning')}" if warned else ""
+    tally = f"{passed} of {write.counted(passed, 'check')} pass{'es' if passed == 1 else ''}"
+    warns = f", {write.counted(warned, 'warning')}" if warned else ""
     return (blocks.Paragraph(f"{tally}{warns}.", "tally"),)
 
 
@@ -148,17 +139,17 @@ def _figures(report: Report) -> Iterator[tuple[str, blocks.Cell]]:
     name, checks = main_metric(report), checks_of(report.gate, report.verify)
     if not any(one.asked == name and is_open(one) for one in checks):
         model, metric = _leading(report, name)
-        missing = blocks.Estimate(DASH, why_absent(report, "evaluate"))
+        missing = blocks.Estimate(write.DASH, why_absent(report, "evaluate"))
         title = f"{name}, {model.removeprefix('the ')}".removesuffix(", ")
         yield title, estimate(metric) if metric else missing
     file, known = quantized_file(report), dict(speed_facts(report))
-    missing = blocks.Estimate(DASH, why_absent(report, "quantize"))
-    yield "file", blocks.Estimate(size(file.bytes), file.name) if file else missing
+    missing = blocks.Estimate(write.DASH, why_absent(report, "quantize"))
+    yield "file", blocks.Estimate(write.size(file.bytes), file.name) if file else missing
     if "speed" in known:
-        first = known.get("first token after", DASH)
+        first = known.get("first token after", write.DASH)
         yield "speed", blocks.Estimate(known["speed"], f"first token after {first}")
     training = report.training
     begun = any(one.stage == "train" and one.status in _UNFINISHED for one in report.stages)
     trained = "the training did not finish" if begun else "no training in this run"
-    trained = f"{duration(training.seconds)} of training" if training else trained
-    yield "made in", blocks.Estimate(duration(report.seconds), trained)
+    trained = f"{write.duration(training.seconds)} of training" if training else trained
+    yield "made in", blocks.Estimate(write.duration(report.seconds), trained)

@@ -17,6 +17,7 @@ from engine.evidence import (
 )
 from engine.evidence.training import ANSWER_LENGTH, CHOSEN_LOG_PROBABILITY
 from engine.render import blocks
+from engine.render import number_format as write
 from engine.render.blocks import around, numbers_of
 from engine.render.labels import (
     absent,
@@ -31,17 +32,6 @@ from engine.render.labels import (
     is_open,
     required,
     undefined,
-)
-from engine.render.number_format import (
-    DASH,
-    count,
-    is_share,
-    known,
-    number,
-    p_value,
-    p_values,
-    percent,
-    threshold,
 )
 from engine.render.report.sections import Parts
 
@@ -59,9 +49,9 @@ def drift(report: Report) -> Parts:
     for score in report.drift.scores:
         name, unit = _NAMES.get(score.name, (score.name, ""))
         check = checks.get(score.name)
-        moved = f"{number(score.before)} → {number(score.after)}"
+        moved = f"{write.number(score.before)} → {write.number(score.after)}"
         badge = blocks.status_badge(check.status) if check else ""
-        cells = (blocks.Strong(name), _change(score), moved, count(score.change.n), badge)
+        cells = (blocks.Strong(name), _change(score), moved, write.count(score.change.n), badge)
         rows.append(blocks.Row(cells=cells, note=unit))
     columns = "what | change:got | before → after:required | rows | gate:status"
     yield blocks.table("Base model and tuned model", columns, rows, "cards")
@@ -70,7 +60,7 @@ def drift(report: Report) -> Parts:
 
 def drift_line(score: DriftScore) -> str:
     name, unit = _NAMES.get(score.name, (score.name, ""))
-    moved = f"{number(score.before)} before, {number(score.after)} after"
+    moved = f"{write.number(score.before)} before, {write.number(score.after)} after"
     return f"{name}: {moved} ({unit} {_change(score).value})"
 
 
@@ -93,14 +83,14 @@ def forgetting(report: Report) -> Parts:
     yield _probes(result, check)
     yield "card", f"forgetting, {probe_line(result.overall, result)}"
     if text := result.text:
-        left_out = f"{count(text.left_out)} documents near text that is replayed"
+        left_out = f"{write.count(text.left_out)} documents near text that is replayed"
         yield _gated(next((one for one in checks if one.name == TEXT), None), "rise")
         yield blocks.facts(
             ("text", "built-in sentences" if text.builtin else "named by the recipe"),
-            ("documents", f"{count(text.documents)}, {count(text.bytes)} bytes"),
+            ("documents", f"{write.count(text.documents)}, {write.count(text.bytes)} bytes"),
             ("bits a byte", f"{_share(text.before)} → {_share(text.after)}"),
             ("rise", change(text.rise)),
-            ("p", known(text.p_value, p_value)),
+            ("p", write.known(text.p_value, write.p_value)),
             ("left out", left_out if text.left_out else ""),
         )
         yield "card", f"forgetting, {text_line(text)}"
@@ -120,13 +110,13 @@ def _gated(check: Check | None, what: str) -> blocks.Paragraph:
 def text_line(text: GeneralTextScores) -> str:
     whose = "built-in sentences" if text.builtin else "general text"
     moved = f"{_share(text.before)} bits a byte before, {_share(text.after)} after"
-    return f"{whose}: {moved}, rise {change(text.rise)} on {count(text.documents)} documents"
+    return f"{whose}: {moved}, rise {change(text.rise)} on {write.count(text.documents)} documents"
 
 
 def probe_line(item: ProbeScores, result: ForgettingResult) -> str:
     moved = f"{_share(item.before)} before, {_share(item.after)} after"
     name = _name(item, result)
-    return f"{name}: {moved}, drop {change(item.drop)} on {count(item.n)} questions"
+    return f"{name}: {moved}, drop {change(item.drop)} on {write.count(item.n)} questions"
 
 
 def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
@@ -153,14 +143,14 @@ def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
             change(item.drop),
             track,
             f"{_share(item.before)} → {_share(item.after)}",
-            count(item.n),
-            blocks.Muted(known(item.p_value, p_value)),
+            write.count(item.n),
+            blocks.Muted(write.known(item.p_value, write.p_value)),
         )
-        kind = "" if is_overall else f"{_KINDS.get(item.kind, item.kind) or DASH}, "
-        shift = DASH if item.shift is None else number(item.shift, signed=True)
+        kind = "" if is_overall else f"{_KINDS.get(item.kind, item.kind) or write.DASH}, "
+        shift = write.DASH if item.shift is None else write.number(item.shift, signed=True)
         rows.append(blocks.Row(cells=cells, note=f"{kind}log-probability {shift} nats a byte"))
     line = "the full line is the most that is accepted"
-    legend = "" if limit is None else f"{line}, {threshold(limit)}"
+    legend = "" if limit is None else f"{line}, {write.threshold(limit)}"
     caption = "Share of right answers before minus after"
     columns = "probes | drop:got | :drawn | before → after:required | questions:rows | p:status"
     return blocks.table(caption, columns, rows, "cards", legend=legend)
@@ -172,7 +162,7 @@ def _name(item: ProbeScores, result: ForgettingResult) -> str:
 
 def _share(metric: Metric) -> str:
     """The share of questions answered right, or why there is none."""
-    return undefined(metric) if metric.value is None else number(metric.value)
+    return undefined(metric) if metric.value is None else write.number(metric.value)
 
 
 def acceptance(report: Report) -> Parts:
@@ -191,7 +181,9 @@ def verdict_blocks(verdict: Verdict, caption: str) -> Iterator[blocks.Block]:
     """Every check of a verdict, and how their intervals were computed."""
     yield check_table(verdict, caption)
     intervals = [check.interval for check in verdict.checks if check.interval]
-    if methods := sorted({f"{percent(item.confidence)}, {item.method}" for item in intervals}):
+    if methods := sorted(
+        {f"{write.percent(item.confidence)}, {item.method}" for item in intervals}
+    ):
         yield blocks.Paragraph(f"Intervals: {'; '.join(methods)}.", "fine")
 
 
@@ -215,8 +207,8 @@ def check_table(verdict: Verdict, caption: str) -> blocks.Table:
             blocks.Estimate(got_value(check), got_interval(check)),
             track,
             required(check),
-            p_values(check.p_value, check.p_adjusted),
-            count(check.n),
+            write.p_values(check.p_value, check.p_adjusted),
+            write.count(check.n),
             blocks.status_badge(check.status),
         )
         rows.append(blocks.Row(cells=cells, note=explanation(check)))
@@ -225,7 +217,7 @@ def check_table(verdict: Verdict, caption: str) -> blocks.Table:
 
 
 def _is_score(check: Check) -> bool:
-    return not is_difference(check) and check.direction == "min" and is_share(check.name)
+    return not is_difference(check) and check.direction == "min" and write.is_share(check.name)
 
 
 def _share_axis(checks: Sequence[Check]) -> blocks.Axis:

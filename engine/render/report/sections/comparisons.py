@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from engine.evidence import Comparison, Report, Scores, SoftTargetsResult, Status, TeacherResult
 from engine.evidence.verdicts import THRESHOLD
 from engine.render import blocks
+from engine.render import number_format as write
 from engine.render.labels import (
     absent,
     best_baseline,
@@ -19,25 +20,6 @@ from engine.render.labels import (
     quantized_file,
     untrained,
 )
-from engine.render.number_format import (
-    DASH,
-    column_name,
-    count,
-    counted,
-    duration,
-    kind_of,
-    known,
-    lower_note,
-    millions,
-    number,
-    p_values,
-    percent,
-    prose_name,
-    short_list,
-    size,
-    threshold_of,
-    value_of,
-)
 from engine.render.report.sections import Parts
 
 
@@ -47,11 +29,11 @@ def paired_table(
     """Paired differences by metric; `models` are scores whose own values stand before them."""
     rows: list[tuple[blocks.Cell, ...]] = [
         (
-            column_name(item.metric),
+            write.column_name(item.metric),
             *(estimate(find_metric(scores, item.metric)) for scores in models.values()),
             difference(item),
             _p_values(item),
-            count(item.n),
+            write.count(item.n),
         )
         for item in items
     ]
@@ -66,17 +48,24 @@ def soft_targets(report: Report) -> Parts:
     yield "lead", untrained(report)
     kept = f"the {found.kept_tokens} most probable tokens at each"
     if found.probability is not None:
-        kept += f", with {percent(found.probability)} of the probability"
-    agreed = "" if found.agreement is None else f"{percent(found.agreement)} of the learned tokens"
-    asked = f"{counted(found.asked, 'row')} when this was made, {duration(found.seconds)}"
+        kept += f", with {write.percent(found.probability)} of the probability"
+    agreed = (
+        "" if found.agreement is None else f"{write.percent(found.agreement)} of the learned tokens"
+    )
+    asked = (
+        f"{write.counted(found.asked, 'row')} when this was made, {write.duration(found.seconds)}"
+    )
     if rest := found.rows - found.asked:
-        asked += f"; {count(rest)} had been asked before"
+        asked += f"; {write.count(rest)} had been asked before"
     divergence = ""
     if learned := report.training and report.training.soft_targets:
-        first = known(learned.first, "{:.3g}".format)
+        first = write.known(learned.first, "{:.3g}".format)
         divergence = f"{first} nats a token at the first step, {learned.last:.3g} in the last epoch"
     yield blocks.facts(
-        ("rows", f"{count(found.rows)} different ones, {counted(found.tokens, 'learned token')}"),
+        (
+            "rows",
+            f"{write.count(found.rows)} different ones, {write.counted(found.tokens, 'learned token')}",
+        ),
         ("kept", kept),
         ("its own first choice", agreed),
         ("asked", asked),
@@ -86,8 +75,8 @@ def soft_targets(report: Report) -> Parts:
 
 
 def soft_line(found: SoftTargetsResult) -> str:
-    asked = f"{count(found.asked)} asked now" if found.asked else "none asked now"
-    rows, tokens = counted(found.rows, "row"), counted(found.tokens, "token")
+    asked = f"{write.count(found.asked)} asked now" if found.asked else "none asked now"
+    rows, tokens = write.counted(found.rows, "row"), write.counted(found.tokens, "token")
     return f"soft targets of {tokens} in {rows}, {asked}"
 
 
@@ -95,7 +84,9 @@ def soft_against_answers(report: Report) -> Parts:
     found = report.soft_against_answers
     if found is None:
         return
-    caption = f"On the holdout, {', '.join(prose_name(one.metric) for one in found.comparisons)}"
+    caption = (
+        f"On the holdout, {', '.join(write.prose_name(one.metric) for one in found.comparisons)}"
+    )
     models = {"soft_targets": report.holdout, "answers_alone": found.answers}
     yield paired_table(caption, found.comparisons, **models)
     yield from (("card", against_answers_line(item)) for item in found.comparisons)
@@ -120,13 +111,13 @@ def teacher(report: Report) -> Parts:
         words = "The teacher is no better than a cheap baseline: it labelled no rows, and nothing was trained."
         yield "lead", words
     sure, metric = result.min_confidence, result.metric
-    labels = ", ".join(f"{label} {count(n)}" for label, n in result.labels.items())
+    labels = ", ".join(f"{label} {write.count(n)}" for label, n in result.labels.items())
     yield blocks.facts(
         ("teacher", blocks.Code(result.name)),
         ("asked", result.note),
-        ("kept from", "" if sure is None else f"a confidence of {number(sure)}"),
+        ("kept from", "" if sure is None else f"a confidence of {write.number(sure)}"),
         ("labels kept", labels if result.kept else ""),
-        ("took", duration(result.seconds)),
+        ("took", write.duration(result.seconds)),
         # the recipe does not name its currency
         ("cost", f"{result.cost:.4f} at the recipe's prices" if result.cost else ""),
     )
@@ -135,20 +126,24 @@ def teacher(report: Report) -> Parts:
         so = "better" if result.is_better else "no better"
         rows: list[tuple[blocks.Cell, ...]] = [(blocks.Strong(result.name), mine, so)]
         for name, value in result.baselines.items():
-            rows.append((blocks.Code(name), value_of(metric, value), ""))
-        caption = f"{prose_name(metric)} on the validation rows{lower_note(metric)}"
-        yield blocks.table(caption, f"model | >{column_name(metric)} | so", rows)
+            rows.append((blocks.Code(name), write.value_of(metric, value), ""))
+        caption = f"{write.prose_name(metric)} on the validation rows{write.lower_note(metric)}"
+        yield blocks.table(caption, f"model | >{write.column_name(metric)} | so", rows)
     if result.read:
         fates = {"kept": result.kept, **result.left_out}
         fates |= {f"answer {why}": n for why, n in result.refused.items()}
-        caption = f"What became of {counted(result.read, 'row')} without labels"
+        caption = f"What became of {write.counted(result.read, 'row')} without labels"
         yield blocks.tally(caption, "rows", fates)
     if result.confidence:
         yield blocks.table(
             "What a confidence would keep, and how much of it is right, on the validation rows",
             "confidence | >answers kept | >of them right",
             [
-                (f"at least {number(one.confidence)}", percent(one.kept), known(one.right, percent))
+                (
+                    f"at least {write.number(one.confidence)}",
+                    write.percent(one.kept),
+                    write.known(one.right, write.percent),
+                )
                 for one in result.confidence
             ],
         )
@@ -158,9 +153,9 @@ def teacher(report: Report) -> Parts:
 def teacher_line(result: TeacherResult) -> str:
     if not result.is_better and not result.asked:
         return f"teacher {result.name}: no better than a cheap baseline, so it labelled no rows"
-    kept = f"{count(result.kept)} of {counted(result.asked, 'answer')} kept"
-    shown = value_of(result.metric, result.value)
-    return f"teacher {result.name}: {kept}; {prose_name(result.metric)} {shown} on validation"
+    kept = f"{write.count(result.kept)} of {write.counted(result.asked, 'answer')} kept"
+    shown = write.value_of(result.metric, result.value)
+    return f"teacher {result.name}: {kept}; {write.prose_name(result.metric)} {shown} on validation"
 
 
 def student(report: Report) -> Parts:
@@ -171,9 +166,9 @@ def student(report: Report) -> Parts:
         "" if ratio is None else f"{ratio:.2f} times"
         for ratio in (found.size_ratio, found.speed_ratio)
     )
-    sizes = (known(n, millions) for n in (found.parameters, found.teacher_parameters))
+    sizes = (write.known(n, write.millions) for n in (found.parameters, found.teacher_parameters))
     rates = (
-        known(rate, "{:.1f}".format)
+        write.known(rate, "{:.1f}".format)
         for rate in (found.rows_per_second, found.teacher_rows_per_second)
     )
     both = (estimate(find_metric(one, result.metric)) for one in (report.holdout, result.holdout))
@@ -181,7 +176,7 @@ def student(report: Report) -> Parts:
         "Side by side on the holdout; rows a second of processor time, on a CPU",
         "what | >student | >teacher | >student in relation",
         [
-            (prose_name(result.metric), *both, ""),
+            (write.prose_name(result.metric), *both, ""),
             ("parameters", *sizes, size_ratio),
             ("rows a second", *rates, speed_ratio),
         ],
@@ -206,23 +201,27 @@ _TONES = {"better": "pass", "worse": "fail"}
 def baselines(report: Report) -> Parts:
     main, models = main_metric(report), _models(report)
     if models:
-        names = short_list(kind_of(report), main, [scores for _, scores, *_ in models])
-        passes = {None: DASH, True: "yes", False: "no"}
+        names = write.short_list(write.kind_of(report), main, [scores for _, scores, *_ in models])
+        passes = {None: write.DASH, True: "yes", False: "no"}
         rows: list[blocks.Row] = []
         for name, scores, note, is_passed, seconds, weight in models:
             metrics = (find_metric(scores, metric) for metric in names)
-            values = (estimate(metric) if metric else DASH for metric in metrics)
-            costs = (known(seconds, duration), known(weight, size))
+            values = (estimate(metric) if metric else write.DASH for metric in metrics)
+            costs = (write.known(seconds, write.duration), write.known(weight, write.size))
             cells = (name, *values, *costs, passes[is_passed])
             rows.append(blocks.Row(cells=cells, note=note))
-        columns = ("model", *blocks.numbers(map(column_name, names)), ">time | >size | >passes")
-        caption = f"Side by side on the holdout{lower_note(main)}"
+        columns = (
+            "model",
+            *blocks.numbers(map(write.column_name, names)),
+            ">time | >size | >passes",
+        )
+        caption = f"Side by side on the holdout{write.lower_note(main)}"
         yield blocks.table(caption, columns, rows, "stacked")
     else:
         yield absent(report, "baseline")
     best = best_baseline(report.baselines, main)
     if report.holdout and best:
-        shown = f"{best[0]}, {main} {value_of(main, best[1].value)}{lower_note(main)}"
+        shown = f"{best[0]}, {main} {write.value_of(main, best[1].value)}{write.lower_note(main)}"
         yield "card", f"best of {len(report.baselines)} baselines without fine-tuning: {shown}"
     compared = list(dict.fromkeys(item.metric for item in report.comparisons))
     if compared:
@@ -281,7 +280,7 @@ def _differences(report: Report, metric: str, items: Sequence[Comparison]) -> bl
     axis = blocks.around([(item.difference, item.interval) for item in items], gain, has_zero=True)
     legend = "the dashed line is no difference"
     if gain is not None:
-        legend += f"; the full line is the gain asked for, {threshold_of(metric, gain)}"
+        legend += f"; the full line is the gain asked for, {write.threshold_of(metric, gain)}"
     rows = []
     for item in items:
         result = claim(item)
@@ -297,7 +296,7 @@ def _differences(report: Report, metric: str, items: Sequence[Comparison]) -> bl
         )
         badge = blocks.Badge(result, tone)
         name = blocks.Code(_name(item))
-        cells = (name, difference(item), _p_values(item), track, count(item.n), badge)
+        cells = (name, difference(item), _p_values(item), track, write.count(item.n), badge)
         note = item.note if item.difference is not None else ""
         rows.append(blocks.Row(cells=cells, note=note))
     caption = f"{metric}: how much better the tuned model is"
@@ -331,4 +330,4 @@ def _name(item: Comparison) -> str:
 
 
 def _p_values(item: Comparison) -> str:
-    return p_values(item.p_value, item.p_adjusted) or DASH
+    return write.p_values(item.p_value, item.p_adjusted) or write.DASH

@@ -8,6 +8,7 @@ from engine.evidence import Check, Flip, FormResult, Report, Status
 from engine.evidence.verdicts import EXPORTED
 from engine.recipe.metrics import OF_FILES
 from engine.render import blocks
+from engine.render import number_format as write
 from engine.render.labels import (
     absent,
     check_sentence,
@@ -17,20 +18,6 @@ from engine.render.labels import (
     find_metric,
     is_open,
     main_metric,
-)
-from engine.render.number_format import (
-    DASH,
-    WORDS,
-    amount,
-    count,
-    kind_of,
-    known,
-    metric_text,
-    number,
-    percent,
-    prose_name,
-    size,
-    value_of,
 )
 from engine.render.report.sections import Parts
 from engine.render.report.sections.acceptance import verdict_blocks
@@ -46,9 +33,9 @@ def export(report: Report) -> Parts:
     if report.files:
         rows: list[tuple[blocks.Cell, ...]] = []
         for file in report.files:
-            fell = f"{file.fallback_tensors} of {file.tensors}" if file.tensors else DASH
-            bits = known(file.bits_per_weight, "{:.2f}".format)
-            stored = (size(file.bytes), bits, fell, blocks.Digest(file.sha256))
+            fell = f"{file.fallback_tensors} of {file.tensors}" if file.tensors else write.DASH
+            bits = write.known(file.bits_per_weight, "{:.2f}".format)
+            stored = (write.size(file.bytes), bits, fell, blocks.Digest(file.sha256))
             rows.append((blocks.Code(file.name), file.format, *stored))
         columns = "file | format | >size | >bits a weight | >tensors that fell back | sha256"
         yield blocks.table("Files", columns, rows)
@@ -68,12 +55,12 @@ def export(report: Report) -> Parts:
         yield "lead", "The file that leaves is judged again: same rows, the runtime it is made for."
         yield from verdict_blocks(verify, "Checks on the exported file, run with llama.cpp")
         if summary and verify.status is not Status.PASS and report.outcome != "accepted":
-            yield "closing", f"{prose_name(metric)} from form to form: {summary}"
+            yield "closing", f"{write.prose_name(metric)} from form to form: {summary}"
     if speed:
         numbers = "; ".join(f"{name} {value}" for name, value in speed)
         yield "card", f"{numbers} ({machine(report)})"
     steps = [(_before(ladder, at), rung) for at, rung in enumerate(ladder) if rung.flips]
-    if not steps and (ladder or report.quantized) and not kind_of(report).by_likelihood:
+    if not steps and (ladder or report.quantized) and not write.kind_of(report).by_likelihood:
         yield blocks.Paragraph("No row's answer changed on the way into the file.", "fine")
     for before, rung in steps:
         yield _flip_table(report, (before, rung.name), rung.flips)
@@ -106,13 +93,13 @@ def _ladder(ladder: Sequence[FormResult], metric: str) -> Parts:
 
 def speed_facts(report: Report) -> list[tuple[str, str]]:
     """Name and value of all that was measured of the file beside its answers; empty where nothing was."""
-    titles = WORDS["file_metrics"]
+    titles = write.WORDS["file_metrics"]
     measured = (
         (titles[spec.name], file_metric(report, spec.name))
         for spec in OF_FILES
         if spec.name in titles
     )
-    return [(title, metric_text(metric)) for title, metric in measured if metric is not None]
+    return [(title, write.metric_text(metric)) for title, metric in measured if metric is not None]
 
 
 def machine(report: Report) -> str:
@@ -128,25 +115,25 @@ def _rung_row(ladder: Sequence[FormResult], at: int, metric: str) -> blocks.Row:
     rung = ladder[at]
     # of a sample the main metric says little, and F1 over all labels nothing
     value = find_metric(rung.scores, metric) if rung.sampled_of is None else None
-    same = agreed = changed = shift = DASH
+    same = agreed = changed = shift = write.DASH
     if (found := rung.agreement) is not None:
-        near = f", {count(rung.ties)} near a tie" if rung.ties else ""
-        changed = f"{count(len(rung.flips))}{near}"
+        near = f", {write.count(rung.ties)} near a tie" if rung.ties else ""
+        changed = f"{write.count(len(rung.flips))}{near}"
         if found.value is not None:
-            rows = f"{count(round(found.value * found.n))} of {count(found.n)}"
-            agreed = f"{rows} ({percent(found.value)})"
+            rows = f"{write.count(round(found.value * found.n))} of {write.count(found.n)}"
+            agreed = f"{rows} ({write.percent(found.value)})"
     if rung.mean_shift is not None:
         largest = rung.largest_shift
-        most = "" if largest is None else f", at most {number(largest)}"
-        shift = f"{amount(rung.mean_shift, decimals=4)}{most}"
+        most = "" if largest is None else f", at most {write.number(largest)}"
+        shift = f"{write.amount(rung.mean_shift, decimals=4)}{most}"
     # prompts that are read as the same tokens, where fewest are
     checks = [check for check in checks_of(rung.verdict) if check.kind == "token_parity"]
     if shares := [(check.got * check.n, check.n) for check in checks if check.got is not None]:
         fewest, of = min(shares)
-        same = f"{count(round(fewest))} of {count(of)} the same"
+        same = f"{write.count(round(fewest))} of {write.count(of)} the same"
     status = rung.verdict.status.value if rung.verdict else "plain"
     badge = blocks.Badge(rung_answer(rung), status)
-    shown = estimate(value) if value else DASH
+    shown = estimate(value) if value else write.DASH
     cells = (blocks.Code(rung.name), badge, shown, agreed, changed, shift, same)
     notes = [*map(check_sentence, broken_checks(rung))]
     if rung.note not in ("", f"compared with {_before(ladder, at)}"):
@@ -162,8 +149,8 @@ def sample_text(rung: FormResult) -> str:
     """`spot check on 1 of 300 rows: 0 answers changed`; empty for a form that was evaluated on all rows."""
     if rung.sampled_of is None:
         return ""
-    found = f"spot check on {count(rung.scores.rows)} of {count(rung.sampled_of)} rows"
-    return f"{found}: {count(len(rung.flips))} answers changed" if rung.agreement else found
+    found = f"spot check on {write.count(rung.scores.rows)} of {write.count(rung.sampled_of)} rows"
+    return f"{found}: {write.count(len(rung.flips))} answers changed" if rung.agreement else found
 
 
 def rung_answer(rung: FormResult) -> str:
@@ -189,7 +176,7 @@ def ladder_summary(ladder: Sequence[FormResult], metric: str) -> str:
     whole = (rung for rung in ladder if rung.sampled_of is None)
     values = ((rung.name, find_metric(rung.scores, metric)) for rung in whole)
     return " · ".join(
-        f"{name} {value_of(metric, found.value if found else None)}" for name, found in values
+        f"{name} {write.value_of(metric, found.value if found else None)}" for name, found in values
     )
 
 
@@ -213,7 +200,7 @@ def _flip_table(report: Report, forms: tuple[str, str], flips: Sequence[Flip]) -
             else blocks.Code(crop(text, _LONGEST_ANSWER))
             for text in (flip.target, flip.before, flip.after)
         )
-        is_exact = kind_of(report).has_one_answer
+        is_exact = write.kind_of(report).has_one_answer
         rows.append((blocks.Code(flip.id), *answers, effect if is_exact else ""))
     more = len(flips) - len(rows)
     counted = f" (the first {len(rows)}; {more} more in report.json)" if more else ""

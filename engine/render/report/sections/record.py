@@ -6,18 +6,9 @@ from collections.abc import Callable, Sequence
 
 from engine.evidence import Diagnosis, Fit, Report, Reproduction, StageCost, StageStatus
 from engine.render import blocks
+from engine.render import number_format as write
 from engine.render.blocks import Code, Facts, Heading, Listing
 from engine.render.labels import why_absent
-from engine.render.number_format import (
-    DASH,
-    WORDS,
-    duration,
-    interval,
-    known,
-    percent,
-    size,
-    value_of,
-)
 from engine.render.report.sections import Parts
 from engine.values import decimal
 
@@ -30,7 +21,7 @@ def reproduction(report: Report) -> Parts:
     margins = dict.fromkeys(f"{test.metric}: {test.margin_from}" for test in result.equivalence)
     agreed, needed, same = result.agreement, result.agreement_required, ""
     if agreed and agreed.value is not None:
-        wanted = f"; {percent(needed)} expected: {result.agreement_from}" if needed else ""
+        wanted = f"; {write.percent(needed)} expected: {result.agreement_from}" if needed else ""
         same = f"{round(agreed.value * agreed.n)} of {agreed.n}{wanted}"
     facts = blocks.facts(
         ("differs first", result.first_difference),
@@ -43,9 +34,9 @@ def reproduction(report: Report) -> Parts:
     if result.equivalence:
         rows = []
         for test in result.equivalence:
-            spread = interval(test.interval, signed=True) or DASH
-            margin = known(test.margin, "±{:.3f}".format)
-            values = (value_of(test.metric, value) for value in (test.locked, test.found))
+            spread = write.interval(test.interval, signed=True) or write.DASH
+            margin = write.known(test.margin, "±{:.3f}".format)
+            values = (write.value_of(test.metric, value) for value in (test.locked, test.found))
             answer = "within" if test.holds else "not within"
             rows.append((test.metric, *values, spread, margin, answer))
         caption = "Is each metric the same but for noise: the interval must lie within the margin"
@@ -68,7 +59,7 @@ def _compared_rows(result: Reproduction) -> list[tuple[str, ...]]:
                 name = item.name if item.name == part else f"{part}: {item.name}"
                 rows.append((name, item.locked, item.found, "equal" if item.equal else "differs"))
         if equal > 1:
-            rows.append((part, DASH, DASH, f"{equal} equal"))
+            rows.append((part, write.DASH, write.DASH, f"{equal} equal"))
     return rows
 
 
@@ -76,7 +67,7 @@ def diagnosis(report: Report) -> Parts:
     found = report.diagnosis
     if found is None:
         return
-    yield "lead", WORDS["fits"][found.fit]
+    yield "lead", write.WORDS["fits"][found.fit]
     yield from blocks.bullets(found.reasons)
     if found.edits:
         rows = ((Code(one.key), one.current, one.proposed) for one in found.edits)
@@ -144,8 +135,8 @@ def stages(report: Report) -> Parts:
     rows: list[Sequence[blocks.Cell]] = []
     for item in report.stages:
         problems = (part for problem in item.problems for part in (" ", blocks.Failure(problem)))
-        took = blocks.Muted(DASH) if item.status in _IDLE else duration(item.seconds)
-        key = Code(item.key[:8]) if item.key else blocks.Muted(DASH)
+        took = blocks.Muted(write.DASH) if item.status in _IDLE else write.duration(item.seconds)
+        key = Code(item.key[:8]) if item.key else blocks.Muted(write.DASH)
         badge = blocks.Badge(item.status.value, item.status.value)
         rows.append((item.stage, badge, took, (blocks.Prose(item.reason), *problems), key))
     columns = "stage | status | >time | why | key"
@@ -168,14 +159,14 @@ def stages(report: Report) -> Parts:
 def _cost(cost: StageCost) -> list[str]:
     return [
         cost.stage,
-        *_beside(duration, cost.estimated_seconds, cost.seconds, cost.seconds_error),
-        *_beside(size, cost.estimated_memory_bytes, cost.memory_bytes, cost.memory_error),
-        *_beside(size, cost.estimated_disk_bytes, cost.disk_bytes, cost.disk_error),
+        *_beside(write.duration, cost.estimated_seconds, cost.seconds, cost.seconds_error),
+        *_beside(write.size, cost.estimated_memory_bytes, cost.memory_bytes, cost.memory_error),
+        *_beside(write.size, cost.estimated_disk_bytes, cost.disk_bytes, cost.disk_error),
     ]
 
 
-def _beside(write: Callable[[float], str], *found: float | None) -> list[str]:
+def _beside(shown: Callable[[float], str], *found: float | None) -> list[str]:
     """An estimate, what it came to, and how far it was off: `+12 %` is too high."""
     *amounts, error = found
-    off = DASH if error is None else f"{decimal(100 * error, 0, signed=True)} %"
-    return [*(known(amount, write) for amount in amounts), off]
+    off = write.DASH if error is None else f"{decimal(100 * error, 0, signed=True)} %"
+    return [*(write.known(amount, shown) for amount in amounts), off]

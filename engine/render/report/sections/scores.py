@@ -17,6 +17,7 @@ from engine.evidence import (
 )
 from engine.kinds import AnswerForm
 from engine.render import blocks
+from engine.render import number_format as write
 from engine.render.labels import (
     absent,
     change,
@@ -28,21 +29,6 @@ from engine.render.labels import (
     judged_by,
     shown_model,
 )
-from engine.render.number_format import (
-    DASH,
-    NOTHING,
-    WORDS,
-    count,
-    counted,
-    direction,
-    interval,
-    kind_of,
-    number,
-    percent,
-    right_share,
-    value_of,
-    whole_list,
-)
 from engine.render.report.sections import Parts
 
 _PAIRS = 6
@@ -50,12 +36,15 @@ _PAIRS = 6
 
 def mistakes(report: Report) -> Parts:
     # Nothing where no tuned model was evaluated, or no row is right or wrong.
-    kind, scores = kind_of(report), report.validation_scores
-    share = find_metric(scores, right_share(report) or kind.right_share)
+    kind, scores = write.kind_of(report), report.validation_scores
+    share = find_metric(scores, write.right_share(report) or kind.right_share)
     if scores is None or share is None or share.value is None:
         return
     wrong = scores.rows - round(scores.rows * share.value)
-    yield "lead", f"{count(wrong)} of {counted(scores.rows, 'validation row')} are answered wrongly"
+    yield (
+        "lead",
+        f"{write.count(wrong)} of {write.counted(scores.rows, 'validation row')} are answered wrongly",
+    )
     if report.mistakes:
         words = (
             ", the most confident answers first. Holdout rows are not shown: a recipe that is changed after reading "
@@ -63,13 +52,15 @@ def mistakes(report: Report) -> Parts:
         )
         yield "lead", words
         more = wrong - len(report.mistakes)
-        rest = f"{count(more)} more are not shown; all" if more else "All"
+        rest = f"{write.count(more)} more are not shown; all" if more else "All"
         every = f"recipe report {shlex.quote(report.recipe_name)} --mistakes"
         yield mistake_table(report.mistakes)
         whole = (f"{rest} with whole texts:", " ", blocks.Code(every), " ", "(or --format csv)")
         yield blocks.Paragraph(whole)
     if pairs := confused_pairs(scores, report.labels, most=_PAIRS):
-        cells = ((blocks.Label(one), blocks.Label(other), count(n)) for one, other, n in pairs)
+        cells = (
+            (blocks.Label(one), blocks.Label(other), write.count(n)) for one, other, n in pairs
+        )
         yield blocks.table("By pair of labels", "expected | answer | >rows", cells, "narrow")
 
 
@@ -86,7 +77,7 @@ def mistake_table(rows: Sequence[Mistake]) -> blocks.Table:
         answer: blocks.Cell = (blocks.Label(row.expected), " → ", blocks.Label(row.answer))
         if row.differs:  # of an object the fields that differ say it all
             answer = blocks.Label("; ".join(row.differs))
-        sure = "" if row.confidence is None else percent(row.confidence)
+        sure = "" if row.confidence is None else write.percent(row.confidence)
         origin = row.origin.replace(f"{file}:", "line ", 1) if file else row.origin
         shown.append((answer, sure, row.text, origin))
     caption = f"Wrong rows of {file}" if file else "Wrong rows"
@@ -108,7 +99,7 @@ def calibrated(report: Report) -> Parts:
             name = metric.name
             numbers = (_number(metric), _number(after.get(name)))
             gained = _number(moved.get(name), signed=True)
-            rows.append((form.form, WORDS["calibration"].get(name, name), *numbers, gained))
+            rows.append((form.form, write.WORDS["calibration"].get(name, name), *numbers, gained))
     if rows:
         caption = f"On the holdout, {len(last.bins_before)} bins of equally many rows"
         columns = "form | metric | before:got | after:got | change:got"
@@ -123,7 +114,7 @@ def calibrated(report: Report) -> Parts:
 
 def _number(metric: Metric | None, *, signed: bool = False) -> blocks.Estimate | blocks.Muted:
     if metric is None or metric.value is None:
-        return blocks.Muted(NOTHING)
+        return blocks.Muted(write.NOTHING)
     return change(metric, signed=signed)
 
 
@@ -133,26 +124,24 @@ def _calibrated_lines(form: CalibratedForm) -> Iterator[str]:
         yield f"{form.form}: no temperature ({form.reason}): probabilities are as the model gives them"
     else:
         word = "less" if form.temperature > 1 else "more"
-        fitted = f"{number(form.temperature)}, fitted on {count(form.fitted_rows)} validation rows"
+        fitted = f"{write.number(form.temperature)}, fitted on {write.count(form.fitted_rows)} validation rows"
         yield f"{form.form}: temperature {fitted}, so answers get {word} sure"
     if form.bins_after:
-        faultless = (
-            f"even faultless probabilities read an ECE of about {number(_chance(form.bins_after))}"
-        )
+        faultless = f"even faultless probabilities read an ECE of about {write.number(_chance(form.bins_after))}"
         yield f"{form.form}: with so many rows {faultless}"
     if form.abstention is not None:
         yield _abstains(form.form, form.abstention)
-        chance = percent(form.abstention.chance)
+        chance = write.percent(form.abstention.chance)
         expected = f"by the validation rows the holdout shows both bounds with a chance of {chance}"
         yield f"{form.form}: {expected}"
 
 
 def _abstains(form: str, found: Abstention) -> str:
     """Where the form gives no answer, and what it is worth elsewhere."""
-    rows = f"{percent(found.coverage.value or 0.0)} of {count(found.coverage.n)} holdout rows"
+    rows = f"{write.percent(found.coverage.value or 0.0)} of {write.count(found.coverage.n)} holdout rows"
     right = found.accuracy.value
-    of_them = "" if right is None else f", {percent(right)} of them right"
-    below = f"abstains below a probability of {number(found.threshold)}"
+    of_them = "" if right is None else f", {write.percent(right)} of them right"
+    below = f"abstains below a probability of {write.number(found.threshold)}"
     return f"{form} {below if found.threshold else 'abstains never'}: answers {rows}{of_them}"
 
 
@@ -163,8 +152,8 @@ def _none_of_these(found: Abstention) -> str:
             "every row of validation and holdout has a label that fits: how often other texts are held back "
             "was not measured"
         )
-    held = f"{percent(metric.value)} {interval(metric.interval)}".rstrip()
-    return f"of {count(metric.n)} holdout rows that no other label fits, {held} get no other label"
+    held = f"{write.percent(metric.value)} {write.interval(metric.interval)}".rstrip()
+    return f"of {write.count(metric.n)} holdout rows that no other label fits, {held} get no other label"
 
 
 def _chance(bins: tuple[CalibrationBin, ...]) -> float:
@@ -192,9 +181,11 @@ def calibration(report: Report) -> Parts:
         return
     label, rows = [], []
     for item in bins:
-        name, n = f"{item.low:.2g} to {item.high:.2g}", count(item.rows)
-        mean, right = number(item.confidence), number(item.accuracy)
-        rows.append((name, n, mean, right, number(item.accuracy - item.confidence, signed=True)))
+        name, n = f"{item.low:.2g} to {item.high:.2g}", write.count(item.rows)
+        mean, right = write.number(item.confidence), write.number(item.accuracy)
+        rows.append(
+            (name, n, mean, right, write.number(item.accuracy - item.confidence, signed=True))
+        )
         label.append(f"{name}: {n} rows, probability {mean}, right {right}")
     label[0] = f"Share of right answers by probability. {label[0]}"
     yield blocks.ReliabilityChart(label="; ".join(label), bins=bins)
@@ -205,18 +196,17 @@ def calibration(report: Report) -> Parts:
 def _calibration_lines(result: Calibration) -> Iterator[str]:
     points = f"{100 * result.ece:.1f}"
     yield (
-        f"ECE {number(result.ece)}: an answer's probability is on average {points} points away from "
+        f"ECE {write.number(result.ece)}: an answer's probability is on average {points} points away from "
         "how often such answers are right (0 is best)"
     )
-    yield f"Brier score {number(result.brier)}: the mean squared error of the probabilities (0 is best)"
+    yield f"Brier score {write.number(result.brier)}: the mean squared error of the probabilities (0 is best)"
     rows = sum(item.rows for item in result.bins)
     if not rows:
         return
     mean = sum(item.rows * item.confidence for item in result.bins) / rows
     accuracy = sum(item.rows * item.accuracy for item in result.bins) / rows
-    numbers = (
-        f"a mean probability of {percent(mean)}, right on {percent(accuracy)} of {count(rows)} rows"
-    )
+    right = f"right on {write.percent(accuracy)} of {write.count(rows)} rows"
+    numbers = f"a mean probability of {write.percent(mean)}, {right}"
     if abs(mean - accuracy) < _CLOSE:
         yield f"neither over- nor underconfident on the whole: {numbers}"
     else:
@@ -225,7 +215,7 @@ def _calibration_lines(result: Calibration) -> Iterator[str]:
 
 def confusion(report: Report) -> Parts:
     # Where a row has one label, one can be taken for another.
-    if kind_of(report).answer is not AnswerForm.LABEL:
+    if write.kind_of(report).answer is not AnswerForm.LABEL:
         return
     found, labels = shown_model(report), report.labels
     if found is None:
@@ -234,7 +224,7 @@ def confusion(report: Report) -> Parts:
     model, scores = found
     yield "lead", f"Rows are what is true, columns what {model} answered."
     yield blocks.Matrix(
-        caption=f"Confusion of {len(labels)} labels on {count(scores.rows)} holdout rows",
+        caption=f"Confusion of {len(labels)} labels on {write.count(scores.rows)} holdout rows",
         labels=labels,
         answers=(*labels, "invalid output"),
         counts=scores.confusion,
@@ -243,18 +233,20 @@ def confusion(report: Report) -> Parts:
 
 def metrics(report: Report) -> Parts:
     scores, free = report.folds or report.holdout, report.free
-    names = whole_list(kind_of(report), scores, free)
+    names = write.whole_list(write.kind_of(report), scores, free)
     if scores is None or not names:
         return
     rows: list[tuple[blocks.Cell, ...]] = []
     for name in names:
         own, other = find_metric(scores, name), find_metric(free, name)
-        freely = value_of(name, other.value) if other and other.value is not None else DASH
-        n = count(measured.n) if (measured := own or other) else DASH
-        shown = estimate(own) if own else DASH
-        rows.append((blocks.Code(name), shown, freely, n, blocks.Muted(direction(name))))
+        freely = (
+            write.value_of(name, other.value) if other and other.value is not None else write.DASH
+        )
+        n = write.count(measured.n) if (measured := own or other) else write.DASH
+        shown = estimate(own) if own else write.DASH
+        rows.append((blocks.Code(name), shown, freely, n, blocks.Muted(write.direction(name))))
     # with folds, what is decoded freely are the rows of the file that ships alone
-    others = f" ({count(free.rows)} rows)" if free and free.rows != scores.rows else ""
+    others = f" ({write.count(free.rows)} rows)" if free and free.rows != scores.rows else ""
     columns = f"metric | >value | >free decoding{others} | >rows | "
     caption = f"The tuned model on the holdout, {judged_by(report)}"
     yield blocks.table(caption, columns, rows, "narrow")
@@ -288,7 +280,7 @@ def classes(report: Report) -> Parts:
             _share(item.recall, f"no {words.support}"),
         )
         f1 = estimate(find_metric(scores, f"f1.{item.label}"))
-        counts = (count(item.support), count(item.predicted))
+        counts = (write.count(item.support), write.count(item.predicted))
         rows.append((blocks.Label(item.label), *shares, f1, *counts))
     columns = (
         f"{words.singular} | >precision | >recall | >F1 | >{words.support} | >{words.predicted}"
@@ -298,4 +290,4 @@ def classes(report: Report) -> Parts:
 
 
 def _share(value: float | None, reason: str) -> str:
-    return number(value) if value is not None else blocks.Muted(f"not computed: {reason}")
+    return write.number(value) if value is not None else blocks.Muted(f"not computed: {reason}")

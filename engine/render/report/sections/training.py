@@ -7,22 +7,9 @@ from collections.abc import Sequence
 
 from engine.evidence import CheckpointScore, ReplayResult, Report, TrainingSummary
 from engine.render import blocks
+from engine.render import number_format as write
 from engine.render.blocks import above, nice_range
 from engine.render.labels import absent, estimate, untrained
-from engine.render.number_format import (
-    NOTHING,
-    count,
-    counted,
-    direction,
-    duration,
-    epochs,
-    known,
-    millions,
-    number,
-    percent,
-    size,
-    value_of,
-)
 from engine.render.report.sections import Parts
 
 _WHOSE = {
@@ -36,26 +23,26 @@ def replay(report: Report) -> Parts:
     if result is None:
         return
     yield "lead", _WHOSE[result.sampled] + untrained(report)
-    reached = f"{percent(result.reached)}, asked: {percent(result.share)}"
+    reached = f"{write.percent(result.reached)}, asked: {write.percent(result.share)}"
     yield blocks.facts(
         ("text", "sampled from the base model" if result.sampled else "given"),
         ("share of learned tokens", reached),
         (
             "learned in an epoch",
-            f"{count(result.tokens)} tokens of {counted(result.texts, 'text')}",
+            f"{write.count(result.tokens)} tokens of {write.counted(result.texts, 'text')}",
         ),
-        ("beside", f"{count(result.own_tokens)} tokens of the task's rows"),
-        ("sampled" if result.sampled else "read", counted(result.read, "text")),
-        *((f"left out: {why}", count(texts)) for why, texts in result.left_out.items()),
-        ("sampling took", duration(result.seconds) if result.sampled else ""),
+        ("beside", f"{write.count(result.own_tokens)} tokens of the task's rows"),
+        ("sampled" if result.sampled else "read", write.counted(result.read, "text")),
+        *((f"left out: {why}", write.count(texts)) for why, texts in result.left_out.items()),
+        ("sampling took", write.duration(result.seconds) if result.sampled else ""),
     )
     yield "card", replay_line(result)
 
 
 def replay_line(result: ReplayResult) -> str:
     whose = "sampled from the base model" if result.sampled else "given"
-    texts = counted(result.texts, "text")
-    return f"replay: {texts} {whose}, {percent(result.reached)} of the learned tokens"
+    texts = write.counted(result.texts, "text")
+    return f"replay: {texts} {whose}, {write.percent(result.reached)} of the learned tokens"
 
 
 def start(report: Report) -> Parts:
@@ -63,10 +50,10 @@ def start(report: Report) -> Parts:
     if found is None:
         return
     yield "lead", report.base_model
-    size = millions(found.parameters)
+    size = write.millions(found.parameters)
     if found.kind == "fewer_layers":
         share = found.parameters / max(1, found.parameters_before)
-        before = millions(found.parameters_before)
+        before = write.millions(found.parameters_before)
         yield blocks.facts(
             ("layers", f"{len(found.kept)} of {found.of}: {', '.join(map(str, found.kept))}"),
             ("parameters", f"{size} of {before} ({100 * share:.0f} %)"),
@@ -93,10 +80,10 @@ def training(report: Report) -> Parts:
         yield from _checkpoints(report.checkpoints, summary)
     share = summary.trainable_parameters / (summary.total_parameters or 1)
     kept, resumed, peak = summary.kept_loss, summary.resumed_from_step, summary.peak_memory_bytes
-    loss = "" if kept is None else f" (validation loss {number(kept)})"
+    loss = "" if kept is None else f" (validation loss {write.number(kept)})"
     repeated = ""
     if twice := summary.repeated_rows:
-        repeated = f"; {count(twice)} {'was' if twice == 1 else 'were'} seen twice an epoch"
+        repeated = f"; {write.count(twice)} {'was' if twice == 1 else 'were'} seen twice an epoch"
     batches = ""
     if sharing := summary.shared_prefix:
         batches = f"plain: {sharing.reason}"
@@ -110,17 +97,20 @@ def training(report: Report) -> Parts:
         ("backend", f"{summary.backend} {summary.backend_version}"),
         ("device", f"{summary.device}, {summary.precision}"),
         ("processes", f"{summary.processes}, together" if summary.processes else ""),
-        ("steps", f"{count(summary.steps)} ({epochs(summary.epochs)})"),
-        ("rows", f"{count(summary.rows)}{packed(summary)}{repeated}"),
-        ("supervised tokens", f"{count(summary.supervised_tokens)} an epoch"),
+        ("steps", f"{write.count(summary.steps)} ({write.epochs(summary.epochs)})"),
+        ("rows", f"{write.count(summary.rows)}{packed(summary)}{repeated}"),
+        ("supervised tokens", f"{write.count(summary.supervised_tokens)} an epoch"),
         ("batches", batches),
-        ("trained parameters", f"{millions(summary.trainable_parameters)} ({percent(share)})"),
-        ("kept step", f"{count(summary.kept_step)}{loss}"),
+        (
+            "trained parameters",
+            f"{write.millions(summary.trainable_parameters)} ({write.percent(share)})",
+        ),
+        ("kept step", f"{write.count(summary.kept_step)}{loss}"),
         ("stopped early", "yes" if summary.stopped_early else "no"),
         ("continued from", f"step {resumed}" if resumed is not None else "the start"),
-        ("norm of the change", number(summary.adapter_norm)),
-        ("time", duration(summary.seconds)),
-        ("peak of memory", NOTHING if peak is None else size(peak)),
+        ("norm of the change", write.number(summary.adapter_norm)),
+        ("time", write.duration(summary.seconds)),
+        ("peak of memory", write.NOTHING if peak is None else write.size(peak)),
     )
 
 
@@ -180,20 +170,20 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> Parts:
     name = items[0].metric.name
     curve = blocks.measured_curve((item.step, item.metric) for item in items)
-    texts = (f"step {item.step} {value_of(name, item.metric.value)}" for item in items)
+    texts = (f"step {item.step} {write.value_of(name, item.metric.value)}" for item in items)
     label = f"{name} on validation by checkpoint: {', '.join(texts)}"
     rows: list[tuple[blocks.Cell, ...]] = []
     for item in items:
-        step: blocks.Cell = count(item.step)
+        step: blocks.Cell = write.count(item.step)
         if item.step == summary.kept_step:
             step = blocks.Strong(f"{step}, kept")
-        losses = (known(item.loss), known(item.eval_loss))
+        losses = (write.known(item.loss), write.known(item.eval_loss))
         rows.append((step, f"{item.epoch:.2f}", *losses, estimate(item.metric)))
     columns = (
         ">step | >epoch | >training loss | >validation loss",
         blocks.Column(blocks.Code(name), "number"),
     )
-    yield blocks.Heading(f"{name} on the validation rows, by checkpoint ({direction(name)})")
+    yield blocks.Heading(f"{name} on the validation rows, by checkpoint ({write.direction(name)})")
     yield _by_step(summary, (curve,), nice_range(curve.heights), label)
     yield blocks.table("Checkpoints on the validation rows", columns, rows, "narrow")
 
@@ -202,5 +192,5 @@ def packed(summary: TrainingSummary) -> str:
     """Say what stood in the rows, where a long document makes several blocks; empty where none were packed."""
     if summary.packed_documents is None:
         return ""
-    padding = percent(summary.padding or 0.0)
-    return f", packed from {count(summary.packed_documents)} blocks of documents, {padding} padding"
+    padding = write.percent(summary.padding or 0.0)
+    return f", packed from {write.count(summary.packed_documents)} blocks of documents, {padding} padding"

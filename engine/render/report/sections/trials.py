@@ -8,6 +8,7 @@ from engine.evidence import Fit, LearningCurve, Report, Scores, Seeds, SweepResu
 from engine.recipe.methods import ADAPTER_KEYS
 from engine.recipe.sweeps import setting_words, value_words
 from engine.render import blocks
+from engine.render import number_format as write
 from engine.render.blocks import nice_range
 from engine.render.labels import (
     checks_of,
@@ -16,21 +17,6 @@ from engine.render.labels import (
     find_metric,
     has_classes,
     main_metric,
-)
-from engine.render.number_format import (
-    DASH,
-    column_name,
-    count,
-    duration,
-    interval_of,
-    is_share,
-    known,
-    metric_text,
-    millions,
-    number,
-    percent,
-    prose_name,
-    value_of,
 )
 from engine.render.report.sections import Parts
 
@@ -60,9 +46,9 @@ def learning(report: Report) -> Parts:
         named, rows = class_words(report), list[tuple[blocks.Cell, ...]]()
         for row in folds.classes:
             f1 = estimate(find_metric(folds, f"f1.{row.label}"))
-            rows.append((blocks.Code(row.label), f1, count(row.support)))
+            rows.append((blocks.Code(row.label), f1, write.count(row.support)))
         columns = f"{named.singular} | >F1 | >{named.support}"
-        caption = f"Every {named.singular} on all {count(folds.rows)} rows"
+        caption = f"Every {named.singular} on all {write.count(folds.rows)} rows"
         layout = "tall" if len(rows) > _MANY_ROWS else "narrow"
         yield blocks.table(caption, columns, rows, layout)
     # A model that has not learned the rows it has is no reason to ask for more of them.
@@ -78,9 +64,9 @@ def learning_lines(
 ) -> list[str]:
     lines = [f"learning curve: {curve.message}" for curve in curves]
     if folds:
-        value = metric_text(find_metric(folds, metric))
-        judged = f"on {count(folds.rows)} rows, each judged by a model that did not see it"
-        lines.append(f"cross-validation: {prose_name(metric)} {value} {judged}")
+        value = write.metric_text(find_metric(folds, metric))
+        judged = f"on {write.count(folds.rows)} rows, each judged by a model that did not see it"
+        lines.append(f"cross-validation: {write.prose_name(metric)} {value} {judged}")
     return lines
 
 
@@ -93,21 +79,21 @@ def _curve(curve: LearningCurve, metric: str) -> Parts:
     measured = [(point.share, find_metric(point.scores, metric)) for point in points]
     line = blocks.measured_curve(measured)
     texts = (
-        f"{share:.0%} of the rows {value_of(metric, found.value if found else None)}"
+        f"{share:.0%} of the rows {write.value_of(metric, found.value if found else None)}"
         for share, found in measured
     )
     yield blocks.LineChart(
         label=f"{metric} of the {model}: {', '.join(texts)}",
         curves=(line,),
         end=1.0,
-        span=(0.0, 1.0) if is_share(metric) else nice_range(line.heights),
+        span=(0.0, 1.0) if write.is_share(metric) else nice_range(line.heights),
         ticks=tuple((point.share, f"{point.share:.0%}") for point in points),
         across="training rows",
     )
     rows = [(_AVERAGES.get(metric, metric), *_values(curve, metric))]
     names = (blocks.Code(item.label) for item in points[-1].scores.classes)
     rows += [(name, *_values(curve, f"f1.{name}")) for name in names]
-    shares = (f"{point.share:.0%}: {count(point.rows)} rows" for point in points)
+    shares = (f"{point.share:.0%}: {write.count(point.rows)} rows" for point in points)
     first, columns = ("F1", "F1 of") if metric in _AVERAGES else ("metric", "metric")
     yield blocks.table(
         f"{first} of the {model} by training rows",
@@ -122,10 +108,10 @@ def _values(curve: LearningCurve, name: str) -> list[str]:
     found = [find_metric(point.scores, name) for point in curve.points]
     values = [metric.value if metric else None for metric in found]
     before, after = values[-2:] if len(values) > 1 else (None, None)
-    last = DASH
+    last = write.DASH
     if after is not None and before is not None:
-        last = value_of(name, after - before, signed=True)
-    return [*(value_of(name, value) for value in values), last]
+        last = write.value_of(name, after - before, signed=True)
+    return [*(write.value_of(name, value) for value in values), last]
 
 
 _MOST_METRICS = 8
@@ -146,10 +132,10 @@ def seeds(report: Report) -> Parts:
     for run in result.runs:
         values = {metric.name: metric.value for metric in run.metrics}
         same = run.agreement.value if run.agreement else None
-        shown = (value_of(name, values.get(name)) for name in names)
-        rows.append((str(run.seed), known(same, percent), *shown))
+        shown = (write.value_of(name, values.get(name)) for name in names)
+        rows.append((str(run.seed), write.known(same, write.percent), *shown))
     spread = {item.metric: item for item in result.spread}
-    rows.append(("mean", "", *(value_of(name, spread[name].mean) for name in names)))
+    rows.append(("mean", "", *(write.value_of(name, spread[name].mean) for name in names)))
     rows.append(("deviation", "", *(f"{spread[name].deviation:.4f}" for name in names)))
     columns = ("seed | >same answers", *blocks.numbers(map(blocks.Code, names)))
     yield blocks.table("Every seed on the holdout", columns, rows, "narrow")
@@ -161,7 +147,9 @@ def seeds_line(result: Seeds, metric: str) -> str:
     names = ", ".join(str(run.seed) for run in result.runs)
     if spread is None:
         return f"seeds {names}: {metric} has no spread"
-    mean, low, high = (value_of(metric, value) for value in (spread.mean, spread.low, spread.high))
+    mean, low, high = (
+        write.value_of(metric, value) for value in (spread.mean, spread.low, spread.high)
+    )
     noise = f"deviation {spread.deviation:.4f}, from {low} to {high}"
     return f"{metric} over {len(result.runs)} seeds ({names}): mean {mean}, {noise}"
 
@@ -175,25 +163,28 @@ def sweep(report: Report) -> Parts:
     keys = list(dict.fromkeys(key for item in result.settings for key in item.values))
     rows = []
     for at, item in enumerate(result.settings):
-        behind, distance = item.behind, DASH
+        behind, distance = item.behind, write.DASH
         if behind is not None and behind.value is not None:
-            ends = interval_of(behind.name, behind.interval, signed=True)
-            distance = f"{value_of(behind.name, behind.value)} {ends}".rstrip()
+            ends = write.interval_of(behind.name, behind.interval, signed=True)
+            distance = f"{write.value_of(behind.name, behind.value)} {ends}".rstrip()
         rows.append(
             (
-                *(value_words(item.values[key]) if key in item.values else DASH for key in keys),
-                metric_text(item.metric),
+                *(
+                    value_words(item.values[key]) if key in item.values else write.DASH
+                    for key in keys
+                ),
+                write.metric_text(item.metric),
                 distance,
-                known(item.validation_loss, number),
-                known(item.trainable_parameters, millions),
-                known(item.steps, count),
-                known(item.seconds, duration),
+                write.known(item.validation_loss, write.number),
+                write.known(item.trainable_parameters, write.millions),
+                write.known(item.steps, write.count),
+                write.known(item.seconds, write.duration),
                 "chosen" if at == result.chosen else _remark(item),
             )
         )
     columns = (
         *blocks.numbers(map(blocks.Code, keys)),
-        f">{column_name(result.metric)} on validation | >behind the best | >validation loss",
+        f">{write.column_name(result.metric)} on validation | >behind the best | >validation loss",
         ">trainable | >steps | >time | ",
     )
     yield blocks.table("Every setting on the validation rows", columns, rows, "narrow")
@@ -225,10 +216,10 @@ def sweep_sentences(report: Report, result: SweepResult) -> list[str]:
 
 def choice_line(result: SweepResult) -> str:
     """The setting that was chosen, and how many of the others the rows do not tell from it."""
-    best = value_of(result.metric, result.winner.metric.value)
+    best = write.value_of(result.metric, result.winner.metric.value)
     chosen = (
-        f"chosen of {len(result.settings)} settings by {prose_name(result.metric)} {best} on {count(result.rows)} "
-        f"validation rows: {setting_words(result.winner.values)}"
+        f"chosen of {len(result.settings)} settings by {write.prose_name(result.metric)} {best} on "
+        f"{write.count(result.rows)} validation rows: {setting_words(result.winner.values)}"
     )
     equal = sum(item.may_be_as_good for item in result.settings)
     lost = sum(item.metric.value is None for item in result.settings)
@@ -248,6 +239,6 @@ def sweep_lines(result: SweepResult) -> list[str]:
     lines = [choice_line(result)]
     for at, item in enumerate(result.settings):
         mark, remark = ("*", "") if at == result.chosen else (" ", _remark(item))
-        shown = f"{setting_words(item.values)}: {metric_text(item.metric)}"
+        shown = f"{setting_words(item.values)}: {write.metric_text(item.metric)}"
         lines.append(f"{mark} {shown} {remark}".rstrip())
     return lines

@@ -78,7 +78,7 @@ RULE = '''"""Rules about names."""
 
 from __future__ import annotations
 
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.text.source import FilledText
 
 

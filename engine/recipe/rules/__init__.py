@@ -1,21 +1,45 @@
-"""Rules that span several keys: one function each; the pages of their codes stand in `engine/codes/rules`.
+"""Rules that span several keys: one function each. Every module of this package is imported here: there is no list.
 
-Every module of this package is imported here, and its rules are known thereby: there is no list of them.
+The page of each code stands in `engine/codes/rules`. The part under `Wrong` of a page is laid over a valid recipe by
+`tests/unit/recipe/test_rules.py`, which expects the code at the place that `▸` marks; that under `Right`, what changes,
+is laid over both, and nothing is wrong then. `# no KEY` takes a key out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Final
 
 from engine.errors import Problem
-from engine.recipe.rules.rule import RULES, Rule
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.source import FilledText
+from engine.values import Value
 
-__all__ = ["RULES", "check_rules"]
+Problems = Iterator[Problem]
+Check = Callable[[FilledText], Problems]
+"""A recipe, defaults filled in, to what is wrong."""
+
+
+class Rule(Value, kw_only=False):
+    check: Check
+    reads: tuple[str, ...]
+    """Keys without which it cannot be checked: where one of them is mistyped, the rule is left out."""
+
+
+RULES: Final[list[Rule]] = []
+"""Every rule of the modules of this package, in the order in which they were imported."""
+
+
+def rule(*reads: str) -> Callable[[Check], Check]:
+
+    def register(check: Check) -> Check:
+        RULES.append(Rule(check, reads))
+        return check
+
+    return register
+
 
 # A rule registers itself when its module is imported, so importing all of them is the whole list.
 for _module in iter_modules(__path__):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from engine.kinds import KINDS, AnswerForm
 from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern, schema_at
 from engine.recipe.prompt import NO_LABEL
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import with_suggestion

@@ -11,8 +11,8 @@ from engine.errors import Problem, listed
 from engine.kinds import KINDS
 from engine.recipe.prompt import TemplateError, fields
 from engine.recipe.references import REPLAY_SOURCES
+from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.kinds import reads_input
-from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import with_suggestion

@@ -9,7 +9,7 @@ from engine.kinds import KINDS, Decoding
 from engine.recipe.methods import FEWEST_TO_CALIBRATE, has_validation
 from engine.recipe.model import ONNX
 from engine.recipe.references import PROBE_KINDS, PROBES, parts_of, written_references
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import format_of
 from engine.recipe.text.source import FilledText

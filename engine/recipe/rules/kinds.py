@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.errors import listed
 from engine.kinds import KINDS
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.source import FilledText
 
@@ -48,11 +48,11 @@ def keys_fit_the_kind(recipe: FilledText) -> Problems:
     if kind is None:
         return  # the schema reports it
     for key in kind.needs:
-        path = tuple(key.split("."))
-        if value_at(recipe, path) is None:
+        needed = tuple(key.split("."))
+        if value_at(recipe, needed) is None:
             message = f"missing; {recipe['task']['kind']} cannot do without it"
             hint = f"see: recipe schema {key}"
-            yield recipe.problem("R240", message, at=path, key=True, hint=hint)
+            yield recipe.problem("R240", message, at=needed, key=True, hint=hint)
     reported: list[KeyPath] = []
     for path in _KEYS:
         key = dotted(path)

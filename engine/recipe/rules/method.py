@@ -11,7 +11,7 @@ from typing import Any, Final
 from engine.kinds import KINDS, Turns
 from engine.recipe.baselines import ASKS_BASE_MODEL, kind_and_spec, written_baselines
 from engine.recipe.methods import ADAPTER_KEYS, ATTENTION, USUAL_BATCH, has_validation
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.sweeps import value_words
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import FilledText
@@ -184,20 +184,20 @@ def full_has_no_adapter(recipe: FilledText) -> Problems:
 @rule("method")
 def ranks_and_targets_fit(recipe: FilledText) -> Problems:
     method, ranks = recipe["method"], recipe["method"].get("ranks", {})
-    only, at = method.get("train_only"), ("method", "train_only")
+    only, frozen = method.get("train_only"), ("method", "train_only")
     if only is not None and method["kind"] != "full":
         message = f"`train_only` freezes a part of full training; method.kind is `{method['kind']}`"
         hint = "write `layers` for which layers get an adapter, or `kind: full`"
-        yield recipe.problem("R345", message, at=at, key=True, hint=hint)
+        yield recipe.problem("R345", message, at=frozen, key=True, hint=hint)
     if only is not None and not only.get("layers") and not only.get("embeddings"):
         hint = "write `train_only: {layers: last_2}`"
-        yield recipe.problem("R346", "every weight would be frozen", at=at, hint=hint)
+        yield recipe.problem("R346", "every weight would be frozen", at=frozen, hint=hint)
     targets, rank, alpha = method["target_modules"], method["rank"], method.get("alpha")
     for number, name in enumerate(targets if isinstance(targets, list) else ()):
         if isinstance(name, str) and name.rpartition(".")[2] in _WORDS:
             message = f"an adapter beside `{name}` cannot be merged"
-            at = ("method", "target_modules", number)
-            yield recipe.problem("R352", message, at=at, hint="delete it from the list")
+            target = ("method", "target_modules", number)
+            yield recipe.problem("R352", message, at=target, hint="delete it from the list")
     targets = ATTENTION if targets == "attention" else targets
     for name, own in ranks.items():
         at = ("method", "ranks", name)
@@ -206,8 +206,8 @@ def ranks_and_targets_fit(recipe: FilledText) -> Problems:
             yield recipe.problem("R347", message, at=at, key=True, hint="such as `q_proj`")
         # of all linear layers: which there are is known when the base model is at hand
         elif not isinstance(targets, str) and name not in targets:
-            hint = suggestion(name, targets, f"modules with an adapter are {', '.join(targets)}")
-            yield recipe.problem("R347", f"`{name}` gets no adapter", at=at, key=True, hint=hint)
+            near = suggestion(name, targets, f"modules with an adapter are {', '.join(targets)}")
+            yield recipe.problem("R347", f"`{name}` gets no adapter", at=at, key=True, hint=near)
         # else twice the rank, or the same everywhere
         if alpha is not None and not method.get("rslora") and alpha * own % rank:
             message = f"at rank {own} alpha / rank {alpha / rank:g} needs an alpha of {alpha * own / rank:g}"

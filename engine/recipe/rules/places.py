@@ -11,7 +11,7 @@ from engine.files.reading import require_data
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
 from engine.recipe.references import asked_models, references_of, written_paths, written_references
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.paths import absolute, as_typed, from_here, is_pattern, names_in
 from engine.recipe.text.source import FilledText

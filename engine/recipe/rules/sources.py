@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.errors import listed
 from engine.recipe.references import REPLAY_SOURCES
+from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.places import (
     RELATIVE,
     climbs,
@@ -15,7 +16,6 @@ from engine.recipe.rules.places import (
     hint_of_path,
     is_of_one_machine,
 )
-from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.teacher import SOURCES, written_sources
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import (

@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.recipe.methods import has_validation
 from engine.recipe.model import BY_ORDER
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.text.source import FilledText
 from engine.values import replace
 

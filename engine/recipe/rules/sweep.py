@@ -8,6 +8,7 @@ from engine.errors import Problem, Severity
 from engine.kinds import KINDS
 from engine.recipe.methods import ADAPTER_KEYS, has_validation, method_of
 from engine.recipe.metrics import is_measured
+from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
     loss_has_a_choice,
@@ -15,7 +16,6 @@ from engine.recipe.rules.method import (
     options_stand_once,
     ranks_and_targets_fit,
 )
-from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import validation_steers
 from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, written_settings
 from engine.recipe.text.source import FilledText

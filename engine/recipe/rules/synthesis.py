@@ -11,7 +11,7 @@ from engine.kinds import KINDS
 from engine.recipe.baselines import name_of, written_baselines
 from engine.recipe.prompt import TemplateError, fields
 from engine.recipe.references import JUDGE, SYNTHESIZE, WRITER
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.teacher import JUDGE_NAME, LABEL, WRITER_NAME
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import FilledText

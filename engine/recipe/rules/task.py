@@ -10,8 +10,8 @@ from typing import Any, Final
 from engine.kinds import KINDS
 from engine.recipe.patterns import UNREADABLE, compiled
 from engine.recipe.prompt import LABELS_TOKEN, WORD, TemplateError, fields, unnamed_labels
+from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.data import no_such_label
-from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import UNWANTED, KeyPath
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import folded, unlike, unseen

@@ -8,7 +8,7 @@ from engine.errors import listed
 from engine.kinds import KINDS
 from engine.recipe.baselines import BASELINES, LEARNED, kind_and_spec, name_of, written_baselines
 from engine.recipe.methods import are_drawn_from_train
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.sweeps import written_settings
 from engine.recipe.teacher import MODEL, NAME, OF_SOFT, RATIOS, SOURCES, model_keys, written_sources
 from engine.recipe.text.source import FilledText
@@ -116,8 +116,8 @@ def answers_only_train(recipe: FilledText) -> Problems:
     if "confidence" in teacher["keep"] and (is_baseline or "endpoint" in model_keys(teacher)):
         who = "a baseline" if is_baseline else "a server"
         message = f"{who} does not say how probable its answers are"
-        at = ("teacher", "keep", "confidence")
-        yield recipe.problem("R321", message, at=at, key=True, hint="delete it")
+        bound = ("teacher", "keep", "confidence")
+        yield recipe.problem("R321", message, at=bound, key=True, hint="delete it")
     for position, written in enumerate(written_sources(teacher)):
         at = (*SOURCES, position)
         if "into" in written:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from engine.codes import all_codes
-from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules import Problems, rule
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema import recipe_schema, walk

@@ -273,7 +273,7 @@ class RowWriter:
         value = synthesis_of(self.recipe)
         judge = judge_of(value)
         # with none, each vote would be the same question
-        several = usual_shots("few_shot", len(self.recipe.task.labels))
+        several = usual_shots(len(self.recipe.task.labels))
         shots = judge.shots or (several if value.agreement.votes > 1 else 0)
         return replace(judge, shots=min(shots, MOST_SHOTS))
 

@@ -297,8 +297,8 @@ def _summary(state: RunState) -> str:
     name, why = recipe.name, state.stop.why if state.stop else ""
     if state.outcome == "inconclusive":
         judge = "verify" if "verify" in state.artifacts else "gate"
-        found = results.verdict(state.artifacts, judge)
-        undecided = [one for one in found.checks if one.status is Status.INCONCLUSIVE]
+        checks = results.verdict(state.artifacts, judge).checks
+        undecided = [one for one in checks if one.status is Status.INCONCLUSIVE]
         # where answers are gone, or the value is at its bound, more rows would decide nothing
         if undecided and all(one.got is None or CLOSE in one.note for one in undecided):
             return f"it cannot be decided whether {name} is good enough: {why}"
@@ -306,31 +306,25 @@ def _summary(state: RunState) -> str:
     if state.outcome == results.INTERRUPTED:
         from engine.backends import trainer_state  # only where there may be checkpoints
 
-        keys = [one.key for one in state.records if one.status is StageStatus.INTERRUPTED]
-        folders = (state.store.root / SCRATCH / key / "output" for key in keys)
-        outputs = [folder for folder in folders if folder.is_dir()]
-        saved = [
-            step
-            for output in outputs
-            for step, at in trainer_state.checkpoints(output)
-            if trainer_state.is_complete(at)
-        ]
         again = "reuses what is finished"
-        if saved:
-            again = f"continues from step {max(saved)} of the training"
-        elif outputs:
-            again += "; the training starts again, for no checkpoint was saved"
+        for one in state.records:
+            output = state.store.root / SCRATCH / one.key / "output"
+            if one.status is StageStatus.INTERRUPTED and output.is_dir():
+                found = trainer_state.checkpoints(output)
+                saved = [step for step, at in found if trainer_state.is_complete(at)]
+                again += "; the training starts again, for no checkpoint was saved"
+                if saved:
+                    again = f"continues from step {max(saved)} of the training"
         return f"the run was {why}: the same command {again}"
-    return {
-        "accepted": accepted_summary(recipe),
-        "refused": f"{name} is not good enough to ship: {why}",
-        "baseline_passes": f"no training needed: {why}",
-        "failed": f"the run could not finish: {why}",
-        results.TEACHER_NO_BETTER: f"nothing was trained: {why}",
-        results.NOT_REVIEWED: f"nothing was trained: {why}",
-        results.NOTHING_ADDED: f"nothing was trained: {why}",
-        "stopped": f"stopped as asked: {why}",
-    }[state.outcome]
+    if state.outcome == "accepted":
+        return accepted_summary(recipe)
+    words = {
+        "refused": f"{name} is not good enough to ship",
+        "baseline_passes": "no training needed",
+        "failed": "the run could not finish",
+        "stopped": "stopped as asked",
+    }
+    return f"{words.get(state.outcome, 'nothing was trained')}: {why}"
 
 
 def _next_steps(state: RunState, shown: str, diagnosis: Diagnosis | None) -> tuple[str, ...]:
@@ -370,24 +364,20 @@ def _next_steps(state: RunState, shown: str, diagnosis: Diagnosis | None) -> tup
             *steps_of_passing(recipe, _passing(state), shown),
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
         )
-    before = (results.TEACHER_NO_BETTER, results.NOT_REVIEWED, results.NOTHING_ADDED)
-    return _steps_before_training(state, shown) if state.outcome in before else (again,)
+    return (again,) if state.outcome == "stopped" else _steps_before_training(state, shown)
 
 
 def _steps_before_training(state: RunState, shown: str) -> tuple[str, ...]:
-    typed = as_typed(shown)
+    typed, found = as_typed(shown), results.synthetic(state.artifacts)
     if state.outcome == results.TEACHER_NO_BETTER:
         return (
             "name a better teacher, or train without one",
             f"to ask it all the same: set teacher.stop_if_teacher_is_no_better: false in {shown}",
         )
-    found = results.synthetic(state.artifacts)
     if state.outcome == results.NOTHING_ADDED:
         if found is not None and not found.kept:
-            return (
-                f"recipe synthetic {typed} --refused",
-                "change the prompt, or name another model",
-            )
+            changed = "change the prompt, or name another model"
+            return (f"recipe synthetic {typed} --refused", changed)
         return ("give the teacher other rows, lower its keep.confidence, or name another one",)
     if found is None or found.review is None:
         return (f"recipe synthetic {typed}",)

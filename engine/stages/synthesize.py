@@ -40,7 +40,7 @@ from engine.recipe.teacher import (
     synthesis_of,
     written_synthesis_keep,
 )
-from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
+from engine.training.added_rows import baselines_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
 from engine.values import replace, to_json
 
@@ -119,10 +119,9 @@ def run(context: StageContext) -> None:
     work = _Synthesis(context)
     written = work.written()
     result, kept = work.kept(written)
-    added = AddedRows(rows=kept, product=PRODUCT, stage="synthesize", by="synthetic")
-    check_rendering(context, keep_rows(context, added), PRODUCT)
-    asked = [one for one in on_added_rows(context.recipe) if not work.asker.why_absent(one)]
-    beside = [baseline_on(work.asker, one, added) for one in asked]
+    added = keep_rows(context, kept, product=PRODUCT, stage="synthesize")
+    check_rendering(context, added, PRODUCT)
+    beside = baselines_on(work.asker, kept, by="synthetic")
     write_json(context.workdir / BASELINES, beside)
     write_json(context.workdir / SYNTHETIC, to_json(result))
 
@@ -152,11 +151,9 @@ class _Synthesis:
             # Of a server that is gone, say what would stand in for it.
             stored = "bring the store of the run that has asked it: its answers are not asked again"
             hints = [f"{one.hint}; or {stored}" if one.hint else stored for one in error.problems]
+            pairs = zip(error.problems, hints, strict=True)
             raise StageError(
-                [
-                    replace(one, hint=hint) if one.code in UNREACHED else one
-                    for one, hint in zip(error.problems, hints, strict=True)
-                ]
+                [replace(one, hint=x) if one.code in UNREACHED else one for one, x in pairs]
             ) from error
 
     def kept(self, written: WrittenRows) -> tuple[SyntheticResult, list[Example]]:

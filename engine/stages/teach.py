@@ -39,7 +39,7 @@ from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference, Source
 from engine.recipe.teacher import on_added_rows, written_keep
 from engine.store import Artifact
-from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
+from engine.training.added_rows import baselines_on, count_labels, keep_rows
 from engine.training.rendered import check_rendering
 from engine.training.soft_targets import refuse_other_tokenizer
 from engine.values import replace, to_json
@@ -106,15 +106,12 @@ def run(context: StageContext) -> None:
     result, kept, beside = teaching.judge(), list[Example](), list[dict[str, Any]]()
     if result.is_better or not given(context.recipe.teacher).stop_if_teacher_is_no_better:
         kept, result = teaching.answered(teaching.rows(), result)
-        check_rendering(context, keep_rows(context, _added(kept)), PRODUCT)
+        added = keep_rows(context, kept, product=PRODUCT, stage="teach")
+        check_rendering(context, added, PRODUCT)
         result = teaching.on_holdout(result)
-        # the baselines that are trained on the teacher's rows too, and can be had
-        learned = [
-            one for one in on_added_rows(context.recipe) if not teaching.asker.why_absent(one)
-        ]
-        beside = [baseline_on(teaching.asker, one, _added(kept)) for one in learned]
+        beside = baselines_on(teaching.asker, kept, by="answered by the teacher")
     else:
-        keep_rows(context, _added(kept))
+        keep_rows(context, kept, product=PRODUCT, stage="teach")
     write_json(context.workdir / BASELINES, beside)
     write_json(context.workdir / FILE, to_json(teaching.spent(result)))
 
@@ -274,7 +271,3 @@ class _Teaching:
             cost=cost,
             seconds=round(sum(one.seconds for one in self.made), 3),
         )
-
-
-def _added(kept: Sequence[Example]) -> AddedRows:
-    return AddedRows(rows=kept, product=PRODUCT, stage="teach", by="answered by the teacher")

@@ -58,14 +58,10 @@ def svm_curve(
     # A hint never ends a run.
     except StageError as error:
         return unknown_curve(MODEL, judged_on=judged_on, reason=error.problems[0].message)
-    judged = [
-        ShareResult(
-            share=part,
-            rows=round(part * len(train)),
-            predictions=read_predictions(made.file(_file(part))),
-        )
-        for part in SHARES
-    ]
+    judged = []
+    for part in SHARES:
+        found, rows = read_predictions(made.file(_file(part))), round(part * len(train))
+        judged.append(ShareResult(share=part, rows=rows, predictions=found))
     return learning_curve(MODEL, judged, Judging.of(recipe), judged_on=judged_on)
 
 

@@ -111,7 +111,7 @@ def pick_shots(
     As evenly over the labels as they go. Without a `count`: two of each label, one where two of each
     would be more than 16, and 16 where there are more labels than that; of tasks without labels, 4.
     """
-    wanted = count or usual_shots("few_shot", len(task.labels))
+    wanted = count or usual_shots(len(task.labels))
     # by content: another order of the rows in the file draws the same shots
     ranked = sorted(train, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest())
     # short texts in their order, then the others from the shortest on
@@ -145,9 +145,9 @@ def nearest_shots(
     ]
 
 
-def usual_shots(kind: str, labels: int) -> int:
-    """Return the answered examples of a baseline that names no number, by its kind and the number of labels."""
-    if kind == "retrieved_few_shot" or not labels:
+def usual_shots(labels: int) -> int:
+    """Return the answered examples of a baseline that names no number, by the number of labels."""
+    if not labels:
         return SHOTS
     each = SHOTS_PER_LABEL if SHOTS_PER_LABEL * labels <= MOST_SHOTS else 1
     return min(MOST_SHOTS, each * labels)

@@ -190,10 +190,6 @@ def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
         config = _config_of(base) if isinstance(base, PathRef) else {}
         for key in COPIED:
             yield f"model.model_config.{key}", config[key], "base_model"
-    yield from _model_details(config)
-
-
-def _model_details(config: Mapping[str, Any]) -> Iterator[Line]:
     rope = config.get("rope_parameters") or {}
     theta = rope.get("rope_theta", config.get("rope_theta", 10_000.0))
     details: dict[str, Json] = {
@@ -203,8 +199,8 @@ def _model_details(config: Mapping[str, Any]) -> Iterator[Line]:
         "rope_interleaved": False,
         "tie_word_embeddings": bool(config.get("tie_word_embeddings", False)),
     }
-    for key, value in details.items():
-        yield f"model.model_config.{key}", value, "base_model"
+    for key, detail in details.items():
+        yield f"model.model_config.{key}", detail, "base_model"
 
 
 def _fall(method: Method, plan: Schedule) -> dict[str, Json]:

@@ -423,12 +423,10 @@ def _differences(path: str, old: Any, new: Any) -> list[str]:
         return ["a data source changed"]
     if isinstance(old, Mapping | list) or isinstance(new, Mapping | list):
         return [f"{path} changed"]
-    return [f"{path} {_short(old)} -> {_short(new)}"]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else f"{text[:12]}…"  # a digest or a sentence
+    # Longer ones are digests or sentences.
+    texts = (str(value) for value in (old, new))
+    before, after = (text if len(text) <= 24 else f"{text[:12]}…" for text in texts)
+    return [f"{path} {before} -> {after}"]
 
 
 def moving(recipe: Recipe) -> tuple[str, ...]:

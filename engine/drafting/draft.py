@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +16,10 @@ from engine.drafting.encodings import RECOGNISED
 from engine.drafting.gather import Gathered, gather, with_plain_tools, written
 from engine.drafting.guess import groupings, guess
 from engine.drafting.inputs import inputs_of, unpacked
-from engine.drafting.label_columns import plain_name
-from engine.drafting.layout_table import SPLIT, columns_of
+from engine.drafting.layout_table import SPLIT
 from engine.drafting.plan import DraftPlan, Sizes, row_sizes, sizes_for
 from engine.drafting.profile import Profile
-from engine.drafting.roles import other_texts, tells_apart, without_whole
+from engine.drafting.roles import without_whole
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
@@ -176,16 +174,10 @@ def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> G
     try:
         with unpacked(files) as found:
             # What an archive was unpacked to is gone when the draft is read.
-            read = partial(
-                gather, inputs_of(found), encoding=wishes.encoding, rows_file=rows_file,
+            return gather(
+                inputs_of(found), encoding=wishes.encoding, rows_file=rows_file,
                 must_write=found != list(files),
             )  # fmt: skip
-            kept = read(keep_names=True)
-            # Files can be read as they stand where no column that a draft uses, or offers, has to be renamed.
-            if all(name == plain_name(name) for name in columns_of(kept.profile.kept)):
-                return kept
-            is_plain = not kept.rows and _uses_plain_names(_profile(kept, wishes), wishes)
-            return kept if is_plain else read()
     except DataError as error:
         problems = list(error.problems)
         for at, problem in enumerate(problems):
@@ -196,20 +188,6 @@ def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> G
             hint = RECOGNISED if problem.code == "D322" else problem.hint
             problems[at] = replace(problem, message=message, hint=hint)
         raise DataError(problems) from None
-
-
-def _uses_plain_names(profile: Profile, wishes: DraftOptions) -> bool:
-    try:
-        found = guess(profile, wishes)
-    except RecipeError:
-        return False
-    used = [*found.texts, *found.fields, *found.pair, found.label, found.split]
-    used += [one.column for one in (found.spans, found.turns) if one is not None]
-    used += other_texts(profile, used)
-    text, label = (profile.columns.get(name) for name in (found.text, found.label))
-    if text is not None and label is not None:
-        used.append(tells_apart(profile, text, label))
-    return all(name == plain_name(name) for name in used)
 
 
 def _too_few(name: str, why: str) -> RecipeError:

@@ -11,7 +11,7 @@ from engine.data.examples.template import found_at
 from engine.drafting.layout_table import PATTERNS
 from engine.drafting.plan import FOLDED, DraftPlan
 from engine.drafting.profile import is_called
-from engine.drafting.roles import other_texts, tells_apart
+from engine.drafting.roles import other_texts
 from engine.kinds import AnswerForm
 from engine.recipe.model import Reference
 from engine.recipe.text.dump import spelled_in_flow
@@ -117,15 +117,9 @@ def notes(plan: DraftPlan, model: Reference) -> Iterator[str]:
 
 
 def _of_columns(plan: DraftPlan) -> Iterator[str]:
-    """Yield why columns are not the label, which texts are not read, and what distinguishes equal texts."""
+    """Yield why columns are not the label, and which texts are not read."""
     guess, columns = plan.guess, plan.profile.columns
     for column in columns.values() if not plan.kind.has_turns else ():
-        if plan.kind.name == "text" and column.is_decimal:
-            one = next(iter(column.values))
-            yield (
-                f"`{column.name}` holds numbers with a decimal comma (`{one}`): written with a point, they could be"
-                " the label"
-            )
         empty = len(plan.profile.kept) - column.filled
         if column.name in (guess.text, guess.label) or not is_called(column.name, "label"):
             continue
@@ -139,12 +133,3 @@ def _of_columns(plan: DraftPlan) -> Iterator[str]:
         if left:
             names = ", ".join(f"`{name}`" for name in left)
             yield f'not read: {names}; task.input: "{asked}" takes them too'
-    is_sorted = plan.kind.answer is AnswerForm.LABEL and guess.text in columns
-    is_conflicting = is_sorted and "conflicting_labels" in plan.checks and len(guess.texts) == 1
-    if is_conflicting and (
-        name := tells_apart(plan.profile, columns[guess.text], columns[guess.label])
-    ):
-        yield (
-            f"texts have a label for each `{name}`:"
-            f' task.input: "{{{name}}}\\n{{{guess.text}}}" tells them apart, and keeps them'
-        )

@@ -6,18 +6,15 @@ Argilla: https://docs.argilla.io/latest/how_to_guides/import_export.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.drafting.layout_table import WORDS, Columns, Row, Rows, without
+from engine.drafting.layout_table import WORDS, Columns, Row, without
 from engine.drafting.marks import named_spans, spans_of
 
 Made = Iterator[dict[str, Any]]
 RESULTS: Final = ("annotations", "completions")
 """Keys of a task of Label Studio that hold what people marked."""
-RESPONSES: Final = ".responses"
-OF_ARGILLA: Final = ("_server_id", "status", "vectors", "external_id", "metadata")
 
 
 def _objects(value: object) -> list[Mapping[str, Any]]:
@@ -50,19 +47,6 @@ def label_studio(row: Row, _: Columns) -> Made:
     yield {**found, **spans}
 
 
-def has_one_label(rows: Rows, _: Columns) -> bool:
-    answers = {row.get("answer") for row in rows}
-    is_reviewed = {"accept", "reject"} <= answers <= {"accept", "reject", "ignore"}
-    return is_reviewed and len({str(row.get("label")) for row in rows}) == 1
-
-
-def yes_or_no(row: Row, _: Columns) -> Made:
-    # A row that was rejected is an example too.
-    if row.get("answer") in ("accept", "reject"):
-        name = str(row["label"])
-        yield {"text": row["text"], "label": name if row["answer"] == "accept" else f"not {name}"}
-
-
 def accepted(row: Row, _: Columns) -> Made:
     if row.get("answer") != "accept":
         return
@@ -75,54 +59,6 @@ def accepted(row: Row, _: Columns) -> Made:
         names = ("start", "end", "label")
         kept["spans"] = [{n: span.get(n) for n in names} for span in _objects(row["spans"])]
     yield kept
-
-
-def submitted(row: Row, _: Columns) -> Made:
-    """Yield what people submitted; what a model suggested is no answer."""
-    flat = row
-    if isinstance(row.get("responses"), Mapping):
-        answers = {f"{name}{RESPONSES}": value for name, value in row["responses"].items()}
-        flat = {"id": row.get("id"), **row["fields"], **answers}
-    rest = {
-        key: value
-        for key, value in flat.items()
-        if value is not None and key not in OF_ARGILLA and not re.search(r"\.responses|[.-]suggestion", key)
-    }  # fmt: skip
-    found = {
-        key.removesuffix(RESPONSES): _first_answer(value)
-        for key, value in flat.items()
-        if key.endswith(RESPONSES)
-    }
-    if any(value is not None for value in found.values()):
-        yield {**rest, **found}
-
-
-def _first_answer(values: object) -> object:
-    for one in values if isinstance(values, list) else ():
-        if not isinstance(one, Mapping) or "value" not in one:
-            return one
-        if one.get("status") in ("submitted", None):
-            return one["value"]
-    return None
-
-
-def last_branch(row: Row, _: Columns) -> Made:
-    """Yield the last branch of a tree of messages."""
-    nodes: Mapping[str, Any] = row["mapping"]
-    leaves = [name for name, node in nodes.items() if not node.get("children")]
-    at = str(row.get("current_node") or leaves[-1])
-    turns: list[dict[str, str]] = []
-    while at in nodes and len(turns) < len(nodes):
-        message = nodes[at].get("message") or {}
-        role = (message.get("author") or {}).get("role")
-        parts = (message.get("content") or {}).get("parts") or []
-        text = "\n".join(part for part in parts if isinstance(part, str)).strip()
-        # What follows the last answer teaches nothing.
-        if role in (("system", "user", "assistant") if turns else ("assistant",)) and text:
-            turns.append({"role": str(role), "content": text})
-        at = str(nodes[at].get("parent"))
-    if turns:
-        yield {"messages": turns[::-1]}
 
 
 def spacy(row: Row, at: Columns) -> Made:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,23 +86,21 @@ def _of_table(text: str, usual: str) -> Found:
         why = "two lines below the names say what its columns hold, as Orange writes them"
         return _rows_of(text[:start] + text[orange.end() :], usual, why)
     lines = text.splitlines(keepends=True)
-    head = cells_of(lines, usual, most=200)
-    width = len(head[0]) if head else 0
-    is_regular = width > 1 and sum(len(row) == width for row in head) >= 0.9 * len(head)
-    if is_regular and not _is_padded(head[:LOOKED_AT]):
-        again = _repeated_name(head[:LOOKED_AT])
+    head = cells_of(lines, usual, most=LOOKED_AT)
+    if head and (again := _repeated_name(head)):
         why = f"`{again}` names several of its columns: the others are numbered"
-        return _rows_of(text, usual, why) if again else None
+        return _rows_of(text, usual, why)
     # Decimal commas divide nothing; what is no table at all the reader reports with its line.
     for delimiter in (
         () if not head or divider_of(text, ";|\t") else dict.fromkeys((usual, *",;\t|"))
     ):
         table = cells_of(lines, delimiter, most=LOOKED_AT)
-        # Titles and notes have fewer cells than the rows below them.
-        widths = sorted(map(len, table[FEWEST:]))
-        most = widths[len(widths) // 2] if len(table) >= 8 else 0
-        titles = sum(bool(cell.strip()) for cell in table[0]) if table else 0
-        if most > 1 and titles <= max(1, 0.5 * most) and widths.count(most) >= 0.9 * len(widths):
+        # Titles and notes fill fewer cells than the rows below them.
+        widths = [sum(bool(cell.strip()) for cell in row) for row in table]
+        below = sorted(widths[FEWEST:])
+        most = below[len(below) // 2] if len(table) >= 8 else 0
+        is_full = sum(width > 0.6 * most for width in below) >= 0.9 * len(below)
+        if most > 1 and widths[0] <= max(1, 0.5 * most) and is_full:
             return _rows_of(text, delimiter, "lines stand above the names of its columns")
     return None
 
@@ -111,16 +108,6 @@ def _of_table(text: str, usual: str) -> Found:
 def _rows_of(text: str, delimiter: str, why: str) -> Found:
     table = cells_of(text.splitlines(keepends=True), delimiter)
     return (list(rows_below_header(table)), why) if table else None
-
-
-def _is_padded(table: Sequence[Sequence[str]]) -> bool:
-    """Whether a title stands in the first cell alone above full rows, as Excel saves a table below titles."""
-    first, *below = ([bool(cell.strip()) for cell in row] for row in table)
-    # Above the names of the columns there is nothing but titles and blank rows.
-    named = next((at for at, row in enumerate(below) if sum(row) > 1), 0)
-    full = [sum(row) > 2 for row in below[named:]]
-    is_title = len(first) > 2 and first[0] and sum(first) == 1
-    return is_title and len(full) > 5 and sum(full) >= 0.9 * len(full)
 
 
 def _repeated_name(table: Sequence[Sequence[str]]) -> str:
@@ -140,31 +127,12 @@ def _of_json(text: str) -> Found:
     try:
         value = parse_json(text)
     except ValueError:
-        return _objects_after_each_other(text)
+        return None  # the reader reports it with its line
     if isinstance(value, Mapping):
         return _parts_below_intent(value) or _by_column(value)
     if not isinstance(value, list) or len(value) < FEWEST:
         return None
     return ([{"text": one} for one in value], "it holds a list of texts") if texts(value) else None
-
-
-def _objects_after_each_other(text: str) -> Found:
-    """Read objects in no list, each over several lines perhaps, as `jq` writes them."""
-    decoder, at = json.JSONDecoder(), 0
-    rows: list[Any] = []
-    try:
-        while at < len(text):
-            start, (_, at) = at, decoder.raw_decode(text, at)
-            # Once more by the strict reader: its limits hold for each of them.
-            rows.append(parse_json(text[start:at]))
-            while at < len(text) and text[at].isspace():
-                at += 1
-    except (ValueError, RecursionError):
-        return None  # the reader reports it with its line
-    are_rows = len(rows) > 1 and all(isinstance(row, dict) for row in rows)
-    # One a line is what a recipe reads itself.
-    is_read = len(rows) == len(text.strip().splitlines())
-    return (rows, "its objects stand in no list") if are_rows and not is_read else None
 
 
 def _parts_below_intent(value: Mapping[str, Any]) -> Found:

@@ -8,19 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from engine.data.examples.chat_formats import TURNS
 from engine.data.examples.template import RejectedError
-from engine.data.examples.turns import CALLS, ROLES, Turn, read_tools, read_turns, with_system
+from engine.data.examples.turns import CALLS, Turn, read_tools, read_turns, with_system
 from engine.data.reading.row import Row, RowLengths, Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
 from engine.drafting.foreign import foreign_rows
 from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.label_columns import may_say_split, splits
-from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of, without
+from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.profile import Profile, is_called, profile_of
 from engine.drafting.reading import NoRowsError, Reading, readings_of
 from engine.drafting.reshape import reshaped
@@ -69,11 +69,10 @@ def gather(
     encoding: str,
     rows_file: Path,
     must_write: bool = False,
-    keep_names: bool = False,
 ) -> Gathered:
     """Return the rows of the files; `rows_file` is where rows would be written that have to be.
 
-    `keep_names` leaves columns that no template can name as they are called. DataError where a file cannot be read.
+    DataError where a file cannot be read.
     """
     parts = [(part, drafted_encoding(part.path, encoding)) for part in inputs.parts]
     western = [part.path.name for part, coding in parts if coding == WESTERN]
@@ -90,7 +89,7 @@ def gather(
         # A label beside the lines is the answer, whatever else stands beside them.
         names = {str(name) for row in sample for name in row}
         is_settled = inputs.beside and not inputs.names and any(is_called(n, LABEL) for n in names)
-        whys = [] if is_settled else reshaped(sample, inputs.names, keep_names=keep_names)[1]
+        whys = [] if is_settled else reshaped(sample, inputs.names)[1]
         if not whys and any(map(may_say_split, columns_of(sample))):
             # The first rows may be of one split.
             found = splits([row.values for reading in readings for row in reading.rows()])
@@ -113,7 +112,7 @@ def gather(
         own = {LABEL: part.label} if part.label and not is_answered else {}
         own |= {SPLIT: part.into} if part.into else {}
         rows += [{**row, **own} for row in some]
-    turned, more_whys = reshaped(rows, inputs.names, keep_names=keep_names)
+    turned, more_whys = reshaped(rows, inputs.names)
     return written(turned, rows_file, list(dict.fromkeys([*foreign[1], *more_whys])), notes)
 
 
@@ -123,8 +122,6 @@ def _foreign(parts: Parts, inputs: Inputs) -> tuple[Made, list[str]] | None:
         return None
     if all(part.is_document for part, _ in parts):
         texts = [(part, [_document(part, coding)]) for part, coding in parts]
-        if inputs.table is not None:
-            return _listed(texts, inputs.table)
         why = "each file is a text"
         if any(part.path.with_suffix(".ann").is_file() for part, _ in parts):
             why = "each text has its marks in a file beside it (.ann), as brat writes them"
@@ -160,39 +157,6 @@ def _document(part: GivenFile, encoding: str) -> Values:
             if (one := re.match(r"T\d+\t(\S+) (\d+)(?: \d+;\d+)* (\d+)\t", line))
         ]
     return found
-
-
-def _listed(texts: Made, table: GivenFile) -> tuple[Made, list[str]]:
-    """Return the rows of a table with the text of the file that each names; the texts where it lists no files."""
-    coding = drafted_encoding(table.path, "utf-8")
-    plain = foreign_rows(table.path, coding)
-    rows = plain[0] if plain else [
-        row.values for one in readings_of(table.path, encoding=coding) for row in one.rows()
-    ]  # fmt: skip
-    by_name = {
-        name: one["text"]
-        for part, (one,) in texts
-        for name in (part.path.name, PurePosixPath(part.path.name).stem)
-    }
-    for column in columns_of(rows):
-        named = [PurePosixPath(str(row.get(column)).replace("\\", "/")).name for row in rows]
-        pairs = zip(rows, named, strict=True)
-        joined: list[Values] = [
-            {**without(row, column), "text": by_name[name]}
-            for row, name in pairs
-            if name in by_name
-        ]
-        if rows and len(joined) >= 0.9 * len(rows):
-            left = {"files without a row": len(texts), "rows without a file": len(rows)}
-            shown = [
-                f"{what}: {count - len(joined):,}"
-                for what, count in left.items()
-                if count > len(joined)
-            ]
-            more = f"; left out, {', '.join(shown)}" if shown else ""
-            return [(table, joined)], [f"`{column}` names the file of each text{more}"]
-    why = f"each file is a text; `{table.path.name}` lists none of them and is left out"
-    return texts, [why]
 
 
 def _readings(parts: Parts, inputs: Inputs) -> tuple[list[tuple[GivenFile, Reading]], list[str]]:
@@ -278,9 +242,9 @@ def _has_tools(row: Values) -> bool:
         return False
     # A list that is empty, or says so as text, defines none.
     return row.get("tools") not in (None, "", [], "[]") or any(
-        turn.get("role", turn.get("from")) == CALLS
-        or ROLES.get(str(turn.get("role", turn.get("from")))) == "tool"
-        or any(turn.get(key) for key in ("tool_calls", "function_call"))
+        turn.get("tool_calls")
+        or turn.get("function_call")
+        or CALLS in (turn.get("role"), turn.get("from"))
         for turn in turns
         if isinstance(turn, Mapping)
     )

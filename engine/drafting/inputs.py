@@ -78,8 +78,6 @@ class Inputs(Value):
     """Of a file: (column, file) of those that are read line by line beside it."""
     names: Names | None = None
     """What the numbers of labels are called, where a file beside the rows says it."""
-    table: GivenFile | None = None
-    """A table beside texts that are files, which may list them with their labels."""
 
 
 def _unpacked(name: str) -> str:
@@ -230,10 +228,6 @@ def _of_parts(parts: list[GivenFile]) -> Inputs:
         return Inputs(parts=tuple(_by_name(list(compress(parts, is_kept)))), notes=notes)
     if beside := _beside(parts):
         return beside
-    tables = [part for part in parts if part.suffix in TABLES]
-    if len(tables) == 1 and len(texts) >= 4:
-        # The table may be the list of them.
-        return Inputs(parts=texts, table=tables[0])
     return Inputs(parts=tuple(_by_folder(parts)))
 
 

@@ -136,7 +136,6 @@ def class_names(feature: object) -> list[str]:
 Made = Iterator[dict[str, Any]]
 FLAGS: Final = frozenset(WORDS["flags"])
 SET: Final = frozenset(WORDS["set"])
-MOST_FLAGS: Final = 100
 MORE: Final = {"start", "end", "offset", "text", "value", "content"}
 """Keys of objects that are more than a name, such as a marked part of a text or a turn."""
 
@@ -282,7 +281,7 @@ def flags(rows: Rows) -> Recognised:
     has_classes = any(
         2 <= len({str(row.get(name)) for row in rows}) <= len(rows) // 4 for name in others
     )
-    if not fewest <= len(columns) <= MOST_FLAGS or len(used) < 2 or has_classes:
+    if not fewest <= len(columns) <= 100 or len(used) < 2 or has_classes:
         return None
     return (
         lambda row: [{**without(row, *columns), "labels": [n for n in columns if _lower(row.get(n)) in SET]}],
@@ -290,48 +289,23 @@ def flags(rows: Rows) -> Recognised:
     )  # fmt: skip
 
 
-def _labels_in(value: Any, *, by_place: bool) -> list[str]:
-    """Return the labels of an object of flags, of a list of them (their places), or of a list of codes."""
-    if isinstance(value, Mapping) or by_place:
-        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
-        return [str(name) for name, one in pairs if _lower(one) in SET]
-    return [str(one) for one in value]
-
-
-def has_codes(rows: Rows, at: Columns) -> Columns | None:
+def has_flags(rows: Rows, at: Columns) -> Columns | None:
+    """Recognise objects of the same flags; `is_one` where each sets one of them."""
     values = [row[at["name"]] for row in rows]
-    are_objects = isinstance(values[0], Mapping)
-    items = [one for value in values for one in (value.values() if are_objects else value)]
-    are_flags = {_lower(one) for one in items} <= FLAGS
-    if are_objects:
-        fits = (
-            are_flags
-            and len(values[0]) > 1
-            and all(one.keys() == values[0].keys() for one in values)
-        )
-    else:
-        sizes = {len(one) for one in values}
-        are_flags = are_flags and len(sizes) == 1 and max(sizes) > 1
-        are_codes = all(isinstance(one, int) for one in items) and len(set(items)) <= MOST_FLAGS
-        are_numbers = all(isinstance(one, int | float) for one in items)
-        fits = (
-            bool(PATTERNS["coded labels"].search(at["name"]))
-            and are_numbers
-            and (are_flags or are_codes)
-        )
-    if not fits:
+    words = {_lower(flag) for value in values for flag in value.values()}
+    if len(values[0]) < 2 or not words <= FLAGS or any(v.keys() != values[0].keys() for v in values):  # fmt: skip
         return None
-    found = [_labels_in(value, by_place=are_flags) for value in values]
+    found = [_set_in(value) for value in values]
     is_usable = len({one for some in found for one in some}) > 1
-    return (
-        {"by_place": are_flags, "is_one": all(len(some) == 1 for some in found)}
-        if is_usable
-        else None
-    )
+    return {"is_one": all(len(some) == 1 for some in found)} if is_usable else None
 
 
-def coded_labels(row: Row, at: Columns) -> Made:
-    found = _labels_in(row[at["name"]], by_place=at["by_place"])
+def _set_in(value: Row) -> list[str]:
+    return [str(name) for name, flag in value.items() if _lower(flag) in SET]
+
+
+def set_flags(row: Row, at: Columns) -> Made:
+    found = _set_in(row[at["name"]])
     if found or not at["is_one"]:
         yield {**row, at["name"]: found[0] if at["is_one"] else found}
 

@@ -20,7 +20,7 @@ Recognised = tuple[Turned, str] | None
 Steps = Mapping[str, Callable[..., Any]]
 TABLE: Final[Mapping[str, Any]] = parse_json(schema_text("layouts.json"))
 """{words, templates, splits, rows: [{why, needs: {role: {names, like, first, test, optional, sparse}}, unless, fits,
-with, for, make}]}: `why` names the column of a role in braces, `fits` tests the columns together, and `make` turns a
+make}]}: `why` names the column of a role in braces, `fits` tests the columns together, and `make` turns a
 row. `{layout}` is a function that looks at all columns."""
 WORDS: Final[Mapping[str, Any]] = TABLE["words"]
 PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
@@ -59,7 +59,6 @@ TESTS: Final[Mapping[str, Callable[[Sequence[Any]], bool]]] = {
     "texts": lambda values: all(isinstance(value, str) for value in values),
     "lists": lambda values: all(isinstance(value, list) for value in values),
     "objects": lambda values: all(isinstance(value, Mapping) for value in values),
-    "lists or objects": lambda values: TESTS["lists"](values) or TESTS["objects"](values),
     "lists of texts": lambda values: all(map(texts, values)),
     "filled lists of texts": lambda values: all(texts(value) and value for value in values),
     "some texts": lambda values: any(isinstance(value, str) for value in values),
@@ -78,11 +77,8 @@ def recognise(layout: Mapping[str, Any], rows: Rows, steps: Steps) -> Recognised
     names = columns_of(rows)
     columns = [_columns(need, rows, names, steps) for need in layout["needs"].values()]
     make, least = steps[layout["make"]], layout.get("share", NEARLY) * len(rows)
-    ((key, ways),) = layout.get("for", {"": [""]}).items()
-    for chosen, way in itertools.product(
-        itertools.islice(itertools.product(*columns), 2_000), ways
-    ):
-        at = {**dict(zip(layout["needs"], chosen, strict=True)), key: way}
+    for chosen in itertools.islice(itertools.product(*columns), 2_000):
+        at: dict[str, Any] = dict(zip(layout["needs"], chosen, strict=True))
         filled = [name for name in chosen if name]
         others = {name.lower() for name in names if name not in filled}
         if len(set(filled)) < len(filled) or not others.isdisjoint(layout.get("unless", ())):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from engine.drafting.layout_table import NEARLY, PATTERNS, TABLE
-from engine.drafting.marks import are_tags, marked_text, tag_divider, text_of_words
-from engine.drafting.reading import cells_of, divider_of
+from engine.drafting.marks import are_tags, marked_text, text_of_words
+from engine.drafting.reading import divider_of
 from engine.errors import DataError
 
 Rows = list[dict[str, Any]]
@@ -30,17 +30,12 @@ def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
     filled = [line for line in lines if line.strip()]
     if len(filled) < FEWEST:
         return None
-    if found := _fasttext(filled) or _arff(filled):
+    if found := _fasttext(filled):
         return found
     has_sentences = 0.02 * len(filled) < len(lines) - len(filled) < 0.5 * len(lines)
     if is_table:
         return _tagged_words(lines, filled) if has_sentences else None
-    return (
-        rows_of_intents(lines)
-        or _tagged_words(lines, filled)
-        or _questions(filled)
-        or _labelled(filled)
-    )
+    return rows_of_intents(lines) or _tagged_words(lines, filled) or _labelled(filled)
 
 
 def refuse_numbers(text: str, name: str) -> None:
@@ -65,20 +60,6 @@ def _fasttext(filled: Sequence[str]) -> Found:
         for line, some in zip(filled, labels, strict=True)
     ]  # fmt: skip
     return rows, "each line holds its labels as fastText writes them"
-
-
-def _arff(filled: Sequence[str]) -> Found:
-    """Read a table of Weka: `@attribute` names each column, and rows are below `@data`."""
-    names = [
-        found[1].strip("'\"") for line in filled if (found := PATTERNS["attribute"].match(line))
-    ]
-    top = next((at for at, line in enumerate(filled, 1) if line.strip().lower() == "@data"), 0)
-    data = [line for line in filled[top:] if not line.startswith("%")]
-    quote = '"' if data and re.search(r'(?:\A|,)\s*"', data[0]) else "'"
-    form: dict[str, Any] = {"quotechar": quote, "escapechar": "\\", "skipinitialspace": True}
-    table = cells_of(data, ",", **form) if top and names else []
-    rows = [dict(zip(names, row, strict=True)) for row in table if len(row) == len(names)]
-    return (rows, "it is a table of Weka (ARFF)") if rows else None
 
 
 def _cells(line: str) -> list[str]:
@@ -142,24 +123,16 @@ def example_of_intent(text: str, intent: str) -> dict[str, Any]:
     return {"text": found["text"].strip(), "intent": intent, "entities": found["spans"]}
 
 
-def _questions(filled: Sequence[str]) -> Found:
-    """Read questions and answers, each on a line that begins with `Q:` or `A:`, or the whole words."""
-    found = [re.match(r"(?i)([qa])(?:uestion|nswer)?\s*[:.]\s*(.+)", line) for line in filled]
-    rows = [
-        {"question": q[2], "answer": a[2]}
-        for q, a in zip(found[::2], found[1::2], strict=False)
-        if q and a and (q[1] + a[1]).lower() == "qa"
-    ]
-    is_all = len(rows) == len(filled) // 2
-    return (rows, "lines are questions and answers in turn") if is_all else None
-
-
 def _labelled(filled: Sequence[str]) -> Found:
     """Read a label and a text a line, in either order, where few labels come again and again."""
     some = filled[:200]
     tabs = {line.count("\t") for line in some}
     # Which a recipe reads itself, or are words with their tags, which may begin alike.
-    if (len(tabs) == 1 and tabs != {0}) or divider_of("\n".join(some)) or tag_divider(some):
+    if (
+        (len(tabs) == 1 and tabs != {0})
+        or divider_of("\n".join(some))
+        or are_tags(" ".join(some).split())
+    ):
         return None
     for separator, is_first in itertools.product(SEPARATORS, (True, False)):
         pairs = [pair for line in filled if (pair := _pair(line, separator, is_first=is_first))]

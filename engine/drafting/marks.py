@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.drafting.layout_table import (
-    NEARLY,
     PATTERNS,
     WORDS,
     Columns,
@@ -25,13 +24,6 @@ def are_tags(tags: Sequence[str], share: float = 1.0) -> bool:
     """Whether all, or so many, are tags of words, and some of them mark one."""
     marks = sum(tag != "O" for tag in tags)
     return marks > 0 and sum(bool(PATTERNS["tag"].match(tag)) for tag in tags) >= share * len(tags)
-
-
-def tag_divider(lines: Sequence[str]) -> str:
-    """Return what stands between each word of texts and its tag (`Oslo|B-city`); empty where none has one."""
-    words = [word for text in lines for word in text.split()]
-    behind = (one for one in "|/" if are_tags([word.rpartition(one)[2] for word in words]))
-    return next(behind, "")
 
 
 def named_spans(spans: Spans | None) -> list[dict[str, Any]]:
@@ -126,35 +118,11 @@ def tags_as_text(row: Row, at: Columns) -> Made:
         yield {**without(row, at["words"], at["tags"]), **text_of_words(words, tags)}
 
 
-def tags_inside(row: Row, at: Columns) -> Made:
-    found = [word.rpartition(at["divider"]) for word in row[at["name"]].split()]
-    if found and all(PATTERNS["tag"].match(tag) for _, _, tag in found):
-        marked = text_of_words([word for word, _, _ in found], [tag for _, _, tag in found])
-        yield {**without(row, at["name"]), **marked}
-
-
 def words_and_tags(row: Row, at: Columns) -> Made:
     words, tags = row.get(at["words"]) or [], row.get(at["tags"]) or []
     if len(words) == len(tags):
         rest = {key: value for key, value in row.items() if not isinstance(value, list)}
         yield {**rest, **text_of_words(words, tags)}
-
-
-def marked_words(row: Row, at: Columns) -> Made:
-    """Yield words that are marked by the numbers of their first and last one, or of the one after the last."""
-    words = row[at["words"]]
-    tags = ["O"] * len(words)
-    for start, last, name in spans_of(row.get(at["marks"]), len(words), least=0) or ():
-        end = last + at["after"]
-        if not start < end <= len(words):
-            raise ValueError(name)
-        tags[start:end] = [f"B-{name}", *[f"I-{name}"] * (end - start - 1)]
-    yield from words_and_tags({**row, at["marks"]: tags}, {**at, "tags": at["marks"]})
-
-
-def marks_words(rows: Rows, at: Columns) -> bool:
-    found = [spans_of(row.get(at["marks"]), len(row[at["words"]]), least=0) for row in rows]
-    return any(found) and None not in found
 
 
 def has_other_names(rows: Rows, at: Columns) -> bool:
@@ -174,56 +142,9 @@ def marked(row: Row, at: Columns) -> Made:
         yield {**row, at["marks"]: named_spans(spans)}
 
 
-def names_parts(rows: Rows, at: Columns) -> Columns | None:
-    marks = [(row[at["text"]], mark) for row in rows for mark in row.get(at["marks"]) or []]
-    if not marks or any(type(value) is int for _, mark in marks for value in mark.values()):
-        return None
-    shared = [k for k in marks[0][1] if all(isinstance(mark.get(k), str) for _, mark in marks)]
-    surface = next((key for key in WORDS["surfaces"] if key in shared), None)
-    kind = next((key for key in WORDS["names"] if key in shared and key != surface), None)
-    if surface is None or kind is None:
-        return None
-    held = sum(mark[surface] in text for text, mark in marks)
-    return {"surface": surface, "kind": kind} if held >= NEARLY * len(marks) else None
-
-
-def named_parts(row: Row, at: Columns) -> Made:
-    spans, after, text = [], 0, row[at["text"]]
-    for mark in row.get(at["marks"]) or []:
-        words = mark[at["surface"]]
-        # In their order where they have one; else wherever they are first.
-        start = text.find(words, after)
-        start = text.find(words) if start < 0 else start
-        if start >= 0 and words:
-            after = start + len(words)
-            spans.append((start, after, mark[at["kind"]]))
-    yield {**row, at["marks"]: named_spans(tuple(spans))}
-
-
-def _are_inline(values: Sequence[Any]) -> bool:
-    found = [
-        PATTERNS["text in a tag"].findall(value)
-        for value in values
-        if value and isinstance(value, str)
-    ]
-    names = {tag for tags in found for tag, _ in tags}
-    is_often = len(found) == len(values) and sum(map(bool, found)) >= 0.5 * len(values)
-    return is_often and 1 <= len(names) <= 60 and names.isdisjoint(WORDS["html"])
-
-
-def inline(row: Row, at: Columns) -> Made:
-    parts, end, whole = [], 0, str(row[at["name"]])
-    for mark in PATTERNS["text in a tag"].finditer(whole):
-        parts += [(whole[end : mark.start()], ""), (mark[2], mark[1])]
-        end = mark.end()
-    made = marked_text([*parts, (whole[end:], "")])
-    yield {**row, at["name"]: made["text"], "spans": made["spans"]}
-
-
 TESTS: Final = {
     "tags as text": lambda values: are_tags([tag for value in values for tag in _divided(value)]),
     "lists of tags": lambda values: (
         all(map(texts, values)) and are_tags([tag for value in values for tag in value])
     ),
-    "inline tags": _are_inline,
 }

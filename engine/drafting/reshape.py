@@ -35,13 +35,11 @@ STEPS: Final[Mapping[str, Callable[..., Any]]] = {
 """What the table of layouts names."""
 
 
-def reshaped(
-    rows: Sequence[Row], names: Names | None = None, *, keep_names: bool = False
-) -> tuple[list[Row], list[str]]:
+def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row], list[str]]:
     """Return the rows in a form that a recipe can name, and what was done to them; nothing where nothing had to be.
 
-    `names` are those of the numbers of labels, where a file beside the rows says them. `keep_names` leaves columns
-    that no template can name as they are called. RecipeError R030 for more columns than are compared.
+    `names` are those of the numbers of labels, where a file beside the rows says them. RecipeError R030 for more
+    columns than are compared.
     """
     if (count := len(columns_of(rows))) > MOST_COLUMNS:
         raise RecipeError.one(
@@ -58,7 +56,7 @@ def reshaped(
         whys.append(step[1])
     # A layout may uncover another: a list in a text may hold the words of a tagged sentence.
     for _ in range(5):
-        step = next(_recognised(found[:LOOKED_AT], names, keep_names=keep_names), None)
+        step = next(_recognised(found[:LOOKED_AT], names), None)
         if step is None:
             break
         made = [turned(step[0], row) for row in found]
@@ -73,15 +71,11 @@ def reshaped(
     return found, whys
 
 
-def _recognised(
-    sample: Sequence[Row], names: Names | None, *, keep_names: bool
-) -> Iterator[tuple[Any, str]]:
+def _recognised(sample: Sequence[Row], names: Names | None) -> Iterator[tuple[Any, str]]:
     """Yield what the layouts that fit make of the rows, in their order."""
     if names and (found := named_labels(sample, names)):
         yield found
     for layout in TABLE["rows"] if sample else ():
-        if keep_names and layout.get("layout") == "odd_names":
-            continue
         with suppress(*ODD):
             if found := recognise(layout, sample, STEPS):
                 yield found

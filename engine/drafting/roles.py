@@ -324,27 +324,6 @@ def worded(profile: Profile, label: ColumnProfile) -> ColumnProfile:
     return next(others, label)
 
 
-def tells_apart(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> str:
-    """Return the column by which texts that have several labels have one each; empty for none."""
-
-    def contradicted(*columns: str) -> int:
-        """Return the rows that have another label than one that says the same in these columns."""
-        found: dict[tuple[str, ...], list[str]] = {}
-        for row in profile.kept:
-            *key, one = (str(found_at(row, name)) for name in (*columns, label.name))
-            found.setdefault(tuple(key), []).append(one)
-        return sum(len(labels) for labels in found.values() if len(set(labels)) > 1)
-
-    left = {
-        column.name: contradicted(text.name, column.name)
-        for column in profile.columns.values()
-        if column.name not in (text.name, label.name) and is_label(column)
-        and everywhere(column, profile) and not is_called(column.name, "metadata")
-    }  # fmt: skip
-    best = min(left, key=left.__getitem__, default="")
-    return best if best and left[best] < contradicted(text.name) // 4 else ""
-
-
 def is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:
     """Whether a text has an answer of its own, so that a column of categories only sorts the pairs."""
     if label.name.lower() in NAMES["sure label"] or not is_called(text.name, "question"):

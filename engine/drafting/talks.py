@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
 from engine.drafting.layout_table import (
-    NEARLY,
     PATTERNS,
     TABLE,
     WORDS,
@@ -37,42 +36,25 @@ def turns_of(pairs: Sequence[Sequence[str]]) -> list[dict[str, str]]:
 
 
 def of_template(row: Row, at: Columns) -> Made:
-    found = re.findall(TABLE["templates"][at["template"]], row[at["name"]], re.DOTALL)
+    """Yield the turns of a text in the template of a chat, the first that knows both speakers."""
     known = {**ROLES, **TABLE["marks of roles"]}
-    # The prompt for the next answer ends many such texts.
-    turns = [
-        {"role": known.get(who.lower(), ""), "content": what.strip()}
-        for who, what in found
-        if what.strip()
-    ]
-    roles = [turn["role"] for turn in turns]
-    is_known = {"user"} <= set(roles) <= {"system", "user", "assistant"}
-    if is_known and roles[-1] == "assistant":
-        yield {**without(row, at["name"]), "messages": turns}
+    for template in TABLE["templates"].values():
+        found = re.findall(template, row[at["name"]], re.DOTALL)
+        # The prompt for the next answer ends many such texts.
+        turns = [
+            {"role": known.get(who.lower(), ""), "content": what.strip()}
+            for who, what in found
+            if what.strip()
+        ]
+        roles = [turn["role"] for turn in turns]
+        if {"user"} <= set(roles) <= {"system", "user", "assistant"} and roles[-1] == "assistant":
+            yield {**without(row, at["name"]), "messages": turns}
+            return
 
 
 def alpaca_text(row: Row, at: Columns) -> Made:
     if found := PATTERNS["text of Alpaca"].search(row[at["name"]]):
         yield {key: value or "" for key, value in found.groupdict().items()}
-
-
-def _are_fenced(values: Sequence[Any]) -> bool:
-    fenced = sum(bool(PATTERNS["JSON in a fence"].match(str(one))) for one in values)
-    return fenced >= NEARLY * len(values) > 0
-
-
-def unfenced(row: Row, at: Columns) -> Made:
-    found = PATTERNS["JSON in a fence"].match(str(row.get(at["name"])))
-    yield {**row, at["name"]: found[1].strip() if found else row.get(at["name"])}
-
-
-def _text_key(turn: Row) -> str:
-    return "value" if "value" in turn else "content"
-
-
-def unfenced_turns(row: Row, at: Columns) -> Made:
-    *before, last = row[at["turns"]]
-    yield {**row, at["turns"]: [*before, *unfenced(last, {"name": _text_key(last)})]}
 
 
 def _joined(turn: Row) -> str:
@@ -280,10 +262,6 @@ TESTS: Final = {
         and all(isinstance(item["text"], str) for some in values for item in some)
     ),
     "lists of sentences": _are_sentences,
-    "turns in fences": lambda values: _are_fenced(
-        [turns[-1].get(_text_key(turns[-1])) for turns in values]
-    ),
-    "JSON in fences": _are_fenced,
     "lists of turns": lambda values: all(map(_alternate, values)),
     "lists of rounds": lambda values: (
         any(values)

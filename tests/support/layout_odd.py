@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from support.layout_files import answered, document, labelled, table, text
+from support.layout_files import answered, document, labelled, table
 from support.layout_table import Layout
 
 PEOPLE = ("Weber", "Koch", "Bauer", "Wolf"), ("Anna", "Emil", "Dora")
@@ -128,12 +128,6 @@ ODD = (
     Layout(
         name="reasons.csv", kind="classification", says={"data.label.column": "Grund"},
         write=lambda p: table(p, [("Anlass", "Grund"), *((t, REASONS[n % 3]) for n, (t, _) in enumerate(labelled()))]),
-    ),
-    Layout(
-        name="weka.arff", kind="classification", says={"data.label.column": "class"},
-        write=lambda p: text(p, "@relation mail\n@attribute text string\n@attribute class {a,b}\n\n@data\n" + "".join(
-            "'" + t.replace("'", "\\'") + f"',{name}\n" for t, name in labelled()
-        )),
     ),
     Layout(
         name="short.json", kind="generation", says={"data.answer.column": "answers"},

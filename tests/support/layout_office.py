@@ -1,7 +1,6 @@
 # ruff: noqa: E501, E741, S608 - a layout is one line of the table, written as short as it can be
 """Layouts of what companies export: trackers, workbooks, half-sorted tables, and what a first recipe of each says."""
 
-import json
 import zipfile
 from html import escape
 from pathlib import Path
@@ -66,14 +65,6 @@ def two_formats(path: Path) -> None:
     document(path / "test.json", [{"text": one, "label": label} for one, label in TEAMS[120:]])
 
 
-def listed(path: Path) -> None:
-    """Write each text as a file, and a table of their names and labels beside the folder."""
-    for at, (one, _) in enumerate(TEAMS):
-        text(path / "texts" / f"{at:04}.txt", one)
-    names = ((f"{at:04}.txt", label) for at, (_, label) in enumerate(TEAMS))
-    table(path / "labels.csv", [("filename", "label"), *names])
-
-
 def merged(path: Path) -> None:
     """Write a workbook in which the label stands once, in cells that are merged over its rows."""
     found = sorted(TEAMS, key=lambda pair: pair[1])
@@ -91,22 +82,6 @@ def merged(path: Path) -> None:
         for name, part in parts.items():
             end = f"</sheetData><mergeCells>{spans}</mergeCells>"
             book.writestr(name, part.replace("</sheetData>", end))
-
-
-def trees(path: Path) -> None:
-    """Write conversations as ChatGPT exports them: messages by their names, each with the one before it."""
-
-    def message(role: str, one: str) -> dict[str, Any]:
-        return {"author": {"role": role}, "content": {"content_type": "text", "parts": [one]}}
-
-    document(path, [
-        {"title": q[:9], "create_time": 1.7e9 + at, "mapping": {
-            "a": {"message": None, "parent": None, "children": ["b"]},
-            "b": {"message": message("user", q), "parent": "a", "children": ["c"]},
-            "c": {"message": message("assistant", f"{a} Is that all?"), "parent": "b", "children": []},
-        }}
-        for at, (q, a) in enumerate(answered())
-    ])  # fmt: skip
 
 
 def below_labels(path: Path) -> None:
@@ -128,7 +103,6 @@ def asked_in_ways(path: Path) -> None:
 
 OFFICE: tuple[Layout, ...] = (
     Layout(name="tracker.csv", write=tracker, kind="multilabel", says={"data.label.column": "Labels"}),
-    Layout(name="pretty.json", write=lambda p: text(p, "\n".join(json.dumps({"text": t, "label": l}, indent=1) for t, l in TEAMS)), kind="classification", says={"data.label.column": "label"}),
     Layout(name="brackets.txt", write=lambda p: text(p, "".join(f"[{l}] {t}\n" for t, l in TEAMS)), kind="classification", says={"data.label.column": "label"}),
     Layout(name="roles.csv", write=lambda p: table(p, [("system", "user", "assistant"), *(("Be kind.", q, a) for q, a in answered())]), kind="generation", says={"task.input": "{user}", "data.answer.column": "assistant"}),
     Layout(name="feed.xml", write=lambda p: text(p, "<rss><channel><title>News</title>" + "".join(f"<item><title>{t[:20]}</title><description>{t}</description><category>{l}</category></item>" for t, l in TEAMS) + "</channel></rss>"), kind="classification", says={"data.label.column": "category"}),
@@ -136,10 +110,8 @@ OFFICE: tuple[Layout, ...] = (
     Layout(name="children.xml", write=lambda p: text(p, "<all>" + "".join(f"<ticket><id>{at}</id><body>{t}.</body><queue>{l}</queue></ticket>" for at, (t, l) in enumerate(TEAMS)) + "</all>"), kind="classification", says={"task.input": "{body}", "data.label.column": "queue"}),
     Layout(name="faq.xml", write=lambda p: text(p, "<all>" + "".join(f"<faq><frage>{q}</frage><antwort>{escape(a)}</antwort></faq>" for q, a in answered()) + "</all>"), kind="generation", says={"task.input": "{frage}", "data.answer.column": "antwort"}),
     Layout(name="form.csv", write=lambda p: table(p, [("Timestamp", "What went wrong? Describe it.", "Which team helped you?"), *((f"1/{at % 28 + 1}/2025 10:00:00", t, l) for at, (t, l) in enumerate(TEAMS))]), kind="classification", says={"data.label.column": "Which team helped you?"}),
-    Layout(name="listed", write=listed, kind="classification", says={"data.label.column": "label"}),
     Layout(name="merged.xlsx", write=merged, kind="classification", says={"data.label.column": "Team"}),
     Layout(name="prompts.jsonl", write=lambda p: lines(p, [{"prompt": f"{t}\n\n###\n\n", "completion": f" {l}"} for t, l in TEAMS]), kind="classification", says={"data.label.column": "completion"}),
-    Layout(name="conversations.json", write=trees, kind="chat"),
     Layout(name="tags.csv", write=lambda p: table(p, [("text", "tag_1", "tag_2"), *((t, l, "urgent" if at % 3 else "") for at, (t, l) in enumerate(TEAMS))]), kind="multilabel", says={"data.label.column": "tag"}),
     Layout(name="parts.json", write=lambda p: document(p, {"conversations": [{"id": str(at), "tags": {"tags": [{"name": l}]}, "source": {"body": t}} for at, (t, l) in enumerate(TEAMS)]}), kind="classification", says={"data.label.column": "tags.tags.0.name"}),
     Layout(name="links.csv", write=lambda p: table(p, [("headline", "link", "checked"), *((t, f"https://example.org/{at}", "no") for at, (t, _) in enumerate(TEAMS))]), kind="text"),

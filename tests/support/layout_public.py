@@ -4,6 +4,7 @@
 import io
 import tarfile
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from support.layout_files import (
@@ -23,6 +24,12 @@ ROWS: tuple[tuple[str, str], ...] = tuple(labelled())
 NAMES = sorted({label for _, label in ROWS})
 LETTERS = "ABCD"
 SORTED = {"data.label.column": "label", "task.labels": NAMES}
+
+
+def words(at: int) -> str:
+    """Return a text that is near no other."""
+    draw = Random(at)
+    return " ".join("".join(draw.choices("aeiomnrst", k=6)) for _ in range(9))
 
 
 def rasa_project(path: Path) -> None:
@@ -116,7 +123,7 @@ PUBLIC: tuple[Layout, ...] = (
     Layout(name="cases.csv", write=lambda p: table(p, [("CaseNumber", "AccountId", "Subject", "Description", "Reason", "Origin", "IsClosed"), *((f"{at:08}", f"001{at % 40}", t[:20], t, l, ("Web", "Phone")[at % 2], ("true", "false")[at // 3 % 2]) for at, (t, l) in enumerate(ROWS))]), kind="classification", says={"data.label.column": "Reason"}),
     Layout(name="entailed.jsonl", write=lambda p: lines(p, [{"genre": ("fiction", "travel")[at % 2], "sentence1": t, "sentence2": ROWS[-at - 1][0], "sentence1_parse": f"(ROOT (S {t}))", "gold_label": ("neutral", "entailment", "contradiction")[at % 3]} for at, (t, _) in enumerate(ROWS)]), kind="classification", says={"task.input": "{sentence1}\n{sentence2}", "data.label.column": "gold_label"}),
     Layout(name="is_test.csv", write=lambda p: table(p, [("text", "label", "is_test"), *((t, l, at // 4 % 4 == 3) for at, (t, l) in enumerate(ROWS))]), kind="classification", splits="column", says=SORTED),
-    Layout(name="sorted.csv", write=lambda p: table(p, [("text", "label", "is_test"), *((f"{t} ({n})", l, n > 4) for n in range(6) for t, l in ROWS)]), kind="classification", splits="column", says=SORTED),
+    Layout(name="sorted.csv", write=lambda p: table(p, [("text", "label", "is_test"), *((words(n), l, n > 559) for n, (_, l) in enumerate(ROWS * 4))]), kind="classification", splits="column", says=SORTED),
     Layout(name="usage.csv", write=lambda p: table(p, [("text", "label", "set"), *((t, l, "eval" if at // 4 % 4 == 3 else "train") for at, (t, l) in enumerate(ROWS))]), kind="classification", splits="column", says=SORTED),
     Layout(name="results.json", write=lambda p: document(p, {"count": 160, "results": [{"payload": {"text": t}, "label": {"id": NAMES.index(l), "name": l}} for t, l in ROWS]}), kind="classification", says={"data.label.column": "label.name"}),
     Layout(name="movies", write=rated_movies, kind="classification", splits="column", says=SORTED),
@@ -128,7 +135,7 @@ PUBLIC: tuple[Layout, ...] = (
     Layout(name="chosen.json", write=lambda p: document(p, [{"id": at, "text": t, "topic": {"choices": tags_of(at)} if len(tags_of(at)) > 1 else tags_of(at)[0]} for at, (t, _) in enumerate(ROWS) if tags_of(at)]), kind="multilabel", says={"data.label.column": "topic"}),
     Layout(name="Tweets.csv", write=lambda p: table(p, [("tweet_id", "airline_sentiment", "airline_sentiment_confidence", "airline", "retweet_count", "text"), *((at, l, 1, ("A1", "B2")[at % 2], at % 2, t) for at, (t, l) in enumerate(ROWS))]), kind="classification", says={"data.label.column": "airline_sentiment"}),
     Layout(name="news", write=lambda p: [p.mkdir(), *(table(p / f"{name}.csv", [("text", "subject"), *((t, f"{name}{at % 2}") for at, (t, _) in enumerate(ROWS[cut]))]) for name, cut in (("Fake", slice(0, 80)), ("True", slice(80, 160))))], kind="classification", says={"task.labels": ["Fake", "True"]}),
-    Layout(name="intents", write=snips, kind="classification", splits="column", says={**SORTED, "task.input": "{text}"}),
+    Layout(name="intents", write=snips, kind="classification", splits="column", says=SORTED),
     Layout(name="emotions", write=coded, kind="multilabel", says={"task.labels": ["cast", "music", "plot"]}),
     Layout(name="below.json", write=lambda p: document(p, {l: [t for t, k in ROWS if k == l] for l in NAMES}), kind="classification", says=SORTED),
     Layout(name="news.tar.gz", write=newsgroups, kind="classification", splits="column", says=SORTED),

@@ -15,7 +15,7 @@ import yaml
 from functional.editing.test_layouts import at, divided_by
 from support.layout_files import labelled, lines, table, tagged, text
 from support.layout_files import workbook as sheets
-from support.layout_office import OFFICE, listed, tasks
+from support.layout_office import OFFICE, tasks
 from support.layout_table import Layout
 from support.project import Outcome
 
@@ -107,7 +107,7 @@ NOTES = {
     "two ratings": (("text", "valence", "arousal"), [(t, n % 59 / 10 - 3, n % 43 / 7) for n, (t, _) in enumerate(ROWS)], ("label valence numbers from -3 to 2.8, put into bins; else --label arousal",)),
     "a rating of most rows": (("text", "score"), [(t, n % 97 if n % 7 else "") for n, (t, _) in enumerate(ROWS)], ("numbers from 0 to 96, put into bins", "checks.empty drop")),
     "answers to most rows": (("question", "answer"), [(t, f"{t[::-1]} so" if n % 4 else "") for n, (t, _) in enumerate(ROWS)], ("kind generation", "checks.empty drop 40 rows")),
-    "decimal commas": (("text", "similarity score"), [(t, f"{n % 50 / 10:.1f}".replace(".", ",")) for n, (t, _) in enumerate(ROWS)], ("kind text", "holds numbers with a decimal comma")),
+    "decimal commas": (("text", "similarity score"), [(t, f"{n % 50 / 10:.1f}".replace(".", ",")) for n, (t, _) in enumerate(ROWS)], ("kind text",)),
     "entities of HTML": (PLAIN, [(f"{t} &amp; so", label) for t, label in ROWS], ("note: 160 texts hold entities of HTML (`&amp;`",)),
 }  # fmt: skip
 
@@ -154,13 +154,6 @@ def test_a_column_of_bytes_is_no_text(folder: Path, run: Run) -> None:
     outcome = run("init", "rows.parquet")
 
     assert (outcome.code, "`text` holds bytes" in outcome.err) == (2, True)
-
-
-def test_texts_that_a_table_does_not_list_are_counted(folder: Path, run: Run) -> None:
-    listed(folder / "tickets")
-    text(folder / "tickets" / "texts" / "more.txt", "One that nobody has sorted")
-
-    assert "left out, files without a row: 1" in drafted(folder, run, "tickets")
 
 
 def test_intents_that_yaml_1_1_takes_for_truth_values_are_kept(folder: Path, run: Run) -> None:

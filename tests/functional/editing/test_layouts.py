@@ -102,25 +102,6 @@ def test_a_test_file_without_labels_does_not_judge(folder: Path, run: Run) -> No
     assert divided_by(value) == "divided"
 
 
-def test_the_column_that_tells_texts_apart_is_named(folder: Path, run: Run) -> None:
-    """Opinions of several aspects: the same text stands with a label for each."""
-    rows = [
-        (one, aspect, ("good", "bad")[(at + place) % 2], "mail")
-        for at, (one, _) in enumerate(labelled(80))
-        for place, aspect in enumerate(("food", "room"))
-    ]
-    rows += [
-        (one, "food", ("good", "bad")[at % 2], "mail")
-        for at, (one, _) in enumerate(labelled()[80:])
-    ]
-    table(folder / "rows.csv", [("text", "aspect", "sentiment", "via"), *rows])
-
-    shown = " ".join(run("init", "rows.csv").out.split())
-
-    asked = r'task.input: "{aspect}\n{text}" tells them apart, and keeps them'
-    assert f"note: texts have a label for each `aspect`: {asked}" in shown
-
-
 def test_pairs_too_few_to_show_anything_are_called_so(folder: Path, run: Run) -> None:
     pairs = [{"prompt": f"Why {n}?", "chosen": f"As {n}.", "rejected": "No."} for n in range(10)]
     lines(folder / "pairs.jsonl", pairs)

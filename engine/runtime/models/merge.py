@@ -20,7 +20,6 @@ from peft import LoraConfig
 from peft.tuners.tuners_utils import check_target_module_exists
 from peft.utils.other import get_pattern_key
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.errors import StageError
 from engine.files.reading import read_json
@@ -105,8 +104,9 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
     """
     pairs = _read_pairs(adapter)
     files = weight_files(base)
-    _check_fit(base, pairs, {tensor.name: tensor for file in files for tensor in file.tensors})
-    _check_targets(base, adapter, pairs)
+    tensors = {tensor.name: tensor for file in files for tensor in file.tensors}
+    _check_fit(base, pairs, tensors)
+    _check_targets(adapter, pairs, tensors)
     copy_beside(base, out)
     facts = MergeFacts(total=sum(len(file.tensors) for file in files))
     done, lost = 0, list[str]()
@@ -219,20 +219,18 @@ def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Ten
             )
 
 
-def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> None:
+def _check_targets(
+    adapter: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Tensor]
+) -> None:
     written = read_json(adapter / "adapter_config.json")
     config = LoraConfig(**{name: written.get(name) for name in CHOOSING})
     if config.target_modules == "all-linear":
         return
-    settings = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    # On `meta`: the names of the modules are wanted, and no memory for their weights.
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
     named = {
-        f"{name}.weight"
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear | torch.nn.Embedding)
-        and check_target_module_exists(config, name)
+        name
+        for name, tensor in tensors.items()
+        if len(tensor.shape) == 2  # matrices
+        and check_target_module_exists(config, name.removesuffix(".weight"))
     }
     if missing := sorted(named - pairs.keys()):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

@@ -27,7 +27,7 @@ from engine.runtime.training.in_force import (
     rate_difference,
     setting_arguments,
 )
-from engine.runtime.training.reference import Reference
+from engine.runtime.training.reference import EACH, FIRST, Reference
 from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import saved_otherwise
 
@@ -148,7 +148,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._taken()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        if self._first_step is not None:
+        step = state.global_step
+        if self._first_step is not None and (step < FIRST or step % EACH == 0):
             self._report({"event": "still", **still_parts(given["model"])})
         if self._reference is not None:
             self._reference.before_update(state.global_step)

@@ -33,7 +33,7 @@ from engine.runtime.training.gradients import FOR_THE_LOSS, autocast_dtype, draw
 EACH: Final = 4
 """Steps of which one is compared, behind the first `FIRST`."""
 FIRST: Final = 3
-TIMES: Final = 16
+TIMES: Final = 8
 """How often in a training rows pass once more: two of them cost a fortieth of a step of 16."""
 SAMPLED: Final = 32
 """Numbers of each tensor that are followed, about."""

@@ -62,14 +62,20 @@ def check_spoiled(work: Preparation) -> None:
         message = f"{several(count, 'text holds', 'texts hold')} a line that ends with a label, as a row of the file"
         message += " does: a quote may not be closed"
         work.findings.report("label_in_input", checks.label_in_input, count, message=message)
-    labels = [one[0] if len(one := pool.labels(row)) == 1 else "" for row in rows]
+    # Only rows of one label: those of several share what joins them, such as "also".
+    of_one = [
+        (text, found)
+        for text, row in zip(texts, rows, strict=True)
+        if len(found := pool.labels(row)) == 1
+    ]
+    texts, labels = [text for text, _ in of_one], [label for _, (label,) in of_one]
     says = "it says the label"
     if label := spaced(texts, labels):
         message = f"texts of `{label}` begin or end with white space, and others do not: {says}"
-        work.findings.report("label_in_input", checks.label_in_input, len(rows), message=message)
+        work.findings.report("label_in_input", checks.label_in_input, len(texts), message=message)
     for label, word in telling_words(texts, labels).items():
         message = f"`{excerpt(word)}` is in nearly all texts of `{label}` and in nearly none of the others: {says}"
-        work.findings.report("label_in_input", checks.label_in_input, len(rows), message=message)
+        work.findings.report("label_in_input", checks.label_in_input, len(texts), message=message)
 
 
 def cut_at(texts: Sequence[str]) -> tuple[int, int] | None:

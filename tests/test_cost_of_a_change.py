@@ -84,27 +84,34 @@ from engine.recipe.text.source import FilledText
 
 @rule("name")
 def name_says_something(recipe: FilledText) -> Problems:
-    """R299: a name that says nothing.
-
-    Reports of several recipes called `test` cannot be decided from each other.
-
-    Fix: Name what the model does.
-
-    Wrong:
-        name: ▸test
-
-    Right:
-        name: ticket-topics
-    """
     if recipe["name"] == "test":
         yield recipe.problem("R299", "says nothing about the recipe", at=("name",))
 '''
 
 
-def test_a_rule_costs_one_file(scratch: Scratch) -> None:
-    scratch.add("engine/recipe/rules/naming.py", RULE)
+PAGE = """# Names
 
-    assert scratch.touched == {"engine/recipe/rules/naming.py"}
+## R299: a name that says nothing
+
+Reports of several recipes called `test` cannot be decided from each other.
+
+Fix: Name what the model does.
+
+Wrong:
+
+    name: ▸test
+
+Right:
+
+    name: ticket-topics
+"""
+
+
+def test_a_rule_costs_a_function_and_its_page(scratch: Scratch) -> None:
+    scratch.add("engine/recipe/rules/naming.py", RULE)
+    scratch.add("engine/codes/rules/naming.md", PAGE)
+
+    assert len(scratch.touched) == len((RULE, PAGE))
     minimal = scratch.root / "tests/examples/valid/minimal.yaml"
     broken = minimal.with_name("broken.yaml")
     broken.write_text(minimal.read_text("utf-8").replace("name: tickets", "name: test"), "utf-8")

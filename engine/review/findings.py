@@ -12,7 +12,6 @@ from engine.environment import Device
 from engine.evidence.review import Area, Change, Effect, Finding, Review
 from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
 from engine.recipe.model import (
-    BaseModel,
     HubRef,
     PackageRef,
     PathRef,
@@ -65,7 +64,9 @@ def _keys(side: Side, device: Device) -> Mapping[str, str]:
     inputs = PlanInputs(
         device=device,
         sources=tuple(_identity(source, side) for source in recipe.data.sources),
-        base_model=start_identity(recipe.base_model, side),
+        base_model=base_model_identity(
+            recipe.base_model, lambda ref: reference_identity(ref, side)
+        ),
         references={
             name: _identity(found, side)
             for stage in stages_of(recipe)
@@ -90,10 +91,6 @@ def _identity(found: Source | Reference, side: Side) -> Mapping[str, Any]:
         return reference_identity(found, side)
     beside = {file.column: reference_identity(file.ref, side) for file in found.columns}
     return {**reference_identity(found.ref, side), **({"columns": beside} if beside else {})}
-
-
-def start_identity(base: BaseModel, side: Side) -> Mapping[str, Any]:
-    return base_model_identity(base, lambda ref: reference_identity(ref, side))
 
 
 def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:

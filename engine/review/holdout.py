@@ -192,12 +192,11 @@ def _gone_rows(versions: Versions, judges: Judges) -> Iterator[Finding]:
     is_given = versions.new.recipe.splits.by in GIVEN_BY_DATA
     if is_given or not isinstance(judges, str) or not _is_held(versions):
         return
+    says = "recorded holdout rows that are not in it no longer judge"
     for source in (one for one in versions.sources if one.same_place):
         path = changed_rows(versions, source)
-        for one in (one for one in versions.of_source(source) if one.path == path):
-            yield finding_of(
-                one, "W206", "recorded holdout rows that are not in it no longer judge"
-            )
+        found = (one for one in versions.of_source(source) if one.path == path)
+        yield from (finding_of(one, "W206", says) for one in found)
 
 
 def _gone_lines(versions: Versions) -> Iterator[Finding]:

@@ -40,9 +40,8 @@ def prompt_leaks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
             _found(str(text or ""), versions.new, rows) for text in (one.after, one.before)
         )
         if more := len(now - before):
-            says = (
-                f"{more} {'row' if more == 1 else 'rows'} that judge, or the answers, stand in it"
-            )
+            rows_words = "row" if more == 1 else "rows"
+            says = f"{more} {rows_words} that judge, or the answers, stand in it"
             yield finding_of(one, "W211", says)
 
 
@@ -235,12 +234,8 @@ def _unread(findings: Sequence[Finding], why: str, versions: Versions) -> Iterat
             says = f"whether `{takes_out}` leaves out rows that judge, since its rows are like them, is not known here"
             yield Finding(code="W121", path=source.path, effect=Effect.UNKNOWN, says=says)
     if why:
-        yield Finding(
-            code="W121",
-            path="data.sources",
-            effect=Effect.UNKNOWN,
-            says=f"the rows that judge are not known: {why}",
-        )
+        says = f"the rows that judge are not known: {why}"
+        yield Finding(code="W121", path="data.sources", effect=Effect.UNKNOWN, says=says)
 
 
 def _false_pins(versions: Versions) -> Iterator[Finding]:

@@ -118,13 +118,9 @@ def _instead_of_folder(written: str, what: str, key: str) -> str:
     """Return what to name in the place of a folder; nothing where a folder is as good as a file."""
     if what == "data set":
         return f"its files: `{written.rstrip('/')}/*`"
-    return (
-        "the file of the rows"
-        if what in ("probe", "text")
-        else "the GGUF file"
-        if key == "gguf"
-        else ""
-    )
+    if what in ("probe", "text"):
+        return "the file of the rows"
+    return "the GGUF file" if key == "gguf" else ""
 
 
 def fault_of_file(path: Path) -> str | None:

@@ -15,19 +15,15 @@ NAMES: Final = ("train", "validation", "holdout")
 _ROUNDING: Final = 1e-9
 
 
-def _sizes(recipe: FilledText) -> dict[str, float]:
+@rule("splits", "data.sample")
+def sizes_share_the_rows(recipe: FilledText) -> Problems:
     written = {name: recipe["splits"].get(name, "all") for name in NAMES}
-    return {
+    sizes = {
         name: size
         for name, size in written.items()
         # `true` is an int in Python; the schema reports it.
         if isinstance(size, int | float) and not isinstance(size, bool)
     }
-
-
-@rule("splits", "data.sample")
-def sizes_share_the_rows(recipe: FilledText) -> Problems:
-    sizes = _sizes(recipe)
     # `validation: 0` is written with fractions too: no rows are no rows.
     is_mixed = len({isinstance(size, float) for size in sizes.values() if size != 0}) > 1
     if is_mixed:

@@ -133,7 +133,8 @@ def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
     # Recipes write `/` on every system, so the paths are joined as POSIX paths.
     prefix = posixpath.relpath(parent.path.parent.as_posix(), start=child.path.parent.as_posix())
     # Before the merge: after it, nothing says from whose folder a path is written.
-    parent = replace(parent, value=rebased(parent.value, prefix))
+    rebased = _rebased(dict(parent.value), recipe_schema(), prefix, is_local=True)
+    parent = replace(parent, value=rebased)
     inherited: set[KeyPath] = set()
     value: Any = _merged(dict(child.value), dict(parent.value), (), inherited, recipe_schema())
     return replace(
@@ -177,11 +178,6 @@ def _below(value: Json, path: KeyPath) -> Iterator[KeyPath]:
     elif isinstance(value, list):
         for position, item in enumerate(value):
             yield from _below(item, (*path, position))
-
-
-def rebased(value: Mapping[str, Json], prefix: str) -> dict[str, Json]:
-    found: dict[str, Json] = _rebased(dict(value), recipe_schema(), prefix, is_local=True)
-    return found
 
 
 def _rebased(value: Any, schema: Schema, prefix: str, *, is_local: bool) -> Any:

@@ -171,10 +171,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def _tell(self, event: str, state: TrainerState, **facts: Any) -> None:
         self._report({"event": event, "step": state.global_step, **facts, **self._taken()})
 
-    def _report_odd(self, event: str, found: Mapping[str, Any] | None, state: TrainerState) -> None:
-        if found is not None:
-            self._report({"event": event, "step": state.global_step, **found})
-
     def _report_steps(self, state: TrainerState, given: Mapping[str, Any]) -> None:
         counted = optimizer_steps(given.get("optimizer"))
         if counted is not None:
@@ -199,7 +195,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
                 # Of several processes each may hold a part only.
                 if args.world_size == 1:
                     odd = saved_otherwise(checkpoint, given["model"])
-                    self._report_odd("saved_weights", odd, state)
+                    if odd is not None:
+                        step = state.global_step
+                        self._report({"event": "saved_weights", "step": step, **odd})
                 self._first_step.rows.save(checkpoint)
             write_digests(checkpoint)
             best = f"checkpoint-{state.best_global_step}" if state.best_global_step else None

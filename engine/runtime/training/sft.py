@@ -31,7 +31,7 @@ from trl import SFTConfig, SFTTrainer
 
 from engine.environment import Device
 from engine.process import interrupts
-from engine.runtime.models.load import torch_device, whole_model
+from engine.runtime.models.load import DTYPES, torch_device, whole_model
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.files import trained_rows
 from engine.runtime.training import callbacks as usage
@@ -78,7 +78,6 @@ def train_rank(config_file: str, kind: str, checkpoint: str | None = None) -> No
     train(config, folders, device=device, report=write_event, when_ready=when_ready)
 
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 NOT_ARGUMENTS = frozenset(
     (
         *("base_model", "attn_implementation", "precision", "adapter", "adapter_precision"),

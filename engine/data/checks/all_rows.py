@@ -64,9 +64,9 @@ def check_spoiled(work: Preparation) -> None:
         work.findings.report("label_in_input", checks.label_in_input, count, message=message)
     # Only rows of one label: those of several share what joins them, such as "also".
     of_one = [
-        (text, found)
+        (text, names)
         for text, row in zip(texts, rows, strict=True)
-        if len(found := pool.labels(row)) == 1
+        if len(names := pool.labels(row)) == 1
     ]
     texts, labels = [text for text, _ in of_one], [label for _, (label,) in of_one]
     says = "it says the label"

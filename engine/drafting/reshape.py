@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
-from engine.drafting import exports, label_columns, marks, talks
+from engine.drafting import label_columns, marks, talks
 from engine.drafting.label_columns import Names, named_labels
 from engine.drafting.layout_table import (
     LOOKED_AT,
@@ -29,7 +29,7 @@ MOST_COLUMNS: Final = 1000
 """Columns of rows: each is compared with each other one."""
 STEPS: Final[Mapping[str, Callable[..., Any]]] = {
     name: step
-    for module in (exports, label_columns, marks, talks)
+    for module in (label_columns, marks, talks)
     for name, step in {**vars(module), **module.TESTS}.items()
 }
 """What the table of layouts names."""

@@ -1,4 +1,4 @@
-"""What memory holds of every row: about 50 bytes of numbers; the texts are in the spill file.
+"""The table of rows that may become examples: numbers in memory, about 90 bytes a row; texts in columns on disk.
 
 Rows are identified by their number, in the order they were read. Nothing that decides a split depends on
 that order: rows are ranked by their content.
@@ -7,19 +7,18 @@ that order: rows are ranked by their content.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import struct
 import tempfile
 import weakref
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Final
 
 from engine.data.checks.rows.base import TraitCheck
 
@@ -29,20 +28,9 @@ def close_quietly(file: IO[bytes]) -> None:
         file.close()
 
 
-class SpilledRow(NamedTuple):
-    origin: str
-    input: str
-    target: str
-    labels: tuple[str, ...] = ()
-    mark: str = ""
-    """The value in the column that `splits.by` names, as written; empty where it names none."""
-    payload: Mapping[str, Any] = {}
+class TextColumn:
+    """A text of each row, one after the other in a file: memory holds where each ends."""
 
-
-LABELS: Final = SpilledRow._fields.index("labels")
-
-
-class Spill:
     def __init__(self, scratch: Path | None = None) -> None:
         # a `with` would end before the rows are read
         self._file = tempfile.TemporaryFile(dir=scratch, buffering=1 << 20)  # noqa: SIM115
@@ -54,39 +42,35 @@ class Spill:
     def __len__(self) -> int:
         return len(self._starts) - 1
 
-    def add(self, record: SpilledRow) -> None:
-        line = json.dumps(record).encode("ascii")
-        self._file.write(line)
-        self._starts.append(self._starts[-1] + len(line))
+    def append(self, text: str) -> None:
+        written = self._file.write(text.encode(errors="surrogatepass"))
+        self._starts.append(self._starts[-1] + written)
         self._is_flushed = False
 
-    def __getitem__(self, row: int) -> SpilledRow:
+    def __getitem__(self, row: int) -> str:
         if not self._is_flushed:
             self._file.flush()
             self._is_flushed = True
-        start = self._starts[row]
-        # `pread` does not move the position of the file, at which `add` goes on writing.
-        line = os.pread(self._file.fileno(), self._starts[row + 1] - start, start)
-        fields = json.loads(line)
-        fields[LABELS] = tuple(fields[LABELS])
-        return SpilledRow(*fields)
+        start, end = self._starts[row], self._starts[row + 1]
+        # `pread` does not move the position of the file, at which `append` goes on writing.
+        return os.pread(self._file.fileno(), end - start, start).decode(errors="surrogatepass")
 
 
 class Texts:
-    """What the model reads in some of the rows, read from the spill file when it is needed."""
+    """The texts of some of the rows, read when they are needed."""
 
-    def __init__(self, spill: Spill, rows: array[int]) -> None:
-        self.spill = spill
-        self.rows = rows
+    def __init__(self, column: TextColumn, rows: array[int]) -> None:
+        self._column = column
+        self._rows = rows
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
 
     def __getitem__(self, number: int) -> str:
-        return self.spill[self.rows[number]].input
+        return self._column[self._rows[number]]
 
     def __iter__(self) -> Iterator[str]:
-        return (self.spill[row].input for row in self.rows)
+        return map(self._column.__getitem__, self._rows)
 
 
 class Assignment(IntEnum):
@@ -142,9 +126,17 @@ class Traits:
 
 @dataclass(slots=True)
 class Pool:
-    """The rows that may become examples; all arrays are as long as `spill`."""
+    """A column for each fact of the rows that may become examples; all that are not empty are of one length."""
 
-    spill: Spill
+    scratch: InitVar[Path | None] = None
+    origin: TextColumn = field(init=False)
+    """Where the row stands, such as `reviews.csv:17`."""
+    input: TextColumn = field(init=False)
+    target: TextColumn = field(init=False)
+    mark: TextColumn = field(init=False)
+    """The value in the column that `splits.by` names, as written; empty where it names none."""
+    payload: TextColumn = field(init=False)
+    """As JSON; empty where a kind has none."""
     key: array[int] = field(default_factory=lambda: array("Q"))
     """First 64 bits of the content key: equal for texts that count as the same."""
     rank: array[int] = field(default_factory=lambda: array("Q"))
@@ -178,8 +170,12 @@ class Pool:
     order: array[int] = field(default_factory=lambda: array("I"))
     """Rows in drawn order, equal texts beside each other; see `arrange`."""
 
+    def __post_init__(self, scratch: Path | None) -> None:
+        self.origin, self.input, self.target = (TextColumn(scratch) for _ in range(3))
+        self.mark, self.payload = TextColumn(scratch), TextColumn(scratch)
+
     def __len__(self) -> int:
-        return len(self.spill)
+        return len(self.input)
 
     def arrange(self) -> None:
         """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""
@@ -192,8 +188,7 @@ class Pool:
                 self.later_copies.update(zip(last_first[1:], range(1, end - start), strict=True))
 
     def _content(self, row: int) -> tuple[str, str, str]:
-        record = self.spill[row]
-        return record.input, record.target, record.origin
+        return self.input[row], self.target[row], self.origin[row]
 
     def identity(self, row: int) -> int:
         """Return what a record knows a row by: text; group; text and time; by files_order text and number of copy."""

@@ -156,7 +156,7 @@ def sifted(
     step("looking for copies", len(pool))
     all_rows.check_duplicates(work)
     note(DUPLICATE)
-    living = ((at, pool.spill[at].input) for at in list(pool.living()))
+    living = ((at, pool.input[at]) for at in list(pool.living()))
     exact: dict[int, bool] = {}
     for match in leaks([row.input for row in train], living):
         exact[match.other] = exact.get(match.other, False) or match.exact
@@ -167,15 +167,18 @@ def sifted(
     note(DUPLICATE)
     step("asking whether rows are too near", len(pool))
     left = list(pool.living())
-    answers = too_near([pool.spill[at].input for at in left])
+    answers = too_near([pool.input[at] for at in left])
     pool.leave_out([at for at, is_near in zip(left, answers, strict=True) if is_near])
     note(NEAR)
     kept = sorted((numbers[at], at) for at in pool.living())
     examples = {
         number: Example(
-            id=content_id(record.input, ""), origin=record.origin, input=record.input, target=""
+            id=content_id(pool.input[at], ""),
+            origin=pool.origin[at],
+            input=pool.input[at],
+            target="",
         )
-        for number, record in ((number, pool.spill[at]) for number, at in kept)
+        for number, at in kept
     }
     return SiftedRows(rows=examples, refused=dict(sorted(refused.items())))
 

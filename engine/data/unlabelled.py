@@ -115,16 +115,15 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     living = list(pool.living())
     if most:
         findings.drop(NOT_ASKED, pool.leave_out(living[most:]))
-    records = [pool.spill[row] for row in (living[:most] if most else living)]
     asked = tuple(
         Example(
-            id=content_id(one.input, ""),
-            origin=one.origin,
-            input=one.input,
+            id=content_id(pool.input[row], ""),
+            origin=pool.origin[row],
+            input=pool.input[row],
             target="",
-            group=one.mark if work.splits.by == "group" else "",
+            group=pool.mark[row] if work.splits.by == "group" else "",
         )
-        for one in records
+        for row in (living[:most] if most else living)
     )
     return UnlabelledRows(
         rows=asked,
@@ -173,17 +172,17 @@ def _hold_apart(work: Preparation, splits: Mapping[SplitName, Sequence[Example]]
         texts = [row.input for row in splits.get(name, ())]
         living = list(pool.living())
         work.step(f"comparing with {name}", len(living))
-        found = leaks(texts, ((row, pool.spill[row].input) for row in living)) if texts else ()
+        found = leaks(texts, ((row, pool.input[row]) for row in living)) if texts else ()
         nearly = name != "train" or work.data.checks.near_duplicates == "drop"
         out = {match.other for match in found if nearly or match.exact}
         leave_out(work, sorted(out), reason)
         groups = {row.group for row in splits.get(name, ()) if row.group and name != "train"}
-        of_group = [row for row in living if groups and pool.spill[row].mark in groups]
+        of_group = [row for row in living if groups and pool.mark[row] in groups]
         leave_out(work, [row for row in of_group if pool.alive[row]], GROUP)
 
 
 def leave_out(work: Preparation, rows: Sequence[int], reason: str) -> None:
     """Leave rows out for a reason, and write down which: by their place, and without what they resemble."""
     for row in rows:
-        work.findings.row("leakage", work.pool.spill[row].origin, what=reason)
+        work.findings.row("leakage", work.pool.origin[row], what=reason)
     work.findings.drop(reason, work.pool.leave_out(rows))

@@ -248,7 +248,7 @@ class _Synthesis:
             votes=written.votes,
             agreed=written.agreed,
             diversity=diversity(kept, self.train),
-            digest=split_digest(kept, self.context.scratch),
+            digest=split_digest(((row.input, row.target) for row in kept), self.context.scratch),
             review=review,
             cost=written.cost,
             seconds=round(written.seconds, 3),

@@ -38,7 +38,10 @@ def keep_rows(
             data_summary(context.artifacts["data"]),
             count_labels(context.recipe, train),
         )
-        seen, digest = sum(row.repeat for row in train), split_digest(train, context.scratch)
+        seen, digest = (
+            sum(row.repeat for row in train),
+            split_digest(((row.input, row.target) for row in train), context.scratch),
+        )
         splits = tuple(
             replace(one, rows=len(train), seen=seen, labels=counts, digest=digest)
             if one.name == "train"
@@ -68,7 +71,10 @@ def baselines_on(asker: Asker, rows: Sequence[Example], *, by: str) -> list[dict
     for baseline in on_added_rows(recipe):
         if asker.why_absent(baseline):
             continue
-        key = {"rows": split_digest(fold.train), "data": context.inputs["data"]}
+        key = {
+            "rows": split_digest((row.input, row.target) for row in fold.train),
+            "data": context.inputs["data"],
+        }
         made = asker.product(baseline, fold, rows=key)
         file = context.workdir / f"predictions.{baseline.name}.jsonl"
         shutil.copyfile(made.file(predict.FILE), file)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.data.examples.example import content_key
-from engine.data.row_index import Assignment, Pool, Spill, SpilledRow, drawn
+from engine.data.row_index import Assignment, Pool, drawn
 from engine.data.splitting.splits import ORDER, Division
 from engine.recipe.model import Splits
 from engine.values import Value
@@ -35,7 +35,7 @@ def asked(**changes: Any) -> Splits:
 
 
 def pool_of(rows: Iterable[Made], splits: Splits) -> Pool:
-    pool = Pool(spill=Spill(), is_by_place=splits.by == "files_order")
+    pool = Pool(is_by_place=splits.by == "files_order")
     strata: dict[tuple[str, ...], int] = {}
     for number, row in enumerate(rows):
         key = content_key(row.text)
@@ -53,15 +53,11 @@ def pool_of(rows: Iterable[Made], splits: Splits) -> Pool:
             pool.time.append(float(number))
         if splits.by in ("files", "column"):
             pool.place.append(row.place)
-        pool.spill.add(
-            SpilledRow(
-                origin=f"x:{number}",
-                input=row.text,
-                target=", ".join(row.labels),
-                labels=row.labels,
-                mark=row.group,
-            )
-        )
+        pool.origin.append(f"x:{number}")
+        pool.input.append(row.text)
+        pool.target.append(", ".join(row.labels))
+        pool.mark.append(row.group)
+        pool.payload.append("")
     pool.strata = list(strata)
     pool.arrange()
     return pool
@@ -69,7 +65,7 @@ def pool_of(rows: Iterable[Made], splits: Splits) -> Pool:
 
 def texts(pool: Pool, division: Division) -> dict[str, list[str]]:
     """The texts of each split in drawn order."""
-    return {name: [pool.spill[row].input for row in division.rows(pool, name)] for name in ORDER}
+    return {name: [pool.input[row] for row in division.rows(pool, name)] for name in ORDER}
 
 
 def place_of_text(pool: Pool, division: Division) -> dict[int, set[int]]:

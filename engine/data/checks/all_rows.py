@@ -46,10 +46,10 @@ def check_spoiled(work: Preparation) -> None:
     """Report texts that were cut at one length, that hold rows of their file, or whose white space is their label."""
     pool, checks = work.pool, work.data.checks
     rows = nsmallest(MOST, pool.living())
-    texts = [pool.spill[row].input for row in rows]
+    texts = [pool.input[row] for row in rows]
     parts = {"text": texts}
     if work.task.spec.answer is AnswerForm.TEXT:
-        parts["answer"] = [pool.spill[row].target for row in rows]
+        parts["answer"] = [pool.target[row] for row in rows]
     for what, values in parts.items():
         if found := cut_at(values):
             count, length = found
@@ -155,11 +155,10 @@ def check_conflicts(work: Preparation) -> None:
         return
     rows = [row for group in groups for row in group]
     for group in groups:
-        first = pool.spill[group[0]].origin
+        first = pool.origin[group[0]]
         for row in group:
-            origin, text, answer, *_ = pool.spill[row]
-            facts = {"answer": excerpt(answer), "text": excerpt(text), "same_as": first}
-            work.findings.row("conflicting_labels", origin, **facts)
+            facts = {"answer": excerpt(pool.target[row]), "text": excerpt(pool.input[row])}
+            work.findings.row("conflicting_labels", pool.origin[row], **facts, same_as=first)
     # Each row beside the next one of its text.
     other = {row: group[(at + 1) % len(group)] for group in groups for at, row in enumerate(group)}
     what = "label" if task.labels else "answer"
@@ -189,8 +188,8 @@ def check_duplicates(work: Preparation) -> None:
     if not again:
         return
     for _, row, kept in again:
-        record, other = pool.spill[row], pool.spill[kept].origin
-        work.findings.row("duplicates", record.origin, text=excerpt(record.input), repeats=other)
+        text, other = excerpt(pool.input[row]), pool.origin[kept]
+        work.findings.row("duplicates", pool.origin[row], text=text, repeats=other)
     what = "label" if work.task.labels else "answer"
     message = f"{several(len(again), 'row repeats', 'rows repeat')} another row's text and {what}"
     rows = [row for _, row, _ in again]
@@ -218,7 +217,7 @@ def _repeats(work: Preparation, rows: Sequence[int]) -> Iterator[tuple[int, int,
     pool = work.pool
 
     def order(row: int) -> tuple[tuple[int, float], str]:
-        return _strictness(work, row), pool.spill[row].input
+        return _strictness(work, row), pool.input[row]
 
     first: dict[int, int] = {}
     for row in rows:
@@ -237,7 +236,7 @@ def check_near_duplicates(work: Preparation) -> None:
     """
     pool = work.pool
     rows = _one_of_each_text(work)
-    found, large = near_duplicates(Texts(pool.spill, rows))
+    found, large = near_duplicates(Texts(pool.input, rows))
     dropped: set[int] = set()
     alike: dict[int, tuple[int, float]] = {}
     for pair in found:
@@ -257,9 +256,9 @@ def check_near_duplicates(work: Preparation) -> None:
 
     ranked = sorted((row, *other) for row, other in alike.items())
     for row, other, similarity in ranked:
-        record = pool.spill[row]
-        facts = {"like": pool.spill[other].origin, "similarity": round(similarity, 4)}
-        work.findings.row("near_duplicates", record.origin, text=excerpt(record.input), **facts)
+        facts = {"like": pool.origin[other], "similarity": round(similarity, 4)}
+        text = excerpt(pool.input[row])
+        work.findings.row("near_duplicates", pool.origin[row], text=text, **facts)
     capped = f"; {large:,} groups too large to compare in full" if large else ""
     message = f"{several(len(alike), 'row is', 'rows are')} nearly the same as another"
     work.report(
@@ -316,7 +315,7 @@ def check_traits(work: Preparation) -> None:
         # In the order they were read, so that the examples do not change with the seed.
         rows = sorted(row for row in living if traits.of[row] in shown)
         for row in rows:
-            work.findings.row(check.name, pool.spill[row].origin, what=shown[traits.of[row]])
+            work.findings.row(check.name, pool.origin[row], what=shown[traits.of[row]])
         work.report(
             check.name,
             len(rows),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.data.reading.row import excerpt
-from engine.data.row_index import Pool, Spill, close_quietly
+from engine.data.row_index import Pool, close_quietly
 from engine.data.splitting.recorded import RecordedSplits
 from engine.errors import Problem
 from engine.evidence import DataFinding
@@ -56,7 +56,7 @@ class Preparation(Value):
             task=task,
             data=data,
             splits=splits,
-            pool=Pool(spill=Spill(scratch), is_by_place=splits.by == "files_order"),
+            pool=Pool(scratch, is_by_place=splits.by == "files_order"),
             findings=Findings(scratch),
             held=held,
             scratch=scratch,
@@ -275,9 +275,8 @@ def drop_reason(check: str) -> str:
 
 
 def quote(pool: Pool, row: int) -> Quote:
-    record = pool.spill[row]
-    target = f" ({excerpt(record.target)})" if record.target else ""
-    return Quote(row, record.origin, f"`{excerpt(record.input)}`{target}")
+    target = f" ({excerpt(answer)})" if (answer := pool.target[row]) else ""
+    return Quote(row, pool.origin[row], f"`{excerpt(pool.input[row])}`{target}")
 
 
 def _with_examples(

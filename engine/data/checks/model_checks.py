@@ -142,14 +142,14 @@ def find_doubted(work: Preparation) -> dict[int, str]:
     pool = work.pool
     rows = pool.living()
     labels = [pool.labels(row)[0] for row in rows]
-    suspects = find_label_errors(Texts(pool.spill, rows), labels, seed=work.splits.seed)
+    suspects = find_label_errors(Texts(pool.input, rows), labels, seed=work.splits.seed)
     doubted = {
         rows[one.index]: f"more likely `{one.suggested}` ({one.confidence:.0%})" for one in suspects
     }
     _report_moved(work, rows)
     for row, what in doubted.items():
-        record = pool.spill[row]
-        work.findings.row("label_errors", record.origin, text=excerpt(record.input), what=what)
+        text = excerpt(pool.input[row])
+        work.findings.row("label_errors", pool.origin[row], text=text, what=what)
     if doubted:
         message = several(len(doubted), "row has", "rows have")
         message += " a label that cross-validated models contradict"
@@ -166,7 +166,7 @@ def _report_moved(work: Preparation, rows: Sequence[int]) -> None:
     pool = work.pool
     read = nsmallest(MOST, rows)  # they are numbered as they were read
     found = find_moved_labels(
-        [pool.spill[row].input for row in read], [pool.labels(row)[0] for row in read]
+        [pool.input[row] for row in read], [pool.labels(row)[0] for row in read]
     )
     if found is None:
         return
@@ -190,17 +190,17 @@ def check_label_marks(work: Preparation) -> None:
     """Find words of the label, or constant markers, that give the label away in the text."""
     pool = work.pool
     rows = pool.living()
-    texts = ((pool.spill[row].input, pool.labels(row)) for row in rows)
+    texts = ((pool.input[row], pool.labels(row)) for row in rows)
     found = find_label_marks(texts, work.task.labels)
     if not found:
         return
     find, giving = finder(found), []
     for row in rows:
-        given = find(pool.spill[row].input)
+        given = find(pool.input[row])
         # A mark of another label does not give this row's label away.
         if given is not None and given.label in pool.labels(row):
             giving.append(row)
-            work.findings.row("label_in_input", pool.spill[row].origin, what=given.mark)
+            work.findings.row("label_in_input", pool.origin[row], what=given.mark)
     work.report(
         "label_in_input",
         len(giving),

@@ -21,7 +21,7 @@ from engine.data.examples.template import Fill, Filled, MissingColumnError, Unus
 from engine.data.examples.unusable_rows import UnusableRows
 from engine.data.kinds import filler
 from engine.data.reading.row import Row, several
-from engine.data.row_index import Assignment, SpilledRow, Traits, drawn
+from engine.data.row_index import Assignment, Traits, drawn
 from engine.data.splitting.column import (
     GroupSpellings,
     NoMarkError,
@@ -133,8 +133,11 @@ class RowCollector:
             pool.sample.append(drawn("sample", work.data.sample.seed, key))
         for traits in pool.traits:
             traits.note(traits.check.trait(filled))
-        texts = filled.input, filled.target, filled.labels
-        pool.spill.add(SpilledRow(row.origin, *texts, mark, filled.payload))
+        pool.origin.append(row.origin)
+        pool.input.append(filled.input)
+        pool.target.append(filled.target)
+        pool.mark.append(mark)
+        pool.payload.append(json.dumps(filled.payload) if filled.payload else "")
         return True
 
     def _split_value(self, row: Row, filled: Filled) -> str | None:

@@ -1,4 +1,4 @@
-"""Rows of the pool as examples, and the digest of a split. Both read the spill file row by row."""
+"""Rows of the pool as examples, and the digest of a split. Both read the texts row by row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.data.checks.findings import Findings, Preparation
 from engine.data.examples.candidates import RowCollector
 from engine.data.examples.example import Example, content_id, normalised, write_examples
 from engine.data.reading.sources import source_names
-from engine.data.row_index import SPAN, Assignment, Pool, SpilledRow, drawn, runs
+from engine.data.row_index import SPAN, Assignment, Pool, drawn, runs
 from engine.data.splitting.splits import Division
 from engine.evidence import DataSummary, Firewall, Recorded, SourceSummary, SplitSummary
 from engine.recipe.methods import asked_sizes
@@ -72,7 +72,7 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
     span = None
     if pool.time and not pool.is_by_place and len(examples):
         ends = (end(examples.rows, key=pool.time.__getitem__) for end in (min, max))
-        first, last = (pool.spill[row].mark for row in ends)
+        first, last = (pool.mark[row] for row in ends)
         span = first, last
     left_out = Counter(check for place, check in division.dropped.values() if place.split == name)
     return SplitSummary(
@@ -132,7 +132,7 @@ def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
         seen: Counter[tuple[str, str]] = Counter()
         # The holdout counts first: a copy that is added to training does not change the ids of the holdout.
         for row in sorted(used, key=lambda one: -places[one]):
-            content = pool.spill[row].input, pool.spill[row].target
+            content = pool.input[row], pool.target[row]
             if seen[content]:
                 found[row] = seen[content]
             seen[content] += 1
@@ -161,39 +161,38 @@ class Examples:
 
     def __iter__(self) -> Iterator[Example]:
         """Yield the rows as examples; ids depend on the content and, among equals, on their number."""
-        spill = self._outcome.work.pool.spill
-        return (self._example(row, spill[row]) for row in self._rows)
-
-    def _example(self, row: int, record: SpilledRow) -> Example:
-        outcome = self._outcome
-        folds = outcome.division.folds
-        return Example(
-            id=content_id(record.input, record.target, outcome.again.get(row, 0)),
-            origin=record.origin,
-            input=record.input,
-            target=record.target,
-            labels=record.labels,
-            payload=record.payload,
-            group=record.mark if outcome.work.splits.by == "group" else "",
-            repeat=outcome.repeats.get(row, 1),
-            fold=folds[row] if folds else 0,
-        )
+        outcome, pool = self._outcome, self._outcome.work.pool
+        folds, has_groups = outcome.division.folds, outcome.work.splits.by == "group"
+        for row in self._rows:
+            text, target, payload = pool.input[row], pool.target[row], pool.payload[row]
+            yield Example(
+                id=content_id(text, target, outcome.again.get(row, 0)),
+                origin=pool.origin[row],
+                input=text,
+                target=target,
+                labels=pool.labels(row),
+                payload=json.loads(payload) if payload else {},
+                group=pool.mark[row] if has_groups else "",
+                repeat=outcome.repeats.get(row, 1),
+                fold=folds[row] if folds else 0,
+            )
 
     def write(self, path: Path) -> None:
         write_examples(path, self)
 
     def digest(self) -> str:
-        work = self._outcome.work
-        return split_digest((work.pool.spill[row] for row in self._rows), work.scratch)
+        pool = self._outcome.work.pool
+        rows = ((pool.input[row], pool.target[row]) for row in self._rows)
+        return split_digest(rows, self._outcome.work.scratch)
 
     @property
     def rows(self) -> Sequence[int]:
         return self._rows
 
 
-def split_digest(rows: Iterable[SpilledRow | Example], scratch: Path | None = None) -> str:
-    """Return the sha256 over the sorted normalised rows; their order does not matter."""
-    lines = (f"{normalised(one.input)}\t{one.target}\n" for one in rows)
+def split_digest(rows: Iterable[tuple[str, str]], scratch: Path | None = None) -> str:
+    """Return the sha256 over the sorted (normalised text, target) of the rows; their order does not matter."""
+    lines = (f"{normalised(text)}\t{target}\n" for text, target in rows)
     digest = hashlib.sha256()
     with ExitStack() as stack:
         parts: list[Iterable[str]] = []

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain
+from functools import lru_cache
 from typing import Final, Protocol
 
 from engine.data.examples.example import normalised
@@ -14,6 +13,8 @@ from engine.errors import needs_extra
 from engine.values import Value
 
 SHINGLE = 5
+SETS: Final = 256
+"""Sets of shingles that are kept while pairs are compared."""
 SIMILAR = 0.8
 UNSEEN: Final = re.compile("[\u00ad\u200b\u2060\ufeff]")
 """Characters of no width that belong to no word: a copied row with one of them is the same row."""
@@ -32,27 +33,17 @@ def leaks(
 ) -> Iterator[Match]:
     """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`."""
     texts = [comparable(text) for text in holdout]
-    sets = [shingles(text) for text in texts]
-    frequency = Counter(chain.from_iterable(sets))
-    index: dict[str, list[int]] = {}
-    for number, own in enumerate(sets):
-        for shingle in rarest_first(own, frequency)[: prefix_length(len(own), similarity)]:
-            index.setdefault(shingle, []).append(number)
-    known = set(frequency)
-    for row, read in others:
-        text = comparable(read)
-        own = shingles(text)
-        there = own & known
-        # Shingles that no text of the holdout has are the rarest ones of all.
-        left = prefix_length(len(own), similarity) - (len(own) - len(there))
-        rarest = rarest_first(there, frequency)[:left] if left > 0 else ()
-        # Cheap: only texts that share a rare shingle are compared in full.
-        found = {number for shingle in rarest for number in index.get(shingle, ())}
-        for number in sorted(found):
-            exact = text == texts[number]
-            same = 1.0 if exact else similarity_of(own, sets[number], similarity)
-            if same >= similarity:
-                yield Match(number, row, same, exact)
+    if not texts:
+        return
+    with needs_extra("comparing rows with the holdout needs NumPy", "data"):
+        from engine.data.similarity.rare_shingles import RareShingles  # NumPy: an extra
+    index = RareShingles(texts, similarity)
+    sets = lru_cache(SETS)(shingles)
+    for row, read, number in index.candidates(others):
+        exact = read == texts[number]
+        same = 1.0 if exact else similarity_of(sets(read), sets(texts[number]), similarity)
+        if same >= similarity:
+            yield Match(number, row, same, exact)
 
 
 def comparable(text: str) -> str:
@@ -65,24 +56,6 @@ def shingles(text: str) -> set[str]:
     if len(text) <= SHINGLE:
         return {text}
     return {text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)}
-
-
-def rarest_first(found: Iterable[str], frequency: Mapping[str, int]) -> list[str]:
-    """Return shingles by their frequency, and those of one frequency in the order of texts."""
-    # Sorted twice by single values: with pairs of both it takes twice as long.
-    found = sorted(found)
-    found.sort(key=frequency.__getitem__)
-    return found
-
-
-def prefix_length(size: int, similarity: float) -> int:
-    """Return how many shingles of a set of `size` a similar set cannot miss all of.
-
-    Of `size` shingles a similar set misses at most the share `1 - similarity`; so of any one more
-    it has at least one (prefix filtering: Bayardo, Ma and Srikant, WWW 2007).
-    """
-    # `5 * (1 - 0.8)` is a little less than 1 in floats; rounded down, a pair could be missed.
-    return int(size * (1 - similarity) + 1e-9) + 1
 
 
 def similarity_of(one: AbstractSet[str], other: AbstractSet[str], at_least: float) -> float:

@@ -80,8 +80,8 @@ def check_leakage(
     holdout = division.rows(pool, "holdout")
     others = division.rows(pool, "train") + division.rows(pool, "validation")
     compared = holdout if work.thorough or drops else ()
-    texts = [pool.spill[row].input for row in compared]
-    found = list(leaks(texts, enumerate(Texts(pool.spill, others)))) if texts else []
+    texts = [pool.input[row] for row in compared]
+    found = list(leaks(texts, enumerate(Texts(pool.input, others)))) if texts else []
     matches = [
         replace(match, holdout=holdout[match.holdout], other=others[match.other]) for match in found
     ]
@@ -134,14 +134,14 @@ def _counted(matches: Iterable[Match]) -> tuple[int, int]:
 
 
 def _log(work: Preparation, match: Match) -> None:
-    other, holdout = work.pool.spill[match.other], work.pool.spill[match.holdout]
+    pool = work.pool
     work.findings.row(
         "leakage",
-        other.origin,
-        text=excerpt(other.input),
-        answer=excerpt(other.target),
-        holdout=holdout.origin,
-        holdout_answer=excerpt(holdout.target),
+        pool.origin[match.other],
+        text=excerpt(pool.input[match.other]),
+        answer=excerpt(pool.target[match.other]),
+        holdout=pool.origin[match.holdout],
+        holdout_answer=excerpt(pool.target[match.holdout]),
         similarity=round(match.similarity, 4),
     )
 
@@ -172,10 +172,10 @@ def _message(
 
 
 def _match_text(pool: Pool, match: Match) -> Shown:
-    other, holdout = pool.spill[match.other], pool.spill[match.holdout]
+    answers = [pool.target[row] for row in (match.other, match.holdout)]
+    differs = answers[0] != answers[1] and pool.labels(match.holdout)
+    mine, its = [f" ({excerpt(answer)})" if differs else "" for answer in answers]
     same = "is the same text as" if match.exact else f"is {match.similarity:.0%} like"
-    differs = other.target != holdout.target and holdout.labels
-    mine = f" ({excerpt(other.target)})" if differs else ""
-    its = f" ({excerpt(holdout.target)})" if differs else ""
-    shown = Quote(match.other, other.origin, f"`{excerpt(other.input)}`{mine}")
-    return shown, f" {same} {holdout.origin}{its} of the holdout"
+    text = f"`{excerpt(pool.input[match.other])}`{mine}"
+    shown = Quote(match.other, pool.origin[match.other], text)
+    return shown, f" {same} {pool.origin[match.holdout]}{its} of the holdout"

@@ -63,7 +63,7 @@ def know_again(pool: Pool, held: RecordedSplits) -> None:
     for row in fresh:
         key = pool.unmasked.get(row)
         if key is None:
-            key = int.from_bytes(content_key(masked(pool.spill[row].input))[:KEY_BYTES])
+            key = int.from_bytes(content_key(masked(pool.input[row]))[:KEY_BYTES])
         if (identity := pool.identity_as(key, row)) in gone:
             pool.known_as[row] = identity
 

@@ -49,7 +49,7 @@ def _replacements(
     units = units_of(work.pool, work.splits.by, is_held=work.held is not None)
     is_stratified = work.splits.by in ("stratified", "files", "column")
     holdout = division.rows(work.pool, "holdout")
-    judged = [work.pool.spill[row].input for row in holdout]
+    judged = [work.pool.input[row] for row in holdout]
     for among in _candidates(work, division, units, doubted):
         left: Sequence[int] = among
         while missing > 0 and left:
@@ -94,6 +94,6 @@ def _candidates(
 
 def _apart(pool: Pool, units: Units, chosen: Sequence[int], judged: Sequence[str]) -> Iterator[int]:
     """Yield the units of which no row reads like a judged one, whatever the check of that does with what it finds."""
-    texts = ((row, pool.spill[row].input) for unit in chosen for row in units.of(unit))
+    texts = ((row, pool.input[row]) for unit in chosen for row in units.of(unit))
     near = {match.other for match in leaks(judged, texts)} if judged else set[int]()
     yield from (unit for unit in chosen if near.isdisjoint(units.of(unit)))

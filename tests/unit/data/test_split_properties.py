@@ -113,7 +113,7 @@ def test_no_group_is_torn(of: list[Made], splits: Splits) -> None:
     folds: dict[str, set[int]] = {}
     for row in range(len(pool)):
         if division.places[row]:
-            group = pool.spill[row].mark
+            group = pool.mark[row]
             where.setdefault(group, set()).add(division.places[row] == Assignment.HOLDOUT)
             folds.setdefault(group, set()).add(division.folds[row] if division.folds else 0)
             if not splits.folds:

@@ -14,7 +14,6 @@ from engine.data.similarity.near import (
     comparable,
     leaks,
     near_duplicates,
-    prefix_length,
     shingles,
     similarity_of,
 )
@@ -198,10 +197,6 @@ def test_the_bands_miss_no_more_than_they_say() -> None:
     for similarity in (0.5, 0.7, SIMILAR, 0.9, 1.0):
         bands, rows = near_many.banding(similarity)
         assert (1 - min(similarity, 0.999) ** rows) ** bands <= near_many.MISSED
-
-
-def test_a_prefix_is_one_more_than_a_similar_set_can_miss() -> None:
-    assert [prefix_length(size, 0.8) for size in (1, 4, 5, 10, 100)] == [1, 1, 2, 3, 21]
 
 
 def test_a_copy_with_a_mark_that_nobody_sees_is_the_same_row() -> None:

@@ -27,7 +27,7 @@ def skewed(seed: int = 3) -> list[Made]:
 
 
 def groups_of(pool: Pool, division: Division, split: str) -> Counter[str]:
-    return Counter(pool.spill[row].mark for row in division.rows(pool, split))  # type: ignore[arg-type]
+    return Counter(pool.mark[row] for row in division.rows(pool, split))  # type: ignore[arg-type]
 
 
 def share_of_yes(pool: Pool, rows: list[int]) -> float:
@@ -84,7 +84,7 @@ def test_a_recorded_holdout_of_a_large_group_is_kept() -> None:
     rows = skewed()
     splits = asked(by="group", column="g", train="all", validation=60, holdout=160)
     pool = pool_of(rows, splits)
-    largest = next(row for row in range(len(rows)) if pool.spill[row].mark == "g0")
+    largest = next(row for row in range(len(rows)) if pool.mark[row] == "g0")
     known = {pool.identity(row): int(Assignment.TRAIN) for row in range(len(rows))}
     held = RecordedSplits(
         known={**known, pool.identity(largest): Assignment.HOLDOUT}, is_whole=True

@@ -18,12 +18,17 @@ from engine.cli.runs import find_run
 from engine.cli.streams import others_to
 from engine.errors import ExitCode, RecipeError
 from engine.files.leases import temporary_folder
-from engine.publish.contents import Publication, PublishOptions, gather
-from engine.publish.destination import Destination, Folder, Published
+from engine.publish.contents import (
+    Destination,
+    Folder,
+    Publication,
+    Published,
+    PublishOptions,
+    gather,
+)
 from engine.publish.hub import Hub
-from engine.publish.oci import OciLayout
+from engine.publish.oci import OciLayout, Registry
 from engine.publish.ollama import Ollama
-from engine.publish.registry import Registry
 from engine.recipe.text.paths import as_argument, as_typed
 from engine.render.number_format import size
 from engine.render.progress import progress_on_terminal

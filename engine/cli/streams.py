@@ -18,7 +18,7 @@ from engine.cli.terminal import point_at_nothing
 from engine.files import leases
 from engine.files.writing import open_new
 from engine.process import interrupts
-from engine.sources.online import quieten
+from engine.sources.hub import quieten
 from engine.store.store import storage_problem
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +14,8 @@ from engine.bundle.archive import ENDING
 from engine.errors import EnvironmentProblem, RecipeError, first_line
 from engine.evidence import Report
 from engine.lock.file import Accepted
-from engine.render.labels import main_metric
 from engine.render.markdown import code, fenced, joined
-from engine.render.number_format import kind_of
-from engine.render.report.card import render_card, scores_of
+from engine.render.report.card import render_card
 from engine.render.styled_text import revealed
 from engine.store import sha256_of
 from engine.store.store import link_file
@@ -82,12 +79,8 @@ def bill_of(
     accepted: Accepted | None,
     *,
     run: str,
-    form: str = "",
 ) -> bytes:
-    """Return the bill as JSON: the model, its files, its base model, its data and the software that made it.
-
-    `form` is the one whose numbers it has, as in `render_card`.
-    """
+    """Return the bill as JSON: the model, its files, its base model, its data and the software that made it."""
     model = f"{report.recipe_name}@{run}"
     parts = [
         *(_component("file", f"file:{one.name}", one.name, sha256=one.sha256) for one in files),
@@ -111,7 +104,6 @@ def bill_of(
                 "name": report.recipe_name,
                 "version": run,
                 "description": report.description,
-                "modelCard": _card(report, form),
                 "properties": [{"name": "slm-recipe:outcome", "value": report.outcome}],
             },
         },
@@ -159,45 +151,9 @@ def _software(report: Report) -> Iterator[dict[str, Any]]:
             yield _component("library", f"pypi:{name}", name, version=version, purl=purl)
 
 
-def _card(report: Report, form: str) -> dict[str, Any]:
-    scores = scores_of(report, form)
-    kind = kind_of(report)
-    limits = [
-        f"The numbers hold for rows like the {report.holdout.rows} holdout rows."
-        if report.holdout
-        else "It was not judged on a holdout.",
-        *([kind.card_limit] if kind.card_limit else []),
-    ]
-    return {
-        "modelParameters": {
-            "approach": {"type": "supervised"},
-            "task": kind.hub_tag,
-            "inputs": [{"format": "text"}],
-            "outputs": [{"format": str(report.task.get("output", "text"))}],
-        },
-        "quantitativeAnalysis": {
-            "performanceMetrics": [
-                {
-                    "type": one.name,
-                    "value": f"{one.value:.4f}",
-                    "slice": f"holdout, {one.n} rows{', the main metric' if (one.name == main_metric(report)) else ''}",
-                    "confidenceInterval": {
-                        "lowerBound": f"{one.interval.low:.4f}",
-                        "upperBound": f"{one.interval.high:.4f}",
-                    },
-                }
-                for one in (scores.metrics if scores else ())
-                if one.value is not None and one.interval is not None
-            ]
-        },
-        "considerations": {"technicalLimitations": limits},
-    }
-
-
 RELATION: Final = {"gguf": "quantized", "merged": "finetune", "adapter": "adapter"}
 """How the hub calls what became of the base model."""
 LIBRARY: Final = {"gguf": "gguf", "merged": "transformers", "adapter": "peft"}
-_TITLE: Final = re.compile(r"^# .*\n", re.MULTILINE)
 
 
 def published_card(report: Report, *, forms: Sequence[str], names: Sequence[str], key: str) -> str:

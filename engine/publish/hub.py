@@ -23,11 +23,9 @@ from engine.errors import (
     needs_extra,
 )
 from engine.publish.card import FILE as SIGNATURE
-from engine.publish.contents import SUMS, Publication
-from engine.publish.destination import Destination, Note, Published, require_sent
+from engine.publish.contents import SUMS, Destination, Note, Publication, Published, require_sent
 from engine.render.styled_text import printable
-from engine.sources.hub import is_of_the_connection
-from engine.sources.online import fetching
+from engine.sources.hub import fetching, is_of_the_connection
 from engine.trust.hosts import Address, parse_address
 from engine.trust.redaction import keep_secret, redacted
 

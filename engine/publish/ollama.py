@@ -21,8 +21,7 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.pipeline.plan import products
 from engine.process import start as processes
 from engine.process.start import program
-from engine.publish.contents import Publication
-from engine.publish.destination import Destination, Note, Published, other_file
+from engine.publish.contents import Destination, Note, Publication, Published, other_file
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer, question
 from engine.runs.compare import recipe_of

@@ -19,7 +19,7 @@ from engine.render.progress import SilentProgress
 from engine.render.report.page import read_json
 from engine.runs.find import exported_gguf, find_run, is_model_file
 from engine.runs.run import RunResult, run_recipe
-from engine.sources.online import quieten
+from engine.sources.hub import quieten
 from engine.store import Store
 from engine.store.root import checked_root, foreign_problem
 from engine.store.runs import Runs, read_file

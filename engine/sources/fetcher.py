@@ -21,7 +21,7 @@ from engine.errors import DataError, EngineError
 from engine.files.reading import parse_json
 from engine.recipe.model import HubRef, PackageRef
 from engine.sources import hub
-from engine.sources.online import quieten
+from engine.sources.hub import quieten
 from engine.sources.package import fetch_archive
 from engine.trust.hosts import (
     Address,

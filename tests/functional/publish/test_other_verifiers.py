@@ -31,7 +31,6 @@ def test_the_bill_names_files_base_data_and_software(finished: Project) -> None:
     bill = json.loads((out / "tiny.cdx.json").read_text("utf-8"))
 
     component = bill["metadata"]["component"]
-    card = component["modelCard"]
     kinds = {one["type"] for one in bill["components"]}
     by_name = {one["name"]: one for one in bill["components"]}
     sums = dict(line.split("  ")[::-1] for line in (out / "SHA256SUMS").read_text().splitlines())
@@ -40,9 +39,6 @@ def test_the_bill_names_files_base_data_and_software(finished: Project) -> None:
     gguf = by_name["model-Q4_K_M.gguf"]
     assert gguf["hashes"] == [{"alg": "SHA-256", "content": sums["model-Q4_K_M.gguf"]}]
     assert by_name["rows.csv"]["data"] == [{"type": "dataset"}]
-    metrics = {one["type"]: one for one in card["quantitativeAnalysis"]["performanceMetrics"]}
-    assert metrics["macro_f1"]["value"] == "0.3750"
-    assert {*metrics["macro_f1"]["confidenceInterval"]} == {"lowerBound", "upperBound"}
 
 
 def valid_bill(bill: bytes) -> Any:

@@ -1,11 +1,9 @@
-"""What the card and the bill of a published model say: the numbers of the form that is published."""
-
-import json
+"""What the card of a published model says: the numbers of the form that is published."""
 
 import pytest
 
 from engine.evidence import FormResult
-from engine.publish.card import bill_of, published_card
+from engine.publish.card import published_card
 from engine.values import replace
 from support.reports import rich
 
@@ -26,9 +24,5 @@ def test_the_numbers_are_those_of_the_published_form(form: str, value: float) ->
     report = replace(report, ladder=rungs, quantized=rungs[-1].scores)
 
     card = published_card(report, forms=(form,), names=(), key="")
-    bill = json.loads(bill_of(report, (), None, run="one", form=form))
 
-    front = card.split("---")[1]
-    analysis = bill["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]
-    assert f"value: {value}" in front
-    assert {one["value"] for one in analysis["performanceMetrics"]} == {f"{value:.4f}"}
+    assert f"value: {value}" in card.split("---")[1]

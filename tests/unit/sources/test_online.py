@@ -13,10 +13,10 @@ import pytest
 
 ASK = """
 import pathlib, sys, tempfile
-from engine.sources.online import quieten
-from engine.sources import online
+from engine.sources.hub import quieten
+from engine.sources import hub
 quieten()
-online.SILENT_SECONDS = online.CONNECT_SECONDS = 0.2
+hub.SILENT_SECONDS = hub.CONNECT_SECONDS = 0.2
 from huggingface_hub import constants
 from engine.errors import EngineError
 from engine.recipe.model import HubRef, Source

@@ -112,7 +112,6 @@ def test_a_store_that_is_only_read_is_given_nothing(
 
     store.put("train", KEY, never)
     store.put("gate", make_key({"stage": "gate"}), train)
-    store.shared_looks("d" * 64, [{"run": "one"}])
     store.settle()
 
     assert there.held == before
@@ -324,26 +323,6 @@ def test_a_killed_transfer_shows_nothing_and_goes_on(
 
     # the manifest is read again, of the blobs only those that had not arrived
     assert len(asked) - len(set(asked)) == 2
-
-
-def test_decisions_on_a_holdout_count_once_each_whoever_made_them(
-    tmp_path: Path, there: Held
-) -> None:
-    from engine.lock.holdout_uses import HoldoutUses
-
-    stores = [machine(tmp_path / name, there) for name in ("one", "two")]
-    for number in range(3):
-        for store in stores:
-            look = {"run": f"{store.root.name}-{number}"}
-            counted = HoldoutUses(store).add("d" * 64, look)
-    there.is_down = True
-    assert HoldoutUses(machine(stores[0].root, there)).add("d" * 64, {"run": "alone"}) == 6
-    there.is_down = False
-
-    assert counted == 6
-    # what was decided alone is counted with the next
-    assert HoldoutUses(machine(stores[0].root, there)).looks("d" * 64) == 7
-    assert HoldoutUses(machine(stores[1].root, there)).looks("d" * 64) == 7
 
 
 def test_a_record_keeps_where_it_was_taken_from_out_of_what_is_given(

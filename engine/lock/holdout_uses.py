@@ -34,8 +34,9 @@ class HoldoutUses:
         self._store = store
 
     def looks(self, digest: str) -> int:
-        """Decisions made on the holdout of that digest; 0 where none is known."""
-        return (self._read(digest) or _Record()).looks
+        """Decisions made on the holdout of that digest, on machines that share results too; 0 where none is known."""
+        here = self._read(digest) or _Record()
+        return max(here.looks, self._store.shared_looks(digest, here.decisions))
 
     def is_unreadable(self, digest: str) -> bool:
         return os.path.lexists(self._path(digest)) and self._read(digest) is None
@@ -88,6 +89,8 @@ class HoldoutUses:
                 decisions, looks = (*decisions, dict(look)), looks + 1
             run = before or look["run"]
             counted[run] = {**counted.get(run, {}), **(verdicts or {})}
+            # those before it too: they were made while no machine shared its results, or none was in reach
+            looks = max(looks, self._store.shared_looks(digest, decisions))
             now = replace(old, looks=looks, decisions=decisions, went_on=went_on, verdicts=counted)
             text = json.dumps({"schema": SCHEMA, **to_json(now)}, ensure_ascii=False, indent=1)
             with storage_errors(self._store.root):

@@ -27,6 +27,7 @@ from engine.lock.file import (
 from engine.lock.holdout_uses import HoldoutUses, verdict_name
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
+from engine.store.runs import Runs
 from engine.values import fields, replace
 
 WORN_AT = 10
@@ -56,8 +57,10 @@ class LockWriter:
     problems: list[Problem] = field(default_factory=list)
     """Warnings for the terminal; their first lines stand in `warnings` too."""
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def after_data(self, data: Artifact) -> None:
+        self.notes += change_notes(self.recipe, self.store, data)
         self.now = lock_of(self.recipe, data, self.before)
         if self._write(self.now):
             name = lock_path(self.recipe.file).name
@@ -190,6 +193,28 @@ def worn(looks: int) -> str:
         "more to these rows, so the scores are too good by an unknown amount (Dwork et al. 2015); "
         "draw a fresh one before you ship: collect new rows, or change `splits.seed`"
     )
+
+
+def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
+    """Return what became of the holdout of the recipe's previous run, where this one has another; else nothing."""
+    runs = (record.get("stages", {}) for _, record in Runs(store.root).ours(recipe.name))
+    keys = (str(stages.get("data", {}).get("key", "")) or "-" for stages in runs)
+    old = next(filter(None, map(store.get, keys)), None)
+    if old is None or old.key == data.key:
+        return []
+    before, after = (
+        next((one.digest for one in data_summary(made).splits if one.name == "holdout"), None)
+        for made in (old, data)
+    )
+    if after is None or before is None or before == after:
+        return []
+    known, now = (membership_from_json(_written(made)).members for made in (old, data))
+    trained, held = known.get("train"), now.get("holdout", frozenset())
+    if trained is None:
+        seen = "too many training rows to tell whether some of its rows were among them"
+    else:
+        seen = f"{len(trained & held)} of its {len(held)} rows were training rows then"
+    return [f"the holdout is another one than in the previous run: {seen}"]
 
 
 def _carried(before: Lock, now: Lock) -> Wear:

@@ -75,15 +75,13 @@ def killed(root: Path, url: str, how: str, after: float) -> bool:
 def test_a_killed_push_shows_nothing_and_sends_little_again(
     seed: int, tmp_path: Path, given: tuple[str, str, float]
 ) -> None:
-    import obstore
-
     url = f"s3://results/push-{seed}-{os.getpid()}"
     was_going = killed(tmp_path / "one", url, "give", random.Random(seed).uniform(0, given[2]))
 
     store, counted = machine(tmp_path / "two", url)
     seen = store.get(KEY.digest)
     taken = counted.moved
-    there = sum(len(page) for page in obstore.list(counted._objects._client, "blobs"))
+    there = sum(1 for name in counted.names("blobs", limit=99))
     store, counted = machine(tmp_path / "one", url)
     made = store.put("train", KEY, build)
 
@@ -137,6 +135,21 @@ def test_of_eight_writers_of_each_key_one_wins_and_all_go_on_with_its_bytes(tmp_
 
     assert len(found) == 8
     assert all(len(set(digests)) == 1 for digests in zip(*found.values(), strict=True))
+
+
+def test_decisions_of_eight_machines_are_all_counted(tmp_path: Path) -> None:
+    def work(number: int) -> None:
+        store, _ = machine(tmp_path / str(number), "s3://results/wear")
+        for look in range(50):
+            store.shared_looks("d" * 64, [{"run": f"{number}-{look}"}])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert machine(tmp_path / "all", "s3://results/wear")[0].shared_looks("d" * 64) == 400
 
 
 def test_a_blob_that_was_changed_on_the_server_is_refused(tmp_path: Path) -> None:

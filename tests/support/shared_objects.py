@@ -41,6 +41,10 @@ class Held(ObjectStore):
         self._answer()
         return len(self.held[name]) if name in self.held else None
 
+    def names(self, prefix: str, *, limit: int) -> list[str]:
+        self._answer()
+        return [name for name in self.held if name.startswith(f"{prefix}/")][:limit]
+
     def _answer(self) -> None:
         if self.is_down:
             raise UnreachableError("nobody listens")

@@ -33,6 +33,9 @@ class Counting(ObjectStore):
     def size(self, name: str) -> int | None:
         return self._objects.size(name)
 
+    def names(self, prefix: str, *, limit: int) -> list[str]:
+        return self._objects.names(prefix, limit=limit)
+
     def create(self, name: str, content: bytes) -> bool:
         self.moved += len(content) if name.startswith("blobs/") else 0
         return self._objects.create(name, content)

@@ -123,6 +123,17 @@ class ObjectStore:
             except FileNotFoundError:
                 return None
 
+    def names(self, prefix: str, *, limit: int) -> list[str]:
+        import obstore
+
+        found: list[str] = []
+        with _answers():
+            for page in obstore.list(self._client, prefix):
+                found += [str(one["path"]) for one in page]
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
 
 def connect(place: SharedPlace, *, writes: bool = True) -> ObjectStore:
     """Return the objects of a shared store; one that is written to, once it has shown that it writes nothing over.

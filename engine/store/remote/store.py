@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from engine.errors import EnvironmentProblem, Problem, Severity
 from engine.files import writing
@@ -14,9 +15,28 @@ from engine.store.manifest import NAME as MANIFEST
 from engine.store.manifest import Artifact, ArtifactFolder, Stored, manifest_text
 from engine.store.remote.objects import ObjectStore, SharedPlace, UnreachableError, connect
 from engine.store.remote.transfer import RefusedError, SharedManifest, fetch, find, send
-from engine.store.signature import StageKey
+from engine.store.signature import StageKey, canonical_json
 from engine.store.store import Build, Store, storage_errors
 from engine.values import Value, replace
+
+MOST: Final = 100_000
+"""Decisions that are counted; a holdout is worn out long before."""
+_NAME: Final = re.compile(r"(?:.*/)?holdouts/[0-9a-f]{16,64}/[0-9a-f]{64}\.json")
+
+
+def decisions_there(
+    objects: ObjectStore, digest: str, decisions: Sequence[Mapping[str, Any]] = ()
+) -> int:
+    folder = f"holdouts/{digest}"
+    known = {one for one in objects.names(folder, limit=MOST) if _NAME.fullmatch(one)}
+    for decision in decisions:
+        text = canonical_json(decision).encode()
+        name = f"{folder}/{hashlib.sha256(text).hexdigest()}.json"
+        if name not in known:
+            objects.create(name, text)
+            known.add(name)
+    return len(known)
+
 
 FETCHED: Final = frozenset(
     {"package", "package_file", "package_folder", "hub_rows", "base-model", "tokenizer"}
@@ -186,6 +206,12 @@ class SharedStore(Store):
             artifact = self.whole(key)
             if artifact is not None and artifact.taken_from != self._sharing.place.url:
                 self._give(artifact)
+
+    # -- what else is shared
+
+    def shared_looks(self, digest: str, decisions: Sequence[Mapping[str, Any]] = ()) -> int:
+        given = decisions if self._sharing.gives else ()
+        return self._ask(lambda: decisions_there(self._connected(), digest, given)) or 0
 
     # -- the server
 

@@ -168,7 +168,10 @@ def test_a_redraw_is_reported_before_and_counted_after(small: Project) -> None:
     assert "the holdout is redrawn: splits.seed 7 -> 8" in " ".join(planned.out.split())
     assert digests(small)["holdout"] != before["holdout"]
     assert lock(small)["holdout"] == {"looks": 0, "redraws": 1}
-    assert report(small.folder / ".recipe")["holdout_use"]["redraws"] == 1
+    found = report(small.folder / ".recipe")
+    assert found["holdout_use"]["redraws"] == 1
+    (note,) = [text for text in found["notes"] if "another one" in text]
+    assert "of its 40 rows were training rows then" in note
 
 
 @pytest.mark.parametrize("verb", ["plan", "run"])

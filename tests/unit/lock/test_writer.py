@@ -10,10 +10,11 @@ import pytest
 
 from engine.evidence import StageRecord, StageStatus
 from engine.lock.file import Wear, lock_path, read_lock
-from engine.lock.writer import JUDGES, WORN_AT, LockWriter, judges, lock_of
+from engine.lock.writer import JUDGES, WORN_AT, LockWriter, change_notes, judges, lock_of
 from engine.recipe import load_recipe
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Artifact, Store, product_key
+from engine.store.runs import Runs
 from engine.values import replace
 from support.data_artifacts import data_artifact, digest
 
@@ -345,6 +346,22 @@ def test_a_folder_that_cannot_be_written_is_a_warning(
     (warning,) = keeper.warnings
     assert warning.startswith("D384")
     assert "reviews.lock.json" in warning
+
+
+def test_another_holdout_than_before_is_noted_with_the_rows_that_were_trained_on(
+    recipe: Recipe, store: Store
+) -> None:
+    first, other = data_artifact(store, FIRST), data_artifact(store, OTHER, seed=8)
+    runs = Runs(store.root)
+    run = runs.create(recipe.name, "ab" * 32)
+    runs.record(run, {"stages": {"data": {"status": "ran", "key": first.key}}})
+
+    assert change_notes(recipe, store, first) == []
+    assert change_notes(recipe, store, other) == [
+        "the holdout is another one than in the previous run: 1 of its 2 rows were training rows then"
+    ]
+    grown = data_artifact(store, GROWN, sources="more")
+    assert change_notes(recipe, store, grown) == []
 
 
 def test_nothing_is_held_out_where_there_is_no_holdout(recipe: Recipe, store: Store) -> None:

@@ -286,7 +286,7 @@ def _report(
         "costs": ending.costs,
         "lengths": row_lengths(trained, keeper.store, state.artifacts, base),
     }
-    notes = [*moving(recipe), *keeper.store.notes()]
+    notes = [*moving(recipe), *keeper.notes, *keeper.store.notes()]
     return assemble(state, from_here(recipe.file), notes=notes, given=given)
 
 

@@ -17,8 +17,8 @@ from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute, has_magic, match_listed
 from engine.recipe.text.source import MAX_BYTES, parse_source
+from engine.review.listing import Moved
 from engine.review.repository import Repository, names_of
-from engine.review.version import Moved
 from engine.values import Value, replace
 
 ENDS: Final = (".yaml", ".yml")

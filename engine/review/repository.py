@@ -22,8 +22,8 @@ from pygit2.ffi import C
 
 from engine.errors import EnvironmentProblem, RecipeError
 from engine.files.reading import MAX_BYTES, require_data
+from engine.review.listing import LONGEST_POINTER, Moved, Target, TreeEntry, pointer_of
 from engine.review.own_history import require_own_history, top_of
-from engine.review.version import LONGEST_POINTER, Moved, Target, TreeEntry, pointer_of
 from engine.values import replace
 
 MOST_LINKS: Final = 40

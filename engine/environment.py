@@ -54,8 +54,8 @@ class Device(Value):
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "packages": ("httpx", "pypi-simple", "unearth"),
-    "data": ("ftfy", "numba", "numpy", "py3langid", "pyarrow", "zstandard"),
-    "metrics": ("numpy", "rouge-score", "sacrebleu", "scikit-learn", "scipy", "skops"),
+    "data": ("ftfy", "numba", "py3langid", "pyarrow", "zstandard"),
+    "metrics": ("rouge-score", "sacrebleu", "scikit-learn", "scipy", "skops"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),
     "axolotl": ("axolotl",),
     "bundle": ("cryptography", "securesystemslib"),

@@ -76,8 +76,6 @@ def scratch(tmp_path: Path) -> Scratch:
 
 RULE = '''"""Rules about names."""
 
-from __future__ import annotations
-
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.source import FilledText
 

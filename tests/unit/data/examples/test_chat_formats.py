@@ -1,7 +1,5 @@
 """The usual shapes of rows, recognised and read, in every form they come in."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from typing import Any

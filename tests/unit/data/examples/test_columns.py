@@ -1,7 +1,5 @@
 """A misspelt column is reported even where a row may lack it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

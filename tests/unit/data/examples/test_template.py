@@ -1,7 +1,5 @@
 """Filling the template, and labels."""
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from typing import Any

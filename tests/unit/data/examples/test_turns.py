@@ -1,7 +1,5 @@
 """Values of Parquet that JSON does not have, in the calls and tools of a conversation."""
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 from typing import Any

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
+from rich.cells import chop_cells
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,10 +18,10 @@ from engine.evidence.data import DataView, ShownRow, ShownSegment, TrainingRows
 from engine.render import blocks
 from engine.render.number_format import count, counted
 from engine.render.problems import problems_json
-from engine.render.report.sections.data import gravity, split_lines
+from engine.render.report.sections.data import firewall_lines, gravity, split_lines
 from engine.render.stage_lines import dropped_words
-from engine.render.styled_text import Line, Span, cells, line, pad, printable
-from engine.render.terminal import indented, rich_table, styled, terminal_text, text
+from engine.render.styled_text import STYLES, pad, printable
+from engine.render.terminal import indented, rich_table, terminal_text, text
 from engine.values import to_json
 
 OPEN, CLOSE = "⟦", "⟧"
@@ -37,70 +39,38 @@ FIRST, LAST = 60, 20
 """Lines shown of a long row, at its start and its end."""
 
 
-def row_lines(row: ShownRow, width: int) -> tuple[str, Sequence[Line]]:
+def _row(row: ShownRow, width: int) -> Iterator[Text]:
     marked, meaning = NOT_LEARNED.get(row.split, LEARNED)
     size = f" · {row.tokens:,} tokens, {row.supervised:,} {marked}" if row.tokens else ""
-    heading = printable(f"row {row.origin} · {row.split} · {row.id}{size}")
-    lines = _bounded(list(_text(row.segments, width)))
+    yield text(f"row {row.origin} · {row.split} · {row.id}{size}", "strong")
+    yield from _lines(row.segments, width)
     if row.rejected:
-        lines += [
-            line(("  rejected: the answer that is not wanted", "quiet")),
-            *_bounded(list(_text(row.rejected, width))),
-        ]
+        yield text("  rejected: the answer that is not wanted", "quiet")
+        yield from _lines(row.rejected, width)
     if any(segment.supervised for segment in row.segments):
-        lines.append(line((f"  {OPEN}…{CLOSE} {meaning}", "quiet")))
+        yield text(f"  {OPEN}…{CLOSE} {meaning}", "quiet")
     if row.note:
-        lines.append(line(f"  {printable(row.note)}"))
-    return heading, lines
+        yield text(f"  {row.note}")
 
 
-def _text(segments: Sequence[ShownSegment], width: int) -> Iterator[Line]:
-    """One line for each of the text, wrapped where it is too wide; line breaks are the text's own."""
-    gutter, spans, room = LINE, list[Span](), width - len(LINE)
-    for words, style in _spans(segments):
-        for number, part in enumerate(words.split("\n")):
-            if number:
-                yield line((gutter, "quiet"), *spans)
-                gutter, spans, room = LINE, [], width - len(LINE)
-            # `printable` makes blanks of a tab; here it must be seen, since the model sees one.
-            for piece in _pieces(printable(part.replace("\t", "\\t")), room, width - len(LINE)):
-                if cells(piece) > room:
-                    yield line((gutter, "quiet"), *spans)
-                    gutter, spans, room = WRAPPED, [], width - len(LINE)
-                spans.append((piece, style))
-                room -= cells(piece)
-    if spans:
-        yield line((gutter, "quiet"), *spans)
-
-
-def _spans(segments: Sequence[ShownSegment]) -> Iterator[Span]:
-    for segment in segments:
-        if segment.supervised:
-            yield f"{OPEN}{segment.text}{CLOSE}", "pass"
-        else:
-            yield segment.text, ""
-
-
-def _pieces(text: str, first: int, others: int) -> Iterator[str]:
-    """Cut a line into pieces of at most `first` columns, then `others`."""
-    room, piece, taken = first if first > 1 else others, "", 0
-    for character in text:
-        wide = cells(character)
-        if piece and taken + wide > room:
-            yield piece
-            room, piece, taken = others, "", 0
-        piece += character
-        taken += wide
-    if piece:
-        yield piece
-
-
-def _bounded(lines: list[Line]) -> list[Line]:
+def _lines(segments: Sequence[ShownSegment], width: int) -> list[Text]:
+    """The lines of a text, which are wrapped where they are too wide; in the middle of a long one some are left out."""
+    whole, lines = Text(), list[Text]()
+    for one in segments:
+        # `printable` makes blanks of a tab; here it must be seen, since the model sees one.
+        shown = "\n".join(map(printable, one.text.replace("\t", "\\t").split("\n")))
+        marked = f"{OPEN}{shown}{CLOSE}" if one.supervised else shown
+        whole.append(marked, STYLES["pass"] if one.supervised else "")
+    for line in whole.split(allow_blank=True):
+        cuts = accumulate(map(len, chop_cells(line.plain, width - len(LINE))[:-1]))
+        for at, piece in enumerate(line.divide(cuts)):
+            lines.append(Text.assemble((WRAPPED if at else LINE, STYLES["quiet"]), piece))
+    # what follows the last line break is no line
+    lines = lines[:-1] if whole.plain.endswith("\n") else lines
     left = len(lines) - FIRST - LAST
     if left <= 1:
         return lines
-    middle = line((f"  … {left} lines are not shown", "quiet"))
-    return [*lines[:FIRST], middle, *lines[-LAST:]]
+    return [*lines[:FIRST], text(f"  … {left} lines are not shown", "quiet"), *lines[-LAST:]]
 
 
 MOST_CLASSES = 12
@@ -125,8 +95,7 @@ def data_text(view: DataView, *, width: int, colour: bool) -> str:
         if shown := list(found):
             parts += [text(""), text(heading, "strong"), *(indented(part) for part in shown)]
     if view.row is not None:
-        heading, lines = row_lines(view.row, width)
-        parts += [text(""), text(heading, "strong"), *map(styled, lines)]
+        parts += [text(""), *_row(view.row, width)]
     return terminal_text(parts, width=width, colour=colour)
 
 
@@ -145,14 +114,7 @@ def _parts(view: DataView, width: int) -> Iterator[tuple[str, Iterable[Renderabl
             yield "checks", _findings(summary, view.refusing, width)
         if is_divided:  # of rows that could not be divided there is nothing to prove
             yield "splits", [*_splits(summary), *map(text, view.thumbs)]
-            yield "firewall", [text(_firewall(summary))]
-        if (kept := summary.recorded) is not None:
-            fresh = (f"{count(rows)} in {name}" for name, rows in (kept.new_rows or {}).items())
-            stayed, added, gone = map(count, (kept.kept, kept.added, kept.gone))
-            holdout = f"{stayed} holdout rows kept, {added} added, {gone} gone"
-            if new := ", ".join(fresh):
-                holdout += f"; rows new since the record: {new}"
-            yield "recorded", [text(holdout)]
+            yield "firewall", map(text, firewall_lines(summary))
     yield f"lengths in {view.unit}", _lengths(view)
     if view.training is not None:
         yield "training", map(text, _trained_lines(view.training))
@@ -238,17 +200,6 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
     if summary.folds:
         held_out = "every row is held out once; fold 1 is the holdout shown here"
         yield text(f"{summary.folds} folds: {held_out}")
-
-
-def _firewall(summary: DataSummary) -> str:
-    wall = summary.firewall
-    if wall is None:
-        overlap = f"{summary.overlap_exact} exact, {summary.overlap_near} near"
-        return f"holdout rows that also stand in train or validation: {overlap}"
-    left = f"{count(wall.left_exact)} exact and {count(wall.left_near)} near matches of the holdout"
-    found = f"found {count(wall.found_exact)} exact, {count(wall.found_near)} near"
-    where = f"are left in {count(summary.rows_beside_holdout)} rows of train and validation"
-    return f"{left} {where} ({found}; {count(wall.removed)} rows removed). Compared: {wall.method}"
 
 
 def _lengths(view: DataView) -> Iterator[RenderableType]:

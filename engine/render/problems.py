@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from rich.cells import cell_len
+
 from engine.errors import Place, Problem, Severity
 from engine.render.number_format import counted
-from engine.render.styled_text import Line, cells, crop, line, printable, to_text
+from engine.render.styled_text import Line, crop, line, printable, to_text
 
 MOST = 20
 """Problems shown; the rest are counted."""
@@ -105,10 +107,10 @@ def _snippet_lines(place: Place, hints: list[str]) -> list[Line]:
     ]
     marked = place.snippet[-1][1]
     # In columns as printed: a tab, an escape or a wide character takes more than one.
-    lead = " " * (_GUTTER + cells(printable(marked[start : column - 1])))
+    lead = " " * (_GUTTER + cell_len(printable(marked[start : column - 1])))
     under = marked[column - 1 : column - 1 + place.width]
     room = _WIDTH - len(lead)
-    mark = "^" * max(1, min(cells(printable(under)) or place.width, room))
+    mark = "^" * max(1, min(cell_len(printable(under)) or place.width, room))
     first, *rest = hints or [""]
     lines.append(line(lead, (mark, "mark"), " " if first else "", (first, "hint")))
     return lines + [line(lead + " " * (len(mark) + 1), (text, "hint")) for text in rest]

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
+from rich.cells import cell_len
+
 from engine.progress import Progress
 from engine.render.number_format import about, size
-from engine.render.styled_text import Line, Span, cells, crop, line, pad, printable, to_text
+from engine.render.styled_text import Line, Span, crop, line, pad, printable, to_text
 
 WIDTH = 100
 """Columns used at most, and where the terminal does not tell its own."""
@@ -193,7 +195,7 @@ class TerminalProgress(PlainProgress):
             if shown != text and len(kept) > _ALWAYS:
                 break
             kept.append((shown, style))
-            room -= cells(shown)
+            room -= cell_len(shown)
         self._stream.write(
             "\r" + to_text([tuple(kept)], colour=self._colour).rstrip("\n") + "\x1b[K"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -41,7 +42,6 @@ from engine.render.report.sections.export import (
     sample_text,
 )
 from engine.render.report.sections.training import packed
-from engine.render.styled_text import cells
 
 
 def verdict_line(verdict: Verdict) -> str:
@@ -124,7 +124,7 @@ def stage_result(
         if drawn and most and len(drawn) + len(shown) > most:
             break
         drawn += shown
-    drawn[0].append(" " * max(2, width - indent - cells(drawn[0].plain + took)))
+    drawn[0].append(" " * max(2, width - indent - cell_len(drawn[0].plain + took)))
     drawn[0].append_text(terminal.text(took, "quiet"))
     part = terminal.Hanging(terminal.text(stage, "strong"), indent, Group(*drawn))
     return terminal.terminal_text([part], width=width, colour=colour)

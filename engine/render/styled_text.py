@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from rich.cells import cell_len, set_cell_size
+
 Span = tuple[str, str]
 """Text and its style: a key of `STYLES`, or empty for none."""
 Line = tuple[Span, ...]
@@ -39,7 +41,6 @@ _OBEYED = re.compile(
 
 The letters of tags (U+E0000 on) are whole hidden sentences, which an agent that reads the terminal sees.
 """
-ZERO_WIDTH_CATEGORIES = ("Mn", "Me", "Cf")
 
 
 def printable(text: str) -> str:
@@ -90,35 +91,15 @@ def _kept_or_escaped(matched: str, *, colour: bool) -> str:
     return f"{escape}{matched[1:]}"
 
 
-def cells(text: str) -> int:
-    """Terminal columns the text takes: wide East Asian characters two, combining ones none."""
-    return sum(_cells(character) for character in text)
-
-
-def _cells(character: str) -> int:
-    if character.isascii():
-        return 1
-    if unicodedata.category(character) in ZERO_WIDTH_CATEGORIES:
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
 def pad(text: str, width: int) -> str:
-    return text + " " * max(0, width - cells(text))
+    return text + " " * max(0, width - cell_len(text))
 
 
 def crop(text: str, width: int) -> str:
     """The text cut to `width` terminal columns, with an ellipsis where something is missing."""
-    if cells(text) <= width:
+    if cell_len(text) <= width:
         return text
-    kept: list[str] = []
-    room = width - 1
-    for character in text:
-        room -= _cells(character)
-        if room < 0:
-            break
-        kept.append(character)
-    return "".join(kept).rstrip() + "…" if width > 0 else ""
+    return set_cell_size(text, width - 1).rstrip() + "…" if width > 0 else ""
 
 
 def line(*spans: str | Span) -> Line:

@@ -16,7 +16,7 @@ from rich.text import Text
 from engine.evidence import Status
 from engine.render import blocks
 from engine.render.progress import WIDTH
-from engine.render.styled_text import STYLES, Line, cells, printable
+from engine.render.styled_text import STYLES, Line, printable
 from engine.values import Value
 
 _PLAN_INDENT = 2
@@ -151,7 +151,7 @@ def renderables(block: blocks.Block) -> Iterator[RenderableType]:
                 yield Hanging(text("- "), 2, inline(item))
         case blocks.Facts():
             names = [text(name, "quiet") for name, _ in block.rows]
-            width = 2 + max((cells(name.plain) for name in names), default=0)
+            width = 2 + max((cell_len(name.plain) for name in names), default=0)
             for name, (_, value) in zip(names, block.rows, strict=True):
                 yield Hanging(name, width, inline(value))
         case blocks.Absent():

@@ -6,12 +6,14 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from rich.cells import cell_len
+
 from engine.codes import all_codes
 from engine.evidence.review import Area, Change, Effect, Finding, Gate, Review
 from engine.render.blocks import capital
 from engine.render.markdown import code, prose, table
 from engine.render.progress import WIDTH
-from engine.render.styled_text import Line, cells, line, pad, printable, to_text
+from engine.render.styled_text import Line, line, pad, printable, to_text
 from engine.values import Value, replace, to_json
 
 
@@ -87,15 +89,15 @@ def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
 
 def _rows(rows: Sequence[ChangedRow], width: int) -> Iterator[Line]:
     """Aligned lines; what does not fit beside its key is wrapped below it."""
-    paths = min(_MOST_PATH, max((cells(printable(row.path)) for row in rows), default=0))
-    changes = [cells(printable(row.change)) for row in rows if row.says]
+    paths = min(_MOST_PATH, max((cell_len(printable(row.path)) for row in rows), default=0))
+    changes = [cell_len(printable(row.change)) for row in rows if row.says]
     change = min(_MOST_CHANGE, max(changes, default=0))
     for row in rows:
         says = printable(row.says)
         if row.effect in ("stronger", "not known"):
             says = f"{row.effect}: {says}" if says else row.effect
         head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), change)}"
-        if cells(head) + 3 + cells(says) <= width:
+        if cell_len(head) + 3 + cell_len(says) <= width:
             yield line(f"{head}   {says}".rstrip())
             continue
         yield line(head.rstrip())

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from rich.cells import cell_len
 
 from engine.errors import Problem
 from engine.evidence import (
@@ -23,7 +24,6 @@ from engine.evidence.data import (
     TrainingRows,
 )
 from engine.render.data import FIRST, LAST, data_json, data_text
-from engine.render.styled_text import cells
 from engine.values import replace, to_json
 from support.golden import Golden
 
@@ -126,7 +126,7 @@ VIEW = DataView(
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     lines = data_text(VIEW, width=width, colour=False).splitlines()
 
-    assert max(map(cells, lines)) <= width
+    assert max(map(cell_len, lines)) <= width
 
 
 def test_the_view_reads_as_it_should(golden: Golden) -> None:

@@ -103,7 +103,7 @@ def data(report: Report) -> Parts:
     yield blocks.Paragraph(
         (exact, " also stand in train or validation word for word, and ", near, " nearly so.")
     )
-    firewall = list(_firewall_lines(summary, use))
+    firewall = list(firewall_lines(summary, use))
     yield from blocks.bullets(firewall)
     yield from (("card", line) for line in firewall)
     yield _splits(summary, report.labels)
@@ -136,7 +136,7 @@ def data(report: Report) -> Parts:
             yield blocks.Paragraph(f"{left_out} more in report.json.")
 
 
-def _firewall_lines(summary: DataSummary, use: HoldoutUse | None) -> Iterator[str]:
+def firewall_lines(summary: DataSummary, use: HoldoutUse | None = None) -> Iterator[str]:
     """Every sentence on how the holdout was kept apart and how often it was used."""
     if proof := summary.firewall:
         found = f"found {count(proof.found_exact)} equal and {count(proof.found_near)} near"

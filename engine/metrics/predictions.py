@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from msgspec import convert
+
 from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Recipe, Task
 from engine.values import Value, fields, to_json
@@ -93,9 +95,4 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
 
 def read_predictions(path: Path) -> list[Prediction]:
     with path.open(encoding="utf-8", newline="\n") as file:
-        found = map(json.loads, file)
-        several = ("probabilities", "references", "base_nats")
-        return [
-            Prediction(**one | {name: tuple(one[name]) for name in several if name in one})
-            for one in found
-        ]
+        return [convert(json.loads(line), Prediction) for line in file]

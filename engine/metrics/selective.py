@@ -151,7 +151,7 @@ def _share(name: str, column: str, table: Table, judging: Judging) -> Metric:
 
 def _chances(answering: Floats, hits: Floats, rows: int, rule: SelectiveRule) -> Floats:
     """Estimate for each threshold how likely the holdout shows both bounds."""
-    from scipy.stats import binom  # takes time to import
+    from scipy.stats import betabinom, binom  # take time to import
 
     of, selective = rule.holdout_rows, rule.selective
     answered = np.maximum(1, np.rint(of * answering / rows)).astype(int)
@@ -166,26 +166,6 @@ def _chances(answering: Floats, hits: Floats, rows: int, rule: SelectiveRule) ->
     if kept is None:
         return np.zeros(answering.size)
     missed, left = answering - hits, rows - answering
-    is_accurate = beta_binomial_tail(right, answered, hits, missed)
-    is_wide = beta_binomial_tail(np.full_like(left, kept), np.full_like(left, of), answering, left)
-    return is_accurate * is_wide
-
-
-def beta_binomial_tail(least: Floats, of: Floats, seen: Floats, others: Floats) -> Floats:
-    """Estimate the chance of at least `least` successes `of` so many trials, after `seen` and `others` were seen.
-
-    scipy's `betabinom.sf`, which takes five logarithms of the gamma function a term, from one table of them.
-    """
-    from scipy.special import gammaln
-
-    most = int(np.max(of + seen + others)) + 1
-    whole, half = gammaln(np.arange(1.0, most + 1)), gammaln(np.arange(0.5, most))
-    chances = []
-    for first, trials, hits, misses in np.stack((least, of, seen, others), axis=1).astype(int):
-        few = np.clip(first, 0, trials + 1)
-        left = trials - few
-        terms = half[hits + few : hits + trials + 1] + half[misses : misses + left + 1][::-1]
-        terms -= whole[few : trials + 1] + whole[: left + 1][::-1]
-        fixed = whole[trials] + whole[hits + misses] - whole[trials + hits + misses]
-        chances.append(np.exp(terms + fixed - half[hits] - half[misses]).sum())
-    return np.array(chances)
+    is_accurate = betabinom.sf(right - 1, answered, hits + 0.5, missed + 0.5)
+    is_wide = betabinom.sf(kept - 1, of, answering + 0.5, left + 0.5)
+    return np.asarray(is_accurate * is_wide)

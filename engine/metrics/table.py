@@ -28,6 +28,11 @@ def no_rows(sums: Sums) -> str:
     return "" if sums["rows"] > 0 else "no rows"
 
 
+def unless(of: Of, why: str) -> Callable[[Sums], str]:
+    """Return a function that names the reason why rows of which `of` counts nothing have no value."""
+    return lambda sums: no_rows(sums) or ("" if np.any(of(sums) > 0) else why)
+
+
 class Measure(Value):
     name: str
     value: Of
@@ -208,14 +213,11 @@ def scattered(entries: Sequence[Mapping[int, float]], width: int) -> Sparse:
 
 def group_numbers(groups: Sequence[str]) -> Floats | None:
     """Number the groups; a row without one stands for itself. None where every row does."""
-    if len(set(groups)) == len(groups) or not any(groups):
-        return None
     # A pair, so that no name of a group can equal the number of a row without one.
     keys = [(group, -1) if group else ("", row) for row, group in enumerate(groups)]
     number = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    if len(number) == len(keys):
-        return None
-    return np.array([number[key] for key in keys], dtype=np.intp)
+    several = len(number) < len(keys)
+    return np.array([number[key] for key in keys], dtype=np.intp) if several else None
 
 
 def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list[Prediction]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from engine.metrics.table import (
     rows,
     scattered,
     share_of_rows,
+    unless,
 )
 from engine.recipe.metrics import leaves
 from engine.recipe.model import Task
@@ -47,7 +47,6 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     more = sorted({field for found in held for field, _ in found} - set(known))
     names = (*known, *more)
     fit = [fits(row.text, task.schema) for row in predictions]
-    pairs = zip(targets, outputs, strict=True)
     none = np.zeros(len(held))
     support, nothing = _by_field(held, names), _by_field([Counter()] * len(held), names)
     both = _by_field([a & b for a, b in zip(held, predicted, strict=True)], names)
@@ -62,7 +61,10 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
         predictions,
         {
             "valid": flags(output is not None for output in outputs),
-            "exact": flags(_same(*pair) for pair in pairs),
+            "exact": flags(
+                output is not None and canonical(target) == canonical(output)
+                for target, output in zip(targets, outputs, strict=True)
+            ),
             "fits": flags(good for good, _ in fit),
             "mistyped": flags((bad for _, bad in fit), right=False),
             # Counted as answers: a model that invents fields must lose precision.
@@ -84,9 +86,21 @@ def measures(table: Table) -> tuple[Measure, ...]:
     once = [bool(value <= 1) for value in most]
     return (
         share_of_rows("exact_match", "exact"),
-        Measure(name="field_precision", value=_precision, undefined=_nothing_answered),
-        Measure(name="field_recall", value=_recall, undefined=labels.no_support),
-        Measure(name="field_f1", value=_f1, undefined=labels.no_support),
+        Measure(
+            name="field_precision",
+            value=lambda sums: ratio(_right(sums), _answered(sums)),
+            undefined=unless(_answered, "no value was answered"),
+        ),
+        Measure(
+            name="field_recall",
+            value=lambda sums: ratio(_right(sums), _held(sums)),
+            undefined=labels.no_support,
+        ),
+        Measure(
+            name="field_f1",
+            value=lambda sums: ratio(2 * _right(sums), _answered(sums) + _held(sums)),
+            undefined=labels.no_support,
+        ),
         Measure(
             name="macro_field_f1",
             value=lambda sums: np.asarray(labels.f1(sums).mean(axis=-1)),
@@ -98,10 +112,6 @@ def measures(table: Table) -> tuple[Measure, ...]:
         share_of_rows("valid_output", "valid"),
         *labels.by_label(table.names, single=once, has_values=True),
     )
-
-
-def _same(target: dict[str, Any], output: dict[str, Any] | None) -> bool:
-    return output is not None and canonical(target) == canonical(output)
 
 
 def _by_field(found: Sequence[Leaves], names: Sequence[str]) -> Sparse:
@@ -116,23 +126,13 @@ def _by_field(found: Sequence[Leaves], names: Sequence[str]) -> Sparse:
     return scattered(entries, len(names))
 
 
+def _right(sums: Sums) -> Floats:
+    return np.asarray(sums["right"].sum(axis=-1))
+
+
+def _held(sums: Sums) -> Floats:
+    return np.asarray(sums["support"].sum(axis=-1))
+
+
 def _answered(sums: Sums) -> Floats:
     return np.asarray(sums["predicted"].sum(axis=-1) + sums["unknown"])
-
-
-def _precision(sums: Sums) -> Floats:
-    return ratio(sums["right"].sum(axis=-1), _answered(sums))
-
-
-def _recall(sums: Sums) -> Floats:
-    return ratio(sums["right"].sum(axis=-1), sums["support"].sum(axis=-1))
-
-
-def _f1(sums: Sums) -> Floats:
-    return ratio(2 * sums["right"].sum(axis=-1), _answered(sums) + sums["support"].sum(axis=-1))
-
-
-def _nothing_answered(sums: Sums) -> str:
-    if sums["rows"] == 0:
-        return "no rows"
-    return "" if _answered(sums) > 0 else "no value was answered"

@@ -16,14 +16,13 @@ from engine.metrics.table import (
     Column,
     Floats,
     Measure,
-    Sums,
     Table,
     flags,
     make_table,
     mean_of_rows,
-    no_rows,
     ratio,
     share_of_rows,
+    unless,
 )
 from engine.recipe.model import Task
 from engine.recipe.text.words import WORD
@@ -79,21 +78,17 @@ def measures(table: Table) -> tuple[Measure, ...]:
         share_of_rows("normalised_match", "normalised"),
         replace(
             share_of_rows("answer_match", "answer"),
-            undefined=_lacking("asked", "task.answer_pattern is not set"),
+            undefined=unless(lambda sums: sums["asked"], "task.answer_pattern is not set"),
         ),
         replace(
             share_of_rows("numeric_match", "numeric"),
-            undefined=_lacking("numbers", "no reference holds a number"),
+            undefined=unless(lambda sums: sums["numbers"], "no reference holds a number"),
         ),
         *(mean_of_rows(name, name) for name in ROUGES),
         Measure(name="chrf", value=lambda sums: chrf_score(sums["chrf"])),
         Measure(name="bleu", value=lambda sums: bleu_score(sums["bleu"])),
         share_of_rows("valid_output", "valid"),
     )
-
-
-def _lacking(column: str, why: str) -> Callable[[Sums], str]:
-    return lambda sums: no_rows(sums) or ("" if sums[column] > 0 else why)
 
 
 _LIBRARY_ROUGES = ("rouge1", "rouge2", "rougeL")

@@ -19,6 +19,7 @@ from engine.metrics.table import (
     no_rows,
     one_hot,
     ratio,
+    unless,
 )
 from engine.values import replace
 
@@ -275,9 +276,5 @@ def lacking(names: Sequence[str]) -> Callable[[Sums], str]:
     return undefined
 
 
-def no_support(sums: Sums) -> str:
-    return no_rows(sums) or ("" if sums["support"].any() else "no row has any")
-
-
-def _no_answer(sums: Sums) -> str:
-    return no_rows(sums) or ("" if sums["predicted"].any() else "no label was predicted")
+no_support = unless(lambda sums: sums["support"], "no row has any")
+_no_answer = unless(lambda sums: sums["predicted"], "no label was predicted")

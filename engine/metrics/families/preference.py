@@ -18,6 +18,7 @@ from engine.metrics.table import (
     no_rows,
     ratio,
     share_of_rows,
+    unless,
 )
 from engine.recipe.model import Task
 from engine.values import replace
@@ -59,6 +60,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 
 def measures(table: Table) -> tuple[Measure, ...]:
     del table
+    is_wanted = unless(lambda sums: sums["tokens"], "no answer is wanted")
     return (
         share_of_rows("preference_accuracy", "preferred"),
         replace(mean_of_rows("preference_margin", "margin"), undefined=_not_scored, least_units=2),
@@ -66,9 +68,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
         Measure(
             name="chosen_log_probability",
             value=lambda sums: -ratio(sums["nats"], sums["tokens"]),
-            undefined=lambda sums: (
-                _not_scored(sums) or ("" if sums["tokens"] > 0 else "no answer is wanted")
-            ),
+            undefined=lambda sums: _not_scored(sums) or is_wanted(sums),
             least_units=2,
         ),
     )
@@ -79,9 +79,7 @@ def _accuracy_of(length: str) -> Measure:
         name=f"accuracy_chosen_{length}",
         value=lambda sums: ratio(sums[f"{length}_right"], sums[length]),
         n=lambda sums: sums[length],
-        undefined=lambda sums: (
-            no_rows(sums) or ("" if sums[length] > 0 else f"no chosen answer is the {length} one")
-        ),
+        undefined=unless(lambda sums: sums[length], f"no chosen answer is the {length} one"),
         share=(lambda sums: sums[f"{length}_right"], lambda sums: sums[length]),
     )
 

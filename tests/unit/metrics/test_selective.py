@@ -11,7 +11,6 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.selective import (
     SelectiveRule,
     abstention,
-    beta_binomial_tail,
     choose_threshold,
     on_holdout,
 )
@@ -164,17 +163,6 @@ def test_of_texts_out_of_scope_it_is_counted_who_gets_no_other_label() -> None:
     assert found is not None
     assert found.out_of_scope is not None
     assert (found.out_of_scope.value, found.out_of_scope.n) == (1.0, 10)
-
-
-def test_what_is_predicted_is_the_tail_of_the_beta_binomial() -> None:
-    from scipy.stats import betabinom
-
-    least, of = np.array([0, 3, 95, 15, 1]), np.array([7, 3, 100, 10, 3000])
-    seen, others = np.array([0, 5, 300, 8, 0]), np.array([4, 0, 2, 2, 0])
-
-    found = beta_binomial_tail(least, of, seen, others)
-
-    assert found == pytest.approx(betabinom.sf(least - 1, of, seen + 0.5, others + 0.5), rel=1e-9)
 
 
 def test_the_plan_asks_for_as_many_right_rows_as_the_gate() -> None:

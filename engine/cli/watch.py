@@ -12,10 +12,10 @@ from engine.evidence import (
     StageRecord,
     StageStatus,
     TrainingSummary,
+    find_metric,
 )
 from engine.progress import Progress
 from engine.recipe.model import Recipe
-from engine.render.labels import find_metric
 from engine.render.number_format import duration, prose_name, value_of
 from engine.render.progress import (
     PlainProgress,

@@ -33,6 +33,7 @@ from engine.evidence.measures import (
     Metric,
     Mistake,
     Scores,
+    find_metric,
 )
 from engine.evidence.teacher import (
     Diversity,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from engine.values import Number, Value
+
+INVALID: Final = "invalid output"
+"""What stands for an answer that is no label."""
 
 
 class Abstention(Value):
@@ -138,7 +142,27 @@ class Scores(Value):
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; KeyError when it was not computed."""
-        for metric in self.metrics:
-            if metric.name == name:
-                return metric
-        raise KeyError(name)
+        if (metric := find_metric(self, name)) is None:
+            raise KeyError(name)
+        return metric
+
+    def mistaken(self, labels: tuple[str, ...]) -> list[tuple[str, str, int]]:
+        """Mistakes as (target, answer, rows), most first, ties in label order; answers that are no label come last.
+
+        Empty for kinds without one label a row.
+        """
+        if len(self.confusion) != len(labels):
+            return []
+        pairs = [
+            (target, answer, count)
+            for row, (target, counts) in enumerate(zip(labels, self.confusion, strict=True))
+            for column, (answer, count) in enumerate(zip((*labels, INVALID), counts, strict=True))
+            if column != row and count
+        ]
+        return sorted(pairs, key=lambda pair: -pair[2])
+
+
+def find_metric(scores: Scores | None, name: str) -> Metric | None:
+    """The metric, or None when there are no scores or it is not among them."""
+    metrics = scores.metrics if scores else ()
+    return next((metric for metric in metrics if metric.name == name), None)

@@ -26,6 +26,7 @@ from engine.evidence import (
     Status,
     Verdict,
 )
+from engine.evidence.measures import INVALID
 from engine.evidence.verdicts import OF_FORMS, THRESHOLD
 from engine.kinds import AnswerForm
 from engine.metrics.power import FEW_ROWS
@@ -113,16 +114,10 @@ def _of_answers(
 ) -> Iterator[str]:
     form, worst = task.spec.answer, list[str]()
     if form is AnswerForm.LABEL:
-        pairs = [
-            (count, target, output)
-            for target, row in enumerate(scores.confusion)
-            # The last column counts outputs that are no label.
-            for output, count in enumerate(row[: len(task.labels)])
-            if target != output and count
-        ]
         worst = [
-            f"`{task.labels[target]}` is taken for `{task.labels[output]}` {_times(count)}"
-            for count, target, output in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))
+            f"`{target}` is taken for `{answer}` {_times(count)}"
+            for target, answer, count in scores.mistaken(task.labels)
+            if answer != INVALID
         ]
     elif form is AnswerForm.LABELS:
         wrong = [

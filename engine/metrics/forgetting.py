@@ -195,10 +195,7 @@ def text_scores(
     from engine.metrics.scoring import score
 
     found = paired_difference(BITS, after, before, judging)
-    values = [
-        next(metric for metric in score(rows, judging).metrics if metric.name == BITS)
-        for rows in (before, after)
-    ]
+    values = [score(rows, judging).metric(BITS) for rows in (before, after)]
     return GeneralTextScores(
         builtin=builtin,
         documents=len(before),

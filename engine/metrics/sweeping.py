@@ -17,6 +17,7 @@ from engine.evidence import (
     SweepResult,
     SweepSetting,
     TrainingSummary,
+    find_metric,
 )
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
@@ -167,11 +168,11 @@ def choose(judged: Sequence[SettingResult], judging: Judging, metric: str) -> Sw
     settings, is_lower = list[SweepSetting](), judging.is_lower_better(metric)
     for one in judged:
         training, undefined = one.training, one.failed or "not measured"
-        metrics = () if one.failed else score(one.predictions, judging).metrics
+        scores = None if one.failed else score(one.predictions, judging)
         missing = Metric(name=metric, value=None, n=0, undefined=undefined)
         setting = SweepSetting(
             values=dict(one.values),
-            metric=next((each for each in metrics if each.name == metric), missing),
+            metric=find_metric(scores, metric) or missing,
             validation_loss=training.kept_loss if training else None,
             trainable_parameters=training.trainable_parameters if training else None,
             steps=training.steps if training else None,

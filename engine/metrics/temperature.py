@@ -31,6 +31,7 @@ from engine.recipe.methods import FEWEST_TO_CALIBRATE
 from engine.runtime.scoring.label_search import SMALLEST, tempered
 from engine.values import replace
 
+Part = Callable[[Sums, str], Floats]
 BINS: Final = 15
 FEWEST_IN_BIN: Final = 20
 """Holdout rows; with fewer than 15 times as many there are fewer bins."""
@@ -82,33 +83,28 @@ def reliability(
         return replace(made, reason=made.reason or "answers to the holdout have no probabilities")
     after = calibrated(rows, made.temperature)
     bins = max(1, min(BINS, len(rows) // FEWEST_IN_BIN))
-    sides = {"before": rows, "after": after} if made.temperature else {"before": rows}
-    columns: dict[str, Column] = {}
-    for side, answers in sides.items():
-        columns |= _columns(side, answers, judging.task.labels, bins)
+    columns = _columns("before", rows, judging.task.labels, bins)
+    if made.temperature is not None:
+        columns |= _columns("after", after, judging.task.labels, bins)
     table = make_table(rows, columns)
-    measures = [
-        Measure(name=f"{name}.{side}", value=_at(part, side))
-        for side in sides
-        for name, part in _PARTS.items()
-    ]
-    if len(sides) > 1:
-        measures += [
-            Measure(name=f"{name}.change", value=partial(_change, part))
-            for name, part in _PARTS.items()
-        ]
-    found = metrics_of(table, measures, confidence=judging.confidence, seed=judging.seed)
-    of_side: dict[str, list[Metric]] = {"before": [], "after": [], "change": []}
-    for one in found:
-        name, _, side = one.name.rpartition(".")
-        of_side[side].append(replace(one, name=name))
+
+    def measured(of: Callable[[Part, Sums], Floats]) -> tuple[Metric, ...]:
+        """All draws are of the same rows with the same weights, whatever is measured."""
+        measures = [Measure(name=name, value=partial(of, part)) for name, part in _PARTS.items()]
+        return metrics_of(table, measures, confidence=judging.confidence, seed=judging.seed)
+
+    made = replace(
+        made,
+        before=measured(lambda part, sums: part(sums, "before")),
+        bins_before=_diagram(table, "before", rows, bins),
+    )
+    if made.temperature is None:
+        return made
     return replace(
         made,
-        before=tuple(of_side["before"]),
-        after=tuple(of_side["after"]),
-        change=tuple(of_side["change"]),
-        bins_before=_diagram(table, "before", rows, bins),
-        bins_after=_diagram(table, "after", after, bins) if len(sides) > 1 else (),
+        after=measured(lambda part, sums: part(sums, "after")),
+        change=measured(lambda part, sums: part(sums, "after") - part(sums, "before")),
+        bins_after=_diagram(table, "after", after, bins),
     )
 
 
@@ -144,22 +140,6 @@ def _equal_mass(confidence: Floats, bins: int) -> Floats:
     return np.searchsorted(edges, confidence, side="right")
 
 
-def _error(sums: Sums, side: str) -> Floats:
-    return calibration_error(sums, f".{side}")
-
-
-def _mean(name: str, sums: Sums, side: str) -> Floats:
-    return ratio(sums[f"{name}.{side}"], sums["rows"])
-
-
-def _at(part: Callable[[Sums, str], Floats], side: str) -> Callable[[Sums], Floats]:
-    return lambda sums: part(sums, side)
-
-
-def _change(part: Callable[[Sums, str], Floats], sums: Sums) -> Floats:
-    return part(sums, "after") - part(sums, "before")
-
-
 def _less_chance(sums: Sums, side: str) -> Floats:
     """Return the calibration error less the mean that it would rise by if each bin were drawn once more.
 
@@ -178,11 +158,11 @@ def _less_chance(sums: Sums, side: str) -> Floats:
     return np.maximum(error, 0)
 
 
-_PARTS: Final[dict[str, Callable[[Sums, str], Floats]]] = {
-    "ece": _error,
+_PARTS: Final[dict[str, Part]] = {
+    "ece": lambda sums, side: calibration_error(sums, f".{side}"),
     "ece_less_chance": _less_chance,
-    "brier": partial(_mean, "brier"),
-    "nll": partial(_mean, "nll"),
+    "brier": lambda sums, side: ratio(sums[f"brier.{side}"], sums["rows"]),
+    "nll": lambda sums, side: ratio(sums[f"nll.{side}"], sums["rows"]),
 }
 
 

@@ -13,6 +13,7 @@ from engine.evidence import (
     Metric,
     Scores,
     TrainingSummary,
+    find_metric,
 )
 from engine.metrics.intervals import independent_difference
 from engine.metrics.recipe_edits import (
@@ -254,8 +255,8 @@ class TrainedCase:
 
 
 def metric_of(scores: Scores | None, name: str) -> Metric:
-    found = (metric for metric in (scores.metrics if scores else ()) if metric.name == name)
-    return next(found, Metric(name=name, value=None, n=0, undefined="not measured"))
+    missing = Metric(name=name, value=None, n=0, undefined="not measured")
+    return find_metric(scores, name) or missing
 
 
 def value_words(metric: Metric) -> str:

@@ -19,6 +19,7 @@ from engine.evidence import (
     StageStatus,
     Status,
     Verdict,
+    find_metric,
 )
 from engine.evidence.verdicts import DIFFERENCES, EXPORTED
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
@@ -134,12 +135,6 @@ def is_open(check: Check) -> bool:
 
 def checks_of(*verdicts: Verdict | None) -> tuple[Check, ...]:
     return tuple(check for verdict in verdicts if verdict for check in verdict.checks)
-
-
-def find_metric(scores: Scores | None, name: str) -> Metric | None:
-    """The metric, or None when there are no scores or it is not among them."""
-    metrics = scores.metrics if scores else ()
-    return next((metric for metric in metrics if metric.name == name), None)
 
 
 def file_metric(report: Report, name: str) -> Metric | None:
@@ -267,22 +262,3 @@ def recorded_line(recorded: Recorded) -> str:
         if rows
     )
     return f"{write.counted(new, 'new row')}: {parts}; {holdout}"
-
-
-def confused_pairs(
-    scores: Scores, labels: tuple[str, ...], *, most: int
-) -> tuple[tuple[str, str, int], ...]:
-    """The most frequent mistakes as (target, predicted, rows), most first; ties in label order.
-
-    Invalid output is a prediction called `invalid output`. Empty for kinds without one label a row.
-    """
-    if len(scores.confusion) != len(labels):
-        return ()
-    columns = (*labels, "invalid output")
-    pairs = [
-        (target, columns[index], count)
-        for row, (target, counts) in enumerate(zip(labels, scores.confusion, strict=True))
-        for index, count in enumerate(counts)
-        if index != row and count
-    ]
-    return tuple(sorted(pairs, key=lambda pair: -pair[2])[:most])

@@ -19,6 +19,7 @@ from engine.evidence import (
     Status,
     TrainingSummary,
     Verdict,
+    find_metric,
 )
 from engine.render import number_format as write
 from engine.render import terminal
@@ -26,7 +27,6 @@ from engine.render.labels import (
     best_baseline,
     check_sentence,
     check_title,
-    find_metric,
     got_interval,
     got_value,
     is_open,

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.evidence import BaselineResult, Report, Scores
+from engine.evidence import BaselineResult, Report, Scores, find_metric
 from engine.kinds import AnswerForm
 from engine.render import number_format as write
 from engine.render.blocks import bullets
-from engine.render.labels import find_metric, judged_by, main_metric
+from engine.render.labels import judged_by, main_metric
 from engine.render.markdown import code, fenced, joined, markdown, plain, prose, table
 from engine.render.report.sections import report_sections
 from engine.render.report.sections.acceptance import check_table

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from engine.evidence import Check, Metric, Report, StageStatus, Status
+from engine.evidence import Check, Metric, Report, StageStatus, Status, find_metric
 from engine.kinds import AnswerForm
 from engine.render import blocks
 from engine.render import number_format as write
@@ -17,7 +17,6 @@ from engine.render.labels import (
     commands_and_advice,
     estimate,
     file_metric,
-    find_metric,
     got,
     is_open,
     main_metric,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import Comparison, Report, Scores, SoftTargetsResult, Status, TeacherResult
+from engine.evidence import (
+    Comparison,
+    Report,
+    Scores,
+    SoftTargetsResult,
+    Status,
+    TeacherResult,
+    find_metric,
+)
 from engine.evidence.verdicts import THRESHOLD
 from engine.render import blocks
 from engine.render import number_format as write
@@ -14,7 +22,6 @@ from engine.render.labels import (
     checks_of,
     difference,
     estimate,
-    find_metric,
     judged_by,
     main_metric,
     quantized_file,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import Check, Flip, FormResult, Report, Status
+from engine.evidence import Check, Flip, FormResult, Report, Status, find_metric
+from engine.evidence.measures import INVALID
 from engine.evidence.verdicts import EXPORTED
 from engine.recipe.metrics import OF_FILES
 from engine.render import blocks
@@ -15,7 +16,6 @@ from engine.render.labels import (
     checks_of,
     estimate,
     file_metric,
-    find_metric,
     is_open,
     main_metric,
 )
@@ -195,9 +195,7 @@ def _flip_table(report: Report, forms: tuple[str, str], flips: Sequence[Flip]) -
         effect = "lost" if flip.before == flip.target else "wrong either way"
         effect = "corrected" if flip.after == flip.target else effect
         answers = (
-            blocks.Muted("invalid output")
-            if text is None
-            else blocks.Code(crop(text, _LONGEST_ANSWER))
+            blocks.Muted(INVALID) if text is None else blocks.Code(crop(text, _LONGEST_ANSWER))
             for text in (flip.target, flip.before, flip.after)
         )
         is_exact = write.kind_of(report).has_one_answer

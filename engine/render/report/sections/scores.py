@@ -14,7 +14,9 @@ from engine.evidence import (
     Metric,
     Mistake,
     Report,
+    find_metric,
 )
+from engine.evidence.measures import INVALID
 from engine.kinds import AnswerForm
 from engine.render import blocks
 from engine.render import number_format as write
@@ -22,9 +24,7 @@ from engine.render.labels import (
     absent,
     change,
     class_words,
-    confused_pairs,
     estimate,
-    find_metric,
     has_classes,
     judged_by,
     shown_model,
@@ -57,7 +57,7 @@ def mistakes(report: Report) -> Parts:
         yield mistake_table(report.mistakes)
         whole = (f"{rest} with whole texts:", " ", blocks.Code(every), " ", "(or --format csv)")
         yield blocks.Paragraph(whole)
-    if pairs := confused_pairs(scores, report.labels, most=_PAIRS):
+    if pairs := scores.mistaken(report.labels)[:_PAIRS]:
         cells = (
             (blocks.Label(one), blocks.Label(other), write.count(n)) for one, other, n in pairs
         )
@@ -226,7 +226,7 @@ def confusion(report: Report) -> Parts:
     yield blocks.Matrix(
         caption=f"Confusion of {len(labels)} labels on {write.count(scores.rows)} holdout rows",
         labels=labels,
-        answers=(*labels, "invalid output"),
+        answers=(*labels, INVALID),
         counts=scores.confusion,
     )
 

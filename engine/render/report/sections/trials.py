@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import Fit, LearningCurve, Report, Scores, Seeds, SweepResult, SweepSetting
+from engine.evidence import (
+    Fit,
+    LearningCurve,
+    Report,
+    Scores,
+    Seeds,
+    SweepResult,
+    SweepSetting,
+    find_metric,
+)
 from engine.recipe.methods import ADAPTER_KEYS
 from engine.recipe.sweeps import setting_words, value_words
 from engine.render import blocks
@@ -14,7 +23,6 @@ from engine.render.labels import (
     checks_of,
     class_words,
     estimate,
-    find_metric,
     has_classes,
     main_metric,
 )

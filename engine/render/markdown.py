@@ -75,11 +75,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: str
     if len(marks) != len(columns):
         raise ValueError(f"{len(columns)} columns, {len(marks)} marks")
     lines = [columns, marks, *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, cells))} |" for cells in lines)
-
-
-def _cell(text: str) -> str:
-    return _BARE_PIPE.sub(r"\1\|", text)
+    escaped = ([_BARE_PIPE.sub(r"\1\|", cell) for cell in cells] for cells in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
 def section(part: blocks.Section) -> str:

@@ -68,16 +68,18 @@ def check_lines(
 def check_rows(checks: Sequence[Check]) -> Iterator[RenderableType]:
     """One aligned line a check: name, got, interval, required, status; below them, why not."""
     if checks:
-        yield terminal.grid([_cells(check, checks) for check in checks])
+        yield terminal.grid(
+            [
+                *map(terminal.text, (_title(one, checks), got_value(one), got_interval(one))),
+                terminal.text(_required(one)),
+                terminal.text(one.status.value, one.status.value),
+            ]
+            for one in checks
+        )
     for check in checks:
         if check.note and check.status is not Status.PASS:
             note = terminal.text(f"{_title(check, checks)}: {check.note}", "quiet")
             yield terminal.indented(note)
-
-
-def _cells(check: Check, checks: Sequence[Check]) -> list[RenderableType]:
-    words = (_title(check, checks), got_value(check), got_interval(check), _required(check))
-    return [*map(terminal.text, words), terminal.text(check.status.value, check.status.value)]
 
 
 def _title(check: Check, checks: Sequence[Check]) -> str:
@@ -92,10 +94,10 @@ def _title(check: Check, checks: Sequence[Check]) -> str:
 
 
 def _required(check: Check) -> str:
-    if check.p_adjusted not in (None, check.p_value):
-        return f"{required(check)}, Holm {write.p_value(check.p_adjusted)}"
-    tested = "" if check.p_value is None else f", {write.p_value(check.p_value)}"
-    return f"{required(check)}{tested}"
+    p, by = check.p_value, ""
+    if check.p_adjusted not in (None, p):
+        p, by = check.p_adjusted, "Holm "
+    return required(check) + ("" if p is None else f", {by}{write.p_value(p)}")
 
 
 _TIME_WIDTH = 13
@@ -153,7 +155,14 @@ def data_line(data: DataSummary) -> str:
 
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
-    values = [f"{item.name} {_short(item, metric)}" for item in baselines]
+    values = []
+    for item in baselines:
+        measured = find_metric(item.scores, metric)
+        value = measured.value if measured else None
+        # shares are short here, as on the first line of a run
+        short = write.amount(value, decimals=2)
+        shown = short if write.is_share(metric) else write.value_of(metric, value)
+        values.append(f"{item.name} {shown}")
     name = f"{write.prose_name(metric)}{write.lower_note(metric)}"
     shown = _joined([*values[:-1], f"{values[-1]}   {name}"], " · ")
     enough = [item.name for item in baselines if item.passes]
@@ -165,18 +174,12 @@ def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
     return f"{shown}\n{first}none passes every threshold: training is warranted"
 
 
-def _short(item: BaselineResult, metric: str) -> str:
-    measured = find_metric(item.scores, metric)
-    value = measured.value if measured else None
-    return (
-        write.amount(value, decimals=2) if write.is_share(metric) else write.value_of(metric, value)
-    )
-
-
 def training_line(training: TrainingSummary) -> str:
     kept = training.kept_loss
     loss = "" if kept is None else f" (validation loss {kept:.3f})"
-    rows = f"{write.count(training.rows)} rows{packed(training)}{_unseen(training)}"
+    counts = {"left out": training.rows_left_out, "cut": training.rows_cut}
+    unseen = ", ".join(f"{write.count(rows)} {what}" for what, rows in counts.items() if rows)
+    rows = f"{write.count(training.rows)} rows{packed(training)}{f' ({unseen})' if unseen else ''}"
     parts = [
         f"{write.counted(training.steps, 'step')}, {write.epochs(training.epochs)} on {rows}",
         f"{write.millions(training.trainable_parameters)} parameters trained in {training.precision}",
@@ -187,13 +190,6 @@ def training_line(training: TrainingSummary) -> str:
     if training.resumed_from_step is not None:
         parts.append(f"continued from step {training.resumed_from_step}")
     return _joined(parts, " · ")
-
-
-def _unseen(training: TrainingSummary) -> str:
-    """How many rows were left out or cut; empty for none, and where they were not counted."""
-    shown = [f"{write.count(training.rows_left_out)} left out"] if training.rows_left_out else []
-    shown += [f"{write.count(training.rows_cut)} cut"] if training.rows_cut else []
-    return f" ({', '.join(shown)})" if shown else ""
 
 
 def file_line(files: Sequence[ExportedFile]) -> str:

@@ -177,14 +177,14 @@ def rich_table(table: blocks.Table) -> Table:
         justify: JustifyMethod = "right" if column.is_right else "left"
         shown.add_column(text(column.name), justify=justify, overflow="fold")
     for row in table.rows:
-        cells = map(_without_interval, row.cells) if table.layout == "stacked" else row.cells
+        # Such a table has too many numbers for their intervals.
+        is_short = table.layout == "stacked"
+        cells = (
+            cell.value if is_short and isinstance(cell, blocks.Estimate) else cell
+            for cell in row.cells
+        )
         shown.add_row(*map(inline, cells))
     return shown
-
-
-def _without_interval(cell: blocks.Cell) -> blocks.Cell:
-    """Of a table with too many numbers for their intervals."""
-    return cell.value if isinstance(cell, blocks.Estimate) else cell
 
 
 def grid(rows: Iterable[Sequence[RenderableType]]) -> RenderableType:

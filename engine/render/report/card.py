@@ -62,6 +62,7 @@ def baseline_card(card: BaselineCard) -> str:
     rows = "".join(f" {name} rows: {write.count(rows)}." for name, rows in splits.items())
     recipe = f"Recipe {code(report.recipe_name)}, digest sha256 {code(card.recipe_digest)}."
     run = f"Run {code(report.run_directory.rpartition('/')[2])} of {plain(report.started)}."
+    source = ", ".join(f"{name} {code(value)}" for name, value in card.encoder.items())
     return (
         joined(
             [
@@ -78,7 +79,7 @@ def baseline_card(card: BaselineCard) -> str:
                 "## Making",
                 f"{recipe} {run}{rows}",
                 *([_MASKED] if card.is_masked else []),
-                *([_encoder(card.encoder)] if card.encoder else []),
+                *([f"`encoder/` was made from {source}. {_LICENCE}"] if source else []),
                 *([_WORDS] if card.has_words else []),
             ]
         )
@@ -86,20 +87,13 @@ def baseline_card(card: BaselineCard) -> str:
     )
 
 
-def _encoder(identity: Mapping[str, str]) -> str:
-    source = ", ".join(f"{name} {code(value)}" for name, value in identity.items())
-    return f"`encoder/` was made from {source}. {_LICENCE}"
-
-
 def _scores(report: Report, baseline: BaselineResult) -> str:
     names = write.short_list(write.kind_of(report), main_metric(report), [baseline.scores])
-    found = [baseline.scores.metric(name) for name in names]
-    rows = [
-        [code(one.name), write.metric_text(one), write.count(one.n), write.direction(one.name)]
-        for one in found
-    ]
     each = [metric for metric in baseline.scores.metrics if "." in metric.name]
-    rows += [[code(one.name), write.metric_text(one), write.count(one.n), ""] for one in each]
+    rows = []
+    for one in (*map(baseline.scores.metric, names), *each):
+        which = "" if one in each else write.direction(one.name)
+        rows.append([code(one.name), write.metric_text(one), write.count(one.n), which])
     head = f"On the {write.count(baseline.scores.rows)} holdout rows, which it never saw:"
     return f"{head}\n\n{table(('metric', 'value', 'rows', ''), rows, numeric='lrrl')}"
 
@@ -217,16 +211,12 @@ def _evidence(report: Report) -> list[str]:
     return [*parts, *map(markdown, bullets(lines))]
 
 
-def _unmeasured(report: Report) -> str:
-    if report.forgetting is None:
-        return _UNMEASURED
-    asked = write.count(report.forgetting.overall.n)
-    return f"Beside its task it was asked {asked} probe questions; nothing else was measured."
-
-
 def _limits(report: Report) -> list[str]:
-    rows = write.count(report.holdout.rows) if report.holdout else "the"
-    limits = [f"The numbers hold for rows like the {rows} holdout rows. {_unmeasured(report)}"]
+    rows, measured = write.count(report.holdout.rows) if report.holdout else "the", _UNMEASURED
+    if report.forgetting is not None:
+        asked = f"{write.count(report.forgetting.overall.n)} probe questions"
+        measured = f"Beside its task it was asked {asked}; nothing else was measured."
+    limits = [f"The numbers hold for rows like the {rows} holdout rows. {measured}"]
     limits += filter(None, [write.kind_of(report).card_limit])
     limits += [
         f"{file.name}: {file.fallback_tensors} of {file.tensors} tensors could not be stored in "

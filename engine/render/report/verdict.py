@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from engine.evidence import Check, Metric, Report, StageStatus, Status, find_metric
+from engine.evidence import Metric, Report, StageStatus, Status, find_metric
 from engine.kinds import AnswerForm
 from engine.render import blocks
 from engine.render import number_format as write
@@ -117,7 +117,17 @@ def _of_hundred(share: Metric) -> tuple[int, int]:
 
 def _checks(report: Report) -> tuple[blocks.Block, ...]:
     checks = checks_of(report.gate, report.verify)
-    if unmet := tuple(_open_check(check) for check in checks if is_open(check)):
+    unmet = tuple(
+        (
+            blocks.status_badge(check.status),
+            " ",
+            blocks.Code(check_title(check.name)),
+            f" {got(check)}, required {required(check)}",
+        )
+        for check in checks
+        if is_open(check)
+    )
+    if unmet:
         return (blocks.Bullets(unmet, kind="open-checks"),)
     if not checks:
         return ()
@@ -126,11 +136,6 @@ def _checks(report: Report) -> tuple[blocks.Block, ...]:
     tally = f"{passed} of {write.counted(passed, 'check')} pass{'es' if passed == 1 else ''}"
     warns = f", {write.counted(warned, 'warning')}" if warned else ""
     return (blocks.Paragraph(f"{tally}{warns}.", "tally"),)
-
-
-def _open_check(check: Check) -> blocks.Cell:
-    numbers = f" {got(check)}, required {required(check)}"
-    return blocks.status_badge(check.status), " ", blocks.Code(check_title(check.name)), numbers
 
 
 def _figures(report: Report) -> Iterator[tuple[str, blocks.Cell]]:

@@ -76,6 +76,10 @@ class Metric(Value):
     interval: Interval | None = None
     undefined: str = ""
 
+    @classmethod
+    def missing(cls, name: str, why: str = "not measured", *, n: int = 0) -> Metric:
+        return cls(name=name, value=None, n=n, undefined=why)
+
 
 class Mistake(Value):
     """A row that the tuned model answers wrongly."""

@@ -236,7 +236,7 @@ def judge_difference(
         direction, limit = "max", bound.max_drop
     name = f"{name}.{bound.metric}"
     if comparison is None:
-        metric = Metric(name=name, value=None, n=0, undefined=missing)
+        metric = Metric.missing(name, missing)
         return judge(metric, direction, limit, decide_on=acceptance.decide_on)
     value, interval = comparison.difference, comparison.interval
     if not is_gain:

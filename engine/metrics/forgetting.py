@@ -88,7 +88,7 @@ def judge_drift(
     for name, (bound, unit) in bounds.items():
         if bound is None:
             continue
-        metric, note = Metric(name=name, value=None, n=0, undefined="not measured"), ""
+        metric, note = Metric.missing(name), ""
         if (score := found.get(name)) is not None:
             sides = (score.before, score.after)
             before, after = ("none" if one is None else decimal(one) for one in sides)
@@ -158,27 +158,28 @@ def judge_forgetting(
     """Compare the drop over all probes with `max_drop`, the rise of bits per byte of general text with `max_rise`."""
     if forgetting is None:
         return ()
-    if result is None:
-        missing = Metric(name="forgetting", value=None, n=0, undefined="not measured")
-        return (judge(missing, "max", forgetting.max_drop, decide_on="point"),)
-    overall = result.overall
-    note = f"probes answered right, base {_share(overall.before)}, tuned {_share(overall.after)}"
-    worst = max(result.probes, key=lambda probe: probe.drop.value or 0.0)
-    if len(result.probes) > 1 and (worst.drop.value or 0.0) > 0:
-        note += f"; most lost in {worst.name} {worst.kind} ({decimal(worst.drop.value or 0.0)})"
-    drop, note = replace(overall.drop, name="forgetting"), f"{note}; p: McNemar's exact test"
+    drop, note, p_value = Metric.missing("forgetting"), "", None
+    if result is not None:
+        overall = result.overall
+        note = (
+            f"probes answered right, base {_share(overall.before)}, tuned {_share(overall.after)}"
+        )
+        worst = max(result.probes, key=lambda probe: probe.drop.value or 0.0)
+        if len(result.probes) > 1 and (worst.drop.value or 0.0) > 0:
+            note += f"; most lost in {worst.name} {worst.kind} ({decimal(worst.drop.value or 0.0)})"
+        drop, note = replace(overall.drop, name="forgetting"), f"{note}; p: McNemar's exact test"
+        p_value = overall.p_value
     decide_on = acceptance.decide_on
     check = judge(drop, "max", forgetting.max_drop, decide_on=decide_on, note=note)
-    checks = [replace(check, p_value=overall.p_value)]
-    if forgetting.text is not None and result.text is None:
-        missing = Metric(name=TEXT, value=None, n=0, undefined="not measured")
-        checks.append(judge(missing, "max", forgetting.text.max_rise, decide_on="point"))
-    elif forgetting.text is not None and (text := result.text) is not None:
-        before, after = _share(text.before), _share(text.after)
-        note = f"bits per byte of general text, base {before}, tuned {after}"
-        rise, bound = replace(text.rise, name=TEXT), forgetting.text.max_rise
-        check = judge(rise, "max", bound, decide_on=decide_on, note=note)
-        checks.append(replace(check, p_value=text.p_value))
+    checks = [replace(check, p_value=p_value)]
+    if forgetting.text is not None:
+        rise, note, p_value = Metric.missing(TEXT), "", None
+        if result is not None and (text := result.text) is not None:
+            before, after = _share(text.before), _share(text.after)
+            note = f"bits per byte of general text, base {before}, tuned {after}"
+            rise, p_value = replace(text.rise, name=TEXT), text.p_value
+        check = judge(rise, "max", forgetting.text.max_rise, decide_on=decide_on, note=note)
+        checks.append(replace(check, p_value=p_value))
     return tuple(checks)
 
 

@@ -21,9 +21,9 @@ def wrong_at_most(wrong: int, reviewed: int, *, confidence: float) -> float:
 
     The largest share with which so few wrong rows, or fewer, are still drawn in 1 - `confidence` of all samples.
     """
-    if wrong >= reviewed:
-        return 1.0
-    return 1 - _share_of(reviewed - wrong, reviewed, 1 - confidence)
+    from scipy.special import betaincinv  # takes time to import
+
+    return float(betaincinv(wrong + 1, reviewed - wrong, confidence)) if wrong < reviewed else 1.0
 
 
 def rows_to_review(least: float | None, kept: int) -> int:
@@ -57,7 +57,6 @@ def why_not_reviewed(found: SyntheticResult, bounds: SyntheticReview) -> str:
 
 EXACT = "clopper-pearson"
 _NEGLIGIBLE = 1e-17
-_BINOMIAL_STEPS = 60
 
 
 def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interval | None:
@@ -67,18 +66,12 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interv
     """
     if trials <= 0:
         return None
-    chance = (1 - confidence) / 2
-    low = _share_of(successes, trials, chance) if successes else 0.0
-    high = 1 - _share_of(trials - successes, trials, chance) if successes < trials else 1.0
+    from scipy.special import betaincinv  # takes time to import
+
+    chance, others = (1 - confidence) / 2, trials - successes
+    low = float(betaincinv(successes, others + 1, chance)) if successes else 0.0
+    high = float(betaincinv(successes + 1, others, 1 - chance)) if others else 1.0
     return Interval(low=low, high=high, confidence=confidence, method=EXACT)
-
-
-def _share_of(successes: int, trials: int, chance: float) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(_BINOMIAL_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if tail(successes, trials, middle) < chance else (low, middle)
-    return low
 
 
 def tail(successes: int, trials: int, share: float) -> float:

@@ -88,7 +88,7 @@ def metrics_of(
         if not reason and not math.isfinite(value):
             reason = "too large a number"
         if reason:
-            found.append(Metric(name=name, value=None, n=n, undefined=reason))
+            found.append(Metric.missing(name, reason, n=n))
         else:
             found.append(Metric(name=name, value=value, n=n, interval=interval(measure, value)))
     return tuple(found)
@@ -124,7 +124,7 @@ def agreement(
     pairs = list(zip(first, same_rows(first, second), strict=True))
     if any(row.nats is not None for row in first):
         reason = "likelihoods have no answers to compare"
-        return Metric(name="agreement", value=None, n=len(first), undefined=reason)
+        return Metric.missing("agreement", reason, n=len(first))
     same = [
         one.label == two.label and (one.label is not None or one.text == two.text)
         for one, two in pairs

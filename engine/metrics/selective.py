@@ -137,7 +137,7 @@ def on_holdout(
             exact = clopper_pearson(sum(right), len(right), confidence=judging.confidence)
             accuracy = replace(accuracy, interval=exact)
     else:
-        accuracy = Metric(name=ACCURACY, value=None, n=0, undefined="no row is answered")
+        accuracy = Metric.missing(ACCURACY, "no row is answered")
     is_answered = [(row.probability or 0.0) >= threshold for row in holdout]
     table = make_table(holdout, {"answered": flags(is_answered)})
     return accuracy, _share(COVERAGE, "answered", table, judging)

@@ -169,7 +169,7 @@ def choose(judged: Sequence[SettingResult], judging: Judging, metric: str) -> Sw
     for one in judged:
         training, undefined = one.training, one.failed or "not measured"
         scores = None if one.failed else score(one.predictions, judging)
-        missing = Metric(name=metric, value=None, n=0, undefined=undefined)
+        missing = Metric.missing(metric, undefined)
         setting = SweepSetting(
             values=dict(one.values),
             metric=find_metric(scores, metric) or missing,

@@ -255,8 +255,7 @@ class TrainedCase:
 
 
 def metric_of(scores: Scores | None, name: str) -> Metric:
-    missing = Metric(name=name, value=None, n=0, undefined="not measured")
-    return find_metric(scores, name) or missing
+    return find_metric(scores, name) or Metric.missing(name)
 
 
 def value_words(metric: Metric) -> str:

@@ -54,33 +54,32 @@ def judge_selective(found: Abstention | None, acceptance: Acceptance) -> tuple[C
     selective = acceptance.selective
     if selective is None:
         return ()
-    missing = [
-        Metric(name=name, value=None, n=0, undefined="no validation rows with probabilities")
-        for name in (ACCURACY, COVERAGE)
-    ]
-    accuracy, coverage = (found.accuracy, found.coverage) if found else missing
-    bounds = (selective.accuracy.min, selective.coverage.min)
-    note = "" if found is None else f"answers from a probability of {found.threshold:.3f} on"
-    checks = [
-        judge(metric, "min", bound, decide_on=acceptance.decide_on, note=note)
-        for metric, bound in zip((accuracy, coverage), bounds, strict=True)
-    ]
-    check = checks[0]
+    note = f"answers from a probability of {found.threshold:.3f} on" if found else ""
+    measured = {ACCURACY: found and found.accuracy, COVERAGE: found and found.coverage}
+    bounds = {ACCURACY: selective.accuracy.min, COVERAGE: selective.coverage.min}
+    accuracy, coverage = (
+        judge(
+            metric or Metric.missing(name, "no validation rows with probabilities"),
+            "min",
+            bounds[name],
+            decide_on=acceptance.decide_on,
+            note=note,
+        )
+        for name, metric in measured.items()
+    )
     # Say how many holdout rows would decide on the accuracy, of which the model answers a part.
-    if check.status is not Status.INCONCLUSIVE or not coverage.value or check.got is None:
-        return (check, checks[1])
-    rows = rows_to_decide(check, direction="min", bound=check.bound)
-    if check.interval is not None and check.interval.method == EXACT:
-        confidence = acceptance.confidence
-        rule = ThresholdRule(bound=check.bound, confidence=confidence, is_exact=True)
-        rows = rows_to_pass(check.got, rule)
+    if accuracy.status is not Status.INCONCLUSIVE or not coverage.got or accuracy.got is None:
+        return (accuracy, coverage)
+    rows, own = rows_to_decide(accuracy, direction="min", bound=accuracy.bound), accuracy.interval
+    if own is not None and own.method == EXACT:
+        rule = ThresholdRule(bound=accuracy.bound, confidence=acceptance.confidence, is_exact=True)
+        rows = rows_to_pass(accuracy.got, rule)
     if rows is not None:
-        whole = round_up(rows / coverage.value)
-        what = "groups" if check.interval is not None and check.interval.groups else "rows"
+        what = "groups" if own is not None and own.groups else "rows"
         would = f"about {rows:,} answered {what} would decide with power {OFTEN:.2f}"
-        enough = f"{would}, {whole:,} of the holdout (an estimate)"
-        check = replace(check, note="; ".join(part for part in (enough, note) if part))
-    return (check, checks[1])
+        enough = f"{would}, {round_up(rows / coverage.got):,} of the holdout (an estimate)"
+        accuracy = replace(accuracy, note=f"{enough}; {note}")
+    return (accuracy, coverage)
 
 
 DecideOn = Literal["lower_bound", "point"]
@@ -115,7 +114,7 @@ def judge_thresholds(
     checks = []
     for threshold in thresholds:
         name = threshold.metric
-        metric = metrics.get(name) or Metric(name=name, value=None, n=0, undefined="not measured")
+        metric = metrics.get(name) or Metric.missing(name)
         note, bound = (notes or {}).get(name, ""), threshold.bound
         # size and speed have no interval
         by = "point" if name in PHYSICAL else decide_on

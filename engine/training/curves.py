@@ -175,5 +175,5 @@ def _score(
         epoch=points[-1].epoch if points else 0.0,
         loss=losses[-1] if losses else None,
         eval_loss=at_step,
-        metric=metric or Metric(name=name, value=None, n=0, undefined="not measured"),
+        metric=metric or Metric.missing(name),
     )

@@ -179,6 +179,10 @@ def write_json(path: Path, value: object, *, indent: int = 1) -> None:
     path.write_text(f"{text}\n", encoding="utf-8")
 
 
+FILES: Final[dict[str, dict[str, Any]]] = {}
+"""The JSON files of each stage that are read after it, and their types; files that a stage may leave out included."""
+
+
 @dataclass(frozen=True, slots=True)
 class Left[T]:
     """A JSON file that a stage leaves for others, and the type that it holds."""
@@ -186,6 +190,9 @@ class Left[T]:
     stage: str
     file: str
     kind: type[T]
+
+    def __post_init__(self) -> None:
+        FILES.setdefault(self.stage, {})[self.file] = self.kind
 
     def __call__(self, artifacts: Artifacts) -> T | None:
         """Return what the stage left; None where it has not run, or left no such file. DamagedError."""
@@ -232,19 +239,15 @@ class _Verified(TypedDict):
     ladder: NotRequired[tuple[FormResult, ...]]
 
 
-FILES: Final[dict[str, dict[str, Any]]] = {}
-"""The JSON files of each stage that are read after it, and their types; files that a stage may leave out included."""
-for _one in (
-    *(start, teacher, synthetic, replay, against_teacher, soft_targets, soft_against_answers),
-    *(forgetting, drift, sweep, seeds, summary, training, *_CURVES, *_CALIBRATED),
-    *(comparisons, without_synthetic, checkpoints, _SCORES, _FOLDS),
-    *(Left(stage, BASELINES, Any) for stage in ASKING),
-    *(Left("compile", "provenance.json", Any), Left("sweep", LEFT, Any)),
-    *(Left("evaluate", "sampling.json", Any), Left("merge", "merge.json", Any)),
-    *(Left("gate", "verdict.json", Verdict), Left("verify", "verify.json", _Verified)),
-    Left("quantize", "export.json", tuple[ExportedFile, ...]),
-):
-    FILES.setdefault(_one.stage, {})[_one.file] = _one.kind
+for _stage in ASKING:
+    Left(_stage, BASELINES, Any)
+Left("compile", "provenance.json", Any)
+Left("sweep", LEFT, Any)
+Left("evaluate", "sampling.json", Any)
+Left("merge", "merge.json", Any)
+Left("gate", "verdict.json", Verdict)
+Left("verify", "verify.json", _Verified)
+Left("quantize", "export.json", tuple[ExportedFile, ...])
 _READ_BACK: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 """What could be read, by stage and by the digests of its files: a run plans again after each of its stages."""
 

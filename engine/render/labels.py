@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from engine.evidence import (
@@ -26,23 +26,10 @@ from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.metrics import keeps_bound
 from engine.render import number_format as write
 from engine.render.blocks import Absent, Estimate, Muted
-from engine.values import Value
 
 _DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting", "drift")
 _COMMAND = "recipe "
 _MOST_DECIMALS = 12
-
-
-class ClassWords(Value):
-    """What the rows of the table by class are called."""
-
-    title: str
-    singular: str
-    support: str
-    """What is counted in what is true."""
-    predicted: str
-    """What is counted in the answers."""
-    lead: str = ""
 
 
 def outcome_of(report: Report) -> tuple[str, Status]:
@@ -52,9 +39,12 @@ def outcome_of(report: Report) -> tuple[str, Status]:
     return word, Status(status)
 
 
-def class_words(report: Report) -> ClassWords:
-    name = "fields" if write.kind_of(report).counts_by == "field" else "classes"
-    return ClassWords(**write.WORDS[name])
+def class_words(report: Report) -> Mapping[str, str]:
+    """What the rows of the table by class are called; `support` and `predicted` is what is counted in them."""
+    words: Mapping[str, str] = write.WORDS[
+        "fields" if write.kind_of(report).counts_by == "field" else "classes"
+    ]
+    return words
 
 
 def has_classes(report: Report) -> bool:

@@ -24,8 +24,10 @@ from engine.render.review.rows import (
     review_json,
     uncompared_markdown,
 )
-from engine.values import replace
+from engine.values import replace, to_json
 
+_SHOWN: Final = ("path", "status", "was", "why", "plan", "notes", "uncompared", "reaches")
+"""Of a recipe, which programs get as they are."""
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""
 SCHEMA: Final = "ci.v1"
@@ -204,21 +206,14 @@ def comment_json(comment: Comment) -> dict[str, Any]:
         "commit": comment.commit,
         "recipes": [
             {
-                "path": checked.path,
-                "status": checked.status,
-                "was": checked.was,
-                "why": list(checked.why),
+                **{name: to_json(getattr(checked, name)) for name in _SHOWN},
                 "valid": checked.is_valid,
                 "problems": problems_json(checked.problems)["problems"],
-                "plan": list(checked.plan),
-                "notes": list(checked.notes),
                 "diff": review_json(checked.review) if checked.review else None,
                 "gate": {
                     "verdict": checked.gate.value,
                     "findings": [finding_json(finding) for finding in checked.findings],
                 },
-                "uncompared": list(checked.uncompared),
-                "reaches": list(checked.reaches),
                 "waived": [{"what": what, "why": why} for what, why in checked.waived],
             }
             for checked in comment.checked

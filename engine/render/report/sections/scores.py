@@ -260,15 +260,15 @@ def classes(report: Report) -> Parts:
     if not has_classes(report):
         return
     found, words = shown_model(report), class_words(report)
-    yield "title", words.title
+    yield "title", words["title"]
     if found is None:
         yield absent(report, "evaluate")
         return
     model, scores = found
-    yield "lead", words.lead
+    yield "lead", words["lead"]
     if not report.holdout:
         numbers = f"Numbers of {model}, which passes without training."
-        yield "lead", f" {numbers}" if words.lead else numbers
+        yield "lead", f" {numbers}" if words["lead"] else numbers
     shown, order, layout = scores.classes, "in the recipe's order", ""
     if len(shown) > _FEW_LABELS:
         order, layout = "weakest first", "tall"
@@ -277,16 +277,14 @@ def classes(report: Report) -> Parts:
     for item in shown:
         shares = (
             _share(item.precision, "never predicted"),
-            _share(item.recall, f"no {words.support}"),
+            _share(item.recall, f"no {words['support']}"),
         )
         f1 = estimate(find_metric(scores, f"f1.{item.label}"))
         counts = (write.count(item.support), write.count(item.predicted))
         rows.append((blocks.Label(item.label), *shares, f1, *counts))
-    columns = (
-        f"{words.singular} | >precision | >recall | >F1 | >{words.support} | >{words.predicted}"
-    )
-    caption = f"Every {words.singular} on the holdout, {order}"
-    yield blocks.table(caption, columns, rows, layout)
+    columns = "{singular} | >precision | >recall | >F1 | >{support} | >{predicted}"
+    caption = f"Every {words['singular']} on the holdout, {order}"
+    yield blocks.table(caption, columns.format_map(words), rows, layout)
 
 
 def _share(value: float | None, reason: str) -> str:

@@ -55,8 +55,8 @@ def learning(report: Report) -> Parts:
         for row in folds.classes:
             f1 = estimate(find_metric(folds, f"f1.{row.label}"))
             rows.append((blocks.Code(row.label), f1, write.count(row.support)))
-        columns = f"{named.singular} | >F1 | >{named.support}"
-        caption = f"Every {named.singular} on all {write.count(folds.rows)} rows"
+        columns = f"{named['singular']} | >F1 | >{named['support']}"
+        caption = f"Every {named['singular']} on all {write.count(folds.rows)} rows"
         layout = "tall" if len(rows) > _MANY_ROWS else "narrow"
         yield blocks.table(caption, columns, rows, layout)
     # A model that has not learned the rows it has is no reason to ask for more of them.

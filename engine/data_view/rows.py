@@ -63,16 +63,14 @@ def examples(files: Files, task: Task, wish: ViewOptions) -> Iterator[ShownExamp
         label = next((one for one in fitting if taken[one] < wish.examples), None)
         if label is not None:
             taken[label] += 1
-            yield (
-                ShownExample(
-                    id=example.id,
-                    origin=example.origin,
-                    split=split,
-                    labels=example.labels,
-                    input=example.input,
-                    target=example.target,
-                    beside=tuple(_beside(example)),
-                )
+            yield ShownExample(
+                id=example.id,
+                origin=example.origin,
+                split=split,
+                labels=example.labels,
+                input=example.input,
+                target=example.target,
+                beside=tuple(_beside(example)),
             )
 
 

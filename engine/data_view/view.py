@@ -36,7 +36,7 @@ from engine.kinds import Turns
 from engine.pipeline.data_outlook import power_estimates, too_few_groups
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
-from engine.recipe.model import Checks, Recipe
+from engine.recipe.model import Recipe
 from engine.recipe.references import has_new_tokenizer
 from engine.recipe.sweeps import by_length, own_words
 from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
@@ -98,7 +98,9 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
     )
     problems = list(found.error.problems) if found.error else []
     if found.files:
-        problems += one_thumb(found.files) if any(map(_learns_thumbs, by_length(recipe))) else ()
+        preferences = [one.method.preference for one in by_length(recipe)]
+        if any(one is not None and not one.reads_pairs for one in preferences):
+            problems += one_thumb(found.files)
         renderer, folder, why = _renderer(recipe, store, watcher, wish, found)
         view = replace(
             view,
@@ -124,11 +126,6 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
     if problems and code is ExitCode.ACCEPTED:
         code = DataError.exit_code
     return Looked(view=view, problems=tuple(problems), code=code)
-
-
-def _learns_thumbs(recipe: Recipe) -> bool:
-    preference = recipe.method.preference
-    return preference is not None and not preference.reads_pairs
 
 
 def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[Problem, ...]:
@@ -187,14 +184,20 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     # Only checks of the data can be relaxed; a source that cannot be fetched stays so.
     if not isinstance(state.error, DataError):
         raise state.error
-    relaxed = _run_data(_relaxed(recipe), store, watcher)
+    checks = recipe.data.checks
+    failing = [one.name for one in fields(checks) if getattr(checks, one.name) == "fail"]
+    warned: dict[str, Any] = dict.fromkeys(failing, "warn")
+    lenient = replace(recipe.data, checks=replace(checks, **warned))
+    relaxed = _run_data(replace(recipe, data=lenient), store, watcher)
     # The data stage fails with every check relaxed too, so no check is the cause.
     if relaxed.error is not None:
         summary = getattr(state.error, "summary", None)
         return _Found(summary=summary, files={}, error=state.error)
-    found = _read(relaxed)
-    summary = _as_written(found.summary, recipe.data.checks) if found.summary else None
-    return replace(found, summary=summary, error=state.error)
+    found, summary = _read(relaxed), results.data_summary(relaxed.artifacts["data"])
+    findings = tuple(
+        replace(one, action=getattr(checks, one.check, one.action)) for one in summary.findings
+    )
+    return replace(found, summary=replace(summary, findings=findings), error=state.error)
 
 
 def _run_data(recipe: Recipe, store: Store, watcher: Watcher) -> RunState:
@@ -204,22 +207,6 @@ def _run_data(recipe: Recipe, store: Store, watcher: Watcher) -> RunState:
     )
     refuse_interrupted(state)
     return state
-
-
-def _relaxed(recipe: Recipe) -> Recipe:
-    """The recipe with every check that says `fail` as a warning: the rows stay as they were."""
-    checks = recipe.data.checks
-    failing = [field.name for field in fields(checks) if getattr(checks, field.name) == "fail"]
-    warned: dict[str, Any] = dict.fromkeys(failing, "warn")
-    return replace(recipe, data=replace(recipe.data, checks=replace(checks, **warned)))
-
-
-def _as_written(summary: DataSummary, checks: Checks) -> DataSummary:
-    """What the relaxed recipe found, under the actions of the one that was written."""
-    findings = tuple(
-        replace(one, action=getattr(checks, one.check, one.action)) for one in summary.findings
-    )
-    return replace(summary, findings=findings)
 
 
 def _read(state: RunState) -> _Found:
@@ -247,18 +234,12 @@ def _renderer(
         text=training_text(found.data) if found.data else None,
     )
     if found.data is None and has_new_tokenizer(recipe.base_model):
-        return (
-            None,
-            None,
-            "the tokenizer is trained on the training split, which does not stand yet",
-        )
+        why = "the tokenizer is trained on the training split, which does not stand yet"
+        return None, None, why
     try:
         folder = locate_start_tokenizer(start, store.cached, watcher.stage("tokenizer"))
         chat = load_chat(folder, asks=recipe.task.spec.has_turns)
     except EngineError as error:
-        return (
-            None,
-            None,
-            f"no tokenizer, so characters are counted: {error.problems[0].headline()}",
-        )
+        why = f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
+        return None, None, why
     return Renderer(chat, recipe.task, LengthLimits.of(by_length(recipe)[0])), folder, ""

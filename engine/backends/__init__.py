@@ -9,16 +9,15 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from engine.errors import RecipeError
+from engine.environment import Device
+from engine.errors import Problem, RecipeError
+from engine.recipe.model import Recipe
 from engine.recipe.rules.method import BACKENDS as NAMES
 from engine.recipe.sweeps import methods_of
 from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.backends.base import BackendModule
-    from engine.environment import Device
-    from engine.errors import Problem
-    from engine.recipe.model import Recipe
 
 # Names and not modules: a verb imports only the backend that its recipe names.
 BACKENDS: dict[str, str] = {name: f"engine.backends.{name}" for name in NAMES}

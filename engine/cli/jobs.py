@@ -21,6 +21,8 @@ from engine.errors import ExitCode, RecipeError
 from engine.estimate.devices import FILE as PRICES
 from engine.estimate.devices import price_of
 from engine.recipe.model import Recipe
+from engine.render.progress import columns, has_colour
+from engine.runs.slurm import run_job
 from engine.store.runs import STAMP, read_file
 from engine.values import replace
 
@@ -83,9 +85,7 @@ def run_on_slurm(
 
     Raises as `engine.runs.slurm.run_job`.
     """
-    from engine.render.progress import columns, has_colour
     from engine.render.report.page import closing_block, read_json
-    from engine.runs.slurm import run_job
 
     is_silent = options.quiet or options.format == "json"
     code, run = run_job(

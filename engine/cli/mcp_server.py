@@ -18,6 +18,7 @@ from mcp.server.stdio import stdio_server
 
 from engine.cli.verbs import TOOLS, schema_of, words_of
 from engine.errors import EngineError
+from engine.files.reading import parse_json
 from engine.process import __version__, start
 from engine.render.problems import problems_json
 from engine.render.styled_text import revealed
@@ -172,8 +173,6 @@ def _text(stream: IO[bytes]) -> str:
 
 
 def _parsed(text: str) -> Any:
-    from engine.files.reading import parse_json
-
     try:
         return parse_json(text)
     except ValueError:

@@ -10,12 +10,15 @@ from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from engine.cli.terminal import write, write_error
+from engine.compute.profile import ComputeProfile, profile_of, refuse_unready
 from engine.errors import Problem, RecipeError, StoreError
 from engine.files.reading import read_bytes
 from engine.files.writing import write_output
+from engine.process.library_settings import taken_out_problem
+from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.render.problems import problems_json, render_problems
 from engine.render.progress import has_colour
@@ -23,16 +26,11 @@ from engine.render.styled_text import cleaned
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed, from_options
 
-if TYPE_CHECKING:
-    from engine.compute.profile import ComputeProfile
-
 STORE = ".recipe"
 
 
 def compute_of(options: argparse.Namespace, *, runs: bool = False) -> ComputeProfile:
     """The profile that the options of `` name; `runs`: to run it. RecipeError R104 to R434, R452."""
-    from engine.compute.profile import profile_of, refuse_unready
-
     profile = profile_of(options.on, options.compute)
     if runs:
         refuse_unready(profile)
@@ -44,8 +42,6 @@ def allowed(options: argparse.Namespace) -> Allowed:
 
 
 def read(path: Path, given: Allowed = NOTHING) -> tuple[Recipe, tuple[Problem, ...]]:
-    from engine.recipe import load_recipe  # a verb that needs no recipe skips jsonschema
-
     return load_recipe(path, given=given)
 
 
@@ -74,7 +70,6 @@ def store_and_warnings(
     options: argparse.Namespace, warnings: tuple[Problem, ...]
 ) -> tuple[Path, tuple[Problem, ...]]:
     """The same, and the warnings with those of what was not made here, and of variables that no library gets."""
-    from engine.process.library_settings import taken_out_problem
     from engine.store.root import foreign_problem  # only verbs that build on results
 
     root = store_of(options)

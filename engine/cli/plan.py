@@ -31,6 +31,7 @@ from engine.cli.plan_facts import (
     teacher_lines,
     under,
 )
+from engine.cli.streams import others_to
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.base_model import encoder_downloads, refuse_unfit
@@ -191,7 +192,6 @@ def _run_probe(
             f"--probe runs on this machine, not on `{options.device}`",
             hint="leave out --device, or run the command there",
         )
-    from engine.cli.streams import others_to  # only trial steps run something
     from engine.cli.watch import Console
     from engine.estimate.actuals import probe
 

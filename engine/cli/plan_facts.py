@@ -8,13 +8,14 @@ from typing import Any
 from engine.compute.profile import BatchDivision, ComputeProfile, Ranks, divided, repeated_rows
 from engine.environment import Device
 from engine.estimate.run import Forecast, StageForecast
+from engine.estimate.teacher import soft_estimate, synthesis_estimate, teacher_estimate
 from engine.metrics.power import OFTEN, SELDOM
 from engine.metrics.power_text import PowerEstimate, PowerEstimates, judging_rows
 from engine.metrics.sweeping import SHARES
 from engine.pipeline.plan import Plan
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
-from engine.recipe.teacher import is_baseline, soft_targets_of
+from engine.recipe.teacher import is_baseline, judge_of, soft_targets_of
 from engine.render import blocks
 from engine.render.number_format import DASH, about, count, millions, size
 from engine.store import Store
@@ -234,7 +235,6 @@ def teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
     teacher = plan.recipe.teacher
     if teacher is None or plan.stage("teach").reused is not None:
         return
-    from engine.estimate.teacher import teacher_estimate  # only where there is one
 
     found = teacher_estimate(plan.recipe, teacher, store, plan.stage("data").reused)
     rows = "every row without a label" if found.rows is None else f"at most {found.rows:,} rows"
@@ -264,7 +264,6 @@ def soft_lines(plan: Plan, store: Store) -> Iterator[str]:
     if plan.stage("soft_targets").reused is not None:
         yield f"its probabilities are kept, and asked for no more; {learned}"
         return
-    from engine.estimate.teacher import soft_estimate  # only where there are some
 
     data = plan.training_data(store)
     found = soft_estimate(plan.recipe, store, data, device=plan.inputs.device)
@@ -281,8 +280,6 @@ def synthesis_lines(plan: Plan, store: Store) -> Iterator[str]:
     value = plan.recipe.data.synthesize
     if value is None or plan.stage("synthesize").reused is not None:
         return
-    from engine.estimate.teacher import synthesis_estimate  # only where rows are asked for
-    from engine.recipe.teacher import judge_of
 
     found = synthesis_estimate(plan.recipe, store, plan.stage("data").reused)
     kept = "" if found.most_kept is None else f", of which at most {found.most_kept:,} are kept"

@@ -18,7 +18,7 @@ from engine.cli.runs import find_run, named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.cli.watch import Console
-from engine.drafting.encodings import note_of_encoding
+from engine.drafting.encodings import RECOGNISED, note_of_encoding
 from engine.environment import detect_device
 from engine.errors import DataError, Problem, RecipeError, StoreError
 from engine.files import leases
@@ -106,8 +106,6 @@ def _for_command_line(problem: Problem) -> Problem:
     if found := re.search(r"`format: (\w+)`", problem.hint or ""):
         return replace(problem, hint=f"--read-as {found[1]}, or another format")
     if problem.code == "D322":
-        from engine.drafting.encodings import RECOGNISED
-
         return replace(problem, hint=RECOGNISED)
     return problem
 
@@ -148,7 +146,6 @@ def _counts(answered: AnsweredRows, asked: Path, root: Path) -> str:
 
 
 def _write(answered: AnsweredRows, output: Path | None) -> Summary:
-
     if output is None:
         return write_lines(answered, lambda line: write(cleaned(line)))
     try:

@@ -18,11 +18,10 @@ from engine.files.writing import refuse_link, write_text
 from engine.render.number_format import counted
 from engine.render.progress import columns, has_colour
 from engine.render.review.comment import MARKER, comment_json, comment_markdown, failure_markdown
+from engine.render.review.rows import review_json, review_markdown, review_text
 
 
 def diff(options: argparse.Namespace) -> int:
-    from engine.render.review.rows import review_json, review_markdown, review_text
-
     found = _reviewed(options)
     if options.format == "json":
         show_json(review_json(found))

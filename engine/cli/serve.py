@@ -19,7 +19,11 @@ from engine.cli.confinement import confine_asking
 from engine.cli.output import STORE, store_of
 from engine.cli.predict import asked_model, calibration_lines
 from engine.cli.terminal import write_error
+from engine.environment import detect_device
 from engine.errors import EnvironmentProblem, RecipeError, install_hint
+from engine.render.progress import SilentProgress
+from engine.runs.find import is_model_file
+from engine.store import Store
 
 GRACE_SECONDS = 30
 
@@ -34,12 +38,8 @@ def serve(options: argparse.Namespace) -> None:
         raise EnvironmentProblem.one(
             "X646", f"`{error.name}` is not installed", hint=install_hint("gguf,serve")
         ) from error
-    from engine.environment import detect_device
-    from engine.render.progress import SilentProgress
-    from engine.runs.find import is_model_file
     from engine.runs.model_forms import WeightsModel
     from engine.serving.asker import ServedModel, ServedWeights
-    from engine.store import Store
 
     model = asked_model(options, Store(store_of(options)), SilentProgress())
     bound = model.task.threshold(options.abstain_below)

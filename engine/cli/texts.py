@@ -12,24 +12,25 @@ from pathlib import Path
 from textwrap import indent
 from typing import Final
 
+from engine.backends import check_backend
 from engine.cli.output import show, show_problems
 from engine.cli.terminal import write
 from engine.codes import all_codes, code_page
 from engine.errors import EngineError, ExitCode, Problem, RecipeError, Severity
 from engine.files.reading import parse_json
+from engine.recipe import check_recipe
 from engine.recipe.outside import refuse_leading_out
+from engine.recipe.resolve import as_parent, check_parent, parents_among
+from engine.recipe.text.extends import placed
 from engine.recipe.text.layout.edit import rewrite
 from engine.recipe.text.layout.format import formatted
-from engine.recipe.text.paths import as_typed
+from engine.recipe.text.paths import absolute, as_typed
 from engine.recipe.text.source import decode, parse_source, read_bytes
 from engine.recipe.validation.schema import Schema, expand, schema_text
 from engine.trust.access import NOTHING
 
 
 def validate(options: argparse.Namespace) -> int:
-    from engine.recipe.resolve import parents_among  # after the arguments are good
-    from engine.recipe.text.paths import absolute
-
     problems: list[Problem] = []
     lines: list[str] = []
     named = parents_among(options.recipes)
@@ -46,11 +47,6 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def _check(path: Path) -> tuple[tuple[Problem, ...], str]:
-    from engine.backends import check_backend
-    from engine.recipe import check_recipe
-    from engine.recipe.resolve import as_parent
-    from engine.recipe.text.extends import placed
-
     recipe, found = check_recipe(path)
     if recipe is None:
         parent = as_parent(found)
@@ -65,8 +61,6 @@ def _check(path: Path) -> tuple[tuple[Problem, ...], str]:
 
 
 def _check_parent(path: Path) -> tuple[tuple[Problem, ...], str]:
-    from engine.recipe.resolve import check_parent
-
     parent = check_parent(path)
     if not parent.is_sound:
         return parent.problems, ""

@@ -35,6 +35,7 @@ from engine.pipeline.preflight import require_backend
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.render.number_format import about
+from engine.runtime.rendering.files import trained_rows
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store, product_key
 from engine.training.rendered import rendered_rows
@@ -152,7 +153,6 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
 
 def _measured_rows(path: Path, base: Path) -> _Rows:
     from engine.runtime.rendering.chat import load_chat  # trial steps bring transformers
-    from engine.runtime.rendering.files import trained_rows
 
     lines = json_lines(path.read_text(encoding="utf-8"))
     if len(lines) > MOST_ROWS:

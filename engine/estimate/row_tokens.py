@@ -11,9 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from engine.data.examples.answers import READING_ERRORS
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import Example, iter_examples
 from engine.data.examples.template import Filled
+from engine.data.kinds import filler
 from engine.data.token_estimate import estimated_tokens, is_english
 from engine.errors import DataError, StageError
 from engine.failures import library_errors
@@ -207,8 +209,6 @@ def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:
     if format_of(ref.path.name, source.format) in (None, "parquet"):
         return
     # only where rows lie here: readers of every format
-    from engine.data.examples.answers import READING_ERRORS
-    from engine.data.kinds import filler
     from engine.data.reading.readers import read_rows
 
     fill = None

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.artifacts import results
 from engine.artifacts.mistakes import first_wrong_rows
 from engine.artifacts.results import read_json
+from engine.data.checks.rows.languages import unspoken
+from engine.data.examples.example import iter_examples
 from engine.environment import tool_versions
 from engine.errors import listed
 from engine.evidence import Diagnosis, FormResult, Report, Scores, StageStatus, Status, Waived
+from engine.metrics.diagnosis import Beside, diagnose, what_would_help
+from engine.metrics.trained_case import TrainedEvidence
 from engine.metrics.verdict import CLOSE
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.data_outlook import measured_discordance, power_estimates
+from engine.process.confine import in_force
 from engine.recipe import dump_resolved
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.model import (
@@ -92,8 +97,6 @@ def assemble(
 
     `given`: parts that no stage leaves, by their names in `Report`.
     """
-    from engine.process.confine import in_force  # a plan confines nothing
-
     recipe, artifacts = state.trained, state.artifacts
     scores, folds = results.scores(artifacts), results.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
@@ -181,10 +184,6 @@ def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
     training = results.training(artifacts)
     if training is None or "evaluate" not in artifacts:
         return None
-    from engine.data.checks.rows.languages import unspoken  # only after a training
-    from engine.data.examples.example import iter_examples
-    from engine.metrics.diagnosis import diagnose
-    from engine.metrics.trained_case import TrainedEvidence
 
     scores = results.scores(artifacts)
     passes = None
@@ -336,8 +335,6 @@ def _next_steps(state: RunState, shown: str, diagnosis: Diagnosis | None) -> tup
     if state.outcome == "accepted":
         return accepted_steps(recipe)
     if state.outcome in ("refused", "inconclusive"):
-        from engine.metrics.diagnosis import Beside, what_would_help  # only after a refusal
-
         artifacts, name = state.artifacts, recipe.name
         is_of_file = "verify" in artifacts
         gate = results.verdict(artifacts, "verify" if is_of_file else "gate")

@@ -10,14 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.files.user import STORE_KEY, cache_folder, config_folder, packages_folder, state_folder
 from engine.process.confine import NONE, OPEN, Rights
-from engine.process.start import bytecode_read, program
-
-if TYPE_CHECKING:
-    from engine.process.start import Command
+from engine.process.start import Command, answer_of, bytecode_read, program
 
 HUB_FOLDERS: Final = (
     *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE"),
@@ -269,10 +266,6 @@ def machine_limits() -> dict[str, int]:
 def gpus() -> tuple[str, ...]:
     # CUDA has the driver's helper make its device, with root's rights; a confined process cannot start it so.
     if (DEV / "nvidiactl").exists() and not (DEV / "nvidia-uvm").exists():
-        from engine.process.start import (
-            answer_of,
-        )  # where there is nothing to make, nothing is started
-
         # Without it CUDA says what is missing.
         with contextlib.suppress(OSError):
             answer_of(program("nvidia-modprobe")("-u", "-c", "0"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.environment import detect_device
-from engine.evidence import SHOWN_AS
+from engine.evidence import SHOWN_AS, Report, StageRecord
 from engine.files import leases
 from engine.lock.policy import PLAIN, LockOptions, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher
@@ -15,37 +15,23 @@ from engine.pipeline.plan import Plan, collect_inputs, plan_run
 from engine.process import interrupts
 from engine.process.library_settings import taken_out_problem
 from engine.recipe import load_recipe as read_recipe
+from engine.recipe.model import Recipe
 from engine.render.progress import SilentProgress
-from engine.render.report.page import read_json
+from engine.render.report.page import framed, read_json, render_markdown
 from engine.runs.find import exported_gguf, find_run, is_model_file
 from engine.runs.run import RunResult, run_recipe
 from engine.sources.hub import quieten
-from engine.store import Store
+from engine.store import Artifact, Store
 from engine.store.root import checked_root, foreign_problem
 from engine.store.runs import Runs, read_file
 
 if TYPE_CHECKING:
-    from engine.evidence import Report, StageRecord
-    from engine.recipe.model import Recipe
     from engine.runtime.llama.client import Answer
-    from engine.store import Artifact
 
 STORE = ".recipe"
 
 
-def _framed(report: Report) -> str:
-    from engine.render.report.page import framed  # only where a notebook shows one
-
-    return framed(report)
-
-
-def _markdown(report: Report) -> str:
-    from engine.render.report.page import render_markdown
-
-    return render_markdown(report)
-
-
-SHOWN_AS.update(html=_framed, markdown=_markdown)
+SHOWN_AS.update(html=framed, markdown=render_markdown)
 
 Location = str | Path
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engine.artifacts import results
+from engine.codes import all_codes
 from engine.environment import tool_versions
 from engine.errors import ExitCode, Problem, Severity
 from engine.estimate.actuals import Rest
@@ -136,8 +137,6 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
             events.write(stream.VERDICT, stage=record.stage, status=verdict.status.value)
     codes: list[str] = []
     if record.problems:
-        from engine.codes import all_codes  # only where a stage failed
-
         # A problem's message may cite a row, so that its code alone stands here.
         known = all_codes()
         found = (

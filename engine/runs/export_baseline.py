@@ -38,6 +38,7 @@ from engine.render.report.card import BaselineCard, baseline_card
 from engine.render.report.page import read_json as read_report
 from engine.runs.compare import recipe_of
 from engine.runs.find import LOST, MAKES_IT, left_by
+from engine.runtime.tool_process import run_tool
 from engine.sources import identity
 from engine.sources.local import DigestMemory
 from engine.store import Artifact, Store, make_key, sha256_of
@@ -219,8 +220,6 @@ def _write(
 
 def _refuse_other_answers(folder: Path, judged: JudgedBaseline) -> None:
     """StageError X698 where the folder's own program does not give the judged answers."""
-    from engine.runtime.tool_process import run_tool  # as light as this module
-
     answers: list[str] = []
     with tempfile.TemporaryDirectory(prefix="recipe-") as place:
         asked = Path(place) / "holdout.jsonl"

@@ -14,6 +14,7 @@ from engine.environment import detect_device, version_of
 from engine.errors import RecipeError
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
+from engine.metrics.temperature import calibrated
 from engine.parity.files import ADAPTER, as_file
 from engine.progress import Progress
 from engine.recipe.model import FewerLayers, PathRef, Scratch
@@ -24,6 +25,7 @@ from engine.runs.compare import recipe_of
 from engine.runs.find import LOST, MAKES_IT, UNACCEPTED, left_by
 from engine.runs.predict_rows import Ask, require_answers
 from engine.runtime.llama.client import Answer
+from engine.runtime.models.start import Start, locate_start
 from engine.runtime.rendering.task_file import FileCalibration, TaskFile, make_task_file
 from engine.runtime.rendering.windows import too_long, window_of
 from engine.sources import base_model_identity, identity
@@ -77,8 +79,6 @@ class WeightsModel:
         if self.adapter is None:
             self.folder = made.file("model")
         else:
-            from engine.runtime.models.start import Start, locate_start  # brings torch
-
             known: Mapping[str, Any] = record["payloads"]["train"]["base_model"]
             base = _from_here(recipe.base_model)
             memory = DigestMemory(store.root / "digests.json")
@@ -148,7 +148,6 @@ class WeightsModel:
             for number, text in enumerate(texts)
             if lengths[number] is None
         ]
-        from engine.metrics.temperature import calibrated  # brings numpy
 
         found = predict.judged(self.loaded, self.asked, rows, progress=progress)
         if self.calibration is not None:

@@ -29,6 +29,7 @@ from engine.evidence import ReplayResult
 from engine.inference.replay import Taken, blocks, fill, sampled
 from engine.recipe.model import Recipe, Replay, Source, SplitName
 from engine.recipe.sweeps import by_length
+from engine.runtime.rendering.files import read_facts
 from engine.runtime.rendering.key import REPLAY_FILE, LengthLimits, written_task
 from engine.store import Artifact
 from engine.training.rendered import check_rendering, rendered_rows
@@ -73,8 +74,6 @@ def run(context: StageContext) -> None:
 
     DataError for sources, checks and rows; StageError X760 for too short a text, X761 where none is written, X612.
     """
-    from engine.runtime.rendering.files import read_facts  # brings torch
-
     replay = given(context.recipe.data.replay)
     every, context = context, replace(context, recipe=_shortest(context.recipe))
     facts = read_facts(rendered_rows(context, context.base_model_folder(), quiet=True))["train"]

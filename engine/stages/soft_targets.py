@@ -17,6 +17,7 @@ from engine.evidence import SoftTargetsResult
 from engine.inference.baselines.runner import Models, named_errors, reference_name
 from engine.recipe.baselines import written_model
 from engine.recipe.model import Recipe, Reference, Source
+from engine.runtime.rendering.files import IGNORED, trained_rows
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import MOST, TeacherForTargets, refuse_other_tokenizer
 from engine.values import to_json
@@ -52,7 +53,6 @@ def run(context: StageContext) -> None:
     """Write `targets.safetensors` and `soft_targets.json`. StageError X744, X745, DataError D390 to D392."""
     from engine.runtime.models.base_model import REVISION as MADE  # of a model's folder
     from engine.runtime.rendering.chat import load_chat  # brings transformers
-    from engine.runtime.rendering.files import IGNORED, trained_rows
     from engine.runtime.training.soft_targets import row_key, write_table  # brings torch
 
     vocabulary = refuse_other_tokenizer(context)

@@ -14,9 +14,11 @@ from engine.backends.base import numbered
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import Problem, Severity, StageError
 from engine.files import reading
+from engine.parity.ladder import CORPUS
 from engine.recipe.model import FewerLayers, Method, Scratch
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.words import nearest
+from engine.runtime.models.weights import weight_files
 
 FILE: Final = "vocabulary.gguf"
 HINT: Final = (
@@ -50,8 +52,6 @@ def refuse_unfit(method: Method, base: Path) -> None:
     )
     modules: Iterable[str] = ()
     if _named(method):
-        from engine.runtime.models.weights import weight_files  # brings torch
-
         modules = [
             tensor.name.removesuffix(".weight")
             for file in weight_files(base)
@@ -167,7 +167,6 @@ def _check_converter(context: StageContext, base: Path, rows: str) -> list[str]:
     # No plan reads a vocabulary.
     from engine.inference.template_check import WORDS, corpus
     from engine.parity.files import TOOLS
-    from engine.parity.ladder import CORPUS
     from engine.process.start import working_folder
     from engine.runtime.gguf.convert import write_vocabulary  # brings torch
     from engine.runtime.llama.client import Request, ask_gguf

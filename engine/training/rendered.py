@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
@@ -25,14 +25,19 @@ from engine.inference.template_check import (
     two_templates,
 )
 from engine.recipe.sweeps import by_length
+from engine.runtime.rendering.files import (
+    RenderRequest,
+    holdout_artifact,
+    marked_problems,
+    read_facts,
+    refuse_without_validation,
+    rendered_artifact,
+)
 from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
 from engine.runtime.rendering.windows import length_notes, window_notes, window_of
 from engine.store import Artifact
 from engine.training.preflight import kept_lines
 from engine.values import replace
-
-if TYPE_CHECKING:
-    from engine.runtime.rendering.files import RenderRequest
 
 CHAT_FACTS: Final = "chat_check.json"
 CHAT_REVISION: Final = 3
@@ -69,12 +74,6 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
     answers back.
     """
     from engine.runtime.generation.grammar import check_grammar  # numpy
-    from engine.runtime.rendering.files import (
-        RenderRequest,
-        read_facts,
-        refuse_without_validation,
-        rendered_artifact,
-    )
 
     recipe = context.recipe
     # What needs no row comes first: a schema or template that cannot be used is refused before anything is tokenised.
@@ -164,8 +163,6 @@ def _look_at_holdout(context: StageContext, request: RenderRequest, window: int 
 
     With `drop` too, none is left out.
     """
-    from engine.runtime.rendering.files import holdout_artifact, marked_problems  # torch
-
     holdout = context.artifacts["holdout"]
     notes = marked_problems(request, iter_examples(holdout.file("holdout.jsonl")))
     measured = holdout_artifact(request, holdout=holdout, cached=context.cached, read=iter_examples)

@@ -14,6 +14,7 @@ from engine.environment import version_of
 from engine.errors import Problem, StageError
 from engine.files.reading import read_json
 from engine.recipe.teacher import soft_targets_of
+from engine.runtime.rendering.segments import TokenRow
 from engine.store import Artifact
 
 if TYPE_CHECKING:
@@ -138,7 +139,6 @@ class TeacherForTargets:
 
         def build(folder: Path) -> None:
             from engine.runtime.rendering.files import IGNORED  # brings torch
-            from engine.runtime.rendering.segments import TokenRow
             from engine.runtime.scoring.likelihood import packs
             from engine.runtime.training.soft_targets import targets_of, write_table
 

@@ -28,6 +28,7 @@ from engine.metrics.predictions import Prediction, read_predictions, write_predi
 from engine.progress import NamedProgress
 from engine.recipe.model import Method, Recipe
 from engine.recipe.teacher import soft_slice, soft_targets_of
+from engine.runtime.rendering.files import read_facts
 from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact
 from engine.store.store import GONE
@@ -285,8 +286,6 @@ def run_trial(trial: Trial, context: StageContext) -> TrialResult:
 
 def rows_left(given: int, rendered: Artifact) -> int:
     """Return how many of so many training rows were not left out for their length."""
-    from engine.runtime.rendering.files import read_facts  # brings torch
-
     return given - len(read_facts(rendered)["train"].dropped)
 
 

@@ -10,9 +10,9 @@ from typing import Final
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks, open_bytes, utf16_of
-from engine.drafting.foreign import is_workbook
+from engine.drafting.binary_files import COLUMNAR, WORKBOOKS
 from engine.drafting.layout_table import PATTERNS
-from engine.recipe.text.paths import format_of
+from engine.recipe.text.paths import suffix_of
 
 PIECE: Final = 1 << 20
 WESTERN: Final = "cp1252"
@@ -34,7 +34,7 @@ def drafted_encoding(path: Path, asked: str) -> str:
 
     A guess, for a draft and for a file to label: a run reads what the recipe states and nothing else.
     """
-    is_text = not path.is_dir() and not is_workbook(path) and format_of(path.name) != "parquet"
+    is_text = not path.is_dir() and suffix_of(path.name) not in (*WORKBOOKS, *COLUMNAR)
     if asked.lower() not in ("utf-8", "utf8") or not is_text:
         return asked
     decoder = codecs.getincrementaldecoder("utf-8")()

@@ -14,24 +14,23 @@ from typing import Any, Final
 from engine.data.examples.chat_formats import TURNS
 from engine.data.examples.template import RejectedError
 from engine.data.examples.turns import CALLS, Turn, read_tools, read_turns, with_system
-from engine.data.reading.row import Row, RowLengths, Trouble
+from engine.data.reading.row import Row, Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
-from engine.drafting.foreign import foreign_rows
-from engine.drafting.inputs import GivenFile, Inputs
+from engine.drafting.inputs import GivenFile, Inputs, settled
 from engine.drafting.label_columns import may_say_split, splits
 from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.profile import Profile, is_called, profile_of
-from engine.drafting.reading import NoRowsError, Reading, readings_of
+from engine.drafting.reading import Reading, readings_of
 from engine.drafting.reshape import reshaped
 from engine.drafting.roles import are_classes
+from engine.drafting.value_shapes import NoRowsError
 from engine.values import Value, replace
 
 LABEL: Final = "label"
 Values = Mapping[str, Any]
-Parts = Sequence[tuple[GivenFile, str]]
+Files = Sequence[tuple[GivenFile, str]]
 """Files, each with its encoding."""
-Made = list[tuple[GivenFile, list[Values]]]
 
 
 class Gathered(Value):
@@ -63,149 +62,116 @@ def written(rows: Sequence[Values], file: Path, whys: Sequence[str], notes: Sequ
     )  # fmt: skip
 
 
-def gather(
-    inputs: Inputs,
-    *,
-    encoding: str,
-    rows_file: Path,
-    must_write: bool = False,
-) -> Gathered:
+def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool = False) -> Gathered:
     """Return the rows of the files; `rows_file` is where rows would be written that have to be.
 
     DataError where a file cannot be read.
     """
-    parts = [(part, drafted_encoding(part.path, encoding)) for part in inputs.parts]
-    western = [part.path.name for part, coding in parts if coding == WESTERN]
+    files = [(file, drafted_encoding(file.path, encoding)) for file in inputs.parts]
+    western = [file.path.name for file, coding in files if coding == WESTERN]
     note = note_of_encoding(western, encoding, WESTERN)
-    notes = [*inputs.notes, *([note] if note else [])]
-    foreign = _foreign(parts, inputs)
-    if foreign is None:
-        read, more = _readings(parts, inputs)
-        notes += more
-        readings = tuple(reading for _, reading in read)
-        sample = [row.values for row in islice(readings[0].rows(), LOOKED_AT)]
-        called = list(dict.fromkeys(part.label for part, _ in read if part.label))
-        is_labelled = bool(called) and are_classes(called, sample)
-        # A label beside the lines is the answer, whatever else stands beside them.
-        names = {str(name) for row in sample for name in row}
-        is_settled = inputs.beside and not inputs.names and any(is_called(n, LABEL) for n in names)
-        whys = [] if is_settled else reshaped(sample, inputs.names)[1]
-        if not whys and any(map(may_say_split, columns_of(sample))):
-            # The first rows may be of one split.
-            found = splits([row.values for reading in readings for row in reading.rows()])
-            whys = [found[1]] if found else []
-        if not whys and not is_labelled and not must_write:
-            profile = profile_of((reading.into, reading.rows()) for reading in readings)
-            return Gathered(readings=readings, profile=profile, notes=tuple(notes))
-        # What is done to the rows is named once more below, of all of them.
-        whys = ["an archive is not read where a run would look for it"] if must_write else []
-        whys += ["the names of the files are the labels"] if is_labelled else []
-        made = [
-            (part if is_labelled else replace(part, label=""), [row.values for row in reading.rows()])
-            for part, reading in read
-        ]  # fmt: skip
-        foreign = made, whys
+    are_texts = all(file.is_document for file, _ in files)
+    readings, more = ([_text(*one) for one in files], []) if are_texts else _readings(files)
+    notes = [*inputs.notes, *([note] if note else []), *more]
+    sample = [row.values for row in islice(readings[0].rows(), LOOKED_AT)]
+    classes = list(dict.fromkeys(reading.label for reading in readings if reading.label))
+    are_labels = are_texts or (bool(classes) and are_classes(classes, sample))
+    whys = list(dict.fromkeys(reading.why for reading in readings if reading.made is not None))
+    if must_write and not whys:
+        whys.append("an archive is not read where a run would look for it")
+    if classes and are_labels and not are_texts:
+        whys.append("the names of the files are the labels")
+    if not whys and _are_plain(readings, sample, inputs):
+        profile = profile_of((reading.into, reading.rows()) for reading in readings)
+        return Gathered(readings=tuple(readings), profile=profile, notes=tuple(notes))
     rows: list[Values] = []
-    for part, some in foreign[0]:
+    for reading in readings:
+        some = [row.values for row in reading.rows()]
         # What stands in the rows themselves is the answer, whatever their file is called.
         is_answered = bool(some) and not {LABEL, "labels", "spans"}.isdisjoint(some[0])
-        own = {LABEL: part.label} if part.label and not is_answered else {}
-        own |= {SPLIT: part.into} if part.into else {}
+        own = {LABEL: reading.label} if reading.label and are_labels and not is_answered else {}
+        own |= {SPLIT: reading.into} if reading.into else {}
         rows += [{**row, **own} for row in some]
     turned, more_whys = reshaped(rows, inputs.names)
-    return written(turned, rows_file, list(dict.fromkeys([*foreign[1], *more_whys])), notes)
+    return written(turned, rows_file, list(dict.fromkeys([*whys, *more_whys])), notes)
 
 
-def _foreign(parts: Parts, inputs: Inputs) -> tuple[Made, list[str]] | None:
-    """Return the rows of files that no reader of a recipe reads, and what they are; None where readers do."""
-    if inputs.beside:
-        return None
-    if all(part.is_document for part, _ in parts):
-        texts = [(part, [_document(part, coding)]) for part, coding in parts]
-        why = "each file is a text"
-        if any(part.path.with_suffix(".ann").is_file() for part, _ in parts):
-            why = "each text has its marks in a file beside it (.ann), as brat writes them"
-        elif any(part.label for part, _ in parts):
-            why = "each file is a text, in the folder of its class"
-        return texts, [why]
-    found: Made = []
-    whys: list[str] = []
-    for part, coding in parts:
-        is_lines = part.label and part.suffix == ".txt"
-        rows = None if is_lines else foreign_rows(part.path, coding)
-        if rows is None:
-            return None
-        lengths, trouble = RowLengths(), Trouble(part.path.name)
-        for at, values in enumerate(rows[0], 1):
-            lengths.add(trouble.row(f"#{at}", values))
-        lengths.check(trouble)
-        found.append((part, list(rows[0])))
-        whys.append(rows[1])
-    return found, list(dict.fromkeys(whys))
+def _are_plain(readings: Sequence[Reading], sample: Sequence[Values], inputs: Inputs) -> bool:
+    """Whether a recipe can name what the rows hold as they stand."""
+    columns = columns_of(sample)
+    # A label beside the lines is the answer, whatever else stands beside them.
+    is_settled = (
+        readings[0].beside and not inputs.names and any(is_called(n, LABEL) for n in columns)
+    )
+    if not is_settled and reshaped(sample, inputs.names)[1]:
+        return False
+    # The first rows may be of one split.
+    may_be_split = any(map(may_say_split, columns))
+    return not may_be_split or not splits([row.values for one in readings for row in one.rows()])
 
 
-def _document(part: GivenFile, encoding: str) -> Values:
-    text = "".join(chunks(part.path, encoding, Trouble(part.path.name)))
-    found: dict[str, Any] = {"file": part.path.name, "text": text}
-    marks = part.path.with_suffix(".ann")
+def _text(file: GivenFile, encoding: str) -> Reading:
+    """Return a file that is one row: its text, and its parts that a file of brat beside it marks."""
+    text = "".join(chunks(file.path, encoding, Trouble(file.path.name)))
+    row: dict[str, Any] = {"file": file.path.name, "text": text}
+    why = "each file is a text, in the folder of its class" if file.label else "each file is a text"
+    marks = file.path.with_suffix(".ann")
     if marks.is_file():
         # A text without marks has an empty file beside it.
         lines = text_of(marks, "utf-8").splitlines() if marks.stat().st_size else []
-        found["spans"] = [
+        row["spans"] = [
             {"label": one[1], "start": int(one[2]), "end": int(one[3])}
             for line in lines
             if (one := re.match(r"T\d+\t(\S+) (\d+)(?: \d+;\d+)* (\d+)\t", line))
         ]
-    return found
+        why = "each text has its marks in a file beside it (.ann), as brat writes them"
+    return Reading(
+        path=file.path, format="text", into=file.into, label=file.label, made=(row,), why=why
+    )
 
 
-def _readings(parts: Parts, inputs: Inputs) -> tuple[list[tuple[GivenFile, Reading]], list[str]]:
+def _readings(files: Files) -> tuple[list[Reading], list[str]]:
     """Return how each file is read, and of several which are left out: those without rows, and those of another table.
 
     A test file without the labels, as contests give it out, cannot judge either.
     """
-    read: list[tuple[GivenFile, Reading]] = []
+    readings: list[Reading] = []
     notes: list[str] = []
     empty: NoRowsError | None = None
-    for part, coding in parts:
-        if inputs.beside:
-            reading = Reading(
-                path=part.path, format="lines", says_format=True, encoding=coding, into=part.into,
-                beside=inputs.beside[part.path], why="lines of several files belong together",
-            )  # fmt: skip
-            read.append((part, reading))
-            continue
-        try:
-            some = readings_of(part.path, encoding=coding)
-        except NoRowsError as error:
-            empty = error
-            notes.append(f"{part.path.name} is left out: it holds no rows of named columns")
-            continue
-        read += [(part, replace(one, into=one.into or part.into)) for one in some]
-    if empty is not None and not read:
+    for file, encoding in files:
+        if file.beside:
+            some: Sequence[Reading] = [Reading(
+                path=file.path, format="lines", says_format=True, encoding=encoding,
+                beside=file.beside, why="lines of several files belong together",
+            )]  # fmt: skip
+        else:
+            try:
+                some = readings_of(file.path, encoding=encoding, is_class=bool(file.label))
+            except NoRowsError as error:
+                empty, some = error, ()
+                notes.append(f"{file.path.name} is left out: it holds no rows of named columns")
+        readings += [replace(r, into=r.into or file.into, label=file.label) for r in some]
+    if empty is not None and not readings:
         raise empty
-    if len({part.path for part, _ in read}) < 2:
-        return read, notes
+    if len({reading.path for reading in readings}) < 2:
+        return readings, notes
     columns = [
-        Counter(str(name) for row in islice(one.rows(), 50) for name in row.values)
-        for _, one in read
+        Counter(str(name) for row in islice(reading.rows(), 50) for name in row.values)
+        for reading in readings
     ]
     # Other files may lack what only some rows have.
     most = max(columns[0].values(), default=0)
     needed = {name for name, count in columns[0].items() if 2 * count >= most}
     kept = []
-    for (part, reading), own in zip(read, columns, strict=True):
+    for reading, own in zip(readings, columns, strict=True):
         if missing := sorted(needed - own.keys()):
             named = ", ".join(f"`{name}`" for name in missing[:3])
-            notes.append(f"{part.path.name} is left out: it has no {named}")
+            notes.append(f"{reading.path.name} is left out: it has no {named}")
         else:
-            kept.append((part, reading))
-    split = {reading.into for _, reading in kept}
-    if "holdout" not in split and "" not in split:
-        # What is left to judge is the validation file, or a part of the rows.
-        swap = {"validation": "holdout"} if "validation" in split else {"train": ""}
-        kept = [(p, replace(r, into=swap.get(r.into, r.into))) for p, r in kept]
-    return kept, notes
+            kept.append(reading)
+    # The file that was to judge may be left out.
+    kept, more = settled(kept)
+    return kept, [*notes, *more]
 
 
 WHY: Final = (

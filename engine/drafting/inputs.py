@@ -6,21 +6,21 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import compress
 from pathlib import Path
 from statistics import StatisticsError, correlation
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from engine.data.splitting.column import PLACES
+from engine.drafting.binary_files import WORKBOOKS
 from engine.drafting.encodings import text_of
-from engine.drafting.foreign import is_workbook, suffix_of
 from engine.drafting.label_columns import Names, names_in
 from engine.drafting.layout_table import PATTERNS
 from engine.drafting.profile import NAMES
-from engine.drafting.workbooks import SUFFIXES
+from engine.drafting.reading import Reading
 from engine.errors import DataError
 from engine.recipe.text.paths import names_in as entries_of
+from engine.recipe.text.paths import suffix_of, unpacked_name
 from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.sources.archive import unpack
 from engine.sources.streams import StreamLimits, kind_of
@@ -29,7 +29,7 @@ from engine.values import Value, replace
 MOST_FILES: Final = 200_000
 TABLES: Final = (
     *(".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".xml"),
-    *SUFFIXES,
+    *WORKBOOKS,
 )
 
 
@@ -42,7 +42,7 @@ def unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
     with ExitStack() as stack:
         found = list(paths)
         for at, path in enumerate(paths):
-            is_packed = path.is_file() and not is_workbook(path)
+            is_packed = path.is_file() and suffix_of(path.name) not in WORKBOOKS
             if is_packed and (PATTERNS["tar"].fullmatch(path.name) or kind_of(path) == "zip"):
                 found[at] = folder = Path(stack.enter_context(TemporaryDirectory(prefix="recipe-init-")))  # fmt: skip
                 unpack(path, folder, most=MOST_FILES, limits=StreamLimits(bytes=1 << 30))
@@ -63,10 +63,12 @@ class GivenFile(Value):
     """The class that its name, or its folder's, says."""
     is_document: bool = False
     """Whether the whole file is one row."""
+    beside: tuple[tuple[str, Path], ...] = ()
+    """(column, file) of those that are read line by line beside it."""
 
     @property
     def suffix(self) -> str:
-        return suffix_of(self.path)
+        return suffix_of(self.path.name)
 
 
 class Inputs(Value):
@@ -74,16 +76,8 @@ class Inputs(Value):
 
     parts: tuple[GivenFile, ...]
     notes: tuple[str, ...] = ()
-    beside: Mapping[Path, tuple[tuple[str, Path], ...]] = {}
-    """Of a file: (column, file) of those that are read line by line beside it."""
     names: Names | None = None
     """What the numbers of labels are called, where a file beside the rows says it."""
-
-
-def _unpacked(name: str) -> str:
-    for packed in (".gz", ".zst", ".bz2", ".xz"):
-        name = name.removesuffix(packed)
-    return name
 
 
 def inputs_of(paths: Sequence[Path]) -> Inputs:
@@ -99,19 +93,20 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     are_pages = not data
     files = data or [file for file in files if PATTERNS["page"].match(file.name)]
     unread = [path.name for path in paths if path not in files and not path.is_dir()]
-    left = []
-    without = [file for file in files if _unlabelled(file, paths)]
-    if 0 < len(without) < len(files):
-        files = [file for file in files if file not in without]
-        shown = f" and {len(without) - 1:,} more are" if without[1:] else " is"
-        left = [f"{without[0].name}{shown} left out: named as without labels"]
-    left += [f"left out, no file of rows: {', '.join(unread)}"] if unread else []
+    notes = []
+    labelled = [file for file in files if not _unlabelled(file, paths)]
+    if count := len(files) - len(labelled) if labelled else 0:
+        first = next(file for file in files if _unlabelled(file, paths))
+        shown = f" and {count - 1:,} more are" if count > 1 else " is"
+        notes = [f"{first.name}{shown} left out: named as without labels"]
+        files = labelled
+    notes += [f"left out, no file of rows: {', '.join(unread)}"] if unread else []
     # A project of Rasa: its domain, rules and stories are no rows.
     yamls = [file for file in files if file.suffix.lower() in (".yml", ".yaml")]
     examples = [one for one in yamls if yamls[1:] and re.search(r"(?m)^nlu:", text_of(one))]
     if examples and (others := [file.name for file in yamls if file not in examples]):
         files = examples
-        left.append(f"left out, without examples of Rasa: {', '.join(others)}")
+        notes.append(f"left out, without examples of Rasa: {', '.join(others)}")
     called = {file: names for file in files if (names := names_in(file))}
     if len(called) < len(files):
         files = [file for file in files if file not in called]
@@ -119,19 +114,14 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
         raise DataError.one(
             "D320", f"`{paths[0]}` holds no file of data", hint="name the files themselves"
         )
-    parts, more = _settled([GivenFile(path=file, into=_split_of(file, paths)) for file in files])
-    if are_pages:
-        parts = _by_folder(parts) if len({part.path.parent for part in parts}) > 1 else parts
-        found = Inputs(parts=tuple(replace(part, is_document=True) for part in parts))
-    else:
-        found = _of_parts(parts)
+    parts = [GivenFile(path=file, into=_split_of(file, paths)) for file in files]
     # Files of another format may have named the only other split.
-    parts, again = _settled(list(found.parts))
+    for step in (settled, _of_one_format, settled, _pages if are_pages else _related):
+        parts, more = step(parts)
+        notes += more
     order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
     parts.sort(key=lambda part: (order[part.into], str(part.path)))
-    names = next(iter(called.values()), None)
-    notes = (*left, *more, *found.notes, *again)
-    return replace(found, parts=tuple(parts), notes=notes, names=names)
+    return Inputs(parts=tuple(parts), notes=tuple(notes), names=next(iter(called.values()), None))
 
 
 def _names_beside(path: Path) -> Names | None:
@@ -174,7 +164,7 @@ def _split_of(file: Path, paths: Sequence[Path]) -> str:
     roots = [path for path in paths if path.is_dir() and file.is_relative_to(path)]
     parts = file.relative_to(roots[0]).parts if roots else (file.name,)
     # `cooking.train`: the ending says it, where it is no format.
-    stems = _unpacked(parts[-1]).rsplit(".", 1)
+    stems = unpacked_name(parts[-1]).name.rsplit(".", 1)
     for name in (*stems, *reversed(parts[:-1])):
         words = re.split(r"[^a-z]+", name.lower())
         if found := [split for word in words if (split := _place(word))]:
@@ -183,109 +173,131 @@ def _split_of(file: Path, paths: Sequence[Path]) -> str:
 
 
 def _place(word: str) -> str:
+    word = word.lower()
     return PLACES[word].split if word in PLACES else NAMES["places"].get(word, "")
 
 
-def _settled(parts: Sequence[GivenFile]) -> tuple[list[GivenFile], tuple[str, ...]]:
+def settled[T: (GivenFile, Reading)](parts: list[T]) -> tuple[list[T], list[str]]:
     """Where files name a split to learn from and one more, both are official: the other one judges."""
     named = {part.into for part in parts}
     judging = next((split for split in ("holdout", "validation") if split in named), "")
     if "train" not in named or not judging:
-        return [replace(part, into="") for part in parts], ()
+        return [replace(part, into="") for part in parts], []
     # A file that names none would be in no split.
     left = [part.path.name for part in parts if not part.into]
     shown = f"{', '.join(left[:3])}{' and more' if left[3:] else ''}"
-    notes = (f"left out, of no split: {shown}",) if left else ()
+    notes = [f"left out, of no split: {shown}"] if left else []
     into = {judging: "holdout"}
     return [replace(p, into=into.get(p.into, p.into)) for p in parts if p.into], notes
 
 
-def _of_parts(parts: list[GivenFile]) -> Inputs:
-    """Return what files are to each other: tables of one format, texts with their marks, lines, a list, or classes."""
-    groups: dict[str, list[GivenFile]] = {}
-    for part in parts:
-        groups.setdefault(part.suffix, []).append(part)
+def _of_one_format(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+    """Return the tables of the format that most files have; all files where that is no format of tables."""
 
     def weight(suffix: str) -> tuple[int, bool, int]:
-        some = groups[suffix]
+        some = [part for part in parts if part.suffix == suffix]
         size = sum(part.path.stat().st_size for part in some)
         return len(some), any(part.into == "train" for part in some), size
 
-    texts = tuple(replace(part, is_document=True) for part in parts if part.suffix not in TABLES)
-    if {".ann", ".txt"} <= groups.keys():
-        return Inputs(parts=tuple(part for part in texts if part.suffix == ".txt"))
     # Of formats of equally many files, the one with the training rows, then with the most.
-    common = max(groups, key=weight)
-    if common in TABLES:
-        # A split that has no file of that format has its own.
-        has = {part.into for part in groups[common]}
-        is_kept = [
-            part.suffix == common or (part.into not in has and part.suffix in TABLES)
-            for part in parts
-        ]
-        left = [part.path.name for part, kept in zip(parts, is_kept, strict=True) if not kept]
-        notes = (f"left out, of another format: {', '.join(left[:5])}",) if left else ()
-        return Inputs(parts=tuple(_by_name(list(compress(parts, is_kept)))), notes=notes)
+    common = max(dict.fromkeys(part.suffix for part in parts), key=weight)
+    if common not in TABLES:
+        return parts, []
+    # A split that has no file of that format has its own.
+    has = {part.into for part in parts if part.suffix == common}
+    others = [
+        part
+        for part in parts
+        if part.suffix != common and (part.into in has or part.suffix not in TABLES)
+    ]
+    return _without(parts, others)
+
+
+def _without(parts: list[GivenFile], others: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+    names = ", ".join(part.path.name for part in others[:5])
+    notes = [f"left out, of another format: {names}"] if others else []
+    left = {part.path for part in others}
+    return [part for part in parts if part.path not in left], notes
+
+
+def _pages(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+    several = len({part.path.parent for part in parts}) > 1
+    parts = _by_folder(parts) if several else parts
+    return [replace(part, is_document=True) for part in parts], []
+
+
+def _related(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+    """Return what files are to each other: tables, texts with their marks, lines beside each other, or classes."""
+    suffixes = {part.suffix for part in parts}
+    if {".ann", ".txt"} <= suffixes:
+        texts = [replace(part, is_document=True) for part in parts if part.suffix == ".txt"]
+        return texts, []
+    if suffixes <= set(TABLES):
+        return _by_name(parts), []
     if beside := _beside(parts):
-        return beside
-    return Inputs(parts=tuple(_by_folder(parts)))
+        return beside, []
+    texts, notes = _without(parts, [part for part in parts if part.suffix in TABLES])
+    return _by_folder(texts), notes
 
 
-def _beside(parts: list[GivenFile]) -> Inputs | None:
-    """Recognise files that are read line by line beside each other, such as `all.nl` and `all.cm`."""
+def _beside(parts: list[GivenFile]) -> list[GivenFile]:
+    """Recognise files that are read line by line beside each other, such as `all.nl` and `all.cm`; none for others."""
     by_place: dict[tuple[str, Path], list[GivenFile]] = {}
     for part in parts:
         by_place.setdefault((part.into, part.path.parent), []).append(part)
-    groups = [{_role(part.path, some): part for part in some} for some in by_place.values()]
+    groups = [dict(zip(_distinctions(some), some, strict=True)) for some in by_place.values()]
     roles = sorted(groups[0])
-    if len(roles) not in (2, 3) or any(sorted(group) != roles for group in groups):
-        return None
-    paths = {role: groups[0][role].path for role in roles}
-    if len(parts) != len(groups) * len(roles) or any(
-        p.stat().st_size > 1 << 28 for p in paths.values()
-    ):
+    are_alike = len(roles) in (2, 3) and all(sorted(group) == roles for group in groups)
+    main = _role_of_texts({role: groups[0][role].path for role in roles}) if are_alike else None
+    if main is None or len(parts) != len(groups) * len(roles):
+        return []
+    others = [role for role in roles if role != main]
+    return [
+        replace(group[main], beside=tuple((role, group[role].path) for role in others))
+        for group in groups
+    ]
+
+
+def _role_of_texts(paths: Mapping[str, Path]) -> str | None:
+    """Return the role of the file that holds the texts; None where lines do not belong to those beside them."""
+    if any(path.stat().st_size > 1 << 28 for path in paths.values()):
         return None
     lines = {role: text_of(path).splitlines() for role, path in paths.items()}
     lengths = {role: list(map(len, some)) for role, some in lines.items()}
-    count = len(lines[roles[0]])
-    if count < 4 or any(len(some) != count for some in lines.values()):
+    counts = set(map(len, lines.values()))
+    if len(counts) > 1 or min(counts) < 4:
         return None
-    varied = [role for role in roles if len(set(lines[role])) > max(2, count // 4)]
-    if len(varied) == len(roles) and not all(map(PATTERNS["language"].fullmatch, roles)):
+    varied = [role for role in lines if len(set(lines[role])) > max(2, min(counts) // 4)]
+    if len(varied) == len(lines) and not all(map(PATTERNS["language"].fullmatch, lines)):
         # The lengths of a translation go together, those of two classes do not.
         try:
-            if correlation(*(lengths[role] for role in roles[:2])) < 0.25:
+            if correlation(*(lengths[role] for role in varied[:2])) < 0.25:
                 return None
         except StatisticsError:
             return None
-    # The texts: by the name of the file, else the longest lines that vary.
-    longest = max(varied or roles, key=lambda role: sum(lengths[role]))
-    main = next((role for role in roles if PATTERNS["file of texts"].search(role)), longest)
-    beside = {
-        group[main].path: tuple(
-            (re.sub(r"\W+", "_", role).strip("_") or "other", group[role].path)
-            for role in roles
-            if role != main
-        )
-        for group in groups
-    }
-    return Inputs(parts=tuple(part for part in parts if part.path in beside), beside=beside)
+    # By the name of the file, else the longest lines that vary.
+    longest = max(varied or lines, key=lambda role: sum(lengths[role]))
+    return next((role for role in lines if PATTERNS["file of texts"].search(role)), longest)
 
 
-def _role(path: Path, group: Sequence[GivenFile]) -> str:
-    """Return what tells a file from the others beside it: its ending where the stems are equal, else its stem."""
-    name = _unpacked(path.name)
-    stems = {_unpacked(part.path.name).rsplit(".", 1)[0] for part in group}
-    role = name.rsplit(".", 1)[-1] if len(stems) == 1 and "." in name else name.removesuffix(".txt")
-    words = [word for word in re.split(r"[-_]", role) if not _place(word.lower())]
-    return "_".join(words) or role
+def _distinctions(files: Sequence[GivenFile]) -> list[str]:
+    """Return what distinguishes the names of files: their words without numbers, endings, splits and what all share."""
+    found = []
+    for file in files:
+        name = unpacked_name(file.path.name)
+        # `rt-polarity.pos`, `all.nl`: an ending that is no format distinguishes files.
+        plain = name.stem if name.suffix.lower() in (*TABLES, ".txt") else name.name
+        words = re.split(r"[^\w]+|[_\d]+", plain)
+        found.append([word for word in words if word and not _place(word)])
+    shared = set[str].intersection(*map(set, found))
+    return ["_".join(word for word in words if word not in shared) for words in found]
 
 
 def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
     """Take folders for classes where they hold many files each, and names of files where each holds many lines."""
     folders = {part.path.parent for part in parts}
     # A file beside the folders of the classes is of no class.
-    classed = [part for part in parts if not _place(part.path.parent.name.lower())]
+    classed = [part for part in parts if not _place(part.path.parent.name)]
     if len({part.path.parent.name for part in classed}) < 2:
         return _by_name(parts)
     many = len(parts) >= 3 * len(folders)
@@ -294,7 +306,7 @@ def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
 
 def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
     """Take the names of files for classes where they are different words, and not numbers of one name."""
-    names = [_class_in(part.path) for part in parts]
+    names = _distinctions(parts)
     per_split = Counter((part.into, name) for part, name in zip(parts, names, strict=True))
     # A class stands in every split; else the names say what the parts of a split are.
     splits = {part.into for part in parts}
@@ -303,13 +315,3 @@ def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
     if not is_class or len(parts) > 100 or not is_same:
         return parts
     return [replace(part, label=name) for part, name in zip(parts, names, strict=True)]
-
-
-def _class_in(path: Path) -> str:
-    """Return the name of a file without its ending, numbers and the names of splits."""
-    name = _unpacked(path.name)
-    stem, _, ending = name.rpartition(".")
-    # `rt-polarity.pos`: the ending is the class.
-    word = ending if stem and f".{ending.lower()}" not in (*TABLES, ".txt") else stem or ending
-    words = [one for one in re.split(r"[-_. ]+|\d+", word) if one and not _place(one.lower())]
-    return "_".join(words)

@@ -10,15 +10,13 @@ from typing import Any, Final
 
 from engine.drafting.layout_table import NEARLY, PATTERNS, TABLE
 from engine.drafting.marks import are_tags, marked_text, text_of_words
-from engine.drafting.reading import divider_of
+from engine.drafting.table_text import Found, Rows, divider_of
 from engine.errors import DataError
 
-Rows = list[dict[str, Any]]
-Found = tuple[Rows, str] | None
 FEWEST: Final = 4
-LABEL: Final = "label"
 SEPARATORS: Final = ("]", " ||| ", "\t", " +++$+++ ", ";", "|", "@", ": ", " ")
 """What stands between a label and its text, the least usual in texts first."""
+RASA: Final = "examples stand below their intents, as Rasa writes them"
 
 
 def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
@@ -56,7 +54,7 @@ def _fasttext(filled: Sequence[str]) -> Found:
         return None
     is_one = all(len(some) == 1 for some in labels)
     rows: Rows = [
-        {"text": mark.sub("", line).strip(" ,\t"), **({LABEL: some[0]} if is_one else {"labels": some})}
+        {"text": mark.sub("", line).strip(" ,\t"), **({"label": some[0]} if is_one else {"labels": some})}
         for line, some in zip(filled, labels, strict=True)
     ]  # fmt: skip
     return rows, "each line holds its labels as fastText writes them"
@@ -108,7 +106,7 @@ def rows_of_intents(lines: Sequence[str]) -> Found:
             intent = heading[1] if heading else ""
         elif intent and (example := re.match(r"\s*[-*+]\s+(.+)", line)):
             rows.append(example_of_intent(example[1], intent))
-    return (rows, "examples stand below their intents, as Rasa writes them") if rows else None
+    return (rows, RASA) if rows else None
 
 
 def example_of_intent(text: str, intent: str) -> dict[str, Any]:
@@ -142,7 +140,7 @@ def _labelled(filled: Sequence[str]) -> Found:
         are_few = 2 <= len(counts) <= min(150, len(pairs) // 4)
         if len(pairs) >= NEARLY * len(filled) and are_few and often >= 0.97 * len(pairs):
             where = "begins" if is_first else "ends"
-            rows = [{"text": text, LABEL: label} for label, text in pairs]
+            rows = [{"text": text, "label": label} for label, text in pairs]
             return rows, f"each line {where} with a label and `{separator}`"
     return None
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import yaml
 
 from engine.data.examples.template import found_at
-from engine.drafting.foreign_yaml import load_yaml, usual
+from engine.drafting.value_shapes import load_yaml, usual
 from engine.errors import RecipeError
 from engine.files.reading import parse_json, read_text
 from engine.recipe.text.paths import as_typed, format_of

@@ -183,12 +183,17 @@ PACKED_SUFFIXES: Final = frozenset({".gz", ".zst", ".bz2", ".xz"})
 
 
 def format_of(name: str, asked: str = "auto") -> str | None:
-    if asked != "auto":
-        return asked
+    return SUFFIXES.get(suffix_of(name)) if asked == "auto" else asked
+
+
+def suffix_of(name: str) -> str:
+    """Return the ending of a file's name in small letters, below that of its compression."""
+    return unpacked_name(name).suffix.lower()
+
+
+def unpacked_name(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
-    if path.suffix.lower() in PACKED_SUFFIXES:
-        path = path.with_suffix("")
-    return SUFFIXES.get(path.suffix.lower())
+    return path.with_suffix("") if path.suffix.lower() in PACKED_SUFFIXES else path
 
 
 MOST_NAMES: Final = 500

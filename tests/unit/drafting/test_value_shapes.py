@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.drafting.foreign_yaml import load_rows, load_yaml
+from engine.drafting.value_shapes import load_rows, load_yaml
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.drafting.workbooks import rows_of_workbook
+from engine.drafting.binary_files import rows_of_workbook
 from engine.errors import DataError
 from support.layout_files import sheet_parts
 

@@ -1,22 +1,28 @@
-"""Workbooks (xlsx, xls) as rows: the fullest sheet, or all sheets where their columns are the same."""
+"""Rows of files that hold no text: workbooks (xlsx, xls), and Arrow and Parquet of the library `datasets`."""
 
 from __future__ import annotations
 
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
 from engine.data.splitting.column import PLACES
+from engine.drafting.label_columns import Names, class_names, coded
 from engine.drafting.roles import are_classes
+from engine.drafting.table_text import Found, Rows, filled, rows_below_header
 from engine.errors import DataError, needs_extra
+from engine.files.reading import open_regular, parse_json
 
-SUFFIXES: Final = (".xlsx", ".xlsm", ".xls")
-LARGEST: Final = 1 << 28
+WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls")
+COLUMNAR: Final = (".arrow", ".parquet", ".pq")
+LARGEST: Final = 1 << 26
+"""Bytes of a file that is held whole to make rows of it."""
+UNPACKED: Final = 1 << 28
 """Bytes of the parts of a workbook, unpacked."""
 MOST_CELLS: Final = 5_000_000
 """Cells of a sheet between the first and the last filled one: the reader holds them all."""
@@ -25,47 +31,27 @@ PLACE: Final = re.compile(rb"\br=[\"']([A-Z]*)(\d{1,7})[\"']")
 Table = list[list[str]]
 
 
-def rows_of_workbook(path: Path) -> tuple[list[dict[str, str]], str]:
+def rows_of_workbook(path: Path) -> tuple[Rows, str]:
     """Return the rows of a workbook, and which of its sheets were read.
 
     Where the names of sheets are splits or classes, a column holds them. DataError D323 where it cannot be read.
     """
     tables = {name: list(rows_below_header(table)) for name, table in _sheets(path).items()}
-    filled = {name: rows for name, rows in tables.items() if rows}
-    if not filled:
+    sheets = {name: rows for name, rows in tables.items() if rows}
+    if not sheets:
         raise _broken(path, "it holds no rows")
     why = "it is an Excel workbook"
-    if len(filled) == 1 or len({tuple(rows[0]) for rows in filled.values()}) > 1:
-        sizes = {name: sum(_filled([*row.values()]) for row in filled[name]) for name in filled}
-        fullest = max(sizes, key=sizes.__getitem__)
-        left = [f"`{name}`" for name in filled if name != fullest]
+    if len(sheets) == 1 or len({tuple(rows[0]) for rows in sheets.values()}) > 1:
+        fullest = max(sheets, key=lambda name: sum(filled([*r.values()]) for r in sheets[name]))
+        left = [f"`{name}`" for name in sheets if name != fullest]
         more = f"; of its sheets `{fullest}` is read, {', '.join(left)} not" if left else ""
-        return filled[fullest], f"{why}{more}"
-    rows = [row for some in filled.values() for row in some]
-    is_split = all(name.strip().casefold() in PLACES for name in filled)
-    column = "split" if is_split else "label" if are_classes(list(filled), rows) else ""
-    found = [
-        {**row, **({column: name} if column else {})}
-        for name, some in filled.items()
-        for row in some
-    ]
-    return found, f"{why}; its {len(filled)} sheets have the same columns"
-
-
-def rows_below_header(table: Table) -> Iterator[dict[str, str]]:
-    sizes = sorted(_filled(row) for row in table[:500])
-    width = sizes[len(sizes) // 2] if sizes else 0
-    top = next((at for at, row in enumerate(table) if _filled(row) >= min(width, 2)), 0)
-    # A title over the table fills one cell or two; the names fill as many as the rows below them.
-    while top + 1 < len(table) and _filled(table[top]) < 0.6 * width:
-        top += 1
-    header = table[top] if table else []
-    names: list[str] = []
-    for at in range(max(len(header), width)):
-        name = (header[at].strip() if at < len(header) else "") or f"column_{at + 1}"
-        names.append(name if name not in names else f"{name}_{at + 1}")
-    for row in table[top + 1 :]:
-        yield dict(zip(names, [*row, *[""] * (len(names) - len(row))], strict=False))
+        return sheets[fullest], f"{why}{more}"
+    is_split = all(name.strip().casefold() in PLACES for name in sheets)
+    rows = [row for some in sheets.values() for row in some]
+    column = "split" if is_split else "label" if are_classes(list(sheets), rows) else ""
+    if column:
+        rows = [{**row, column: name} for name, some in sheets.items() for row in some]
+    return rows, f"{why}; its {len(sheets)} sheets have the same columns"
 
 
 def _sheets(path: Path) -> dict[str, Table]:
@@ -86,7 +72,7 @@ def _sheets(path: Path) -> dict[str, Table]:
 
 def _check_size(path: Path) -> None:
     """Raise ValueError for a workbook that is small in the file and far too large in memory."""
-    left = LARGEST - path.stat().st_size
+    left = UNPACKED - path.stat().st_size
     if path.suffix.lower() == ".xls" and left >= 0:
         return  # 65,536 rows and 256 columns at most
     with zipfile.ZipFile(path) as book:
@@ -107,7 +93,7 @@ def _check_size(path: Path) -> None:
                 if cells > MOST_CELLS:
                     raise ValueError(f"a sheet of it is larger than {MOST_CELLS:,} cells")
     if left < 0:
-        raise ValueError(f"larger than {LARGEST >> 20} MiB, unpacked")
+        raise ValueError(f"larger than {UNPACKED >> 20} MiB, unpacked")
 
 
 def _table(cells: Sequence[Sequence[Any]], sheet: Any) -> Table:
@@ -138,5 +124,46 @@ def _broken(path: Path, why: str) -> DataError:
     )
 
 
-def _filled(row: Sequence[str]) -> int:
-    return sum(bool(text.strip()) for text in row)
+def rows_of_columns(path: Path, suffix: str) -> Found:
+    """Return the rows of a file of Arrow, or of Parquet that names the numbers of its labels.
+
+    None for other Parquet files, and for broken and large ones: their reader reads them a batch at a time, or reports
+    what is wrong.
+    """
+    with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
+        import pyarrow as pa  # an extra
+        import pyarrow.parquet as pq
+    rows: Rows | None = None
+    names: dict[str, Names] = {}
+    reason = f"is larger than {LARGEST >> 20} MiB, which is too large to be written anew"
+    try:
+        if path.stat().st_size <= LARGEST:
+            with open_regular(path) as stream:
+                if suffix == ".arrow":
+                    table = pa.ipc.open_stream(stream).read_all()
+                    names, rows = _names_in_schema(table.schema.metadata), table.to_pylist()
+                elif names := _names_in_schema(pq.read_schema(stream).metadata):
+                    rows = pq.read_table(stream).to_pylist()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        why = str(error).splitlines()[0].lower() if str(error) else "it ends early"
+        rows, reason = None, f"cannot be read: {why}"
+    if rows is None and suffix == ".arrow":
+        hint = "save it as Parquet with the names of its labels"
+        raise DataError.one("D328", f"`{path.name}` {reason}", hint=hint)
+    if rows is None:
+        return None
+    why = "it is a file of the library `datasets`"
+    if not names or (named := coded(names)) is None:
+        return rows, why
+    return [new for row in rows for new in named[0](row)], f"{why}; {named[1]}"
+
+
+def _names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
+    """Return the names of the labels of each column, as `datasets` keeps them in the schema of a file."""
+    try:
+        value: Any = parse_json((metadata or {}).get(b"huggingface", b"{}").decode())
+        features = value["info"]["features"]
+        found = {str(column): class_names(feature) for column, feature in features.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {column: dict(enumerate(names)) for column, names in found.items() if names}

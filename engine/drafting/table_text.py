@@ -1,0 +1,216 @@
+"""The text of a table: what divides its columns, where their names stand, and names for columns that have none."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from engine.data.reading.tables import WrittenQuotes
+from engine.data.reading.text import MAX_LINE
+from engine.data.splitting.column import PLACES
+from engine.drafting.layout_table import PATTERNS
+from engine.drafting.roles import COME_AGAIN, LONG_TEXT
+
+LOOKED_AT: Final = 300
+"""Rows by which the form of a table is recognised."""
+ENOUGH_BELOW: Final = 20
+"""Values below a cell from which it is recognised as one of them."""
+FEWEST: Final = 8
+"""Rows of a table from which lines above its names are recognised."""
+FULL: Final = 0.6
+"""Share of the cells of most rows that a row of names, and nearly every row below it, fills."""
+Table = Sequence[Sequence[str]]
+Rows = list[dict[str, Any]]
+Found = tuple[Rows, str] | None
+"""Rows that no reader of a recipe gives, and what they were."""
+
+
+def cells_of(
+    lines: Iterable[str], delimiter: str, *, most: int | None = None, strict: bool = False
+) -> list[list[str]]:
+    """Return the filled rows of a table; none where it is broken."""
+    # A limit of the whole process; the beginning of a file that is read here is shorter.
+    csv.field_size_limit(MAX_LINE)
+    try:
+        rows = csv.reader(lines, delimiter=delimiter, strict=strict)
+        return [row for row in islice(rows, most) if row]
+    except csv.Error:
+        return []
+
+
+def divider_of(head: str, among: str = ";|") -> str:
+    """Return what divides each line into as many cells, below a line of names; empty where a comma does or nothing."""
+    lines = head.split("\n")[:LOOKED_AT]
+    for delimiter in among:
+        table = cells_of(lines, delimiter) if delimiter in lines[0] else []
+        # The last line may be cut where the head ends.
+        table = table[: max(2, len(table) - 1)]
+        is_even = len(table) > 1 and len(set(map(len, table))) == 1 and len(table[0]) > 1
+        if is_even and len(set(table[0])) == len(table[0]) and names_columns(table[0], table[1:]):
+            return delimiter
+    return ""
+
+
+def is_quoted(lines: Sequence[str]) -> bool:
+    """Whether cells between tabs stand in quotes, as the first lines of a file show."""
+    if not any('"' in line for line in lines):
+        return False
+    # The last row may be cut where the beginning of the file ends.
+    whole = [f"{line}\n" for line in (lines[:-1] if len(lines) > LOOKED_AT else lines)]
+    if len(set(map(len, cells_of(whole, "\t", strict=True)))) != 1:
+        return False
+    filled = [line for line in lines if line.strip()]
+    if len({line.count("\t") for line in filled}) > 1 or all(one[0] == '"' for one in filled):
+        return True
+    quotes = WrittenQuotes("\t")
+    deque(quotes.seen(iter(whole)), maxlen=0)
+    return quotes.are_written
+
+
+def names_columns(first: Sequence[str], rest: Table) -> bool:
+    """Whether a row names columns: its cells are short, different, no numbers, and no values that come again."""
+    if _come_again(first, rest):
+        return False
+    for at, cell in enumerate(first):
+        filled = [row[at] for row in rest if len(row) > at and row[at].strip()]
+        # A word over numbers, or over labels none of which it is.
+        are_numbers = all(map(is_number, filled))
+        is_apart = not is_number(cell) if are_numbers else COME_AGAIN * len(set(filled)) <= len(filled)  # fmt: skip
+        if cell.strip() and len(filled) >= ENOUGH_BELOW and is_apart:
+            return True
+    # A table of pandas has no name over its index.
+    names = [cell.strip() for cell in first if cell.strip()]
+    are_names = all(map(PATTERNS["name"].match, names))
+    return bool(names) and len(set(names)) == len(names) and are_names
+
+
+def _come_again(cells: Sequence[str], rest: Table) -> bool:
+    """Whether a filled cell of the first row stands below itself too."""
+    return any(
+        cell.strip() and any(len(row) > at and row[at].strip() == cell.strip() for row in rest)
+        for at, cell in enumerate(cells)
+    )
+
+
+def names_for(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+    """Return names for columns that have none, by what they hold; none for no columns, which the reader reports."""
+    cells = [list(map(str, column)) for column in columns]
+    # Objects hold what was marked or noted of a text.
+    inside = [all(isinstance(cell, Mapping) for cell in column) for column in columns]
+    splits = list(map(_are_splits, cells))
+
+    def length(at: int) -> tuple[bool, bool, int]:
+        starts = {cell[:LONG_TEXT] for cell in cells[at]}
+        # Where a text comes from, and under which licence, may be longer than it.
+        is_long = len(cells[at]) > ENOUGH_BELOW and len(min(starts)) == LONG_TEXT
+        is_alike = is_long and len(starts) == 1
+        return not inside[at], not is_alike, sum(map(len, cells[at]))
+
+    def unlike_label(at: int) -> int:
+        words = set(cells[at])
+        # A title is longer, and begins like others.
+        are_short = all(len(word.split()) <= 4 for word in words)
+        is_worded = are_short and any(sign.isalpha() for word in words for sign in word)
+        if is_worded and 1 < len(words) <= len(cells[at]) // COME_AGAIN:
+            return 0
+        if 1 < len(words) <= 20 and all(word.strip().isdigit() for word in words):
+            return 1
+        # A part of a file may hold rows of one label, as CLINC's of no class do.
+        comes_again = len(words) <= max(2, len(cells[at]) // 2)
+        return 2 if comes_again and not all(map(is_number, words)) else 3
+
+    longest = max(range(len(columns)), key=length, default=0)
+    free = [at for at, held in enumerate(inside) if not held and at != longest and not splits[at]]
+    label = min(free, key=unlike_label, default=-1)
+    names: list[str] = []
+    for at, held in enumerate(cells):
+        fitting = {
+            "marks": inside[at],
+            "text": at == longest,
+            "split": splits[at],
+            "id": at == 0 and len(set(held)) == len(held),
+            "label": at == label and unlike_label(at) < 3,
+            "score": all(map(is_number, held)),
+        }
+        name = next((name for name, fits in fitting.items() if fits), "")
+        names.append(name if name and name not in names else f"column_{at + 1}")
+    return tuple(names)
+
+
+def _are_splits(cells: Sequence[str]) -> bool:
+    """Whether each value says a split, and one of them that to train on."""
+    words = {cell.strip().lower() for cell in cells}
+    return words <= PLACES.keys() and any(PLACES[word].split == "train" for word in words)
+
+
+def is_number(cell: object) -> bool:
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return True
+
+
+def rows_of_table(text: str, usual: str) -> Found:
+    """Return the rows of a table whose first lines are more than the names of its columns; None of any other table."""
+    if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
+        # Excel's own line, which says how it shall be read.
+        why = "its first line says what divides its columns"
+        return _below_header(text[stated.end() :], stated[1], why)
+    start = text.find("\n") + 1
+    if (orange := PATTERNS["header of Orange"].match(text, start)) and orange[0].strip("\t,\r\n"):
+        why = "two lines below the names say what its columns hold, as Orange writes them"
+        return _below_header(text[:start] + text[orange.end() :], usual, why)
+    lines = text.splitlines(keepends=True)
+    head = cells_of(lines, usual, most=LOOKED_AT)
+    if not head:
+        return None  # the reader reports it with its line
+    # Exports of issue trackers name several columns alike.
+    again = next((name for name in head[0] if name.strip() and head[0].count(name) > 1), "")
+    if again and names_columns(head[0], head[1:]):
+        why = f"`{again}` names several of its columns: the others are numbered"
+        return _below_header(text, usual, why)
+    # Decimal commas divide nothing.
+    for delimiter in () if divider_of(text, ";|\t") else dict.fromkeys((usual, *",;\t|")):
+        if _has_titles(cells_of(lines, delimiter, most=LOOKED_AT)):
+            return _below_header(text, delimiter, "lines stand above the names of its columns")
+    return None
+
+
+def _below_header(text: str, delimiter: str, why: str) -> Found:
+    table = cells_of(text.splitlines(keepends=True), delimiter)
+    return (list(rows_below_header(table)), why) if table else None
+
+
+def _has_titles(table: Table) -> bool:
+    """Whether lines stand above the names, and nearly every row below these is full."""
+    at, width = names_at(table)
+    below = [filled(row) > FULL * width for row in table[at + 1 :]]
+    return at > 0 and width > 1 and len(table) >= FEWEST and sum(below) >= 0.9 * len(below)
+
+
+def names_at(table: Table) -> tuple[int, int]:
+    """Return the place of the row of names, and how many cells most rows fill: titles above the names fill fewer."""
+    sizes = [filled(row) for row in table[:500]]
+    width = sorted(sizes)[len(sizes) // 2] if sizes else 0
+    fewest = max(min(width, 2), FULL * width)
+    return next((at for at, size in enumerate(sizes) if size >= fewest), 0), width
+
+
+def rows_below_header(table: Table) -> Iterator[dict[str, str]]:
+    top, width = names_at(table)
+    header = table[top] if table else []
+    names: list[str] = []
+    for at in range(max(len(header), width)):
+        name = (header[at].strip() if at < len(header) else "") or f"column_{at + 1}"
+        names.append(name if name not in names else f"{name}_{at + 1}")
+    for row in table[top + 1 :]:
+        yield dict(zip(names, [*row, *[""] * (len(names) - len(row))], strict=False))
+
+
+def filled(row: Sequence[str]) -> int:
+    return sum(bool(cell.strip()) for cell in row)

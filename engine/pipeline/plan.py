@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from engine.artifacts import results
@@ -16,7 +17,7 @@ from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, in
 from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
 from engine.recipe import moving_references
-from engine.recipe.model import Recipe, Source
+from engine.recipe.model import Recipe
 from engine.render.labels import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
@@ -117,20 +118,15 @@ def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
 
     DataError, RecipeError for a local file that cannot be read, or is not the pinned one, and for such a lock.
     """
-    memory = DigestMemory(store.root / "digests.json")
+    identify = partial(identity, memory=DigestMemory(store.root / "digests.json"))
     return PlanInputs(
         device=device,
-        sources=tuple(source_identity(source, memory) for source in recipe.data.sources),
+        sources=tuple(source_identity(source, identify) for source in recipe.data.sources),
         # how the engine makes a folder of it, from a GGUF file for one, decides the weights as
         # well
-        base_model={
-            **base_model_identity(recipe.base_model, lambda ref: identity(ref, memory)),
-            "made": REVISION,
-        },
+        base_model={**base_model_identity(recipe.base_model, identify), "made": REVISION},
         references={
-            name: source_identity(found, memory)
-            if isinstance(found, Source)
-            else identity(found, memory)
+            name: source_identity(found, identify)
             for stage in stages_of(recipe)
             for name, found in references_of(stage, recipe).items()
         },

@@ -29,10 +29,7 @@ from engine.values import replace
 _ABSENT: Final = frozenset({"R302", "R250"})
 NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"
 """Codes of findings that need no comparison."""
-IS_GONE: Final = "nothing judges its model any more"
-NO_COMPARISON: Final = "the old version is not valid, so there is nothing to compare with"
 NOT_REACHED: Final = "this clone does not reach where the work began"
-IS_HEAD: Final = "HEAD has nothing that {label} has not: only what is not committed was compared"
 DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 """Where the old version is looked for when nobody says."""
 
@@ -43,7 +40,8 @@ def asked(repository: Repository, since: str | None) -> Comment:
     RecipeError R021 where this clone has no such revision, R026 where nobody says one and it has no main branch.
     """
     label = since or next(
-        filter(repository.knows, (DEFAULTS[1:] if repository.has_one_branch else DEFAULTS)), None
+        filter(repository.resolved, (DEFAULTS[1:] if repository.has_one_branch else DEFAULTS)),
+        None,
     )
     if label is None:
         raise RecipeError.one(
@@ -57,12 +55,13 @@ def asked(repository: Repository, since: str | None) -> Comment:
     is_cut = (
         len(bases) == 1
         and bases[0] not in (named, head)
-        and repository.is_shallow
+        and repository.git.is_shallow
         and repository.is_cut_between(bases[0], named, head)
     )
     if len(bases) == 1 and not is_cut:
-        notes = (IS_HEAD.format(label=label),) if bases[0] == head and since != "HEAD" else ()
-        return replace(found, commit=bases[0], notes=notes)
+        note = f"HEAD has nothing that {label} has not: only what is not committed was compared"
+        is_head = bases[0] == head and since != "HEAD"
+        return replace(found, commit=bases[0], notes=(note,) if is_head else ())
     # In a pull request, CI checks out a merge commit whose parent is the main branch: the
     # commit names it even where the clone is cut off right behind.
     if named in repository.parents(head):
@@ -125,7 +124,8 @@ class _Check:
             why=touched.why,
         )
         if touched.status in (ChangeStatus.DELETED, ChangeStatus.GONE):
-            return replace(found, findings=(_finding(GONE, Effect.WEAKER, IS_GONE),))
+            says = "nothing judges its model any more"
+            return replace(found, findings=(_finding(GONE, Effect.WEAKER, says),))
         if touched.unseen:
             findings.append(_finding(UNSEEN, Effect.UNKNOWN, touched.unseen))
         if touched.status is ChangeStatus.HIDDEN:
@@ -151,7 +151,8 @@ class _Check:
             if touched.status is not ChangeStatus.NEW:
                 first = next(one for one in problems if one.severity is Severity.ERROR)
                 where = f"`{first.path}`: " if first.path else ""
-                says = f"{NO_COMPARISON}: {first.code} {where}{first.message}"
+                says = "the old version is not valid, so there is nothing to compare with"
+                says = f"{says}: {first.code} {where}{first.message}"
                 findings.append(_finding(NO_OLD, Effect.UNKNOWN, says))
         return replace(found, findings=tuple(waived(findings, waivers_of(new), before)))
 

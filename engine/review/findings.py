@@ -5,21 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from engine.environment import Device
 from engine.evidence.review import Area, Change, Effect, Finding, Review
 from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
-from engine.recipe.model import (
-    HubRef,
-    PackageRef,
-    PathRef,
-    Recipe,
-    Reference,
-    Source,
-    ValidationSize,
-)
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import settled
 from engine.recipe.validation.schema import Weakening, weakenings
@@ -32,7 +25,7 @@ from engine.review.locks import judge_record, lock_changes, record_notes, with_a
 from engine.review.rows import RowDivider
 from engine.review.version import Side, waivers_of
 from engine.review.weakening import of_keys
-from engine.sources import base_model_identity, identity
+from engine.sources import base_model_identity, identity, source_identity
 from engine.sources.local import DigestMemory
 from engine.stages import STAGES, references_of, stages_of
 from engine.store import Store
@@ -60,15 +53,13 @@ def reruns(versions: Versions, device: Device) -> tuple[str, ...]:
 
 
 def _keys(side: Side, device: Device) -> Mapping[str, str]:
-    recipe = nominal(side.recipe)
+    recipe, identify = nominal(side.recipe), partial(reference_identity, side=side)
     inputs = PlanInputs(
         device=device,
-        sources=tuple(_identity(source, side) for source in recipe.data.sources),
-        base_model=base_model_identity(
-            recipe.base_model, lambda ref: reference_identity(ref, side)
-        ),
+        sources=tuple(source_identity(source, identify) for source in recipe.data.sources),
+        base_model=base_model_identity(recipe.base_model, identify),
         references={
-            name: _identity(found, side)
+            name: source_identity(found, identify)
             for stage in stages_of(recipe)
             for name, found in references_of(stage, recipe).items()
         },
@@ -86,13 +77,6 @@ def _planned(recipe: Recipe, inputs: PlanInputs) -> dict[str, str]:
     return {stage.name: stage.key.digest if stage.key else "" for stage in plan.stages}
 
 
-def _identity(found: Source | Reference, side: Side) -> Mapping[str, Any]:
-    if not isinstance(found, Source):
-        return reference_identity(found, side)
-    beside = {file.column: reference_identity(file.ref, side) for file in found.columns}
-    return {**reference_identity(found.ref, side), **({"columns": beside} if beside else {})}
-
-
 def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:
     """Return what differs where a reference means something else; cheap, and no part of a stored key."""
     if isinstance(ref, HubRef | PackageRef):
@@ -103,14 +87,15 @@ def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:
 
 
 def nominal(recipe: Recipe) -> Recipe:
-    sizes = {name: _rows(getattr(recipe.splits, name)) for name in ("train", "validation")}
-    return replace(recipe, splits=replace(recipe.splits, **sizes))
-
-
-def _rows(size: ValidationSize) -> int:
-    if isinstance(size, str):
-        return ROWS
-    return size if isinstance(size, int) else round(size * ROWS)
+    """Return the recipe with rows where it says shares, or `from_train`, since nothing is divided here."""
+    splits = recipe.splits
+    sizes = {"train": splits.train, "validation": splits.validation}
+    rows = {
+        name: ROWS if isinstance(size, str) else round(size * ROWS)
+        for name, size in sizes.items()
+        if not isinstance(size, int)
+    }
+    return replace(recipe, splits=replace(splits, **rows))
 
 
 def review(old: Side, new: Side, *, device: Device, rows: RowDivider | None = None) -> Review:
@@ -141,9 +126,6 @@ def _notes(versions: Versions) -> Iterator[str]:
     added = [one.what for one in versions.new.recipe.waivers if (one.what, one.why) not in before]
     if added:
         yield f"waivers that are new: {', '.join(f'`{what}`' for what in added)}"
-
-
-SPENT = "the waiver of it is older than this change; say anew why it is meant"
 
 
 def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
@@ -197,7 +179,8 @@ def waived(
         elif fresh:
             found.append(replace(one, waiver=fresh))
         else:
-            found.append(replace(one, says="; ".join(filter(None, (one.says, SPENT)))))
+            spent = "the waiver of it is older than this change; say anew why it is meant"
+            found.append(replace(one, says="; ".join(filter(None, (one.says, spent)))))
     return found
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from engine.errors import RecipeError
 from engine.files.reading import read_text
+from engine.trust.access import entries_below
 from engine.trust.allowed import projects
 
 _MOST_BYTES: Final = 1 << 20
@@ -87,7 +88,9 @@ def _points_back(place: Path, top: Path) -> bool:
 
 def _leading_out(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield what in a git folder leads out of it, and to where. ValueError for a pipe, which git would wait for."""
-    for entry in _entries(folder):
+    for entry in entries_below(folder, without=_PASSED_OVER):
+        if entry.is_dir(follow_symlinks=False):
+            continue
         path = Path(entry.path)
         name = f".git/{path.relative_to(folder).as_posix()}"
         targets: list[Path] = []
@@ -103,19 +106,6 @@ def _leading_out(folder: Path) -> Iterator[tuple[str, Path]]:
         for target in map(Path, map(os.path.realpath, targets)):
             if not target.is_relative_to(folder):
                 yield name, target
-
-
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    left = [str(folder)]
-    while left:
-        top = left.pop()
-        with os.scandir(top) as found:
-            entries = [one for one in found if top != str(folder) or one.name not in _PASSED_OVER]
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                left.append(entry.path)
-            else:
-                yield entry
 
 
 def _line(file: Path) -> str:

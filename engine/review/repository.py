@@ -76,11 +76,11 @@ class Repository:
 
         RecipeError R021 where this clone has none, R410 where branches or tags of that name are different commits.
         """
-        found = self._resolved(revision)
+        found = self.resolved(revision)
         if found is None:
             where = "this clone is shallow and does not reach it"
             hint = f"git fetch --depth=1 origin {revision}; in GitHub Actions: `fetch-depth: 0` of checkout"
-            if not self.is_shallow:
+            if not self.git.is_shallow:
                 where = "no such revision"
                 hint = f"git fetch origin {revision}, or name another one with --from"
             raise RecipeError.one("R021", f"`{revision}`: {where}", hint=hint)
@@ -98,20 +98,14 @@ class Repository:
             )
         return found
 
-    def knows(self, revision: str) -> bool:
-        return self._resolved(revision) is not None
-
-    def _resolved(self, revision: str) -> str | None:
+    def resolved(self, revision: str) -> str | None:
+        """Return the full commit of a revision; None where this clone has no such commit."""
         if "\0" in revision or not revision:
             return None
         try:
             return str(self.git.revparse_single(revision).peel(pygit2.Commit).id)
         except (pygit2.GitError, KeyError, ValueError):
             return None
-
-    @property
-    def is_shallow(self) -> bool:
-        return self.git.is_shallow
 
     @property
     def has_one_branch(self) -> bool:

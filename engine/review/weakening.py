@@ -133,7 +133,6 @@ def _by_name[T: (Baseline, Probe)](items: Iterable[T]) -> dict[str, T]:
 
 
 AGREEMENT: Final = "data.synthesize.keep.agreement."
-REVIEW: Final = "data.synthesize.review"
 RELABEL: Final = "data.label.relabel."
 TEXT: Final = dotted(GENERAL_TEXT)
 _BOUNDS: Final = re.compile(

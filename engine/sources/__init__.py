@@ -58,19 +58,23 @@ def fetch_columns(source: Source, cached: Cached, progress: Progress) -> dict[st
     }
 
 
-def source_identity(source: Source, memory: DigestMemory) -> dict[str, Any]:
+Identify = Callable[[Reference], Mapping[str, Any]]
+"""Says what decides the bytes behind a reference."""
+
+
+def source_identity(found: Source | Reference, identify: Identify) -> dict[str, Any]:
     """Return what decides the bytes of a source: those of its file, and of the files beside it."""
-    beside = {file.column: identity(file.ref, memory) for file in source.columns}
-    return {**identity(source.ref, memory), **({"columns": beside} if beside else {})}
+    if not isinstance(found, Source):
+        return dict(identify(found))
+    beside = {file.column: dict(identify(file.ref)) for file in found.columns}
+    return {**identify(found.ref), **({"columns": beside} if beside else {})}
 
 
-def base_model_identity(
-    base: BaseModel, identify: Callable[[Reference], Mapping[str, Any]]
-) -> dict[str, Any]:
+def base_model_identity(base: BaseModel, identify: Identify) -> dict[str, Any]:
     """Return what decides the model that training starts from, besides the training rows.
 
-    `identify` says what decides the bytes behind a reference. A tokenizer that is trained on the training split is
-    named by its size alone: what stands on such a model stands on the rows too.
+    A tokenizer that is trained on the training split is named by its size alone: what stands on such a model stands
+    on the rows too.
     """
     if isinstance(base, FewerLayers):
         return {**identify(base.of), "keep_layers": written_layers(base.keep_layers)}

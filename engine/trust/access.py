@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -30,10 +30,7 @@ class AccessCheck:
     recipe: Path
     given: Allowed = NOTHING
     """What was allowed for this call; what the user keeps is added when something is outside."""
-    _known: dict[tuple[Path, Path | None], tuple[Path, ...]] = field(
-        default_factory=dict, repr=False
-    )
-    _links: dict[Path, tuple[Path, ...]] = field(default_factory=dict, repr=False)
+    _known: dict[Path, tuple[Path, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def project(self) -> Project:
@@ -54,19 +51,16 @@ class AccessCheck:
         `below` is the folder that a pattern starts from: what lies below it counts as that folder. Nothing is
         looked for in what may not be read. ValueError for text that is no path.
         """
-        if (path, below) not in self._known:
-            self._known[path, below] = self._outside(path, below)
-        return self._known[path, below]
-
-    def _outside(self, path: Path, below: Path | None) -> tuple[Path, ...]:
         place = real_place(path)
-        if self.project.holds(place):
-            return self._behind_links(place)
-        if below is not None and lies_below(place, start := real_place(below)):
+        is_inside = self.project.holds(place)
+        if not is_inside and below and lies_below(place, start := real_place(below)):
             place = start
-        if not self.allowed.may_read(place):
-            return (place,)
-        return (place, *self._behind_links(place))
+        if place not in self._known:
+            found = [] if is_inside else [place]
+            if is_inside or self.allowed.may_read(place):
+                found += _gathered(self._targets(place))
+            self._known[place] = tuple(found)
+        return self._known[place]
 
     def may_read(self, path: Path, *, below: Path | None = None) -> bool:
         """Tell whether all that reading a path means may be read; text that is no path has nothing to be read."""
@@ -102,13 +96,8 @@ class AccessCheck:
         places = self.outside(path, below=below)
         return tuple((reading(one), one, self.allowed.may_read(one)) for one in places)
 
-    def _behind_links(self, folder: Path) -> tuple[Path, ...]:
-        if folder not in self._links:
-            self._links[folder] = tuple(_gathered(self._targets(folder)))
-        return self._links[folder]
-
     def _targets(self, folder: Path) -> Iterator[Path]:
-        entries = _entries(folder)
+        entries = entries_below(folder)
         for entry in islice(entries, MOST_ENTRIES):
             if not entry.is_symlink():
                 continue
@@ -120,17 +109,20 @@ class AccessCheck:
             yield folder / "…"
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield what is in a folder and in the folders below it; links are yielded and not followed."""
+def entries_below(folder: Path, *, without: Collection[str] = ()) -> Iterator[os.DirEntry[str]]:
+    """Yield what is in a folder, but for names in `without`, and in the folders below it; no link is followed."""
     left = [str(folder)]
     while left:
+        top = left.pop()
         try:
-            with os.scandir(left.pop()) as found:
+            with os.scandir(top) as found:
                 # sorted, so that a folder with more entries than are looked through gives the
                 # same answer each time
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError:  # no folder, or one that cannot be read: reading tells
             continue
+        if top == str(folder):
+            entries = [one for one in entries if one.name not in without]
         yield from entries
         # a link to a folder above would never come to an end; where links lead is judged by the
         # caller

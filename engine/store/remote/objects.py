@@ -77,7 +77,11 @@ class UnreachableError(Exception):
     """The shared store did not answer, or refused: its message is one line."""
 
 
-class OversizeError(ValueError):
+class RefusedError(ValueError):
+    """What a shared store holds of a key is not what it says; the message is in words."""
+
+
+class OversizeError(RefusedError):
     """An object is larger than what was expected there."""
 
 
@@ -180,9 +184,7 @@ def _answers() -> Iterator[None]:
 
     try:
         yield
-    except (OversizeError, FileNotFoundError) as error:
-        if isinstance(error, OversizeError):
-            raise
-        raise UnreachableError(first_line(error)) from error
+    except OversizeError:
+        raise
     except (BaseError, OSError, ValueError) as error:
         raise UnreachableError(first_line(error)) from error

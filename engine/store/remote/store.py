@@ -13,8 +13,14 @@ from engine.errors import EnvironmentProblem, Problem, Severity
 from engine.files import writing
 from engine.store.manifest import NAME as MANIFEST
 from engine.store.manifest import Artifact, ArtifactFolder, Stored, manifest_text
-from engine.store.remote.objects import ObjectStore, SharedPlace, UnreachableError, connect
-from engine.store.remote.transfer import RefusedError, SharedManifest, fetch, find, send
+from engine.store.remote.objects import (
+    ObjectStore,
+    RefusedError,
+    SharedPlace,
+    UnreachableError,
+    connect,
+)
+from engine.store.remote.transfer import SharedManifest, fetch, find, send
 from engine.store.signature import StageKey, canonical_json
 from engine.store.store import Build, Store, storage_errors
 from engine.values import Value, replace
@@ -22,20 +28,6 @@ from engine.values import Value, replace
 MOST: Final = 100_000
 """Decisions that are counted; a holdout is worn out long before."""
 _NAME: Final = re.compile(r"(?:.*/)?holdouts/[0-9a-f]{16,64}/[0-9a-f]{64}\.json")
-
-
-def decisions_there(
-    objects: ObjectStore, digest: str, decisions: Sequence[Mapping[str, Any]] = ()
-) -> int:
-    folder = f"holdouts/{digest}"
-    known = {one for one in objects.names(folder, limit=MOST) if _NAME.fullmatch(one)}
-    for decision in decisions:
-        text = canonical_json(decision).encode()
-        name = f"{folder}/{hashlib.sha256(text).hexdigest()}.json"
-        if name not in known:
-            objects.create(name, text)
-            known.add(name)
-    return len(known)
 
 
 FETCHED: Final = frozenset(
@@ -184,15 +176,16 @@ class SharedStore(Store):
             return artifact
         if sent is None:
             return artifact
+        there, count = sent
         self._there.add(key)
-        if sent.there.artifact.digest() == artifact.digest():
-            self._happened["given"] += [artifact.stage] if sent.bytes else []
+        if there.artifact.digest() == artifact.digest():
+            self._happened["given"] += [artifact.stage] if count else []
             return artifact
         if stays:
             self._happened["kept"].append(artifact.stage)
             return artifact
         with self.lock(key):
-            is_taken = self._take(sent.there)
+            is_taken = self._take(there)
         first = super().get(key) if is_taken else None
         self._happened["first"] += [artifact.stage] if first else []
         return first or artifact
@@ -210,8 +203,18 @@ class SharedStore(Store):
     # -- what else is shared
 
     def shared_looks(self, digest: str, decisions: Sequence[Mapping[str, Any]] = ()) -> int:
-        given = decisions if self._sharing.gives else ()
-        return self._ask(lambda: decisions_there(self._connected(), digest, given)) or 0
+        folder, given = f"holdouts/{digest}", decisions if self._sharing.gives else ()
+        texts = (canonical_json(one).encode() for one in given)
+        named = {f"{folder}/{hashlib.sha256(text).hexdigest()}.json": text for text in texts}
+
+        def count() -> int:
+            objects = self._connected()
+            known = {one for one in objects.names(folder, limit=MOST) if _NAME.fullmatch(one)}
+            for name in named.keys() - known:
+                objects.create(name, named[name])
+            return len(known | named.keys())
+
+        return self._ask(count) or 0
 
     # -- the server
 

@@ -18,7 +18,7 @@ from typing import Final
 from engine.files import writing
 from engine.files.reading import parse_json
 from engine.store.manifest import FILES, Artifact, FileEntry, Stored, judged, manifest_record
-from engine.store.remote.objects import ObjectStore, OversizeError
+from engine.store.remote.objects import ObjectStore, RefusedError
 from engine.store.signature import make_key
 from engine.values import Value, replace
 
@@ -127,16 +127,6 @@ LITTLE: Final = 64_000
 """Bytes of a blob that is sent without asking first whether it is there."""
 
 
-class RefusedError(ValueError):
-    """What a shared store holds of a key is not what it says; the message is in words."""
-
-
-class Sent(Value):
-    there: SharedManifest
-    """What stands there now: of this artifact, or of the one that was first."""
-    bytes: int
-
-
 def find(objects: ObjectStore, key: str, root: Path) -> SharedManifest | None:
     try:
         content = objects.get(artifact_name(key), limit=MOST)
@@ -147,10 +137,11 @@ def find(objects: ObjectStore, key: str, root: Path) -> SharedManifest | None:
         raise RefusedError(str(error)) from error
 
 
-def send(objects: ObjectStore, artifact: Artifact, root: Path) -> Sent:
+def send(objects: ObjectStore, artifact: Artifact, root: Path) -> tuple[SharedManifest, int]:
+    """Return what stands there now, of this artifact or of the one that was first, and how many bytes were sent."""
     there = find(objects, artifact.key, root)
     if there is not None:
-        return Sent(there=there, bytes=0)
+        return there, 0
     text = shared_text(artifact)
     manifest = read_shared(text, artifact.key, root / INCOMING / artifact.key)
     blobs = {
@@ -160,11 +151,11 @@ def send(objects: ObjectStore, artifact: Artifact, root: Path) -> Sent:
     }
     sent = sum(_each(lambda one: _send_blob(objects, one[0], *one[1]), blobs.items()))
     if objects.create(artifact_name(artifact.key), text):
-        return Sent(there=manifest, bytes=sent)
+        return manifest, sent
     first = find(objects, artifact.key, root)
     if first is None:
         raise RefusedError("it refuses a manifest where none stands")
-    return Sent(there=first, bytes=sent)
+    return first, sent
 
 
 def _send_blob(objects: ObjectStore, digest: str, path: Path, start: int, size: int) -> int:
@@ -221,18 +212,12 @@ def _fetch_file(
         for part in parts_of(entry, digests):
             # a part that an earlier transfer left; of an empty file too, which is whole before anything has arrived
             stream.seek(part.start)
-            content = stream.read(part.bytes)
-            if hashlib.sha256(content).hexdigest() != part.sha256:
-                try:
-                    sent = objects.get(blob_name(part.sha256), limit=min(part.bytes, PART))
-                except OversizeError as error:
-                    raise RefusedError(
-                        f"blob {part.sha256[:12]} has more than the {part.bytes} bytes it is to have"
-                    ) from error
-                if sent is None:
+            content: bytes | None = stream.read(part.bytes)
+            if content is None or hashlib.sha256(content).hexdigest() != part.sha256:
+                content = objects.get(blob_name(part.sha256), limit=part.bytes)
+                if content is None:
                     raise RefusedError(f"blob {part.sha256[:12]} is not there")
-                content = sent
-                if len(content) != part.bytes or hashlib.sha256(content).hexdigest() != part.sha256:
+                if hashlib.sha256(content).hexdigest() != part.sha256:
                     raise RefusedError(f"blob {part.sha256[:12]} does not have its digest")
                 stream.seek(part.start)
                 stream.truncate()

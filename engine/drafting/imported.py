@@ -21,7 +21,7 @@ from engine.drafting.tool_config import (
     kind_of,
     note,
     rows_of,
-    source_of,
+    sources_of,
     why_left_out,
 )
 from engine.errors import RecipeError, Severity
@@ -81,16 +81,10 @@ class Imported:
         return True
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any) -> int | float | None:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        return None
-
-
-def _positive(value: Any) -> float | None:
-    number = _number(value)
-    if number is None or not number > 0:
         return None
     return int(number) if number.is_integer() else number
 
@@ -105,23 +99,12 @@ def _modules(value: Any) -> Any:
     return list(value) if isinstance(value, list) else None
 
 
-def _scheduler(value: Any) -> str | None:
-    name = str(value).lower().removesuffix("_with_warmup")
-    return name if name in ("cosine", "linear", "constant") else None
-
-
 CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "number": _number,
-    "positive": _positive,
-    "whole": lambda value: value if isinstance(value, int) else None,
-    "text": lambda value: value if isinstance(value, str) else None,
-    # Where activations are offloaded to is the backend's choice.
-    "flag": lambda value: True if value is True or value in TOOLS["offloaded"] else None,
-    "everything": lambda value: "everything" if value is True else None,
+    "text": lambda value: value,
     "modules": _modules,
-    "scheduler": _scheduler,
 }
-"""By the column `as` of the table of keys: our value; None where our default says the same, or there is none."""
+"""By the column `as` of the table of keys: our value, which the schema checks; None where there is none."""
 
 
 def imported(config: Config, target: Path) -> Imported:
@@ -149,31 +132,43 @@ def imported(config: Config, target: Path) -> Imported:
     kind = kind_of(config, entries)
     result.put("task.kind", kind)
     result.put("method.kind", "lora")
-    rows = {key: row for row in rows_of(config.tool) for key in row["keys"]}
     for key, value in config.settings.items():
-        if key not in rows or value is None:
-            unset = "it is not set"
-            result.left_out[key] = unset if key in rows else why_left_out(config.tool, key)
-            continue
-        ours = result.taken[key] = rows[key]["to"]
-        if convert := CONVERSIONS.get(rows[key]["as"]):
-            if (converted := convert(value)) is not None:
-                result.put(ours, converted)
-            elif value:
-                result.leave_out(key, f"{ours} has nothing for `{value}`")
+        _take(result, key, value)
     _put_base_model(result, config)
     _put_data(result, config, entries)
     _put_splits(result, config)
     _put_method(result, config)
     if kind == "preference":
-        _put_preference(result, config)
-    elif config.settings.get("pref_loss"):
-        result.leave_out("pref_loss", note("loss"))
+        preference = result.value["method"].get("preference", {})
+        # The loss comes first.
+        usual = {"loss": "kto" if config.settings.get("stage") == "kto" else "dpo"}
+        result.put("method.preference", {**usual, **preference})
     if metric := KINDS[kind].draft.metric:
         threshold = KINDS[kind].draft.threshold
         result.put(f"acceptance.metrics.{metric}", {"max" if threshold > 1 else "min": threshold})
     _settle(result, config, target)
     return result
+
+
+def _take(result: Imported, key: str, value: Any) -> None:
+    """Put the value of a key where the table of keys says; name the key as taken or left out."""
+    row = rows_of(result.tool).get(key)
+    if row is None or value is None:
+        result.left_out[key] = "it is not set" if row else why_left_out(result.tool, key)
+        return
+    ours = result.taken[key] = row["to"]
+    word = str(value).lower()
+    if "values" in row:
+        converted, is_known = row["values"].get(word), word in row["values"]
+    elif "as" in row:
+        converted, is_known = CONVERSIONS[row["as"]](value), False
+    else:  # several keys decide together
+        return
+    if converted is not None:
+        result.put(ours, converted)
+    elif value and not is_known:
+        why = row.get("else", "{ours} has nothing for `{value}`")
+        result.leave_out(key, why.format(ours=ours, value=value))
 
 
 def _put_base_model(result: Imported, config: Config) -> None:
@@ -193,12 +188,10 @@ def _put_base_model(result: Imported, config: Config) -> None:
 
 def _put_data(result: Imported, config: Config, entries: list[Entry]) -> None:
     is_tested = any(entry["into"] == "holdout" for entry in entries)
-    sources = []
+    sources: list[dict[str, Any]] = []
     for entry in entries:
-        files = entry.get("data_files")
-        for file in files if isinstance(files, list) and files else [files]:
-            source = source_of(entry, file, config.path.parent)
-            sources.append({**source, "into": entry["into"]} if is_tested else source)
+        into = {"into": entry["into"]} if is_tested else {}
+        sources += ({**source, **into} for source in sources_of(entry, config.path.parent))
         kind, at = entry.get("type"), entry.get("at", "")
         if not at:
             continue
@@ -245,52 +238,29 @@ def _put_splits(result: Imported, config: Config) -> None:
 
 def _put_method(result: Imported, config: Config) -> None:
     """Write what several keys of a training decide together."""
-    found, method = config.settings, result.value["method"]
-    other = "finetuning_type" if found.get("finetuning_type") else "adapter"
-    adapter = str(found.get(other) or "").lower()
-    is_4bit = found.get("load_in_4bit") is True or found.get("quantization_bit") == 4
+    settings, method = config.settings, result.value["method"]
     # Axolotl without an adapter trains every weight.
-    if adapter in ("full", "freeze") or ("base_model" in result.taken and not adapter):
+    if config.tool == "axolotl" and not settings.get("adapter"):
         method["kind"] = "full"
-    elif is_4bit or adapter == "qlora":
-        method["kind"] = "qlora"
-    if adapter and adapter not in TOOLS["methods"]:
-        result.leave_out(other, f"no method is `{found[other]}`: method.kind is {method['kind']}")
     # Ours is the complete batch: rows of a pass times passes, of which a config may leave one to its tool.
-    rows = {row["to"]: row for row in rows_of(config.tool)}
-    pair = [rows["method.micro_batch_size"], rows["method.batch_size"]]
-    given = [[found[key] for key in row["keys"] if key in result.taken] for row in pair]
-    sizes = [one[0] if one else row["unstated"] for one, row in zip(given, pair, strict=True)]
-    if any(given) and all(isinstance(one, int) for one in sizes):
-        method["batch_size"] = sizes[0] * sizes[1]
-    steps = _positive(found.get("max_steps"))
-    if steps is not None:
+    rows, passes = method.get("micro_batch_size"), method.get("batch_size")
+    if rows or passes:
+        usual = TOOLS["unstated"][config.tool]["batch_size"]
+        method["batch_size"] = (rows or usual) * (passes or 1)
+    steps = method.get("max_steps", 0)
+    if steps > 0:
         # Other tools count no epochs where they are given steps.
         method["min_steps"] = steps
-    warm = _number(found.get("warmup_steps"))
-    if warm is not None and "warmup_ratio" not in method and (warm < 1 or steps):
+    warm = _number(settings.get("warmup_steps"))
+    if warm is not None and "warmup_ratio" not in method and (warm < 1 or steps > 0):
         # Below 1 it is a share already (transformers 5).
-        ratio = warm if warm < 1 or steps is None else round(min(warm / steps, 1.0), 4)
-        method["warmup_ratio"] = ratio
+        method["warmup_ratio"] = warm if warm < 1 else round(min(warm / steps, 1.0), 4)
         del result.left_out["warmup_steps"]
         result.taken["warmup_steps"] = "method.warmup_ratio"
     if method.get("scheduler") == "constant":
         # Without warm-up in other tools, whatever their keys say.
         result.take_out("method.warmup_ratio", note("constant"))
         method["warmup_ratio"] = 0.0
-    for precision, keys in TOOLS["precisions"].items():
-        if any(found.get(key) is True for key in keys) and "backend" not in result.value:
-            result.put("backend.precision", precision)
-
-
-def _put_preference(result: Imported, config: Config) -> None:
-    asked = str(config.settings.get("pref_loss") or "").lower()
-    if asked and asked not in TOOLS["losses"]:
-        result.leave_out("pref_loss", note("loss"))
-    loss = str(config.first("rl", "pref_loss", "stage") or "dpo").lower()
-    preference = result.value["method"].setdefault("preference", {})
-    # The loss comes first.
-    result.put("method.preference", {"loss": TOOLS["losses"].get(loss, "dpo"), **preference})
 
 
 def _settle(result: Imported, config: Config, target: Path) -> None:
@@ -305,7 +275,7 @@ def _settle(result: Imported, config: Config, target: Path) -> None:
             target, read=lambda _: result.text.encode(), given=Allowed(everything=True)
         )
         if recipe is not None:
-            result.unstated = _unstated(result, config, resolved_mapping(recipe)["method"])
+            result.unstated = _differing(result, config, resolved_mapping(recipe)["method"])
             return
         errors = [one for one in problems if one.severity is Severity.ERROR]
         if not any(result.take_out((e.path or "").split("[")[0], e.message) for e in errors):
@@ -316,18 +286,16 @@ def _settle(result: Imported, config: Config, target: Path) -> None:
             )
 
 
-def _unstated(result: Imported, config: Config, method: Mapping[str, Any]) -> dict[str, str]:
+def _differing(result: Imported, config: Config, method: Mapping[str, Any]) -> dict[str, str]:
     """Return our defaults with those of the tool, where the config sets neither."""
-    theirs = {r["to"]: r["unstated"] for r in rows_of(config.tool) if "unstated" in r}
-    theirs["method.batch_size"] *= theirs.pop("method.micro_batch_size")
-    stated = {f"method.{key}" for key in result.value["method"]}
-    stated |= {r["to"] for r in rows_of(config.tool) if config.settings.keys() & set(r["keys"])}
-    stated |= {"method.epochs"} if "max_steps" in config.settings else set()
-    stated |= {"method.warmup_ratio"} if "warmup_steps" in config.settings else set()
+    stated, rows = {*result.value["method"]}, rows_of(config.tool)
+    stated |= {
+        rows[key]["to"].removeprefix("method.") for key in config.settings.keys() & rows.keys()
+    }
+    stated |= {"epochs"} if "max_steps" in config.settings else set()
+    stated |= {"warmup_ratio"} if "warmup_steps" in config.settings else set()
     return {
-        path: f"{ours}, where the tool takes {value}"
-        for path, value in theirs.items()
-        if path not in stated
-        and (ours := method.get(path.removeprefix("method."))) is not None
-        and ours != value
+        f"method.{name}": f"{ours}, where the tool takes {value}"
+        for name, value in TOOLS["unstated"][config.tool].items()
+        if name not in stated and (ours := method.get(name)) is not None and ours != value
     }

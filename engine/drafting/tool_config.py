@@ -1,9 +1,10 @@
-"""The config of another tool: its settings, and the data sets, the kind of task and the columns that it names.
+"""The config of another tool: its settings, the data sets that it names, and what the tables say of its keys.
 
-The tables are in `schemas/`. `import-taken.json`: {to, as, both, axolotl, llamafactory, unstated}, a key of a recipe,
-how its value is converted (`imported.CONVERSIONS`), the keys of the tools, and what each takes where none is set
-(Axolotl 0.21, LLaMA-Factory 0.9.5, `TrainingArguments` of transformers 5). `import-left-out.json`: {keys, why},
-patterns of complete keys, of which the first that fits counts. `import-tools.json`: all else.
+The tables are in `schemas/`. `import-taken.json`: {to, as, values, else, both, axolotl, llamafactory}, a key of a
+recipe, how a value becomes ours (by its type, or by a table with null for what our default says), why another value is
+left out, and the keys of the tools. `import-left-out.json`: {keys, why}, patterns of complete keys; the first that fits
+counts. `import-tools.json`: all else; `unstated` has what each tool takes where a config sets nothing (Axolotl 0.21,
+LLaMA-Factory 0.9.5, `TrainingArguments` of transformers 5).
 """
 
 from __future__ import annotations
@@ -47,40 +48,42 @@ class Config(Value):
 
 def read_config(path: Path) -> Config:
     """Return the settings of a file; RecipeError R425 where it is a config of none of the tools."""
-    is_rows = format_of(path.name) not in (None, "json", "lines") and path.is_file()
-    hint = "name an Axolotl or LLaMA-Factory YAML"
-    settings: Mapping[str, Any] = {}
-    why = "it is no mapping of keys"
     try:
-        if isinstance(value := _mapping_in(path), Mapping):
-            settings = usual({str(key): one for key, one in value.items()})
-            why = "none of its keys names a model or data as Axolotl or LLaMA-Factory do"
+        value = usual(_value_in(path))
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        raise _refused(path, (error.strerror or str(error)).lower()) from None
     except (yaml.YAMLError, ValueError, RecursionError, MemoryError) as error:
-        why = f"it cannot be read: {str(error).partition('\n')[0]}"
-    scores = {
+        raise _refused(path, f"it cannot be read: {str(error).partition('\n')[0]}") from None
+    if not isinstance(value, Mapping):
+        raise _refused(path, "it is no mapping of keys")
+    settings = {str(key): setting for key, setting in value.items()}
+    if "recipe" in settings:
+        raise _refused(path, "it is a recipe already")
+    counts = {
         tool: (len(settings.keys() & set(own)), len(settings.keys() & known_keys(tool)))
         for tool, own in TOOLS["own"].items()
     }
-    best = max(scores, key=scores.__getitem__)
-    if "recipe" in settings:
-        why = "it is a recipe already"
-    elif scores[best][0]:
-        config = Config(tool=best, path=path, settings=settings)
-        rows = config.first("dataset", "train_dataset", "do_train")
-        if best == "axolotl" or rows:
-            return config
-        why = "it asks or exports a model and trains none"
+    tool = max(counts, key=counts.__getitem__)
+    if not counts[tool][0]:
+        why = "none of its keys names a model or data as Axolotl or LLaMA-Factory do"
+        raise _refused(path, why)
+    config = Config(tool=tool, path=path, settings=settings)
+    if tool == "llamafactory" and not config.first("dataset", "train_dataset", "do_train"):
         hint = "name the config of the training itself, which names its rows under `dataset`"
-    raise RecipeError.one(
-        "R425",
-        f"`{path.name}` is no config that can be imported: {why}",
-        hint=f"it may hold rows: recipe init {as_typed(path)}" if is_rows else hint,
-    )
+        raise _refused(path, "it asks or exports a model and trains none", hint)
+    return config
 
 
-def _mapping_in(path: Path) -> Any:
+def _refused(
+    path: Path, why: str, hint: str = "name an Axolotl or LLaMA-Factory YAML"
+) -> RecipeError:
+    if format_of(path.name) not in (None, "json", "lines") and path.is_file():
+        hint = f"it may hold rows: recipe init {as_typed(path)}"
+    message = f"`{path.name}` is no config that can be imported: {why}"
+    return RecipeError.one("R425", message, hint=hint)
+
+
+def _value_in(path: Path) -> Any:
     text = read_text(path, limit=MAX_BYTES)
     return parse_json(text) if path.suffix == ".json" else load_yaml(text, most=MAX_BYTES)
 
@@ -91,17 +94,10 @@ def known_keys(tool: str) -> frozenset[str]:
 
 
 @cache
-def rows_of(tool: str) -> tuple[dict[str, Any], ...]:
-    """Return the rows of the table of keys with those of one tool: `to`, `as`, `keys`, and `unstated` where known."""
-    return tuple(
-        {
-            "to": row["to"],
-            "as": row.get("as", ""),
-            "keys": (*row.get("both", ()), *row.get(tool, ())),
-            **({"unstated": row["unstated"][tool]} if tool in row.get("unstated", ()) else {}),
-        }
-        for row in parse_json(schema_text("import-taken.json"))
-    )
+def rows_of(tool: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the rows of the table of keys that are taken, by the keys of one tool."""
+    table = parse_json(schema_text("import-taken.json"))
+    return {key: row for row in table for key in (*row.get("both", ()), *row.get(tool, ()))}
 
 
 def why_left_out(tool: str, key: str) -> str:
@@ -112,7 +108,7 @@ def why_left_out(tool: str, key: str) -> str:
     known = known_keys(tool)
     if key in known:
         return "no key of a recipe does this"
-    near = nearest(key, {*known, *(one for row in rows_of(tool) for one in row["keys"])})
+    near = nearest(key, known | rows_of(tool).keys())
     what = f"did you mean `{near}`?" if near else "look up what it did"
     return f"not a key that is known here: {what}"
 
@@ -122,22 +118,24 @@ def note(name: str, key: object = "", at: str = "") -> str:
 
 
 def entries_of(config: Config, notes: list[str]) -> Iterator[Entry]:
-    found = config.settings
-    trained = "datasets" if found.get("datasets") else "pretraining_dataset"
+    settings = config.settings
+    trained = "datasets" if settings.get("datasets") else "pretraining_dataset"
     for name, into in ((trained, "train"), ("test_datasets", "holdout")):
-        listed = found.get(name)
-        for place, one in enumerate(listed if isinstance(listed, list) else [listed]):
-            if one and isinstance(one, str | Mapping):
-                entry = {"path": one} if isinstance(one, str) else one
-                yield {**entry, "at": f"{name}[{place}]", "into": into}
-    named = config.first("dataset", "train_dataset") if config.tool == "llamafactory" else None
-    data = str(found.get("dataset_dir") or "data")
-    info = _read_below(config, f"{data}/dataset_info.json")
+        listed = settings.get(name)
+        for place, entry in enumerate(listed if isinstance(listed, list) else [listed]):
+            if entry and isinstance(entry, str | Mapping):
+                keys = {"path": entry} if isinstance(entry, str) else entry
+                yield {**keys, "at": f"{name}[{place}]", "into": into}
+    if config.tool != "llamafactory":
+        return
+    named = config.first("dataset", "train_dataset")
+    data = str(settings.get("dataset_dir") or "data")
+    info = _mapping_below(config, f"{data}/dataset_info.json")
     names = named.split(",") if isinstance(named, str) else named
     for name in (str(one).strip() for one in (names if isinstance(names, list) else ())):
         # The next LLaMA-Factory lists data sets in a file.
         is_list = name.endswith((".yaml", ".yml"))
-        listed = _read_below(config, name) if is_list else {name: info.get(name)}
+        listed = _mapping_below(config, name) if is_list else {name: info.get(name)}
         if not listed:
             notes.append(note("list", name))
         for entry in (one if isinstance(one, Mapping) else {} for one in listed.values()):
@@ -150,13 +148,13 @@ def entries_of(config: Config, notes: list[str]) -> Iterator[Entry]:
             yield {**entry, "path": path, "into": "train"}
 
 
-def _read_below(config: Config, name: str) -> Mapping[str, Any]:
+def _mapping_below(config: Config, name: str) -> Mapping[str, Any]:
     """Return the mapping in a file below the config's folder; empty where it holds none, or lies elsewhere."""
     folder = config.path.parent
     try:
         # An untrusted config, or a link next to it, reads nothing elsewhere.
         place = real_place(folder / name)
-        value = _mapping_in(place) if lies_below(place, real_place(folder)) else None
+        value = _value_in(place) if lies_below(place, real_place(folder)) else None
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return value if isinstance(value, Mapping) else {}
@@ -179,20 +177,23 @@ def kind_of(config: Config, entries: list[Entry]) -> str:
     return next((k for _, k in TOOLS["types"] if k in kinds), "chat")
 
 
-def source_of(entry: Entry, file: object, folder: Path) -> dict[str, Any]:
+def sources_of(entry: Entry, folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield a source of a recipe for each file that a data set names, or for all of it."""
     name = str(entry.get("path", "data/rows.jsonl"))
+    files = entry.get("data_files")
+    files = (
+        [str(file) for file in files if file] if isinstance(files, list) else files and [str(files)]
+    )
     # `os.path.exists` takes a name that is too long to be one, for which `Path.exists` raises.
-    is_file = format_of(name) is not None
-    if is_file or os.path.exists(folder / name) or not ON_HUB.fullmatch(name):
-        return (
-            {"path": str(file)}
-            if file
-            else {"path": name, **({} if is_file else {"format": "jsonl"})}
-        )
-    named = {"config": str(entry["name"])} if entry.get("name") else {}
-    # `train[:1%]` is a part of a split, which `data.sample` samples.
-    part = {"split": str(entry.get("split") or "train").split("[")[0]}
-    return {"hub": name, **named, **({"file": str(file)} if file else part)}
+    if format_of(name) is not None:
+        yield from ({"path": file} for file in files or [name])
+    elif os.path.exists(folder / name) or not ON_HUB.fullmatch(name):
+        yield from [{"path": file} for file in files or ()] or [{"path": name, "format": "jsonl"}]
+    else:
+        named = {"hub": name} | ({"config": str(entry["name"])} if entry.get("name") else {})
+        # `train[:1%]` is a part of a split, which `data.sample` samples.
+        split = str(entry.get("split") or "train").split("[")[0]
+        yield from [{**named, "file": file} for file in files or ()] or [{**named, "split": split}]
 
 
 def columns_of(entry: Entry, *, is_pair: bool) -> dict[str, Any]:

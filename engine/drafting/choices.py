@@ -1,4 +1,4 @@
-"""What the task is taken to be, and what the user fixed of it."""
+"""What the task is taken to be and what the user fixed of it; what lists and objects in a column hold of it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from engine.data.examples.chat_formats import TURNS
 from engine.data.examples.template import found_at
 from engine.data.examples.turns import ROLES
-from engine.drafting.layout_table import WORDS
-from engine.drafting.profile import NAMES, ColumnProfile, Profile, leaves_of, may_be_called
-from engine.drafting.roles import VERBATIM, is_label, separator_of
+from engine.drafting.layout_table import WORDS, objects
+from engine.drafting.profile import NAMES, Profile, leaves_of
 from engine.files.reading import parse_json
 from engine.recipe.model import Reference
-from engine.values import Value, replace
+from engine.values import Value
 
+ROWS: Final = 5000
+"""Rows that are looked at for answers and marked parts."""
 TURN_ROWS: Final = 2000
 """Rows that are looked at for turns."""
+CHOSEN: Final = "you chose it"
+
+
+class DraftOptions(Value):
+    """What the user fixed on the command line instead of leaving it to a guess."""
+
+    kind: str = ""
+    text: str = ""
+    label: str = ""
+    base_model: Reference | None = None
+    encoding: str = "utf-8"
 
 
 class Spans(Value):
@@ -30,87 +43,12 @@ class Spans(Value):
     """Those that a row has twice or more, somewhere."""
 
 
-def spans_in(profile: Profile, text: str) -> Spans | None:
-    """Return the column of stretches of a text; None where there is none."""
-    columns = profile.columns.values()
-    named = (c.name for c in columns if c.objects and c.name != text and not c.is_of_item)
-    return next(filter(None, (_spans(profile, name) for name in named)), None)
-
-
-def _spans(profile: Profile, column: str) -> Spans | None:
-    leaves = [dict(leaves_of(item)) for item in profile.objects(column, 5000)]
-    # By type and not by `isinstance`: `bool` is an `int` in Python.
-    whole = sorted({name for leaf in leaves for name, value in leaf.items() if type(value) is int})
-    start, end = (
-        next((n for n in whole if _last(n) in WORDS[what]), "") for what in ("starts", "ends")
-    )
-    counts: dict[str, Counter[str]] = {}
-    for leaf in leaves if start and end else ():
-        for name, value in leaf.items():
-            if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-                counts.setdefault(f"{name}.0", Counter())[value[0]] += 1
-            elif isinstance(value, str):
-                counts.setdefault(name, Counter())[value] += 1
-    few = {name: seen for name, seen in counts.items() if len(seen) <= 60}
-    if not few:
-        return None
-    # By its name; else what takes the fewest values.
-    name = min(
-        few, key=lambda one: (_last(one.removesuffix(".0")) not in WORDS["names"], len(few[one]))
-    )
-    several: set[str] = set()
-    for values in profile.kept:
-        found = found_at(values, column)
-        marks = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else ()  # fmt: skip
-        called = Counter(str(found_at(mark, name)) for mark in marks)
-        several |= {one for one, count in called.items() if count > 1}
-    names = tuple(value for value, _ in few[name].most_common())
-    return Spans(
-        column=column, name=name, start=start, end=end, names=names, several=frozenset(several)
-    )
-
-
-def _last(path: str) -> str:
-    return path.lower().rsplit(".", 1)[-1]
-
-
 class TurnColumns(Value):
     column: str
     role: str
     content: str
     roles: tuple[tuple[str, str], ...]
     """(name of a speaker, role)."""
-
-
-def turns_in(profile: Profile) -> TurnColumns | None:
-    """Return the column of turns between two speakers; None where there is none."""
-    for column in profile.columns.values():
-        if not column.objects or "." in column.name:
-            continue
-        turns = profile.objects(column.name, TURN_ROWS)
-        role, content = (
-            next((name for name in NAMES[what] if turns and name in turns[0]), "")
-            for what in ("speaker", "saying")
-        )
-        if not role or not content:
-            continue
-        names = list(dict.fromkeys(str(turn.get(role)) for turn in turns))
-        # With two speakers; with only one, the answer stands elsewhere.
-        systems = [n for n in names if n.lower() in ("system", "developer") and names[2:]]
-        speakers = [name for name in names if name not in systems]
-        if len(speakers) != 2 or speakers[0].lower() == "system":
-            continue
-        if len(turns) > len(profile.kept[:TURN_ROWS]):
-            # Where two people speak, one of them called `system`, that is the one who answers.
-            known = {name: NAMES["roles of speakers"].get(name.lower(), "") for name in speakers}
-            if set(known.values()) != {"user", "assistant"}:
-                known = dict(zip(speakers, ("user", "assistant"), strict=True))
-            roles = (*((name, "system") for name in systems), *known.items())
-            return TurnColumns(column=column.name, role=role, content=content, roles=roles)
-    return None
-
-
-CHOSEN: Final = "you chose it"
 
 
 class Guess(Value):
@@ -155,138 +93,110 @@ class Guess(Value):
         return (*self.texts, *self.pair, *label)
 
 
-class DraftOptions(Value):
-    """What the user fixed on the command line instead of leaving it to a guess."""
-
-    kind: str = ""
-    text: str = ""
-    label: str = ""
-    base_model: Reference | None = None
-    encoding: str = "utf-8"
+def _last(path: str) -> str:
+    return path.lower().rsplit(".", 1)[-1]
 
 
-TURNS: Final = ("messages", "conversations", "conversation")
-ROWS: Final = 5000
-"""Rows whose answers are checked."""
+def spans_in(profile: Profile, text: str) -> Spans | None:
+    """Return the column of stretches of a text; None where there is none."""
+    named = [c.name for c in profile.having("-item") if c.objects and c.name != text]
+    return next(filter(None, (_spans(profile, name) for name in named)), None)
 
 
-def by_answers(profile: Profile, kind: str) -> Guess | None:
-    """Return what rows of one question and one answer are by their answers; None for free texts and conversations."""
-    known = _one_round(profile)
-    if known is None:
+def _spans(profile: Profile, column: str) -> Spans | None:
+    leaves = [dict(leaves_of(item)) for item in profile.objects(column, ROWS)]
+    # By type and not by `isinstance`: `bool` is an `int` in Python.
+    whole = sorted({name for leaf in leaves for name, value in leaf.items() if type(value) is int})
+    start, end = (
+        next((n for n in whole if _last(n) in WORDS[what]), "") for what in ("starts", "ends")
+    )
+    counts: dict[str, Counter[str]] = {}
+    for leaf in leaves if start and end else ():
+        for name, value in leaf.items():
+            if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+                counts.setdefault(f"{name}.0", Counter())[value[0]] += 1
+            elif isinstance(value, str):
+                counts.setdefault(name, Counter())[value] += 1
+    few = {name: seen for name, seen in counts.items() if len(seen) <= 60}
+    if not few:
         return None
-    answers = column_of(profile, known.label)
-    properties = schema_at(profile, known.label)
-    separator = separator_of(answers)
-    different = f"{len(answers.values)} different answers"
-    rows: tuple[tuple[str, object, str, str], ...] = (
-        ("extraction", properties, "every answer is a JSON object", f"{len(properties)} fields"),
-        ("classification", is_label(answers), "the answers are a few that come again", different),
-        ("multilabel", separator, "the answers list a few labels that come again", f"divided by `{separator}`"),
+    # By its name; else what takes the fewest values.
+    name = min(
+        few, key=lambda one: (_last(one.removesuffix(".0")) not in WORDS["names"], len(few[one]))
+    )
+    lists = [found for row in profile.kept if objects(found := found_at(row, column))]
+    called = [Counter(str(found_at(mark, name)) for mark in marks) for marks in lists]
+    return Spans(
+        column=column, name=name, start=start, end=end,
+        names=tuple(value for value, _ in few[name].most_common()),
+        several=frozenset(one for some in called for one, count in some.items() if count > 1),
     )  # fmt: skip
-    for name, found, why, why_label in rows:
-        if found and kind in ("", name):
-            return replace(
-                known, kind=name, why_kind=why, why_label=why_label,
-                properties=properties if name == "extraction" else (),
-                separator=separator or "" if name == "multilabel" else "",
-            )  # fmt: skip
+
+
+def turns_in(profile: Profile) -> TurnColumns | None:
+    """Return the column of turns between two speakers; None where there is none."""
+    for column in profile.columns.values():
+        turns = profile.objects(column.name, TURN_ROWS) if column.objects else []
+        if len(turns) <= len(profile.kept[:TURN_ROWS]) or "." in column.name:
+            continue
+        role, content = (
+            next((name for name in NAMES[what] if name in turns[0]), "")
+            for what in ("speaker", "saying")
+        )
+        names = list(dict.fromkeys(str(turn.get(role)) for turn in turns))
+        # With two speakers; with only one, the answer stands elsewhere.
+        systems = [n for n in names if n.lower() in ("system", "developer") and names[2:]]
+        speakers = [name for name in names if name not in systems]
+        if not role or not content or len(speakers) != 2 or speakers[0].lower() == "system":
+            continue
+        # Where two people speak, one of them called `system`, that is the one who answers.
+        known = {name: NAMES["roles of speakers"].get(name.lower(), "") for name in speakers}
+        if set(known.values()) != {"user", "assistant"}:
+            known = dict(zip(speakers, ("user", "assistant"), strict=True))
+        roles = (*((name, "system") for name in systems), *known.items())
+        return TurnColumns(column=column.name, role=role, content=content, roles=roles)
     return None
 
 
-def _one_round(profile: Profile) -> Guess | None:
+def one_round(profile: Profile) -> Guess | None:
     """Return where question and answer are, where every row has one of each; None for real conversations."""
     rows = profile.kept[:ROWS]
     name = next((n for n in TURNS if rows and all(isinstance(r.get(n), list) for r in rows)), "")
     layouts = {_layout(row[name]) for row in rows} if name else set()
-    if len(layouts) != 1 or (layout := layouts.pop()) is None:
-        return None
-    speakers, content = layout
+    speakers, content = layouts.pop() if len(layouts) == 1 else ((), "")
     if speakers not in (("user", "assistant"), ("system", "user", "assistant")):
         return None
     at = len(speakers) - 2
-    text, answer = (f"{name}.{place}.{content}" for place in (at, at + 1))
     # Anthropic's rows have the system message in a column of its own.
     systems = {str(found_at(row, f"{name}.0.{content}" if at else "system") or "") for row in rows}
     return Guess(
-        kind="", why_kind="", text=text, why_text="the turn of the user", label=answer,
+        kind="", why_kind="", why_text="the turn of the user",
+        text=f"{name}.{at}.{content}", label=f"{name}.{at + 1}.{content}",
         system=systems.pop() if len(systems) == 1 else "",
     )  # fmt: skip
 
 
-def _layout(turns: Sequence[Any]) -> tuple[tuple[str, ...], str] | None:
-    """Return the roles of the turns and the key of their texts; None where a turn holds more than a text."""
-    if not turns or not all(isinstance(turn, Mapping) for turn in turns):
-        return None
+def _layout(turns: Sequence[Any]) -> tuple[tuple[str, ...], str]:
+    """Return the roles of the turns and the key of their texts; nothing where a turn holds more than a text."""
+    if not turns or not objects(turns):
+        return (), ""
     content = next((key for key in ("content", "value") if key in turns[0]), "")
-    if any(not isinstance(turn.get(content), str) for turn in turns):
-        return None
     role = "from" if "from" in turns[0] else "role"
+    if any(not isinstance(turn.get(content), str) for turn in turns):
+        return (), ""
     return tuple(ROLES.get(str(turn.get(role)), "") for turn in turns), content
-
-
-def objects_beside(profile: Profile, text: str, label: str) -> Guess | None:
-    """Return an extraction whose answers are JSON objects in a column of their own; None where none holds them."""
-    names = dict.fromkeys(str(name) for row in profile.kept[:50] for name in row)
-    for name in [label] if label else names:
-        is_metadata = name.lower() in NAMES["object of metadata"]
-        if name == text or text.startswith(f"{name}.") or is_metadata:
-            continue
-        properties = schema_at(profile, name)
-        if not properties or (not label and _says_one_thing(profile, name)):
-            continue
-        if label or may_be_called(name, "object") or _are_verbatim(profile, name, text):
-            return Guess(
-                kind="extraction",
-                why_kind=f"`{name}` holds a JSON object for each text",
-                label=name,
-                why_label=f"{len(properties)} fields",
-                properties=properties,
-            )
-    return None
-
-
-def _says_one_thing(profile: Profile, name: str) -> bool:
-    """Whether the objects are a label with its number: `{"id": 3, "name": "billing"}`."""
-    objects = [row[name] for row in profile.kept[:50] if isinstance(row.get(name), Mapping)]
-    keys = {key for one in objects for key in one}
-    called = next((key for key in ("name", "value", "title", "text") if key in keys), "")
-    column = profile.columns.get(f"{name}.{called}")
-    return bool(called and column and keys <= set(NAMES["one thing"]) and is_label(column))
-
-
-def _are_verbatim(profile: Profile, name: str, text: str) -> bool:
-    """Whether most values of the objects are word for word in the texts."""
-    leaves = [
-        str(value).casefold() in str(found_at(row, text) or "").casefold()
-        for row in profile.kept[:500]
-        if isinstance(item := row.get(name), Mapping)
-        for value in item.values()
-        if isinstance(value, str | int | float)
-    ]
-    return sum(leaves) >= VERBATIM * max(1, len(leaves))
-
-
-def column_of(profile: Profile, path: str) -> ColumnProfile:
-    """Return the counts of the values at a path, which may be deeper than those that are counted of a file."""
-    if path in profile.columns:
-        return profile.columns[path]
-    column = ColumnProfile(name=path)
-    for row in profile.kept:
-        column.add(found_at(row, path))
-    return column
 
 
 def schema_at(profile: Profile, path: str) -> tuple[tuple[str, dict[str, Any]], ...]:
     """Return the properties of the JSON objects at a path, in their order; none where others are there."""
     values = [found_at(row, path) for row in profile.kept[:ROWS]]
-    objects = [one for one in map(_object, values) if one is not None]
+    found = [one for one in map(_object, values) if one is not None]
     filled = sum(value not in (None, "") for value in values)
-    names = Counter(name for one in objects for name in one)
+    names = dict.fromkeys(name for one in found for name in one)
     # Objects of many keys that never come again are maps, and no schema says what is in them.
-    if not names or len(objects) < 0.97 * filled or len(names) > 30:
+    if not names or len(found) < 0.97 * filled or len(names) > 30:
         return ()
-    return tuple((name, _schema([one[name] for one in objects if name in one])) for name in names)
+    return tuple(_schema(found)["properties"].items())
 
 
 def _object(value: object) -> Mapping[str, Any] | None:
@@ -311,13 +221,11 @@ def _schema(values: Sequence[Any]) -> dict[str, Any]:
     if "number" in types:
         types = [name for name in types if name != "integer"]
     found: dict[str, Any] = {"type": types[0] if len(types) == 1 else types}
-    lists = [value for value in values if isinstance(value, list)]
-    if items := _schema([item for value in lists for item in value]):
+    if items := _schema([item for one in values if isinstance(one, list) for item in one]):
         found["items"] = items
-    objects = [value for value in values if isinstance(value, Mapping)]
-    if objects:
-        names = dict.fromkeys(name for one in objects for name in one)
+    if inside := [value for value in values if isinstance(value, Mapping)]:
+        names = dict.fromkeys(name for one in inside for name in one)
         found["properties"] = {
-            name: _schema([one[name] for one in objects if name in one]) for name in names
+            name: _schema([one[name] for one in inside if name in one]) for name in names
         }
     return found

@@ -13,9 +13,7 @@ from engine.drafting.choices import (
     CHOSEN,
     DraftOptions,
     Guess,
-    by_answers,
-    column_of,
-    objects_beside,
+    one_round,
     schema_at,
     spans_in,
     turns_in,
@@ -23,6 +21,9 @@ from engine.drafting.choices import (
 from engine.drafting.layout_table import PATTERNS
 from engine.drafting.profile import (
     NAMES,
+    NOT_A_CLASS,
+    SEVERAL,
+    SOME,
     ColumnProfile,
     Profile,
     is_called,
@@ -50,10 +51,10 @@ def guess(profile: Profile, given: DraftOptions) -> Guess:
             hint = f"did you mean `{near}`?" if near else f"columns are {_known(profile)}"
             raise RecipeError.one("R030", f"no column is called `{name}`", hint=hint)
     is_free = not given.text and not given.label
-    found = (_by_layout(profile, given) if is_free else None) or _by_columns(profile, given)
+    found = (_by_layout(profile, given.kind) if is_free else None) or _by_columns(profile, given)
     if found.label and found.label not in profile.columns and not found.properties:
         # A place deeper than those that are counted of every file.
-        profile.columns[found.label] = column_of(profile, found.label)
+        profile.columns[found.label] = profile.column(found.label)
     why = CHOSEN if given.kind else found.why_kind
     return replace(found, why_kind=why, split=roles.split_column(profile))
 
@@ -77,25 +78,46 @@ def _cannot(profile: Profile, why: str) -> RecipeError:
     )
 
 
-def _by_layout(profile: Profile, given: DraftOptions) -> Guess | None:
+def _by_layout(profile: Profile, kind: str) -> Guess | None:
     """Return what the layout of the rows says without a look at single columns; None where it says nothing."""
-    if found := by_answers(profile, given.kind) or _by_shape(profile, given.kind):
+    if found := _by_answers(profile, kind) or _by_shape(profile, kind):
         return found
-    if given.kind in ("", "preference"):
-        names = {name.lower(): name for name in profile.columns}
-        prompt = next((names[name] for name in NAMES["prompt"] if name in names), "")
-        for better, worse in NAMES["better and worse"]:
-            if prompt and better in names and worse in names:
-                return Guess(
-                    kind="preference",
-                    why_kind=f"`{names[better]}` is better than `{names[worse]}`",
-                    pair=(prompt, names[better], names[worse]),
-                    shape="pair",
-                )
+    names = {name.lower(): name for name in profile.columns}
+    prompt = next((names[name] for name in NAMES["prompt"] if name in names), "")
+    for better, worse in NAMES["better and worse"] if kind in ("", "preference") else ():
+        if prompt and better in names and worse in names:
+            why = f"`{names[better]}` is better than `{names[worse]}`"
+            pair = (prompt, names[better], names[worse])
+            return Guess(kind="preference", why_kind=why, pair=pair, shape="pair")
     is_probe = {"choices", "gold"} <= profile.columns.keys()
-    if not is_probe and given.kind in ("", "chat") and (turns := turns_in(profile)):
+    if not is_probe and kind in ("", "chat") and (turns := turns_in(profile)):
         why = f"`{turns.column}` holds turns of {len(turns.roles)} speakers"
         return Guess(kind="chat", why_kind=why, turns=turns, shape="turns")
+    return None
+
+
+def _by_answers(profile: Profile, kind: str) -> Guess | None:
+    """Return what rows of one question and one answer are by their answers; None for free texts and conversations."""
+    if (known := one_round(profile)) is None:
+        return None
+    answers = profile.column(known.label)
+    properties, separator = schema_at(profile, known.label), roles.separator_of(answers)
+    if properties and kind in ("", "extraction"):
+        why, fields = "every answer is a JSON object", f"{len(properties)} fields"
+        return replace(
+            known, kind="extraction", why_kind=why, why_label=fields, properties=properties
+        )
+    if (answers.has("classes") or answers.has("scale")) and kind in ("", "classification"):
+        why, different = (
+            "the answers are a few that come again",
+            f"{len(answers.values)} different answers",
+        )
+        return replace(known, kind="classification", why_kind=why, why_label=different)
+    if separator and kind in ("", "multilabel"):
+        why, divided = "the answers list a few labels that come again", f"divided by `{separator}`"
+        return replace(
+            known, kind="multilabel", why_kind=why, why_label=divided, separator=separator
+        )
     return None
 
 
@@ -116,7 +138,7 @@ def _by_shape(profile: Profile, kind: str) -> Guess | None:
     if shape in ANSWERED and not kind:
         # The answers to prompts may be a few words that come again, or objects.
         answers = next((profile.columns[n] for n in ANSWERED[shape] if n in profile.columns), None)
-        if answers is None or roles.is_label(answers) or schema_at(profile, answers.name):
+        if answers is None or answers.has("classes") or schema_at(profile, answers.name):
             return None
     # Each kind lists the shapes that are made for it first.
     kind = kind or min(fitting, key=fitting.__getitem__)
@@ -138,8 +160,9 @@ def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
         raise _cannot(profile, f"`{name}` holds bytes, which are no text before they are decoded")
     text = columns[given.text] if given.text else roles.text_column(profile, taken=given.label)
     # A table of numbers and labels has no text.
-    is_label = text is not None and roles.is_label(text) and not given.text
-    if text is None or (is_label and is_called(text.name, "label")):
+    if text is None or (
+        not given.text and text.has("classes", "again") and is_called(text.name, "label")
+    ):
         raise _cannot(profile, _why_no_text(profile))
     why = CHOSEN if given.text else roles.why_text(text, profile)
     for kind, attempt in _ATTEMPTS.items():
@@ -147,26 +170,21 @@ def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
             continue
         inputs = found.inputs
         if not given.text and not inputs:
-            names = roles.more_texts(profile, text)
-            if len(names) == 1 and KINDS[kind].has_labels:
-                names = roles.numbered_pair(profile, text)
-            inputs = () if found.label in names else names
-        return replace(
-            found, text=text.name, inputs=inputs,
-            why_text=why,
-            instruction=_shared_instruction(profile, kind, inputs),
-        )  # fmt: skip
+            inputs = roles.more_texts(profile, text)
+            if len(inputs) == 1 and KINDS[kind].has_labels:
+                inputs = roles.numbered_pair(profile, text)
+            inputs = () if found.label in inputs else inputs
+        instruction = _shared_instruction(profile, kind, inputs)
+        return replace(found, text=text.name, inputs=inputs, why_text=why, instruction=instruction)
     as_kind = f" as {given.kind}" if given.kind else ""
     raise _cannot(profile, f"no column goes with `{text.name}`{as_kind}")
 
 
 def _why_no_text(profile: Profile) -> str:
-    rows = profile.kept[:50]
-    has_words = any(c.lists > roles.MOSTLY * c.filled for c in profile.columns.values())
-    for name in dict.fromkeys(str(name) for row in rows for name in row) if has_words else ():
-        lists = [row.get(name) for row in rows]
+    for name in profile.columns if profile.having("list") else ():
+        lists = [row.get(name) for row in profile.kept[:50]]
         # Those of several labels are texts by now.
-        if all(isinstance(one, list) and all(str(c).isdigit() for c in one) for one in lists):
+        if all(isinstance(one, list) and all(str(code).isdigit() for code in one) for one in lists):
             return (
                 f"the tags in `{name}` are numbers, and nothing names them: put their names, one a line, into"
                 " `labels.txt` in a folder with the rows, and name the folder"
@@ -178,7 +196,7 @@ def _shared_instruction(profile: Profile, kind: str, inputs: tuple[str, ...]) ->
     """Return the text of a column of instructions, where it is the same in every row."""
     for column in profile.columns.values():
         is_asked = column.name.lower() in ("instruction", "prompt", "task", "system")
-        is_one = len(column.values) == 1 and column.filled == len(profile.kept)
+        is_one = len(column.values) == 1 and column.filled == column.rows
         if is_asked and is_one and column.name not in inputs:
             text = next(iter(column.values))
             # Braces are literal there; only `{labels}` means something.
@@ -188,137 +206,138 @@ def _shared_instruction(profile: Profile, kind: str, inputs: tuple[str, ...]) ->
 
 
 def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
-    spans = None if given.label else spans_in(profile, text.name)
-    if spans is not None:
+    if not given.label and (spans := spans_in(profile, text.name)):
         label = roles.label_column(profile, text)
         # Marked parts of a text may be next to its intent.
         if not given.kind and label is not None and is_called(label.name, "label"):
             return None
         return Guess(
-            kind="extraction",
-            why_kind=f"`{spans.column}` marks parts of `{text.name}`",
-            label=spans.column,
-            why_label=f"{len(spans.names)} names of parts",
-            spans=spans,
-        )
-    if found := objects_beside(profile, text.name, given.label):
-        return found
+            kind="extraction", why_kind=f"`{spans.column}` marks parts of `{text.name}`", spans=spans,
+            label=spans.column, why_label=f"{len(spans.names)} names of parts",
+        )  # fmt: skip
+    names = dict.fromkeys(str(name) for row in profile.kept[:50] for name in row)
+    for name in [given.label] if given.label else names:
+        properties = schema_at(profile, name)
+        if properties and (given.label or _are_answers(profile, name, text.name)):
+            return Guess(
+                kind="extraction", why_kind=f"`{name}` holds a JSON object for each text", properties=properties,
+                label=name, why_label=f"{len(properties)} fields",
+            )  # fmt: skip
     fields = _named_labels(profile, given) or tuple(roles.verbatim(profile, text))
-    if len(fields) < (1 if given.kind else 2):
+    if len(fields) < (1 if given.kind else SEVERAL):
         return None
     return Guess(
-        kind="extraction",
-        why_kind=f"{len(fields)} columns stand word for word in `{text.name}`",
-        label=", ".join(fields),
-        why_label=CHOSEN if given.label else f"in {roles.VERBATIM:.0%} of the rows or more",
-        fields=fields,
-    )
+        kind="extraction", why_kind=f"{len(fields)} columns stand word for word in `{text.name}`", fields=fields,
+        label=", ".join(fields), why_label=CHOSEN if given.label else f"in {roles.VERBATIM:.0%} of the rows or more",
+    )  # fmt: skip
+
+
+def _are_answers(profile: Profile, name: str, text: str) -> bool:
+    """Whether the objects of a column say what is in each text, and are no metadata and no label with its number."""
+    if name.lower() in NAMES["object of metadata"] or text.startswith(f"{name}."):
+        return False
+    rows = [row for row in profile.kept[:SOME] if isinstance(row.get(name), Mapping)]
+    keys = {key for row in rows for key in row[name]}
+    called = next((key for key in ("name", "value", "title", "text") if key in keys), "")
+    column = profile.columns.get(f"{name}.{called}")
+    if column and keys <= set(NAMES["one thing"]) and column.has("classes"):
+        # `{"id": 3, "name": "billing"}`
+        return False
+    hits = [
+        str(value).casefold() in str(found_at(row, text) or "").casefold()
+        for row in rows
+        for value in row[name].values()
+        if isinstance(value, str | int | float)
+    ]
+    return may_be_called(name, "object") or sum(hits) >= roles.VERBATIM * max(1, len(hits))
 
 
 def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
-    is_free = not given.kind
-    for column in profile.columns.values():
-        is_answer = _is_one_item(column, profile) or is_called(column.name, "answers")
-        # Words next to the label (`keywords`, `products`) are not what sorts the rows.
-        is_beside = not may_be_called(column.name, "label") and not given.label
-        if (
-            column.name == text.name
-            or (given.label and column.name != given.label)
-            or (is_free and is_answer)
-            or (is_free and is_beside and roles.has_sure_label(profile, text))
-            # What was made of the text, such as `question_toks`.
-            or (is_free and is_beside and column.name.startswith(f"{text.name}_"))
-            # Every row has all of them.
-            or (column.lists and column.values.total() == column.lists * len(column.values))
-        ):
-            continue
-        are_lists = (
-            column.lists > 0.9 * column.filled
-            and 1 < len(column.values) <= roles.MOST_LABELS
-            and max(map(len, column.values)) <= roles.LONGEST_LABEL
-            and column.values.total() >= 2 * len(column.values)
-        )
-        separator = "" if are_lists else roles.separator_of(column)
-        if separator is None:
-            continue
-        count = len(roles.labels_of(column, separator))
-        return Guess(
-            kind="multilabel",
-            why_kind=f"`{column.name}` holds several labels a row",
-            label=column.name,
-            why_label=f"{count} labels, {f'divided by `{separator}`' if separator else 'in lists'}",
-            separator=separator,
-        )
-    return None
-
-
-def _is_one_item(column: ColumnProfile, profile: Profile) -> bool:
-    """Whether each row has a list of exactly one label there."""
-    return (
-        column.lists == len(profile.kept) == column.values.total()
-        and 2 <= len(column.values) <= min(roles.MOST_LABELS, column.lists / 2)
-        and max(map(len, column.values)) <= roles.LONGEST_LABEL
-        # Lists of right answers to a question may have one item each.
-        and not is_called(column.name, "answer")
+    has_label = any(
+        column is not text
+        and column.last in NAMES["sure label"]
+        and column.has("classes")
+        and roles.could_label(column, profile)
+        and roles.separator_of(column) is None
+        for column in profile.columns.values()
     )
+    for column in profile.columns.values():
+        is_answer = column.has("single") or is_called(column.name, "answers")
+        # Words next to the label (`keywords`), or what was made of the text (`question_toks`), do not sort the rows.
+        is_beside = not may_be_called(column.name, "label") and not given.label
+        is_beside = is_beside and (has_label or column.name.startswith(f"{text.name}_"))
+        is_other = column is text or (given.label and column.name != given.label)
+        if is_other or (not given.kind and (is_answer or is_beside)):
+            continue
+        separator = "" if column.has("labels") else roles.separator_of(column)
+        if separator is not None:
+            where = f"divided by `{separator}`" if separator else "in lists"
+            return Guess(
+                kind="multilabel", why_kind=f"`{column.name}` holds several labels a row", separator=separator,
+                label=column.name, why_label=f"{len(roles.labels_of(column, separator))} labels, {where}",
+            )  # fmt: skip
+    return None
 
 
 def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label) or roles.label_column(profile, text)
-    is_free = not given.label and not given.kind
-    if column is not None and is_free and roles.is_answered(profile, text, column):
-        return None
     if column is None:
-        items = (one.name for one in profile.columns.values() if _is_one_item(one, profile))
-        if not (name := next(items, "")):
+        items = profile.having("single")
+        if not items:
             return None
-        column = profile.columns[f"{name}.0"] = column_of(profile, f"{name}.0")
+        name = f"{items[0].name}.0"
+        column = profile.columns[name] = profile.column(name)
+    elif not given.label and not given.kind and _is_answered(profile, text, column):
+        return None
     count = len(column.values)
-    if len(set(map(folded, column.values))) < roles.SEVERAL:
+    if len(set(map(folded, column.values))) < SEVERAL:
         ways = f", in {count} spellings" if count > 1 else ""
         raise _cannot(profile, f"`{column.name}` says the same in every row{ways}")
     rarest = min(column.values.values())
     why = f"{count} values that come again, the rarest {rarest} time{'s' if rarest > 1 else ''}"
-    if column.is_number and count > roles.NOT_A_CLASS:
+    if column.is_number and count > NOT_A_CLASS:
         numbers = [float(value) for value in column.values]
         why = f"numbers from {min(numbers):g} to {max(numbers):g}, put into bins"
     if others := [] if given.label else roles.other_labels(profile, text, column):
         why += f"; else --label {', '.join(others[:3])}"
     return Guess(
-        kind="classification",
-        why_kind=f"`{column.name}` sorts the texts",
-        label=column.name,
-        why_label=f"{CHOSEN}; {why}" if given.label else why,
-    )
+        kind="classification", why_kind=f"`{column.name}` sorts the texts",
+        label=column.name, why_label=f"{CHOSEN}; {why}" if given.label else why,
+    )  # fmt: skip
+
+
+def _is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:
+    """Whether a text has an answer of its own, so that a column of categories only sorts the pairs."""
+    if label.name.lower() in NAMES["sure label"] or not is_called(text.name, "question"):
+        return False
+    answers = (one for one in profile.having("answer", "long") if is_called(one.name, "answer"))
+    return any(column not in (text, label) for column in answers)
 
 
 def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label)
     if column is None:
-        asked = roles.more_texts(profile, text)
+        asked = (text.name, *roles.more_texts(profile, text))
         column = min(
-            (c for c in roles.answer_columns(profile, text) if c.name not in asked),
-            key=lambda c: (roles.begins_alike(c), rank(c.name, "answer"), -c.mean_length),
+            (one for one in profile.having("answer") if one.name not in asked),
+            # The source or the licence of each text begins in the same way.
+            key=lambda one: (one.has("alike"), rank(one.name, "answer"), -one.mean_length),
             default=None,
         )
     if column is None:
         return None
-    what, why = (
-        "is a text too, and nothing sorts the rows",
-        f"{column.mean_length:.0f} characters on average",
-    )
-    if column.lists:
-        what, why = "holds right answers", "lists of right answers"
+    what, why = "holds right answers", "lists of right answers"
+    if not column.lists:
+        what = "is a text too, and nothing sorts the rows"
+        why = f"{column.mean_length:.0f} characters on average"
     return Guess(
-        kind="generation",
-        why_kind=f"`{column.name}` {what}",
-        label=column.name,
-        why_label=CHOSEN if given.label else why,
-    )
+        kind="generation", why_kind=f"`{column.name}` {what}",
+        label=column.name, why_label=CHOSEN if given.label else why,
+    )  # fmt: skip
 
 
 def _plain(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
-    if not given.kind and roles.answer_columns(profile, text):
+    if not given.kind and any(column is not text for column in profile.having("answer")):
         return None
     return Guess(kind="text", why_kind="there is text, and nothing to answer")
 
@@ -369,9 +388,9 @@ def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
         # `name` and `number` alone say nothing of whose it is.
         is_named = last in whose or (last in NAMES["naming"] and not whose.isdisjoint(before))
         is_id = bool(before) and last in ("id", "uid", "uuid")
-        is_free = column.name not in used and not column.is_of_item
-        if (is_named or is_id) and is_free and _comes_again(column, profile):
-            empty = len(profile.kept) - column.filled
+        is_free = column.name not in used and column.has("-item")
+        if (is_named or is_id) and is_free and _comes_again(column):
+            empty = column.rows - column.filled
             is_sure = not whose.isdisjoint(words)
             found.append(Grouping(column=column, is_sure=is_sure, empty=empty))
     found.sort(key=lambda one: (not one.is_sure, one.empty > 0, len(one.column.values)))
@@ -382,7 +401,7 @@ def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
     return tuple(kept)
 
 
-def _comes_again(column: ColumnProfile, profile: Profile) -> bool:
+def _comes_again(column: ColumnProfile) -> bool:
     """Whether short values name many groups of few rows, a good part of them of several."""
     if column.lists or column.objects or column.longest > 64 or column.name in NAMES["id"]:
         return False
@@ -391,7 +410,7 @@ def _comes_again(column: ColumnProfile, profile: Profile) -> bool:
     shared = sum(rows for rows in column.values.values() if rows > 1)
     return (
         len(column.values) >= 20  # of fewer groups, whole ones cannot be drawn
-        and column.filled > len(profile.kept) / 2
+        and column.filled > column.rows / 2
         and max(column.values.values()) <= 0.1 * column.filled  # else splits miss their sizes
         and shared >= 0.1 * column.filled
     )

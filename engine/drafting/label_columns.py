@@ -25,8 +25,7 @@ from engine.drafting.layout_table import (
     objects,
     without,
 )
-from engine.drafting.profile import is_called
-from engine.drafting.roles import LONGEST_LABEL
+from engine.drafting.profile import LONGEST_LABEL, is_called
 from engine.errors import DataError, RecipeError
 from engine.files.reading import parse_json
 

@@ -15,9 +15,9 @@ from engine.data.token_estimate import estimated_tokens, is_english
 from engine.drafting.choices import Guess
 from engine.drafting.guess import Grouping
 from engine.drafting.layout_table import PATTERNS
-from engine.drafting.profile import NAMES, ColumnProfile, Profile, is_called
+from engine.drafting.profile import NAMES, NOT_A_CLASS, SEVERAL, ColumnProfile, Profile, is_called
 from engine.drafting.reading import Reading
-from engine.drafting.roles import NOT_A_CLASS, SEVERAL, in_order, labels_of
+from engine.drafting.roles import in_order, labels_of
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.metrics.power import ROWS, Spread, ThresholdRule, macro_f1, passing_value

@@ -1,4 +1,4 @@
-"""What the columns of a file hold: counted over its rows, nested ones by dotted paths."""
+"""What the columns of a file hold: counted over its rows, nested ones by dotted paths, and what follows of each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
@@ -20,6 +21,16 @@ KEPT: Final = 20_000
 """Rows whose values are looked at; the others are counted."""
 MOST_VALUES: Final = 20_000
 DEEPEST: Final = 4
+SOME: Final = 500
+"""Values or rows by which a column is judged."""
+MOSTLY: Final = 0.9
+SEVERAL: Final = 2
+MOST_LABELS: Final = 200
+LONGEST_LABEL: Final = 60
+NOT_A_CLASS: Final = 12
+"""Different numbers above which a column of numbers is a scale and not a set of classes."""
+LONG_TEXT: Final = 12
+"""Characters on average from which a column can be the text; that many at the start of all are a licence or source."""
 NAMES: Final[Mapping[str, Any]] = parse_json(schema_text("column-names.json"))
 """Of each role, the names that columns of it have, the surest first."""
 
@@ -56,9 +67,11 @@ def may_be_called(name: str, *roles: str) -> bool:
     return rank(name, *roles) < 2 * sum(len(NAMES[role]) for role in roles)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class ColumnProfile:
     name: str
+    rows: int = 0
+    """Rows that were looked at."""
     present: int = 0
     """Rows that have it at all."""
     filled: int = 0
@@ -73,39 +86,6 @@ class ColumnProfile:
     longest: int = 0
     values: Counter[str] = field(default_factory=Counter)
     """How often each text stands there, up to `MOST_VALUES` different ones."""
-
-    @property
-    def mean_length(self) -> float:
-        return self.characters / max(1, self.texts + self.numbers)
-
-    @property
-    def last(self) -> str:
-        return self.name.lower().rsplit(".", 1)[-1]
-
-    @property
-    def is_text(self) -> bool:
-        return self.texts > 0.9 * max(1, self.filled)
-
-    @property
-    def is_number(self) -> bool:
-        return self.filled > 0 and all(map(_is_number, self.values)) and not self.lists
-
-    @property
-    def is_decimal(self) -> bool:
-        """Whether it holds numbers with a decimal comma, which divides nothing.
-
-        Numbers of labels, such as `3` and `1,5`, have none in many rows; halves (`4`, `4,5`) are marks.
-        """
-        found = [PATTERNS["number with a comma"].fullmatch(value.strip()) for value in self.values]
-        if self.lists or not all(found):
-            return False
-        parts = [match["part"] for match in found if match and match["part"]]
-        return len(parts) > 0.9 * len(found) or set(parts) == {"5"}
-
-    @property
-    def is_of_item(self) -> bool:
-        """Whether it is a part of an item of a list."""
-        return any(part.isdigit() for part in self.name.split("."))
 
     def add(self, value: object) -> None:
         self.present += 1
@@ -132,6 +112,86 @@ class ColumnProfile:
             if text in self.values or len(self.values) < MOST_VALUES:
                 self.values[text] += 1
 
+    @property
+    def mean_length(self) -> float:
+        return self.characters / max(1, self.texts + self.numbers)
+
+    @property
+    def last(self) -> str:
+        return self.name.lower().rsplit(".", 1)[-1]
+
+    @property
+    def is_number(self) -> bool:
+        return self.facts["number"]
+
+    @cached_property
+    def facts(self) -> Mapping[str, bool]:
+        """What is known of the column once its rows are counted, by the words in which rules ask for it."""
+        name, last, values, filled = self.name, self.last, self.values, self.filled
+        some, different = list(values)[:SOME], len(values)
+        is_text, is_list = self.texts > MOSTLY * filled, self.lists > MOSTLY * filled
+        is_everywhere = self.present == self.rows and filled > MOSTLY * self.present
+        is_half = 2 * filled >= self.rows > 0
+        is_number = bool(values) and not self.lists and all(map(_is_number, values))
+        is_decimal = not self.lists and _are_decimal(values)
+        are_whole = all(value.lstrip("-").isdigit() for value in values)
+        is_measure = (is_number or is_decimal) and different > NOT_A_CLASS
+        # Numbers that differ in each row count the rows.
+        is_scale = is_number and is_measure and not (are_whole and different >= 0.95 * filled)
+        is_short = self.longest <= LONGEST_LABEL and not self.lists and not self.objects
+        # Of a sure label some may be in one row only.
+        comes_again = filled >= 2 * different or (
+            last in NAMES["sure label"] and filled > different
+        )
+        item = max(map(len, values), default=0)
+        # Words, and neither times nor the tags of words.
+        is_worded = (
+            sum(map(_is_worded, some)) > 0.3 * len(some)
+            and sum(bool(PATTERNS["tags"].fullmatch(value)) for value in some) <= MOSTLY * len(some)
+            and not is_called(name, "id")
+        )
+        is_item = any(part.isdigit() for part in name.split("."))
+        # Lists of texts that are no labels are all right answers to a question.
+        are_answers = is_list and (
+            item > LONGEST_LABEL or is_called(name, "answers") or different > 0.3 * self.lists
+        )
+        # With the name of an answer, half of the rows may have none.
+        is_answered = is_half and is_called(name, "answer") and not is_item and is_worded
+        is_other = (
+            is_number or is_decimal or last in NAMES["id"] or bool(PATTERNS["split"].search(last))
+        )
+        are_links = all(PATTERNS["time"].match(one) and " " not in one for one in some[:50])
+        return {
+            "text": is_text,
+            "list": is_list,
+            "number": is_number,
+            "decimal": is_decimal,
+            "whole": are_whole,
+            "everywhere": is_everywhere,
+            "half": is_half,
+            "item": is_item,
+            "several": different > 1,
+            "again": filled >= 2 * different,
+            "varied": different > 0.2 * min(filled, 1000),
+            "different": different > 0.5 * min(filled, 1000),
+            "long": self.mean_length >= LONG_TEXT,
+            "worded": is_worded,
+            "asks": sum(one.rstrip().endswith("?") for one in some) > 0.6 * len(some),
+            "alike": different > NOT_A_CLASS and len({one[:LONG_TEXT] for one in values}) == 1,
+            "scale": is_scale and not PATTERNS["times"].search(name),
+            "classes": SEVERAL <= different <= MOST_LABELS and comes_again and is_short and not is_measure,
+            "labels": is_list and SEVERAL <= different <= MOST_LABELS and item <= LONGEST_LABEL
+            and SEVERAL * different <= values.total() != self.lists * different,
+            "single": 0 < self.lists == self.rows == values.total() and item <= LONGEST_LABEL
+            and SEVERAL <= different <= min(MOST_LABELS, self.lists / 2) and not is_called(name, "answer"),
+            "answer": (is_text or are_answers) and (is_everywhere or is_answered)
+            and different > 1 and not is_other and not are_links,
+        }  # fmt: skip
+
+    def has(self, *facts: str) -> bool:
+        """Whether all facts hold, each one after a `-` not."""
+        return all(self.facts[fact.removeprefix("-")] != fact.startswith("-") for fact in facts)
+
 
 class Profile(Value):
     rows: int
@@ -140,6 +200,19 @@ class Profile(Value):
     """The first rows, as they are."""
     by_split: Mapping[str, int]
     """Rows of each split, where the file says which."""
+
+    def having(self, *facts: str) -> list[ColumnProfile]:
+        """Return the columns of which all facts hold, each one after a `-` not."""
+        return [column for column in self.columns.values() if column.has(*facts)]
+
+    def column(self, path: str) -> ColumnProfile:
+        """Return the column at a path, which may be deeper than those that are counted of every file."""
+        if path in self.columns:
+            return self.columns[path]
+        column = ColumnProfile(name=path, rows=len(self.kept))
+        for row in self.kept:
+            column.add(found_at(row, path))
+        return column
 
     def objects(self, column: str, rows: int) -> list[Mapping[str, Any]]:
         """Return the objects in the lists of a column, of so many rows."""
@@ -160,6 +233,8 @@ def profile_of(parts: Iterable[tuple[str, Iterable[Row]]]) -> Profile:
                 kept.append(row.values)
                 for name, value in leaves_of(row.values):
                     columns.setdefault(name, ColumnProfile(name=name)).add(value)
+    for column in columns.values():
+        column.rows = len(kept)
     return Profile(
         rows=sum(by_split.values()), columns=columns, kept=tuple(kept), by_split=dict(by_split)
     )
@@ -186,3 +261,17 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def _are_decimal(values: Iterable[str]) -> bool:
+    """Whether values are numbers with a decimal comma, which divides nothing.
+
+    Numbers of labels, such as `3` and `1,5`, have none in many rows; halves (`4`, `4,5`) are marks.
+    """
+    found = [PATTERNS["number with a comma"].fullmatch(value.strip()) for value in values]
+    parts = [match["part"] for match in found if match and match["part"]]
+    return all(found) and (len(parts) > MOSTLY * len(found) or set(parts) == {"5"})
+
+
+def _is_worded(text: str) -> bool:
+    return " " in text.strip() and not PATTERNS["time"].match(text) and any(map(str.isalpha, text))

@@ -13,7 +13,8 @@ from engine.data.reading.tables import WrittenQuotes
 from engine.data.reading.text import MAX_LINE
 from engine.data.splitting.column import PLACES
 from engine.drafting.layout_table import PATTERNS
-from engine.drafting.roles import COME_AGAIN, LONG_TEXT
+from engine.drafting.profile import LONG_TEXT
+from engine.drafting.roles import COME_AGAIN
 
 LOOKED_AT: Final = 300
 """Rows by which the form of a table is recognised."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final
 
-from engine.data.examples.chat_formats import TURNS
+from engine.data.examples.chat_formats import TURNS, listed_turns
 from engine.data.examples.template import RejectedError
-from engine.data.examples.turns import CALLS, Turn, read_tools, read_turns, with_system
+from engine.data.examples.turns import Turn, read_tools
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
@@ -186,62 +185,53 @@ INTRODUCED: Final = (
 
 def with_plain_tools(found: Gathered, rows_file: Path) -> Gathered:
     """Return the rows with their tools as text, to be written to `rows_file`; as they are where none has tools."""
-    if not any(map(_has_tools, found.profile.kept[:2000])):
+    if not any(_has_tools(*_talk(row)) for row in found.profile.kept[:2000]):
         return found
     given = found.split_rows()
     rows = []
     for into, row in given:
-        with suppress(RejectedError, StopIteration):
-            name = next(name for name in TURNS if name in row)
-            turns = with_system(read_turns(row[name]), row.get("system"))
-            split = row.get(SPLIT) or into
-            messages = list(_turns(turns, read_tools(row.get("tools"))))
+        turns, tools = _talk(row)
+        split = row.get(SPLIT) or into
+        if turns:
+            messages = list(_plain_turns(turns, tools))
             rows.append({**({SPLIT: split} if split else {}), "messages": messages})
     left = len(given) - len(rows)
     why = f"{WHY}; {left:,} rows are no conversations and are left out" if left else WHY
     return written(rows, rows_file, (*found.whys, why), found.notes)
 
 
-def _has_tools(row: Values) -> bool:
-    turns = next((row[name] for name in TURNS if isinstance(row.get(name), list)), None)
-    if turns is None or "chosen" in row:
-        return False
-    # A list that is empty, or says so as text, defines none.
-    return row.get("tools") not in (None, "", [], "[]") or any(
-        turn.get("tool_calls")
-        or turn.get("function_call")
-        or CALLS in (turn.get("role"), turn.get("from"))
-        for turn in turns
-        if isinstance(turn, Mapping)
-    )
+def _talk(row: Values) -> tuple[list[Turn], list[dict[str, Any]]]:
+    """Return the turns of a conversation and the tools that it defines; nothing of any other row."""
+    if "chosen" in row or row.keys().isdisjoint(TURNS):
+        return [], []
+    try:
+        return listed_turns(row), read_tools(row.get("tools"))
+    except RejectedError:
+        return [], []
 
 
-def _turns(turns: Iterable[Turn], tools: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    defined = "\n".join(_json(tool["function"]) for tool in tools)
-    defined = defined and f"{INTRODUCED}\n{defined}"
-    first, *rest = turns
-    is_system = first["role"] == "system"
-    if system := "\n\n".join(filter(None, (first["content"] if is_system else "", defined))):
-        yield {"role": "system", "content": system}
-    results: list[str] = []
-    for turn in (*rest,) if is_system else (first, *rest):
-        if turn["role"] == "tool":
-            results.append(f"<tool_response>\n{turn['content']}\n</tool_response>")
-            continue
-        # What several tools gave is one turn: what the model reads before it goes on.
-        if results:
+def _has_tools(turns: Sequence[Turn], tools: Sequence[Values]) -> bool:
+    return bool(tools) or any("tool_calls" in turn or turn["role"] == "tool" for turn in turns)
+
+
+def _plain_turns(turns: Sequence[Turn], tools: Sequence[Values]) -> Iterator[dict[str, Any]]:
+    at = int(turns[0]["role"] == "system")
+    systems = [turn["content"] for turn in turns[:at]]
+    if tools:
+        systems.append("\n".join([INTRODUCED, *(_json(tool["function"]) for tool in tools)]))
+    if any(systems):
+        yield {"role": "system", "content": "\n\n".join(filter(None, systems))}
+    for is_result, group in groupby(turns[at:], lambda turn: turn["role"] == "tool"):
+        if is_result:
+            # What several tools gave is one turn: what the model reads before it continues.
+            results = (f"<tool_response>\n{turn['content']}\n</tool_response>" for turn in group)
             yield {"role": "user", "content": "\n".join(results)}
-            results = []
-        calls = [
-            f"<tool_call>\n{_json(call['function'])}\n</tool_call>"
-            for call in turn.get("tool_calls", ())
-        ]
-        weight = {} if turn.get("trained", True) else {"weight": 0}
-        yield {
-            "role": turn["role"], "content": "\n".join(filter(None, (turn["content"], *calls))), **weight
-        }  # fmt: skip
-    if results:
-        yield {"role": "user", "content": "\n".join(results)}
+            continue
+        for turn in group:
+            calls = (_json(call["function"]) for call in turn.get("tool_calls", ()))
+            texts = [turn["content"], *(f"<tool_call>\n{call}\n</tool_call>" for call in calls)]
+            weight = {} if turn.get("trained", True) else {"weight": 0}
+            yield {"role": turn["role"], "content": "\n".join(filter(None, texts)), **weight}
 
 
 def _json(value: Mapping[str, Any]) -> str:

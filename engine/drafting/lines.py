@@ -32,8 +32,8 @@ def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
         return found
     has_sentences = 0.02 * len(filled) < len(lines) - len(filled) < 0.5 * len(lines)
     if is_table:
-        return _tagged_words(lines, filled) if has_sentences else None
-    return rows_of_intents(lines) or _tagged_words(lines, filled) or _labelled(filled)
+        return _tagged_words(lines) if has_sentences else None
+    return rows_of_intents(lines) or _tagged_words(lines) or _labelled(filled)
 
 
 def refuse_numbers(text: str, name: str) -> None:
@@ -60,21 +60,24 @@ def _fasttext(filled: Sequence[str]) -> Found:
     return rows, "each line holds its labels as fastText writes them"
 
 
-def _cells(line: str) -> list[str]:
-    return line.split("\t") if "\t" in line else line.split()
-
-
-def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> Found:
+def _tagged_words(lines: Sequence[str]) -> Found:
     """Read a word and its tag a line, sentences divided by blank lines (CoNLL-2003 and its relatives)."""
-    # Comments hold no tag; a word may be `#` too.
-    split = [
-        row
-        for row in map(_cells, filled[:2000])
-        if not row[0].startswith("#") or PATTERNS["tag"].match(row[-1])
+    # A blank line may hold tabs, as many as a line of words has.
+    blocks = [
+        [line.split("\t") if "\t" in line else line.split() for line in group]
+        for is_blank, group in itertools.groupby(lines, lambda line: not line.strip())
+        if not is_blank
     ]
-    width, _ = Counter(map(len, split)).most_common(1)[0] if split else (0, 0)
-    words = [row for row in split if len(row) == width and not row[0].startswith("-DOCSTART-")]
-    if width < 2 or len(split) < FEWEST or len(words) < 0.9 * len(split):
+    is_tag = PATTERNS["tag"].match
+    # Comments hold no tag; a word may be `#` too.
+    sample = [
+        row
+        for row in itertools.islice(itertools.chain(*blocks), 2000)
+        if not row[0].startswith("#") or is_tag(row[-1])
+    ]
+    width, _ = Counter(map(len, sample)).most_common(1)[0] if sample else (0, 0)
+    words = [row for row in sample if len(row) == width and not row[0].startswith("-DOCSTART-")]
+    if width < 2 or len(sample) < FEWEST or len(words) < 0.9 * len(sample):
         return None
     places = (-1, *range(width - 1))
     at = next((at for at in places if are_tags([row[at] for row in words], NEARLY)), None)
@@ -83,16 +86,11 @@ def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> Found:
     # The words are in the first column that is no number, as CoNLL-U has one before them.
     worded = (n for n in range(width) if not all(row[n].isdigit() for row in words[:200]))
     word_at = next((n for n in worded if n != at % width), 0)
-    rows: Rows = []
-    block: list[tuple[str, str]] = []
-    for line in (*lines, ""):
-        row = _cells(line)
-        # A blank line may hold tabs, as many as a line of words has.
-        if not line.strip():
-            rows += [text_of_words(*zip(*block, strict=True))] if block else []
-            block = []
-        elif len(row) == width and PATTERNS["tag"].match(row[at]) and row[0][:10] != "-DOCSTART-":
-            block.append((row[word_at], row[at]))
+    rows = []
+    for block in blocks:
+        pairs = [(row[word_at], row[at]) for row in block if len(row) == width and is_tag(row[at])]
+        if pairs and not block[0][0].startswith("-DOCSTART-"):
+            rows.append(text_of_words(*zip(*pairs, strict=True)))
     return rows, "each line holds a word and its tag"
 
 
@@ -125,12 +123,9 @@ def _labelled(filled: Sequence[str]) -> Found:
     """Read a label and a text a line, in either order, where few labels come again and again."""
     some = filled[:200]
     tabs = {line.count("\t") for line in some}
-    # Which a recipe reads itself, or are words with their tags, which may begin alike.
-    if (
-        (len(tabs) == 1 and tabs != {0})
-        or divider_of("\n".join(some))
-        or are_tags(" ".join(some).split())
-    ):
+    is_table = (len(tabs) == 1 and tabs != {0}) or divider_of("\n".join(some))
+    # Words with their tags may begin alike too.
+    if is_table or are_tags(" ".join(some).split()):
         return None
     for separator, is_first in itertools.product(SEPARATORS, (True, False)):
         pairs = [pair for line in filled if (pair := _pair(line, separator, is_first=is_first))]

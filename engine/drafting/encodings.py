@@ -16,13 +16,6 @@ from engine.recipe.text.paths import suffix_of
 
 PIECE: Final = 1 << 20
 WESTERN: Final = "cp1252"
-FOREIGN: Final = frozenset(b"\x8a\x8e\x9a\x9e\x9f\xd0\xdd\xde\xf0\xfd\xfe".decode(WESTERN))
-"""Letters that stand for those of other languages in nearly every file: `š`, `ž`, `ý`, `þ`, `ð`."""
-JOINED: Final = frozenset(b"\x83\x88\x91\x92\xa0\xb5\xb7".decode(WESTERN))
-"""Signs that may stand between two letters, such as an apostrophe."""
-ORDINALS: Final = "\xaa\xba"
-"""Signs that Unicode calls letters."""
-UTF8: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 RECOGNISED: Final = (
     "name its encoding, as in --encoding cp1250; UTF-8, UTF-16 and cp1252 are recognised without"
 )
@@ -51,10 +44,15 @@ def drafted_encoding(path: Path, asked: str) -> str:
     return asked
 
 
-def text_of(path: Path, encoding: str = "") -> str:
-    """Return the text of a file; in the encoding that it is taken for where none is given."""
-    found = encoding or drafted_encoding(path, "utf-8")
-    return "".join(chunks(path, found, Trouble(path.name)))
+def text_of(path: Path, encoding: str = "", *, most: int | None = None) -> str:
+    """Return the text of a file, or so much of its beginning; as what it is taken for where no encoding is given."""
+    found, size = [], 0
+    for piece in chunks(path, encoding or drafted_encoding(path, "utf-8"), Trouble(path.name)):
+        found.append(piece)
+        size += len(piece)
+        if most is not None and size > most:
+            break
+    return "".join(found)
 
 
 def note_of_encoding(files: Sequence[str], asked: str, found: str) -> str:
@@ -72,18 +70,14 @@ def is_western(data: bytes) -> bool:
         text = data.decode(WESTERN)
     except UnicodeDecodeError:
         return False
-    beyond = [sign for sign in text if not sign.isascii()]
-    if not beyond or "\0" in text:
+    beyond = sum(not sign.isascii() for sign in text)
+    as_utf8 = sum(map(len, re.findall(rb"[\xc2-\xf4][\x80-\xbf]+", data)))
+    odd = ("letter of other languages", "odd sign in a word")
+    count = sum(len(PATTERNS[what].findall(text)) for what in odd)
+    if "\0" in text or as_utf8 >= 0.1 * beyond or count > 0.02 * beyond:
         return False
-    if sum(map(len, UTF8.findall(data))) >= 0.1 * len(beyond):
-        return False
-    odd = sum(sign in FOREIGN for sign in beyond)
-    odd += sum(
-        one not in JOINED and (not one.isalpha() or one in ORDINALS)
-        for one in PATTERNS["sign inside a word"].findall(text)
-    )
     # Hungarian: `õ` without `ã` stands for a letter that cp1252 does not have.
-    if odd > 0.02 * len(beyond) or ("õ" in text and "ã" not in text):
+    if "õ" in text and "ã" not in text:
         return False
     words = [word for word in PATTERNS["word of letters"].findall(text) if not word.isascii()]
     letters = sum(map(len, words))

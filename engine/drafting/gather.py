@@ -13,8 +13,7 @@ from typing import Any, Final
 from engine.data.examples.chat_formats import TURNS, listed_turns
 from engine.data.examples.template import RejectedError
 from engine.data.examples.turns import Turn, read_tools
-from engine.data.reading.row import Row, Trouble
-from engine.data.reading.text import chunks
+from engine.data.reading.row import Row
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
 from engine.drafting.inputs import GivenFile, Inputs, settled
 from engine.drafting.label_columns import may_say_split, splits
@@ -111,13 +110,12 @@ def _are_plain(readings: Sequence[Reading], sample: Sequence[Values], inputs: In
 
 def _text(file: GivenFile, encoding: str) -> Reading:
     """Return a file that is one row: its text, and its parts that a file of brat beside it marks."""
-    text = "".join(chunks(file.path, encoding, Trouble(file.path.name)))
-    row: dict[str, Any] = {"file": file.path.name, "text": text}
+    row: dict[str, Any] = {"file": file.path.name, "text": text_of(file.path, encoding)}
     why = "each file is a text, in the folder of its class" if file.label else "each file is a text"
     marks = file.path.with_suffix(".ann")
     if marks.is_file():
         # A text without marks has an empty file beside it.
-        lines = text_of(marks, "utf-8").splitlines() if marks.stat().st_size else []
+        lines = text_of(marks).splitlines() if marks.stat().st_size else []
         row["spans"] = [
             {"label": one[1], "start": int(one[2]), "end": int(one[3])}
             for line in lines

@@ -11,26 +11,21 @@ from statistics import StatisticsError, correlation
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from engine.data.splitting.column import PLACES
-from engine.drafting.binary_files import WORKBOOKS
+from engine.drafting.binary_files import COLUMNAR, WORKBOOKS
 from engine.drafting.encodings import text_of
 from engine.drafting.label_columns import Names, names_in
 from engine.drafting.layout_table import PATTERNS
-from engine.drafting.profile import NAMES
-from engine.drafting.reading import Reading
+from engine.drafting.reading import Reading, split_in, split_named
 from engine.errors import DataError
+from engine.recipe.text.paths import SUFFIXES, suffix_of, unpacked_name
 from engine.recipe.text.paths import names_in as entries_of
-from engine.recipe.text.paths import suffix_of, unpacked_name
 from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.sources.archive import unpack
 from engine.sources.streams import StreamLimits, kind_of
 from engine.values import Value, replace
 
 MOST_FILES: Final = 200_000
-TABLES: Final = (
-    *(".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".xml"),
-    *WORKBOOKS,
-)
+TABLES: Final = {*SUFFIXES, *WORKBOOKS, *COLUMNAR} - {".txt"}
 
 
 @contextmanager
@@ -165,16 +160,7 @@ def _split_of(file: Path, paths: Sequence[Path]) -> str:
     parts = file.relative_to(roots[0]).parts if roots else (file.name,)
     # `cooking.train`: the ending says it, where it is no format.
     stems = unpacked_name(parts[-1]).name.rsplit(".", 1)
-    for name in (*stems, *reversed(parts[:-1])):
-        words = re.split(r"[^a-z]+", name.lower())
-        if found := [split for word in words if (split := _place(word))]:
-            return found[-1]
-    return ""
-
-
-def _place(word: str) -> str:
-    word = word.lower()
-    return PLACES[word].split if word in PLACES else NAMES["places"].get(word, "")
+    return next(filter(None, map(split_in, (*stems, *reversed(parts[:-1])))), "")
 
 
 def settled[T: (GivenFile, Reading)](parts: list[T]) -> tuple[list[T], list[str]]:
@@ -232,7 +218,7 @@ def _related(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
     if {".ann", ".txt"} <= suffixes:
         texts = [replace(part, is_document=True) for part in parts if part.suffix == ".txt"]
         return texts, []
-    if suffixes <= set(TABLES):
+    if suffixes <= TABLES:
         return _by_name(parts), []
     if beside := _beside(parts):
         return beside, []
@@ -286,9 +272,9 @@ def _distinctions(files: Sequence[GivenFile]) -> list[str]:
     for file in files:
         name = unpacked_name(file.path.name)
         # `rt-polarity.pos`, `all.nl`: an ending that is no format distinguishes files.
-        plain = name.stem if name.suffix.lower() in (*TABLES, ".txt") else name.name
+        plain = name.stem if name.suffix.lower() in TABLES | {".txt"} else name.name
         words = re.split(r"[^\w]+|[_\d]+", plain)
-        found.append([word for word in words if word and not _place(word)])
+        found.append([word for word in words if word and not split_named(word.lower())])
     shared = set[str].intersection(*map(set, found))
     return ["_".join(word for word in words if word not in shared) for words in found]
 
@@ -297,7 +283,7 @@ def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
     """Take folders for classes where they hold many files each, and names of files where each holds many lines."""
     folders = {part.path.parent for part in parts}
     # A file beside the folders of the classes is of no class.
-    classed = [part for part in parts if not _place(part.path.parent.name)]
+    classed = [part for part in parts if not split_named(part.path.parent.name.lower())]
     if len({part.path.parent.name for part in classed}) < 2:
         return _by_name(parts)
     many = len(parts) >= 3 * len(folders)

@@ -19,9 +19,9 @@ Turned = Callable[[Row], Iterable[dict[str, Any]]]
 Recognised = tuple[Turned, str] | None
 Steps = Mapping[str, Callable[..., Any]]
 TABLE: Final[Mapping[str, Any]] = parse_json(schema_text("layouts.json"))
-"""{words, templates, splits, rows: [{why, needs: {role: {names, like, first, test, optional, sparse}}, unless, fits,
-make}]}: `why` names the column of a role in braces, `fits` tests the columns together, and `make` turns a
-row. `{layout}` is a function that looks at all columns."""
+"""{words, templates, splits, separators, rows: [{why, needs: {role: {names, like, first, test, optional, sparse}},
+unless, fits, make}]}: `why` names the column of a role in braces, `fits` tests the columns together, and `make` turns
+a row. `{layout}` is a function that looks at all columns. Of separators of label and text, the least usual is first."""
 WORDS: Final[Mapping[str, Any]] = TABLE["words"]
 PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     name: re.compile(pattern.replace("<WORD>", IN_WORD))

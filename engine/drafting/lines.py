@@ -14,8 +14,6 @@ from engine.drafting.table_text import Found, Rows, divider_of
 from engine.errors import DataError
 
 FEWEST: Final = 4
-SEPARATORS: Final = ("]", " ||| ", "\t", " +++$+++ ", ";", "|", "@", ": ", " ")
-"""What stands between a label and its text, the least usual in texts first."""
 RASA: Final = "examples stand below their intents, as Rasa writes them"
 
 
@@ -127,7 +125,7 @@ def _labelled(filled: Sequence[str]) -> Found:
     # Words with their tags may begin alike too.
     if is_table or are_tags(" ".join(some).split()):
         return None
-    for separator, is_first in itertools.product(SEPARATORS, (True, False)):
+    for separator, is_first in itertools.product(TABLE["separators"], (True, False)):
         pairs = [pair for line in filled if (pair := _pair(line, separator, is_first=is_first))]
         counts = Counter(label for label, _ in pairs)
         # The first words of sentences come again too, but most of them seldom.

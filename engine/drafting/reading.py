@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import Row, RowLengths, Trouble
 from engine.data.reading.tables import DELIMITERS, old_line_ends
-from engine.data.reading.text import chunks
 from engine.data.splitting.column import PLACES
 from engine.drafting.binary_files import (
     COLUMNAR,
@@ -20,7 +19,9 @@ from engine.drafting.binary_files import (
     rows_of_columns,
     rows_of_workbook,
 )
+from engine.drafting.encodings import text_of
 from engine.drafting.lines import refuse_numbers, rows_of_intents, rows_of_lines
+from engine.drafting.profile import NAMES
 from engine.drafting.table_text import (
     LOOKED_AT,
     Found,
@@ -102,7 +103,7 @@ def readings_of(
         return (_made(path, found) if found else Reading(path=path, format="parquet"),)
     # No rows are made of lines of JSON and of XML: their beginning shows how they are read.
     is_held = format_of(path.name) not in ("jsonl", "xml") and path.stat().st_size <= LARGEST
-    text = _beginning(path, encoding, whole=is_held)
+    text = text_of(path, encoding, most=None if is_held else HEAD)
     is_text = is_class and suffix == ".txt"
     if is_held and not is_text and (found := _rows_of_text(text, path.name)):
         return (_made(path, found),)
@@ -116,16 +117,6 @@ def _made(path: Path, found: tuple[Sequence[Mapping[str, Any]], str]) -> Reading
         lengths.add(row)
     lengths.check(Trouble(path.name))
     return made
-
-
-def _beginning(path: Path, encoding: str, *, whole: bool = False) -> str:
-    found, size = [], 0
-    for piece in chunks(path, encoding, Trouble(path.name)):
-        found.append(piece)
-        size += len(piece)
-        if size > HEAD and not whole:
-            break
-    return "".join(found)
 
 
 def _rows_of_text(text: str, name: str) -> Found:
@@ -212,7 +203,7 @@ def table_form(
     """
     if form not in ("csv", "tsv"):
         return "", "auto"
-    head = _beginning(path, encoding)
+    head = text_of(path, encoding, most=HEAD)
     if form == "csv":
         return divider_of(head), "auto"
     return "", "double" if is_quoted(head.split("\n")[: LOOKED_AT * 4]) else "none"
@@ -265,15 +256,20 @@ def _of_json(reading: Reading, text: str) -> tuple[Reading, ...]:
         return replace(reading, records=name, header=header, into=into)
 
     # A key is called after a split: `train`, `oos_train`, `test`.
-    words = {name: re.split(r"[^a-z]+", name.lower()) for name in arrays}
-    parts = {
-        name: next(PLACES[word].split for word in some if word in PLACES)
-        for name, some in words.items()
-        if not PLACES.keys().isdisjoint(some)
-    }
+    parts = {name: split for name in arrays if (split := split_in(name))}
     if {"train", "holdout"} <= set(parts.values()):
         return tuple(of(name, part) for name, part in parts.items())
     return (of(max(arrays, key=lambda name: len(arrays[name]))),)
+
+
+def split_in(name: str) -> str:
+    """Return the split that the last word of a name says which says one; empty where none does."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next(filter(None, map(split_named, reversed(words))), "")
+
+
+def split_named(word: str) -> str:
+    return PLACES[word].split if word in PLACES else NAMES["places"].get(word, "")
 
 
 def _commonest_tag(head: str) -> str:

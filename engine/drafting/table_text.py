@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from engine.data.reading.tables import WrittenQuotes
+from engine.data.reading.tables import WrittenQuotes, named
 from engine.data.reading.text import MAX_LINE
 from engine.data.splitting.column import PLACES
 from engine.drafting.layout_table import PATTERNS
@@ -204,11 +204,11 @@ def names_at(table: Table) -> tuple[int, int]:
 
 def rows_below_header(table: Table) -> Iterator[dict[str, str]]:
     top, width = names_at(table)
-    header = table[top] if table else []
-    names: list[str] = []
-    for at in range(max(len(header), width)):
-        name = (header[at].strip() if at < len(header) else "") or f"column_{at + 1}"
-        names.append(name if name not in names else f"{name}_{at + 1}")
+    header = [cell.strip() for cell in table[top]] if table else []
+    given = named([*header, *[""] * (width - len(header))])
+    names = [
+        name if name not in given[:at] else f"{name}_{at + 1}" for at, name in enumerate(given)
+    ]
     for row in table[top + 1 :]:
         yield dict(zip(names, [*row, *[""] * (len(names) - len(row))], strict=False))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +39,27 @@ from engine.trust.allowed import from_options
 from engine.values import replace
 
 ONLY_OF = {
-    "bundle": ("key", "overwrite", "with_model", "with_row_texts", "no_rows"),
-    "baseline": ("baseline",),
+    **dict.fromkeys(("key", "overwrite", "with_model", "with_row_texts", "no_rows"), "bundle"),
+    "baseline": "baseline",
 }
 """Options that one kind of export has and the other has not."""
+ONLY_OF_PLACE = {"public": "hub", "allow_host": "ollama"}
+"""Options of one place."""
+
+
+def _refuse_others(
+    options: argparse.Namespace, only: Mapping[str, str], kind: str, code: str, command: str
+) -> None:
+    """RecipeError `code` for an option that was given, and which only another kind has."""
+    for name, owner in only.items():
+        if owner != kind and getattr(options, name):
+            option = f"--{name.replace('_', '-')}"
+            message = f"{option} is of `recipe {command} {owner}`"
+            raise RecipeError.one(code, message, hint=f"leave {option} out")
 
 
 def export(options: argparse.Namespace) -> None:
-    for what, names in ONLY_OF.items():
-        for name in names:
-            if what != options.what and getattr(options, name):
-                option = f"--{name.replace('_', '-')}"
-                message = f"{option} is of `recipe export {what}`"
-                raise RecipeError.one("R315", message, hint=f"leave {option} out")
+    _refuse_others(options, ONLY_OF, options.what, "R315", "export")
     (_export_bundle if options.what == "bundle" else _export_baseline)(options)
 
 
@@ -100,12 +109,6 @@ def _export_baseline(options: argparse.Namespace) -> None:
             beside=beside.absolute(),
             progress=progress,
         )
-    fields = {
-        "folder": str(made.folder),
-        "baseline": made.name,
-        "rows": made.rows,
-        "bytes": made.bytes,
-    }
     place = as_argument(made.folder)
     lines = [
         # SHA256SUMS does not hold its own digest
@@ -113,33 +116,24 @@ def _export_baseline(options: argparse.Namespace) -> None:
         f"{made.name}: {made.rows} of {made.rows} holdout rows answered as in the report",
         f"use it: pip install -r {place}/requirements.txt && python {place}/predict.py rows.csv",
     ]
-    found = {"schema": "baseline.v1", **fields, "files": dict(made.files)}
-    show_result(options, found, "\n".join(lines))
+    fields = {"folder": str(made.folder), "baseline": made.name, "rows": made.rows}
+    fields |= {"bytes": made.bytes, "files": dict(made.files)}
+    show_result(options, {"schema": "baseline.v1", **fields}, "\n".join(lines))
 
 
 def verify(options: argparse.Namespace) -> int:
     """Return 0 when every claim holds and the signer is known, 6 when nobody knows who signed, else 1."""
     found = check_bundle(options.bundle, model=options.model, key=options.key)
     show_result(options, checked_json(found), checked_text(found, name=options.bundle.name))
-    codes = {
+    known = {
         BundleVerdict.VERIFIED: ExitCode.ACCEPTED,
-        BundleVerdict.CONSISTENT: ExitCode.UNKNOWN_SIGNER,
-        BundleVerdict.SIGNED: ExitCode.UNKNOWN_SIGNER,
         BundleVerdict.NOT_VERIFIED: ExitCode.REFUSED,
     }
-    return codes[found.verdict]
-
-
-ONLY_OF_PLACE = {"public": "hub", "allow_host": "ollama"}
-"""Options of one place."""
+    return known.get(found.verdict, ExitCode.UNKNOWN_SIGNER)
 
 
 def publish(options: argparse.Namespace) -> None:
-    for name, kind in ONLY_OF_PLACE.items():
-        if getattr(options, name) and options.to != kind:
-            option = f"--{name.replace('_', '-')}"
-            message = f"{option} is of `recipe publish --to {kind}`"
-            raise RecipeError.one("R423", message, hint=f"leave {option} out")
+    _refuse_others(options, ONLY_OF_PLACE, options.to, "R423", "publish --to")
     folder, root = find_run(options.run, options), store_of(options)
     place = _place(options, root)
     wanted = PublishOptions(
@@ -212,7 +206,7 @@ def _publication_json(
         "run": str(publication.run),
         "forms": list(publication.forms),
         "files": [
-            {"name": file.name, "bytes": file.bytes, "sha256": file.sha256}
+            {name: getattr(file, name) for name in ("name", "bytes", "sha256")}
             for file in publication.files
         ],
         "later": list(publication.later),

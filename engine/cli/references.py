@@ -88,37 +88,28 @@ def trust(options: argparse.Namespace) -> None:
     if not options.list and options.recipe is None:
         hint = "recipe trust RECIPE, or recipe trust --list"
         raise RecipeError.one("R314", "no recipe is named", hint=hint)
-    outcome = _list if options.list else _forget if options.forget else _trust
-    fields, text = outcome(options.recipe)
-    show_result(options, {"schema": "trust.v1", **fields}, text)
-
-
-def _trust(recipe: Path) -> tuple[dict[str, object], str]:
-    references = sorted({one.reference for one in trust_as_it_stands(recipe)})
-    text = f"{recipe} names nothing outside its project; where a machine cannot confine it, it counts as yours"
-    if references:
-        text = f"{recipe} may now, and until it names something else outside its project:"
-    text = "\n  ".join([text, *references])
-    return {"recipe": str(recipe), "references": references}, text
-
-
-def _forget(recipe: Path) -> tuple[dict[str, object], str]:
-    was_there = forget(recipe)
-    outcome = "is no longer trusted" if was_there else "was not trusted"
-    return {"recipe": str(recipe), "forgotten": was_there}, f"{recipe} {outcome}"
-
-
-def _list(_recipe: Path) -> tuple[dict[str, object], str]:
-    found = records()
-    lines = ((f"{one.recipe}  {one.trusted[:10]}", *one.references) for one in found)
-    text = "\n".join("\n  ".join(one) for one in lines)
-    listed = [
-        {
-            "recipe": str(one.recipe),
-            "sha256": one.sha256,
-            "trusted": one.trusted,
-            "references": list(one.references),
-        }
-        for one in found
-    ]
-    return {"recipes": listed}, text or "no recipe is trusted"
+    recipe = options.recipe
+    fields: dict[str, object] = {"schema": "trust.v1"}
+    if options.list:
+        found = records()
+        lines = ((f"{one.recipe}  {one.trusted[:10]}", *one.references) for one in found)
+        text = "\n".join("\n  ".join(one) for one in lines) or "no recipe is trusted"
+        names = ("sha256", "trusted")
+        fields["recipes"] = [
+            {"recipe": str(one.recipe)}
+            | {name: getattr(one, name) for name in names}
+            | {"references": list(one.references)}
+            for one in found
+        ]
+    elif options.forget:
+        was_there = forget(recipe)
+        text = f"{recipe} {'is no longer trusted' if was_there else 'was not trusted'}"
+        fields |= {"recipe": str(recipe), "forgotten": was_there}
+    else:
+        references = sorted({one.reference for one in trust_as_it_stands(recipe)})
+        text = f"{recipe} names nothing outside its project; where a machine cannot confine it, it counts as yours"
+        if references:
+            text = f"{recipe} may now, and until it names something else outside its project:"
+        text = "\n  ".join([text, *references])
+        fields |= {"recipe": str(recipe), "references": references}
+    show_result(options, fields, text)

@@ -42,12 +42,12 @@ def serve(options: argparse.Namespace) -> None:
     from engine.serving.asker import ServedModel, ServedWeights
 
     model = asked_model(options, Store(store_of(options)), SilentProgress())
-    bound = model.task.threshold(options.abstain_below)
-    most, threads = options.most_waiting, detect_device().cores
+    bound, most = model.task.threshold(options.abstain_below), options.most_waiting
+    kept = {"task": model.task, "threads": detect_device().cores, "most_waiting": most}
     asker: ServedModel = (
-        ServedWeights(model=model, task=model.task, threads=threads, most_waiting=most)
+        ServedWeights(model=model, **kept)
         if isinstance(model, WeightsModel)
-        else ServedModel(gguf=model.gguf, task=model.task, threads=threads, most_waiting=most)
+        else ServedModel(gguf=model.gguf, **kept)
     )
     is_file = is_model_file(options.model)
     service = Service(

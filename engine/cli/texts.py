@@ -48,16 +48,16 @@ def validate(options: argparse.Namespace) -> int:
 
 def _check(path: Path) -> tuple[tuple[Problem, ...], str]:
     recipe, found = check_recipe(path)
-    if recipe is None:
-        parent = as_parent(found)
-        if not (parent.is_sound and parent.left_open):
-            return found, ""
-        return found, (
+    if recipe is not None:
+        found = (*found, *placed(check_backend(recipe), path))
+        return found, "" if _is_wrong(found) else f"{path}: valid"
+    parent, line = as_parent(found), ""
+    if parent.is_sound and parent.left_open:
+        line = (
             f"{path}: nothing is wrong with what it says; it is incomplete, as the parent of other recipes "
             f"may be: recipe validate --parent {as_typed(path)}"
         )
-    found = (*found, *placed(check_backend(recipe), path))
-    return found, "" if _is_wrong(found) else f"{path}: valid"
+    return found, line
 
 
 def _check_parent(path: Path) -> tuple[tuple[Problem, ...], str]:
@@ -90,8 +90,13 @@ def fmt(options: argparse.Namespace) -> int:
             problems += error.problems
             code = max(code, error.exit_code)
     show_problems(problems)
-    if options.recipes != [STDIN]:
-        _sum_up(changed, None if problems else len(options.recipes), options)
+    if options.recipes != [STDIN] and not options.diff:
+        for path in changed:
+            show(f"{'would format' if options.check else 'formatted'} {path}")
+        if not changed and not problems:
+            count = len(options.recipes)
+            right = "1 file is" if count == 1 else f"{count} files are"
+            show(f"{right} as {'it' if count == 1 else 'they'} should be")
     if problems:
         return code
     return ExitCode.REFUSED if options.check and changed else ExitCode.ACCEPTED
@@ -116,16 +121,6 @@ def _format(path: Path, options: argparse.Namespace) -> bool:
     elif new.encode() != content and not options.check:
         rewrite(path, new)
     return new.encode() != content
-
-
-def _sum_up(changed: list[Path], count: int | None, options: argparse.Namespace) -> None:
-    """Name the files that change; where none does and none is wrong, say so."""
-    if options.diff:
-        return
-    for path in changed:
-        show(f"{'would format' if options.check else 'formatted'} {path}")
-    if not changed and count:
-        show("1 file is as it should be" if count == 1 else f"{count} files are as they should be")
 
 
 _ITEM: Final = re.compile(r"\.?\[[0-9]*\]")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from engine.artifacts import results
 from engine.evidence import (
     ExportedFile,
+    ForgettingResult,
     FormResult,
     StageRecord,
     StageStatus,
-    TrainingSummary,
     find_metric,
 )
 from engine.progress import Progress
@@ -124,30 +124,23 @@ def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join([shown, *absent, *learning_lines(hints, folds=None, metric=recipe.headline)])
 
 
-def _asked(lines: Iterable[str], stage: str, artifacts: Artifacts, recipe: Recipe) -> str:
-    baselines = results.baselines({stage: artifacts[stage]}, recipe)
-    beside = [baseline_lines(baselines, metric=recipe.headline)] if baselines else []
-    return "\n".join([*lines, *beside])
+def _asked(
+    stage: str, read: Callable[[Artifacts], Any], lines: Callable[[Any], Iterable[str]]
+) -> _Shown:
+    """Return the lines of a stage that queries a model, and those of the baselines on its rows."""
 
+    def shown(artifacts: Artifacts, recipe: Recipe) -> str:
+        found = read(artifacts)
+        baselines = results.baselines({stage: artifacts[stage]}, recipe) if found else ()
+        beside = [baseline_lines(baselines, metric=recipe.headline)] if baselines else []
+        return "\n".join([*(lines(found) if found else ()), *beside])
 
-def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = results.teacher(artifacts)
-    return _asked([teacher_line(found)], "teach", artifacts, recipe) if found else ""
-
-
-def _synthesize(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = results.synthetic(artifacts)
-    return _asked(synthetic_lines(found), "synthesize", artifacts, recipe) if found else ""
+    return shown
 
 
 def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
     keys = len(results.read_json(artifacts["compile"], "provenance.json"))
     return f"{recipe.backend.name} config of {keys} keys, each traced to the recipe"
-
-
-def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
-    found = results.read_json(artifacts["train"], "training.json")
-    return training_line(from_json(TrainingSummary, found))
 
 
 def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -170,12 +163,10 @@ def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
-    found = results.forgetting(artifacts)
-    if found is None:
-        return ""
-    texts = [text_line(found.text)] if found.text else []
-    return "\n".join([probe_line(found.overall, found), *texts])
+def _forgetting(found: ForgettingResult) -> Iterator[str]:
+    yield probe_line(found.overall, found)
+    if found.text:
+        yield text_line(found.text)
 
 
 def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -202,16 +193,16 @@ def _of(read: Callable[[Artifacts], Any], lines: Callable[[Any], Iterable[str]])
 _LINES: dict[str, _Shown] = {
     "data": _data,
     "baseline": _baseline,
-    "synthesize": _synthesize,
-    "teach": _teach,
+    "synthesize": _asked("synthesize", results.synthetic, synthetic_lines),
+    "teach": _asked("teach", results.teacher, lambda found: [teacher_line(found)]),
     "replay": _of(results.replay, lambda found: [replay_line(found)]),
     "soft_targets": _of(results.soft_targets, lambda found: [soft_line(found)]),
     "sweep": _of(results.sweep, sweep_lines),
     "compile": _compile,
-    "train": _train,
+    "train": _of(results.training, lambda found: [training_line(found)]),
     "evaluate": _evaluate,
     "resample": _resample,
-    "forgetting": _forgetting,
+    "forgetting": _of(results.forgetting, _forgetting),
     "drift": _of(results.drift, lambda found: map(drift_line, found.scores)),
     "gate": lambda artifacts, _: verdict_line(results.verdict(artifacts, "gate")),
     "seeds": lambda artifacts, recipe: (

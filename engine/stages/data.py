@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.results import READ, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.membership import Fingerprints, may_replace, membership_to_json
-from engine.data.reading.sources import (
-    fetch_all,
-    read_all,
-    sha256_of_sources,
-    source_names,
-    source_slice,
-)
+from engine.data.reading.sources import fetch_all, read_all, source_slices, sources_read
 from engine.progress import mention
 from engine.recipe.model import Recipe
 from engine.values import replace, to_json
@@ -40,10 +34,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "input": task.input,
         "labels": task.labels,
         "schema": task.schema,
-        "sources": [
-            source_slice(source, name)
-            for source, name in zip(data.sources, source_names(data.sources), strict=True)
-        ],
+        "sources": source_slices(data.sources),
         **{name: getattr(data, name) for name in ("shape", "answer", "pair", "sample")},
         # the order in which a mapping is written decides nothing
         "label": data.label.in_order() if data.label else None,
@@ -100,8 +91,7 @@ def run(context: StageContext) -> None:
     write_json(
         context.workdir / "membership.json", membership_to_json(prepared.membership), indent=2
     )
-    sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
-    read = {"sources": sources, "rows": marks.rows, "fingerprints": marks.written()}
+    read = {"sources": sources_read(fetched), "rows": marks.rows, "fingerprints": marks.written()}
     write_json(context.workdir / READ, read, indent=2)
 
     def build(folder: Path) -> None:

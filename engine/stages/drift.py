@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from engine.metrics.forgetting import length_drift, likelihood_drift
 from engine.metrics.predictions import Judging, read_predictions
 from engine.recipe.model import Recipe
 from engine.training.train import load_trained
+from engine.training.trials import digest_of
 from engine.values import to_json
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _written(
     longest = max((row.target for row in context.examples("train")), key=len, default="")
     payload = {
         "revision": REVISION,
-        "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
+        "rows": digest_of(rows),
         "task": task_slice(context.recipe.task),
         "longest": longest,
         **context.answering(model),

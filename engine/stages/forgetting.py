@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.probes import ProbeItem, builtin_digest, probe_items
-from engine.data.reading.sources import source_names, source_slice
+from engine.data.reading.sources import source_slices
 from engine.inference import predict
 from engine.inference.replay import documents, judging_of, likelihoods, text_slice
 from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_scores
@@ -60,9 +60,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
             "kind": probe.kind,
             "limit": probe.limit,
             "columns": dict(probe.columns),
-            "source": source_slice(probe.source, source_names([probe.source])[0])
-            if probe.source
-            else builtin_digest(),
+            "source": source_slices([probe.source])[0] if probe.source else builtin_digest(),
         }
         for probe in probes
     ]

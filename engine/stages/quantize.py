@@ -101,11 +101,10 @@ def _linked(
 
 
 def _spec(context: StageContext, quantization: str) -> ExportSpec:
-    task, threads = context.recipe.task, context.device.threads
     return ExportSpec(
-        task=task,
+        task=context.recipe.task,
         quantization=quantization,
-        threads=threads,
+        threads=context.device.threads,
         asks_partly_blank=asks_partly_blank(context.recipe),
     )
 

@@ -12,18 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.results import READ, write_json
+from engine.artifacts.results import write_json
 from engine.artifacts.stage import REPLAYED_ROWS as PRODUCT
 from engine.artifacts.stage import Payload, StageContext, given
 from engine.data.examples.example import Example
-from engine.data.reading.sources import (
-    fetch_all,
-    read_all,
-    sha256_of_sources,
-    source_names,
-    source_slice,
-)
-from engine.data.unlabelled import unlabelled_rows
+from engine.data.reading.sources import source_slices
 from engine.errors import StageError
 from engine.evidence import ReplayResult
 from engine.inference.replay import Taken, blocks, fill, sampled
@@ -32,6 +25,7 @@ from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.files import read_facts
 from engine.runtime.rendering.key import REPLAY_FILE, LengthLimits, written_task
 from engine.store import Artifact
+from engine.training.added_rows import rows_without_labels
 from engine.training.rendered import check_rendering, rendered_rows
 from engine.values import replace, to_json
 
@@ -41,7 +35,6 @@ USES = ("base_model", "device")
 TOOLS = ("torch", "transformers")
 
 FILE = "replay.json"
-LISTED = "left_out.jsonl"
 PLAIN: Mapping[str, Any] = {"kind": "text", "labels": (), "schema": None}
 """How a document's text is read, whatever the task is."""
 
@@ -54,10 +47,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "replay": {
             "share": replay.share,
             "input": replay.input,
-            "sources": [
-                source_slice(source, name)
-                for source, name in zip(replay.sources, source_names(replay.sources), strict=True)
-            ],
+            "sources": source_slices(replay.sources),
         },
         "checks": to_json(recipe.data.checks),
         "splits": {"seed": recipe.splits.seed, "folds": recipe.splits.folds},
@@ -118,23 +108,13 @@ def _given(context: StageContext, replay: Replay, wanted: int) -> Taken:
     from engine.runtime.rendering.chat import load_chat  # brings transformers
 
     recipe = context.recipe
-    fetched = fetch_all(replay.sources, context.cached, context.progress)
-    found = unlabelled_rows(
-        read_all(fetched, context.progress),
-        replace(
-            recipe,
-            task=replace(recipe.task, **PLAIN, input=replay.input),
-            splits=replace(recipe.splits, by="random", column=""),
-        ),
-        sources=replay.sources,
-        splits=_judging(context),
-        listed=context.workdir / LISTED,
-        scratch=context.scratch,
-        path="data.replay",
-        step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
+    plain = replace(
+        recipe,
+        task=replace(recipe.task, **PLAIN, input=replay.input),
+        splits=replace(recipe.splits, by="random", column=""),
     )
-    sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
-    write_json(context.workdir / READ, {"sources": sources, "rows": found.read}, indent=2)
+    splits = _judging(context)
+    found = rows_without_labels(context, plain, replay.sources, splits, path="data.replay")
     chat = load_chat(context.base_model_folder(), asks=False)
     taken = Taken(read=found.read)
     taken.left_out.update(found.left_out)

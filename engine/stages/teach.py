@@ -13,19 +13,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from engine.artifacts.results import READ, TEACHER_ANSWERS, write_json
+from engine.artifacts.results import TEACHER_ANSWERS, write_json
 from engine.artifacts.stage import TRAINING_ROWS as PRODUCT
 from engine.artifacts.stage import Payload, StageContext, given
 from engine.data.examples.example import Example
-from engine.data.reading.sources import (
-    fetch_all,
-    read_all,
-    sha256_of_sources,
-    source_names,
-    source_slice,
-)
+from engine.data.reading.sources import source_slices
 from engine.data.splitting.subsets import Fold
-from engine.data.unlabelled import UnlabelledRows, answered_rows, unlabelled_rows
+from engine.data.unlabelled import UnlabelledRows, answered_rows
 from engine.evidence import TeacherResult
 from engine.inference import predict
 from engine.inference.baselines.notes import note
@@ -36,10 +30,15 @@ from engine.inference.synthesis import ask_teacher, kept_by_confidence, why_refu
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import score, values_of
 from engine.recipe.baselines import as_written
-from engine.recipe.model import Baseline, Recipe, Reference, Source
+from engine.recipe.model import Baseline, Recipe, Reference, Source, SplitName
 from engine.recipe.teacher import on_added_rows, written_keep
 from engine.store import Artifact
-from engine.training.added_rows import baselines_on, count_labels, keep_rows
+from engine.training.added_rows import (
+    baselines_on,
+    count_labels,
+    keep_rows,
+    rows_without_labels,
+)
 from engine.training.rendered import check_rendering
 from engine.training.soft_targets import refuse_other_tokenizer
 from engine.values import replace, to_json
@@ -53,14 +52,12 @@ TOOLS = ("numpy", "scikit-learn", "torch", "transformers")
 FILE = "teacher.json"
 ANSWERS = "answers.jsonl"
 """Every row that was asked: its answer, and why it is not learned from."""
-LISTED = "left_out.jsonl"
 BASELINES = "baselines.json"
 NOT_FIT = "does not fit the schema"
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
     teacher = given(recipe.teacher)
-    sources = teacher.inputs.sources
     return {
         "task": predict.task_slice(recipe.task),
         "input": recipe.task.input,
@@ -70,10 +67,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
             "keep": written_keep(teacher),
             # one that is no better is not asked: what it leaves then is another thing
             "stops": teacher.stop_if_teacher_is_no_better,
-            "sources": [
-                source_slice(source, name)
-                for source, name in zip(sources, source_names(sources), strict=True)
-            ],
+            "sources": source_slices(teacher.inputs.sources),
         },
         "baselines": [as_written(baseline) for baseline in _cheap(recipe)],
         "acceptance": {"confidence": recipe.acceptance.confidence},
@@ -187,24 +181,13 @@ class _Teaching:
 
     def rows(self) -> UnlabelledRows:
         context, inputs = self.context, self.teacher.inputs
-        fetched = fetch_all(inputs.sources, context.cached, context.progress)
-        found = unlabelled_rows(
-            read_all(fetched, context.progress),
-            context.recipe,
-            sources=inputs.sources,
-            splits={
-                "train": self.train,
-                "validation": context.examples("validation"),
-                "holdout": self.holdout,
-            },
-            most=inputs.rows,
-            listed=context.workdir / LISTED,
-            scratch=context.scratch,
-            step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
-        )
-        sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
-        write_json(context.workdir / READ, {"sources": sources, "rows": found.read}, indent=2)
-        return found
+        splits: dict[SplitName, Sequence[Example]] = {
+            "train": self.train,
+            "validation": context.examples("validation"),
+            "holdout": self.holdout,
+        }
+        sources = inputs.sources
+        return rows_without_labels(context, context.recipe, sources, splits, most=inputs.rows)
 
     def answered(
         self, rows: UnlabelledRows, judged: TeacherResult

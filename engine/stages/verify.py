@@ -45,7 +45,6 @@ from engine.recipe.metrics import FREE
 from engine.recipe.model import ONNX, Recipe
 from engine.stages import gate
 from engine.stages.gate import Answers, JudgedAnswers
-from engine.store import Artifact
 from engine.values import Value, replace, to_json
 
 if TYPE_CHECKING:
@@ -129,6 +128,8 @@ class _ParityChain:
         self.results: list[FormResult] = []
         self.checks: list[Check] = []
         self.last: _Tried | None = None
+        exported = read_json(context.artifacts["quantize"], "export.json")
+        self.digests: dict[str, str] = {item["name"]: item["sha256"] for item in exported}
         evaluated = context.artifacts["evaluate"]
         scores = results.scores(context.artifacts)
         self.tuned = Answers(
@@ -177,7 +178,7 @@ class _ParityChain:
         from engine.runtime.graph.client import Graph  # only where a graph is asked for
 
         artifact, merged = self.context.artifacts["quantize"], self._last
-        folder, digests = artifact.file(ONNX), _digests(artifact)
+        folder = artifact.file(ONNX)
 
         def build(target: Path) -> None:
             found = predict_gguf.ask_exported(
@@ -191,7 +192,9 @@ class _ParityChain:
             store_predictions(target, found.judged, found.free, found.facts)
 
         payload = {
-            "files": {file: digests[file] for file in digests if file.startswith(f"{ONNX}/")},
+            "files": {
+                file: digest for file, digest in self.digests.items() if file.startswith(f"{ONNX}/")
+            },
             "asks": predict_gguf.GRAPH_REVISION,
             "runtime": version_of(GRAPH_RUNTIME),
         }
@@ -285,14 +288,12 @@ class _ParityChain:
         return ModelForm(name=name, predictions=predictions, scores=scores, sampled_of=sampled_of)
 
     def quantized(self) -> None:
-        artifact = self.context.artifacts["quantize"]
-        digests = _digests(artifact)
-        names = self.recipe.export.quantizations
+        artifact, names = self.context.artifacts["quantize"], self.recipe.export.quantizations
         sizes = {name: artifact.file(gguf_name(name)).stat().st_size for name in names}
         # the first that passes leaves, so the order is part of the result: ties go by the recipe's
         for quantization in sorted(names, key=lambda name: (sizes[name], names.index(name))):
             file = gguf_name(quantization)
-            self.last = self._try(quantization, artifact.file(file), digest=digests[file])
+            self.last = self._try(quantization, artifact.file(file), digest=self.digests[file])
             self.results.append(self.last.result)
             if self.last.verdict.status is Status.PASS:
                 return
@@ -469,10 +470,6 @@ class _ParityChain:
             "ladder": [to_json(one) for one in self.results],
             **({"calibration": to_json(kept)} if kept else {}),
         }
-
-
-def _digests(quantize: Artifact) -> dict[str, str]:
-    return {item["name"]: item["sha256"] for item in read_json(quantize, "export.json")}
 
 
 def _reloads(adapter: Sequence[Prediction], merged: Sequence[Prediction]) -> Check:

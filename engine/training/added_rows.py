@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.results import data_summary, write_json
+from engine.artifacts.results import READ, data_summary, write_json
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, write_examples
 from engine.data.examples.output import split_digest
+from engine.data.reading.sources import fetch_all, read_all, sources_read
 from engine.data.splitting.subsets import Fold
+from engine.data.unlabelled import UnlabelledRows, unlabelled_rows
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, facts_of
 from engine.inference.cached import judged_validation
 from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.scoring import score
-from engine.recipe.model import Recipe
+from engine.recipe.model import Recipe, Source, SplitName
 from engine.recipe.teacher import on_added_rows
 from engine.store import Artifact
 from engine.values import replace, to_json
+
+LISTED = "left_out.jsonl"
+"""Rows without labels that are not used, each with the reason."""
 
 
 def keep_rows(
@@ -47,6 +52,33 @@ def keep_rows(
         write_json(folder / "summary.json", to_json(replace(summary, splits=splits)), indent=2)
 
     return context.cached(product, {stage: context.key}, build)
+
+
+def rows_without_labels(
+    context: StageContext,
+    recipe: Recipe,
+    sources: Sequence[Source],
+    splits: Mapping[SplitName, Sequence[Example]],
+    *,
+    most: int = 0,
+    path: str = "teacher.inputs",
+) -> UnlabelledRows:
+    """Return rows as `unlabelled_rows` does, after a record of the files that they come from, and of rows left out."""
+    fetched = fetch_all(sources, context.cached, context.progress)
+    found = unlabelled_rows(
+        read_all(fetched, context.progress),
+        recipe,
+        sources=sources,
+        splits=splits,
+        most=most,
+        path=path,
+        listed=context.workdir / LISTED,
+        scratch=context.scratch,
+        step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
+    )
+    read = {"sources": sources_read(fetched), "rows": found.read}
+    write_json(context.workdir / READ, read, indent=2)
+    return found
 
 
 def count_labels(recipe: Recipe, rows: Iterable[Example]) -> dict[str, int]:

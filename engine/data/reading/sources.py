@@ -63,6 +63,11 @@ def source_slice(source: Source, name: str) -> dict[str, Any]:
     }
 
 
+def source_slices(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Return what keys hold of sources; their bytes count apart."""
+    return [source_slice(*pair) for pair in zip(sources, source_names(sources), strict=True)]
+
+
 def fetch_all(sources: Sequence[Source], cached: Cached, progress: Progress) -> tuple[Fetched, ...]:
     """Fetch every source; DataError with what is wrong with any of them."""
     fetched: list[Fetched] = []
@@ -87,6 +92,11 @@ def sha256_of_sources(fetched: Fetched) -> str:
     # By column: two files that change places are another source.
     lines = [f"{whole}\n", *(f"{sha256_of(p)}  {name}\n" for name, p in fetched.beside.items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def sources_read(fetched: Sequence[Fetched]) -> list[dict[str, str]]:
+    """Return the name of each source and the digest of its bytes, for the record of a stage."""
+    return [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
 
 
 def read_all(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row]:

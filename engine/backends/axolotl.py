@@ -14,8 +14,7 @@ from engine.backends.checks import (
     vocabulary,
 )
 from engine.environment import Device, version_of
-from engine.errors import Problem, RecipeError, install_hint
-from engine.files.writing import COMPILED
+from engine.errors import Problem, install_hint
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Json, Method, Preference, Recipe
 from engine.recipe.teacher import soft_targets_of
@@ -80,25 +79,20 @@ def _unread(recipe: Recipe) -> Iterator[Problem]:
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    installed, wrong = version(), list[tuple[str, str, str]]()
+    installed, at, others = version(), "backend.name", device_problems(recipe, device)
+    if installed == PINNED:
+        return others
+    message = f"axolotl {installed} is installed, configs are compiled for {PINNED}"
+    hint = f"uv pip install 'axolotl=={PINNED}'"
+    found = Problem(code="B403", message=message, path=at, hint=hint)
     if installed is None:
-        hint = f"{install_hint('axolotl')}, or set backend.name: trl"
-        wrong.append(("B402", "axolotl is not installed", hint))
-    elif installed != PINNED:
-        message = f"axolotl {installed} is installed, configs are compiled for {PINNED}"
-        wrong.append(("B403", message, f"uv pip install 'axolotl=={PINNED}'"))
-    found = [
-        Problem(code=code, message=message, path="backend.name", hint=hint)
-        for code, message, hint in wrong
-    ]
-    return (*found, *device_problems(recipe, device))
+        message, hint = "axolotl is not installed", f"{install_hint('axolotl')}, or set {at}: trl"
+        found = Problem(code="B402", message=message, path=at, hint=hint)
+    return (found, *others)
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    if problems := check(recipe):
-        raise RecipeError(problems)
-    lines = base.with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return base.to_config(lines, f"axolotl {PINNED}; {COMPILED}: `recipe compile` writes it")
+    return base.compiled(recipe, _lines(recipe, setting), f"axolotl {PINNED}", check(recipe))
 
 
 def train(launch: Launch) -> Trained:
@@ -176,9 +170,7 @@ def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
         yield "adapter", method.kind, "method.kind"
         yield "load_in_4bit", method.kind == "qlora", "method.kind"
         yield "load_in_8bit", False, "default: the recipe language has no 8-bit training"
-        yield "lora_r", method.rank, "method.rank"
-        yield "lora_alpha", method.alpha, "method.alpha"
-        yield "lora_dropout", method.dropout, "method.dropout"
+        yield from base.method_lines(method, base.ADAPTER)
         yield _targets(method)
         yield from base.adapter_lines(method, OPTION_KEYS)
         for part in ("mlp", "qkv", "o", "embedding"):

@@ -14,8 +14,9 @@ import yaml
 from engine.backends.usage import Usage
 from engine.compute.profile import ONE, Ranks
 from engine.environment import Device
-from engine.errors import Problem
+from engine.errors import Problem, RecipeError
 from engine.evidence import HistoryPoint
+from engine.files.writing import COMPILED
 from engine.progress import Progress
 from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
 from engine.recipe.teacher import soft_targets_of
@@ -32,6 +33,15 @@ def numbered(layers: str | tuple[int, ...]) -> list[int]:
     if isinstance(layers, str):
         return list(range(-int(layers.removeprefix("last_")), 0))
     return sorted(layers)
+
+
+def method_lines(method: Method, keys: Mapping[str, str]) -> Iterator[tuple[str, Json, str]]:
+    """Yield the lines of keys whose value is that of a key of the method, as it is written."""
+    for key, name in keys.items():
+        yield key, getattr(method, name), f"method.{name}"
+
+
+ADAPTER = {"lora_r": "rank", "lora_alpha": "alpha", "lora_dropout": "dropout"}
 
 
 def adapter_lines(method: Method, keys: Mapping[str, str]) -> Iterator[tuple[str, Json, str]]:
@@ -337,9 +347,30 @@ def with_overrides(
     return [*found, *(given[key] for key in sorted(given))]
 
 
-def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:
-    """Return the YAML of lines, in their order, below a comment."""
+def compiled(
+    recipe: Recipe,
+    lines: Iterable[Line],
+    tool: str,
+    problems: Sequence[Problem],
+    *,
+    flow: bool | None = None,
+) -> BackendConfig:
+    """Return lines and what the recipe overrides as YAML, in their order, below a comment that names the tool.
+
+    Keys with points are written as sections. RecipeError where there are problems: then no line is read.
+    """
+    if problems:
+        raise RecipeError(problems)
+    found = with_overrides(lines, recipe.backend.overrides)
+    data: dict[str, Any] = {}
+    for line in found:
+        *sections, key = line.key.split(".")
+        place = data
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = line.value
     # Copied, so that equal parts are written out and not as references to each other.
-    data = json.loads(json.dumps({line.key: line.value for line in lines}))
-    body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None)
-    return BackendConfig(text=f"# {header}\n{body}", lines=tuple(lines))
+    data = json.loads(json.dumps(data))
+    body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=flow)
+    header = f"# {tool}; {COMPILED}: `recipe compile` writes it\n"
+    return BackendConfig(text=f"{header}{body}", lines=tuple(found))

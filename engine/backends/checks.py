@@ -65,11 +65,10 @@ def override_problems(
     overrides: Iterable[tuple[str, Json]], vocabulary: Vocabulary
 ) -> tuple[Problem, ...]:
     """Unknown keys (B404), keys the recipe decides (B405) or may not set (B406), wrong values (B407), in order."""
-    found = ((key, _wrong(key, value, vocabulary)) for key, value in overrides)
     return tuple(
         Problem(code=wrong[0], message=wrong[1], path=f"backend.overrides.{key}", hint=wrong[2])
-        for key, wrong in found
-        if wrong is not None
+        for key, value in overrides
+        if (wrong := _wrong(key, value, vocabulary))
     )
 
 

@@ -133,15 +133,15 @@ PLUGINS = "engine.runtime.axolotl_plugin"
 def train_axolotl(launch: Launch) -> Trained:
     """Train, or go on from the last complete checkpoint. StageError B411-B414, B420-B423."""
     together = launch.ranks.size > 1
-    on_cpu = together and launch.setting.device.kind == "cpu"
-    name = LAUNCH if together else CONFIG
+    name, variables = LAUNCH if together else CONFIG, {"AXOLOTL_DO_NOT_TRACK": "1"}
+    if together and launch.setting.device.kind == "cpu":
+        # Else accelerate looks for a GPU for each process.
+        variables["ACCELERATE_USE_CPU"] = "true"
     program = TrainingProgram(
         tool="axolotl",
         # It finds the checkpoint itself.
         command=lambda _: processes.module(CHILD)("axolotl", name),
-        # Nothing is sent; and without the second one accelerate looks for a GPU for each process.
-        variables={"AXOLOTL_DO_NOT_TRACK": "1"}
-        | ({"ACCELERATE_USE_CPU": "true"} if on_cpu else {}),
+        variables=variables,
         folders=(OUTPUT, PREPARED),
         config=axolotl_ranks(launch) if together else None,
         imports=PLUGINS,

@@ -7,16 +7,13 @@ further training from the `config.json` of a local Llama.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import yaml
 
 from engine.backends import base
 from engine.backends.base import (
     BackendConfig,
     CompileInputs,
-    ConfigLine,
     Launch,
     Line,
     Schedule,
@@ -24,9 +21,8 @@ from engine.backends.base import (
 )
 from engine.backends.checks import option_problems, override_problems, soft_problems, vocabulary
 from engine.environment import Device
-from engine.errors import Problem, RecipeError, StageError
+from engine.errors import Problem, StageError
 from engine.files.reading import read_json
-from engine.files.writing import COMPILED
 from engine.recipe.model import Json, Method, PathRef, Recipe, Scratch
 
 NAME = "nanotron"
@@ -75,10 +71,8 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:  #
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    if problems := check(recipe):
-        raise RecipeError(problems)
-    lines = base.with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return BackendConfig(text=_nested(lines), lines=tuple(lines))
+    lines = _lines(recipe, setting)
+    return base.compiled(recipe, lines, f"nanotron {PINNED}", check(recipe), flow=False)
 
 
 def train(launch: Launch) -> Trained:
@@ -205,34 +199,29 @@ def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
 
 def _fall(method: Method, plan: Schedule) -> dict[str, Json]:
     one, rate, steps = method.scheduler, method.learning_rate, max(1, plan.steps - plan.warmup)
+    start: dict[str, Json] = {}
     if isinstance(one, str):
         # Constant is a fall to the same rate.
-        is_constant = one == "constant"
-        return {
-            "lr_decay_style": "linear" if is_constant else one,
-            "lr_decay_steps": steps,
-            "min_decay_lr": rate if is_constant else 0.0,
-        }
-    if one.name == "cosine":
-        return {
-            "lr_decay_style": "cosine",
-            "lr_decay_steps": steps,
-            "min_decay_lr": rate * one.floor,
-        }
-    falling = base.falling_steps(one, plan)
-    return {
-        "lr_decay_style": "linear",
-        "lr_decay_steps": falling,
-        "lr_decay_starting_step": plan.steps - falling,
-        "min_decay_lr": rate * one.floor,
-    }
+        style, floor = ("linear", 1.0) if one == "constant" else (one, 0.0)
+    elif one.name == "cosine":
+        style, floor = "cosine", one.floor
+    else:
+        style, floor, steps = "linear", one.floor, base.falling_steps(one, plan)
+        start = {"lr_decay_starting_step": plan.steps - steps}
+    falls: dict[str, Json] = {"lr_decay_style": style, "lr_decay_steps": steps}
+    return {**falls, **start, "min_decay_lr": rate * floor}
 
 
 def _training(method: Method, setting: CompileInputs) -> Iterator[Line]:
     plan = base.schedule(method, train_rows=setting.train_rows, validation_rows=0)
     steps = base.bounded(method, plan) or "method.epochs"
-    yield "tokens.sequence_length", method.max_length, "method.max_length"
-    yield "tokens.micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
+    yield from base.method_lines(
+        method,
+        {
+            "tokens.sequence_length": "max_length",
+            "tokens.micro_batch_size": "micro_batch_size",
+        },
+    )
     yield "tokens.batch_accumulation_per_replica", base.accumulation(method), "method.batch_size"
     yield "tokens.train_steps", plan.steps, steps
     yield "tokens.val_check_interval", -1, "default: the engine evaluates, on its own rows"
@@ -261,15 +250,3 @@ def _training(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "checkpoints.checkpoint_interval", plan.save_every, "method.evaluations_per_epoch"
     yield "checkpoints.save_final_state", True, "method.keep"
     yield "logging.iteration_step_info_interval", 1, "default: every step is recorded"
-
-
-def _nested(lines: Sequence[ConfigLine]) -> str:
-    data: dict[str, Any] = {}
-    for line in lines:
-        *sections, key = line.key.split(".")
-        place = data
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[key] = line.value
-    body: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-    return f"# nanotron {PINNED}; {COMPILED}: `recipe compile` writes it\n{body}"

@@ -8,8 +8,7 @@ from engine.backends import base
 from engine.backends.base import BackendConfig, CompileInputs, Launch, Line, Trained
 from engine.backends.checks import device_problems, idle_of_adam, override_problems, vocabulary
 from engine.environment import Device, version_of
-from engine.errors import Problem, RecipeError, install_hint
-from engine.files.writing import COMPILED
+from engine.errors import Problem, install_hint
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Json, Method, Preference, Recipe
 
@@ -47,10 +46,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    if problems := check(recipe):
-        raise RecipeError(problems)
-    lines = base.with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return base.to_config(lines, f"trl; {COMPILED}: `recipe compile` writes it")
+    return base.compiled(recipe, _lines(recipe, setting), "trl", check(recipe))
 
 
 def train(launch: Launch) -> Trained:
@@ -69,9 +65,7 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
         if method.kind == "qlora" and setting.device.kind == "cpu":
             yield "repack_4bit", False, "default: gradients of repacked weights are wrong"
         yield from adapter_precision(method)
-        yield "lora_r", method.rank, "method.rank"
-        yield "lora_alpha", method.alpha, "method.alpha"
-        yield "lora_dropout", method.dropout, "method.dropout"
+        yield from base.method_lines(method, base.ADAPTER)
         yield "lora_target_modules", targets(method), "method.target_modules"
         yield from base.adapter_lines(method, OPTION_KEYS)
     elif method.train_only is not None:
@@ -121,8 +115,8 @@ def targets(method: Method) -> Json:
 
 
 def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    yield "per_device_train_batch_size", method.micro_batch_size, "method.micro_batch_size"
-    yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
+    for key in ("per_device_train_batch_size", "per_device_eval_batch_size"):
+        yield key, method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", base.accumulation(method), "method.batch_size"
     plan = base.plan_of(method, setting)
     bound = base.bounded(method, plan)

@@ -19,8 +19,7 @@ from engine.backends.checks import (
     vocabulary,
 )
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
-from engine.errors import Problem, RecipeError, Severity, install_hint
-from engine.files.writing import COMPILED
+from engine.errors import Problem, Severity, install_hint
 from engine.recipe.model import Json, Method, Recipe
 from engine.values import replace
 
@@ -83,14 +82,29 @@ def _not_trained(method: Method) -> Iterator[Problem]:
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    absent = [name for name in REQUIRED if version_of(name) is None]
-    missing = [_problem("B402", f"not installed: {', '.join(absent)}", install_hint("train"))]
-    return (
-        *(missing if absent else []),
-        *_missing(packages()),
-        *_of_device(recipe, device),
-        *_limits(recipe, device),
-    )
+    return tuple(_of_environment(recipe, device))
+
+
+def _of_environment(recipe: Recipe, device: Device) -> Iterator[Problem]:
+    if absent := [name for name in REQUIRED if version_of(name) is None]:
+        yield _problem("B402", f"not installed: {', '.join(absent)}", install_hint("train"))
+    yield from _missing(packages())
+    other = "set backend.name: trl"
+    if device.kind == "mps":
+        yield _problem("B442", "the unsloth backend trains on NVIDIA GPUs and CPUs", other)
+    for problem in device_problems(recipe, device):
+        # Elsewhere it is slow; Unsloth would train in 32 bits without saying so.
+        is_emulated = problem.code == "B410"
+        yield replace(problem, severity=Severity.ERROR) if is_emulated else problem
+    for key, value in recipe.backend.overrides:
+        if device.kind == "cuda":
+            is_replaced = key == "attn_implementation" and value is not None
+        else:
+            is_replaced = device.kind == "cpu" and (key, value) == ("optim", EIGHT_BIT)
+        if is_replaced:
+            message = f"Unsloth chooses `{key}` itself on this device, and would not take `{value}`"
+            at = f"backend.overrides.{key}"
+            yield _problem("B442", message, f"delete the line, or {other}", at)
 
 
 def _missing(found: Mapping[str, str]) -> tuple[Problem, ...]:
@@ -111,38 +125,12 @@ def _missing(found: Mapping[str, str]) -> tuple[Problem, ...]:
     return ()
 
 
-def _of_device(recipe: Recipe, device: Device) -> Iterator[Problem]:
-    if device.kind == "mps":
-        hint = "set backend.name: trl"
-        yield _problem("B442", "the unsloth backend trains on NVIDIA GPUs and CPUs", hint)
-    for problem in device_problems(recipe, device):
-        # Elsewhere it is slow; Unsloth would train in 32 bits without saying so.
-        is_emulated = problem.code == "B410"
-        yield replace(problem, severity=Severity.ERROR) if is_emulated else problem
-
-
-def _limits(recipe: Recipe, device: Device) -> Iterator[Problem]:
-    overrides = dict(recipe.backend.overrides)
-    replaced = {
-        "cuda": ("attn_implementation", overrides.get("attn_implementation")),
-        "cpu": ("optim", EIGHT_BIT),
-    }
-    key, value = replaced.get(device.kind, ("", None))
-    if value is not None and overrides.get(key) == value:
-        message = f"Unsloth chooses `{key}` itself on this device, and would not take `{value}`"
-        hint = "delete the line, or set backend.name: trl"
-        yield _problem("B442", message, hint, f"backend.overrides.{key}")
-
-
 def _problem(code: str, message: str, hint: str, path: str = "backend.name") -> Problem:
     return Problem(code=code, message=message, path=path, hint=hint)
 
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
-    if problems := check(recipe):
-        raise RecipeError(problems)
-    lines = base.with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return base.to_config(lines, f"unsloth {PINNED}; {COMPILED}: `recipe compile` writes it")
+    return base.compiled(recipe, _lines(recipe, setting), f"unsloth {PINNED}", check(recipe))
 
 
 def train(launch: Launch) -> Trained:
@@ -175,9 +163,7 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     asked = method.gradient_checkpointing
     yield "use_gradient_checkpointing", kept or asked, "method.gradient_checkpointing"
     if method.kind != "full":
-        yield "lora_r", method.rank, "method.rank"
-        yield "lora_alpha", method.alpha, "method.alpha"
-        yield "lora_dropout", method.dropout, "method.dropout"
+        yield from base.method_lines(method, base.ADAPTER)
         yield "lora_target_modules", trl.targets(method), "method.target_modules"
         yield "lora_bias", "none", "default: merging takes weights only"
         yield from trl.adapter_precision(method)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from engine.data.splitting.column import PLACES
 from engine.drafting.layout_table import (
     NEARLY,
     PATTERNS,
+    SPLIT,
     TABLE,
     WORDS,
     Columns,
@@ -23,6 +24,7 @@ from engine.drafting.layout_table import (
     Rows,
     columns_of,
     objects,
+    texts,
     without,
 )
 from engine.drafting.profile import LONGEST_LABEL, is_called
@@ -38,32 +40,30 @@ def names_in(path: Path) -> Names | None:
         return None
     try:
         text = "".join(chunks(path, "utf-8", Trouble(path.name)))
-    except DataError:
+        found = _of_json(parse_json(text)) if path.suffix.lower() == ".json" else _of_lines(text)
+    except (DataError, ValueError):
         return None
-    found = _of_json(text) if path.suffix.lower() == ".json" else _of_lines(text)
     is_usable = 2 <= len(found) <= 1000 and len(set(found.values())) == len(found)
     return found if is_usable and max(map(len, found.values())) <= 80 else None
 
 
-def _of_json(text: str) -> dict[int, str]:
-    with suppress(ValueError, TypeError):
-        value: Any = parse_json(text)
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
-            return dict(enumerate(value))
-        if isinstance(value, dict) and all(type(one) is int for one in value.values()):
-            return {code: name for name, code in value.items()}
-        if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
-            return {int(str(code)): name for code, name in value.items()}
-    return {}
+def _of_json(value: Any) -> dict[int, str]:
+    if texts(value):
+        return dict(enumerate(value))
+    if not isinstance(value, dict):
+        return {}
+    if all(type(one) is int for one in value.values()):
+        return {code: name for name, code in value.items()}
+    return {int(code): name for code, name in value.items()} if texts([*value.values()]) else {}
 
 
 def _of_lines(text: str) -> dict[int, str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     coded = [re.fullmatch(r"(\d+)[\s,;:]+(.+)|(.+?)[\s,;:]+(\d+)", line) for line in lines]
     # The first line may name the two columns.
-    at = 1 if coded and coded[0] is None and all(coded[1:]) and len(coded) > 2 else 0
-    found = [one for one in coded[at:] if one]
-    if len(found) == len(lines) - at:
+    coded = coded[1:] if len(coded) > 2 and coded[0] is None else coded
+    found = [one for one in coded if one]
+    if len(found) == len(coded):
         return {int(one[1] or one[4]): (one[2] or one[3]).strip("\"' ") for one in found}
     # A table of several columns says more than names.
     is_table = len(lines) > 2 and all(re.search(r"[,;\t]", line) for line in lines)
@@ -73,48 +73,47 @@ def _of_lines(text: str) -> dict[int, str]:
 def named_labels(rows: Rows, names: Names) -> Recognised:
     """Recognise the column, or the lists, whose numbers are those of the names."""
     for name in sorted(columns_of(rows), key=lambda one: not PATTERNS["labels"].search(one)):
-        values = {
-            # A value that is no number is none of the names.
+        items = [_items(row.get(name)) for row in rows]
+        # A value that is no number is none of the names.
+        codes = {
             int(str(one)) if PATTERNS["code"].fullmatch(str(one)) else -1
-            for row in rows
-            for one in _items(row.get(name)) or [row.get(name)]
-            if one not in (None, "", [])
-        }
-        if len(values) < 2 or not (PATTERNS["labels"].search(name) or len(values) == len(names)):
+            for some in items for one in some if one not in (None, "")
+        }  # fmt: skip
+        if len(codes) < 2 or not (PATTERNS["labels"].search(name) or len(codes) == len(names)):
             continue
         # A list without numbers is counted from 0, and by some tools from 1.
-        first = int(min(names) == 0 and min(values) >= 1 and max(values) == len(names))
-        if {one - first for one in values} <= names.keys():
+        first = int(min(names) == 0 and min(codes) >= 1 and max(codes) == len(names))
+        if {one - first for one in codes} <= names.keys():
             named = {code + first: one for code, one in names.items()}
-            is_listed = any(PATTERNS["codes"].fullmatch(str(row.get(name))) for row in rows)
-            return coded({name: named}, listed=is_listed)
+            return coded({name: named}, listed=any(len(some) > 1 for some in items))
     return None
 
 
 def coded(columns: Mapping[str, Names], *, listed: bool = False) -> Recognised:
     """Return what replaces the numbers in columns by names; `listed` where a row may have several."""
 
-    def named(value: object, names: Names) -> object:
-        found = _named(value, names)
-        return [found] if listed and not isinstance(found, list) else found
+    def turn(row: Row) -> Made:
+        found = dict(row)
+        for name in columns.keys() & row.keys():
+            labels = [_named(one, columns[name]) for one in _items(row[name])]
+            is_list = listed or len(labels) != 1 or isinstance(row[name], list)
+            found[name] = labels if is_list else labels[0]
+        yield found
 
     shown = ", ".join(f"`{name}`" for name in columns)
-    return (
-        lambda row: [{**row, **{key: named(row.get(key), names) for key, names in columns.items() if key in row}}],
-        f"the numbers in {shown} have names",
-    )  # fmt: skip
+    return turn, f"the numbers in {shown} have names"
 
 
-def _items(value: object) -> list[Any] | None:
-    """Return the items of a list, or of a text that lists numbers; None for any other value."""
+def _items(value: object) -> list[Any]:
+    """Return the items of a list, or of a text that lists numbers; any other value is one item."""
     if isinstance(value, str) and PATTERNS["codes"].fullmatch(value):
         return re.split(r"\s*[,;|]\s*", value)
-    return value if isinstance(value, list) else None
+    return value if isinstance(value, list) else [value]
 
 
 def _named(value: object, names: Names) -> object:
-    if (items := _items(value)) is not None:
-        return [_named(one, names) for one in items]
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
     # `datasets` writes -1 where a row has no label.
     if value in (-1, None):
         return None
@@ -151,31 +150,41 @@ def splits(rows: Rows) -> Recognised:
     """A column that says the split in words of its own (`eval`, `tst`), or by yes and no (`is_test`)."""
     for name in filter(may_say_split, columns_of(rows)):
         words = {_lower(row.get(name)) for row in rows}
+        new, why = name, f"`{name}` says the split in other words"
         if flag := PATTERNS["flag of a split"].match(name):
-            if not words & SET or words <= SET or not words <= FLAGS:
-                continue
-            sides = ("test", "train")
-            yes, no = sides[::-1] if flag[1].lower().startswith("train") else sides
+            yes, no = (
+                ("train", "test") if flag[1].lower().startswith("train") else ("test", "train")
+            )
             plain = {word: yes if word in SET else no for word in words}
-            return _renamed(name, "split", plain), f"`{name}` says which rows judge"
-        plain = {word: TABLE["splits"].get(word, word) for word in words}
-        if not PLACES.keys() >= set(plain.values()):
-            continue
-        places = {word: PLACES[one].split for word, one in plain.items()}
-        if "train" not in places.values() or len(set(places.values())) < 2:
-            continue
-        if "holdout" not in places.values():
-            # The only split to judge by judges.
-            plain = {word: "train" if one == "train" else "test" for word, one in places.items()}
-        if any(word != one for word, one in plain.items()):
-            return _renamed(name, name, plain), f"`{name}` says the split in other words"
+            if len(set(plain.values())) < 2 or not words <= FLAGS:
+                continue
+            new, why = SPLIT, f"`{name}` says which rows judge"
+        else:
+            plain = {word: TABLE["splits"].get(word, word) for word in words}
+            places = {word: PLACES[one].split for word, one in plain.items() if one in PLACES}
+            if (
+                len(places) < len(plain)
+                or "train" not in places.values()
+                or len(set(places.values())) < 2
+            ):
+                continue
+            if "holdout" not in places.values():
+                # The only split to judge by judges.
+                plain = {
+                    word: "train" if one == "train" else "test" for word, one in places.items()
+                }
+            if all(word == one for word, one in plain.items()):
+                continue
+
+        def turn(
+            row: Row, name: str = name, new: str = new, plain: Mapping[str, str] = plain
+        ) -> Made:
+            # A column that keeps its name keeps its place.
+            rest = row if new == name else without(row, name)
+            yield {**rest, new: plain[_lower(row.get(name))]}
+
+        return turn, why
     return None
-
-
-def _renamed(name: str, new: str, plain: Mapping[str, str]) -> Callable[[Row], list[Any]]:
-    return lambda row: [
-        {**(row if new == name else without(row, name)), new: plain[_lower(row.get(name))]}
-    ]
 
 
 def plain_name(name: str) -> str:
@@ -231,21 +240,16 @@ def numbered(rows: Rows) -> Recognised:
         # Of two compared answers the scores are no labels.
         if is_called(stem, "label") and not PATTERNS["score of a side"].match(name):
             stems.setdefault(stem, []).append(name)
-
     for stem, columns in stems.items():
-
-        def filled(row: Row, columns: Sequence[str] = columns) -> list[str]:
-            return [str(row.get(name) or "").strip() for name in columns]
-
-        values = list(map(filled, rows))
+        values = [[str(row.get(name) or "").strip() for name in columns] for row in rows]
         empty = sum(not some[-1] for some in values)
         # Several people's labels of one row are there in every row.
         is_seldom = len(columns) > 1 and 0.05 * len(rows) < empty < len(rows)
         if is_seldom and all(len(one) <= LONGEST_LABEL for some in values for one in some):
 
             def turn(row: Row, stem: str = stem, columns: Sequence[str] = columns) -> Made:
-                found = filter(None, filled(row, columns))
-                yield {**without(row, *columns), stem: list(dict.fromkeys(found))}
+                found = (str(row.get(name) or "").strip() for name in columns)
+                yield {**without(row, *columns), stem: list(dict.fromkeys(filter(None, found)))}
 
             return turn, f"`{columns[0]}` to `{columns[-1]}` hold the labels of a row"
     return None
@@ -269,23 +273,28 @@ def flags(rows: Rows) -> Recognised:
         for name in columns_of(rows)
     }
     columns = [
-        n
-        for n, some in words.items()
-        if some <= FLAGS and any(some) and not PATTERNS["no flag"].match(n)
+        name
+        for name, some in words.items()
+        if some <= FLAGS and any(some) and not PATTERNS["no flag"].match(name)
     ]
-    used = [name for name in columns if words[name] & SET]
     # Two such columns may be a label and a remark on the row.
     fewest = 3 if any(map(PATTERNS["no flag of two"].match, columns)) else 2
-    others = [n for n in words if n not in columns and is_called(n, "label")]
     has_classes = any(
-        2 <= len({str(row.get(name)) for row in rows}) <= len(rows) // 4 for name in others
+        2 <= len({str(row.get(name)) for row in rows}) <= len(rows) // 4
+        for name in words
+        if name not in columns and is_called(name, "label")
     )
-    if not fewest <= len(columns) <= 100 or len(used) < 2 or has_classes:
+    used = sum(bool(words[name] & SET) for name in columns)
+    if not fewest <= len(columns) <= 100 or used < 2 or has_classes:
         return None
     return (
-        lambda row: [{**without(row, *columns), "labels": [n for n in columns if _lower(row.get(n)) in SET]}],
+        lambda row: [{**without(row, *columns), "labels": _set_in(row, columns)}],
         f"{len(columns)} columns of 0 and 1 are labels, from `{columns[0]}` on",
-    )  # fmt: skip
+    )
+
+
+def _set_in(row: Row, names: Iterable[str]) -> list[str]:
+    return [name for name in names if _lower(row.get(name)) in SET]
 
 
 def has_flags(rows: Rows, at: Columns) -> Columns | None:
@@ -294,29 +303,27 @@ def has_flags(rows: Rows, at: Columns) -> Columns | None:
     words = {_lower(flag) for value in values for flag in value.values()}
     if len(values[0]) < 2 or not words <= FLAGS or any(v.keys() != values[0].keys() for v in values):  # fmt: skip
         return None
-    found = [_set_in(value) for value in values]
+    found = [_set_in(value, value) for value in values]
     is_usable = len({one for some in found for one in some}) > 1
     return {"is_one": all(len(some) == 1 for some in found)} if is_usable else None
 
 
-def _set_in(value: Row) -> list[str]:
-    return [str(name) for name, flag in value.items() if _lower(flag) in SET]
-
-
 def set_flags(row: Row, at: Columns) -> Made:
-    found = _set_in(row[at["name"]])
+    found = _set_in(row[at["name"]], row[at["name"]])
     if found or not at["is_one"]:
         yield {**row, at["name"]: found[0] if at["is_one"] else found}
 
 
 def _are_named(values: Sequence[Any]) -> bool:
     items = [item for some in values for item in some] if all(map(objects, values)) else []
-    names = [item["name"] for item in items if isinstance(item.get("name"), str)]
-    is_plain = not any(
-        item.keys() & MORE or any(isinstance(one, Mapping | list) for one in item.values())
+    names = {item["name"] for item in items if isinstance(item.get("name"), str)}
+    is_plain = all(
+        isinstance(item.get("name"), str)
+        and not item.keys() & MORE
+        and not any(isinstance(one, Mapping | list) for one in item.values())
         for item in items
     )
-    return is_plain and len(names) == len(items) and 0 < 2 * len(set(names)) <= len(names)
+    return is_plain and 0 < 2 * len(names) <= len(items)
 
 
 def names_of_objects(row: Row, at: Columns) -> Made:
@@ -326,18 +333,14 @@ def names_of_objects(row: Row, at: Columns) -> Made:
 def refuse_choices(rows: Rows) -> None:
     """Refuse questions with choices, one of which is right. RecipeError R030."""
     names = {name.lower(): name for name in columns_of(rows)}
-    listed = [name for name in WORDS["lists of choices"] if name in names]
-    has_list = any(isinstance(row[names[name]], list | Mapping) for row in rows for name in listed)
+    listed = [names[name] for name in WORDS["lists of choices"] if name in names]
+    has_list = any(isinstance(row[name], list | Mapping) for row in rows for name in listed)
     found = map(PATTERNS["choice"].match, names)
     letters = "".join(sorted(one[1].lower() for one in found if one))
-    has_series = len(letters) > 2 and letters in (
-        "abcdef"[: len(letters)],
-        "0123456"[: len(letters)],
-        "123456"[: len(letters)],
+    has_series = len(letters) > 2 and any(
+        series.startswith(letters) for series in ("abcdef", "0123456", "123456")
     )
-    is_asked = not names.keys().isdisjoint(WORDS["question"]) and not names.keys().isdisjoint(
-        WORDS["right"]
-    )
+    is_asked = all(not names.keys().isdisjoint(WORDS[what]) for what in ("question", "right"))
     if is_asked and (has_list or has_series or "choices" in rows[0].get("question", ())):
         raise RecipeError.one(
             "R030",

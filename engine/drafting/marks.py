@@ -20,7 +20,8 @@ from engine.drafting.layout_table import (
 )
 
 Made = Iterator[dict[str, Any]]
-Spans = tuple[tuple[int, int, str], ...]
+Spans = list[dict[str, Any]]
+"""Marked parts as objects that a recipe can name."""
 
 
 def are_tags(tags: Sequence[str], share: float = 1.0) -> bool:
@@ -29,19 +30,14 @@ def are_tags(tags: Sequence[str], share: float = 1.0) -> bool:
     return marks > 0 and sum(bool(PATTERNS["tag"].match(tag)) for tag in tags) >= share * len(tags)
 
 
-def named_spans(spans: Spans | None) -> list[dict[str, Any]]:
-    """Return marked parts as objects that a recipe can name."""
-    return [{"start": start, "end": end, "label": name} for start, end, name in spans or ()]
-
-
 def marked_text(parts: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return a row of the parts of a text, each with its name; one without a name is not marked."""
     text, spans = "", []
     for part, name in parts:
         if name:
-            spans.append((len(text), len(text) + len(part), name))
+            spans.append({"start": len(text), "end": len(text) + len(part), "label": name})
         text += part
-    return {"text": text, "spans": named_spans(tuple(spans))}
+    return {"text": text, "spans": spans}
 
 
 def text_of_words(words: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
@@ -62,45 +58,44 @@ def text_of_words(words: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
     return marked_text(parts)
 
 
-def spans_of(value: object, size: int, *, least: int = 1) -> Spans | None:
+def spans_of(value: object, size: int) -> Spans | None:
     """Return the marked parts that a list holds, of a text of so many characters; None where it holds other things.
 
-    A part is an object with a start, an end and a name, or a list of two whole numbers and a name; its end is at least
-    so much after its start.
+    A part is an object with a start, an end and a name, or a list of two whole numbers and a name.
     """
     if isinstance(value, Mapping):
-        inner = value.get("entities", value.get("spans"))
-        return spans_of(inner, size) if isinstance(inner, list) else None
+        value = value.get("entities", value.get("spans"))
     if not isinstance(value, list):
         return None
-    found = [_span(item) for item in value]
-    spans = tuple(one for one in found if one and 0 <= one[0] <= one[1] - least <= size - least)
-    return spans if len(spans) == len(found) else None
+    spans = [span for item in value if (span := _span(item))]
+    are_inside = all(0 <= span["start"] < span["end"] <= size for span in spans)
+    return spans if are_inside and len(spans) == len(value) else None
 
 
-def _span(item: object) -> tuple[int, int, str] | None:
+def _span(item: object) -> dict[str, Any] | None:
+    start: int | None
+    end: int | None
     if isinstance(item, list | tuple):
         numbers = [one for one in item if type(one) is int]
-        names = [one for one in item if isinstance(one, str)]
         # With the text of the part beside its name, the name is the last.
-        return (numbers[0], numbers[1], names[-1]) if len(numbers) == 2 and names else None
-    if not isinstance(item, Mapping):
+        name = next((one for one in reversed(item) if isinstance(one, str)), "")
+        start, end = numbers if len(numbers) == 2 else (None, None)
+    elif isinstance(item, Mapping):
+        # Label Studio and SageMaker keep the place below a key of its own.
+        flat = {str(key).lower(): value for key, value in _flattened(item)}
+        pairs = (flat[key] for key in WORDS["pairs"] if isinstance(flat.get(key), list))
+        pair = next((one for one in pairs if [type(each) for each in one] == [int, int]), None)
+        start, end = pair or (
+            next((flat[key] for key in WORDS[what] if type(flat.get(key)) is int), None)
+            for what in ("starts", "ends")
+        )
+        named = map(flat.get, WORDS["names"])
+        alone = (one[0] if isinstance(one, list) and len(one) == 1 else one for one in named)
+        name = next((one for one in alone if isinstance(one, str) and one), "")
+    else:
         return None
-    # Label Studio and SageMaker keep the place below a key of its own.
-    flat = {str(key).lower(): value for key, value in _flattened(item)}
-    for key in WORDS["pairs"]:
-        pair = flat.get(key)
-        if isinstance(pair, list) and len(pair) == 2 and all(type(one) is int for one in pair):
-            flat |= {"start": pair[0], "end": pair[1]}
-            break
-    start, end = (
-        next((flat[key] for key in WORDS[what] if type(flat.get(key)) is int), None)
-        for what in ("starts", "ends")
-    )
-    named = map(flat.get, WORDS["names"])
-    alone = (one[0] if isinstance(one, list) and len(one) == 1 else one for one in named)
-    name = next((one for one in alone if isinstance(one, str) and one), "")
-    return (start, end, name) if start is not None and end is not None and name else None
+    is_whole = start is not None and end is not None and bool(name)
+    return {"start": start, "end": end, "label": name} if is_whole else None
 
 
 def _flattened(item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -142,11 +137,7 @@ def has_other_names(rows: Rows, at: Columns) -> bool:
 def marked(row: Row, at: Columns) -> Made:
     spans = spans_of(row.get(at["marks"]) or [], len(row[at["text"]]))
     if spans is not None:
-        yield {**row, at["marks"]: named_spans(spans)}
-
-
-RESULTS: Final = ("annotations", "completions")
-"""Keys of a task of Label Studio that hold what people marked."""
+        yield {**row, at["marks"]: spans}
 
 
 def _objects(value: object) -> list[Mapping[str, Any]]:
@@ -155,10 +146,11 @@ def _objects(value: object) -> list[Mapping[str, Any]]:
 
 
 def label_studio(row: Row, _: Columns) -> Made:
-    kept = (one for key in RESULTS for one in _objects(row.get(key)) if not one.get("was_cancelled"))  # fmt: skip
-    if (first := next(kept, None)) is None:
+    people = [*_objects(row.get("annotations")), *_objects(row.get("completions"))]
+    kept = [one for one in people if not one.get("was_cancelled")]
+    if not kept:
         return
-    results = _objects(first.get("result"))
+    results = _objects(kept[0].get("result"))
     found: dict[str, Any] = {k: v for k, v in row["data"].items() if isinstance(v, str)}
     size = max(map(len, found.values()), default=0)
     marks: list[dict[str, Any]] = []
@@ -175,7 +167,7 @@ def label_studio(row: Row, _: Columns) -> Made:
         if "start" in value:
             label = (value.get("labels") or value.get("hypertextlabels") or [""])[0]
             marks.append({"start": value["start"], "end": value.get("end"), "label": str(label)})
-    spans = {"spans": named_spans(spans_of(marks, size))} if marks or not results else {}
+    spans = {"spans": spans_of(marks, size) or []} if marks or not results else {}
     yield {**found, **spans}
 
 

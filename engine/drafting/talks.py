@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
@@ -13,21 +12,18 @@ from engine.drafting.layout_table import (
     TABLE,
     WORDS,
     Columns,
-    Recognised,
     Row,
     Rows,
     columns_of,
     texts,
-    turned,
     without,
 )
 
 Made = Iterator[dict[str, Any]]
 SYSTEMS: Final = ("systemInstruction", "system_instruction", "system")
-SIDES: Final = {"first": 0, "second": 1, "0": 0}
 
 
-def turns_of(pairs: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+def _turns_of(pairs: Sequence[Sequence[str]]) -> list[dict[str, str]]:
     return [
         {"role": who, "content": what}
         for pair in pairs
@@ -35,26 +31,40 @@ def turns_of(pairs: Sequence[Sequence[str]]) -> list[dict[str, str]]:
     ]
 
 
-def of_template(row: Row, at: Columns) -> Made:
-    """Yield the turns of a text in the template of a chat, the first that knows both speakers."""
+def _turns_in(text: str) -> list[dict[str, str]]:
+    """Return the turns of a text in the template of a chat, the first that knows both speakers; none without one."""
     known = {**ROLES, **TABLE["marks of roles"]}
     for template in TABLE["templates"].values():
-        found = re.findall(template, row[at["name"]], re.DOTALL)
         # The prompt for the next answer ends many such texts.
         turns = [
             {"role": known.get(who.lower(), ""), "content": what.strip()}
-            for who, what in found
+            for who, what in re.findall(template, text, re.DOTALL)
             if what.strip()
         ]
         roles = [turn["role"] for turn in turns]
         if {"user"} <= set(roles) <= {"system", "user", "assistant"} and roles[-1] == "assistant":
-            yield {**without(row, at["name"]), "messages": turns}
-            return
+            return turns
+    return []
+
+
+def of_template(row: Row, at: Columns) -> Made:
+    if turns := _turns_in(row[at["name"]]):
+        yield {**without(row, at["name"]), "messages": turns}
+
+
+def transcribed(row: Row, _: Columns) -> Made:
+    sides = {key: _turns_in(row[key]) for key in ("chosen", "rejected")}
+    if all(sides.values()):
+        yield sides
 
 
 def alpaca_text(row: Row, at: Columns) -> Made:
     if found := PATTERNS["text of Alpaca"].search(row[at["name"]]):
         yield {key: value or "" for key, value in found.groupdict().items()}
+
+
+def _lower(value: object) -> str:
+    return str(value).strip().lower()
 
 
 def _joined(turn: Row) -> str:
@@ -94,7 +104,7 @@ def of_turns(row: Row, at: Columns) -> Made:
     texts = row[at["name"]]
     # A last question without an answer teaches nothing.
     pairs = list(zip(texts[::2], texts[1::2], strict=False))
-    yield {**without(row, at["name"]), "messages": turns_of(pairs)}
+    yield {**without(row, at["name"]), "messages": _turns_of(pairs)}
 
 
 def has_no_other_text(rows: Rows, _: Columns) -> bool:
@@ -105,7 +115,7 @@ def with_history(row: Row, _: Columns) -> Made:
     asked = "\n".join(filter(None, (row["instruction"], row.get("input"))))
     system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
     rounds = [*(row["history"] or []), [asked, row["output"]]]
-    yield {"messages": [*system, *turns_of(rounds)]}
+    yield {"messages": [*system, *_turns_of(rounds)]}
 
 
 def alpaca_names(row: Row, at: Columns) -> Made:
@@ -156,62 +166,40 @@ def ranked(row: Row, at: Columns) -> Made:
     )
 
 
-def compared(rows: Rows) -> Recognised:
-    """Two columns of answers to a prompt, and one that says which is better, or two that give each its score."""
-    names = columns_of(rows)
-    sides = sorted(name for name in names if re.fullmatch(WORDS["ANSWER"], name))
-    prompt = next((n for known in WORDS["prompts"] for n in names if n.lower() == known), "")
-    if (
-        len(sides) != 2
-        or not prompt
-        or not all(name in row for row in rows for name in (*sides, prompt))
-    ):
-        return None
-    scores: dict[str, Callable[[Row], Sequence[float]]] = {}
-    for winner in (name for name in names if re.fullmatch(WORDS["WINNER"], name)):
-        words = {str(row[winner]).strip().lower() for row in rows}
-        # Places of a list, where no third value says which of them is a tie.
-        are_places = {"0", "1"} <= words and "2" not in words
-        read = partial(_won, winner=winner, sides=sides, are_places=are_places)
-        scores[f"`{winner}` says"] = read
-    for pattern in WORDS["MARKS"]:
-        marks = sorted(name for name in names if re.fullmatch(pattern, name))
-        if len(marks) == 2:
-            scores[f"`{marks[0]}` and `{marks[1]}` say"] = partial(_marks, marks=marks)
-
-    def turn(row: Row, read: Callable[[Row], Sequence[float]]) -> Made:
-        yield from _compared(row[prompt], [row[name] for name in sides], read(row))
-
-    for what, of_row in scores.items():
-        by = partial(turn, read=of_row)
-        if sum(bool(turned(by, row)) for row in rows) >= 0.5 * len(rows):
-            return by, f"{what} which of `{sides[0]}` and `{sides[1]}` is better"
-    return None
+def are_compared(rows: Rows, at: Columns) -> Columns | None:
+    """Recognise two answers, and no third; `are_places` where a column says the place of the better one."""
+    words = {_lower(row[at["winner"]]) for row in rows} if "winner" in at else set()
+    sides = [name for name in columns_of(rows) if re.fullmatch(WORDS["ANSWER"], name)]
+    # Places of a list, where no third value says which of them is a tie.
+    are_places = {"0", "1"} <= words and "2" not in words
+    return {"are_places": are_places} if len(sides) == 2 else None
 
 
-def _won(row: Row, *, winner: str, sides: Sequence[str], are_places: bool) -> Sequence[float]:
-    """Return the scores of both answers; nothing for a tie."""
-    text, names = str(row.get(winner)).strip().lower(), [name.lower() for name in sides]
-    side: int | None = None
+def won(row: Row, at: Columns) -> Made:
+    """Yield the answer that is named as the better one, and the other; nothing for a tie."""
+    text, sides = _lower(row[at["winner"]]), [at["one"], at["two"]]
+    names = [name.lower() for name in sides]
+    found = PATTERNS["side"].match(text)
     if text in names:
         side = names.index(text)
-    elif are_places or {name[-1] for name in names} == {"0", "1"}:
-        side = int(text) if text in ("0", "1") else None
-    elif found := PATTERNS["side"].match(text):
+    elif at["are_places"] or {name[-1] for name in names} == {"0", "1"}:
+        side = {"0": 0, "1": 1}[text]
+    elif found:
         side = 0 if found[1] or found[3] else 1
     else:
-        side = SIDES.get(text)
-    return () if side is None else (side == 0, side == 1)
+        side = {"first": 0, "second": 1, "0": 0}[text]
+    yield from _compared(row[at["prompt"]], [row[name] for name in sides], [1 - side, side])
 
 
-def _marks(row: Row, *, marks: Sequence[str]) -> Sequence[float]:
-    words = [str(row.get(mark) or 0).lower() for mark in marks]
-    return [float({"true": "1", "false": "0"}.get(word, word)) for word in words]
+def scored(row: Row, at: Columns) -> Made:
+    words = [_lower(row.get(at[mark]) or 0) for mark in ("first", "second")]
+    scores = [float({"true": "1", "false": "0"}.get(word, word)) for word in words]
+    yield from _compared(row[at["prompt"]], [row[at["one"]], row[at["two"]]], scores)
 
 
 def are_thumbs(rows: Rows, at: Columns) -> bool:
     good, bad = set(WORDS["good"]), set(WORDS["bad"])
-    values = {str(row[at["thumb"]]).strip().lower() for row in rows}
+    values = {_lower(row[at["thumb"]]) for row in rows}
     # Which is a shape that recipes read.
     is_shape = at["thumb"] in ("label", "kto_tag") and all(
         isinstance(row[at["thumb"]], bool) for row in rows
@@ -221,23 +209,11 @@ def are_thumbs(rows: Rows, at: Columns) -> bool:
 
 
 def thumbed(row: Row, at: Columns) -> Made:
-    is_good = str(row.get(at["thumb"])).strip().lower() in WORDS["good"]
+    is_good = _lower(row[at["thumb"]]) in WORDS["good"]
     if at["prompt"] == "messages":
         yield {"messages": row["messages"], "label": is_good}
     else:
         yield {"prompt": row[at["prompt"]], "completion": row[at["answer"]], "label": is_good}
-
-
-def transcribed(row: Row, _: Columns) -> Made:
-    sides = {key: PATTERNS["speaker"].split(row[key])[1:] for key in ("chosen", "rejected")}
-    if all(len(parts) > 2 for parts in sides.values()):
-        yield {
-            key: [
-                {"role": ROLES[who.lower()], "content": what.strip()}
-                for who, what in zip(parts[::2], parts[1::2], strict=True)
-            ]
-            for key, parts in sides.items()
-        }
 
 
 def _alternate(value: object) -> bool:

@@ -19,7 +19,7 @@ from engine.drafting.inputs import GivenFile, Inputs, settled
 from engine.drafting.label_columns import may_say_split, splits
 from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.profile import Profile, is_called, profile_of
-from engine.drafting.reading import Reading, readings_of
+from engine.drafting.reading import Reading, local, readings_of
 from engine.drafting.reshape import reshaped
 from engine.drafting.roles import are_classes
 from engine.drafting.value_shapes import NoRowsError
@@ -54,7 +54,7 @@ class Gathered(Value):
 def written(rows: Sequence[Values], file: Path, whys: Sequence[str], notes: Sequence[str]) -> Gathered:  # fmt: skip
     """Return rows that are to be written to a file, and why."""
     made = (Row(origin=f"{file.name}:{at}", values=values) for at, values in enumerate(rows, 1))
-    reading = Reading(path=file, format="jsonl", why="; ".join(whys))
+    reading = Reading(ref=local(file), format="jsonl", why="; ".join(whys))
     return Gathered(
         readings=(reading,), profile=profile_of([("", made)]), rows=tuple(rows), whys=tuple(whys), notes=tuple(notes)
     )  # fmt: skip
@@ -68,11 +68,11 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
     files = [(file, drafted_encoding(file.path, encoding)) for file in inputs.parts]
     western = [file.path.name for file, coding in files if coding == WESTERN]
     note = note_of_encoding(western, encoding, WESTERN)
-    are_texts = all(file.is_document for file, _ in files)
-    readings, more = ([_text(*one) for one in files], []) if are_texts else _readings(files)
+    readings, more = _readings(files)
     notes = [*inputs.notes, *([note] if note else []), *more]
     sample = [row.values for row in islice(readings[0].rows(), LOOKED_AT)]
     classes = list(dict.fromkeys(reading.label for reading in readings if reading.label))
+    are_texts = all(file.is_document for file, _ in files)
     are_labels = are_texts or (bool(classes) and are_classes(classes, sample))
     whys = list(dict.fromkeys(reading.why for reading in readings if reading.made is not None))
     if must_write and not whys:
@@ -108,25 +108,6 @@ def _are_plain(readings: Sequence[Reading], sample: Sequence[Values], inputs: In
     return not may_be_split or not splits([row.values for one in readings for row in one.rows()])
 
 
-def _text(file: GivenFile, encoding: str) -> Reading:
-    """Return a file that is one row: its text, and its parts that a file of brat beside it marks."""
-    row: dict[str, Any] = {"file": file.path.name, "text": text_of(file.path, encoding)}
-    why = "each file is a text, in the folder of its class" if file.label else "each file is a text"
-    marks = file.path.with_suffix(".ann")
-    if marks.is_file():
-        # A text without marks has an empty file beside it.
-        lines = text_of(marks).splitlines() if marks.stat().st_size else []
-        row["spans"] = [
-            {"label": one[1], "start": int(one[2]), "end": int(one[3])}
-            for line in lines
-            if (one := re.match(r"T\d+\t(\S+) (\d+)(?: \d+;\d+)* (\d+)\t", line))
-        ]
-        why = "each text has its marks in a file beside it (.ann), as brat writes them"
-    return Reading(
-        path=file.path, format="text", into=file.into, label=file.label, made=(row,), why=why
-    )
-
-
 def _readings(files: Files) -> tuple[list[Reading], list[str]]:
     """Return how each file is read, and of several which are left out: those without rows, and those of another table.
 
@@ -136,21 +117,15 @@ def _readings(files: Files) -> tuple[list[Reading], list[str]]:
     notes: list[str] = []
     empty: NoRowsError | None = None
     for file, encoding in files:
-        if file.beside:
-            some: Sequence[Reading] = [Reading(
-                path=file.path, format="lines", says_format=True, encoding=encoding,
-                beside=file.beside, why="lines of several files belong together",
-            )]  # fmt: skip
-        else:
-            try:
-                some = readings_of(file.path, encoding=encoding, is_class=bool(file.label))
-            except NoRowsError as error:
-                empty, some = error, ()
-                notes.append(f"{file.path.name} is left out: it holds no rows of named columns")
+        try:
+            some = _readings_of(file, encoding)
+        except NoRowsError as error:
+            empty, some = error, ()
+            notes.append(f"{file.path.name} is left out: it holds no rows of named columns")
         readings += [replace(r, into=r.into or file.into, label=file.label) for r in some]
     if empty is not None and not readings:
         raise empty
-    if len({reading.path for reading in readings}) < 2:
+    if files[0][0].is_document or len({reading.path for reading in readings}) < 2:
         return readings, notes
     columns = [
         Counter(str(name) for row in islice(reading.rows(), 50) for name in row.values)
@@ -169,6 +144,32 @@ def _readings(files: Files) -> tuple[list[Reading], list[str]]:
     # The file that was to judge may be left out.
     kept, more = settled(kept)
     return kept, [*notes, *more]
+
+
+def _readings_of(file: GivenFile, encoding: str) -> Sequence[Reading]:
+    if file.beside:
+        why = "lines of several files belong together"
+        return [
+            Reading(
+                ref=local(file.path), format="lines", says_format=True, encoding=encoding,
+                columns=file.beside, why=why,
+            )
+        ]  # fmt: skip
+    if not file.is_document:
+        return readings_of(file.path, encoding=encoding, is_class=bool(file.label))
+    row: dict[str, Any] = {"file": file.path.name, "text": text_of(file.path, encoding)}
+    why = "each file is a text, in the folder of its class" if file.label else "each file is a text"
+    marks = file.path.with_suffix(".ann")
+    if marks.is_file():
+        # A text without marks has an empty file beside it.
+        lines = text_of(marks).splitlines() if marks.stat().st_size else []
+        row["spans"] = [
+            {"label": one[1], "start": int(one[2]), "end": int(one[3])}
+            for line in lines
+            if (one := re.match(r"T\d+\t(\S+) (\d+)(?: \d+;\d+)* (\d+)\t", line))
+        ]
+        why = "each text has its marks in a file beside it (.ann), as brat writes them"
+    return [Reading(ref=local(file.path), format="text", made=(row,), why=why)]
 
 
 WHY: Final = (

@@ -15,8 +15,9 @@ from engine.drafting.binary_files import COLUMNAR, WORKBOOKS
 from engine.drafting.encodings import text_of
 from engine.drafting.label_columns import Names, names_in
 from engine.drafting.layout_table import PATTERNS
-from engine.drafting.reading import Reading, split_in, split_named
+from engine.drafting.reading import Reading, local, split_in, split_named
 from engine.errors import DataError
+from engine.recipe.model import ColumnFile
 from engine.recipe.text.paths import SUFFIXES, suffix_of, unpacked_name
 from engine.recipe.text.paths import names_in as entries_of
 from engine.recipe.text.words import did_you_mean, nearest_file
@@ -58,8 +59,8 @@ class GivenFile(Value):
     """The class that its name, or its folder's, says."""
     is_document: bool = False
     """Whether the whole file is one row."""
-    beside: tuple[tuple[str, Path], ...] = ()
-    """(column, file) of those that are read line by line beside it."""
+    beside: tuple[ColumnFile, ...] = ()
+    """Those that are read line by line beside it."""
 
     @property
     def suffix(self) -> str:
@@ -237,9 +238,15 @@ def _beside(parts: list[GivenFile]) -> list[GivenFile]:
     main = _role_of_texts({role: groups[0][role].path for role in roles}) if are_alike else None
     if main is None or len(parts) != len(groups) * len(roles):
         return []
-    others = [role for role in roles if role != main]
     return [
-        replace(group[main], beside=tuple((role, group[role].path) for role in others))
+        replace(
+            group[main],
+            beside=tuple(
+                ColumnFile(column=role, written=group[role].path.name, ref=local(group[role].path))
+                for role in roles
+                if role != main
+            ),
+        )
         for group in groups
     ]
 

@@ -35,31 +35,20 @@ from engine.drafting.table_text import (
 from engine.drafting.value_shapes import NoRowsError, arrays_in, rows_of_value, rows_of_yaml
 from engine.errors import DataError
 from engine.files.reading import parse_json
-from engine.recipe.model import ColumnFile, PathRef, Source
+from engine.recipe.model import PathRef, Source
 from engine.recipe.text.paths import format_of, suffix_of
-from engine.values import Value, replace
+from engine.values import replace
 
 HEAD: Final = 1 << 20
 """Characters by which the form of a file is recognised."""
 
 
-class Reading(Value):
-    """A file, or a part of one, as a source of the recipe would say it."""
+class Reading(Source):
+    """A file, or a part of one, as a source of the recipe says it."""
 
-    path: Path
-    format: str
-    """As the reader calls it."""
+    ref: PathRef
     says_format: bool = False
     """Whether the recipe must say the format: the name does not tell it, or tells another."""
-    header: tuple[str, ...] = ()
-    records: str = ""
-    encoding: str = "utf-8"
-    delimiter: str = ""
-    """Of a csv whose columns a comma does not divide."""
-    quoting: str = "auto"
-    beside: tuple[tuple[str, Path], ...] = ()
-    """(column, file) of files that are read line by line beside this one."""
-    into: str = ""
     why: str = ""
     """What was seen, where it is not the usual."""
     label: str = ""
@@ -67,24 +56,25 @@ class Reading(Value):
     made: Sequence[Mapping[str, Any]] | None = None
     """Its rows, where no source of a recipe reads them."""
 
-    def source(self) -> Source:
-        return Source(
-            ref=PathRef(path=self.path, written=self.path.name),
-            format=self.format, header=self.header, encoding=self.encoding, quoting=self.quoting,  # type: ignore[arg-type]
-            records=self.records, explode="", weight=1.0, into=self.into, delimiter=self.delimiter,  # type: ignore[arg-type]
-            config="", split="", hub_file="",
-            columns=tuple(
-                ColumnFile(column=name, written=file.name, ref=PathRef(path=file, written=file.name))
-                for name, file in self.beside
-            ),
-        )  # fmt: skip
+    @property
+    def path(self) -> Path:
+        return self.ref.path
+
+    @property
+    def beside(self) -> dict[str, Path]:
+        """The files that are read line by line beside it, by their columns."""
+        return {one.column: one.ref.path for one in self.columns if isinstance(one.ref, PathRef)}
 
     def rows(self) -> Iterator[Row]:
         """Its rows; DataError with what is wrong with them, after the last."""
         name = self.path.name
         if self.made is None:
-            return read_rows(self.path, self.source(), beside=dict(self.beside), name=name)
+            return read_rows(self.path, self, beside=self.beside, name=name)
         return (Trouble(name).row(f"#{at}", values) for at, values in enumerate(self.made, 1))
+
+
+def local(path: Path) -> PathRef:
+    return PathRef(path=path, written=path.name)
 
 
 def readings_of(
@@ -100,7 +90,7 @@ def readings_of(
         return (_made(path, rows_of_workbook(path)),)
     if suffix in COLUMNAR:
         found = rows_of_columns(path, suffix)
-        return (_made(path, found) if found else Reading(path=path, format="parquet"),)
+        return (_made(path, found) if found else Reading(ref=local(path), format="parquet"),)
     # No rows are made of lines of JSON and of XML: their beginning shows how they are read.
     is_held = format_of(path.name) not in ("jsonl", "xml") and path.stat().st_size <= LARGEST
     text = text_of(path, encoding, most=None if is_held else HEAD)
@@ -111,7 +101,7 @@ def readings_of(
 
 
 def _made(path: Path, found: tuple[Sequence[Mapping[str, Any]], str]) -> Reading:
-    made = Reading(path=path, format="jsonl", made=found[0], why=found[1])
+    made = Reading(ref=local(path), format="jsonl", made=found[0], why=found[1])
     lengths = RowLengths()
     for row in made.rows():
         lengths.add(row)
@@ -151,7 +141,7 @@ def _as_source(path: Path, text: str, encoding: str) -> tuple[Reading, ...]:
     elif found == "lines" and divider_of(head, ",") and not named:
         found, why = "csv", "its columns are divided by commas"
     reading = Reading(
-        path=path, format=found, says_format=found != named, encoding=encoding, why=why,
+        ref=local(path), format=found, says_format=found != named, encoding=encoding, why=why,
         delimiter=delimiter,
     )  # fmt: skip
     if found in ("csv", "tsv"):
@@ -168,7 +158,7 @@ def _as_source(path: Path, text: str, encoding: str) -> tuple[Reading, ...]:
     return (reading,)
 
 
-def _format(head: str, named: str | None) -> tuple[str, str]:
+def _format(head: str, named: str | None) -> tuple[Any, str]:
     """Return the format, and why where the name does not tell it."""
     lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
     first = lines[0].lstrip() if lines else ""

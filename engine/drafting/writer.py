@@ -170,7 +170,7 @@ class Writer(Value):
             "format": reading.format if reading.says_format else "",
             "delimiter": reading.delimiter,
             "quoting": reading.quoting if reading.quoting != "auto" else "",
-            "columns": {name: _relative(file, self.target) for name, file in reading.beside},
+            "columns": {name: _relative(p, self.target) for name, p in reading.beside.items()},
             "header": list(reading.header),
             "encoding": reading.encoding if reading.encoding != "utf-8" else "",
             "records": reading.records,

@@ -234,20 +234,22 @@ class ColumnFile(Value):
 
 class Source(Value):
     ref: Reference
-    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "text", "xml"]
-    header: tuple[str, ...]
-    encoding: str
-    quoting: Literal["auto", "double", "none"]
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "text", "xml"] = (
+        "auto"
+    )
+    header: tuple[str, ...] = ()
+    encoding: str = "utf-8"
+    quoting: Literal["auto", "double", "none"] = "auto"
     """`auto`: double quotes for csv, none for tsv."""
-    config: str
-    split: str
-    hub_file: str
+    config: str = ""
+    split: str = ""
+    hub_file: str = ""
     """Hub data sets: one file of the repository instead of a configuration; empty for none."""
-    records: str
+    records: str = ""
     """JSON: key path of the array whose items are rows; XML: the element of a row; empty for the top."""
-    explode: str
-    columns: tuple[ColumnFile, ...]
-    weight: float
+    explode: str = ""
+    columns: tuple[ColumnFile, ...] = ()
+    weight: float = 1.0
     """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
     into: Literal["", "train", "validation", "holdout"] = ""
     split_at: Literal["", "blank_lines"] = ""

@@ -145,9 +145,10 @@ class RowFile(Value):
         source = Source(
             ref=PathRef(path=path, written=str(path)),
             format=cast("Format", format_),
-            header=(), encoding=written_in, config="", split="", hub_file="",
-            quoting=quoting, delimiter=delimiter, records="", explode="", columns=(), weight=1.0,
-        )  # fmt: skip
+            encoding=written_in,
+            quoting=quoting,
+            delimiter=delimiter,
+        )
         written = template or model.task.task.input
         return cls(
             path=path,

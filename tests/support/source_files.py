@@ -12,23 +12,7 @@ from engine.recipe.model import PathRef, Source
 
 def source(**changes: Any) -> Source:
     """Return a source with every default, but for `changes`."""
-    fields: dict[str, Any] = {
-        "ref": PathRef(path=Path("/x"), written="x"),
-        "format": "auto",
-        "header": (),
-        "encoding": "utf-8",
-        "quoting": "auto",
-        "config": "",
-        "split": "",
-        "hub_file": "",
-        "records": "",
-        "explode": "",
-        "columns": (),
-        "weight": 1.0,
-        "into": "",
-        **changes,
-    }
-    return Source(**fields)
+    return Source(**{"ref": PathRef(path=Path("/x"), written="x"), **changes})
 
 
 def read(folder: Path, name: str, content: bytes, **changes: Any) -> list[dict[str, Any]]:

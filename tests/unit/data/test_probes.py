@@ -22,21 +22,7 @@ def cached(*_: Any) -> Any:
 
 
 def source(path: Path) -> Source:
-    return Source(
-        ref=PathRef(path=path, written=path.name),
-        format="auto",
-        header=(),
-        encoding="utf-8",
-        quoting="auto",
-        config="",
-        split="",
-        hub_file="",
-        records="",
-        explode="",
-        columns=(),
-        weight=1.0,
-        into="",
-    )
+    return Source(ref=PathRef(path=path, written=path.name))
 
 
 def written(tmp_path: Path, rows: list[dict[str, Any]], kind: Any, **probe: Any) -> Probe:

@@ -36,9 +36,9 @@ class Quiet:
 
 def fetched(fields, store):
     ref = HubRef(repo=fields["repo"], revision=fields.get("revision"))
-    source = Source(ref=ref, format=fields.get("format", "auto"), header=(), encoding="utf-8", quoting="auto",
+    source = Source(ref=ref, format=fields.get("format", "auto"),
                     config=fields.get("config", ""), split=fields.get("split", ""),
-                    hub_file=fields.get("file", ""), records="", explode="", weight=1.0, into="",
+                    hub_file=fields.get("file", ""),
                     columns=tuple(ColumnFile(column=column, written=file, ref=ref)
                                   for column, file in fields.get("columns", {}).items()))
     once = lambda name, payload, build: store.put(name, make_key(dict(payload)), build)

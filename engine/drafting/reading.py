@@ -266,15 +266,14 @@ def _commonest_tag(head: str) -> str:
     """Return the outermost element that is repeated within one other: each one is a row."""
     plain = re.sub(r"(?s)<!--.*?-->|<!\[CDATA\[.*?\]\]>", "", head)
     inside: list[str] = []
-    depth = 0
     counts: Counter[tuple[str, ...]] = Counter()
     for close, name, alone in re.findall(r"<(/?)([A-Za-z_][\w:.-]*)[^<>]*?(/?)>", plain):
-        depth = max(0, depth - 1) if close else depth
-        inside = inside[:depth]
-        if not close and depth < 12:
-            counts[*inside, name] += 1
+        if close:
+            del inside[-1:]
+            continue
+        counts[*inside[:12], name] += 1
+        if not alone:
             inside.append(name)
-        depth += not close and not alone
     repeated = [path for path, count in counts.items() if count > 1]
     if repeated:
         return min(repeated, key=lambda path: (len(path), -counts[path]))[-1]

@@ -7,7 +7,7 @@ import pytest
 from limits import LIMITS, _number, _value, rows
 
 from engine.codes import all_codes
-from engine.sources.streams import StreamLimits
+from engine.sources.archive import StreamLimits
 
 
 def test_a_limit_is_what_the_code_has() -> None:

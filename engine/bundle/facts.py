@@ -22,12 +22,12 @@ from engine.environment import Device
 from engine.errors import DataError, EngineError, RecipeError
 from engine.estimate.actuals import error_of
 from engine.evidence import Repeat, StageStatus
+from engine.files.digests import SHA256
 from engine.kinds import AnswerForm
 from engine.lock.accepted_run import RANKS, further_seeds, spread_of, used_versions
 from engine.lock.coherence import (
     HASHES,
     LIKELIHOODS,
-    SHA256,
     Comparing,
     contradictions_of_recipe,
     has_entries,

@@ -59,7 +59,15 @@ def rows_of_run(run: Path, recipe: Recipe) -> bytes | None:
 
 def packed(models: Mapping[str, RowStatistics]) -> bytes | None:
     """Return the table of these models; None where it would be too large."""
-    shown = {name: _as_json(kept) for name, kept in models.items()}
+    shown = {
+        name: {
+            "table": _table_json(kept.table),
+            "plain": None if kept.plain is None else _table_json(kept.plain),
+            "has_shares": kept.has_shares,
+            "answers": list(kept.answers),
+        }
+        for name, kept in models.items()
+    }
     text = json.dumps({"schema": "rows.v1", "models": shown}, separators=(",", ":"))
     found = gzip.compress(text.encode(), mtime=0)
     return found if len(found) <= KEPT and len(text) <= MOST_BYTES else None
@@ -94,15 +102,6 @@ def statistics_of(
         if task.spec.by_likelihood
         else tuple(known.setdefault(answer, len(known)) for answer in answers),
     )
-
-
-def _as_json(kept: RowStatistics) -> dict[str, Any]:
-    return {
-        "table": _table_json(kept.table),
-        "plain": None if kept.plain is None else _table_json(kept.plain),
-        "has_shares": kept.has_shares,
-        "answers": list(kept.answers),
-    }
 
 
 def _table_json(table: Table) -> dict[str, Any]:

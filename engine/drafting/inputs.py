@@ -21,8 +21,7 @@ from engine.recipe.model import ColumnFile
 from engine.recipe.text.paths import SUFFIXES, suffix_of, unpacked_name
 from engine.recipe.text.paths import names_in as entries_of
 from engine.recipe.text.words import did_you_mean, nearest_file
-from engine.sources.archive import unpack
-from engine.sources.streams import StreamLimits, kind_of
+from engine.sources.archive import StreamLimits, kind_of, unpack
 from engine.values import Value, replace
 
 MOST_FILES: Final = 200_000

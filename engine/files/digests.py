@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from engine.files.reading import open_regular, read_json
 from engine.files.writing import is_half, write_text
 
 FILE: Final = "digests.json"
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
 SCHEMA: Final = "digests.v1"
 
 

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import math
-import re
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from statistics import fmean, stdev
 from typing import Any, Final
 
 from engine.evidence import Interval, Metric, Status
+from engine.files.digests import SHA256
 from engine.kinds import AnswerForm
 from engine.lock.file import Accepted, AnswerFacts, Lock, SpreadFacts
 from engine.metrics.predictions import Prediction
@@ -217,7 +217,6 @@ NEAR_NATS: Final = 1e-5
 OF_PROBABILITIES = ("ece", "brier")
 """Metrics of probabilities, which a lock does not hold for each row."""
 FINGERPRINT = 4
-SHA256 = re.compile(r"[0-9a-f]{64}")
 OTHER_HOLDOUT = "the accepted run was judged on another holdout than the one that is recorded"
 _CLOCKS = timedelta(days=1)
 """By which the clocks of two machines may differ."""

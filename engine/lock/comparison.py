@@ -11,9 +11,10 @@ from engine.artifacts import results
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.evidence import FactComparison
+from engine.files.digests import SHA256
 from engine.lock import accepted_run
 from engine.lock.accepted_run import INSTRUCTIONS, RANKS, TRAINER, kind_of, read_basis
-from engine.lock.coherence import SHA256, answer_facts
+from engine.lock.coherence import answer_facts
 from engine.lock.file import Accepted
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import PINS, base_model_mapping

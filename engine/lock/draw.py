@@ -93,13 +93,14 @@ def bind_to_lock(recipe: Recipe, lock: Lock | None, inputs: str) -> ExpectedDraw
         recorded = recorded_rows(recipe, lock) if lock.drawn_with else None
         return ExpectedDraw(match=LockMatch.SAME, digest=lock.drawn_with, recorded=recorded)
     new = draw_of(recipe)
-    keys = [*lock.draw, *(key for key in new if key not in lock.draw)]
-    changed = tuple(
-        _change_text(key, lock.draw.get(key), new.get(key))
-        for key in keys
-        if lock.draw.get(key) != new.get(key)
-    )
-    if changed and not is_drawn_by(lock, recipe):
+    if not is_drawn_by(lock, recipe):
+        keys = [key for key in {**lock.draw, **new} if lock.draw.get(key) != new.get(key)]
+        changed = tuple(
+            f"{key} changed"
+            if key in ("task.input", "data.answer")
+            else f"{key} {lock.draw.get(key, 'none')} -> {new.get(key, 'none')}"
+            for key in keys
+        )
         return ExpectedDraw(match=LockMatch.REDRAWN, changed=changed)
     if not needs_record(recipe.splits):
         return ExpectedDraw(match=LockMatch.OPEN)
@@ -133,12 +134,6 @@ def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:
 def _no_record(recipe: Recipe, why: str) -> DataError:
     path = lock_path(recipe.file)
     return DataError.one("D383", f"`{path.name}` {why}", hint=how_to_restore(path))
-
-
-def _change_text(key: str, old: Any, new: Any) -> str:
-    if key in ("task.input", "data.answer"):
-        return f"{key} changed"
-    return f"{key} {'none' if old is None else old} -> {'none' if new is None else new}"
 
 
 def _digest(value: Any) -> str:

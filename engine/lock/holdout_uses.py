@@ -22,7 +22,6 @@ class _Record(Value):
     digest: str = ""
     looks: Count = 0
     decisions: tuple[Mapping[str, Any], ...] = ()
-    went_on: Mapping[str, Any] = {}
     verdicts: Mapping[str, Mapping[str, Any]] = {}
     """Names of results, by run and stage."""
 
@@ -65,8 +64,7 @@ class HoldoutUses:
         with self._store.lock(digest):
             found = self._read(digest)
             old = replace(found or _Record(), digest=digest)
-            looks, decisions = max(old.looks, known), old.decisions
-            went_on, counted = dict(old.went_on), dict(old.verdicts)
+            looks, decisions, counted = max(old.looks, known), old.decisions, dict(old.verdicts)
             # by an earlier version, which named no results, or in a record that is lost
             is_unknown = any(one.get("run") not in counted for one in decisions)
             is_unknown = is_unknown or (found is None and known > 0)
@@ -80,18 +78,14 @@ class HoldoutUses:
             # one that cannot be read is kept aside: overwritten, the count would start anew without a trace
             if found is None:
                 self._store.move_aside(path)
-            before = _gone_on_from(old, look, verdicts or {})
-            if repeats:
-                before = look["run"]
-            elif before is not None:
-                went_on[before] = look["outcome"]
-            else:
+            before = look["run"] if repeats else _gone_on_from(old, look, verdicts or {})
+            if before is None:
                 decisions, looks = (*decisions, dict(look)), looks + 1
             run = before or look["run"]
             counted[run] = {**counted.get(run, {}), **(verdicts or {})}
             # those before it too: they were made while no machine shared its results, or none was in reach
             looks = max(looks, self._store.shared_looks(digest, decisions))
-            now = replace(old, looks=looks, decisions=decisions, went_on=went_on, verdicts=counted)
+            now = replace(old, looks=looks, decisions=decisions, verdicts=counted)
             text = json.dumps({"schema": SCHEMA, **to_json(now)}, ensure_ascii=False, indent=1)
             with storage_errors(self._store.root):
                 writing.write_text(path, f"{text}\n", below=self._store.root, durable=True)

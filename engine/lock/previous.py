@@ -31,9 +31,6 @@ PAYLOAD = "previous"
 GONE = "the store no longer holds its answers"
 LOCK = "the lock"
 HOLDOUT = "predictions.holdout.jsonl"
-OTHER_ROWS = "its lock is of another holdout than this run's"
-ONLY_HOLDOUT = "the lock holds answers to its holdout only, and with folds every row is judged"
-NO_PROBABILITIES = "the lock holds answers and no probabilities"
 CONTRADICTORY = "the lock contradicts itself"
 
 
@@ -150,10 +147,10 @@ def _of_lock(
     if wrong := "; ".join(contradictions(locked)):
         why_not = f"{CONTRADICTORY}: {wrong}"
     elif recipe.splits.folds:
-        why_not = ONLY_HOLDOUT
+        why_not = "the lock holds answers to its holdout only, and with folds every row is judged"
     # as many rows are not yet the same rows: the lock's answers have no ids that would show it
     elif before is None or locked.splits.get("holdout") != previous.holdout:
-        why_not = OTHER_ROWS
+        why_not = "its lock is of another holdout than this run's"
     elif not before.unknown and (wrong := "; ".join(filter(None, differing.values()))):
         why_not = f"{CONTRADICTORY}: {wrong}"
     if why_not or before is None:
@@ -161,7 +158,8 @@ def _of_lock(
     # The metrics that cannot be compared row by row, and why.
     asked = [drop.metric for drop in recipe.acceptance.over_previous]
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
-    found = {name: NO_PROBABILITIES for name in asked if name in OF_PROBABILITIES}
+    why = "the lock holds answers and no probabilities"
+    found = {name: why for name in asked if name in OF_PROBABILITIES}
     if before.unknown:
         of = f"{before.unknown} of {len(before.rows)} answers"
         why = f"{of} cannot be recovered from the hashes that the lock keeps, so rows cannot be paired"

@@ -104,7 +104,9 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
     if wrong_lock:
         return _not(found, wrong_lock[0])
     # nothing was computed, so nothing was shown; but a false fact of the very model is still named
-    is_same = _is_same_model(run)
+    locked, now = run.accepted, accepted_run.model_digests(run.artifacts)
+    parts = ("adapter", "merged", "files")
+    is_same = bool(locked.adapter) and all(getattr(locked, part) == now[part] for part in parts)
     if found.reused and not (is_same and _untrue(found)):
         files = f"the results of {', '.join(found.reused)} come from the store"
         same = "they have the digests of the lock" if is_same else "they are not the lock's"
@@ -224,12 +226,6 @@ def reused_stages(run: RepeatedRun) -> tuple[str, ...]:
             or datetime.fromisoformat(run.artifacts[record.stage].created) <= finished
         )
     )
-
-
-def _is_same_model(run: RepeatedRun) -> bool:
-    locked, now = run.accepted, accepted_run.model_digests(run.artifacts)
-    parts = ("adapter", "merged", "files")
-    return bool(locked.adapter) and all(getattr(locked, part) == now[part] for part in parts)
 
 
 def _change(one: FactComparison) -> str:

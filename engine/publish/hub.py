@@ -25,7 +25,7 @@ from engine.errors import (
 from engine.publish.card import FILE as SIGNATURE
 from engine.publish.contents import SUMS, Destination, Note, Publication, Published, require_sent
 from engine.render.styled_text import printable
-from engine.sources.hub import fetching, is_of_the_connection
+from engine.sources.hub import fetching, is_of_the_connection, with_hook
 from engine.trust.hosts import Address, parse_address
 from engine.trust.redaction import keep_secret, redacted
 
@@ -216,13 +216,7 @@ def _token_stays_at(address: Address) -> Iterator[None]:
         if (url.scheme, url.host.lower(), port) != (address.scheme, address.host, address.port):
             request.headers.pop("authorization", None)
 
-    def factory() -> Any:
-        client = before()
-        hooks = client.event_hooks
-        client.event_hooks = {**hooks, "request": [*hooks.get("request", ()), keep]}
-        return client
-
-    hub.set_client_factory(factory)
+    hub.set_client_factory(lambda: with_hook(before(), keep))
     try:
         yield
     finally:

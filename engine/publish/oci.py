@@ -136,11 +136,14 @@ WEIGHT_CONFIG: Final = "application/vnd.cncf.model.weight.config.v1.raw"
 DOC: Final = "application/vnd.cncf.model.doc.v1.raw"
 FILE_PATH: Final = "org.cncf.model.filepath"
 REF_NAME: Final = "org.opencontainers.image.ref.name"
-WEIGHTS: Final = (".gguf", ".safetensors")
-DOCS: Final = (
-    *("README.md", "SHA256SUMS", "holdout-counts.json", "report.html", "report.json"),
-    *(ENDING, ".sig", ".cdx.json"),
-)
+KINDS: Final = {
+    WEIGHT: (".gguf", ".safetensors"),
+    DOC: (
+        *("README.md", "SHA256SUMS", "holdout-counts.json", "report.html", "report.json"),
+        *(ENDING, ".sig", ".cdx.json"),
+    ),
+}
+"""How the names of a layer's files end; of the others it is `WEIGHT_CONFIG`."""
 TAG: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}")
 
 
@@ -166,22 +169,13 @@ class Descriptor(Value):
         return {**found, **({"annotations": dict(self.annotations)} if self.annotations else {})}
 
 
-class OciArtifact(Value):
-    """A publication as an artifact."""
-
-    manifest: Descriptor
-    config: Descriptor
-    layers: tuple[Descriptor, ...]
-
-    @property
-    def blobs(self) -> tuple[Descriptor, ...]:
-        return tuple({one.digest: one for one in (self.config, *self.layers)}.values())
-
-
-def artifact_of(publication: Publication) -> OciArtifact:
-    """Return a publication as an artifact; byte-equal for the same one."""
+def artifact_of(publication: Publication) -> tuple[Descriptor, tuple[Descriptor, ...]]:
+    """Return the manifest of a publication and its blobs; byte-equal for the same one."""
     layers = tuple(_layer(file) for file in publication.files)
-    report = publication.report
+    report, gguf = publication.report, publication.file(".gguf")
+    form = {"format": "safetensors"}
+    if publication.forms[0] == "gguf" and gguf is not None:
+        form = {"format": "gguf", "quantization": Path(gguf.name).stem.removeprefix("model-")}
     config = Descriptor.of(
         CONFIG,
         _json(
@@ -194,7 +188,7 @@ def artifact_of(publication: Publication) -> OciArtifact:
                 },
                 "modelfs": {"type": "layers", "diffIds": [one.digest for one in layers]},
                 "config": {
-                    **_format(publication),
+                    **form,
                     "capabilities": {"inputTypes": ["text"], "outputTypes": ["text"]},
                 },
             }
@@ -213,31 +207,19 @@ def artifact_of(publication: Publication) -> OciArtifact:
         "layers": [one.to_json() for one in layers],
         "annotations": annotations,
     }
-    return OciArtifact(
-        manifest=Descriptor.of(MANIFEST, _json(manifest)), config=config, layers=layers
-    )
+    blobs = {one.digest: one for one in (config, *layers)}
+    return Descriptor.of(MANIFEST, _json(manifest)), tuple(blobs.values())
 
 
 def _layer(file: PublishedFile) -> Descriptor:
-    kind = WEIGHT_CONFIG
-    if file.name.endswith(WEIGHTS):
-        kind = WEIGHT
-    elif file.name.endswith(DOCS):
-        kind = DOC
+    kinds = (kind for kind, endings in KINDS.items() if file.name.endswith(endings))
     return Descriptor(
-        media_type=kind,
+        media_type=next(kinds, WEIGHT_CONFIG),
         digest=f"sha256:{file.sha256}",
         size=file.bytes,
         path=file.path,
         annotations={FILE_PATH: file.name, "org.opencontainers.image.title": file.name},
     )
-
-
-def _format(publication: Publication) -> dict[str, str]:
-    gguf = publication.file(".gguf")
-    if publication.forms[0] != "gguf" or gguf is None:
-        return {"format": "safetensors"}
-    return {"format": "gguf", "quantization": Path(gguf.name).stem.removeprefix("model-")}
 
 
 def _json(value: Any) -> bytes:
@@ -265,18 +247,18 @@ class OciLayout(Destination):
 
     def publish(self, publication: Publication, note: Note) -> Published:
         """Write the layout whole or not at all, and read it back. RecipeError, StoreError X830; StoreError X832."""
-        found = artifact_of(publication)
+        manifest, layers = artifact_of(publication)
         with new_folder(self.folder, code="X830", option="--name ./FOLDER") as folder:
             blobs = folder / "blobs" / "sha256"
             blobs.mkdir(parents=True)
-            for one in (*found.blobs, found.manifest):
+            for one in (*layers, manifest):
                 note(one.digest[:19])
                 target = blobs / one.digest.removeprefix("sha256:")
                 if one.path is not None:
                     shutil.copyfile(one.path, target)
                 else:
                     target.write_bytes(one.content or b"")
-            entry = {**found.manifest.to_json(), "artifactType": ARTIFACT}
+            entry = {**manifest.to_json(), "artifactType": ARTIFACT}
             entry["annotations"] = {REF_NAME: self.tag}
             index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
             (folder / "index.json").write_bytes(_json(index))
@@ -287,6 +269,6 @@ class OciLayout(Destination):
                     raise other_file(place, target.name, sent=target.name, found=sha256_of(target))
         return Published(
             place=f"{self.folder}:{self.tag}",
-            digest=found.manifest.digest,
-            read_back=len(found.blobs) + 1,
+            digest=manifest.digest,
+            read_back=len(layers) + 1,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -118,10 +118,10 @@ def _drawn(versions: Versions) -> Iterator[Finding]:
             labels = (versions.old.recipe.task.labels, versions.new.recipe.task.labels)
             if more is not None and set(labels[0]) < set(labels[1]):
                 yield _cause(more.path, REDRAWN, *more.shown)
-        elif any(_is_below(one.path, path) for one in versions.differing):
+        elif below := [one for one in versions.differing if f"{one.path}.".startswith(f"{path}.")]:
             folds = versions.old.recipe.splits.folds and versions.new.recipe.splits.folds
             says = "the folds are dealt anew" if folds else REDRAWN
-            yield _cause(path, says, *_shown(versions, path))
+            yield _cause(path, says, *(_shown(below, path, side) for side in (0, 1)))
 
 
 def _decides(key: str, versions: Versions) -> bool:
@@ -136,17 +136,12 @@ def _decides(key: str, versions: Versions) -> bool:
     return not (key == "splits.holdout" and splits.folds)
 
 
-def _is_below(path: str, top: str) -> bool:
-    return path == top or path.startswith(f"{top}.")
-
-
-def _shown(versions: Versions, path: str) -> Iterator[str]:
-    for side in (0, 1):
-        yield "; ".join(
-            f"{one.path.removeprefix(path).lstrip('.')}: {one.shown[side]}".removeprefix(": ")
-            for one in versions.differing
-            if _is_below(one.path, path) and one.shown[side]
-        )
+def _shown(keys: Sequence[ChangedKey], path: str, side: int) -> str:
+    return "; ".join(
+        f"{one.path.removeprefix(path).lstrip('.')}: {one.shown[side]}".removeprefix(": ")
+        for one in keys
+        if one.shown[side]
+    )
 
 
 def _other_rows(versions: Versions) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -86,16 +86,6 @@ def fetching() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def loading_rows() -> Iterator[None]:
-    from datasets import config
-
-    allows = _Wish.allows and "HF_DATASETS_OFFLINE" not in os.environ
-    # It has a copy of the hub library's flag, made when datasets was imported.
-    with fetching(), _online(config) if allows else contextlib.nullcontext():
-        yield
-
-
-@contextlib.contextmanager
 def _online(library: Any) -> Iterator[None]:
     """Switch a library on: it reads the variable when it is imported, changing the environment comes too late."""
     before, library.HF_HUB_OFFLINE = library.HF_HUB_OFFLINE, False
@@ -106,21 +96,24 @@ def _online(library: Any) -> Iterator[None]:
 
 
 def _limited_client() -> Any:
-    from huggingface_hub.utils._http import default_client_factory  # the default client
+    """Return the default client, which sets the limits that a request leaves open: the library forgets some."""
+    from huggingface_hub.utils._http import default_client_factory
 
-    client = default_client_factory()
+    def limit(request: Any) -> None:
+        given = request.extensions.get("timeout") or {}
+        limits = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS)
+        limits |= dict.fromkeys(("read", "write"), SILENT_SECONDS)
+        limits |= {name: value for name, value in given.items() if value is not None}
+        request.extensions = {**request.extensions, "timeout": limits}
+
+    return with_hook(default_client_factory(), limit)
+
+
+def with_hook(client: Any, hook: Callable[[Any], None]) -> Any:
+    """Return a client of the hub's library that calls `hook` with each request, behind its own."""
     hooks = client.event_hooks
-    client.event_hooks = {**hooks, "request": [*hooks.get("request", ()), _limit]}
+    client.event_hooks = {**hooks, "request": [*hooks.get("request", ()), hook]}
     return client
-
-
-def _limit(request: Any) -> None:
-    """Set the limits that a request leaves open: the library asks for no limit where it forgets one."""
-    given = request.extensions.get("timeout") or {}
-    limits = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS)
-    limits |= dict.fromkeys(("read", "write"), SILENT_SECONDS)
-    set_ones = {name: value for name, value in given.items() if value is not None}
-    request.extensions = {**request.extensions, "timeout": {**limits, **set_ones}}
 
 
 _METADATA: Final = Path(".cache") / "huggingface" / "download"
@@ -134,8 +127,13 @@ def require_digests(folder: Path, repo: str) -> None:
 
     A file without a digest, such as one that came from a cache of an older library, is passed over.
     """
-    for path, digest in sorted(_named(folder)):
-        _require(path, digest, f"{path.relative_to(folder).as_posix()} of `{repo}`")
+    place = folder / _METADATA
+    for metadata in sorted(place.rglob("*.metadata")):
+        name = metadata.relative_to(place).with_suffix("")
+        lines = metadata.read_text(encoding="utf-8", errors="replace").splitlines()
+        digest = lines[1].strip() if len(lines) > 1 else ""
+        if (folder / name).is_file() and _DIGEST.fullmatch(digest):
+            _require(folder / name, digest, f"{name.as_posix()} of `{repo}`")
 
 
 def require_cached(path: Path, repo: str) -> None:
@@ -156,16 +154,6 @@ def digest_of(path: Path, digest: str) -> str:
         while block := stream.read(_BLOCK):
             found.update(block)
         return found.hexdigest()
-
-
-def _named(folder: Path) -> Iterator[tuple[Path, str]]:
-    place = folder / _METADATA
-    for metadata in place.rglob("*.metadata"):
-        path = folder / metadata.relative_to(place).with_suffix("")
-        lines = metadata.read_text(encoding="utf-8", errors="replace").splitlines()
-        digest = lines[1].strip() if len(lines) > 1 else ""
-        if path.is_file() and _DIGEST.fullmatch(digest):
-            yield path, digest
 
 
 def _require(path: Path, digest: str, shown: str) -> None:
@@ -255,9 +243,11 @@ def load_rows(ref: HubRef, config: str, split: str) -> Any:
             hint="start from another folder, or name the folder's files as `path`",
         )
     with _translated_errors(ref):
-        from datasets import load_dataset
+        from datasets import config, load_dataset
 
-        with loading_rows():
+        allows = _Wish.allows and "HF_DATASETS_OFFLINE" not in os.environ
+        # The library has a copy of the hub library's flag, made when it was imported.
+        with fetching(), _online(config) if allows else contextlib.nullcontext():
             loaded: Any = load_dataset(
                 ref.repo,
                 config or None,

@@ -15,6 +15,7 @@ from typing import Any, Final
 from msgspec.structs import asdict
 
 from engine.errors import Problem, StoreError
+from engine.files.digests import SHA256
 from engine.files.reading import read_json
 from engine.store.signature import Origin, origin_of, sign
 from engine.values import Value, fields, to_json
@@ -77,7 +78,6 @@ SCHEMA: Final = "artifact.v1"
 FILES: Final = "files"
 KIND: Final = "artifact"
 TAKEN_FROM: Final = "from"
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Stored(Enum):
@@ -166,7 +166,7 @@ def _entry(described: Any) -> FileEntry:
     if not is_inside or "\\" in entry.name or "\0" in entry.name:
         raise ValueError(f"`{entry.name}` is no name of a file of an artifact")
     # not `isinstance`: JSON's `true` would pass as an int
-    if not _DIGEST.fullmatch(entry.sha256) or type(entry.bytes) is not int:
+    if not SHA256.fullmatch(entry.sha256) or type(entry.bytes) is not int:
         raise ValueError(f"`{entry.name}` has no digest or no size")
     return entry
 

@@ -14,12 +14,12 @@ from typing import Final
 
 from engine.errors import EngineError, Problem, Severity, StoreError
 from engine.files import leases, writing
+from engine.files.digests import SHA256
 from engine.store.manifest import Stored, read_manifest
 from engine.store.remote.transfer import INCOMING
-from engine.store.runs import BEGUN, RECORD, SHARED_KEY, UNFINISHED, Runs, is_ours, read_record
+from engine.store.runs import RECORD, SHARED_KEY, UNFINISHED, Runs, is_ours, read_record
 from engine.store.store import GONE, SCRATCH, Store, storage_errors, storage_problem
 
-_KEY: Final = re.compile(r"[0-9a-f]{64}")
 _LOG: Final = re.compile(
     r"[a-z]+-(\d{4}-\d{2}-\d{2}-\d{6}-)?\d+(-[0-9a-f]{8})?\.(log|events\.jsonl)"
 )
@@ -34,20 +34,24 @@ def remove_leftovers(store: Store) -> None:
         one
         for place in (SCRATCH, INCOMING)
         for one in _inside(root / place)
-        if _KEY.fullmatch(one.name) and store.get(one.name)
+        if SHA256.fullmatch(one.name) and store.get(one.name)
     )
-    for folder in filter(lambda one: _KEY.fullmatch(one.name), (*_inside(root / "tmp"), *over)):
+    for folder in filter(lambda one: SHA256.fullmatch(one.name), (*_inside(root / "tmp"), *over)):
         with contextlib.suppress(OSError, EngineError), store.lock_if_free(folder.name) as is_free:
             if is_free:
                 writing.remove(folder, below=root)
     for folder in _inside(root / SCRATCH):
         # killed while it was deleted
-        if folder.name.endswith(GONE) and _KEY.fullmatch(folder.name.removesuffix(GONE)):
+        if folder.name.endswith(GONE) and SHA256.fullmatch(folder.name.removesuffix(GONE)):
             with contextlib.suppress(OSError):
                 writing.remove(folder, below=root)
     for recipe in _inside(root / "runs"):
         for run in _inside(recipe):
-            _remove_unrecorded(root, run)
+            mark = run / UNFINISHED
+            with contextlib.suppress(OSError):
+                run.rmdir()  # killed before the mark was in it; fails where anything is
+            # of a run that was recorded, the mark alone
+            _remove_abandoned(mark, mark if os.path.lexists(run / RECORD) else run, root)
     for log in _inside(root / "logs"):
         if _LOG.fullmatch(log.name) and log.lstat().st_size == 0:
             _remove_abandoned(log, log, root)
@@ -55,15 +59,6 @@ def remove_leftovers(store: Store) -> None:
     for path in (*_inside(root / "holdouts"), *_inside(root / "measured")):
         if path.suffix == ".part":
             _remove_abandoned(path, path, root)
-
-
-def _remove_unrecorded(root: Path, run: Path) -> None:
-    """Remove the folder of a run that was never recorded; of one that was, the mark that it left."""
-    mark = run / UNFINISHED
-    if run.name.startswith(BEGUN):
-        with contextlib.suppress(OSError):
-            run.rmdir()  # killed before the mark was in it; fails where anything is
-    _remove_abandoned(mark, mark if os.path.lexists(run / RECORD) else run, root)
 
 
 def _remove_abandoned(held: Path, path: Path, root: Path) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,8 +29,6 @@ KIND: Final = "run"
 STAMP: Final = "%Y-%m-%d-%H%M%S"
 """Of a run folder's name: when the run ended, UTC."""
 LENGTH: Final = 17
-BEGUN: Final = ".begun-"
-"""How the name of a run's folder begins before its mark is in it; without the mark nobody holds it."""
 BUNDLED_LOCK = "recipe.lock.json"
 """The lock as it stood when an accepted run ended, in its folder."""
 ACCEPTED = "accepted"
@@ -73,43 +69,32 @@ class Runs:
         with contextlib.suppress(ValueError):  # a folder that somebody has named
             then = datetime.strptime(last, STAMP).replace(tzinfo=UTC)
             now = max(now, then + timedelta(seconds=1))
-        stamp, begun = now.strftime(STAMP), self._begin(recipe_name)
         for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
-            path = self._folder / recipe_name / f"{stamp}-{key[:8]}{suffix}"
-            # asked first, since a folder that is empty would be replaced
-            if os.path.lexists(path):
-                continue
-            try:
-                writing.move(begun, path, below=self._root)
-            except OSError as error:
-                # of two runs that end together one gets the name, the other the next suffix
-                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                    continue
-                self.discard(begun)
-                raise storage_problem(error, self._root) from error
-            _held[path] = _held.pop(begun)
-            return path
-        raise AssertionError(stamp)
+            path = self._folder / recipe_name / f"{now.strftime(STAMP)}-{key[:8]}{suffix}"
+            if not os.path.lexists(path) and self._begin(path):
+                return path
+        raise AssertionError(now)
 
-    def _begin(self, recipe_name: str) -> Path:
+    def _begin(self, run: Path) -> bool:
+        """Make a run folder with its mark, and hold that. False where another run that ended together was first."""
         for _ in range(leases.TRIES):
-            begun = self._folder / recipe_name / f"{BEGUN}{secrets.token_hex(12)}"
             try:
-                writing.make_folder(begun, below=self._root)
-                with writing.open_new(begun / UNFINISHED) as mark:
+                with writing.open_new(run / UNFINISHED, below=self._root) as mark:
                     # the lock belongs to both descriptors, and ends with the process at the latest
                     number = os.dup(mark.fileno())
                 if leases.hold(number):
-                    _held[begun] = number
-                    return begun
+                    _held[run] = number
+                    return True
                 os.close(number)
+            except FileExistsError:
+                return False
             except FileNotFoundError:
                 continue  # somebody took it for abandoned in the moment before it was held
             except OSError as error:
                 with contextlib.suppress(OSError):
-                    begun.rmdir()  # made, but without room for the mark
+                    run.rmdir()  # made, but without room for the mark
                 raise storage_problem(error, self._root) from error
-        raise AssertionError(recipe_name)
+        raise AssertionError(run)
 
     def clear(self, run: Path) -> None:
         if (run / RECORD).exists():

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 import resource
 import shutil
 import stat
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 from engine.errors import EngineError, EnvironmentProblem, Problem, StoreError
 from engine.files import writing
-from engine.files.digests import sha256_of
+from engine.files.digests import SHA256, sha256_of
 from engine.files.reading import read_json
 from engine.process import interrupts
 from engine.store.manifest import (
@@ -43,7 +42,6 @@ Cached = Callable[[str, Mapping[str, Any], Build], Artifact]
 
 SMALL: Final = 1_000_000
 """Bytes of a file that is hashed whenever its artifact is looked at; a larger one when it is used."""
-_KEY: Final = re.compile(r"[0-9a-f]{64}")
 SCRATCH: Final = "scratch"
 GONE: Final = ".gone"
 """Ending of the name of work in progress that is being deleted."""
@@ -93,7 +91,7 @@ class Store:
     def has_scratch(self, key: str) -> bool:
         path = self.root / SCRATCH / key
         # a key may come out of a file that a stage left: it must not be a path
-        if not _KEY.fullmatch(key) or not _is_plain_folder(self.root, path.parent):
+        if not SHA256.fullmatch(key) or not _is_plain_folder(self.root, path.parent):
             return False
         try:
             mode = path.lstat().st_mode

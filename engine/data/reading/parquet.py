@@ -12,7 +12,7 @@ from engine.data.reading.text import LIMITS, MAX_LINE, require_rows, unreadable
 from engine.errors import needs_extra
 from engine.files.reading import open_regular
 from engine.recipe.model import Source
-from engine.sources.streams import kind_of
+from engine.sources.archive import kind_of
 
 MAGIC: Final = b"PAR1"
 MOST_FOOTER: Final = 8 << 20

@@ -23,7 +23,7 @@ from engine.progress import Progress
 from engine.recipe.model import Source
 from engine.recipe.references import source_format
 from engine.recipe.text.paths import FORMATS, SUFFIXES
-from engine.sources.streams import StreamLimits
+from engine.sources.archive import StreamLimits
 from engine.values import replace
 
 LIMITS: Final = StreamLimits()

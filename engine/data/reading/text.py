@@ -13,7 +13,7 @@ from engine.data.reading.row import Row, Trouble
 from engine.errors import DataError
 from engine.files.reading import open_regular, require_data
 from engine.recipe.model import Source
-from engine.sources.streams import CHUNK, DAMAGE, StreamLimits, decompressed, kind_of
+from engine.sources.archive import CHUNK, DAMAGE, StreamLimits, decompressed, kind_of
 
 COLUMN = "text"
 """What the file itself is called as a column."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine.errors import EnvironmentProblem, Problem, Severity
 from engine.files import writing
+from engine.files.digests import SHA256
 from engine.store.manifest import NAME as MANIFEST
 from engine.store.manifest import Artifact, ArtifactFolder, Stored, manifest_text
 from engine.store.remote.objects import (
@@ -34,7 +35,6 @@ FETCHED: Final = frozenset(
     {"package", "package_file", "package_folder", "hub_rows", "base-model", "tokenizer"}
 )
 """Products that each machine fetches from where they are published, and that are no result of anybody."""
-_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Sharing(Value):
@@ -101,7 +101,7 @@ class SharedStore(Store):
             self._seen.add(key)
         is_lacking = found.stored in (Stored.ABSENT, Stored.DAMAGED, Stored.FOREIGN)
         # once in a run: what another machine makes meanwhile is met when ours is given
-        if not is_lacking or key in self._asked or not _KEY.fullmatch(key):
+        if not is_lacking or key in self._asked or not SHA256.fullmatch(key):
             return found
         self._asked.add(key)
         try:

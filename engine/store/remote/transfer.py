@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from engine.files import writing
+from engine.files.digests import SHA256
 from engine.files.reading import parse_json
 from engine.store.manifest import FILES, Artifact, FileEntry, Stored, judged, manifest_record
 from engine.store.remote.objects import ObjectStore, RefusedError
@@ -30,7 +30,6 @@ MOST: Final = 16_000_000
 MOST_FILES: Final = 100_000
 LONGEST_NAME: Final = 255
 """Bytes of a file's or a folder's name: what file systems take."""
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class FilePart(Value):
@@ -89,7 +88,7 @@ def read_shared(content: bytes, key: str, folder: Path) -> SharedManifest:
         found = judged(record["manifest"], folder)
         parts = {str(name): tuple(digests) for name, digests in record["parts"].items()}
         for digest in (one for digests in (parts, *parts.values()) for one in digests):
-            if not _DIGEST.fullmatch(digest):
+            if not SHA256.fullmatch(digest):
                 raise ValueError("a part has no digest")
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("it describes no result") from error

@@ -19,7 +19,7 @@ from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
 from engine.errors import DataError
 from engine.process.limits import processor_time
-from engine.sources.streams import StreamLimits
+from engine.sources.archive import StreamLimits
 from support.source_files import source
 
 NAMES = (

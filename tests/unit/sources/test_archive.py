@@ -14,8 +14,7 @@ import pytest
 import zstandard
 
 from engine.errors import DataError
-from engine.sources.archive import extract, extract_folder
-from engine.sources.streams import StreamLimits
+from engine.sources.archive import StreamLimits, extract, extract_folder
 
 ROWS = b"text\tlabel\r\nfine\tgood\r\n"
 PACK: dict[str, Callable[[bytes], bytes]] = {

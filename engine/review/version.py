@@ -109,11 +109,8 @@ class Revision(Value):
     beside_disk: bool
     """The other version is the working tree: what did not change is on the disk."""
 
-    @property
-    def reader(self) -> Reader:
-        return self._recipe_file
-
-    def _recipe_file(self, path: Path) -> bytes:
+    def reader(self, path: Path) -> bytes:
+        """Return the bytes of a recipe, its parent or its lock."""
         named = self._named(path)
         if named is None:
             # A link that leads out of the repository would have the comment quote somebody's file.

@@ -7,7 +7,6 @@ whoever has the key can write results that are believed here, nobody else.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
@@ -20,7 +19,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from engine.errors import EnvironmentProblem
-from engine.files import user
+from engine.files import leases, user, writing
 from engine.files.reading import read_bytes
 from engine.values import Value, fields
 
@@ -152,24 +151,17 @@ def _read_again(place: Path, *_version: int) -> bytes:
 
 def _make(place: Path) -> bytes:
     """Make the key, for this user alone; of several processes that do so at once the first one's is taken."""
-    partial = place.with_name(f".{NAME}.{secrets.token_hex(8)}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        number = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            with os.fdopen(number, "wb") as stream:
-                stream.write(secrets.token_bytes(SHORTEST))
-                stream.flush()
-                os.fsync(stream.fileno())
-            # a link fails where the name is taken, a rename would overwrite: two processes must not sign with two keys
-            with contextlib.suppress(FileExistsError):
-                try:
-                    os.link(partial, place)
-                except OSError:  # also a file system without hard links
-                    if not place.exists():
-                        partial.replace(place)
+            # one at a time: two processes must not sign with two keys
+            leases.hold(folder)
+            if not os.path.lexists(place):
+                with writing.replacing(place, durable=True, mode=0o600) as stream:
+                    stream.write(secrets.token_bytes(SHORTEST))
         finally:
-            partial.unlink(missing_ok=True)
+            os.close(folder)
     except OSError as error:
         raise _no_key(error.strerror or str(error)) from error
     key = _read(place)

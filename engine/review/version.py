@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.backends import check_backend
 from engine.data.membership import Membership
 from engine.errors import DataError, Place, Problem, RecipeError, Severity
 from engine.files import reading
@@ -21,7 +22,7 @@ from engine.recipe.outside import refuse_leading_out
 from engine.recipe.resolve import check_recipe
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.dump import resolved_mapping
-from engine.recipe.text.extends import extended
+from engine.recipe.text.extends import extended, placed
 from engine.recipe.text.paths import match_listed
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.review.listing import Target, is_pointer, pointer_of
@@ -303,9 +304,6 @@ def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tu
     """Return a version of a recipe, or None where it is not valid, and the problems found in it."""
     recipe, problems = check_recipe(path, read=tree.reader)
     if recipe is not None:
-        from engine.backends import check_backend  # only of a recipe
-        from engine.recipe.text.extends import placed
-
         problems = (*problems, *placed(check_backend(recipe), path, read=tree.reader))
     if recipe is None or any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems

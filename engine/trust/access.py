@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from engine.trust.allowed import Allowed, projects, reading, sending_key, sending_rows
+from engine.trust.allowed import Allowed, projects, reading, sending_key, sending_rows, trusted
 from engine.trust.hosts import Address, is_never_sent
 from engine.trust.project import Project, lies_below, project_of, real_place
 from engine.values import replace
@@ -38,8 +38,6 @@ class AccessCheck:
 
     @cached_property
     def allowed(self) -> Allowed:
-        from engine.trust.allowed import trusted  # only where something is outside
-
         return replace(self.given, references=self.given.references | trusted(self.recipe))
 
     def holds(self, path: Path) -> bool:

@@ -6,14 +6,12 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import SOCK_STREAM, gaierror, getaddrinfo
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.values import Value
-
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
 
 
 class UnsafeAddressError(Exception):
@@ -183,8 +181,6 @@ def parse_host(text: str) -> str:
 
 
 def is_ip(host: str) -> bool:
-    from ipaddress import ip_address  # 10 ms, and few recipes name a server
-
     try:
         ip_address(host)
     except ValueError:
@@ -194,8 +190,6 @@ def is_ip(host: str) -> bool:
 
 def kind_of(address: str) -> AddressKind:
     """Return what kind of place an IP address is; one that carries another inside is never better than that one."""
-    from ipaddress import ip_address
-
     # without its zone, as in `fe80::1%eth0`
     ip = ip_address(address.partition("%")[0])
     inner = _inner(ip)
@@ -217,8 +211,6 @@ def _inner(
     ip: IPv4Address | IPv6Address,
 ) -> IPv4Address | None:
     """Return the IPv4 address that an IPv6 address carries: mapped, compatible, 6to4, Teredo or NAT64."""
-    from ipaddress import IPv4Address
-
     if ip.version == 4:  # IPv4
         return None
     if ip.ipv4_mapped or ip.sixtofour:
@@ -231,8 +223,6 @@ def _inner(
 
 
 def _host(written: str) -> str:
-    from ipaddress import IPv4Address, IPv6Address
-
     if written.startswith("["):
         return str(IPv6Address(written[1:-1]))
     host = written.removesuffix(".")

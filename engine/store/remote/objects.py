@@ -93,12 +93,10 @@ class ObjectStore:
 
     def get(self, name: str, *, limit: int) -> bytes | None:
         """The bytes of an object; None where it is absent. OversizeError beyond `limit`."""
-        import obstore
-
         found = bytearray()
         with _answers():
             try:
-                for chunk in obstore.get(self._client, name).stream():
+                for chunk in self._client.get(name).stream():
                     found += bytes(chunk)
                     # counted, since a server may say another size than it sends
                     if len(found) > limit:
@@ -108,31 +106,26 @@ class ObjectStore:
         return bytes(found)
 
     def create(self, name: str, content: bytes) -> bool:
-        import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         with _answers():
             try:
-                obstore.put(self._client, name, content, mode="create", use_multipart=False)
+                self._client.put(name, content, mode="create", use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 return False
         return True
 
     def size(self, name: str) -> int | None:
-        import obstore
-
         with _answers():
             try:
-                return int(obstore.head(self._client, name)["size"])
+                return int(self._client.head(name)["size"])
             except FileNotFoundError:
                 return None
 
     def names(self, prefix: str, *, limit: int) -> list[str]:
-        import obstore
-
         found: list[str] = []
         with _answers():
-            for page in obstore.list(self._client, prefix):
+            for page in self._client.list(prefix):
                 found += [str(one["path"]) for one in page]
                 if len(found) >= limit:
                     break

@@ -21,7 +21,7 @@ from engine.recipe.model import Recipe
 from engine.render.labels import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
-from engine.sources import base_model_identity, identity, source_identity
+from engine.sources import Identify, base_model_identity, identity, source_identity
 from engine.sources.local import DigestMemory
 from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
@@ -118,7 +118,19 @@ def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
 
     DataError, RecipeError for a local file that cannot be read, or is not the pinned one, and for such a lock.
     """
-    identify = partial(identity, memory=DigestMemory(store.root / "digests.json"))
+    return identified_inputs(
+        recipe,
+        device,
+        partial(identity, memory=DigestMemory(store.root / "digests.json")),
+        lock=read_lock(lock_path(recipe.file)),
+        accepted=tuple(accepted_runs(Runs(store.root), recipe.name)),
+    )
+
+
+def identified_inputs(
+    recipe: Recipe, device: Device, identify: Identify, **known: Any
+) -> PlanInputs:
+    """Return the inputs of a plan by what `identify` says of each reference; `known` are the other fields."""
     return PlanInputs(
         device=device,
         sources=tuple(source_identity(source, identify) for source in recipe.data.sources),
@@ -130,8 +142,7 @@ def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
             for stage in stages_of(recipe)
             for name, found in references_of(stage, recipe).items()
         },
-        lock=read_lock(lock_path(recipe.file)),
-        accepted=tuple(accepted_runs(Runs(store.root), recipe.name)),
+        **known,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.environment import Device
 from engine.evidence.review import Area, Change, Effect, Finding, Review
-from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
+from engine.pipeline.plan import SWEEP, PlanInputs, identified_inputs, plan_run
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import settled
@@ -25,9 +25,9 @@ from engine.review.locks import judge_record, lock_changes, record_notes, with_a
 from engine.review.rows import RowDivider
 from engine.review.version import Side, waivers_of
 from engine.review.weakening import of_keys
-from engine.sources import base_model_identity, identity, source_identity
+from engine.sources import identity
 from engine.sources.local import DigestMemory
-from engine.stages import STAGES, references_of, stages_of
+from engine.stages import STAGES
 from engine.store import Store
 from engine.values import replace
 
@@ -54,18 +54,7 @@ def reruns(versions: Versions, device: Device) -> tuple[str, ...]:
 
 def _keys(side: Side, device: Device) -> Mapping[str, str]:
     recipe, identify = nominal(side.recipe), partial(reference_identity, side=side)
-    inputs = PlanInputs(
-        device=device,
-        sources=tuple(source_identity(source, identify) for source in recipe.data.sources),
-        base_model=base_model_identity(recipe.base_model, identify),
-        references={
-            name: source_identity(found, identify)
-            for stage in stages_of(recipe)
-            for name, found in references_of(stage, recipe).items()
-        },
-        lock=side.lock,
-        nominal=True,
-    )
+    inputs = identified_inputs(recipe, device, identify, lock=side.lock, nominal=True)
     keys = _planned(recipe, inputs)
     if recipe.sweep is None:
         return keys

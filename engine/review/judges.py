@@ -111,9 +111,7 @@ def judges_of(versions: Versions, rows: RowDivider) -> Judges:
         or any(bytes_changed(versions, one) for one in versions.sources)
     ):
         return ""
-    before, after = rows.prepared(versions.old), rows.prepared(versions.new)
-    why_not = after if isinstance(after, str) and not isinstance(before, str) else ""
-    return rows.judges(versions.old, versions.new) or why_not
+    return rows.judges(versions.old, versions.new)
 
 
 def founded(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:

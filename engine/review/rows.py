@@ -101,11 +101,13 @@ class RowDivider:
             for name, rows in _splits(prepared).items()
         }
 
-    def judges(self, old: Side, new: Side) -> JudgedRows | None:
-        """Return what became of the rows that judged, however their texts are made."""
+    def judges(self, old: Side, new: Side) -> JudgedRows | str:
+        """Return what became of the rows that judged, however their texts are made; why only this version has none."""
         before, after = self.prepared(old), self.prepared(new)
-        if isinstance(before, str) or isinstance(after, str):
-            return None
+        if isinstance(before, str):
+            return ""
+        if isinstance(after, str):
+            return after
         was = _answers(before, old.recipe.splits.folds)
         now = _answers(after, new.recipe.splits.folds)
         both = was.keys() & now.keys()

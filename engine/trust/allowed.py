@@ -18,7 +18,7 @@ from engine.files.user import config_folder, state_folder
 from engine.files.writing import write_text
 from engine.trust.hosts import HOSTS, Address, parse_host
 from engine.trust.project import lies_below, real_place
-from engine.values import Value
+from engine.values import Value, from_json
 
 SCHEMA: Final = "trust.v1"
 _FOLDER: Final = "trust"
@@ -205,6 +205,10 @@ def from_options(read: Iterable[str], hosts: Iterable[str], keys: Iterable[str])
     return Allowed(read=places, hosts=named, keys=pairs)
 
 
+class _Settings(Value):
+    projects: tuple[str, ...] | None = None
+
+
 def projects() -> tuple[Path, ...]:
     """RecipeError R313 for settings that are none."""
     file = config_folder() / SETTINGS
@@ -221,17 +225,12 @@ def projects() -> tuple[Path, ...]:
     # a number of 5,000 digits or a 99th month, and lists that are nested too deep
     except (yaml.YAMLError, ValueError, RecursionError):
         raise _no_settings(file, "is no YAML") from None
-    if value is None:
-        return ()
-    if not isinstance(value, dict):
-        raise _no_settings(file, "is no mapping")
-    if odd := sorted(map(str, value.keys() - {"projects"})):
-        raise _no_settings(file, f"there is no setting `{odd[0]}`")
-    found = value.get("projects") or []
-    if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
-        raise _no_settings(file, "`projects` must be a list of folders")
+    try:
+        found = from_json(_Settings, {} if value is None else value)
+    except (TypeError, ValueError) as error:
+        raise _no_settings(file, str(error)) from None
     folders = []
-    for one in found:
+    for one in found.projects or ():
         # a zero byte; the home of a user that is none
         try:
             folder = Path(one).expanduser()

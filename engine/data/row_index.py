@@ -7,7 +7,8 @@ that order: rows are ranked by their content.
 from __future__ import annotations
 
 import hashlib
-import os
+import mmap
+import operator
 import struct
 import tempfile
 import weakref
@@ -16,11 +17,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import InitVar, dataclass, field
 from enum import IntEnum
-from itertools import pairwise
+from itertools import compress, count, islice, pairwise
 from pathlib import Path
 from typing import IO, Final
-
-from engine.data.checks.rows.base import TraitCheck
 
 
 def close_quietly(file: IO[bytes]) -> None:
@@ -29,7 +28,7 @@ def close_quietly(file: IO[bytes]) -> None:
 
 
 class TextColumn:
-    """A text of each row, one after the other in a file: memory holds where each ends."""
+    """A text of each row, one after the other in a file that is mapped: memory holds where each ends."""
 
     def __init__(self, scratch: Path | None = None) -> None:
         # a `with` would end before the rows are read
@@ -37,7 +36,7 @@ class TextColumn:
         # Unlike `__del__`, this also runs at the end of the process, and may be called twice.
         self.close = weakref.finalize(self, close_quietly, self._file)
         self._starts = array("Q", [0])
-        self._is_flushed = True
+        self._mapped: mmap.mmap | bytes = b""
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -45,15 +44,13 @@ class TextColumn:
     def append(self, text: str) -> None:
         written = self._file.write(text.encode(errors="surrogatepass"))
         self._starts.append(self._starts[-1] + written)
-        self._is_flushed = False
 
     def __getitem__(self, row: int) -> str:
-        if not self._is_flushed:
-            self._file.flush()
-            self._is_flushed = True
         start, end = self._starts[row], self._starts[row + 1]
-        # `pread` does not move the position of the file, at which `append` goes on writing.
-        return os.pread(self._file.fileno(), end - start, start).decode(errors="surrogatepass")
+        if end > len(self._mapped):
+            self._file.flush()
+            self._mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._mapped[start:end].decode(errors="surrogatepass")
 
 
 class Texts:
@@ -97,8 +94,8 @@ def drawn(purpose: str, seed: int, key: bytes) -> int:
 
 def starts(order: Sequence[int], *values: Sequence[float]) -> array[int]:
     """Return where in `order` one of the values of the rows changes, from 0 on, and the end."""
-    keys = [tuple(value[row] for value in values) for row in order]
-    changes = (at for at in range(1, len(keys)) if keys[at] != keys[at - 1])
+    keys = list(zip(*(map(value.__getitem__, order) for value in values), strict=True))
+    changes = compress(count(1), map(operator.ne, keys, islice(keys, 1, None)))
     return array("I", [*([0] if keys else []), *changes, len(keys)])
 
 
@@ -109,19 +106,6 @@ def runs(
     yield from (
         (start, end) for start, end in pairwise(starts(order, values)) if end - start >= least
     )
-
-
-@dataclass(slots=True)
-class Traits:
-    """What one check says of every row, as a number of a word."""
-
-    check: TraitCheck
-    words: dict[str, int] = field(default_factory=dict)
-    """The number of each word, in the order in which they were first found."""
-    of: array[int] = field(default_factory=lambda: array("H"))
-
-    def note(self, word: str) -> None:
-        self.of.append(self.words.setdefault(word, len(self.words)))
 
 
 @dataclass(slots=True)
@@ -166,9 +150,10 @@ class Pool:
     """As `key`, of the texts of masked rows before they were masked."""
     known_as: dict[int, int] = field(default_factory=dict)
     """Identities under which rows were recorded while their texts were masked, or not yet; see `identity`."""
-    traits: list[Traits] = field(default_factory=list)
     order: array[int] = field(default_factory=lambda: array("I"))
     """Rows in drawn order, equal texts beside each other; see `arrange`."""
+    copies: list[tuple[int, int]] = field(default_factory=list)
+    """Where in `order` rows of one text begin and end, if it has several."""
 
     def __post_init__(self, scratch: Path | None) -> None:
         self.origin, self.input, self.target = (TextColumn(scratch) for _ in range(3))
@@ -181,7 +166,8 @@ class Pool:
         """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""
         # By the rank in memory first; the texts are on disk and are read only where ranks are equal.
         self.order = array("I", sorted(range(len(self)), key=self.rank.__getitem__))
-        for start, end in runs(self.order, self.rank, least=2):
+        self.copies = list(runs(self.order, self.rank, least=2))
+        for start, end in self.copies:
             self.order[start:end] = array("I", sorted(self.order[start:end], key=self._content))
             if self.is_by_place:
                 last_first = sorted(self.order[start:end], reverse=True)
@@ -207,11 +193,11 @@ class Pool:
         return key
 
     def living(self) -> array[int]:
-        return array("I", (row for row in self.order if self.alive[row]))
+        return array("I", compress(self.order, map(self.alive.__getitem__, self.order)))
 
     def repeated(self) -> Iterator[list[int]]:
         """Yield the living rows of each text that has several, in the order they were read."""
-        for start, end in runs(self.order, self.rank, least=2):
+        for start, end in self.copies:
             rows = sorted(row for row in self.order[start:end] if self.alive[row])
             for place in sorted({self.place[row] for row in rows}) if self.place else (None,):
                 same = [row for row in rows if place is None or self.place[row] == place]

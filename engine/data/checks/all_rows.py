@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
@@ -11,11 +12,15 @@ from heapq import nsmallest
 from typing import Final
 
 from engine.data.checks.findings import ByRow, Preparation, Shown, drop_reason, quote
+from engine.data.checks.rows.base import TraitCheck
+from engine.data.checks.rows.languages import LANGUAGES
+from engine.data.checks.rows.output_format import OUTPUT_FORMAT
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Pool, Texts, runs
 from engine.data.similarity.near import near_duplicates
 from engine.data.splitting.recorded import FRESH
 from engine.kinds import AnswerForm
+from engine.recipe.model import Checks, Task
 
 MOST: Final = 20_000
 """Rows that are looked at: the first ones, as they stand."""
@@ -300,29 +305,38 @@ def _one_of_each_text(work: Preparation) -> array[int]:
     return rows
 
 
+def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
+    """Return the checks that compare rows by a trait and are not off."""
+    # the engine itself writes the answers of other forms
+    more = [OUTPUT_FORMAT] if task.spec.answer is AnswerForm.TEXT else []
+    return tuple(one for one in (LANGUAGES, *more) if getattr(checks, one.name) != "off")
+
+
 def check_traits(work: Preparation) -> None:
     pool = work.pool
-    for traits in pool.traits:
-        check = traits.check
-        words = list(traits.words)
-        living = pool.living()
-        counts = Counter(traits.of[row] for row in living)
-        by_word = {words[number]: count for number, count in counts.items()}
-        odd, message = check.odd(by_word)
+    for check in trait_checks(work.task, work.data.checks):
+        texts = pool.target if check.of_answers else pool.input
+        rows, every = pool.living(), ""
+        if len(rows) > check.most and getattr(work.data.checks, check.name) != "drop":
+            every = f" ({check.most:,} of {len(rows):,} rows were read)"
+            rows = array("I", nsmallest(check.most, rows, key=pool.key.__getitem__))
+        traits = {row: sys.intern(check.trait(texts[row])) for row in rows}
+        counts = Counter(traits.values())
+        odd, message = check.odd(counts)
         if not message:
             continue
-        shown = {traits.words[word]: check.shown(word, by_word) for word in odd}
+        shown = {trait: check.shown(trait, counts) for trait in odd}
         # In the order they were read, so that the examples do not change with the seed.
-        rows = sorted(row for row in living if traits.of[row] in shown)
-        for row in rows:
-            work.findings.row(check.name, pool.origin[row], what=shown[traits.of[row]])
+        found = {row: shown[traits[row]] for row in sorted(rows) if traits[row] in shown}
+        for row, what in found.items():
+            work.findings.row(check.name, pool.origin[row], what=what)
         work.report(
             check.name,
-            len(rows),
-            message=message,
-            examples=((quote(pool, row), f": {shown[traits.of[row]]}") for row in rows),
+            len(found),
+            message=f"{message}{every}",
+            examples=((quote(pool, row), f": {what}") for row, what in found.items()),
             reason=f"odd {drop_reason(check.name)}",
-            rows=rows,
+            rows=found,
         )
 
 

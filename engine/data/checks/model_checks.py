@@ -52,22 +52,23 @@ class LabelMark(Value):
         )
 
 
-def _mark_finder(labels: Iterable[str]) -> Callable[[str], Iterator[tuple[str, str]]]:
-    """Return what yields (label, mark) for every mark in a text."""
+def _mark_finder(labels: Iterable[str]) -> Callable[[str], Sequence[tuple[str, str]]]:
+    """Return what returns (label, mark) for every mark in a text."""
     names: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
     for label in labels:
         if words := tuple(WORD.findall(label.casefold())):
             names[words[0]].append((words, label))
 
-    def marks(text: str) -> Iterator[tuple[str, str]]:
+    def marks(text: str) -> Sequence[tuple[str, str]]:
         folded = text.casefold()
         # Most texts name no label; this spares them the slow search with positions.
-        if len(names) <= FEW:
-            if not any(word in folded for word in names):
-                return
-        elif names.keys().isdisjoint(WORD.findall(folded)):
-            return
-        words = list(WORD.finditer(folded))
+        among = folded if len(names) <= FEW else frozenset(WORD.findall(folded))
+        for word in names:
+            if word in among:
+                return list(in_words(folded, list(WORD.finditer(folded))))
+        return ()
+
+    def in_words(folded: str, words: Sequence[re.Match[str]]) -> Iterator[tuple[str, str]]:
         for at, word in enumerate(words):
             for name, label in names.get(word.group(), ()):
                 span = words[at : at + len(name)]
@@ -92,7 +93,8 @@ def find_label_marks(
     held: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for text, given in rows:
         own = (given,) if isinstance(given, str) else tuple(given)
-        of_label.update(own)
+        for label in own:
+            of_label[label] += 1
         for found in set(marks(text)):
             # A row without labels that holds the mark speaks against its precision and must be counted.
             held[found].update(own or ("",))
@@ -113,12 +115,6 @@ def finder(found: Sequence[LabelMark]) -> Callable[[str], LabelMark | None]:
     known = {(one.label, one.mark): one for one in found}
     marks = _mark_finder(sorted({one.label for one in found}))
     return lambda text: next((known[mark] for mark in marks(text) if mark in known), None)
-
-
-def leakage_message(found: Sequence[LabelMark]) -> str:
-    labels = len({one.label for one in found})
-    what = "1 label is" if labels == 1 else f"{labels:,} labels are"
-    return f"{what} given away by the text itself"
 
 
 def _marks(text: str, start: int, end: int, label: str, place: str) -> Iterator[tuple[str, str]]:
@@ -195,6 +191,7 @@ def check_label_marks(work: Preparation) -> None:
     if not found:
         return
     find, giving = finder(found), []
+    labels = len({one.label for one in found})
     for row in rows:
         given = find(pool.input[row])
         # A mark of another label does not give this row's label away.
@@ -204,7 +201,7 @@ def check_label_marks(work: Preparation) -> None:
     work.report(
         "label_in_input",
         len(giving),
-        message=leakage_message(found),
+        message=f"{several(labels, 'label is', 'labels are')} given away by the text itself",
         examples=(one.message() for one in found),
         reason="label given away",
         rows=giving,

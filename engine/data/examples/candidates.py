@@ -6,13 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from engine.data.checks.findings import Preparation, Quote, Rejects, drop_reason
-from engine.data.checks.rows.base import RowCheck, TraitCheck, rows_that
+from engine.data.checks.rows.base import RowCheck, rows_that, texts
 from engine.data.checks.rows.control_characters import CONTROL_CHARACTERS, MOJIBAKE, TEMPLATE_TOKENS
-from engine.data.checks.rows.languages import LANGUAGES
-from engine.data.checks.rows.output_format import OUTPUT_FORMAT
 from engine.data.checks.rows.personal_data import PERSONAL_DATA, mask
 from engine.data.examples.answers import READING_ERRORS
 from engine.data.examples.chat_formats import shape_of
@@ -21,7 +20,7 @@ from engine.data.examples.template import Fill, Filled, MissingColumnError, Unus
 from engine.data.examples.unusable_rows import UnusableRows
 from engine.data.kinds import filler
 from engine.data.reading.row import Row, several
-from engine.data.row_index import Assignment, Traits, drawn
+from engine.data.row_index import Assignment, drawn
 from engine.data.splitting.column import (
     GroupSpellings,
     NoMarkError,
@@ -31,22 +30,20 @@ from engine.data.splitting.column import (
     place_of,
     seconds_of,
 )
-from engine.kinds import AnswerForm
-from engine.recipe.model import Checks, Task
+from engine.recipe.model import Checks
 
 ROW_CHECKS: Final = (MOJIBAKE, CONTROL_CHARACTERS, TEMPLATE_TOKENS, PERSONAL_DATA)
+
+
+def answer_key(target: str, payload: str) -> int:
+    """Return 64 bits of an answer, as the pool keeps them."""
+    content = target.encode(errors="surrogatepass") + payload.encode("ascii")
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
 
 
 def row_checks(checks: Checks) -> tuple[RowCheck, ...]:
     """Return the checks that look at one row and are not off; `mask` looks for nothing."""
     return tuple(one for one in ROW_CHECKS if getattr(checks, one.name) not in ("off", "mask"))
-
-
-def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
-    """Return the checks that compare rows by a trait and are not off."""
-    # the engine itself writes the answers of other forms
-    more = [OUTPUT_FORMAT] if task.spec.answer is AnswerForm.TEXT else []
-    return tuple(one for one in (LANGUAGES, *more) if getattr(checks, one.name) != "off")
 
 
 class RowCollector:
@@ -60,10 +57,11 @@ class RowCollector:
         self._unusable = UnusableRows(work)
         self._fills: dict[int, Fill] = {}
         self._strata: dict[tuple[str, ...], int] = {}
+        # Labels are few and stand in many rows; texts are neither.
+        self._answer_key = lru_cache(answer_key) if work.task.labels else answer_key
         self._groups, self._times = GroupSpellings(work.splits.seed), TimeSpellings()
         self._masked, self._masked_values = Rejects(), 0
         self._checks = [(check, Rejects()) for check in row_checks(work.data.checks)]
-        self._pool.traits += map(Traits, trait_checks(work.task, work.data.checks))
 
     def add(self, row: Row) -> None:
         """Turn a row into a candidate, or count why it is none."""
@@ -88,9 +86,9 @@ class RowCollector:
                 self._masked.add(row.origin)
                 self._masked_values += count
                 self._findings.row(PERSONAL_DATA.name, row.origin, masked=count)
-        dropped_by = []
+        dropped_by, read = [], texts(masked)
         for check, rejects in self._checks:
-            what = check.look(masked)
+            what = check.look(read)
             if what is None:
                 continue
             rejects.add(Quote(len(self._pool), row.origin, what))
@@ -117,11 +115,9 @@ class RowCollector:
             self._strata[filled.labels] = len(self._strata)
             pool.strata.append(filled.labels)
         pool.stratum.append(self._strata[filled.labels])
-        # 64 bits, as the pool keeps them; the payload too, since two answers may share their first text.
-        answer = hashlib.blake2b(filled.target.encode(errors="surrogatepass"), digest_size=8)
-        if filled.payload:
-            answer.update(json.dumps(filled.payload, sort_keys=True).encode("ascii"))
-        pool.answer.append(int.from_bytes(answer.digest()))
+        # The payload too, since two answers may share their first text.
+        payload = json.dumps(filled.payload, sort_keys=True) if filled.payload else ""
+        pool.answer.append(self._answer_key(filled.target, payload))
         pool.source.append(row.source)
         pool.alive.append(1)
         key = content_key(filled.input)
@@ -131,8 +127,6 @@ class RowCollector:
         pool.rank.append(drawn("split", work.splits.seed, key))
         if work.data.sample is not None:
             pool.sample.append(drawn("sample", work.data.sample.seed, key))
-        for traits in pool.traits:
-            traits.note(traits.check.trait(filled))
         pool.origin.append(row.origin)
         pool.input.append(filled.input)
         pool.target.append(filled.target)

@@ -67,16 +67,14 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
 
 
 def example_line(example: Example) -> str:
-    always = {"id": example.id, "origin": example.origin, "input": example.input}
-    more = {
-        "labels": list(example.labels),
-        "payload": dict(example.payload),
-        "group": example.group,
-        "repeat": example.repeat if example.repeat != 1 else None,
-        "fold": example.fold,
-    }
-    given = {key: value for key, value in more.items() if value}
-    return f"{_encode({**always, 'target': example.target, **given})}\n"
+    written: dict[str, Any] = {"id": example.id, "origin": example.origin}
+    written |= {"input": example.input, "target": example.target}
+    repeat = example.repeat if example.repeat != 1 else 0
+    more = (example.labels, dict(example.payload), example.group, repeat, example.fold)
+    for key, value in zip(("labels", "payload", "group", "repeat", "fold"), more, strict=True):
+        if value:
+            written[key] = value
+    return f"{_encode(written)}\n"
 
 
 def iter_examples(path: Path) -> Iterator[Example]:

@@ -19,7 +19,7 @@ from engine.data.checks.findings import Findings, Preparation
 from engine.data.examples.candidates import RowCollector
 from engine.data.examples.example import Example, content_id, normalised, write_examples
 from engine.data.reading.sources import source_names
-from engine.data.row_index import SPAN, Assignment, Pool, drawn, runs
+from engine.data.row_index import SPAN, Assignment, Pool, drawn
 from engine.data.splitting.splits import Division
 from engine.evidence import DataSummary, Firewall, Recorded, SourceSummary, SplitSummary
 from engine.recipe.methods import asked_sizes
@@ -127,7 +127,7 @@ SORTED_IN_MEMORY: Final = 500_000
 def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
     """Return, for each used row whose text and answer stand before it, how often they do."""
     found: dict[int, int] = {}
-    for start, end in runs(pool.order, pool.rank, least=2):
+    for start, end in pool.copies:
         used = [row for row in pool.order[start:end] if places[row]]
         seen: Counter[tuple[str, str]] = Counter()
         # The holdout counts first: a copy that is added to training does not change the ids of the holdout.
@@ -201,8 +201,8 @@ def split_digest(rows: Iterable[tuple[str, str]], scratch: Path | None = None) -
             is_last = len(ordered) < SORTED_IN_MEMORY
             parts.append(ordered if is_last else _on_disk(ordered, stack, scratch))
         # A merge of sorted parts: the digest is that of all lines sorted at once, in bounded memory.
-        for line in heapq.merge(*parts):
-            digest.update(line.encode(errors="surrogatepass"))
+        for some in batched(heapq.merge(*parts), 1000, strict=False):
+            digest.update("".join(some).encode(errors="surrogatepass"))
     return digest.hexdigest()
 
 

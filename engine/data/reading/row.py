@@ -89,7 +89,9 @@ class RowLengths:
         return self._counts.total()
 
     def add(self, row: Row) -> None:
-        length = characters(row.values)
+        length = 0
+        for value in row.values.values():
+            length += len(value) if isinstance(value, str) else characters(value)
         self._counts[length] += 1
         if length > self._longest[0]:
             self._longest = length, row.origin

@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.data.checks.findings import Preparation, Quote, Shown
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Assignment, Pool, Texts, runs
+from engine.data.row_index import Assignment, Pool, Texts
 from engine.data.similarity.near import SIMILAR, Match, leaks
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
@@ -47,7 +47,7 @@ def shared_texts(work: Preparation) -> Shared:
     shared, pool = Shared(), work.pool
     if not pool.place:
         return shared
-    for start, end in runs(pool.order, pool.rank, least=2):
+    for start, end in pool.copies:
         rows = [row for row in pool.order[start:end] if pool.alive[row]]
         steering = any(pool.place[row] == Assignment.VALIDATION for row in rows)
         if steering:

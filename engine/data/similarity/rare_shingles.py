@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.data.similarity.near import SHINGLE, comparable
 
 Hashes = NDArray[np.uint64]
-SHARED: Final = 4
+SHARED: Final = 8
 """Rare shingles that a candidate has at least, where the text has so many."""
 BATCH: Final = 200_000
 """Characters that are hashed at once."""
@@ -24,6 +24,8 @@ MOST: Final = 2_000_000
 """Meetings of a batch with the index that are held at once; the batch is halved above."""
 BITS: Final = 22
 """Of a hash, by which most shingles are found not to be in the index."""
+GAP: Final = "\0" * (SHINGLE - 1)
+"""Between two texts, so that no shingle joins them; with another one, it is the shingle of an empty text."""
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = np.uint64(0xFF51AFD7ED558CCD)
 
@@ -76,9 +78,9 @@ class RareShingles:
     def _among(self, batch: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str, int]]:
         if not batch:
             return
-        gap = "\0" * SHINGLE  # between two texts, so that no shingle joins them
-        hashes = _hashes("".join(f"{text}{gap}" for _, text in batch))
-        ends = np.cumsum([len(text) + SHINGLE for _, text in batch])
+        texts = [text or "\0" for _, text in batch]
+        hashes = _hashes("".join(f"{text}{GAP}" for text in texts))
+        ends = np.cumsum([len(text) + len(GAP) for text in texts])
         at = np.flatnonzero(self._is_there[hashes >> np.uint64(64 - BITS)])
         first = np.searchsorted(self._keys, hashes[at], "left")
         counts = np.searchsorted(self._keys, hashes[at], "right") - first

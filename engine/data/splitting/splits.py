@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-from engine.data.row_index import SPAN, Assignment, Pool, runs
+from engine.data.row_index import SPAN, Assignment, Pool
 from engine.data.splitting.folds import divide_by_fold
 from engine.data.splitting.groups import Chosen, Units, split_problem, stratify, take, units_of
 from engine.data.splitting.recorded import JUDGING, RecordedDivision, RecordedSplits, divide_held
@@ -187,7 +187,7 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
     if units.by != "text":
         # A text is in one split only: of copies the one in the holdout stays, then that in validation.
         places = division.places
-        for start, end in runs(pool.order, pool.rank, least=2):
+        for start, end in pool.copies:
             rows = [row for row in pool.order[start:end] if places[row]]
             strictest = max((places[row] for row in rows), default=Assignment.NONE)
             for row in rows:

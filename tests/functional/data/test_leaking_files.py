@@ -19,7 +19,6 @@ TASK = {
     "kind": "classification",
     "instruction": "How does the writer feel?",
     "input": "{tweet}",
-    "labels": ["negative", "neutral", "positive"],
     "output": "text",
 }
 SLOW = dict.fromkeys(("label_errors", "languages", "near_duplicates"), "off")
@@ -29,24 +28,24 @@ needs_naija = pytest.mark.skipif(
 )
 
 
-def asked(folder: Path, **checks: str) -> Any:
-    files = {"train.tsv.gz": "train", "dev.tsv": "validation", "test.tsv.gz": "holdout"}
-    sources = [
-        {"path": str(SHARED_DATA / "naijasenti_pcm" / name), "into": into}
-        for name, into in files.items()
-    ]
+def asked(folder: Path, data: str, files: tuple[str, str, str], labels: str, **checks: str) -> Any:
+    places = zip(files, ("train", "validation", "holdout"), strict=True)
+    sources = [{"path": str(SHARED_DATA / data / name), "into": into} for name, into in places]
     return recipe(
         folder,
-        task=TASK,
+        task={**TASK, "labels": labels.split()},
         data={"sources": sources, "label": {"column": "label"}, "checks": {**SLOW, **checks}},
         splits={"by": "files"},
     )
 
 
+NAIJA = ("naijasenti_pcm", ("train.tsv.gz", "dev.tsv", "test.tsv.gz"), "negative neutral positive")
+
+
 @needs_naija
 def test_a_leaking_test_file_is_refused_with_every_row_listed(tmp_path: Path) -> None:
     with pytest.raises(UnfitDataError) as caught:
-        run(asked(tmp_path), tmp_path)
+        run(asked(tmp_path, *NAIJA), tmp_path)
 
     leak = next(problem for problem in caught.value.problems if problem.code == "D310")
     assert "926 in train (112 of them with another label)" in leak.message
@@ -60,9 +59,8 @@ def test_a_leaking_test_file_is_refused_with_every_row_listed(tmp_path: Path) ->
 
 @needs_naija
 def test_with_drop_the_holdout_stays_whole_and_nothing_of_it_is_trained_on(tmp_path: Path) -> None:
-    workdir, made = run(
-        asked(tmp_path, leakage="drop", conflicting_labels="drop", duplicates="drop"), tmp_path
-    )
+    drops: dict[str, Any] = dict.fromkeys(("leakage", "conflicting_labels", "duplicates"), "drop")
+    workdir, made = run(asked(tmp_path, *NAIJA, **drops), tmp_path)
     summary = from_json(DataSummary, json.loads((workdir / "summary.json").read_text("utf-8")))
     kept = read_examples(holdout_of(made).file("holdout.jsonl"))
     seen = [*read_examples(workdir / "train.jsonl"), *read_examples(workdir / "validation.jsonl")]
@@ -79,22 +77,9 @@ def test_with_drop_the_holdout_stays_whole_and_nothing_of_it_is_trained_on(tmp_p
     not (SHARED_DATA / "indonlu_emot_id").is_dir(), reason="needs ../shared/data/indonlu_emot_id"
 )
 def test_a_masked_test_file_is_refused_as_a_holdout(tmp_path: Path) -> None:
-    files = {"train.csv.gz": "train", "valid.csv": "validation", "test_masked_label.csv": "holdout"}
-    sources = [
-        {"path": str(SHARED_DATA / "indonlu_emot_id" / name), "into": into}
-        for name, into in files.items()
-    ]
-    labels = ["anger", "fear", "happy", "love", "sadness"]
-    masked = recipe(
-        tmp_path,
-        task={**TASK, "labels": labels},
-        data={
-            "sources": sources,
-            "label": {"column": "label"},
-            "checks": {**SLOW, "leakage": "drop", "conflicting_labels": "drop"},
-        },
-        splits={"by": "files"},
-    )
+    files = ("train.csv.gz", "valid.csv", "test_masked_label.csv")
+    drops: dict[str, Any] = dict.fromkeys(("leakage", "conflicting_labels"), "drop")
+    masked = asked(tmp_path, "indonlu_emot_id", files, "anger fear happy love sadness", **drops)
     with pytest.raises(UnfitDataError) as caught:
         run(masked, tmp_path)
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.data.reading.readers import read_rows
+from engine.data.row_index import TextColumn
 from engine.errors import DataError, Problem
 from support.source_files import read, source
 
@@ -181,3 +182,24 @@ def test_naughty_strings_pass_as_lines(naughty: list[str], tmp_path: Path) -> No
     (tmp_path / "r.txt").write_bytes("\n".join([*lines, "last"]).encode())
 
     assert [row["text"] for row in rows_of(tmp_path / "r.txt")] == [*lines, "last"]
+
+
+def test_texts_of_any_characters_come_back_while_others_are_added(tmp_path: Path) -> None:
+    odd = [
+        "",
+        "a\ud800b",
+        "\udfff",
+        "\0",
+        "a\0\0b",
+        "\r\n",
+        "\n",
+        "\r",
+        "\u2028\x85",
+        "é\U0001f600",
+    ]
+    column, texts = TextColumn(tmp_path), [text * count for count in (1, 700) for text in odd]
+    for row, text in enumerate(texts):
+        column.append(text)
+        assert (column[row], column[row // 2]) == (text, texts[row // 2])
+
+    assert [column[row] for row in reversed(range(len(column)))] == texts[::-1]

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from engine.data.checks import all_rows
+from engine.data.checks.all_rows import trait_checks
+from engine.data.checks.rows.base import texts
 from engine.data.checks.rows.control_characters import (
     CONTROL_CHARACTERS,
     MOJIBAKE,
@@ -17,10 +20,11 @@ from engine.data.checks.rows.control_characters import (
 )
 from engine.data.checks.rows.languages import LANGUAGES, language
 from engine.data.checks.rows.output_format import OUTPUT_FORMAT
-from engine.data.examples.candidates import row_checks, trait_checks
+from engine.data.examples.candidates import row_checks
 from engine.data.examples.template import Filled
 from engine.recipe.model import CheckAction, Checks, Task
 from engine.values import replace
+from support.prepared import run, sentence
 
 ACTIONS: Mapping[str, CheckAction] = dict.fromkeys(Checks.__struct_fields__, "warn")
 CHECKS = Checks(**ACTIONS)
@@ -54,7 +58,7 @@ def test_the_form_of_answers_is_compared_where_they_are_written_freely() -> None
 
 
 def test_mojibake_is_shown_with_what_it_likely_was() -> None:
-    found = MOJIBAKE.look(row("Le cafÃ© est fermÃ©."))
+    found = MOJIBAKE.look(texts(row("Le cafÃ© est fermÃ©.")))
 
     assert found == "`Le cafÃ© est fermÃ©.` was likely `Le café est fermé.`"
 
@@ -70,9 +74,9 @@ def test_mojibake_in_an_answer_and_in_a_message_is_found() -> None:
     check = MOJIBAKE
     message = {"messages": [{"role": "user", "content": "voilÃ\xa0 le travail"}]}
 
-    assert check.look(row("right", "cafÃ©")) is not None
-    assert check.look(row("right", "right", payload=message)) is not None
-    assert check.look(row("right", "cafÃ©", labels=("cafÃ©",))) is None
+    assert check.look(texts(row("right", "cafÃ©"))) is not None
+    assert check.look(texts(row("right", "right", payload=message))) is not None
+    assert check.look(texts(row("right", "cafÃ©", labels=("cafÃ©",)))) is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,7 @@ def test_mojibake_in_an_answer_and_in_a_message_is_found() -> None:
     ],
 )
 def test_invisible_characters_are_named(text: str, name: str) -> None:
-    found = CONTROL_CHARACTERS.look(row(text))
+    found = CONTROL_CHARACTERS.look(texts(row(text)))
 
     assert found is not None
     assert f"holds {name} in" in found
@@ -118,7 +122,7 @@ def test_invisible_characters_are_named(text: str, name: str) -> None:
     ],
 )
 def test_characters_that_a_script_or_an_emoji_needs_are_left_alone(text: str) -> None:
-    assert CONTROL_CHARACTERS.look(row(text)) is None
+    assert CONTROL_CHARACTERS.look(texts(row(text))) is None
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,7 @@ def test_characters_that_a_script_or_an_emoji_needs_are_left_alone(text: str) ->
     ],
 )
 def test_markers_of_chat_templates_are_found(text: str, marker: str) -> None:
-    found = TEMPLATE_TOKENS.look(row(text))
+    found = TEMPLATE_TOKENS.look(texts(row(text)))
 
     assert found == f"holds the chat template's `{marker}`"
 
@@ -146,7 +150,7 @@ def test_markers_of_chat_templates_are_found(text: str, marker: str) -> None:
     ["a <b> c", "x <| y |> z", "<s>old price</s> new", "[link](there)", "if a<b or c>d", "<|>"],
 )
 def test_mark_up_and_code_are_no_markers(text: str) -> None:
-    assert TEMPLATE_TOKENS.look(row(text)) is None
+    assert TEMPLATE_TOKENS.look(texts(row(text))) is None
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,20 @@ def test_a_language_of_few_rows_is_odd() -> None:
     assert sentence == "29 rows are in another language than most (English, 97.1%): Indonesian 29"
 
 
+def test_of_many_rows_a_sample_is_read_but_to_drop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(all_rows, "LANGUAGES", replace(LANGUAGES, most=120))
+    of = [(f"{sentence(n)} and you with the", "good" if n % 2 else "bad") for n in range(200)]
+    german = "Wann kommt meine neue Karte endlich bei mir zu Hause an, Nummer"
+    of[::25] = [(f"{german} {number}", "bad") for number in range(8)]
+    more: dict[str, Any] = dict.fromkeys(("imbalance", "missing_classes", "leakage"), "off")
+
+    sample, whole = (run(of, languages=action, **more).summary for action in ("warn", "drop"))
+
+    assert 0 < sample.findings[0].count < 8
+    assert sample.findings[0].message.endswith(" (120 of 200 rows were read)")
+    assert whole.findings[0].message.endswith("German 8")
+
+
 @pytest.mark.parametrize(
     "counts",
     [
@@ -187,7 +205,7 @@ def test_no_language_is_odd_among_many_or_by_a_guess(counts: Mapping[str, int]) 
 
 def odd_answers(answers: Mapping[str, int]) -> tuple[set[str], str]:
     check = OUTPUT_FORMAT
-    traits = {answer: check.trait(row("q", answer)) for answer in answers}
+    traits = {answer: check.trait(answer) for answer in answers}
     counts: Counter[str] = Counter()
     for answer, count in answers.items():
         counts[traits[answer]] += count
@@ -240,7 +258,7 @@ def test_the_checks_of_a_plain_row_take_microseconds() -> None:
     text = "please tell me how i can get my new card sent to the address that i moved to in leeds"
     rows = [row(f"{text} {number}", "a", labels=("a",)) for number in range(4000)]
     begun = time.process_time()
-    found = [check.look(one) for one in rows for check in checks]
+    found = [check.look(texts(one)) for one in rows for check in checks]
     spent = (time.process_time() - begun) / len(rows)
 
     assert not any(found)
@@ -250,6 +268,6 @@ def test_the_checks_of_a_plain_row_take_microseconds() -> None:
 def test_json_in_an_answer_is_read_for_every_check() -> None:
     answer = {"name": "cafÃ©", "tags": ["a\u200bb"]}
     filled = row("text", json.dumps(answer, ensure_ascii=False), payload={"answer": answer})
-    names = [check.name for check in row_checks(CHECKS) if check.look(filled)]
+    names = [check.name for check in row_checks(CHECKS) if check.look(texts(filled))]
 
     assert names == ["mojibake", "control_characters"]

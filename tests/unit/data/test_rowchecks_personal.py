@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.data.checks.rows import personal_data
+from engine.data.checks.rows.base import texts
 from engine.data.checks.rows.personal_data import PERSONAL_DATA, mask, masked
 from engine.data.examples.template import Filled
 
@@ -72,7 +73,7 @@ def test_numbers_that_are_nobodys_are_left_alone(text: str) -> None:
 
 def test_a_finding_never_shows_the_value_whole() -> None:
     text = "jane@example.org, 4111111111111111, https://bob:hunter2@example.org"
-    found = PERSONAL_DATA.look(Filled(input=text, target=""))
+    found = PERSONAL_DATA.look(texts(Filled(input=text, target="")))
 
     assert found == (
         "holds an e-mail address: `j…@example.org`, a payment card number: `41…`,"
@@ -97,7 +98,7 @@ def test_every_text_of_a_row_is_masked_and_a_value_counts_once() -> None:
         clean.input,
         clean.target,
     ]
-    assert PERSONAL_DATA.look(clean) is None
+    assert PERSONAL_DATA.look(texts(clean)) is None
 
 
 def test_the_label_of_a_class_is_never_masked() -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from engine.data.checks.model_checks import find_label_marks
+from engine.data.checks.rows.base import texts
 from engine.data.checks.rows.control_characters import CONTROL_CHARACTERS, TEMPLATE_TOKENS, repair
 from engine.data.checks.rows.languages import LANGUAGES, language
 from engine.data.checks.rows.personal_data import PERSONAL_DATA, find_personal
@@ -72,7 +73,7 @@ def test_banking_questions_hold_nothing_that_is_reported() -> None:
         sentence
         for text, label in banking()
         for check in checks
-        if (sentence := check.look(Filled(input=text, target=label, labels=(label,))))
+        if (sentence := check.look(texts(Filled(input=text, target=label, labels=(label,)))))
     ]
 
     assert found == []
@@ -86,7 +87,7 @@ def test_the_phone_numbers_of_spam_are_found_and_little_else() -> None:
 
 def test_joiners_left_from_emoji_are_found_in_pidgin() -> None:
     check = CONTROL_CHARACTERS
-    sentences = [check.look(Filled(input=text, target="")) for text in pidgin()]
+    sentences = [check.look(texts(Filled(input=text, target=""))) for text in pidgin()]
     found = Counter(one.partition(" in `")[0] for one in sentences if one)
 
     assert found == {"holds U+200D ZERO WIDTH JOINER": 219, "holds U+2063 INVISIBLE SEPARATOR": 1}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.data.examples.template import Filled
@@ -14,17 +15,13 @@ AROUND = 20
 """Characters shown on each side of what was found."""
 
 
-def texts(filled: Filled) -> Iterator[str]:
-    """Yield every text of the row once: the input, the answer where it is free text, the payload."""
-    yield filled.input
-    if not filled.labels:
-        yield filled.target
-    if filled.payload:
-        seen = {filled.input, filled.target}
-        for text in strings(filled.payload):
-            if text not in seen:
-                seen.add(text)
-                yield text
+def texts(filled: Filled) -> Sequence[str]:
+    """Return every text of the row once: the input, the answer where it is free text, the payload."""
+    own = (filled.input,) if filled.labels else (filled.input, filled.target)
+    if not filled.payload:
+        return own
+    inner = dict.fromkeys(strings(filled.payload))
+    return (*own, *(text for text in inner if text not in {filled.input, filled.target}))
 
 
 def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:
@@ -50,9 +47,16 @@ def around(text: str, start: int, end: int) -> str:
     return f"{before}{text[left:right]}{after}"
 
 
-def in_texts(fault: Callable[[str], str | None]) -> Callable[[Filled], str | None]:
+def in_texts(fault: Callable[[str], str | None]) -> Callable[[Sequence[str]], str | None]:
     """Return what says what is wrong with the first text of a row that is not right, or None."""
-    return lambda filled: next((found for text in texts(filled) if (found := fault(text))), None)
+
+    def look(texts_of_row: Sequence[str]) -> str | None:
+        for text in texts_of_row:
+            if (found := fault(text)) is not None:
+                return found
+        return None
+
+    return look
 
 
 class RowCheck(Value, kw_only=False):
@@ -61,16 +65,16 @@ class RowCheck(Value, kw_only=False):
     name: str
     finding: tuple[str, str]
     """What the finding says of one row and of several: `holds personal data`, `hold personal data`."""
-    look: Callable[[Filled], str | None]
-    """Says what is wrong with a row (`holds an e-mail address: a…@example.org`), or None."""
+    look: Callable[[Sequence[str]], str | None]
+    """Says what is wrong with the texts of a row (`holds an e-mail address: a…@example.org`), or None."""
 
 
 class TraitCheck(Value, kw_only=False):
     """Needs every row to say which are odd: the language most have, the form most answers have."""
 
     name: str
-    trait: Callable[[Filled], str]
-    """Returns a short word for the row, of few possible ones; it is all that is kept of it."""
+    trait: Callable[[str], str]
+    """Returns a short word for a text, of few possible ones; it is all that is kept of it."""
     odd: Callable[[Mapping[str, int]], tuple[frozenset[str], str]]
     """Returns of the counts of traits the odd ones and the finding's sentence; none and `` when nothing is odd.
 
@@ -79,3 +83,7 @@ class TraitCheck(Value, kw_only=False):
     """
     shown: Callable[[str, Mapping[str, int]], str]
     """Returns what an odd trait means, in words, such as `begins with a small letter`."""
+    of_answers: bool = False
+    """It is given the row's answer, not its input."""
+    most: int = sys.maxsize
+    """Of more rows so many are read, drawn by their content, but for `drop`, which needs to know each."""

@@ -227,8 +227,9 @@ def _detector() -> LanguageIdentifier:
 LANGUAGES: Final = TraitCheck(
     "languages",
     # `en` where that is sure, `en?` where it is likely, `unknown` otherwise
-    lambda filled: language(filled.input),
+    language,
     odd_languages,
     lambda trait, _: named(trait.removesuffix(MAYBE)),
+    most=10_000,
 )
 """Compares the language of each row's input with that of most rows."""

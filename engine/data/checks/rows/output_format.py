@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
-from engine.data.examples.template import Filled
 from engine.values import Value
 
 RARE: Final = 0.10
@@ -94,10 +93,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
 )
 
 
-def form_of(filled: Filled) -> str:
-    if not filled.target.strip():
-        return ""
-    return " ".join(feature.of(filled.target) for feature in FEATURES)
+def form_of(answer: str) -> str:
+    return " ".join(feature.of(answer) for feature in FEATURES) if answer.strip() else ""
 
 
 def odd_forms(counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
@@ -149,5 +146,5 @@ def _rare(forms: Counter[str]) -> set[str]:
     return {form for form, count in forms.items() if count < RARE * total}
 
 
-OUTPUT_FORMAT: Final = TraitCheck("output_format", form_of, odd_forms, shown_form)
+OUTPUT_FORMAT: Final = TraitCheck("output_format", form_of, odd_forms, shown_form, of_answers=True)
 """Compares how answers are written; for free answers only (generation, chat, preference)."""

@@ -151,9 +151,12 @@ class RowDivider:
             return "its lock cannot be read"
         from engine.pipeline.data_outlook import divided  # only where rows are read
 
-        prepared = divided(
-            _without_doubts(local), recorded, most_bytes=size, with_extras=True, refused=True
-        )
+        checks = local.data.checks
+        # The check of labels needs models. With folds it stays: it takes rows out of the training.
+        if not recipe.splits.folds and checks.label_errors == "drop":
+            checks = replace(checks, label_errors="off")
+            local = replace(local, data=replace(local.data, checks=checks))
+        prepared = divided(local, recorded, most_bytes=size, with_extras=True, refused=True)
         if prepared is None:
             return f"{UNUSABLE}, and `recipe data` says why"
         why = [problem.message for problem in prepared.problems]
@@ -175,14 +178,6 @@ def _answers(prepared: Prepared, folds: int) -> dict[bytes, Counter[str]]:
         more = json.dumps(row.payload, sort_keys=True) if row.payload else ""
         found.setdefault(content_key(row.input), Counter())[f"{row.target}\0{more}"] += 1
     return found
-
-
-def _without_doubts(recipe: Recipe) -> Recipe:
-    """The recipe without the check of labels, which needs models: but with folds, it takes rows out of the training."""
-    checks = recipe.data.checks
-    if recipe.splits.folds or checks.label_errors != "drop":
-        return recipe
-    return replace(recipe, data=replace(recipe.data, checks=replace(checks, label_errors="off")))
 
 
 def _local(side: Side) -> Recipe | None:

@@ -80,7 +80,7 @@ def fetching() -> Iterator[None]:
 
     # A factory that a program around the engine has set stays.
     if _http._GLOBAL_CLIENT_FACTORY is _http.default_client_factory:  # noqa: SLF001 - no public way to ask
-        hub.set_client_factory(_limited_client)
+        hub.set_client_factory(lambda: with_hook(_http.default_client_factory(), _limit))
     with _online(constants) if _Wish.allows else contextlib.nullcontext():
         yield
 
@@ -95,18 +95,13 @@ def _online(library: Any) -> Iterator[None]:
         library.HF_HUB_OFFLINE = before
 
 
-def _limited_client() -> Any:
-    """Return the default client, which sets the limits that a request leaves open: the library forgets some."""
-    from huggingface_hub.utils._http import default_client_factory
-
-    def limit(request: Any) -> None:
-        given = request.extensions.get("timeout") or {}
-        limits = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS)
-        limits |= dict.fromkeys(("read", "write"), SILENT_SECONDS)
-        limits |= {name: value for name, value in given.items() if value is not None}
-        request.extensions = {**request.extensions, "timeout": limits}
-
-    return with_hook(default_client_factory(), limit)
+def _limit(request: Any) -> None:
+    """Set the limits that a request leaves open: the library asks for no limit where it forgets one."""
+    given = request.extensions.get("timeout") or {}
+    limits = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS)
+    limits |= dict.fromkeys(("read", "write"), SILENT_SECONDS)
+    limits |= {name: value for name, value in given.items() if value is not None}
+    request.extensions = {**request.extensions, "timeout": limits}
 
 
 def with_hook(client: Any, hook: Callable[[Any], None]) -> Any:
@@ -243,11 +238,12 @@ def load_rows(ref: HubRef, config: str, split: str) -> Any:
             hint="start from another folder, or name the folder's files as `path`",
         )
     with _translated_errors(ref):
-        from datasets import config, load_dataset
+        from datasets import config as library
+        from datasets import load_dataset
 
         allows = _Wish.allows and "HF_DATASETS_OFFLINE" not in os.environ
         # The library has a copy of the hub library's flag, made when it was imported.
-        with fetching(), _online(config) if allows else contextlib.nullcontext():
+        with fetching(), _online(library) if allows else contextlib.nullcontext():
             loaded: Any = load_dataset(
                 ref.repo,
                 config or None,

@@ -65,8 +65,11 @@ def pin_recipe(
         RecipeError: the recipe has errors, besides what it leaves to others to say.
 
     """
-    wrong = [problem for problem in check_recipe(path, given=given)[1] if _is_of_the_text(problem)]
-    if wrong:
+    # A missing key may stand in another file; a missing file is an error where it is read.
+    left_out = {*OF_ABSENCE, "R302"}
+    found = check_recipe(path, given=given)[1]
+    errors = [one for one in found if one.severity is Severity.ERROR]
+    if wrong := [one for one in errors if one.code not in left_out]:
         raise RecipeError(wrong)
     # Read once for both: edits are placed by the positions that the same bytes were parsed at.
     content = read_bytes(path)
@@ -83,12 +86,6 @@ def pin_recipe(
         notes=tuple(seeker.notes),
         problems=tuple(seeker.problems),
     )
-
-
-def _is_of_the_text(problem: Problem) -> bool:
-    """A missing key may stand in another file; a missing file is an error where it is read."""
-    left_out = {*OF_ABSENCE, "R302"}
-    return problem.severity is Severity.ERROR and problem.code not in left_out
 
 
 _Finder = Callable[[], tuple[str, str, str]]

@@ -127,34 +127,23 @@ def read_manifest(folder: Path) -> ArtifactFolder:
 def judged(record: Any, folder: Path) -> ArtifactFolder:
     """Return what a manifest says of the folder it is to describe. EnvironmentProblem as `read_manifest`."""
     try:
-        # no damage: it is kept for the version that reads it
-        if record["schema"] != SCHEMA and re.fullmatch(r"artifact\.v[0-9]+", record["schema"]):
-            return ArtifactFolder(stored=Stored.FOREIGN)
-        artifact = _artifact(record, folder)
+        if record["schema"] != SCHEMA:
+            # one of another version is no damage: it is kept for the version that reads it
+            is_foreign = re.fullmatch(r"artifact\.v[0-9]+", record["schema"])
+            return ArtifactFolder(stored=Stored.FOREIGN if is_foreign else Stored.DAMAGED)
+        # a newer version may write further fields, and its results are no less whole for that
+        known = {field.name for field in fields(Artifact)} - {"path", "files"}
+        given = {name: value for name, value in record.items() if name in known}
+        given["taken_from"] = record.get(TAKEN_FROM, "")
+        artifact = Artifact(**given, files=tuple(map(_entry, record["files"])), path=folder / FILES)
     except (KeyError, TypeError, ValueError):
+        return ArtifactFolder(stored=Stored.DAMAGED)
+    # a whole, signed folder under another key's name would pass one result off as another
+    if artifact.key != folder.name.partition(".")[0]:
         return ArtifactFolder(stored=Stored.DAMAGED)
     origin = origin_of(KIND, record)
     by_origin = {Origin.OURS: Stored.WHOLE, Origin.FOREIGN: Stored.FOREIGN}
     return ArtifactFolder(stored=by_origin.get(origin, Stored.DAMAGED), artifact=artifact)
-
-
-def _artifact(record: Mapping[str, Any], folder: Path) -> Artifact:
-    """Return what a manifest describes; fields that this version does not know are passed over.
-
-    KeyError, TypeError or ValueError where it describes no artifact, or one of another key.
-    """
-    schema = record["schema"]
-    if schema != SCHEMA:
-        raise ValueError(f"its schema is {schema!r}")
-    # a newer version may write further fields, and its results are no less whole for that
-    known = {field.name for field in fields(Artifact)} - {"path", "files"}
-    given = {name: value for name, value in record.items() if name in known}
-    given["taken_from"] = record.get(TAKEN_FROM, "")
-    artifact = Artifact(**given, files=tuple(map(_entry, record["files"])), path=folder / FILES)
-    # a whole, signed folder under another key's name would pass one result off as another
-    if artifact.key != folder.name.partition(".")[0]:
-        raise ValueError("it describes the result of another key")
-    return artifact
 
 
 def _entry(described: Any) -> FileEntry:

@@ -15,7 +15,6 @@ model through a `lower_bound` gate, in at most 3.0 % of simulated holdouts, thos
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -80,16 +79,10 @@ def difference(name: str, models: PairedTables, *, with_test: bool = True) -> Di
     measures = models.measures[name]
     sums = [table.sums() for table in models.tables]
     n = int(measures[0].n(sums[0]))
-    reasons = [measure.undefined(of) for measure, of in zip(measures, sums, strict=True)]
-    values = [
-        0.0 if any(reasons) else float(m.value(s)) for m, s in zip(measures, sums, strict=True)
-    ]
-    if not any(reasons) and not all(map(math.isfinite, values)):
-        reasons.append("too large a number")
-    if any(reasons):
-        metric = Metric(name=name, value=None, n=n, undefined=next(filter(None, reasons)))
-        return Difference(metric=metric, p_value=None, test="")
-    point = values[0] - values[1]
+    (one, why), (two, why_other) = (m.of(s) for m, s in zip(measures, sums, strict=True))
+    if one is None or two is None:
+        return Difference(metric=Metric.missing(name, why or why_other, n=n), p_value=None, test="")
+    point = one - two
     drawn = [m.drawn(d, s) for m, d, s in zip(measures, models.drawn, sums, strict=True)]
     enough = measures[0].has_interval(models.tables[0])
     interval = percentile_interval(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -49,12 +48,8 @@ def values_of(predictions: Sequence[Prediction], task: Task) -> dict[str, float]
     family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
-    found = {
-        measure.name: float(measure.value(sums))
-        for measure in family.measures(table)
-        if not measure.undefined(sums)
-    }
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    found = ((measure.name, *measure.of(sums)) for measure in family.measures(table))
+    return {name: value for name, value, _ in found if value is not None}
 
 
 def metrics_of(
@@ -83,14 +78,9 @@ def metrics_of(
 
     found = []
     for measure in measures:
-        name, n, reason = measure.name, int(measure.n(sums)), measure.undefined(sums)
-        value = 0.0 if reason else float(measure.value(sums))
-        if not reason and not math.isfinite(value):
-            reason = "too large a number"
-        if reason:
-            found.append(Metric.missing(name, reason, n=n))
-        else:
-            found.append(Metric(name=name, value=value, n=n, interval=interval(measure, value)))
+        (value, reason), n = measure.of(sums), int(measure.n(sums))
+        ends = None if value is None else interval(measure, value)
+        found.append(Metric(name=measure.name, value=value, n=n, interval=ends, undefined=reason))
     return tuple(found)
 
 

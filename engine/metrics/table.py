@@ -6,6 +6,7 @@ gives a value, thousands of weighted sums its interval. The matrices are sparse:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,13 @@ class Measure(Value):
     def has_interval(self, table: Table) -> bool:
         """Tell whether there are enough independent rows to say how sure the value is."""
         return table.units >= (self.least_units if table.groups is None else 2)
+
+    def of(self, sums: Sums) -> tuple[float | None, str]:
+        """Compute the value on rows of these sums; None with the reason where there is none."""
+        if reason := self.undefined(sums):
+            return None, reason
+        value = float(self.value(sums))
+        return (value, "") if math.isfinite(value) else (None, "too large a number")
 
     def drawn(self, draws: Sums, sums: Sums) -> Floats:
         """Compute the value of every draw, shape (draws,), of rows whose sums are `sums`."""

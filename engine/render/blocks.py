@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from engine.evidence import CalibrationBin, Interval, Metric, Status
@@ -118,10 +118,8 @@ class Estimate(Value, kw_only=False):
     about: str = ""
 
     def __str__(self) -> str:
-        is_interval = self.about.startswith("[")
-        return (
-            f"{self.value}{' ' if is_interval else ', '}{self.about}" if self.about else self.value
-        )
+        between = " " if self.about.startswith("[") else ", "
+        return between.join(filter(None, (self.value, self.about)))
 
 
 class Badge(Value, kw_only=False):
@@ -351,16 +349,16 @@ def bullets(lines: Sequence[str]) -> tuple[Bullets, ...]:
 
 def columns_of(*names: str | Column) -> tuple[Column, ...]:
     """Columns; `form | >rows | share:drawn` are one of text, one of numbers and one of another kind."""
-    return tuple(column for name in names for column in _columns(name))
-
-
-def _columns(name: str | Column) -> Iterator[Column]:
-    if isinstance(name, Column):
-        yield name
-        return
-    for text in name.split(" | "):
-        title, _, kind = text.partition(":")
-        yield Column(title.removeprefix(">"), "number" if title.startswith(">") else kind)
+    found = list[Column]()
+    for name in names:
+        if isinstance(name, Column):
+            found.append(name)
+            continue
+        for text in name.split(" | "):
+            title, _, kind = text.partition(":")
+            is_right = title.startswith(">")
+            found.append(Column(title.removeprefix(">"), "number" if is_right else kind))
+    return tuple(found)
 
 
 def table(

@@ -5,8 +5,13 @@ from __future__ import annotations
 from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome
 from engine.recipe.text.paths import as_typed
 from engine.render import blocks
-from engine.render.number_format import DASH, duration, interval, number, p_value
+from engine.render.number_format import DASH, duration, interval, known, number, p_value
 
+_STANDINGS = {
+    ChallengeOutcome.BETTER: "already better than",
+    ChallengeOutcome.AS_GOOD: "already as good as",
+    ChallengeOutcome.WORSE: "worse than",
+}
 _COLUMNS = "metric | >newcomer | >accepted | >difference | >p, by Holm | "
 
 
@@ -14,12 +19,8 @@ def sentence(result: Challenge) -> str:
     how = "trained as the recipe says" if result.trained else f"untouched ({result.candidate})"
     who = f"{result.base_model}, {how},"
     against = f"the accepted model on {result.rows} holdout rows"
-    if result.standing is ChallengeOutcome.BETTER:
-        return f"{who} is already better than {against}"
-    if result.standing is ChallengeOutcome.AS_GOOD:
-        return f"{who} is already as good as {against}"
-    if result.standing is ChallengeOutcome.WORSE:
-        return f"{who} is worse than {against}"
+    if result.standing in _STANDINGS:
+        return f"{who} is {_STANDINGS[result.standing]} {against}"
     lines = (line for line in result.lines if line.comparison.name == result.candidate)
     rows = [line.rows for line in lines if line.rows is not None]
     enough = f"; about {max(rows):,} rows would tell (an estimate)" if rows else ""
@@ -77,10 +78,10 @@ def _row(line: ChallengeLine) -> list[blocks.Cell]:
     around = interval(comparison.interval, signed=True)
     return [
         f"{comparison.name} {comparison.metric}",
-        DASH if line.newcomer is None else number(line.newcomer),
-        DASH if line.accepted is None else number(line.accepted),
+        known(line.newcomer),
+        known(line.accepted),
         DASH if comparison.difference is None else blocks.Estimate(difference, around),
-        p_value(comparison.p_adjusted) if comparison.p_adjusted is not None else DASH,
+        known(comparison.p_adjusted, p_value),
         _standing(line),
     ]
 

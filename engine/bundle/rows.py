@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.artifacts.results import ASKING, BASELINES, read_json
 from engine.bundle.archive import KEPT
 from engine.files.reading import parse_json
-from engine.metrics.predictions import Prediction, has_shares_of, read_predictions
+from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.model import ONNX, Recipe, Task
 from engine.store import Artifact, Store
 from engine.store.runs import read_record
@@ -88,20 +88,14 @@ def statistics_of(
     rows: Sequence[Prediction], task: Task, known: dict[tuple[str | None, str], int]
 ) -> RowStatistics:
     """Return what is kept of a model's predictions; `known` numbers the answers of all models."""
-    from engine.metrics.families import family_of  # brings numpy
-    from engine.metrics.table import RowStatistics
+    from engine.metrics import resampling  # brings numpy
 
-    family, given = family_of(task), [bool(row.probabilities) for row in rows]
-    plain = [replace(row, probabilities=()) for row in rows]
+    kept = resampling.statistics_of(rows, task)
+    if task.spec.by_likelihood:
+        return kept
     answers = ((row.label, row.text if row.label is None else "") for row in rows)
-    return RowStatistics(
-        table=family.tabulate(rows, task),
-        plain=family.tabulate(plain, task) if any(given) else None,
-        has_shares=all(given) and has_shares_of(rows, task.labels),
-        answers=()
-        if task.spec.by_likelihood
-        else tuple(known.setdefault(answer, len(known)) for answer in answers),
-    )
+    numbers = tuple(known.setdefault(answer, len(known)) for answer in answers)
+    return replace(kept, answers=numbers)
 
 
 def _table_json(table: Table) -> dict[str, Any]:

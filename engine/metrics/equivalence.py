@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 from engine.evidence import Equivalence, Interval, Metric
-from engine.metrics.intervals import wilson
+from engine.metrics.intervals import proportion
 from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Task
 from engine.values import Value, replace
@@ -140,9 +140,7 @@ def agreement_bound(seeds: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
 
 
 def agreement_metric(same: Sequence[bool]) -> Metric:
-    share = sum(same) / len(same)
-    interval = wilson(sum(same), len(same), confidence=CONFIDENCE)
-    return Metric(name="agreement", value=share, n=len(same), interval=interval)
+    return proportion("agreement", sum(same), len(same), confidence=CONFIDENCE)
 
 
 def agrees(found: Metric | None, bound: float) -> bool:

@@ -23,7 +23,7 @@ from engine.evidence import (
 )
 from engine.evidence.training import ANSWER_LENGTH, CHOSEN_LOG_PROBABILITY
 from engine.evidence.verdicts import DRIFT
-from engine.metrics.intervals import wilson
+from engine.metrics.intervals import proportion
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Drift, Forgetting
@@ -232,12 +232,9 @@ def _scores(
     n = len(pairs)
     lost = sum(first.is_right and not second.is_right for first, second in pairs)
     gained = sum(second.is_right and not first.is_right for first, second in pairs)
-    rights = [sum(item.is_right for item in model) for model in zip(*pairs, strict=True)]
     before, after = (
-        Metric(
-            name="accuracy", value=right / n, n=n, interval=wilson(right, n, confidence=confidence)
-        )
-        for right in rights
+        proportion("accuracy", sum(item.is_right for item in model), n, confidence=confidence)
+        for model in zip(*pairs, strict=True)
     )
     drop = Metric(
         name="drop",

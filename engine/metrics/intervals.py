@@ -126,6 +126,12 @@ def wilson(successes: float, trials: float, *, confidence: float) -> Interval | 
     return Interval(low=low, high=high, confidence=confidence, method="wilson")
 
 
+def proportion(name: str, hits: int, trials: int, *, confidence: float) -> Metric:
+    """Return a share of independent trials, of which there is one at least, with Wilson's interval."""
+    interval = wilson(hits, trials, confidence=confidence)
+    return Metric(name=name, value=hits / trials, n=trials, interval=interval)
+
+
 GroupSizes = tuple[tuple[int, int], ...]
 """(rows, groups of so many rows)."""
 

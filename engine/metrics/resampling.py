@@ -28,6 +28,7 @@ from engine.evidence import Interval, Metric
 from engine.metrics.families import family_of
 from engine.metrics.predictions import Judging, Prediction, has_shares_of
 from engine.metrics.table import Floats, Measure, RowStatistics, Sparse, Sums, Table, same_rows
+from engine.recipe.model import Task
 from engine.values import Value, replace
 
 
@@ -51,12 +52,18 @@ def pair[Rows: (Sequence[Prediction], RowStatistics)](
     first: Rows, second: Rows, judging: Judging
 ) -> PairedTables:
     """Prepare two models' predictions, or what is kept of them, for differences on any number of metrics."""
+    if not isinstance(first, RowStatistics) and not isinstance(second, RowStatistics):
+        second = same_rows(first, second)
+    kept = [
+        one if isinstance(one, RowStatistics) else statistics_of(one, judging.task)
+        for one in (first, second)
+    ]
+    if len(kept[0]) != len(kept[1]):
+        raise ValueError("models to compare answered different rows")
+    # Without the probabilities of all labels of both models, Brier scores are of answers.
+    is_plain = not all(side.has_shares for side in kept)
+    one, two = ((side.plain or side.table) if is_plain else side.table for side in kept)
     family = family_of(judging.task)
-    if isinstance(first, RowStatistics) and isinstance(second, RowStatistics):
-        one, two = _kept_alike(first, second)
-    else:
-        models = _alike(list(first), same_rows(first, second), labels=judging.task.labels)
-        one, two = (family.tabulate(model, judging.task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)
     # One set of weights for both models: what they have in common cancels in each draw.
     drawn = draw(one, two, seed=judging.seed) if one.rows else ()
@@ -98,29 +105,19 @@ def difference(name: str, models: PairedTables, *, with_test: bool = True) -> Di
     return Difference(metric=metric, p_value=p_value, test=test)
 
 
-def _alike(
-    first: list[Prediction], second: list[Prediction], *, labels: Sequence[str]
-) -> tuple[list[Prediction], ...]:
-    """Drop the probabilities of all labels unless both models have them: Brier scores are then of answers.
+def statistics_of(rows: Sequence[Prediction], task: Task) -> RowStatistics:
+    """Return what is kept of a model's predictions.
 
-    So too where those of one are of other labels, or of these in another order: files of answers do not name them.
+    `has_shares` is false where some rows lack the probabilities of all labels, or where these are of other labels or in
+    another order: files of answers do not name them.
     """
-    given = [bool(row.probabilities) for row in (*first, *second)]
-    if not any(given):
-        return first, second
-    if all(given) and all(has_shares_of(model, labels) for model in (first, second)):
-        return first, second
-    return tuple([replace(row, probabilities=()) for row in rows] for rows in (first, second))
-
-
-def _kept_alike(first: RowStatistics, second: RowStatistics) -> tuple[Table, Table]:
-    both = (first, second)
-    if len(first) != len(second):
-        raise ValueError("models to compare answered different rows")
-    if all(one.has_shares for one in both) or all(one.plain is None for one in both):
-        return first.table, second.table
-    one, two = (side.plain or side.table for side in both)
-    return one, two
+    family, given = family_of(task), [bool(row.probabilities) for row in rows]
+    plain = [replace(row, probabilities=()) for row in rows]
+    return RowStatistics(
+        table=family.tabulate(rows, task),
+        plain=family.tabulate(plain, task) if any(given) else None,
+        has_shares=all(given) and has_shares_of(rows, task.labels),
+    )
 
 
 def _p_value(

@@ -56,23 +56,21 @@ def learning_curve(
         CurvePoint(share=item.share, rows=item.rows, scores=score(item.predictions, judging))
         for item in judged
     )
-    metric = judging.main
-    if len(points) < TWO:  # a step has two ends
+    metric, reason = judging.main, ""
+    gains = dict[str, Metric]()
+    if len(judged) > 1:
+        gains = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
+    gain = gains.get(metric)
+    if gain is None:  # a step has two ends
         reason = "fewer than two trainings to compare"
+    elif gain.value is None:
+        last = points[-1].scores.metric(metric)
+        reason = last.undefined or f"{metric} is undefined for one of the last two"
+    elif gain.interval is None:
+        reason = "the judged rows, or groups of them, are too few for an interval"
+    if gain is None or gain.value is None or gain.interval is None:
         return unknown_curve(model, points, judged_on=judged_on, reason=reason)
-    last = points[-1].scores.metric(metric)
-    if last.value is None:
-        return unknown_curve(model, points, judged_on=judged_on, reason=last.undefined)
-    gains = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
-    gain, interval = gains[metric], gains[metric].interval
-    if gain.value is None or interval is None:
-        is_known = points[-2].scores.metric(metric).value is not None
-        reason = (
-            "the judged rows, or groups of them, are too few for an interval"
-            if is_known
-            else f"{metric} is undefined for one of the last two"
-        )
-        return unknown_curve(model, points, judged_on=judged_on, reason=reason)
+    interval = gain.interval
     many = [row.label for row in points[-1].scores.classes if row.support >= FEW_ROWS]
     classes = {label: gains[f"f1.{label}"] for label in many if f"f1.{label}" in gains}
     values = {label: one.value for label, one in classes.items() if one.value is not None}

@@ -145,7 +145,7 @@ def _passes(right: int, trials: int, rule: ThresholdRule) -> bool:
 
 # recipes of one repository ask much the same of as many rows
 @lru_cache(maxsize=4096)
-def pass_rate(value: float, rule: ThresholdRule, *, rows: int, spread: Spread = ROWS) -> float:
+def pass_rate(value: float, rule: ThresholdRule, *, rows: float, spread: Spread = ROWS) -> float:
     """Return how often a model whose true value is `value` passes on so many rows."""
     trials = round(rows * spread.per_row(value))
     mapped = replace(rule, bound=spread.share(rule.bound))
@@ -153,22 +153,12 @@ def pass_rate(value: float, rule: ThresholdRule, *, rows: int, spread: Spread = 
     return 0.0 if least is None else tail(least, trials, spread.share(value))
 
 
-@lru_cache(maxsize=1024)
-def passing_value(
-    rule: ThresholdRule, *, rows: int, spread: Spread = ROWS, rate: float = OFTEN
-) -> float | None:
-    """Return the true value that passes so often; None where not even a faultless model does."""
-    if pass_rate(1.0, rule, rows=rows, spread=spread) < rate:
-        return None
-    return _smallest(
-        lambda value: pass_rate(value, rule, rows=rows, spread=spread) >= rate, low=0.0, high=1.0
-    )
+def passing_value(rule: ThresholdRule, *, rows: int, spread: Spread = ROWS) -> float | None:
+    return true_value(lambda value: pass_rate(value, rule, rows=rows, spread=spread))
 
 
-@lru_cache(maxsize=1024)
-def rows_to_pass(value: float, rule: ThresholdRule, *, spread: Spread = ROWS) -> int | None:
-    """Return about how many rows let a model of that true value pass often; None for too many."""
-    return _enough_rows(lambda rows: pass_rate(value, rule, rows=rows, spread=spread) >= OFTEN)
+def rows_to_pass(value: float, rule: ThresholdRule) -> int | None:
+    return enough_rows(lambda rows: pass_rate(value, rule, rows=rows))
 
 
 def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: float) -> float:
@@ -194,46 +184,33 @@ def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: flo
     return min(shown, _NORMAL.cdf((gain - at_chance) / error))
 
 
-@lru_cache(maxsize=1024)
-def found_gain(
-    rule: ThresholdRule, *, rows: float, discordance: float, rate: float = OFTEN
+def true_value(
+    rate: Callable[[float], float], *, often: float = OFTEN, lowest: float = 0.0
 ) -> float | None:
-    """Return the true gain that is found so often; None where none is."""
-
-    def is_found(gain: float) -> bool:
-        return gain_rate(gain, rule, rows=rows, discordance=discordance) >= rate
-
-    return _smallest(is_found, low=-1.0, high=1.0) if is_found(1.0) else None
-
-
-@lru_cache(maxsize=1024)
-def rows_to_find(
-    gain: float, rule: ThresholdRule, *, discordance: float, per_row: float = 1.0
-) -> int | None:
-    """Return about how many rows find a true gain often; None for too many."""
-    return _enough_rows(
-        lambda rows: gain_rate(gain, rule, rows=rows * per_row, discordance=discordance) >= OFTEN
-    )
-
-
-def _smallest(holds: Callable[[float], bool], *, low: float, high: float) -> float:
+    """Return the true value, or gain, up to 1 that passes so often by its `rate`; None where none does."""
+    if rate(1.0) < often:
+        return None
+    low, high = lowest, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
+        low, high = (low, middle) if rate(middle) >= often else (middle, high)
     return high
 
 
-def _enough_rows(holds: Callable[[int], bool]) -> int | None:
-    """Double, then bisect; rounded up to two digits, since a few rows more or less decide nothing."""
+def enough_rows(rate: Callable[[int], float]) -> int | None:
+    """Return about how many rows let pass often; None for too many.
+
+    Doubled, then bisected; rounded up to two digits, since a few rows more or less decide nothing.
+    """
     high = 10
-    while not holds(high):
+    while rate(high) < OFTEN:
         high *= 2
         if high > MOST_ROWS:
             return None
     low = high // 2
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+        low, high = (low, middle) if rate(middle) >= OFTEN else (middle + 1, high)
     return round_up(high)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from engine.evidence import DataSummary
@@ -212,47 +212,37 @@ class _Estimator(Value, kw_only=False):
             return None
         # power is computed for values of which the larger is better
         rule = self._rule(1 - threshold.bound if is_max else threshold.bound)
-        rows = self.trials
         better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
-        better = 1.0 if better > 1 - 0.5 / rows else better
-        lucky = power.passing_value(rule, rows=rows, spread=spread, rate=SELDOM)
-        if lucky is not None and lucky >= rule.bound:
-            lucky = None
-        values = (power.passing_value(rule, rows=rows, spread=spread), lucky, better)
-        passes, seldom, asked = (1 - one if is_max and one is not None else one for one in values)
+        better = 1.0 if better > 1 - 0.5 / self.trials else better
+
+        def rate(value: float, rows: float) -> float:
+            return power.pass_rate(value, rule, rows=rows, spread=spread)
+
+        found = self._measured(estimate, rate, better)
+        if found.seldom_at is not None and found.seldom_at >= rule.bound:
+            found = replace(found, seldom_at=None)
+        if is_max:
+            values = (found.passes_at, found.seldom_at, found.asked_at)
+            passes, seldom, asked = (None if one is None else 1 - one for one in values)
+            found = replace(found, passes_at=passes, seldom_at=seldom, asked_at=asked)
         # of other metrics it depends on which classes the groups hold
         spec = spec_of(metric, self.task.kind)
         is_of_all = spec is not None and (spec.is_row_share or spec.name == "macro_f1")
         can_miss = is_of_all and self.judges.groups > 0
-        return replace(
-            estimate,
-            is_out_of_reach=can_miss and not power.pass_rate(1.0, rule, rows=rows),
-            passes_at=passes,
-            seldom_at=seldom,
-            asked_at=asked,
-            power=power.pass_rate(better, rule, rows=rows, spread=spread),
-            rows_needed=self._needed(power.rows_to_pass(better, rule, spread=spread)),
-        )
+        is_out_of_reach = can_miss and not power.pass_rate(1.0, rule, rows=self.trials)
+        return replace(found, is_out_of_reach=is_out_of_reach)
 
     def gain(self, gain: MinGain, discordance: float) -> PowerEstimate:
-        rule = self._rule(gain.min_gain)
-        estimate = self._difference(
-            gain.metric, "min_gain", rule, at=gain.min_gain + BETTER_BY, discordance=discordance
+        found = self._difference(
+            gain.metric, "min_gain", gain.min_gain, gain.min_gain + BETTER_BY, discordance
         )
-        if estimate.note:
-            return estimate
-        rows = self.trials * self._paired_rows(gain.metric)
-        needed = power.found_gain(rule, rows=rows, discordance=discordance)
-        missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
-        return replace(
-            estimate,
-            passes_at=None if missed is None else needed,
-            seldom_at=missed if missed is not None and missed > gain.min_gain else None,
-        )
+        if found.seldom_at is None:
+            return replace(found, passes_at=None)
+        return found if found.seldom_at > gain.min_gain else replace(found, seldom_at=None)
 
     def drop(self, drop: MaxDrop) -> PowerEstimate:
-        rule, differ = self._rule(-drop.max_drop), PREVIOUS_DISCORDANCE
-        return self._difference(drop.metric, "max_drop", rule, at=0.0, discordance=differ)
+        found = self._difference(drop.metric, "max_drop", -drop.max_drop, 0.0, PREVIOUS_DISCORDANCE)
+        return replace(found, passes_at=None, seldom_at=None)
 
     def selective(self, selective: Selective) -> PowerEstimate:
         """Say which model shows the accuracy of its answers where it answers no more rows than it has to."""
@@ -281,23 +271,40 @@ class _Estimator(Value, kw_only=False):
         self,
         metric: str,
         kind: Literal["min_gain", "max_drop"],
-        rule: ThresholdRule,
-        *,
-        at: float,
+        bound: float,
+        asked: float,
         discordance: float,
     ) -> PowerEstimate:
-        text = f"{kind} {_number(rule.bound)}"
-        estimate = replace(self._estimate(metric, text), kind=kind)
+        estimate = replace(self._estimate(metric, f"{kind} {_number(bound)}"), kind=kind)
         if not self.is_predicted(metric):
             return replace(estimate, note=_known_later(metric))
-        per_row = self._paired_rows(metric)
-        rows = self.trials * per_row
-        needed = power.rows_to_find(at, rule, discordance=discordance, per_row=per_row)
+        rule, per_row = self._rule(bound), self._paired_rows(metric)
+
+        def rate(gain: float, rows: float) -> float:
+            return power.gain_rate(gain, rule, rows=rows * per_row, discordance=discordance)
+
+        return self._measured(estimate, rate, asked, lowest=-1.0)
+
+    def _measured(
+        self,
+        estimate: PowerEstimate,
+        rate: Callable[[float, float], float],
+        asked: float,
+        *,
+        lowest: float = 0.0,
+    ) -> PowerEstimate:
+        """Return the estimate with its numbers, by the rate at which a true value passes on so many rows."""
+        often, seldom = (
+            power.true_value(lambda one: rate(one, self.trials), often=share, lowest=lowest)
+            for share in (OFTEN, SELDOM)
+        )
         return replace(
             estimate,
-            asked_at=at,
-            power=power.gain_rate(at, rule, rows=rows, discordance=discordance),
-            rows_needed=self._needed(needed),
+            passes_at=often,
+            seldom_at=seldom,
+            asked_at=asked,
+            power=rate(asked, self.trials),
+            rows_needed=self._needed(power.enough_rows(lambda rows: rate(asked, rows))),
         )
 
     def _estimate(self, metric: str, text: str, *, is_max: bool = False) -> PowerEstimate:

@@ -11,7 +11,7 @@ from engine.metrics.power import (
     ROWS,
     ThresholdRule,
     class_f1,
-    found_gain,
+    enough_rows,
     gain_rate,
     least_right,
     macro_f1,
@@ -20,8 +20,8 @@ from engine.metrics.power import (
     pass_rate,
     passing_value,
     round_up,
-    rows_to_find,
     rows_to_pass,
+    true_value,
 )
 
 AT_80 = ThresholdRule(bound=0.8, confidence=0.95)
@@ -112,9 +112,14 @@ def test_enough_rows_are_enough_and_not_many_more_than_that() -> None:
     assert pass_rate(0.85, AT_80, rows=int(enough * 0.85)) < 0.8
 
 
+def enough_to_find(gain: float) -> int | None:
+    rule = ThresholdRule(bound=0, confidence=0.95)
+    return enough_rows(lambda rows: gain_rate(gain, rule, rows=rows, discordance=0.1))
+
+
 def test_no_number_of_rows_lets_a_model_at_the_bound_pass_often() -> None:
     assert rows_to_pass(0.8, AT_80) is None
-    assert rows_to_find(0.0, ThresholdRule(bound=0, confidence=0.95), discordance=0.1) is None
+    assert enough_to_find(0.0) is None
 
 
 def standard_error(portions: list[float], recall: float, rows: int) -> tuple[float, float]:
@@ -192,7 +197,7 @@ def test_enough_rows_for_a_gain_find_it_four_times_in_five(
     gain: float, without_correction: int
 ) -> None:
     """Miettinen's formula gives fewer rows than McNemar's exact test needs."""
-    enough = rows_to_find(gain, ThresholdRule(bound=0, confidence=0.95), discordance=0.1)
+    enough = enough_to_find(gain)
 
     assert enough is not None
     assert without_correction < enough < 1.2 * without_correction
@@ -201,8 +206,12 @@ def test_enough_rows_for_a_gain_find_it_four_times_in_five(
 
 def test_what_is_missed_is_smaller_than_what_is_found() -> None:
     rule = ThresholdRule(bound=0.05, confidence=0.95)
-    found = found_gain(rule, rows=200, discordance=0.2)
-    missed = found_gain(rule, rows=200, discordance=0.2, rate=0.2)
+    found, missed = (
+        true_value(
+            lambda gain: gain_rate(gain, rule, rows=200, discordance=0.2), often=often, lowest=-1
+        )
+        for often in (0.8, 0.2)
+    )
 
     assert found is not None
     assert missed is not None

@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 
 from engine.evidence import CalibratedForm, Metric, Status
+from engine.metrics.calibration import SelectiveRule, abstention, calibrated, calibrated_form, fit
 from engine.metrics.predictions import Judging, Prediction, read_predictions
-from engine.metrics.selective import SelectiveRule, abstention, calibrated_form
-from engine.metrics.temperature import calibrated, fit
 from engine.metrics.verdict import judge_selective, verdict
 from engine.recipe.model import Acceptance, Least, Selective, Task
 

@@ -70,8 +70,7 @@ def abstention_at(
     form: CalibratedForm, holdout: Sequence[Prediction], judging: Judging
 ) -> Abstention | None:
     """Return what a form's threshold comes to on the holdout, with the intervals of another confidence."""
-    from engine.metrics.selective import on_holdout  # brings numpy
-    from engine.metrics.temperature import calibrated
+    from engine.metrics.calibration import calibrated, on_holdout  # brings numpy
 
     if form.abstention is None:
         return None
@@ -110,7 +109,7 @@ def _calibrated(
     validation: Sequence[Prediction],
     holdout: Sequence[Prediction],
 ) -> CalibratedForm:
-    from engine.metrics.selective import calibrated_form  # brings numpy
+    from engine.metrics.calibration import calibrated_form  # brings numpy
 
     judging, acceptance = Judging.of(context.recipe), context.recipe.acceptance
     return calibrated_form(form, validation, holdout, judging=judging, acceptance=acceptance)

@@ -7,11 +7,6 @@ from engine.recipe.text.paths import as_typed
 from engine.render import blocks
 from engine.render.number_format import DASH, duration, interval, known, number, p_value
 
-_STANDINGS = {
-    ChallengeOutcome.BETTER: "already better than",
-    ChallengeOutcome.AS_GOOD: "already as good as",
-    ChallengeOutcome.WORSE: "worse than",
-}
 _COLUMNS = "metric | >newcomer | >accepted | >difference | >p, by Holm | "
 
 
@@ -19,8 +14,13 @@ def sentence(result: Challenge) -> str:
     how = "trained as the recipe says" if result.trained else f"untouched ({result.candidate})"
     who = f"{result.base_model}, {how},"
     against = f"the accepted model on {result.rows} holdout rows"
-    if result.standing in _STANDINGS:
-        return f"{who} is {_STANDINGS[result.standing]} {against}"
+    words = {
+        ChallengeOutcome.BETTER: "already better than",
+        ChallengeOutcome.AS_GOOD: "already as good as",
+        ChallengeOutcome.WORSE: "worse than",
+    }
+    if result.standing in words:
+        return f"{who} is {words[result.standing]} {against}"
     lines = (line for line in result.lines if line.comparison.name == result.candidate)
     rows = [line.rows for line in lines if line.rows is not None]
     enough = f"; about {max(rows):,} rows would tell (an estimate)" if rows else ""

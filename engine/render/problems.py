@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from engine.errors import Place, Problem, Severity
 from engine.render.number_format import counted
 from engine.render.styled_text import Line, crop, line, printable, to_text
+from engine.values import to_json
 
 MOST = 20
 """Problems shown; the rest are counted."""
@@ -118,11 +119,6 @@ def _snippet_lines(place: Place, hints: list[str]) -> list[Line]:
 
 def _as_json(problem: Problem) -> dict[str, Any]:
     place = problem.place
-    return {
-        "code": problem.code,
-        "severity": problem.severity.value,
-        "path": problem.path,
-        "message": problem.message,
-        "hint": problem.hint,
-        "place": place and {name: getattr(place, name) for name in _PLACE},
-    }
+    plain = ("code", "severity", "path", "message", "hint")
+    shown = {name: to_json(getattr(problem, name)) for name in plain}
+    return {**shown, "place": place and {name: getattr(place, name) for name in _PLACE}}

@@ -14,7 +14,7 @@ from engine.environment import detect_device, version_of
 from engine.errors import RecipeError
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
-from engine.metrics.temperature import calibrated
+from engine.metrics.calibration import calibrated
 from engine.parity.files import ADAPTER, as_file
 from engine.progress import Progress
 from engine.recipe.model import FewerLayers, PathRef, Scratch

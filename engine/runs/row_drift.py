@@ -17,9 +17,9 @@ from engine.data.examples.example import iter_examples
 from engine.errors import DataError, RecipeError, StageError
 from engine.evidence import CalibratedForm, CountDifference, RowCounts
 from engine.files.reading import read_json
+from engine.metrics.calibration import calibrated
 from engine.metrics.comparing import holm
 from engine.metrics.predictions import read_predictions
-from engine.metrics.temperature import calibrated
 from engine.parity.files import as_file
 from engine.render.report.page import read_json as read_report
 from engine.runs.compare import read_run, recipe_of

@@ -17,15 +17,14 @@ from engine.render.styled_text import Line, line, pad, printable, to_text
 from engine.values import Value, replace, to_json
 
 
-def review_markdown(review: Review, *, level: int = 2) -> str:
-    """The whole review; `level` is that of its headings."""
+def review_markdown(review: Review) -> str:
     gate = GATES[review.gate]
-    parts = [f"{'#' * level} {gate.mark} {gate.title}"]
+    parts = [f"## {gate.mark} {gate.title}"]
     if rows := gate_rows(review):
         parts.append(gate_table(rows))
     if review.uncompared:
         parts.append(uncompared_markdown(review.uncompared))
-    return "\n\n".join([*parts, rest_markdown(review, level=level + 1)])
+    return "\n\n".join([*parts, rest_markdown(review, level=3)])
 
 
 def rest_markdown(review: Review, *, level: int) -> str:
@@ -109,6 +108,7 @@ SCHEMA = "diff.v1"
 
 
 def review_json(review: Review) -> dict[str, Any]:
+    plain = ("changes", "reruns", "notes", "uncompared")
     return {
         "schema": SCHEMA,
         "recipe": review.name,
@@ -119,17 +119,14 @@ def review_json(review: Review) -> dict[str, Any]:
             "unwaived": weakened(review),
             "findings": [finding_json(finding) for finding in review.findings],
         },
-        "changes": [{**to_json(change), "area": change.area.value} for change in review.changes],
-        "reruns": list(review.reruns),
-        "notes": list(review.notes),
-        "uncompared": list(review.uncompared),
+        **{name: to_json(getattr(review, name)) for name in plain},
         "same": review.is_empty,
     }
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
     is_waived = finding.effect is not Effect.STRONGER and bool(finding.waiver)
-    return {**to_json(finding), "effect": finding.effect.value, "waived": is_waived}
+    return {**to_json(finding), "waived": is_waived}
 
 
 class GateWords(NamedTuple):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.evidence import CalibratedForm
+from engine.metrics.calibration import calibrated, fit, reliability
 from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.temperature import calibrated, fit, reliability
 from engine.runtime.scoring.label_search import TOLERANCE, tempered
 from engine.values import replace
 from support.tasks import task

@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 
 from engine.evidence import Abstention, Status
-from engine.metrics.calibration import (
-    SelectiveRule,
-    abstention,
-    choose_threshold,
-    on_holdout,
-)
+from engine.metrics.calibration import SelectiveRule, abstention, choose_threshold, on_holdout
 from engine.metrics.power import ThresholdRule, least_right
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge_selective

@@ -16,9 +16,7 @@ from engine.recipe.model import Reference
 from engine.values import Value
 
 ROWS: Final = 5000
-"""Rows that are looked at for answers and marked parts."""
-TURN_ROWS: Final = 2000
-"""Rows that are looked at for turns."""
+"""Rows that are looked at for answers, marked parts and turns."""
 CHOSEN: Final = "you chose it"
 
 
@@ -136,8 +134,8 @@ def _spans(profile: Profile, column: str) -> Spans | None:
 def turns_in(profile: Profile) -> TurnColumns | None:
     """Return the column of turns between two speakers; None where there is none."""
     for column in profile.columns.values():
-        turns = profile.objects(column.name, TURN_ROWS) if column.objects else []
-        if len(turns) <= len(profile.kept[:TURN_ROWS]) or "." in column.name:
+        turns = profile.objects(column.name, ROWS) if column.objects else []
+        if len(turns) <= len(profile.kept[:ROWS]) or "." in column.name:
             continue
         role, content = (
             next((name for name in NAMES[what] if name in turns[0]), "")

@@ -89,8 +89,7 @@ def _by_layout(profile: Profile, kind: str) -> Guess | None:
             why = f"`{names[better]}` is better than `{names[worse]}`"
             pair = (prompt, names[better], names[worse])
             return Guess(kind="preference", why_kind=why, pair=pair, shape="pair")
-    is_probe = {"choices", "gold"} <= profile.columns.keys()
-    if not is_probe and kind in ("", "chat") and (turns := turns_in(profile)):
+    if kind in ("", "chat") and (turns := turns_in(profile)):
         why = f"`{turns.column}` holds turns of {len(turns.roles)} speakers"
         return Guess(kind="chat", why_kind=why, turns=turns, shape="turns")
     return None
@@ -148,12 +147,6 @@ def _by_shape(profile: Profile, kind: str) -> Guess | None:
 def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
     """Return the first kind whose columns are there, the narrowest first."""
     columns = profile.columns
-    if {"choices", "gold"} <= columns.keys() or {"context_options", "gold"} <= columns.keys():
-        raise RecipeError.one(
-            "R030",
-            "its rows are questions with choices: probes, which measure a model and train none",
-            hint="name the file under acceptance.forgetting.probes of a recipe",
-        )
     cells = ((str(name), value) for row in profile.kept[:5] for name, value in row.items())
     packed = (n for n, one in cells if isinstance(one, bytes) and is_called(n, "text"))
     if not given.text and (name := next(packed, "")):
@@ -168,12 +161,9 @@ def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
     for kind, attempt in _ATTEMPTS.items():
         if given.kind not in ("", kind) or not (found := attempt(profile, text, given)):
             continue
-        inputs = found.inputs
-        if not given.text and not inputs:
-            inputs = roles.more_texts(profile, text)
-            if len(inputs) == 1 and KINDS[kind].has_labels:
-                inputs = roles.numbered_pair(profile, text)
-            inputs = () if found.label in inputs else inputs
+        inputs = roles.texts_together(profile, text, is_labelled=KINDS[kind].has_labels)
+        if given.text or found.label in inputs:
+            inputs = ()
         instruction = _shared_instruction(profile, kind, inputs)
         return replace(found, text=text.name, inputs=inputs, why_text=why, instruction=instruction)
     as_kind = f" as {given.kind}" if given.kind else ""
@@ -317,7 +307,7 @@ def _is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) ->
 def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label)
     if column is None:
-        asked = (text.name, *roles.more_texts(profile, text))
+        asked = roles.texts_together(profile, text, is_labelled=False)
         column = min(
             (one for one in profile.having("answer") if one.name not in asked),
             # The source or the licence of each text begins in the same way.
@@ -396,7 +386,8 @@ def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
     found.sort(key=lambda one: (not one.is_sure, one.empty > 0, len(one.column.values)))
     kept: list[Grouping] = []
     for one in found:
-        if not any(_lies_within(one.name, other.name, profile) for other in kept):
+        pairs = [profile.pairs(one.column, other.column) for other in kept]
+        if not any(len(some) == len({inner for inner, _ in some}) for some in pairs):
             kept.append(one)
     return tuple(kept)
 
@@ -413,13 +404,4 @@ def _comes_again(column: ColumnProfile) -> bool:
         and column.filled > column.rows / 2
         and max(column.values.values()) <= 0.1 * column.filled  # else splits miss their sizes
         and shared >= 0.1 * column.filled
-    )
-
-
-def _lies_within(inner: str, outer: str, profile: Profile) -> bool:
-    """Whether all rows of one value have one value of the other column too."""
-    first: dict[str, object] = {}
-    return all(
-        first.setdefault(str(found_at(row, inner)), value := found_at(row, outer)) == value
-        for row in profile.kept
     )

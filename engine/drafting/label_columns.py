@@ -255,18 +255,6 @@ def numbered(rows: Rows) -> Recognised:
     return None
 
 
-def some_without(rows: Rows) -> Recognised:
-    """Rows that lack the label or the answer that the others have: they are empty there, and a check drops them."""
-    for name in columns_of(rows):
-        lacking = sum(name not in row for row in rows)
-        # Where a list is missing, there is none of what it lists.
-        is_list = any(isinstance(row.get(name), list | Mapping) for row in rows)
-        if name.lower() in WORDS["missing"] and 0 < lacking <= len(rows) / 2 and not is_list:
-            why = f"`{name}` is missing in some rows: it is empty there"
-            return lambda row, name=name: [{**row, name: row.get(name)}], why
-    return None
-
-
 def flags(rows: Rows) -> Recognised:
     words = {
         name: {_lower(row.get(name)) for row in rows if row.get(name) is not None}
@@ -341,6 +329,7 @@ def refuse_choices(rows: Rows) -> None:
         series.startswith(letters) for series in ("abcdef", "0123456", "123456")
     )
     is_asked = all(not names.keys().isdisjoint(WORDS[what]) for what in ("question", "right"))
+    is_asked = is_asked or "gold" in names
     if is_asked and (has_list or has_series or "choices" in rows[0].get("question", ())):
         raise RecipeError.one(
             "R030",
@@ -350,19 +339,4 @@ def refuse_choices(rows: Rows) -> None:
         )
 
 
-def _right_answers(value: object) -> list[Any] | None:
-    found = value.get("text") if isinstance(value, Mapping) else value
-    return found if isinstance(found, list) else None
-
-
-def _some_are_empty(values: Sequence[Any]) -> bool:
-    texts = list(map(_right_answers, values))
-    return all(one is not None for one in texts) and any(texts) and not all(texts)
-
-
-def answered(row: Row, at: Columns) -> Made:
-    if _right_answers(row.get(at["answers"])):
-        yield dict(row)
-
-
-TESTS: Final = {"named objects": _are_named, "some empty": _some_are_empty}
+TESTS: Final = {"named objects": _are_named}

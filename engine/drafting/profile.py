@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -24,6 +24,8 @@ DEEPEST: Final = 4
 SOME: Final = 500
 """Values or rows by which a column is judged."""
 MOSTLY: Final = 0.9
+PARTLY: Final = 0.4
+"""Share of rows from which a column is one that people have begun to fill: half of SQuAD's questions have answers."""
 SEVERAL: Final = 2
 MOST_LABELS: Final = 200
 LONGEST_LABEL: Final = 60
@@ -126,12 +128,17 @@ class ColumnProfile:
 
     @cached_property
     def facts(self) -> Mapping[str, bool]:
-        """What is known of the column once its rows are counted, by the words in which rules ask for it."""
+        """What is known of the column once its rows are counted, by the words in which rules ask for it.
+
+        `again`, `varied` and `different` tell how often its values come again, `alike` that all begin in the same way.
+        `classes` and `scale` hold what sorts the rows: one value each. `labels` are lists of several, `single` lists
+        of one label each. `answer` is what could answer a text.
+        """
         name, last, values, filled = self.name, self.last, self.values, self.filled
         some, different = list(values)[:SOME], len(values)
         is_text, is_list = self.texts > MOSTLY * filled, self.lists > MOSTLY * filled
         is_everywhere = self.present == self.rows and filled > MOSTLY * self.present
-        is_half = 2 * filled >= self.rows > 0
+        is_partly = filled >= PARTLY * self.rows > 0
         is_number = bool(values) and not self.lists and all(map(_is_number, values))
         is_decimal = not self.lists and _are_decimal(values)
         are_whole = all(value.lstrip("-").isdigit() for value in values)
@@ -155,8 +162,8 @@ class ColumnProfile:
         are_answers = is_list and (
             item > LONGEST_LABEL or is_called(name, "answers") or different > 0.3 * self.lists
         )
-        # With the name of an answer, half of the rows may have none.
-        is_answered = is_half and is_called(name, "answer") and not is_item and is_worded
+        # With the name of an answer, a good part of the rows may have none.
+        is_named = is_called(name, "answer") and not is_item and (is_worded or is_list)
         is_other = (
             is_number or is_decimal or last in NAMES["id"] or bool(PATTERNS["split"].search(last))
         )
@@ -168,7 +175,7 @@ class ColumnProfile:
             "decimal": is_decimal,
             "whole": are_whole,
             "everywhere": is_everywhere,
-            "half": is_half,
+            "partly": is_partly,
             "item": is_item,
             "several": different > 1,
             "again": filled >= 2 * different,
@@ -184,13 +191,21 @@ class ColumnProfile:
             and SEVERAL * different <= values.total() != self.lists * different,
             "single": 0 < self.lists == self.rows == values.total() and item <= LONGEST_LABEL
             and SEVERAL <= different <= min(MOST_LABELS, self.lists / 2) and not is_called(name, "answer"),
-            "answer": (is_text or are_answers) and (is_everywhere or is_answered)
+            "answer": (is_text or are_answers) and (is_everywhere or (is_partly and is_named))
             and different > 1 and not is_other and not are_links,
         }  # fmt: skip
 
     def has(self, *facts: str) -> bool:
         """Whether all facts hold, each one after a `-` not."""
         return all(self.facts[fact.removeprefix("-")] != fact.startswith("-") for fact in facts)
+
+
+def column_of(rows: Sequence[Mapping[str, Any]], path: str) -> ColumnProfile:
+    """Return what rows hold at a path."""
+    column = ColumnProfile(name=path, rows=len(rows))
+    for row in rows:
+        column.add(found_at(row, path))
+    return column
 
 
 class Profile(Value):
@@ -209,10 +224,11 @@ class Profile(Value):
         """Return the column at a path, which may be deeper than those that are counted of every file."""
         if path in self.columns:
             return self.columns[path]
-        column = ColumnProfile(name=path, rows=len(self.kept))
-        for row in self.kept:
-            column.add(found_at(row, path))
-        return column
+        return column_of(self.kept, path)
+
+    def pairs(self, one: ColumnProfile, two: ColumnProfile) -> set[tuple[str, str]]:
+        """Return the different pairs of what two columns hold."""
+        return {(str(found_at(row, one.name)), str(found_at(row, two.name))) for row in self.kept}
 
     def objects(self, column: str, rows: int) -> list[Mapping[str, Any]]:
         """Return the objects in the lists of a column, of so many rows."""

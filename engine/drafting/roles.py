@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from engine.data.examples.chat_formats import recognise
-from engine.data.examples.template import found_at
 from engine.data.row_index import Assignment
 from engine.data.splitting.column import PLACES
 from engine.drafting.layout_table import PATTERNS, Row, columns_of
@@ -23,6 +22,7 @@ from engine.drafting.profile import (
     SOME,
     ColumnProfile,
     Profile,
+    column_of,
     is_called,
     may_be_called,
     rank,
@@ -54,12 +54,10 @@ def are_classes(names: Sequence[str], rows: Sequence[Row]) -> bool:
     if not is_named or any(re.fullmatch(NAMES["part"], word) for word in words):
         return False
     for name in columns_of(rows):
-        texts = [t.strip() for row in rows if isinstance(t := row.get(name), str) and t.strip()]
-        is_full = len(texts) >= MOSTLY * len(rows) and not may_be_called(name, "metadata", "id")
-        are_few = is_full and SEVERAL <= len(set(texts)) <= len(texts) / COME_AGAIN
-        are_short = are_few and max(map(len, texts)) <= LONGEST_LABEL
-        are_words = are_short and not all(re.fullmatch(r"[-+]?[\d.,]+", text) for text in texts)
-        if is_called(name, "label") or are_words:
+        column = column_of(rows, name)
+        sorts = column.has("text", "everywhere", "classes", "-number", "-decimal")
+        sorts = sorts and COME_AGAIN * len(column.values) <= column.filled
+        if is_called(name, "label") or (sorts and not may_be_called(name, "metadata", "id")):
             return False
     return not any(map(recognise, rows))
 
@@ -116,25 +114,25 @@ def other_texts(profile: Profile, used: Collection[str]) -> list[str]:
     return [c.name for c in found if c.name not in used and not is_called(c.name, "id", "metadata")]
 
 
-def more_texts(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
-    """Return the columns that are one question together, such as a premise and a hypothesis, in their order."""
-    last = {column.last: column.name for column in profile.having("text", "everywhere")}
-    pairs = (tuple(last[name] for name in pair if name in last) for pair in NAMES["texts"])
-    return next((two for two in pairs if len(two) == SEVERAL and text.name in two), (text.name,))
+def texts_together(profile: Profile, text: ColumnProfile, *, is_labelled: bool) -> tuple[str, ...]:
+    """Return the columns that are one question together, such as a premise and a hypothesis, in their order.
 
-
-def numbered_pair(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
-    """Return the text and the one whose name differs by a number or a letter alone; the text where there is none."""
-
-    def stem(column: ColumnProfile) -> tuple[str, int]:
-        name, count = PATTERNS["number of two"].subn("#", column.name)
-        return name.lower(), count
-
-    found = profile.having("text", "everywhere", "worded")
-    pair = [column for column in found if stem(column) == stem(text) and stem(text)[1] == 1]
-    lengths = [column.mean_length for column in pair]
-    is_pair = text in pair and len(pair) == SEVERAL and max(lengths) <= 4 * min(lengths)
-    return tuple(column.name for column in pair) if is_pair else (text.name,)
+    Of labelled texts also two whose names differ by a number or a letter alone. Else the text is all of it.
+    """
+    found = profile.having("text", "everywhere")
+    last = {column.last: column.name for column in found}
+    pairs = [[last[name] for name in pair if name in last] for pair in NAMES["texts"]]
+    stem, count = PATTERNS["number of two"].subn("#", text.name)
+    if is_labelled and count == 1 and text in found:
+        alike = [
+            column for column in found
+            if column.has("worded") and PATTERNS["number of two"].sub("#", column.name).lower() == stem.lower()
+        ]  # fmt: skip
+        lengths = [column.mean_length for column in alike]
+        pairs += [[c.name for c in alike]] if alike and max(lengths) <= 4 * min(lengths) else []
+    return next(
+        (tuple(two) for two in pairs if len(two) == SEVERAL and text.name in two), (text.name,)
+    )
 
 
 def split_column(profile: Profile) -> str:
@@ -164,7 +162,7 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
     named = [column for column in (*classes, *scales) if may_be_called(column.name, "label")]
     if not any(is_called(column.name, "label") for column in named):
         # People have not labelled every row yet.
-        halves = [column for column in profile.having("half", "-item") if column is not text]
+        halves = [column for column in profile.having("partly", "-item") if column is not text]
         partly = [
             c for c in halves if is_called(c.name, "label") and (c.has("classes") or c.has("scale"))
         ]
@@ -233,8 +231,7 @@ def other_labels(profile: Profile, text: ColumnProfile, label: ColumnProfile) ->
 
 
 def _says_the_same(profile: Profile, one: ColumnProfile, two: ColumnProfile) -> bool:
-    pairs = {(str(found_at(r, one.name)), str(found_at(r, two.name))) for r in profile.kept}
-    return len(pairs) == len(one.values) == len(two.values)
+    return len(profile.pairs(one, two)) == len(one.values) == len(two.values)
 
 
 def separator_of(column: ColumnProfile) -> str | None:

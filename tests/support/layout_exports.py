@@ -198,7 +198,7 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="compared", write=lambda p: [p.mkdir(), *(lines(p / f"{place}.jsonl", [{"chosen": f"\n\nHuman: {q}\n\nAssistant: {a}", "rejected": f"\n\nHuman: {q}\n\nAssistant: No."} for q, a in answered()[cut]]) for place, cut in (("train", slice(0, 90)), ("test", slice(90, 120))))], kind="preference", splits="column"),
     Layout(name="rows.jsonl.gz", write=lambda p: p.write_bytes(gzip.compress("".join(json.dumps({"text": t, "label": l}) + "\n" for t, l in labelled()).encode())), kind="classification", says={**TOPIC}),
     Layout(name="sentences.jsonl", write=lambda p: lines(p, [{"sentences": [t, "It was so."], "label": l} for t, l in labelled()]), kind="classification", says={"task.input": "{sentences}"}),
-    Layout(name="gaps.jsonl", write=lambda p: lines(p, [{"text": t, **({"label": l} if n % 9 else {})} for n, (t, l) in enumerate(labelled())]), kind="classification", says={"data.checks.empty": "drop"}),
+    Layout(name="gaps.jsonl", write=lambda p: lines(p, [{"text": t, **({"label": l} if n % 9 else {})} for n, (t, l) in enumerate(labelled())]), kind="classification", says={"data.label.column": "label"}),
     Layout(name="orange.tab", write=lambda p: text(p, "text\tlabel\nstring\tdiscrete\nmeta\tclass\n" + "".join(f"{t}\t{l}\n" for t, l in labelled())), kind="classification", says={"task.labels": NAMES}),
     Layout(name="commented.iob2", write=lambda p: text(p, "".join(f"# sent_id = {n}\n" + "".join(f"{w}\tNN\tx\t{t}\n" for w, t in zip(*one, strict=True)) + "\n" for n, one in enumerate(tagged()))), kind="extraction", says=MARKED),
 )  # fmt: skip
